@@ -1,0 +1,66 @@
+"""The error tree, ordered by what the program does about it.
+
+::
+
+    S3ppError
+    ├── UsageError      nothing was sent; exit code 2; names the argument and the mend
+    ├── ObjectError     this object failed, the run goes on; ends as a ``Failed`` record, exit code 1
+    └── FatalError      the run stops; exit code 3; what was acknowledged stays reported as done
+
+Exceptions never travel between processes: a worker turns an ``ObjectError`` into a
+``records.Failed``, and a ``FatalError`` into a message to the supervisor.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, IntEnum
+
+
+class ExitStatus(IntEnum):
+    """The exit codes of the command, as the contract in docs/cli.rst lists them."""
+
+    OK = 0
+    SOME_FAILED = 1
+    USAGE = 2
+    ABORTED = 3
+    HANGUP = 129  # 128 + SIGHUP, the shell's convention
+    INTERRUPTED = 130  # 128 + SIGINT
+    TERMINATED = 143  # 128 + SIGTERM
+
+
+class FailureKind(str, Enum):
+    """Why one object failed; closed, so that scripts can rely on the journal's ``kind``."""
+
+    NAME = "name"  # the file's name cannot be a key (not UTF-8, too long)
+    CONFLICT = "conflict"  # another source already gives this key
+    NOT_FOUND = "not-found"  # vanished, never existed, or a broken link
+    UNREADABLE = "unreadable"  # the file system refused or broke
+    CHANGED = "changed"  # the file kept changing while it was read
+    TOO_LARGE = "too-large"  # beyond what one PUT can carry
+    ACCESS = "access"  # the store refused this key
+    REJECTED = "rejected"  # the store refused the request, for good
+    INTEGRITY = "integrity"  # what the store holds is not what was sent
+    STORE = "store"  # 5xx or throttling, attempts used up
+    NETWORK = "network"  # no answer, attempts used up
+    CRASHED = "crashed"  # every process that tried it died
+    INTERNAL = "internal"  # a defect in s3pp itself
+
+
+class S3ppError(Exception):
+    """Root of everything s3pp raises on purpose; ``str()`` is one line for people."""
+
+
+class UsageError(S3ppError):
+    """The command cannot start: a bad argument, or a source, bucket or profile that is not there."""
+
+
+class ObjectError(S3ppError):
+    """One object failed; ``kind`` says why, the message names the cause and, if known, the mend."""
+
+    def __init__(self, kind: FailureKind, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class FatalError(S3ppError):
+    """The run cannot go on: refused credentials, a full disk, a lost process."""

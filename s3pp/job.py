@@ -1,0 +1,186 @@
+"""The frozen ``Job``: every setting of a run, validated once.
+
+The argparse Namespace ends in ``cli/``; library users build a ``Job`` through ``s3pp.put``.
+Constants that are facts of S3, and defaults that are tuning, live here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from enum import Enum
+
+from s3pp.errors import UsageError
+
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+
+# S3's limits: S3 user guide, "Uploading objects" and "Object key naming".
+MAX_SINGLE_PUT = 5 * GIB
+MAX_KEY_BYTES = 1024
+MAX_METADATA_BYTES = 2 * KIB
+MAX_TAGS = 10
+
+# Tuning. Requests in flight and not bandwidth bound many small objects at real latencies.
+DEFAULT_CONCURRENCY = 512
+DEFAULT_MAX_ATTEMPTS = 8
+DEFAULT_CONNECT_TIMEOUT = 10.0  # seconds
+DEFAULT_READ_TIMEOUT = 60.0  # seconds without a byte in either direction
+DEFAULT_WORKER_TIMEOUT = 60.0  # seconds of silence after which a worker counts as lost
+
+# The types s3-parallel-put compressed by default, and their successors' names.
+DEFAULT_GZIP_TYPES = frozenset(
+    {
+        "application/javascript",
+        "application/json",
+        "application/x-javascript",
+        "application/xml",
+        "image/svg+xml",
+        "text/css",
+        "text/csv",
+        "text/html",
+        "text/javascript",
+        "text/plain",
+        "text/xml",
+    }
+)
+ACLS = (
+    "private",
+    "public-read",
+    "public-read-write",
+    "authenticated-read",
+    "aws-exec-read",
+    "bucket-owner-read",
+    "bucket-owner-full-control",
+    "log-delivery-write",
+)
+CHECKSUMS = ("md5", "crc32", "crc32c", "crc64nvme", "sha256")
+
+
+class Mode(str, Enum):
+    """When an object is sent; the rules themselves are in ``transfer/modes.py``."""
+
+    ADD = "add"
+    STUPID = "stupid"
+    UPDATE = "update"
+
+
+@dataclass(frozen=True)
+class Place:
+    """``s3://bucket/prefix``, without a trailing slash on the prefix."""
+
+    bucket: str
+    prefix: str = ""
+
+    def key(self, relative: str) -> str:
+        """The key of ``relative`` below this place, joined by exactly one slash."""
+        return f"{self.prefix}/{relative}" if self.prefix else relative
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}"
+
+
+@dataclass(frozen=True)
+class Choosing:
+    """Which of the entries a source holds belong to the job."""
+
+    # ("include" | "exclude", glob) in command line order: the last match wins.
+    rules: tuple[tuple[str, str], ...] = ()
+    newer_than: float | None = None  # seconds since the epoch: keep what was modified after
+    older_than: float | None = None  # seconds since the epoch: keep what was modified before
+    min_size: int | None = None  # bytes, inclusive
+    max_size: int | None = None  # bytes, inclusive
+    limit: int | None = None  # entries, after every other rule
+    files_from: str | None = None  # path of the list; "-" is stdin
+    null: bool = False  # names in the list end in NUL, not newline
+    follow_symlinks: bool = True
+
+
+@dataclass(frozen=True)
+class Objects:
+    """What every object sent is given."""
+
+    content_type: str = "guess"  # "guess", "magic", or a literal type
+    gzip_types: frozenset[str] = frozenset()  # empty: no compression; {"all"}: everything
+    headers: tuple[tuple[str, str], ...] = ()  # as given, e.g. ("Cache-Control", "max-age=60")
+    metadata: tuple[tuple[str, str], ...] = ()
+    tags: tuple[tuple[str, str], ...] = ()
+    acl: str | None = None
+    storage_class: str | None = None
+    sse: str | None = None  # "AES256" or "aws:kms"
+    sse_kms_key_id: str | None = None
+    checksum: str = "md5"
+
+
+@dataclass(frozen=True)
+class Access:
+    """How to reach the store."""
+
+    endpoint_url: str | None = None
+    region: str | None = None
+    profile: str | None = None
+    sign: bool = True
+    request_payer: bool = False
+    addressing: str = "auto"  # "auto", "path" or "virtual"
+    ca_bundle: str | None = None
+    verify_ssl: bool = True
+    secure: bool = True  # scheme where the endpoint URL does not name one
+    max_attempts: int = DEFAULT_MAX_ATTEMPTS
+    connect_timeout: float = DEFAULT_CONNECT_TIMEOUT  # seconds
+    read_timeout: float = DEFAULT_READ_TIMEOUT  # seconds
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How many at a time."""
+
+    processes: int = field(default_factory=lambda: max(2, os.cpu_count() or 2))
+    concurrency: int = DEFAULT_CONCURRENCY  # requests in flight over all processes
+    start_method: str = "auto"  # "fork", "spawn", or "auto": fork on Linux
+    worker_timeout: float = DEFAULT_WORKER_TIMEOUT  # seconds
+
+
+@dataclass(frozen=True)
+class Output:
+    """What is told, and where."""
+
+    verbosity: int = 0  # -q counts down, -v counts up
+    json: bool = False
+    progress: bool | None = None  # None: when stderr is a terminal
+    journal: str | None = None
+    log_file: str | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a verb."""
+
+    verb: str  # "put"
+    sources: tuple[str, ...]
+    dest: Place
+    mode: Mode = Mode.UPDATE
+    walk: str = "filesystem"  # or "tar"
+    dry_run: bool = False
+    choosing: Choosing = Choosing()
+    objects: Objects = Objects()
+    access: Access = Access()
+    speed: Speed = field(default_factory=Speed)
+    output: Output = Output()
+
+
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}\Z")
+
+
+def parse_place(text: str, argument: str = "destination") -> Place:
+    """Read ``s3://BUCKET[/PREFIX]``.
+
+    One trailing slash of the prefix is dropped: ``s3://b/p`` and ``s3://b/p/`` mean the same.
+    Raises ``UsageError`` naming ``argument`` for anything else.
+    """
+    scheme, _, rest = text.partition("://")
+    if scheme != "s3" or not rest:
+        raise UsageError(f"{argument} {text!r} is not of the form s3://BUCKET[/PREFIX]")
+    bucket, _, prefix = rest.partition("/")
+    if not _BUCKET.match(bucket):
+        raise UsageError(f"{argument} {text!r}: {bucket!r} is not a bucket name")
+    return Place(bucket, prefix[:-1] if prefix.endswith("/") else prefix)
