@@ -1,0 +1,127 @@
+"""What an answer means for the request that got it: which errors pass, and how long to wait.
+
+The table follows the S3 API reference, "Error responses", corrected by what stores really send:
+botocore retries neither ``BadDigest`` nor ``IncompleteBody`` nor 409
+``ConditionalRequestConflict``, and each of them passes.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from html import unescape
+
+from s3pp.errors import FailureKind, ObjectError
+from s3pp.s3.wire import Response, WireError
+
+
+class Remedy(Enum):
+    """What could make the same request succeed."""
+
+    WAIT = "send it again later"
+    REREAD = "read the source again: the store got other bytes than we hashed"
+    CLOCK = "take the store's time"
+    KEYS = "get new credentials"
+    NONE = "nothing: report it"
+
+
+_WAIT_STATUS = frozenset({429, 500, 502, 503, 504})
+_WAIT_CODES = frozenset(
+    {
+        "ConditionalRequestConflict",
+        "IncompleteBody",
+        "InternalError",
+        "OperationAborted",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+    }
+)
+_REMEDIES = {
+    "BadDigest": Remedy.REREAD,
+    "XAmzContentSHA256Mismatch": Remedy.REREAD,
+    "XAmzContentChecksumMismatch": Remedy.REREAD,
+    "ExpiredToken": Remedy.KEYS,
+    "TokenRefreshRequired": Remedy.KEYS,
+    "RequestTimeTooSkewed": Remedy.CLOCK,
+}
+# The keys themselves are refused: no other object would fare better.
+_BAD_KEYS = frozenset(
+    {"InvalidAccessKeyId", "InvalidToken", "InvalidSecurity", "AccountProblem", "NotSignedUp"}
+)
+_KINDS = {
+    401: FailureKind.ACCESS,
+    403: FailureKind.ACCESS,
+    404: FailureKind.NOT_FOUND,
+    429: FailureKind.STORE,
+}
+
+
+class StoreError(ObjectError):
+    """The store answered, and the answer was no."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        kind = FailureKind.STORE if status >= 500 else _KINDS.get(status, FailureKind.REJECTED)
+        if _REMEDIES.get(code) is Remedy.REREAD:
+            kind = FailureKind.INTEGRITY
+        elif code in _WAIT_CODES:
+            kind = FailureKind.STORE
+        super().__init__(kind, f"{code}: {message}" if message else code)
+        self.status = status
+        self.code = code
+
+    @property
+    def remedy(self) -> Remedy:
+        """The remedy for this answer; ``501 NotImplemented`` is one that has none."""
+        if self.code in _REMEDIES:
+            return _REMEDIES[self.code]
+        wait = self.status in _WAIT_STATUS or self.code in _WAIT_CODES
+        return Remedy.WAIT if wait else Remedy.NONE
+
+    @property
+    def keys_refused(self) -> bool:
+        """The store does not know these credentials: no request of this run can succeed."""
+        return self.code in _BAD_KEYS or self.remedy is Remedy.KEYS
+
+
+class NetworkError(ObjectError):
+    """No whole answer came, as often as it was tried."""
+
+    def __init__(self, error: WireError) -> None:
+        super().__init__(FailureKind.NETWORK, str(error))
+        self.untrusted = error.untrusted
+
+
+def store_error(response: Response) -> StoreError:
+    """Read the error out of an answer; a body that is no S3 error is told by its status."""
+    text = response.body.decode("utf-8", "replace")
+    code = _element(text, "Code") or f"HTTP{response.status}"
+    message = _element(text, "Message") or ""
+    return StoreError(response.status, code, message)
+
+
+def _element(text: str, name: str) -> str | None:
+    found = re.search(rf"<{name}>([^<]*)</{name}>", text)
+    return " ".join(unescape(found.group(1)).split()) if found else None
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """Full jitter: a uniform wait below a bound that doubles; times in seconds.
+
+    Source of the rule: AWS Architecture Blog, "Exponential backoff and jitter".
+    """
+
+    attempts: int
+    base: float = 0.2
+    cap: float = 20.0
+    draw: Callable[[float, float], float] = random.uniform
+
+    def wait(self, attempt: int) -> float:
+        """How long to wait after attempt number ``attempt`` (from 1) failed."""
+        return self.draw(0.0, min(self.cap, self.base * 2.0**attempt))

@@ -1,0 +1,182 @@
+"""What happens once per run: credentials, region, endpoint, and whether the bucket is there.
+
+boto3 does it, so that a user's profiles, roles, SSO, environment and endpoint settings work here
+as they do everywhere else. The endpoint is read off a presigned URL of a probe key, which tells
+scheme, host, path style and region for every flavour of endpoint through public API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import boto3
+import botocore.session
+from botocore import UNSIGNED
+from botocore import exceptions as boto_errors
+from botocore.config import Config
+from botocore.httpsession import get_cert_path
+
+from s3pp.errors import FatalError, S3ppError, UsageError
+from s3pp.job import Access
+from s3pp.s3.endpoint import Endpoint, Opened
+from s3pp.s3.sigv4 import Keys
+
+_PROBE_KEY = "probe"
+_REFUSED_KEYS = (
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidToken",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+    "TokenRefreshRequired",
+)
+
+
+class Session:
+    """One side's credentials and endpoint."""
+
+    def __init__(self, access: Access, bucket: str) -> None:
+        self._access = access
+        self._bucket = bucket
+        self._boto, self._credentials = self._sign_in()
+
+    def open(self, prefix: str) -> Opened:
+        """Find the bucket and the endpoint that serves it.
+
+        Raises ``UsageError`` where it does not exist or nobody can be reached as configured, and
+        ``FatalError`` where the store refuses the credentials.
+        """
+        access = self._access
+        with _explained(access, self._bucket):
+            client = self._client(access)
+            listable, region = self._probe(client, prefix)
+            if region and region != client.meta.region_name:
+                client = self._client(replace(access, region=region))
+            opened = Opened(self._endpoint(client), self.keys(), self._ca_bundle(), listable)
+            client.close()
+        return opened
+
+    def keys(self) -> Keys | None:
+        """The keys to use now; refreshes those that are about to expire."""
+        if self._credentials is None:
+            return None
+        with _explained(self._access, self._bucket):
+            frozen = self._credentials.get_frozen_credentials()
+        return Keys(frozen.access_key, frozen.secret_key, frozen.token)
+
+    def renewed(self) -> Keys | None:
+        """Sign in again, for a store that calls our keys expired; None if nothing changed."""
+        before = self.keys()
+        self._boto, self._credentials = self._sign_in()
+        after = self.keys()
+        return None if after == before else after
+
+    def _sign_in(self) -> tuple[Any, Any]:
+        with _explained(self._access, self._bucket):
+            boto = botocore.session.Session(profile=self._access.profile)
+            credentials = boto.get_credentials() if self._access.sign else None
+        if credentials is None and self._access.sign:
+            raise UsageError(
+                "no credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+                "name a --profile, or use --no-sign-request"
+            )
+        return boto, credentials
+
+    def _client(self, access: Access) -> Any:
+        config = Config(
+            signature_version="s3v4" if access.sign else UNSIGNED,
+            connect_timeout=access.connect_timeout,
+            read_timeout=access.read_timeout,
+            retries={"mode": "standard", "total_max_attempts": access.max_attempts},
+            s3={"addressing_style": access.addressing},
+            request_checksum_calculation="when_required",
+        )
+        region = access.region or self._boto.get_config_variable("region") or "us-east-1"
+        return boto3.Session(botocore_session=self._boto).client(
+            "s3",
+            region_name=region,
+            endpoint_url=access.endpoint_url,
+            use_ssl=access.secure,
+            verify=self._ca_bundle() if access.verify_ssl else False,
+            config=config,
+        )
+
+    def _probe(self, client: Any, prefix: str) -> tuple[bool, str | None]:
+        """List one key: tells whether we may, and in which region the bucket is."""
+        payer = {"RequestPayer": "requester"} if self._access.request_payer else {}
+        try:
+            answer = client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, MaxKeys=1, **payer)
+        except boto_errors.ClientError as error:
+            _refuse(error, self._bucket)
+            return False, _region(error.response)
+        return True, _region(answer)
+
+    def _endpoint(self, client: Any) -> Endpoint:
+        url = urlsplit(
+            client.generate_presigned_url(
+                "get_object", Params={"Bucket": self._bucket, "Key": _PROBE_KEY}
+            )
+        )
+        scope = parse_qs(url.query).get("X-Amz-Credential", [""])[0].split("/")
+        return Endpoint(
+            scheme=url.scheme,
+            host=url.netloc,
+            base=url.path.removesuffix(f"/{_PROBE_KEY}"),
+            region=scope[2] if len(scope) > 2 else client.meta.region_name,
+            bucket=self._bucket,
+        )
+
+    def _ca_bundle(self) -> str:
+        named = self._access.ca_bundle or self._boto.get_config_variable("ca_bundle")
+        return str(named or get_cert_path(True))
+
+
+def _region(answer: dict[str, Any]) -> str | None:
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    region = headers.get("x-amz-bucket-region")
+    return None if region is None else str(region)
+
+
+def _refuse(error: boto_errors.ClientError, bucket: str) -> None:
+    """Raise what the probe's failure means; return where writing may still be allowed."""
+    code, message = error.response["Error"].get("Code", ""), error.response["Error"].get("Message")
+    status = error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
+    if code == "NoSuchBucket" or (status == 404 and code in ("404", "NotFound")):
+        raise UsageError(f"there is no bucket {bucket!r} here: create it, or check the endpoint")
+    if code in _REFUSED_KEYS or status == 401:
+        raise FatalError(f"the store refuses the credentials: {code}: {message}")
+    if status in (301, 307) or code == "AuthorizationHeaderMalformed":
+        raise UsageError(f"bucket {bucket!r} is elsewhere ({code}: {message}): name its --region")
+    if status >= 500 and status != 501:
+        raise FatalError(f"list s3://{bucket}: {code}: {message}")
+
+
+@contextmanager
+def _explained(access: Access, bucket: str) -> Iterator[None]:
+    """Turn botocore's exceptions into one line that names the cause and the mend."""
+    where = access.endpoint_url or "the store"
+    try:
+        yield
+    except S3ppError:
+        raise
+    except boto_errors.SSLError as error:
+        raise FatalError(
+            f"{where}: its certificate is not trusted ({_reason(error)}): "
+            "name the authority's file with --ca-bundle, or use --no-verify-ssl"
+        ) from None
+    except boto_errors.HTTPClientError as error:
+        raise FatalError(f"{where} cannot be reached: {_reason(error)}") from None
+    except boto_errors.ProfileNotFound as error:
+        raise UsageError(f"{error}: see 'aws configure list-profiles'") from None
+    except boto_errors.ParamValidationError:
+        raise UsageError(f"{bucket!r} is not a bucket name that S3 allows") from None
+    except (boto_errors.BotoCoreError, ValueError) as error:
+        raise UsageError(_reason(error)) from None
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())
