@@ -1,0 +1,65 @@
+"""What a walker can walk: directory trees, lists of names, tar archives.
+
+::
+
+    filesystem   a tree, or one file  ─┐
+    names        --files-from          ├─▶ merging ──▶ Entry | Skipped | Failed, by key
+    tar          --walk tar            ─┘                  │
+                                                           └─ Entry.spool ─▶ spooling ─▶ Spooled
+
+``scope`` carries what all of them need of the job, ``choice`` and ``globs`` decide what belongs
+to it, ``naming`` turns names into keys, and ``sorting`` keeps order in constant memory. Each
+module's docstring states the rules it keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from s3pp.errors import FatalError
+from s3pp.job import Job
+from s3pp.sources import filesystem, names, tar
+from s3pp.sources.checking import check
+from s3pp.sources.merging import limited, merged
+from s3pp.sources.scope import Record, Scope, Stream
+from s3pp.sources.spooling import Spooled, spool
+
+__all__ = ["Record", "Spooled", "check", "entries", "spool"]
+
+
+def entries(job: Job, stdin: BinaryIO | None = None) -> Iterator[Record]:
+    """Everything the sources of ``job`` hold, each under one outcome or one entry.
+
+    Ascending by the UTF-8 bytes of ``Entry.key``; a directory that fails stands where its
+    contents would. Memory does not grow with their number. ``stdin`` is what ``--files-from -``
+    reads. ``check`` should have passed; what has changed since ends as ``Failed``.
+
+    Entries with ``spool`` set cannot be read in place: their tasks go through ``spool`` first.
+    The ``mtime_ns`` of an entry with an ``offset`` is the member's, not that of ``path``.
+    """
+    scope = Scope.of(job)
+    streams = [_stream(source, job, scope, stdin) for source in job.sources]
+    return limited(merged(streams), job.choosing.limit)
+
+
+def _stream(source: str, job: Job, scope: Scope, stdin: BinaryIO | None) -> Stream:
+    if job.walk == "tar":
+        return tar.found(source, scope)
+    if job.choosing.files_from is not None:
+        return _listed(source, job, scope, stdin)
+    return filesystem.found(source, scope)
+
+
+def _listed(source: str, job: Job, scope: Scope, stdin: BinaryIO | None) -> Stream:
+    path, null = job.choosing.files_from, job.choosing.null
+    if path == "-":
+        if stdin is None:
+            raise ValueError("--files-from - needs a stream to read")
+        yield from names.found(source, scope, stdin, null=null)
+        return
+    try:
+        with open(str(path), "rb") as stream:
+            yield from names.found(source, scope, stream, null=null)
+    except OSError as error:
+        raise FatalError(f"--files-from {path}: {error.strerror}") from error

@@ -1,0 +1,104 @@
+"""A bucket's listing, walked beside the source: what the store holds under each key we pass.
+
+Both sides come in UTF-8 byte order, so one pass answers every key from memory for one page. A
+listing page answers 1,000 HEADs; where the source is sparse in a huge prefix the listing jumps
+ahead with ``start-after``, so that it never makes more requests than HEADs would: a page that
+follows on is asked for only after the page before it answered two keys.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from typing import Any, Protocol
+
+from s3pp.records import Dest
+from s3pp.s3.listing import Lister, ListingError, Page, honest_page
+
+_FIRST_PRINTABLE = 0x21
+_SURROGATES = range(0xD800, 0xE000)
+
+
+class Unordered(Exception):
+    """The store does not list in UTF-8 byte order: nothing can be merged with this listing."""
+
+
+class Runner(Protocol):
+    """Runs coroutines on an event loop in another thread."""
+
+    def __call__(self, coroutine: Coroutine[Any, Any, Page]) -> Future[Page]:
+        """Start ``coroutine``; the future is its result."""
+
+
+class DestListing:
+    """Answers what the store holds under keys that are asked for in ascending order."""
+
+    def __init__(self, lister: Lister, prefix: str, *, run: Runner) -> None:
+        self._lister = lister
+        self._prefix = prefix
+        self._run = run
+        self._page = Page([], None)
+        self._keys: list[bytes] = []  # of the page, encoded
+        self._at = 0
+        self._answered = 0  # keys this page has answered
+        self._started = False
+        self._ahead: Future[Page] | None = None
+
+    def lookup(self, key: str) -> Dest | None:
+        """What is stored under ``key``, or None. ``key`` is greater than all asked before.
+
+        Raises ``Unordered``, ``ListingError``, or what the request raises.
+        """
+        wanted = key.encode()
+        while not self._keys or self._keys[-1] < wanted:
+            if self._started and self._page.token is None:
+                return None
+            self._advance(key)
+        while self._keys[self._at] < wanted:
+            self._at += 1
+        self._answer()
+        if self._keys[self._at] != wanted:
+            return None
+        found = self._page.objects[self._at]
+        return Dest(found.size, found.etag)
+
+    def _answer(self) -> None:
+        self._answered += 1
+        if self._answered == 2 and self._page.token and not self._ahead:
+            self._ahead = self._fetch({"continuation-token": self._page.token})
+
+    def _advance(self, key: str) -> None:
+        future, self._ahead = self._ahead, None
+        if future is None:
+            after = just_before(key)
+            future = self._fetch({"start-after": after} if after else {})
+        page = future.result()
+        self._take(page)
+
+    def _take(self, page: Page) -> None:
+        last = self._keys[-1] if self._keys else b""
+        keys = [o.key.encode() for o in page.objects]
+        if keys != sorted(keys) or (keys and keys[0] <= last):
+            raise Unordered
+        if page.token is not None and (not keys or page.token == self._page.token):
+            raise ListingError("the store's listing makes no headway: a page or token repeats")
+        self._page, self._keys = page, keys or [last]
+        self._at = self._answered = 0
+        self._started = True
+
+    def _fetch(self, parameters: dict[str, str]) -> Future[Page]:
+        return self._run(honest_page(self._lister, {"prefix": self._prefix, **parameters}))
+
+
+def just_before(key: str) -> str:
+    """A string below ``key`` with next to nothing between the two, for ``start-after``.
+
+    Where there is no such string that every store can be sent, the key without its last character.
+    """
+    stem, last = key[:-1], ord(key[-1])
+    if last <= _FIRST_PRINTABLE or last - 1 in _SURROGATES:
+        return stem
+    return f"{stem}{chr(last - 1)}~~~~"
+
+

@@ -1,0 +1,61 @@
+"""What can be told of a job's sources before anything starts."""
+
+from __future__ import annotations
+
+import os
+
+from s3pp.errors import UsageError
+from s3pp.job import Job
+from s3pp.sources.naming import shown
+from s3pp.sources.scope import Scope
+
+WALKS = ("filesystem", "tar")
+
+
+def check(job: Job) -> None:
+    """Raise ``UsageError`` for a source, list or glob that no run can work with.
+
+    Sources may still change afterwards; that ends in outcomes, not in an error.
+    """
+    if not job.sources:
+        raise UsageError("no SOURCE: name a directory, a file or an archive")
+    if job.walk not in WALKS:
+        raise UsageError(f"--walk {job.walk!r}: choose from {', '.join(WALKS)}")
+    if shown(job.dest.prefix) != job.dest.prefix:
+        raise UsageError(f"the prefix of {shown(str(job.dest))} is not UTF-8")
+    Scope.of(job)
+    for source in job.sources:
+        _check_source(source, job.walk)
+    if job.choosing.files_from is not None:
+        _check_list(job, job.choosing.files_from)
+
+
+def _check_source(source: str, walk: str) -> None:
+    if os.path.isdir(source):
+        if walk == "tar":
+            raise UsageError(f"SOURCE {shown(source)!r} is a directory; --walk tar reads archives")
+        _check_directory(source)
+    elif not os.path.isfile(source):
+        trouble = "is no file or directory" if os.path.lexists(source) else "does not exist"
+        raise UsageError(f"SOURCE {shown(source)!r} {trouble}")
+
+
+def _check_directory(source: str) -> None:
+    try:
+        os.scandir(source).close()
+    except OSError as error:
+        raise UsageError(f"SOURCE {shown(source)!r} cannot be listed: {error.strerror}") from error
+
+
+def _check_list(job: Job, path: str) -> None:
+    if job.walk != "filesystem":
+        raise UsageError("--files-from names files in a directory, and goes with no --walk tar")
+    if len(job.sources) != 1 or not os.path.isdir(job.sources[0]):
+        raise UsageError("--files-from wants exactly one SOURCE, the directory of its names")
+    if path == "-":
+        return
+    if not os.path.exists(path):
+        raise UsageError(f"--files-from {shown(path)!r} does not exist")
+    # Asked for, not opened: it may be a pipe (process substitution) that can be read only once.
+    if os.path.isdir(path) or not os.access(path, os.R_OK):
+        raise UsageError(f"--files-from {shown(path)!r} cannot be read")

@@ -1,0 +1,88 @@
+"""Choosing: which of the things a source holds belong to the job. Pure; nothing is looked up.
+
+* Of the ``--include`` and ``--exclude`` globs the last one that matches decides, so a later
+  option overrides an earlier one, in either direction.
+* What no glob matches is included, unless the first option is an ``--include``: then it is
+  excluded. ``--include '*.js'`` alone means the ``.js`` files and nothing else;
+  ``--exclude '*' --include '*.js'`` says the same at length.
+* An excluded directory is not entered, unless a later ``--include`` could match something in
+  it: ``--exclude build --include '*.js'`` has to look for ``.js`` files in ``build``.
+* ``--newer-than`` and ``--older-than`` compare the time of the last modification,
+  ``--min-size`` and ``--max-size`` the size in bytes, both inclusive. They ask only about files
+  that could be read; the globs ask about everything that has a name, so an excluded FIFO or
+  broken link is not mentioned.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from s3pp.job import Choosing
+from s3pp.sources.globs import Glob, parse
+
+NS = 1_000_000_000  # nanoseconds in a second
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One ``--include`` or ``--exclude``."""
+
+    include: bool
+    glob: Glob
+    reason: str  # the option as given
+
+
+class Choice:
+    """The rules of one job. Each question is answered by None, or by the reason for the refusal."""
+
+    def __init__(self, choosing: Choosing) -> None:
+        """Compile the globs of ``choosing``; raises ``UsageError`` for one that is none."""
+        self._choosing = choosing
+        self._rules = tuple(_rule(*rule) for rule in choosing.rules)
+        self._last_first = self._rules[::-1]
+        only_included = bool(self._rules) and self._rules[0].include
+        self._unmatched = "no --include matches" if only_included else None
+
+    @property
+    def by_name(self) -> bool:
+        """False when every name is chosen, so that nobody needs to ask."""
+        return bool(self._rules)
+
+    @property
+    def by_stat(self) -> bool:
+        """False when every size and age is chosen."""
+        c = self._choosing
+        return (c.newer_than, c.older_than, c.min_size, c.max_size) != (None,) * 4
+
+    def name_refusal(self, path: str) -> str | None:
+        """Why the file at ``path``, relative to SOURCE, is not chosen."""
+        for rule in self._last_first:
+            if rule.glob.matches(path):
+                return None if rule.include else rule.reason
+        return self._unmatched
+
+    def tree_refusal(self, directory: str) -> str | None:
+        """Why nothing below ``directory`` is chosen; None also when that cannot be told."""
+        for rule in self._last_first:
+            if rule.glob.covers(directory):
+                return None if rule.include else rule.reason
+            if rule.include and rule.glob.reaches(directory):
+                return None
+        return self._unmatched
+
+    def stat_refusal(self, size: int, mtime_ns: int) -> str | None:
+        """Why a file of this size (bytes) and age is not chosen."""
+        c = self._choosing
+        if c.newer_than is not None and mtime_ns <= c.newer_than * NS:
+            return "--newer-than"
+        if c.older_than is not None and mtime_ns >= c.older_than * NS:
+            return "--older-than"
+        if c.min_size is not None and size < c.min_size:
+            return "--min-size"
+        if c.max_size is not None and size > c.max_size:
+            return "--max-size"
+        return None
+
+
+def _rule(verb: str, pattern: str) -> Rule:
+    return Rule(verb == "include", parse(pattern), f"--{verb} {pattern}")

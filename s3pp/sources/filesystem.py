@@ -1,0 +1,201 @@
+"""Walking a directory tree in key order.
+
+* The contents of SOURCE land at their path relative to it; a single file under its base name.
+  ``.``, ``..`` and absolute paths make no difference to the keys.
+* A directory sorts as ``name/``: the file ``a-b`` comes before the file ``a/x``, as in a listing.
+* Symbolic links are followed. A link to a directory that contains it (by device and inode, on
+  the path walked) is skipped as a loop; a link to nothing, or only to itself, fails. Links that
+  merely meet again are followed each time: the kernel ends such a walk after 40 links in one
+  path. With ``--no-follow-symlinks`` every link below SOURCE is skipped; SOURCE itself may be one.
+* FIFOs, sockets and devices are skipped, and never opened.
+* A directory that cannot be listed fails under its own name, and the walk goes on. So does what
+  vanishes between listing and looking.
+* Empty directories leave no trace: S3 has no directories.
+* Names that are not UTF-8 fail one by one, those below a directory of such a name too.
+
+A file costs one ``stat``, a link two. Each directory is sorted on its own; memory holds the names
+of the directories on the path walked, and ``sorting`` bounds those.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from itertools import chain, islice
+from stat import S_ISDIR, S_ISREG
+from typing import NamedTuple
+
+from s3pp.errors import FailureKind
+from s3pp.records import Entry, Failed, SkipReason
+from s3pp.sources.naming import failed, key_fault, label, raw, shown, skipped
+from s3pp.sources.scope import Record, Scope, Stream
+from s3pp.sources.sorting import Room, ordered
+
+# What a name in a directory stands for. FILE is whatever only a stat can tell.
+FILE, DIRECTORY, LINK, LOOP = range(4)
+
+Name = tuple[bytes, str, int]  # the bytes it sorts by in its directory, the name, what it is
+
+
+class _Level(NamedTuple):
+    """A directory on the path walked."""
+
+    path: str
+    base: str  # what the paths of its contents begin with: "" or "top/a/b/"
+    relative: str  # likewise, relative to SOURCE: "" or "a/b/"
+    order: bytes  # likewise, the bytes of their keys
+    names: Iterator[Name]  # those that are left
+
+
+def found(source: str, scope: Scope) -> Stream:
+    """What the file or directory ``source`` holds; the source itself may be a link."""
+    if os.path.isdir(source):
+        return _Walk(source, scope).found()
+    return single(source, scope)
+
+
+def single(source: str, scope: Scope) -> Stream:
+    """The file ``source`` under its base name."""
+    name = os.path.basename(source)
+    order = raw(scope.prefix + name)
+    if scope.choice.name_refusal(name) is None:
+        record = look(source, scope.prefix + name, order, scope)
+        if record is not None:
+            yield order, record
+
+
+def look(path: str, key: str, order: bytes, scope: Scope) -> Record | None:
+    """The record of the file at ``path``, whose key has the bytes ``order``.
+
+    None when its size or age is not chosen. Links are followed.
+    """
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        return stat_failure(path, key, error)
+    if not S_ISREG(status.st_mode):
+        return _irregular(path, key, status)
+    choice = scope.choice
+    if choice.by_stat and choice.stat_refusal(status.st_size, status.st_mtime_ns):
+        return None
+    if fault := key_fault(order):
+        return failed(path, key, FailureKind.NAME, fault)
+    return Entry(key, path, status.st_size, status.st_mtime_ns, None, label(path))
+
+
+def _irregular(path: str, key: str, status: os.stat_result) -> Record:
+    if not S_ISDIR(status.st_mode):
+        return skipped(path, key, SkipReason.SPECIAL)
+    message = "is a directory, not a file: name the files below it"
+    return failed(path, key, FailureKind.UNREADABLE, message)
+
+
+def stat_failure(path: str, key: str, error: OSError) -> Failed:
+    """Why ``path`` could not be looked at; tells a broken link from what has vanished."""
+    if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+        return failed(path, key, _kind(error), f"cannot be looked at: {error.strerror}")
+    try:
+        message = f"broken symbolic link to {shown(os.readlink(path))!r}"
+    except OSError:
+        message = f"not there: {error.strerror}"
+    return failed(path, key, FailureKind.NOT_FOUND, message)
+
+
+def _kind(error: OSError) -> FailureKind:
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return FailureKind.NOT_FOUND
+    if error.errno == errno.ENAMETOOLONG:
+        return FailureKind.NAME
+    return FailureKind.UNREADABLE
+
+
+class _Walk:
+    """One walk through one tree, depth first, with its path on a stack of its own."""
+
+    def __init__(self, top: str, scope: Scope) -> None:
+        self._top = top
+        self._scope = scope
+        self._base = "" if top == "." else os.path.join(top, "")
+        self._stack: list[_Level] = []
+        self._room = Room()
+
+    def found(self) -> Stream:
+        yield from self._enter("")
+        while self._stack:
+            level = self._stack[-1]
+            for order, name, kind in level.names:
+                if kind == DIRECTORY:
+                    yield from self._enter(f"{level.relative}{name}/")
+                    break
+                whole = level.order + order
+                record = self._record(level, name, whole, kind)
+                if record is not None:
+                    yield whole, record
+            else:
+                self._stack.pop()
+
+    def _enter(self, relative: str) -> Stream:
+        """Put a directory on the stack, unless it is excluded; yield why it cannot be listed."""
+        if relative and self._scope.choice.tree_refusal(relative[:-1]):
+            return
+        path = (self._base + relative)[:-1] if relative else self._top
+        trouble: list[OSError] = []
+        names = ordered(self._scan(path, trouble), room=self._room)
+        first = list(islice(names, 1))  # by now all of the directory has been read
+        key = self._scope.prefix + relative
+        level = _Level(path, self._base + relative, relative, raw(key), chain(first, names))
+        self._stack.append(level)
+        for error in trouble:
+            message = f"the directory cannot be listed: {error.strerror}"
+            yield level.order, failed(path, key, _kind(error), message)
+
+    def _scan(self, path: str, trouble: list[OSError]) -> Iterator[Name]:
+        """The names in a directory as they come; what goes wrong is put into ``trouble``."""
+        try:
+            with os.scandir(path) as entries:
+                for entry in entries:
+                    name = entry.name
+                    kind = self._kind(entry)
+                    order = name.encode("utf-8", "surrogateescape")
+                    yield (order + b"/" if kind == DIRECTORY else order), name, kind
+        except OSError as error:
+            trouble.append(error)
+
+    def _kind(self, entry: os.DirEntry[str]) -> int:
+        if not self._scope.follow and entry.is_symlink():
+            return LINK
+        try:
+            if not entry.is_dir():
+                return FILE
+            return LOOP if entry.is_symlink() and self._contains(entry) else DIRECTORY
+        except OSError:
+            return FILE  # looked at again when its turn comes, and reported then
+
+    def _contains(self, link: os.DirEntry[str]) -> bool:
+        """Whether ``link`` leads back to a directory on the path walked.
+
+        The directory being read is not on the stack yet; it is where ``link`` lies.
+        """
+        target = link.stat()
+        above = [level.path for level in self._stack]
+        return any(
+            os.path.samestat(target, os.stat(path)) for path in (*above, os.path.dirname(link.path))
+        )
+
+    def _record(self, level: _Level, name: str, order: bytes, kind: int) -> Record | None:
+        """What becomes of one name that is not a directory to enter."""
+        relative = level.relative + name
+        scope = self._scope
+        if scope.choice.by_name and self._refused(relative, kind):
+            return None
+        path = level.base + name
+        if kind == FILE:
+            return look(path, scope.prefix + relative, order, scope)
+        reason = SkipReason.LOOP if kind == LOOP else SkipReason.SYMLINK
+        return skipped(path, scope.prefix + relative, reason)
+
+    def _refused(self, relative: str, kind: int) -> bool:
+        choice = self._scope.choice
+        refusal = choice.tree_refusal if kind == LOOP else choice.name_refusal
+        return refusal(relative) is not None

@@ -1,0 +1,111 @@
+"""``--files-from``: walking a list of names instead of a tree.
+
+* Names are relative to the one SOURCE, a directory; ``./x`` and ``a//b`` mean ``x`` and ``a/b``.
+* One name a line, a carriage return at its end dropped; with ``--null`` each ends in NUL instead.
+  Empty lines are ignored, and nothing is a comment.
+* A name that is absolute or has a ``..`` segment fails, as one outside the source. A name that
+  is not there fails. So does a directory: the list has to name the files below it.
+* A name given twice counts once. The globs, ages and sizes choose among the names as in a walk.
+* With ``--no-follow-symlinks`` a name that is a link, or leads through one, is skipped.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from itertools import accumulate
+from typing import BinaryIO
+
+from s3pp.errors import FailureKind, FatalError
+from s3pp.records import SkipReason
+from s3pp.sources.filesystem import look
+from s3pp.sources.naming import climbs, failed, normal, raw, skipped
+from s3pp.sources.scope import Record, Scope, Stream
+from s3pp.sources.sorting import ordered
+
+CHUNK = 1 << 16  # bytes read at once
+LONGEST = 1 << 13  # bytes kept of one name: twice what a path may have, so the rest is not missed
+
+
+def found(source: str, scope: Scope, list_of: BinaryIO, *, null: bool) -> Stream:
+    """What the names in the stream ``list_of`` stand for in the directory ``source``."""
+    names = _Names(source, scope)
+    before = None
+    for order, name in ordered(names.rows(split(list_of, null=null))):
+        if order == before:
+            continue
+        before = order
+        record = names.record(name, order)
+        if record is not None:
+            yield order, record
+
+
+def split(stream: BinaryIO, *, null: bool) -> Iterator[bytes]:
+    """The names in ``stream``, without the empty ones; the last needs no end.
+
+    A name longer than any path keeps a beginning that is still too long, so that binary rubbish
+    fails by name and not for want of memory.
+    """
+    end, carriage = (b"\0", b"") if null else (b"\n", b"\r")
+    rest = b""
+    while chunk := _read(stream):
+        *whole, rest = (rest + chunk).split(end)
+        rest = rest[:LONGEST]
+        yield from _kept(whole, carriage)
+    yield from _kept([rest], carriage)
+
+
+def _read(stream: BinaryIO) -> bytes:
+    try:
+        return stream.read(CHUNK)
+    except OSError as error:
+        # Nobody can say which names are missing now, so nothing else would be honest.
+        raise FatalError(f"reading the list of --files-from: {error.strerror}") from error
+
+
+def _kept(names: Iterable[bytes], carriage: bytes) -> Iterator[bytes]:
+    for name in names:
+        kept = name[:LONGEST].removesuffix(carriage)
+        if kept:
+            yield kept
+
+
+class _Names:
+    """The rules of the list, for one SOURCE."""
+
+    def __init__(self, source: str, scope: Scope) -> None:
+        self._scope = scope
+        self._base = "" if source == "." else os.path.join(source, "")
+        # Sorted names share their directories: a small memory spares most of the lookups.
+        self._behind_link = lru_cache(maxsize=256)(self._has_link)
+
+    def rows(self, names: Iterable[bytes]) -> Iterator[tuple[bytes, str]]:
+        """The names that the globs choose, each with the bytes of its key."""
+        choice = self._scope.choice
+        for given in names:
+            name = os.fsdecode(given)
+            if not climbs(name):
+                name = normal(name) or "."
+            if choice.name_refusal(name) is None:
+                yield raw(self._scope.prefix + name), name
+
+    def record(self, name: str, order: bytes) -> Record | None:
+        """What becomes of one name; None when its size or age is not chosen."""
+        path, key = self._base + name, self._scope.prefix + name
+        if climbs(name):
+            return failed(name, key, FailureKind.NAME, "outside the source")
+        if "\0" in name:
+            return failed(path, key, FailureKind.NAME, "holds a NUL byte: a list for --null?")
+        if not self._scope.follow and self._is_linked(name):
+            return skipped(path, key, SkipReason.SYMLINK)
+        return look(path, key, order, self._scope)
+
+    def _is_linked(self, name: str) -> bool:
+        """Whether ``name`` is a link below the source, or lies behind one."""
+        return os.path.islink(self._base + name) or self._behind_link(name.rpartition("/")[0])
+
+    def _has_link(self, directory: str) -> bool:
+        """Whether a segment of ``directory``, relative to the source, is a link."""
+        above = accumulate(directory.split("/"), "{}/{}".format)
+        return any(os.path.islink(self._base + path) for path in above if path)

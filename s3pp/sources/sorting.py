@@ -1,0 +1,143 @@
+"""Sorting more records than memory should hold.
+
+Records gather in *runs*. What fits one run is sorted in memory and touches no disk. Otherwise
+each full run is sorted and spilled, and the runs are merged while they are read back. All runs
+of a sort lie one after another in one temporary file (``$TMPDIR``), so a sort costs one
+descriptor however much it spills; the file has no name, so nothing is left behind even by
+``kill -9``.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import pickle
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from itertools import islice
+from typing import Any, Generic, TypeVar
+
+from s3pp.errors import FatalError
+
+T = TypeVar("T")
+Key = Callable[[T], Any]
+
+RUN_LENGTH = 100_000  # records in memory, over all sorts that share a Room
+RICH_RUN_LENGTH = 25_000  # likewise, for records of half a kilobyte, such as entries and tasks
+LEAST_RUN = 1_000  # what a sort may hold even where others have taken the room
+FAN_IN = 64  # runs merged at once: each keeps one block in memory
+BLOCK = 500  # records pickled together: pickling them one by one costs three times as much
+HEADER = 4  # bytes of a block's length
+
+
+class Room:
+    """How many records the sorts of one walk may hold together: nested directories share it."""
+
+    def __init__(self, records: int = RUN_LENGTH, least: int = LEAST_RUN) -> None:
+        self._free = records
+        self._least = least
+
+    @property
+    def run_length(self) -> int:
+        """Records the next run may have."""
+        return max(self._least, self._free)
+
+    def take(self, records: int) -> None:
+        """Count ``records`` as held; negative when they are given back."""
+        self._free -= records
+
+
+def ordered(
+    records: Iterable[T], *, key: Key[T] | None = None, room: Room | None = None
+) -> Iterator[T]:
+    """``sorted(records, key=key)``, stable likewise, in constant memory.
+
+    ``records`` must pickle when they are more than one run. Raises ``FatalError`` when the
+    temporary file cannot be written. Closing the generator frees the file.
+    """
+    room = room or Room()
+    length = room.run_length
+    source = iter(records)
+    run = sorted(islice(source, length), key=key)  # type: ignore[type-var, arg-type]
+    held = len(run)
+    room.take(held)
+    try:
+        if held < length:
+            yield from run
+        else:
+            yield from _spilled(run, source, key)
+    finally:
+        room.take(-held)
+
+
+def _spilled(run: list[T], source: Iterator[T], key: Key[T] | None) -> Iterator[T]:
+    length = len(run)
+    with _Runs[T]() as runs:
+        while run:
+            runs.write(run)
+            run.clear()
+            run.extend(islice(source, length))
+            run.sort(key=key)
+        with _narrowed(runs, key) as few:
+            yield from few.merged(few.spans, key)
+
+
+def _narrowed(runs: _Runs[T], key: Key[T] | None) -> _Runs[T]:
+    """At most ``FAN_IN`` runs, merged from neighbours so that the sort stays stable."""
+    while len(runs.spans) > FAN_IN:
+        with runs:
+            wider = _Runs[T]()
+            for at in range(0, len(runs.spans), FAN_IN):
+                wider.write(runs.merged(runs.spans[at : at + FAN_IN], key))
+        runs = wider
+    return runs
+
+
+class _Runs(AbstractContextManager["_Runs[T]"], Generic[T]):
+    """Sorted runs in one nameless file; a span is the first and the last-but-one byte of a run."""
+
+    def __init__(self) -> None:
+        self.spans: list[tuple[int, int]] = []
+        with _disk_trouble():
+            self._file = tempfile.TemporaryFile(prefix="s3pp-sort-")  # noqa: SIM115
+
+    def __exit__(self, *_: object) -> None:
+        with _disk_trouble():
+            self._file.close()
+
+    def write(self, run: Iterable[T]) -> None:
+        """Append one sorted run."""
+        begin = self._file.tell()
+        source = iter(run)
+        while block := list(islice(source, BLOCK)):
+            packed = pickle.dumps(block, pickle.HIGHEST_PROTOCOL)
+            with _disk_trouble():
+                self._file.write(len(packed).to_bytes(HEADER, "big"))
+                self._file.write(packed)
+        with _disk_trouble():
+            self._file.flush()
+        self.spans.append((begin, self._file.tell()))
+
+    def merged(self, spans: Iterable[tuple[int, int]], key: Key[T] | None) -> Iterator[T]:
+        """The records of several runs in order; equal ones in the order of their runs."""
+        return heapq.merge(*(self._read(*span) for span in spans), key=key)  # type: ignore[arg-type]
+
+    def _read(self, at: int, end: int) -> Iterator[T]:
+        descriptor = self._file.fileno()
+        while at < end:
+            length = int.from_bytes(os.pread(descriptor, HEADER, at), "big")
+            yield from pickle.loads(os.pread(descriptor, length, at + HEADER))
+            at += HEADER + length
+
+
+@contextmanager
+def _disk_trouble() -> Iterator[None]:
+    """Turn what the disk refuses into the end of the run: without order there is no merge."""
+    try:
+        yield
+    except OSError as error:
+        raise FatalError(
+            f"sorting names in {tempfile.gettempdir()}: {error.strerror}; "
+            "make room there, or point TMPDIR elsewhere"
+        ) from error

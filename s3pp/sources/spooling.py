@@ -1,0 +1,149 @@
+"""Copying members out of archives that cannot be read in place, in one pass over each archive.
+
+The tasks arrive in key order, and are sorted by their place in the archive. Members are then
+copied one after another into spool files, each of which holds a batch of tasks: at most
+``batch_bytes`` or ``BATCH_LENGTH`` members, or one larger member alone. Nothing is copied before
+the consumer asks for the next batch, so the disk never holds more spool files than the consumer
+has taken and not deleted.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple
+
+from s3pp.errors import FailureKind, FatalError
+from s3pp.job import MIB
+from s3pp.records import Failed, PutTask
+from s3pp.sources.archive import Archive, opened
+from s3pp.sources.naming import failed
+from s3pp.sources.sorting import RICH_RUN_LENGTH, Room, ordered
+
+BATCH_BYTES = 32 * MIB
+BATCH_LENGTH = 128  # members
+
+
+class Spooled(NamedTuple):
+    """A spool file and the tasks that read from it; who has ended them all deletes it."""
+
+    path: str
+    tasks: list[PutTask]
+
+
+Copied = Iterator[Spooled | Failed]
+
+
+def spool(tasks: Iterable[PutTask], directory: str, batch_bytes: int = BATCH_BYTES) -> Copied:
+    """Copy the members that ``tasks`` want into files in ``directory``.
+
+    Every task comes back once: in a batch, its entry pointing into the spool file, or as a
+    ``Failed`` when the archive has changed since its headers were read, or broke. Raises
+    ``FatalError`` when a spool file cannot be written.
+    """
+    place = attrgetter("entry.path", "entry.offset")
+    in_place = ordered(tasks, key=place, room=Room(RICH_RUN_LENGTH))
+    for path, wanted in groupby(in_place, key=attrgetter("entry.path")):
+        yield from _Pass(wanted, directory, batch_bytes).copied(path)
+
+
+class _Pass:
+    """One pass over one archive; ``wanted`` are its tasks in archive order."""
+
+    def __init__(self, wanted: Iterator[PutTask], directory: str, batch_bytes: int) -> None:
+        self._wanted = wanted
+        self._directory = directory
+        self._batch_bytes = batch_bytes
+        self._task: PutTask | None = next(wanted)  # the one to copy next
+        self._batch: _Batch | None = None
+
+    def copied(self, path: str) -> Copied:
+        """The batches of the archive at ``path``, then the tasks it did not serve."""
+        try:
+            trouble = "the archive changed while it was read"
+            try:
+                with opened(path) as archive:
+                    yield from self._batches(archive)
+            except FatalError:
+                raise
+            except Exception as error:  # what tarfile raises on damage is not a closed list
+                trouble = f"the archive cannot be read again: {error}"
+            yield from self._finished()
+            yield from self._left(trouble)
+        finally:
+            if self._batch is not None:
+                self._batch.discard()
+
+    def _batches(self, archive: Archive) -> Copied:
+        for member in archive.members():
+            task = self._task
+            if task is None:
+                return
+            # Both passes number the members alike, so that another place means another archive.
+            if member.offset_data == task.entry.offset and member.size == task.entry.size:
+                if self._batch and not self._batch.has_room(member.size, self._batch_bytes):
+                    yield from self._finished()
+                self._batch = self._batch or _Batch(self._directory)
+                self._batch.add(task, archive.content(member))
+                self._task = next(self._wanted, None)
+
+    def _finished(self) -> Iterator[Spooled]:
+        batch, self._batch = self._batch, None
+        if batch is not None:
+            yield batch.finished()
+
+    def _left(self, message: str) -> Iterator[Failed]:
+        while (task := self._task) is not None:
+            yield failed(task.entry.source, task.entry.key, FailureKind.CHANGED, message)
+            self._task = next(self._wanted, None)
+
+
+class _Batch:
+    """A spool file being written."""
+
+    def __init__(self, directory: str) -> None:
+        with _disk_trouble(directory):
+            descriptor, self._path = tempfile.mkstemp(prefix="s3pp-spool-", dir=directory)
+        self._directory = directory
+        self._file = os.fdopen(descriptor, "wb")
+        self._tasks: list[PutTask] = []
+        self._size = 0  # bytes
+
+    def has_room(self, size: int, batch_bytes: int) -> bool:
+        """Whether a member of ``size`` bytes still belongs to this batch."""
+        return len(self._tasks) < BATCH_LENGTH and self._size + size <= batch_bytes
+
+    def add(self, task: PutTask, pieces: Iterable[bytes]) -> None:
+        """Append the member; what is left of one that broke is not pointed to."""
+        begin = self._size
+        for piece in pieces:
+            with _disk_trouble(self._directory):
+                self._file.write(piece)
+            self._size += len(piece)
+        entry = task.entry._replace(path=self._path, offset=begin, spool=False)
+        self._tasks.append(task._replace(entry=entry))
+
+    def finished(self) -> Spooled:
+        """Close the file, and hand it over."""
+        with _disk_trouble(self._directory):
+            self._file.close()
+        return Spooled(self._path, self._tasks)
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        os.unlink(self._path)
+        with suppress(OSError):  # what is still buffered may not fit a full disk
+            self._file.close()
+
+
+@contextmanager
+def _disk_trouble(directory: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        message = f"copying archive members to {directory}: {error.strerror}; make room there"
+        raise FatalError(message) from error

@@ -1,0 +1,120 @@
+"""``--walk tar``: the regular members of tar archives, without unpacking them.
+
+* A SOURCE is an archive, plain or compressed with gzip, bzip2 or xz. Members land under their
+  names in the archive; ``./a`` and ``a`` are the same.
+* A name that is absolute or has a ``..`` segment fails: it escapes the archive.
+* Links are skipped, and so are FIFOs, devices and other oddities. Directories leave no trace.
+* Where a name occurs more than once, the last member has it, as it would after extraction.
+* The members of a plain archive are read in place. Those of a compressed archive, and sparse
+  ones, cannot be: their entries have ``spool`` set, and ``spooling`` copies them out in one
+  more pass over the archive.
+* An archive that is cut off or damaged fails under its own name; what stood before the damage
+  goes on (of a gzip stream, up to a read buffer of 8 KiB less). Damage includes a missing
+  end-of-archive mark, and a wrong checksum of the compressed stream. Something that is no
+  archive at all fails likewise.
+
+Only headers are read here, into the external sort: memory is constant however many members.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterator
+
+from s3pp.errors import FailureKind
+from s3pp.records import Entry, SkipReason
+from s3pp.sources.archive import compression, opened
+from s3pp.sources.naming import climbs, failed, key_fault, normal, raw, shown, skipped
+from s3pp.sources.scope import Record, Scope, Stream
+from s3pp.sources.sorting import RICH_RUN_LENGTH, Room, ordered
+
+LAST = b"\xff"  # sorts after every key: no UTF-8 begins so
+NS = 1_000_000_000  # nanoseconds in a second
+
+Row = tuple[bytes, int, Record]  # the bytes it sorts by, its place in the archive, the record
+
+
+def found(path: str, scope: Scope) -> Stream:
+    """The members of the archive at ``path``, then what was wrong with it."""
+    choice = scope.choice
+    rows = ordered(_Members(path, scope).rows(), room=Room(RICH_RUN_LENGTH))
+    for order, record in _latest(rows):
+        if (
+            choice.by_stat
+            and isinstance(record, Entry)
+            and choice.stat_refusal(record.size, record.mtime_ns)
+        ):
+            continue
+        yield order, record
+
+
+def _latest(rows: Iterator[Row]) -> Stream:
+    """Of the members with one name, the last."""
+    last = next(rows, None)
+    for row in rows:
+        if last is not None and last[0] != row[0]:
+            yield last[0], last[2]
+        last = row
+    if last is not None:
+        yield last[0], last[2]
+
+
+class _Members:
+    """The rules of the archive at one path."""
+
+    def __init__(self, path: str, scope: Scope) -> None:
+        self._path = path
+        self._scope = scope
+        self._packed = False
+
+    def rows(self) -> Iterator[Row]:
+        """Every member that has a name and is chosen by it, in archive order."""
+        place = 0
+        try:
+            with open(self._path, "rb") as stream:
+                self._packed = compression(stream) is not None
+            with opened(self._path) as archive:
+                for place, member in enumerate(archive.members()):
+                    archive.skip()  # a member counts once all of it is known to be there
+                    yield from self._row(member, place)
+                archive.drain()
+        except Exception as error:  # what tarfile raises on damage is not a closed list
+            message = f"the archive cannot be read to its end: {_reason(error)}"
+            key = self._scope.prefix
+            yield LAST, place, failed(self._path, key, FailureKind.UNREADABLE, message)
+
+    def _row(self, member: tarfile.TarInfo, place: int) -> Iterator[Row]:
+        name = member.name if climbs(member.name) else normal(member.name)
+        if member.isdir() or self._scope.choice.name_refusal(name) is not None:
+            return
+        key = self._scope.prefix + name
+        order = raw(key)
+        yield order, place, self._record(member, name, key, order)
+
+    def _record(self, member: tarfile.TarInfo, name: str, key: str, order: bytes) -> Record:
+        source = shown(f"{self._path}:{member.name}")
+        if member.issym() or member.islnk():
+            return skipped(source, key, SkipReason.LINK_MEMBER)
+        if not member.isreg():
+            return skipped(source, key, SkipReason.SPECIAL)
+        fault = "escapes the archive" if climbs(name) else key_fault(order)
+        if fault or not name:
+            return failed(source, key, FailureKind.NAME, fault or "has no name")
+        spool = self._packed or member.issparse()
+        return Entry(
+            key, self._path, member.size, _mtime_ns(member), member.offset_data, source, spool
+        )
+
+
+def _mtime_ns(member: tarfile.TarInfo) -> int:
+    """Nanoseconds since the epoch; 0 for a time that is none (pax headers hold any text)."""
+    try:
+        return int(member.mtime * NS)
+    except (ValueError, OverflowError):
+        return 0
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).split()) or type(error).__name__

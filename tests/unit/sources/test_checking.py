@@ -1,0 +1,94 @@
+"""What is refused before anything starts."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from s3pp.errors import UsageError
+from s3pp.sources import check
+
+from .trees import job, pack, plant
+
+
+@pytest.fixture
+def top(tmp_path: Path) -> Path:
+    return plant(tmp_path / "top", {"f": "", "list": "f"})
+
+
+def refused(**settings: object) -> str:
+    """The message of the error for such a job."""
+    sources = settings.pop("sources")
+    with pytest.raises(UsageError) as caught:
+        check(job(*sources, **settings))  # type: ignore[misc, arg-type]
+    message = str(caught.value)
+    assert "\n" not in message
+    message.encode()
+    return message
+
+
+def test_good_sources_pass(top: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("top/f")
+    check(job(top, top / "f", tmp_path / "link"))
+    check(job(top, files_from=str(top / "list"), rules=(("include", "*"),)))
+    check(job(top, files_from="-"))
+    check(job(pack(tmp_path / "a.tar", {}), walk="tar"))
+
+
+def test_no_source() -> None:
+    assert "no SOURCE" in refused(sources=[])
+
+
+@pytest.mark.parametrize("name", ["gone", "top/f/x", "bad\udcff", ""])
+def test_a_source_that_is_not_there(top: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(top.parent)
+    assert "does not exist" in refused(sources=[top, name])
+
+
+def test_a_source_that_is_neither_file_nor_directory(top: Path) -> None:
+    os.mkfifo(top / "fifo")
+    (top / "broken").symlink_to("gone")
+    for name in ("fifo", "broken"):
+        assert f"{name}' is no file or directory" in refused(sources=[top / name])
+
+
+def test_a_directory_that_cannot_be_listed(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(path: str) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "scandir", denied)
+    assert "cannot be listed: Permission denied" in refused(sources=[top])
+
+
+def test_walk_tar_of_a_directory(top: Path) -> None:
+    assert "--walk tar reads archives" in refused(sources=[top], walk="tar")
+
+
+def test_an_unknown_walk(top: Path) -> None:
+    assert "filesystem, tar" in refused(sources=[top], walk="bucket")
+
+
+def test_a_bad_glob(top: Path) -> None:
+    assert "glob '../x'" in refused(sources=[top], rules=(("include", "../x"),))
+
+
+def test_a_prefix_that_is_not_utf8(top: Path) -> None:
+    assert "prefix of s3://bucket/p\\xff is not UTF-8" in refused(sources=[top], prefix="p\udcff")
+    check(job(top, prefix="préfixe\\x"))
+
+
+def test_lists(top: Path, tmp_path: Path) -> None:
+    there = str(top / "list")
+    assert "exactly one SOURCE" in refused(sources=[top, top], files_from=there)
+    assert "exactly one SOURCE" in refused(sources=[top / "f"], files_from=there)
+    assert "does not exist" in refused(sources=[top], files_from="gone")
+    assert "cannot be read" in refused(sources=[top], files_from=str(top))
+    archive = pack(tmp_path / "a.tar", {})
+    assert "--walk tar" in refused(sources=[archive], walk="tar", files_from=there)
+
+
+def test_a_list_from_a_pipe_is_not_touched(top: Path) -> None:
+    os.mkfifo(top / "pipe")
+    check(job(top, files_from=str(top / "pipe")))

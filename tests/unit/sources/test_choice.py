@@ -1,0 +1,135 @@
+"""Which names, sizes and ages are chosen."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from s3pp.errors import UsageError
+from s3pp.job import Choosing
+from s3pp.sources.choice import Choice
+
+from .trees import keys, plant
+
+TREE = ["a.js", "b.css", "build/a.js", "build/deep/b.css", "src/a.js", "src/x/b.css"]
+
+
+def chosen(*rules: str) -> list[str]:
+    """The paths of TREE that survive rules such as ``+*.js`` and ``-build``."""
+    choice = Choice(Choosing(rules=spelled(rules)))
+    return [path for path in TREE if choice.name_refusal(path) is None]
+
+
+def spelled(rules: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple(("include" if r[0] == "+" else "exclude", r[1:]) for r in rules)
+
+
+def test_no_rule_chooses_all() -> None:
+    assert chosen() == TREE
+    assert not Choice(Choosing()).by_name
+
+
+def test_an_include_alone_chooses_nothing_else() -> None:
+    assert chosen("+*.js") == ["a.js", "build/a.js", "src/a.js"]
+
+
+def test_the_same_at_length() -> None:
+    assert chosen("-*", "+*.js") == chosen("+*.js")
+
+
+def test_an_exclude_alone_chooses_all_else() -> None:
+    assert chosen("-build") == ["a.js", "b.css", "src/a.js", "src/x/b.css"]
+
+
+def test_the_last_match_wins_in_either_direction() -> None:
+    assert chosen("-build", "+*.js") == ["a.js", "b.css", "build/a.js", "src/a.js", "src/x/b.css"]
+    assert chosen("+*.js", "-build") == ["a.js", "src/a.js"]
+
+
+def test_what_no_rule_matches_follows_the_first_one() -> None:
+    assert "b.css" not in chosen("+*.js", "-src")
+    assert "b.css" in chosen("-src", "+*.js")
+
+
+def test_a_refusal_names_the_option() -> None:
+    choice = Choice(Choosing(rules=(("include", "*.js"), ("exclude", "build/"))))
+    assert choice.name_refusal("build/a.js") == "--exclude build/"
+    assert choice.name_refusal("b.css") == "no --include matches"
+
+
+def test_a_tree_is_refused_only_when_all_of_it_is() -> None:
+    def refusal(*rules: str) -> str | None:
+        return Choice(Choosing(rules=spelled(rules))).tree_refusal("build")
+
+    assert refusal("-build") == "--exclude build"
+    assert refusal("-build/**") == "--exclude build/**"
+    assert refusal("-build", "+*.js") is None
+    assert refusal("-build", "+/src/*.js") == "--exclude build"
+    assert refusal("+/src/**") == "no --include matches"
+    assert refusal("-build", "+build/deep") is None
+    assert refusal("+build", "-*.js") is None
+
+
+def test_a_bad_glob_is_a_usage_error() -> None:
+    with pytest.raises(UsageError):
+        Choice(Choosing(rules=(("include", "/"),)))
+
+
+@pytest.mark.parametrize(
+    ("choosing", "refusal"),
+    [
+        (Choosing(), None),
+        (Choosing(min_size=10), None),
+        (Choosing(min_size=11), "--min-size"),
+        (Choosing(max_size=10), None),
+        (Choosing(max_size=9), "--max-size"),
+        (Choosing(max_size=0), "--max-size"),
+        (Choosing(newer_than=99.5), None),
+        (Choosing(newer_than=100.0), "--newer-than"),
+        (Choosing(older_than=100.5), None),
+        (Choosing(older_than=100.0), "--older-than"),
+        (Choosing(older_than=0.0), "--older-than"),
+    ],
+)
+def test_size_and_age(choosing: Choosing, refusal: str | None) -> None:
+    choice = Choice(choosing)
+    assert choice.stat_refusal(10, 100 * 10**9) == refusal
+    assert choice.by_stat is (choosing != Choosing())
+
+
+SEGMENT = st.sampled_from(["a", "b", "ab", "a.b"])
+PATHS = st.lists(SEGMENT, min_size=1, max_size=4).map("/".join)
+GLOBS = st.one_of(
+    st.sampled_from(["*", "**", "a/**", "*/", "/a", "a/", "*.b", "a/*", "**/b", "/a/*/b", "a*"]),
+    st.text("ab*?/.", min_size=1, max_size=5).filter(lambda g: g.strip("./") and ".." not in g),
+)
+RULES = st.lists(st.tuples(st.sampled_from(["include", "exclude"]), GLOBS), max_size=4).map(tuple)
+
+
+def without_clashes(paths: set[str]) -> list[str]:
+    """``paths`` that can live in one tree: none is a directory of another."""
+    return [p for p in paths if not any(q.startswith(p + "/") for q in paths)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sets(PATHS, max_size=12), RULES)
+def test_pruning_changes_nothing(paths: set[str], rules: tuple[tuple[str, str], ...]) -> None:
+    files = without_clashes(paths)
+    choice = Choice(Choosing(rules=rules))
+    expected = sorted(path for path in files if choice.name_refusal(path) is None)
+    with tempfile.TemporaryDirectory() as top:
+        plant(Path(top), dict.fromkeys(files, ""))
+        assert keys(top, rules=rules) == expected
+
+
+def test_excluded_trees_are_not_entered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(tmp_path, {"keep/a": "", "build/deep/b": ""})
+    scandir, listed = os.scandir, []
+    monkeypatch.setattr(os, "scandir", lambda path: listed.append(path) or scandir(path))
+    assert keys(tmp_path, rules=(("exclude", "build"),)) == ["keep/a"]
+    assert [os.path.relpath(path, tmp_path) for path in listed] == [".", "keep"]
