@@ -1,0 +1,1 @@
+"""What happens to one object: deciding, reading, typing, compressing, hashing, sending."""

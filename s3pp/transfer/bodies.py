@@ -1,0 +1,123 @@
+"""Sources opened and read: a whole file or a slice of one, small in memory, large as a stream.
+
+A file is stamped (size, times, inode) when it is opened and again when it has been read or sent;
+if the stamps differ it changed meanwhile, and what was read is not trusted.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+
+from s3pp.errors import FailureKind, ObjectError
+from s3pp.records import Entry
+
+SMALL = 256 * 1024  # bytes up to which a body is held in memory
+PIECE = 1024 * 1024  # bytes read at a time where a body is streamed
+
+_MISSING = (errno.ENOENT, errno.ENOTDIR)
+
+
+class Changed(ObjectError):
+    """The source changed while it was read; reading it again may help."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(FailureKind.CHANGED, f"{path} changed while it was read")
+
+
+class Slice:
+    """An open source, read in order; a ``wire.Stream``.
+
+    ``size`` is what the file holds now, not what the walk saw. Close it.
+    """
+
+    def __init__(self, fd: int, path: str, *, start: int = 0, size: int | None = None) -> None:
+        self._fd = fd
+        self._path = path
+        self._start = start
+        status = os.fstat(fd)
+        self._stamp = _stamp(status)
+        self.size = status.st_size - start if size is None else size
+        self._at = 0
+
+    def read(self, count: int) -> bytes:
+        """Return up to ``count`` bytes, empty at the end. Raises ``Changed`` if they are gone."""
+        count = min(count, self.size - self._at)
+        if count == 0:
+            return b""
+        piece = os.pread(self._fd, count, self._start + self._at)
+        if not piece:
+            raise Changed(self._path)
+        self._at += len(piece)
+        return piece
+
+    def rewind(self) -> None:
+        """Start again from the first byte."""
+        self._at = 0
+
+    def pieces(self) -> Iterator[bytes]:
+        """The whole of it, ``PIECE`` bytes at a time."""
+        self.rewind()
+        while piece := self.read(PIECE):
+            yield piece
+
+    def head(self, count: int) -> bytes:
+        """The first ``count`` bytes, or all if there are fewer."""
+        return os.pread(self._fd, min(count, self.size), self._start)
+
+    def check(self) -> None:
+        """Raise ``Changed`` if the file is not as it was when it was opened."""
+        if _stamp(os.fstat(self._fd)) != self._stamp:
+            raise Changed(self._path)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._fd)
+
+
+def open_entry(entry: Entry) -> bytes | Slice:
+    """The body of an entry: in memory if it is small, else open.
+
+    Raises ``ObjectError`` where it is no readable regular file, ``Changed`` if it is written to.
+    """
+    try:
+        # Without O_NONBLOCK a FIFO that took the file's place would block here for ever.
+        fd = os.open(entry.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise unreadable(entry.source, error) from None
+    keep = False
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise ObjectError(FailureKind.UNREADABLE, f"{entry.source} is no longer a regular file")
+        start = entry.offset or 0
+        size = status.st_size if entry.offset is None else entry.size
+        if size <= SMALL:
+            return _whole(fd, entry, start, size, status)
+        opened = Slice(fd, entry.source, start=start, size=size)
+        keep = True
+        return opened
+    finally:
+        if not keep:
+            os.close(fd)
+
+
+def _whole(fd: int, entry: Entry, start: int, size: int, before: os.stat_result) -> bytes:
+    body = os.pread(fd, size, start) if size else b""
+    if len(body) != size or _stamp(os.fstat(fd)) != _stamp(before):
+        raise Changed(entry.source)
+    return body
+
+
+def unreadable(source: str, error: OSError) -> ObjectError:
+    """The failure an ``OSError`` on a source means."""
+    kind = FailureKind.NOT_FOUND if error.errno in _MISSING else FailureKind.UNREADABLE
+    what = "vanished" if kind is FailureKind.NOT_FOUND else "cannot be read"
+    return ObjectError(kind, f"{source} {what}: {error.strerror}")
+
+
+def _stamp(status: os.stat_result) -> tuple[int, int, int]:
+    """What tells two states of a file apart without reading it."""
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns

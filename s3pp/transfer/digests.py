@@ -1,0 +1,88 @@
+"""Checksums of a body: what the store verifies, what ``update`` compares, what is signed."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from binascii import b2a_base64
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from s3pp.s3.sigv4 import UNSIGNED
+
+
+class Digests(NamedTuple):
+    """All that is known of one body; ``md5`` is hex, empty where nobody asked for it."""
+
+    md5: str
+    header: tuple[str, str]  # the checksum header, lower-case name
+    payload_hash: str  # for the signature
+
+
+class Digester:
+    """Computes just the digests one run needs, over a body in one piece or in many.
+
+    ``checksum`` is the one sent; ``md5`` asks for the MD5 beside it; ``signed`` asks for the
+    SHA-256 that a signature over plain http holds.
+    """
+
+    def __init__(self, checksum: str, *, md5: bool, signed: bool) -> None:
+        self._checksum = checksum
+        self._md5 = md5 or checksum == "md5"
+        self._sha256 = signed or checksum == "sha256"
+        self._signed = signed
+        self._header = "content-md5" if checksum == "md5" else f"x-amz-checksum-{checksum}"
+        self._crc = _CRCS[checksum]() if checksum in _CRCS else None
+
+    def of_body(self, body: bytes) -> Digests:
+        """Digest a body held in memory."""
+        return self._digests(
+            hashlib.md5(body, usedforsecurity=False).digest() if self._md5 else b"",
+            hashlib.sha256(body).digest() if self._sha256 else b"",
+            self._crc(body, 0) if self._crc else 0,
+        )
+
+    def of(self, pieces: Iterable[bytes]) -> Digests:
+        """Digest a body given in pieces."""
+        md5 = hashlib.md5(usedforsecurity=False) if self._md5 else None
+        sha256 = hashlib.sha256() if self._sha256 else None
+        crc = 0
+        for piece in pieces:
+            if md5:
+                md5.update(piece)
+            if sha256:
+                sha256.update(piece)
+            if self._crc:
+                crc = self._crc(piece, crc)
+        return self._digests(md5.digest() if md5 else b"", sha256.digest() if sha256 else b"", crc)
+
+    def _digests(self, md5: bytes, sha256: bytes, crc: int) -> Digests:
+        if self._checksum == "md5":
+            raw = md5
+        elif self._checksum == "sha256":
+            raw = sha256
+        else:
+            raw = crc.to_bytes(8 if self._checksum == "crc64nvme" else 4, "big")
+        header = (self._header, b2a_base64(raw, newline=False).decode())
+        return Digests(md5.hex(), header, sha256.hex() if self._signed else UNSIGNED)
+
+
+def _crc32() -> Callable[[bytes, int], int]:
+    return zlib.crc32
+
+
+def _awscrt(name: str) -> Callable[[], Callable[[bytes, int], int]]:
+    def load() -> Callable[[bytes, int], int]:
+        from awscrt import checksums
+
+        function: Any = getattr(checksums, name)
+        return lambda piece, crc: int(function(piece, crc))
+
+    return load
+
+
+_CRCS: dict[str, Callable[[], Callable[[bytes, int], int]]] = {
+    "crc32": _crc32,
+    "crc32c": _awscrt("crc32c"),
+    "crc64nvme": _awscrt("crc64nvme"),
+}

@@ -1,0 +1,122 @@
+"""From an entry to a body ready to send: opened, typed, compressed, hashed.
+
+::
+
+    Entry ──open──▶ Slice ──small──▶ bytes ──type, gzip──▶ bytes ──digest──▶ Prepared
+                      └────large───▶ type, gzip (temporary file), digest on a thread ──▶ Prepared
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from s3pp.errors import FailureKind, ObjectError
+from s3pp.job import GIB, MAX_SINGLE_PUT, Objects
+from s3pp.records import Entry
+from s3pp.transfer import compress, content
+from s3pp.transfer.bodies import PIECE, SMALL, Slice, open_entry, unreadable
+from s3pp.transfer.digests import Digester, Digests
+from s3pp.transfer.reading import Budget, Reader
+
+
+@dataclass
+class Prepared:
+    """A body and all that its PUT has to say of it. Close it once sent."""
+
+    body: bytes | Slice
+    size: int  # bytes of the source
+    sent: int  # bytes of the body
+    digests: Digests
+    labels: tuple[tuple[str, str], ...]  # Content-Type and Content-Encoding, lower-case names
+    source: Slice | None = None  # open as long as a stream needs it
+
+    def check(self) -> None:
+        """Raise ``Changed`` if the source of a stream changed since it was opened."""
+        if self.source:
+            self.source.check()
+
+    def close(self) -> None:
+        """Close whatever is open."""
+        if self.source:
+            self.source.close()
+        if isinstance(self.body, Slice) and self.body is not self.source:
+            self.body.close()
+
+
+class Preparer:
+    """Prepares bodies by the rules of one run."""
+
+    def __init__(
+        self, objects: Objects, digester: Digester, *, reader: Reader, budget: Budget
+    ) -> None:
+        self._digester = digester
+        self._reader = reader
+        self.budget = budget
+        self._gzip_types = objects.gzip_types
+        named = next((v for k, v in objects.headers if k.lower() == "content-type"), None)
+        self._fixed = named or (
+            objects.content_type if objects.content_type not in ("guess", "magic") else None
+        )
+        self._magic = objects.content_type == "magic"
+
+    async def prepare(self, entry: Entry) -> Prepared:
+        """Read an entry. Raises ``ObjectError`` where it cannot be read, or keeps changing."""
+        try:
+            opened = await self._reader.run(lambda: open_entry(entry))
+            if isinstance(opened, Slice):
+                return await self._large(entry, opened)
+            return await self._small(entry, opened)
+        except OSError as error:
+            raise unreadable(entry.source, error) from None
+
+    async def _small(self, entry: Entry, body: bytes) -> Prepared:
+        kind, packed = self._named(entry)
+        if kind is None and self._magic:
+            kind = await self._reader.away(lambda: content.by_content(body))
+        size = len(body)
+        gzip = not packed and self._wants_gzip(kind, body)
+        if gzip:
+            body = compress.compressed(body)
+        return Prepared(body, size, len(body), self._digester.of_body(body), _labels(kind, gzip))
+
+    async def _large(self, entry: Entry, source: Slice) -> Prepared:
+        try:
+            if source.size > MAX_SINGLE_PUT:
+                raise ObjectError(
+                    FailureKind.TOO_LARGE,
+                    f"{source.size} bytes is more than one PUT carries ({MAX_SINGLE_PUT // GIB}"
+                    " GiB): split it, or leave it out with --max-size 5G",
+                )
+            return await self._reader.away(lambda: self._stream(entry, source))
+        except BaseException:
+            source.close()
+            raise
+
+    def _stream(self, entry: Entry, source: Slice) -> Prepared:
+        kind, packed = self._named(entry)
+        head = source.head(content.MAGIC_BYTES)
+        if kind is None and self._magic:
+            kind = content.by_content(head)
+        gzip = not packed and self._wants_gzip(kind, head)
+        body = compress.compressed_file(source.pieces(), entry.source) if gzip else source
+        digests = self._digester.of(body.pieces())
+        source.check()
+        return Prepared(body, source.size, body.size, digests, _labels(kind, gzip), source)
+
+    def _named(self, entry: Entry) -> tuple[str | None, bool]:
+        name = content.by_name(entry.source)
+        return self._fixed or name.type, name.compressed
+
+    def _wants_gzip(self, kind: str | None, head: bytes) -> bool:
+        wanted = content.should_compress(kind, self._gzip_types)
+        return wanted and bool(head) and not content.looks_compressed(head)
+
+
+def held(entry: Entry) -> int:
+    """Bytes of memory a body of this entry holds while it is sent."""
+    return max(entry.size, 1) if entry.size <= SMALL else PIECE
+
+
+def _labels(kind: str | None, gzip: bool) -> tuple[tuple[str, str], ...]:
+    labels = (("content-type", kind),) if kind else ()
+    return (*labels, ("content-encoding", "gzip")) if gzip else labels

@@ -1,0 +1,84 @@
+"""Reading without stalling the sockets: in the event loop while files come quickly, else off it.
+
+From the page cache an open and a read cost some 15 µs, and handing them to a thread costs more
+than that. On a disk or a network file system an open can take 5 ms, during which no socket would
+be served: then the hop is cheap, and many threads read at once. Which of the two holds is
+measured as the run goes, and followed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import TypeVar
+
+_SLOW = 0.001  # seconds per read above which threads read
+_QUICK = 0.0002  # seconds below which the loop reads again
+_WEIGHT = 0.02  # of the newest measurement in the running mean
+_LONGEST = 0.01  # seconds a measurement counts for at most: one pause of ours is no slow disk
+
+T = TypeVar("T")
+
+
+class Reader:
+    """Runs short blocking reads where they do the least harm."""
+
+    def __init__(
+        self, threads: Executor, *, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self._threads = threads
+        self._clock = clock
+        self._mean = 0.0
+        self.threaded = False
+
+    async def run(self, read: Callable[[], T]) -> T:
+        """Return ``read()``, called here or on a thread."""
+        if not self.threaded:
+            return self._timed(read)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._timed, read)
+
+    async def away(self, work: Callable[[], T]) -> T:
+        """Return ``work()``, always called on a thread: for what is known to take long."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def _timed(self, read: Callable[[], T]) -> T:
+        start = self._clock()
+        try:
+            return read()
+        finally:
+            self._mean += _WEIGHT * (min(self._clock() - start, _LONGEST) - self._mean)
+            self.threaded = self._mean > (_QUICK if self.threaded else _SLOW)
+
+
+class Budget:
+    """Bounds the bytes of all bodies held at once; those who wait are served in order."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._free = size
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    def grant(self, count: int) -> int:
+        """What a body of ``count`` bytes takes: never more than there is, so nobody starves."""
+        return min(count, self._size)
+
+    async def take(self, count: int) -> None:
+        """Wait until ``count`` bytes, as granted, are free, and take them."""
+        if not self._waiting and count <= self._free:
+            self._free -= count
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append((count, turn))
+        await turn
+
+    def give(self, count: int) -> None:
+        """Give back what was taken."""
+        self._free += count
+        while self._waiting and self._waiting[0][0] <= self._free:
+            count, turn = self._waiting.popleft()
+            self._free -= count
+            if not turn.done():
+                turn.set_result(None)
