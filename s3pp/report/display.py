@@ -1,0 +1,157 @@
+"""The progress displays: a line that stays in place on a terminal, lines now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TextIO
+
+from s3pp.report.outlet import Outlet
+from s3pp.report.pace import Pace, seconds_left
+from s3pp.report.totals import Totals
+
+if TYPE_CHECKING:
+    from rich.live import Live
+    from rich.table import Table
+
+PLAIN_SECONDS = 5.0  # between two lines where there is no terminal
+
+
+class PlainProgress:
+    """For stderr that is no terminal: a whole line every few seconds."""
+
+    def __init__(
+        self,
+        outlet: Outlet,
+        *,
+        last: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``last``: write a line at the end too, so that even a short run shows one."""
+        self._outlet = outlet
+        self._clock = clock
+        self._pace = Pace()
+        self._due = clock() + PLAIN_SECONDS
+        self._last = last
+        self._line = ""
+
+    def update(self, totals: Totals, listed: int, walk_done: bool) -> None:
+        """Write a line, if one is due."""
+        now = self._clock()
+        parts = facts(totals, listed, walk_done, pace=self._pace, now=now)
+        self._line = f"s3pp: {', '.join(parts)}\n"
+        if now >= self._due:
+            self._due = now + PLAIN_SECONDS
+            self._write()
+
+    def clear(self) -> None:
+        """Nothing is in the way."""
+
+    def close(self) -> None:
+        """Write the last line, if one is wanted."""
+        if self._last:
+            self._write()
+
+    def _write(self) -> None:
+        line, self._line = self._line, ""
+        self._outlet.write(line)
+
+
+class TerminalProgress:
+    """For a terminal: a bar and the facts, redrawn in place, gone when closed."""
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        from rich.console import Console
+
+        self._console = Console(file=stream, force_terminal=True)
+        self._clock = clock
+        self._pace = Pace()
+        self._live: Live | None = None
+        self._broken = False
+
+    def update(self, totals: Totals, listed: int, walk_done: bool) -> None:
+        """Redraw."""
+        now = self._clock()
+        parts = facts(totals, listed, walk_done, pace=self._pace, now=now)
+        row = _row(parts, totals.finished, total=listed if walk_done else None, now=now)
+        self._attempt(lambda: self._draw(row))
+
+    def clear(self) -> None:
+        """Erase the display."""
+        live, self._live = self._live, None
+        if live is not None:
+            self._attempt(live.stop)
+
+    close = clear
+
+    def _draw(self, row: Table) -> None:
+        if self._live is None:
+            from rich.live import Live
+
+            # No thread of rich's: the statter draws, and nobody else.
+            self._live = Live(
+                console=self._console,
+                auto_refresh=False,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
+            self._live.start()
+            # Visible, so that no kill can leave the terminal without a cursor.
+            self._console.show_cursor(True)
+        self._live.update(row, refresh=True)
+
+    def _attempt(self, draw: Callable[[], None]) -> None:
+        if self._broken:
+            return
+        try:
+            draw()
+        except (OSError, ValueError):  # the terminal is gone
+            self._broken = True
+
+
+def facts(totals: Totals, listed: int, walk_done: bool, *, pace: Pace, now: float) -> list[str]:
+    """The display's text, part by part; ``now`` in seconds, of ``pace``'s origin."""
+    rates = pace.rates(now, totals)
+    parts = [
+        f"{totals.finished:,} of {listed:,}{'' if walk_done else '+'} objects",
+        _binary(totals.bytes),
+        f"{rates.objects:,.0f} objects/s",
+        f"{_binary(rates.bytes)}/s",
+    ]
+    parts += [f"{totals.skipped:,} skipped"] if totals.skipped else []
+    parts += [f"{totals.failed:,} failed"] if totals.failed else []
+    left = seconds_left(totals, listed, rates.objects)
+    if left is not None:
+        parts.append(f"{'' if walk_done else 'at least '}{_clock(left)} left")
+    return parts
+
+
+def _row(parts: list[str], finished: int, *, total: int | None, now: float) -> Table:
+    """The display; without a ``total`` the bar only shows that there is life."""
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    pulse = total is None
+    bar = ProgressBar(total=total, completed=finished, width=20, pulse=pulse, animation_time=now)
+    row = Table.grid(padding=(0, 1))
+    row.add_column()
+    row.add_column(no_wrap=True, overflow="ellipsis")
+    row.add_row(bar, Text(", ".join(parts)))
+    return row
+
+
+def _binary(size: float) -> str:
+    """``size`` bytes for people, in the units the command line takes."""
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.0f} bytes" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,42 @@
+"""How fast a run goes now, and how long it will take from here."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import NamedTuple
+
+from s3pp.report.totals import Totals
+
+WINDOW = 10.0  # seconds that "now" reaches back
+
+
+class Rates(NamedTuple):
+    """Per second, over the window."""
+
+    objects: float
+    bytes: float
+
+
+class Pace:
+    """Rates over the last seconds: what is slow now shows, whatever the start was like."""
+
+    def __init__(self) -> None:
+        self._samples: deque[tuple[float, int, int]] = deque()
+
+    def rates(self, now: float, totals: Totals) -> Rates:
+        """Add the sample at ``now`` (seconds, any origin) and return the rates."""
+        self._samples.append((now, totals.finished, totals.bytes))
+        while len(self._samples) > 2 and self._samples[1][0] <= now - WINDOW:
+            self._samples.popleft()
+        then, finished, size = self._samples[0]
+        if now <= then:
+            return Rates(0.0, 0.0)
+        seconds = now - then
+        return Rates((totals.finished - finished) / seconds, (totals.bytes - size) / seconds)
+
+
+def seconds_left(totals: Totals, listed: int, rate: float) -> float | None:
+    """Seconds until what is listed so far is through, at ``rate`` objects/s; None: no telling."""
+    if rate <= 0:
+        return None
+    return max(0, listed - totals.finished) / rate

@@ -1,0 +1,129 @@
+"""Everything a run tells, behind the one object the statter drives."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TextIO
+
+from s3pp.job import Job
+from s3pp.records import Outcome
+from s3pp.report.journal import Journal
+from s3pp.report.lines import Lines
+from s3pp.report.log import Log
+from s3pp.report.outlet import Streams
+from s3pp.report.progress import Progress, open_progress
+from s3pp.report.summary import summary_text
+from s3pp.report.totals import Totals
+from s3pp.report.view import Detail, Rendered, View
+
+REDRAW_SECONDS = 0.1
+
+
+class Recorder:
+    """Folds outcomes into totals, and shows, journals and logs them.
+
+    Not the summary on stdout: that is the last line even where the statter died, and so the
+    command line's to print (``report.summary``).
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        streams: Streams,
+        *,
+        progress: Progress | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        started: float | None = None,
+    ) -> None:
+        """``started``: what ``clock`` said when the run started; None: now."""
+        lines, detail = Lines.of(job), Detail.of(job.output, dry_run=job.dry_run)
+        self._job = job
+        self._streams = streams
+        self._progress = progress
+        self._clock = clock
+        self._started = clock() if started is None else started
+        self._redraw_at = self._started
+        self._totals = Totals()
+        self._walk_done = False
+        self._view = View(lines, detail, json=job.output.json)
+        self._log = Log(job.output.log_file, job) if job.output.log_file else None
+        self._journal = Journal(job.output.journal, job) if job.output.journal else None
+
+    @classmethod
+    def open(
+        cls, job: Job, stdout: TextIO | None, stderr: TextIO | None, *, started: float | None = None
+    ) -> Recorder:
+        """The recorder of one run on these streams; ``started`` as ``time.monotonic()`` gave it.
+
+        Raises ``UsageError`` where the journal or the log cannot be opened.
+        """
+        streams = Streams.of(stdout, stderr)
+        listing = streams.stdout.terminal and Detail.of(job.output, dry_run=job.dry_run).done
+        progress = open_progress(stderr, job.output, listing=listing)
+        return cls(job, streams, progress=progress, started=started)
+
+    def listed(self, count: int, done: bool) -> None:
+        """The walker has named ``count`` objects so far, in all; ``done``: it will name no more."""
+        self._totals.listed = count
+        self._walk_done = done
+        self.tick()
+
+    def outcomes(self, outcomes: Sequence[Outcome]) -> None:
+        """Fold and tell a batch; ``FatalError`` where the journal's disk refuses."""
+        self._totals.fold_all(outcomes)
+        self._print(self._view.render(outcomes))
+        if self._log is not None:
+            self._complain(self._log.outcomes(outcomes))
+        if self._journal is not None:
+            self._journal.outcomes(outcomes)
+        self.tick()
+
+    def requests(self, count: int) -> None:
+        """So many more requests were made or, in a dry run, would have been."""
+        self._totals.requests += count
+
+    def notice(self, text: str) -> None:
+        """Tell people something that concerns the run and no one object."""
+        self._print(Rendered([], self._view.notice(text)))
+        if self._log is not None:
+            self._complain(self._log.line("WARNING", text))
+
+    def tick(self) -> None:
+        """Redraw the progress display, if it is time; harmless to call at any rate."""
+        if self._progress is None:
+            return
+        now = self._clock()
+        if now >= self._redraw_at:
+            self._redraw_at = now + REDRAW_SECONDS
+            self._progress.update(self._totals, self._totals.listed, self._walk_done)
+
+    def close(self, not_attempted: int = 0) -> Totals:
+        """End the run's records and return its totals; ``FatalError`` as ``outcomes`` does.
+
+        ``not_attempted``: objects listed that an interrupted run left where they are.
+        """
+        totals = self._totals
+        totals.not_attempted = not_attempted
+        totals.seconds = self._clock() - self._started
+        if self._progress is not None:
+            self._progress.update(totals, totals.listed, self._walk_done)
+            self._progress.close()
+        if self._log is not None:
+            self._complain(self._log.line("INFO", summary_text(totals, self._job)))
+            self._log.close()
+        if self._journal is not None:
+            self._journal.close(totals)
+        return totals
+
+    def _print(self, lines: Rendered) -> None:
+        if not lines.stdout and not lines.stderr:
+            return
+        if self._progress is not None:
+            self._progress.clear()
+        self._streams.stdout.lines(lines.stdout)
+        self._streams.stderr.lines(lines.stderr)
+
+    def _complain(self, complaint: str | None) -> None:
+        if complaint is not None:
+            self._print(Rendered([], self._view.notice(complaint)))

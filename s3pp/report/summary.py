@@ -1,0 +1,51 @@
+"""The last line of a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from s3pp.job import Job
+from s3pp.report.lines import as_json
+from s3pp.report.totals import Totals
+
+
+def summary(totals: Totals, job: Job) -> str:
+    """The line the contract asks for, as text or, with ``--json``, as an event; no line end."""
+    return as_json(summary_event(totals, job)) if job.output.json else summary_text(totals, job)
+
+
+def summary_text(totals: Totals, job: Job) -> str:
+    """``put 4096 bytes in 1 files in 0.1 seconds (40960 bytes/s, 10.0 files/s), 3 skipped``."""
+    per_second = 1 / totals.seconds if totals.seconds > 0 else 0.0
+    verb = f"would {job.verb}" if job.dry_run else job.verb
+    line = (
+        f"{verb} {totals.bytes} bytes in {totals.done} files in {totals.seconds:.1f} seconds"
+        f" ({totals.bytes * per_second:.0f} bytes/s, {totals.done * per_second:.1f} files/s)"
+    )
+    if job.dry_run:
+        line += f", with {totals.requests} requests"
+    counts = {
+        "skipped": totals.skipped,
+        "failed": totals.failed,
+        "not attempted": totals.not_attempted,
+    }
+    return line + "".join(f", {count} {what}" for what, count in counts.items() if count)
+
+
+def summary_event(totals: Totals, job: Job) -> dict[str, Any]:
+    """The same facts for programs; seconds to the millisecond."""
+    event: dict[str, Any] = {
+        "event": "summary",
+        "verb": job.verb,
+        "listed": totals.listed,
+        "done": totals.done,
+        "skipped": totals.skipped,
+        "failed": totals.failed,
+        "bytes": totals.bytes,
+        "seconds": round(totals.seconds, 3),
+    }
+    if job.dry_run:
+        event |= {"dry_run": True, "requests": totals.requests}
+    if totals.not_attempted:
+        event["not_attempted"] = totals.not_attempted
+    return event

@@ -1,0 +1,55 @@
+"""The facts of a run: counts and sums, folded from outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from s3pp.records import Done, Outcome, Skipped
+
+
+@dataclass(slots=True)
+class Totals:
+    """Counts of a run so far. Producer: the statter's ``Recorder``; consumer: supervisor, views."""
+
+    listed: int = 0  # objects the walker named
+    done: int = 0
+    skipped: int = 0
+    failed: int = 0
+    not_attempted: int = 0  # of an interrupted run: named, but left where they are
+    bytes: int = 0  # of the sources that are done
+    sent: int = 0  # bytes of their bodies, fewer where they were compressed
+    requests: int = 0  # to the store, listings included; in a dry run, those that would be
+    seconds: float = 0.0  # since the run started
+
+    def fold(self, outcome: Outcome) -> None:
+        """Add one outcome."""
+        self.fold_all((outcome,))
+
+    def fold_all(self, outcomes: Iterable[Outcome]) -> None:
+        """Add a batch. On the path of every object: locals, and one pass."""
+        done = skipped = failed = size = sent = 0
+        for outcome in outcomes:
+            if isinstance(outcome, Done):
+                done += 1
+                size += outcome.size
+                sent += outcome.sent
+            elif isinstance(outcome, Skipped):
+                skipped += 1
+            else:
+                failed += 1
+        self.done += done
+        self.skipped += skipped
+        self.failed += failed
+        self.bytes += size
+        self.sent += sent
+
+    @property
+    def finished(self) -> int:
+        """Objects that have their outcome."""
+        return self.done + self.skipped + self.failed
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every object listed is accounted for, exactly once."""
+        return self.listed == self.finished + self.not_attempted

@@ -1,0 +1,101 @@
+"""What is shown of the outcomes on stdout and stderr.
+
+====================  ============================  ===========================
+printed               to stdout, from verbosity     to stderr, from verbosity
+====================  ============================  ===========================
+done                  1 (dry run, --json: 0)
+skipped               2 (dry run, --json: 0)        0, where it may surprise
+failed                -1 with --json                -1
+notices                                             0
+====================  ============================  ===========================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from s3pp.job import Output
+from s3pp.records import Done, Failed, Outcome, Skipped, SkipReason
+from s3pp.report.lines import Lines
+
+# Nobody asked for these to be left out.
+SURPRISING = frozenset({SkipReason.SPECIAL, SkipReason.LOOP, SkipReason.LINK_MEMBER})
+
+
+class Detail(NamedTuple):
+    """Which records are printed at all."""
+
+    done: bool
+    skipped: bool
+    failed: bool
+    notices: bool
+
+    @classmethod
+    def of(cls, output: Output, *, dry_run: bool) -> Detail:
+        """The detail these settings ask for."""
+        level = output.verbosity
+        listing = (dry_run or output.json) and level >= 0
+        return cls(
+            done=listing or level >= 1,
+            skipped=listing or level >= 2,
+            failed=level >= -1,
+            notices=level >= 0,
+        )
+
+    def wants(self, outcome: Outcome) -> bool:
+        """Whether anything is printed for ``outcome``."""
+        if isinstance(outcome, Done):
+            return self.done
+        if isinstance(outcome, Skipped):
+            return self.skipped or (self.notices and outcome.reason in SURPRISING)
+        return self.failed
+
+
+class Rendered(NamedTuple):
+    """Lines, without line ends."""
+
+    stdout: list[str]
+    stderr: list[str]
+
+
+class View:
+    """Turns outcomes into the lines to print: decides, writes nothing."""
+
+    def __init__(self, lines: Lines, detail: Detail, *, json: bool = False) -> None:
+        self._lines = lines
+        self._detail = detail
+        self._json = json
+
+    def render(self, outcomes: Sequence[Outcome]) -> Rendered:
+        """The lines for a batch."""
+        wanted = self._wanted(outcomes)
+        return Rendered(
+            [line for outcome in wanted if (line := self._result(outcome)) is not None],
+            [line for outcome in wanted if (line := self._remark(outcome)) is not None],
+        )
+
+    def notice(self, text: str) -> list[str]:
+        """The lines on stderr for a notice."""
+        return [f"s3pp: {text}"] if self._detail.notices else []
+
+    def _wanted(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+        if not self._detail.done:  # the usual case, and it has to cost next to nothing
+            outcomes = [outcome for outcome in outcomes if type(outcome) is not Done]
+        return [outcome for outcome in outcomes if self._detail.wants(outcome)]
+
+    def _result(self, outcome: Outcome) -> str | None:
+        if self._json:
+            return self._lines.json(outcome)
+        if isinstance(outcome, Failed) or (
+            isinstance(outcome, Skipped) and not self._detail.skipped
+        ):
+            return None
+        return self._lines.text(outcome)
+
+    def _remark(self, outcome: Outcome) -> str | None:
+        if isinstance(outcome, Failed):
+            return f"s3pp: {self._lines.text(outcome)}"
+        if isinstance(outcome, Skipped) and self._detail.notices and outcome.reason in SURPRISING:
+            return f"s3pp: {self._lines.text(outcome)}"
+        return None

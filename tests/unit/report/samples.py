@@ -1,0 +1,19 @@
+"""Outcomes and jobs to try the report on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from s3pp.errors import FailureKind
+from s3pp.job import Job, Output, Place
+from s3pp.records import Done, Failed, SendReason, Skipped, SkipReason
+
+DONE = Done("a/b.txt", "p/a/b.txt", 5, 4, "0cc1", SendReason.NEW)
+SAME = Skipped("a/c", "p/a/c", 7, SkipReason.SAME_ETAG)
+FIFO = Skipped("a/f", "p/a/f", 0, SkipReason.SPECIAL)
+FAILED = Failed("a/d", "p/a/d", FailureKind.UNREADABLE, "permission denied")
+ALL = [DONE, SAME, FIFO, FAILED]
+
+
+def job(*, dry_run: bool = False, **output: Any) -> Job:
+    return Job("put", ("a",), Place("bkt", "p"), dry_run=dry_run, output=Output(**output))

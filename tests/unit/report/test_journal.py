@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import json
+import os
+import stat
+from dataclasses import replace
+
+import pytest
+
+from s3pp.errors import FatalError, UsageError
+from s3pp.job import Access, Objects
+from s3pp.report.appender import Appender, check_appendable
+from s3pp.report.journal import Journal
+from s3pp.report.totals import Totals
+
+from .samples import ALL, DONE, job
+
+
+def events(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_run(tmp_path):
+    path = tmp_path / "journal"
+    journal = Journal(str(path), job())
+    journal.outcomes(ALL[:2])
+    journal.outcomes(ALL[2:])
+    assert [e["event"] for e in events(path)] == ["start", "done", "skipped", "skipped", "failed"]
+    journal.close(Totals(listed=4, done=1, skipped=2, failed=1, bytes=5))
+    start, *_, end = events(path)
+    assert (start["verb"], start["sources"], start["dest"]) == ("put", ["a"], "s3://bkt/p")
+    assert start["mode"] == "update"
+    assert start["time"].endswith("+00:00")
+    assert (end["event"], end["listed"], end["failed"]) == ("summary", 4, 1)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_dry_run_cannot_be_taken_for_a_real_one(tmp_path):
+    path = tmp_path / "journal"
+    journal = Journal(str(path), job(dry_run=True))
+    journal.outcomes([DONE])
+    journal.close(Totals())
+    assert [event["dry_run"] for event in events(path)] == [True] * 3
+
+
+def test_runs_are_appended_even_after_a_torn_line(tmp_path):
+    path = tmp_path / "journal"
+    path.write_text('{"event":"start"}\n{"event":"do')
+    Journal(str(path), job()).close(Totals())
+    first, torn, start, end = path.read_text().splitlines()
+    assert (first, torn) == ('{"event":"start"}', '{"event":"do')
+    assert [json.loads(line)["event"] for line in (start, end)] == ["start", "summary"]
+
+
+def test_nothing_secret_is_kept(tmp_path):
+    path = tmp_path / "journal"
+    run = replace(
+        job(),
+        objects=Objects(headers=(("X-Key", "s3cr3t"),), sse="aws:kms", sse_kms_key_id="s3cr3t"),
+        access=Access(endpoint_url="http://s3cr3t", profile="s3cr3t"),
+    )
+    journal = Journal(str(path), run)
+    journal.outcomes(ALL)
+    journal.close(Totals())
+    assert "s3cr3t" not in path.read_text()
+
+
+def test_a_full_disk_stops_the_run():
+    with pytest.raises(FatalError, match="--journal '/dev/full': .*No space left"):
+        Journal("/dev/full", job())
+
+
+def test_one_write_per_batch(tmp_path, monkeypatch):
+    journal = Journal(str(tmp_path / "journal"), job())
+    writes = []
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: writes.append(len(data)) or real(fd, data))
+    journal.outcomes(ALL * 50)
+    assert len(writes) == 1
+
+
+def test_short_writes_are_completed(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    appender = Appender(str(path), "--journal")
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: real(fd, data[:7]))
+    appender.append("grün " * 20)
+    monkeypatch.undo()
+    appender.close()
+    assert path.read_text() == "grün " * 20
+
+
+def test_names_that_are_no_utf8_do_not_break_a_file(tmp_path):
+    path = tmp_path / "file"
+    appender = Appender(str(path), "--log-file")
+    appender.append("\udcff\n")
+    appender.close()
+    assert path.read_text() == "\\udcff\n"
+
+
+def test_check(tmp_path):
+    path = tmp_path / "new"
+    check_appendable(str(path), "--journal")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    for bad in (tmp_path, tmp_path / "no" / "where"):
+        with pytest.raises(UsageError, match="--journal .* cannot be written"):
+            check_appendable(str(bad), "--journal")
+
+
+def test_a_pipe_will_do():
+    read, write = os.pipe()
+    journal = Journal(f"/dev/fd/{write}", job())
+    journal.close(Totals())
+    os.close(write)
+    with os.fdopen(read) as stream:
+        assert [json.loads(line)["event"] for line in stream] == ["start", "summary"]

@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import fcntl
+import io
+import os
+import re
+import struct
+import subprocess
+import sys
+import termios
+
+import pytest
+
+from s3pp.job import Output
+from s3pp.report.display import PlainProgress, TerminalProgress, facts
+from s3pp.report.outlet import Outlet, Streams
+from s3pp.report.pace import Pace, seconds_left
+from s3pp.report.progress import capable, open_progress, wanted
+from s3pp.report.recorder import Recorder
+from s3pp.report.totals import Totals
+
+from .samples import DONE, FAILED, job
+
+
+@pytest.mark.parametrize(
+    ("output", "terminal", "listing", "shown"),
+    [
+        (Output(), True, False, True),
+        (Output(), False, False, False),
+        (Output(), True, True, False),
+        (Output(verbosity=1), True, False, True),
+        (Output(verbosity=-1), True, False, False),
+        (Output(progress=False), True, False, False),
+        (Output(progress=True), False, False, True),
+        (Output(progress=True, verbosity=-1), True, True, True),
+    ],
+)
+def test_wanted(output, terminal, listing, shown):
+    assert wanted(output, terminal=terminal, listing=listing) == shown
+
+
+def test_capable():
+    assert capable({"TERM": "xterm-256color"})
+    assert not any(map(capable, ({}, {"TERM": "dumb"}, {"TERM": ""}, {"TERM": "unknown"})))
+
+
+def test_without_a_display_rich_is_not_imported():
+    script = (
+        "import sys, io; from s3pp.report.recorder import Recorder; from s3pp.job import *;"
+        "r = Recorder.open(Job('put', ('a',), Place('b')), io.StringIO(), io.StringIO());"
+        "r.listed(1, True); r.close(); sys.exit('rich' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_pace_is_of_the_last_seconds():
+    pace = Pace()
+    assert pace.rates(0.0, Totals()) == (0, 0)
+    assert pace.rates(2.0, Totals(done=10, bytes=100)) == (5, 50)
+    for second in range(3, 40):  # nothing happens any more
+        rates = pace.rates(float(second), Totals(done=10, bytes=100))
+    assert rates == (0, 0)
+
+
+def test_seconds_left():
+    assert seconds_left(Totals(done=10, skipped=5, failed=5), 120, 10.0) == 10
+    assert seconds_left(Totals(done=10), 120, 0.0) is None
+
+
+def test_facts():
+    pace = Pace()
+    pace.rates(0.0, Totals())
+    totals = Totals(done=1234, skipped=3, failed=2, bytes=5 << 20)
+    assert facts(totals, 12345, False, pace=pace, now=2.0) == [
+        "1,239 of 12,345+ objects",
+        "5.0 MiB",
+        "620 objects/s",
+        "2.5 MiB/s",
+        "3 skipped",
+        "2 failed",
+        "at least 0:18 left",
+    ]
+    assert facts(Totals(done=4), 4, True, pace=Pace(), now=0.0) == [
+        "4 of 4 objects",
+        "0 bytes",
+        "0 objects/s",
+        "0 bytes/s",
+    ]
+    slow = Pace()
+    slow.rates(0.0, Totals())
+    assert facts(Totals(done=1), 8000, True, pace=slow, now=1.0)[-1] == "2:13:19 left"
+
+
+def test_plain_lines_come_now_and_then():
+    now = [0.0]
+    err = io.StringIO()
+    progress = PlainProgress(Outlet(err), clock=lambda: now[0])
+    for tenth in range(121):
+        now[0] = tenth / 10
+        progress.update(Totals(done=tenth), 200, True)
+    progress.clear()
+    progress.close()
+    lines = err.getvalue().splitlines()
+    assert [line.partition(" objects")[0] for line in lines] == [
+        "s3pp: 50 of 200",
+        "s3pp: 100 of 200",
+    ]
+
+
+def test_progress_that_was_asked_for_shows_in_short_runs_too():
+    err = io.StringIO()
+    recorder = Recorder.open(job(progress=True), io.StringIO(), err)
+    recorder.listed(1, True)
+    recorder.outcomes([DONE])
+    recorder.close()
+    assert re.fullmatch(r"s3pp: 1 of 1 objects, 5 bytes, .*\n", err.getvalue())
+
+
+class Terminal:
+    """A pseudo terminal that remembers what was written to it."""
+
+    def __init__(self):
+        self.near, far = os.openpty()
+        fcntl.ioctl(far, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
+        self.stream = os.fdopen(far, "w")
+        os.set_blocking(self.near, False)
+
+    def shown(self) -> str:
+        self.stream.flush()
+        try:
+            return os.read(self.near, 1 << 20).decode()
+        except BlockingIOError:
+            return ""
+
+    def close(self):
+        self.stream.close()
+        os.close(self.near)
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    made = Terminal()
+    yield made
+    made.close()
+
+
+def test_a_terminal_is_redrawn_and_left_clean(terminal):
+    progress = open_progress(terminal.stream, Output(), listing=False)
+    assert isinstance(progress, TerminalProgress)
+    progress.update(Totals(done=1), 10, False)
+    first = terminal.shown()
+    assert "1 of 10+ objects" in first
+    progress.update(Totals(done=7), 12, True)
+    second = terminal.shown()
+    assert "7 of 12 objects" in second
+    assert "\x1b[2K" in second  # in place of the first
+    progress.close()
+    assert "\x1b[2K" in terminal.shown()
+    progress.close()
+    assert terminal.shown() == ""
+
+
+def test_the_cursor_stays_visible(terminal):
+    progress = TerminalProgress(terminal.stream)
+    progress.update(Totals(), 1, False)
+    shown = terminal.shown()
+    assert shown.rfind("\x1b[?25h") > shown.rfind("\x1b[?25l")
+
+
+def test_lines_are_not_mixed_into_the_display(terminal):
+    progress = TerminalProgress(terminal.stream)
+    streams = Streams.of(None, terminal.stream)
+    recorder = Recorder(job(), streams, progress=progress)
+    recorder.listed(9, False)
+    assert "0 of 9+" in terminal.shown()
+    recorder.outcomes([FAILED])
+    erase, _, rest = terminal.shown().partition("s3pp: put a/d")
+    assert "\x1b[2K" in erase
+    assert rest.startswith(" -> s3://bkt/p/a/d: permission denied\r\n")
+    recorder.close()
+
+
+def test_a_terminal_that_hangs_up_stops_nothing(terminal):
+    progress = TerminalProgress(terminal.stream)
+    progress.update(Totals(), 1, False)
+    os.close(terminal.near)
+    terminal.near = os.open(os.devnull, os.O_RDONLY)
+    for _ in range(3):
+        progress.update(Totals(done=1), 1, True)
+    progress.close()
+
+
+def test_redraws_are_bounded():
+    class Counting:
+        updates = 0
+
+        def update(self, totals, listed, walk_done):
+            self.updates += 1
+
+        def clear(self):
+            pass
+
+        close = clear
+
+    now = [0.0]
+    counting = Counting()
+    recorder = Recorder(job(), Streams.of(None, None), progress=counting, clock=lambda: now[0])
+    for millisecond in range(1000):
+        now[0] = millisecond / 1000
+        recorder.outcomes([DONE])
+    assert 9 <= counting.updates <= 11

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from s3pp.report.summary import summary
+from s3pp.report.totals import Totals
+
+from .samples import job
+
+
+def totals(**counts: float) -> Totals:
+    return Totals(
+        **({"done": 10_000, "bytes": 40_960_000, "seconds": 1.2, "requests": 10_011} | counts)
+    )
+
+
+RATES = "40960000 bytes in 10000 files in 1.2 seconds (34133333 bytes/s, 8333.3 files/s)"
+
+
+@pytest.mark.parametrize(
+    ("counts", "tail"),
+    [
+        ({}, ""),
+        ({"skipped": 3}, ", 3 skipped"),
+        ({"failed": 1}, ", 1 failed"),
+        ({"skipped": 3, "failed": 1}, ", 3 skipped, 1 failed"),
+        ({"failed": 2, "not_attempted": 70}, ", 2 failed, 70 not attempted"),
+    ],
+)
+def test_text(counts, tail):
+    assert summary(totals(**counts), job()) == f"put {RATES}{tail}"
+
+
+def test_a_dry_run():
+    line = summary(totals(skipped=3), job(dry_run=True))
+    assert line == f"would put {RATES}, with 10011 requests, 3 skipped"
+
+
+def test_nothing_in_no_time():
+    line = summary(Totals(), job())
+    assert line == "put 0 bytes in 0 files in 0.0 seconds (0 bytes/s, 0.0 files/s)"
+
+
+def test_json():
+    counts = totals(listed=10_004, skipped=3, failed=1, seconds=1.23456)
+    line = summary(counts, job(json=True))
+    assert line.startswith('{"event":"summary","verb":"put","listed":10004,')
+    assert json.loads(line) == {
+        "event": "summary",
+        "verb": "put",
+        "listed": 10_004,
+        "done": 10_000,
+        "skipped": 3,
+        "failed": 1,
+        "bytes": 40_960_000,
+        "seconds": 1.235,
+    }
+
+
+def test_json_of_a_dry_run_that_was_stopped():
+    event = json.loads(summary(totals(not_attempted=5), job(json=True, dry_run=True)))
+    assert (event["dry_run"], event["requests"], event["not_attempted"]) == (True, 10_011, 5)

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import pickle
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s3pp.report.totals import Totals
+
+from .samples import ALL, DONE, FAILED, SAME
+
+
+def test_fold():
+    totals = Totals(listed=4)
+    totals.fold_all(ALL)
+    totals.fold(DONE)
+    assert totals == Totals(listed=4, done=2, skipped=2, failed=1, bytes=10, sent=8)
+    assert totals.finished == 5
+
+
+@given(st.lists(st.sampled_from(ALL)), st.integers(0, 3))
+def test_balanced_exactly_when_all_are_accounted_for(outcomes, left):
+    totals = Totals(listed=len(outcomes) + left)
+    totals.fold_all(outcomes)
+    assert totals.balanced == (left == 0)
+    totals.not_attempted = left
+    assert totals.balanced
+    totals.fold(SAME)
+    assert not totals.balanced
+
+
+def test_they_travel():
+    totals = Totals(listed=3, seconds=1.5)
+    totals.fold(FAILED)
+    assert pickle.loads(pickle.dumps(totals)) == totals
+    assert len(pickle.dumps(totals)) < 300

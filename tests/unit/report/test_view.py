@@ -1,0 +1,72 @@
+"""The table in ``view``'s docstring, row by row."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from s3pp.records import Skipped, SkipReason
+from s3pp.report.lines import Lines
+from s3pp.report.view import Detail, View
+
+from .samples import ALL, FIFO, job
+
+PUT = "put a/b.txt -> s3://bkt/p/a/b.txt (new)"
+SAME = "skip a/c -> s3://bkt/p/a/c (same etag)"
+FIFO_LINE = "skip a/f -> s3://bkt/p/a/f (not a regular file)"
+FAILURE = "s3pp: put a/d -> s3://bkt/p/a/d: permission denied"
+NOTICE = f"s3pp: {FIFO_LINE}"
+
+
+def view(*, dry_run: bool = False, verbosity: int = 0, json: bool = False) -> View:
+    run = job(dry_run=dry_run, verbosity=verbosity, json=json)
+    return View(Lines.of(run), Detail.of(run.output, dry_run=dry_run), json=json)
+
+
+@pytest.mark.parametrize(
+    ("dry_run", "verbosity", "stdout", "stderr"),
+    [
+        (False, -2, [], []),
+        (False, -1, [], [FAILURE]),
+        (False, 0, [], [NOTICE, FAILURE]),
+        (False, 1, [PUT], [NOTICE, FAILURE]),
+        (False, 2, [PUT, SAME, FIFO_LINE], [NOTICE, FAILURE]),
+        (False, 3, [PUT, SAME, FIFO_LINE], [NOTICE, FAILURE]),
+        (True, -2, [], []),
+        (True, -1, [], [FAILURE]),
+        (True, 0, [PUT, SAME, FIFO_LINE], [NOTICE, FAILURE]),
+        (True, 1, [PUT, SAME, FIFO_LINE], [NOTICE, FAILURE]),
+    ],
+)
+def test_text(dry_run, verbosity, stdout, stderr):
+    assert view(dry_run=dry_run, verbosity=verbosity).render(ALL) == (stdout, stderr)
+
+
+@pytest.mark.parametrize(
+    ("verbosity", "events", "stderr"),
+    [
+        (-2, [], []),
+        (-1, ["failed"], [FAILURE]),
+        (0, ["done", "skipped", "skipped", "failed"], [NOTICE, FAILURE]),
+        (2, ["done", "skipped", "skipped", "failed"], [NOTICE, FAILURE]),
+    ],
+)
+def test_json(verbosity, events, stderr):
+    shown = view(verbosity=verbosity, json=True).render(ALL)
+    assert [json.loads(line)["event"] for line in shown.stdout] == events
+    assert shown.stderr == stderr
+
+
+@pytest.mark.parametrize("reason", SkipReason)
+def test_skips_nobody_asked_for_are_noticed(reason):
+    surprising = {SkipReason.SPECIAL, SkipReason.LOOP, SkipReason.LINK_MEMBER}
+    shown = view().render([Skipped("a", "b", 0, reason)])
+    assert len(shown.stderr) == (reason in surprising)
+    assert shown.stdout == []
+
+
+def test_notices():
+    assert view().notice("a worker died") == ["s3pp: a worker died"]
+    assert view(verbosity=-1).notice("a worker died") == []
+    assert view(verbosity=-1).render([FIFO]) == ([], [])
