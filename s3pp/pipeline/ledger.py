@@ -1,0 +1,103 @@
+"""The ledger: which batch is out with which worker, and what is waiting for one.
+
+Batches are kept as the bytes they came as. A batch leaves the ledger when its report comes; if
+its worker dies first, it goes to the head of those that wait.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from s3pp.pipeline.messages import Frame
+
+MOST_LOSSES = 5  # workers that may die on a batch before its tasks are given up
+AHEAD = 2  # tasks a worker has, as a multiple of those it can keep going
+AHEAD_BYTES = 256 * 1024 * 1024  # bytes of sources a worker has, unless it is one batch
+
+W = TypeVar("W")
+
+
+@dataclass
+class Load(Generic[W]):
+    """One worker's batches."""
+
+    worker: W
+    batches: dict[int, Frame] = field(default_factory=dict)
+    tasks: int = 0
+    size: int = 0  # bytes
+
+
+class Ledger(Generic[W]):
+    """Assigns batches to workers; ``lanes`` is how many tasks one keeps going."""
+
+    def __init__(self, lanes: int) -> None:
+        self._lanes = lanes
+        self._loads: dict[W, Load[W]] = {}
+        self._waiting: deque[Frame] = deque()
+        self._losses: dict[int, int] = {}
+
+    def join(self, worker: W) -> None:
+        """A worker is ready for batches."""
+        self._loads[worker] = Load(worker)
+
+    def leave(self, worker: W) -> list[Frame]:
+        """A worker is gone: its batches wait again. Returns those given up, lost too often."""
+        load = self._loads.pop(worker, None)
+        given_up = []
+        for batch in reversed(list(load.batches.values()) if load else []):
+            losses = self._losses[batch.batch] = self._losses.get(batch.batch, 0) + 1
+            if losses >= MOST_LOSSES:
+                given_up.append(batch)
+            else:
+                self._waiting.appendleft(batch)
+        return given_up
+
+    def add(self, batch: Frame) -> None:
+        """A new batch waits."""
+        self._waiting.append(batch)
+
+    def assign(self) -> Iterable[tuple[W, Frame]]:
+        """Give what waits to those with room, the least loaded first; yields each assignment."""
+        while self._waiting and self._loads:
+            load = min(self._loads.values(), key=lambda load: (load.tasks, load.size))
+            if not self._room(load):
+                return
+            batch = self._waiting.popleft()
+            load.batches[batch.batch] = batch
+            load.tasks += batch.objects
+            load.size += batch.size
+            yield load.worker, batch
+
+    def close(self, worker: W, number: int) -> None:
+        """A batch was reported."""
+        load = self._loads[worker]
+        batch = load.batches.pop(number)
+        load.tasks -= batch.objects
+        load.size -= batch.size
+        self._losses.pop(number, None)
+
+    def drop_waiting(self) -> None:
+        """Forget what no worker has."""
+        self._waiting.clear()
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether some worker has room and nothing waits for it."""
+        return not self._waiting and any(self._room(load) for load in self._loads.values())
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing waits and nothing is out."""
+        return not self._waiting and not any(load.batches for load in self._loads.values())
+
+    def busy(self, worker: W) -> bool:
+        """Whether a worker has a batch."""
+        return bool(self._loads[worker].batches)
+
+    def _room(self, load: Load[W]) -> bool:
+        if not load.batches:
+            return True
+        return load.tasks < AHEAD * self._lanes and load.size < AHEAD_BYTES

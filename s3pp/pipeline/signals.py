@@ -1,0 +1,76 @@
+"""The signals that end a run, turned into something an event loop can wait for."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections import deque
+from types import FrameType, TracebackType
+from typing import Any
+
+from s3pp.errors import ExitStatus
+
+STATUS = {
+    signal.SIGINT: ExitStatus.INTERRUPTED,
+    signal.SIGTERM: ExitStatus.TERMINATED,
+    signal.SIGHUP: ExitStatus.HANGUP,
+}
+
+
+class Stopped(BaseException):
+    """A signal came while nothing had begun; ``status`` is the exit code it asks for."""
+
+    def __init__(self, status: ExitStatus) -> None:
+        super().__init__(status.name.lower())
+        self.status = status
+
+
+class Signals:
+    """Collects INT, TERM and HUP while it is entered.
+
+    ``fd`` becomes readable when one has come. Until ``calm`` is set a signal raises ``Stopped``
+    wherever the program is: before the first task is out there is nothing to bring to an end.
+    A HUP that was ignored from the start (nohup) stays so.
+    """
+
+    def __init__(self) -> None:
+        self.calm = False
+        self._came: deque[ExitStatus] = deque()
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Signals:
+        self.fd, self._wake = os.pipe()
+        os.set_blocking(self.fd, False)
+        os.set_blocking(self._wake, False)
+        self._wakeup_before = signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
+        for number in STATUS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(self._wakeup_before)
+        os.close(self.fd)
+        os.close(self._wake)
+
+    def taken(self) -> list[ExitStatus]:
+        """The exit codes asked for since the last call, oldest first."""
+        with contextlib.suppress(BlockingIOError):
+            os.read(self.fd, 4096)
+        came = list(self._came)
+        self._came.clear()
+        return came
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        status = STATUS[signal.Signals(number)]
+        if not self.calm:
+            raise Stopped(status)
+        self._came.append(status)

@@ -1,0 +1,110 @@
+"""The statter: folds reports into totals, and shows and keeps what is told of them.
+
+::
+
+    OUTCOMES, NOTICE, LISTED, END ──▶ Recorder ──▶ TOTALS
+
+It alone writes the journal, the log and the lines on stdout and stderr while a run goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from typing import NamedTuple
+
+from s3pp.errors import FailureKind, FatalError
+from s3pp.job import Job
+from s3pp.pipeline.children import fatal
+from s3pp.pipeline.messages import Frame, Kind, Report, frame
+from s3pp.pipeline.queues import FrameReader, FrameWriter
+from s3pp.records import Failed, Outcome, SendReason, SkipReason
+from s3pp.report.recorder import REDRAW_SECONDS, Recorder
+from s3pp.report.totals import Totals
+
+ENOUGH_REFUSALS = 50  # objects refused, with none accepted, after which the rest is not tried
+
+# Reasons that show that the store let us in.
+_ACCEPTED = frozenset({*SendReason, SkipReason.EXISTS, SkipReason.SAME_ETAG})
+
+
+class Verdict(NamedTuple):
+    """The statter's last word. Consumer: the supervisor, which decides the exit code by it."""
+
+    totals: Totals
+    refused: str | None  # why, if the store refused access to every object it was sent
+
+
+def run_statter(inbox: FrameReader, outbox: FrameWriter, job: Job, started: float) -> None:
+    """The statter's process, from the first message to the last."""
+    recorder = Recorder.open(job, sys.stdout, sys.stderr, started=started)
+    statter = Statter(recorder, outbox)
+    os.set_blocking(inbox.fd, False)
+    while not inbox.closed:
+        select.select([inbox.fd], [], [], REDRAW_SECONDS)
+        for message in inbox.once():
+            if message.kind is Kind.END:
+                outbox.send(statter.end(message))
+                return
+            statter.hear(message)
+        recorder.tick()
+
+
+class Statter:
+    """Hears every message of a run, and sums up."""
+
+    def __init__(self, recorder: Recorder, outbox: FrameWriter) -> None:
+        self._recorder = recorder
+        self._outbox = outbox
+        self._told: set[str] = set()  # notices: several workers may find out the same
+        self._accepted = 0
+        self._refused = 0
+        self._refusal = ""
+
+    def hear(self, message: Frame) -> None:
+        """Take a message, other than END."""
+        if message.kind is Kind.OUTCOMES:
+            self._outcomes(message.open())
+        elif message.kind is Kind.LISTED:
+            self._recorder.listed(message.objects, done=bool(message.size))
+        elif message.kind is Kind.NOTICE:
+            self._notice(message.payload.decode("utf-8"))
+
+    def end(self, message: Frame) -> Frame:
+        """Close the records; ``message`` counts what was listed, and its size what was dropped."""
+        self._recorder.listed(message.objects, done=True)
+        try:
+            totals = self._recorder.close(not_attempted=message.size)
+        except FatalError as error:
+            self._outbox.send(fatal(str(error)))
+            raise
+        everything = self._refused and not self._accepted
+        return frame(Kind.TOTALS, Verdict(totals, self._refusal if everything else None))
+
+    def _outcomes(self, report: Report) -> None:
+        try:
+            self._recorder.requests(report.requests)
+            self._recorder.outcomes(report.outcomes)
+        except FatalError as error:
+            self._outbox.send(fatal(str(error)))
+        self._watch(report.outcomes)
+
+    def _watch(self, outcomes: list[Outcome]) -> None:
+        """Stop a run early whose every object is refused: a million 403s help nobody."""
+        if self._accepted:
+            return
+        for outcome in outcomes:
+            if isinstance(outcome, Failed):
+                if outcome.kind is FailureKind.ACCESS:
+                    self._refused += 1
+                    self._refusal = outcome.message
+            elif outcome.reason in _ACCEPTED:
+                self._accepted += 1
+        if self._refused >= ENOUGH_REFUSALS and not self._accepted:
+            self._outbox.send(fatal(f"the store refuses every object: {self._refusal}"))
+
+    def _notice(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            self._recorder.notice(text)

@@ -1,0 +1,428 @@
+"""The supervisor: the main process and the switchboard.
+
+It starts the children, carries batches between their queues without unpickling them, keeps the
+ledger of who has what, replaces a worker that dies, watches the signals, and decides the exit
+code. It never waits for one child: all queues and sentinels are in one selector.
+
+A run's phases, and what moves it on::
+
+    RUNNING ──walker says END, ledger empty──▶ CLOSING ──statter says TOTALS──▶ OVER
+       └──signal, FATAL──▶ DRAINING ──ledger empty of what had begun──▶ CLOSING
+                                └──a second signal: all children are killed
+
+Order of the end: workers first (END when the ledger is empty), then the statter, which must have
+heard every report; the walker ends by itself, or is killed, as it writes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from enum import Enum
+from multiprocessing.connection import Connection
+from typing import NamedTuple
+
+from s3pp.errors import ExitStatus, FailureKind, S3ppError
+from s3pp.job import Job
+from s3pp.pipeline.children import Child, notice, start_context
+from s3pp.pipeline.ledger import MOST_LOSSES, Ledger
+from s3pp.pipeline.messages import Frame, Kind, Report, frame
+from s3pp.pipeline.signals import Signals
+from s3pp.pipeline.statter import Verdict, run_statter
+from s3pp.pipeline.walker import run_walker
+from s3pp.pipeline.worker import lane_count, run_worker
+from s3pp.records import Failed, PutTask
+from s3pp.report.totals import Totals
+from s3pp.s3.sigv4 import Keys
+
+TICK = 0.5  # seconds between looks at the clock
+KEYS_PERIOD = 30.0  # seconds between looks at the credentials' expiry
+KEYS_FRESH = 5.0  # seconds in which renewed keys answer everyone who asks
+MOST_DEATHS = 10  # workers that may die in a row without a single report between
+STATTER_BACKLOG = 256  # messages the statter may be behind before the walker has to wait
+
+
+class Phase(Enum):
+    """Where a run is; the module's picture says what moves it on."""
+
+    RUNNING = 1
+    DRAINING = 2
+    CLOSING = 3
+    OVER = 4
+
+
+class Ending(NamedTuple):
+    """How a run ended. ``totals`` is None where the statter did not live to tell."""
+
+    status: ExitStatus
+    totals: Totals | None
+    error: str | None  # why the run was aborted, one line
+
+
+def run(job: Job) -> Ending:
+    """Run a job to its end.
+
+    Raises ``UsageError`` or ``FatalError`` for what shows before the first object is sent, and
+    ``signals.Stopped`` for a signal that comes by then.
+    """
+    with Signals() as signals:
+        return Supervisor(job, signals).run()
+
+
+class Supervisor:
+    """Carries one run from start to end."""
+
+    def __init__(self, job: Job, signals: Signals) -> None:
+        self._job = job
+        self._signals = signals
+        self._context = start_context(job.speed.start_method)
+        self._selector = selectors.DefaultSelector()
+        self._phase = Phase.RUNNING
+        self._started = self._now = time.monotonic()
+        self._ledger: Ledger[Child] = Ledger(lane_count(job.speed.concurrency, job.speed.processes))
+        self._silence: dict[Child, float] = {}  # of each worker, in seconds
+        self._spools: dict[int, str] = {}  # batch: the temporary file it reads
+        self._deaths = 0  # of workers, since the last report
+        self._listed = self._finished = self._told = 0
+        self._walked = False  # the walker has named everything
+        self._error: str | None = None
+        self._signal: ExitStatus | None = None
+        self._verdict: Verdict | None = None
+
+    def run(self) -> Ending:
+        """Start everything, carry messages until all has ended, and leave nothing behind."""
+        try:
+            self._spool_dir = tempfile.mkdtemp(prefix="s3pp-")
+            self._start()
+            self._set_up()
+            self._signals.calm = True
+            while self._phase is not Phase.OVER:
+                self._turn()
+            return self._ending()
+        finally:
+            self._clean_up()
+
+    # Starting
+
+    def _start(self) -> None:
+        """Start all children before boto3 is imported: they need none of its memory."""
+        self._children: list[Child] = []
+        job = self._job
+        self._statter = self._launch("statter", run_statter, (job, self._started))
+        stdin = Connection(os.dup(0), writable=False) if job.choosing.files_from == "-" else None
+        self._walker = self._launch("walker", run_walker, (job, self._spool_dir, stdin))
+        if stdin:
+            stdin.close()
+        for number in range(1, job.speed.processes + 1):
+            self._launch_worker(f"putter {number}")
+
+    def _launch(self, name: str, role: Callable[..., None], arguments: tuple[object, ...]) -> Child:
+        child = Child(name, role, context=self._context, arguments=arguments)
+        self._children.append(child)
+        child.start(tuple(fd for each in self._children for fd in each.descriptors))
+        self._watch(child.process.sentinel, lambda: self._on_death(child))
+        if name != "walker":  # it is read only while a worker has room
+            self._watch(child.inbox.fd, lambda: self._on_readable(child))
+        return child
+
+    def _launch_worker(self, name: str) -> Child:
+        child = self._launch(name, run_worker, (self._job,))
+        self._silence[child] = 0.0
+        self._ledger.join(child)
+        return child
+
+    def _set_up(self) -> None:
+        """Find the bucket, and tell those who need to reach it."""
+        from s3pp.s3.session import Session
+
+        self._session = Session(self._job.access, self._job.dest.bucket)
+        self._opened = self._session.open(self._job.dest.prefix)
+        self._keys_at, self._renewed_at = self._now, -KEYS_FRESH
+        for child in (self._walker, *self._silence):
+            self._send(child, frame(Kind.SETUP, self._opened))
+        self._send(self._statter, frame(Kind.OUTCOMES, Report([], 1)))
+        self._watch(self._signals.fd, self._on_signal)
+
+    # One turn of the loop
+
+    def _turn(self) -> None:
+        self._gate()
+        for key, _ in self._selector.select(TICK):
+            if key.fd in self._selector.get_map():  # an event before may have closed it
+                key.data()
+        for worker, batch in self._ledger.assign():
+            self._send(worker, batch)
+        self._advance()
+        self._tick()
+
+    def _gate(self) -> None:
+        """Read from the walker only while somebody has room for what it says."""
+        wanted = (
+            not self._walker.inbox.closed
+            and self._ledger.wants_more
+            and len(self._statter.outbox) < STATTER_BACKLOG
+        )
+        fd = self._walker.inbox.fd
+        reading = fd in self._selector.get_map()
+        if wanted and not reading:
+            self._watch(fd, lambda: self._on_readable(self._walker))
+        elif reading and not wanted:
+            self._selector.unregister(fd)
+
+    def _advance(self) -> None:
+        """Move on to the next phase, if this one has come to its end."""
+        if not self._ledger.empty or self._phase not in (Phase.RUNNING, Phase.DRAINING):
+            return
+        if self._phase is Phase.RUNNING and not self._walked:
+            return
+        left = self._listed - self._finished if self._phase is Phase.DRAINING else 0
+        self._phase = Phase.CLOSING
+        for worker in self._silence:
+            self._send(worker, Frame(Kind.END))
+        self._send(self._statter, Frame(Kind.END, objects=self._listed, size=left))
+
+    def _tick(self) -> None:
+        """What goes by the clock: silence, the credentials' expiry, the count of what is listed."""
+        # A supervisor that was itself stopped must not take its children's silence for theirs.
+        passed = min(time.monotonic() - self._now, 2 * TICK)
+        self._now = time.monotonic()
+        for worker in self._silence:
+            self._silence[worker] += passed
+            if self._silence[worker] > self._job.speed.worker_timeout:
+                self._silence[worker] = 0.0
+                self._tell(f"{worker.name} said nothing for {self._job.speed.worker_timeout:g} s")
+                worker.kill()
+        if self._now - self._keys_at > KEYS_PERIOD:
+            self._keys_at = self._now
+            self._refresh_keys()
+        if self._listed != self._told and self._phase is Phase.RUNNING:
+            self._told = self._listed
+            done = int(self._walked)
+            self._send(self._statter, Frame(Kind.LISTED, objects=self._listed, size=done))
+
+    # What children say
+
+    def _on_readable(self, child: Child) -> None:
+        self._silence.update({child: 0.0} if child in self._silence else {})
+        for message in child.inbox.once():
+            self._hear(child, message)
+        if child.inbox.closed:
+            self._unwatch(child.inbox.fd)
+
+    def _hear(self, child: Child, message: Frame) -> None:
+        kind = message.kind
+        if kind is Kind.OUTCOMES:
+            self._on_outcomes(child, message)
+        elif kind is Kind.TASKS:
+            self._listed += message.objects
+            self._ledger.add(message)
+        elif kind is Kind.SPOOL:
+            self._spools[message.batch] = os.fsdecode(message.payload)
+        elif kind is Kind.NOTICE:
+            self._send(self._statter, message)
+        elif kind is Kind.NEED_KEYS:
+            self._renew_keys(child)
+        elif kind is Kind.FATAL:
+            self._abort(message.payload.decode("utf-8"))
+        elif kind is Kind.END:
+            self._walked = True
+        elif kind is Kind.TOTALS:
+            self._verdict = message.open()
+            self._phase = Phase.OVER
+
+    def _on_outcomes(self, child: Child, message: Frame) -> None:
+        if child is self._walker:
+            self._listed += message.objects
+        else:
+            self._ledger.close(child, message.batch)
+            self._unspool(message.batch)
+            self._deaths = 0
+        self._finished += message.objects
+        self._send(self._statter, message)
+
+    # Credentials
+
+    def _refresh_keys(self) -> None:
+        try:
+            keys = self._session.keys()
+        except S3ppError as error:
+            self._abort(str(error))
+            return
+        if keys != self._opened.keys:
+            self._spread_keys(keys)
+
+    def _renew_keys(self, child: Child) -> None:
+        """The store calls a child's keys expired: sign in again, once for all who ask."""
+        if self._now - self._renewed_at < KEYS_FRESH:
+            self._send(child, frame(Kind.KEYS, self._opened.keys))
+            return
+        try:
+            keys = self._session.renewed()
+        except S3ppError:
+            keys = None
+        if keys is None:
+            self._send(child, frame(Kind.KEYS, None))
+        else:
+            self._renewed_at = self._now
+            self._spread_keys(keys)
+
+    def _spread_keys(self, keys: Keys | None) -> None:
+        self._opened = self._opened._replace(keys=keys)
+        for child in (self._walker, *self._silence):
+            self._send(child, frame(Kind.KEYS, keys))
+
+    # What goes wrong
+
+    def _on_signal(self) -> None:
+        for status in self._signals.taken():
+            if self._phase is Phase.RUNNING and self._signal is None:
+                self._signal = status
+                self._drain()
+            elif self._signal is None:  # the run was ending anyway
+                self._signal = status
+            else:
+                self._drop_workers()
+
+    def _abort(self, error: str) -> None:
+        if self._error is None:
+            self._error = error
+        if self._phase is Phase.RUNNING:
+            self._drain()
+
+    def _drain(self) -> None:
+        """Begin nothing more: what workers have in flight ends and is reported."""
+        self._phase = Phase.DRAINING
+        self._stop_walker()
+        self._ledger.drop_waiting()
+        for worker in self._silence:
+            self._send(worker, Frame(Kind.FINISH))
+
+    def _stop_walker(self) -> None:
+        self._walker.kill()
+        self._forget(self._walker)
+
+    def _drop_workers(self) -> None:
+        """Asked a second time: end at once. What is in flight stays unreported."""
+        for worker in list(self._silence):
+            worker.kill()
+            self._ledger.leave(worker)
+            self._forget(worker)
+        self._ledger.drop_waiting()
+        if self._phase is Phase.CLOSING:
+            self._phase = Phase.OVER
+
+    def _on_death(self, child: Child) -> None:
+        child.process.join()
+        for message in child.inbox.available():
+            self._hear(child, message)
+        self._forget(child)
+        if child is self._statter:
+            self._on_statter_death(child)
+        elif child is self._walker:
+            if not self._walked:
+                self._abort(f"the walker {child.how_it_ended()}: what it had not named is not sent")
+        elif self._phase in (Phase.RUNNING, Phase.DRAINING):
+            self._on_worker_death(child)
+
+    def _on_statter_death(self, child: Child) -> None:
+        if self._verdict is None:
+            why = f"the statter {child.how_it_ended()}: what was done cannot be told"
+            self._error = self._error or why
+            self._phase = Phase.OVER
+
+    def _on_worker_death(self, child: Child) -> None:
+        given_up = self._ledger.leave(child)
+        if self._phase is Phase.DRAINING:
+            self._ledger.drop_waiting()
+            return
+        self._fail(given_up)
+        self._deaths += 1
+        if self._deaths > MOST_DEATHS:
+            self._abort(f"workers keep dying: {child.name} {child.how_it_ended()}")
+            return
+        self._tell(f"{child.name} {child.how_it_ended()}: replaced, and its tasks are done again")
+        self._send(self._launch_worker(child.name), frame(Kind.SETUP, self._opened))
+
+    def _fail(self, batches: list[Frame]) -> None:
+        """Name the tasks whose every worker died."""
+        for batch in batches:
+            tasks: list[PutTask] = batch.open()
+            message = f"{MOST_LOSSES} processes died on the batch that held it"
+            outcomes = [
+                Failed(task.entry.source, task.entry.key, FailureKind.CRASHED, message)
+                for task in tasks
+            ]
+            self._unspool(batch.batch)
+            self._finished += len(outcomes)
+            self._send(self._statter, frame(Kind.OUTCOMES, Report(list(outcomes), 0)))
+
+    # The end
+
+    def _ending(self) -> Ending:
+        verdict = self._verdict
+        if verdict is None:
+            return Ending(ExitStatus.ABORTED, None, self._error)
+        if self._error is None and verdict.refused is not None:
+            self._error = f"the store refuses access: {verdict.refused}"
+        if self._error is None and not verdict.totals.balanced:
+            self._error = "the counts do not add up: please report this"
+        return Ending(self._status(verdict.totals), verdict.totals, self._error)
+
+    def _status(self, totals: Totals) -> ExitStatus:
+        if self._error is not None:
+            return ExitStatus.ABORTED
+        if self._signal is not None:
+            return self._signal
+        return ExitStatus.SOME_FAILED if totals.failed else ExitStatus.OK
+
+    def _clean_up(self) -> None:
+        for child in list(self._children):
+            if self._phase is Phase.OVER and self._verdict is not None:
+                child.process.join(1.0)  # it has been told to end
+            child.kill()
+            self._forget(child)
+        self._selector.close()
+        shutil.rmtree(self._spool_dir, ignore_errors=True)
+
+    # Plumbing
+
+    def _send(self, child: Child, message: Frame) -> None:
+        child.outbox.send(message)
+        fd = child.outbox.fd
+        if child.outbox and fd not in self._selector.get_map():
+            self._selector.register(fd, selectors.EVENT_WRITE, lambda: self._on_writable(child))
+
+    def _on_writable(self, child: Child) -> None:
+        child.outbox.flush()
+        if not child.outbox:
+            self._unwatch(child.outbox.fd)
+
+    def _tell(self, text: str) -> None:
+        self._send(self._statter, notice(text))
+
+    def _watch(self, fd: int, act: Callable[[], None]) -> None:
+        self._selector.register(fd, selectors.EVENT_READ, act)
+
+    def _unwatch(self, fd: int) -> None:
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(fd)
+
+    def _forget(self, child: Child) -> None:
+        """Close everything that belongs to a child that has ended."""
+        for fd in (child.process.sentinel, child.inbox.fd, child.outbox.fd):
+            self._unwatch(fd)
+        child.close()
+        self._silence.pop(child, None)
+        if child in self._children:
+            self._children.remove(child)
+
+    def _unspool(self, batch: int) -> None:
+        path = self._spools.pop(batch, None)
+        if path is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(path)

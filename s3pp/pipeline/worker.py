@@ -1,0 +1,231 @@
+"""A worker: one event loop that keeps its share of the requests in flight.
+
+::
+
+    TASKS ──▶ waiting tasks ──▶ lanes × C/P ──▶ Putter.put ──▶ batch complete ──▶ OUTCOMES
+
+A lane is a coroutine that brings one task after another to its end. A batch is reported once,
+whole, so that the supervisor may give it to another worker until then and nothing counts twice.
+The roles of lanes, putter and queues are the same under any verb.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import resource
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from s3pp.errors import FailureKind, FatalError, ObjectError
+from s3pp.job import Job, Mode
+from s3pp.pipeline.children import fatal, notice
+from s3pp.pipeline.connect import Renewal, connect
+from s3pp.pipeline.messages import Frame, Kind, Report, frame
+from s3pp.pipeline.queues import FrameReader, FrameWriter
+from s3pp.records import Failed, Outcome, PutTask
+from s3pp.s3.endpoint import Opened
+from s3pp.s3.operations import Bucket
+from s3pp.s3.sigv4 import Keys
+from s3pp.transfer.digests import Digester
+from s3pp.transfer.prepare import Preparer
+from s3pp.transfer.put import Putter
+from s3pp.transfer.reading import Budget, Reader
+
+BODY_MEMORY = 16 * 1024 * 1024  # bytes of bodies one worker holds at once
+THREADS = 16  # for reads from slow file systems, compression and digests of large bodies
+_FDS_PER_LANE = 2  # a socket and a source
+_FDS_SPARE = 24  # queues, epoll, libraries, the interpreter
+
+
+def run_worker(inbox: FrameReader, outbox: FrameWriter, job: Job) -> None:
+    """A worker's process, from the first message to the last."""
+    setup = inbox.receive()
+    if setup is None:
+        return
+    gc.freeze()  # what the fork brought is never garbage, and touching it would copy it
+    loop = _new_loop()
+    loop.run_until_complete(_serve(inbox, outbox, job, setup.open()))
+
+
+async def _serve(inbox: FrameReader, outbox: FrameWriter, job: Job, opened: Opened) -> None:
+    lanes = lane_count(job.speed.concurrency, job.speed.processes)
+    renewal, pause = Renewal(outbox), Pause()
+    bucket = connect(job, opened, connections=lanes, renew=renewal, sleep=pause)
+    putter = _putter(job, bucket)
+    worker = Worker(outbox, putter, bucket, lanes=lanes)
+
+    def hear(message: Frame) -> None:
+        if message.kind is Kind.TASKS:
+            worker.take(message)
+        elif message.kind is Kind.KEYS:
+            _new_keys(bucket, renewal, message.open())
+        elif message.kind is Kind.FINISH:
+            pause.end()
+            worker.finish()
+        elif message.kind is Kind.END:
+            worker.end()
+
+    _listen(inbox, hear)
+    _beat(outbox, job.speed.worker_timeout / 6)
+    await worker.run()
+
+
+class Batch:
+    """A batch at work: how many of its tasks are still to end, and how the others did."""
+
+    def __init__(self, number: int, count: int) -> None:
+        self.number = number
+        self.open = count
+        self.outcomes: list[Outcome] = []
+
+
+class Worker:
+    """Keeps ``lanes`` tasks going at once, and reports batches as they become complete."""
+
+    def __init__(self, outbox: FrameWriter, putter: Putter, bucket: Bucket, *, lanes: int) -> None:
+        self._outbox = outbox
+        self._putter = putter
+        self._bucket = bucket
+        self._lanes = lanes
+        self._waiting: deque[tuple[Batch, PutTask]] = deque()
+        self._idle: list[asyncio.Future[None]] = []
+        self._ended = False
+        self._reported = 0  # requests, so far
+
+    async def run(self) -> None:
+        """Work until ``end`` has been called and every task taken has ended."""
+        await asyncio.gather(*(self._lane() for _ in range(self._lanes)))
+
+    def take(self, tasks: Frame) -> None:
+        """Take a batch of tasks."""
+        batch = Batch(tasks.batch, tasks.objects)
+        self._waiting.extend((batch, task) for task in tasks.open())
+        self._wake(tasks.objects)
+
+    def finish(self) -> None:
+        """Begin no other task: tasks in flight end, the others are left as they are."""
+        left, self._waiting = self._waiting, deque()
+        for batch, _ in left:
+            self._close_one(batch)
+
+    def end(self) -> None:
+        """No more tasks will come."""
+        self._ended = True
+        self._wake(self._lanes)
+
+    async def _lane(self) -> None:
+        while True:
+            while not self._waiting:
+                if self._ended:
+                    return
+                turn = asyncio.get_running_loop().create_future()
+                self._idle.append(turn)
+                await turn
+            batch, task = self._waiting.popleft()
+            batch.outcomes.append(await self._outcome(task))
+            self._close_one(batch)
+
+    async def _outcome(self, task: PutTask) -> Outcome:
+        try:
+            return await self._putter.put(task)
+        except FatalError as error:
+            self._outbox.send(fatal(str(error)))
+            return Failed(task.entry.source, task.entry.key, FailureKind.ACCESS, str(error))
+
+    def _wake(self, count: int) -> None:
+        for _ in range(min(count, len(self._idle))):
+            self._idle.pop().set_result(None)
+
+    def _close_one(self, batch: Batch) -> None:
+        batch.open -= 1
+        if batch.open == 0:
+            self._report(batch)
+
+    def _report(self, batch: Batch) -> None:
+        while self._putter.notes:
+            self._outbox.send(notice(self._putter.notes.pop()))
+        requests = self._bucket.requests + self._putter.requests_spared
+        report = Report(batch.outcomes, requests - self._reported)
+        self._reported = requests
+        count = len(batch.outcomes)
+        self._outbox.send(frame(Kind.OUTCOMES, report, batch=batch.number, objects=count))
+
+
+class Pause:
+    """The wait before another attempt; ends at once, and for good, when the run is to finish."""
+
+    def __init__(self) -> None:
+        self._over = asyncio.Event()
+
+    async def __call__(self, seconds: float) -> None:
+        """Wait. Raises ``ObjectError`` if the run is finishing: there will be no other attempt."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._over.wait(), seconds)
+            raise ObjectError(FailureKind.STORE, "given up between attempts: the run is ending")
+
+    def end(self) -> None:
+        """Let nobody wait any more."""
+        self._over.set()
+
+
+def lane_count(concurrency: int, processes: int) -> int:
+    """How many tasks one worker keeps going: its share, as far as descriptors allow."""
+    share = max(1, -(-concurrency // processes))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = share * _FDS_PER_LANE + _FDS_SPARE
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return share
+    return max(1, min(share, (soft - _FDS_SPARE) // _FDS_PER_LANE))
+
+
+def _putter(job: Job, bucket: Bucket) -> Putter:
+    threads = ThreadPoolExecutor(THREADS)
+    digester = Digester(
+        job.objects.checksum,
+        md5=job.mode is Mode.UPDATE,
+        signed=job.access.sign and not bucket.endpoint.secure,
+    )
+    preparer = Preparer(job.objects, digester, reader=Reader(threads), budget=Budget(BODY_MEMORY))
+    return Putter(job, bucket, preparer)
+
+
+def _listen(inbox: FrameReader, hear: Callable[[Frame], None]) -> None:
+    """Hear every frame as it comes; end with the supervisor."""
+
+    def readable() -> None:
+        for message in inbox.once():
+            hear(message)
+        if inbox.closed:
+            os._exit(1)
+
+    os.set_blocking(inbox.fd, False)
+    asyncio.get_running_loop().add_reader(inbox.fd, readable)
+
+
+def _new_keys(bucket: Bucket, renewal: Renewal, keys: Keys | None) -> None:
+    if keys:
+        bucket.signer.keys = keys
+    renewal.reply(keys)
+
+
+def _beat(outbox: FrameWriter, period: float) -> None:
+    """Tell the supervisor every ``period`` seconds that this event loop turns."""
+    outbox.send(Frame(Kind.BEAT))
+    asyncio.get_running_loop().call_later(period, _beat, outbox, period)
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
