@@ -4,7 +4,7 @@
 
     S3ppError
     ├── UsageError      nothing was sent; exit code 2; names the argument and the mend
-    ├── ObjectError     this object failed, the run goes on; ends as a ``Failed`` record, exit code 1
+    ├── ObjectError     this object failed, the run goes on; ends as ``Failed``, exit code 1
     └── FatalError      the run stops; exit code 3; what was acknowledged stays reported as done
 
 Exceptions never travel between processes: a worker turns an ``ObjectError`` into a
@@ -51,7 +51,7 @@ class S3ppError(Exception):
 
 
 class UsageError(S3ppError):
-    """The command cannot start: a bad argument, or a source, bucket or profile that is not there."""
+    """The command cannot start: a bad argument, or something it names is not there."""
 
 
 class ObjectError(S3ppError):

@@ -12,7 +12,7 @@ one outcome; sources also yield outcomes themselves, for what can be named but n
 from __future__ import annotations
 
 from enum import Enum
-from typing import NamedTuple, Union
+from typing import NamedTuple
 
 from s3pp.errors import FailureKind
 
@@ -54,7 +54,7 @@ class Entry(NamedTuple):
     mtime_ns: int
     offset: int | None = None  # first byte within ``path``; None: the whole file
     name: str | None = None  # what people call it where ``path`` does not say (``a.tar:b/c``)
-    spool: bool = False  # True: not readable at ``offset`` of ``path`` until ``sources.spool`` copied it
+    spool: bool = False  # True: unreadable in place, ``sources.spool`` has to copy it out first
 
     @property
     def source(self) -> str:
@@ -101,4 +101,4 @@ class Failed(NamedTuple):
     message: str  # one line
 
 
-Outcome = Union[Done, Skipped, Failed]
+Outcome = Done | Skipped | Failed

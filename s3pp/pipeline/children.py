@@ -49,13 +49,15 @@ class Child:
         """The supervisor's ends, which no other child may keep open."""
         return self._mine[0].fileno(), self._mine[1].fileno()
 
-    def start(self, open_here: tuple[int, ...]) -> None:
+    def start(self, others: tuple[int, ...]) -> None:
         """Start the process, with the signals that end a run held back until it ignores them.
 
-        ``open_here`` are the supervisor's ends of all queues, which a forked child must close:
-        as long as it held them, nobody would see the supervisor's death.
+        ``others`` are the supervisor's ends of all other queues. A forked child must close them,
+        and those of its own: as long as it held them, nobody would see the supervisor's death.
+        Raises ``OSError`` where the system has no room for a process.
         """
-        inherited = open_here if self._context.get_start_method() == "fork" else ()
+        forked = self._context.get_start_method() == "fork"
+        inherited = (*others, *self.descriptors) if forked else ()
         ends = (self._theirs_in, self._theirs_out)
         self.process = self._context.Process(
             target=_child_main,

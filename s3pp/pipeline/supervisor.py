@@ -27,7 +27,7 @@ from enum import Enum
 from multiprocessing.connection import Connection
 from typing import NamedTuple
 
-from s3pp.errors import ExitStatus, FailureKind, S3ppError
+from s3pp.errors import ExitStatus, FailureKind, FatalError, S3ppError
 from s3pp.job import Job
 from s3pp.pipeline.children import Child, notice, start_context
 from s3pp.pipeline.ledger import MOST_LOSSES, Ledger
@@ -85,6 +85,7 @@ class Supervisor:
         self._phase = Phase.RUNNING
         self._started = self._now = time.monotonic()
         self._ledger: Ledger[Child] = Ledger(lane_count(job.speed.concurrency, job.speed.processes))
+        self._children: list[Child] = []
         self._silence: dict[Child, float] = {}  # of each worker, in seconds
         self._spools: dict[int, str] = {}  # batch: the temporary file it reads
         self._deaths = 0  # of workers, since the last report
@@ -111,7 +112,6 @@ class Supervisor:
 
     def _start(self) -> None:
         """Start all children before boto3 is imported: they need none of its memory."""
-        self._children: list[Child] = []
         job = self._job
         self._statter = self._launch("statter", run_statter, (job, self._started))
         stdin = Connection(os.dup(0), writable=False) if job.choosing.files_from == "-" else None
@@ -123,8 +123,13 @@ class Supervisor:
 
     def _launch(self, name: str, role: Callable[..., None], arguments: tuple[object, ...]) -> Child:
         child = Child(name, role, context=self._context, arguments=arguments)
+        others = tuple(fd for each in self._children for fd in each.descriptors)
+        try:
+            child.start(others)
+        except OSError as error:
+            child.close()
+            raise FatalError(f"cannot start the {name}: {error.strerror}") from None
         self._children.append(child)
-        child.start(tuple(fd for each in self._children for fd in each.descriptors))
         self._watch(child.process.sentinel, lambda: self._on_death(child))
         if name != "walker":  # it is read only while a worker has room
             self._watch(child.inbox.fd, lambda: self._on_readable(child))
@@ -153,7 +158,8 @@ class Supervisor:
     def _turn(self) -> None:
         self._gate()
         for key, _ in self._selector.select(TICK):
-            if key.fd in self._selector.get_map():  # an event before may have closed it
+            # An event before may have closed it, and a new child may have its number by now.
+            if self._selector.get_map().get(key.fd) == key:
                 key.data()
         for worker, batch in self._ledger.assign():
             self._send(worker, batch)
@@ -163,7 +169,8 @@ class Supervisor:
     def _gate(self) -> None:
         """Read from the walker only while somebody has room for what it says."""
         wanted = (
-            not self._walker.inbox.closed
+            self._walker in self._children
+            and not self._walker.inbox.closed
             and self._ledger.wants_more
             and len(self._statter.outbox) < STATTER_BACKLOG
         )
@@ -346,7 +353,10 @@ class Supervisor:
             self._abort(f"workers keep dying: {child.name} {child.how_it_ended()}")
             return
         self._tell(f"{child.name} {child.how_it_ended()}: replaced, and its tasks are done again")
-        self._send(self._launch_worker(child.name), frame(Kind.SETUP, self._opened))
+        try:
+            self._send(self._launch_worker(child.name), frame(Kind.SETUP, self._opened))
+        except FatalError as error:
+            self._abort(str(error))
 
     def _fail(self, batches: list[Frame]) -> None:
         """Name the tasks whose every worker died."""

@@ -30,7 +30,6 @@ _REFUSED_KEYS = (
     "ExpiredToken",
     "InvalidAccessKeyId",
     "InvalidToken",
-    "RequestTimeTooSkewed",
     "SignatureDoesNotMatch",
     "TokenRefreshRequired",
 )
@@ -111,6 +110,8 @@ class Session:
         try:
             answer = client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, MaxKeys=1, **payer)
         except boto_errors.ClientError as error:
+            if error.response["Error"].get("Code") == "RequestTimeTooSkewed":
+                return True, None  # boto3 cannot take the store's time; our own requests can
             _refuse(error, self._bucket)
             return False, _region(error.response)
         return True, _region(answer)

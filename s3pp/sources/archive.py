@@ -69,7 +69,9 @@ class Archive:
 
     def members(self) -> Iterator[tarfile.TarInfo]:
         """The headers in archive order; content has to be read before the next one is asked for."""
-        before = -1
+        before = 0
+        if self._tar.offset == 0:  # no member at all; before 3.11 asking again would raise
+            return
         while (member := self._tar.next()) is not None:
             if self._tar.offset <= before:  # a negative size in an extended header
                 raise tarfile.ReadError("a header that points backwards")

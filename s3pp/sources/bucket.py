@@ -8,7 +8,6 @@ follows on is asked for only after the page before it answered two keys.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, Protocol
@@ -100,5 +99,3 @@ def just_before(key: str) -> str:
     if last <= _FIRST_PRINTABLE or last - 1 in _SURROGATES:
         return stem
     return f"{stem}{chr(last - 1)}~~~~"
-
-

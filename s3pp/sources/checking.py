@@ -33,18 +33,18 @@ def check(job: Job) -> None:
 def _check_source(source: str, walk: str) -> None:
     if os.path.isdir(source):
         if walk == "tar":
-            raise UsageError(f"SOURCE {shown(source)!r} is a directory; --walk tar reads archives")
+            raise UsageError(f"SOURCE '{shown(source)}' is a directory; --walk tar reads archives")
         _check_directory(source)
     elif not os.path.isfile(source):
         trouble = "is no file or directory" if os.path.lexists(source) else "does not exist"
-        raise UsageError(f"SOURCE {shown(source)!r} {trouble}")
+        raise UsageError(f"SOURCE '{shown(source)}' {trouble}")
 
 
 def _check_directory(source: str) -> None:
     try:
         os.scandir(source).close()
     except OSError as error:
-        raise UsageError(f"SOURCE {shown(source)!r} cannot be listed: {error.strerror}") from error
+        raise UsageError(f"SOURCE '{shown(source)}' cannot be listed: {error.strerror}") from error
 
 
 def _check_list(job: Job, path: str) -> None:
@@ -55,7 +55,7 @@ def _check_list(job: Job, path: str) -> None:
     if path == "-":
         return
     if not os.path.exists(path):
-        raise UsageError(f"--files-from {shown(path)!r} does not exist")
+        raise UsageError(f"--files-from '{shown(path)}' does not exist")
     # Asked for, not opened: it may be a pipe (process substitution) that can be read only once.
     if os.path.isdir(path) or not os.access(path, os.R_OK):
-        raise UsageError(f"--files-from {shown(path)!r} cannot be read")
+        raise UsageError(f"--files-from '{shown(path)}' cannot be read")

@@ -27,8 +27,8 @@ from stat import S_ISDIR, S_ISREG
 from typing import NamedTuple
 
 from s3pp.errors import FailureKind
-from s3pp.records import Entry, Failed, SkipReason
-from s3pp.sources.naming import failed, key_fault, label, raw, shown, skipped
+from s3pp.records import Entry, Failed, Skipped, SkipReason
+from s3pp.sources.naming import key_fault, raw, shown
 from s3pp.sources.scope import Record, Scope, Stream
 from s3pp.sources.sorting import Room, ordered
 
@@ -80,26 +80,26 @@ def look(path: str, key: str, order: bytes, scope: Scope) -> Record | None:
     if choice.by_stat and choice.stat_refusal(status.st_size, status.st_mtime_ns):
         return None
     if fault := key_fault(order):
-        return failed(path, key, FailureKind.NAME, fault)
-    return Entry(key, path, status.st_size, status.st_mtime_ns, None, label(path))
+        return Failed(path, key, FailureKind.NAME, fault)
+    return Entry(key, path, status.st_size, status.st_mtime_ns)
 
 
 def _irregular(path: str, key: str, status: os.stat_result) -> Record:
     if not S_ISDIR(status.st_mode):
-        return skipped(path, key, SkipReason.SPECIAL)
+        return Skipped(path, key, 0, SkipReason.SPECIAL)
     message = "is a directory, not a file: name the files below it"
-    return failed(path, key, FailureKind.UNREADABLE, message)
+    return Failed(path, key, FailureKind.UNREADABLE, message)
 
 
 def stat_failure(path: str, key: str, error: OSError) -> Failed:
     """Why ``path`` could not be looked at; tells a broken link from what has vanished."""
     if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-        return failed(path, key, _kind(error), f"cannot be looked at: {error.strerror}")
+        return Failed(path, key, _kind(error), f"cannot be looked at: {error.strerror}")
     try:
-        message = f"broken symbolic link to {shown(os.readlink(path))!r}"
+        message = f"broken symbolic link to '{shown(os.readlink(path))}'"
     except OSError:
         message = f"not there: {error.strerror}"
-    return failed(path, key, FailureKind.NOT_FOUND, message)
+    return Failed(path, key, FailureKind.NOT_FOUND, message)
 
 
 def _kind(error: OSError) -> FailureKind:
@@ -148,7 +148,7 @@ class _Walk:
         self._stack.append(level)
         for error in trouble:
             message = f"the directory cannot be listed: {error.strerror}"
-            yield level.order, failed(path, key, _kind(error), message)
+            yield level.order, Failed(path, key, _kind(error), message)
 
     def _scan(self, path: str, trouble: list[OSError]) -> Iterator[Name]:
         """The names in a directory as they come; what goes wrong is put into ``trouble``."""
@@ -193,7 +193,7 @@ class _Walk:
         if kind == FILE:
             return look(path, scope.prefix + relative, order, scope)
         reason = SkipReason.LOOP if kind == LOOP else SkipReason.SYMLINK
-        return skipped(path, scope.prefix + relative, reason)
+        return Skipped(path, scope.prefix + relative, 0, reason)
 
     def _refused(self, relative: str, kind: int) -> bool:
         choice = self._scope.choice

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from operator import itemgetter
 
 from s3pp.errors import FailureKind
-from s3pp.records import Entry
-from s3pp.sources.naming import failed
+from s3pp.records import Entry, Failed
 from s3pp.sources.scope import Record, Stream
 
 
@@ -34,7 +33,7 @@ def _without_conflicts(stream: Stream) -> Iterator[Record]:
             yield record
         else:
             message = f"{owner.source!r} gives the same key, and was named first"
-            yield failed(record.source, record.key, FailureKind.CONFLICT, message)
+            yield Failed(record.source, record.key, FailureKind.CONFLICT, message)
 
 
 def limited(records: Iterator[Record], limit: int | None) -> Iterator[Record]:

@@ -18,9 +18,9 @@ from itertools import accumulate
 from typing import BinaryIO
 
 from s3pp.errors import FailureKind, FatalError
-from s3pp.records import SkipReason
+from s3pp.records import Failed, Skipped, SkipReason
 from s3pp.sources.filesystem import look
-from s3pp.sources.naming import climbs, failed, normal, raw, skipped
+from s3pp.sources.naming import climbs, normal, raw
 from s3pp.sources.scope import Record, Scope, Stream
 from s3pp.sources.sorting import ordered
 
@@ -94,11 +94,11 @@ class _Names:
         """What becomes of one name; None when its size or age is not chosen."""
         path, key = self._base + name, self._scope.prefix + name
         if climbs(name):
-            return failed(name, key, FailureKind.NAME, "outside the source")
+            return Failed(name, key, FailureKind.NAME, "outside the source")
         if "\0" in name:
-            return failed(path, key, FailureKind.NAME, "holds a NUL byte: a list for --null?")
+            return Failed(path, key, FailureKind.NAME, "holds a NUL byte: a list for --null?")
         if not self._scope.follow and self._is_linked(name):
-            return skipped(path, key, SkipReason.SYMLINK)
+            return Skipped(path, key, 0, SkipReason.SYMLINK)
         return look(path, key, order, self._scope)
 
     def _is_linked(self, name: str) -> bool:

@@ -3,15 +3,12 @@
 * A key is the destination's prefix and the name relative to its source, joined by one slash.
 * Keys sort by their UTF-8 bytes, as S3 lists them. A name that is not UTF-8 sorts by its own bytes.
 * Only UTF-8 of at most 1,024 bytes can be a key; every other name fails, and says how to mend it.
-* What is shown of such a name has each stray byte as a backslash escape (``caf\\xe9.txt``), so
-  that outcomes can be printed, logged and sent between processes without a thought.
+* Outcomes carry such a name as Python has it, with surrogates; ``report`` escapes what it prints.
 """
 
 from __future__ import annotations
 
-from s3pp.errors import FailureKind
 from s3pp.job import MAX_KEY_BYTES
-from s3pp.records import Failed, Skipped, SkipReason
 
 
 def raw(text: str) -> bytes:
@@ -26,12 +23,6 @@ def shown(text: str) -> str:
     return raw(text).decode("utf-8", "backslashreplace")
 
 
-def label(path: str) -> str | None:
-    """What to call ``path`` where it cannot be printed as it is; None where it can."""
-    readable = shown(path)
-    return None if readable == path else readable
-
-
 def key_fault(order: bytes) -> str | None:
     """Why the key with these bytes cannot be one, with the mend; None when it can."""
     if len(order) > MAX_KEY_BYTES:
@@ -43,16 +34,6 @@ def key_fault(order: bytes) -> str | None:
     except UnicodeDecodeError:
         return "the name is not UTF-8: rename it"
     return None
-
-
-def failed(source: str, key: str, kind: FailureKind, message: str) -> Failed:
-    """The outcome, with both names made printable."""
-    return Failed(shown(source), shown(key), kind, message)
-
-
-def skipped(source: str, key: str, reason: SkipReason, size: int = 0) -> Skipped:
-    """The outcome, with both names made printable; ``size`` in bytes where it is known."""
-    return Skipped(shown(source), shown(key), size, reason)
 
 
 def normal(name: str) -> str:

@@ -21,7 +21,6 @@ from s3pp.errors import FailureKind, FatalError
 from s3pp.job import MIB
 from s3pp.records import Failed, PutTask
 from s3pp.sources.archive import Archive, opened
-from s3pp.sources.naming import failed
 from s3pp.sources.sorting import RICH_RUN_LENGTH, Room, ordered
 
 BATCH_BYTES = 32 * MIB
@@ -98,7 +97,7 @@ class _Pass:
 
     def _left(self, message: str) -> Iterator[Failed]:
         while (task := self._task) is not None:
-            yield failed(task.entry.source, task.entry.key, FailureKind.CHANGED, message)
+            yield Failed(task.entry.source, task.entry.key, FailureKind.CHANGED, message)
             self._task = next(self._wanted, None)
 
 

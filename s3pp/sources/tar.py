@@ -22,9 +22,9 @@ import tarfile
 from collections.abc import Iterator
 
 from s3pp.errors import FailureKind
-from s3pp.records import Entry, SkipReason
+from s3pp.records import Entry, Failed, Skipped, SkipReason
 from s3pp.sources.archive import compression, opened
-from s3pp.sources.naming import climbs, failed, key_fault, normal, raw, shown, skipped
+from s3pp.sources.naming import climbs, key_fault, normal, raw
 from s3pp.sources.scope import Record, Scope, Stream
 from s3pp.sources.sorting import RICH_RUN_LENGTH, Room, ordered
 
@@ -77,11 +77,12 @@ class _Members:
                 for place, member in enumerate(archive.members()):
                     archive.skip()  # a member counts once all of it is known to be there
                     yield from self._row(member, place)
-                archive.drain()
+                if self._packed:
+                    archive.drain()
         except Exception as error:  # what tarfile raises on damage is not a closed list
             message = f"the archive cannot be read to its end: {_reason(error)}"
             key = self._scope.prefix
-            yield LAST, place, failed(self._path, key, FailureKind.UNREADABLE, message)
+            yield LAST, place, Failed(self._path, key, FailureKind.UNREADABLE, message)
 
     def _row(self, member: tarfile.TarInfo, place: int) -> Iterator[Row]:
         name = member.name if climbs(member.name) else normal(member.name)
@@ -92,14 +93,14 @@ class _Members:
         yield order, place, self._record(member, name, key, order)
 
     def _record(self, member: tarfile.TarInfo, name: str, key: str, order: bytes) -> Record:
-        source = shown(f"{self._path}:{member.name}")
+        source = f"{self._path}:{member.name}"
         if member.issym() or member.islnk():
-            return skipped(source, key, SkipReason.LINK_MEMBER)
+            return Skipped(source, key, 0, SkipReason.LINK_MEMBER)
         if not member.isreg():
-            return skipped(source, key, SkipReason.SPECIAL)
+            return Skipped(source, key, 0, SkipReason.SPECIAL)
         fault = "escapes the archive" if climbs(name) else key_fault(order)
         if fault or not name:
-            return failed(source, key, FailureKind.NAME, fault or "has no name")
+            return Failed(source, key, FailureKind.NAME, fault or "has no name")
         spool = self._packed or member.issparse()
         return Entry(
             key, self._path, member.size, _mtime_ns(member), member.offset_data, source, spool

@@ -16,15 +16,20 @@ from concurrent.futures import Executor
 from typing import TypeVar
 
 _SLOW = 0.001  # seconds per read above which threads read
-_QUICK = 0.0002  # seconds below which the loop reads again
-_WEIGHT = 0.02  # of the newest measurement in the running mean
+_QUICK = 0.0003  # seconds below which the loop reads again
+_WEIGHT = 0.05  # of the newest measurement in the running mean
 _LONGEST = 0.01  # seconds a measurement counts for at most: one pause of ours is no slow disk
+_PROBE = 16  # while threads read, every so many reads is made, and measured, on the loop
 
 T = TypeVar("T")
 
 
 class Reader:
-    """Runs short blocking reads where they do the least harm."""
+    """Runs short blocking reads where they do the least harm.
+
+    Only reads on the loop are measured: on a thread the wait for the interpreter counts too, and
+    would keep a busy process on threads for ever.
+    """
 
     def __init__(
         self, threads: Executor, *, clock: Callable[[], float] = time.perf_counter
@@ -32,13 +37,16 @@ class Reader:
         self._threads = threads
         self._clock = clock
         self._mean = 0.0
+        self._reads = 0
         self.threaded = False
 
     async def run(self, read: Callable[[], T]) -> T:
         """Return ``read()``, called here or on a thread."""
-        if not self.threaded:
-            return self._timed(read)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._timed, read)
+        if self.threaded:
+            self._reads += 1
+            if self._reads % _PROBE:
+                return await self.away(read)
+        return self._timed(read)
 
     async def away(self, work: Callable[[], T]) -> T:
         """Return ``work()``, always called on a thread: for what is known to take long."""

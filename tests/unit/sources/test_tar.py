@@ -101,14 +101,14 @@ def test_names_that_escape_fail(name: str, tmp_path: Path) -> None:
 def test_names_that_cannot_be_keys_fail(tmp_path: Path) -> None:
     path = pack(tmp_path / "a.tar", {"b\udcff": b"", "é" * 513: b"", ".": b""})
     records = walked(path, walk="tar")
-    assert outcomes(records) == [("", "name"), ("b\\xff", "name"), ("é" * 513, "name")]
+    assert outcomes(records) == [("", "name"), ("b\udcff", "name"), ("é" * 513, "name")]
     assert "has no name" in records[0].message  # type: ignore[union-attr]
 
 
 def test_an_archive_whose_own_name_is_not_utf8(tmp_path: Path) -> None:
     (entry,) = walked(pack(tmp_path / "a\udcff.tar", {"x": b"1"}), walk="tar")
     assert isinstance(entry, Entry)
-    assert (content(entry), entry.source) == (b"1", f"{tmp_path}/a\\xff.tar:x")
+    assert (content(entry), entry.source) == (b"1", f"{tmp_path}/a\udcff.tar:x")
 
 
 def test_the_last_of_several_members_has_the_name(tmp_path: Path) -> None:
