@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable
 
-from s3pp.pipeline.messages import Frame, Kind, Report, frame
+from s3pp.pipeline.messages import Frame, Kind, report_frame, tasks_frame
 from s3pp.pipeline.queues import FrameWriter
 from s3pp.records import Outcome, PutTask
 from s3pp.sources import Spooled
@@ -82,7 +82,7 @@ class Batcher:
         """Send what is left, and say that this is all."""
         self.flush()
         if requests:
-            self._outbox.send(frame(Kind.OUTCOMES, Report([], requests)))
+            self._outbox.send(report_frame([], requests))
         self._outbox.send(Frame(Kind.END, objects=self._listed))
 
     @property
@@ -91,11 +91,9 @@ class Batcher:
 
     def _send(self, tasks: list[PutTask], size: int) -> None:
         self._batches += 1
-        out = frame(Kind.TASKS, tasks, batch=self._batches, objects=len(tasks), size=size)
-        self._outbox.send(out)
+        self._outbox.send(tasks_frame(tasks, self._batches, size))
 
     def _flush_outcomes(self) -> None:
         if self._outcomes:
-            report = Report(self._outcomes, 0)
-            self._outbox.send(frame(Kind.OUTCOMES, report, objects=len(self._outcomes)))
+            self._outbox.send(report_frame(self._outcomes, 0))
             self._outcomes = []

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from s3pp.errors import FailureKind, FatalError
 from s3pp.job import Job
 from s3pp.pipeline.children import fatal
-from s3pp.pipeline.messages import Frame, Kind, Report, frame
+from s3pp.pipeline.messages import Frame, Kind, Report, frame, report_of
 from s3pp.pipeline.queues import FrameReader, FrameWriter
 from s3pp.records import Failed, Outcome, SendReason, SkipReason
 from s3pp.report.recorder import REDRAW_SECONDS, Recorder
@@ -65,7 +65,7 @@ class Statter:
     def hear(self, message: Frame) -> None:
         """Take a message, other than END."""
         if message.kind is Kind.OUTCOMES:
-            self._outcomes(message.open())
+            self._outcomes(report_of(message))
         elif message.kind is Kind.LISTED:
             self._recorder.listed(message.objects, done=bool(message.size))
         elif message.kind is Kind.NOTICE:

@@ -31,12 +31,12 @@ from s3pp.errors import ExitStatus, FailureKind, FatalError, S3ppError
 from s3pp.job import Job
 from s3pp.pipeline.children import Child, notice, start_context
 from s3pp.pipeline.ledger import MOST_LOSSES, Ledger
-from s3pp.pipeline.messages import Frame, Kind, Report, frame
+from s3pp.pipeline.messages import Frame, Kind, frame, report_frame, tasks_of
 from s3pp.pipeline.signals import Signals
 from s3pp.pipeline.statter import Verdict, run_statter
 from s3pp.pipeline.walker import run_walker
 from s3pp.pipeline.worker import lane_count, run_worker
-from s3pp.records import Failed, PutTask
+from s3pp.records import Failed
 from s3pp.report.totals import Totals
 from s3pp.s3.sigv4 import Keys
 
@@ -150,7 +150,7 @@ class Supervisor:
         self._keys_at, self._renewed_at = self._now, -KEYS_FRESH
         for child in (self._walker, *self._silence):
             self._send(child, frame(Kind.SETUP, self._opened))
-        self._send(self._statter, frame(Kind.OUTCOMES, Report([], 1)))
+        self._send(self._statter, report_frame([], 1))
         self._watch(self._signals.fd, self._on_signal)
 
     # One turn of the loop
@@ -361,15 +361,14 @@ class Supervisor:
     def _fail(self, batches: list[Frame]) -> None:
         """Name the tasks whose every worker died."""
         for batch in batches:
-            tasks: list[PutTask] = batch.open()
             message = f"{MOST_LOSSES} processes died on the batch that held it"
             outcomes = [
                 Failed(task.entry.source, task.entry.key, FailureKind.CRASHED, message)
-                for task in tasks
+                for task in tasks_of(batch)
             ]
             self._unspool(batch.batch)
             self._finished += len(outcomes)
-            self._send(self._statter, frame(Kind.OUTCOMES, Report(list(outcomes), 0)))
+            self._send(self._statter, report_frame(outcomes, 0))
 
     # The end
 

@@ -24,7 +24,7 @@ from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.job import Job, Mode
 from s3pp.pipeline.children import fatal, notice
 from s3pp.pipeline.connect import Renewal, connect
-from s3pp.pipeline.messages import Frame, Kind, Report, frame
+from s3pp.pipeline.messages import Frame, Kind, report_frame, tasks_of
 from s3pp.pipeline.queues import FrameReader, FrameWriter
 from s3pp.records import Failed, Outcome, PutTask
 from s3pp.s3.endpoint import Opened
@@ -103,7 +103,7 @@ class Worker:
     def take(self, tasks: Frame) -> None:
         """Take a batch of tasks."""
         batch = Batch(tasks.batch, tasks.objects)
-        self._waiting.extend((batch, task) for task in tasks.open())
+        self._waiting.extend((batch, task) for task in tasks_of(tasks))
         self._wake(tasks.objects)
 
     def finish(self) -> None:
@@ -149,10 +149,8 @@ class Worker:
         while self._putter.notes:
             self._outbox.send(notice(self._putter.notes.pop()))
         requests = self._bucket.requests + self._putter.requests_spared
-        report = Report(batch.outcomes, requests - self._reported)
-        self._reported = requests
-        count = len(batch.outcomes)
-        self._outbox.send(frame(Kind.OUTCOMES, report, batch=batch.number, objects=count))
+        spent, self._reported = requests - self._reported, requests
+        self._outbox.send(report_frame(batch.outcomes, spent, batch=batch.number))
 
 
 class Pause:
@@ -191,7 +189,7 @@ def _putter(job: Job, bucket: Bucket) -> Putter:
     threads = ThreadPoolExecutor(THREADS)
     digester = Digester(
         job.objects.checksum,
-        md5=job.mode is Mode.UPDATE,
+        md5=job.mode is not Mode.STUPID,  # the others compare it with an ETag
         signed=job.access.sign and not bucket.endpoint.secure,
     )
     preparer = Preparer(job.objects, digester, reader=Reader(threads), budget=Budget(BODY_MEMORY))

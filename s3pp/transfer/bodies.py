@@ -12,6 +12,7 @@ import stat
 from collections.abc import Iterator
 
 from s3pp.errors import FailureKind, ObjectError
+from s3pp.job import GIB, MAX_SINGLE_PUT
 from s3pp.records import Entry
 
 SMALL = 256 * 1024  # bytes up to which a body is held in memory
@@ -109,6 +110,14 @@ def _whole(fd: int, entry: Entry, start: int, size: int, before: os.stat_result)
     if len(body) != size or _stamp(os.fstat(fd)) != _stamp(before):
         raise Changed(entry.source)
     return body
+
+
+def size_fault(size: int) -> str | None:
+    """Why a body of ``size`` bytes cannot go, with the mend; None when it can."""
+    if size <= MAX_SINGLE_PUT:
+        return None
+    most = f"{MAX_SINGLE_PUT // GIB} GiB"
+    return f"{size} bytes is more than one PUT carries ({most}): split it, or use --max-size 5G"
 
 
 def unreadable(source: str, error: OSError) -> ObjectError:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from s3pp.errors import FatalError, ObjectError
+from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.job import Job, Mode
 from s3pp.records import Dest, Entry, Failed, Outcome, PutTask, Skipped, SkipReason
 from s3pp.s3.retry import StoreError
 from s3pp.sources.bucket import DestListing, Unordered
 from s3pp.transfer import modes
+from s3pp.transfer.bodies import size_fault
 
 
 class Planner:
@@ -30,16 +31,18 @@ class Planner:
     def plan(self, found: Iterable[Entry | Skipped | Failed]) -> Iterator[PutTask | Outcome]:
         """Yield a task or an outcome for each thing found, in order."""
         for item in found:
-            if not isinstance(item, Entry):
-                yield item
-                continue
-            dest = self._lookup(item.key) if self._dest else None
-            if dest is not None and not modes.needs_content(self._mode):
-                reason = modes.decide(self._mode, None, dest)
-                assert isinstance(reason, SkipReason)
-                yield Skipped(item.source, item.key, item.size, reason)
-            else:
-                yield PutTask(item, dest, self._ask)
+            yield self._step(item) if isinstance(item, Entry) else item
+
+    def _step(self, entry: Entry) -> PutTask | Outcome:
+        # Told before a member of an archive is copied out of it for nothing.
+        if fault := size_fault(entry.size):
+            return Failed(entry.source, entry.key, FailureKind.TOO_LARGE, fault)
+        dest = self._lookup(entry.key) if self._dest else None
+        if dest is None or modes.needs_content(self._mode):
+            return PutTask(entry, dest, self._ask)
+        reason = modes.decide(self._mode, None, dest)
+        assert isinstance(reason, SkipReason)
+        return Skipped(entry.source, entry.key, entry.size, reason)
 
     def _lookup(self, key: str) -> Dest | None:
         assert self._dest is not None

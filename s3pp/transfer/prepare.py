@@ -9,13 +9,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import md5
 
 from s3pp.errors import FailureKind, ObjectError
-from s3pp.job import GIB, MAX_SINGLE_PUT, Objects
+from s3pp.job import Objects
 from s3pp.records import Entry
 from s3pp.transfer import compress, content
-from s3pp.transfer.bodies import PIECE, SMALL, Slice, open_entry, unreadable
+from s3pp.transfer.bodies import PIECE, SMALL, Slice, open_entry, size_fault, unreadable
 from s3pp.transfer.digests import Digester, Digests
+from s3pp.transfer.modes import Local
 from s3pp.transfer.reading import Budget, Reader
 
 
@@ -26,7 +28,7 @@ class Prepared:
     body: bytes | Slice
     size: int  # bytes of the source
     sent: int  # bytes of the body
-    digests: Digests
+    digests: Digests | None  # None: to be computed if it is sent
     labels: tuple[tuple[str, str], ...]  # Content-Type and Content-Encoding, lower-case names
     source: Slice | None = None  # open as long as a stream needs it
 
@@ -69,6 +71,20 @@ class Preparer:
         except OSError as error:
             raise unreadable(entry.source, error) from None
 
+    def local(self, prepared: Prepared) -> Local:
+        """What ``modes.decide`` compares."""
+        if prepared.digests:
+            return Local(prepared.sent, prepared.digests.md5)
+        assert isinstance(prepared.body, bytes)
+        return Local(prepared.sent, md5(prepared.body, usedforsecurity=False).hexdigest())
+
+    def digests(self, prepared: Prepared) -> Digests:
+        """What the PUT of a body says of it."""
+        if prepared.digests is None:
+            assert isinstance(prepared.body, bytes)
+            prepared.digests = self._digester.of_body(prepared.body)
+        return prepared.digests
+
     async def _small(self, entry: Entry, body: bytes) -> Prepared:
         kind, packed = self._named(entry)
         if kind is None and self._magic:
@@ -77,16 +93,12 @@ class Preparer:
         gzip = not packed and self._wants_gzip(kind, body)
         if gzip:
             body = compress.compressed(body)
-        return Prepared(body, size, len(body), self._digester.of_body(body), _labels(kind, gzip))
+        return Prepared(body, size, len(body), None, _labels(kind, gzip))
 
     async def _large(self, entry: Entry, source: Slice) -> Prepared:
         try:
-            if source.size > MAX_SINGLE_PUT:
-                raise ObjectError(
-                    FailureKind.TOO_LARGE,
-                    f"{source.size} bytes is more than one PUT carries ({MAX_SINGLE_PUT // GIB}"
-                    " GiB): split it, or leave it out with --max-size 5G",
-                )
+            if fault := size_fault(source.size):
+                raise ObjectError(FailureKind.TOO_LARGE, fault)
             return await self._reader.away(lambda: self._stream(entry, source))
         except BaseException:
             source.close()

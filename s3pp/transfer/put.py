@@ -89,19 +89,22 @@ class Putter:
         entry = task.entry
         prepared = await self._preparer.prepare(entry)
         try:
-            local = modes.Local(prepared.sent, prepared.digests.md5)
+            compared = dest is not None and modes.needs_content(self._mode)
+            local = self._preparer.local(prepared) if compared else None
             reason = modes.decide(self._mode, local, dest)
             if isinstance(reason, SkipReason):
                 return Skipped(entry.source, entry.key, prepared.size, reason)
             if self._dry_run:
                 self.requests_spared += 1
-                return _done(task, prepared, reason, prepared.digests.md5, 0)
+                md5 = self._preparer.local(prepared).md5
+                return _done(task, prepared, reason, md5, 0)
             return await self._send(task, prepared, reason)
         finally:
             prepared.close()
 
     async def _send(self, task: PutTask, prepared: Prepared, reason: SendReason) -> Outcome:
         entry = task.entry
+        digests = self._preparer.digests(prepared)
         try:
             answer = await self._request(entry.key, prepared, conditional=self._conditional)
         except StoreError as error:
@@ -116,12 +119,12 @@ class Putter:
             answer = await self._request(entry.key, prepared, conditional=False)
         prepared.check()
         etag = answer.etag
-        if etag != prepared.digests.md5:
-            self._check_etag(prepared.digests.md5, etag, answer)
+        if etag != digests.md5:
+            self._check_etag(digests.md5, etag, answer)
         return _done(task, prepared, reason, etag, answer.attempts)
 
     async def _request(self, key: str, prepared: Prepared, *, conditional: bool) -> Answer:
-        digests = prepared.digests
+        digests = self._preparer.digests(prepared)
         headers = [*self._headers, *prepared.labels, digests.header]
         if conditional:
             headers.append(_IF_ABSENT)
@@ -142,7 +145,7 @@ class Putter:
         """The key exists: by another's hand, or by our own PUT whose answer was lost."""
         entry = task.entry
         dest = await self._ask(entry.key)
-        if dest == Dest(prepared.sent, prepared.digests.md5):
+        if dest == Dest(*self._preparer.local(prepared)):
             return _done(task, prepared, reason, dest.etag, 1)
         return Skipped(entry.source, entry.key, prepared.size, SkipReason.EXISTS)
 

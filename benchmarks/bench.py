@@ -1,0 +1,107 @@
+"""Measure s3pp beside other tools: ``python benchmarks/bench.py --help``, and see README.rst."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import tools
+from rounds import Failed
+from suite.memory import memory
+from suite.put import put
+from suite.setting import Setting
+from suite.start import start
+from suite.update import update
+from tools import Tool
+
+Bench = Callable[[Setting, Sequence[Tool]], None]
+
+
+def everything(setting: Setting, found: Sequence[Tool]) -> None:
+    """All the benches but ``memory``, which takes many minutes; ``put`` over each kind of wire."""
+    for https, latency in ((False, 0.0), (True, 0.0), (False, 0.02)):
+        put(replace(setting, https=https, latency=latency), found)
+    update(setting, found)
+    start(setting, found)
+
+
+BENCHES: dict[str, Bench] = {
+    "all": everything,
+    "put": put,
+    "update": update,
+    "start": start,
+    "memory": memory,
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    command = argparse.ArgumentParser(description="Measure s3pp beside other tools.")
+    command.add_argument("bench", nargs="?", default="all", choices=BENCHES)
+    command.add_argument("--files", type=int, help="default: the number the project is judged by")
+    command.add_argument("--size", type=int, default=Setting.size, help="bytes of each file")
+    command.add_argument("--https", action="store_true")
+    command.add_argument("--latency", type=float, default=0.0, metavar="SECONDS")
+    command.add_argument("--rounds", type=int, default=Setting.rounds)
+    command.add_argument("--tools", default=",".join(tools.NAMES), metavar="NAME,…")
+    command.add_argument(
+        "--folder",
+        type=Path,
+        default=Path(tempfile.gettempdir()) / "s3pp-benchmarks",
+        help="where trees of files are made, once, and kept (default: %(default)s)",
+    )
+    return command
+
+
+def available(wanted: Sequence[str]) -> list[Tool]:
+    """The tools of ``wanted`` that are here, each told with its version; the others are named."""
+    found = []
+    for name in wanted:
+        tool = tools.find(name)
+        print(f"{name}: {_version(tool) if tool else 'not installed, left out'}", flush=True)
+        found += [tool] if tool else []
+    return found
+
+
+def _version(tool: Tool) -> str:
+    told = subprocess.run(
+        tools.version(tool),
+        env={**os.environ, **tool.variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    first = (told.stdout or told.stderr).strip().partition("\n")[0]
+    return f"{first} ({' '.join(tool.program)})"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run what was asked for; 1 where no tool is here, or one failed when it was needed."""
+    # As an exception, so that the peer and the tool that is running are ended too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    options = vars(parser().parse_args(argv))
+    bench = BENCHES[options.pop("bench")]
+    wanted = options.pop("tools").split(",")
+    unknown = set(wanted) - set(tools.NAMES)
+    if unknown:
+        parser().error(f"--tools: not one of {', '.join(tools.NAMES)}: {', '.join(unknown)}")
+    found = available(wanted)
+    if not found:
+        return 1
+    try:
+        bench(Setting(**options), found)
+    except Failed as failure:
+        print(f"failed: {failure}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,85 @@
+"""Run the loopback S3-shaped peer: ``python benchmarks/peer.py --help``.
+
+Path-style addressing only; signatures are not checked, Content-MD5 is. ``GET /__counts`` tells what
+was asked of it since ``POST /__reset``; ``POST /__clear`` also forgets all objects.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import signal
+import ssl
+import tempfile
+import time
+from pathlib import Path
+
+import uvloop
+
+from data import names
+from loopback.certificate import server_context
+from loopback.connection import Connection
+from loopback.request import Received
+from loopback.store import Bucket, Store, version, zeros_md5
+
+# Clients open hundreds of connections at once; the kernel caps this at net.core.somaxconn.
+_BACKLOG = 4096
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--port", type=int, default=0, help="default: any that is free")
+    parser.add_argument("--latency", type=float, default=0.0, metavar="SECONDS")
+    parser.add_argument("--tls", action="store_true", help="https, with a certificate made now")
+    parser.add_argument("--bucket", default="bench", help="the bucket to begin with")
+    parser.add_argument("--store", action="store_true", help="keep bodies, not only their MD5")
+    parser.add_argument("--preload", type=int, default=0, metavar="N", help="objects p/…")
+    parser.add_argument("--size", type=int, default=4096, help="bytes of each preloaded object")
+    return parser.parse_args()
+
+
+def preloaded(count: int, size: int) -> Bucket:
+    """A bucket of ``count`` objects of ``size`` zero bytes, named as data.py names files."""
+    bucket = Bucket()
+    packed = version(Received(size, zeros_md5(size)), int(time.time()))
+    for name in names(count):
+        bucket.put(b"p/" + name.encode(), packed)
+    return bucket
+
+
+async def serve(options: argparse.Namespace, context: ssl.SSLContext | None) -> None:
+    """Answer until SIGTERM or SIGINT."""
+    bucket = preloaded(options.preload, options.size)
+    store = Store(keep=options.store, buckets={options.bucket.encode(): bucket})
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(
+        lambda: Connection(store, latency=options.latency),
+        "127.0.0.1",
+        options.port,
+        ssl=context,
+        backlog=_BACKLOG,
+    )
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    scheme = "https" if context else "http"
+    print(f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
+    gc.freeze()  # what is preloaded is never garbage
+    await ended.wait()
+
+
+def main() -> None:
+    """Print the CA's path (with --tls), then the URL once the peer is ready."""
+    options = arguments()
+    with tempfile.TemporaryDirectory(prefix="s3pp-peer-") as folder:
+        context = None
+        if options.tls:
+            context, authority = server_context(Path(folder))
+            print(authority, flush=True)
+        uvloop.run(serve(options, context))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""Figures as a table for people, which reStructuredText also takes as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from measure import Measured
+from rounds import Run, Runs
+
+YARDSTICK = "s5cmd"  # the fastest of the others on small objects
+
+
+def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a simple table under ``title``."""
+    widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
+    rule = "  ".join("=" * width for width in widths)
+    print(f"\n{title}\n\n{rule}\n{_line(columns, widths)}\n{rule}")
+    print("\n".join([*(_line(row, widths) for row in rows), rule]), flush=True)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+    return "  ".join(padded).rstrip()
+
+
+def ratio(runs: Runs, table: Sequence[Runs], figure: Callable[[Run], float]) -> str:
+    """``figure`` relative to the yardstick's, where that ran."""
+    for other in table:
+        if other.tool.name == YARDSTICK:
+            return f"{runs.ratio(other, figure):.2f}"
+    return "-"
+
+
+def megabytes(measured: Measured) -> tuple[str, str]:
+    """PSS and RSS at the peak; a run shorter than one sampling interval shows none."""
+    if not measured.rss:
+        return "-", "-"
+    return f"{measured.pss / 1e6:.0f}", f"{measured.rss / 1e6:.0f}"

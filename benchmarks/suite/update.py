@@ -1,0 +1,51 @@
+"""Compare a tree with a bucket that already holds all of it: nothing has to be sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tools
+from data import tree
+from rounds import Run, Runs, interleave
+from serving import serving
+from suite.once import Load, once
+from suite.setting import Setting
+from suite.table import YARDSTICK, megabytes, ratio, show
+from tools import Tool
+
+_COLUMNS = (
+    *("tool", "seconds", "CPU us/object", "PSS MB", "LIST", "HEAD", "PUT"),
+    *("seconds : s5cmd", "CPU : s5cmd"),
+)
+_KINDS = ("list_objects", "head_object", "put_object")
+
+
+def update(setting: Setting, found: Sequence[Tool]) -> None:
+    """Print how long it takes, and the requests that were made."""
+    load = Load(setting.files or 10_000, setting.size)
+    source = tree(setting.folder, load.files, load.size)
+    with serving(https=setting.https, latency=setting.latency) as peer:
+        filler = next((tool for tool in found if tool.name == YARDSTICK), found[0])
+        once(peer, filler, tools.put(filler, source, peer.endpoint), load=load)
+
+        def run(tool: Tool, sampled: bool) -> Run:
+            peer.reset()
+            command = tools.update(tool, source, peer.endpoint)
+            return once(peer, tool, command, load=load, sampled=sampled)
+
+        table = interleave(found, run, rounds=setting.rounds)
+    title = f"update: {load.files} unchanged files of {load.size} bytes, {setting}"
+    show(title, _COLUMNS, [_row(runs, table) for runs in table])
+
+
+def _row(runs: Runs, table: Sequence[Runs]) -> list[str]:
+    requests = runs.timed[-1].counts.requests
+    return [
+        runs.tool.name,
+        f"{runs.median(lambda run: run.measured.wall):.2f}",
+        f"{runs.median(lambda run: run.cpu):.0f}",
+        megabytes(runs.sampled.measured)[0],
+        *(str(requests.get(kind, 0)) for kind in _KINDS),
+        ratio(runs, table, lambda run: run.measured.wall),
+        ratio(runs, table, lambda run: run.cpu),
+    ]

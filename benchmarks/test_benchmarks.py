@@ -1,0 +1,282 @@
+"""The harness must be one that can be trusted: ``python -m pytest benchmarks``."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from hypothesis import given
+from hypothesis import strategies as st
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from data import names, tree
+from loopback.framing import Digest, frame
+from loopback.listing import Query, page
+from loopback.request import Request
+from measure import TimedOut, measure
+from serving import Peer, serving
+from tools import Endpoint
+
+KEYS = st.lists(st.text("a/é-\U0001f600", min_size=1, max_size=5), unique=True, max_size=30)
+
+
+@pytest.fixture(scope="module", params=["http", "https"])
+def peer(request: pytest.FixtureRequest) -> Iterator[Peer]:
+    with serving(https=request.param == "https", store=True) as running:
+        yield running
+
+
+@pytest.fixture
+def s3(peer: Peer):
+    peer.clear()
+    return client(peer.endpoint)
+
+
+def client(endpoint: Endpoint):
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint.url,
+        verify=str(endpoint.authority) if endpoint.authority else None,
+        region_name="us-east-1",
+        aws_access_key_id="bench",
+        aws_secret_access_key="benchbench",
+        config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
+    )
+
+
+def code(error: pytest.ExceptionInfo[ClientError]) -> str:
+    return error.value.response["Error"]["Code"]
+
+
+@pytest.mark.parametrize("size", [0, 1, 4096, 70_000, 3_000_001])
+def test_object_comes_back_as_it_was_put(s3, size):
+    body = os.urandom(size)
+    put = s3.put_object(Bucket="bench", Key="a b/é+%.txt", Body=body)
+    got = s3.get_object(Bucket="bench", Key="a b/é+%.txt")
+    assert got["Body"].read() == body
+    assert put["ETag"] == got["ETag"] == f'"{hashlib.md5(body).hexdigest()}"'
+    head = s3.head_object(Bucket="bench", Key="a b/é+%.txt")
+    assert (head["ContentLength"], head["LastModified"]) == (size, got["LastModified"])
+
+
+def test_range(s3):
+    s3.put_object(Bucket="bench", Key="k", Body=bytes(range(200)))
+    for asked, wanted in (
+        ("3-9", range(3, 10)),
+        ("190-", range(190, 200)),
+        ("-2", range(198, 200)),
+    ):
+        got = s3.get_object(Bucket="bench", Key="k", Range=f"bytes={asked}")
+        assert got["Body"].read() == bytes(wanted)
+        assert got["ContentRange"] == f"bytes {wanted[0]}-{wanted[-1]}/200"
+    with pytest.raises(ClientError) as error:
+        s3.get_object(Bucket="bench", Key="k", Range="bytes=200-")
+    assert code(error) == "InvalidRange"
+
+
+def test_conditions_and_digests_are_checked(s3):
+    s3.put_object(Bucket="bench", Key="k", Body=b"1", IfNoneMatch="*")
+    with pytest.raises(ClientError) as error:
+        s3.put_object(Bucket="bench", Key="k", Body=b"2", IfNoneMatch="*")
+    assert code(error) == "PreconditionFailed"
+    with pytest.raises(ClientError) as error:
+        s3.get_object(Bucket="bench", Key="k", IfMatch='"other"')
+    assert code(error) == "PreconditionFailed"
+    wrong = base64.b64encode(hashlib.md5(b"3").digest()).decode()
+    with pytest.raises(ClientError) as error:
+        s3.put_object(Bucket="bench", Key="k", Body=b"4", ContentMD5=wrong)
+    assert code(error) == "BadDigest"
+    assert s3.get_object(Bucket="bench", Key="k")["Body"].read() == b"1"
+
+
+def test_what_is_not_there(s3):
+    with pytest.raises(ClientError) as error:
+        s3.get_object(Bucket="bench", Key="k")
+    assert code(error) == "NoSuchKey"
+    with pytest.raises(ClientError) as error:
+        s3.put_object(Bucket="nowhere", Key="k", Body=b"")
+    assert code(error) == "NoSuchBucket"
+    with pytest.raises(ClientError) as error:
+        s3.head_object(Bucket="bench", Key="k")
+    assert code(error) == "404"
+
+
+def test_copy_carries_the_etag_and_pins_the_source(s3):
+    etag = s3.put_object(Bucket="bench", Key="a é", Body=b"body")["ETag"]
+    source = {"Bucket": "bench", "Key": "a é"}
+    copied = s3.copy_object(Bucket="bench", Key="b", CopySource=source, CopySourceIfMatch=etag)
+    assert copied["CopyObjectResult"]["ETag"] == etag
+    assert s3.get_object(Bucket="bench", Key="b")["Body"].read() == b"body"
+    with pytest.raises(ClientError) as error:
+        s3.copy_object(Bucket="bench", Key="c", CopySource=source, CopySourceIfMatch='"other"')
+    assert code(error) == "PreconditionFailed"
+
+
+def test_multipart(s3):
+    bodies = [b"a" * 5_000_000, b"b" * 100]
+    upload = s3.create_multipart_upload(Bucket="bench", Key="k")["UploadId"]
+    name = {"Bucket": "bench", "Key": "k", "UploadId": upload}
+    etags = [s3.upload_part(**name, PartNumber=n, Body=b)["ETag"] for n, b in enumerate(bodies, 1)]
+    assert [part["ETag"] for part in s3.list_parts(**name)["Parts"]] == etags
+    assert s3.list_multipart_uploads(Bucket="bench")["Uploads"][0]["UploadId"] == upload
+    parts = [{"PartNumber": n, "ETag": etag} for n, etag in enumerate(etags, 1)]
+    done = s3.complete_multipart_upload(**name, MultipartUpload={"Parts": parts})
+    whole = hashlib.md5(b"".join(hashlib.md5(body).digest() for body in bodies)).hexdigest()
+    assert done["ETag"] == f'"{whole}-2"'
+    assert s3.get_object(Bucket="bench", Key="k")["Body"].read() == b"".join(bodies)
+    with pytest.raises(ClientError) as error:
+        s3.abort_multipart_upload(**name)
+    assert code(error) == "NoSuchUpload"
+
+
+@pytest.mark.parametrize("version", ["list_objects", "list_objects_v2"])
+@pytest.mark.parametrize("delimiter", ["", "/"])
+def test_listing_pages_through_everything_once(s3, version, delimiter):
+    keys = sorted([f"p/{n % 5}/é{n}" for n in range(40)] + ["p/&<>", "p/ +%", "q"], key=str.encode)
+    for key in reversed(keys):
+        s3.put_object(Bucket="bench", Key=key, Body=key.encode())
+    pages = s3.get_paginator(version).paginate(
+        Bucket="bench", Prefix="p/", Delimiter=delimiter, PaginationConfig={"PageSize": 3}
+    )
+    found, groups = [], []
+    for answer in pages:
+        found += [entry["Key"] for entry in answer.get("Contents", [])]
+        groups += [group["Prefix"] for group in answer.get("CommonPrefixes", [])]
+    wanted = [key for key in keys if key.startswith("p/")]
+    if delimiter:
+        assert groups == sorted({key[:4] for key in wanted if key.count("/") > 1})
+        wanted = [key for key in wanted if key.count("/") == 1]
+    assert found == wanted
+
+
+def test_start_after_and_deletion(s3):
+    for key in "abcd":
+        s3.put_object(Bucket="bench", Key=key, Body=b"")
+    s3.list_objects_v2(Bucket="bench")
+    s3.delete_object(Bucket="bench", Key="c")
+    answer = s3.list_objects_v2(Bucket="bench", StartAfter="a")
+    assert [entry["Key"] for entry in answer["Contents"]] == ["b", "d"]
+    s3.delete_objects(Bucket="bench", Delete={"Objects": [{"Key": "a"}, {"Key": "b"}]})
+    assert s3.list_objects_v2(Bucket="bench")["KeyCount"] == 1
+
+
+@given(KEYS, st.integers(1, 5), st.sampled_from([b"", b"/"]), st.text("a/é", max_size=2))
+def test_pages_are_the_whole_listing_cut_up(keys, limit, delimiter, prefix):
+    ordered = sorted(key.encode() for key in keys)
+    start = prefix.encode()
+    wanted = []
+    for key in ordered:
+        if key.startswith(start):
+            cut = key.find(delimiter, len(start)) if delimiter else -1
+            name = key if cut < 0 else key[: cut + 1]
+            wanted += [name] if name not in wanted else []
+    found: list[bytes] = []
+    after: bytes | None = b""
+    while after is not None:
+        part = page(ordered, Query(start, after, delimiter, limit))
+        assert len(part.keys) + len(part.groups) <= limit
+        found += sorted(part.keys + part.groups)
+        after = part.more
+    assert found == wanted
+
+
+@given(st.binary(max_size=300), st.lists(st.integers(1, 40), max_size=12), st.booleans())
+def test_aws_chunks_are_decoded_however_they_are_cut(body, cuts, chunked):
+    """Signed chunks with a trailer, within a Content-Length or within HTTP's own chunks."""
+    inner = _chunks(body, b";chunk-signature=00", b"x-amz-checksum-crc32:AAAA\r\n")
+    outer = _chunks(inner, b"", b"") if chunked else inner
+    length = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: %d" % len(inner)
+    head = b"PUT /b/k HTTP/1.1\r\nX-Amz-Content-SHA256: STREAMING-UNSIGNED-PAYLOAD-TRAILER\r\n"
+    digest = Digest(keep=True)
+    framing = frame(Request(head + length + b"\r\n"), digest)
+    wire = outer + b"NEXT"
+    following = None
+    for cut in [*cuts, len(wire)]:
+        piece, wire = wire[:cut], wire[cut:]
+        following = framing.write(piece) if following is None else following + piece
+        if not wire:
+            break
+    assert following == b"NEXT"
+    assert digest.received() == (len(body), hashlib.md5(body).digest(), body)
+
+
+def _chunks(body: bytes, extension: bytes, trailers: bytes) -> bytes:
+    cut = [body[at : at + 7] for at in range(0, len(body), 7)]
+    parts = [b"%x%b\r\n%b\r\n" % (len(part), extension, part) for part in cut]
+    return b"".join([*parts, b"0", extension, b"\r\n", trailers, b"\r\n"])
+
+
+def test_expect_continue_and_close(peer):
+    if peer.endpoint.authority:
+        pytest.skip("the framing is the same, and curl's trust another matter")
+    url = f"{peer.endpoint.url}/bench/k"
+    command = ["curl", "-sS", "-i", "-T", "-", "-H", "Expect: 100-continue", url]
+    told = subprocess.run(
+        [*command, "-H", "Connection: close"], input=b"x" * 100_000, capture_output=True, timeout=20
+    )
+    assert told.stdout.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
+    assert hashlib.md5(b"x" * 100_000).hexdigest().encode() in told.stdout
+
+
+def test_counts(s3, peer):
+    s3.put_object(Bucket="bench", Key="a", Body=b"123")
+    s3.list_objects_v2(Bucket="bench")
+    counts = peer.counts()
+    assert counts.requests == {"put_object": 1, "list_objects": 1}
+    assert (counts.keys, counts.bytes) == (1, 3)
+    peer.reset()
+    assert peer.counts().requests == {}
+    assert peer.counts().keys == 1
+
+
+def test_preloaded_objects_are_whole():
+    with serving(preload=3, size=5) as running:
+        s3 = client(running.endpoint)
+        listed = s3.list_objects_v2(Bucket="bench", Prefix="p/")["Contents"]
+        assert [entry["Key"] for entry in listed] == [f"p/{name}" for name in names(3)]
+        body = s3.get_object(Bucket="bench", Key=listed[0]["Key"])["Body"].read()
+        assert listed[0]["ETag"] == f'"{hashlib.md5(body).hexdigest()}"'
+        s3.put_object(Bucket="bench", Key="k", Body=b"forgotten")
+        with pytest.raises(ClientError) as error:  # rather than bytes that are not its own
+            s3.get_object(Bucket="bench", Key="k")
+        assert code(error) == "BodyNotKept"
+
+
+def test_latency():
+    with serving(latency=0.2) as running:
+        taken = measure(["curl", "-sS", f"{running.endpoint.url}/bench"])
+    assert taken.status == 0
+    assert 0.2 <= taken.wall < 2
+
+
+def test_tree_is_deterministic_and_without_twins(tmp_path):
+    bodies = [path.read_bytes() for path in sorted(tree(tmp_path, 1200, 20).glob("*/*"))]
+    assert len(set(bodies)) == 1200
+    assert {len(body) for body in bodies} == {20}
+    again = sorted(tree(tmp_path / "again", 1200, 20).glob("*/*"))
+    assert [path.read_bytes() for path in again] == bodies
+
+
+def test_measure_counts_descendants_and_leaves_none():
+    spin = "import time; e=time.process_time\nwhile e() < .3: pass"
+    fork = f"import os,sys\nif os.fork()==0:\n exec({spin!r})\n os._exit(0)\n"
+    waiting = measure([sys.executable, "-c", f"{fork}os.wait()"], sampled=True)
+    orphaned = measure([sys.executable, "-c", fork])
+    for run in (waiting, orphaned):
+        assert (run.status, run.left) == (0, 0)
+        assert 0.3 <= run.cpu < 1.5
+    assert 0 < waiting.pss <= waiting.rss
+    daemon = measure([sys.executable, "-c", "import os,time\nif os.fork()==0: time.sleep(60)"])
+    assert daemon.left == 1
+    with pytest.raises(TimedOut):
+        measure(["sleep", "60"], timeout=0.1)
