@@ -1,0 +1,107 @@
+"""The outermost layer: arguments in, exit code out, and no traceback unless asked for."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+from s3pp import __version__
+from s3pp.errors import ExitStatus, S3ppError, UsageError
+
+if TYPE_CHECKING:
+    from s3pp.report.outlet import Streams
+
+USAGE = "usage: s3pp COMMAND [OPTIONS] ...    (s3pp COMMAND --help tells more)"
+COMMANDS = {
+    "put": "put files into a bucket, very many at a time",
+    "sandbox": "an S3 server in memory, for trying things",
+}
+
+
+def run() -> NoReturn:
+    """The console script: the only place that exits."""
+    _fill_standard_descriptors()
+    from s3pp.report.outlet import Streams
+
+    status = main(sys.argv[1:], Streams.of(sys.stdout, sys.stderr))
+    sys.exit(int(status))
+
+
+def main(argv: Sequence[str], streams: Streams) -> int:
+    """Run ``argv``, the program's name left out; returns the exit code, raises nothing."""
+    from s3pp.cli.parser import Answer, Misuse
+
+    try:
+        return _dispatch(argv, streams)
+    except Answer as answer:
+        streams.stdout.write(str(answer))
+        return ExitStatus.OK
+    except Misuse as error:
+        return _complain(streams, str(error), ExitStatus.USAGE)
+    except S3ppError as error:
+        usage = isinstance(error, UsageError)
+        return _complain(
+            streams, f"s3pp: {error}", ExitStatus.USAGE if usage else ExitStatus.ABORTED
+        )
+    except KeyboardInterrupt:
+        return _complain(streams, "s3pp: interrupted", ExitStatus.INTERRUPTED)
+    except Exception as error:  # a defect; whoever meets it needs a line, not a page
+        return _internal(error, argv, streams)
+
+
+def _dispatch(argv: Sequence[str], streams: Streams) -> int:
+    if not argv:
+        streams.stderr.write(USAGE + "\n")
+        return ExitStatus.USAGE
+    command, *rest = argv
+    if command in ("-h", "--help"):
+        streams.stdout.write(_overview())
+        return ExitStatus.OK
+    if command == "--version":
+        streams.stdout.write(f"s3pp {__version__}\n")
+        return ExitStatus.OK
+    if command not in COMMANDS:
+        raise UsageError(f"{command!r} is not a command: use {' or '.join(COMMANDS)} first")
+    return int(importlib.import_module(f"s3pp.cli.{command}").main(rest, streams))
+
+
+def _overview() -> str:
+    commands = "".join(f"  {name:<10}{what}\n" for name, what in COMMANDS.items())
+    general = "  -h, --help  this text\n  --version   the version\n"
+    return f"{USAGE}\n\ncommands:\n{commands}\ngeneral:\n{general}"
+
+
+def _complain(streams: Streams, line: str, status: ExitStatus) -> ExitStatus:
+    from s3pp.report.escape import one_line
+
+    streams.stderr.write(one_line(line) + "\n")
+    return status
+
+
+def _internal(error: Exception, argv: Sequence[str], streams: Streams) -> ExitStatus:
+    line = f"s3pp: internal error: {type(error).__name__}: {error}"
+    if sum(arg.count("v") for arg in argv if re.fullmatch("-v+", arg)) < 2:
+        return _complain(streams, f"{line} (-vv shows where)", ExitStatus.ABORTED)
+    import traceback
+
+    streams.stderr.write("".join(traceback.format_exception(error)))
+    return _complain(streams, line, ExitStatus.ABORTED)
+
+
+def _fill_standard_descriptors() -> None:
+    """Open /dev/null where a standard stream is closed.
+
+    The next file opened would take its number, and get whatever is printed there, by us or by
+    the children, who inherit it.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)

@@ -1,0 +1,143 @@
+"""``s3pp sandbox``: an S3 server in memory, on loopback, for trying things."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+from s3pp.cli import values
+from s3pp.cli.parser import Misuse, Parser, checked
+from s3pp.errors import ExitStatus, FatalError
+
+if TYPE_CHECKING:
+    from s3pp.report.outlet import Streams
+    from s3pp.sandbox import Sandbox
+
+USAGE = "[--port N] [-- COMMAND...]"
+ABOUT = (
+    "Keep an S3 server in memory up, and print the variables that lead clients to it, until"
+    " Ctrl-C; or run COMMAND with them set, and end with its exit code."
+)
+NOT_FOUND, NOT_EXECUTABLE = 127, 126  # the shell's exit codes
+
+
+def main(argv: Sequence[str], streams: Streams) -> int:
+    """Run the command; errors are raised."""
+    port, command = parse(argv)
+    from s3pp.sandbox import Sandbox
+
+    try:
+        with _on({signal.SIGTERM: _end, signal.SIGHUP: _end}), Sandbox(port) as sandbox:
+            return _run(sandbox, command, streams) if command else _serve(sandbox, streams)
+    except _Ended as ended:
+        return ended.status
+
+
+def parse(argv: Sequence[str]) -> tuple[int, list[str]]:
+    """The port (0: a free one) and the command, empty if none is given."""
+    split = list(argv).index("--") if "--" in argv else len(argv)
+    parser = Parser("s3pp sandbox", USAGE, ABOUT)
+    parser.add_argument(
+        "--port",
+        type=checked(partial(values.whole, most=65535)),
+        default=0,
+        metavar="N",
+        help="to listen on (default: a free one)",
+    )
+    given, extra = parser.parse_known_args(argv[:split])
+    if extra:
+        parser.error(f"{extra[0]!r} is unknown; a command goes after --")
+    command = list(argv[split + 1 :])
+    if split < len(argv) and not command:
+        raise Misuse("s3pp sandbox: no command after --; name one, or drop the --")
+    return given.port, command
+
+
+def exports(sandbox: Sandbox) -> str:
+    """Shell lines that lead the shell's clients to ``sandbox``."""
+    from s3pp.sandbox import UNSET
+
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in sandbox.environment().items()]
+    foreign = [name for name in UNSET if name in os.environ]
+    lines += [f"unset {' '.join(foreign)}"] if foreign else []
+    return "\n".join(lines) + "\n"
+
+
+def _serve(sandbox: Sandbox, streams: Streams) -> ExitStatus:
+    try:
+        streams.stdout.write(exports(sandbox))
+        streams.stderr.write(f"s3pp: S3 in memory at {sandbox.url}, until Ctrl-C\n")
+        sandbox.wait()
+    except KeyboardInterrupt:
+        return ExitStatus.OK  # what was asked for
+    raise FatalError("the sandbox server ended by itself")
+
+
+def _run(sandbox: Sandbox, command: Sequence[str], streams: Streams) -> int:
+    try:
+        with sandbox.imposed(os.environ):
+            code = _outcome(command)
+    except FileNotFoundError:
+        streams.stderr.write(f"s3pp sandbox: {command[0]!r} is not found\n")
+        return NOT_FOUND
+    except OSError as error:
+        streams.stderr.write(f"s3pp sandbox: {command[0]!r} does not run: {error.strerror}\n")
+        return NOT_EXECUTABLE
+    return 128 - code if code < 0 else code
+
+
+def _outcome(command: Sequence[str]) -> int:
+    """Run the command and wait for it; signals are its to answer, and its code decides.
+
+    TERM and HUP are handed on. INT is not: a terminal sends Ctrl-C to the command as well. None
+    is ignored by SIG_IGN, which the command would inherit.
+    """
+    running: list[subprocess.Popen[bytes]] = []
+    came: list[int] = []
+
+    def hand_on(number: int, _frame: object) -> None:
+        came.append(number)
+        for process in running:
+            process.send_signal(number)
+
+    with _on({signal.SIGINT: lambda *_: None, signal.SIGTERM: hand_on, signal.SIGHUP: hand_on}):
+        running.append(subprocess.Popen(command))
+        for number in came:  # while it was being started
+            running[0].send_signal(number)
+        return running[0].wait()
+
+
+class _Ended(BaseException):
+    """A signal asked us to end; ``status`` is the exit code that tells."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.status = 128 + number
+
+
+def _end(number: int, _frame: object) -> None:
+    raise _Ended(number)
+
+
+@contextmanager
+def _on(actions: dict[signal.Signals, Callable[..., None]]) -> Iterator[None]:
+    """These actions for these signals, and those of before afterwards.
+
+    A signal that is ignored (a HUP under nohup) stays so.
+    """
+    before = {
+        number: signal.signal(number, action)
+        for number, action in actions.items()
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
+    try:
+        yield
+    finally:
+        for number, action in before.items():
+            signal.signal(number, action)

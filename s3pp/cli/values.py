@@ -1,0 +1,171 @@
+"""Argument values: text in, value out. Each ``ValueError`` says what is wrong and the mend."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?", re.IGNORECASE | re.ASCII)
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw]?)", re.IGNORECASE | re.ASCII)
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_FACTOR = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
+_VISIBLE = re.compile(r"[\x20-\x7e]+")
+_ENDPOINT = re.compile(r"(?:(https?)://)?([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?/?")
+_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+*-]+(?:\s*;.*)?", re.ASCII)
+
+# S3 user guide, "Categorizing your storage using tags".
+MAX_TAG_KEY, MAX_TAG_VALUE = 128, 256  # characters
+
+
+def whole(text: str, *, most: int | None = None) -> int:
+    """A whole number from 1 up to ``most``."""
+    number = int(text) if re.fullmatch(r"\d{1,18}", text, re.ASCII) else 0
+    if number < 1 or (most is not None and number > most):
+        bounds = "from 1 up" if most is None else f"from 1 to {most}"
+        raise ValueError(f"{text!r} is not a whole number {bounds}")
+    return number
+
+
+def size(text: str) -> int:
+    """Bytes: ``64``, ``10k``, ``16MiB``, ``1.5G``. Units are powers of 1024, however spelt."""
+    found = _SIZE.fullmatch(text)
+    if not found:
+        raise ValueError(f"{text!r} is not a size: write bytes, or 10k, 16MiB, 1.5G")
+    power = " kmgtp".index(found[2].lower() or " ")
+    number = found[1]
+    return int(number) << 10 * power if number.isdigit() else round(float(number) * 1024**power)
+
+
+def seconds(text: str) -> float:
+    """A length of time greater than zero: ``10``, ``2.5``, ``90s``, ``5m``, in seconds."""
+    length = _length(text)
+    if not length:
+        raise ValueError(f"{text!r} is not a length of time: write seconds, or 90s, 5m, 2h")
+    return length
+
+
+def moment(text: str, now: float) -> float:
+    """Seconds since the epoch: an age before ``now`` (``7d``), or an ISO date or time.
+
+    A date is its first moment here; a time without an offset is local.
+    """
+    age = _length(text)
+    if age is not None and not text[-1].isdigit():
+        return now - age
+    try:
+        return _timestamp(text)
+    except (ValueError, OverflowError, OSError):
+        raise ValueError(
+            f"{text!r} is neither an age such as 45s, 30m, 12h, 7d, 2w"
+            " nor a date such as 2026-11-20 or 2026-11-20T08:30:00Z"
+        ) from None
+
+
+def header(text: str) -> tuple[str, str]:
+    """``NAME:VALUE``."""
+    name, value = _pair(text, ":", "NAME:VALUE")
+    return token(name), visible(value)
+
+
+def metadata(text: str) -> tuple[str, str]:
+    """``KEY=VALUE``, fit to travel as a header."""
+    name, value = _pair(text, "=", "KEY=VALUE")
+    return token(name), visible(value)
+
+
+def tag(text: str) -> tuple[str, str]:
+    """``KEY=VALUE``; the value may be empty, both may be any text of a bounded length."""
+    key, separator, value = text.partition("=")
+    if not separator or not key:
+        raise ValueError(f"{text!r} is not of the form KEY=VALUE")
+    if key.lower().startswith("aws:"):
+        raise ValueError(f"{key!r} begins with aws:, which is reserved; choose another key")
+    if len(key) > MAX_TAG_KEY or len(value) > MAX_TAG_VALUE:
+        raise ValueError(
+            f"{text!r} is too long: {MAX_TAG_KEY} characters for the key, {MAX_TAG_VALUE} for"
+            " the value"
+        )
+    if not text.isprintable():
+        raise ValueError(f"{text!r} has characters that are not printable; leave them out")
+    return key, value
+
+
+def token(text: str) -> str:
+    """A word as header names are: ASCII letters, digits, and ``-_.`` and their like."""
+    if not _TOKEN.fullmatch(text):
+        raise ValueError(f"{text!r} is not a name: use letters, digits, '-', '_' and '.'")
+    return text
+
+
+def visible(text: str) -> str:
+    """Something in printable ASCII, all that a header can carry unharmed."""
+    if not _VISIBLE.fullmatch(text):
+        raise ValueError(f"value {text!r} must be printable ASCII, without line ends, not empty")
+    return text
+
+
+def content_type(text: str) -> str:
+    """``guess``, ``magic``, or a type such as ``text/html; charset=utf-8``."""
+    if text not in ("guess", "magic") and not (_TYPE.fullmatch(text) and _VISIBLE.fullmatch(text)):
+        raise ValueError(f"{text!r} is not a type: write guess, magic, or one such as text/html")
+    return text
+
+
+def gzip_type(text: str) -> str:
+    """``guess``, ``all``, or a type such as ``text/html``, without parameters."""
+    if text not in ("guess", "all") and (";" in text or not _TYPE.fullmatch(text)):
+        raise ValueError(f"{text!r} is not a type: write guess, all, or one such as text/html")
+    return text.lower()
+
+
+def glob(text: str) -> str:
+    """A pattern."""
+    if not text:
+        raise ValueError("the pattern is empty and would match nothing; leave it out")
+    return text
+
+
+def endpoint(text: str) -> str:
+    """``[http[s]://]HOST[:PORT]``, without a trailing slash."""
+    if "@" in text:  # not shown: it may hold a password
+        raise ValueError("the URL must not carry credentials; give them in the environment")
+    found = _ENDPOINT.fullmatch(text)
+    if not found or (found[3] and not 0 < int(found[3]) < 65536):
+        raise ValueError(f"{text!r} is not of the form http://HOST[:PORT] or https://HOST[:PORT]")
+    return text.rstrip("/")
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    """A parser for one of ``choices``."""
+
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"{text!r} is unknown; choose from {', '.join(choices)}")
+        return text
+
+    return parse
+
+
+def _pair(text: str, separator: str, form: str) -> tuple[str, str]:
+    name, found, value = text.partition(separator)
+    if not found or not name or not value.strip(" "):
+        raise ValueError(f"{text!r} is not of the form {form}")
+    return name, value.strip(" ")
+
+
+def _length(text: str) -> float | None:
+    """Seconds, or None where ``text`` is no length of time."""
+    found = _DURATION.fullmatch(text)
+    length = float(found[1]) * _FACTOR[found[2].lower()] if found else math.inf
+    return length if math.isfinite(length) else None
+
+
+def _timestamp(text: str) -> float:
+    from datetime import datetime  # costs milliseconds that few command lines need
+
+    if _DATE.fullmatch(text):
+        text += "T00:00:00"
+    # Python 3.10 does not know the Z.
+    return datetime.fromisoformat(re.sub("[Zz]$", "+00:00", text)).timestamp()

@@ -1,0 +1,174 @@
+"""An S3 server in memory, on loopback, in a child process: for trying s3pp and for its tests.
+
+::
+
+    Sandbox ──subprocess──▶ s3pp.sandbox.server (moto's S3)
+       stdin pipe, never written: its end of file is the parent's death
+       stdout pipe: one line of JSON, {"port": …} or {"error": …}
+"""
+
+from __future__ import annotations
+
+import http.client
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from types import TracebackType
+
+from s3pp.errors import FatalError, UsageError
+
+HOST = "127.0.0.1"
+REGION = "us-east-1"
+STOP_SECONDS = 5.0  # for the server to end once its standard input is closed
+
+# Settings of the user's that would send requests, or sign them, past the sandbox.
+UNSET = (
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+)
+_NEEDED = ("moto", "flask", "werkzeug")
+_PROXIES = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
+
+
+class Sandbox:
+    """Context manager around one server; what it holds is gone when it ends.
+
+    ``port`` 0 takes a free port. Entering raises ``UsageError`` where moto is not installed or
+    the port is taken, ``FatalError`` where the server does not come up.
+    """
+
+    def __init__(self, port: int = 0) -> None:
+        self.port = port
+        self._server: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The endpoint URL."""
+        return f"http://{HOST}:{self.port}"
+
+    def __enter__(self) -> Sandbox:
+        if not all(map(importlib.util.find_spec, _NEEDED)):
+            raise UsageError("the sandbox needs moto: pip install 's3pp[sandbox]'")
+        self._server = _spawn(self.port)
+        try:
+            self.port = _reported_port(self._server)
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop()
+
+    def wait(self) -> int:
+        """Wait until the server ends by itself, which it does not in the normal course."""
+        assert self._server is not None
+        return self._server.wait()
+
+    def environment(self) -> dict[str, str]:
+        """The variables that lead any AWS client to this server, and past proxies."""
+        fixed = {
+            "AWS_ACCESS_KEY_ID": "sandbox",
+            "AWS_SECRET_ACCESS_KEY": "sandbox",
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ENDPOINT_URL_S3": self.url,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_REGION": REGION,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        }
+        return fixed | _past_proxies(os.environ)
+
+    @contextmanager
+    def imposed(self, environ: MutableMapping[str, str]) -> Iterator[None]:
+        """``environ`` with this server's variables, as it was again afterwards."""
+        before = dict(environ)
+        for name in UNSET:
+            environ.pop(name, None)
+        environ.update(self.environment())
+        try:
+            yield
+        finally:
+            environ.clear()
+            environ.update(before)
+
+    def create_bucket(self, name: str) -> None:
+        """Create bucket ``name``; ``UsageError`` with the server's reason if it refuses."""
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=30)
+        try:
+            connection.request("PUT", f"/{name}")
+            response = connection.getresponse()
+            text = response.read().decode("utf-8", "replace")
+        finally:
+            connection.close()
+        if response.status != 200:
+            found = re.search(r"<Message>(.*?)</Message>", text, re.DOTALL)
+            reason = found[1] if found else f"status {response.status}"
+            raise UsageError(f"bucket {name!r} cannot be created in the sandbox: {reason}")
+
+    def _stop(self) -> None:
+        if self._server is None:
+            return
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        self._server.stdin.close()
+        try:
+            self._server.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._server.kill()
+            self._server.wait()
+        self._server.stdout.close()
+
+
+def _spawn(port: int) -> subprocess.Popen[bytes]:
+    # A session of its own: Ctrl-C goes to the terminal's whole foreground group, and the
+    # transfer it stops still has requests in flight to this server.
+    return subprocess.Popen(
+        [sys.executable, "-m", "s3pp.sandbox.server", str(port)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd="/",  # "-m" puts the working directory first on the path: none of the user's files
+        env=_server_environment(os.environ),
+        start_new_session=True,
+    )
+
+
+def _server_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """``environ`` without anything of AWS, and with this very s3pp importable."""
+    kept = {name: value for name, value in environ.items() if not name.startswith("AWS_")}
+    here = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    given = [os.path.abspath(p) for p in environ.get("PYTHONPATH", "").split(os.pathsep) if p]
+    return kept | {"PYTHONPATH": os.pathsep.join([here, *given])}
+
+
+def _reported_port(server: subprocess.Popen[bytes]) -> int:
+    assert server.stdout is not None
+    line = server.stdout.readline()
+    if not line:
+        raise FatalError("the sandbox server ended before it was ready")
+    report = json.loads(line)
+    if "error" in report:
+        raise UsageError(f"the sandbox cannot start: {report['error']}")
+    return int(report["port"])
+
+
+def _past_proxies(environ: Mapping[str, str]) -> dict[str, str]:
+    if not any(environ.get(name) for name in _PROXIES):
+        return {}
+    given = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    hosts = ",".join([*filter(None, given.split(",")), HOST])
+    return {"no_proxy": hosts, "NO_PROXY": hosts}

@@ -1,0 +1,105 @@
+"""Bad input: exit code 2, one line on stderr that names it, nothing on stdout."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+BAD = {
+    "unknown option": (["--frobnicate", "SRC", "DEST"], "--frobnicate"),
+    "abbreviation": (["--dry", "SRC", "DEST"], "--dry"),
+    "later verb's option": (["--delete", "SRC", "DEST"], "--delete"),
+    "missing value": (["SRC", "DEST", "--limit"], "--limit"),
+    "mode": (["--mode", "smart", "SRC", "DEST"], "--mode"),
+    "walk": (["--walk", "zip", "SRC", "DEST"], "--walk"),
+    "newline in a value": (["--mode", "a\nb", "SRC", "DEST"], "--mode"),
+    "escape in an option": (["--\x1b[31m", "SRC", "DEST"], "\\x1b"),
+    "not UTF-8": (["--limit", "\udcff", "SRC", "DEST"], "--limit"),
+    "percent": (["--limit", "%s", "SRC", "DEST"], "%s"),
+    "header injection": (["--header", "A:b\r\nC: d", "SRC", "DEST"], "--header"),
+    "acl": (["--acl", "everybody", "SRC", "DEST"], "--acl"),
+    "storage class": (["--storage-class", "a b", "SRC", "DEST"], "--storage-class"),
+    "sse": (["--sse", "rot13", "SRC", "DEST"], "--sse"),
+    "checksum": (["--checksum", "crc16", "SRC", "DEST"], "--checksum"),
+    "processes": (["-P", "0", "SRC", "DEST"], "--processes"),
+    "too many processes": (["-P", "100000", "SRC", "DEST"], "1024"),
+    "concurrency": (["-c", "many", "SRC", "DEST"], "--concurrency"),
+    "limit": (["--limit", "0", "SRC", "DEST"], "--limit"),
+    "size": (["--max-size", "big", "SRC", "DEST"], "--max-size"),
+    "moment": (["--older-than", "yesterday", "SRC", "DEST"], "--older-than"),
+    "empty glob": (["--exclude", "", "SRC", "DEST"], "--exclude"),
+    "password in the endpoint": (["--endpoint-url", "http://a:b@c", "SRC", "DEST"], "credentials"),
+    "timeout": (["--connect-timeout", "0", "SRC", "DEST"], "--connect-timeout"),
+    "start method": (["--start-method", "magic", "SRC", "DEST"], "--start-method"),
+    "addressing": (["--addressing", "none", "SRC", "DEST"], "--addressing"),
+    "nothing": ([], "s3://"),
+    "no destination": (["SRC"], "s3://"),
+    "no source": (["DEST"], "SOURCE"),
+    "empty source": (["", "DEST"], "SOURCE"),
+    "bucket as a source": (["s3://other", "DEST"], "s3://other"),
+    "no such source": (["nowhere", "DEST"], "nowhere"),
+    "malformed destination": (["SRC", "s3:/bucket"], "s3:/bucket"),
+    "bad bucket": (["SRC", "s3://a b"], "a b"),
+    "no such list": (["--files-from", "nolist", "SRC", "DEST"], "--files-from"),
+    "no such bundle": (["--ca-bundle", "nobundle", "SRC", "DEST"], "--ca-bundle"),
+    "journal nowhere": (["--journal", "no/where", "SRC", "DEST"], "--journal"),
+    "log nowhere": (["--log-file", "no/where", "SRC", "DEST"], "--log-file"),
+    "journal is a directory": (["--journal", "SRC", "SRC", "DEST"], "--journal"),
+    "gzip type without gzip": (["--gzip-type", "a/b", "SRC", "DEST"], "--gzip-type"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_put(name, command, tmp_path, monkeypatch):
+    words, mention = BAD[name]
+    (tmp_path / "src").mkdir()
+    monkeypatch.chdir(tmp_path)
+    fill = {"SRC": "src", "DEST": "s3://bucket/p"}
+    told = command("put", *(fill.get(word, word) for word in words))
+    assert (told.code, told.out) == (2, "")
+    assert told.err.startswith(("s3pp: ", "s3pp put: "))
+    assert told.err.endswith("\n")
+    assert told.err[:-1].isprintable()
+    assert mention in told.err
+    assert "Traceback" not in told.err
+    assert os.listdir(tmp_path) == ["src"]
+
+
+@pytest.mark.parametrize(
+    ("words", "mention"),
+    [
+        (["--port", "99999"], "--port"),
+        (["--port", "http"], "--port"),
+        (["ls"], "after --"),
+        (["--frobnicate"], "--frobnicate"),
+        (["--"], "no command"),
+    ],
+)
+def test_sandbox(words, mention, command):
+    told = command("sandbox", *words)
+    assert (told.code, told.out) == (2, "")
+    assert told.err.count("\n") == 1
+    assert mention in told.err
+
+
+def test_an_unwritable_log_after_a_writable_journal(command, tmp_path):
+    told = command(
+        "put",
+        "--log-file",
+        str(tmp_path),
+        "--journal",
+        f"{tmp_path}/j",
+        str(tmp_path),
+        "s3://bucket",
+    )
+    assert told.code == 2
+    assert "--log-file" in told.err
+
+
+def test_what_ends_the_run_is_in_the_log_too(command, tmp_path):
+    log = tmp_path / "log"
+    told = command("put", "--log-file", str(log), "no-such-source", "s3://bucket")
+    assert told.code == 2
+    assert "no-such-source" in log.read_text()
+    assert " ERROR " in log.read_text()

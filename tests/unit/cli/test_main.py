@@ -1,0 +1,149 @@
+"""The outermost layer: help, version, exit codes, nothing imported in vain."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import s3pp.cli.put
+from s3pp.errors import FatalError
+
+ROOT = Path(__file__).parents[3]
+HEAVY = {"boto3", "botocore", "pycurl", "rich", "multiprocessing", "uvloop", "asyncio", "moto"}
+
+LOADED = """
+import sys
+from s3pp.cli.main import main
+from s3pp.report.outlet import Streams
+code = main(sys.argv[1:], Streams.of(None, None))
+print(code, *sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--version"], 0),
+        (["--help"], 0),
+        ([], 2),
+        (["put", "--help"], 0),
+        (["put", "--version"], 0),
+        (["put", "--mode", "x", "a", "s3://bucket"], 2),
+        (["put", "a"], 2),
+        (["put", "--newer-than", "soon", "a", "s3://bucket"], 2),
+        (["sandbox", "--help"], 0),
+        (["sandbox", "--port", "x"], 2),
+    ],
+)
+def test_what_needs_no_store_imports_none_of_it(words, code):
+    told = subprocess.run(
+        [sys.executable, "-c", LOADED, *words], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    ended, *modules = told.stdout.split()
+    assert int(ended) == code
+    assert HEAVY.isdisjoint(modules)
+
+
+def test_version(command):
+    for words in (["--version"], ["put", "--version"], ["sandbox", "--version"]):
+        assert command(*words) == (0, f"s3pp {s3pp.__version__}\n", "")
+
+
+def test_help(command):
+    overview = command("--help")
+    assert (overview.code, overview.err) == (0, "")
+    assert all(word in overview.out for word in ("put", "sandbox", "--version"))
+    shown = command("put", "-h").out
+    groups = ["choosing:", "objects:", "speed:", "S3:", "faults:", "output:"]
+    assert sorted(groups, key=shown.index) == groups
+    for option in ("--put", "--grant", "--gzip-type", "--null", "--worker-timeout", "--sandbox"):
+        assert option in shown
+    assert max(map(len, shown.splitlines())) <= 100
+
+
+def test_no_command(command):
+    told = command()
+    assert (told.code, told.out) == (2, "")
+    assert told.err.startswith("usage: s3pp")
+
+
+@pytest.mark.parametrize("word", ["frob", "--frob", "get", "put\n", ""])
+def test_no_such_command(command, word):
+    told = command(word, "x")
+    assert (told.code, told.out, told.err.count("\n")) == (2, "", 1)
+
+
+def test_errors_become_exit_codes(command, monkeypatch):
+    def raising(error):
+        def build_job(given):
+            raise error
+
+        return build_job
+
+    words = ["put", "a", "s3://bucket"]
+    monkeypatch.setattr(s3pp.cli.put, "build_job", raising(FatalError("the disk\nis full")))
+    assert command(*words) == (3, "", "s3pp: the disk\\nis full\n")
+    monkeypatch.setattr(s3pp.cli.put, "build_job", raising(KeyboardInterrupt()))
+    assert command(*words) == (130, "", "s3pp: interrupted\n")
+    monkeypatch.setattr(s3pp.cli.put, "build_job", raising(ZeroDivisionError("by zero")))
+    told = command(*words)
+    assert (told.code, told.err.count("\n")) == (3, 1)
+    assert "internal error: ZeroDivisionError: by zero" in told.err
+    assert "-vv" in told.err
+    loud = command(*words, "-vv")
+    assert loud.code == 3
+    assert "Traceback" in loud.err
+    assert "in build_job" in loud.err
+
+
+@pytest.mark.parametrize(
+    "program",
+    [[sys.executable, "-m", "s3pp"], [sys.executable, str(ROOT / "bin" / "s3pp")]],
+    ids=str,
+)
+def test_ways_to_start(program, tmp_path):
+    env = os.environ | {"PYTHONPATH": str(ROOT)} if "-m" in program else dict(os.environ)
+    told = subprocess.run(
+        [*program, "--version"], cwd=tmp_path, env=env, capture_output=True, text=True, check=True
+    )
+    assert told.stdout == f"s3pp {s3pp.__version__}\n"
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)], ids=str)
+def test_closed_standard_streams(closed, tmp_path):
+    def close():
+        for descriptor in closed:
+            os.close(descriptor)
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "s3pp", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        preexec_fn=close,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("target", ["pipe", "/dev/full"])
+def test_nobody_reads(target):
+    if target == "pipe":
+        read, write = os.pipe()
+        os.close(read)
+    else:
+        write = os.open(target, os.O_WRONLY)
+    ended = subprocess.run(
+        [sys.executable, "-m", "s3pp", "put", "--help"],
+        cwd=ROOT,
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(write)
+    assert (ended.returncode, ended.stderr) == (0, "")

@@ -1,0 +1,206 @@
+"""Argument values, one parser after the other."""
+
+from __future__ import annotations
+
+import math
+import time
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s3pp.cli import values
+
+NOW = 1_800_000_000.0
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("0", 0),
+        ("64", 64),
+        ("64b", 64),
+        ("10k", 10 << 10),
+        ("10K", 10 << 10),
+        ("10KB", 10 << 10),
+        ("10 KiB", 10 << 10),
+        ("16MiB", 16 << 20),
+        ("1.5G", 3 << 29),
+        ("2t", 2 << 40),
+        ("1p", 1 << 50),
+        ("0.5", 0),
+    ],
+)
+def test_size(text, size):
+    assert values.size(text) == size
+
+
+@given(st.integers(0, 2**63), st.sampled_from(["", "k", "M", "GiB"]))
+def test_whole_sizes_are_exact(number, unit):
+    assert values.size(f"{number}{unit}") == number << 10 * " kMG".index(unit[:1] or " ")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "big", "-1", "1x", "1kk", "1e3", "0x10", "١٠", "k", "1.", ".5"]
+)
+def test_no_size(text):
+    with pytest.raises(ValueError, match="is not a size"):
+        values.size(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("10", 10), ("2.5", 2.5), ("45s", 45), ("30m", 1800), ("12h", 43200), ("1D", 86400)],
+)
+def test_seconds(text, seconds):
+    assert values.seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0", "0s", "-3", "nan", "inf", "soon", "1y", "9" * 400])
+def test_no_seconds(text):
+    with pytest.raises(ValueError, match="is not a length of time"):
+        values.seconds(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "age"), [("45s", 45), ("30m", 1800), ("12h", 43200), ("7d", 604800), ("2w", 1209600)]
+)
+def test_a_moment_may_be_an_age(text, age):
+    assert values.moment(text, NOW) == NOW - age
+
+
+def test_a_moment_may_be_a_date_here():
+    assert values.moment("2026-11-20", NOW) == datetime(2026, 11, 20).timestamp()
+    assert values.moment("2026-11-20T08:30", NOW) == datetime(2026, 11, 20, 8, 30).timestamp()
+
+
+def test_local_midnight_is_local(monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        expected = datetime(2026, 11, 20, tzinfo=timezone(timedelta(hours=9))).timestamp()
+        assert values.moment("2026-11-20", NOW) == expected
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_a_moment_keeps_its_offset():
+    utc = datetime(2026, 11, 20, 8, 30, tzinfo=timezone.utc).timestamp()
+    assert values.moment("2026-11-20T08:30:00Z", NOW) == utc
+    assert values.moment("2026-11-20T08:30:00z", NOW) == utc
+    assert values.moment("2026-11-20 10:30:00+02:00", NOW) == utc
+
+
+@pytest.mark.parametrize(
+    "text", ["", "7", "2.5", "yesterday", "2026-13-45", "2026", "7 days", "-7d"]
+)
+def test_no_moment(text):
+    with pytest.raises(ValueError, match="neither an age"):
+        values.moment(text, NOW)
+
+
+def test_whole():
+    assert values.whole("1") == 1
+    assert values.whole("512", most=512) == 512
+    for text in ("0", "-1", "1.5", "", "many", "²", "9" * 30):
+        with pytest.raises(ValueError, match="whole number from 1 up"):
+            values.whole(text)
+    with pytest.raises(ValueError, match="from 1 to 512"):
+        values.whole("513", most=512)
+
+
+def test_header():
+    assert values.header("Cache-Control: max-age=60, public ") == (
+        "Cache-Control",
+        "max-age=60, public",
+    )
+    assert values.header("X:a:b") == ("X", "a:b")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "NoColon",
+        ":v",
+        "Name:",
+        "Name:  ",
+        "Na me:v",
+        "Näme:v",
+        "N:v\r\nX:y",
+        "N:a\tb",
+        "N:ü",
+        "N:\x7f",
+    ],
+)
+def test_no_header(text):
+    with pytest.raises(ValueError, match=r"not of the form|not a name|printable ASCII"):
+        values.header(text)
+
+
+def test_metadata():
+    assert values.metadata("owner=me=you") == ("owner", "me=you")
+    for text in ("owner", "=v", "k=", "k y=v", "k=ü", "k=a\nb"):
+        with pytest.raises(ValueError, match=r"not of the form|not a name|printable ASCII"):
+            values.metadata(text)
+
+
+def test_tag():
+    assert values.tag("Größe=sehr groß") == ("Größe", "sehr groß")
+    assert values.tag("k=") == ("k", "")
+    assert values.tag("k" * 128 + "=" + "v" * 256)[1] == "v" * 256
+    for text in ("k", "=v", "aws:x=y", "k" * 129 + "=v", "k=" + "v" * 257, "k=a\nb", "k=\udcff"):
+        with pytest.raises(ValueError, match=r"form|reserved|too long|not printable"):
+            values.tag(text)
+
+
+def test_endpoint():
+    assert values.endpoint("http://127.0.0.1:9000/") == "http://127.0.0.1:9000"
+    assert values.endpoint("store.example.org") == "store.example.org"
+    assert values.endpoint("https://[::1]:9000") == "https://[::1]:9000"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "http://", "ftp://x", "http://x/path", "http://x?q", "x:0", "x:99999", "http:x", "a b"],
+)
+def test_no_endpoint(text):
+    with pytest.raises(ValueError, match="is not of the form"):
+        values.endpoint(text)
+
+
+def test_an_endpoint_with_a_password_is_refused_without_showing_it():
+    with pytest.raises(ValueError, match="must not carry credentials") as caught:
+        values.endpoint("http://me:hunter2@store")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_content_type():
+    for text in ("guess", "magic", "text/html", "text/plain; charset=utf-8", "image/svg+xml"):
+        assert values.content_type(text) == text
+    for text in ("", "text", "text/", "a b/c", "text/html\r\nX: y", "text/plain; x=ü"):
+        with pytest.raises(ValueError, match="is not a type"):
+            values.content_type(text)
+
+
+def test_gzip_type():
+    assert values.gzip_type("Text/HTML") == "text/html"
+    assert values.gzip_type("all") == "all"
+    for text in ("magic", "text/html; charset=utf-8", ""):
+        with pytest.raises(ValueError, match="is not a type"):
+            values.gzip_type(text)
+
+
+@given(st.text())
+def test_any_text_gives_a_value_or_a_value_error(text):
+    parsers = [values.size, values.seconds, values.header, values.metadata, values.tag]
+    parsers += [values.endpoint, values.content_type, values.gzip_type, values.token, values.whole]
+    for parse in [*parsers, lambda t: values.moment(t, NOW)]:
+        try:
+            value = parse(text)
+        except ValueError:
+            continue
+        assert value is not None
+        assert not (isinstance(value, float) and math.isnan(value))
