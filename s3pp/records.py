@@ -55,6 +55,7 @@ class Entry(NamedTuple):
     offset: int | None = None  # first byte within ``path``; None: the whole file
     name: str | None = None  # what people call it where ``path`` does not say (``a.tar:b/c``)
     spool: bool = False  # True: unreadable in place, ``sources.spool`` has to copy it out first
+    archive_ns: int | None = None  # mtime of the archive at ``path`` as walked, if read in place
 
     @property
     def source(self) -> str:
@@ -80,7 +81,6 @@ class Done(NamedTuple):
     etag: str  # as the store returned it; the expected one in a dry run
     reason: SendReason
     attempts: int = 1
-    requests: int = 0  # requests made, or in a dry run those that would be
 
 
 class Skipped(NamedTuple):

@@ -73,10 +73,10 @@ class Batcher:
 
     def send_spooled(self, spooled: Spooled) -> None:
         """Send a batch whose sources lie in one temporary file."""
-        path, tasks = spooled
+        path, tasks, size = spooled
         self._outbox.send(Frame(Kind.SPOOL, os.fsencode(path), self._batches + 1))
         self._listed += len(tasks)
-        self._send(tasks, sum(task.entry.size for task in tasks))
+        self._send(tasks, size)
 
     def end(self, requests: int) -> None:
         """Send what is left, and say that this is all."""

@@ -17,7 +17,7 @@ from s3pp.job import Job
 from s3pp.pipeline.messages import Frame, Kind
 from s3pp.pipeline.queues import FrameWriter
 from s3pp.s3.endpoint import Opened
-from s3pp.s3.operations import Bucket
+from s3pp.s3.operations import Bucket, Recovery
 from s3pp.s3.retry import Backoff
 from s3pp.s3.sigv4 import Keys, Signer
 from s3pp.s3.wire import Wire, WireSettings
@@ -67,10 +67,8 @@ def connect(
         opened.endpoint,
         Signer(opened.keys, opened.endpoint.region),
         Wire(settings),
-        backoff=Backoff(access.max_attempts),
-        renew=renew,
+        recovery=Recovery(Backoff(access.max_attempts), renew, sleep),
         always=(("x-amz-request-payer", "requester"),) if access.request_payer else (),
-        sleep=sleep,
     )
 
 

@@ -61,10 +61,11 @@ class Ledger(Generic[W]):
 
     def assign(self) -> Iterable[tuple[W, Frame]]:
         """Give what waits to those with room, the least loaded first; yields each assignment."""
-        while self._waiting and self._loads:
-            load = min(self._loads.values(), key=lambda load: (load.tasks, load.size))
-            if not self._room(load):
+        while self._waiting:
+            roomy = [load for load in self._loads.values() if self._room(load)]
+            if not roomy:
                 return
+            load = min(roomy, key=lambda load: (load.tasks, load.size))
             batch = self._waiting.popleft()
             load.batches[batch.batch] = batch
             load.tasks += batch.objects

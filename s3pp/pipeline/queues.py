@@ -37,6 +37,10 @@ class FrameReader:
                 return None
             self._read()
 
+    def buffered(self) -> list[Frame]:
+        """The frames that earlier reads brought along."""
+        return self._whole()
+
     def available(self) -> list[Frame]:
         """The frames that are there now, waiting for none; the pipe must not block."""
         with contextlib.suppress(BlockingIOError):

@@ -36,6 +36,7 @@ class Signals:
 
     def __init__(self) -> None:
         self.calm = False
+        self._stopping = False
         self._came: deque[ExitStatus] = deque()
         self._before: dict[signal.Signals, Any] = {}
 
@@ -56,7 +57,8 @@ class Signals:
         trace: TracebackType | None,
     ) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            # Who was told to stop is stopping: another signal must not change the exit code now.
+            signal.signal(number, signal.SIG_IGN if self._stopping else handler)
         signal.set_wakeup_fd(self._wakeup_before)
         os.close(self.fd)
         os.close(self._wake)
@@ -73,4 +75,5 @@ class Signals:
         status = STATUS[signal.Signals(number)]
         if not self.calm:
             raise Stopped(status)
+        self._stopping = True
         self._came.append(status)

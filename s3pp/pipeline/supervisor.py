@@ -2,7 +2,7 @@
 
 It starts the children, carries batches between their queues without unpickling them, keeps the
 ledger of who has what, replaces a worker that dies, watches the signals, and decides the exit
-code. It never waits for one child: all queues and sentinels are in one selector.
+code. It never waits for one child: the switchboard holds all queues and sentinels.
 
 A run's phases, and what moves it on::
 
@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import selectors
 import shutil
 import tempfile
 import time
@@ -34,15 +33,13 @@ from s3pp.pipeline.ledger import MOST_LOSSES, Ledger
 from s3pp.pipeline.messages import Frame, Kind, frame, report_frame, tasks_of
 from s3pp.pipeline.signals import Signals
 from s3pp.pipeline.statter import Verdict, run_statter
+from s3pp.pipeline.switchboard import Switchboard
 from s3pp.pipeline.walker import run_walker
 from s3pp.pipeline.worker import lane_count, run_worker
 from s3pp.records import Failed
 from s3pp.report.totals import Totals
-from s3pp.s3.sigv4 import Keys
 
 TICK = 0.5  # seconds between looks at the clock
-KEYS_PERIOD = 30.0  # seconds between looks at the credentials' expiry
-KEYS_FRESH = 5.0  # seconds in which renewed keys answer everyone who asks
 MOST_DEATHS = 10  # workers that may die in a row without a single report between
 STATTER_BACKLOG = 256  # messages the statter may be behind before the walker has to wait
 
@@ -81,15 +78,15 @@ class Supervisor:
         self._job = job
         self._signals = signals
         self._context = start_context(job.speed.start_method)
-        self._selector = selectors.DefaultSelector()
+        self._board = Switchboard()
         self._phase = Phase.RUNNING
         self._started = self._now = time.monotonic()
         self._ledger: Ledger[Child] = Ledger(lane_count(job.speed.concurrency, job.speed.processes))
-        self._children: list[Child] = []
         self._silence: dict[Child, float] = {}  # of each worker, in seconds
         self._spools: dict[int, str] = {}  # batch: the temporary file it reads
         self._deaths = 0  # of workers, since the last report
-        self._listed = self._finished = self._told = 0
+        self._listed = self._finished = 0
+        self._told = (0, False)  # what the statter knows of the listing
         self._walked = False  # the walker has named everything
         self._error: str | None = None
         self._signal: ExitStatus | None = None
@@ -123,16 +120,12 @@ class Supervisor:
 
     def _launch(self, name: str, role: Callable[..., None], arguments: tuple[object, ...]) -> Child:
         child = Child(name, role, context=self._context, arguments=arguments)
-        others = tuple(fd for each in self._children for fd in each.descriptors)
         try:
-            child.start(others)
+            self._board.add(child, on_death=lambda: self._on_death(child))
         except OSError as error:
-            child.close()
             raise FatalError(f"cannot start the {name}: {error.strerror}") from None
-        self._children.append(child)
-        self._watch(child.process.sentinel, lambda: self._on_death(child))
         if name != "walker":  # it is read only while a worker has room
-            self._watch(child.inbox.fd, lambda: self._on_readable(child))
+            self._board.watch(child.inbox.fd, lambda: self._on_readable(child))
         return child
 
     def _launch_worker(self, name: str) -> Child:
@@ -143,43 +136,42 @@ class Supervisor:
 
     def _set_up(self) -> None:
         """Find the bucket, and tell those who need to reach it."""
+        from s3pp.pipeline.keyring import Keyring
         from s3pp.s3.session import Session
 
-        self._session = Session(self._job.access, self._job.dest.bucket)
-        self._opened = self._session.open(self._job.dest.prefix)
-        self._keys_at, self._renewed_at = self._now, -KEYS_FRESH
+        session = Session(self._job.access, self._job.dest.bucket)
+        self._opened = session.open(self._job.dest.prefix)
+        self._keyring = Keyring(session, self._opened.keys, self._now)
         for child in (self._walker, *self._silence):
-            self._send(child, frame(Kind.SETUP, self._opened))
-        self._send(self._statter, report_frame([], 1))
-        self._watch(self._signals.fd, self._on_signal)
+            self._board.send(child, frame(Kind.SETUP, self._opened))
+        self._board.send(self._statter, report_frame([], 1))
+        self._board.watch(self._signals.fd, self._on_signal)
 
     # One turn of the loop
 
     def _turn(self) -> None:
         self._gate()
-        for key, _ in self._selector.select(TICK):
-            # An event before may have closed it, and a new child may have its number by now.
-            if self._selector.get_map().get(key.fd) == key:
-                key.data()
+        self._board.turn(TICK)
         for worker, batch in self._ledger.assign():
-            self._send(worker, batch)
+            self._board.send(worker, batch)
         self._advance()
         self._tick()
 
     def _gate(self) -> None:
         """Read from the walker only while somebody has room for what it says."""
+        if self._walker not in self._board.children:
+            return  # and the number of its descriptor may be another child's by now
         wanted = (
-            self._walker in self._children
-            and not self._walker.inbox.closed
+            not self._walker.inbox.closed
             and self._ledger.wants_more
             and len(self._statter.outbox) < STATTER_BACKLOG
         )
         fd = self._walker.inbox.fd
-        reading = fd in self._selector.get_map()
+        reading = self._board.watches(fd)
         if wanted and not reading:
-            self._watch(fd, lambda: self._on_readable(self._walker))
+            self._board.watch(fd, lambda: self._on_readable(self._walker))
         elif reading and not wanted:
-            self._selector.unregister(fd)
+            self._board.unwatch(fd)
 
     def _advance(self) -> None:
         """Move on to the next phase, if this one has come to its end."""
@@ -190,8 +182,8 @@ class Supervisor:
         left = self._listed - self._finished if self._phase is Phase.DRAINING else 0
         self._phase = Phase.CLOSING
         for worker in self._silence:
-            self._send(worker, Frame(Kind.END))
-        self._send(self._statter, Frame(Kind.END, objects=self._listed, size=left))
+            self._board.send(worker, Frame(Kind.END))
+        self._board.send(self._statter, Frame(Kind.END, objects=self._listed, size=left))
 
     def _tick(self) -> None:
         """What goes by the clock: silence, the credentials' expiry, the count of what is listed."""
@@ -204,13 +196,12 @@ class Supervisor:
                 self._silence[worker] = 0.0
                 self._tell(f"{worker.name} said nothing for {self._job.speed.worker_timeout:g} s")
                 worker.kill()
-        if self._now - self._keys_at > KEYS_PERIOD:
-            self._keys_at = self._now
-            self._refresh_keys()
-        if self._listed != self._told and self._phase is Phase.RUNNING:
-            self._told = self._listed
+        self._refresh_keys()
+        listed = (self._listed, self._walked)
+        if listed != self._told and self._phase is Phase.RUNNING:
+            self._told = listed
             done = int(self._walked)
-            self._send(self._statter, Frame(Kind.LISTED, objects=self._listed, size=done))
+            self._board.send(self._statter, Frame(Kind.LISTED, objects=self._listed, size=done))
 
     # What children say
 
@@ -219,7 +210,7 @@ class Supervisor:
         for message in child.inbox.once():
             self._hear(child, message)
         if child.inbox.closed:
-            self._unwatch(child.inbox.fd)
+            self._board.unwatch(child.inbox.fd)
 
     def _hear(self, child: Child, message: Frame) -> None:
         kind = message.kind
@@ -231,7 +222,7 @@ class Supervisor:
         elif kind is Kind.SPOOL:
             self._spools[message.batch] = os.fsdecode(message.payload)
         elif kind is Kind.NOTICE:
-            self._send(self._statter, message)
+            self._board.send(self._statter, message)
         elif kind is Kind.NEED_KEYS:
             self._renew_keys(child)
         elif kind is Kind.FATAL:
@@ -250,38 +241,29 @@ class Supervisor:
             self._unspool(message.batch)
             self._deaths = 0
         self._finished += message.objects
-        self._send(self._statter, message)
+        self._board.send(self._statter, message)
 
     # Credentials
 
     def _refresh_keys(self) -> None:
         try:
-            keys = self._session.keys()
+            if self._keyring.refreshed(self._now):
+                self._spread_keys()
         except S3ppError as error:
             self._abort(str(error))
-            return
-        if keys != self._opened.keys:
-            self._spread_keys(keys)
 
     def _renew_keys(self, child: Child) -> None:
-        """The store calls a child's keys expired: sign in again, once for all who ask."""
-        if self._now - self._renewed_at < KEYS_FRESH:
-            self._send(child, frame(Kind.KEYS, self._opened.keys))
-            return
-        try:
-            keys = self._session.renewed()
-        except S3ppError:
-            keys = None
-        if keys is None:
-            self._send(child, frame(Kind.KEYS, None))
+        """The store calls a child's keys expired."""
+        if self._keyring.renew(self._now) is None:
+            self._board.send(child, frame(Kind.KEYS, None))
         else:
-            self._renewed_at = self._now
-            self._spread_keys(keys)
+            self._spread_keys()
 
-    def _spread_keys(self, keys: Keys | None) -> None:
-        self._opened = self._opened._replace(keys=keys)
+    def _spread_keys(self) -> None:
+        self._opened = self._opened._replace(keys=self._keyring.keys)
         for child in (self._walker, *self._silence):
-            self._send(child, frame(Kind.KEYS, keys))
+            if child in self._board.children:
+                self._board.send(child, frame(Kind.KEYS, self._keyring.keys))
 
     # What goes wrong
 
@@ -289,6 +271,9 @@ class Supervisor:
         for status in self._signals.taken():
             if self._phase is Phase.RUNNING and self._signal is None:
                 self._signal = status
+                self._tell(
+                    f"{status.name.lower()}: ending what is in flight; again to stop at once"
+                )
                 self._drain()
             elif self._signal is None:  # the run was ending anyway
                 self._signal = status
@@ -307,7 +292,7 @@ class Supervisor:
         self._stop_walker()
         self._ledger.drop_waiting()
         for worker in self._silence:
-            self._send(worker, Frame(Kind.FINISH))
+            self._board.send(worker, Frame(Kind.FINISH))
 
     def _stop_walker(self) -> None:
         self._walker.kill()
@@ -354,7 +339,7 @@ class Supervisor:
             return
         self._tell(f"{child.name} {child.how_it_ended()}: replaced, and its tasks are done again")
         try:
-            self._send(self._launch_worker(child.name), frame(Kind.SETUP, self._opened))
+            self._board.send(self._launch_worker(child.name), frame(Kind.SETUP, self._opened))
         except FatalError as error:
             self._abort(str(error))
 
@@ -368,14 +353,15 @@ class Supervisor:
             ]
             self._unspool(batch.batch)
             self._finished += len(outcomes)
-            self._send(self._statter, report_frame(outcomes, 0))
+            self._board.send(self._statter, report_frame(outcomes, 0))
 
     # The end
 
     def _ending(self) -> Ending:
         verdict = self._verdict
         if verdict is None:
-            return Ending(ExitStatus.ABORTED, None, self._error)
+            error = self._error or "stopped twice: what was done cannot be told"
+            return Ending(self._signal or ExitStatus.ABORTED, None, error)
         if self._error is None and verdict.refused is not None:
             self._error = f"the store refuses access: {verdict.refused}"
         if self._error is None and not verdict.totals.balanced:
@@ -390,45 +376,22 @@ class Supervisor:
         return ExitStatus.SOME_FAILED if totals.failed else ExitStatus.OK
 
     def _clean_up(self) -> None:
-        for child in list(self._children):
+        for child in list(self._board.children):
             if self._phase is Phase.OVER and self._verdict is not None:
                 child.process.join(1.0)  # it has been told to end
             child.kill()
             self._forget(child)
-        self._selector.close()
+        self._board.close()
         shutil.rmtree(self._spool_dir, ignore_errors=True)
 
-    # Plumbing
-
-    def _send(self, child: Child, message: Frame) -> None:
-        child.outbox.send(message)
-        fd = child.outbox.fd
-        if child.outbox and fd not in self._selector.get_map():
-            self._selector.register(fd, selectors.EVENT_WRITE, lambda: self._on_writable(child))
-
-    def _on_writable(self, child: Child) -> None:
-        child.outbox.flush()
-        if not child.outbox:
-            self._unwatch(child.outbox.fd)
+    # Small steps
 
     def _tell(self, text: str) -> None:
-        self._send(self._statter, notice(text))
-
-    def _watch(self, fd: int, act: Callable[[], None]) -> None:
-        self._selector.register(fd, selectors.EVENT_READ, act)
-
-    def _unwatch(self, fd: int) -> None:
-        with contextlib.suppress(KeyError, ValueError):
-            self._selector.unregister(fd)
+        self._board.send(self._statter, notice(text))
 
     def _forget(self, child: Child) -> None:
-        """Close everything that belongs to a child that has ended."""
-        for fd in (child.process.sentinel, child.inbox.fd, child.outbox.fd):
-            self._unwatch(fd)
-        child.close()
+        self._board.forget(child)
         self._silence.pop(child, None)
-        if child in self._children:
-            self._children.remove(child)
 
     def _unspool(self, batch: int) -> None:
         path = self._spools.pop(batch, None)

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection
 
 from s3pp.job import Job, Mode
@@ -28,6 +29,9 @@ from s3pp.s3.endpoint import Opened
 from s3pp.sources import Spooled, entries, spool
 from s3pp.sources.bucket import DestListing
 from s3pp.transfer.planner import Planner
+
+SPOOL_BYTES = 256 * 1024 * 1024  # of members copied out of archives, waiting to be put
+SPOOL_LOOK = 0.02  # seconds between looks at which of them are gone
 
 
 def run_walker(
@@ -45,12 +49,36 @@ def run_walker(
     planner = Planner(job, dest, lambda text: outbox.send(notice(text)))
     stream = os.fdopen(stdin.fileno(), "rb", closefd=False) if stdin else None
     planned = planner.plan(entries(job, stream))
+    room = SpoolRoom()
     for copied in spool(_tasks(planned, batcher), spool_dir):
         if isinstance(copied, Spooled):
             batcher.send_spooled(copied)
+            room.take(copied)
         else:
             batcher.ended(copied)
     batcher.end(bucket.requests)
+
+
+class SpoolRoom:
+    """Bounds the temporary files of compressed archives: they go when their batches are done.
+
+    ``limit`` in bytes; one member larger than that still goes, alone.
+    """
+
+    def __init__(
+        self, limit: int = SPOOL_BYTES, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._limit = limit
+        self._sleep = sleep
+        self._files: dict[str, int] = {}
+
+    def take(self, spooled: Spooled) -> None:
+        """Count one more file; wait until there is room for the next."""
+        self._files[spooled.path] = spooled.size
+        while sum(self._files.values()) >= self._limit:
+            self._files = {p: size for p, size in self._files.items() if os.path.exists(p)}
+            if sum(self._files.values()) >= self._limit:
+                self._sleep(SPOOL_LOOK)
 
 
 def _dest_side(job: Job, opened: Opened, bucket: BucketThread) -> DestListing | None:

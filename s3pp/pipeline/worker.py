@@ -172,7 +172,7 @@ class Pause:
 
 def lane_count(concurrency: int, processes: int) -> int:
     """How many tasks one worker keeps going: its share, as far as descriptors allow."""
-    share = max(1, -(-concurrency // processes))
+    share = max(1, concurrency // processes)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = share * _FDS_PER_LANE + _FDS_SPARE
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -205,6 +205,8 @@ def _listen(inbox: FrameReader, hear: Callable[[Frame], None]) -> None:
         if inbox.closed:
             os._exit(1)
 
+    for message in inbox.buffered():  # a worker that replaces another gets its tasks at once
+        hear(message)
     os.set_blocking(inbox.fd, False)
     asyncio.get_running_loop().add_reader(inbox.fd, readable)
 

@@ -53,7 +53,10 @@ class Appender:
 
 def check_appendable(path: str, argument: str) -> None:
     """Create ``path`` if need be; ``UsageError`` naming ``argument`` if it cannot be written."""
-    Appender(path, argument).close()
+    if os.path.isfile(path) or os.path.isdir(path) or not os.path.exists(path):
+        Appender(path, argument).close()
+    elif not os.access(path, os.W_OK):  # a pipe is not opened: closing it would end its reader
+        raise UsageError(f"{argument} {path!r} cannot be written: permission denied")
 
 
 def _torn(path: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, cast
 
 from s3pp.report.outlet import Outlet
 from s3pp.report.pace import Pace, seconds_left
@@ -60,27 +60,27 @@ class PlainProgress:
 class TerminalProgress:
     """For a terminal: a bar and the facts, redrawn in place, gone when closed."""
 
-    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, outlet: Outlet, clock: Callable[[], float] = time.monotonic) -> None:
         from rich.console import Console
 
-        self._console = Console(file=stream, force_terminal=True)
+        # An outlet writes, flushes and tells its encoding: all that rich asks of a file.
+        self._console = Console(file=cast(TextIO, outlet), force_terminal=True)
         self._clock = clock
         self._pace = Pace()
         self._live: Live | None = None
-        self._broken = False
 
     def update(self, totals: Totals, listed: int, walk_done: bool) -> None:
         """Redraw."""
         now = self._clock()
         parts = facts(totals, listed, walk_done, pace=self._pace, now=now)
-        row = _row(parts, totals.finished, total=listed if walk_done else None, now=now)
-        self._attempt(lambda: self._draw(row))
+        total = listed if walk_done else None
+        self._draw(_row(parts, totals.finished, total=total, now=now))
 
     def clear(self) -> None:
         """Erase the display."""
         live, self._live = self._live, None
         if live is not None:
-            self._attempt(live.stop)
+            live.stop()
 
     close = clear
 
@@ -100,14 +100,6 @@ class TerminalProgress:
             # Visible, so that no kill can leave the terminal without a cursor.
             self._console.show_cursor(True)
         self._live.update(row, refresh=True)
-
-    def _attempt(self, draw: Callable[[], None]) -> None:
-        if self._broken:
-            return
-        try:
-            draw()
-        except (OSError, ValueError):  # the terminal is gone
-            self._broken = True
 
 
 def facts(totals: Totals, listed: int, walk_done: bool, *, pace: Pace, now: float) -> list[str]:

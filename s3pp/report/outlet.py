@@ -25,12 +25,20 @@ class Outlet:
         except ValueError:  # closed
             return False
 
+    @property
+    def encoding(self) -> str:
+        """What the stream encodes its text in."""
+        return getattr(self._stream, "encoding", None) or "utf-8"
+
+    def flush(self) -> None:
+        """Nothing is ever held back."""
+
     def write(self, text: str) -> None:
         """Write and flush ``text``; never raises for what is wrong with the stream."""
         if self._stream is None or not text:
             return
         try:
-            self._stream.write(_encodable(text, self._stream))
+            self._stream.write(self._encodable(text))
             self._stream.flush()
         except (OSError, ValueError):
             self._give_up()
@@ -39,6 +47,13 @@ class Outlet:
         """Write ``lines``, which come without line ends, in one go."""
         if lines:
             self.write("\n".join(lines) + "\n")
+
+    def _encodable(self, text: str) -> str:
+        try:
+            text.encode(self.encoding, getattr(self._stream, "errors", None) or "strict")
+        except UnicodeEncodeError:
+            return text.encode(self.encoding, "backslashreplace").decode(self.encoding)
+        return text
 
     def _give_up(self) -> None:
         stream, self._stream = self._stream, None
@@ -61,12 +76,3 @@ class Streams(NamedTuple):
     def of(cls, stdout: TextIO | None, stderr: TextIO | None) -> Streams:
         """Both, made to outlive their readers."""
         return cls(Outlet(stdout), Outlet(stderr))
-
-
-def _encodable(text: str, stream: TextIO) -> str:
-    encoding = getattr(stream, "encoding", None) or "utf-8"
-    try:
-        text.encode(encoding, getattr(stream, "errors", None) or "strict")
-    except UnicodeEncodeError:
-        return text.encode(encoding, "backslashreplace").decode(encoding)
-    return text

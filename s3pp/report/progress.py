@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Protocol, TextIO
+from typing import Protocol
 
 from s3pp.job import Output
 from s3pp.report.outlet import Outlet
@@ -24,20 +24,20 @@ class Progress(Protocol):
         """Show nothing any more."""
 
 
-def open_progress(stream: TextIO | None, output: Output, *, listing: bool) -> Progress | None:
+def open_progress(stderr: Outlet, output: Output, *, listing: bool) -> Progress | None:
     """The display these settings and this stderr ask for, or None.
 
     ``listing``: a line per object goes to a terminal too, and the two would be in each other's way.
     """
-    terminal = Outlet(stream).terminal
-    if stream is None or not wanted(output, terminal=terminal, listing=listing):
+    terminal = stderr.terminal
+    if not wanted(output, terminal=terminal, listing=listing):
         return None
     # Only now: the display imports rich, which costs more than many a run.
     from s3pp.report.display import PlainProgress, TerminalProgress
 
     if terminal and capable(os.environ):
-        return TerminalProgress(stream)
-    return PlainProgress(Outlet(stream), last=output.progress is True)
+        return TerminalProgress(stderr)
+    return PlainProgress(stderr, last=output.progress is True)
 
 
 def wanted(output: Output, *, terminal: bool, listing: bool) -> bool:

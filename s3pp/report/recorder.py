@@ -60,7 +60,7 @@ class Recorder:
         """
         streams = Streams.of(stdout, stderr)
         listing = streams.stdout.terminal and Detail.of(job.output, dry_run=job.dry_run).done
-        progress = open_progress(stderr, job.output, listing=listing)
+        progress = open_progress(streams.stderr, job.output, listing=listing)
         return cls(job, streams, progress=progress, started=started)
 
     def listed(self, count: int, done: bool) -> None:

@@ -6,7 +6,6 @@ is an error: other tools take each for the end and lose keys (or, when mirroring
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import datetime, timezone
 from typing import NamedTuple, Protocol
 from urllib.parse import unquote_plus
@@ -102,7 +101,10 @@ def parse_page(body: bytes) -> Page:
     parser = _Parser()
     try:
         parser.parse(body)
-    except (expat.ExpatError, KeyError, ValueError) as error:
+        objects = parser.objects
+        if parser.top.get("EncodingType") == "url":
+            objects = [o._replace(key=_decoded(o.key)) for o in objects]
+    except (expat.ExpatError, LookupError, ValueError) as error:
         raise ListingError(f"the store's listing cannot be read: {error}") from None
     top = parser.top
     if top.get("root") != "ListBucketResult":
@@ -111,29 +113,11 @@ def parse_page(body: bytes) -> Page:
     truncated = top.get("IsTruncated", "").strip().lower() == "true"
     if truncated and token is None:
         raise ListingError("the store's listing stops in the middle: truncated, but no token")
-    objects = parser.objects
-    if top.get("EncodingType") == "url":
-        objects = [o._replace(key=_decoded(o.key)) for o in objects]
     return Page(objects, token if truncated else None)
 
 
 def _decoded(key: str) -> str:
     return unquote_plus(key, errors="strict") if "%" in key or "+" in key else key
-
-
-async def pages(lister: Lister, prefix: str, *, start_after: str = "") -> AsyncIterator[Page]:
-    """Yield the pages of the keys below ``prefix``, after the key ``start_after``."""
-    seen: str | None = None
-    parameters = {"prefix": prefix} | ({"start-after": start_after} if start_after else {})
-    while True:
-        page = await honest_page(lister, parameters)
-        yield page
-        if page.token is None:
-            return
-        if page.token == seen:
-            raise ListingError("the store's listing goes round in circles: a token repeats")
-        seen = page.token
-        parameters = {"prefix": prefix, "continuation-token": page.token}
 
 
 async def honest_page(lister: Lister, parameters: dict[str, str]) -> Page:

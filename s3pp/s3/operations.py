@@ -41,12 +41,16 @@ class Answer(NamedTuple):
         return (self.response.header(b"etag") or "").strip('"')
 
 
-class Bucket:
-    """One bucket, reached through one wire.
+class Recovery(NamedTuple):
+    """What a request that failed can fall back on."""
 
-    ``renew`` is asked for new keys when the store calls ours expired; it returns None when there
-    are none. ``always`` are headers of every request (requester pays). ``sleep`` takes seconds.
-    """
+    backoff: Backoff
+    renew: Callable[[], Awaitable[Keys | None]]  # new keys for expired ones; None: there are none
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep  # seconds
+
+
+class Bucket:
+    """One bucket, reached through one wire; ``always`` are headers of every request."""
 
     def __init__(
         self,
@@ -54,18 +58,14 @@ class Bucket:
         signer: Signer,
         wire: Sender,
         *,
-        backoff: Backoff,
-        renew: Callable[[], Awaitable[Keys | None]],
+        recovery: Recovery,
         always: Headers = (),
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.endpoint = endpoint
         self.signer = signer
         self._wire = wire
-        self._backoff = backoff
-        self._renew = renew
+        self._backoff, self._renew, self._sleep = recovery
         self._always = tuple(always)
-        self._sleep = sleep
         self.requests = 0  # sent so far, every attempt counted
         self._origin = f"{endpoint.scheme}://{endpoint.host}"
 
@@ -76,16 +76,31 @@ class Bucket:
         path = self.endpoint.path(key)
         return await self._call("PUT", path, "", headers=headers, body=(body, payload_hash))
 
-    async def head(self, key: str) -> Dest | None:
-        """HeadObject, as size and ETag; None where the key is absent."""
+    async def head(self, key: str, *, asked: bool = False) -> Dest | None:
+        """HeadObject, as size and ETag; None where the key is absent.
+
+        ``asked``: why an earlier one was refused is known already.
+        """
+        path = self.endpoint.path(key)
         try:
-            answer = await self._call("HEAD", self.endpoint.path(key), "")
+            answer = await self._call("HEAD", path, "")
         except StoreError as error:
             if error.status == 404:
                 return None
-            raise
+            if error.status != 400 or asked:
+                raise
+            await self._learn_why(path)
+            return await self.head(key, asked=True)
         size = answer.response.header(b"content-length")
         return Dest(int(size or 0), answer.etag)
+
+    async def _learn_why(self, path: str) -> None:
+        """A refused HEAD has no body to say why: a GET tells, and may mend it (new keys)."""
+        try:
+            await self._call("GET", path, "", headers=(("range", "bytes=0-0"),))
+        except StoreError as error:
+            if error.status not in (404, 416):  # the key is absent, or empty: the HEAD will tell
+                raise
 
     async def list_page(self, parameters: dict[str, str]) -> bytes:
         """ListObjectsV2, one page as XML."""
@@ -109,6 +124,7 @@ class Bucket:
         typed = any(name == "content-type" for name, _ in headers)
         unsigned = ("Expect:",) if typed else ("Expect:", "Content-Type:")
         attempt = 0
+        tried: set[Remedy] = set()
         while True:
             attempt += 1
             self.requests += 1
@@ -118,26 +134,34 @@ class Bucket:
             try:
                 response = await self._wire.send(Request(method, url, lines, content))
             except WireError as error:
-                if attempt >= self._backoff.attempts or error.untrusted:
+                if error.untrusted:
+                    raise FatalError(f"{self._origin}: {error}: see --ca-bundle") from None
+                if attempt >= self._backoff.attempts:
                     raise NetworkError(error) from None
                 await self._sleep(self._backoff.wait(attempt))
                 continue
             if response.status < 300:
                 return Answer(response, attempt)
-            await self._recover(response, attempt)
+            await self._recover(response, attempt, tried)
 
-    async def _recover(self, response: Response, attempt: int) -> None:
-        """Do what lets the next attempt succeed, or raise."""
+    async def _recover(self, response: Response, attempt: int, tried: set[Remedy]) -> None:
+        """Do what lets the next attempt succeed, or raise; ``tried`` is what helped nothing."""
         error = store_error(response)
         remedy = error.remedy
-        if remedy in (Remedy.NONE, Remedy.REREAD) or attempt >= self._backoff.attempts:
-            raise error
-        if remedy is Remedy.KEYS:
+        last = attempt >= self._backoff.attempts
+        if remedy is Remedy.KEYS and not last:
             await self._new_keys(error)
-        elif remedy is Remedy.CLOCK:
+        elif error.keys_refused:
+            raise FatalError(f"the store refuses the credentials: {error}")
+        elif remedy in (Remedy.NONE, Remedy.REREAD) or last:
+            raise error
+        elif remedy is Remedy.CLOCK and remedy not in tried:
             self._set_clock(response, error)
+        elif remedy is Remedy.CLOCK:  # we have its time, and it is still not content
+            raise error
         else:
             await self._sleep(self._backoff.wait(attempt))
+        tried.add(remedy)
 
     async def _new_keys(self, error: StoreError) -> None:
         keys = await self._renew()
@@ -146,7 +170,8 @@ class Bucket:
         self.signer.keys = keys
 
     def _set_clock(self, response: Response, error: StoreError) -> None:
-        date = response.header(b"date")
-        if date is None:
-            raise error
-        self.signer.set_time(parsedate_to_datetime(date).timestamp())
+        try:
+            now = parsedate_to_datetime(response.header(b"date") or "")
+        except ValueError:
+            raise error from None
+        self.signer.set_time(now.timestamp())

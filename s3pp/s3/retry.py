@@ -94,7 +94,6 @@ class NetworkError(ObjectError):
 
     def __init__(self, error: WireError) -> None:
         super().__init__(FailureKind.NETWORK, str(error))
-        self.untrusted = error.untrusted
 
 
 def store_error(response: Response) -> StoreError:
@@ -108,6 +107,9 @@ def store_error(response: Response) -> StoreError:
 def _element(text: str, name: str) -> str | None:
     found = re.search(rf"<{name}>([^<]*)</{name}>", text)
     return " ".join(unescape(found.group(1)).split()) if found else None
+
+
+_MOST_DOUBLINGS = 64  # beyond every cap, and short of what a float can hold
 
 
 @dataclass(frozen=True)
@@ -124,4 +126,4 @@ class Backoff:
 
     def wait(self, attempt: int) -> float:
         """How long to wait after attempt number ``attempt`` (from 1) failed."""
-        return self.draw(0.0, min(self.cap, self.base * 2.0**attempt))
+        return self.draw(0.0, min(self.cap, self.base * 2.0 ** min(attempt, _MOST_DOUBLINGS)))

@@ -7,6 +7,7 @@ scheme, host, path style and region for every flavour of endpoint through public
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,6 +20,7 @@ from botocore import UNSIGNED
 from botocore import exceptions as boto_errors
 from botocore.config import Config
 from botocore.httpsession import get_cert_path
+from urllib3.exceptions import InsecureRequestWarning
 
 from s3pp.errors import FatalError, S3ppError, UsageError
 from s3pp.job import Access
@@ -41,6 +43,7 @@ class Session:
     def __init__(self, access: Access, bucket: str) -> None:
         self._access = access
         self._bucket = bucket
+        self._region: str | None = None  # of the bucket, as some answer named it
         self._boto, self._credentials = self._sign_in()
 
     def open(self, prefix: str) -> Opened:
@@ -52,9 +55,10 @@ class Session:
         access = self._access
         with _explained(access, self._bucket):
             client = self._client(access)
-            listable, region = self._probe(client, prefix)
-            if region and region != client.meta.region_name:
-                client = self._client(replace(access, region=region))
+            client.meta.events.register("needs-retry.s3", self._note_region)
+            listable = self._probe(client, prefix)
+            if self._region and self._region != client.meta.region_name:
+                client = self._client(replace(access, region=self._region))
             opened = Opened(self._endpoint(client), self.keys(), self._ca_bundle(), listable)
             client.close()
         return opened
@@ -76,7 +80,8 @@ class Session:
 
     def _sign_in(self) -> tuple[Any, Any]:
         with _explained(self._access, self._bucket):
-            boto = botocore.session.Session(profile=self._access.profile)
+            self._core = botocore.session.Session(profile=self._access.profile)
+            boto = boto3.Session(botocore_session=self._core)
             credentials = boto.get_credentials() if self._access.sign else None
         if credentials is None and self._access.sign:
             raise UsageError(
@@ -94,27 +99,35 @@ class Session:
             s3={"addressing_style": access.addressing},
             request_checksum_calculation="when_required",
         )
-        region = access.region or self._boto.get_config_variable("region") or "us-east-1"
-        return boto3.Session(botocore_session=self._boto).client(
+        return self._boto.client(
             "s3",
-            region_name=region,
+            region_name=access.region or self._boto.region_name or "us-east-1",
             endpoint_url=access.endpoint_url,
             use_ssl=access.secure,
             verify=self._ca_bundle() if access.verify_ssl else False,
             config=config,
         )
 
-    def _probe(self, client: Any, prefix: str) -> tuple[bool, str | None]:
-        """List one key: tells whether we may, and in which region the bucket is."""
+    def _probe(self, client: Any, prefix: str) -> bool:
+        """List one key, no more than a policy for ``prefix/`` allows: tells whether we may."""
         payer = {"RequestPayer": "requester"} if self._access.request_payer else {}
+        below = f"{prefix}/" if prefix else ""
         try:
-            answer = client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, MaxKeys=1, **payer)
+            client.list_objects_v2(Bucket=self._bucket, Prefix=below, MaxKeys=1, **payer)
         except boto_errors.ClientError as error:
             if error.response["Error"].get("Code") == "RequestTimeTooSkewed":
-                return True, None  # boto3 cannot take the store's time; our own requests can
+                return True  # boto3 cannot take the store's time; our own requests can
             _refuse(error, self._bucket)
-            return False, _region(error.response)
-        return True, _region(answer)
+            return False
+        return True
+
+    def _note_region(self, response: Any = None, **_: object) -> None:
+        """Keep the region that an answer names; boto3 follows a redirect and says nothing of it."""
+        if response is None:
+            return
+        http, parsed = response
+        named = parsed.get("Error", {}).get("Region") or http.headers.get("x-amz-bucket-region")
+        self._region = named or self._region
 
     def _endpoint(self, client: Any) -> Endpoint:
         url = urlsplit(
@@ -132,14 +145,8 @@ class Session:
         )
 
     def _ca_bundle(self) -> str:
-        named = self._access.ca_bundle or self._boto.get_config_variable("ca_bundle")
+        named = self._access.ca_bundle or self._core.get_config_variable("ca_bundle")
         return str(named or get_cert_path(True))
-
-
-def _region(answer: dict[str, Any]) -> str | None:
-    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    region = headers.get("x-amz-bucket-region")
-    return None if region is None else str(region)
 
 
 def _refuse(error: boto_errors.ClientError, bucket: str) -> None:
@@ -161,7 +168,10 @@ def _explained(access: Access, bucket: str) -> Iterator[None]:
     """Turn botocore's exceptions into one line that names the cause and the mend."""
     where = access.endpoint_url or "the store"
     try:
-        yield
+        with warnings.catch_warnings():
+            if not access.verify_ssl:  # who asked for it need not be told
+                warnings.simplefilter("ignore", InsecureRequestWarning)
+            yield
     except S3ppError:
         raise
     except boto_errors.SSLError as error:
@@ -169,7 +179,7 @@ def _explained(access: Access, bucket: str) -> Iterator[None]:
             f"{where}: its certificate is not trusted ({_reason(error)}): "
             "name the authority's file with --ca-bundle, or use --no-verify-ssl"
         ) from None
-    except boto_errors.HTTPClientError as error:
+    except (boto_errors.ConnectionError, boto_errors.HTTPClientError) as error:
         raise FatalError(f"{where} cannot be reached: {_reason(error)}") from None
     except boto_errors.ProfileNotFound as error:
         raise UsageError(f"{error}: see 'aws configure list-profiles'") from None

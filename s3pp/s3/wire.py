@@ -116,6 +116,9 @@ class Wire:
             return handle.response()
         except pycurl.error as error:
             raise handle.broken or WireError(error.args[0], str(error.args[-1])) from None
+        except asyncio.CancelledError:
+            self._multi.remove_handle(handle.curl)
+            raise
         finally:
             handle.clear()
             pool.append(handle)
@@ -233,6 +236,10 @@ class _EpollMulti:
         self._multi.add_handle(curl)
         return future
 
+    def remove_handle(self, curl: Any) -> None:
+        if self._futures.pop(curl, None):
+            self._multi.remove_handle(curl)
+
     def close(self) -> None:
         self._loop.remove_reader(self._epoll.fileno())
         if self._timer:
@@ -295,7 +302,7 @@ class _EpollMulti:
     def _settle(self, curl: Any, error: Exception | None) -> None:
         self._multi.remove_handle(curl)
         future = self._futures.pop(curl)
-        if future.done():
+        if future.done():  # cancelled, and its coroutine has yet to hear of it
             return
         if error is None:
             future.set_result(None)

@@ -8,6 +8,7 @@ follows on is asked for only after the page before it answered two keys.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, Protocol
@@ -15,8 +16,8 @@ from typing import Any, Protocol
 from s3pp.records import Dest
 from s3pp.s3.listing import Lister, ListingError, Page, honest_page
 
-_FIRST_PRINTABLE = 0x21
-_SURROGATES = range(0xD800, 0xE000)
+# XML 1.0, "Characters", and the control characters it allows but nobody should send.
+_UNSENDABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 class Unordered(Exception):
@@ -69,11 +70,13 @@ class DestListing:
 
     def _advance(self, key: str) -> None:
         future, self._ahead = self._ahead, None
-        if future is None:
-            after = just_before(key)
-            future = self._fetch({"start-after": after} if after else {})
-        page = future.result()
-        self._take(page)
+        self._take((future or self._jump(key)).result())
+
+    def _jump(self, key: str) -> Future[Page]:
+        after = just_before(key)
+        if self._page.token and after.encode() <= self._keys[-1]:
+            return self._fetch({"continuation-token": self._page.token})
+        return self._fetch({"start-after": after} if after else {})
 
     def _take(self, page: Page) -> None:
         last = self._keys[-1] if self._keys else b""
@@ -93,9 +96,11 @@ class DestListing:
 def just_before(key: str) -> str:
     """A string below ``key`` with next to nothing between the two, for ``start-after``.
 
-    Where there is no such string that every store can be sent, the key without its last character.
+    It holds no character that XML cannot carry, since stores send it back: ``key`` is cut at the
+    first such, and at its last where the character before that one is such.
     """
-    stem, last = key[:-1], ord(key[-1])
-    if last <= _FIRST_PRINTABLE or last - 1 in _SURROGATES:
-        return stem
-    return f"{stem}{chr(last - 1)}~~~~"
+    odd = _UNSENDABLE.search(key)
+    if odd:
+        return key[: odd.start()]
+    stem, before = key[:-1], chr(ord(key[-1]) - 1)
+    return stem if before == " " or _UNSENDABLE.match(before) else f"{stem}{before}~~~~"

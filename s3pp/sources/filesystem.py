@@ -3,10 +3,11 @@
 * The contents of SOURCE land at their path relative to it; a single file under its base name.
   ``.``, ``..`` and absolute paths make no difference to the keys.
 * A directory sorts as ``name/``: the file ``a-b`` comes before the file ``a/x``, as in a listing.
-* Symbolic links are followed. A link to a directory that contains it (by device and inode, on
-  the path walked) is skipped as a loop; a link to nothing, or only to itself, fails. Links that
-  merely meet again are followed each time: the kernel ends such a walk after 40 links in one
-  path. With ``--no-follow-symlinks`` every link below SOURCE is skipped; SOURCE itself may be one.
+* Symbolic links are followed. A link to a directory that contains it (by device and inode: on
+  the path walked, or around SOURCE) is skipped as a loop; a link to nothing, or only to itself,
+  fails. Links that merely meet again are followed each time: the kernel ends such a walk after 40
+  links in one path. With ``--no-follow-symlinks`` every link below SOURCE is skipped; SOURCE
+  itself may be one.
 * FIFOs, sockets and devices are skipped, and never opened.
 * A directory that cannot be listed fails under its own name, and the walk goes on. So does what
   vanishes between listing and looking.
@@ -23,6 +24,7 @@ import errno
 import os
 from collections.abc import Iterator
 from itertools import chain, islice
+from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import NamedTuple
 
@@ -119,6 +121,7 @@ class _Walk:
         self._base = "" if top == "." else os.path.join(top, "")
         self._stack: list[_Level] = []
         self._room = Room()
+        self._around = [str(path) for path in Path(os.path.realpath(top)).parents]
 
     def found(self) -> Stream:
         yield from self._enter("")
@@ -173,12 +176,12 @@ class _Walk:
             return FILE  # looked at again when its turn comes, and reported then
 
     def _contains(self, link: os.DirEntry[str]) -> bool:
-        """Whether ``link`` leads back to a directory on the path walked.
+        """Whether ``link`` leads back to a directory on the path walked, or to one around SOURCE.
 
         The directory being read is not on the stack yet; it is where ``link`` lies.
         """
         target = link.stat()
-        above = [level.path for level in self._stack]
+        above = [*self._around, *(level.path for level in self._stack)]
         return any(
             os.path.samestat(target, os.stat(path)) for path in (*above, os.path.dirname(link.path))
         )

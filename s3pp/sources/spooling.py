@@ -32,6 +32,7 @@ class Spooled(NamedTuple):
 
     path: str
     tasks: list[PutTask]
+    size: int  # bytes of the file
 
 
 Copied = Iterator[Spooled | Failed]
@@ -130,7 +131,7 @@ class _Batch:
         """Close the file, and hand it over."""
         with _disk_trouble(self._directory):
             self._file.close()
-        return Spooled(self._path, self._tasks)
+        return Spooled(self._path, self._tasks, self._size)
 
     def discard(self) -> None:
         """Leave nothing behind."""

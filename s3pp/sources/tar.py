@@ -18,6 +18,7 @@ Only headers are read here, into the external sort: memory is constant however m
 
 from __future__ import annotations
 
+import os
 import tarfile
 from collections.abc import Iterator
 
@@ -66,6 +67,7 @@ class _Members:
         self._path = path
         self._scope = scope
         self._packed = False
+        self._changed_ns = 0  # the archive's own time
 
     def rows(self) -> Iterator[Row]:
         """Every member that has a name and is chosen by it, in archive order."""
@@ -73,6 +75,7 @@ class _Members:
         try:
             with open(self._path, "rb") as stream:
                 self._packed = compression(stream) is not None
+                self._changed_ns = os.fstat(stream.fileno()).st_mtime_ns
             with opened(self._path) as archive:
                 for place, member in enumerate(archive.members()):
                     archive.skip()  # a member counts once all of it is known to be there
@@ -102,9 +105,8 @@ class _Members:
         if fault or not name:
             return Failed(source, key, FailureKind.NAME, fault or "has no name")
         spool = self._packed or member.issparse()
-        return Entry(
-            key, self._path, member.size, _mtime_ns(member), member.offset_data, source, spool
-        )
+        entry = Entry(key, self._path, member.size, _mtime_ns(member), member.offset_data, source)
+        return entry._replace(spool=spool, archive_ns=None if spool else self._changed_ns)
 
 
 def _mtime_ns(member: tarfile.TarInfo) -> int:

@@ -1,6 +1,6 @@
 """Sources opened and read: a whole file or a slice of one, small in memory, large as a stream.
 
-A file is stamped (size, times, inode) when it is opened and again when it has been read or sent;
+A file is stamped (size and times) when it is opened and again when it has been read or sent;
 if the stamps differ it changed meanwhile, and what was read is not trusted.
 """
 
@@ -44,11 +44,17 @@ class Slice:
         self._at = 0
 
     def read(self, count: int) -> bytes:
-        """Return up to ``count`` bytes, empty at the end. Raises ``Changed`` if they are gone."""
+        """Return up to ``count`` bytes, empty at the end.
+
+        Raises ``Changed`` if they are gone, ``ObjectError`` if they cannot be read.
+        """
         count = min(count, self.size - self._at)
         if count == 0:
             return b""
-        piece = os.pread(self._fd, count, self._start + self._at)
+        try:
+            piece = os.pread(self._fd, count, self._start + self._at)
+        except OSError as error:
+            raise unreadable(self._path, error) from None
         if not piece:
             raise Changed(self._path)
         self._at += len(piece)
@@ -93,6 +99,9 @@ def open_entry(entry: Entry) -> bytes | Slice:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             raise ObjectError(FailureKind.UNREADABLE, f"{entry.source} is no longer a regular file")
+        if entry.archive_ns not in (None, status.st_mtime_ns):
+            message = f"{entry.path} changed since its headers were read: put it again"
+            raise ObjectError(FailureKind.CHANGED, message)
         start = entry.offset or 0
         size = status.st_size if entry.offset is None else entry.size
         if size <= SMALL:
@@ -106,7 +115,8 @@ def open_entry(entry: Entry) -> bytes | Slice:
 
 
 def _whole(fd: int, entry: Entry, start: int, size: int, before: os.stat_result) -> bytes:
-    body = os.pread(fd, size, start) if size else b""
+    # One byte more than a whole file says it has: some, as in /proc, say nothing and hold much.
+    body = os.pread(fd, size if entry.offset is not None else size + 1, start)
     if len(body) != size or _stamp(os.fstat(fd)) != _stamp(before):
         raise Changed(entry.source)
     return body

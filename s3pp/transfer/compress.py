@@ -10,10 +10,12 @@ from __future__ import annotations
 import os
 import tempfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from isal import igzip, isal_zlib
 
+from s3pp.errors import FatalError
 from s3pp.transfer.bodies import Slice
 
 _LEVEL = 3  # ISA-L's strongest
@@ -27,9 +29,10 @@ def compressed(body: bytes) -> bytes:
 
 def compressed_file(pieces: Iterable[bytes], name: str) -> Slice:
     """The gzip form of a body too large to hold, in an unlinked temporary file."""
-    fd, path = tempfile.mkstemp(prefix="s3pp-gzip-")
-    try:
+    with _disk_trouble():
+        fd, path = tempfile.mkstemp(prefix="s3pp-gzip-")
         os.unlink(path)
+    try:
         packer = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, _GZIP_WINDOW)
         for piece in pieces:
             _write(fd, packer.compress(piece))
@@ -42,5 +45,17 @@ def compressed_file(pieces: Iterable[bytes], name: str) -> Slice:
 
 def _write(fd: int, body: bytes) -> None:
     view = memoryview(body)
-    while view:
-        view = view[os.write(fd, view) :]
+    with _disk_trouble():
+        while view:
+            view = view[os.write(fd, view) :]
+
+
+@contextmanager
+def _disk_trouble() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        where = tempfile.gettempdir()
+        raise FatalError(
+            f"{where} has no room to compress in ({error.strerror}): point TMPDIR elsewhere"
+        ) from None

@@ -57,7 +57,8 @@ class ByName(NamedTuple):
 
 def by_name(name: str) -> ByName:
     """Guess from the last suffix of ``name``, without reading anything."""
-    return _by_suffix(splitext(name)[1].lower())
+    suffix = splitext(name)[1]
+    return _by_suffix(suffix if suffix == ".Z" else suffix.lower())  # .z is not compress's
 
 
 @lru_cache(maxsize=1024)
@@ -72,8 +73,10 @@ def _by_suffix(suffix: str) -> ByName:
 
 def by_content(head: bytes) -> str | None:
     """Ask libmagic about the first bytes; costs about a millisecond, so not on an event loop."""
+    # First, whatever the sorter says: it points python-magic to the library that it carries. The
+    # system's own libmagic, where there is one, cannot read the database that comes with it.
+    import pylibmagic  # noqa: F401, I001
     import magic
-    import pylibmagic  # noqa: F401  (points python-magic to the library it carries)
 
     kind = magic.from_buffer(head, mime=True) if head else None
     return None if kind is None or kind.startswith("inode/") else str(kind)

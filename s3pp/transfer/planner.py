@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.job import Job, Mode
 from s3pp.records import Dest, Entry, Failed, Outcome, PutTask, Skipped, SkipReason
-from s3pp.s3.retry import StoreError
+from s3pp.s3.retry import Remedy, StoreError
 from s3pp.sources.bucket import DestListing, Unordered
 from s3pp.transfer import modes
 from s3pp.transfer.bodies import size_fault
@@ -51,7 +51,7 @@ class Planner:
         except Unordered:
             self._fall_back("does not list its keys in order")
         except StoreError as error:
-            if error.status >= 500 and error.status != 501:
+            if error.remedy is not Remedy.NONE:
                 raise FatalError(f"list {self._bucket}: {error}") from None
             self._fall_back(f"does not let us list ({error})")
         except ObjectError as error:

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from s3pp.errors import FailureKind, FatalError, ObjectError
@@ -34,6 +35,16 @@ class Mismatch(ObjectError):
         super().__init__(
             FailureKind.INTEGRITY, f"the store holds other bytes: ETag {got}, sent MD5 {expected}"
         )
+
+
+@dataclass(slots=True)
+class _Course:
+    """How far one task has come, over all its attempts."""
+
+    task: PutTask
+    dest: Dest | None
+    reason: SendReason | None = None  # once decided, it stays: what is there may be our own by now
+    written: bool = False  # the store acknowledged a PUT of ours: no condition protects it from us
 
 
 class Putter:
@@ -70,66 +81,75 @@ class Putter:
 
     async def _put(self, task: PutTask) -> Outcome:
         entry = task.entry
-        dest = await self._ask(entry.key) if task.ask else task.dest
+        # Where the store refuses the condition, a key is looked at right before it is written.
+        ask = task.ask or (self._mode is Mode.ADD and not self._conditional)
+        dest = await self._ask(entry.key) if ask else task.dest
+        course = _Course(task, dest)
         if dest is not None and not modes.needs_content(self._mode):
             reason = modes.decide(self._mode, None, dest)
             if isinstance(reason, SkipReason):
-                return Skipped(entry.source, entry.key, entry.size, reason)
+                return _skipped(course, entry.size, reason)
         for _ in range(_READINGS - 1):
             try:
-                return await self._attempt(task, dest)
+                return await self._attempt(course)
             except (Changed, Mismatch):
                 continue
             except StoreError as error:
                 if error.kind is not FailureKind.INTEGRITY:
                     raise
-        return await self._attempt(task, dest)
+        return await self._attempt(course)
 
-    async def _attempt(self, task: PutTask, dest: Dest | None) -> Outcome:
-        entry = task.entry
-        prepared = await self._preparer.prepare(entry)
+    async def _attempt(self, course: _Course) -> Outcome:
+        prepared = await self._preparer.prepare(course.task.entry)
         try:
-            compared = dest is not None and modes.needs_content(self._mode)
-            local = self._preparer.local(prepared) if compared else None
-            reason = modes.decide(self._mode, local, dest)
+            reason = course.reason or self._decide(course.dest, prepared)
             if isinstance(reason, SkipReason):
-                return Skipped(entry.source, entry.key, prepared.size, reason)
+                return _skipped(course, prepared.size, reason)
+            course.reason = reason
             if self._dry_run:
                 self.requests_spared += 1
-                md5 = self._preparer.local(prepared).md5
-                return _done(task, prepared, reason, md5, 0)
-            return await self._send(task, prepared, reason)
+                return _done(course, prepared, self._preparer.local(prepared).md5, 0)
+            return await self._send(course, prepared)
         finally:
             prepared.close()
 
-    async def _send(self, task: PutTask, prepared: Prepared, reason: SendReason) -> Outcome:
-        entry = task.entry
-        digests = self._preparer.digests(prepared)
+    def _decide(self, dest: Dest | None, prepared: Prepared) -> SkipReason | SendReason:
+        compared = dest is not None and modes.needs_content(self._mode)
+        local = self._preparer.local(prepared) if compared else None
+        return modes.decide(self._mode, local, dest)
+
+    async def _send(self, course: _Course, prepared: Prepared) -> Outcome:
+        conditional = self._conditional and not course.written
         try:
-            answer = await self._request(entry.key, prepared, conditional=self._conditional)
+            answer = await self._request(course, prepared, conditional=conditional)
         except StoreError as error:
-            if error.status == 412 and self._conditional:
-                return await self._taken(task, prepared, reason)
-            if not (self._conditional and _refuses_condition(error)):
+            if error.kind is FailureKind.INTEGRITY:
+                prepared.check()  # that is what the store noticed, if the source changed
+            if error.status == 412 and conditional:
+                return await self._taken(course, prepared, error)
+            if error.status != 501 or not conditional:
                 raise
             self._give_up_condition()
-            dest = await self._ask(entry.key)
-            if dest is not None:
-                return Skipped(entry.source, entry.key, prepared.size, SkipReason.EXISTS)
-            answer = await self._request(entry.key, prepared, conditional=False)
+            if await self._ask(course.task.entry.key) is not None:
+                return _skipped(course, prepared.size, SkipReason.EXISTS)
+            answer = await self._request(course, prepared, conditional=False)
+        course.written = True
         prepared.check()
-        etag = answer.etag
-        if etag != digests.md5:
-            self._check_etag(digests.md5, etag, answer)
-        return _done(task, prepared, reason, etag, answer.attempts)
+        md5, etag = self._preparer.digests(prepared).md5, answer.etag
+        if etag != md5:
+            self._check_etag(md5, etag, answer)
+        return _done(course, prepared, etag, answer.attempts)
 
-    async def _request(self, key: str, prepared: Prepared, *, conditional: bool) -> Answer:
+    async def _request(self, course: _Course, prepared: Prepared, *, conditional: bool) -> Answer:
         digests = self._preparer.digests(prepared)
         headers = [*self._headers, *prepared.labels, digests.header]
         if conditional:
             headers.append(_IF_ABSENT)
         return await self._bucket.put(
-            key, prepared.body, headers=headers, payload_hash=digests.payload_hash
+            course.task.entry.key,
+            prepared.body,
+            headers=headers,
+            payload_hash=digests.payload_hash,
         )
 
     async def _ask(self, key: str) -> Dest | None:
@@ -141,13 +161,21 @@ class Putter:
                 return None
             raise
 
-    async def _taken(self, task: PutTask, prepared: Prepared, reason: SendReason) -> Outcome:
+    async def _taken(self, course: _Course, prepared: Prepared, refusal: StoreError) -> Outcome:
         """The key exists: by another's hand, or by our own PUT whose answer was lost."""
-        entry = task.entry
-        dest = await self._ask(entry.key)
-        if dest == Dest(*self._preparer.local(prepared)):
-            return _done(task, prepared, reason, dest.etag, 1)
-        return Skipped(entry.source, entry.key, prepared.size, SkipReason.EXISTS)
+        try:
+            dest = await self._bucket.head(course.task.entry.key)
+        except StoreError as error:
+            if error.status != 403:
+                raise
+            return _skipped(course, prepared.size, SkipReason.EXISTS)
+        if dest is None:  # and by now it does not
+            raise refusal
+        course.written = ours = dest == Dest(*self._preparer.local(prepared))
+        prepared.check()
+        if not ours:
+            return _skipped(course, prepared.size, SkipReason.EXISTS)
+        return _done(course, prepared, dest.etag, 1)
 
     def _give_up_condition(self) -> None:
         if self._conditional:
@@ -161,19 +189,22 @@ class Putter:
         """Raise ``Mismatch`` if an ETag that is not our MD5 ought to be."""
         if not md5 or not modes.is_md5(etag) or self._bucket.endpoint.etags_are_random:
             return
-        if answer.response.header(b"x-amz-server-side-encryption") not in _KMS:
+        header = answer.response.header
+        own_key = header(b"x-amz-server-side-encryption-customer-algorithm")
+        if own_key is None and header(b"x-amz-server-side-encryption") not in _KMS:
             raise Mismatch(md5, etag)
 
 
-def _done(task: PutTask, prepared: Prepared, reason: SendReason, etag: str, attempts: int) -> Done:
-    entry = task.entry
+def _done(course: _Course, prepared: Prepared, etag: str, attempts: int) -> Done:
+    entry = course.task.entry
+    assert course.reason is not None
     return Done(
-        entry.source, entry.key, prepared.size, prepared.sent, etag, reason, attempts=attempts
+        entry.source, entry.key, prepared.size, prepared.sent, etag, course.reason, attempts
     )
 
 
-def _refuses_condition(error: StoreError) -> bool:
-    return error.status == 501 or error.code in ("NotImplemented", "InvalidArgument")
+def _skipped(course: _Course, size: int, reason: SkipReason) -> Skipped:
+    return Skipped(course.task.entry.source, course.task.entry.key, size, reason)
 
 
 def static_headers(objects: Objects) -> Sequence[tuple[str, str]]:
@@ -185,6 +216,10 @@ def static_headers(objects: Objects) -> Sequence[tuple[str, str]]:
         "x-amz-storage-class": objects.storage_class,
         "x-amz-server-side-encryption": objects.sse,
         "x-amz-server-side-encryption-aws-kms-key-id": objects.sse_kms_key_id,
+        # As SDKs say it: some stores keep the checksum only of those who name its algorithm.
+        "x-amz-sdk-checksum-algorithm": None
+        if objects.checksum == "md5"
+        else objects.checksum.upper(),
         "x-amz-tagging": "&".join(f"{quote(k, '')}={quote(v, '')}" for k, v in objects.tags),
     }
     return [*headers, *((k, v) for k, v in named.items() if v)]

@@ -66,7 +66,7 @@ def test_nothing_secret_is_kept(tmp_path):
 
 
 def test_a_full_disk_stops_the_run():
-    with pytest.raises(FatalError, match="--journal '/dev/full': .*No space left"):
+    with pytest.raises(FatalError, match=r"--journal '/dev/full': .*No space left"):
         Journal("/dev/full", job())
 
 
@@ -103,7 +103,7 @@ def test_check(tmp_path):
     check_appendable(str(path), "--journal")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     for bad in (tmp_path, tmp_path / "no" / "where"):
-        with pytest.raises(UsageError, match="--journal .* cannot be written"):
+        with pytest.raises(UsageError, match=r"--journal .* cannot be written"):
             check_appendable(str(bad), "--journal")
 
 

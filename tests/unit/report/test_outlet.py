@@ -57,7 +57,8 @@ def test_no_stream_and_a_closed_one():
 )
 def test_what_the_encoding_lacks_is_escaped(encoding, shown):
     raw = io.BytesIO()
-    Outlet(io.TextIOWrapper(raw, encoding=encoding)).write("grün 日")
+    stream = io.TextIOWrapper(raw, encoding=encoding)
+    Outlet(stream).write("grün 日")
     assert raw.getvalue() == shown
 
 

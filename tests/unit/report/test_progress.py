@@ -4,6 +4,7 @@ import fcntl
 import io
 import os
 import re
+import select
 import struct
 import subprocess
 import sys
@@ -123,14 +124,14 @@ class Terminal:
         self.near, far = os.openpty()
         fcntl.ioctl(far, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
         self.stream = os.fdopen(far, "w")
-        os.set_blocking(self.near, False)
+        self.outlet = Outlet(self.stream)
 
     def shown(self) -> str:
-        self.stream.flush()
-        try:
-            return os.read(self.near, 1 << 20).decode()
-        except BlockingIOError:
-            return ""
+        """What came since the last call; a terminal takes a moment to hand it on."""
+        chunks = []
+        while select.select([self.near], [], [], 0.1)[0]:
+            chunks.append(os.read(self.near, 1 << 16))
+        return b"".join(chunks).decode()
 
     def close(self):
         self.stream.close()
@@ -146,7 +147,7 @@ def terminal(monkeypatch):
 
 
 def test_a_terminal_is_redrawn_and_left_clean(terminal):
-    progress = open_progress(terminal.stream, Output(), listing=False)
+    progress = open_progress(terminal.outlet, Output(), listing=False)
     assert isinstance(progress, TerminalProgress)
     progress.update(Totals(done=1), 10, False)
     first = terminal.shown()
@@ -162,15 +163,15 @@ def test_a_terminal_is_redrawn_and_left_clean(terminal):
 
 
 def test_the_cursor_stays_visible(terminal):
-    progress = TerminalProgress(terminal.stream)
+    progress = TerminalProgress(terminal.outlet)
     progress.update(Totals(), 1, False)
     shown = terminal.shown()
     assert shown.rfind("\x1b[?25h") > shown.rfind("\x1b[?25l")
 
 
 def test_lines_are_not_mixed_into_the_display(terminal):
-    progress = TerminalProgress(terminal.stream)
-    streams = Streams.of(None, terminal.stream)
+    progress = TerminalProgress(terminal.outlet)
+    streams = Streams(Outlet(None), terminal.outlet)
     recorder = Recorder(job(), streams, progress=progress)
     recorder.listed(9, False)
     assert "0 of 9+" in terminal.shown()
@@ -182,7 +183,7 @@ def test_lines_are_not_mixed_into_the_display(terminal):
 
 
 def test_a_terminal_that_hangs_up_stops_nothing(terminal):
-    progress = TerminalProgress(terminal.stream)
+    progress = TerminalProgress(terminal.outlet)
     progress.update(Totals(), 1, False)
     os.close(terminal.near)
     terminal.near = os.open(os.devnull, os.O_RDONLY)

@@ -54,7 +54,12 @@ def test_compressed_members_ask_to_be_spooled(packing: str, tmp_path: Path) -> N
     spooled = walked(packed, walk="tar")
     assert [r.spool for r in in_place if isinstance(r, Entry)] == [False, False]
     assert spooled == [
-        r._replace(path=str(packed), name=r.source.replace(str(plain), str(packed)), spool=True)
+        r._replace(
+            path=str(packed),
+            name=r.source.replace(str(plain), str(packed)),
+            spool=True,
+            archive_ns=None,
+        )
         for r in in_place
         if isinstance(r, Entry)
     ]

@@ -1,0 +1,185 @@
+"""Batches: nothing lost, early work for every worker, and nobody waits long."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from s3pp.pipeline.batches import FULL, HEAVY, STALE, Batcher
+from s3pp.pipeline.messages import Frame, Kind, report_of, tasks_of
+from s3pp.records import Entry, Outcome, PutTask, Skipped, SkipReason
+from s3pp.sources import Spooled
+
+
+class Outbox:
+    """Keeps the frames sent, and a clock that stands still unless told."""
+
+    def __init__(self) -> None:
+        self.frames: list[Frame] = []
+        self.now = 0.0
+
+    def send(self, sent: Frame) -> None:
+        self.frames.append(sent)
+
+    def batcher(self, processes: int = 2) -> Batcher:
+        return Batcher(self, processes, clock=lambda: self.now)  # type: ignore[arg-type]
+
+    @property
+    def batches(self) -> list[list[PutTask]]:
+        return [tasks_of(each) for each in self.frames if each.kind is Kind.TASKS]
+
+    @property
+    def sizes(self) -> list[int]:
+        return [len(batch) for batch in self.batches]
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        reports = [report_of(each) for each in self.frames if each.kind is Kind.OUTCOMES]
+        return [outcome for report in reports for outcome in report.outcomes]
+
+
+def task(name: object, size: int = 0) -> PutTask:
+    return PutTask(Entry(str(name), f"/src/{name}", size, 0), None)
+
+
+def skip(name: object) -> Skipped:
+    return Skipped(f"/src/{name}", str(name), 0, SkipReason.EXISTS)
+
+
+STEPS = st.one_of(
+    st.tuples(st.just("task"), st.sampled_from([0, 1, HEAVY // 3, HEAVY, HEAVY + 1])),
+    st.tuples(st.just("skip"), st.just(0)),
+    st.tuples(st.just("spool"), st.integers(1, 3)),
+    st.tuples(st.just("wait"), st.just(0)),
+)
+
+
+@given(st.lists(STEPS, max_size=60), st.integers(1, 4), st.integers(0, 5))
+@settings(deadline=None)
+def test_nothing_is_lost_and_nothing_comes_twice(
+    steps: list[tuple[str, int]], processes: int, requests: int
+) -> None:
+    outbox = Outbox()
+    batcher = outbox.batcher(processes)
+    tasks: list[PutTask] = []
+    outcomes: list[Outcome] = []
+    for at, (step, count) in enumerate(steps):
+        if step == "task":
+            tasks.append(task(at, count))
+            batcher.add(tasks[-1])
+        elif step == "skip":
+            outcomes.append(skip(at))
+            batcher.ended(outcomes[-1])
+        elif step == "spool":
+            batcher.flush()
+            spooled = [task(f"{at}.{each}", 5) for each in range(count)]
+            tasks += spooled
+            batcher.send_spooled(Spooled(f"/tmp/{at}", spooled, 5 * count))
+        else:
+            outbox.now += 2 * STALE
+    batcher.end(requests)
+
+    assert [each for batch in outbox.batches for each in batch] == tasks
+    assert outbox.outcomes == outcomes
+    assert outbox.frames[-1] == Frame(Kind.END, objects=len(tasks) + len(outcomes))
+    reports = [report_of(each) for each in outbox.frames if each.kind is Kind.OUTCOMES]
+    assert sum(report.requests for report in reports) == requests
+
+
+@given(st.lists(st.sampled_from([0, 1, HEAVY // 3, HEAVY, HEAVY + 1]), max_size=60))
+@settings(deadline=None)
+def test_a_frame_tells_the_ledger_what_is_in_it(sizes: list[int]) -> None:
+    outbox = Outbox()
+    batcher = outbox.batcher()
+    for at, size in enumerate(sizes):
+        batcher.add(task(at, size))
+    batcher.end(0)
+    numbers = []
+    for each in outbox.frames[:-1]:
+        held = [inside.entry.size for inside in tasks_of(each)]
+        assert (each.objects, each.size) == (len(held), sum(held))
+        assert each.objects > 0
+        assert each.size <= HEAVY or each.objects == 1
+        numbers.append(each.batch)
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_few_files_reach_every_worker() -> None:
+    for processes in (1, 2, 8, 64):
+        outbox = Outbox()
+        batcher = outbox.batcher(processes)
+        for at in range(2 * processes):
+            batcher.add(task(at))
+        assert outbox.sizes == [1] * (2 * processes)
+
+
+def test_batches_grow_until_they_are_full() -> None:
+    outbox = Outbox()
+    batcher = outbox.batcher(2)
+    for at in range(60_000):
+        batcher.add(task(at))
+    assert outbox.sizes == sorted(outbox.sizes)
+    assert outbox.sizes[-1] == FULL
+    assert 64 <= FULL <= 256
+
+
+def test_a_large_source_travels_alone() -> None:
+    outbox = Outbox()
+    batcher = outbox.batcher(1)
+    for at in range(100):
+        batcher.add(task(at))
+    before = len(outbox.batches)
+    batcher.flush()
+    for name, size in [("a", 1), ("large", HEAVY * 100), ("b", 1)]:
+        batcher.add(task(name, size))
+    batcher.flush()
+    names = [[each.entry.key for each in batch] for batch in outbox.batches[before:]]
+    assert names[-3:] == [["a"], ["large"], ["b"]]
+
+
+def test_a_batch_that_waits_too_long_goes_as_it_is() -> None:
+    outbox = Outbox()
+    batcher = outbox.batcher(1)
+    for at in range(1000):
+        batcher.add(task(at))
+    batcher.flush()
+    before = len(outbox.batches)
+    batcher.add(task("a"))
+    outbox.now += STALE / 2
+    batcher.add(task("b"))
+    assert len(outbox.batches) == before
+    outbox.now += STALE
+    batcher.add(task("c"))
+    assert [each.entry.key for each in outbox.batches[-1]] == ["a", "b", "c"]
+
+
+def test_the_wait_counts_from_the_first_task_of_a_batch() -> None:
+    outbox = Outbox()
+    batcher = outbox.batcher(1)
+    for at in range(1000):
+        batcher.add(task(at))
+    batcher.flush()
+    before = len(outbox.batches)
+    outbox.now += 100 * STALE
+    batcher.add(task("a"))
+    batcher.add(task("b"))
+    assert len(outbox.batches) == before
+
+
+def test_outcomes_of_the_walkers_own_do_not_pile_up() -> None:
+    outbox = Outbox()
+    batcher = outbox.batcher()
+    for at in range(10 * FULL):
+        batcher.ended(skip(at))
+    assert len(outbox.outcomes) >= 9 * FULL
+
+
+def test_a_spooled_batch_comes_after_the_name_of_its_file() -> None:
+    outbox = Outbox()
+    batcher = outbox.batcher()
+    batcher.add(task("a"))
+    batcher.flush()
+    batcher.send_spooled(Spooled("/tmp/\udcff", [task("b", 3)], 3))
+    spool, tasks = outbox.frames[-2:]
+    assert (spool.kind, spool.payload) == (Kind.SPOOL, b"/tmp/\xff")
+    assert (tasks.kind, tasks.size, tasks.batch) == (Kind.TASKS, 3, spool.batch)

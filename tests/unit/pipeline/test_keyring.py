@@ -1,0 +1,86 @@
+"""The keys of a run: looked at from time to time, renewed once for all who ask."""
+
+from __future__ import annotations
+
+import pytest
+
+from s3pp.errors import FatalError, UsageError
+from s3pp.pipeline.keyring import FRESH, PERIOD, Keyring
+from s3pp.s3.sigv4 import Keys
+
+OLD, NEW, NEWER = Keys("AKIDOLD", "a"), Keys("AKIDNEW", "b", "token"), Keys("AKIDNEWER", "c")
+NOW = 1000.0
+
+
+class Session:
+    """Credentials as boto3 has them; ``fresh`` is what signing in again gives."""
+
+    def __init__(self, held: Keys | None = OLD, *fresh: Keys | Exception | None) -> None:
+        self.held: Keys | Exception | None = held
+        self.looks = self.sign_ins = 0
+        self._fresh = list(fresh)
+
+    def keys(self) -> Keys | None:
+        self.looks += 1
+        return given(self.held)
+
+    def renewed(self) -> Keys | None:
+        self.sign_ins += 1
+        return given(self._fresh.pop(0))
+
+
+def given(answer: Keys | Exception | None) -> Keys | None:
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def keyring(session: Session) -> Keyring:
+    return Keyring(session, OLD, NOW)  # type: ignore[arg-type]
+
+
+def test_keys_that_were_refreshed_are_noticed() -> None:
+    session = Session(OLD)
+    ring = keyring(session)
+    assert not ring.refreshed(NOW + PERIOD)
+    session.held = NEW
+    assert ring.refreshed(NOW + 2 * PERIOD)
+    assert ring.keys == NEW
+    assert not ring.refreshed(NOW + 3 * PERIOD)
+
+
+def test_they_are_not_looked_at_all_the_time() -> None:
+    session = Session(NEW)
+    ring = keyring(session)
+    assert not any(ring.refreshed(NOW + PERIOD * part / 10) for part in range(10))
+    assert session.looks == 0
+    assert ring.keys == OLD
+
+
+def test_keys_that_cannot_be_refreshed_are_an_error() -> None:
+    session = Session()
+    session.held = FatalError("expired")  # type: ignore[assignment]
+    with pytest.raises(FatalError, match="expired"):
+        keyring(session).refreshed(NOW + PERIOD)
+
+
+def test_all_who_ask_at_about_the_same_time_share_one_sign_in() -> None:
+    session = Session(OLD, NEW)
+    ring = keyring(session)
+    assert [ring.renew(NOW + after) for after in (0, 0, FRESH / 2)] == [NEW] * 3
+    assert session.sign_ins == 1
+    assert ring.keys == NEW
+
+
+def test_keys_that_expire_again_are_renewed_again() -> None:
+    session = Session(OLD, NEW, NEWER)
+    ring = keyring(session)
+    assert ring.renew(NOW) == NEW
+    assert ring.renew(NOW + 2 * FRESH) == NEWER
+
+
+@pytest.mark.parametrize("answer", [None, UsageError("no credentials"), FatalError("refused")])
+def test_keys_that_nobody_can_renew_are_none(answer: Exception | None) -> None:
+    ring = keyring(Session(OLD, answer, answer))
+    assert ring.renew(NOW) is None
+    assert ring.renew(NOW) is None, "the next to ask must not get the old ones as new"

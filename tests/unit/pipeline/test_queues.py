@@ -1,0 +1,264 @@
+"""Frames on pipes: whole and in order, wherever the pipe cuts them and whoever dies."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from s3pp.errors import FailureKind
+from s3pp.pipeline.messages import (
+    Frame,
+    Kind,
+    Report,
+    frame,
+    report_frame,
+    report_of,
+    tasks_frame,
+    tasks_of,
+)
+from s3pp.pipeline.queues import FrameReader, FrameWriter, Outbox, widen
+from s3pp.records import (
+    Dest,
+    Done,
+    Entry,
+    Failed,
+    Outcome,
+    PutTask,
+    SendReason,
+    Skipped,
+    SkipReason,
+)
+
+WORD = st.integers(0, 2**64 - 1)
+FRAMES = st.builds(Frame, st.sampled_from(Kind), st.binary(max_size=300), WORD, WORD, WORD)
+
+
+class Pipe(NamedTuple):
+    """The two ends of a pipe, closed when the block ends."""
+
+    read: int
+    write: int
+
+    def close_write(self) -> None:
+        os.close(self.write)
+
+
+@contextmanager
+def pipe(*, blocking: bool = True) -> Iterator[Pipe]:
+    ends = Pipe(*os.pipe())
+    os.set_blocking(ends.read, blocking)
+    os.set_blocking(ends.write, blocking)
+    try:
+        yield ends
+    finally:
+        for fd in ends:
+            with suppress(OSError):  # a test may have closed it
+                os.close(fd)
+
+
+@given(st.lists(FRAMES, max_size=8), st.lists(st.integers(1, 200), max_size=40))
+@settings(deadline=None, max_examples=200)
+def test_frames_arrive_whole_and_in_order_wherever_they_are_cut(
+    frames: list[Frame], cuts: list[int]
+) -> None:
+    stream = b"".join(each.encode() for each in frames)
+    got: list[Frame] = []
+    with pipe(blocking=False) as ends:
+        reader = FrameReader(ends.read)
+        for at in [*cuts, len(stream)]:
+            os.write(ends.write, stream[:at])
+            stream = stream[at:]
+            got += reader.once()
+            assert got == frames[: len(got)]
+        assert not reader.closed
+    assert got == frames
+
+
+@given(st.lists(FRAMES, max_size=4), FRAMES, st.data())
+@settings(deadline=None)
+def test_what_a_killed_writer_left_unfinished_is_dropped(
+    frames: list[Frame], last: Frame, data: st.DataObject
+) -> None:
+    part = last.encode()[: data.draw(st.integers(0, len(last.encode()) - 1))]
+    stream = b"".join(each.encode() for each in frames) + part
+    for blocking in (True, False):
+        with pipe(blocking=blocking) as ends:
+            reader = FrameReader(ends.read)
+            os.write(ends.write, stream)
+            ends.close_write()
+            if blocking:
+                assert list(iter(reader.receive, None)) == frames
+                assert reader.receive() is None
+            else:
+                assert reader.available() == frames
+            assert reader.closed
+
+
+def test_receive_waits_for_the_rest_of_a_frame() -> None:
+    sent = Frame(Kind.NOTICE, b"x" * 1000)
+    with pipe() as ends:
+        raw = sent.encode()
+        os.write(ends.write, raw[:10])
+        rest = threading.Thread(target=os.write, args=(ends.write, raw[10:]))
+        reader = FrameReader(ends.read)
+        rest.start()
+        assert reader.receive() == sent
+        rest.join()
+
+
+def test_reading_what_is_there_waits_for_nothing() -> None:
+    with pipe(blocking=False) as ends:
+        reader = FrameReader(ends.read)
+        assert reader.once() == reader.available() == []
+        assert not reader.closed
+
+
+def test_a_frame_larger_than_the_pipe() -> None:
+    sent = Frame(Kind.TASKS, os.urandom(3_000_000), 7, 1, 3)
+    with pipe() as ends:
+        writer = threading.Thread(target=FrameWriter(ends.write).send, args=(sent,))
+        writer.start()
+        assert FrameReader(ends.read).receive() == sent
+        writer.join()
+
+
+def test_threads_that_share_a_writer_do_not_mix_their_frames() -> None:
+    frames = [Frame(Kind.NOTICE, bytes([letter]) * 100_000) for letter in b"abcd"]
+    with pipe() as ends:
+        writer = FrameWriter(ends.write)
+        threads = [threading.Thread(target=writer.send, args=(each,)) for each in frames]
+        for thread in threads:
+            thread.start()
+        reader = FrameReader(ends.read)
+        got = [reader.receive() for _ in frames]
+        for thread in threads:
+            thread.join()
+    assert sorted(got) == sorted(frames)  # type: ignore[type-var]
+
+
+def test_a_child_whose_supervisor_is_gone_is_told() -> None:
+    with pipe() as ends:
+        os.close(ends.read)
+        with pytest.raises(BrokenPipeError):
+            FrameWriter(ends.write).send(Frame(Kind.BEAT))
+
+
+def test_an_outbox_never_blocks_and_keeps_order() -> None:
+    frames = [Frame(Kind.TASKS, bytes([at]) * 50_000, batch=at) for at in range(40)]
+    with pipe(blocking=False) as ends:
+        outbox, reader = Outbox(ends.write), FrameReader(ends.read)
+        for each in frames:
+            outbox.send(each)  # nobody reads: were it to block, this test would end here
+        assert len(outbox) > 0
+        got: list[Frame] = []
+        while len(got) < len(frames):
+            got += reader.once()
+            outbox.flush()
+        assert got == frames
+        assert len(outbox) == 0
+
+
+@given(st.lists(st.one_of(st.integers(1, 70_000), st.none()), max_size=30))
+@settings(deadline=None, max_examples=50)
+def test_sending_and_reading_in_any_order(steps: list[int | None]) -> None:
+    """A number sends a frame of that many bytes, None reads once."""
+    sent: list[Frame] = []
+    got: list[Frame] = []
+    with pipe(blocking=False) as ends:
+        outbox, reader = Outbox(ends.write), FrameReader(ends.read)
+        for step in steps:
+            if step is None:
+                got += reader.once()
+                outbox.flush()
+            else:
+                sent.append(Frame(Kind.TASKS, os.urandom(step), len(sent)))
+                outbox.send(sent[-1])
+        while len(outbox):
+            got += reader.once()
+            outbox.flush()
+        got += reader.available()
+    assert got == sent
+
+
+def test_an_outbox_whose_reader_is_gone_takes_everything() -> None:
+    with pipe(blocking=False) as ends:
+        outbox = Outbox(ends.write)
+        for _ in range(10):
+            outbox.send(Frame(Kind.TASKS, bytes(50_000)))
+        os.close(ends.read)
+        outbox.flush()
+        outbox.send(Frame(Kind.END))
+        assert len(outbox) == 0
+
+
+def test_widening_what_cannot_be_widened_is_no_error() -> None:
+    with open(os.devnull) as stream:
+        widen(stream.fileno())
+
+
+# What frames carry
+
+NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)
+PATHS = st.one_of(NAMES, st.just(os.fsdecode(b"/src/\xff\xfe")))  # not UTF-8: surrogates
+NUMBERS = st.integers(0, 2**63)
+ENTRIES = st.builds(
+    Entry,
+    NAMES,
+    PATHS,
+    NUMBERS,
+    NUMBERS,
+    st.none() | NUMBERS,
+    st.none() | NAMES,
+    st.booleans(),
+)
+DESTS = st.none() | st.builds(Dest, NUMBERS, NAMES)
+TASKS = st.lists(st.builds(PutTask, ENTRIES, DESTS, st.booleans()), max_size=4)
+OUTCOMES = st.lists(
+    st.one_of(
+        st.builds(
+            Done, PATHS, NAMES, NUMBERS, NUMBERS, NAMES, st.sampled_from(SendReason), NUMBERS
+        ),
+        st.builds(Skipped, PATHS, NAMES, NUMBERS, st.sampled_from(SkipReason)),
+        st.builds(Failed, PATHS, NAMES, st.sampled_from(FailureKind), PATHS),
+    ),
+    max_size=4,
+)
+
+
+def travelled(sent: Frame) -> Frame:
+    with pipe() as ends:
+        os.write(ends.write, sent.encode())
+        got = FrameReader(ends.read).receive()
+    assert got is not None
+    return got
+
+
+@given(TASKS, st.integers(1, 2**63), NUMBERS)
+@settings(deadline=None)
+def test_tasks_travel(tasks: list[PutTask], batch: int, size: int) -> None:
+    got = travelled(tasks_frame(tasks, batch, size))
+    assert tasks_of(got) == tasks
+    assert (got.kind, got.batch, got.objects, got.size) == (Kind.TASKS, batch, len(tasks), size)
+    assert [type(task.entry) for task in tasks_of(got)] == [Entry] * len(tasks)
+
+
+@given(OUTCOMES, NUMBERS, NUMBERS)
+@settings(deadline=None)
+def test_outcomes_travel(outcomes: list[Outcome], requests: int, batch: int) -> None:
+    got = travelled(report_frame(outcomes, requests, batch=batch))
+    report = report_of(got)
+    assert report == Report(outcomes, requests)
+    assert [type(each) for each in report.outcomes] == [type(each) for each in outcomes]
+    assert (got.kind, got.batch, got.objects) == (Kind.OUTCOMES, batch, len(outcomes))
+
+
+def test_other_contents_travel() -> None:
+    assert travelled(frame(Kind.KEYS, None)).open() is None
+    assert travelled(frame(Kind.KEYS, ("a", b"b"), batch=1)).open() == ("a", b"b")

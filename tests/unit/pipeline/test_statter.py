@@ -1,0 +1,195 @@
+"""The statter: what it folds, what it says once, and when it calls a run off."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from s3pp.errors import FailureKind, FatalError
+from s3pp.job import Job, Output, Place
+from s3pp.pipeline.messages import Frame, Kind, report_frame
+from s3pp.pipeline.queues import FrameReader, FrameWriter
+from s3pp.pipeline.statter import ENOUGH_REFUSALS, Statter, Verdict, run_statter
+from s3pp.records import Done, Failed, Outcome, SendReason, Skipped, SkipReason
+from s3pp.report.totals import Totals
+
+DONE = Done("/src/a", "a", 1, 1, "etag", SendReason.NEW)
+REFUSED = Failed("/src/a", "a", FailureKind.ACCESS, "AccessDenied: no")
+
+
+class Recorder:
+    """Keeps what it is told; ``broken`` says where its disk is full."""
+
+    def __init__(self, broken: str = "") -> None:
+        self.totals = Totals()
+        self.notices: list[str] = []
+        self.walk_done = False
+        self._broken = broken
+
+    def listed(self, count: int, done: bool) -> None:
+        self.totals.listed = count
+        self.walk_done = done
+
+    def outcomes(self, outcomes: Sequence[Outcome]) -> None:
+        self.totals.fold_all(outcomes)
+        if self._broken == "outcomes":
+            raise FatalError("journal: no space left")
+
+    def requests(self, count: int) -> None:
+        self.totals.requests += count
+
+    def notice(self, text: str) -> None:
+        self.notices.append(text)
+
+    def close(self, not_attempted: int = 0) -> Totals:
+        if self._broken == "close":
+            raise FatalError("journal: no space left")
+        self.totals.not_attempted = not_attempted
+        return self.totals
+
+
+class Scene:
+    """A statter between a fake recorder and a list of frames."""
+
+    def __init__(self, broken: str = "") -> None:
+        self.recorder = Recorder(broken)
+        self.sent: list[Frame] = []
+        self.statter = Statter(self.recorder, self)  # type: ignore[arg-type]
+
+    def send(self, sent: Frame) -> None:
+        self.sent.append(sent)
+
+    def report(self, *outcomes: Outcome, requests: int = 0) -> None:
+        self.statter.hear(report_frame(outcomes, requests))
+
+    def verdict(self, listed: int = 0, left: int = 0) -> Verdict:
+        last = self.statter.end(Frame(Kind.END, objects=listed, size=left))
+        assert last.kind is Kind.TOTALS
+        found = last.open()
+        assert isinstance(found, Verdict)
+        return found
+
+    @property
+    def fatal(self) -> list[str]:
+        return [each.payload.decode() for each in self.sent if each.kind is Kind.FATAL]
+
+
+def test_it_sums_up() -> None:
+    scene = Scene()
+    scene.report(DONE, DONE, REFUSED, requests=5)
+    scene.report(Skipped("/src/b", "b", 1, SkipReason.EXISTS), requests=2)
+    totals, refused = scene.verdict(listed=6, left=2)
+    assert (totals.done, totals.skipped, totals.failed, totals.requests) == (2, 1, 1, 7)
+    assert (totals.listed, totals.not_attempted, totals.balanced) == (6, 2, True)
+    assert refused is None
+    assert scene.recorder.walk_done
+
+
+def test_how_far_the_walker_is_passes_through() -> None:
+    scene = Scene()
+    scene.statter.hear(Frame(Kind.LISTED, objects=7))
+    assert (scene.recorder.totals.listed, scene.recorder.walk_done) == (7, False)
+    scene.statter.hear(Frame(Kind.LISTED, objects=9, size=1))
+    assert (scene.recorder.totals.listed, scene.recorder.walk_done) == (9, True)
+
+
+def test_what_several_workers_find_out_is_told_once() -> None:
+    scene = Scene()
+    for text in ("the store é", "another", "the store é"):
+        scene.statter.hear(Frame(Kind.NOTICE, text.encode()))
+    assert scene.recorder.notices == ["the store é", "another"]
+
+
+def test_a_run_whose_every_object_is_refused_is_called_off() -> None:
+    scene = Scene()
+    for _ in range(ENOUGH_REFUSALS - 1):
+        scene.report(REFUSED)
+    assert scene.fatal == []
+    scene.report(REFUSED)
+    assert len(scene.fatal) == 1
+    assert "AccessDenied: no" in scene.fatal[0]
+
+
+ACCEPTED = [
+    DONE,
+    DONE._replace(reason=SendReason.UNKNOWN),
+    Skipped("/src/a", "a", 1, SkipReason.EXISTS),
+    Skipped("/src/a", "a", 1, SkipReason.SAME_ETAG),
+]
+
+
+@pytest.mark.parametrize("accepted", ACCEPTED)
+@pytest.mark.parametrize("at", [0, ENOUGH_REFUSALS - 1])
+def test_one_object_accepted_keeps_the_run_going(accepted: Outcome, at: int) -> None:
+    scene = Scene()
+    for turn in range(3 * ENOUGH_REFUSALS):
+        if turn == at:
+            scene.report(accepted)
+        scene.report(REFUSED)
+    assert scene.fatal == []
+    assert scene.verdict().refused is None
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        Skipped("/src/a", "a", 1, SkipReason.SPECIAL),
+        Skipped("/src/a", "a", 1, SkipReason.SYMLINK),
+        REFUSED._replace(kind=FailureKind.UNREADABLE),
+        REFUSED._replace(kind=FailureKind.NETWORK),
+    ],
+)
+def test_what_the_store_was_not_asked_says_nothing_of_it(outcome: Outcome) -> None:
+    scene = Scene()
+    scene.report(*[outcome] * (2 * ENOUGH_REFUSALS))
+    assert scene.fatal == []
+    assert scene.verdict().refused is None
+    scene.report(*[REFUSED] * ENOUGH_REFUSALS)
+    assert len(scene.fatal) == 1
+
+
+def test_a_small_run_that_was_refused_whole_says_why() -> None:
+    scene = Scene()
+    scene.report(REFUSED, REFUSED)
+    assert scene.verdict().refused == "AccessDenied: no"
+
+
+def test_a_journal_that_cannot_be_written_ends_the_run() -> None:
+    scene = Scene(broken="outcomes")
+    scene.report(DONE)
+    assert scene.fatal == ["journal: no space left"]
+    assert scene.verdict().totals.done == 1
+
+
+def test_a_journal_that_cannot_be_closed_ends_the_run() -> None:
+    scene = Scene(broken="close")
+    with pytest.raises(FatalError):
+        scene.verdict()
+    assert scene.fatal == ["journal: no space left"]
+
+
+JOB = Job("put", ("/src",), Place("bucket"), output=Output(verbosity=-2, progress=False))
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["END", "supervisor gone"])
+def test_the_process_ends_when_it_is_told_or_alone(told: bool) -> None:
+    (to_read, to_write), (back_read, back_write) = os.pipe(), os.pipe()
+    arguments = (FrameReader(to_read), FrameWriter(back_write), JOB, time.monotonic())
+    running = threading.Thread(target=run_statter, args=arguments)
+    running.start()
+    writer = FrameWriter(to_write)
+    writer.send(report_frame([DONE], 1, batch=3))
+    if told:
+        writer.send(Frame(Kind.END, objects=1))
+        last = FrameReader(back_read).receive()
+        assert last is not None
+        assert last.open().totals.balanced
+    os.close(to_write)
+    running.join(10)
+    assert not running.is_alive()
+    for fd in (to_read, back_read, back_write):
+        os.close(fd)

@@ -1,0 +1,399 @@
+"""A worker with a putter that does as it is told: batches are reported once, and whole."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from s3pp.errors import FailureKind, FatalError, ObjectError
+from s3pp.job import Job, Mode, Place
+from s3pp.pipeline.children import Child, start_context
+from s3pp.pipeline.messages import Frame, Kind, frame, report_of, tasks_frame
+from s3pp.pipeline.queues import FrameReader, FrameWriter
+from s3pp.pipeline.worker import Pause, Worker, lane_count, run_worker
+from s3pp.records import Done, Entry, Failed, Outcome, PutTask, SendReason
+from s3pp.s3.endpoint import Endpoint, Opened
+
+LANES = 3
+
+
+def task(name: object) -> PutTask:
+    return PutTask(Entry(str(name), f"/src/{name}", 1, 0), None)
+
+
+def done(each: PutTask) -> Outcome:
+    return Done(each.entry.source, each.entry.key, 1, 1, "etag", SendReason.NEW)
+
+
+class Fake:
+    """The putter and the bucket of a worker; ``act`` is what putting a task does."""
+
+    def __init__(self, act: Callable[[PutTask], Awaitable[Outcome]]) -> None:
+        self.act = act
+        self.begun: list[str] = []
+        self.flying = self.most_flying = 0
+        self.requests = 0  # the bucket's
+        self.requests_spared = 0
+        self.notes: list[str] = []
+
+    async def put(self, each: PutTask) -> Outcome:
+        self.begun.append(each.entry.key)
+        self.flying += 1
+        self.most_flying = max(self.most_flying, self.flying)
+        try:
+            return await self.act(each)
+        finally:
+            self.requests += 1
+            self.flying -= 1
+
+
+async def at_once(each: PutTask) -> Outcome:
+    return done(each)
+
+
+class Scene:
+    """A worker that reports into a pipe."""
+
+    def __init__(self, act: Callable[[PutTask], Awaitable[Outcome]] = at_once) -> None:
+        read, self._write = os.pipe()
+        os.set_blocking(read, False)
+        self._reader = FrameReader(read)
+        self.fake = Fake(act)
+        outbox = FrameWriter(self._write)
+        self.worker = Worker(outbox, self.fake, self.fake, lanes=LANES)  # type: ignore[arg-type]
+        self.frames: list[Frame] = []
+
+    def take(self, number: int, *names: object) -> list[PutTask]:
+        tasks = [task(name) for name in names]
+        self.worker.take(tasks_frame(tasks, number, len(tasks)))
+        return tasks
+
+    def heard(self) -> list[Frame]:
+        """All that was sent so far."""
+        self.frames += self._reader.available()
+        return self.frames
+
+    def reports(self) -> dict[int, list[Outcome]]:
+        """The outcomes by batch; no batch may come twice."""
+        found: dict[int, list[Outcome]] = {}
+        for each in self.heard():
+            if each.kind is Kind.OUTCOMES:
+                assert each.batch not in found, "a batch was reported twice"
+                found[each.batch] = report_of(each).outcomes
+                assert each.objects == len(found[each.batch])
+        return found
+
+    def close(self) -> None:
+        os.close(self._write)
+        os.close(self._reader.fd)
+
+
+@pytest.fixture
+def scene() -> Iterator[Callable[..., Scene]]:
+    scenes: list[Scene] = []
+
+    def make(*arguments: Callable[[PutTask], Awaitable[Outcome]]) -> Scene:
+        scenes.append(Scene(*arguments))
+        return scenes[-1]
+
+    yield make
+    for each in scenes:
+        each.close()
+
+
+async def turns(count: int = 50) -> None:
+    """Let everybody else run until nothing moves any more."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def run(main: Awaitable[None]) -> None:
+    async def bounded() -> None:
+        await asyncio.wait_for(main, 20)
+
+    asyncio.run(bounded())
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 4), min_size=1, max_size=6), max_size=6), st.integers(0, 30)
+)
+@settings(deadline=None)
+def test_each_batch_is_reported_once_and_whole(batches: list[list[int]], pause: int) -> None:
+    """Each number is a task that takes so many turns of the loop; batches come as time passes."""
+
+    async def act(each: PutTask) -> Outcome:
+        await turns(int(each.entry.key.partition(" ")[0]))
+        return done(each)
+
+    scene = Scene(act)
+    expected: dict[int, set[Outcome]] = {}
+
+    async def main() -> None:
+        running = asyncio.ensure_future(scene.worker.run())
+        for number, lengths in enumerate(batches, 1):
+            names = [f"{length} {number} {at}" for at, length in enumerate(lengths)]
+            expected[number] = {done(each) for each in scene.take(number, *names)}
+            await turns(pause)
+        scene.worker.end()
+        await running
+
+    run(main())
+    found = scene.reports()
+    assert {number: set(outcomes) for number, outcomes in found.items()} == expected
+    assert all(len(found[number]) == len(expected[number]) for number in expected)
+    scene.close()
+
+
+def test_it_keeps_its_lanes_busy_and_no_more(scene: Callable[..., Scene]) -> None:
+    async def slow(each: PutTask) -> Outcome:
+        await turns(3)
+        return done(each)
+
+    here = scene(slow)
+
+    async def main() -> None:
+        here.take(1, *range(2))
+        here.take(2, *range(20))
+        here.worker.end()
+        await here.worker.run()
+
+    run(main())
+    assert here.fake.most_flying == LANES
+    assert len(here.fake.begun) == 22
+
+
+def test_tasks_begin_in_order(scene: Callable[..., Scene]) -> None:
+    here = scene()
+
+    async def main() -> None:
+        running = asyncio.ensure_future(here.worker.run())
+        here.take(1, "a", "b")
+        await turns()
+        here.take(2, "c", "d")
+        here.worker.end()
+        await running
+
+    run(main())
+    assert here.fake.begun == ["a", "b", "c", "d"]
+
+
+def test_it_waits_for_work_until_it_is_told_the_end(scene: Callable[..., Scene]) -> None:
+    here = scene()
+
+    async def main() -> None:
+        running = asyncio.ensure_future(here.worker.run())
+        for number in range(1, 4):
+            here.take(number, number)
+            await turns()
+            assert len(here.reports()) == number
+        assert not running.done()
+        here.worker.end()
+        await running
+
+    run(main())
+
+
+def test_finishing_leaves_what_has_not_begun(scene: Callable[..., Scene]) -> None:
+    release = asyncio.Event
+
+    async def main() -> None:
+        go = release()
+
+        async def hold(each: PutTask) -> Outcome:
+            await go.wait()
+            return done(each)
+
+        here = scene(hold)
+        running = asyncio.ensure_future(here.worker.run())
+        first = here.take(1, "a", "b")
+        second = here.take(2, "c", "d", "e")
+        here.take(3, "f")
+        await turns()
+        assert here.fake.begun == ["a", "b", "c"]
+        here.worker.finish()
+        assert here.reports() == {3: []}, "a batch nobody began is let go at once"
+        go.set()
+        await turns()
+        assert here.fake.begun == ["a", "b", "c"]
+        assert {number: set(each) for number, each in here.reports().items()} == {
+            1: {done(each) for each in first},
+            2: {done(second[0])},
+            3: set(),
+        }
+        here.worker.end()
+        await running
+
+    run(main())
+
+
+def test_what_ends_the_run_is_said_and_the_batch_still_reported(
+    scene: Callable[..., Scene],
+) -> None:
+    async def refused(each: PutTask) -> Outcome:
+        if each.entry.key == "b":
+            raise FatalError("the keys have expired")
+        return done(each)
+
+    here = scene(refused)
+
+    async def main() -> None:
+        tasks = here.take(1, "a", "b", "c")
+        here.worker.end()
+        await here.worker.run()
+        outcomes = set(here.reports()[1])
+        failed = {each for each in outcomes if isinstance(each, Failed)}
+        assert outcomes - failed == {done(tasks[0]), done(tasks[2])}
+        assert [each.key for each in failed] == ["b"]
+
+    run(main())
+    fatal = [each.payload for each in here.heard() if each.kind is Kind.FATAL]
+    assert fatal == [b"the keys have expired"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a defect"), MemoryError(), OSError("disk")])
+def test_a_defect_of_the_putter_is_never_silent(
+    error: Exception, scene: Callable[..., Scene]
+) -> None:
+    """The putter promises to raise nothing else; if it does, nobody may wait for the batch."""
+
+    async def broken(each: PutTask) -> Outcome:
+        if each.entry.key == "b":
+            raise error
+        return done(each)
+
+    here = scene(broken)
+
+    async def main() -> None:
+        here.take(1, "a", "b", "c")
+        here.worker.end()
+        try:
+            await here.worker.run()
+        except type(error):
+            assert 1 not in here.reports(), "another worker will do it again"
+        else:
+            failed = [each for each in here.reports()[1] if isinstance(each, Failed)]
+            assert [each.kind for each in failed] == [FailureKind.INTERNAL]
+
+    run(main())
+
+
+def test_every_request_is_counted_once(scene: Callable[..., Scene]) -> None:
+    here = scene()
+    here.fake.requests_spared = 5
+
+    async def main() -> None:
+        for number in range(1, 5):
+            here.take(number, *range(number))
+        here.worker.end()
+        await here.worker.run()
+
+    run(main())
+    reports = [report_of(each) for each in here.heard() if each.kind is Kind.OUTCOMES]
+    assert sum(report.requests for report in reports) == here.fake.requests + 5 == 15
+
+
+def test_notes_are_passed_on_once(scene: Callable[..., Scene]) -> None:
+    async def noting(each: PutTask) -> Outcome:
+        if each.entry.key == "a":
+            here.fake.notes.append("by the way: é \udcff")
+        return done(each)
+
+    here = scene(noting)
+
+    async def main() -> None:
+        here.take(1, "a")
+        here.take(2, "b")
+        here.worker.end()
+        await here.worker.run()
+
+    run(main())
+    notices = [each.payload.decode() for each in here.heard() if each.kind is Kind.NOTICE]
+    assert notices == ["by the way: é \\udcff"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="fork is not safe elsewhere")
+def test_tasks_that_came_together_with_the_setup_are_heard() -> None:
+    """A worker that replaces another gets its batches while it is still starting."""
+    endpoint = Endpoint("http", "127.0.0.1:9", "/bucket", "us-east-1", "bucket")
+    job = Job("put", ("/src",), Place("bucket"), mode=Mode.STUPID)
+    child = Child("putter 1", run_worker, context=start_context("fork"), arguments=(job,))
+    child.outbox.send(frame(Kind.SETUP, Opened(endpoint, None, None, True)))
+    child.outbox.send(tasks_frame([task("gone/a"), task("gone/b")], 1, 2))
+    child.outbox.send(Frame(Kind.END))
+    child.start(())
+    try:
+        child.process.join(5)
+        assert child.process.exitcode == 0, "it waits for what it already has"
+        reports = [each for each in child.inbox.available() if each.kind is Kind.OUTCOMES]
+        assert [(each.batch, each.objects) for each in reports] == [(1, 2)]
+        kinds = [each.kind for each in report_of(reports[0]).outcomes if isinstance(each, Failed)]
+        assert kinds == [FailureKind.NOT_FOUND] * 2
+    finally:
+        child.kill()
+        child.close()
+
+
+# The pause between attempts
+
+
+def test_a_pause_ends_with_its_time() -> None:
+    async def main() -> None:
+        await Pause()(0.0)
+
+    run(main())
+
+
+def test_no_other_attempt_is_made_once_the_run_is_to_finish() -> None:
+    async def main() -> None:
+        pause = Pause()
+        waiting = asyncio.ensure_future(pause(3600.0))
+        await turns()
+        assert not waiting.done()
+        pause.end()
+        for each in (waiting, pause(3600.0)):
+            with pytest.raises(ObjectError) as caught:
+                await each
+            assert caught.value.kind is FailureKind.STORE
+
+    run(main())
+
+
+# How many lanes
+
+
+@pytest.mark.parametrize(
+    ("concurrency", "processes", "lanes"), [(512, 2, 256), (4, 4, 1), (1, 8, 1), (512, 512, 1)]
+)
+def test_lanes_are_a_workers_share(concurrency: int, processes: int, lanes: int) -> None:
+    assert lane_count(concurrency, processes) == lanes
+
+
+@given(st.integers(1, 600), st.integers(1, 64))
+def test_all_lanes_together_are_no_more_than_asked_for(concurrency: int, processes: int) -> None:
+    lanes = lane_count(concurrency, processes)
+    assert lanes >= 1
+    assert lanes == 1 or lanes * processes <= concurrency
+
+
+@pytest.mark.parametrize("limit", [16, 64, 256])
+def test_lanes_are_as_many_as_descriptors_allow(
+    limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda which: (limit, limit))
+    monkeypatch.setattr("resource.setrlimit", lambda which, limits: None)
+    lanes = lane_count(512, 1)
+    assert 1 <= lanes <= max(1, limit // 2)
+
+
+def test_the_soft_limit_is_raised_as_far_as_it_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = [(64, 4096)]
+    monkeypatch.setattr("resource.getrlimit", lambda which: limits[-1])
+    monkeypatch.setattr("resource.setrlimit", lambda which, wanted: limits.append(wanted))
+    assert lane_count(256, 1) == 256
+    assert limits[-1][0] <= 4096

@@ -1,0 +1,68 @@
+"""Keys as URLs: what a key is encoded to is that key again, and no other."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl, unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s3pp.s3.endpoint import Endpoint, query_string
+
+PATH_STYLE = Endpoint("http", "127.0.0.1:9000", "/bucket", "us-east-1", "bucket")
+VIRTUAL = Endpoint("https", "bucket.s3.amazonaws.com", "", "us-east-1", "bucket")
+
+KEYS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
+UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~/%")
+
+
+@given(KEYS)
+def test_a_path_names_its_key(key: str) -> None:
+    for endpoint in (PATH_STYLE, VIRTUAL):
+        path = endpoint.path(key)
+        assert unquote(path, errors="strict") == f"{endpoint.base}/{key}"
+        assert path.count("/") == key.count("/") + 1 + endpoint.base.count("/")
+        assert set(path) <= UNRESERVED
+
+
+@given(KEYS, KEYS)
+def test_different_keys_have_different_paths(one: str, other: str) -> None:
+    assert (VIRTUAL.path(one) == VIRTUAL.path(other)) == (one == other)
+
+
+@pytest.mark.parametrize(
+    ("key", "path"),
+    [
+        ("a//b", "/bucket/a//b"),
+        ("/a", "/bucket//a"),
+        ("a/../b", "/bucket/a/../b"),
+        ("..", "/bucket/.."),
+        ("a b+c%d", "/bucket/a%20b%2Bc%25d"),
+        ("é", "/bucket/%C3%A9"),
+        ("a?b#c", "/bucket/a%3Fb%23c"),
+        ("", "/bucket"),
+    ],
+)
+def test_paths(key: str, path: str) -> None:
+    assert PATH_STYLE.path(key) == path
+
+
+def test_the_bucket_itself_under_virtual_addressing() -> None:
+    assert VIRTUAL.path("") == "/"
+
+
+@given(st.dictionaries(KEYS, KEYS))
+def test_a_query_says_what_it_was_given(parameters: dict[str, str]) -> None:
+    query = query_string(parameters)
+    assert dict(parse_qsl(query, strict_parsing=bool(query), errors="strict")) == parameters
+    assert "+" not in query
+
+
+def test_a_query_is_sorted_by_its_encoded_names() -> None:
+    assert query_string({"b": "1", "a": "2", "é": "3", "a-": "4 5"}) == "%C3%A9=3&a=2&a-=4%205&b=1"
+
+
+def test_directory_buckets_have_etags_of_their_own() -> None:
+    assert VIRTUAL._replace(bucket="b--use1-az4--x-s3").etags_are_random
+    assert not VIRTUAL.etags_are_random

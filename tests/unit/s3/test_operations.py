@@ -1,0 +1,353 @@
+"""Operations against a scripted wire: what is retried, how often, and what each attempt sends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+
+import pytest
+
+from s3pp.errors import FailureKind, FatalError, ObjectError
+from s3pp.records import Dest
+from s3pp.s3.endpoint import Endpoint
+from s3pp.s3.operations import Bucket, Recovery
+from s3pp.s3.retry import Backoff, NetworkError, StoreError
+from s3pp.s3.sigv4 import Keys, Signer
+from s3pp.s3.wire import Request, Response, WireError
+
+ENDPOINT = Endpoint("http", "127.0.0.1:9000", "/bucket", "us-east-1", "bucket")
+OLD, NEW = Keys("AKIDOLD", "old"), Keys("AKIDNEW", "new", "token")
+NOW = 1_795_000_000.0
+TIMEOUT, REFUSED_CERTIFICATE = 28, 60  # curl's E_OPERATION_TIMEDOUT, E_PEER_FAILED_VERIFICATION
+
+T = TypeVar("T")
+
+
+def said(status: int, code: str = "", *headers: bytes, body: bytes = b"") -> Response:
+    body = body or (f"<Error><Code>{code}</Code></Error>".encode() if code else b"")
+    return Response(status, [b"HTTP/1.1 %d\r\n" % status, *headers, b"\r\n"], body)
+
+
+OK = said(200, "", b'ETag: "abc"\r\n')
+
+
+class Script:
+    """A wire that answers from a script and keeps what was sent; a clock that sleeping moves."""
+
+    def __init__(self, *answers: Response | Exception) -> None:
+        self.sent: list[Request] = []
+        self.slept: list[float] = []
+        self.renewals = 0
+        self.keys: Keys | None = NEW
+        self.now = NOW
+        self._answers = list(answers)
+
+    async def send(self, request: Request) -> Response:
+        self.sent.append(request)
+        answer = self._answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+    async def renew(self) -> Keys | None:
+        self.renewals += 1
+        return self.keys
+
+    def bucket(self, *, attempts: int = 4, **more: Any) -> Bucket:
+        return Bucket(
+            ENDPOINT,
+            Signer(OLD, "us-east-1", clock=lambda: self.now),
+            self,
+            recovery=Recovery(
+                Backoff(attempts, base=1.0, draw=lambda low, high: high), self.renew, self.sleep
+            ),
+            **more,
+        )
+
+    def header(self, at: int, name: str) -> str | None:
+        """The value of a header in the request number ``at``."""
+        found = [line for line in self.sent[at].headers if line.lower().startswith(f"{name}:")]
+        assert len(found) <= 1
+        return found[0].partition(":")[2].strip() if found else None
+
+
+def run(operation: Awaitable[T]) -> T:
+    async def main() -> T:
+        return await operation
+
+    return asyncio.run(main())
+
+
+def put(bucket: Bucket, body: Any = b"body") -> Any:
+    return run(bucket.put("a/b", body, headers=[("content-md5", "x")], payload_hash="hash"))
+
+
+@pytest.mark.parametrize(
+    "passing",
+    [
+        said(500, "InternalError"),
+        said(503, "SlowDown"),
+        said(503),
+        said(429),
+        said(400, "RequestTimeout"),
+        said(409, "ConditionalRequestConflict"),
+        WireError(TIMEOUT, "timed out"),
+    ],
+    ids=["500", "503", "no body", "429", "RequestTimeout", "409", "wire"],
+)
+def test_what_passes_is_sent_again_after_a_growing_wait(passing: Response | Exception) -> None:
+    script = Script(passing, passing, passing, OK)
+    bucket = script.bucket()
+    answer = put(bucket)
+    assert (answer.etag, answer.attempts) == ("abc", 4)
+    assert script.slept == [2.0, 4.0, 8.0]
+    assert bucket.requests == len(script.sent) == 4
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (said(400, "InvalidRequest"), FailureKind.REJECTED),
+        (said(403, "AccessDenied"), FailureKind.ACCESS),
+        (said(403), FailureKind.ACCESS),
+        (said(404, "NoSuchBucket"), FailureKind.NOT_FOUND),
+        (said(412, "PreconditionFailed"), FailureKind.REJECTED),
+        (said(501, "NotImplemented"), FailureKind.STORE),
+        (said(400, "BadDigest"), FailureKind.INTEGRITY),
+        (said(301, "PermanentRedirect", b"Location: http://elsewhere/\r\n"), FailureKind.REJECTED),
+    ],
+    ids=["400", "403", "403 bare", "404", "412", "501", "BadDigest", "301"],
+)
+def test_a_refusal_is_not_sent_again(answer: Response, kind: FailureKind) -> None:
+    script = Script(answer)
+    with pytest.raises(StoreError) as caught:
+        put(script.bucket())
+    assert caught.value.kind is kind
+    assert len(script.sent) == 1
+    assert script.slept == []
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 5])
+@pytest.mark.parametrize(
+    ("passing", "error"),
+    [
+        (said(500, "InternalError"), StoreError),
+        (said(400, "ExpiredToken"), FatalError),
+        (WireError(TIMEOUT, "timed out"), NetworkError),
+    ],
+    ids=["500", "keys", "wire"],
+)
+def test_attempts_are_bounded(
+    passing: Response | Exception, error: type[Exception], attempts: int
+) -> None:
+    script = Script(*[passing] * 50)
+    with pytest.raises(error):
+        put(script.bucket(attempts=attempts))
+    assert len(script.sent) == attempts
+    assert len(script.slept) < attempts
+
+
+def test_a_network_error_tells_what_the_wire_said() -> None:
+    script = Script(WireError(TIMEOUT, "Operation timed out"))
+    with pytest.raises(NetworkError, match="Operation timed out") as caught:
+        put(script.bucket(attempts=1))
+    assert caught.value.kind is FailureKind.NETWORK
+
+
+def test_an_untrusted_certificate_ends_the_run_at_once() -> None:
+    script = Script(WireError(REFUSED_CERTIFICATE, "unable to get local issuer certificate"))
+    with pytest.raises(FatalError, match="local issuer"):
+        put(script.bucket())
+    assert len(script.sent) == 1
+
+
+@pytest.mark.parametrize("code", ["InvalidAccessKeyId", "InvalidToken"])
+def test_keys_that_the_store_does_not_know_end_the_run_at_once(code: str) -> None:
+    script = Script(said(403, code))
+    with pytest.raises(FatalError, match=code):
+        put(script.bucket())
+    assert len(script.sent) == 1
+
+
+def test_each_attempt_is_signed_anew() -> None:
+    script = Script(said(503), WireError(TIMEOUT, ""), OK)
+    put(script.bucket())
+    dates = [script.header(at, "x-amz-date") for at in range(3)]
+    signatures = [script.header(at, "authorization") for at in range(3)]
+    assert len(set(dates)) == len(set(signatures)) == 3
+    assert None not in signatures
+
+
+def test_the_same_body_is_sent_again_whole() -> None:
+    class Body:
+        size = 4
+
+        def read(self, count: int) -> bytes:
+            raise AssertionError("only the wire reads")
+
+        def rewind(self) -> None:
+            raise AssertionError("only the wire rewinds")
+
+    for body in (b"body", Body()):
+        script = Script(said(500), said(503), OK)
+        put(script.bucket(), body)
+        assert [request.body for request in script.sent] == [body] * 3
+
+
+def test_what_a_stream_raises_is_not_taken_for_the_wires() -> None:
+    class Broken(ObjectError):
+        pass
+
+    script = Script(Broken(FailureKind.CHANGED, "changed"))
+    with pytest.raises(Broken):
+        put(script.bucket())
+    assert len(script.sent) == 1
+
+
+def test_a_skewed_clock_takes_the_stores_date() -> None:
+    skewed = said(403, "RequestTimeTooSkewed", b"Date: Fri, 20 Nov 2026 23:37:00 GMT\r\n")
+    script = Script(skewed, OK, OK)
+    bucket = script.bucket()
+    assert put(bucket).attempts == 2
+    assert script.header(1, "x-amz-date") == "20261120T233700Z"
+    assert script.slept == []
+    put(bucket)
+    assert script.header(2, "x-amz-date") == "20261120T233700Z"
+
+
+def test_a_clock_that_stays_skewed_is_not_set_for_ever() -> None:
+    skewed = said(403, "RequestTimeTooSkewed", b"Date: Fri, 20 Nov 2026 23:37:00 GMT\r\n")
+    script = Script(*[skewed] * 50)
+    with pytest.raises(StoreError, match="RequestTimeTooSkewed"):
+        put(script.bucket())
+    assert 2 <= len(script.sent) <= 4
+
+
+def test_a_clock_found_skewed_at_a_later_attempt_is_set_too() -> None:
+    skewed = said(403, "RequestTimeTooSkewed", b"Date: Fri, 20 Nov 2026 23:37:00 GMT\r\n")
+    script = Script(said(503), skewed, OK)
+    assert put(script.bucket()).attempts == 3
+    assert script.header(2, "x-amz-date") == "20261120T233700Z"
+
+
+@pytest.mark.parametrize("date", [[], [b"Date: \r\n"], [b"Date: yesterday\r\n"]])
+def test_a_skewed_clock_without_a_date_is_an_error_of_the_store(date: list[bytes]) -> None:
+    script = Script(said(403, "RequestTimeTooSkewed", *date), OK)
+    with pytest.raises(StoreError, match="RequestTimeTooSkewed"):
+        put(script.bucket())
+
+
+def test_expired_keys_are_renewed_and_the_new_ones_used() -> None:
+    script = Script(said(400, "ExpiredToken"), OK, OK)
+    bucket = script.bucket()
+    assert put(bucket).attempts == 2
+    put(bucket)
+    assert script.renewals == 1
+    assert "AKIDOLD" in str(script.header(0, "authorization"))
+    assert script.header(0, "x-amz-security-token") is None
+    for at in (1, 2):
+        assert "AKIDNEW" in str(script.header(at, "authorization"))
+        assert script.header(at, "x-amz-security-token") == "token"
+
+
+def test_expired_keys_that_nobody_can_renew_end_the_run() -> None:
+    script = Script(said(400, "ExpiredToken"))
+    script.keys = None
+    with pytest.raises(FatalError, match="ExpiredToken"):
+        put(script.bucket())
+    assert len(script.sent) == 1
+
+
+def test_a_put_says_what_it_is_and_nothing_curl_would_add() -> None:
+    script = Script(OK)
+    bucket = script.bucket(always=(("x-amz-request-payer", "requester"),))
+    run(bucket.put("a/../é", b"body", headers=[("content-md5", "x")], payload_hash="hash"))
+    (request,) = script.sent
+    assert request.method == "PUT"
+    assert request.url == "http://127.0.0.1:9000/bucket/a/../%C3%A9"
+    assert script.header(0, "content-md5") == "x"
+    assert script.header(0, "x-amz-request-payer") == "requester"
+    assert script.header(0, "x-amz-content-sha256") == "hash"
+    assert {"Expect:", "Content-Type:"} <= set(request.headers)  # libcurl's way to say "none"
+
+
+def test_a_given_type_is_sent() -> None:
+    script = Script(OK)
+    headers = [("content-type", "text/html")]
+    run(script.bucket().put("k", b"", headers=headers, payload_hash="hash"))
+    assert script.header(0, "content-type") == "text/html"
+
+
+def test_head_gives_size_and_etag() -> None:
+    script = Script(said(200, "", b"Content-Length: 42\r\n", b'ETag: "abc-2"\r\n'))
+    assert run(script.bucket().head("k")) == Dest(42, "abc-2")
+    assert script.sent[0].method == "HEAD"
+
+
+def test_head_of_an_absent_key_is_none() -> None:
+    assert run(Script(said(404)).bucket().head("k")) is None
+
+
+@pytest.mark.parametrize("status", [403, 501])
+def test_head_raises_what_is_no_absence(status: int) -> None:
+    with pytest.raises(StoreError):
+        run(Script(said(status)).bucket().head("k"))
+
+
+FOUND = said(200, "", b"Content-Length: 42\r\n", b'ETag: "abc"\r\n')
+EXPIRED = said(400, "ExpiredToken")
+
+
+@pytest.mark.parametrize(
+    ("answers", "dest"),
+    [
+        ([EXPIRED, said(206), FOUND], Dest(42, "abc")),
+        ([EXPIRED, said(404, "NoSuchKey")], None),
+        ([EXPIRED, said(416, "InvalidRange"), said(200, "", b'ETag: "e"\r\n')], Dest(0, "e")),
+    ],
+    ids=["there", "absent", "empty object"],
+)
+def test_a_head_with_expired_keys_is_mended_like_any_request(
+    answers: list[Response], dest: Dest | None
+) -> None:
+    """The answer to a HEAD has no body to say that the keys have expired: it is a bare 400."""
+    script = Script(said(400), *answers, *[said(404)] * 3)
+    assert run(script.bucket().head("k")) == dest
+    assert script.renewals == 1
+
+
+def test_a_head_that_stays_a_bare_400_is_an_error() -> None:
+    script = Script(said(400), said(400, "InvalidRequest"), said(400))
+    with pytest.raises(StoreError):
+        run(script.bucket().head("k"))
+
+
+def test_head_is_tried_again() -> None:
+    assert run(Script(said(500), said(404)).bucket().head("k")) is None
+
+
+def test_list_page_asks_for_encoded_keys() -> None:
+    script = Script(said(200, body=b"<xml/>"))
+    body = run(script.bucket().list_page({"prefix": "a b/", "continuation-token": "t+/="}))
+    assert body == b"<xml/>"
+    (request,) = script.sent
+    assert request.body is None
+    assert request.url == (
+        "http://127.0.0.1:9000/bucket?continuation-token=t%2B%2F%3D"
+        "&encoding-type=url&list-type=2&prefix=a%20b%2F"
+    )
+
+
+def test_anonymous_access_signs_nothing() -> None:
+    script = Script(OK)
+    bucket = script.bucket()
+    bucket.signer.keys = None
+    put(bucket)
+    names = {line.partition(":")[0].lower() for line in script.sent[0].headers}
+    assert "authorization" not in names
+    assert not any(name.startswith("x-amz-") for name in names)

@@ -1,0 +1,130 @@
+"""What an answer means: the remedy, the kind of failure, and how long to wait."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s3pp.errors import FailureKind
+from s3pp.s3.retry import Backoff, Remedy, StoreError, store_error
+from s3pp.s3.wire import Response
+
+WAIT, REREAD, CLOCK, KEYS, NONE = (
+    Remedy.WAIT,
+    Remedy.REREAD,
+    Remedy.CLOCK,
+    Remedy.KEYS,
+    Remedy.NONE,
+)
+STORE, ACCESS, REJECTED, INTEGRITY, NOT_FOUND = (
+    FailureKind.STORE,
+    FailureKind.ACCESS,
+    FailureKind.REJECTED,
+    FailureKind.INTEGRITY,
+    FailureKind.NOT_FOUND,
+)
+
+TABLE = [
+    (500, "InternalError", WAIT, STORE),
+    (500, "HTTP500", WAIT, STORE),
+    (502, "HTTP502", WAIT, STORE),
+    (503, "SlowDown", WAIT, STORE),
+    (503, "ServiceUnavailable", WAIT, STORE),
+    (503, "HTTP503", WAIT, STORE),
+    (504, "HTTP504", WAIT, STORE),
+    (429, "TooManyRequests", WAIT, STORE),
+    (400, "RequestTimeout", WAIT, STORE),
+    (400, "IncompleteBody", WAIT, STORE),
+    (409, "ConditionalRequestConflict", WAIT, STORE),
+    (409, "OperationAborted", WAIT, STORE),
+    (400, "BadDigest", REREAD, INTEGRITY),
+    (400, "XAmzContentSHA256Mismatch", REREAD, INTEGRITY),
+    (400, "XAmzContentChecksumMismatch", REREAD, INTEGRITY),
+    (403, "RequestTimeTooSkewed", CLOCK, ACCESS),
+    (400, "ExpiredToken", KEYS, REJECTED),
+    (400, "TokenRefreshRequired", KEYS, REJECTED),
+    (400, "InvalidRequest", NONE, REJECTED),
+    (400, "HTTP400", NONE, REJECTED),
+    (401, "Unauthorized", NONE, ACCESS),
+    (403, "AccessDenied", NONE, ACCESS),
+    (403, "SignatureDoesNotMatch", NONE, ACCESS),
+    (403, "InvalidAccessKeyId", NONE, ACCESS),
+    (404, "NoSuchBucket", NONE, NOT_FOUND),
+    (404, "NoSuchKey", NONE, NOT_FOUND),
+    (409, "BucketAlreadyExists", NONE, REJECTED),
+    (412, "PreconditionFailed", NONE, REJECTED),
+    (413, "EntityTooLarge", NONE, REJECTED),
+    (301, "PermanentRedirect", NONE, REJECTED),
+    (307, "TemporaryRedirect", NONE, REJECTED),
+    (501, "NotImplemented", NONE, STORE),
+]
+
+
+@pytest.mark.parametrize(("status", "code", "remedy", "kind"), TABLE)
+def test_remedy_and_kind(status: int, code: str, remedy: Remedy, kind: FailureKind) -> None:
+    error = StoreError(status, code, "why")
+    assert error.remedy is remedy
+    assert error.kind is kind
+    assert str(error) == f"{code}: why"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "refused"),
+    [
+        (403, "InvalidAccessKeyId", True),
+        (400, "InvalidToken", True),
+        (400, "ExpiredToken", True),
+        (403, "AccessDenied", False),
+        (403, "RequestTimeTooSkewed", False),
+        (503, "SlowDown", False),
+    ],
+)
+def test_refused_keys_are_told_from_a_refused_object(status: int, code: str, refused: bool) -> None:
+    assert StoreError(status, code, "").keys_refused is refused
+
+
+def error_of(status: int, body: bytes) -> StoreError:
+    return store_error(Response(status, [], body))
+
+
+def test_the_stores_own_words_are_kept_in_one_line() -> None:
+    body = (
+        b'<?xml version="1.0"?>\n<Error><Code>AccessDenied</Code>'
+        b"<Message>You &amp; I\n  may not</Message><Resource>/b/k</Resource></Error>"
+    )
+    error = error_of(403, body)
+    assert (error.status, error.code) == (403, "AccessDenied")
+    assert str(error) == "AccessDenied: You & I may not"
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>Bad Gateway</html>", b"\xff\xfe\x00", b"<Code>"])
+def test_an_answer_that_is_no_s3_error_is_told_by_its_status(body: bytes) -> None:
+    error = error_of(502, body)
+    assert (error.code, error.remedy) == ("HTTP502", WAIT)
+    assert str(error) == "HTTP502"
+
+
+@given(st.integers(1, 5000), st.floats(0.001, 10), st.floats(0.001, 100))
+def test_a_wait_is_drawn_from_zero_to_a_bound_that_doubles(
+    attempt: int, base: float, cap: float
+) -> None:
+    drawn: list[tuple[float, float]] = []
+
+    def draw(low: float, high: float) -> float:
+        drawn.append((low, high))
+        return high
+
+    backoff = Backoff(9, base, cap, draw)
+    wait, following = backoff.wait(attempt), backoff.wait(attempt + 1)
+    assert 0 < wait <= cap
+    assert following == pytest.approx(min(cap, 2 * wait))
+    assert [low for low, _ in drawn] == [0.0, 0.0]
+
+
+@given(st.integers(1, 30))
+def test_waits_are_spread_by_chance(attempt: int) -> None:
+    backoff = Backoff(9)
+    waits = {backoff.wait(attempt) for _ in range(20)}
+    assert all(0 <= wait <= backoff.cap for wait in waits)
+    assert len(waits) > 10

@@ -1,0 +1,269 @@
+"""The destination's listing, walked beside the source."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Coroutine, Sequence
+from concurrent.futures import Future
+from typing import Any
+from urllib.parse import quote, unquote
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from s3pp.records import Dest
+from s3pp.s3.listing import ListingError, Page
+from s3pp.sources.bucket import DestListing, Unordered, just_before
+
+
+def encoded(key: str) -> bytes:
+    return key.encode()
+
+
+def etag(key: str) -> str:
+    return f"etag of {key.encode().hex()}"
+
+
+class Store:
+    """Lists keys in UTF-8 order, ``page_size`` at a time, as ListObjectsV2 does."""
+
+    def __init__(self, keys: Sequence[str], page_size: int) -> None:
+        self.keys = sorted(keys, key=encoded)
+        self.page_size = page_size
+        self.asked: list[dict[str, str]] = []
+
+    async def list_page(self, parameters: dict[str, str]) -> bytes:
+        self.asked.append(parameters)
+        prefix = parameters.get("prefix", "")
+        below = [key for key in self.keys if key.startswith(prefix)]
+        after = unquote(parameters.get("continuation-token", "")) or parameters.get("start-after")
+        start = bisect_right([encoded(key) for key in below], encoded(after or ""))
+        return self.page(below[start:])
+
+    def page(self, rest: list[str]) -> bytes:
+        token = quote(rest[self.page_size - 1]) if len(rest) > self.page_size else None
+        return written(rest[: self.page_size], token)
+
+
+def written(keys: Sequence[str], token: str | None) -> bytes:
+    contents = "".join(
+        f"<Contents><Key>{quote(key)}</Key><Size>{len(key)}</Size>"
+        f"<ETag>&quot;{etag(key)}&quot;</ETag></Contents>"
+        for key in keys
+    )
+    more = (
+        f"<IsTruncated>true</IsTruncated><NextContinuationToken>{token}</NextContinuationToken>"
+        if token
+        else "<IsTruncated>false</IsTruncated>"
+    )
+    return (
+        f"<ListBucketResult><EncodingType>url</EncodingType>{more}{contents}</ListBucketResult>"
+    ).encode()
+
+
+class Pages(Store):
+    """Answers with pages in turn, whatever is asked."""
+
+    def __init__(self, *pages: bytes) -> None:
+        super().__init__([], 1)
+        self._pages = list(pages)
+
+    async def list_page(self, parameters: dict[str, str]) -> bytes:
+        self.asked.append(parameters)
+        return self._pages.pop(0)
+
+
+def at_once(coroutine: Coroutine[Any, Any, Page]) -> Future[Page]:
+    """Runs a request before the next line, as a loop in another thread might."""
+    future: Future[Page] = Future()
+    try:
+        coroutine.send(None)  # the stores here wait for nothing: one step brings it to its end
+    except StopIteration as end:
+        future.set_result(end.value)
+    except Exception as error:
+        future.set_exception(error)
+    return future
+
+
+def listing(store: Store, prefix: str = "") -> DestListing:
+    return DestListing(store, prefix, run=at_once)
+
+
+def answers(store: Store, asked: Sequence[str]) -> list[Dest | None]:
+    dest = listing(store)
+    return [dest.lookup(key) for key in asked]
+
+
+def expected(stored: Sequence[str], asked: Sequence[str]) -> list[Dest | None]:
+    held = set(stored)
+    return [Dest(len(key), etag(key)) if key in held else None for key in asked]
+
+
+# Few letters, so that keys meet; those at the edges of what ``just_before`` has to step over.
+LETTERS = st.sampled_from("ab/!~ é\uffff\U00010000")
+KEYS = st.lists(st.text(LETTERS, min_size=1, max_size=3), unique=True, max_size=12)
+SIZES = st.integers(1, 5)
+
+
+@given(KEYS, KEYS, SIZES)
+@settings(deadline=None, max_examples=400)
+def test_answers_are_those_of_a_dict(stored: list[str], asked: list[str], size: int) -> None:
+    asked.sort(key=encoded)
+    assert answers(Store(stored, size), asked) == expected(stored, asked)
+
+
+PLAIN_KEYS = st.lists(
+    st.text("acegi/", min_size=1, max_size=3), unique=True, min_size=1, max_size=15
+)
+
+
+@given(PLAIN_KEYS, PLAIN_KEYS, SIZES)
+@settings(deadline=None, max_examples=200)
+def test_there_are_never_more_requests_than_heads(
+    stored: list[str], asked: list[str], size: int
+) -> None:
+    store = Store(stored, size)
+    asked.sort(key=encoded)
+    assert answers(store, asked) == expected(stored, asked)
+    assert len(store.asked) <= len(asked) + 1
+
+
+@pytest.mark.parametrize("size", [2, 3, 10, 100])
+@pytest.mark.parametrize("extra", [[], ["k0000", "zz"]], ids=["the same", "and new ones"])
+def test_where_every_key_is_asked_for_each_page_is_asked_for_once(
+    size: int, extra: list[str]
+) -> None:
+    stored = [f"k{at:03}" for at in range(100)]
+    asked = sorted([*stored, *extra])
+    store = Store(stored, size)
+    assert answers(store, asked) == expected(stored, asked)
+    assert len(store.asked) <= -(-len(stored) // size) + 1
+
+
+def test_a_sparse_source_jumps_over_what_nobody_asks_for() -> None:
+    stored = [f"{letter}/{at:04}" for letter in "abcdef" for at in range(200)]
+    asked = ["a/0000", "b/0100", "f/0199", "g"]
+    store = Store(stored, 10)
+    assert answers(store, asked) == expected(stored, asked)
+    assert len(store.asked) <= len(asked)
+
+
+def test_the_page_that_follows_is_asked_for_before_it_is_needed() -> None:
+    store = Store([f"k{at:03}" for at in range(100)], 10)
+    dest = listing(store)
+    dest.lookup("k000")
+    assert len(store.asked) == 1, "one key is no reason to read on"
+    dest.lookup("k001")
+    assert len(store.asked) == 2
+    assert "continuation-token" in store.asked[1]
+
+
+def test_nothing_is_asked_of_the_store_before_a_key_is() -> None:
+    store = Store(["a"], 10)
+    listing(store)
+    assert store.asked == []
+
+
+def test_only_what_is_below_the_prefix_is_asked_for() -> None:
+    store = Store(["o/z", "p/a", "p/b", "p/c", "q"], 2)
+    dest = listing(store, "p/")
+    assert [dest.lookup(key) is not None for key in ("p/a", "p/b", "p/bb", "p/c", "p/d")] == [
+        True,
+        True,
+        False,
+        True,
+        False,
+    ]
+    assert {parameters["prefix"] for parameters in store.asked} == {"p/"}
+
+
+def test_an_empty_bucket_is_asked_once() -> None:
+    store = Store([], 10)
+    assert answers(store, ["a", "b", "c"]) == [None] * 3
+    assert len(store.asked) == 1
+
+
+def test_once_the_listing_is_at_its_end_nothing_more_is_asked() -> None:
+    store = Store(["a", "b"], 10)
+    assert answers(store, ["b", "c", "d", "e"])[1:] == [None] * 3
+    assert len(store.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        [written(["b", "a"], None)],
+        [written(["a", "c", "b"], None)],
+        [written(["a", "c"], "t"), written(["b", "d"], None)],
+        [written(["a", "c"], "t"), written(["c", "d"], None)],
+        # UTF-16 order, and an order that ignores case: not bytes, and so not mergeable.
+        [written(["\U00010000", "\uffff"], None)],
+        [written(["a", "B"], None)],
+    ],
+    ids=["page", "later", "pages", "page repeats", "utf-16", "case"],
+)
+def test_a_store_that_lists_out_of_order_is_found_out(pages: list[bytes]) -> None:
+    with pytest.raises(Unordered):
+        answers(Pages(*pages), ["a", "c", "cc", "e"])
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        [written([], "t")],
+        [written(["a", "b"], "t"), written(["c", "d"], "t")],
+    ],
+    ids=["empty page", "token repeats"],
+)
+def test_a_listing_that_makes_no_headway_is_an_error(pages: list[bytes]) -> None:
+    with pytest.raises(ListingError):
+        answers(Pages(*pages), ["a", "b", "c", "d"])
+
+
+def test_a_listing_that_breaks_off_is_never_its_end() -> None:
+    cut = written(["c", "d"], None)[:-30]
+    dest = listing(Pages(written(["a", "b"], "t"), cut, cut, cut))
+    assert dest.lookup("a") is not None
+    assert dest.lookup("b") is not None
+    with pytest.raises(ListingError):
+        dest.lookup("c")
+
+
+def test_what_the_request_raises_surfaces() -> None:
+    class Refused(Exception):
+        pass
+
+    class Refuser(Store):
+        async def list_page(self, parameters: dict[str, str]) -> bytes:
+            raise Refused
+
+    with pytest.raises(Refused):
+        listing(Refuser([], 1)).lookup("a")
+
+
+ANY_KEY = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
+TYPICAL = st.text("abcXYZ0189-_./", min_size=1, max_size=12).filter(lambda key: key[-1] != ".")
+
+
+@given(ANY_KEY)
+def test_just_before_is_below_its_key(key: str) -> None:
+    before = just_before(key)
+    assert before.encode() < key.encode()
+
+
+@given(ANY_KEY)
+def test_just_before_can_be_sent_to_any_store(key: str) -> None:
+    """No control character beyond those of the key itself, which the store has taken."""
+    added = just_before(key).removeprefix(key[:-1])
+    assert all(character.isprintable() or ord(character) > 0x7F for character in added)
+
+
+@given(TYPICAL, st.text("abcXYZ0189-_./", max_size=6), st.text("abcXYZ0189-_./", max_size=6))
+def test_typical_keys_do_not_lie_between_just_before_and_its_key(
+    key: str, start: str, end: str
+) -> None:
+    before = just_before(key).encode()
+    stem, beside = key[:-1], chr(ord(key[-1]) - 1)
+    for other in (start + end, stem + end, stem + beside + end, key[: len(start)] + end):
+        assert not before < other.encode() < key.encode()

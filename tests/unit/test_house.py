@@ -1,0 +1,166 @@
+"""The house rules that a machine can check: who imports whom, who prints, how long is long."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import s3pp
+
+TOP = Path(s3pp.__file__).parent
+MOST_LINES = 400
+
+# Imports run downwards only; on one floor, only within a room. Floor 0 is one room.
+FLOORS = {
+    "job": 0,
+    "errors": 0,
+    "records": 0,
+    "s3": 1,
+    "sandbox": 1,
+    "sources": 2,
+    "transfer": 3,
+    "report": 3,
+    "pipeline": 4,
+    "cli": 5,
+    "compat": 5,
+    # The package itself: its verbs and its command stand on everything.
+    "__init__": 6,
+    "__main__": 6,
+}
+
+# What only one place may import, and that place.
+OWNERS = {
+    "boto3": "s3/session.py",
+    "botocore": "s3/session.py",
+    "pycurl": "s3/wire.py",
+    "multiprocessing": "pipeline/",
+    "argparse": ("cli/", "compat/"),
+}
+
+
+class Module(NamedTuple):
+    """A module of the package; ``name`` is its path below it."""
+
+    name: str
+    text: str
+    tree: ast.Module
+
+    @property
+    def room(self) -> str:
+        return self.name.removesuffix(".py").partition("/")[0]
+
+    @property
+    def imports(self) -> Iterator[str]:
+        """Every module named in an import, wherever it stands: in functions and for types too."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{self.name}:{node.lineno} imports relatively"
+                assert node.module is not None
+                yield node.module
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+    @property
+    def rooms_imported(self) -> set[str]:
+        """The rooms of this package that are imported; its version belongs to none."""
+        parts = [name.split(".") for name in self.imports]
+        found = {each[1] for each in parts if each[0] == "s3pp" and len(each) > 1}
+        return found - {"__version__"}
+
+
+def read(path: Path) -> Module:
+    text = path.read_text("utf-8")
+    return Module(path.relative_to(TOP).as_posix(), text, ast.parse(text))
+
+
+MODULES = [read(path) for path in sorted(TOP.rglob("*.py"))]
+every_module = pytest.mark.parametrize("module", MODULES, ids=[module.name for module in MODULES])
+
+
+def test_the_package_is_here() -> None:
+    """An empty list would pass every other test."""
+    assert {"job.py", "s3/wire.py", "pipeline/supervisor.py"} <= {each.name for each in MODULES}
+
+
+@every_module
+def test_imports_run_downwards(module: Module) -> None:
+    floor = FLOORS[module.room]
+    for room in module.rooms_imported:
+        assert room in FLOORS, f"{room} has no floor"
+        below = FLOORS[room] < floor
+        assert below or room == module.room or floor == FLOORS[room] == 0, f"imports {room}"
+
+
+@every_module
+def test_what_belongs_to_one_place_is_imported_there_alone(module: Module) -> None:
+    for name in module.imports:
+        owner = OWNERS.get(name.partition(".")[0])
+        assert owner is None or module.name.startswith(owner), f"imports {name}"
+
+
+@every_module
+def test_only_report_prints(module: Module) -> None:
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            printing = node.func.id == "print"
+            assert not printing or module.room == "report", f"prints in line {node.lineno}"
+
+
+MUTABLE = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
+
+
+@every_module
+def test_no_module_has_state(module: Module) -> None:
+    """What is built while a module is imported is a constant, and named like one."""
+    for node in ast.walk(module.tree):
+        assert not isinstance(node, ast.Global), f"global in line {node.lineno}"
+    for statement in module.tree.body:
+        if not isinstance(statement, ast.Assign | ast.AnnAssign):
+            continue
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        for target in targets:
+            if isinstance(target, ast.Name) and isinstance(statement.value, MUTABLE):
+                constant = target.id.isupper() or target.id.startswith("__")
+                assert constant, f"{target.id} in line {statement.lineno}"
+
+
+@every_module
+def test_a_module_says_what_it_is(module: Module) -> None:
+    assert ast.get_docstring(module.tree)
+
+
+@every_module
+def test_no_file_is_too_long(module: Module) -> None:
+    assert module.text.count("\n") <= MOST_LINES
+
+
+AVOIDED = {"manager", "handler", "helper", "helpers", "util", "utils", "info", "data", "item"}
+
+
+@every_module
+def test_names_say_more_than_that_there_is_something(module: Module) -> None:
+    names = {module.name.removesuffix(".py").rpartition("/")[2]}
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            names.add(node.name)
+    words = {word.lower() for name in names for word in re.findall("[A-Z]?[a-z0-9]+", name)}
+    assert not words & AVOIDED
+
+
+MOST_PARAMETERS = 5
+
+
+@every_module
+def test_functions_take_few_parameters(module: Module) -> None:
+    """More means a missing type."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            given = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+            own = [each.arg for each in given if each.arg not in ("self", "cls")]
+            assert len(own) <= MOST_PARAMETERS, f"{node.name} in line {node.lineno}"

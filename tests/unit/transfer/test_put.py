@@ -1,0 +1,586 @@
+"""The putter: every way a task can end, against a scripted bucket and preparer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+
+from s3pp.errors import FailureKind, FatalError, ObjectError
+from s3pp.job import Job, Mode, Objects, Place
+from s3pp.records import Dest, Done, Entry, Failed, Outcome, PutTask, SendReason, Skipped
+from s3pp.records import SkipReason as Skip
+from s3pp.s3.endpoint import Endpoint
+from s3pp.s3.operations import Answer
+from s3pp.s3.retry import NetworkError, StoreError
+from s3pp.s3.wire import Response, WireError
+from s3pp.transfer.bodies import Changed
+from s3pp.transfer.digests import Digester
+from s3pp.transfer.prepare import Prepared, Preparer
+from s3pp.transfer.put import Putter, static_headers
+from s3pp.transfer.reading import Budget, Reader
+
+ENTRY = Entry("key", "/src/key", 4, 0)
+ENDPOINT = Endpoint("https", "bucket.example", "", "us-east-1", "bucket")
+BODY = b"body"
+DIGESTS = Digester("md5", md5=True, signed=False).of_body(BODY)
+MD5, OTHER = DIGESTS.md5, "f" * 32
+EVERYTHING = 1000  # bytes of the budget
+
+TAKEN = StoreError(412, "PreconditionFailed", "")
+REFUSED = StoreError(501, "NotImplemented", "A header you provided implies functionality")
+
+
+def stored(etag: str = MD5, *headers: bytes, attempts: int = 1) -> Answer:
+    return Answer(Response(200, [b'ETag: "%s"\r\n' % etag.encode(), *headers], b""), attempts)
+
+
+@dataclass
+class Sent:
+    """One PUT as the bucket saw it."""
+
+    key: str
+    body: bytes
+    headers: dict[str, str]
+    payload_hash: str
+
+    @property
+    def conditional(self) -> bool:
+        return self.headers.get("if-none-match") == "*"
+
+
+@dataclass
+class Script:
+    """A bucket and a source that do as they are told; what comes last goes on for ever."""
+
+    puts: list[Any] = field(default_factory=lambda: [stored()])  # Answer, or an exception
+    heads: list[Any] = field(default_factory=lambda: [None])  # Dest, None, or an exception
+    readings: list[Any] = field(default_factory=lambda: [BODY])  # bytes, or an exception
+    checks: list[Any] = field(default_factory=lambda: [None])  # None, or an exception
+    endpoint: Endpoint = ENDPOINT
+    checksum: str = "md5"
+    budget: Budget = field(default_factory=lambda: Budget(EVERYTHING))
+    sent: list[Sent] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    prepared: int = 0
+    closed: int = 0
+
+    async def put(
+        self, key: str, body: bytes, *, headers: Sequence[tuple[str, str]], payload_hash: str
+    ) -> Answer:
+        assert len(dict(headers)) == len(headers), "a header is given twice"
+        self.sent.append(Sent(key, body, dict(headers), payload_hash))
+        return _next(self.puts)  # type: ignore[no-any-return]
+
+    async def head(self, key: str) -> Dest | None:
+        self.asked.append(key)
+        return _next(self.heads)  # type: ignore[no-any-return]
+
+
+class Source(Preparer):
+    """A preparer over a real file, which changes as the script says."""
+
+    def __init__(self, script: Script, mode: Mode, path: str) -> None:
+        pool = ThreadPoolExecutor(1)
+        digester = Digester(script.checksum, md5=mode is not Mode.STUPID, signed=False)
+        super().__init__(Objects(), digester, reader=Reader(pool), budget=script.budget)
+        self._script = script
+        self._path = path
+
+    async def prepare(self, entry: Entry) -> Prepared:
+        script = self._script
+        content = _next(script.readings)
+        with open(self._path, "wb") as stream:
+            stream.write(content)
+        prepared = await super().prepare(entry._replace(path=self._path))
+        script.prepared += 1
+        close = prepared.close
+
+        def closed() -> None:
+            script.closed += 1
+            close()
+
+        prepared.check = lambda: _next(script.checks)  # type: ignore[method-assign]
+        prepared.close = closed  # type: ignore[method-assign]
+        return prepared
+
+
+def _next(answers: list[Any]) -> Any:
+    answer = answers.pop(0) if len(answers) > 1 else answers[0]
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer
+
+
+@contextmanager
+def putter(script: Script, mode: Mode, **settings: Any) -> Iterator[Putter]:
+    job = Job("put", ("/src",), Place("bucket"), mode=mode, **settings)
+    with TemporaryDirectory() as directory:
+        source = Source(script, mode, f"{directory}/key.txt")
+        yield Putter(job, script, source)  # type: ignore[arg-type]
+
+
+def run(
+    script: Script,
+    mode: Mode = Mode.UPDATE,
+    dest: Dest | None = None,
+    *,
+    ask: bool = False,
+    **settings: Any,
+) -> Outcome:
+    """Put one task; whatever happened, nothing stays open and the budget is whole."""
+
+    async def main() -> Outcome:
+        try:
+            with putter(script, mode, **settings) as each:
+                return await each.put(PutTask(ENTRY, dest, ask))
+        finally:
+            await asyncio.wait_for(script.budget.take(EVERYTHING), 5)
+            assert script.closed == script.prepared
+
+    return asyncio.run(main())
+
+
+def done(reason: SendReason, etag: str = MD5, attempts: int = 1) -> Done:
+    return Done("/src/key", "key", 4, 4, etag, reason, attempts)
+
+
+def skipped(reason: Skip) -> Skipped:
+    return Skipped("/src/key", "key", 4, reason)
+
+
+def failure(outcome: Outcome) -> FailureKind:
+    assert isinstance(outcome, Failed)
+    assert (outcome.source, outcome.key) == ("/src/key", "key")
+    assert outcome.message
+    assert "\n" not in outcome.message
+    return outcome.kind
+
+
+# Sending and skipping
+
+
+@pytest.mark.parametrize(
+    ("mode", "dest", "reason"),
+    [
+        (Mode.ADD, None, SendReason.NEW),
+        (Mode.STUPID, None, SendReason.ALWAYS),
+        (Mode.UPDATE, None, SendReason.NEW),
+        (Mode.UPDATE, Dest(5, MD5), SendReason.SIZE),
+        (Mode.UPDATE, Dest(4, OTHER), SendReason.ETAG),
+        (Mode.UPDATE, Dest(4, f"{MD5}-1"), SendReason.UNKNOWN),
+    ],
+)
+def test_what_is_to_be_sent_is_sent_once(mode: Mode, dest: Dest | None, reason: SendReason) -> None:
+    script = Script(puts=[stored(attempts=3)])
+    assert run(script, mode, dest) == done(reason, attempts=3)
+    (sent,) = script.sent
+    assert (sent.key, sent.body, sent.payload_hash) == ("key", BODY, DIGESTS.payload_hash)
+    assert sent.headers["content-md5"] == DIGESTS.header[1]
+    assert sent.headers["content-type"] == "text/plain"
+    assert sent.conditional == (mode is Mode.ADD)
+    assert script.asked == []
+
+
+def test_update_skips_the_same_content() -> None:
+    script = Script()
+    assert run(script, Mode.UPDATE, Dest(4, MD5)) == skipped(Skip.SAME_ETAG)
+    assert script.sent == script.asked == []
+
+
+def test_add_skips_an_object_without_reading_the_source() -> None:
+    script = Script()
+    assert run(script, Mode.ADD, Dest(9, OTHER)) == skipped(Skip.EXISTS)
+    assert (script.prepared, script.sent) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("mode", "head", "outcome"),
+    [
+        (Mode.ADD, Dest(9, OTHER), skipped(Skip.EXISTS)),
+        (Mode.ADD, None, done(SendReason.NEW)),
+        (Mode.UPDATE, Dest(4, MD5), skipped(Skip.SAME_ETAG)),
+        (Mode.UPDATE, Dest(4, OTHER), done(SendReason.ETAG)),
+        (Mode.UPDATE, None, done(SendReason.NEW)),
+        (Mode.UPDATE, StoreError(403, "AccessDenied", ""), done(SendReason.NEW)),
+    ],
+)
+def test_where_the_listing_could_not_tell_the_key_is_asked_for(
+    mode: Mode, head: Any, outcome: Outcome
+) -> None:
+    script = Script(heads=[head])
+    assert run(script, mode, ask=True) == outcome
+    assert script.asked == ["key"]
+    assert len(script.sent) == isinstance(outcome, Done)
+
+
+def test_a_head_that_fails_fails_the_object() -> None:
+    script = Script(heads=[StoreError(500, "InternalError", "broken")])
+    assert failure(run(script, ask=True)) is FailureKind.STORE
+    assert script.sent == []
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize("ask", [False, True])
+def test_a_dry_run_sends_nothing(mode: Mode, ask: bool) -> None:
+    script = Script(heads=[Dest(4, OTHER)] if mode is Mode.UPDATE else [None])
+
+    async def main() -> tuple[Outcome, int]:
+        with putter(script, mode, dry_run=True) as each:
+            return await each.put(PutTask(ENTRY, None, ask)), each.requests_spared
+
+    outcome, spared = asyncio.run(main())
+    assert isinstance(outcome, Done)
+    assert outcome.reason is {
+        (Mode.STUPID, False): SendReason.ALWAYS,
+        (Mode.STUPID, True): SendReason.ALWAYS,
+        (Mode.UPDATE, True): SendReason.ETAG,
+    }.get((mode, ask), SendReason.NEW)
+    assert spared == 1
+    assert script.sent == []
+    assert len(script.asked) == ask
+
+
+# The condition of mode add
+
+
+@pytest.mark.parametrize(
+    ("head", "outcome"),
+    [
+        (Dest(4, MD5), done(SendReason.NEW)),  # our own: the answer to an attempt was lost
+        (Dest(4, OTHER), skipped(Skip.EXISTS)),
+        (Dest(5, MD5), skipped(Skip.EXISTS)),
+        (StoreError(403, "AccessDenied", ""), skipped(Skip.EXISTS)),
+    ],
+)
+def test_a_key_found_taken_is_looked_at(head: Any, outcome: Outcome) -> None:
+    script = Script(puts=[TAKEN], heads=[head])
+    assert run(script, Mode.ADD) == outcome
+    assert len(script.sent) == len(script.asked) == 1
+
+
+@pytest.mark.parametrize("mode", [Mode.STUPID, Mode.UPDATE])
+def test_a_412_that_was_not_asked_for_is_a_failure(mode: Mode) -> None:
+    assert failure(run(Script(puts=[TAKEN]), mode)) is FailureKind.REJECTED
+
+
+def several(script: Script, count: int, mode: Mode = Mode.ADD) -> tuple[list[Outcome], Putter]:
+    async def main() -> tuple[list[Outcome], Putter]:
+        with putter(script, mode) as each:
+            return [await each.put(PutTask(ENTRY, None)) for _ in range(count)], each
+
+    return asyncio.run(main())
+
+
+def test_a_store_that_refuses_the_condition_is_asked_instead() -> None:
+    script = Script(puts=[REFUSED, stored()])
+    outcomes, each = several(script, 1)
+    assert outcomes == [done(SendReason.NEW)]
+    assert [sent.conditional for sent in script.sent] == [True, False]
+    assert script.asked == ["key"]
+    (note,) = each.notes
+    assert "If-None-Match" in note
+
+
+def test_an_object_found_by_asking_instead_is_skipped() -> None:
+    script = Script(puts=[REFUSED], heads=[Dest(4, OTHER)])
+    assert run(script, Mode.ADD) == skipped(Skip.EXISTS)
+    assert len(script.sent) == 1
+
+
+def test_the_refusal_is_noted_once_and_later_objects_are_asked_for() -> None:
+    """As the note says: "mode add asks with HEAD instead"."""
+    script = Script(puts=[REFUSED, stored()])
+    outcomes, each = several(script, 3)
+    assert outcomes == [done(SendReason.NEW)] * 3
+    assert [sent.conditional for sent in script.sent] == [True, False, False, False]
+    assert len(each.notes) == 1
+    assert len(script.asked) == 3
+
+
+@pytest.mark.parametrize("second", [REFUSED, TAKEN], ids=["refused", "taken"])
+def test_requests_in_flight_when_the_condition_is_refused_fall_back_too(second: Exception) -> None:
+    """They were sent with the condition, and their answers come once it has been given up."""
+    script = Script(heads=[None] * 3 if second is REFUSED else [None, Dest(4, OTHER)])
+    all_sent = asyncio.Event()
+    answers = [REFUSED, second, second]
+
+    async def put(key: str, body: bytes, *, headers: Any, payload_hash: str) -> Answer:
+        script.sent.append(Sent(key, body, dict(headers), payload_hash))
+        if not script.sent[-1].conditional:
+            return stored()
+        if len(script.sent) == 3:
+            all_sent.set()
+        await all_sent.wait()
+        raise answers.pop(0)
+
+    script.put = put  # type: ignore[method-assign]
+
+    async def main() -> tuple[list[Outcome], list[str]]:
+        with putter(script, Mode.ADD) as each:
+            tasks = [each.put(PutTask(ENTRY, None)) for _ in range(3)]
+            return await asyncio.gather(*tasks), each.notes
+
+    outcomes, notes = asyncio.run(main())
+    others = done(SendReason.NEW) if second is REFUSED else skipped(Skip.EXISTS)
+    assert sorted(outcomes, key=repr) == [done(SendReason.NEW), others, others]
+    assert len(notes) == 1
+
+
+@pytest.mark.parametrize("code", ["InvalidArgument", "InvalidRequest", "InvalidTag"])
+def test_another_refusal_is_not_taken_for_one_of_the_condition(code: str) -> None:
+    """Were it given up for one bad object, others could be overwritten."""
+    script = Script()
+
+    async def put(key: str, body: bytes, *, headers: Any, payload_hash: str) -> Answer:
+        script.sent.append(Sent(key, body, dict(headers), payload_hash))
+        if key == "bad":
+            raise StoreError(400, code, "the header is not valid")
+        return stored()
+
+    script.put = put  # type: ignore[method-assign]
+
+    async def main() -> list[str]:
+        with putter(script, Mode.ADD) as each:
+            bad = await each.put(PutTask(ENTRY._replace(key="bad"), None))
+            assert isinstance(bad, Failed)
+            assert bad.kind is FailureKind.REJECTED
+            assert await each.put(PutTask(ENTRY, None)) == done(SendReason.NEW)
+            return each.notes
+
+    assert asyncio.run(main()) == []
+    assert script.sent[-1].conditional
+
+
+# Integrity
+
+
+def test_an_etag_of_other_bytes_is_read_and_sent_again() -> None:
+    script = Script(puts=[stored(OTHER), stored()])
+    assert run(script) == done(SendReason.NEW)
+    assert (script.prepared, len(script.sent)) == (2, 2)
+
+
+@pytest.mark.parametrize("mode", [Mode.STUPID, Mode.UPDATE])
+@pytest.mark.parametrize(
+    "put", [stored(OTHER), StoreError(400, "BadDigest", "the MD5 did not match")]
+)
+def test_a_store_that_always_gets_other_bytes_fails_the_object(put: Any, mode: Mode) -> None:
+    script = Script(puts=[put])
+    assert failure(run(script, mode)) is FailureKind.INTEGRITY
+    assert 2 <= len(script.sent) <= 5
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        stored(f"{MD5}-1"),
+        stored(""),
+        stored(OTHER, b"x-amz-server-side-encryption: aws:kms\r\n"),
+        stored(OTHER, b"x-amz-server-side-encryption: aws:kms:dsse\r\n"),
+    ],
+    ids=["multipart", "none", "kms", "dsse"],
+)
+def test_an_etag_that_is_no_md5_is_no_false_alarm(answer: Answer) -> None:
+    script = Script(puts=[answer])
+    assert run(script) == done(SendReason.NEW, answer.etag)
+    assert len(script.sent) == 1
+
+
+def test_an_etag_stays_an_md5_under_the_stores_own_key() -> None:
+    answer = stored(OTHER, b"x-amz-server-side-encryption: AES256\r\n")
+    assert failure(run(Script(puts=[answer]))) is FailureKind.INTEGRITY
+
+
+def test_the_etags_of_directory_buckets_say_nothing() -> None:
+    script = Script(puts=[stored(OTHER)], endpoint=ENDPOINT._replace(bucket="b--x-s3"))
+    assert run(script) == done(SendReason.NEW, OTHER)
+
+
+def test_without_an_md5_the_etag_is_not_compared() -> None:
+    script = Script(puts=[stored(OTHER)], checksum="crc32")
+    assert run(script, Mode.STUPID) == done(SendReason.ALWAYS, OTHER)
+
+
+def test_a_source_that_changed_is_read_again() -> None:
+    script = Script(readings=[Changed("/src/key"), b"torn", BODY], checks=[Changed("k"), None])
+    script.puts = [stored(Digester("md5", md5=True, signed=False).of_body(b"torn").md5), stored()]
+    assert run(script) == done(SendReason.NEW)
+    assert script.sent[-1].body == BODY
+
+
+def test_a_source_that_keeps_changing_fails() -> None:
+    script = Script(readings=[Changed("/src/key")] * 2 + [BODY, Changed("/src/key")])
+    script.checks = [Changed("/src/key")]
+    assert failure(run(script)) is FailureKind.CHANGED
+    assert len(script.sent) <= 1
+
+
+def test_a_stream_that_keeps_changing_fails() -> None:
+    script = Script(checks=[Changed("/src/key")])
+    assert failure(run(script)) is FailureKind.CHANGED
+    assert 2 <= len(script.sent) <= 5
+
+
+def holds_what_was_put(script: Script, store: Callable[[bytes], bytes]) -> None:
+    """Make the bucket keep objects: ``store`` says what becomes of a body on its way."""
+    held: list[bytes] = []
+
+    async def put(key: str, body: bytes, *, headers: Any, payload_hash: str) -> Answer:
+        script.sent.append(Sent(key, body, dict(headers), payload_hash))
+        if held and script.sent[-1].conditional:
+            raise TAKEN
+        held[:] = [store(body)]
+        return stored(Digester("md5", md5=True, signed=False).of_body(held[0]).md5)
+
+    async def head(key: str) -> Dest | None:
+        script.asked.append(key)
+        md5s = [Digester("md5", md5=True, signed=False).of_body(body).md5 for body in held]
+        return Dest(len(held[0]), md5s[0]) if held else None
+
+    script.put, script.head = put, head  # type: ignore[method-assign]
+
+
+def verdict(outcome: Outcome, held: bytes) -> bool:
+    """Whether the outcome is honest: the object is right, or it is listed as failed."""
+    return isinstance(outcome, Failed) or held == BODY
+
+
+def test_add_never_skips_what_it_wrote_wrong_itself() -> None:
+    """The first PUT stored other bytes; the second meets them as "exists"."""
+    script = Script()
+    stored_bodies: list[bytes] = []
+
+    def store(body: bytes) -> bytes:
+        stored_bodies.append(b"flip" if not stored_bodies else body)
+        return stored_bodies[-1]
+
+    holds_what_was_put(script, store)
+    outcome = run(script, Mode.ADD)
+    assert verdict(outcome, stored_bodies[-1]), outcome
+
+
+def test_add_never_skips_a_torn_copy_of_its_own() -> None:
+    """The source changed while it was sent: what was stored is neither the old nor the new."""
+    script = Script(readings=[b"torn", BODY], checks=[Changed("/src/key"), None])
+    stored_bodies: list[bytes] = []
+
+    def store(body: bytes) -> bytes:
+        stored_bodies.append(body)
+        return body
+
+    holds_what_was_put(script, store)
+    outcome = run(script, Mode.ADD)
+    assert verdict(outcome, stored_bodies[-1]), outcome
+
+
+def test_update_does_not_trust_the_listing_once_it_has_written() -> None:
+    """The source was changed and changed back; the store holds the copy in between."""
+    script = Script(readings=[b"torn", BODY], checks=[Changed("/src/key"), None])
+    stored_bodies: list[bytes] = []
+
+    def store(body: bytes) -> bytes:
+        stored_bodies.append(body)
+        return body
+
+    holds_what_was_put(script, store)
+    outcome = run(script, Mode.UPDATE, Dest(4, MD5))
+    assert verdict(outcome, stored_bodies[-1]), outcome
+
+
+@pytest.mark.parametrize("checksum", ["md5", "crc32"])
+def test_our_own_put_whose_answer_was_lost_is_done(checksum: str) -> None:
+    """The wire sent it twice; the second attempt met the first one's object."""
+    script = Script(puts=[TAKEN], heads=[Dest(4, MD5)], checksum=checksum)
+    assert isinstance(run(script, Mode.ADD), Done)
+
+
+# Failing
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (StoreError(403, "AccessDenied", "no"), FailureKind.ACCESS),
+        (StoreError(400, "InvalidRequest", "no"), FailureKind.REJECTED),
+        (StoreError(503, "SlowDown", "later"), FailureKind.STORE),
+        (NetworkError(WireError(7, "refused")), FailureKind.NETWORK),
+        (ObjectError(FailureKind.STORE, "given up"), FailureKind.STORE),
+    ],
+    ids=repr,
+)
+def test_what_the_store_refuses_has_failed(error: Exception, kind: FailureKind) -> None:
+    script = Script(puts=[error])
+    assert failure(run(script)) is kind
+    assert len(script.sent) == 1
+
+
+def test_a_source_that_cannot_be_read_has_failed() -> None:
+    script = Script(readings=[ObjectError(FailureKind.NOT_FOUND, "/src/key vanished")])
+    assert failure(run(script)) is FailureKind.NOT_FOUND
+    assert script.sent == []
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("two\nlines"), KeyError("x")])
+@pytest.mark.parametrize("where", ["puts", "readings", "heads"])
+def test_a_defect_of_ours_fails_one_object(error: Exception, where: str) -> None:
+    script = Script(**{where: [error]})
+    assert failure(run(script, ask=True)) is FailureKind.INTERNAL
+
+
+@pytest.mark.parametrize("where", ["puts", "readings", "heads"])
+def test_what_ends_the_run_is_passed_on(where: str) -> None:
+    script = Script(**{where: [FatalError("the keys have expired")]})
+    with pytest.raises(FatalError, match="expired"):
+        run(script, ask=True)
+
+
+def test_a_body_larger_than_the_budget_is_put_all_the_same() -> None:
+    script = Script(budget=Budget(1))
+
+    async def main() -> Outcome:
+        with putter(script, Mode.STUPID) as each:
+            return await asyncio.wait_for(each.put(PutTask(ENTRY, None)), 5)
+
+    assert isinstance(asyncio.run(main()), Done)
+
+
+# The headers every object is given
+
+
+def test_every_setting_becomes_its_header() -> None:
+    objects = Objects(
+        content_type="text/x",
+        headers=(("Cache-Control", "max-age=60"), ("Content-Type", "a/b")),
+        metadata=(("Owner", "me"),),
+        tags=(("a b", "c&d=e"), ("é", "")),
+        acl="public-read",
+        storage_class="STANDARD_IA",
+        sse="aws:kms",
+        sse_kms_key_id="key-id",
+    )
+    assert dict(static_headers(objects)) == {
+        "cache-control": "max-age=60",
+        "x-amz-meta-owner": "me",
+        "x-amz-tagging": "a%20b=c%26d%3De&%C3%A9=",
+        "x-amz-acl": "public-read",
+        "x-amz-storage-class": "STANDARD_IA",
+        "x-amz-server-side-encryption": "aws:kms",
+        "x-amz-server-side-encryption-aws-kms-key-id": "key-id",
+    }
+
+
+def test_nothing_asked_for_is_nothing_sent() -> None:
+    assert list(static_headers(Objects())) == []
+
+
+def test_the_headers_go_with_every_object() -> None:
+    script = Script()
+    run(script, Mode.STUPID, objects=Objects(acl="private"))
+    assert script.sent[0].headers["x-amz-acl"] == "private"

@@ -1,0 +1,187 @@
+"""Where files are read, and how many bytes of them are held."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from s3pp.transfer.reading import Budget, Reader
+
+HERE = threading.main_thread()
+FAST, SLOW = 0.00002, 0.005  # seconds: the page cache, and a network file system
+
+
+class Disk:
+    """Reads that take as long as they are told to, on a clock of their own."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.readers: list[threading.Thread] = []
+
+    def clock(self) -> float:
+        return self.now
+
+    def read(self, seconds: float) -> Callable[[], str]:
+        def reading() -> str:
+            self.now += seconds
+            self.readers.append(threading.current_thread())
+            return "content"
+
+        return reading
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(1) as pool:
+        yield pool
+
+
+async def reads(reader: Reader, disk: Disk, seconds: float, count: int) -> None:
+    for _ in range(count):
+        assert await reader.run(disk.read(seconds)) == "content"
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(main)
+
+
+def test_quick_reads_stay_on_the_loop(threads: ThreadPoolExecutor) -> None:
+    disk = Disk()
+    run(reads(Reader(threads, clock=disk.clock), disk, FAST, 500))
+    assert set(disk.readers) == {HERE}
+
+
+def test_slow_reads_move_to_threads_and_quick_ones_back(threads: ThreadPoolExecutor) -> None:
+    disk = Disk()
+    reader = Reader(threads, clock=disk.clock)
+
+    async def main() -> None:
+        await reads(reader, disk, SLOW, 50)
+        assert disk.readers[0] is HERE
+        assert len(set(disk.readers)) == 2
+        await reads(reader, disk, SLOW, 50)
+        assert disk.readers[-50:].count(HERE) < 10, "some may be made here, to measure"
+        await reads(reader, disk, FAST, 3000)
+        assert set(disk.readers[-50:]) == {HERE}
+
+    run(main())
+
+
+def test_one_long_pause_is_no_slow_disk(threads: ThreadPoolExecutor) -> None:
+    disk = Disk()
+    reader = Reader(threads, clock=disk.clock)
+
+    async def main() -> None:
+        await reads(reader, disk, FAST, 20)
+        await reads(reader, disk, 60.0, 1)
+        await reads(reader, disk, FAST, 20)
+
+    run(main())
+    assert set(disk.readers) == {HERE}
+
+
+def test_a_disk_between_quick_and_slow_does_not_flutter(threads: ThreadPoolExecutor) -> None:
+    disk = Disk()
+    reader = Reader(threads, clock=disk.clock)
+    threaded = []
+
+    async def main() -> None:
+        await reads(reader, disk, SLOW, 50)
+        for _ in range(1000):
+            await reads(reader, disk, 0.0005, 1)
+            threaded.append(reader.threaded)
+
+    run(main())
+    assert set(threaded) == {True}
+
+
+@pytest.mark.parametrize("seconds", [FAST, SLOW])
+def test_what_a_read_raises_surfaces(seconds: float, threads: ThreadPoolExecutor) -> None:
+    disk = Disk()
+    reader = Reader(threads, clock=disk.clock)
+
+    def broken() -> None:
+        raise OSError("broken")
+
+    async def main() -> None:
+        await reads(reader, disk, seconds, 50)
+        with pytest.raises(OSError, match="broken"):
+            await reader.run(broken)
+
+    run(main())
+
+
+def test_work_sent_away_is_never_on_the_loop(threads: ThreadPoolExecutor) -> None:
+    disk = Disk()
+    reader = Reader(threads, clock=disk.clock)
+
+    async def main() -> None:
+        for _ in range(10):
+            assert await reader.away(disk.read(60.0)) == "content"
+        await reads(reader, disk, FAST, 1)
+
+    run(main())
+    assert HERE not in disk.readers[:10]
+    assert disk.readers[10] is HERE, "long work says nothing about the disk"
+
+
+SIZE = 10
+
+
+@given(st.lists(st.tuples(st.integers(0, 3 * SIZE), st.integers(0, 4)), max_size=12))
+@settings(deadline=None)
+def test_the_budget_is_kept_and_those_who_wait_are_served_in_order(
+    wanted: list[tuple[int, int]],
+) -> None:
+    budget = Budget(SIZE)
+    held, served = [0], []
+
+    async def body(at: int, count: int, turns: int) -> None:
+        grant = budget.grant(count)
+        await budget.take(grant)
+        served.append(at)
+        held[0] += grant
+        assert held[0] <= SIZE
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        held[0] -= grant
+        budget.give(grant)
+
+    async def main() -> None:
+        tasks = (body(at, count, turns) for at, (count, turns) in enumerate(wanted))
+        await asyncio.wait_for(asyncio.gather(*tasks), 10)
+        await asyncio.wait_for(budget.take(SIZE), 10)  # all of it is there again
+
+    asyncio.run(main())
+    assert served == list(range(len(wanted)))
+
+
+def test_a_small_body_does_not_overtake_a_large_one_that_waits() -> None:
+    async def main() -> list[str]:
+        budget, order = Budget(SIZE), []
+
+        async def take(name: str, count: int) -> None:
+            await budget.take(count)
+            order.append(name)
+
+        await budget.take(6)
+        waiting = [asyncio.ensure_future(take("large", 9)), asyncio.ensure_future(take("small", 1))]
+        await asyncio.sleep(0)
+        assert order == []
+        budget.give(6)
+        await asyncio.gather(*waiting)
+        return order
+
+    assert asyncio.run(main()) == ["large", "small"]
+
+
+def test_nothing_is_granted_that_is_not_there() -> None:
+    budget = Budget(SIZE)
+    assert [budget.grant(count) for count in (0, 1, SIZE, SIZE + 1)] == [0, 1, SIZE, SIZE]
