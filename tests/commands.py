@@ -1,0 +1,279 @@
+"""Running the real command, and looking at its processes while it runs and after it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from stores.store import Store
+
+ROOT = Path(__file__).parent.parent
+COMMAND = (sys.executable, "-m", "s3pp")
+STORE_VERBS = {"put", "get", "copy", "list", "clean"}
+GRACE = 2.0  # seconds a child may take to vanish after the command has ended
+
+Argument = str | bytes | os.PathLike[str]
+
+
+_SUMMARY = re.compile(
+    r"(?P<verb>(would )?\w+) (?P<bytes>\d+) bytes in (?P<done>\d+) files"
+    r"( in \d+\.\d+ seconds \(\d+ bytes/s, \d+\.\d files/s\))?(?P<rest>.*)"
+)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What the summary line says; counts that it leaves out are 0."""
+
+    verb: str
+    bytes: int
+    done: int
+    skipped: int
+    failed: int
+    requests: int
+
+
+def read_summary(line: str) -> Counts:
+    """Read the last line of a run; fails where it is not the line scripts depend on."""
+    found = _SUMMARY.fullmatch(line)
+    assert found, f"not a summary: {line!r}"
+
+    def count(what: str) -> int:
+        named = re.search(rf"(\d+) {what}", found["rest"])
+        return int(named[1]) if named else 0
+
+    named = (count("skipped"), count("failed"), count("request"))
+    return Counts(found["verb"], int(found["bytes"]), int(found["done"]), *named)
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines of stdout."""
+        return self.out.splitlines()
+
+    @property
+    def summary(self) -> str:
+        """The last line of stdout."""
+        return self.lines[-1] if self.lines else ""
+
+    @property
+    def counts(self) -> Counts:
+        """The last line of stdout, read."""
+        return read_summary(self.summary)
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """stdout as JSON lines."""
+        return [json.loads(line) for line in self.lines]
+
+
+def clean_environment(store: Store | None, extra: Mapping[str, str | None]) -> dict[str, str]:
+    """Nothing of the tester's own settings; a value of None in ``extra`` removes a variable."""
+    base: dict[str, str | None] = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": "/nonexistent",
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": str(ROOT),
+        "AWS_CONFIG_FILE": "/nonexistent",
+        "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    merged = {**base, **(store.environment if store else {}), **extra}
+    return {name: value for name, value in merged.items() if value is not None}
+
+
+def session_pids(session: int) -> list[int]:
+    """The living processes of a session, zombies aside."""
+    return sorted(pid for pid, sid, state in _processes() if sid == session and state not in "ZX")
+
+
+def _processes() -> Iterator[tuple[int, int, str]]:
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                stat = Path("/proc", entry, "stat").read_text(errors="replace")
+            except OSError:
+                continue
+            state, _, _, session = stat.rpartition(")")[2].split()[:4]
+            yield int(entry), int(session), state
+
+
+def _environ(pid: int) -> str:
+    try:
+        return Path("/proc", str(pid), "environ").read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def title(pid: int) -> str:
+    """What ``ps`` shows for a process; empty when it is gone."""
+    try:
+        raw = Path("/proc", str(pid), "cmdline").read_bytes()
+    except OSError:
+        return ""
+    return raw.rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace").strip()
+
+
+def as_anybody() -> None:
+    """For ``preexec_fn``: the command may only read what permissions allow, even as root."""
+    libc = ctypes.CDLL(None)
+    for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+        libc.prctl(24, capability)  # PR_CAPBSET_DROP
+
+
+class Running:
+    """A started command, the leader of a session of its own."""
+
+    def __init__(
+        self,
+        arguments: Sequence[Argument],
+        store: Store | None,
+        *,
+        env: Mapping[str, str | None],
+        stdin: bytes | None,
+        **popen: Any,
+    ) -> None:
+        # Whatever starts a session of its own still inherits this.
+        self._mark = f"S3PP_TEST_RUN={uuid.uuid4()}"
+        self.store, self._env = store, dict([self._mark.split("=")]) | dict(env)
+        self._streams = contextlib.ExitStack()
+        self._in, self._out, self._err = (self._stream() for _ in range(3))
+        self._in.write(stdin or b"")
+        self._in.seek(0)
+        streams: dict[str, Any] = {"stdin": self._in, "stdout": self._out, "stderr": self._err}
+        self.popen = subprocess.Popen(
+            [*COMMAND, *arguments],
+            **(streams | popen),
+            env=clean_environment(store, self._env),
+            start_new_session=True,
+        )
+
+    def _stream(self) -> IO[bytes]:
+        return self._streams.enter_context(tempfile.TemporaryFile())
+
+    @property
+    def pid(self) -> int:
+        return self.popen.pid
+
+    def pids(self) -> list[int]:
+        """All its living processes, those in sessions of their own included."""
+        session = set(session_pids(self.pid))
+        return sorted(session.union(p for p, _, _ in _processes() if self._mark in _environ(p)))
+
+    def children(self) -> dict[str, int]:
+        """Title to pid of the processes that named themselves, such as ``s3pp: putter 1``."""
+        titles = {title(pid): pid for pid in session_pids(self.pid) if pid != self.pid}
+        return {name: pid for name, pid in titles.items() if name.startswith("s3pp: ")}
+
+    def wait_for_child(self, name: str, timeout: float = 20.0) -> int:
+        """The pid of the child called ``name``, once it exists."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline and self.popen.poll() is None:
+            if name in (children := self.children()):
+                return children[name]
+            time.sleep(0.005)
+        raise AssertionError(f"no child {name!r}; exit {self.popen.poll()}, stderr: {self.err()}")
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the command alone."""
+        os.kill(self.pid, number)
+
+    def signal_group(self, number: int) -> None:
+        """Send a signal to all its processes, as a terminal does for Ctrl-C."""
+        os.killpg(self.pid, number)
+
+    def out(self) -> str:
+        """What it has written to stdout so far."""
+        return _whole(self._out)
+
+    def err(self) -> str:
+        """What it has written to stderr so far."""
+        return _whole(self._err)
+
+    def wait(self, timeout: float = 60.0, *, check_processes: bool = True) -> Result:
+        """Wait for the end; fails when it hangs, leaves processes, prints a trace or a secret."""
+        try:
+            code = self.popen.wait(timeout)
+        except subprocess.TimeoutExpired:
+            titles = [title(pid) for pid in self.pids()]
+            self.kill()
+            raise AssertionError(
+                f"{self.popen.args!r} still ran after {timeout} s: {titles}\n{self.err()}"
+            ) from None
+        left = self._left_after(GRACE) if check_processes else []
+        result = Result(code, self.out(), self.err())
+        assert not left, f"processes left behind: {left}\n{result}"
+        self._check_said(result)
+        return result
+
+    def _left_after(self, seconds: float) -> list[str]:
+        deadline = time.monotonic() + seconds
+        while (left := self.pids()) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return [f"{pid} {title(pid)}" for pid in left]
+
+    def _check_said(self, result: Result) -> None:
+        assert "Traceback" not in result.err, result.err
+        for secret in self._secrets():
+            assert secret not in result.out + result.err, "a secret was printed"
+
+    def _secrets(self) -> list[str]:
+        names = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+        given = clean_environment(self.store, self._env)
+        # Short ones are words of their own ("testing" is Swift's secret here, and a file name).
+        return [given[name] for name in names if len(given.get(name, "")) > 8]
+
+    def kill(self) -> None:
+        """Kill every process of the session, and wait until they are gone."""
+        for pid in self.pids():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self.popen.wait()
+        self._left_after(GRACE)
+
+    def close(self) -> None:
+        self.kill()
+        self._streams.close()
+
+
+def _whole(stream: Any) -> str:
+    # os.pread leaves the offset alone, which the command shares while it writes.
+    size = os.fstat(stream.fileno()).st_size
+    return os.pread(stream.fileno(), size, 0).decode(errors="surrogateescape")
+
+
+def start(
+    *arguments: Argument,
+    store: Store | None,
+    env: Mapping[str, str | None] | None = None,
+    stdin: bytes | None = None,
+    **popen: Any,
+) -> Running:
+    """Start ``s3pp ARGUMENTS``, pointed at ``store`` where the command talks to one."""
+    words = list(arguments)
+    if store is not None and words[0] in STORE_VERBS:
+        words[1:1] = ["--endpoint-url", store.url]
+    return Running(words, store, env=env or {}, stdin=stdin, **popen)

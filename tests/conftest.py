@@ -1,0 +1,222 @@
+"""Fixtures for tests that read as command lines.
+
+``s3pp("put", src, bucket.url)`` runs the real command against a real server in a child process;
+``bucket`` is looked at through boto3. Tests that take ``store`` or ``bucket`` run on moto, which
+knows every feature, and on Swift, which verifies what it is sent; ``moto`` and ``moto_bucket``
+mean moto alone.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from commands import Result, Running, start
+from stores import swift as swift_child
+from stores.certificates import Authority
+from stores.ports import ChildServer
+from stores.relay import Relay
+from stores.store import Bucket, Store
+from trees import Content, make_tree, read_tree
+
+MOTO_SECRET = "moto-secret-that-must-never-be-printed"
+CURRENT = object()  # as ``store=``: the store of the test
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "swift: runs against OpenStack Swift, a store that checks")
+
+
+@pytest.fixture(scope="session")
+def moto_server() -> Iterator[Store]:
+    server = ChildServer("stores.moto")
+    yield Store("moto", server.url, "moto-access-key", MOTO_SECRET, checks_signatures=False)
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def swift_server() -> Iterator[Store]:
+    if importlib.util.find_spec("swift") is None:
+        pytest.skip("swift is not installed")
+    place = swift_child.data_parent()
+    if place is None:
+        pytest.skip("no directory here supports user xattrs")
+    server = ChildServer("stores.swift", place)
+    yield Store(
+        "swift",
+        server.url,
+        swift_child.ACCESS_KEY,
+        swift_child.SECRET_KEY,
+        checks_signatures=True,
+        features=frozenset(),
+    )
+    server.stop()
+
+
+@pytest.fixture(params=["moto", pytest.param("swift", marks=pytest.mark.swift)])
+def store(request: pytest.FixtureRequest) -> Store:
+    """Each store in turn."""
+    found: Store = request.getfixturevalue(f"{request.param}_server")
+    return found
+
+
+@pytest.fixture
+def moto(moto_server: Store) -> Store:
+    return moto_server
+
+
+@pytest.fixture
+def swift(swift_server: Store) -> Store:
+    """Swift alone; mark such tests ``swift``."""
+    return swift_server
+
+
+@pytest.fixture
+def bucket(store: Store) -> Bucket:
+    """A fresh bucket on the current store."""
+    return store.bucket()
+
+
+@pytest.fixture
+def moto_bucket(moto: Store) -> Bucket:
+    return moto.bucket()
+
+
+@pytest.fixture
+def swift_bucket(swift: Store) -> Bucket:
+    return swift.bucket()
+
+
+@pytest.fixture
+def s3pp_start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    """``s3pp_start("put", src, url, store=..., env=..., stdin=..., cwd=...)`` -> ``Running``."""
+    started: list[Running] = []
+
+    def begin(*arguments: Any, store: Any = CURRENT, **settings: Any) -> Running:
+        if store is CURRENT:
+            store = request.getfixturevalue(_store_of(request))
+        settings.setdefault("cwd", tmp_path)
+        started.append(start(*arguments, store=store, **settings))
+        return started[-1]
+
+    yield begin
+    for running in started:
+        running.close()
+
+
+def _store_of(request: pytest.FixtureRequest) -> str:
+    if "store" in request.fixturenames:
+        return "store"
+    return "swift_server" if "swift" in request.fixturenames else "moto_server"
+
+
+@pytest.fixture
+def s3pp(s3pp_start: Callable[..., Running]) -> Callable[..., Result]:
+    """``s3pp("put", src, url, store=..., env=..., timeout=60, stdin=..., cwd=...)`` -> ``Result``.
+
+    ``store=None`` gives neither credentials nor an endpoint.
+    """
+
+    def run(
+        *arguments: Any, timeout: float = 60.0, check_processes: bool = True, **settings: Any
+    ) -> Result:
+        running = s3pp_start(*arguments, **settings)
+        return running.wait(timeout, check_processes=check_processes)
+
+    return run
+
+
+class Tree:
+    """``tree({"a/b": b"bytes"}, "src")`` writes below ``tmp_path``; ``tree.read(path)`` reads."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self._tmp_path = tmp_path
+
+    def __call__(self, files: dict[str, Content], name: str = "src") -> Path:
+        return make_tree(self._tmp_path / name, files)
+
+    make = __call__
+    read = staticmethod(read_tree)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    return Tree(tmp_path)
+
+
+@pytest.fixture
+def relay() -> Iterator[Callable[..., Relay]]:
+    """``relay(store, ...)``: a ``stores.relay.Relay`` in front of the store, stopped at the end."""
+    relays: list[Relay] = []
+
+    def begin(store: Store, **settings: Any) -> Relay:
+        relays.append(Relay(store.url, **settings))
+        return relays[-1]
+
+    yield begin
+    for each in relays:
+        each.stop()
+
+
+class Recorder:
+    """Every request made through ``store``, which is the real one behind a relay."""
+
+    def __init__(self, store: Store, relay: Relay) -> None:
+        self.store = replace(store, url=relay.url)
+        self._relay = relay
+
+    @property
+    def url(self) -> str:
+        return self._relay.url
+
+    @property
+    def port(self) -> int:
+        return self._relay.port
+
+    @property
+    def connections(self) -> int:
+        """How many connections were made."""
+        return self._relay.connections
+
+    @property
+    def requests(self) -> list[Any]:
+        """``stores.relay.Request`` objects in order of arrival."""
+        return list(self._relay.requests)
+
+    def count(self, method: str, part: str = "") -> int:
+        """How many requests used ``method`` and had ``part`` in their target."""
+        return sum(r.method == method and part in r.target for r in self.requests)
+
+    @property
+    def lists(self) -> int:
+        """How many listings of a bucket were asked for."""
+        return self.count("GET", "list-type=2")
+
+    @property
+    def puts(self) -> int:
+        return self.count("PUT")
+
+    @property
+    def heads(self) -> int:
+        """HEADs of objects; those of a whole bucket do not count."""
+        return sum(r.method == "HEAD" and not r.of_bucket for r in self.requests)
+
+    def clear(self) -> None:
+        self._relay.requests.clear()
+
+
+@pytest.fixture
+def recorder(relay: Callable[..., Relay]) -> Callable[..., Recorder]:
+    """``recorder(store, intercept=..., ...)``: give ``s3pp`` its ``.store``, read ``.requests``."""
+    return lambda store, **settings: Recorder(store, relay(store, **settings))
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """A private certificate authority and a certificate of it for 127.0.0.1."""
+    return Authority(tmp_path_factory.mktemp("authority"))

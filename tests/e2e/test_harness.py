@@ -1,0 +1,70 @@
+"""The harness itself: a run that leaves processes, traces or secrets behind must not pass."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+import pytest
+
+import commands
+
+pytestmark = pytest.mark.timeout(30)
+
+
+@pytest.fixture
+def script(s3pp_start, monkeypatch):
+    """Run a Python text in place of the command."""
+
+    def begin(text, **settings):
+        monkeypatch.setattr(commands, "COMMAND", (sys.executable, "-c", text))
+        return s3pp_start("put", **settings)
+
+    return begin
+
+
+def test_what_was_said_is_returned(script):
+    text = (
+        "import sys; print('out'); print('err', file=sys.stderr); sys.exit(len(sys.stdin.read()))"
+    )
+    result = script(text, stdin=b"1234").wait()
+    assert (result.code, result.lines, result.err) == (4, ["out"], "err\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("import subprocess; subprocess.Popen(['sleep', '30'])", "left behind"),
+        ("import subprocess as s; s.Popen(['sleep', '30'], start_new_session=True)", "left behind"),
+        ("raise OSError('x')", "Traceback"),
+        ("import os; print(os.environ['AWS_SECRET_ACCESS_KEY'])", "secret"),
+        ("import time; time.sleep(30)", "still ran"),
+    ],
+)
+def test_bad_ends_fail(script, monkeypatch, text, complaint):
+    monkeypatch.setattr(commands, "GRACE", 0.5)
+    running = script(text)
+    with pytest.raises(AssertionError, match=complaint):
+        running.wait(timeout=1 if complaint == "still ran" else 20)
+    running.kill()
+    assert running.pids() == []
+
+
+def test_children_are_found_by_their_titles(script):
+    running = script(
+        "import setproctitle, os, time\n"
+        "if os.fork() == 0: setproctitle.setproctitle('s3pp: walker')\n"
+        "time.sleep(20)"
+    )
+    pid = running.wait_for_child("s3pp: walker")
+    assert running.children() == {"s3pp: walker": pid}
+    running.signal_group(signal.SIGKILL)
+    assert running.wait().code == -signal.SIGKILL
+
+
+def test_a_summary_can_be_read():
+    line = "put 5 bytes in 2 files in 0.1 seconds (50 bytes/s, 20.0 files/s), 3 skipped, 1 failed"
+    counts = commands.read_summary(line)
+    assert (counts.bytes, counts.done, counts.skipped, counts.failed) == (5, 2, 3, 1)
+    with pytest.raises(AssertionError):
+        commands.read_summary("put 5 bytes")

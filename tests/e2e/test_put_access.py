@@ -1,0 +1,264 @@
+"""Ways to the store: credentials, tokens, https, proxies, regions, addressing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+
+import pytest
+
+from stores.relay import error
+
+pytestmark = pytest.mark.timeout(60)
+
+NO_KEYS = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}
+
+
+def signed_headers(request):
+    """What the signature covers."""
+    return request.headers["authorization"].partition("SignedHeaders=")[2].split(",")[0].split(";")
+
+
+def scope(request):
+    """(access key, day, region, service, terminator) of the signature."""
+    return request.headers["authorization"].partition("Credential=")[2].split(",")[0].split("/")
+
+
+def test_a_profile(s3pp, bucket, store, tree, tmp_path):
+    (tmp_path / "credentials").write_text(
+        f"[work]\naws_access_key_id = {store.access_key}\n"
+        f"aws_secret_access_key = {store.secret_key}\n"
+    )
+    (tmp_path / "config").write_text("[profile work]\nregion = us-east-1\n")
+    files = {
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
+        "AWS_CONFIG_FILE": str(tmp_path / "config"),
+    }
+    src = tree({"f": b"1"})
+    result = s3pp("put", "--profile", "work", src, bucket.url, env=NO_KEYS | files)
+    assert (result.code, bucket.keys()) == (0, ["f"])
+    chosen = s3pp("put", src, f"{bucket.url}/p", env=NO_KEYS | files | {"AWS_PROFILE": "work"})
+    assert (chosen.code, bucket.keys()) == (0, ["f", "p/f"])
+
+
+def test_a_credential_process(s3pp, bucket, store, tree, tmp_path):
+    answer = {"Version": 1, "AccessKeyId": store.access_key, "SecretAccessKey": store.secret_key}
+    (tmp_path / "answer").write_text(json.dumps(answer))
+    (tmp_path / "say.py").write_text(f"print(open({str(tmp_path / 'answer')!r}).read())\n")
+    (tmp_path / "config").write_text(
+        f"[default]\ncredential_process = {sys.executable} {tmp_path / 'say.py'}\n"
+    )
+    env = NO_KEYS | {"AWS_CONFIG_FILE": str(tmp_path / "config")}
+    assert s3pp("put", tree({"f": b"1"}), bucket.url, env=env).code == 0
+    assert bucket.tree() == {"f": b"1"}
+
+
+def test_a_session_token_is_sent_and_signed_and_never_shown(
+    s3pp, moto_bucket, moto, tree, recorder, tmp_path
+):
+    token = "session-token-that-must-stay-secret/+=="
+    record = recorder(moto)
+    result = s3pp(
+        "put", "-vvv", "--log-file", tmp_path / "log", "--journal", tmp_path / "journal",
+        tree({"f": b"1"}), moto_bucket.url,
+        store=record.store, env={"AWS_SESSION_TOKEN": token},
+    )  # fmt: skip
+    assert result.code == 0
+    for request in record.requests:
+        assert request.headers["x-amz-security-token"] == token
+        assert "x-amz-security-token" in signed_headers(request)
+    told = result.out + result.err + (tmp_path / "log").read_text()
+    told += (tmp_path / "journal").read_text()
+    assert token not in told
+    assert moto.secret_key not in told
+    assert "Signature=" not in told
+
+
+def test_the_signature_covers_what_matters(s3pp, moto_bucket, moto, tree, recorder):
+    record = recorder(moto)
+    words = ["--acl", "private", "--metadata", "a=b"]
+    assert s3pp("put", *words, tree({"f": b"1"}), moto_bucket.url, store=record.store).code == 0
+    (put,) = [r for r in record.requests if r.method == "PUT"]
+    covered = signed_headers(put)
+    needed = {"host", "x-amz-date", "x-amz-content-sha256", "x-amz-acl", "x-amz-meta-a"}
+    assert needed <= set(covered)
+    assert {name for name in put.headers if name.startswith("x-amz-")} <= set(covered)
+    assert covered == sorted(covered)
+    assert scope(put)[2:] == ["us-east-1", "s3", "aws4_request"]
+    assert "expect" not in put.headers
+    assert "transfer-encoding" not in put.headers
+
+
+def test_https_with_a_private_authority(s3pp, bucket, store, tree, recorder, authority):
+    tls = recorder(store, tls=authority.context)
+    src = tree({"f": b"1", "d/g": b"2", "empty": b""})
+    trusted = s3pp("put", "--ca-bundle", authority.ca_bundle, src, bucket.url, store=tls.store)
+    assert (trusted.code, trusted.err) == (0, "")
+    assert bucket.tree() == tree.read(src)
+    put = next(r for r in tls.requests if r.method == "PUT")
+    assert put.headers["x-amz-content-sha256"] == "UNSIGNED-PAYLOAD"
+    by_env = s3pp(
+        "put", src, f"{bucket.url}/e", store=tls.store, env={"AWS_CA_BUNDLE": authority.ca_bundle}
+    )
+    assert (by_env.code, by_env.counts.done) == (0, 3)
+    before = len(tls.requests)
+    refused = s3pp(
+        "put", "--max-attempts", "2", src, f"{bucket.url}/p", store=tls.store, timeout=30
+    )
+    assert refused.code in (2, 3)
+    assert "--ca-bundle" in refused.err
+    assert len(refused.err.splitlines()) == 1
+    assert len(tls.requests) == before
+    careless = s3pp("put", "--no-verify-ssl", src, f"{bucket.url}/p", store=tls.store)
+    assert (careless.code, careless.counts.done) == (0, 3)
+    assert "Warning" not in careless.err
+
+
+def test_through_an_http_proxy(s3pp, bucket, store, tree, recorder):
+    proxy = recorder(store)
+    src = tree({"f": b"1", "d/g ä": b"2"})
+    result = s3pp("put", src, bucket.url, env={"http_proxy": proxy.url})
+    assert (result.code, result.err) == (0, "")
+    assert bucket.tree() == tree.read(src)
+    puts = [r.target for r in proxy.requests if r.method == "PUT"]
+    assert len(puts) == 2
+    assert all(target.startswith(store.url) for target in puts)
+    proxy.clear()
+    env = {"http_proxy": proxy.url, "no_proxy": "127.0.0.1"}
+    assert s3pp("put", src, f"{bucket.url}/p", env=env).code == 0
+    assert proxy.requests == []
+
+
+def test_https_through_a_proxy(s3pp, moto_bucket, moto, tree, recorder, authority):
+    tls, proxy = recorder(moto, tls=authority.context), recorder(moto)
+    words = ["--ca-bundle", authority.ca_bundle, tree({"f": b"1"}), moto_bucket.url]
+    result = s3pp("put", *words, store=tls.store, env={"https_proxy": proxy.url})
+    assert (result.code, moto_bucket.keys()) == (0, ["f"])
+    assert proxy.requests
+    assert {r.method for r in proxy.requests} == {"CONNECT"}
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["named", "unnamed"])
+def test_a_bucket_in_another_region_is_found(s3pp, moto_bucket, moto, tree, recorder, named):
+    """Whether or not the store names the region in its good answers too, as S3 itself does."""
+    region = ("x-amz-bucket-region", "eu-west-1")
+
+    def redirect(request):
+        if scope(request)[2] == "eu-west-1":
+            return None
+        return error(301, "PermanentRedirect", region, message="use the right endpoint")
+
+    def name_it(request, answer):
+        if named and region not in answer.headers:
+            return replace(answer, headers=[*answer.headers, region])
+        return answer
+
+    between = recorder(moto, intercept=redirect, rewrite=name_it)
+    src = tree({"f": b"1", "g": b"2"})
+    result = s3pp("put", src, moto_bucket.url, store=between.store)
+    assert (result.code, result.err) == (0, "")
+    assert moto_bucket.keys() == ["f", "g"]
+    between.clear()
+    chosen = s3pp("put", "--region", "eu-west-1", src, f"{moto_bucket.url}/p", store=between.store)
+    assert chosen.code == 0
+    assert {scope(r)[2] for r in between.requests} == {"eu-west-1"}
+
+
+def test_a_region_refused_by_the_signature_is_learnt(s3pp, moto_bucket, moto, tree, recorder):
+    """S3 proper answers a wrong region on a regional endpoint with 400 and the right one."""
+
+    def refuse(request):
+        if scope(request)[2] == "eu-west-1":
+            return None
+        answer = error(400, "AuthorizationHeaderMalformed", ("x-amz-bucket-region", "eu-west-1"))
+        body = answer.body.replace(b"</Error>", b"<Region>eu-west-1</Region></Error>")
+        return replace(answer, body=body)
+
+    between = recorder(moto, intercept=refuse)
+    result = s3pp("put", tree({"f": b"1"}), moto_bucket.url, store=between.store)
+    assert (result.code, moto_bucket.keys()) == (0, ["f"])
+
+
+def test_redirects_to_another_host_are_not_followed_with_credentials(
+    s3pp, moto_bucket, moto, tree, recorder
+):
+    elsewhere = recorder(moto)
+
+    def redirect(request):
+        if request.method == "PUT":
+            return error(307, "TemporaryRedirect", ("Location", elsewhere.url + request.target))
+        return None
+
+    between = recorder(moto, intercept=redirect)
+    words = ["--max-attempts", "2", tree({"f": b"1"}), moto_bucket.url]
+    result = s3pp("put", *words, store=between.store, timeout=30)
+    assert result.code in (1, 3)
+    assert not [r for r in elsewhere.requests if "authorization" in r.headers]
+    assert moto_bucket.keys() == []
+
+
+def test_virtual_addressing(s3pp, moto, tree, recorder):
+    """The bucket is in the Host, and nothing of it in the path."""
+    bucket = moto.bucket()
+    seen = []
+
+    def to_path_style(request):
+        seen.append(request)
+
+    between = recorder(moto, intercept=to_path_style)
+    store = replace(moto, url=f"http://localhost:{between.port}")
+    proxied = {"http_proxy": between.url}
+    # <bucket>.localhost resolves nowhere on some machines; a proxy needs no resolving.
+    s3pp(
+        "put", "--addressing", "virtual", "--max-attempts", "1", tree({"f": b"1"}), bucket.url,
+        store=store, env=proxied, timeout=30,
+    )  # fmt: skip
+    assert seen
+    assert seen[0].headers["host"].startswith(f"{bucket.name}.localhost")
+    assert f"/{bucket.name}" not in seen[0].path
+
+
+def test_an_endpoint_without_a_scheme(s3pp, moto_bucket, moto, tree):
+    bare = replace(moto, url=moto.url.removeprefix("http://"))
+    result = s3pp("put", "--insecure", tree({"f": b"1"}), moto_bucket.url, store=bare)
+    assert (result.code, moto_bucket.keys()) == (0, ["f"])
+
+
+def test_settings_from_the_users_configuration(s3pp, moto_bucket, moto, tree, recorder, tmp_path):
+    """Endpoint and region come from the profile where the command line names none."""
+    record = recorder(moto)
+    (tmp_path / "config").write_text(
+        f"[default]\nregion = eu-central-1\nendpoint_url = {record.url}\n"
+        f"aws_access_key_id = key\naws_secret_access_key = secret\n"
+    )
+    env = {"AWS_CONFIG_FILE": str(tmp_path / "config")}
+    result = s3pp("put", tree({"f": b"1"}), moto_bucket.url, store=None, env=env)
+    assert (result.code, moto_bucket.keys()) == (0, ["f"])
+    assert {scope(r)[0] for r in record.requests} == {"key"}
+    assert {scope(r)[2] for r in record.requests} == {"eu-central-1"}
+
+
+def test_a_wrong_clock_is_corrected(s3pp, moto_bucket, moto, tree, recorder):
+    """Until a request carries the store's date, the store says RequestTimeTooSkewed."""
+    theirs = "Tue, 01 Jan 2030 12:00:00 GMT"
+
+    def skewed(request):
+        if request.method == "PUT" and not request.headers["x-amz-date"].startswith("20300101"):
+            return error(403, "RequestTimeTooSkewed", ("Date", theirs))
+        return None
+
+    between = recorder(moto, intercept=skewed)
+    src = tree({f"{n}": n for n in range(20)})
+    result = s3pp("put", src, moto_bucket.url, store=between.store)
+    assert (result.code, result.counts.done) == (0, 20)
+    refused = [r for r in between.requests if r.method == "PUT"]
+    assert len(refused) <= 40
+
+
+def test_requester_pays_is_said_everywhere(s3pp, moto_bucket, moto, tree, recorder):
+    record = recorder(moto)
+    src = tree({"f": b"1"})
+    result = s3pp("put", "--request-payer", src, moto_bucket.url, store=record.store)
+    assert result.code == 0
+    assert {r.headers.get("x-amz-request-payer") for r in record.requests} == {"requester"}

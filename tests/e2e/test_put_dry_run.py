@@ -1,0 +1,74 @@
+"""--dry-run: the real run's reads and decisions, and no write of any kind."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.mark.parametrize("mode", ["update", "add", "stupid"])
+def test_it_says_what_the_run_will_do_and_touches_nothing(
+    s3pp, bucket, store, tree, recorder, mode
+):
+    src = tree({"same": b"1", "size": b"22", "bytes": b"3", "d/new": b"4"})
+    before = {"same": b"1", "size": b"2", "bytes": b"x"}
+    for key, body in before.items():
+        bucket.put(f"p/{key}", body)
+    words = ["--mode", mode, src, f"{bucket.url}/p"]
+    dry = recorder(store)
+    would = s3pp("put", "--dry-run", *words, store=dry.store)
+    assert (would.code, would.err) == (0, "")
+    assert bucket.tree() == {f"p/{key}": body for key, body in before.items()}
+    assert {r.method for r in dry.requests} <= {"GET", "HEAD"}
+    real = recorder(store)
+    did = s3pp("put", "-vv", *words, store=real.store)
+    assert would.counts.verb == "would put"
+    assert (would.counts.bytes, would.counts.done, would.counts.skipped) == (
+        did.counts.bytes,
+        did.counts.done,
+        did.counts.skipped,
+    )
+    assert would.counts.requests == len(real.requests)
+    told = [line for line in did.out.splitlines() + did.err.splitlines() if " (" in line]
+    assert sorted(would.lines[:-1]) == sorted(line for line in told if " bytes in " not in line)
+    place = f"s3://{bucket.name}/p"
+    expected = {
+        "update": [
+            f"put {src}/bytes -> {place}/bytes (etag differs)",
+            f"put {src}/d/new -> {place}/d/new (new)",
+            f"put {src}/size -> {place}/size (size differs)",
+            f"skip {src}/same -> {place}/same (same etag)",
+        ],
+        "add": [
+            f"put {src}/d/new -> {place}/d/new (new)",
+            f"skip {src}/bytes -> {place}/bytes (exists)",
+            f"skip {src}/same -> {place}/same (exists)",
+            f"skip {src}/size -> {place}/size (exists)",
+        ],
+        "stupid": [
+            f"put {src}/{name} -> {place}/{name} (always)"
+            for name in ("bytes", "d/new", "same", "size")
+        ],
+    }[mode]
+    assert sorted(would.lines[:-1]) == expected
+
+
+def test_json_and_the_short_name(s3pp, moto_bucket, moto, tree, recorder):
+    record = recorder(moto)
+    src = tree({"a": b"1", "b": b"22"})
+    result = s3pp("put", "-n", "--json", "--gzip", src, moto_bucket.url, store=record.store)
+    assert result.code == 0
+    assert {r.method for r in record.requests} <= {"GET", "HEAD"}
+    assert {e["key"] for e in result.events if e["event"] == "done"} == {"a", "b"}
+    assert result.events[-1]["done"] == 2
+    assert moto_bucket.keys() == []
+
+
+def test_what_would_fail_fails(s3pp, moto_bucket, tree):
+    from trees import Link
+
+    src = tree({"f": b"1", "broken": Link("nowhere")})
+    result = s3pp("put", "-n", src, moto_bucket.url)
+    assert (result.code, result.counts.failed) == (1, 1)
+    assert "broken" in result.err

@@ -1,0 +1,85 @@
+"""Processes: how many, what they are called, and that each start method works."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.timeout(90)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["-P", "1"],
+        ["-P", "3"],
+        ["-c", "1"],
+        ["--processes", "2", "--concurrency", "1"],
+        ["--start-method", "spawn"],
+        ["--start-method", "fork", "-P", "1", "-c", "1000"],
+    ],
+    ids=" ".join,
+)
+def test_any_number_of_processes_gives_the_same(s3pp, moto_bucket, tree, words):
+    src = tree({f"d{n % 5}/{n}": n * 7 for n in range(120)})
+    result = s3pp("put", *words, src, moto_bucket.url)
+    assert (result.code, result.err, result.counts.done) == (0, "", 120)
+    assert moto_bucket.tree() == tree.read(src)
+
+
+def test_children_name_themselves(s3pp_start, moto_bucket, moto, tree, recorder):
+    """The store holds its answers until the process list was read."""
+    gate = threading.Event()
+
+    def hold(request):
+        if request.method == "PUT":
+            gate.wait(30)
+
+    between = recorder(moto, intercept=hold)
+    src = tree({f"{n}": n for n in range(40)})
+    running = s3pp_start("put", "-P", "2", src, moto_bucket.url, store=between.store)
+    try:
+        running.wait_for_child("s3pp: putter 2")
+        names = set(running.children())
+        command_lines = [
+            Path(f"/proc/{pid}/cmdline").read_bytes() for pid in running.children().values()
+        ]
+    finally:
+        gate.set()
+    assert {"s3pp: putter 1", "s3pp: putter 2", "s3pp: statter"} <= names
+    assert names <= {"s3pp: putter 1", "s3pp: putter 2", "s3pp: statter", "s3pp: walker"}
+    assert not any(b"secret" in line for line in command_lines)
+    assert running.wait().counts.done == 40
+
+
+def test_no_more_requests_in_flight_than_asked(s3pp, moto_bucket, moto, tree, recorder):
+    lock, now, most = threading.Lock(), [0], [0]
+
+    def enter(request):
+        if request.method == "PUT":
+            with lock:
+                now[0] += 1
+                most[0] = max(most[0], now[0])
+            threading.Event().wait(0.02)
+
+    def leave(request, answer):
+        if request.method == "PUT":
+            with lock:
+                now[0] -= 1
+        return answer
+
+    between = recorder(moto, intercept=enter, rewrite=leave)
+    src = tree({f"{n}": n for n in range(60)})
+    result = s3pp("put", "-c", "6", "-P", "2", src, moto_bucket.url, store=between.store)
+    assert result.counts.done == 60
+    assert 2 <= most[0] <= 6
+
+
+def test_it_runs_without_a_home_or_a_writable_directory(s3pp, moto_bucket, tree):
+    src = tree({"f": b"1"})
+    result = s3pp("put", src, moto_bucket.url, cwd="/", env={"HOME": None, "LANG": None})
+    assert (result.code, os.path.exists("/nohup.out")) == (0, False)
+    assert moto_bucket.keys() == ["f"]

@@ -1,0 +1,79 @@
+"""The embedded sandbox: S3 in memory for one run, one command, or until stopped."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+import time
+import urllib.request
+
+import pytest
+
+pytestmark = pytest.mark.timeout(90)
+
+
+def test_put_into_a_fresh_sandbox(s3pp, tree):
+    src = tree({"a": b"1", "d/b": b"22", "empty": b""})
+    result = s3pp("put", "--sandbox", src, "s3://some-bucket/p", store=None)
+    assert (result.code, result.counts.done, result.counts.bytes) == (0, 3, 3)
+    dry = s3pp("put", "--sandbox", "--dry-run", src, "s3://some-bucket/p", store=None)
+    assert (dry.code, dry.counts.verb, dry.counts.done) == (0, "would put", 3)
+
+
+LOOK = """
+import os, boto3
+client = boto3.client("s3", endpoint_url=os.environ.get("AWS_ENDPOINT_URL"))
+client.create_bucket(Bucket="mine")
+client.put_object(Bucket="mine", Key="k", Body=b"x")
+print("sees", [o["Key"] for o in client.list_objects_v2(Bucket="mine")["Contents"]])
+raise SystemExit(7)
+"""
+
+
+def test_one_command_in_a_sandbox(s3pp, tree, tmp_path):
+    (tmp_path / "look.py").write_text(LOOK)
+    result = s3pp("sandbox", "--", sys.executable, tmp_path / "look.py", store=None)
+    assert result.code == 7
+    assert "sees ['k']" in result.out
+
+
+def test_s3pp_in_a_sandbox(s3pp, tree):
+    """The command's own words: make a bucket with boto3, put twice, the second finds it done."""
+    src = tree({"f": b"1"})
+    script = (
+        "import os,sys,subprocess,boto3;"
+        "boto3.client('s3',endpoint_url=os.environ['AWS_ENDPOINT_URL'])"
+        ".create_bucket(Bucket='mine');"
+        f"words=[sys.executable,'-m','s3pp','put',{str(src)!r},'s3://mine'];"
+        "sys.exit(subprocess.call(words) or subprocess.call(words))"
+    )
+    result = s3pp("sandbox", "--", sys.executable, "-c", script, store=None)
+    assert result.code == 0
+    lines = [line for line in result.lines if line.startswith("put ")]
+    assert [("1 skipped" in line) for line in lines] == [False, True]
+
+
+def test_a_command_that_is_not_there(s3pp):
+    result = s3pp("sandbox", "--", "no-such-command", store=None)
+    assert result.code in (2, 127)
+    assert "no-such-command" in result.err
+    assert len(result.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_sandbox_stays_until_stopped(s3pp_start, number):
+    running = s3pp_start("sandbox", store=None)
+    deadline = time.monotonic() + 20
+    while "AWS_SECRET_ACCESS_KEY" not in running.out() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    said = running.out()
+    exports = dict(re.findall(r"^export (\w+)=(.*)$", said, re.MULTILINE))
+    assert {"AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} <= set(exports)
+    url = exports["AWS_ENDPOINT_URL"].strip("'\"")
+    assert urllib.request.urlopen(url, timeout=10).status == 200
+    running.signal(number)
+    result = running.wait(20)
+    assert result.code in (0, 128 + number, -number)  # a shell sees the last two as one
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(url, timeout=10)

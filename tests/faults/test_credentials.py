@@ -1,0 +1,198 @@
+"""Credentials that are wrong, expire or lack a right, and clocks that differ. Rows 52-54."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+
+from commands import Result
+from faults.accounting import check_all_done
+from faults.conftest import Trial
+from stores.fault_actions import Action, Exchange, Response, Status, error
+from stores.fault_proxy import Rule
+
+SIGNATURE = "SignatureDoesNotMatch"
+
+
+def check_told_once(result: Result, code: str) -> None:
+    """The last line says why the run ended; before it only objects that failed are named."""
+    *before, last = result.err.splitlines()
+    assert code in last
+    assert all(line.startswith("s3pp: put ") for line in before), result.err
+
+
+# Credentials refused from the start
+
+
+@pytest.mark.swift
+def test_a_wrong_secret_ends_the_run_with_the_stores_words(swift_trial: Trial) -> None:
+    swift_trial.tree({f"f{n}": 10 for n in range(50)})
+    wrong = {"AWS_SECRET_ACCESS_KEY": "not-the-secret-of-this-account"}
+    result = swift_trial.start(env=wrong).wait(20)
+    assert result.code == 3
+    assert SIGNATURE in result.err
+    assert len(result.err.strip().splitlines()) == 1
+    assert len(swift_trial.proxy.hits()) <= 3
+    assert swift_trial.bucket.keys() == []
+
+
+@pytest.mark.parametrize(
+    ("method", "code"),
+    [
+        ("", "InvalidAccessKeyId"),
+        ("", "ExpiredToken"),
+        ("PUT", "InvalidAccessKeyId"),
+        ("PUT", "InvalidToken"),
+        ("PUT", SIGNATURE),
+    ],
+)
+def test_refused_keys_end_the_run(moto_trial: Trial, method: str, code: str) -> None:
+    moto_trial.tree({f"f{n:03d}": 10 for n in range(200)})
+    moto_trial.inject(Rule(Status(403, code), method))
+    result = moto_trial.start("--mode=stupid").wait(20)
+    assert result.code == 3
+    assert code in result.err
+    check_told_once(result, code)
+    assert len(moto_trial.proxy.hits()) <= 100
+    assert moto_trial.bucket.keys() == []
+
+
+# Rights that are lacking
+
+
+def test_one_forbidden_key_fails_alone(moto_trial: Trial) -> None:
+    contents = moto_trial.tree({f"f{n}": 10 for n in range(10)})
+    moto_trial.inject(Rule(Status(403, "AccessDenied"), "PUT", "/f3$"))
+    end = moto_trial.put()
+    assert (end.code, end.kinds) == (1, {"f3": "access"})
+    assert "AccessDenied" in end.failed["f3"]["message"]
+    assert moto_trial.puts("f3") == 1
+    assert end.done.keys() == contents.keys() - {"f3"}
+
+
+@pytest.mark.parametrize("mode", ["stupid", "update"])
+def test_a_forbidden_bucket_ends_the_run_soon(moto_trial: Trial, mode: str) -> None:
+    moto_trial.tree({f"f{n:03d}": 10 for n in range(300)})
+    moto_trial.inject(Rule(Status(403, "AccessDenied")))
+    result = moto_trial.start(f"--mode={mode}").wait(20)
+    assert result.code == 3
+    assert "AccessDenied" in result.err
+    assert len(moto_trial.proxy.hits("PUT")) < 300
+    assert moto_trial.bucket.keys() == []
+
+
+# Credentials that expire during the run
+
+
+@dataclass(frozen=True)
+class Expired(Action):
+    """Refuse every request that carries ``token``; the others pass."""
+
+    token: str
+
+    def answer(self, exchange: Exchange) -> Response:
+        if exchange.request.header("x-amz-security-token") == self.token:
+            return error(400, "ExpiredToken")
+        return exchange.forward()
+
+
+TOKENS = """
+import json, pathlib, sys
+calls = pathlib.Path(sys.argv[1])
+calls.write_text(calls.read_text() + "x" if calls.exists() else "x")
+first = len(calls.read_text()) == 1
+print(json.dumps({
+    "Version": 1, "AccessKeyId": "key", "SecretAccessKey": "secret-of-the-process",
+    "SessionToken": "first-token-given" if first else "second-token-given",
+    "Expiration": "2126-01-01T00:00:00Z",
+}))
+"""
+
+
+def token_process(directory: Path) -> dict[str, str | None]:
+    """An environment whose credentials come from a program that gives new ones each time."""
+    (directory / "tokens.py").write_text(TOKENS)
+    process = f"{sys.executable} {directory / 'tokens.py'} {directory / 'calls'}"
+    (directory / "config").write_text(f"[default]\ncredential_process = {process}\n")
+    gone = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))
+    return {**gone, "AWS_CONFIG_FILE": str(directory / "config")}
+
+
+def test_expired_credentials_are_renewed(moto_trial: Trial, tmp_path: Path) -> None:
+    contents = moto_trial.tree({f"f{n:02d}": 10 for n in range(60)})
+    moto_trial.inject(Rule(Expired("first-token-given"), "PUT", skip=20))
+    end = moto_trial.put(env=token_process(tmp_path))
+    check_all_done(end, moto_trial.bucket, contents)
+    used = {hit.request.header("x-amz-security-token") for hit in moto_trial.proxy.hits("PUT")}
+    assert used == {"first-token-given", "second-token-given"}
+    assert (tmp_path / "calls").read_text() == "xx"
+
+
+def test_credentials_that_expire_while_listing_are_renewed(
+    moto_trial: Trial, tmp_path: Path
+) -> None:
+    contents = moto_trial.tree({f"f{n:02d}": 10 for n in range(5)})
+    moto_trial.inject(Rule(Expired("first-token-given"), "GET", "list-type=2", skip=1))
+    end = moto_trial.put("--mode=update", env=token_process(tmp_path))
+    check_all_done(end, moto_trial.bucket, contents)
+
+
+def test_expired_credentials_without_others_end_the_run(moto_trial: Trial) -> None:
+    contents = moto_trial.tree({f"f{n:03d}": 10 for n in range(200)})
+    moto_trial.inject(Rule(Status(400, "ExpiredToken"), "PUT", skip=20))
+    running = moto_trial.start(env={"AWS_SESSION_TOKEN": "a-token-that-expires"})
+    result = running.wait(20)
+    assert result.code == 3
+    check_told_once(result, "ExpiredToken")
+    assert len(moto_trial.proxy.hits("PUT")) <= 60
+    claimed = {
+        record["key"]
+        for record in map(json.loads, moto_trial.journal.read_text().splitlines())
+        if record["event"] == "done"
+    }
+    assert moto_trial.bucket.tree().items() >= {(key, contents[key]) for key in claimed}
+
+
+# Clocks
+
+
+@dataclass(frozen=True)
+class Clock(Action):
+    """A store whose clock is ``ahead`` of ours, and which bears 15 minutes of difference."""
+
+    ahead: timedelta
+
+    def answer(self, exchange: Exchange) -> Response:
+        now = datetime.now(timezone.utc) + self.ahead
+        said = exchange.request.header("x-amz-date")
+        signed = datetime.strptime(said, "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
+        if abs(now - signed) < timedelta(minutes=15):
+            return exchange.forward()
+        date = (("Date", format_datetime(now, usegmt=True)),)
+        return replace(error(403, "RequestTimeTooSkewed"), headers=date)
+
+
+@pytest.mark.parametrize(
+    ("method", "ahead"), [("", timedelta(hours=1)), ("PUT", timedelta(days=-2))]
+)
+def test_the_stores_time_is_taken(moto_trial: Trial, method: str, ahead: timedelta) -> None:
+    contents = moto_trial.tree({f"f{n:02d}": 10 for n in range(40)})
+    moto_trial.inject(Rule(Clock(ahead), method))
+    check_all_done(moto_trial.put(), moto_trial.bucket, contents)
+    # Each of the two putters learns it once, at most from everything it had in flight.
+    assert moto_trial.puts() <= 40 + 2 * 4
+
+
+def test_a_clock_that_cannot_be_followed_ends_the_run(moto_trial: Trial) -> None:
+    moto_trial.tree({f"f{n}": 10 for n in range(10)})
+    moto_trial.inject(Rule(Status(403, "RequestTimeTooSkewed")))
+    result = moto_trial.start().wait(20)
+    assert result.code == 3
+    assert "RequestTimeTooSkewed" in result.err
+    assert len(moto_trial.proxy.hits()) <= 10

@@ -1,0 +1,85 @@
+"""Secrets stay secret. Row 56 of the catalogue."""
+
+from __future__ import annotations
+
+import re
+import stat
+from pathlib import Path
+
+import pytest
+
+from commands import Result, session_pids
+from faults.conftest import Trial
+from stores.fault_actions import Gate, LoseResponse, Reset, Status
+from stores.fault_proxy import Rule
+
+TOKEN = "FwoGZXIvYXdzEBYaDsession-token-that-must-not-be-seen"
+MISHAPS = [
+    Rule(Status(503, "SlowDown"), "PUT", "/f0$", times=1),
+    Rule(Status(403, "AccessDenied"), "PUT", "/f1$"),
+    Rule(LoseResponse(), "PUT", "/f2$", times=1),
+    Rule(Reset(), "PUT", "/f3$"),
+    Rule(Status(400, "InvalidRequest"), "PUT", "/f4$"),
+]
+
+
+def signatures(trial: Trial) -> set[str]:
+    """Every signature that went over the wire."""
+    signed = [hit.request.header("authorization") for hit in trial.proxy.hits()]
+    found = {match for line in signed for match in re.findall(r"Signature=(\w+)", line)}
+    assert found
+    return found
+
+
+def check_absent(trial: Trial, texts: dict[str, str]) -> None:
+    secrets = {TOKEN, trial.bucket.store.secret_key, *signatures(trial)}
+    for place, text in texts.items():
+        for secret in secrets:
+            assert secret not in text, f"{secret} in {place}"
+
+
+def texts(trial: Trial, result: Result, log: Path) -> dict[str, str]:
+    journal = trial.journal.read_text()
+    return {"stdout": result.out, "stderr": result.err, "log": log.read_text(), "journal": journal}
+
+
+@pytest.mark.parametrize("mode", ["update", "add"])
+def test_secrets_appear_nowhere(moto_trial: Trial, tmp_path: Path, mode: str) -> None:
+    moto_trial.tree({f"f{n}": 100 for n in range(12)})
+    gate, log = Gate(), tmp_path / "log"
+    moto_trial.inject(*MISHAPS, Rule(gate, "PUT"))
+    token = {"AWS_SESSION_TOKEN": TOKEN}
+    running = moto_trial.start("-vv", f"--mode={mode}", f"--log-file={log}", env=token, umask=0)
+    moto_trial.proxy.wait_for(6)
+    lines = {f"cmdline of {pid}": _command_line(pid) for pid in session_pids(running.pid)}
+    assert len(lines) >= 4
+    gate.open()
+    result = running.wait(30)
+    assert result.code == 1
+    assert moto_trial.proxy.hits()[-1].request.header("x-amz-security-token") == TOKEN
+    check_absent(moto_trial, lines | texts(moto_trial, result, log))
+    for path in (log, moto_trial.journal):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def _command_line(pid: int) -> str:
+    return Path("/proc", str(pid), "cmdline").read_text()
+
+
+@pytest.mark.parametrize(
+    ("method", "code"), [("GET", "SignatureDoesNotMatch"), ("PUT", "ExpiredToken")]
+)
+def test_secrets_are_not_in_fatal_errors(
+    moto_trial: Trial, tmp_path: Path, method: str, code: str
+) -> None:
+    moto_trial.tree({"f0": 100})
+    moto_trial.inject(Rule(Status(403, code), method))
+    log = tmp_path / "log"
+    token = {"AWS_SESSION_TOKEN": TOKEN}
+    running = moto_trial.start("-vv", f"--log-file={log}", env=token)
+    result = running.wait(20)
+    assert result.code == 3
+    journal = moto_trial.journal.read_text() if moto_trial.journal.exists() else ""
+    logged = log.read_text() if log.exists() else ""
+    told = {"stdout": result.out, "stderr": result.err, "log": logged, "journal": journal}
+    check_absent(moto_trial, told)

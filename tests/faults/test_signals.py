@@ -1,0 +1,136 @@
+"""Being asked to stop, once and with emphasis. Rows 47 and 48 of the catalogue."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from signal import SIGHUP, SIGINT, SIGTERM
+
+import pytest
+
+from commands import Running
+from faults.conftest import Trial
+from faults.listing_pages import PAGES
+from stores.fault_actions import Gate, Hang, Status
+from stores.fault_proxy import Rule
+
+MANY = {f"f{n:03d}": 1000 for n in range(300)}
+IN_FLIGHT = 8  # the concurrency of a trial
+CODES = {SIGINT: 130, SIGTERM: 143, SIGHUP: 129}
+EACH_SIGNAL = pytest.mark.parametrize("number", CODES, ids=lambda number: number.name)
+
+
+def hold_in_flight(trial: Trial) -> tuple[Running, Gate]:
+    """A run that has all the requests in flight that it may, none of which gets an answer."""
+    trial.tree(MANY)
+    gate = Gate()
+    trial.inject(Rule(gate, "PUT"))
+    running = trial.start("--read-timeout=60")
+    trial.proxy.wait_for(IN_FLIGHT)
+    return running, gate
+
+
+def wait_until_heard(running: Running, times: int = 1) -> None:
+    """Until the run has told people what it makes of the signal."""
+    deadline = time.monotonic() + 5
+    while len(running.err().splitlines()) < times:
+        assert time.monotonic() < deadline, "no word about the signal"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("number", "to_all"), [(SIGINT, False), (SIGINT, True), (SIGTERM, False), (SIGHUP, True)]
+)
+def test_what_is_in_flight_finishes(
+    moto_trial: Trial, number: signal.Signals, to_all: bool
+) -> None:
+    running, gate = hold_in_flight(moto_trial)
+    (running.signal_group if to_all else running.signal)(number)
+    wait_until_heard(running)
+    gate.open()
+    end = moto_trial.end(running, 10)
+    assert end.code == CODES[number]
+    assert len(end.done) == IN_FLIGHT == moto_trial.puts()
+    assert sorted(end.done) == moto_trial.bucket.keys()
+    assert not end.failed
+    assert end.summary["not_attempted"] == end.summary["listed"] - IN_FLIGHT > 0
+
+
+def test_the_summary_names_what_was_not_attempted(moto_trial: Trial) -> None:
+    running, gate = hold_in_flight(moto_trial)
+    running.kill()
+    moto_trial.inject(Rule(gate, "PUT"))
+    running = moto_trial.start_plain("--read-timeout=60")
+    moto_trial.proxy.wait_for(2 * IN_FLIGHT)
+    running.signal(SIGINT)
+    wait_until_heard(running)
+    gate.open()
+    result = running.wait(10)
+    assert result.code == 130
+    assert result.summary.startswith(f"put {IN_FLIGHT * 1000} bytes in {IN_FLIGHT} files in ")
+    assert result.summary.endswith(" not attempted")
+
+
+@EACH_SIGNAL
+def test_a_second_signal_ends_it_at_once(moto_trial: Trial, number: signal.Signals) -> None:
+    running, _ = hold_in_flight(moto_trial)
+    running.signal_group(number)
+    wait_until_heard(running)
+    began = time.monotonic()
+    running.signal_group(number)
+    result = running.wait(10)
+    assert time.monotonic() - began < 2
+    assert result.code == CODES[number]
+    assert moto_trial.bucket.keys() == []
+    assert _claimed(moto_trial) == []
+
+
+def test_signals_without_end(moto_trial: Trial) -> None:
+    running, _ = hold_in_flight(moto_trial)
+    deadline = time.monotonic() + 10
+    while running.popen.poll() is None:
+        assert time.monotonic() < deadline
+        try:
+            running.signal_group(SIGINT)
+        except ProcessLookupError:
+            break
+        time.sleep(0.005)
+    # -2: it came when Python itself was ending; a shell sees 130 either way.
+    assert running.wait(5).code in (130, -SIGINT)
+
+
+def test_a_signal_while_the_listing_is_awaited(moto_trial: Trial) -> None:
+    moto_trial.tree(MANY)
+    moto_trial.inject(Rule(Gate(), "GET", PAGES))
+    running = moto_trial.start("--mode=update", "--read-timeout=60")
+    moto_trial.proxy.wait_for(2, "GET")
+    running.signal_group(SIGINT)
+    assert running.wait(5).code == 130
+    assert moto_trial.puts() == 0
+
+
+@EACH_SIGNAL
+def test_a_signal_before_anything_is_known(moto_trial: Trial, number: signal.Signals) -> None:
+    moto_trial.tree(MANY)
+    moto_trial.inject(Rule(Hang()))
+    running = moto_trial.start("--read-timeout=60")
+    moto_trial.proxy.wait_for(1, "")
+    running.signal_group(number)
+    assert running.wait(5).code == CODES[number]
+
+
+def test_a_signal_between_two_attempts(moto_trial: Trial) -> None:
+    moto_trial.tree(MANY)
+    moto_trial.inject(Rule(Status(503, "SlowDown"), "PUT"))
+    running = moto_trial.start("--max-attempts=50", "--read-timeout=60")
+    moto_trial.proxy.wait_for(3 * IN_FLIGHT)  # by now waits last up to 1.6 seconds
+    running.signal_group(SIGINT)
+    end = moto_trial.end(running, 5)
+    assert end.code == 130
+    assert not end.done
+
+
+def _claimed(trial: Trial) -> list[str]:
+    records = map(json.loads, trial.journal.read_text().splitlines())
+    return [record["key"] for record in records if record["event"] == "done"]

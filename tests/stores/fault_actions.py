@@ -1,0 +1,216 @@
+"""What can happen to a request between s3pp and a store: the actions of the fault proxy.
+
+An action meets a request twice: ``arrive`` when its headers are here and its body is not, and
+``answer`` when it is whole. Either may answer it, pass it on, wait, or raise ``Cut``.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+Headers = tuple[tuple[str, str], ...]
+
+_ERROR = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n'
+    "<Error><Code>{}</Code><Message>injected by a test</Message><RequestId>1</RequestId></Error>"
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the client asks; ``path`` is the target with its query, as it was sent."""
+
+    method: str
+    path: str
+    headers: Headers
+    body: bytes = b""
+
+    def header(self, name: str) -> str:
+        """The value of the first header called ``name``, or an empty string."""
+        return next((v for k, v in self.headers if k.lower() == name.lower()), "")
+
+
+@dataclass(frozen=True)
+class Response:
+    """What the client is told; ``pace`` is the number of seconds each body byte takes."""
+
+    status: int
+    headers: Headers
+    body: bytes = b""
+    pace: float = 0.0
+
+
+class Cut(Exception):
+    """The connection is to be reset instead of answered."""
+
+
+class Exchange:
+    """One request, and the means to deal with it."""
+
+    def __init__(
+        self, request: Request, send: Callable[[Request], Response], stopped: threading.Event
+    ) -> None:
+        self.request = request
+        self._send = send
+        self._stopped = stopped
+
+    def forward(self, request: Request | None = None) -> Response:
+        """Ask the store, by default for what the client asked."""
+        return self._send(request or self.request)
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass, but no longer than the proxy lives."""
+        self._stopped.wait(seconds)
+
+    def await_event(self, event: threading.Event) -> None:
+        """Wait until ``event`` is set, but no longer than the proxy lives."""
+        while not event.wait(0.02) and not self._stopped.is_set():
+            pass
+
+
+class Action:
+    """What happens to a request that a rule matches; this one lets it pass."""
+
+    def arrive(self, exchange: Exchange) -> Response | None:
+        """Act on the headers while the body is still unread; a response ends the matter."""
+        return None
+
+    def answer(self, exchange: Exchange) -> Response:
+        """Act on the whole request."""
+        return exchange.forward()
+
+
+def error(status: int, code: str, headers: Headers = ()) -> Response:
+    """A store's error document with the S3 error ``code``."""
+    body = _ERROR.format(code).encode()
+    return Response(status, (("Content-Type", "application/xml"), *headers), body)
+
+
+@dataclass(frozen=True)
+class Status(Action):
+    """Refuse with an HTTP status and an S3 error code, ``early`` before the body is read."""
+
+    status: int
+    code: str
+    headers: Headers = ()
+    early: bool = False
+
+    def arrive(self, exchange: Exchange) -> Response | None:
+        return self.answer(exchange) if self.early else None
+
+    def answer(self, exchange: Exchange) -> Response:
+        return error(self.status, self.code, self.headers)
+
+
+class Reset(Action):
+    """Reset the connection before the store sees the request."""
+
+    def answer(self, exchange: Exchange) -> Response:
+        raise Cut
+
+
+class LoseResponse(Action):
+    """Let the store do its work, then reset the connection."""
+
+    def answer(self, exchange: Exchange) -> Response:
+        exchange.forward()
+        raise Cut
+
+
+@dataclass(frozen=True)
+class Hang(Action):
+    """Say nothing for ``seconds``, then reset; the store never sees the request."""
+
+    seconds: float = 3600.0
+
+    def answer(self, exchange: Exchange) -> Response:
+        exchange.pause(self.seconds)
+        raise Cut
+
+
+@dataclass(frozen=True)
+class Delay(Action):
+    """Wait ``seconds``, then pass the request on."""
+
+    seconds: float
+
+    def answer(self, exchange: Exchange) -> Response:
+        exchange.pause(self.seconds)
+        return exchange.forward()
+
+
+@dataclass(frozen=True)
+class Gate(Action):
+    """Hold every request until the test calls ``open()``, then pass them on."""
+
+    opened: threading.Event = field(default_factory=threading.Event)
+
+    def open(self) -> None:
+        """Let everything held, and everything to come, through."""
+        self.opened.set()
+
+    def answer(self, exchange: Exchange) -> Response:
+        exchange.await_event(self.opened)
+        return exchange.forward()
+
+
+@dataclass(frozen=True)
+class Drip(Action):
+    """Answer rightly, but at one byte of the body per ``seconds``."""
+
+    seconds: float
+
+    def answer(self, exchange: Exchange) -> Response:
+        return replace(exchange.forward(), pace=self.seconds)
+
+
+class FlipBit(Action):
+    """Flip one bit in the middle of the request's body; the headers stay as they were."""
+
+    def answer(self, exchange: Exchange) -> Response:
+        body = bytearray(exchange.request.body)
+        body[len(body) // 2] ^= 1
+        return exchange.forward(replace(exchange.request, body=bytes(body)))
+
+
+@dataclass(frozen=True)
+class SetHeaders(Action):
+    """Replace headers of a successful response, or add them."""
+
+    headers: Headers
+
+    def answer(self, exchange: Exchange) -> Response:
+        response = exchange.forward()
+        named = {name.lower() for name, _ in self.headers}
+        kept = tuple(pair for pair in response.headers if pair[0].lower() not in named)
+        return replace(response, headers=kept + self.headers) if response.status < 300 else response
+
+
+@dataclass(frozen=True)
+class Rewrite(Action):
+    """Pass the body of a successful response through ``change``."""
+
+    change: Callable[[bytes], bytes]
+
+    def answer(self, exchange: Exchange) -> Response:
+        response = exchange.forward()
+        if response.status >= 300:
+            return response
+        return replace(response, body=self.change(response.body))
+
+
+@dataclass(frozen=True)
+class Call(Action):
+    """Run ``callback`` when the headers are here and the body is not, then pass the request on.
+
+    A body larger than the client's socket buffer (4 MiB at most, as Linux comes) is then still
+    being read.
+    """
+
+    callback: Callable[[Request], object]
+
+    def arrive(self, exchange: Exchange) -> Response | None:
+        self.callback(exchange.request)
+        return None

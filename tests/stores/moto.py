@@ -1,0 +1,103 @@
+"""moto's S3 server as a child: ``python -m stores.moto PORT``, ends with its stdin.
+
+Every feature of S3, none of its checks: signatures and checksums are accepted unread. Beside S3 it
+answers ``POST /__fill/BUCKET`` with a JSON object of key to text, which puts thousands of objects
+into a bucket in the time of one request.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from moto.moto_server.werkzeug_app import MotoRequestHandler
+from werkzeug.serving import make_server
+from werkzeug.test import run_wsgi_app
+
+# moto keeps objects in plain dicts, which listings iterate over: one request at a time.
+APP_LOCK = threading.Lock()
+Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+def _fill(bucket: str, objects: dict[str, str]) -> None:
+    from moto.s3.models import s3_backends
+
+    backend = s3_backends["123456789012"]["aws"]
+    for key, text in objects.items():
+        backend.put_object(bucket, key, text.encode())
+
+
+def _with_fill(app: Wsgi) -> Wsgi:
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        first, bucket = environ["PATH_INFO"].rpartition("/")[::2]
+        if first != "/__fill":
+            return app(environ, start_response)
+        body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+        _fill(bucket, json.loads(body))
+        start_response("200 OK", [("Content-Length", "0")])
+        return []
+
+    return answer
+
+
+class _KeptAlive(MotoRequestHandler):
+    """Keeps connections, as stores do; werkzeug's own closes each after one request."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+
+    def run_wsgi(self) -> None:
+        if self.headers.get("Expect", "").lower() == "100-continue":
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.wfile.flush()
+        environ = self.make_environ()
+        environ["wsgi.input"] = io.BytesIO(self._body(environ))
+        with APP_LOCK:
+            pieces, status, headers = run_wsgi_app(self.server.app, environ, buffered=True)
+        body = b"".join(pieces)
+        self.send_response(int(status.split()[0]))
+        for name, value in headers:
+            self.send_header(name, value)
+        if "Content-Length" not in headers and not status.startswith(("204", "304")):
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        self.wfile.flush()
+
+    def _body(self, environ: dict[str, Any]) -> bytes:
+        """The whole body; raises ConnectionError where the client left in the middle."""
+        if environ.get("wsgi.input_terminated"):
+            return bytes(environ["wsgi.input"].read())
+        size = int(environ.get("CONTENT_LENGTH") or 0)
+        body = bytes(self.rfile.read(size))
+        if len(body) < size:
+            raise ConnectionAbortedError("the request's body was cut short")
+        return body
+
+    def log(self, type: str, message: str, *args: Any) -> None:
+        """Quiet."""
+
+
+def _end_with_stdin() -> None:
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+def main() -> None:
+    from moto.server import DomainDispatcherApplication, create_backend_app
+
+    app = _with_fill(DomainDispatcherApplication(create_backend_app))
+    server = make_server("127.0.0.1", int(sys.argv[1]), app, True, request_handler=_KeptAlive)
+    threading.Thread(target=_end_with_stdin, daemon=True).start()
+    print("ready", flush=True)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()
