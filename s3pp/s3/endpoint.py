@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 from urllib.parse import quote
 
 from s3pp.s3.sigv4 import Keys
 
 _SAFE = "/~"  # beside the RFC 3986 unreserved; S3 keys keep their slashes
+
+_PLAIN = re.compile("[A-Za-z0-9_.~/-]+").fullmatch
 
 
 class Endpoint(NamedTuple):
@@ -21,7 +24,10 @@ class Endpoint(NamedTuple):
 
     def path(self, key: str) -> str:
         """The encoded path of ``key``; of the bucket itself where ``key`` is empty."""
-        return f"{self.base}/{quote(key, _SAFE)}" if key else self.base or "/"
+        if not key:
+            return self.base or "/"
+        # Most keys need no encoding, and seeing that costs a third of doing it.
+        return f"{self.base}/{key if _PLAIN(key) else quote(key, _SAFE)}"
 
     @property
     def secure(self) -> bool:

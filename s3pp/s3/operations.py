@@ -121,7 +121,7 @@ class Bucket:
         url = f"{self._origin}{path}?{query}" if query else self._origin + path
         parts = (self.endpoint.host, path, query)
         # libcurl would wait for "100 Continue" before a large body, and would name a form's type.
-        typed = any(name == "content-type" for name, _ in headers)
+        typed = "content-type" in [name for name, _ in headers]
         unsigned = ("Expect:",) if typed else ("Expect:", "Content-Type:")
         attempt = 0
         tried: set[Remedy] = set()

@@ -61,16 +61,18 @@ class Signer:
         """
         keys = self.keys
         if keys is None:
-            return [_line(name, value) for name, value in headers]
+            return _lines(headers)
         stamp = self._now()
         signed = [*headers, ("x-amz-content-sha256", payload_hash), ("x-amz-date", stamp)]
         if keys.token:
             signed.append(("x-amz-security-token", keys.token))
-        lines = [_line(name, value) for name, value in signed]
+        lines = _lines(signed)
         signed.append(("host", url[0]))
         signed.sort()
         names = ";".join([name for name, _ in signed])
-        canonical = "\n".join([f"{name}:{_trimmed(value)}" for name, value in signed])
+        canonical = "\n".join([f"{name}:{value}" for name, value in signed])
+        if "  " in canonical or ": " in canonical or " \n" in canonical:
+            canonical = "\n".join([f"{name}:{' '.join(value.split())}" for name, value in signed])
         request = f"{method}\n{url[1]}\n{url[2]}\n{canonical}\n\n{names}\n{payload_hash}"
         scope = f"{stamp[:8]}/{self.region}/s3/aws4_request"
         text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{sha256(request.encode()).hexdigest()}"
@@ -102,11 +104,6 @@ class Signer:
         return self._signing_key
 
 
-def _line(name: str, value: str) -> str:
+def _lines(headers: Sequence[tuple[str, str]]) -> list[str]:
     # curl drops a header without a value unless it ends in a semicolon.
-    return f"{name}: {value}" if value else f"{name};"
-
-
-def _trimmed(value: str) -> str:
-    """The canonical form of a header value: outer space gone, inner runs of it single."""
-    return " ".join(value.split()) if " " in value else value
+    return [f"{name}: {value}" if value else f"{name};" for name, value in headers]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import mimetypes
 from functools import lru_cache
-from posixpath import splitext
 from typing import NamedTuple
 
 # What Python versions disagree on, or do not know.
@@ -57,7 +56,9 @@ class ByName(NamedTuple):
 
 def by_name(name: str) -> ByName:
     """Guess from the last suffix of ``name``, without reading anything."""
-    suffix = splitext(name)[1]
+    dot = name.rfind(".")
+    # A dot that begins the name begins no suffix.
+    suffix = name[dot:] if dot > name.rfind("/") + 1 else ""
     return _by_suffix(suffix if suffix == ".Z" else suffix.lower())  # .z is not compress's
 
 

@@ -64,7 +64,7 @@ class Preparer:
     async def prepare(self, entry: Entry) -> Prepared:
         """Read an entry. Raises ``ObjectError`` where it cannot be read, or keeps changing."""
         try:
-            opened = await self._reader.run(lambda: open_entry(entry))
+            opened = await self._reader.run(open_entry, entry)
             if isinstance(opened, Slice):
                 return await self._large(entry, opened)
             return await self._small(entry, opened)

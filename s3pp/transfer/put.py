@@ -65,7 +65,8 @@ class Putter:
         entry = task.entry
         budget = self._preparer.budget
         grant = budget.grant(held(entry))
-        await budget.take(grant)
+        if not budget.take_at_once(grant):
+            await budget.take(grant)
         try:
             return await self._put(task)
         except FatalError:

@@ -21,6 +21,7 @@ _WEIGHT = 0.05  # of the newest measurement in the running mean
 _LONGEST = 0.01  # seconds a measurement counts for at most: one pause of ours is no slow disk
 _PROBE = 16  # while threads read, every so many reads is made, and measured, on the loop
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -40,22 +41,22 @@ class Reader:
         self._reads = 0
         self.threaded = False
 
-    async def run(self, read: Callable[[], T]) -> T:
-        """Return ``read()``, called here or on a thread."""
+    async def run(self, read: Callable[[S], T], source: S) -> T:
+        """Return ``read(source)``, called here or on a thread."""
         if self.threaded:
             self._reads += 1
             if self._reads % _PROBE:
-                return await self.away(read)
-        return self._timed(read)
+                return await self.away(lambda: read(source))
+        return self._timed(read, source)
 
     async def away(self, work: Callable[[], T]) -> T:
         """Return ``work()``, always called on a thread: for what is known to take long."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-    def _timed(self, read: Callable[[], T]) -> T:
+    def _timed(self, read: Callable[[S], T], source: S) -> T:
         start = self._clock()
         try:
-            return read()
+            return read(source)
         finally:
             self._mean += _WEIGHT * (min(self._clock() - start, _LONGEST) - self._mean)
             self.threaded = self._mean > (_QUICK if self.threaded else _SLOW)
@@ -73,10 +74,16 @@ class Budget:
         """What a body of ``count`` bytes takes: never more than there is, so nobody starves."""
         return min(count, self._size)
 
+    def take_at_once(self, count: int) -> bool:
+        """Take ``count`` bytes, as granted, if they are free and nobody waits."""
+        if self._waiting or count > self._free:
+            return False
+        self._free -= count
+        return True
+
     async def take(self, count: int) -> None:
         """Wait until ``count`` bytes, as granted, are free, and take them."""
-        if not self._waiting and count <= self._free:
-            self._free -= count
+        if self.take_at_once(count):
             return
         turn = asyncio.get_running_loop().create_future()
         self._waiting.append((count, turn))

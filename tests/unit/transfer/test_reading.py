@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -28,13 +28,10 @@ class Disk:
     def clock(self) -> float:
         return self.now
 
-    def read(self, seconds: float) -> Callable[[], str]:
-        def reading() -> str:
-            self.now += seconds
-            self.readers.append(threading.current_thread())
-            return "content"
-
-        return reading
+    def read(self, seconds: float) -> str:
+        self.now += seconds
+        self.readers.append(threading.current_thread())
+        return "content"
 
 
 @pytest.fixture
@@ -45,7 +42,7 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 
 async def reads(reader: Reader, disk: Disk, seconds: float, count: int) -> None:
     for _ in range(count):
-        assert await reader.run(disk.read(seconds)) == "content"
+        assert await reader.run(disk.read, seconds) == "content"
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
@@ -107,13 +104,13 @@ def test_what_a_read_raises_surfaces(seconds: float, threads: ThreadPoolExecutor
     disk = Disk()
     reader = Reader(threads, clock=disk.clock)
 
-    def broken() -> None:
+    def broken(_: None) -> None:
         raise OSError("broken")
 
     async def main() -> None:
         await reads(reader, disk, seconds, 50)
         with pytest.raises(OSError, match="broken"):
-            await reader.run(broken)
+            await reader.run(broken, None)
 
     run(main())
 
@@ -124,7 +121,7 @@ def test_work_sent_away_is_never_on_the_loop(threads: ThreadPoolExecutor) -> Non
 
     async def main() -> None:
         for _ in range(10):
-            assert await reader.away(disk.read(60.0)) == "content"
+            assert await reader.away(lambda: disk.read(60.0)) == "content"
         await reads(reader, disk, FAST, 1)
 
     run(main())
