@@ -83,6 +83,7 @@ class Supervisor:
         self._started = self._now = time.monotonic()
         self._ledger: Ledger[Child] = Ledger(lane_count(job.speed.concurrency, job.speed.processes))
         self._silence: dict[Child, float] = {}  # of each worker, in seconds
+        self._spool_dir = ""  # where the members of compressed archives are copied to
         self._spools: dict[int, str] = {}  # batch: the temporary file it reads
         self._deaths = 0  # of workers, since the last report
         self._listed = self._finished = 0
@@ -95,7 +96,8 @@ class Supervisor:
     def run(self) -> Ending:
         """Start everything, carry messages until all has ended, and leave nothing behind."""
         try:
-            self._spool_dir = tempfile.mkdtemp(prefix="s3pp-")
+            if self._job.walk == "tar":  # nothing else needs it, and a killed run would leave it
+                self._spool_dir = tempfile.mkdtemp(prefix="s3pp-")
             self._start()
             self._set_up()
             self._signals.calm = True
@@ -382,7 +384,8 @@ class Supervisor:
             child.kill()
             self._forget(child)
         self._board.close()
-        shutil.rmtree(self._spool_dir, ignore_errors=True)
+        if self._spool_dir:
+            shutil.rmtree(self._spool_dir, ignore_errors=True)
 
     # Small steps
 
