@@ -222,8 +222,9 @@ class _EpollMulti:
         self._epoll = select.epoll()
         self._masks: dict[int, int] = {}  # descriptor: epoll mask now registered
         self._futures: dict[Any, asyncio.Future[None]] = {}
-        self._timer: asyncio.Handle | None = None
-        self._due_now = False
+        self._due: float | None = None  # when libcurl wants to be called, on the loop's clock
+        self._alarm: asyncio.TimerHandle | None = None
+        self._called_soon = False
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
         self._loop.add_reader(self._epoll.fileno(), self._on_ready)
@@ -242,8 +243,8 @@ class _EpollMulti:
 
     def close(self) -> None:
         self._loop.remove_reader(self._epoll.fileno())
-        if self._timer:
-            self._timer.cancel()
+        if self._alarm:
+            self._alarm.cancel()
         for curl in list(self._futures):
             self._settle(curl, pycurl.error(pycurl.E_ABORTED_BY_CALLBACK, "the wire was closed"))
         self._multi.close()
@@ -266,22 +267,41 @@ class _EpollMulti:
                 self._epoll.unregister(fd)
 
     def _on_timer(self, milliseconds: int) -> None:
-        if self._due_now and milliseconds == 0:
-            return
-        if self._timer:
-            self._timer.cancel()
-        self._due_now = milliseconds == 0
-        if milliseconds == 0:  # not now: libcurl forbids calling it from its own callback
-            self._timer = self._loop.call_soon(self._on_due)
-        elif milliseconds > 0:
-            self._timer = self._loop.call_later(milliseconds / 1000, self._on_due)
-        else:
-            self._timer = None
+        """Note when libcurl wants to be called; an alarm that comes too early is set again.
 
-    def _on_due(self) -> None:
-        self._timer, self._due_now = None, False
-        self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
-        self._collect()
+        Every transfer moves libcurl's next time-out by a little: an alarm per move would cost
+        more than the early ones do.
+        """
+        self._due = None if milliseconds < 0 else self._loop.time() + milliseconds / 1000
+        if milliseconds == 0:  # not now: libcurl forbids calling it from its own callback
+            if not self._called_soon:
+                self._called_soon = True
+                self._loop.call_soon(self._on_soon)
+        elif self._due is not None and (self._alarm is None or self._due < self._alarm.when()):
+            self._set_alarm(self._due)
+
+    def _set_alarm(self, due: float) -> None:
+        if self._alarm:
+            self._alarm.cancel()
+        self._alarm = self._loop.call_at(due, self._on_alarm)
+
+    def _on_soon(self) -> None:
+        self._called_soon = False
+        self._time_out()
+
+    def _on_alarm(self) -> None:
+        self._alarm = None
+        if self._due is None:
+            return
+        if self._due > self._loop.time():
+            self._set_alarm(self._due)
+        else:
+            self._time_out()
+
+    def _time_out(self) -> None:
+        if not self._multi.closed:
+            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+            self._collect()
 
     def _on_ready(self) -> None:
         act = self._multi.socket_action
