@@ -17,8 +17,8 @@ from typing import TypeVar
 
 _SLOW = 0.001  # seconds per read above which threads read
 _QUICK = 0.0003  # seconds below which the loop reads again
-_WEIGHT = 0.05  # of the newest measurement in the running mean
-_LONGEST = 0.01  # seconds a measurement counts for at most: one pause of ours is no slow disk
+_WEIGHT = 0.01  # of the newest measurement in the running mean
+_LONGEST = 0.005  # seconds a measurement counts for at most: being preempted is no slow disk
 _PROBE = 16  # while threads read, every so many reads is made, and measured, on the loop
 
 S = TypeVar("S")
