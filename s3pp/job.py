@@ -168,7 +168,7 @@ class Job:
     output: Output = Output()
 
 
-_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}\Z")
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}\Z")
 
 
 def parse_place(text: str, argument: str = "destination") -> Place:
@@ -182,5 +182,7 @@ def parse_place(text: str, argument: str = "destination") -> Place:
         raise UsageError(f"{argument} {text!r} is not of the form s3://BUCKET[/PREFIX]")
     bucket, _, prefix = rest.partition("/")
     if not _BUCKET.match(bucket):
-        raise UsageError(f"{argument} {text!r}: {bucket!r} is not a bucket name")
+        raise UsageError(
+            f"{argument} {text!r}: {bucket!r} is not a bucket name (3 to 63 of a-z, 0-9, . and -)"
+        )
     return Place(bucket, prefix[:-1] if prefix.endswith("/") else prefix)

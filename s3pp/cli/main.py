@@ -98,10 +98,11 @@ def _fill_standard_descriptors() -> None:
     The next file opened would take its number, and get whatever is printed there, by us or by
     the children, who inherit it.
     """
-    for descriptor in (0, 1, 2):
+    # Standard input for writing only: whoever reads it shall learn that nobody sends anything.
+    for descriptor, way in ((0, os.O_WRONLY), (1, os.O_RDWR), (2, os.O_RDWR)):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+            os.set_inheritable(os.open(os.devnull, way), True)
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)

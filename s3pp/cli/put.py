@@ -62,7 +62,10 @@ def check_files(job: Job) -> None:
 
     if job.access.ca_bundle is not None:
         _check_readable(job.access.ca_bundle, "--ca-bundle")
+    if job.choosing.files_from == "-":
+        _check_stdin()
     sources.check(job)
+    _check_own_files(job)
     # Last, because checking creates them.
     for path, argument in ((job.output.journal, "--journal"), (job.output.log_file, "--log-file")):
         if path is not None:
@@ -106,6 +109,22 @@ def _check_readable(path: str, argument: str) -> None:
         raise UsageError(f"{argument} {path!r} cannot be read: {error.strerror}") from None
 
 
+def _check_stdin() -> None:
+    try:
+        os.read(0, 0)
+    except OSError:
+        raise UsageError("--files-from -: standard input is closed; send it the list") from None
+
+
+def _check_own_files(job: Job) -> None:
+    """A journal below SOURCE would be sent while it is written, and could become public."""
+    for path, argument in ((job.output.journal, "--journal"), (job.output.log_file, "--log-file")):
+        for source in job.sources if path else ():
+            top, own = os.path.realpath(source), os.path.realpath(str(path))
+            if os.path.isdir(top) and os.path.commonpath([top, own]) == top:
+                raise UsageError(f"{argument} {path!r} lies in SOURCE {source!r}: put it elsewhere")
+
+
 def _in_sandbox(job: Job, streams: Streams) -> ExitStatus:
     from s3pp.sandbox import Sandbox
 
@@ -132,6 +151,9 @@ def _put(job: Job, streams: Streams) -> ExitStatus:
         streams.stderr.write(f"s3pp: {one_line(error)}\n")
     if totals is not None and job.output.verbosity > -2:
         streams.stdout.write(summary(totals, job) + "\n")
+    if streams.stdout.trouble is not None:
+        streams.stderr.write(f"s3pp: standard output: {streams.stdout.trouble}\n")
+        return ExitStatus.ABORTED
     return status
 
 

@@ -23,6 +23,7 @@ from s3pp.records import Failed, Outcome, SendReason, SkipReason
 from s3pp.report.recorder import REDRAW_SECONDS, Recorder
 from s3pp.report.totals import Totals
 
+ENOUGH_SILENCE = 100  # objects in a row, each tried to the end, that no answer came for
 ENOUGH_REFUSALS = 50  # objects refused, with none accepted, after which the rest is not tried
 
 # Reasons that show that the store let us in.
@@ -61,6 +62,7 @@ class Statter:
         self._accepted = 0
         self._refused = 0
         self._refusal = ""
+        self._unreached = 0  # objects in a row that no answer came for
 
     def hear(self, message: Frame) -> None:
         """Take a message, other than END."""
@@ -91,9 +93,18 @@ class Statter:
         self._watch(report.outcomes)
 
     def _watch(self, outcomes: list[Outcome]) -> None:
-        """Stop a run early whose every object is refused: a million 403s help nobody."""
-        if self._accepted:
-            return
+        """Stop a run early whose every object is refused, or whose store has gone."""
+        for outcome in outcomes:
+            if not isinstance(outcome, Failed) or outcome.kind is not FailureKind.NETWORK:
+                self._unreached = 0
+                continue
+            self._unreached += 1
+            if self._unreached == ENOUGH_SILENCE:
+                self._outbox.send(fatal(f"the store does not answer any more: {outcome.message}"))
+        if not self._accepted:
+            self._watch_refusals(outcomes)
+
+    def _watch_refusals(self, outcomes: list[Outcome]) -> None:
         for outcome in outcomes:
             if isinstance(outcome, Failed):
                 if outcome.kind is FailureKind.ACCESS:

@@ -263,8 +263,8 @@ class Supervisor:
 
     def _spread_keys(self) -> None:
         self._opened = self._opened._replace(keys=self._keyring.keys)
-        for child in (self._walker, *self._silence):
-            if child in self._board.children:
+        for child in self._board.children:
+            if child is not self._statter:
                 self._board.send(child, frame(Kind.KEYS, self._keyring.keys))
 
     # What goes wrong
@@ -273,9 +273,8 @@ class Supervisor:
         for status in self._signals.taken():
             if self._phase is Phase.RUNNING and self._signal is None:
                 self._signal = status
-                self._tell(
-                    f"{status.name.lower()}: ending what is in flight; again to stop at once"
-                )
+                word = status.name.lower()
+                self._tell(f"{word}: ending what is in flight; again to stop at once")
                 self._drain()
             elif self._signal is None:  # the run was ending anyway
                 self._signal = status
@@ -291,14 +290,11 @@ class Supervisor:
     def _drain(self) -> None:
         """Begin nothing more: what workers have in flight ends and is reported."""
         self._phase = Phase.DRAINING
-        self._stop_walker()
+        self._walker.kill()
+        self._forget(self._walker)
         self._ledger.drop_waiting()
         for worker in self._silence:
             self._board.send(worker, Frame(Kind.FINISH))
-
-    def _stop_walker(self) -> None:
-        self._walker.kill()
-        self._forget(self._walker)
 
     def _drop_workers(self) -> None:
         """Asked a second time: end at once. What is in flight stays unreported."""

@@ -163,7 +163,7 @@ class Pause:
         """Wait. Raises ``ObjectError`` if the run is finishing: there will be no other attempt."""
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._over.wait(), seconds)
-            raise ObjectError(FailureKind.STORE, "given up between attempts: the run is ending")
+            raise ObjectError(FailureKind.STORE, "not tried again: the run is ending")
 
     def end(self) -> None:
         """Let nobody wait any more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 from typing import NamedTuple, TextIO
@@ -16,6 +17,7 @@ class Outlet:
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
+        self.trouble: str | None = None  # what lost text that somebody still wanted: a full disk
 
     @property
     def terminal(self) -> bool:
@@ -40,7 +42,11 @@ class Outlet:
         try:
             self._stream.write(self._encodable(text))
             self._stream.flush()
-        except (OSError, ValueError):
+        except OSError as error:
+            if error.errno != errno.EPIPE:
+                self.trouble = error.strerror
+            self._give_up()
+        except ValueError:  # closed
             self._give_up()
 
     def lines(self, lines: list[str]) -> None:

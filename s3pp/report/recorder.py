@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
+from s3pp.errors import FatalError
 from s3pp.job import Job
 from s3pp.records import Outcome
 from s3pp.report.journal import Journal
@@ -121,8 +122,12 @@ class Recorder:
             return
         if self._progress is not None:
             self._progress.clear()
-        self._streams.stdout.lines(lines.stdout)
+        stdout = self._streams.stdout
+        stdout.lines(lines.stdout)
         self._streams.stderr.lines(lines.stderr)
+        trouble, stdout.trouble = stdout.trouble, None
+        if trouble is not None:
+            raise FatalError(f"standard output cannot be written: {trouble}")
 
     def _complain(self, complaint: str | None) -> None:
         if complaint is not None:

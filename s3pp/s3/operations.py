@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple, Protocol
 
-from s3pp.errors import FatalError
+from s3pp.errors import FatalError, ObjectError
 from s3pp.records import Dest
 from s3pp.s3.endpoint import Endpoint, query_string
 from s3pp.s3.retry import Backoff, NetworkError, Remedy, StoreError, store_error
@@ -138,7 +138,7 @@ class Bucket:
                     raise FatalError(f"{self._origin}: {error}: see --ca-bundle") from None
                 if attempt >= self._backoff.attempts:
                     raise NetworkError(error) from None
-                await self._sleep(self._backoff.wait(attempt))
+                await self._pause(attempt, error)
                 continue
             if response.status < 300:
                 return Answer(response, attempt)
@@ -160,8 +160,14 @@ class Bucket:
         elif remedy is Remedy.CLOCK:  # we have its time, and it is still not content
             raise error
         else:
-            await self._sleep(self._backoff.wait(attempt))
+            await self._pause(attempt, error)
         tried.add(remedy)
+
+    async def _pause(self, attempt: int, cause: Exception) -> None:
+        try:
+            await self._sleep(self._backoff.wait(attempt))
+        except ObjectError as end:  # the run is ending: there will be no other attempt
+            raise ObjectError(end.kind, f"{cause} ({end})") from None
 
     async def _new_keys(self, error: StoreError) -> None:
         keys = await self._renew()

@@ -175,14 +175,20 @@ def _explained(access: Access, bucket: str) -> Iterator[None]:
     except S3ppError:
         raise
     except boto_errors.SSLError as error:
+        if "CERTIFICATE" not in str(error):
+            raise FatalError(
+                f"{where} does not speak TLS as expected ({_reason(error)}): http, or another port?"
+            ) from None
         raise FatalError(
             f"{where}: its certificate is not trusted ({_reason(error)}): "
             "name the authority's file with --ca-bundle, or use --no-verify-ssl"
         ) from None
+    except boto_errors.EndpointConnectionError:
+        raise FatalError(f"{where} cannot be reached: nobody answers there") from None
     except (boto_errors.ConnectionError, boto_errors.HTTPClientError) as error:
         raise FatalError(f"{where} cannot be reached: {_reason(error)}") from None
     except boto_errors.ProfileNotFound as error:
-        raise UsageError(f"{error}: see 'aws configure list-profiles'") from None
+        raise UsageError(f"--profile: {error}; 'aws configure list-profiles' names them") from None
     except boto_errors.ParamValidationError:
         raise UsageError(f"{bucket!r} is not a bucket name that S3 allows") from None
     except (boto_errors.BotoCoreError, ValueError) as error:

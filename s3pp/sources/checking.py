@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from s3pp.errors import UsageError
 from s3pp.job import Job
@@ -23,6 +24,12 @@ def check(job: Job) -> None:
         raise UsageError(f"--walk {job.walk!r}: choose from {', '.join(WALKS)}")
     if shown(job.dest.prefix) != job.dest.prefix:
         raise UsageError(f"the prefix of {shown(str(job.dest))} is not UTF-8")
+    if sys.getfilesystemencoding().lower() != "utf-8":
+        raise UsageError("file names would not be read as UTF-8 here: set PYTHONUTF8=1")
+    try:
+        os.getcwd()
+    except OSError:
+        raise UsageError("the current directory is gone: change to another") from None
     Scope.of(job)
     for source in job.sources:
         _check_source(source, job.walk)

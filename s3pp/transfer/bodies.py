@@ -11,7 +11,7 @@ import os
 import stat
 from collections.abc import Iterator
 
-from s3pp.errors import FailureKind, ObjectError
+from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.job import GIB, MAX_SINGLE_PUT
 from s3pp.records import Entry
 
@@ -132,6 +132,8 @@ def size_fault(size: int) -> str | None:
 
 def unreadable(source: str, error: OSError) -> ObjectError:
     """The failure an ``OSError`` on a source means."""
+    if error.errno in (errno.EMFILE, errno.ENFILE):  # says nothing about this file
+        raise FatalError(f"{error.strerror}: raise the limit (ulimit -n), or lower --concurrency")
     kind = FailureKind.NOT_FOUND if error.errno in _MISSING else FailureKind.UNREADABLE
     what = "vanished" if kind is FailureKind.NOT_FOUND else "cannot be read"
     return ObjectError(kind, f"{source} {what}: {error.strerror}")

@@ -90,5 +90,6 @@ def test_a_full_disk_behind_stdout(moto_trial: Trial) -> None:
     with Path("/dev/full").open("wb") as full:
         running = moto_trial.start_plain("-v", stdout=full)
     result = running.wait(30)
-    assert result.code == 0
-    assert moto_trial.bucket.tree() == contents
+    assert result.code == 3  # unlike a reader who leaves: results were lost that somebody wanted
+    assert "standard output" in result.err
+    assert moto_trial.bucket.tree().items() <= contents.items()

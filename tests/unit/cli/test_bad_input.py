@@ -84,17 +84,21 @@ def test_sandbox(words, mention, command):
 
 
 def test_an_unwritable_log_after_a_writable_journal(command, tmp_path):
-    told = command(
-        "put",
-        "--log-file",
-        str(tmp_path),
-        "--journal",
-        f"{tmp_path}/j",
-        str(tmp_path),
-        "s3://bucket",
-    )
+    source, log = tmp_path / "source", tmp_path / "log"
+    source.mkdir()
+    log.mkdir()
+    journal = f"{tmp_path}/j"
+    told = command("put", "--log-file", str(log), "--journal", journal, str(source), "s3://bucket")
     assert told.code == 2
     assert "--log-file" in told.err
+
+
+@pytest.mark.parametrize("option", ["--journal", "--log-file"])
+def test_a_record_of_the_run_within_what_is_sent(command, tmp_path, option):
+    told = command("put", option, f"{tmp_path}/deep/j", str(tmp_path), "s3://bucket")
+    assert told.code == 2
+    assert f"{option} '{tmp_path}/deep/j' lies in SOURCE" in told.err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_ends_the_run_is_in_the_log_too(command, tmp_path):

@@ -13,7 +13,7 @@ from s3pp.errors import FailureKind, FatalError
 from s3pp.job import Job, Output, Place
 from s3pp.pipeline.messages import Frame, Kind, report_frame
 from s3pp.pipeline.queues import FrameReader, FrameWriter
-from s3pp.pipeline.statter import ENOUGH_REFUSALS, Statter, Verdict, run_statter
+from s3pp.pipeline.statter import ENOUGH_REFUSALS, ENOUGH_SILENCE, Statter, Verdict, run_statter
 from s3pp.records import Done, Failed, Outcome, SendReason, Skipped, SkipReason
 from s3pp.report.totals import Totals
 
@@ -140,7 +140,6 @@ def test_one_object_accepted_keeps_the_run_going(accepted: Outcome, at: int) -> 
         Skipped("/src/a", "a", 1, SkipReason.SPECIAL),
         Skipped("/src/a", "a", 1, SkipReason.SYMLINK),
         REFUSED._replace(kind=FailureKind.UNREADABLE),
-        REFUSED._replace(kind=FailureKind.NETWORK),
     ],
 )
 def test_what_the_store_was_not_asked_says_nothing_of_it(outcome: Outcome) -> None:
@@ -149,6 +148,17 @@ def test_what_the_store_was_not_asked_says_nothing_of_it(outcome: Outcome) -> No
     assert scene.fatal == []
     assert scene.verdict().refused is None
     scene.report(*[REFUSED] * ENOUGH_REFUSALS)
+    assert len(scene.fatal) == 1
+
+
+def test_a_store_that_has_gone_ends_the_run() -> None:
+    scene = Scene()
+    silence = REFUSED._replace(kind=FailureKind.NETWORK)
+    scene.report(*[silence] * (ENOUGH_SILENCE - 1))
+    scene.report(Skipped("/src/a", "a", 1, SkipReason.SAME_ETAG))  # it was there all the time
+    scene.report(*[silence] * (ENOUGH_SILENCE - 1))
+    assert scene.fatal == []
+    scene.report(silence)
     assert len(scene.fatal) == 1
 
 
