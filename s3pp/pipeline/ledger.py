@@ -94,10 +94,6 @@ class Ledger(Generic[W]):
         """Whether nothing waits and nothing is out."""
         return not self._waiting and not any(load.batches for load in self._loads.values())
 
-    def busy(self, worker: W) -> bool:
-        """Whether a worker has a batch."""
-        return bool(self._loads[worker].batches)
-
     def _room(self, load: Load[W]) -> bool:
         if not load.batches:
             return True

@@ -71,7 +71,7 @@ class Recorder:
         self.tick()
 
     def outcomes(self, outcomes: Sequence[Outcome]) -> None:
-        """Fold and tell a batch; ``FatalError`` where the journal's disk refuses."""
+        """Fold and tell a batch; ``FatalError`` where the journal's or stdout's disk refuses."""
         self._totals.fold_all(outcomes)
         self._print(self._view.render(outcomes))
         if self._log is not None:
@@ -79,6 +79,10 @@ class Recorder:
         if self._journal is not None:
             self._journal.outcomes(outcomes)
         self.tick()
+        stdout = self._streams.stdout
+        if stdout.trouble is not None:  # said last: by now the other records have the batch
+            trouble, stdout.trouble = stdout.trouble, None
+            raise FatalError(f"standard output cannot be written: {trouble}")
 
     def requests(self, count: int) -> None:
         """So many more requests were made or, in a dry run, would have been."""
@@ -122,12 +126,8 @@ class Recorder:
             return
         if self._progress is not None:
             self._progress.clear()
-        stdout = self._streams.stdout
-        stdout.lines(lines.stdout)
+        self._streams.stdout.lines(lines.stdout)
         self._streams.stderr.lines(lines.stderr)
-        trouble, stdout.trouble = stdout.trouble, None
-        if trouble is not None:
-            raise FatalError(f"standard output cannot be written: {trouble}")
 
     def _complain(self, complaint: str | None) -> None:
         if complaint is not None:

@@ -5,6 +5,7 @@ What is told and what is transferred are two things: the exit code tells of the 
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Callable
@@ -88,8 +89,13 @@ def test_descriptors_closed_from_the_start(
 def test_a_full_disk_behind_stdout(moto_trial: Trial) -> None:
     contents = moto_trial.tree(MANY)
     with Path("/dev/full").open("wb") as full:
-        running = moto_trial.start_plain("-v", stdout=full)
+        journal = moto_trial.journal.with_name("kept.jsonl")
+        running = moto_trial.start_plain("-v", f"--journal={journal}", stdout=full)
     result = running.wait(30)
     assert result.code == 3  # unlike a reader who leaves: results were lost that somebody wanted
     assert "standard output" in result.err
     assert moto_trial.bucket.tree().items() <= contents.items()
+    events = [json.loads(line) for line in journal.read_text().splitlines()]
+    done = [event["key"] for event in events if event["event"] == "done"]
+    assert len(done) == events[-1]["done"] > 0  # the batch at hand is in the journal too
+    assert set(done) <= set(moto_trial.bucket.keys())
