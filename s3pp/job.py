@@ -1,6 +1,6 @@
 """The frozen ``Job``: every setting of a run, validated once.
 
-The argparse Namespace ends in ``cli/``; library users build a ``Job`` through ``s3pp.put``.
+The argparse Namespace ends in ``cli/``; a program can build one as well.
 Constants that are facts of S3, and defaults that are tuning, live here and nowhere else.
 """
 
@@ -80,6 +80,27 @@ class Place:
         return f"s3://{self.bucket}/{self.prefix}"
 
 
+NOWHERE = Place("")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What of a bucket a job reads, as ``parse_origin`` understood it."""
+
+    bucket: str
+    prefix: str = ""  # what every key begins with: "", "p/" or, of ``logs-2026*``, "logs-2026"
+    cut: int = 0  # characters of every key that its relative name leaves out
+    single: str | None = None  # the one object meant where nothing lies below ``prefix``: "p"
+
+    def relative(self, key: str) -> str:
+        """The name of ``key`` at the destination."""
+        return key[self.cut :]
+
+    def __str__(self) -> str:
+        star = "" if self.single is not None or not self.prefix else "*"
+        return f"s3://{self.bucket}/{self.prefix if self.single is None else self.single}{star}"
+
+
 @dataclass(frozen=True)
 class Choosing:
     """Which of the entries a source holds belong to the job."""
@@ -94,6 +115,15 @@ class Choosing:
     files_from: str | None = None  # path of the list; "-" is stdin
     null: bool = False  # names in the list end in NUL, not newline
     follow_symlinks: bool = True
+    order: str = "key"  # in which tasks go out: "key", or "size": the smallest first
+
+
+@dataclass(frozen=True)
+class Landing:
+    """How a getter writes files."""
+
+    fsync: bool = False  # bring each file to the disk before it gets its name
+    gunzip: bool = False  # write what is stored with Content-Encoding gzip uncompressed
 
 
 @dataclass(frozen=True)
@@ -110,6 +140,7 @@ class Objects:
     sse: str | None = None  # "AES256" or "aws:kms"
     sse_kms_key_id: str | None = None
     checksum: str = "md5"
+    directive: str = "copy"  # of a copy: "copy" keeps what the source has, "replace" what is here
 
 
 @dataclass(frozen=True)
@@ -153,19 +184,46 @@ class Output:
 
 @dataclass(frozen=True)
 class Job:
-    """One run of a verb."""
+    """One run of a verb.
 
-    verb: str  # "put"
-    sources: tuple[str, ...]
-    dest: Place
+    ====  =========================  ===========
+    verb  reads                      writes
+    ====  =========================  ===========
+    put   ``sources``, local paths   ``dest``
+    get   ``origin``                 ``directory``
+    copy  ``origin``                 ``dest``
+    list  ``origin``
+    ====  =========================  ===========
+
+    ``access`` is how the one bucket is reached; of a copy, the destination's, and the source's is
+    ``source_access``, or the same where that is None.
+    """
+
+    verb: str
+    sources: tuple[str, ...] = ()
+    dest: Place = NOWHERE
+    origin: Origin | None = None
+    directory: str = ""
     mode: Mode = Mode.UPDATE
     walk: str = "filesystem"  # or "tar"
     dry_run: bool = False
     choosing: Choosing = Choosing()
     objects: Objects = Objects()
+    landing: Landing = Landing()
     access: Access = Access()
+    source_access: Access | None = None
     speed: Speed = field(default_factory=Speed)
     output: Output = Output()
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The sources, as people call them."""
+        return self.sources if self.origin is None else (str(self.origin),)
+
+    @property
+    def writes(self) -> str:
+        """The destination, as people call it."""
+        return self.directory if self.dest is NOWHERE else str(self.dest)
 
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}\Z")
@@ -177,6 +235,26 @@ def parse_place(text: str, argument: str = "destination") -> Place:
     One trailing slash of the prefix is dropped: ``s3://b/p`` and ``s3://b/p/`` mean the same.
     Raises ``UsageError`` naming ``argument`` for anything else.
     """
+    bucket, prefix = _parts(text, argument)
+    return Place(bucket, prefix.removesuffix("/"))
+
+
+def parse_origin(text: str, argument: str = "source") -> Origin:
+    """Read ``s3://BUCKET[/PREFIX[*]]`` as a source.
+
+    PREFIX means the keys below ``PREFIX/``, or the one object of that very name; with a ``*`` at
+    its end every key that begins so, named from the last slash before the ``*`` on. Raises
+    ``UsageError`` naming ``argument`` for anything else.
+    """
+    bucket, prefix = _parts(text, argument)
+    if prefix.endswith("*"):
+        prefix = prefix[:-1]
+        return Origin(bucket, prefix, prefix.rfind("/") + 1)
+    name = prefix.removesuffix("/")
+    return Origin(bucket, f"{name}/", len(name) + 1, name or None) if prefix else Origin(bucket)
+
+
+def _parts(text: str, argument: str) -> tuple[str, str]:
     scheme, _, rest = text.partition("://")
     if scheme != "s3" or not rest:
         raise UsageError(f"{argument} {text!r} is not of the form s3://BUCKET[/PREFIX]")
@@ -185,4 +263,4 @@ def parse_place(text: str, argument: str = "destination") -> Place:
         raise UsageError(
             f"{argument} {text!r}: {bucket!r} is not a bucket name (3 to 63 of a-z, 0-9, . and -)"
         )
-    return Place(bucket, prefix[:-1] if prefix.endswith("/") else prefix)
+    return bucket, prefix

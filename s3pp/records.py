@@ -2,11 +2,16 @@
 
 ::
 
-    source ──Entry──▶ walker ──PutTask──▶ putter ──Done | Skipped | Failed──▶ statter
+    source ──Entry──▶ walker ──PutTask──▶ putter ─┐
+    bucket ─Listed──▶ walker ──GetTask──▶ getter ─┼─Done | Skipped | Failed──▶ statter
+                             ──CopyTask─▶ copier ─┘
 
 All are NamedTuples: frozen, typed, and the cheapest thing to pickle. Every task ends in exactly
 one outcome; sources also yield outcomes themselves, for what can be named but never be a task
 (a FIFO, a broken link, a name that is not UTF-8).
+
+``source`` and ``target`` of tasks and outcomes are what the object comes from and goes to: a key,
+or a local path (for a getter relative to the directory).
 """
 
 from __future__ import annotations
@@ -21,7 +26,9 @@ class SkipReason(str, Enum):
     """Why an object was not sent; the value is what people and scripts read."""
 
     EXISTS = "exists"  # mode add: the key is taken
+    OTHER_SIZE = "exists with another size"  # likewise, and it is not the same object
     SAME_ETAG = "same etag"  # mode update: same size, same content
+    SAME_TIME = "same size and time"  # mode update: the ETag tells nothing, size and time agree
     SPECIAL = "not a regular file"  # FIFO, socket, device
     SYMLINK = "symbolic link"  # with --no-follow-symlinks
     LOOP = "symbolic link loop"  # a link to a directory that contains it
@@ -35,6 +42,7 @@ class SendReason(str, Enum):
     ALWAYS = "always"  # mode stupid
     SIZE = "size differs"
     ETAG = "etag differs"
+    TIME = "time differs"  # the ETag tells nothing, and the times differ
     UNKNOWN = "etag unknown"  # the ETag is no MD5: equality cannot be shown
 
 
@@ -62,6 +70,11 @@ class Entry(NamedTuple):
         """The source as outcomes name it."""
         return self.name or self.path
 
+    @property
+    def target(self) -> str:
+        """The key, by the word of outcomes."""
+        return self.key
+
 
 class PutTask(NamedTuple):
     """One object to put. Producer: walker; consumer: putter."""
@@ -70,12 +83,52 @@ class PutTask(NamedTuple):
     dest: Dest | None  # None: the key is absent, or the mode does not care
     ask: bool = False  # True: the listing could not tell, HEAD the key
 
+    @property
+    def source(self) -> str:
+        """What it comes from: a file, or a member of an archive."""
+        return self.entry.source
+
+    @property
+    def target(self) -> str:
+        """What it goes to: a key."""
+        return self.entry.key
+
+    @property
+    def size(self) -> int:
+        """Bytes, as the walk saw them."""
+        return self.entry.size
+
+
+class GetTask(NamedTuple):
+    """One object to get. Producer: walker; consumer: getter."""
+
+    source: str  # its key
+    target: str  # the path it goes to, relative to the directory; ends in / for a directory
+    size: int  # bytes, as the listing has it
+    etag: str
+    modified: str  # as the store writes it, ISO 8601
+
+
+class CopyTask(NamedTuple):
+    """One object to copy. Producer: walker; consumer: copier."""
+
+    source: str  # its key
+    target: str  # the key it goes to
+    size: int  # bytes, as the listing has it
+    etag: str
+    storage_class: str  # empty: the store's default, or not known
+    dest: Dest | None  # what the target is now; None: absent, or the mode does not care
+    ask: bool = False  # True: the listing could not tell, HEAD the target
+
+
+Task = PutTask | GetTask | CopyTask
+
 
 class Done(NamedTuple):
     """The store acknowledged the object (or would have been asked to, in a dry run)."""
 
     source: str
-    key: str
+    target: str
     size: int  # bytes of the source
     sent: int  # bytes of the body on the wire (less than size with gzip)
     etag: str  # as the store returned it; the expected one in a dry run
@@ -87,7 +140,7 @@ class Skipped(NamedTuple):
     """Deliberately not sent."""
 
     source: str
-    key: str
+    target: str
     size: int
     reason: SkipReason
 
@@ -96,7 +149,7 @@ class Failed(NamedTuple):
     """Not in the store as it should be; named on stderr and in the journal."""
 
     source: str
-    key: str
+    target: str
     kind: FailureKind
     message: str  # one line
 

@@ -39,7 +39,7 @@ class Lines:
         """
         kind = type(outcome)
         verb = "skip" if kind is Skipped else self.verb
-        target = f"s3://{self.bucket}/{printable(outcome.key)}"
+        target = f"s3://{self.bucket}/{printable(outcome.target)}"
         line = f"{verb} {printable(outcome.source)} -> {target}"
         if isinstance(outcome, Failed):
             return f"{line}: {one_line(outcome.message)}"
@@ -52,7 +52,7 @@ class Lines:
             "verb": self.verb,
             "source": outcome.source,
             "bucket": self.bucket,
-            "key": outcome.key,
+            "key": outcome.target,
         }
         event |= _particulars(outcome)
         if self.dry_run:

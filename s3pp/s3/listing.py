@@ -21,6 +21,7 @@ class Listed(NamedTuple):
     size: int  # bytes
     etag: str  # without the quotes
     modified: str  # as the store writes it, ISO 8601
+    storage_class: str = ""  # empty: the store's default
 
     @property
     def mtime(self) -> float:

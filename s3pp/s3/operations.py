@@ -11,15 +11,25 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple, Protocol
+from urllib.parse import quote
 
 from s3pp.errors import FatalError, ObjectError
 from s3pp.records import Dest
 from s3pp.s3.endpoint import Endpoint, query_string
-from s3pp.s3.retry import Backoff, NetworkError, Remedy, StoreError, store_error
+from s3pp.s3.retry import (
+    Backoff,
+    NetworkError,
+    Remedy,
+    StoreError,
+    element,
+    store_error,
+    tags_of,
+)
 from s3pp.s3.sigv4 import EMPTY_SHA256, Keys, Signer
-from s3pp.s3.wire import Request, Response, Stream, WireError
+from s3pp.s3.wire import Request, Response, Sink, Stream, WireError
 
 Headers = Sequence[tuple[str, str]]  # lower-case names
+COPY_SPEED = 10_000_000  # bytes per second at which a store copies at least
 
 
 class Sender(Protocol):
@@ -39,6 +49,29 @@ class Answer(NamedTuple):
     def etag(self) -> str:
         """The ETag without its quotes; empty where there is none."""
         return (self.response.header(b"etag") or "").strip('"')
+
+    @property
+    def size(self) -> int:
+        """The length the store declared, in bytes; 0 where it did not."""
+        return int(self.response.header(b"content-length") or 0)
+
+
+class Oversized(Exception):
+    """An answer is too long to be held: ask for it with a sink."""
+
+
+class Call(NamedTuple):
+    """A request as an operation means it: every attempt signs it anew."""
+
+    method: str
+    path: str  # encoded
+    query: str = ""  # encoded and sorted
+    headers: Headers = ()
+    body: bytes | Stream | None = None
+    payload_hash: str = EMPTY_SHA256
+    sink: Sink | None = None
+    # Seconds an answer may take more than others, and may then turn out an error in its body.
+    late: int | None = None
 
 
 class Recovery(NamedTuple):
@@ -74,30 +107,57 @@ class Bucket:
     ) -> Answer:
         """PutObject. ``headers`` may hold the content's checksum, which the store verifies."""
         path = self.endpoint.path(key)
-        return await self._call("PUT", path, "", headers=headers, body=(body, payload_hash))
+        return await self._call(Call("PUT", path, "", headers, body, payload_hash))
 
-    async def head(self, key: str, *, asked: bool = False) -> Dest | None:
-        """HeadObject, as size and ETag; None where the key is absent.
+    async def get(self, key: str, *, headers: Headers = (), sink: Sink | None = None) -> Answer:
+        """GetObject: the body is the answer's, or goes to ``sink`` where there is one.
+
+        Raises ``Oversized`` for a body too long to be held, and what the sink raises.
+        """
+        path = self.endpoint.path(key)
+        return await self._call(Call("GET", path, headers=headers, sink=sink))
+
+    async def copy(self, key: str, source: tuple[str, str], *, headers: Headers, size: int) -> str:
+        """CopyObject from ``source``, a bucket and a key, to ``key``; returns the new ETag.
+
+        ``size``, in bytes, tells how long the store may take. An answer of 200 that holds an
+        error, or no ETag, is no success (API reference, "CopyObject").
+        """
+        named = ("x-amz-copy-source", quote(f"{source[0]}/{source[1]}", "/~"))
+        path, late = self.endpoint.path(key), size // COPY_SPEED
+        answer = await self._call(Call("PUT", path, "", [named, *headers], b"", late=late))
+        return (element(answer.response.body, "ETag") or "").strip('"')
+
+    async def tags(self, key: str) -> list[tuple[str, str]]:
+        """GetObjectTagging, in the store's order."""
+        answer = await self._call(Call("GET", self.endpoint.path(key), "tagging="))
+        return tags_of(answer.response.body)
+
+    async def head(self, key: str) -> Dest | None:
+        """HeadObject, as size and ETag; None where the key is absent."""
+        answer = await self.look(key)
+        return Dest(answer.size, answer.etag) if answer else None
+
+    async def look(self, key: str, *, headers: Headers = (), asked: bool = False) -> Answer | None:
+        """HeadObject; None where the key is absent.
 
         ``asked``: why an earlier one was refused is known already.
         """
         path = self.endpoint.path(key)
         try:
-            answer = await self._call("HEAD", path, "")
+            return await self._call(Call("HEAD", path, headers=headers))
         except StoreError as error:
             if error.status == 404:
                 return None
             if error.status != 400 or asked:
                 raise
             await self._learn_why(path)
-            return await self.head(key, asked=True)
-        size = answer.response.header(b"content-length")
-        return Dest(int(size or 0), answer.etag)
+            return await self.look(key, headers=headers, asked=True)
 
     async def _learn_why(self, path: str) -> None:
         """A refused HEAD has no body to say why: a GET tells, and may mend it (new keys)."""
         try:
-            await self._call("GET", path, "", headers=(("range", "bytes=0-0"),))
+            await self._call(Call("GET", path, headers=(("range", "bytes=0-0"),)))
         except StoreError as error:
             if error.status not in (404, 416):  # the key is absent, or empty: the HEAD will tell
                 raise
@@ -105,19 +165,11 @@ class Bucket:
     async def list_page(self, parameters: dict[str, str]) -> bytes:
         """ListObjectsV2, one page as XML."""
         query = query_string({"list-type": "2", "encoding-type": "url", **parameters})
-        answer = await self._call("GET", self.endpoint.path(""), query)
+        answer = await self._call(Call("GET", self.endpoint.path(""), query))
         return answer.response.body
 
-    async def _call(
-        self,
-        method: str,
-        path: str,
-        query: str,
-        *,
-        headers: Headers = (),
-        body: tuple[bytes | Stream, str] | None = None,
-    ) -> Answer:
-        content, payload_hash = body if body else (None, EMPTY_SHA256)
+    async def _call(self, call: Call) -> Answer:
+        method, path, query, headers, content, payload_hash, sink, late = call
         url = f"{self._origin}{path}?{query}" if query else self._origin + path
         parts = (self.endpoint.host, path, query)
         # libcurl would wait for "100 Continue" before a large body, and would name a form's type.
@@ -132,15 +184,19 @@ class Bucket:
             if content is not None:
                 lines += unsigned
             try:
-                response = await self._wire.send(Request(method, url, lines, content))
+                response = await self._wire.send(
+                    Request(method, url, lines, content, sink, late or 0)
+                )
             except WireError as error:
                 if error.untrusted:
                     raise FatalError(f"{self._origin}: {error}: see --ca-bundle") from None
+                if error.oversized:
+                    raise Oversized from None
                 if attempt >= self._backoff.attempts:
                     raise NetworkError(error) from None
                 await self._pause(attempt, error)
                 continue
-            if response.status < 300:
+            if response.status < 300 and (late is None or element(response.body, "ETag")):
                 return Answer(response, attempt)
             await self._recover(response, attempt, tried)
 

@@ -54,6 +54,7 @@ _REMEDIES = {
 _BAD_KEYS = frozenset(
     {"InvalidAccessKeyId", "InvalidToken", "InvalidSecurity", "AccountProblem", "NotSignedUp"}
 )
+_LATE = {"AccessDenied": 403, "NoSuchKey": 404, "NoSuchBucket": 404, "PreconditionFailed": 412}
 _KINDS = {
     401: FailureKind.ACCESS,
     403: FailureKind.ACCESS,
@@ -97,16 +98,29 @@ class NetworkError(ObjectError):
 
 
 def store_error(response: Response) -> StoreError:
-    """Read the error out of an answer; a body that is no S3 error is told by its status."""
-    text = response.body.decode("utf-8", "replace")
-    code = _element(text, "Code") or f"HTTP{response.status}"
-    message = _element(text, "Message") or ""
-    return StoreError(response.status, code, message)
+    """Read the error out of an answer; a body that is no S3 error is told by its status.
+
+    An error after a status of 200 came when the store had begun to answer: the status it would
+    have had is told by its code, and is 500 for all that may pass.
+    """
+    code, message = element(response.body, "Code"), element(response.body, "Message") or ""
+    if response.status < 300:
+        code = code or "IncompleteAnswer"
+        return StoreError(_LATE.get(code, 500), code, message or "the answer ends in the middle")
+    return StoreError(response.status, code or f"HTTP{response.status}", message)
 
 
-def _element(text: str, name: str) -> str | None:
-    found = re.search(rf"<{name}>([^<]*)</{name}>", text)
+def element(body: bytes, name: str) -> str | None:
+    """The text of the first element ``name`` in an XML ``body``."""
+    found = re.search(rf"<{name}>([^<]*)</{name}>", body.decode("utf-8", "replace"))
     return " ".join(unescape(found.group(1)).split()) if found else None
+
+
+def tags_of(body: bytes) -> list[tuple[str, str]]:
+    """The pairs of a ``Tagging`` document."""
+    text = body.decode("utf-8", "replace")
+    pairs = re.findall(r"<Key>([^<]*)</Key>\s*<Value>([^<]*)</Value>", text)
+    return [(unescape(key), unescape(value)) for key, value in pairs]
 
 
 _MOST_DOUBLINGS = 64  # beyond every cap, and short of what a float can hold

@@ -37,7 +37,7 @@ FLOORS = {
 OWNERS = {
     "boto3": "s3/session.py",
     "botocore": "s3/session.py",
-    "pycurl": "s3/wire.py",
+    "pycurl": ("s3/wire.py", "s3/multi.py"),
     "multiprocessing": "pipeline/",
     "argparse": ("cli/", "compat/"),
 }

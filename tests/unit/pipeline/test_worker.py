@@ -249,7 +249,7 @@ def test_what_ends_the_run_is_said_and_the_batch_still_reported(
         outcomes = set(here.reports()[1])
         failed = {each for each in outcomes if isinstance(each, Failed)}
         assert outcomes - failed == {done(tasks[0]), done(tasks[2])}
-        assert [each.key for each in failed] == ["b"]
+        assert [each.target for each in failed] == ["b"]
 
     run(main())
     fatal = [each.payload for each in here.heard() if each.kind is Kind.FATAL]

@@ -44,7 +44,7 @@ def test_how_the_source_is_spelled_does_not_matter(
     top = plant(tmp_path / "top", {"a": "", "d/b": ""})
     monkeypatch.chdir(top)
     records = walked(source.format(top), prefix="p")
-    assert [r.key for r in records] == ["p/a", "p/d/b"]
+    assert [r.target for r in records] == ["p/a", "p/d/b"]
     assert all(isinstance(r, Entry) and os.path.isfile(r.path) for r in records)
 
 
@@ -78,7 +78,7 @@ def test_any_tree_comes_in_byte_order_and_whole(paths: set[bytes], spilled: bool
         for path in files:
             plant(Path(top), {os.fsdecode(path): b""})
         records = walked(top)
-    assert [os.fsencode(r.key) for r in records] == files
+    assert [os.fsencode(r.target) for r in records] == files
     assert [isinstance(r, Entry) for r in records] == [is_utf8(path) for path in files]
 
 
@@ -183,7 +183,7 @@ def test_a_broken_link_fails_with_its_target(target: str, tmp_path: Path) -> Non
     (tmp_path / "broken").symlink_to(target)
     failure, entry = walked(tmp_path)
     assert isinstance(failure, Failed)
-    assert (failure.key, failure.kind.value) == ("broken", "not-found")
+    assert (failure.target, failure.kind.value) == ("broken", "not-found")
     assert failure.message == f"broken symbolic link to {target!r}"
     assert entry.key == "file"
 
@@ -267,7 +267,7 @@ def test_an_unreadable_directory_fails_and_the_walk_goes_on(tmp_path: Path, fail
     plant(tmp_path, {"a": "", "shut/x": "", "z": ""})
     fail("scandir", tmp_path / "shut", errno.EACCES)
     records = walked(tmp_path, prefix="p")
-    assert [r.key for r in records] == ["p/a", "p/shut/", "p/z"]
+    assert [r.target for r in records] == ["p/a", "p/shut/", "p/z"]
     assert records[1] == Failed(
         f"{tmp_path}/shut",
         "p/shut/",
@@ -317,7 +317,7 @@ def test_a_listing_that_breaks_off_keeps_what_it_gave(
     monkeypatch.setattr(os, "scandir", lambda p: Breaking(p) if p.endswith("/d") else scandir(p))
     records = walked(tmp_path)
     assert outcomes(records)[0] == ("d/", "unreadable")
-    assert [r.key for r in records[1:]] in (["d/a", "z"], ["d/b", "z"])
+    assert [r.target for r in records[1:]] in (["d/a", "z"], ["d/b", "z"])
 
 
 @pytest.mark.parametrize(
@@ -377,7 +377,7 @@ def test_links_that_meet_again_end_where_the_kernel_ends(tmp_path: Path) -> None
         (tmp_path / str(n) / "l").symlink_to(f"../{n + 1}")
     records = walked(tmp_path / "0")
     assert [type(r) for r in records] == [Failed]
-    assert records[0].key == "/".join("l" * 41)
+    assert records[0].target == "/".join("l" * 41)
     assert "broken symbolic link" in records[0].message  # type: ignore[union-attr]
 
 

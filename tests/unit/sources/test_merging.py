@@ -29,7 +29,7 @@ def test_the_source_named_first_has_the_key(tmp_path: Path) -> None:
     assert [f.source for f in failures if isinstance(f, Failed)] == [str(one / "k"), str(three)]
     for failure in failures:
         assert isinstance(failure, Failed)
-        assert (failure.key, failure.kind.value) == ("k", "conflict")
+        assert (failure.target, failure.kind.value) == ("k", "conflict")
         assert failure.message == f"{str(two / 'k')!r} gives the same key, and was named first"
 
 
@@ -59,7 +59,7 @@ def stream(name: str, given: set[str]):
 @given(st.lists(KEYS, min_size=1, max_size=4))
 def test_every_entry_ends_once_and_every_key_is_taken_once(sources: list[set[str]]) -> None:
     records = list(merged([stream(str(n), given) for n, given in enumerate(sources)]))
-    assert [r.key.encode() for r in records] == sorted(k.encode() for s in sources for k in s)
+    assert [r.target.encode() for r in records] == sorted(k.encode() for s in sources for k in s)
     taken = {r.key: r.path for r in records if isinstance(r, Entry)}
     first = {k: f"{n}:{k}" for n, s in reversed(list(enumerate(sources))) for k in s}
     assert taken == first

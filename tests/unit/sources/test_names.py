@@ -102,7 +102,7 @@ def test_names_that_cannot_be_keys(top: Path) -> None:
         ("z", "entry"),
     ]
     assert outcomes([longer])[0][1] == "name"
-    assert len(longer.key) < 10_000
+    assert len(longer.target) < 10_000
 
 
 def test_a_null_list_without_null_says_so(top: Path) -> None:

@@ -166,7 +166,7 @@ def test_an_archive_that_changed_fails_what_is_no_longer_there(tmp_path: Path, r
     batch, *failures = spool(wanted, str(room))
     assert isinstance(batch, Spooled)
     assert [t.entry.key for t in batch.tasks] == ["a"]
-    assert [(f.key, f.kind.value) for f in failures if isinstance(f, Failed)] == [
+    assert [(f.target, f.kind.value) for f in failures if isinstance(f, Failed)] == [
         ("b", "changed"),
         ("c", "changed"),
     ]
@@ -184,7 +184,7 @@ def test_an_archive_that_broke(tmp_path: Path, room: Path) -> None:
     batch, *failures = spool(wanted, str(room))
     assert isinstance(batch, Spooled)
     assert read([batch]) == {"a": name_bytes("a", 10)}
-    assert [f.key for f in failures if isinstance(f, Failed)] == ["b", "c"]
+    assert [f.target for f in failures if isinstance(f, Failed)] == ["b", "c"]
 
 
 def test_an_archive_that_vanished(tmp_path: Path, room: Path) -> None:

@@ -27,7 +27,7 @@ PACKED = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
 def test_members_are_read_in_place(tmp_path: Path) -> None:
     path = pack(tmp_path / "a.tar", {"z": b"last", "d/a": b"first", "./m": b""})
     records = walked(path, walk="tar", prefix="p")
-    assert [r.key for r in records] == ["p/d/a", "p/m", "p/z"]
+    assert [r.target for r in records] == ["p/d/a", "p/m", "p/z"]
     assert [content(r) for r in records if isinstance(r, Entry)] == [b"first", b"", b"last"]
     first = records[0]
     assert isinstance(first, Entry)
@@ -99,7 +99,7 @@ def test_only_regular_members_are_entries(tmp_path: Path) -> None:
 def test_names_that_escape_fail(name: str, tmp_path: Path) -> None:
     path = pack(tmp_path / "a.tar", {name: b"evil", "ok": b""})
     failure = next(r for r in walked(path, walk="tar", prefix="p") if isinstance(r, Failed))
-    assert (failure.source, failure.key) == (f"{path}:{name}", f"p/{name}")
+    assert (failure.source, failure.target) == (f"{path}:{name}", f"p/{name}")
     assert (failure.kind.value, failure.message) == ("name", "escapes the archive")
 
 
@@ -200,7 +200,7 @@ def check_damage(path: Path, intact: str, message: str = "") -> None:
     assert [r.key for r in records if isinstance(r, Entry)] == [f"p/{name}" for name in intact]
     assert len(records) == len(intact)
     assert isinstance(failure, Failed)
-    assert (failure.source, failure.key) == (str(path), "p/")
+    assert (failure.source, failure.target) == (str(path), "p/")
     assert failure.kind.value == "unreadable"
     assert message in failure.message
     assert "\n" not in failure.message

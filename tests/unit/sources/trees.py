@@ -37,12 +37,12 @@ def keys(*sources: object, **settings: object) -> list[str]:
     """The keys of the entries; fails on any other record."""
     records = walked(*sources, **settings)
     assert [r for r in records if not isinstance(r, Entry)] == []
-    return [r.key for r in records]
+    return [r.target for r in records]
 
 
 def outcomes(records: list[Record]) -> list[tuple[str, str]]:
     """Each record in short: its key, and ``entry``, the skip reason, or the failure's kind."""
-    return [(r.key, _short(r)) for r in records]
+    return [(r.target, _short(r)) for r in records]
 
 
 def _short(record: Record) -> str:

@@ -131,7 +131,7 @@ def test_what_no_put_can_carry_fails_before_anything_is_read() -> None:
     found, _ = planned(Mode.UPDATE, Listing(), [fits, large])
     assert found[0] == PutTask(fits, None)
     assert isinstance(found[1], Failed)
-    assert (found[1].key, found[1].kind) == ("b", FailureKind.TOO_LARGE)
+    assert (found[1].target, found[1].kind) == ("b", FailureKind.TOO_LARGE)
 
 
 def test_entries_are_taken_one_at_a_time() -> None:

@@ -157,7 +157,7 @@ def skipped(reason: Skip) -> Skipped:
 
 def failure(outcome: Outcome) -> FailureKind:
     assert isinstance(outcome, Failed)
-    assert (outcome.source, outcome.key) == ("/src/key", "key")
+    assert (outcome.source, outcome.target) == ("/src/key", "key")
     assert outcome.message
     assert "\n" not in outcome.message
     return outcome.kind
