@@ -31,15 +31,15 @@ class ExitStatus(IntEnum):
 class FailureKind(str, Enum):
     """Why one object failed; closed, so that scripts can rely on the journal's ``kind``."""
 
-    NAME = "name"  # the file's name cannot be a key (not UTF-8, too long)
-    CONFLICT = "conflict"  # another source already gives this key
+    NAME = "name"  # it cannot be a key (not UTF-8, too long), or no file name
+    CONFLICT = "conflict"  # another source gives this key, or something else stands there
     NOT_FOUND = "not-found"  # vanished, never existed, or a broken link
     UNREADABLE = "unreadable"  # the file system refused or broke
-    CHANGED = "changed"  # the file kept changing while it was read
-    TOO_LARGE = "too-large"  # beyond what one PUT can carry
+    CHANGED = "changed"  # it kept changing while it was read
+    TOO_LARGE = "too-large"  # beyond what one request can carry, or the file system
     ACCESS = "access"  # the store refused this key
     REJECTED = "rejected"  # the store refused the request, for good
-    INTEGRITY = "integrity"  # what the store holds is not what was sent
+    INTEGRITY = "integrity"  # what arrived is not what was sent
     STORE = "store"  # 5xx or throttling, attempts used up
     NETWORK = "network"  # no answer, attempts used up
     CRASHED = "crashed"  # every process that tried it died
@@ -63,4 +63,11 @@ class ObjectError(S3ppError):
 
 
 class FatalError(S3ppError):
-    """The run cannot go on: refused credentials, a full disk, a lost process."""
+    """The run cannot go on: refused credentials, a full disk, a lost process.
+
+    ``kind`` is what the object fails by at which this was noticed.
+    """
+
+    def __init__(self, message: str, kind: FailureKind = FailureKind.ACCESS) -> None:
+        super().__init__(message)
+        self.kind = kind

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from s3pp.errors import UsageError
@@ -23,6 +23,7 @@ MAX_TAGS = 10
 
 # Tuning. Requests in flight and not bandwidth bound many small objects at real latencies.
 DEFAULT_CONCURRENCY = 512
+DEFAULT_LISTERS = 4
 DEFAULT_MAX_ATTEMPTS = 8
 DEFAULT_CONNECT_TIMEOUT = 10.0  # seconds
 DEFAULT_READ_TIMEOUT = 60.0  # seconds without a byte in either direction
@@ -65,6 +66,13 @@ class Mode(str, Enum):
     UPDATE = "update"
 
 
+class Side(str, Enum):
+    """The two ends of a run; those of them that are a bucket have to be opened."""
+
+    SOURCE = "source"
+    DEST = "dest"
+
+
 @dataclass(frozen=True)
 class Place:
     """``s3://bucket/prefix``, without a trailing slash on the prefix."""
@@ -96,9 +104,18 @@ class Origin:
         """The name of ``key`` at the destination."""
         return key[self.cut :]
 
+    @property
+    def alone(self) -> Origin:
+        """The one object of the origin's name, which keeps its base name."""
+        name = self.single or ""
+        return replace(self, prefix=name, cut=name.rfind("/") + 1)
+
     def __str__(self) -> str:
-        star = "" if self.single is not None or not self.prefix else "*"
-        return f"s3://{self.bucket}/{self.prefix if self.single is None else self.single}{star}"
+        if self.single is None:
+            return f"s3://{self.bucket}/{self.prefix}{'*' if self.prefix else ''}"
+        # What ends in one of these would be read as something else.
+        closing = "/" if self.single.endswith(("/", "*")) else ""
+        return f"s3://{self.bucket}/{self.single}{closing}"
 
 
 @dataclass(frozen=True)
@@ -167,6 +184,7 @@ class Speed:
 
     processes: int = field(default_factory=lambda: max(2, os.cpu_count() or 2))
     concurrency: int = DEFAULT_CONCURRENCY  # requests in flight over all processes
+    listers: int = DEFAULT_LISTERS  # requests in flight of one listing
     start_method: str = "auto"  # "fork", "spawn", or "auto": fork on Linux
     worker_timeout: float = DEFAULT_WORKER_TIMEOUT  # seconds
 
@@ -221,9 +239,19 @@ class Job:
         return self.sources if self.origin is None else (str(self.origin),)
 
     @property
+    def sides(self) -> tuple[Side, ...]:
+        """The sides that are a bucket."""
+        found = {Side.SOURCE: self.origin is not None, Side.DEST: self.dest != NOWHERE}
+        return tuple(side for side, there in found.items() if there)
+
+    def access_to(self, side: Side) -> Access:
+        """How a side is reached."""
+        return (side is Side.SOURCE and self.source_access) or self.access
+
+    @property
     def writes(self) -> str:
         """The destination, as people call it."""
-        return self.directory if self.dest is NOWHERE else str(self.dest)
+        return self.directory if self.dest == NOWHERE else str(self.dest)
 
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}\Z")

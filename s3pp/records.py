@@ -28,7 +28,8 @@ class SkipReason(str, Enum):
     EXISTS = "exists"  # mode add: the key is taken
     OTHER_SIZE = "exists with another size"  # likewise, and it is not the same object
     SAME_ETAG = "same etag"  # mode update: same size, same content
-    SAME_TIME = "same size and time"  # mode update: the ETag tells nothing, size and time agree
+    SAME_CHECKSUM = "same checksum"  # mode update: the ETags tell nothing, and checksums agree
+    SAME_TIME = "same time"  # mode update: the ETag tells nothing, and the time is the object's
     SPECIAL = "not a regular file"  # FIFO, socket, device
     SYMLINK = "symbolic link"  # with --no-follow-symlinks
     LOOP = "symbolic link loop"  # a link to a directory that contains it

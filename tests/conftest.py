@@ -216,6 +216,31 @@ def recorder(relay: Callable[..., Relay]) -> Callable[..., Recorder]:
     return lambda store, **settings: Recorder(store, relay(store, **settings))
 
 
+@pytest.fixture
+def profiles(tmp_path: Path) -> Callable[..., dict[str, str]]:
+    """``profiles(work=store)``: variables under which ``--profile work`` means that store.
+
+    Where they are not given to the command together with ``store=None``, its own come first.
+    """
+
+    def write(**stores: Store) -> dict[str, str]:
+        path = tmp_path / "aws-config"
+        path.write_text("".join(map(_profile, stores, stores.values())))
+        return {"AWS_CONFIG_FILE": str(path)}
+
+    return write
+
+
+def _profile(name: str, store: Store) -> str:
+    return (
+        f"[profile {name}]\n"
+        f"aws_access_key_id = {store.access_key}\n"
+        f"aws_secret_access_key = {store.secret_key}\n"
+        f"region = {store.region}\n"
+        f"endpoint_url = {store.url}\n"
+    )
+
+
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     """A private certificate authority and a certificate of it for 127.0.0.1."""

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 USAGE = "usage: s3pp COMMAND [OPTIONS] ...    (s3pp COMMAND --help tells more)"
 COMMANDS = {
     "put": "put files into a bucket, very many at a time",
+    "get": "get objects into a directory, likewise",
+    "copy": "copy objects from bucket to bucket, likewise",
+    "list": "list the objects in a bucket",
     "sandbox": "an S3 server in memory, for trying things",
 }
 
@@ -65,7 +68,7 @@ def _dispatch(argv: Sequence[str], streams: Streams) -> int:
         streams.stdout.write(f"s3pp {__version__}\n")
         return ExitStatus.OK
     if command not in COMMANDS:
-        raise UsageError(f"{command!r} is not a command: use {' or '.join(COMMANDS)} first")
+        raise UsageError(f"{command!r} is not a command: use one of {', '.join(COMMANDS)} first")
     return int(importlib.import_module(f"s3pp.cli.{command}").main(rest, streams))
 
 

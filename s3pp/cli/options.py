@@ -13,13 +13,14 @@ from s3pp.cli.parser import checked
 from s3pp.cli.values import one_of
 
 MAX_PROCESSES = 1024
+MAX_LISTERS = 256
 MAX_CONCURRENCY = 100_000  # requests; beyond it no machine has the descriptors
 
 
 def add_choosing(parser: ArgumentParser) -> None:
-    """Which of the sources' entries belong to the job."""
+    """Which of the sources' entries belong to the job, and when they are sent."""
     group = parser.add_argument_group("choosing")
-    _one(
+    add_one(
         group,
         "--mode",
         "--put",
@@ -28,6 +29,25 @@ def add_choosing(parser: ArgumentParser) -> None:
         metavar="MODE",
         help="add: what is absent; stupid: everything; update: what is absent or differs (default)",
     )
+    _add_filters(group)
+    add_one(
+        group,
+        "--order",
+        type=one_of("key", "size"),
+        default="key",
+        metavar="ORDER",
+        help="key (default), or size: the smallest first, once all are listed",
+    )
+    parser.set_defaults(walk="filesystem", follow_symlinks=None)
+
+
+def add_filters(parser: ArgumentParser) -> None:
+    """Which of the source's entries are meant, where nothing is sent."""
+    _add_filters(parser.add_argument_group("choosing"))
+    parser.set_defaults(walk="filesystem", follow_symlinks=None, order="key")
+
+
+def _add_filters(group: _ArgumentGroup) -> None:
     _rule(
         group,
         "include",
@@ -35,28 +55,33 @@ def add_choosing(parser: ArgumentParser) -> None:
     )
     _rule(group, "exclude", "leave out what matches; excluded trees are not entered")
     moment = partial(_moment, now=time.time())
-    _one(
+    add_one(
         group,
         "--newer-than",
         type=moment,
         metavar="AGE|DATE",
         help="modified after: an age such as 7d, or an ISO date or time",
     )
-    _one(group, "--older-than", type=moment, metavar="AGE|DATE", help="modified before")
-    _one(
+    add_one(group, "--older-than", type=moment, metavar="AGE|DATE", help="modified before")
+    add_one(
         group,
         "--min-size",
         type=values.size,
         metavar="SIZE",
         help="at least this long: bytes, or 10k, 16MiB, 1.5G (powers of 1024)",
     )
-    _one(group, "--max-size", type=values.size, metavar="SIZE", help="at most this long")
-    _one(group, "--limit", type=values.whole, metavar="N", help="the first N, in key order")
+    add_one(group, "--max-size", type=values.size, metavar="SIZE", help="at most this long")
+    add_one(group, "--limit", type=values.whole, metavar="N", help="the first N, in key order")
     group.add_argument(
         "--files-from", metavar="FILE", help="take the names in FILE (-: stdin), relative to SOURCE"
     )
     group.add_argument("--null", action="store_true", help="names in FILE end in NUL")
-    _one(
+
+
+def add_walking(parser: ArgumentParser) -> None:
+    """How a source on disk is walked."""
+    group = parser.add_argument_group("walking")
+    add_one(
         group,
         "--walk",
         type=one_of("filesystem", "tar"),
@@ -75,70 +100,48 @@ def add_choosing(parser: ArgumentParser) -> None:
     )
 
 
-def add_objects(parser: ArgumentParser) -> None:
-    """What every object sent is given."""
-    group = parser.add_argument_group("objects")
-    _one(
-        group,
-        "--content-type",
-        type=values.content_type,
-        metavar="TYPE",
-        help="a type; guess: by name (default); magic: by content where the name tells nothing",
+def add_landing(parser: ArgumentParser) -> None:
+    """How files are written."""
+    group = parser.add_argument_group("files")
+    group.add_argument(
+        "--fsync", action="store_true", help="bring each file to the disk before it gets its name"
     )
-    group.add_argument("--gzip", action="store_true", help="compress what --gzip-type names")
-    _many(
-        group,
-        "--gzip-type",
-        type=values.gzip_type,
-        metavar="TYPE",
-        help="a type to compress; guess: the usual text types (default); all",
+    group.add_argument(
+        "--gunzip",
+        action="store_true",
+        help="write what is stored with Content-Encoding gzip uncompressed",
     )
-    _many(
-        group,
-        "--header",
-        type=values.header,
-        metavar="NAME:VALUE",
-        help="a header, such as 'Cache-Control:max-age=60'",
+    group.add_argument(
+        "--follow-symlinks",
+        action="store_true",
+        default=False,
+        help="write through links to directories that stay in DIRECTORY",
     )
-    _many(group, "--metadata", type=values.metadata, metavar="K=V", help="user metadata")
-    _many(group, "--tag", type=values.tag, metavar="K=V", help="an object tag")
-    _one(
-        group,
-        "--acl",
-        "--grant",
-        type=one_of(*job.ACLS),
-        metavar="ACL",
-        help=f"a canned ACL: {', '.join(job.ACLS)}",
+    group.add_argument(
+        "--no-follow-symlinks",
+        action="store_false",
+        dest="follow_symlinks",
+        help="write through no link (default)",
     )
-    _one(group, "--storage-class", type=values.token, metavar="CLASS", help="such as STANDARD_IA")
-    _one(
+
+
+def add_listers(parser: ArgumentParser) -> None:
+    """How many requests list a source."""
+    group = parser.add_argument_group("listing")
+    add_one(
         group,
-        "--sse",
-        type=one_of("AES256", "aws:kms"),
-        metavar="KIND",
-        help="encryption by the store: AES256 or aws:kms",
-    )
-    _one(
-        group,
-        "--sse-kms-key-id",
-        type=values.visible,
-        metavar="ID",
-        help="the key for --sse aws:kms",
-    )
-    _one(
-        group,
-        "--checksum",
-        type=one_of(*job.CHECKSUMS),
-        default="md5",
-        metavar="KIND",
-        help="what the store verifies the body by: md5 (default), crc32, crc32c, crc64nvme, sha256",
+        "--listers",
+        type=partial(values.whole, most=MAX_LISTERS),
+        default=job.DEFAULT_LISTERS,
+        metavar="N",
+        help="requests in flight that list the source (default: %(default)s)",
     )
 
 
 def add_speed(parser: ArgumentParser) -> None:
     """How many at a time."""
     group = parser.add_argument_group("speed")
-    _one(
+    add_one(
         group,
         "-P",
         "--processes",
@@ -146,7 +149,7 @@ def add_speed(parser: ArgumentParser) -> None:
         metavar="N",
         help="worker processes (default: one per core, at least 2)",
     )
-    _one(
+    add_one(
         group,
         "-c",
         "--concurrency",
@@ -155,7 +158,7 @@ def add_speed(parser: ArgumentParser) -> None:
         metavar="N",
         help="requests in flight over all processes (default: %(default)s)",
     )
-    _one(
+    add_one(
         group,
         "--start-method",
         type=one_of("auto", "fork", "spawn"),
@@ -168,15 +171,15 @@ def add_speed(parser: ArgumentParser) -> None:
 def add_access(parser: ArgumentParser) -> None:
     """How to reach the store."""
     group = parser.add_argument_group("S3")
-    _one(
+    add_one(
         group,
         "--endpoint-url",
         type=values.endpoint,
         metavar="URL",
         help="another store than AWS: http[s]://HOST[:PORT]",
     )
-    _one(group, "--region", type=values.token, metavar="NAME", help="the bucket's region")
-    _one(
+    add_one(group, "--region", type=values.token, metavar="NAME", help="the bucket's region")
+    add_one(
         group,
         "--profile",
         type=values.visible,
@@ -192,7 +195,7 @@ def add_access(parser: ArgumentParser) -> None:
     group.add_argument(
         "--request-payer", action="store_true", help="accept the costs of a requester-pays bucket"
     )
-    _one(
+    add_one(
         group,
         "--addressing",
         type=one_of("auto", "path", "virtual"),
@@ -221,34 +224,31 @@ def add_access(parser: ArgumentParser) -> None:
     )
 
 
+def add_source_access(parser: ArgumentParser) -> None:
+    """How to reach the source of a copy, where that differs."""
+    group = parser.add_argument_group("the source's S3 (default: as above)")
+    add_one(
+        group,
+        "--source-endpoint-url",
+        type=values.endpoint,
+        metavar="URL",
+        help="another store than AWS, for the source",
+    )
+    add_one(group, "--source-region", type=values.token, metavar="REGION", help="of its bucket")
+    add_one(
+        group,
+        "--source-profile",
+        type=values.visible,
+        metavar="NAME",
+        help="a profile of the AWS configuration, for the source",
+    )
+
+
 def add_faults(parser: ArgumentParser) -> None:
     """How long to try, and what to keep of it."""
     group = parser.add_argument_group("faults")
-    _one(
-        group,
-        "--max-attempts",
-        type=partial(values.whole, most=1000),
-        default=job.DEFAULT_MAX_ATTEMPTS,
-        metavar="N",
-        help="per request (default: %(default)s)",
-    )
-    _one(
-        group,
-        "--connect-timeout",
-        type=values.seconds,
-        default=job.DEFAULT_CONNECT_TIMEOUT,
-        metavar="TIME",
-        help="seconds, or 90s, 5m (default: %(default)g)",
-    )
-    _one(
-        group,
-        "--read-timeout",
-        type=values.seconds,
-        default=job.DEFAULT_READ_TIMEOUT,
-        metavar="TIME",
-        help="without a byte in either direction (default: %(default)g)",
-    )
-    _one(
+    _add_attempts(group)
+    add_one(
         group,
         "--worker-timeout",
         type=values.seconds,
@@ -258,6 +258,54 @@ def add_faults(parser: ArgumentParser) -> None:
     )
     group.add_argument(
         "--journal", metavar="FILE", help="append a JSON line per object: what became of it"
+    )
+
+
+def add_attempts(parser: ArgumentParser) -> None:
+    """How long to try."""
+    _add_attempts(parser.add_argument_group("faults"))
+
+
+def _add_attempts(group: _ArgumentGroup) -> None:
+    add_one(
+        group,
+        "--max-attempts",
+        type=partial(values.whole, most=1000),
+        default=job.DEFAULT_MAX_ATTEMPTS,
+        metavar="N",
+        help="per request (default: %(default)s)",
+    )
+    add_one(
+        group,
+        "--connect-timeout",
+        type=values.seconds,
+        default=job.DEFAULT_CONNECT_TIMEOUT,
+        metavar="TIME",
+        help="seconds, or 90s, 5m (default: %(default)g)",
+    )
+    add_one(
+        group,
+        "--read-timeout",
+        type=values.seconds,
+        default=job.DEFAULT_READ_TIMEOUT,
+        metavar="TIME",
+        help="without a byte in either direction (default: %(default)g)",
+    )
+
+
+def add_listing_output(parser: ArgumentParser) -> None:
+    """What is told of a listing."""
+    group = parser.add_argument_group("output")
+    group.add_argument("--json", action="store_true", help="one JSON object per line")
+    group.add_argument(
+        "--summarize", action="store_true", help="end with the number of objects and their bytes"
+    )
+    group.add_argument(
+        "-q",
+        "--quiet",
+        action="count",
+        default=0,
+        help="only failures and the summary; -qq: nothing",
     )
 
 
@@ -300,11 +348,11 @@ def _moment(text: str, *, now: float) -> float:
     return values.moment(text, now)
 
 
-def _one(group: _ArgumentGroup, *names: str, type: Any, **rest: Any) -> None:
+def add_one(group: _ArgumentGroup, *names: str, type: Any, **rest: Any) -> None:
     group.add_argument(*names, type=checked(type), **rest)
 
 
-def _many(group: _ArgumentGroup, *names: str, type: Any, **rest: Any) -> None:
+def add_many(group: _ArgumentGroup, *names: str, type: Any, **rest: Any) -> None:
     group.add_argument(*names, type=checked(type), action="append", default=[], **rest)
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import importlib.util
 import os
 from argparse import Namespace
+from dataclasses import replace
 
 from s3pp.cli.headers import METADATA, Pairs, check_headers, check_metadata, check_tags
 from s3pp.errors import UsageError
-from s3pp.job import DEFAULT_GZIP_TYPES, Access, Choosing, Objects, Output, Speed
+from s3pp.job import DEFAULT_GZIP_TYPES, DEFAULT_LISTERS, Access, Choosing, Objects, Output, Speed
 
 CRT_CHECKSUMS = ("crc32c", "crc64nvme")  # Python's standard library has neither
 
@@ -35,6 +36,7 @@ def choosing(options: Namespace) -> Choosing:
         files_from=options.files_from,
         null=options.null,
         follow_symlinks=options.follow_symlinks is not False,
+        order=options.order,
     )
 
 
@@ -59,6 +61,40 @@ def objects(options: Namespace) -> Objects:
         sse_kms_key_id=options.sse_kms_key_id,
         checksum=options.checksum,
     )
+
+
+def copied(options: Namespace) -> Objects:
+    """What every copy is given; as long as the source's own is kept, nothing can be added to it."""
+    if options.directive == "copy":
+        given = {
+            "--content-type": options.content_type is not None,
+            "--header": bool(options.header),
+            "--metadata": bool(options.metadata),
+        }
+        for option, there in given.items():
+            if there:
+                raise UsageError(f"{option} needs --metadata-directive replace: copy keeps all")
+    if options.content_type == "magic":
+        raise UsageError("--content-type magic looks into files; a copy can take a type, or guess")
+    return replace(objects(options), directive=options.directive)
+
+
+def source_access(options: Namespace) -> Access | None:
+    """How to reach the source of a copy; None: as the destination."""
+    endpoint = _endpoint_url(options.source_endpoint_url, options.secure)
+    given = {
+        "endpoint_url": endpoint,
+        "region": options.source_region,
+        "profile": options.source_profile,
+    }
+    if not any(given.values()):
+        return None
+    if options.sandbox:
+        raise UsageError("--sandbox is source and destination; drop the --source- options")
+    own = {name: value for name, value in given.items() if value is not None}
+    if endpoint is not None and options.source_region is None:
+        own["region"] = None  # the other store's region says nothing about this one
+    return replace(access(options), **own)
 
 
 def access(options: Namespace) -> Access:
@@ -89,9 +125,20 @@ def speed(options: Namespace) -> Speed:
     return Speed(
         processes=min(wanted, options.concurrency),
         concurrency=options.concurrency,
+        listers=getattr(options, "listers", DEFAULT_LISTERS),
         start_method=options.start_method,
         worker_timeout=options.worker_timeout,
     )
+
+
+def listing_speed(options: Namespace) -> Speed:
+    """How many requests list at a time."""
+    return Speed(listers=options.listers)
+
+
+def listing_output(options: Namespace) -> Output:
+    """What is told of a listing."""
+    return Output(verbosity=-options.quiet, json=options.json)
 
 
 def output(options: Namespace) -> Output:

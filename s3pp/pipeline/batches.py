@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from s3pp.pipeline.messages import Frame, Kind, report_frame, tasks_frame
 from s3pp.pipeline.queues import FrameWriter
-from s3pp.records import Outcome, PutTask
+from s3pp.records import Outcome, Task
 from s3pp.sources import Spooled
 
 FULL = 128  # tasks in a batch, once the run is under way
@@ -33,16 +33,16 @@ class Batcher:
         self._outbox = outbox
         self._processes = processes
         self._clock = clock
-        self._tasks: list[PutTask] = []
+        self._tasks: list[Task] = []
         self._outcomes: list[Outcome] = []
         self._size = 0
         self._since = 0.0
         self._batches = 0
         self._listed = 0
 
-    def add(self, task: PutTask) -> None:
+    def add(self, task: Task) -> None:
         """Take a task; send the batch it completes."""
-        size = task.entry.size
+        size = task.size
         if self._tasks and self._size + size > HEAVY:
             self.flush()
         if not self._tasks:
@@ -89,7 +89,7 @@ class Batcher:
     def _full(self) -> int:
         return min(FULL, 1 + self._batches // (2 * self._processes))
 
-    def _send(self, tasks: list[PutTask], size: int) -> None:
+    def _send(self, tasks: Sequence[Task], size: int) -> None:
         self._batches += 1
         self._outbox.send(tasks_frame(tasks, self._batches, size))
 

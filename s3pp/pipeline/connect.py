@@ -1,4 +1,4 @@
-"""A child's own way to the bucket: wire, signer and operations, made after the fork, never before.
+"""A child's own way to a bucket: wire, signer and operations, made after the fork, never before.
 
 Keys are renewed by the supervisor: a child whose keys the store calls expired says so once, and
 every request that met the same answer waits for the one reply.
@@ -11,32 +11,45 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from s3pp.job import Job
-from s3pp.pipeline.messages import Frame, Kind
+from s3pp.job import Access, Side
+from s3pp.pipeline.messages import Kind, frame
 from s3pp.pipeline.queues import FrameWriter
 from s3pp.s3.endpoint import Opened
-from s3pp.s3.operations import Bucket, Recovery
+from s3pp.s3.operations import Answer, Bucket, Recovery
 from s3pp.s3.retry import Backoff
 from s3pp.s3.sigv4 import Keys, Signer
 from s3pp.s3.wire import Wire, WireSettings
 
 T = TypeVar("T")
 
+CONNECTIONS = 16  # kept open by a walker, for listings
+
+
+class Renews(Protocol):
+    """Whatever gets new keys for expired ones."""
+
+    async def __call__(self) -> Keys | None:
+        """New keys; None if there are none."""
+
+    def reply(self, keys: Keys | None) -> None:
+        """Keys came, be they asked for or not."""
+
 
 class Renewal:
     """The keys' renewal as one process sees it; lives on its event loop."""
 
-    def __init__(self, outbox: FrameWriter) -> None:
+    def __init__(self, outbox: FrameWriter, side: Side) -> None:
         self._outbox = outbox
+        self._side = side
         self._asked: asyncio.Future[Keys | None] | None = None
 
     async def __call__(self) -> Keys | None:
         """Ask for new keys, or join those who have asked; None if there are none."""
         if self._asked is None:
             self._asked = asyncio.get_running_loop().create_future()
-            self._outbox.send(Frame(Kind.NEED_KEYS))
+            self._outbox.send(frame(Kind.NEED_KEYS, self._side))
         return await asyncio.shield(self._asked)
 
     def reply(self, keys: Keys | None) -> None:
@@ -47,15 +60,14 @@ class Renewal:
 
 
 def connect(
-    job: Job,
+    access: Access,
     opened: Opened,
-    *,
     connections: int,
+    *,
     renew: Callable[[], Awaitable[Keys | None]],
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Bucket:
-    """The bucket as a job says it is to be reached; call it on the loop that will use it."""
-    access = job.access
+    """A bucket as it is to be reached; call it on the loop that will use it."""
     settings = WireSettings(
         connections=connections,
         connect_timeout=access.connect_timeout,
@@ -72,15 +84,40 @@ def connect(
     )
 
 
-class BucketThread:
-    """A bucket on an event loop in a thread of its own, for a process that is busy elsewhere."""
+class LoopThread:
+    """An event loop in a thread of its own, for a process that is busy elsewhere."""
 
-    def __init__(self, job: Job, opened: Opened, outbox: FrameWriter) -> None:
+    def __init__(self, on_defect: Callable[[str], None]) -> None:
+        """``on_defect`` hears of what went wrong in a callback: nobody would be woken any more."""
         self._loop = asyncio.new_event_loop()
-        self._renewal = Renewal(outbox)
-        self._make = partial(connect, job, opened, connections=4, renew=self._renewal)
-        self._bucket: Bucket | None = None
+        self._loop.set_exception_handler(lambda _, context: _defect(context, on_defect))
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+        """Start a coroutine on the thread's loop."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+
+    def call(self, act: Callable[[], None]) -> None:
+        """Do something on the thread's loop, soon."""
+        self._loop.call_soon_threadsafe(act)
+
+
+def _defect(context: dict[str, Any], on_defect: Callable[[str], None]) -> None:
+    """Errors of tasks that nobody waits for any more, which asyncio tells as well, are none."""
+    if "handle" in context:
+        on_defect(f"internal error: {context.get('exception')!r}")
+
+
+class DistantBucket:
+    """A bucket on another thread's loop: its coroutines are to be run there."""
+
+    def __init__(self, thread: LoopThread, access: Access, opened: Opened, renewal: Renews) -> None:
+        self.run = thread.run
+        self._thread = thread
+        self._renewal = renewal
+        self._opened = opened
+        self._make = partial(connect, access, connections=CONNECTIONS, renew=renewal)
+        self._bucket: Bucket | None = None
 
     @property
     def requests(self) -> int:
@@ -88,19 +125,24 @@ class BucketThread:
         return self._bucket.requests if self._bucket else 0
 
     async def list_page(self, parameters: dict[str, str]) -> bytes:
-        """``Bucket.list_page``, on this thread's loop; the bucket is connected at the first."""
-        self._bucket = self._bucket or self._make()
-        return await self._bucket.list_page(parameters)
+        """``Bucket.list_page``; the bucket is connected at the first request."""
+        return await self._connected().list_page(parameters)
 
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
-        """Start a coroutine on the thread's loop."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+    async def look(self, key: str) -> Answer | None:
+        """``Bucket.look``."""
+        return await self._connected().look(key)
 
     def take_keys(self, keys: Keys | None) -> None:
         """Hand on what the supervisor sent, be it asked for or not."""
-        self._loop.call_soon_threadsafe(self._take, keys)
+        self._thread.call(lambda: self._take(keys))
+
+    def _connected(self) -> Bucket:
+        self._bucket = self._bucket or self._make(self._opened)
+        return self._bucket
 
     def _take(self, keys: Keys | None) -> None:
         if keys and self._bucket:
             self._bucket.signer.keys = keys
+        elif keys:  # the first request is still to come
+            self._opened = self._opened._replace(keys=keys)
         self._renewal.reply(keys)

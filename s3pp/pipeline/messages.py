@@ -6,17 +6,17 @@ on without looking. Exceptions never travel; they are records by then.
 ==========  =====================  =======================================================
 kind        from → to              payload
 ==========  =====================  =======================================================
-SETUP       supervisor → walker,   ``s3.session.Opened``: endpoint, keys
+SETUP       supervisor → walker,   ``Opened`` by ``Side``: endpoints, keys
             worker
-TASKS       walker → worker        ``PutTask`` of one batch, by ``tasks_frame``
+TASKS       walker → worker        tasks of one kind, one batch of them, by ``tasks_frame``
 SPOOL       walker → supervisor    path of the file the next batch reads, to delete after it
 OUTCOMES    walker, worker →       ``Report``, by ``report_frame``: how tasks ended; from a
             statter                worker, one whole batch
 NOTICE      anyone → statter       str: one line for people, said once
 LISTED      supervisor → statter   nothing; the head's number of objects: objects listed so far
-NEED_KEYS   worker, walker →       nothing: the store calls our keys expired
+NEED_KEYS   worker, walker →       ``Side`` whose store calls our keys expired
             supervisor
-KEYS        supervisor → worker,   ``Keys``, or None when there are no others
+KEYS        supervisor → worker,   ``Side``, and its ``Keys``, or None when there are no others
             walker
 BEAT        worker → supervisor    nothing: I am alive
 FINISH      supervisor → worker    nothing: begin no other task
@@ -31,12 +31,23 @@ TOTALS      statter → supervisor   ``report.totals.Totals``: the sums, as the 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from struct import Struct
 from typing import Any, NamedTuple
 
-from s3pp.records import Dest, Done, Entry, Failed, Outcome, PutTask, Skipped
+from s3pp.records import (
+    CopyTask,
+    Dest,
+    Done,
+    Entry,
+    Failed,
+    GetTask,
+    Outcome,
+    PutTask,
+    Skipped,
+    Task,
+)
 
 
 class Kind(IntEnum):
@@ -95,18 +106,42 @@ def frame(kind: Kind, content: object, *, batch: int = 0, objects: int = 0, size
 # every object of a run passes here four times.
 
 
-def tasks_frame(tasks: Sequence[PutTask], batch: int, size: int) -> Frame:
-    """One batch of tasks on its way to a worker."""
-    rows = [(tuple(entry), dest and tuple(dest), ask) for entry, dest, ask in tasks]
-    return frame(Kind.TASKS, rows, batch=batch, objects=len(rows), size=size)
+def tasks_frame(tasks: Sequence[Task], batch: int, size: int) -> Frame:
+    """One batch of tasks, all of one kind, on its way to a worker."""
+    tag = _TASK_TAGS[type(tasks[0])]
+    rows = (tag, [_PACK[tag](task) for task in tasks])
+    return frame(Kind.TASKS, rows, batch=batch, objects=len(tasks), size=size)
 
 
-def tasks_of(message: Frame) -> list[PutTask]:
+def tasks_of(message: Frame) -> list[Task]:
     """The tasks of a batch."""
-    return [
-        PutTask(Entry(*entry), Dest(*dest) if dest else None, ask)
-        for entry, dest, ask in message.open()
-    ]
+    tag, rows = message.open()
+    return [_UNPACK[tag](row) for row in rows]
+
+
+def _pack_put(task: Any) -> tuple[Any, ...]:
+    entry, dest, ask = task
+    return tuple(entry), dest and tuple(dest), ask
+
+
+def _unpack_put(row: tuple[Any, ...]) -> PutTask:
+    entry, dest, ask = row
+    return PutTask(Entry(*entry), Dest(*dest) if dest else None, ask)
+
+
+def _pack_copy(task: Any) -> tuple[Any, ...]:
+    return tuple(task._replace(dest=task.dest and tuple(task.dest)))
+
+
+def _unpack_copy(row: tuple[Any, ...]) -> CopyTask:
+    task = CopyTask(*row)
+    return task._replace(dest=Dest(*task.dest)) if task.dest else task
+
+
+_TASK_KINDS: tuple[type[Task], ...] = (PutTask, GetTask, CopyTask)
+_TASK_TAGS = {kind: tag for tag, kind in enumerate(_TASK_KINDS)}
+_PACK: tuple[Callable[[Any], tuple[Any, ...]], ...] = (_pack_put, tuple, _pack_copy)
+_UNPACK: tuple[Callable[[Any], Task], ...] = (_unpack_put, GetTask._make, _unpack_copy)
 
 
 def report_frame(outcomes: Sequence[Outcome], requests: int, *, batch: int = 0) -> Frame:

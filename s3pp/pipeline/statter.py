@@ -27,7 +27,16 @@ ENOUGH_SILENCE = 100  # objects in a row, each tried to the end, that no answer 
 ENOUGH_REFUSALS = 50  # objects refused, with none accepted, after which the rest is not tried
 
 # Reasons that show that the store let us in.
-_ACCEPTED = frozenset({*SendReason, SkipReason.EXISTS, SkipReason.SAME_ETAG})
+_ACCEPTED = frozenset(
+    {
+        *SendReason,
+        SkipReason.EXISTS,
+        SkipReason.OTHER_SIZE,
+        SkipReason.SAME_ETAG,
+        SkipReason.SAME_CHECKSUM,
+        SkipReason.SAME_TIME,
+    }
+)
 
 
 class Verdict(NamedTuple):

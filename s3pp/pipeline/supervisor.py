@@ -27,10 +27,11 @@ from multiprocessing.connection import Connection
 from typing import NamedTuple
 
 from s3pp.errors import ExitStatus, FailureKind, FatalError, S3ppError
-from s3pp.job import Job
+from s3pp.job import Job, Side
 from s3pp.pipeline.children import Child, notice, start_context
 from s3pp.pipeline.ledger import MOST_LOSSES, Ledger
 from s3pp.pipeline.messages import Frame, Kind, frame, report_frame, tasks_of
+from s3pp.pipeline.roles import TITLES
 from s3pp.pipeline.signals import Signals
 from s3pp.pipeline.statter import Verdict, run_statter
 from s3pp.pipeline.switchboard import Switchboard
@@ -118,7 +119,7 @@ class Supervisor:
         if stdin:
             stdin.close()
         for number in range(1, job.speed.processes + 1):
-            self._launch_worker(f"putter {number}")
+            self._launch_worker(f"{TITLES[job.verb]} {number}")
 
     def _launch(self, name: str, role: Callable[..., None], arguments: tuple[object, ...]) -> Child:
         child = Child(name, role, context=self._context, arguments=arguments)
@@ -137,16 +138,13 @@ class Supervisor:
         return child
 
     def _set_up(self) -> None:
-        """Find the bucket, and tell those who need to reach it."""
-        from s3pp.pipeline.keyring import Keyring
-        from s3pp.s3.session import Session
+        """Find the buckets, and tell those who need to reach them."""
+        from s3pp.pipeline.sides import Sides  # it imports boto3
 
-        session = Session(self._job.access, self._job.dest.bucket)
-        self._opened = session.open(self._job.dest.prefix)
-        self._keyring = Keyring(session, self._opened.keys, self._now)
+        self._sides = Sides(self._job, self._now)
         for child in (self._walker, *self._silence):
-            self._board.send(child, frame(Kind.SETUP, self._opened))
-        self._board.send(self._statter, report_frame([], 1))
+            self._board.send(child, frame(Kind.SETUP, self._sides.opened))
+        self._board.send(self._statter, report_frame([], self._sides.probes))
         self._board.watch(self._signals.fd, self._on_signal)
 
     # One turn of the loop
@@ -226,7 +224,7 @@ class Supervisor:
         elif kind is Kind.NOTICE:
             self._board.send(self._statter, message)
         elif kind is Kind.NEED_KEYS:
-            self._renew_keys(child)
+            self._renew_keys(child, message.open())
         elif kind is Kind.FATAL:
             self._abort(message.payload.decode("utf-8"))
         elif kind is Kind.END:
@@ -249,23 +247,23 @@ class Supervisor:
 
     def _refresh_keys(self) -> None:
         try:
-            if self._keyring.refreshed(self._now):
-                self._spread_keys()
+            for side in self._sides.refreshed(self._now):
+                self._spread_keys(side)
         except S3ppError as error:
             self._abort(str(error))
 
-    def _renew_keys(self, child: Child) -> None:
+    def _renew_keys(self, child: Child, side: Side) -> None:
         """The store calls a child's keys expired."""
-        if self._keyring.renew(self._now) is None:
-            self._board.send(child, frame(Kind.KEYS, None))
+        if self._sides.renew(side, self._now) is None:
+            self._board.send(child, frame(Kind.KEYS, (side, None)))
         else:
-            self._spread_keys()
+            self._spread_keys(side)
 
-    def _spread_keys(self) -> None:
-        self._opened = self._opened._replace(keys=self._keyring.keys)
+    def _spread_keys(self, side: Side) -> None:
+        news = frame(Kind.KEYS, (side, self._sides.opened[side].keys))
         for child in self._board.children:
             if child is not self._statter:
-                self._board.send(child, frame(Kind.KEYS, self._keyring.keys))
+                self._board.send(child, news)
 
     # What goes wrong
 
@@ -315,7 +313,9 @@ class Supervisor:
             self._on_statter_death(child)
         elif child is self._walker:
             if not self._walked:
-                self._abort(f"the walker {child.how_it_ended()}: what it had not named is not sent")
+                self._abort(
+                    f"the walker {child.how_it_ended()}: what it had not named is left as it was"
+                )
         elif self._phase in (Phase.RUNNING, Phase.DRAINING):
             self._on_worker_death(child)
 
@@ -337,7 +337,7 @@ class Supervisor:
             return
         self._tell(f"{child.name} {child.how_it_ended()}: replaced, and its tasks are done again")
         try:
-            self._board.send(self._launch_worker(child.name), frame(Kind.SETUP, self._opened))
+            self._board.send(self._launch_worker(child.name), frame(Kind.SETUP, self._sides.opened))
         except FatalError as error:
             self._abort(str(error))
 
@@ -346,7 +346,7 @@ class Supervisor:
         for batch in batches:
             message = f"{MOST_LOSSES} processes died on the batch that held it"
             outcomes = [
-                Failed(task.entry.source, task.entry.key, FailureKind.CRASHED, message)
+                Failed(task.source, task.target, FailureKind.CRASHED, message)
                 for task in tasks_of(batch)
             ]
             self._unspool(batch.batch)

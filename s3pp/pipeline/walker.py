@@ -1,13 +1,13 @@
-"""The walker: the source, in key order, merged with the destination's listing, in batches.
+"""The walker: the source, in key order, merged with what the destination holds, in batches.
 
 ::
 
-    entries ──────Entry──▶ Planner ──PutTask──▶ Batcher ──TASKS──▶ supervisor
-         └─Skipped, Failed──▶ └──────────────▶  └──OUTCOMES──────▶ supervisor
+    walks ──Task──▶ (by size) ──▶ Batcher ──TASKS──▶ supervisor
+       └─Skipped, Failed──────▶  └──OUTCOMES───────▶ supervisor
 
-Its main thread walks; one thread runs the event loop that lists the destination, a page ahead;
-one thread listens to the supervisor, and ends the process when that is gone. The walker writes
-nothing anywhere but into its queue, so it may be killed at any time.
+Its main thread walks; one thread runs the event loop of the listings, a page ahead; one thread
+listens to the supervisor, and ends the process when that is gone. The walker writes nothing but
+into its queue (and removes what killed getters left), so it may be killed at any time.
 """
 
 from __future__ import annotations
@@ -16,19 +16,21 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from multiprocessing.connection import Connection
+from operator import attrgetter
 
-from s3pp.job import Job, Mode
+from s3pp.job import Job, Side
 from s3pp.pipeline.batches import Batcher
-from s3pp.pipeline.children import notice
-from s3pp.pipeline.connect import BucketThread
+from s3pp.pipeline.children import fatal, notice
+from s3pp.pipeline.connect import DistantBucket, LoopThread, Renewal
 from s3pp.pipeline.messages import Kind
 from s3pp.pipeline.queues import FrameReader, FrameWriter
-from s3pp.records import Outcome, PutTask
+from s3pp.pipeline.walks import Surroundings, walk
+from s3pp.records import CopyTask, GetTask, Outcome, PutTask, Task
 from s3pp.s3.endpoint import Opened
-from s3pp.sources import Spooled, entries, spool
-from s3pp.sources.bucket import DestListing
-from s3pp.transfer.planner import Planner
+from s3pp.sources import Spooled, spool
+from s3pp.sources.sorting import RICH_RUN_LENGTH, Room, ordered
 
 SPOOL_BYTES = 256 * 1024 * 1024  # of members copied out of archives, waiting to be put
 SPOOL_LOOK = 0.02  # seconds between looks at which of them are gone
@@ -41,22 +43,27 @@ def run_walker(
     setup = inbox.receive()
     if setup is None:
         return
-    opened: Opened = setup.open()
-    bucket = BucketThread(job, opened, outbox)
-    threading.Thread(target=_listen, args=(inbox, bucket), daemon=True).start()
+    opened: dict[Side, Opened] = setup.open()
+    thread = LoopThread(partial(_give_up, outbox))
+    buckets = {
+        side: DistantBucket(thread, job.access_to(side), each, Renewal(outbox, side))
+        for side, each in opened.items()
+    }
+    threading.Thread(target=_listen, args=(inbox, buckets), daemon=True).start()
     batcher = Batcher(outbox, job.speed.processes)
-    dest = _dest_side(job, opened, bucket)
-    planner = Planner(job, dest, lambda text: outbox.send(notice(text)))
     stream = os.fdopen(stdin.fileno(), "rb", closefd=False) if stdin else None
-    planned = planner.plan(entries(job, stream))
+    around = Surroundings(opened, buckets, lambda text: outbox.send(notice(text)), stream)
+    tasks = _tasks(walk(job, around), batcher)
+    if job.choosing.order == "size":
+        tasks = ordered(tasks, key=attrgetter("size"), room=Room(RICH_RUN_LENGTH))
     room = SpoolRoom()
-    for copied in spool(_tasks(planned, batcher), spool_dir):
+    for copied in spool(_unbatched(tasks, batcher), spool_dir):
         if isinstance(copied, Spooled):
             batcher.send_spooled(copied)
             room.take(copied)
         else:
             batcher.ended(copied)
-    batcher.end(bucket.requests)
+    batcher.end(sum(bucket.requests for bucket in buckets.values()))
 
 
 class SpoolRoom:
@@ -81,29 +88,34 @@ class SpoolRoom:
                 self._sleep(SPOOL_LOOK)
 
 
-def _dest_side(job: Job, opened: Opened, bucket: BucketThread) -> DestListing | None:
-    """The destination's listing, where the mode compares and the store lets us list."""
-    if job.mode is Mode.STUPID or not opened.listable:
-        return None
-    prefix = f"{job.dest.prefix}/" if job.dest.prefix else ""
-    return DestListing(bucket, prefix, run=bucket.run)
-
-
-def _tasks(planned: Iterable[PutTask | Outcome], batcher: Batcher) -> Iterator[PutTask]:
-    """Batch what can go at once; yield the members of archives that must be spooled first."""
-    for step in planned:
-        if not isinstance(step, PutTask):
-            batcher.ended(step)
-        elif step.entry.spool:
+def _tasks(steps: Iterable[Task | Outcome], batcher: Batcher) -> Iterator[Task]:
+    """The tasks among ``steps``; the outcomes go their own way."""
+    for step in steps:
+        if isinstance(step, PutTask | GetTask | CopyTask):
             yield step
         else:
-            batcher.add(step)
+            batcher.ended(step)
+
+
+def _unbatched(tasks: Iterable[Task], batcher: Batcher) -> Iterator[PutTask]:
+    """Batch what can go at once; yield the members of archives that must be spooled first."""
+    for task in tasks:
+        if isinstance(task, PutTask) and task.entry.spool:
+            yield task
+        else:
+            batcher.add(task)
     batcher.flush()
 
 
-def _listen(inbox: FrameReader, bucket: BucketThread) -> None:
+def _give_up(outbox: FrameWriter, defect: str) -> None:
+    outbox.send(fatal(defect))
+    os._exit(1)
+
+
+def _listen(inbox: FrameReader, buckets: dict[Side, DistantBucket]) -> None:
     """Take new keys from the supervisor; end with it."""
     while frame := inbox.receive():
         if frame.kind is Kind.KEYS:
-            bucket.take_keys(frame.open())
+            side, keys = frame.open()
+            buckets[side].take_keys(keys)
     os._exit(1)

@@ -2,11 +2,11 @@
 
 ::
 
-    TASKS ──▶ waiting tasks ──▶ lanes × C/P ──▶ Putter.put ──▶ batch complete ──▶ OUTCOMES
+    TASKS ──▶ waiting tasks ──▶ lanes × C/P ──▶ Role.transfer ──▶ batch complete ──▶ OUTCOMES
 
 A lane is a coroutine that brings one task after another to its end. A batch is reported once,
 whole, so that the supervisor may give it to another worker until then and nothing counts twice.
-The roles of lanes, putter and queues are the same under any verb.
+What is done with a task is its role's: ``roles`` has them.
 """
 
 from __future__ import annotations
@@ -17,28 +17,25 @@ import gc
 import os
 import resource
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 
 from s3pp.errors import FailureKind, FatalError, ObjectError
-from s3pp.job import Job, Mode
+from s3pp.job import Job, Side
+from s3pp.pipeline.admission import PERIOD, Admission
 from s3pp.pipeline.children import fatal, notice
 from s3pp.pipeline.connect import Renewal, connect
+from s3pp.pipeline.loops import new_loop
 from s3pp.pipeline.messages import Frame, Kind, report_frame, tasks_of
 from s3pp.pipeline.queues import FrameReader, FrameWriter
-from s3pp.records import Failed, Outcome, PutTask
+from s3pp.pipeline.roles import Role, role
+from s3pp.records import Failed, Outcome, Task
 from s3pp.s3.endpoint import Opened
 from s3pp.s3.operations import Bucket
 from s3pp.s3.sigv4 import Keys
-from s3pp.transfer.digests import Digester
-from s3pp.transfer.prepare import Preparer
-from s3pp.transfer.put import Putter
-from s3pp.transfer.reading import Budget, Reader
+from s3pp.transfer.tree import OPEN_DIRECTORIES, most_directories
 
-BODY_MEMORY = 16 * 1024 * 1024  # bytes of bodies one worker holds at once
-THREADS = 16  # for reads from slow file systems, compression and digests of large bodies
-_FDS_PER_LANE = 2  # a socket and a source
-_FDS_SPARE = 24  # queues, epoll, libraries, the interpreter
+_FDS_PER_LANE = 3  # two sockets, or one and a file
+_FDS_SPARE = 32  # queues, epoll, libraries, the interpreter
 
 
 def run_worker(inbox: FrameReader, outbox: FrameWriter, job: Job) -> None:
@@ -47,29 +44,37 @@ def run_worker(inbox: FrameReader, outbox: FrameWriter, job: Job) -> None:
     if setup is None:
         return
     gc.freeze()  # what the fork brought is never garbage, and touching it would copy it
-    loop = _new_loop()
+    loop = new_loop()
     loop.run_until_complete(_serve(inbox, outbox, job, setup.open()))
 
 
-async def _serve(inbox: FrameReader, outbox: FrameWriter, job: Job, opened: Opened) -> None:
+async def _serve(
+    inbox: FrameReader, outbox: FrameWriter, job: Job, opened: dict[Side, Opened]
+) -> None:
     lanes = lane_count(job.speed.concurrency, job.speed.processes)
-    renewal, pause = Renewal(outbox), Pause()
-    bucket = connect(job, opened, connections=lanes, renew=renewal, sleep=pause)
-    putter = _putter(job, bucket)
-    worker = Worker(outbox, putter, bucket, lanes=lanes)
+    renewals, pause = {side: Renewal(outbox, side) for side in opened}, Pause()
+    buckets = {
+        side: connect(job.access_to(side), each, lanes, renew=renewals[side], sleep=pause)
+        for side, each in opened.items()
+    }
+    admission = Admission(lanes)
+    worker = Worker(outbox, role(job, buckets), list(buckets.values()), lanes=lanes)
 
     def hear(message: Frame) -> None:
         if message.kind is Kind.TASKS:
             worker.take(message)
         elif message.kind is Kind.KEYS:
-            _new_keys(bucket, renewal, message.open())
+            side, keys = message.open()
+            _new_keys(buckets[side], renewals[side], keys)
         elif message.kind is Kind.FINISH:
             pause.end()
             worker.finish()
         elif message.kind is Kind.END:
             worker.end()
 
+    worker.admit(admission.admitted)
     _listen(inbox, hear)
+    _admit(worker, admission)
     _beat(outbox, job.speed.worker_timeout / 6)
     await worker.run()
 
@@ -86,12 +91,16 @@ class Batch:
 class Worker:
     """Keeps ``lanes`` tasks going at once, and reports batches as they become complete."""
 
-    def __init__(self, outbox: FrameWriter, putter: Putter, bucket: Bucket, *, lanes: int) -> None:
+    def __init__(
+        self, outbox: FrameWriter, role: Role, buckets: Sequence[Bucket], *, lanes: int
+    ) -> None:
         self._outbox = outbox
-        self._putter = putter
-        self._bucket = bucket
+        self._role = role
+        self._buckets = buckets
         self._lanes = lanes
-        self._waiting: deque[tuple[Batch, PutTask]] = deque()
+        self._admitted = lanes
+        self._active = lanes  # those that are not idle; all, until they find nothing to do
+        self._waiting: deque[tuple[Batch, Task]] = deque()
         self._idle: list[asyncio.Future[None]] = []
         self._ended = False
         self._reported = 0  # requests, so far
@@ -99,6 +108,16 @@ class Worker:
     async def run(self) -> None:
         """Work until ``end`` has been called and every task taken has ended."""
         await asyncio.gather(*(self._lane() for _ in range(self._lanes)))
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether more lanes than are admitted would have work."""
+        return len(self._waiting) > 0
+
+    def admit(self, lanes: int) -> None:
+        """Let so many lanes work at a time; at the end, all."""
+        self._admitted = self._lanes if self._ended else lanes
+        self._wake(len(self._waiting))
 
     def take(self, tasks: Frame) -> None:
         """Take a batch of tasks."""
@@ -115,29 +134,32 @@ class Worker:
     def end(self) -> None:
         """No more tasks will come."""
         self._ended = True
+        self._admitted = self._lanes
         self._wake(self._lanes)
 
     async def _lane(self) -> None:
         while True:
-            while not self._waiting:
-                if self._ended:
+            while not self._waiting or self._active > self._admitted:
+                if self._ended and not self._waiting:
                     return
                 turn = asyncio.get_running_loop().create_future()
                 self._idle.append(turn)
+                self._active -= 1
                 await turn
             batch, task = self._waiting.popleft()
             batch.outcomes.append(await self._outcome(task))
             self._close_one(batch)
 
-    async def _outcome(self, task: PutTask) -> Outcome:
+    async def _outcome(self, task: Task) -> Outcome:
         try:
-            return await self._putter.put(task)
+            return await self._role.transfer(task)
         except FatalError as error:
             self._outbox.send(fatal(str(error)))
-            return Failed(task.entry.source, task.entry.key, FailureKind.ACCESS, str(error))
+            return Failed(task.source, task.target, error.kind, str(error))
 
     def _wake(self, count: int) -> None:
-        for _ in range(min(count, len(self._idle))):
+        for _ in range(min(count, len(self._idle), self._admitted - self._active)):
+            self._active += 1
             self._idle.pop().set_result(None)
 
     def _close_one(self, batch: Batch) -> None:
@@ -146,9 +168,9 @@ class Worker:
             self._report(batch)
 
     def _report(self, batch: Batch) -> None:
-        while self._putter.notes:
-            self._outbox.send(notice(self._putter.notes.pop()))
-        requests = self._bucket.requests + self._putter.requests_spared
+        while self._role.notes:
+            self._outbox.send(notice(self._role.notes.pop()))
+        requests = self._role.requests_spared + sum(each.requests for each in self._buckets)
         spent, self._reported = requests - self._reported, requests
         self._outbox.send(report_frame(batch.outcomes, spent, batch=batch.number))
 
@@ -174,7 +196,7 @@ def lane_count(concurrency: int, processes: int) -> int:
     """How many tasks one worker keeps going: its share, as far as descriptors allow."""
     share = max(1, concurrency // processes)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = share * _FDS_PER_LANE + _FDS_SPARE
+    wanted = share * _FDS_PER_LANE + OPEN_DIRECTORIES + _FDS_SPARE
     if soft != resource.RLIM_INFINITY and soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         with contextlib.suppress(OSError, ValueError):
@@ -182,18 +204,7 @@ def lane_count(concurrency: int, processes: int) -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return share
-    return max(1, min(share, (soft - _FDS_SPARE) // _FDS_PER_LANE))
-
-
-def _putter(job: Job, bucket: Bucket) -> Putter:
-    threads = ThreadPoolExecutor(THREADS)
-    digester = Digester(
-        job.objects.checksum,
-        md5=job.mode is not Mode.STUPID,  # the others compare it with an ETag
-        signed=job.access.sign and not bucket.endpoint.secure,
-    )
-    preparer = Preparer(job.objects, digester, reader=Reader(threads), budget=Budget(BODY_MEMORY))
-    return Putter(job, bucket, preparer)
+    return max(1, min(share, (soft - most_directories() - _FDS_SPARE) // _FDS_PER_LANE))
 
 
 def _listen(inbox: FrameReader, hear: Callable[[Frame], None]) -> None:
@@ -217,15 +228,14 @@ def _new_keys(bucket: Bucket, renewal: Renewal, keys: Keys | None) -> None:
     renewal.reply(keys)
 
 
+def _admit(worker: Worker, admission: Admission) -> None:
+    """Look again and again whether more lanes are worth it, until all are admitted."""
+    if not admission.settled:
+        worker.admit(admission.look(wanted=worker.wants_more))
+        asyncio.get_running_loop().call_later(PERIOD, _admit, worker, admission)
+
+
 def _beat(outbox: FrameWriter, period: float) -> None:
     """Tell the supervisor every ``period`` seconds that this event loop turns."""
     outbox.send(Frame(Kind.BEAT))
     asyncio.get_running_loop().call_later(period, _beat, outbox, period)
-
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()

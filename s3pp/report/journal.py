@@ -50,8 +50,8 @@ def _start(job: Job) -> dict[str, Any]:
         "event": "start",
         "version": __version__,
         "verb": job.verb,
-        "sources": list(job.sources),
-        "dest": str(job.dest),
+        "sources": list(job.reads),
+        "dest": job.writes,
         "mode": job.mode.value,
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,16 +22,24 @@ def as_json(event: dict[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Lines:
-    """The forms of an outcome, for one job."""
+    """The forms of an outcome, for one job.
+
+    ``source`` and ``target`` are what its names are completed by: ``s3://bucket/``, ``DIRECTORY/``.
+    """
 
     verb: str
-    bucket: str
+    source: str
+    target: str
     dry_run: bool = False
 
     @classmethod
     def of(cls, job: Job) -> Lines:
         """The forms for ``job``'s outcomes."""
-        return cls(job.verb, job.dest.bucket, job.dry_run)
+        source = f"s3://{job.origin.bucket}/" if job.origin else ""
+        target = f"s3://{job.dest.bucket}/"
+        if job.verb == "get":
+            target = os.path.join(job.directory, "")
+        return cls(job.verb, source, target, job.dry_run)
 
     def text(self, outcome: Outcome) -> str:
         """``put a/b.txt -> s3://b/p/a/b.txt (new)``, without the line end.
@@ -39,8 +48,8 @@ class Lines:
         """
         kind = type(outcome)
         verb = "skip" if kind is Skipped else self.verb
-        target = f"s3://{self.bucket}/{printable(outcome.target)}"
-        line = f"{verb} {printable(outcome.source)} -> {target}"
+        source = printable(self.source + outcome.source)
+        line = f"{verb} {source} -> {printable(self.target + outcome.target)}"
         if isinstance(outcome, Failed):
             return f"{line}: {one_line(outcome.message)}"
         return f"{line} ({outcome.reason.value})"
@@ -50,18 +59,28 @@ class Lines:
         event: dict[str, Any] = {
             "event": type(outcome).__name__.lower(),
             "verb": self.verb,
-            "source": outcome.source,
-            "bucket": self.bucket,
-            "key": outcome.target,
+            "source": self.source + outcome.source,
         }
+        event |= self._place(outcome)
         event |= _particulars(outcome)
         if self.dry_run:
             event["dry_run"] = True
         return event
 
+    def _place(self, outcome: Outcome) -> dict[str, str]:
+        """What a program finds the object by: its bucket and key, and of a getter the file."""
+        if self.verb == "get":
+            bucket = _bucket(self.source)
+            return {"bucket": bucket, "key": outcome.source, "path": self.target + outcome.target}
+        return {"bucket": _bucket(self.target), "key": outcome.target}
+
     def json(self, outcome: Outcome) -> str:
         """``event`` as one line of JSON, without the line end."""
         return _encode(self.event(outcome))
+
+
+def _bucket(place: str) -> str:
+    return place.removeprefix("s3://").removesuffix("/")
 
 
 def _particulars(outcome: Outcome) -> dict[str, Any]:

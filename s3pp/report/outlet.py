@@ -32,6 +32,11 @@ class Outlet:
         """What the stream encodes its text in."""
         return getattr(self._stream, "encoding", None) or "utf-8"
 
+    @property
+    def gone(self) -> bool:
+        """Whether nothing that is written arrives any more."""
+        return self._stream is None
+
     def flush(self) -> None:
         """Nothing is ever held back."""
 

@@ -19,8 +19,10 @@ from s3pp.job import Output
 from s3pp.records import Done, Failed, Outcome, Skipped, SkipReason
 from s3pp.report.lines import Lines
 
-# Nobody asked for these to be left out.
-SURPRISING = frozenset({SkipReason.SPECIAL, SkipReason.LOOP, SkipReason.LINK_MEMBER})
+# Nobody asked for these to be left out, or they are not what they seem.
+SURPRISING = frozenset(
+    {SkipReason.SPECIAL, SkipReason.LOOP, SkipReason.LINK_MEMBER, SkipReason.OTHER_SIZE}
+)
 
 
 class Detail(NamedTuple):

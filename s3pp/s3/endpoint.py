@@ -10,6 +10,8 @@ from s3pp.s3.sigv4 import Keys
 
 _SAFE = "/~"  # beside the RFC 3986 unreserved; S3 keys keep their slashes
 
+_AWS = re.compile(r"(?<=\.)amazonaws\.com(\.cn)?\Z")
+
 _PLAIN = re.compile("[A-Za-z0-9_.~/-]+").fullmatch
 
 
@@ -26,13 +28,23 @@ class Endpoint(NamedTuple):
         """The encoded path of ``key``; of the bucket itself where ``key`` is empty."""
         if not key:
             return self.base or "/"
-        # Most keys need no encoding, and seeing that costs a third of doing it.
-        return f"{self.base}/{key if _PLAIN(key) else quote(key, _SAFE)}"
+        return f"{self.base}/{encoded(key)}"
 
     @property
     def secure(self) -> bool:
         """Whether TLS protects the body, so that its hash need not be signed."""
         return self.scheme == "https"
+
+    @property
+    def service(self) -> str:
+        """What two buckets have in common that one store serves; AWS is one over its regions."""
+        host = self.host.removeprefix(f"{self.bucket}.")
+        aws = _AWS.search(host)
+        return aws[0] if aws else host
+
+    def same_bucket(self, other: Endpoint) -> bool:
+        """Whether both are one bucket, however their region or scheme was named."""
+        return (self.service, self.bucket) == (other.service, other.bucket)
 
     @property
     def etags_are_random(self) -> bool:
@@ -47,6 +59,14 @@ class Opened(NamedTuple):
     keys: Keys | None  # None: anonymous
     ca_bundle: str | None
     listable: bool  # whether the store lets us list the bucket
+    # Of a source: whether it is the one object of the origin's name; None: that could not be seen.
+    single: bool | None = False
+
+
+def encoded(key: str) -> str:
+    """``key`` as URLs and ``x-amz-copy-source`` have it."""
+    # Most keys need no encoding, and seeing that costs a third of doing it.
+    return key if _PLAIN(key) else quote(key, _SAFE)
 
 
 def query_string(parameters: dict[str, str]) -> str:

@@ -1,17 +1,27 @@
-"""Listings: ListObjectsV2 pages parsed with expat, and the rules that keep a listing honest.
+"""Listings: ListObjectsV2 pages, and the rules that keep a listing honest.
 
-A page that says it is truncated without a token, a token that repeats, or XML that is no listing
-is an error: other tools take each for the end and lose keys (or, when mirroring, delete them).
+A page that says it is truncated without a token, a token or page that comes again, a key that
+comes twice, or XML that is no listing is an error: other tools take each for the end and lose keys
+(or, when mirroring, delete them).
 """
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timezone
+from functools import partial
+from operator import lt
 from typing import NamedTuple, Protocol
 from urllib.parse import unquote_plus
 from xml.parsers import expat
 
 from s3pp.errors import FailureKind, ObjectError
+from s3pp.s3.contents import Entries, read_entries
+
+MOST_EMPTY_PAGES = 100  # in a row: a store may skip over what is deleted, but not for ever
+
+# XML 1.0, "Characters", and the control characters it allows but nobody should send.
+UNSENDABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 class Listed(NamedTuple):
@@ -91,23 +101,23 @@ class _Parser:
         self._text.clear()
 
     def _add(self, fields: dict[str, str]) -> None:
-        etag = fields.get("ETag", "").strip('"')
         self.objects.append(
-            Listed(fields["Key"], int(fields["Size"]), etag, fields.get("LastModified", ""))
+            Listed(
+                fields["Key"],
+                int(fields["Size"]),
+                fields.get("ETag", "").strip('"'),
+                fields.get("LastModified", ""),
+                fields.get("StorageClass", ""),
+            )
         )
 
 
 def parse_page(body: bytes) -> Page:
     """Read a ListObjectsV2 answer. Raises ``ListingError`` when it is not a sound one."""
-    parser = _Parser()
     try:
-        parser.parse(body)
-        objects = parser.objects
-        if parser.top.get("EncodingType") == "url":
-            objects = [o._replace(key=_decoded(o.key)) for o in objects]
+        objects, top = _fast(body) or _whole(body)
     except (expat.ExpatError, LookupError, ValueError) as error:
         raise ListingError(f"the store's listing cannot be read: {error}") from None
-    top = parser.top
     if top.get("root") != "ListBucketResult":
         raise ListingError(f"the store answered a listing with <{top.get('root')}>")
     token = top.get("NextContinuationToken") or None
@@ -117,8 +127,54 @@ def parse_page(body: bytes) -> Page:
     return Page(objects, token if truncated else None)
 
 
-def _decoded(key: str) -> str:
-    return unquote_plus(key, errors="strict") if "%" in key or "+" in key else key
+_Parsed = tuple[list[Listed], dict[str, str]]  # the entries, and the leaves beside them
+
+
+def _whole(body: bytes) -> _Parsed:
+    parser = _Parser()
+    parser.parse(body)
+    if not _encoded(parser.top):
+        return parser.objects, parser.top
+    keys = _decoded([listed.key for listed in parser.objects])
+    found = zip(parser.objects, keys, strict=True)
+    return [listed._replace(key=key) for listed, key in found], parser.top
+
+
+def _fast(body: bytes) -> _Parsed | None:
+    """What ``_whole`` would return, in a quarter of the time; None where it has to be asked."""
+    entries = read_entries(body)
+    if entries is None:
+        return None
+    try:
+        first, top = _whole(entries.rest)
+        objects = _listed(entries, encoded=_encoded(top))
+    except (expat.ExpatError, LookupError, ValueError):
+        return None  # for the error to tell of the page as it came
+    return (objects, top) if first == objects[:1] else None
+
+
+# What ``Listed._make`` does, without a call into Python for each key.
+_LISTED = partial(tuple.__new__, Listed)
+
+
+def _listed(entries: Entries, *, encoded: bool) -> list[Listed]:
+    _, keys, *columns = entries
+    return list(map(_LISTED, zip(_decoded(keys) if encoded else keys, *columns, strict=True)))
+
+
+def _encoded(top: dict[str, str]) -> bool:
+    return top.get("EncodingType") == "url"
+
+
+def _decoded(keys: list[str]) -> list[str]:
+    """Undo ``encoding-type=url``, for all keys at once unless one of them holds a line end."""
+    joined = "\n".join(keys)
+    if "%" not in joined and "+" not in joined:
+        return keys
+    decoded = unquote_plus(joined, errors="strict").split("\n")
+    if len(decoded) == len(keys):
+        return decoded
+    return [unquote_plus(key, errors="strict") for key in keys]
 
 
 async def honest_page(lister: Lister, parameters: dict[str, str]) -> Page:
@@ -129,3 +185,67 @@ async def honest_page(lister: Lister, parameters: dict[str, str]) -> Page:
         except ListingError:
             continue
     return parse_page(await lister.list_page(parameters))
+
+
+class Course:
+    """Holds each page of a listing against those before it, in constant memory.
+
+    A token or page that comes again is found within three times the length of the circle: one page
+    is remembered, and replaced after 1, 2, 4, 8, … others (Brent's method).
+    """
+
+    def __init__(self, after: str = "") -> None:
+        """``after``: what every key has to be greater than."""
+        self.last = after  # key
+        self._before: list[Listed] = []  # the page before
+        self._marked = ("", "")  # the first key and the token of the page that is remembered
+        self._since = self._limit = 1
+        self._empty = 0  # pages in a row
+
+    def follow(self, page: Page) -> bool:
+        """Take the next page in; False if its keys are not in UTF-8 byte order.
+
+        Raises ``ListingError`` where pages, tokens or keys come twice, or no keys for too long.
+        """
+        first = page.objects[0].key if page.objects else ""
+        self._check_circle(first, page.token or "")
+        ordered = ascending(page.objects) and (not first or first > self.last)
+        if not ordered:
+            self._check_twice(page.objects)
+        self._remember(page, first)
+        return ordered
+
+    def _check_circle(self, first: str, token: str) -> None:
+        before = self._before[0].key if self._before else ""
+        if token and token == self._marked[1]:
+            raise ListingError("the store's listing makes no headway: a token repeats")
+        if first and first in (before, self._marked[0]):
+            raise ListingError("the store's listing makes no headway: a page repeats")
+
+    def _check_twice(self, objects: list[Listed]) -> None:
+        keys = {listed.key for listed in objects}
+        twice = len(keys) < len(objects) or not keys.isdisjoint(each.key for each in self._before)
+        if twice:
+            raise ListingError("the store's listing cannot be trusted: a key comes twice")
+
+    def _remember(self, page: Page, first: str) -> None:
+        if page.objects:
+            self._before, self.last, self._empty = page.objects, page.objects[-1].key, 0
+        else:
+            self._empty += 1
+        if self._empty > MOST_EMPTY_PAGES:
+            raise ListingError("the store's listing makes no headway: page after page is empty")
+        self._since -= 1
+        if not self._since:
+            self._marked = (first, page.token or "")
+            self._limit *= 2
+            self._since = self._limit
+
+
+def ascending(objects: list[Listed]) -> bool:
+    """Whether keys are in UTF-8 byte order, none of them twice.
+
+    The order of ``str`` is that order: no key holds a surrogate.
+    """
+    keys = [listed.key for listed in objects]
+    return all(map(lt, keys, keys[1:]))

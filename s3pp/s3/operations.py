@@ -11,11 +11,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple, Protocol
-from urllib.parse import quote
 
-from s3pp.errors import FatalError, ObjectError
+from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.records import Dest
-from s3pp.s3.endpoint import Endpoint, query_string
+from s3pp.s3.endpoint import Endpoint, encoded, query_string
 from s3pp.s3.retry import (
     Backoff,
     NetworkError,
@@ -54,6 +53,13 @@ class Answer(NamedTuple):
     def size(self) -> int:
         """The length the store declared, in bytes; 0 where it did not."""
         return int(self.response.header(b"content-length") or 0)
+
+
+class Copied(NamedTuple):
+    """A CopyObject that succeeded: the new object's ETag, which stands in the answer's body."""
+
+    etag: str  # without its quotes
+    answer: Answer
 
 
 class Oversized(Exception):
@@ -117,16 +123,18 @@ class Bucket:
         path = self.endpoint.path(key)
         return await self._call(Call("GET", path, headers=headers, sink=sink))
 
-    async def copy(self, key: str, source: tuple[str, str], *, headers: Headers, size: int) -> str:
-        """CopyObject from ``source``, a bucket and a key, to ``key``; returns the new ETag.
+    async def copy(
+        self, key: str, source: tuple[str, str], *, headers: Headers, size: int
+    ) -> Copied:
+        """CopyObject from ``source``, a bucket and a key, to ``key``.
 
         ``size``, in bytes, tells how long the store may take. An answer of 200 that holds an
         error, or no ETag, is no success (API reference, "CopyObject").
         """
-        named = ("x-amz-copy-source", quote(f"{source[0]}/{source[1]}", "/~"))
+        named = ("x-amz-copy-source", f"{source[0]}/{encoded(source[1])}")
         path, late = self.endpoint.path(key), size // COPY_SPEED
         answer = await self._call(Call("PUT", path, "", [named, *headers], b"", late=late))
-        return (element(answer.response.body, "ETag") or "").strip('"')
+        return Copied((element(answer.response.body, "ETag") or "").strip('"'), answer)
 
     async def tags(self, key: str) -> list[tuple[str, str]]:
         """GetObjectTagging, in the store's order."""
@@ -196,7 +204,7 @@ class Bucket:
                     raise NetworkError(error) from None
                 await self._pause(attempt, error)
                 continue
-            if response.status < 300 and (late is None or element(response.body, "ETag")):
+            if response.status < 300 and (late is None or b"</ETag>" in response.body):
                 return Answer(response, attempt)
             await self._recover(response, attempt, tried)
 
@@ -223,7 +231,8 @@ class Bucket:
         try:
             await self._sleep(self._backoff.wait(attempt))
         except ObjectError as end:  # the run is ending: there will be no other attempt
-            raise ObjectError(end.kind, f"{cause} ({end})") from None
+            kind = cause.kind if isinstance(cause, StoreError) else FailureKind.NETWORK
+            raise ObjectError(kind, f"{cause} ({end})") from None
 
     async def _new_keys(self, error: StoreError) -> None:
         keys = await self._renew()

@@ -112,8 +112,13 @@ def store_error(response: Response) -> StoreError:
 
 def element(body: bytes, name: str) -> str | None:
     """The text of the first element ``name`` in an XML ``body``."""
-    found = re.search(rf"<{name}>([^<]*)</{name}>", body.decode("utf-8", "replace"))
-    return " ".join(unescape(found.group(1)).split()) if found else None
+    begin = b"<%s>" % name.encode()
+    start = body.find(begin) + len(begin)
+    end = body.find(b"</", start)
+    if start < len(begin) or end < 0:
+        return None
+    text = body[start:end].decode("utf-8", "replace")
+    return None if "<" in text else " ".join(unescape(text).split())
 
 
 def tags_of(body: bytes) -> list[tuple[str, str]]:

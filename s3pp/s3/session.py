@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import boto3
@@ -23,7 +23,7 @@ from botocore.httpsession import get_cert_path
 from urllib3.exceptions import InsecureRequestWarning
 
 from s3pp.errors import FatalError, S3ppError, UsageError
-from s3pp.job import Access
+from s3pp.job import Access, Origin
 from s3pp.s3.endpoint import Endpoint, Opened
 from s3pp.s3.sigv4 import Keys
 
@@ -37,31 +37,82 @@ _REFUSED_KEYS = (
 )
 
 
+class _Probe(NamedTuple):
+    """What listing one key told."""
+
+    listable: bool
+    keys: int | None  # 0 or 1; None: our clock is too wrong for boto3 to see
+    refusal: str = ""
+
+
 class Session:
     """One side's credentials and endpoint."""
 
-    def __init__(self, access: Access, bucket: str) -> None:
+    def __init__(self, access: Access, bucket: str, *, like: Session | None = None) -> None:
+        """``like``: another, whose sign-in serves here too if it used the same profile."""
         self._access = access
         self._bucket = bucket
         self._region: str | None = None  # of the bucket, as some answer named it
-        self._boto, self._credentials = self._sign_in()
+        self._core: Any
+        self._boto: Any
+        self._credentials: Any
+        if like and (like._access.profile, like._access.sign) == (access.profile, access.sign):
+            self._core, self._boto, self._credentials = like._core, like._boto, like._credentials
+        else:
+            self._boto, self._credentials = self._sign_in()
 
     def open(self, prefix: str) -> Opened:
-        """Find the bucket and the endpoint that serves it.
+        """Find the bucket and the endpoint that serves it; ``prefix`` is that of all keys meant.
 
         Raises ``UsageError`` where it does not exist or nobody can be reached as configured, and
         ``FatalError`` where the store refuses the credentials.
         """
-        access = self._access
-        with _explained(access, self._bucket):
-            client = self._client(access)
+        with _explained(self._access, self._bucket):
+            client = self._client(self._access)
             client.meta.events.register("needs-retry.s3", self._note_region)
-            listable = self._probe(client, prefix)
-            if self._region and self._region != client.meta.region_name:
-                client = self._client(replace(access, region=self._region))
-            opened = Opened(self._endpoint(client), self.keys(), self._ca_bundle(), listable)
+            opened = self._opened(client, self._probe(client, prefix))
             client.close()
         return opened
+
+    def open_source(self, origin: Origin) -> Opened:
+        """Likewise, for what is read: it has to be there, and the store to let us list it.
+
+        Where nothing lies below the origin's prefix it means the one object of its name. Raises
+        ``UsageError`` where there is neither, and as ``open`` does.
+        """
+        with _explained(self._access, self._bucket):
+            client = self._client(self._access)
+            client.meta.events.register("needs-retry.s3", self._note_region)
+            probe = self._probe(client, origin.prefix)
+            single = None if probe.keys is None else False
+            if probe.keys == 0 and origin.prefix:
+                single = self._has_single(client, origin)
+            opened = self._opened(client, probe)._replace(single=single)
+            client.close()
+        if single is False and not probe.listable:
+            raise FatalError(f"the store does not let us list {origin}: {probe.refusal}")
+        if single is False and origin.prefix and not probe.keys:
+            raise UsageError(f"nothing is stored under {origin}")
+        return opened
+
+    def _opened(self, client: Any, probe: _Probe) -> Opened:
+        if self._region and self._region != client.meta.region_name:
+            client = self._client(replace(self._access, region=self._region))
+        return Opened(self._endpoint(client), self.keys(), self._ca_bundle(), probe.listable)
+
+    def _has_single(self, client: Any, origin: Origin) -> bool:
+        if origin.single is None:
+            return False
+        try:
+            client.head_object(Bucket=self._bucket, Key=origin.single, **self._payer())
+        except boto_errors.ClientError as error:
+            if error.response["ResponseMetadata"].get("HTTPStatusCode") in (403, 404):
+                return False
+            raise FatalError(f"look at {origin}: {_told(error)}") from None
+        return True
+
+    def _payer(self) -> dict[str, str]:
+        return {"RequestPayer": "requester"} if self._access.request_payer else {}
 
     def keys(self) -> Keys | None:
         """The keys to use now; refreshes those that are about to expire."""
@@ -108,18 +159,19 @@ class Session:
             config=config,
         )
 
-    def _probe(self, client: Any, prefix: str) -> bool:
-        """List one key, no more than a policy for ``prefix/`` allows: tells whether we may."""
-        payer = {"RequestPayer": "requester"} if self._access.request_payer else {}
-        below = f"{prefix}/" if prefix else ""
+    def _probe(self, client: Any, prefix: str) -> _Probe:
+        """List one key, no more than a policy for ``prefix`` allows: tells whether we may."""
         try:
-            client.list_objects_v2(Bucket=self._bucket, Prefix=below, MaxKeys=1, **payer)
+            page = client.list_objects_v2(
+                Bucket=self._bucket, Prefix=prefix, MaxKeys=1, **self._payer()
+            )
         except boto_errors.ClientError as error:
             if error.response["Error"].get("Code") == "RequestTimeTooSkewed":
-                return True  # boto3 cannot take the store's time; our own requests can
+                # boto3 cannot take the store's time; our own requests can.
+                return _Probe(listable=True, keys=None)
             _refuse(error, self._bucket)
-            return False
-        return True
+            return _Probe(listable=False, keys=0, refusal=_told(error))
+        return _Probe(listable=True, keys=len(page.get("Contents", ())))
 
     def _note_region(self, response: Any = None, **_: object) -> None:
         """Keep the region that an answer names; boto3 follows a redirect and says nothing of it."""
@@ -147,6 +199,11 @@ class Session:
     def _ca_bundle(self) -> str:
         named = self._access.ca_bundle or self._core.get_config_variable("ca_bundle")
         return str(named or get_cert_path(True))
+
+
+def _told(error: boto_errors.ClientError) -> str:
+    told = error.response["Error"]
+    return f"{told.get('Code', '')}: {told.get('Message')}"
 
 
 def _refuse(error: boto_errors.ClientError, bucket: str) -> None:
@@ -183,6 +240,9 @@ def _explained(access: Access, bucket: str) -> Iterator[None]:
             f"{where}: its certificate is not trusted ({_reason(error)}): "
             "name the authority's file with --ca-bundle, or use --no-verify-ssl"
         ) from None
+    except RecursionError:  # botocore's, where a bucket is elsewhere and nobody says where
+        where = f"bucket {bucket!r} is elsewhere (PermanentRedirect)"
+        raise UsageError(f"{where}: name its --region or --endpoint-url") from None
     except boto_errors.EndpointConnectionError:
         raise FatalError(f"{where} cannot be reached: nobody answers there") from None
     except (boto_errors.ConnectionError, boto_errors.HTTPClientError) as error:

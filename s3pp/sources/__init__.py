@@ -1,4 +1,4 @@
-"""What a walker can walk: directory trees, lists of names, tar archives.
+"""What a walker can walk: directory trees, lists of names, tar archives, buckets.
 
 ::
 
@@ -6,6 +6,9 @@
     names        --files-from          ├─▶ merging ──▶ Entry | Skipped | Failed, by key
     tar          --walk tar            ─┘                  │
                                                            └─ Entry.spool ─▶ spooling ─▶ Spooled
+
+    bucket       beside keys in order  ─┐
+    objects      a bucket's listing    ─┴──▶ Listed | Failed, by key
 
 ``scope`` carries what all of them need of the job, ``choice`` and ``globs`` decide what belongs
 to it, ``naming`` turns names into keys, and ``sorting`` keeps order in constant memory. Each
@@ -17,7 +20,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from s3pp.errors import FatalError
 from s3pp.job import Job
 from s3pp.sources import filesystem, names, tar
 from s3pp.sources.checking import check
@@ -52,14 +54,5 @@ def _stream(source: str, job: Job, scope: Scope, stdin: BinaryIO | None) -> Stre
 
 
 def _listed(source: str, job: Job, scope: Scope, stdin: BinaryIO | None) -> Stream:
-    path, null = job.choosing.files_from, job.choosing.null
-    if path == "-":
-        if stdin is None:
-            raise ValueError("--files-from - needs a stream to read")
-        yield from names.found(source, scope, stdin, null=null)
-        return
-    try:
-        with open(str(path), "rb") as stream:
-            yield from names.found(source, scope, stream, null=null)
-    except OSError as error:
-        raise FatalError(f"--files-from {path}: {error.strerror}") from error
+    with names.read_list(job.choosing, stdin) as given:
+        yield from names.found(source, scope, given)

@@ -1,4 +1,4 @@
-"""A bucket's listing, walked beside the source: what the store holds under each key we pass.
+"""A bucket's listing, walked beside keys in order: what the store holds under each we pass.
 
 Both sides come in UTF-8 byte order, so one pass answers every key from memory for one page. A
 listing page answers 1,000 HEADs; where the source is sparse in a huge prefix the listing jumps
@@ -13,8 +13,7 @@ from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, Protocol
 
-from s3pp.records import Dest
-from s3pp.s3.listing import Lister, ListingError, Page, honest_page
+from s3pp.s3.listing import Listed, Lister, ListingError, Page, honest_page
 
 # XML 1.0, "Characters", and the control characters it allows but nobody should send.
 _UNSENDABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -31,7 +30,7 @@ class Runner(Protocol):
         """Start ``coroutine``; the future is its result."""
 
 
-class DestListing:
+class BucketListing:
     """Answers what the store holds under keys that are asked for in ascending order."""
 
     def __init__(self, lister: Lister, prefix: str, *, run: Runner) -> None:
@@ -45,7 +44,7 @@ class DestListing:
         self._started = False
         self._ahead: Future[Page] | None = None
 
-    def lookup(self, key: str) -> Dest | None:
+    def lookup(self, key: str) -> Listed | None:
         """What is stored under ``key``, or None. ``key`` is greater than all asked before.
 
         Raises ``Unordered``, ``ListingError``, or what the request raises.
@@ -58,10 +57,7 @@ class DestListing:
         while self._keys[self._at] < wanted:
             self._at += 1
         self._answer()
-        if self._keys[self._at] != wanted:
-            return None
-        found = self._page.objects[self._at]
-        return Dest(found.size, found.etag)
+        return self._page.objects[self._at] if self._keys[self._at] == wanted else None
 
     def _answer(self) -> None:
         self._answered += 1

@@ -7,6 +7,7 @@ import sys
 
 from s3pp.errors import UsageError
 from s3pp.job import Job
+from s3pp.sources.choice import Choice
 from s3pp.sources.naming import shown
 from s3pp.sources.scope import Scope
 
@@ -24,12 +25,7 @@ def check(job: Job) -> None:
         raise UsageError(f"--walk {job.walk!r}: choose from {', '.join(WALKS)}")
     if shown(job.dest.prefix) != job.dest.prefix:
         raise UsageError(f"the prefix of {shown(str(job.dest))} is not UTF-8")
-    if sys.getfilesystemencoding().lower() != "utf-8":
-        raise UsageError("file names would not be read as UTF-8 here: set PYTHONUTF8=1")
-    try:
-        os.getcwd()
-    except OSError:
-        raise UsageError("the current directory is gone: change to another") from None
+    _check_surroundings()
     Scope.of(job)
     for source in job.sources:
         _check_source(source, job.walk)
@@ -59,6 +55,27 @@ def _check_list(job: Job, path: str) -> None:
         raise UsageError("--files-from names files in a directory, and goes with no --walk tar")
     if len(job.sources) != 1 or not os.path.isdir(job.sources[0]):
         raise UsageError("--files-from wants exactly one SOURCE, the directory of its names")
+    _check_readable_list(path)
+
+
+def check_origin(job: Job) -> None:
+    """Likewise, for a job whose source is a bucket."""
+    _check_surroundings()
+    Choice(job.choosing)
+    if job.choosing.files_from is not None:
+        _check_readable_list(job.choosing.files_from)
+
+
+def _check_surroundings() -> None:
+    if sys.getfilesystemencoding().lower() != "utf-8":
+        raise UsageError("file names would not be read as UTF-8 here: set PYTHONUTF8=1")
+    try:
+        os.getcwd()
+    except OSError:
+        raise UsageError("the current directory is gone: change to another") from None
+
+
+def _check_readable_list(path: str) -> None:
     if path == "-":
         return
     if not os.path.exists(path):

@@ -54,6 +54,11 @@ class Choice:
         c = self._choosing
         return (c.newer_than, c.older_than, c.min_size, c.max_size) != (None,) * 4
 
+    @property
+    def by_age(self) -> bool:
+        """False when nobody needs to know a time."""
+        return (self._choosing.newer_than, self._choosing.older_than) != (None, None)
+
     def name_refusal(self, path: str) -> str | None:
         """Why the file at ``path``, relative to SOURCE, is not chosen."""
         for rule in self._last_first:

@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import accumulate
 from typing import BinaryIO
 
 from s3pp.errors import FailureKind, FatalError
+from s3pp.job import Choosing
 from s3pp.records import Failed, Skipped, SkipReason
 from s3pp.sources.filesystem import look
 from s3pp.sources.naming import climbs, normal, raw
@@ -28,11 +30,31 @@ CHUNK = 1 << 16  # bytes read at once
 LONGEST = 1 << 13  # bytes kept of one name: twice what a path may have, so the rest is not missed
 
 
-def found(source: str, scope: Scope, list_of: BinaryIO, *, null: bool) -> Stream:
-    """What the names in the stream ``list_of`` stand for in the directory ``source``."""
+@contextmanager
+def read_list(choosing: Choosing, stdin: BinaryIO | None) -> Iterator[Iterator[bytes]]:
+    """The names in the list of ``--files-from``; ``stdin`` is what "-" reads.
+
+    Raises ``FatalError`` where it cannot be opened.
+    """
+    path = choosing.files_from
+    if path == "-":
+        if stdin is None:
+            raise ValueError("--files-from - needs a stream to read")
+        yield split(stdin, null=choosing.null)
+        return
+    try:
+        stream = open(str(path), "rb")  # noqa: SIM115
+    except OSError as error:
+        raise FatalError(f"--files-from {path}: {error.strerror}") from error
+    with stream:
+        yield split(stream, null=choosing.null)
+
+
+def found(source: str, scope: Scope, given: Iterable[bytes]) -> Stream:
+    """What the names ``given`` stand for in the directory ``source``."""
     names = _Names(source, scope)
     before = None
-    for order, name in ordered(names.rows(split(list_of, null=null))):
+    for order, name in ordered(names.rows(given)):
         if order == before:
             continue
         before = order

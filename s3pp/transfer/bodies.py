@@ -133,7 +133,8 @@ def size_fault(size: int) -> str | None:
 def unreadable(source: str, error: OSError) -> ObjectError:
     """The failure an ``OSError`` on a source means."""
     if error.errno in (errno.EMFILE, errno.ENFILE):  # says nothing about this file
-        raise FatalError(f"{error.strerror}: raise the limit (ulimit -n), or lower --concurrency")
+        message = f"{error.strerror}: raise the limit (ulimit -n), or lower --concurrency"
+        raise FatalError(message, FailureKind.UNREADABLE)
     kind = FailureKind.NOT_FOUND if error.errno in _MISSING else FailureKind.UNREADABLE
     what = "vanished" if kind is FailureKind.NOT_FOUND else "cannot be read"
     return ObjectError(kind, f"{source} {what}: {error.strerror}")

@@ -10,18 +10,23 @@ present   skip: exists         send: always           see below
 ``update``, with an object present: other size, send (size differs); ETag equal to our MD5, skip
 (same etag); ETag another MD5, send (etag differs); ETag no MD5, send (etag unknown), because
 unknown never means equal.
+
+A getter mirrors this, with the file as the dest; a copier compares two objects, so that equal ETags
+of any form are the same object. Both say in mode ``add`` where what exists has another size. To a
+getter an unknown ETag leaves the time, which it gives to every file it writes: skip (same time), or
+send (time differs).
 """
 
 from __future__ import annotations
 
-import re
 from enum import Enum
 from typing import NamedTuple
 
 from s3pp.job import Mode
 from s3pp.records import Dest, SendReason, SkipReason
+from s3pp.transfer.etags import is_md5
 
-_MD5 = re.compile(r"[0-9a-f]{32}\Z")
+SECOND = 1_000_000_000  # nanoseconds
 
 
 class Local(NamedTuple):
@@ -44,11 +49,6 @@ def compare(md5: str, etag: str) -> Equality:
     if not is_md5(etag):
         return Equality.UNKNOWN
     return Equality.EQUAL if md5 == etag else Equality.DIFFERENT
-
-
-def is_md5(etag: str) -> bool:
-    """Whether an ETag has the form of an MD5; those of multipart uploads end in ``-N``."""
-    return _MD5.match(etag) is not None
 
 
 def needs_content(mode: Mode) -> bool:
@@ -75,3 +75,45 @@ _BY_EQUALITY: dict[Equality, SkipReason | SendReason] = {
     Equality.DIFFERENT: SendReason.ETAG,
     Equality.UNKNOWN: SendReason.UNKNOWN,
 }
+
+
+def decide_copy(mode: Mode, source: Dest, dest: Dest | None) -> SkipReason | SendReason:
+    """Say whether to copy an object, and why, from what two listings have of it."""
+    settled = _settled(mode, source.size, dest.size if dest else None)
+    if settled is not None or dest is None:
+        return settled or SendReason.NEW
+    if source.etag and source.etag == dest.etag:
+        return SkipReason.SAME_ETAG
+    return SendReason.ETAG if is_md5(source.etag) and is_md5(dest.etag) else SendReason.UNKNOWN
+
+
+def decide_get(mode: Mode, size: int, here: int | None) -> SkipReason | SendReason | None:
+    """Say whether to get an object of ``size`` bytes where a file has ``here``; None: no file.
+
+    Returns None where only the content, or the time, can tell: ``by_content`` and ``by_time`` do.
+    """
+    return _settled(mode, size, here)
+
+
+def by_content(md5: str, etag: str) -> SkipReason | SendReason:
+    """The verdict on a file with this MD5, of the object's size; ``etag`` must be an MD5."""
+    return SkipReason.SAME_ETAG if md5 == etag else SendReason.ETAG
+
+
+def by_time(modified_ns: int | None, mtime_ns: int) -> SkipReason | SendReason:
+    """The verdict on two times in nanoseconds; the coarsest listing tells whole seconds.
+
+    ``modified_ns`` is None where the store told no time.
+    """
+    same = modified_ns is not None and modified_ns // SECOND == mtime_ns // SECOND
+    return SkipReason.SAME_TIME if same else SendReason.TIME
+
+
+def _settled(mode: Mode, size: int, there: int | None) -> SkipReason | SendReason | None:
+    if mode is Mode.STUPID:
+        return SendReason.ALWAYS
+    if there is None:
+        return SendReason.NEW
+    if mode is Mode.ADD:
+        return SkipReason.EXISTS if there == size else SkipReason.OTHER_SIZE
+    return None if there == size else SendReason.SIZE

@@ -14,27 +14,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from s3pp.errors import FailureKind, FatalError, ObjectError
+from s3pp.errors import FailureKind
 from s3pp.job import Job, Mode, Objects
-from s3pp.records import Dest, Done, Failed, Outcome, PutTask, SendReason, Skipped, SkipReason
+from s3pp.records import Dest, Done, Outcome, PutTask, SendReason, Skipped, SkipReason
 from s3pp.s3.operations import Answer, Bucket
 from s3pp.s3.retry import StoreError
 from s3pp.transfer import modes
 from s3pp.transfer.bodies import Changed
+from s3pp.transfer.ending import ended
+from s3pp.transfer.etags import Mismatch, proves_content
 from s3pp.transfer.prepare import Prepared, Preparer, held
 
 _READINGS = 3  # times a source is read before it counts as always changing
 _IF_ABSENT = ("if-none-match", "*")
-_KMS = ("aws:kms", "aws:kms:dsse")  # encrypted so, an object's ETag is no MD5
-
-
-class Mismatch(ObjectError):
-    """The ETag that came back is not the MD5 of what was sent."""
-
-    def __init__(self, expected: str, got: str) -> None:
-        super().__init__(
-            FailureKind.INTEGRITY, f"the store holds other bytes: ETag {got}, sent MD5 {expected}"
-        )
 
 
 @dataclass(slots=True)
@@ -60,7 +52,7 @@ class Putter:
         self.notes: list[str] = []  # what people should know once, read by the worker
         self.requests_spared = 0  # that a dry run did not make
 
-    async def put(self, task: PutTask) -> Outcome:
+    async def transfer(self, task: PutTask) -> Outcome:
         """Bring one object to its end. Raises ``FatalError`` only."""
         entry = task.entry
         budget = self._preparer.budget
@@ -68,15 +60,7 @@ class Putter:
         if not budget.take_at_once(grant):
             await budget.take(grant)
         try:
-            return await self._put(task)
-        except FatalError:
-            raise
-        except ObjectError as error:
-            return Failed(entry.source, entry.key, error.kind, str(error))
-        except Exception as error:
-            return Failed(
-                entry.source, entry.key, FailureKind.INTERNAL, f"internal error: {error!r}"
-            )
+            return await ended(task, self._put(task))
         finally:
             budget.give(grant)
 
@@ -137,8 +121,8 @@ class Putter:
         course.written = True
         prepared.check()
         md5, etag = self._preparer.digests(prepared).md5, answer.etag
-        if etag != md5:
-            self._check_etag(md5, etag, answer)
+        if etag != md5 and md5 and proves_content(etag, answer.response, self._bucket.endpoint):
+            raise Mismatch(md5, etag)
         return _done(course, prepared, etag, answer.attempts)
 
     async def _request(self, course: _Course, prepared: Prepared, *, conditional: bool) -> Answer:
@@ -185,15 +169,6 @@ class Putter:
                 "the store refuses If-None-Match: mode add asks with HEAD instead, "
                 "which another writer can race"
             )
-
-    def _check_etag(self, md5: str, etag: str, answer: Answer) -> None:
-        """Raise ``Mismatch`` if an ETag that is not our MD5 ought to be."""
-        if not md5 or not modes.is_md5(etag) or self._bucket.endpoint.etags_are_random:
-            return
-        header = answer.response.header
-        own_key = header(b"x-amz-server-side-encryption-customer-algorithm")
-        if own_key is None and header(b"x-amz-server-side-encryption") not in _KMS:
-            raise Mismatch(md5, etag)
 
 
 def _done(course: _Course, prepared: Prepared, etag: str, attempts: int) -> Done:

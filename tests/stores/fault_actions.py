@@ -34,12 +34,14 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """What the client is told; ``pace`` is the number of seconds each body byte takes."""
+    """What the client is told."""
 
     status: int
     headers: Headers
     body: bytes = b""
-    pace: float = 0.0
+    pace: float = 0.0  # seconds each byte of the body takes
+    stall: float = 0.0  # seconds between the two halves of the body
+    missing: int = 0  # bytes that are announced, and never come
 
 
 class Cut(Exception):
@@ -59,6 +61,14 @@ class Exchange:
     def forward(self, request: Request | None = None) -> Response:
         """Ask the store, by default for what the client asked."""
         return self._send(request or self.request)
+
+    def behind(self, action: Action) -> Exchange:
+        """The same, with ``action`` between us and the store."""
+
+        def send(request: Request) -> Response:
+            return action.answer(Exchange(request, self._send, self._stopped))
+
+        return Exchange(self.request, send, self._stopped)
 
     def pause(self, seconds: float) -> None:
         """Let time pass, but no longer than the proxy lives."""
@@ -102,6 +112,16 @@ class Status(Action):
 
     def answer(self, exchange: Exchange) -> Response:
         return error(self.status, self.code, self.headers)
+
+
+@dataclass(frozen=True)
+class Say(Action):
+    """Answer so, without asking the store."""
+
+    response: Response
+
+    def answer(self, exchange: Exchange) -> Response:
+        return self.response
 
 
 class Reset(Action):
@@ -166,13 +186,30 @@ class Drip(Action):
         return replace(exchange.forward(), pace=self.seconds)
 
 
+@dataclass(frozen=True)
+class Stall(Action):
+    """Send the first half of the body, then nothing for ``seconds``, then the rest."""
+
+    seconds: float = 3600.0
+
+    def answer(self, exchange: Exchange) -> Response:
+        return replace(exchange.forward(), stall=self.seconds)
+
+
+class Truncate(Action):
+    """Announce the whole body, send the first half, and close the connection."""
+
+    def answer(self, exchange: Exchange) -> Response:
+        response = exchange.forward()
+        sent = halved(response.body)
+        return replace(response, body=sent, missing=len(response.body) - len(sent))
+
+
 class FlipBit(Action):
     """Flip one bit in the middle of the request's body; the headers stay as they were."""
 
     def answer(self, exchange: Exchange) -> Response:
-        body = bytearray(exchange.request.body)
-        body[len(body) // 2] ^= 1
-        return exchange.forward(replace(exchange.request, body=bytes(body)))
+        return exchange.forward(replace(exchange.request, body=flipped(exchange.request.body)))
 
 
 @dataclass(frozen=True)
@@ -214,3 +251,33 @@ class Call(Action):
     def arrive(self, exchange: Exchange) -> Response | None:
         self.callback(exchange.request)
         return None
+
+
+@dataclass(frozen=True)
+class Chain(Action):
+    """Several actions on one request, each between the client and the next one."""
+
+    actions: tuple[Action, ...]
+
+    def arrive(self, exchange: Exchange) -> Response | None:
+        return next(filter(None, (each.arrive(exchange) for each in self.actions)), None)
+
+    def answer(self, exchange: Exchange) -> Response:
+        first, *rest = self.actions
+        return first.answer(exchange.behind(Chain(tuple(rest))) if rest else exchange)
+
+
+def chain(*actions: Action) -> Chain:
+    """The actions, the one nearest to the client first."""
+    return Chain(actions)
+
+
+def flipped(body: bytes) -> bytes:
+    """``body`` with one bit in its middle changed."""
+    at = len(body) // 2
+    return body[:at] + bytes((body[at] ^ 1,)) + body[at + 1 :]
+
+
+def halved(body: bytes) -> bytes:
+    """The first half of ``body``."""
+    return body[: len(body) // 2]

@@ -261,13 +261,14 @@ class _Connection(BaseHTTPRequestHandler):
         return Response(answer.status, _end_to_end(tuple(answer.getheaders())), answer.read())
 
     def _reply(self, response: Response) -> None:
+        self.close_connection = self.close_connection or response.missing > 0
         self.send_response_only(response.status)
         for name, value in response.headers:
             if name.lower() != "content-length":
                 self.send_header(name, value)
         if response.status != 204:
             self.send_header("Content-Length", self._length(response))
-        if self.close_connection:
+        if self.close_connection and not response.missing:
             self.send_header("Connection", "close")
         self.end_headers()
         if self.command != "HEAD":
@@ -276,17 +277,27 @@ class _Connection(BaseHTTPRequestHandler):
 
     def _length(self, response: Response) -> str:
         said = Request("", "", response.headers).header("Content-Length")
-        return said if said and self.command == "HEAD" else str(len(response.body))
+        length = len(response.body) + response.missing
+        return said if said and self.command == "HEAD" else str(length)
 
     def _write(self, response: Response) -> None:
-        if not response.pace:
-            self.wfile.write(response.body)
-            return
-        for byte in response.body:
-            self.wfile.write(bytes((byte,)))
-            self.wfile.flush()
-            if self.server.proxy.stopped.wait(response.pace):
-                return
+        body, wait = response.body, self.server.proxy.stopped.wait
+        if response.stall:
+            half = len(body) // 2
+            self._write_now(body[:half])
+            wait(response.stall)
+            self._write_now(body[half:])
+        elif response.pace:
+            for at in range(len(body)):
+                self._write_now(body[at : at + 1])
+                if wait(response.pace):
+                    return
+        else:
+            self.wfile.write(body)
+
+    def _write_now(self, piece: bytes) -> None:
+        self.wfile.write(piece)
+        self.wfile.flush()
 
     def _reset(self) -> None:
         # Lingering for no time makes close() send RST instead of FIN.

@@ -10,7 +10,7 @@ import urllib.request
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import lru_cache
 from typing import Any
 
 import boto3
@@ -55,6 +55,12 @@ class Store:
         return bucket
 
 
+@lru_cache
+def _client(store: Store) -> Any:
+    # Making one costs as much as a run of s3pp, and any number of threads may use it.
+    return store.client()
+
+
 @dataclass(frozen=True)
 class Bucket:
     """A bucket on a store, as the tests look at it."""
@@ -66,9 +72,9 @@ class Bucket:
     def url(self) -> str:
         return f"s3://{self.name}"
 
-    @cached_property
+    @property
     def client(self) -> Any:
-        return self.store.client()
+        return _client(self.store)
 
     def put(self, key: str, body: bytes, **settings: Any) -> str:
         """Put an object, return its ETag."""

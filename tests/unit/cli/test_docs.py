@@ -1,33 +1,90 @@
-"""The reference tells of every option, and of no other."""
+"""The reference tells of every option, and of no other; and every command line in it is one."""
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import shlex
+from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from s3pp.cli import put
+from s3pp.cli.main import COMMANDS
 from s3pp.errors import ExitStatus, FailureKind
-from s3pp.job import ACLS, CHECKSUMS
-from s3pp.records import SendReason, SkipReason
+from s3pp.job import ACLS, CHECKSUMS, Job, Place, parse_origin
+from s3pp.records import Done, Failed, SendReason, Skipped, SkipReason
+from s3pp.report.journal import _start
+from s3pp.report.keys import KeyTotals, KeyView
 from s3pp.report.lines import Lines
 from s3pp.report.summary import summary_event
 from s3pp.report.totals import Totals
+from s3pp.s3.listing import Listed
 
 ROOT = Path(__file__).parents[3]
+PAGES = [ROOT / "README.rst", *sorted((ROOT / "docs").glob("*.rst"))]
 REFERENCE = (ROOT / "docs" / "cli.rst").read_text()
 LITERALS = set(re.findall(r"``(.+?)``", REFERENCE))
+VERBS = [name for name in COMMANDS if name != "sandbox"]
+
+GENERAL = {"-h", "--help", "--version"}  # of every command
+REPEATED = {"-", "--", "-qq", "-vv"}  # no options by themselves
 
 
-def test_every_option_and_no_other():
-    parser = put._parser()
-    known = {name for action in parser._actions for name in action.option_strings}
-    told = {re.split("[ =]", literal)[0] for literal in LITERALS if literal.startswith("-")}
-    assert known - told == set()
-    assert told - known <= {"-", "--", "--port", "-qq", "-vv"}
+def module(verb: str) -> ModuleType:
+    return importlib.import_module(f"s3pp.cli.{verb}")
+
+
+def accepted(verb: str) -> set[str]:
+    """The options that the command takes."""
+    return {name for each in module(verb)._parser()._actions for name in each.option_strings}
+
+
+@cache
+def sections() -> dict[str, tuple[frozenset[str], frozenset[str]]]:
+    """Of each group of options: the verbs that have it, and its options."""
+    parts = re.split(r"^([^\n]+)\n([~-])\2+\n", REFERENCE, flags=re.MULTILINE)
+    groups = zip(parts[1::3], parts[2::3], parts[3::3], strict=True)
+    return {title: options_of(title, body) for title, line, body in groups if line == "~"}
+
+
+def options_of(title: str, body: str) -> tuple[frozenset[str], frozenset[str]]:
+    verbs = re.match(r"\s+Of ([a-z, ]+)\.", body)
+    assert verbs, f"whose are the options under {title!r}?"
+    terms = "\n".join(re.findall(r"^``-.*$(?=\n +)", body, re.MULTILINE))
+    names = frozenset(name(literal) for literal in re.findall(r"``(.+?)``", terms))
+    return frozenset(re.findall(r"\w+", verbs[1])) - {"and"}, names
+
+
+def name(literal: str) -> str:
+    return re.split("[ =]", literal)[0]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_option_and_no_other(verb):
+    told = [options for verbs, options in sections().values() if verb in verbs]
+    assert set().union(*told) | GENERAL == accepted(verb)
+
+
+def test_every_section_has_verbs_and_options():
+    for title, (verbs, options) in sections().items():
+        assert verbs, title
+        assert verbs <= set(VERBS), title
+        assert options, title
+
+
+def test_no_option_is_made_up_in_passing():
+    known = set().union({"--port"}, REPEATED, *(accepted(verb) for verb in VERBS))
+    assert {name(each) for each in LITERALS if each.startswith("-")} <= known
+
+
+@pytest.mark.parametrize("verb", COMMANDS)
+def test_every_usage(verb):
+    assert f"s3pp {verb} " in re.sub(" +", " ", REFERENCE.split("Names\n-----")[0])
+    usage = re.sub(r"\s+", " ", module(verb).USAGE)
+    assert f"s3pp {verb} {usage}" in re.sub(" +", " ", REFERENCE)
 
 
 @pytest.mark.parametrize("values", [FailureKind, SkipReason, SendReason, ACLS, CHECKSUMS])
@@ -35,27 +92,87 @@ def test_every_value(values):
     assert {getattr(value, "value", value) for value in values} <= LITERALS
 
 
+@pytest.mark.parametrize("values", [FailureKind, SkipReason])
+def test_every_value_is_among_the_guarantees(values):
+    guarantees = (ROOT / "docs" / "guarantees.rst").read_text()
+    assert {value.value for value in values} <= set(re.findall(r"``(.+?)``", guarantees))
+
+
 def test_every_exit_code():
     table = re.findall(r"^(\d+) {2,}", REFERENCE, re.MULTILINE)
     assert [int(code) for code in table] == sorted(ExitStatus)
 
 
-def test_the_events_are_those_that_are_printed():
-    from report.samples import DONE, FAILED, SAME, job
+JOBS = {
+    "put": Job("put", sources=("a",), dest=Place("bucket", "p")),
+    "get": Job("get", origin=parse_origin("s3://bucket/p"), directory="photos"),
+    "copy": Job("copy", origin=parse_origin("s3://bucket/p"), dest=Place("archive")),
+}
+OUTCOMES = [
+    Done("a", "b", 5, 5, "5d41402abc4b2a76b9719d911017c592", SendReason.NEW),
+    Skipped("a", "b", 7, SkipReason.SAME_ETAG),
+    Failed("a", "b", FailureKind.NAME, "why"),
+]
 
-    told = {}
-    for line in re.findall(r"^    (\{.*\})$", REFERENCE, re.MULTILINE):
-        event = json.loads(line)
-        told[event["event"]] = list(event)
-    events = [Lines.of(job()).event(outcome) for outcome in (DONE, SAME, FAILED)]
-    for event in [*events, summary_event(Totals(), job())]:
-        assert told[event["event"]] == list(event)
+
+def told_events() -> dict[tuple[str, str], list[str]]:
+    """The names in each event that the reference shows, by verb and kind."""
+    lines = map(json.loads, re.findall(r"^    (\{.*\})$", REFERENCE, re.MULTILINE))
+    return {(each.get("verb", "list"), each["event"]): list(each) for each in lines}
 
 
-def test_the_readmes_command_lines_are_accepted():
-    readme = (ROOT / "README.rst").read_text()
-    lines = re.findall(r"^ .*?\bs3pp put (.*?)(?: \|.*)?$", readme, re.MULTILINE)
-    assert len(lines) > 10
-    for line in lines:
-        job = put.build_job(put._parser().parse(shlex.split(line)))
-        assert job.dest.bucket
+@pytest.mark.parametrize("verb", JOBS)
+def test_the_events_are_those_that_are_printed(verb):
+    job = JOBS[verb]
+    events = [Lines.of(job).event(outcome) for outcome in OUTCOMES]
+    for event in [*events, summary_event(Totals(), job)]:
+        assert told_events()[verb, event["event"]] == list(event)
+
+
+def test_the_lines_of_a_list_are_those_that_are_printed():
+    listed = Listed("p/a/b.txt", 5, OUTCOMES[0].etag, "2026-11-20T08:30:00.000Z", "STANDARD")
+    for view in (KeyView("bucket"), KeyView("bucket", json=True)):
+        assert f"    {view.lines([listed])[0]}\n" in REFERENCE
+    summary = json.loads(KeyView("bucket", json=True).summary(KeyTotals()))
+    assert told_events()["list", "summary"] == list(summary)
+
+
+def test_the_start_is_the_journals():
+    assert told_events()["put", "start"] == list(_start(JOBS["put"]))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_command_lines_are_accepted(page):
+    for verb, rest in commands(page):
+        options = module(verb)._parser().parse(shlex.split(rest, comments=True))
+        module(verb).build_job(options)
+
+
+def commands(page: Path) -> list[tuple[str, str]]:
+    """The verb and the arguments of every command line on a page that stands for itself."""
+    pattern = rf"^ +(?:.* )?s3pp ({'|'.join(VERBS)}) (.*?)(?: \| .*)?$"
+    found = re.findall(pattern, page.read_text(), re.MULTILINE)
+    return [(verb, rest) for verb, rest in found if "OPTIONS" not in rest and "``" not in rest]
+
+
+def test_the_readme_shows_every_verb():
+    assert {verb for verb, _ in commands(PAGES[0])} == set(VERBS)
+    assert len(commands(PAGES[0])) > 15
+
+
+def test_the_architecture_names_every_file():
+    named = re.findall(r"``(\w+)``", (ROOT / "docs" / "architecture.rst").read_text())
+    files = {path.stem for path in (ROOT / "s3pp").glob("*/*.py")} - {"__init__"}
+    assert files - set(named) == set()
+
+
+def test_every_page_is_in_the_index():
+    linked = re.findall(r"<([\w-]+\.rst)>", (ROOT / "docs" / "index.rst").read_text())
+    pages = {path.name for path in PAGES[1:]} - {"index.rst"}
+    assert pages == set(linked)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_pages(page):
+    for target in re.findall(r"<([\w./-]+\.rst)(?:#[\w-]+)?>", page.read_text()):
+        assert (page.parent / target).is_file(), target

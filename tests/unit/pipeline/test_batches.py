@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3pp.pipeline.batches import FULL, HEAVY, STALE, Batcher
 from s3pp.pipeline.messages import Frame, Kind, report_of, tasks_of
-from s3pp.records import Entry, Outcome, PutTask, Skipped, SkipReason
+from s3pp.records import CopyTask, Entry, GetTask, Outcome, PutTask, Skipped, SkipReason
 from s3pp.sources import Spooled
 
 
@@ -135,6 +138,23 @@ def test_a_large_source_travels_alone() -> None:
     batcher.flush()
     names = [[each.entry.key for each in batch] for batch in outbox.batches[before:]]
     assert names[-3:] == [["a"], ["large"], ["b"]]
+
+
+@pytest.mark.parametrize("kind", [GetTask, CopyTask])
+def test_tasks_of_the_other_directions_are_batched_by_their_objects_sizes(kind: type) -> None:
+    def one(name: str, size: int) -> Any:
+        rest = ("etag", "") if kind is GetTask else ("etag", "", None)
+        return kind(name, name, size, *rest)
+
+    outbox = Outbox()
+    batcher = outbox.batcher(1)
+    tasks = [one(f"{at:03}", 1) for at in range(100)] + [one("large", HEAVY * 100), one("z", 1)]
+    for each in tasks:
+        batcher.add(each)
+    batcher.end(0)
+    batches: list[Any] = outbox.batches
+    assert [each for batch in batches for each in batch] == tasks
+    assert [len(batch) for batch in batches if "large" in [each.target for each in batch]] == [1]
 
 
 def test_a_batch_that_waits_too_long_goes_as_it_is() -> None:

@@ -27,7 +27,7 @@ METHODS = pytest.mark.parametrize(
 # A supervisor that starts one child of each role, says who they are, and waits to be killed.
 SUPERVISOR = """
 import os, signal, sys, time
-from s3pp.job import Job, Output, Place, Speed
+from s3pp.job import Job, Output, Place, Side, Speed
 from s3pp.pipeline.children import Child, start_context
 from s3pp.pipeline.messages import Frame, Kind, frame
 from s3pp.pipeline.statter import run_statter
@@ -59,7 +59,7 @@ def main():
         child.start(tuple(fd for each in children for fd in each.descriptors))
         children.append(child)
     ready, speaker = children[2], children[4]  # the other putter still waits to be set up
-    ready.outbox.send(frame(Kind.SETUP, OPENED))
+    ready.outbox.send(frame(Kind.SETUP, {Side.DEST: OPENED}))
     assert heard(ready).kind is Kind.BEAT
     speaker.outbox.send(Frame(Kind.NOTICE, b"one"))
     assert heard(speaker).payload == b"one"

@@ -1,4 +1,4 @@
-"""A child's own way to the bucket: made in the child, on its loop, and never before."""
+"""A child's own way to a bucket: made in the child, on its loop, and never before."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from s3pp.job import Access, Job, Place
+from s3pp.job import Access, Job, Place, Side
 from s3pp.pipeline.children import Child, start_context
-from s3pp.pipeline.connect import BucketThread, Renewal, connect
+from s3pp.pipeline.connect import DistantBucket, LoopThread, Renewal, connect
 from s3pp.pipeline.messages import Frame, Kind, frame
 from s3pp.pipeline.worker import run_worker
 from s3pp.s3.endpoint import Endpoint, Opened
 from s3pp.s3.sigv4 import Keys
+from s3pp.s3.wire import Response
 
 ENDPOINT = Endpoint("http", "127.0.0.1:9", "/bucket", "us-east-1", "bucket")
 OPENED = Opened(ENDPOINT, Keys("AKID", "secret"), None, True)
@@ -27,9 +28,11 @@ JOB = Job("put", ("/src",), Place("bucket"))
 class Outbox:
     def __init__(self) -> None:
         self.kinds: list[Kind] = []
+        self.sides: list[Side] = []
 
     def send(self, sent: Frame) -> None:
         self.kinds.append(sent.kind)
+        self.sides.append(sent.open())
 
 
 # Keys
@@ -39,7 +42,7 @@ def test_all_who_meet_expired_keys_ask_once_and_get_one_answer() -> None:
     outbox, keys = Outbox(), Keys("AKIDNEW", "new")
 
     async def main() -> None:
-        renewal = Renewal(outbox)  # type: ignore[arg-type]
+        renewal = Renewal(outbox, Side.DEST)  # type: ignore[arg-type]
         asking = [asyncio.ensure_future(renewal()) for _ in range(5)]
         await asyncio.sleep(0)
         assert outbox.kinds == [Kind.NEED_KEYS]
@@ -48,6 +51,7 @@ def test_all_who_meet_expired_keys_ask_once_and_get_one_answer() -> None:
         again = asyncio.ensure_future(renewal())
         await asyncio.sleep(0)
         assert outbox.kinds == [Kind.NEED_KEYS] * 2
+        assert outbox.sides == [Side.DEST] * 2
         renewal.reply(None)
         assert await again is None
 
@@ -57,7 +61,7 @@ def test_all_who_meet_expired_keys_ask_once_and_get_one_answer() -> None:
 def test_keys_that_nobody_asked_for_answer_nobody() -> None:
     async def main() -> None:
         outbox = Outbox()
-        renewal = Renewal(outbox)  # type: ignore[arg-type]
+        renewal = Renewal(outbox, Side.DEST)  # type: ignore[arg-type]
         renewal.reply(Keys("a", "b"))
         asking = asyncio.ensure_future(renewal())
         await asyncio.sleep(0)
@@ -71,7 +75,7 @@ def test_keys_that_nobody_asked_for_answer_nobody() -> None:
 
 def test_one_who_gives_up_asking_takes_nobody_along() -> None:
     async def main() -> None:
-        renewal = Renewal(Outbox())  # type: ignore[arg-type]
+        renewal = Renewal(Outbox(), Side.DEST)  # type: ignore[arg-type]
         first, second = (asyncio.ensure_future(renewal()) for _ in range(2))
         await asyncio.sleep(0)
         first.cancel()
@@ -91,10 +95,10 @@ async def never() -> None:
 
 def test_a_bucket_is_connected_on_a_running_loop_only() -> None:
     with pytest.raises(RuntimeError):
-        connect(JOB, OPENED, connections=1, renew=never)
+        connect(Access(), OPENED, 1, renew=never)
 
 
-def test_a_job_says_how_the_bucket_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_access_says_how_the_bucket_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Any] = []
 
     class Wire:
@@ -103,13 +107,29 @@ def test_a_job_says_how_the_bucket_is_reached(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr("s3pp.pipeline.connect.Wire", Wire)
     access = Access(connect_timeout=3.0, read_timeout=4.0, verify_ssl=False, request_payer=True)
-    job = Job("put", ("/src",), Place("bucket"), access=access)
-    bucket = connect(job, OPENED._replace(ca_bundle="/ca"), connections=7, renew=never)
+    bucket = connect(access, OPENED._replace(ca_bundle="/ca"), 7, renew=never)
     (settings,) = made
     assert (settings.connections, settings.connect_timeout, settings.read_timeout) == (7, 3.0, 4.0)
     assert (settings.ca_bundle, settings.verify) == ("/ca", False)
     assert bucket.endpoint is ENDPOINT
     assert bucket.signer.keys == OPENED.keys
+
+
+@pytest.mark.parametrize("payer", [True, False])
+def test_the_requester_pays_where_that_is_asked_for(
+    payer: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Wire:
+        def __init__(self, _settings: Any) -> None: ...
+
+        async def send(self, request: Any) -> Response:
+            paying = [line for line in request.headers if line.startswith("x-amz-request-payer:")]
+            assert bool(paying) == payer
+            return Response(200, [], b"page")
+
+    monkeypatch.setattr("s3pp.pipeline.connect.Wire", Wire)
+    bucket = connect(Access(request_payer=payer), OPENED, 1, renew=never)
+    assert asyncio.run(bucket.list_page({})) == b"page"
 
 
 def test_a_bucket_in_a_thread_is_connected_when_it_is_first_asked(
@@ -122,13 +142,12 @@ def test_a_bucket_in_a_thread_is_connected_when_it_is_first_asked(
             loops.append(asyncio.get_running_loop())
 
         async def send(self, request: Any) -> Any:
-            from s3pp.s3.wire import Response
-
             assert asyncio.get_running_loop() is loops[0]
             return Response(200, [], b"page")
 
     monkeypatch.setattr("s3pp.pipeline.connect.Wire", Wire)
-    bucket = BucketThread(JOB, OPENED, Outbox())  # type: ignore[arg-type]
+    renewal = Renewal(Outbox(), Side.DEST)  # type: ignore[arg-type]
+    bucket = DistantBucket(LoopThread(pytest.fail), Access(), OPENED, renewal)
     bucket.take_keys(Keys("AKIDEARLY", "early"))
     assert loops == []
     assert bucket.requests == 0
@@ -136,6 +155,60 @@ def test_a_bucket_in_a_thread_is_connected_when_it_is_first_asked(
         assert bucket.run(bucket.list_page({})).result(10) == b"page"
     assert len(loops) == 1
     assert bucket.requests == 2
+
+
+@pytest.fixture
+def signers(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """For each wire that is made, who signed the requests it was given."""
+    made: list[list[str]] = []
+
+    class Wire:
+        def __init__(self, _settings: Any) -> None:
+            self.signers: list[str] = []
+            made.append(self.signers)
+
+        async def send(self, request: Any) -> Response:
+            (line,) = [
+                line for line in request.headers if line.lower().startswith("authorization:")
+            ]
+            self.signers.append(line.partition("Credential=")[2].partition("/")[0])
+            return Response(200, [b"HTTP/1.1 200 OK\r\n", b'ETag: "e"\r\n'], b"")
+
+    monkeypatch.setattr("s3pp.pipeline.connect.Wire", Wire)
+    return made
+
+
+def distant(thread: LoopThread, side: Side = Side.SOURCE) -> DistantBucket:
+    return DistantBucket(thread, Access(), OPENED, Renewal(Outbox(), side))  # type: ignore[arg-type]
+
+
+def test_keys_that_come_before_the_first_request_are_used_for_it(signers: list[list[str]]) -> None:
+    bucket = distant(LoopThread(pytest.fail))
+    bucket.take_keys(Keys("AKIDEARLY", "early"))
+    bucket.run(bucket.list_page({})).result(10)
+    assert signers == [["AKIDEARLY"]]
+
+
+def test_keys_that_come_later_are_used_from_then_on(signers: list[list[str]]) -> None:
+    bucket = distant(LoopThread(pytest.fail))
+    bucket.run(bucket.list_page({})).result(10)
+    bucket.take_keys(None)  # there are none
+    bucket.run(bucket.list_page({})).result(10)
+    bucket.take_keys(Keys("AKIDLATE", "late"))
+    answer = bucket.run(bucket.look("key")).result(10)
+    assert answer is not None
+    assert answer.etag == "e"
+    assert signers == [["AKID", "AKID", "AKIDLATE"]]
+    assert bucket.requests == 3
+
+
+def test_buckets_may_share_a_thread(signers: list[list[str]]) -> None:
+    thread = LoopThread(pytest.fail)
+    source, dest = distant(thread, Side.SOURCE), distant(thread, Side.DEST)
+    for each in (source, dest, dest):
+        each.run(each.list_page({})).result(10)
+    assert (source.requests, dest.requests) == (1, 2)
+    assert len(signers) == 2
 
 
 IMPORT_EVERYTHING = """
@@ -184,7 +257,7 @@ def test_each_worker_makes_a_wire_of_its_own_after_the_fork(
         assert list(tmp_path.iterdir()) == []
         for child in children:
             os.set_blocking(child.inbox.fd, True)
-            child.outbox.send(frame(Kind.SETUP, OPENED))
+            child.outbox.send(frame(Kind.SETUP, {Side.DEST: OPENED}))
             assert child.inbox.receive() == Frame(Kind.BEAT)
         pids = {int(path.name) for path in tmp_path.iterdir()}
         assert pids == {child.process.pid for child in children}

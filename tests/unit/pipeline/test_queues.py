@@ -25,15 +25,18 @@ from s3pp.pipeline.messages import (
 )
 from s3pp.pipeline.queues import FrameReader, FrameWriter, Outbox, widen
 from s3pp.records import (
+    CopyTask,
     Dest,
     Done,
     Entry,
     Failed,
+    GetTask,
     Outcome,
     PutTask,
     SendReason,
     Skipped,
     SkipReason,
+    Task,
 )
 
 WORD = st.integers(0, 2**64 - 1)
@@ -219,7 +222,11 @@ ENTRIES = st.builds(
     st.booleans(),
 )
 DESTS = st.none() | st.builds(Dest, NUMBERS, NAMES)
-TASKS = st.lists(st.builds(PutTask, ENTRIES, DESTS, st.booleans()), max_size=4)
+PUTS = st.builds(PutTask, ENTRIES, DESTS, st.booleans())
+GETS = st.builds(GetTask, NAMES, NAMES, NUMBERS, NAMES, NAMES)
+COPIES = st.builds(CopyTask, NAMES, NAMES, NUMBERS, NAMES, NAMES, DESTS, st.booleans())
+# A batch holds tasks of one kind, and at least one.
+TASKS = st.one_of(*(st.lists(each, min_size=1, max_size=4) for each in (PUTS, GETS, COPIES)))
 OUTCOMES = st.lists(
     st.one_of(
         st.builds(
@@ -240,13 +247,18 @@ def travelled(sent: Frame) -> Frame:
     return got
 
 
+def kinds(task: Task) -> list[type]:
+    """The types of a task and its parts: a plain tuple equals a named one."""
+    return [type(part) for part in (task, *task)]
+
+
 @given(TASKS, st.integers(1, 2**63), NUMBERS)
 @settings(deadline=None)
-def test_tasks_travel(tasks: list[PutTask], batch: int, size: int) -> None:
+def test_tasks_travel(tasks: list[Task], batch: int, size: int) -> None:
     got = travelled(tasks_frame(tasks, batch, size))
     assert tasks_of(got) == tasks
     assert (got.kind, got.batch, got.objects, got.size) == (Kind.TASKS, batch, len(tasks), size)
-    assert [type(task.entry) for task in tasks_of(got)] == [Entry] * len(tasks)
+    assert [kinds(task) for task in tasks_of(got)] == [kinds(task) for task in tasks]
 
 
 @given(OUTCOMES, NUMBERS, NUMBERS)

@@ -1,4 +1,4 @@
-"""A worker with a putter that does as it is told: batches are reported once, and whole."""
+"""A worker with a role that does as it is told: batches are reported once, and whole."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3pp.errors import FailureKind, FatalError, ObjectError
-from s3pp.job import Job, Mode, Place
+from s3pp.job import Job, Mode, Place, Side
 from s3pp.pipeline.children import Child, start_context
 from s3pp.pipeline.messages import Frame, Kind, frame, report_of, tasks_frame
 from s3pp.pipeline.queues import FrameReader, FrameWriter
@@ -32,7 +32,7 @@ def done(each: PutTask) -> Outcome:
 
 
 class Fake:
-    """The putter and the bucket of a worker; ``act`` is what putting a task does."""
+    """The role and the bucket of a worker; ``act`` is what it does with a task."""
 
     def __init__(self, act: Callable[[PutTask], Awaitable[Outcome]]) -> None:
         self.act = act
@@ -42,7 +42,7 @@ class Fake:
         self.requests_spared = 0
         self.notes: list[str] = []
 
-    async def put(self, each: PutTask) -> Outcome:
+    async def transfer(self, each: PutTask) -> Outcome:
         self.begun.append(each.entry.key)
         self.flying += 1
         self.most_flying = max(self.most_flying, self.flying)
@@ -66,7 +66,7 @@ class Scene:
         self._reader = FrameReader(read)
         self.fake = Fake(act)
         outbox = FrameWriter(self._write)
-        self.worker = Worker(outbox, self.fake, self.fake, lanes=LANES)  # type: ignore[arg-type]
+        self.worker = Worker(outbox, self.fake, [self.fake], lanes=LANES)  # type: ignore[arg-type]
         self.frames: list[Frame] = []
 
     def take(self, number: int, *names: object) -> list[PutTask]:
@@ -256,11 +256,29 @@ def test_what_ends_the_run_is_said_and_the_batch_still_reported(
     assert fatal == [b"the keys have expired"]
 
 
+@pytest.mark.parametrize("kind", [FailureKind.ACCESS, FailureKind.UNREADABLE])
+def test_the_object_it_was_noticed_at_says_what_it_was(
+    kind: FailureKind, scene: Callable[..., Scene]
+) -> None:
+    async def full(each: PutTask) -> Outcome:
+        raise FatalError("no room", kind)
+
+    here = scene(full)
+
+    async def main() -> None:
+        here.take(1, "a")
+        here.worker.end()
+        await here.worker.run()
+
+    run(main())
+    assert here.reports()[1] == [Failed("/src/a", "a", kind, "no room")]
+
+
 @pytest.mark.parametrize("error", [RuntimeError("a defect"), MemoryError(), OSError("disk")])
-def test_a_defect_of_the_putter_is_never_silent(
+def test_a_defect_of_the_role_is_never_silent(
     error: Exception, scene: Callable[..., Scene]
 ) -> None:
-    """The putter promises to raise nothing else; if it does, nobody may wait for the batch."""
+    """A role promises to raise nothing else; if it does, nobody may wait for the batch."""
 
     async def broken(each: PutTask) -> Outcome:
         if each.entry.key == "b":
@@ -323,7 +341,7 @@ def test_tasks_that_came_together_with_the_setup_are_heard() -> None:
     endpoint = Endpoint("http", "127.0.0.1:9", "/bucket", "us-east-1", "bucket")
     job = Job("put", ("/src",), Place("bucket"), mode=Mode.STUPID)
     child = Child("putter 1", run_worker, context=start_context("fork"), arguments=(job,))
-    child.outbox.send(frame(Kind.SETUP, Opened(endpoint, None, None, True)))
+    child.outbox.send(frame(Kind.SETUP, {Side.DEST: Opened(endpoint, None, None, True)}))
     child.outbox.send(tasks_frame([task("gone/a"), task("gone/b")], 1, 2))
     child.outbox.send(Frame(Kind.END))
     child.start(())

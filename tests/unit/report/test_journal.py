@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import stat
 from dataclasses import replace
 
 import pytest
 
 from s3pp.errors import FatalError, UsageError
-from s3pp.job import Access, Objects
+from s3pp.job import Access, Job, Objects, Place, parse_origin
 from s3pp.report.appender import Appender, check_appendable
 from s3pp.report.journal import Journal
 from s3pp.report.totals import Totals
@@ -114,3 +115,25 @@ def test_a_pipe_will_do():
     os.close(write)
     with os.fdopen(read) as stream:
         assert [json.loads(line)["event"] for line in stream] == ["start", "summary"]
+
+
+@pytest.mark.parametrize("pickled", [False, True], ids=["forked", "spawned"])
+@pytest.mark.parametrize(
+    ("run", "sources", "dest"),
+    [
+        (Job("get", origin=parse_origin("s3://from/p*"), directory="d"), ["s3://from/p*"], "d"),
+        (
+            Job("copy", origin=parse_origin("s3://from/p"), dest=Place("into")),
+            ["s3://from/p"],
+            "s3://into/",
+        ),
+    ],
+    ids=["get", "copy"],
+)
+def test_the_other_directions_say_what_they_read_and_write(tmp_path, run, sources, dest, pickled):
+    """The statter is a child, and gets its job pickled where it was not forked."""
+    path = tmp_path / "journal"
+    journal = Journal(str(path), pickle.loads(pickle.dumps(run)) if pickled else run)
+    journal.close(Totals())
+    start, _ = events(path)
+    assert (start["verb"], start["sources"], start["dest"]) == (run.verb, sources, dest)

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+
+import pytest
 
 from s3pp.errors import FailureKind
-from s3pp.records import Done, Failed, SendReason
+from s3pp.job import Job, parse_origin, parse_place
+from s3pp.records import Done, Failed, SendReason, Skipped, SkipReason
 from s3pp.report.lines import Lines
 
 from .samples import DONE, FAILED, SAME, job
@@ -67,3 +71,67 @@ def test_json_is_one_ascii_line_and_gives_the_name_back():
     assert "\n" not in line
     event = json.loads(line)
     assert (event["source"], event["key"]) == (name, name)
+
+
+# The other two directions
+
+GET = Job("get", origin=parse_origin("s3://bkt/p"), directory="d/e")
+GOT = Done("p/a/b", "a/b", 5, 5, "0cc1", SendReason.NEW)
+COPY = Job("copy", origin=parse_origin("s3://from/p"), dest=parse_place("s3://into/q"))
+COPIED = Done("p/a", "q/a", 5, 5, "0cc1", SendReason.ETAG)
+
+
+def test_text_of_a_get():
+    lines = Lines.of(GET)
+    assert lines.text(GOT) == "get s3://bkt/p/a/b -> d/e/a/b (new)"
+    same = Skipped("p/a", "a", 1, SkipReason.OTHER_SIZE)
+    assert lines.text(same) == "skip s3://bkt/p/a -> d/e/a (exists with another size)"
+    failed = Failed("p/..", "..", FailureKind.NAME, "leads elsewhere")
+    assert lines.text(failed) == "get s3://bkt/p/.. -> d/e/..: leads elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("directory", "path"),
+    [("d", "d/a"), ("d/", "d/a"), (".", "./a"), ("/", "/a"), ("d\n", r"d\n/a")],
+)
+def test_a_file_is_named_as_the_directory_was(directory, path):
+    lines = Lines.of(replace(GET, directory=directory))
+    assert lines.text(GOT._replace(target="a")) == f"get s3://bkt/p/a/b -> {path} (new)"
+
+
+def test_events_of_a_get_name_the_object_and_the_file():
+    event = Lines.of(GET).event(GOT)
+    assert event == {
+        "event": "done",
+        "verb": "get",
+        "source": "s3://bkt/p/a/b",
+        "bucket": "bkt",
+        "key": "p/a/b",
+        "path": "d/e/a/b",
+        "size": 5,
+        "sent": 5,
+        "etag": "0cc1",
+        "reason": "new",
+        "attempts": 1,
+    }
+
+
+def test_a_copy_names_both_ends():
+    lines = Lines.of(COPY)
+    assert lines.text(COPIED) == "copy s3://from/p/a -> s3://into/q/a (etag differs)"
+    event = lines.event(COPIED)
+    assert (event["verb"], event["source"]) == ("copy", "s3://from/p/a")
+    assert (event["bucket"], event["key"]) == ("into", "q/a")
+    assert "path" not in event
+
+
+@pytest.mark.parametrize("job", [GET, COPY], ids=["get", "copy"])
+def test_names_come_back_whatever_they_are(job):
+    name = "ü\n\x1b\u2028"
+    outcome = Done(f"p/{name}", name, 1, 1, "", SendReason.ALWAYS)
+    lines = Lines.of(job)
+    assert "\n" not in lines.text(outcome)
+    assert "\x1b" not in lines.text(outcome)
+    event = json.loads(lines.json(outcome))
+    assert event["source"].endswith(f"p/{name}")
+    assert (event.get("path") or event["key"]).endswith(name)

@@ -60,7 +60,12 @@ def test_json(verbosity, events, stderr):
 
 @pytest.mark.parametrize("reason", SkipReason)
 def test_skips_nobody_asked_for_are_noticed(reason):
-    surprising = {SkipReason.SPECIAL, SkipReason.LOOP, SkipReason.LINK_MEMBER}
+    surprising = {
+        SkipReason.SPECIAL,
+        SkipReason.LOOP,
+        SkipReason.LINK_MEMBER,
+        SkipReason.OTHER_SIZE,
+    }
     shown = view().render([Skipped("a", "b", 0, reason)])
     assert len(shown.stderr) == (reason in surprising)
     assert shown.stdout == []

@@ -1,11 +1,16 @@
-"""A server on loopback, as small as HTTP allows, that keeps what it was sent byte for byte."""
+"""A server on loopback, as small as HTTP allows, that keeps what it was sent byte for byte.
+
+And a wire, to reach it with.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
+from typing import Any, NamedTuple
+
+from s3pp.s3.wire import Wire, WireSettings
 
 
 class Got(NamedTuple):
@@ -85,3 +90,11 @@ async def loopback(answer: Answer = ok) -> AsyncIterator[Loopback]:
     finally:
         server.close()
         served.drop()
+
+
+@contextmanager
+def wire(connections: int = 64, **settings: Any) -> Iterator[Wire]:
+    """A wire for the time of the block; times out later than any test should take."""
+    defaults = {"connect_timeout": 5.0, "read_timeout": 10.0}
+    with closing(Wire(WireSettings(connections, **(defaults | settings)))) as opened:
+        yield opened

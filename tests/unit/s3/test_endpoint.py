@@ -66,3 +66,61 @@ def test_a_query_is_sorted_by_its_encoded_names() -> None:
 def test_directory_buckets_have_etags_of_their_own() -> None:
     assert VIRTUAL._replace(bucket="b--use1-az4--x-s3").etags_are_random
     assert not VIRTUAL.etags_are_random
+
+
+# Which store serves a bucket
+
+
+def at(
+    host: str, bucket: str = "bkt", region: str = "us-east-1", scheme: str = "https"
+) -> Endpoint:
+    return Endpoint(scheme, host, "", region, bucket)
+
+
+VIRTUAL = at("bkt.s3.eu-west-1.amazonaws.com")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        at("s3.eu-west-1.amazonaws.com"),
+        at("bkt.s3.amazonaws.com"),
+        at("other.s3.us-west-2.amazonaws.com", "other", "us-west-2"),
+        at("bkt.s3.dualstack.us-east-1.amazonaws.com"),
+        VIRTUAL._replace(scheme="http"),
+    ],
+)
+def test_one_store_serves_all_regions_of_a_cloud(other: Endpoint) -> None:
+    assert VIRTUAL.service == other.service
+    assert VIRTUAL.same_bucket(other) == (other.bucket == "bkt")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        at("bkt.s3.cn-north-1.amazonaws.com.cn"),
+        at("bkt.s3.amazonaws.com.example"),
+        at("bkt.s3-amazonaws.example"),
+        at("localhost:9000"),
+    ],
+)
+def test_others_are_other_stores(other: Endpoint) -> None:
+    assert VIRTUAL.service != other.service
+    assert not VIRTUAL.same_bucket(other)
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        (at("store:9000"), True),
+        (at("bkt.store:9000"), True),  # virtual addressing
+        (at("store:9000", region="eu-west-1"), True),
+        (at("store:9000", scheme="http"), True),
+        (at("store:9001"), False),
+        (at("other:9000"), False),
+        (at("store:9000", "bucket"), False),
+    ],
+)
+def test_a_store_of_ones_own_is_its_host(other: Endpoint, same: bool) -> None:
+    assert at("store:9000").same_bucket(other) == same
+    assert other.same_bucket(at("store:9000")) == same

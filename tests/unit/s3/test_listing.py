@@ -55,7 +55,8 @@ def encoded(how: str):
 @settings(deadline=None)
 def test_encoded_pages_give_their_keys(keys: list[str], token: str | None, how: str) -> None:
     found = parse_page(page(keys, token, quoting=encoded(how)))
-    assert found == Page([Listed(k, at, ETAG, DATE) for at, k in enumerate(keys)], token)
+    listed = [Listed(key, at, ETAG, DATE, "STANDARD") for at, key in enumerate(keys)]
+    assert found == Page(listed, token)
 
 
 @given(st.lists(XML_KEY.filter(lambda key: key.strip() == key), max_size=5), TOKEN)

@@ -11,7 +11,7 @@ import pytest
 from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.records import Dest
 from s3pp.s3.endpoint import Endpoint
-from s3pp.s3.operations import Bucket, Recovery
+from s3pp.s3.operations import Bucket, Oversized, Recovery
 from s3pp.s3.retry import Backoff, NetworkError, StoreError
 from s3pp.s3.sigv4 import Keys, Signer
 from s3pp.s3.wire import Request, Response, WireError
@@ -20,6 +20,7 @@ ENDPOINT = Endpoint("http", "127.0.0.1:9000", "/bucket", "us-east-1", "bucket")
 OLD, NEW = Keys("AKIDOLD", "old"), Keys("AKIDNEW", "new", "token")
 NOW = 1_795_000_000.0
 TIMEOUT, REFUSED_CERTIFICATE = 28, 60  # curl's E_OPERATION_TIMEDOUT, E_PEER_FAILED_VERIFICATION
+FILE_TOO_LARGE = 63  # curl's E_FILESIZE_EXCEEDED
 
 T = TypeVar("T")
 
@@ -351,3 +352,226 @@ def test_anonymous_access_signs_nothing() -> None:
     names = {line.partition(":")[0].lower() for line in script.sent[0].headers}
     assert "authorization" not in names
     assert not any(name.startswith("x-amz-") for name in names)
+
+
+# Getting
+
+
+def test_a_get_returns_the_body_and_what_is_said_of_it() -> None:
+    lines = (b'ETag: "abc"\r\n', b"Content-Length: 4\r\n")
+    script = Script(said(200, "", *lines, body=b"body"))
+    answer = run(script.bucket().get("a b/c", headers=[("x-amz-checksum-mode", "ENABLED")]))
+    assert (answer.response.body, answer.etag, answer.size) == (b"body", "abc", 4)
+    (sent,) = script.sent
+    assert (sent.method, sent.body, sent.sink) == ("GET", None, None)
+    assert sent.url == "http://127.0.0.1:9000/bucket/a%20b/c"
+    assert script.header(0, "x-amz-checksum-mode") == "ENABLED"
+
+
+def test_what_an_answer_leaves_out_is_empty() -> None:
+    answer = run(Script(said(200)).bucket().get("k"))
+    assert (answer.etag, answer.size) == ("", 0)
+
+
+def test_every_attempt_has_the_same_sink() -> None:
+    class Sink:
+        def restart(self) -> None:
+            """Nothing is kept."""
+
+        def write(self, piece: bytes) -> None:
+            """Likewise."""
+
+    sink = Sink()
+    script = Script(said(503, "SlowDown"), WireError(TIMEOUT, "timed out"), OK)
+    assert run(script.bucket().get("k", sink=sink)).attempts == 3
+    assert [request.sink for request in script.sent] == [sink] * 3
+
+
+def test_an_answer_too_long_to_be_held_is_not_asked_for_again() -> None:
+    script = Script(WireError(FILE_TOO_LARGE, "Maximum file size exceeded"))
+    with pytest.raises(Oversized):
+        run(script.bucket().get("k"))
+    assert len(script.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (said(404, "NoSuchKey"), FailureKind.NOT_FOUND),
+        (said(403, "AccessDenied"), FailureKind.ACCESS),
+        (said(403, "InvalidObjectState"), FailureKind.ACCESS),
+        (said(412, "PreconditionFailed"), FailureKind.REJECTED),
+    ],
+)
+def test_a_get_that_is_refused_is_not_sent_again(answer: Response, kind: FailureKind) -> None:
+    script = Script(answer)
+    with pytest.raises(StoreError) as caught:
+        run(script.bucket().get("k"))
+    assert caught.value.kind is kind
+    assert len(script.sent) == 1
+
+
+# Looking
+
+
+def test_a_look_returns_all_that_is_said() -> None:
+    script = Script(said(200, "", b"Content-Length: 7\r\n", b"Content-Encoding: gzip\r\n"))
+    answer = run(script.bucket().look("k", headers=[("x-amz-checksum-mode", "ENABLED")]))
+    assert answer is not None
+    assert answer.size == 7
+    assert answer.response.header(b"content-encoding") == "gzip"
+    assert script.sent[0].method == "HEAD"
+    assert script.header(0, "x-amz-checksum-mode") == "ENABLED"
+
+
+def test_a_look_at_an_absent_key_is_none() -> None:
+    assert run(Script(said(404)).bucket().look("k")) is None
+
+
+def test_a_look_refused_without_a_word_asks_why_and_looks_again() -> None:
+    script = Script(said(400), said(400, "ExpiredToken"), said(206), OK)
+    answer = run(script.bucket().look("k", headers=[("x-a", "b")]))
+    assert answer is not None
+    assert [request.method for request in script.sent] == ["HEAD", "GET", "GET", "HEAD"]
+    assert script.renewals == 1
+    assert [script.header(at, "x-a") for at in range(4)] == ["b", None, None, "b"]
+
+
+# Copying
+
+
+def copied(etag: str = "abc") -> Response:
+    body = (
+        '<?xml version="1.0"?>\n<CopyObjectResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+        f"<LastModified>2026-01-02T03:04:05Z</LastModified><ETag>&quot;{etag}&quot;</ETag>"
+        "</CopyObjectResult>"
+    )
+    return said(200, body=body.encode())
+
+
+NO_SUCCESS = [
+    said(200, body=b"\n  <Error><Code>InternalError</Code><Message>oh</Message></Error>"),
+    said(200, body=b'<?xml version="1.0"?>\n<CopyObjectResult><LastModified>2026'),
+    said(200, body=b"<CopyObjectResult><ETag>&quot;0123"),
+    said(200),
+]
+without_success = pytest.mark.parametrize(
+    "bad", NO_SUCCESS, ids=["error", "half", "half an ETag", "nothing"]
+)
+
+
+def copy(bucket: Bucket, size: int = 1, source: tuple[str, str] = ("from", "a/b")) -> Any:
+    headers = [("x-amz-metadata-directive", "COPY")]
+    return run(bucket.copy("to/c", source, headers=headers, size=size))
+
+
+def test_a_copy_says_where_from_and_returns_the_new_etag() -> None:
+    script = Script(copied("new"))
+    etag, answer = copy(script.bucket())
+    assert (etag, answer.attempts) == ("new", 1)
+    (sent,) = script.sent
+    assert (sent.method, sent.url) == ("PUT", "http://127.0.0.1:9000/bucket/to/c")
+    assert sent.body == b""
+    assert script.header(0, "x-amz-copy-source") == "from/a/b"
+    assert script.header(0, "x-amz-metadata-directive") == "COPY"
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("a b", "a%20b"),
+        ("a+b", "a%2Bb"),
+        ("é", "%C3%A9"),
+        ("a?b#c%", "a%3Fb%23c%25"),
+        ("~-_.", "~-_."),
+    ],
+)
+def test_the_key_of_a_source_is_encoded(key: str, name: str) -> None:
+    script = Script(copied())
+    copy(script.bucket(), source=("from", f"d/{key}"))
+    assert script.header(0, "x-amz-copy-source") == f"from/d/{name}"
+
+
+@without_success
+def test_a_200_that_holds_no_success_is_sent_again(bad: Response) -> None:
+    script = Script(bad, bad, copied("new"))
+    etag, answer = copy(script.bucket())
+    assert (etag, answer.attempts) == ("new", 3)
+    assert script.slept == [2.0, 4.0]
+
+
+@without_success
+def test_a_200_that_never_holds_one_is_an_error_of_the_store(bad: Response) -> None:
+    script = Script(*[bad] * 4)
+    with pytest.raises(StoreError) as caught:
+        copy(script.bucket())
+    assert (caught.value.kind, caught.value.status) == (FailureKind.STORE, 500)
+    assert str(caught.value)
+    assert len(script.sent) == 4
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "kind"),
+    [
+        ("AccessDenied", 403, FailureKind.ACCESS),
+        ("NoSuchKey", 404, FailureKind.NOT_FOUND),
+        ("PreconditionFailed", 412, FailureKind.REJECTED),
+    ],
+)
+def test_an_error_after_a_200_is_what_its_code_says(
+    code: str, status: int, kind: FailureKind
+) -> None:
+    script = Script(said(200, code))
+    with pytest.raises(StoreError) as caught:
+        copy(script.bucket())
+    assert (caught.value.status, caught.value.kind) == (status, kind)
+    assert len(script.sent) == 1
+
+
+def test_keys_that_expire_during_a_copy_are_renewed() -> None:
+    script = Script(said(200, "ExpiredToken"), copied())
+    copy(script.bucket())
+    assert script.renewals == 1
+
+
+def test_a_large_copy_is_waited_for_longer() -> None:
+    script = Script(copied(), copied())
+    bucket = script.bucket()
+    copy(bucket, size=1)
+    copy(bucket, size=5_000_000_000)
+    assert [request.patience for request in script.sent] == [0, 500]
+
+
+def test_other_requests_are_waited_for_as_usual() -> None:
+    script = Script(OK, OK, OK)
+    bucket = script.bucket()
+    put(bucket)
+    run(bucket.get("k"))
+    run(bucket.look("k"))
+    assert {request.patience for request in script.sent} == {0}
+
+
+# Tags, and who pays
+
+
+def test_tags_are_those_of_the_object_in_the_stores_order() -> None:
+    body = (
+        b"<Tagging><TagSet><Tag><Key>b</Key><Value>1 &amp; 2</Value></Tag>"
+        b"<Tag><Key>a</Key><Value></Value></Tag></TagSet></Tagging>"
+    )
+    script = Script(said(200, body=body))
+    assert run(script.bucket().tags("a b")) == [("b", "1 & 2"), ("a", "")]
+    assert script.sent[0].method == "GET"
+    assert script.sent[0].url == "http://127.0.0.1:9000/bucket/a%20b?tagging="
+
+
+def test_the_requester_pays_for_every_request() -> None:
+    script = Script(OK, OK, copied(), OK, OK)
+    bucket = script.bucket(always=(("x-amz-request-payer", "requester"),))
+    run(bucket.get("k"))
+    run(bucket.look("k"))
+    copy(bucket)
+    run(bucket.tags("k"))
+    run(bucket.list_page({}))
+    payers = [script.header(at, "x-amz-request-payer") for at in range(5)]
+    assert payers == ["requester"] * 5

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from html import escape
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from s3pp.errors import FailureKind
-from s3pp.s3.retry import Backoff, Remedy, StoreError, store_error
+from s3pp.s3.retry import Backoff, Remedy, StoreError, element, store_error, tags_of
 from s3pp.s3.wire import Response
 
 WAIT, REREAD, CLOCK, KEYS, NONE = (
@@ -128,3 +130,75 @@ def test_waits_are_spread_by_chance(attempt: int) -> None:
     waits = {backoff.wait(attempt) for _ in range(20)}
     assert all(0 <= wait <= backoff.cap for wait in waits)
     assert len(waits) > 10
+
+
+# Errors that come after a status of 200
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "remedy", "kind"),
+    [
+        ("InternalError", 500, WAIT, STORE),
+        ("SlowDown", 500, WAIT, STORE),
+        ("SomethingNobodyKnows", 500, WAIT, STORE),
+        ("AccessDenied", 403, NONE, ACCESS),
+        ("NoSuchKey", 404, NONE, NOT_FOUND),
+        ("NoSuchBucket", 404, NONE, NOT_FOUND),
+        ("PreconditionFailed", 412, NONE, REJECTED),
+        ("ExpiredToken", 500, KEYS, STORE),
+    ],
+)
+def test_a_late_error_has_the_status_it_would_have_had(
+    code: str, status: int, remedy: Remedy, kind: FailureKind
+) -> None:
+    body = f"<Error><Code>{code}</Code><Message>late</Message></Error>".encode()
+    error = error_of(200, body)
+    assert (error.status, error.remedy, error.kind) == (status, remedy, kind)
+    assert str(error) == f"{code}: late"
+
+
+@pytest.mark.parametrize("body", [b"", b"<CopyObjectResult><ETa", b"<html>"])
+def test_an_answer_that_ends_in_the_middle_passes(body: bytes) -> None:
+    error = error_of(200, body)
+    assert (error.remedy, error.kind) == (WAIT, STORE)
+    assert "middle" in str(error)
+
+
+# Reading XML
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b"<A><ETag>x</ETag></A>", "x"),
+        (b"<A><ETag>&quot;x&quot;</ETag></A>", '"x"'),
+        (b"<ETag>a</ETag><ETag>b</ETag>", "a"),
+        (b"<ETag> a\n b </ETag>", "a b"),
+        (b"<ETag></ETag>", ""),
+        (b"<ETag/>", None),
+        (b"<ETag>cut off", None),
+        (b"<ETags>x</ETags>", None),
+        (b"", None),
+        (b"\xff<ETag>x</ETag>", "x"),
+    ],
+)
+def test_the_first_element_of_a_name(body: bytes, text: str | None) -> None:
+    assert element(body, "ETag") == text
+
+
+XML_TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"])) | st.text("a<>&\"' ")
+
+
+@given(st.lists(st.tuples(XML_TEXT, XML_TEXT), max_size=10), st.sampled_from(["", "\n  "]))
+def test_tags_come_back(pairs: list[tuple[str, str]], space: str) -> None:
+    tags = "".join(
+        f"<Tag>{space}<Key>{escape(key)}</Key>{space}<Value>{escape(value)}</Value>{space}</Tag>"
+        for key, value in pairs
+    )
+    body = f"<Tagging><TagSet>{tags}</TagSet></Tagging>".encode()
+    assert tags_of(body) == pairs
+
+
+@pytest.mark.parametrize("body", [b"", b"<Tagging><TagSet/></Tagging>", b"<TagSet></TagSet>"])
+def test_no_tags_are_none(body: bytes) -> None:
+    assert tags_of(body) == []

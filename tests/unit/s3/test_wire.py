@@ -4,44 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from typing import Any
 
 import pytest
-import uvloop
 
 from s3pp.s3.wire import Request, Response, Wire, WireError, WireSettings
 
-from .loopback import Got, Loopback, loopback, ok
+from .loopback import Got, Loopback, loopback, ok, wire
 
 PLAIN = ["Expect:", "Content-Type:"]
-
-
-@pytest.fixture(autouse=True)
-def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
-def run(request: pytest.FixtureRequest) -> Iterator[Callable[[Coroutine[Any, Any, None]], None]]:
-    """Runs a coroutine on each kind of event loop."""
-    loop = request.param()
-
-    def until_complete(main: Coroutine[Any, Any, None]) -> None:
-        loop.run_until_complete(asyncio.wait_for(main, 20))
-
-    yield until_complete
-    loop.run_until_complete(loop.shutdown_asyncgens())
-    loop.close()
-
-
-@contextmanager
-def wire(connections: int = 64, **settings: Any) -> Iterator[Wire]:
-    defaults = {"connect_timeout": 5.0, "read_timeout": 10.0}
-    with closing(Wire(WireSettings(connections, **(defaults | settings)))) as opened:
-        yield opened
 
 
 def put(server: Loopback, key: str, body: Any = b"body", headers: list[str] = PLAIN) -> Request:

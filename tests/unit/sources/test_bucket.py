@@ -1,77 +1,19 @@
-"""The destination's listing, walked beside the source."""
+"""A bucket's listing, walked beside keys in order."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import Future
 from typing import Any
-from urllib.parse import quote, unquote
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3pp.records import Dest
-from s3pp.s3.listing import ListingError, Page
-from s3pp.sources.bucket import DestListing, Unordered, just_before
+from s3pp.s3.listing import Listed, ListingError, Page
+from s3pp.sources.bucket import BucketListing, Unordered, just_before
 
-
-def encoded(key: str) -> bytes:
-    return key.encode()
-
-
-def etag(key: str) -> str:
-    return f"etag of {key.encode().hex()}"
-
-
-class Store:
-    """Lists keys in UTF-8 order, ``page_size`` at a time, as ListObjectsV2 does."""
-
-    def __init__(self, keys: Sequence[str], page_size: int) -> None:
-        self.keys = sorted(keys, key=encoded)
-        self.page_size = page_size
-        self.asked: list[dict[str, str]] = []
-
-    async def list_page(self, parameters: dict[str, str]) -> bytes:
-        self.asked.append(parameters)
-        prefix = parameters.get("prefix", "")
-        below = [key for key in self.keys if key.startswith(prefix)]
-        after = unquote(parameters.get("continuation-token", "")) or parameters.get("start-after")
-        start = bisect_right([encoded(key) for key in below], encoded(after or ""))
-        return self.page(below[start:])
-
-    def page(self, rest: list[str]) -> bytes:
-        token = quote(rest[self.page_size - 1]) if len(rest) > self.page_size else None
-        return written(rest[: self.page_size], token)
-
-
-def written(keys: Sequence[str], token: str | None) -> bytes:
-    contents = "".join(
-        f"<Contents><Key>{quote(key)}</Key><Size>{len(key)}</Size>"
-        f"<ETag>&quot;{etag(key)}&quot;</ETag></Contents>"
-        for key in keys
-    )
-    more = (
-        f"<IsTruncated>true</IsTruncated><NextContinuationToken>{token}</NextContinuationToken>"
-        if token
-        else "<IsTruncated>false</IsTruncated>"
-    )
-    return (
-        f"<ListBucketResult><EncodingType>url</EncodingType>{more}{contents}</ListBucketResult>"
-    ).encode()
-
-
-class Pages(Store):
-    """Answers with pages in turn, whatever is asked."""
-
-    def __init__(self, *pages: bytes) -> None:
-        super().__init__([], 1)
-        self._pages = list(pages)
-
-    async def list_page(self, parameters: dict[str, str]) -> bytes:
-        self.asked.append(parameters)
-        return self._pages.pop(0)
+from .listings import Pages, Store, encoded, listed, written
 
 
 def at_once(coroutine: Coroutine[Any, Any, Page]) -> Future[Page]:
@@ -86,18 +28,18 @@ def at_once(coroutine: Coroutine[Any, Any, Page]) -> Future[Page]:
     return future
 
 
-def listing(store: Store, prefix: str = "") -> DestListing:
-    return DestListing(store, prefix, run=at_once)
+def listing(store: Store, prefix: str = "") -> BucketListing:
+    return BucketListing(store, prefix, run=at_once)
 
 
-def answers(store: Store, asked: Sequence[str]) -> list[Dest | None]:
+def answers(store: Store, asked: Sequence[str]) -> list[Listed | None]:
     dest = listing(store)
     return [dest.lookup(key) for key in asked]
 
 
-def expected(stored: Sequence[str], asked: Sequence[str]) -> list[Dest | None]:
+def expected(stored: Sequence[str], asked: Sequence[str]) -> list[Listed | None]:
     held = set(stored)
-    return [Dest(len(key), etag(key)) if key in held else None for key in asked]
+    return [listed(key) if key in held else None for key in asked]
 
 
 # Few letters, so that keys meet; those at the edges of what ``just_before`` has to step over.

@@ -8,7 +8,18 @@ from hypothesis import strategies as st
 
 from s3pp.job import Mode
 from s3pp.records import Dest, SendReason, SkipReason
-from s3pp.transfer.modes import Equality, Local, compare, decide, is_md5, needs_content
+from s3pp.transfer.etags import is_md5
+from s3pp.transfer.modes import (
+    Equality,
+    Local,
+    by_content,
+    by_time,
+    compare,
+    decide,
+    decide_copy,
+    decide_get,
+    needs_content,
+)
 
 OURS, OTHER = "0123456789abcdef" * 2, "f" * 32
 LOCAL = Local(10, OURS)
@@ -21,6 +32,7 @@ NEW, ALWAYS, SIZE, ETAG, UNKNOWN = (
     SendReason.UNKNOWN,
 )
 EXISTS, SAME = SkipReason.EXISTS, SkipReason.SAME_ETAG
+OTHER_SIZE, PARTS = SkipReason.OTHER_SIZE, f"{OURS}-2"
 
 TABLE = [
     # dest                        add      stupid  update
@@ -79,3 +91,86 @@ def test_only_an_equal_etag_is_ever_skipped_as_the_same(
 ) -> None:
     if decide(mode, Local(size, md5), Dest(size, etag)) is SAME:
         assert md5 == etag
+
+
+# A copier: two objects
+
+COPIES = [
+    # source        dest                   add      stupid  update
+    (Dest(10, OURS), None, NEW, ALWAYS, NEW),
+    (Dest(10, OURS), Dest(10, OURS), EXISTS, ALWAYS, SAME),
+    (Dest(10, OURS), Dest(10, OTHER), EXISTS, ALWAYS, ETAG),
+    (Dest(10, OURS), Dest(11, OURS), OTHER_SIZE, ALWAYS, SIZE),
+    (Dest(10, OURS), Dest(10, PARTS), EXISTS, ALWAYS, UNKNOWN),
+    (Dest(10, PARTS), Dest(10, OURS), EXISTS, ALWAYS, UNKNOWN),
+    (Dest(10, PARTS), Dest(10, PARTS), EXISTS, ALWAYS, SAME),
+    (Dest(10, PARTS), Dest(10, f"{OURS}-3"), EXISTS, ALWAYS, UNKNOWN),
+    (Dest(10, PARTS), Dest(9, PARTS), OTHER_SIZE, ALWAYS, SIZE),
+    (Dest(0, OURS), Dest(0, OURS), EXISTS, ALWAYS, SAME),
+    (Dest(10, ""), Dest(10, ""), EXISTS, ALWAYS, UNKNOWN),  # listings without ETags
+    (Dest(10, ""), Dest(10, OURS), EXISTS, ALWAYS, UNKNOWN),
+]
+
+
+@pytest.mark.parametrize(("source", "dest", "add", "stupid", "update"), COPIES)
+def test_truth_table_of_copies(
+    source: Dest, dest: Dest | None, add: object, stupid: object, update: object
+) -> None:
+    assert decide_copy(Mode.ADD, source, dest) is add
+    assert decide_copy(Mode.STUPID, source, dest) is stupid
+    assert decide_copy(Mode.UPDATE, source, dest) is update
+
+
+ETAGS = st.sampled_from([OURS, OTHER, PARTS, ""])
+DESTS = st.builds(Dest, st.integers(0, 1), ETAGS)
+
+
+@given(DESTS, DESTS)
+def test_only_equal_objects_are_skipped_as_the_same(source: Dest, dest: Dest) -> None:
+    if decide_copy(Mode.UPDATE, source, dest) is SAME:
+        assert source == dest
+
+
+# A getter: an object, and a file
+
+GETS = [
+    # size, here      add         stupid  update
+    (10, None, NEW, ALWAYS, NEW),
+    (0, None, NEW, ALWAYS, NEW),
+    (10, 10, EXISTS, ALWAYS, None),
+    (0, 0, EXISTS, ALWAYS, None),
+    (10, 11, OTHER_SIZE, ALWAYS, SIZE),
+    (10, 0, OTHER_SIZE, ALWAYS, SIZE),
+    (0, 10, OTHER_SIZE, ALWAYS, SIZE),
+]
+
+
+@pytest.mark.parametrize(("size", "here", "add", "stupid", "update"), GETS)
+def test_truth_table_of_gets(
+    size: int, here: int | None, add: object, stupid: object, update: object
+) -> None:
+    assert decide_get(Mode.ADD, size, here) is add
+    assert decide_get(Mode.STUPID, size, here) is stupid
+    assert decide_get(Mode.UPDATE, size, here) is update
+
+
+def test_content_tells_equal_from_different() -> None:
+    assert by_content(OURS, OURS) is SAME
+    assert by_content(OTHER, OURS) is ETAG
+
+
+@pytest.mark.parametrize(
+    ("modified", "mtime", "same"),
+    [
+        (100_000_000_000, 100_000_000_000, True),
+        (100_678_000_000, 100_678_000_000, True),
+        (100_678_000_000, 100_000_000_000, True),  # a listing of whole seconds
+        (100_000_000_000, 100_999_999_999, True),
+        (100_000_000_000, 101_000_000_000, False),
+        (100_999_999_999, 101_000_000_000, False),
+        (0, 0, True),
+        (None, 0, False),  # no time is no time that a file has
+    ],
+)
+def test_times_agree_to_the_second(modified: int | None, mtime: int, same: bool) -> None:
+    assert by_time(modified, mtime) is (SkipReason.SAME_TIME if same else SendReason.TIME)

@@ -114,8 +114,8 @@ ALL = Objects(gzip_types=frozenset({"all"}))
     [
         ("a.js.gz", SMALL_TEXT, ALL),
         ("a.js.gz", LARGE_TEXT, ALL),
-        ("a", gzip.compress(SMALL_TEXT), ALL),
-        ("a", gzip.compress(b"x") + bytes(SMALL), ALL),
+        ("a", gzip.compress(SMALL_TEXT, mtime=0), ALL),
+        ("a", gzip.compress(b"x", mtime=0) + bytes(SMALL), ALL),
         ("a.js.gz", SMALL_TEXT, Objects("text/plain", gzip_types=frozenset({"text/plain"}))),
         ("a.mp4", SMALL_TEXT, ALL),
         ("a.txt", SMALL_TEXT, Objects(gzip_types=frozenset({"text/html"}))),

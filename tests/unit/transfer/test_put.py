@@ -38,7 +38,8 @@ REFUSED = StoreError(501, "NotImplemented", "A header you provided implies funct
 
 
 def stored(etag: str = MD5, *headers: bytes, attempts: int = 1) -> Answer:
-    return Answer(Response(200, [b'ETag: "%s"\r\n' % etag.encode(), *headers], b""), attempts)
+    lines = [b"HTTP/1.1 200 OK\r\n", b'ETag: "%s"\r\n' % etag.encode(), *headers]
+    return Answer(Response(200, lines, b""), attempts)
 
 
 @dataclass
@@ -139,7 +140,7 @@ def run(
     async def main() -> Outcome:
         try:
             with putter(script, mode, **settings) as each:
-                return await each.put(PutTask(ENTRY, dest, ask))
+                return await each.transfer(PutTask(ENTRY, dest, ask))
         finally:
             await asyncio.wait_for(script.budget.take(EVERYTHING), 5)
             assert script.closed == script.prepared
@@ -233,7 +234,7 @@ def test_a_dry_run_sends_nothing(mode: Mode, ask: bool) -> None:
 
     async def main() -> tuple[Outcome, int]:
         with putter(script, mode, dry_run=True) as each:
-            return await each.put(PutTask(ENTRY, None, ask)), each.requests_spared
+            return await each.transfer(PutTask(ENTRY, None, ask)), each.requests_spared
 
     outcome, spared = asyncio.run(main())
     assert isinstance(outcome, Done)
@@ -273,7 +274,7 @@ def test_a_412_that_was_not_asked_for_is_a_failure(mode: Mode) -> None:
 def several(script: Script, count: int, mode: Mode = Mode.ADD) -> tuple[list[Outcome], Putter]:
     async def main() -> tuple[list[Outcome], Putter]:
         with putter(script, mode) as each:
-            return [await each.put(PutTask(ENTRY, None)) for _ in range(count)], each
+            return [await each.transfer(PutTask(ENTRY, None)) for _ in range(count)], each
 
     return asyncio.run(main())
 
@@ -324,7 +325,7 @@ def test_requests_in_flight_when_the_condition_is_refused_fall_back_too(second: 
 
     async def main() -> tuple[list[Outcome], list[str]]:
         with putter(script, Mode.ADD) as each:
-            tasks = [each.put(PutTask(ENTRY, None)) for _ in range(3)]
+            tasks = [each.transfer(PutTask(ENTRY, None)) for _ in range(3)]
             return await asyncio.gather(*tasks), each.notes
 
     outcomes, notes = asyncio.run(main())
@@ -348,10 +349,10 @@ def test_another_refusal_is_not_taken_for_one_of_the_condition(code: str) -> Non
 
     async def main() -> list[str]:
         with putter(script, Mode.ADD) as each:
-            bad = await each.put(PutTask(ENTRY._replace(key="bad"), None))
+            bad = await each.transfer(PutTask(ENTRY._replace(key="bad"), None))
             assert isinstance(bad, Failed)
             assert bad.kind is FailureKind.REJECTED
-            assert await each.put(PutTask(ENTRY, None)) == done(SendReason.NEW)
+            assert await each.transfer(PutTask(ENTRY, None)) == done(SendReason.NEW)
             return each.notes
 
     assert asyncio.run(main()) == []
@@ -546,7 +547,7 @@ def test_a_body_larger_than_the_budget_is_put_all_the_same() -> None:
 
     async def main() -> Outcome:
         with putter(script, Mode.STUPID) as each:
-            return await asyncio.wait_for(each.put(PutTask(ENTRY, None)), 5)
+            return await asyncio.wait_for(each.transfer(PutTask(ENTRY, None)), 5)
 
     assert isinstance(asyncio.run(main()), Done)
 

@@ -7,11 +7,12 @@ import pytest
 from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.job import MAX_SINGLE_PUT, Job, Mode, Place
 from s3pp.records import Dest, Entry, Failed, Outcome, PutTask, Skipped, SkipReason
-from s3pp.s3.listing import ListingError
+from s3pp.s3.listing import Listed, ListingError
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import WireError
 from s3pp.sources.bucket import Unordered
-from s3pp.transfer.planner import Planner
+from s3pp.transfer.known import Known
+from s3pp.transfer.put_plan import PutPlanner
 
 HELD = Dest(5, "etag")
 
@@ -24,11 +25,11 @@ class Listing:
         self._error = error
         self._breaks_at = breaks_at
 
-    def lookup(self, key: str) -> Dest | None:
+    def lookup(self, key: str) -> Listed | None:
         self.asked.append(key)
         if self._error and key == self._breaks_at:
             raise self._error
-        return HELD if key in ("b", "d") else None
+        return Listed(key, *HELD, "") if key in ("b", "d") else None
 
 
 def entry(key: str, size: int = 3) -> Entry:
@@ -43,7 +44,7 @@ def planned(
 ) -> tuple[list[PutTask | Outcome], list[str]]:
     told: list[str] = []
     job = Job("put", ("/src",), Place("bucket", "p"), mode=mode)
-    planner = Planner(job, dest, told.append)  # type: ignore[arg-type]
+    planner = PutPlanner(job, Known(job, dest, told.append))  # type: ignore[arg-type]
     return list(planner.plan(found or ENTRIES)), told  # type: ignore[arg-type]
 
 
@@ -144,7 +145,8 @@ def test_entries_are_taken_one_at_a_time() -> None:
             taken.append(at)
             yield entry(str(at))
 
-    steps = Planner(job, None, lambda text: None).plan(entries())  # type: ignore[arg-type]
+    planner = PutPlanner(job, Known(job, None, lambda text: None))
+    steps = planner.plan(entries())  # type: ignore[arg-type]
     next(steps)
     next(steps)
     assert len(taken) == 2

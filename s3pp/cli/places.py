@@ -1,0 +1,27 @@
+"""The s3:// arguments."""
+
+from __future__ import annotations
+
+from s3pp.errors import UsageError
+from s3pp.job import Origin, Place, parse_origin, parse_place
+
+
+def dest(text: str) -> Place:
+    """The destination. Raises ``UsageError`` where its prefix cannot be part of a key."""
+    place = parse_place(text)
+    _check_utf8(text, place.prefix, "destination")
+    return place
+
+
+def origin(text: str) -> Origin:
+    """The bucket to read from. Raises ``UsageError`` as ``dest`` does."""
+    found = parse_origin(text)
+    _check_utf8(text, found.prefix, "source")
+    return found
+
+
+def _check_utf8(text: str, prefix: str, argument: str) -> None:
+    try:
+        prefix.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{argument} {text!r} is not UTF-8, as keys must be") from None

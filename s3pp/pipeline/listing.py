@@ -1,0 +1,144 @@
+"""``s3pp list``: the walker's listing in one process, with nobody to send it to.
+
+::
+
+    pages ──Listed──▶ choice ──▶ lines ──▶ stdout
+
+All of it on one event loop: while one page is written, the next are on their way. Only names that
+have to be looked up go the walker's way, through a loop in another thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from itertools import islice
+from typing import Any
+
+from s3pp.errors import ExitStatus, FatalError, ObjectError
+from s3pp.job import Job, Origin, Side
+from s3pp.pipeline.connect import DistantBucket, LoopThread, connect
+from s3pp.pipeline.keyring import Keyring
+from s3pp.pipeline.loops import new_loop
+from s3pp.pipeline.walks import Surroundings, listed
+from s3pp.records import Failed
+from s3pp.report.keys import KeyTotals, KeyView
+from s3pp.report.outlet import Streams
+from s3pp.s3.endpoint import Opened
+from s3pp.s3.listing import Listed
+from s3pp.s3.ranges import pages
+from s3pp.s3.session import Session
+from s3pp.s3.sigv4 import Keys
+from s3pp.sources.choice import Choice
+from s3pp.sources.objects import chosen
+
+AT_ONCE = 1000  # keys written together: a page
+
+
+class SignIn:
+    """New keys for a process that has its own session."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+        self._one_at_a_time = ThreadPoolExecutor(1)
+
+    async def __call__(self) -> Keys | None:
+        """Sign in again; whoever else asks meanwhile gets the same keys."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._one_at_a_time, self._renew)
+
+    def reply(self, keys: Keys | None) -> None:
+        """Nobody sends any."""
+
+    def _renew(self) -> Keys | None:
+        return self._keyring.renew(time.monotonic())
+
+
+class Sheet:
+    """Writes pages of a listing, and counts."""
+
+    def __init__(self, streams: Streams, view: KeyView) -> None:
+        self.totals = KeyTotals()
+        self._streams = streams
+        self._view = view
+
+    def take(self, page: Sequence[Listed | Failed]) -> bool:
+        """Write a page; False if nobody reads any more. Raises ``FatalError`` for a full disk."""
+        stdout, stderr = self._streams
+        self.totals.fold(page)
+        stdout.lines(self._view.lines(page))
+        stderr.lines(self._view.remarks(page))
+        if stdout.trouble is not None:
+            raise FatalError(f"standard output cannot be written: {stdout.trouble}")
+        return not stdout.gone
+
+    def tell(self, text: str) -> None:
+        """Write a line for people."""
+        self._streams.stderr.lines(self._view.notice(text))
+
+    def give_up(self, defect: str) -> None:
+        """Something went wrong where nobody waits: whoever waits elsewhere would do so for ever."""
+        self._streams.stderr.lines([f"s3pp: {defect}"])
+        os._exit(ExitStatus.ABORTED)
+
+
+def list_keys(job: Job, origin: Origin, streams: Streams, view: KeyView) -> KeyTotals:
+    """Write what ``origin`` holds and ``job`` chooses to stdout; returns the counts.
+
+    Ends early where nobody reads stdout any more. Raises as ``Session.open_source`` does, and
+    ``FatalError`` where the listing breaks off or stdout's disk is full.
+    """
+    session = Session(job.access, origin.bucket)
+    opened = session.open_source(origin)
+    sign_in = SignIn(Keyring(session, opened.keys, time.monotonic()))
+    sheet = Sheet(streams, view)
+    gc.freeze()  # what was imported is never garbage, and there are many keys to come
+    if opened.single is False and job.choosing.files_from is None:
+        _loop(sheet).run_until_complete(_list_pages(job, origin, opened, sign_in, sheet))
+    else:
+        _list_found(job, opened, sign_in, sheet)
+    return sheet.totals
+
+
+def _loop(sheet: Sheet) -> asyncio.AbstractEventLoop:
+    def on_error(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if "handle" in context:  # in a callback, that is
+            sheet.give_up(f"internal error: {context.get('exception')!r}")
+
+    loop = new_loop()
+    loop.set_exception_handler(on_error)
+    return loop
+
+
+async def _list_pages(
+    job: Job, origin: Origin, opened: Opened, sign_in: SignIn, sheet: Sheet
+) -> None:
+    """The usual case: whole pages from the listing to stdout, in one thread."""
+    bucket = connect(job.access, opened, job.speed.listers, renew=sign_in)
+    choice, left = Choice(job.choosing), job.choosing.limit
+    listing = pages(bucket, origin.prefix, listers=job.speed.listers, tell=sheet.tell)
+    try:
+        async with aclosing(listing):
+            async for page in listing:
+                found = chosen(page, origin, choice)[:left]
+                left = None if left is None else left - len(found)
+                if not sheet.take(found) or left == 0:
+                    return
+    except ObjectError as error:
+        raise FatalError(f"list {origin}: {error}") from None
+
+
+def _list_found(job: Job, opened: Opened, sign_in: SignIn, sheet: Sheet) -> None:
+    """As a walker lists: names that are looked up, or an object that is there alone."""
+    bucket = DistantBucket(LoopThread(sheet.give_up), job.access, opened, sign_in)
+    stdin = os.fdopen(0, "rb", closefd=False) if job.choosing.files_from == "-" else None
+    around = Surroundings({Side.SOURCE: opened}, {Side.SOURCE: bucket}, sheet.tell, stdin)
+    found = listed(job, around)
+    while page := list(islice(found, AT_ONCE)):
+        if not sheet.take(page):
+            return

@@ -1,0 +1,64 @@
+"""What a worker is under each verb, and how it is made.
+
+::
+
+    put   putter    files ──▶ dest
+    get   getter    source ──▶ directory
+    copy  copier    source ──▶ dest
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+from s3pp.job import Job, Mode, Side
+from s3pp.records import Outcome
+from s3pp.s3.operations import Bucket
+from s3pp.transfer.copy import Copier
+from s3pp.transfer.digests import Digester
+from s3pp.transfer.fetch import Means
+from s3pp.transfer.get import Getter
+from s3pp.transfer.prepare import Preparer
+from s3pp.transfer.put import Putter
+from s3pp.transfer.reading import Budget, Reader
+from s3pp.transfer.tree import Tree
+
+TITLES = {"put": "putter", "get": "getter", "copy": "copier"}
+BODY_MEMORY = 16 * 1024 * 1024  # bytes of bodies one worker holds at once
+THREADS = 16  # for slow file systems, compression and digests of large bodies
+
+Buckets = Mapping[Side, Bucket]
+
+
+class Role(Protocol):
+    """What brings one task after another to its end."""
+
+    notes: list[str]  # what people should know once; whoever reads them takes them away
+    requests_spared: int  # that a dry run did not make
+
+    async def transfer(self, task: Any) -> Outcome:
+        """Bring one task to its end. Raises ``FatalError`` only."""
+
+
+def role(job: Job, buckets: Buckets) -> Role:
+    """The role of ``job``'s workers, for one of them."""
+    reader, budget = Reader(ThreadPoolExecutor(THREADS)), Budget(BODY_MEMORY)
+    if job.verb == "put":
+        return _putter(job, buckets[Side.DEST], reader, budget)
+    if job.verb == "get":
+        tree = Tree(job.directory, follow=job.choosing.follow_symlinks, fsync=job.landing.fsync)
+        return Getter(job, buckets[Side.SOURCE], tree, reader=reader, budget=budget)
+    source, dest = buckets[Side.SOURCE], buckets[Side.DEST]
+    shared = source.endpoint.service == dest.endpoint.service
+    return Copier(job, source, dest, shared=shared, means=Means(reader, budget))
+
+
+def _putter(job: Job, bucket: Bucket, reader: Reader, budget: Budget) -> Putter:
+    digester = Digester(
+        job.objects.checksum,
+        md5=job.mode is not Mode.STUPID,  # the others compare it with an ETag
+        signed=job.access.sign and not bucket.endpoint.secure,
+    )
+    return Putter(job, bucket, Preparer(job.objects, digester, reader=reader, budget=budget))

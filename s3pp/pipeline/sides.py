@@ -1,0 +1,76 @@
+"""The buckets of a run: opened once by the supervisor, and their keys kept fresh for all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from s3pp.errors import UsageError
+from s3pp.job import NOWHERE, Job, Origin, Side
+from s3pp.pipeline.keyring import Keyring
+from s3pp.s3.endpoint import Opened
+from s3pp.s3.session import Session
+from s3pp.s3.sigv4 import Keys
+from s3pp.transfer.overlap import Overlap
+
+
+class Sides:
+    """The sides of a job that are a bucket; ``now`` is seconds on a monotonic clock everywhere."""
+
+    def __init__(self, job: Job, now: float) -> None:
+        """Find the buckets. Raises what ``Session.open`` raises."""
+        self.opened: dict[Side, Opened] = {}
+        self._keyrings: dict[Side, Keyring] = {}
+        session: Session | None = None
+        for side in job.sides:
+            session = Session(job.access_to(side), _bucket(job, side), like=session)
+            opened = self.opened[side] = _open(job, side, session)
+            self._keyrings[side] = Keyring(session, opened.keys, now)
+        self._check_apart(job)
+
+    @property
+    def probes(self) -> int:
+        """Requests it took to find them."""
+        return len(self.opened)
+
+    def refreshed(self, now: float) -> Iterator[Side]:
+        """Those whose keys changed since the last look, if it is time for one.
+
+        Raises ``S3ppError`` where keys have run out and cannot be refreshed.
+        """
+        for side, keyring in self._keyrings.items():
+            if keyring.refreshed(now):
+                yield self._changed(side)
+
+    def renew(self, side: Side, now: float) -> Keys | None:
+        """Sign in again, as ``Keyring.renew`` does."""
+        keys = self._keyrings[side].renew(now)
+        self._changed(side)
+        return keys
+
+    def _check_apart(self, job: Job) -> None:
+        if job.origin is None or job.dest == NOWHERE:
+            return
+        source, dest = (self.opened[side].endpoint for side in (Side.SOURCE, Side.DEST))
+        origin = job.origin.alone if self.opened[Side.SOURCE].single else job.origin
+        if refusal := Overlap.of(origin, job.dest, same=source.same_bucket(dest)).refusal:
+            raise UsageError(refusal)
+
+    def _changed(self, side: Side) -> Side:
+        self.opened[side] = self.opened[side]._replace(keys=self._keyrings[side].keys)
+        return side
+
+
+def _bucket(job: Job, side: Side) -> str:
+    return _origin(job).bucket if side is Side.SOURCE else job.dest.bucket
+
+
+def _open(job: Job, side: Side, session: Session) -> Opened:
+    if side is Side.DEST:
+        return session.open(job.dest.key(""))
+    return session.open_source(_origin(job))
+
+
+def _origin(job: Job) -> Origin:
+    if job.origin is None:
+        raise UsageError(f"{job.verb} has no bucket to read from")
+    return job.origin

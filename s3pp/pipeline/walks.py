@@ -1,0 +1,135 @@
+"""What a walker goes through under each verb, up to the tasks.
+
+::
+
+    put    files ───────────▶ PutPlanner ──PutTask──▶
+                dest's listing ──▲
+    get    source's listing ▶ GetPlanner ──GetTask──▶
+    copy   source's listing ▶ CopyPlanner ─CopyTask─▶
+                dest's listing ──▲
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timezone
+from typing import BinaryIO, NamedTuple
+
+from s3pp.errors import FatalError
+from s3pp.job import Job, Mode, Origin, Side
+from s3pp.pipeline.connect import DistantBucket
+from s3pp.records import Failed, Outcome, Task
+from s3pp.s3.endpoint import Opened
+from s3pp.s3.listing import Listed, parse_page
+from s3pp.sources import entries
+from s3pp.sources.bucket import BucketListing
+from s3pp.sources.objects import objects, single
+from s3pp.transfer import times
+from s3pp.transfer.clashes import folds
+from s3pp.transfer.copy_plan import CopyPlanner
+from s3pp.transfer.get_plan import GetPlanner
+from s3pp.transfer.known import Known
+from s3pp.transfer.leftovers import Sweeper
+from s3pp.transfer.overlap import Overlap
+from s3pp.transfer.put_plan import PutPlanner
+from s3pp.transfer.tree import Tree
+
+Steps = Iterator[Task | Outcome]
+
+
+class Surroundings(NamedTuple):
+    """What a walk has to go by."""
+
+    opened: Mapping[Side, Opened]
+    buckets: Mapping[Side, DistantBucket]
+    tell: Callable[[str], None]  # a line for people
+    stdin: BinaryIO | None  # what --files-from - reads
+
+
+def walk(job: Job, around: Surroundings) -> Steps:
+    """Every task of ``job``, and what ends without ever being one."""
+    if job.verb == "put":
+        return PutPlanner(job, _known(job, around)).plan(entries(job, around.stdin))
+    origin, found = _source(job, around)
+    if job.verb == "get":
+        return _planned_get(job, origin).plan(found)
+    return _planned_copy(job, origin, around).plan(found)
+
+
+def listed(job: Job, around: Surroundings) -> Iterator[Listed | Failed]:
+    """Everything that ``job`` reads of its origin, in key order."""
+    return _source(job, around)[1]
+
+
+def _source(job: Job, around: Surroundings) -> tuple[Origin, Iterator[Listed | Failed]]:
+    origin = _origin(job, around)
+    return origin, _found(job, origin, around)
+
+
+def _origin(job: Job, around: Surroundings) -> Origin:
+    assert job.origin is not None
+    if job.choosing.files_from is not None:  # names are below it, even if there are none
+        return job.origin
+    alone = around.opened[Side.SOURCE].single
+    if alone is None:
+        alone = _is_empty(job.origin, around.buckets[Side.SOURCE])
+    return job.origin.alone if alone else job.origin
+
+
+def _is_empty(origin: Origin, bucket: DistantBucket) -> bool:
+    """Whether nothing lies below the prefix of an origin that could mean an object as well."""
+    if origin.single is None:
+        return False
+    page = bucket.run(bucket.list_page({"prefix": origin.prefix, "max-keys": "1"})).result()
+    return not parse_page(page).objects
+
+
+def _found(job: Job, origin: Origin, around: Surroundings) -> Iterator[Listed | Failed]:
+    bucket = around.buckets[Side.SOURCE]
+    if origin.prefix == origin.single:
+        return single(job, origin, _looked_up(origin, bucket))
+    return objects(job, origin, bucket, around.tell, around.stdin)
+
+
+def _looked_up(origin: Origin, bucket: DistantBucket) -> Listed:
+    """The object itself; the bucket need not let itself be listed."""
+    answer = bucket.run(bucket.look(origin.prefix)).result()
+    if answer is None:
+        raise FatalError(f"nothing is stored under {origin}")
+    header = answer.response.header
+    modified = _as_listed(times.nanoseconds(header(b"last-modified") or ""))
+    storage_class = header(b"x-amz-storage-class") or ""
+    return Listed(origin.prefix, answer.size, answer.etag, modified, storage_class)
+
+
+def _as_listed(moment: int | None) -> str:
+    """A time in nanoseconds as a listing would tell it; empty where there is none."""
+    if moment is None:
+        return ""
+    return datetime.fromtimestamp(moment / 1e9, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _known(job: Job, around: Surroundings) -> Known:
+    """The destination's listing, where the mode compares and the store lets us list."""
+    listing = None
+    if job.mode is not Mode.STUPID and around.opened[Side.DEST].listable:
+        bucket = around.buckets[Side.DEST]
+        listing = BucketListing(bucket, job.dest.key(""), run=bucket.run)
+    return Known(job, listing, around.tell)
+
+
+def _planned_get(job: Job, origin: Origin) -> GetPlanner:
+    tree = Tree(job.directory, follow=job.choosing.follow_symlinks)
+    if job.dry_run:
+        folding = tree.directory("", make=False) is not None and folds(job.directory, write=False)
+        return GetPlanner(origin, folds=folding, entering=lambda _: None)
+    tree.made("")
+    return GetPlanner(origin, folds=folds(job.directory), entering=Sweeper(tree).enter)
+
+
+def _planned_copy(job: Job, origin: Origin, around: Surroundings) -> CopyPlanner:
+    source, dest = (around.opened[side].endpoint for side in (Side.SOURCE, Side.DEST))
+    overlap = Overlap.of(origin, job.dest, same=source.same_bucket(dest))
+    if overlap.note:
+        around.tell(overlap.note)
+    return CopyPlanner(job, origin, _known(job, around), overlap=overlap)

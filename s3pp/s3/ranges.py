@@ -1,0 +1,357 @@
+"""A listing as ranges of keys, fetched side by side and delivered in order.
+
+::
+
+    keys       ├─── range ───┼── range ──┼──── range ─────┤
+    fetched     ▒▒▒▒▒▒▒▒→     ▒▒▒▒→       ▒▒▒▒▒▒→            one request in flight each
+    delivered   ░░░░
+
+A range begins behind one string (``start-after``) and ends with another. Any string will do: what
+a page holds beyond the end of its range is left out, for the next range has it too. Whenever there
+could be one more request and no range is without, one of them is cut in two.
+
+What is fetched before its turn is bounded, and so is memory. Ranges that are far from what is to be
+delivered next have a share of that alone, and the first range is never held up.
+
+Where a store shows that it ignores ``start-after``, or does not list in order, one range goes on
+alone, from token to token. It misses nothing, for where a range ends is known to hold only once
+the next has begun behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_right
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from functools import partial
+from operator import attrgetter
+
+from s3pp.errors import ObjectError
+from s3pp.s3.listing import Course, Listed, Lister, ListingError, Page, honest_page
+from s3pp.s3.splitting import Span, Splitter, Step, Stretch
+
+PAGES_AHEAD = 16  # per lister: pages fetched before their turn
+
+Tell = Callable[[str], None]
+
+
+class Range:
+    """The keys behind ``after``, up to and with ``stretch.high``."""
+
+    def __init__(self, after: str, stretch: Stretch) -> None:
+        self.after = after
+        self.stretch = stretch
+        self.pages: deque[list[Listed]] = deque()  # fetched, and not delivered
+        self.fetched = 0  # pages
+        self.done = False  # nothing is left to fetch
+        self.busy = False  # a request is in flight
+        self.error: Exception | None = None  # what ended it
+        self._token: str | None = None
+        self._course = Course(after)
+        self.steps: list[Step] = []  # that the last page told of
+        self._step = Step("", "", 0.0)  # of the last page, as far as it is known
+        self._beyond: list[Listed] = []  # what the last page held beyond the end
+
+    @property
+    def open(self) -> bool:
+        """Whether there is more to fetch."""
+        return not self.done and self.error is None
+
+    @property
+    def begun(self) -> bool:
+        """Whether it is known that the store began behind ``after``, or why it did not."""
+        return self.fetched > 0 or self.done or self.error is not None
+
+    @property
+    def follower(self) -> str | None:
+        """The first key listed beyond the end; nothing lies between."""
+        return self._beyond[0].key if self._beyond else None
+
+    def parameters(self) -> dict[str, str]:
+        """Of the request for the next page."""
+        if self._token is not None:
+            return {"continuation-token": self._token}
+        return {"start-after": self.after} if self.after else {}
+
+    def take(self, page: Page) -> bool:
+        """Take in the next page; False if its keys are not in order.
+
+        Raises ``ListingError`` where the listing cannot be trusted.
+        """
+        ordered = self._course.follow(page)
+        self.fetched += 1
+        self._token = page.token
+        objects = page.objects
+        at = self._end_in(objects) if ordered else len(objects)
+        self._beyond = objects[at:]
+        self.done = page.token is None or bool(self._beyond)
+        if objects:
+            self._note(objects, at)
+        if at:
+            self.pages.append(objects[:at] if self._beyond else objects)
+        return ordered
+
+    def forget_order(self) -> None:
+        """Take in whatever comes."""
+        self._course = Course()
+
+    def reopen(self) -> None:
+        """Go on to the end of the prefix."""
+        self.stretch.high = None
+        if self._beyond:
+            self.pages.append(self._beyond)
+            self._beyond = []
+        self.done = self.fetched > 0 and self._token is None
+
+    def _note(self, objects: list[Listed], at: int) -> None:
+        """Note how far this page got; ``at`` of ``objects`` are within the range."""
+        first, last, stretch = objects[0].key, objects[-1].key, self.stretch
+        # Until a range has pages of its own, its span is that of the range it was cut from.
+        opening = stretch.span.first if stretch.span and self.fetched > 1 else first
+        stretch.span = Span(opening, last, self.fetched)
+        stretch.low = max(stretch.low, last)
+        self.steps = [self._step._replace(end=first)] if self._step.pages else []
+        self._step = Step(first, self.follower or "", at / len(objects))
+        if at and self._beyond:
+            self.steps.append(self._step)
+
+    def _end_in(self, objects: list[Listed]) -> int:
+        high = self.stretch.high
+        if high is None or not objects or objects[-1].key <= high:
+            return len(objects)
+        return bisect_right(objects, high, key=attrgetter("key"))
+
+
+class Crawl:
+    """Fetches the pages of one listing."""
+
+    def __init__(self, lister: Lister, prefix: str, listers: int, after: str, tell: Tell) -> None:
+        self._lister = lister
+        self._prefix = prefix
+        self._listers = listers
+        self._tell = tell
+        self._ahead = PAGES_AHEAD * listers if listers > 1 else 1
+        self._beginning = Range(after, Stretch(after, None))
+        self._ranges = [self._beginning]  # in order; the first is being delivered
+        self._alone = listers == 1  # the first range goes on to the end
+        self._splitter = Splitter(prefix, credit=2 * listers)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._in_flight = 0  # requests
+        self._landed = asyncio.Event()
+        self._ordered = True
+        self._sift = ""  # keys up to this are left out by us, for the store does not
+        self._closed = False
+        self._defect: Exception | None = None
+
+    async def pages(self) -> AsyncGenerator[list[Listed], None]:
+        """The pages in order. Raises what a request raises, and ``ListingError``."""
+        try:
+            while (page := await self._next()) is not None:
+                yield page
+        finally:
+            self._closed = True
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _next(self) -> list[Listed] | None:
+        while True:
+            if self._defect is not None:
+                raise self._defect
+            self._schedule()
+            front = self._ranges[0]
+            if front.pages:
+                page = self._sifted(front.pages.popleft())
+                await self._send_next()
+                if page:
+                    return page
+                continue
+            if front.error is not None:
+                raise front.error
+            if front.done and len(self._ranges) == 1:
+                return None
+            if front.done and self._ranges[1].begun:
+                del self._ranges[0]
+            else:
+                self._landed.clear()
+                await self._landed.wait()
+
+    def _sifted(self, page: list[Listed]) -> list[Listed]:
+        return [each for each in page if each.key > self._sift] if self._sift else page
+
+    async def _send_next(self) -> None:
+        """Let the request for another page go out before whoever takes this one is at work."""
+        self._schedule()
+        await asyncio.sleep(0)  # the task begins
+        await asyncio.sleep(0)  # the wire sends what it was given
+
+    # Fetching
+
+    def _schedule(self) -> None:
+        """Start as many requests as there may be."""
+        while self._in_flight < self._listers and not self._closed:
+            near, far = self._fetchable()
+            idle = [each for each in (*near, *far) if not each.busy]
+            chosen = idle[0] if idle else self._cut(near, far)
+            if chosen is None:
+                return
+            self._start(chosen)
+
+    def _fetchable(self) -> tuple[list[Range], list[Range]]:
+        """The ranges that may fetch a page: those near what is to be delivered, and the others."""
+        most = self._ahead
+        held = sum(len(each.pages) + each.busy for each in self._ranges)
+        near: list[Range] = []
+        far: list[Range] = []
+        offset = 0.0  # pages before the range, as far as they can be guessed
+        for each in self._ranges:
+            if each.open:
+                # What comes next needs room most: else far ranges fill it, and one lister is left.
+                share = 1.0 if offset <= most / 4 else 0.75 if offset <= most else 0.25
+                front = not near and not far and not each.pages
+                if front or held < most * share:
+                    (near if offset <= most else far).append(each)
+                offset += each.stretch.left
+            offset += len(each.pages)
+        return near, far
+
+    def _cut(self, near: list[Range], far: list[Range]) -> Range | None:
+        if self._alone or not self._beginning.fetched:
+            return None
+        cut = self._splitter.cut([r.stretch for r in near], [r.stretch for r in far])
+        if cut is None:
+            return None
+        at = next(at for at, each in enumerate(self._ranges) if each.stretch is cut.left)
+        right = Range(cut.right.low, cut.right)
+        self._ranges.insert(at + 1, right)
+        return right
+
+    def _start(self, it: Range) -> None:
+        it.busy = True
+        self._in_flight += 1
+        task = asyncio.ensure_future(self._fetch(it))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _fetch(self, it: Range) -> None:
+        try:
+            page = await honest_page(self._lister, {"prefix": self._prefix, **it.parameters()})
+        except Exception as error:
+            self._land(it, partial(self._fail, it, error))
+        else:
+            self._land(it, partial(self._take, it, page))
+
+    def _land(self, it: Range, settle: Callable[[], None]) -> None:
+        """A request has ended; start another at once, before pages that came with it are read."""
+        it.busy = False
+        self._in_flight -= 1
+        try:
+            if not it.done:  # else it was dropped, and what it asked for is not wanted any more
+                settle()
+            self._schedule()
+        except Exception as defect:  # nobody would hear of it here, and all would wait for ever
+            self._defect = defect
+        self._landed.set()
+
+    # What came
+
+    def _take(self, it: Range, page: Page) -> None:
+        if it.after and not it.fetched and page.objects and page.objects[0].key <= it.after:
+            self._begin_anew(it)
+            if it is not self._beginning:
+                return
+        try:
+            ordered = it.take(page)
+            if not ordered:
+                self._note_disorder()
+        except ListingError as error:
+            self._fail(it, error)
+        else:
+            if not self._alone:
+                self._learn(it, page.objects)
+
+    def _begin_anew(self, it: Range) -> None:
+        """The store answered for its first key, not for those behind ``it.after``."""
+        self._go_alone("the store ignores start-after")
+        if it is self._beginning:
+            self._sift = it.after
+            it.forget_order()
+
+    def _note_disorder(self) -> None:
+        if self._ordered:
+            self._ordered = False
+            if self._ranges[0] is not self._beginning:
+                raise ListingError("the store lists some keys out of order: use one lister")
+            self._tell("the store does not list keys in order")
+            self._go_alone(None)
+
+    def _learn(self, it: Range, objects: list[Listed]) -> None:
+        if it.pages or it.fetched == 1:
+            self._splitter.harvest(fruitful=bool(it.pages))
+        if objects:
+            for step in it.steps:
+                self._splitter.pass_on(step)
+            self._splitter.learn(it.stretch, objects, it.after)
+        if objects and it is self._beginning and it.fetched == 1:
+            self._splitter.begin(objects[0].key, objects[-1].key)
+        if it.done:
+            self._close_gap(it)
+            if not it.pages and it is not self._ranges[0]:
+                self._ranges.remove(it)
+
+    def _close_gap(self, it: Range) -> None:
+        """Drop ranges that lie where ``it`` has shown that there are no keys."""
+        follower = it.follower
+        at = self._ranges.index(it) + 1
+        while at < len(self._ranges) and not self._ranges[at].fetched:
+            each = self._ranges[at]
+            high = each.stretch.high
+            if follower is not None and (high is None or high >= follower):
+                each.stretch.low = max(each.stretch.low, follower)
+                self._splitter.measure(each.stretch)
+                return
+            if each.busy:
+                self._splitter.harvest(fruitful=False)
+            each.done = True
+            del self._ranges[at]
+
+    def _fail(self, it: Range, error: Exception) -> None:
+        if it is not self._beginning and not it.fetched and isinstance(error, ObjectError):
+            self._go_alone(f"the store does not take start-after ({error})")
+        else:
+            it.error = error
+
+    def _go_alone(self, why: str | None) -> None:
+        """Let the first range go on to the end, and forget the others."""
+        if why is not None:
+            self._tell(f"{why}: its keys are listed page after page")
+        self._alone = True
+        for dropped in self._ranges[1:]:
+            dropped.done = True
+        del self._ranges[1:]
+        self._ranges[0].reopen()
+
+
+async def pages(
+    lister: Lister,
+    prefix: str,
+    *,
+    listers: int = 1,
+    start_after: str = "",
+    tell: Tell | None = None,
+) -> AsyncGenerator[list[Listed], None]:
+    """Every key that begins with ``prefix``, each once, in UTF-8 byte order, by the page.
+
+    One page is fetched ahead of whoever takes them; with ``listers``, that many requests are in
+    flight at a time, and up to ``PAGES_AHEAD`` pages for each are held. ``start_after``: leave out
+    keys up to and with this. ``tell`` is given a line where the store hinders that, or does not
+    list in order, in which case keys come as it lists them.
+
+    Raises ``ListingError`` where the listing cannot be trusted, or what a request raises.
+    """
+    crawl = Crawl(lister, prefix, listers, start_after, tell or (lambda _: None))
+    async with aclosing(crawl.pages()) as found:
+        async for page in found:
+            yield page

@@ -1,0 +1,174 @@
+"""A bucket as a source: what its listing holds, or what a list of names means in it.
+
+* The globs, ages and sizes choose among the objects as they do among files; names are those that
+  the objects get at the destination, relative to the origin.
+* Objects come in key order. Where a store lists out of order the rest of its listing is sorted on
+  disk, and said: those who look for clashes and merge with another listing depend on it.
+* With ``--files-from`` the names are sorted and looked up in the listing as it goes by, so that
+  few names in a huge bucket cost few requests. A name that is not there fails.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from concurrent.futures import Future
+from itertools import chain, islice
+from operator import attrgetter
+from typing import Any, BinaryIO, Protocol
+
+from s3pp.errors import FailureKind, FatalError, ObjectError
+from s3pp.job import Job, Origin
+from s3pp.records import Failed
+from s3pp.s3.listing import Listed, Lister
+from s3pp.s3.ranges import pages
+from s3pp.sources.bucket import BucketListing, Unordered
+from s3pp.sources.choice import NS, Choice
+from s3pp.sources.names import read_list
+from s3pp.sources.naming import key_fault, raw
+from s3pp.sources.sorting import RICH_RUN_LENGTH, Room, ordered
+
+Tell = Callable[[str], None]
+
+
+class Distant(Lister, Protocol):
+    """A bucket whose coroutines run on another thread's event loop."""
+
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
+        """Start ``coroutine``; the future is its result."""
+
+
+def objects(
+    job: Job, origin: Origin, bucket: Distant, tell: Tell, stdin: BinaryIO | None = None
+) -> Iterator[Listed | Failed]:
+    """What of ``origin`` belongs to ``job``, in key order; memory does not grow with its number.
+
+    Raises ``FatalError`` where the listing cannot be had or not be trusted.
+    """
+    choice = Choice(job.choosing)
+    if job.choosing.files_from is None:
+        found: Iterator[Listed | Failed] = _listed(job, origin, bucket, tell)
+    else:
+        listing = BucketListing(bucket, origin.prefix, run=bucket.run)
+        with read_list(job.choosing, stdin) as names:
+            yield from _limited(_looked_up(names, origin, listing, choice), job.choosing.limit)
+        return
+    if choice.by_name or choice.by_stat:
+        found = (each for each in found if not _refused(each, origin, choice))
+    yield from _limited(found, job.choosing.limit)
+
+
+def single(job: Job, origin: Origin, found: Listed) -> Iterator[Listed]:
+    """The one object that ``origin`` means, if ``job`` chooses it."""
+    if not _refused(found, origin, Choice(job.choosing)):
+        yield found
+
+
+def _listed(job: Job, origin: Origin, bucket: Distant, tell: Tell) -> Iterator[Listed]:
+    generator = pages(bucket, origin.prefix, listers=job.speed.listers, tell=tell)
+    with_trouble = _told(origin, _waited(generator, bucket))
+    return in_order(with_trouble, tell)
+
+
+def _waited(generator: Any, bucket: Distant) -> Iterator[list[Listed]]:
+    """The pages of an asynchronous generator on the bucket's loop, one ahead of the walk."""
+
+    async def following() -> list[Listed] | None:
+        # Called on the loop: closing the generator must not be left to the walk's own thread.
+        return await anext(generator, None)
+
+    ahead = bucket.run(following())
+    try:
+        while (page := ahead.result()) is not None:
+            ahead = bucket.run(following())
+            yield page
+    finally:
+        if not ahead.cancel():
+            bucket.run(generator.aclose())
+
+
+def _told(origin: Origin, listing: Iterator[list[Listed]]) -> Iterator[list[Listed]]:
+    """Without a listing nobody can say what is missing: the run cannot go on."""
+    try:
+        yield from listing
+    except ObjectError as error:
+        raise FatalError(f"list {origin}: {error}") from None
+
+
+def in_order(listing: Iterator[list[Listed]], tell: Tell) -> Iterator[Listed]:
+    """The objects of ``listing`` in the order of their keys, each once."""
+    last: str | None = None
+    for page in listing:
+        keys = [each.key for each in page]  # sorted as text they are sorted as UTF-8
+        if page and (keys != sorted(keys) or (last is not None and keys[0] < last)):
+            tell("the store does not list in key order: its listing is sorted on disk")
+            rest = chain(page, chain.from_iterable(listing))
+            yield from _once(ordered(rest, key=attrgetter("key"), room=Room(RICH_RUN_LENGTH)), last)
+            return
+        if len(set(keys)) < len(keys) or (keys and keys[0] == last):
+            yield from _once(iter(page), last)
+        else:
+            yield from page
+        last = keys[-1] if keys else last
+
+
+def _once(found: Iterator[Listed], last: str | None) -> Iterator[Listed]:
+    for each in found:
+        if each.key != last:
+            last = each.key
+            yield each
+
+
+def chosen(page: list[Listed], origin: Origin, choice: Choice) -> list[Listed]:
+    """Those of a page of ``origin``'s listing that belong to the job."""
+    if not (choice.by_name or choice.by_stat):
+        return page
+    return [each for each in page if not _refused(each, origin, choice)]
+
+
+def _refused(found: Listed | Failed, origin: Origin, choice: Choice) -> bool:
+    if isinstance(found, Failed):
+        return False
+    if choice.by_name and choice.name_refusal(origin.relative(found.key)) is not None:
+        return True
+    return choice.by_stat and choice.stat_refusal(found.size, _mtime_ns(found, choice)) is not None
+
+
+def _mtime_ns(found: Listed, choice: Choice) -> int:
+    if not choice.by_age:
+        return 0
+    try:
+        return int(found.mtime * NS)
+    except ValueError:
+        message = f"the store lists {found.key!r} without a time: use no --newer-than, --older-than"
+        raise FatalError(message) from None
+
+
+def _limited(found: Iterator[Listed | Failed], limit: int | None) -> Iterator[Listed | Failed]:
+    return found if limit is None else islice(found, limit)
+
+
+def _looked_up(
+    names: Iterable[bytes], origin: Origin, listing: BucketListing, choice: Choice
+) -> Iterator[Listed | Failed]:
+    before = None
+    for name in ordered(name for name in names if choice.name_refusal(os.fsdecode(name)) is None):
+        if name != before:
+            found = _look_up(os.fsdecode(name), origin, listing)
+            if not _refused(found, origin, choice):
+                yield found
+        before = name
+
+
+def _look_up(name: str, origin: Origin, listing: BucketListing) -> Listed | Failed:
+    key = origin.prefix[: origin.cut] + name
+    if fault := key_fault(raw(key)):
+        return Failed(key, name, FailureKind.NAME, fault)
+    try:
+        found = listing.lookup(key) if key.startswith(origin.prefix) else None
+    except ObjectError as error:
+        raise FatalError(f"list {origin}: {error}") from None
+    except Unordered:
+        why = "the store does not list in key order, so the names of --files-from cannot be found"
+        raise FatalError(f"list {origin}: {why}") from None
+    return found or Failed(key, name, FailureKind.NOT_FOUND, f"there is no such key in {origin}")

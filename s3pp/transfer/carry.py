@@ -1,0 +1,226 @@
+"""What of a source object goes along with its copy, and what cannot.
+
+======================  =====================  ==========================  =================
+..                      CopyObject             GET and PUT                 unless
+======================  =====================  ==========================  =================
+type, cache headers …   by the store           from the answer to the GET  directive replace
+x-amz-meta-*            by the store           from the answer to the GET  directive replace
+website redirect        not                    from the answer to the GET  directive replace
+tags                    by the store           asked for, sent             --tag
+storage class           sent                   sent                        --storage-class
+ACL, encryption, locks  not                    not                         --acl, --sse, …
+======================  =====================  ==========================  =================
+
+(API reference, "CopyObject".) A copy that the store refuses for its tags or its storage class is
+made without them, and that is said: better a whole object less its labels than none.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import NamedTuple, TypeVar
+from urllib.parse import quote
+
+from s3pp.job import Objects
+from s3pp.s3.endpoint import Endpoint
+from s3pp.s3.operations import Headers
+from s3pp.s3.retry import StoreError
+from s3pp.s3.wire import Response
+from s3pp.transfer.content import by_name
+from s3pp.transfer.put import static_headers
+
+_LABELS = frozenset(
+    {
+        "cache-control",
+        "content-disposition",
+        "content-encoding",
+        "content-language",
+        "content-type",
+        "expires",
+    }
+)
+_META, _REDIRECT = "x-amz-meta-", "x-amz-website-redirect-location"
+_CLASS, _TAGS = "x-amz-storage-class", "x-amz-tagging"
+_TAGS_DIRECTIVE = "x-amz-tagging-directive"
+_SDK_CHECKSUM, _COPY_CHECKSUM = "x-amz-sdk-checksum-algorithm", "x-amz-checksum-algorithm"
+
+# The default of every bucket, and classes that belong to a kind of bucket rather than an object.
+_DEFAULT_CLASSES = frozenset(
+    {"", "STANDARD", "EXPRESS_ONEZONE", "FSX_ONTAP", "FSX_OPENZFS", "OUTPOSTS", "SNOW"}
+)
+
+T = TypeVar("T")
+
+NO_TAGS = "the tags of some objects cannot be read or written: their copies have none"
+NO_CLASS = "the destination refuses the storage class of some objects: their copies have its own"
+NO_META = "the source keeps back metadata that no header can hold: some copies lack it"
+
+
+class Loss(NamedTuple):
+    """A request without what was refused."""
+
+    headers: Headers
+    note: str
+
+
+class Lightening(NamedTuple):
+    """How a refused request is made lighter."""
+
+    lighter: Callable[[StoreError, Headers], Loss | None]  # None: nothing helps
+    tell: Callable[[str], None]
+
+    async def send(self, send: Callable[[Headers], Awaitable[T]], headers: Headers) -> T:
+        """Call ``send``, again without what is refused and can be left behind; that is told."""
+        notes: list[str] = []
+        while True:
+            try:
+                sent = await send(headers)
+            except StoreError as error:
+                loss = self.lighter(error, headers)
+                if loss is None:
+                    raise
+                headers = loss.headers
+                notes.append(loss.note)
+            else:
+                for note in notes:
+                    self.tell(note)
+                return sent
+
+
+class Carrier:
+    """Says what the requests of one run carry along."""
+
+    def __init__(self, objects: Objects, dest: Endpoint) -> None:
+        self._objects = objects
+        self._keeps = objects.directive == "copy"
+        # Under directive "copy" headers of these names would be in conflict with the source's.
+        own = [(name, value) for name, value in objects.headers if not _is_label(name.lower())]
+        given = replace(objects, headers=tuple(own), metadata=()) if self._keeps else objects
+        self._given = static_headers(given)
+        self._names = frozenset(name for name, _ in self._given)
+        self._classless = objects.storage_class is not None or dest.etags_are_random
+        self._fixed_type = _fixed_type(objects)
+        self._left = tuple(_left_behind(objects, streamed=streamed) for streamed in (False, True))
+
+    def with_copy(self, key: str, storage_class: str) -> Headers:
+        """The headers of a CopyObject from ``key``, an object of ``storage_class``."""
+        headers = [(_as_copied(name), value) for name, value in self._given]
+        headers += self._class(storage_class)
+        if self._objects.tags:
+            headers.append((_TAGS_DIRECTIVE, "REPLACE"))
+        if not self._keeps:
+            headers += [("x-amz-metadata-directive", "REPLACE"), *self._type(key)]
+        return headers
+
+    def with_put(self, key: str, source: Response, storage_class: str) -> Headers:
+        """The headers, less tags, of the PUT of what ``source`` answered to a GET of ``key``.
+
+        ``storage_class`` is the listing's, for a store whose answers do not tell.
+        """
+        carried = _described(source) if self._keeps else self._type(key)
+        carried += self._class(source.header(_CLASS.encode()) or storage_class)
+        return [*self._given, *(each for each in carried if each[0] not in self._names)]
+
+    def wants_tags(self, source: Response) -> bool:
+        """Whether the tags of what ``source`` answered to a GET have to be asked for."""
+        return not self._objects.tags and (source.header(b"x-amz-tagging-count") or "0") != "0"
+
+    def without(self, error: StoreError, headers: Headers) -> Loss | None:
+        """What to send instead of a PUT or CopyObject that was refused; None: nothing helps.
+
+        What was asked for on the command line is never left out.
+        """
+        if error.code == "InvalidStorageClass":
+            return self._less(_CLASS, headers, NO_CLASS)
+        if error.code == "AccessDenied" or error.status == 501:
+            return self._less(_TAGS, headers, NO_TAGS)
+        return None
+
+    def without_tags(self, error: StoreError, headers: Headers) -> Loss | None:
+        """A CopyObject that leaves the tags behind, where they may be why it was refused.
+
+        The store copies them by itself, and refuses the whole copy to those who may not read them.
+        """
+        if error.code != "AccessDenied" or _TAGS_DIRECTIVE in dict(headers):
+            return None
+        return Loss([*headers, (_TAGS_DIRECTIVE, "REPLACE")], NO_TAGS)
+
+    def left_behind(self, *, streamed: bool) -> str:
+        """What no copy of this run has, for people."""
+        return self._left[streamed]
+
+    def _class(self, name: str) -> list[tuple[str, str]]:
+        return [] if self._classless or name in _DEFAULT_CLASSES else [(_CLASS, name)]
+
+    def _type(self, key: str) -> list[tuple[str, str]]:
+        kind = self._fixed_type or by_name(key).type
+        return [("content-type", kind)] if kind else []
+
+    def _less(self, name: str, headers: Headers, note: str) -> Loss | None:
+        if name in self._names or name not in dict(headers):
+            return None
+        return Loss([each for each in headers if each[0] != name], note)
+
+
+def tag_header(tags: Sequence[tuple[str, str]]) -> Headers:
+    """The header that gives an object its tags."""
+    return [(_TAGS, "&".join(f"{quote(k, '')}={quote(v, '')}" for k, v in tags))] if tags else []
+
+
+def _left_behind(objects: Objects, *, streamed: bool) -> str:
+    named = {
+        "ACLs (see --acl)": objects.acl,
+        "encryption settings (see --sse)": objects.sse,
+        "website redirects": streamed,
+    }
+    left = [what for what, carried in named.items() if not carried]
+    return f"copies do not get the source's {', '.join([*left, 'object locks'])}"
+
+
+def _is_label(name: str) -> bool:
+    return name in _LABELS or name.startswith(_META)
+
+
+def _as_copied(name: str) -> str:
+    return _COPY_CHECKSUM if name == _SDK_CHECKSUM else name
+
+
+def _fixed_type(objects: Objects) -> str | None:
+    named = next((v for k, v in objects.headers if k.lower() == "content-type"), None)
+    return named or (None if objects.content_type == "guess" else objects.content_type)
+
+
+def _described(source: Response) -> list[tuple[str, str]]:
+    """The headers of an answer that describe the object."""
+    found: dict[str, str] = {}
+    for line in source.lines:
+        name, colon, value = line.partition(b":")
+        lower = name.decode("latin-1").lower()
+        if colon and (_is_label(lower) or lower == _REDIRECT):
+            found[lower] = _sendable(value.strip())
+    found["content-encoding"] = _real_encoding(found.get("content-encoding", ""))
+    return [(name, value) for name, value in found.items() if value or name.startswith(_META)]
+
+
+def _sendable(value: bytes) -> str:
+    """A header's value in ASCII; what else a store wrote becomes RFC 2047, as S3 itself has it."""
+    if value.isascii() and value.decode("ascii").isprintable():
+        return value.decode("ascii")
+    text = value.decode("utf-8") if _is_utf8(value) else value.decode("latin-1")
+    return f"=?UTF-8?B?{b64encode(text.encode()).decode()}?="
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _real_encoding(value: str) -> str:
+    """Without ``aws-chunked``: that is how a body was sent, and some stores keep it."""
+    codings = [each.strip() for each in value.split(",")]
+    return ",".join(each for each in codings if each.lower() not in ("", "aws-chunked"))

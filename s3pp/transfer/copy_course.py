@@ -1,0 +1,83 @@
+"""How far the copy of one object has come, and what can turn up on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+
+from s3pp.errors import FailureKind, ObjectError
+from s3pp.job import GIB, MAX_SINGLE_PUT
+from s3pp.records import CopyTask, Dest, Done, SendReason, Skipped, SkipReason
+from s3pp.s3.retry import StoreError
+
+
+class Written(NamedTuple):
+    """A write that the store acknowledged."""
+
+    etag: str
+    attempts: int
+
+
+class Target(Enum):
+    """Whether the condition that a target be absent can be what failed."""
+
+    FREE = "there was no such condition"
+    ABSENT = "there was, and it holds"
+    UNSEEN = "there was, and nobody may look whether it holds"
+
+
+class Stale(ObjectError):
+    """A condition failed, it seems that of the source: it is not what it was when last seen.
+
+    ``refusal`` is how the store put it; ``target`` what is known of the other condition.
+    """
+
+    def __init__(self, refusal: StoreError, target: Target) -> None:
+        super().__init__(FailureKind.CHANGED, "the object kept changing while it was copied")
+        self.refusal = refusal
+        self.target = target
+
+
+class Unable(Exception):
+    """CopyObject cannot copy this object; through this machine it may arrive."""
+
+
+@dataclass(slots=True)
+class Course:
+    """One task, over all its attempts."""
+
+    task: CopyTask
+    source: Dest  # as last seen: what is copied, or nothing
+    storage_class: str
+    reason: SendReason
+    ours: Dest = field(init=False)  # what the target is once a write of ours succeeded
+    written: bool = False  # one has: no condition protects the target from us
+    doubted: bool = False  # what the store says of the condition on the target makes no sense
+    streamed: bool = False  # CopyObject is not possible
+
+    def __post_init__(self) -> None:
+        self.ours = self.source
+
+    def take(self, source: Dest, storage_class: str) -> None:
+        """Go on with the source as it is now. Raises ``ObjectError`` if it is too large by now."""
+        check_size(source.size)
+        self.source = self.ours = source
+        self.storage_class = storage_class
+
+    def done(self, etag: str, attempts: int) -> Done:
+        """The outcome of a copy that is there."""
+        source, target, size = self.task.source, self.task.target, self.source.size
+        return Done(source, target, size, size, etag, self.reason, attempts)
+
+    def skipped(self, reason: SkipReason) -> Skipped:
+        """The outcome where nothing was to be copied."""
+        return Skipped(self.task.source, self.task.target, self.source.size, reason)
+
+
+def check_size(size: int) -> None:
+    """Raise ``ObjectError`` where an object of ``size`` bytes is too large for one request."""
+    if size > MAX_SINGLE_PUT:
+        most = f"{MAX_SINGLE_PUT // GIB} GiB"
+        message = f"{size} bytes is more than one request copies ({most}): use --max-size 5G"
+        raise ObjectError(FailureKind.TOO_LARGE, message)

@@ -1,0 +1,114 @@
+"""Fetches an object whole and verified, to be sent on: in memory if it is small, else spilled.
+
+::
+
+    GET ──small──▶ bytes ─────────────────────▶ digests, verified ──▶ Fetched
+        ──large──▶ temporary file ──on a thread──▶ digests, verified ──▶ Fetched
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+from s3pp.errors import ObjectError
+from s3pp.records import Dest
+from s3pp.s3.operations import Answer, Bucket, Oversized
+from s3pp.s3.retry import StoreError
+from s3pp.transfer.bodies import PIECE, SMALL, Slice
+from s3pp.transfer.digests import Digester, Digests
+from s3pp.transfer.reading import Budget, Reader
+from s3pp.transfer.refused import source_fault
+from s3pp.transfer.spill import Spill
+from s3pp.transfer.verify import ASK_CHECKSUM, Arrived, Expected, fault
+
+
+class Means(NamedTuple):
+    """What a worker has for bodies that pass through it."""
+
+    reader: Reader
+    budget: Budget
+
+
+class Fetched(NamedTuple):
+    """An object as it is now: perhaps another than the listed one, but whole."""
+
+    answer: Answer
+    body: bytes | Slice
+    size: int  # bytes
+    digests: Digests
+
+
+class Fetcher:
+    """Fetches from one bucket; ``digester`` must give the MD5."""
+
+    def __init__(self, source: Bucket, digester: Digester, means: Means) -> None:
+        self._source = source
+        self._digester = digester
+        self._reader, self._budget = means
+
+    @asynccontextmanager
+    async def fetched(self, key: str, listed: Dest) -> AsyncIterator[Fetched]:
+        """The object under ``key``, as long as the context lasts.
+
+        Raises ``Corrupt`` where what came is not the object, and other ``ObjectError``s.
+        """
+        grant = self._budget.grant(max(listed.size, 1) if listed.size <= SMALL else PIECE)
+        await self._budget.take(grant)
+        try:
+            fetched = await self._get(key, listed)
+            try:
+                yield fetched
+            finally:
+                if isinstance(fetched.body, Slice):
+                    fetched.body.close()
+        finally:
+            self._budget.give(grant)
+
+    async def _get(self, key: str, listed: Dest) -> Fetched:
+        try:
+            if listed.size <= SMALL:
+                return await self._held(key, listed)
+        except Oversized:  # it has grown since it was listed
+            pass
+        return await self._spilled(key, listed)
+
+    async def _held(self, key: str, listed: Dest) -> Fetched:
+        answer = await self._ask(key)
+        body = answer.response.body
+        if len(body) <= SMALL:
+            return self._judged(answer, body, listed)
+        return await self._reader.away(lambda: self._judged(answer, body, listed))
+
+    async def _spilled(self, key: str, listed: Dest) -> Fetched:
+        spill = Spill(key)
+        try:
+            answer = await self._ask(key, spill)
+            return await self._reader.away(lambda: self._judged(answer, spill.whole(), listed))
+        except BaseException:
+            spill.close()
+            raise
+
+    async def _ask(self, key: str, spill: Spill | None = None) -> Answer:
+        try:
+            return await self._source.get(key, headers=(ASK_CHECKSUM,), sink=spill)
+        except StoreError as error:
+            meant = source_fault(error)
+            if meant is error:
+                meant = ObjectError(error.kind, f"the source cannot be read: {error}")
+            raise meant from None
+
+    def _judged(self, answer: Answer, body: bytes | Slice, listed: Dest) -> Fetched:
+        if isinstance(body, bytes):
+            size, digests = len(body), self._digester.of_body(body)
+        else:
+            size, digests = body.size, self._digester.of(body.pieces())
+        arrived = Arrived(size, digests.md5, lambda: _pieces(body))
+        if wrong := fault(arrived, Expected(listed, answer, self._source.endpoint)):
+            raise wrong
+        return Fetched(answer, body, size, digests)
+
+
+def _pieces(body: bytes | Slice) -> Iterable[bytes]:
+    return (body,) if isinstance(body, bytes) else body.pieces()

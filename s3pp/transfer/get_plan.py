@@ -1,0 +1,53 @@
+"""From what a bucket holds to what is to be got: tasks for the getters, or outcomes at once.
+
+Whether a name can be a file, beside the others, is decided here, where they all come by in order;
+what the directory holds already is for the getters to see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from s3pp.errors import FailureKind
+from s3pp.job import Origin
+from s3pp.records import Failed, GetTask, Outcome
+from s3pp.s3.listing import Listed
+from s3pp.transfer.clashes import apart, apart_folded
+from s3pp.transfer.paths import path_fault
+
+
+class GetPlanner:
+    """Turns the objects of an origin into tasks.
+
+    ``folds``: the file system takes different names for the same. ``entering`` hears the target of
+    each task before anything is done with it, in the order of the tasks.
+    """
+
+    def __init__(self, origin: Origin, *, folds: bool, entering: Callable[[str], None]) -> None:
+        self._cut = origin.cut
+        self._folds = folds
+        self._entering = entering
+
+    def plan(self, found: Iterable[Listed | Failed]) -> Iterator[GetTask | Outcome]:
+        """Yield a task or an outcome for each object found."""
+        separate = apart_folded if self._folds else apart
+        steps = (each if isinstance(each, Failed) else self._step(each) for each in found)
+        for step, clash in separate(steps, _written):
+            if clash is not None:
+                yield Failed(step.source, step.target, FailureKind.CONFLICT, clash)
+                continue
+            if isinstance(step, GetTask):
+                self._entering(step.target)
+            yield step
+
+    def _step(self, found: Listed) -> GetTask | Failed:
+        key, size, etag, modified, _ = found
+        target = key[self._cut :]
+        if fault := path_fault(target, size):
+            return Failed(key, target, FailureKind.NAME, fault)
+        return GetTask(key, target, size, etag, modified)
+
+
+def _written(step: GetTask | Failed) -> str | None:
+    """The name that a step claims."""
+    return step.target if isinstance(step, GetTask) else None

@@ -1,0 +1,57 @@
+"""What the destination bucket holds, as a walk in key order asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from s3pp.errors import FatalError, ObjectError
+from s3pp.job import Job, Mode
+from s3pp.records import Dest
+from s3pp.s3.listing import Listed
+from s3pp.s3.retry import Remedy, StoreError
+from s3pp.sources.bucket import BucketListing, Unordered
+
+
+class Known:
+    """Answers from the bucket's listing, as long as the store has one that can be merged with.
+
+    Where it has none, ``ask`` says so: whoever does the task has to HEAD its key.
+    """
+
+    def __init__(
+        self, job: Job, listing: BucketListing | None, tell: Callable[[str], None]
+    ) -> None:
+        self._bucket = str(job.dest)
+        # Mode stupid has nothing to ask.
+        self._listing = None if job.mode is Mode.STUPID else listing
+        self.ask = listing is None and job.mode is not Mode.STUPID
+        self._tell = tell
+        self._last = ""
+
+    def lookup(self, key: str) -> Dest | None:
+        """What is under ``key``; None also where that is not known."""
+        if self._listing is None:
+            return None
+        if key < self._last:
+            self._fall_back("the source is not in the order of its keys")
+            return None
+        self._last = key
+        found = self._find(self._listing, key)
+        return Dest(found.size, found.etag) if found else None
+
+    def _find(self, listing: BucketListing, key: str) -> Listed | None:
+        try:
+            return listing.lookup(key)
+        except Unordered:
+            self._fall_back("the store does not list its keys in order")
+        except StoreError as error:
+            if error.remedy is not Remedy.NONE:
+                raise FatalError(f"list {self._bucket}: {error}") from None
+            self._fall_back(f"the store does not let us list ({error})")
+        except ObjectError as error:
+            raise FatalError(f"list {self._bucket}: {error}") from None
+        return None
+
+    def _fall_back(self, why: str) -> None:
+        self._listing, self.ask = None, True
+        self._tell(f"{why}: asking for every key with HEAD instead")

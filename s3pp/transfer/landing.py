@@ -1,0 +1,293 @@
+"""A file on its way in: written under a temporary name, and given its own when it is whole.
+
+::
+
+    open temporary ─▶ write … ─▶ permissions, mtime, fsync ─▶ close ─▶ rename │ link (mode add)
+                        │  ▲
+                        └──┘ restart: another attempt
+
+Under its final name a file is always whole: the old one until the rename, the new one after it.
+Should the temporary be gone by then (a sweeper took it, or its directory was moved away), nothing
+was done, and all of it can be done again: ``Vanished``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from s3pp.errors import FailureKind, ObjectError, S3ppError
+from s3pp.transfer.bodies import PIECE
+from s3pp.transfer.paths import temporary_name
+from s3pp.transfer.tree import Descriptor, Tree, split
+
+_TRIES = 3  # times a small file is written before its vanishing is worth a failure
+
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_PERMISSIONS = 0o777  # what a file keeps of the one it replaces: nobody's setuid bit
+
+# What file systems say that have no hard links, no permissions, or no directory to bring to disk.
+_NO_LINKS = (errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS)
+_UNKNOWN_HERE = (errno.EPERM, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
+
+
+class Vanished(ObjectError):
+    """The temporary file was gone before it got its name; fetching it again may help."""
+
+    def __init__(self, path: str) -> None:
+        message = f"the temporary file of {path!r} vanished: does another program clean up there?"
+        super().__init__(FailureKind.CHANGED, message)
+
+
+class Manner(NamedTuple):
+    """How a file is finished."""
+
+    mtime_ns: int | None = None  # since the epoch; None: as it was written
+    mode: int | None = None  # st_mode of the file it replaces; None: a new file, as umask has it
+    fsync: bool = False  # on the disk before it has its name, and then the name too
+    fresh: bool = False  # only if nothing stands under its name
+
+
+def land(tree: Tree, path: str, body: bytes, manner: Manner) -> bool:
+    """Write a whole file; False where ``manner.fresh`` and something stands there already.
+
+    For bodies in memory: costs an open, a write, a close, a rename and little else. Raises
+    ``ObjectError`` (``Vanished`` where the temporary kept vanishing) or ``FatalError``; nothing of
+    it is left then.
+    """
+    for _ in range(_TRIES - 1):
+        try:
+            return _land(tree, path, body, manner)
+        except Vanished:
+            tree.forget()
+    return _land(tree, path, body, manner)
+
+
+def _land(tree: Tree, path: str, body: bytes, manner: Manner) -> bool:
+    parent, name = split(path)
+    try:
+        directory = tree.made(parent)
+        temporary = temporary_name(name)
+        fd = os.open(temporary, _NEW, _first_mode(manner.mode), dir_fd=directory)
+        try:
+            try:
+                _write(fd, body)
+                _seal(fd, manner)
+            finally:
+                os.close(fd)
+            return _give_name(directory, temporary, name=name, manner=manner)
+        except BaseException:
+            _remove(directory, temporary)
+            raise
+    except OSError as error:
+        raise _failure(tree, path, error) from None
+
+
+class Landing:
+    """A file that arrives piece by piece. Finish it or discard it.
+
+    While it is written an exclusive lock tells sweepers of other runs that it is not left over.
+    ``mode`` is as in ``Manner``. Every method raises as ``land`` does, and has discarded it then.
+    """
+
+    def __init__(self, tree: Tree, path: str, *, mode: int | None = None) -> None:
+        self.size = 0  # bytes written since the last start
+        self._tree = tree
+        self._path = path
+        self._mode = mode
+        self._parent, self._name = split(path)
+        self._directory: Descriptor | None = None  # in which the temporary was made
+        self._temporary, self._fd = self._opened()
+
+    def write(self, piece: bytes) -> None:
+        """Append ``piece``."""
+        try:
+            _write(self._fd, piece)
+        except OSError as error:
+            raise self._failed(error) from None
+        self.size += len(piece)
+
+    def restart(self) -> None:
+        """Forget what was written: the body comes again, from its first byte."""
+        try:
+            os.ftruncate(self._fd, 0)
+            os.lseek(self._fd, 0, os.SEEK_SET)
+        except OSError as error:
+            raise self._failed(error) from None
+        self.size = 0
+
+    def pieces(self) -> Iterator[bytes]:
+        """What was written, read again, ``PIECE`` bytes at a time."""
+        at = 0
+        while piece := self._read(at):
+            yield piece
+            at += len(piece)
+
+    def finish(self, mtime_ns: int | None, *, fsync: bool = False, fresh: bool = False) -> bool:
+        """Give the file its name; False where ``fresh`` and something stands there already.
+
+        The directory is looked up again: it is the one that is there by now.
+        """
+        manner = Manner(mtime_ns, self._mode, fsync, fresh)
+        try:
+            _seal(self._fd, manner)
+            self._close()
+            directory = self._tree.made(self._parent)
+            landed = _give_name(directory, self._temporary, name=self._name, manner=manner)
+            self._temporary = ""
+            return landed
+        except OSError as error:
+            raise self._failed(error) from None
+        finally:
+            self.discard()
+
+    def discard(self) -> None:
+        """Remove what is not finished, if there is anything. Never raises."""
+        with contextlib.suppress(OSError):
+            self._close()
+        temporary, self._temporary = self._temporary, ""
+        directory, self._directory = self._directory, None
+        if temporary and directory is not None:  # wherever that is by now
+            _remove(directory, temporary)
+
+    def _opened(self) -> tuple[str, int]:
+        for _ in range(_TRIES):
+            temporary = temporary_name(self._name)
+            directory = self._tree.made(self._parent)
+            try:
+                fd = os.open(temporary, _NEW, _first_mode(self._mode), dir_fd=directory)
+            except FileNotFoundError:
+                self._tree.forget()
+                continue
+            except OSError as error:
+                raise _failure(self._tree, self._path, error) from None
+            if _claimed(fd):
+                self._directory = directory
+                return temporary, fd
+            os.close(fd)
+            _remove(directory, temporary)
+        raise Vanished(self._path)
+
+    def _read(self, at: int) -> bytes:
+        try:
+            return os.pread(self._fd, PIECE, at)
+        except OSError as error:
+            raise self._failed(error) from None
+
+    def _failed(self, error: OSError) -> S3ppError:
+        self.discard()
+        return _failure(self._tree, self._path, error)
+
+    def _close(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+def _first_mode(mode: int | None) -> int:
+    """What a temporary file may be read by: while it replaces a private file, by nobody else."""
+    return 0o666 if mode is None else 0o600
+
+
+def _claimed(fd: int) -> bool:
+    """Lock a new temporary file; False where a sweeper found it before."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # no locks here: sweepers go by its age then
+        return True
+    return os.fstat(fd).st_nlink > 0
+
+
+def _write(fd: int, body: bytes) -> None:
+    written = os.write(fd, body)
+    if written < len(body):  # the last room on the disk, or a limit: the next one says which
+        rest = memoryview(body)[written:]
+        while rest:
+            rest = rest[os.write(fd, rest) :]
+
+
+def _seal(fd: int, manner: Manner) -> None:
+    """All but the name."""
+    try:
+        if manner.mode is not None:
+            os.fchmod(fd, manner.mode & _PERMISSIONS)
+        if manner.mtime_ns is not None:
+            os.utime(fd, ns=(manner.mtime_ns, manner.mtime_ns))
+    except OSError as error:
+        _let_pass(error)
+    if manner.fsync:
+        os.fsync(fd)
+
+
+def _give_name(directory: Descriptor, temporary: str, *, name: str, manner: Manner) -> bool:
+    if manner.fresh:
+        if not _link(directory, temporary, name):
+            return False
+    else:
+        os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+    if manner.fsync:
+        try:
+            os.fsync(directory)
+        except OSError as error:
+            _let_pass(error)
+    return True
+
+
+def _link(directory: Descriptor, temporary: str, name: str) -> bool:
+    """Rename, but never over anything; the temporary is gone either way."""
+    try:
+        os.link(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+    except FileExistsError:
+        _look(directory, name)
+        _remove(directory, temporary)
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        return _rename_if_free(directory, temporary, name)
+    _remove(directory, temporary)
+    return True
+
+
+def _rename_if_free(directory: Descriptor, temporary: str, name: str) -> bool:
+    """The best there is without hard links: another writer may still come in between."""
+    try:
+        _look(directory, name)
+    except FileNotFoundError:
+        os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+        return True
+    _remove(directory, temporary)
+    return False
+
+
+def _look(directory: Descriptor, name: str) -> None:
+    """Raise ``IsADirectoryError`` or ``FileNotFoundError`` where ``name`` is that."""
+    if stat.S_ISDIR(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+
+
+def _remove(directory: Descriptor, temporary: str) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(temporary, dir_fd=directory)
+
+
+def _let_pass(error: OSError) -> None:
+    """Raise it, unless the file system only says that it has no such thing."""
+    if error.errno not in _UNKNOWN_HERE:
+        raise error
+
+
+def _failure(tree: Tree, path: str, error: OSError) -> S3ppError:
+    if isinstance(error, FileNotFoundError):
+        return Vanished(path)
+    if isinstance(error, IsADirectoryError):
+        message = f"{path!r} is a directory here, and no file can take its place: move it away"
+        return ObjectError(FailureKind.CONFLICT, message)
+    return tree.refusal(path, "written", error)

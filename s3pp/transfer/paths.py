@@ -1,0 +1,104 @@
+"""Which keys can be files below a directory, and which name they land under first.
+
+A key is taken as it is or not at all: nothing is escaped, cut or joined differently, for then two
+keys could meet in one file, and the way back would give other keys.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+
+MAX_NAME_BYTES = 255  # of one segment, on every file system in common use
+MAX_PATH_BYTES = 4096 - 256  # Linux's PATH_MAX, less some for DIRECTORY and the closing NUL
+
+# Appended to a file's name while it is on its way in: recognised by every later run.
+TEMPORARY = re.compile(r"\.s3pp-[0-9a-f]{16}\Z")
+_SUFFIX_BYTES = len(".s3pp-") + 16
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_NOT_ON_WINDOWS = re.compile(r'[\\:*?"<>|\x00-\x1f]|[ .]\Z')
+_DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]) *(\.|\Z)", re.IGNORECASE)
+
+
+def path_fault(relative: str, size: int, *, windows: bool = os.name == "nt") -> str | None:
+    """Why a key of ``size`` bytes, named ``relative`` there, can be no file below DIRECTORY.
+
+    None when it can; else one line, with the mend. A name that ends in a slash, or is empty
+    (the key of DIRECTORY itself), marks a directory, and then there must be no bytes. ``windows``
+    adds what that system cannot have.
+    """
+    if not windows and _plain(relative):
+        return None
+    if size and is_marker(relative):
+        return f"the key holds {size} bytes and names a directory, which cannot: rename the object"
+    if not relative:
+        return None
+    return _text_fault(relative) or _segments_fault(relative, windows)
+
+
+def is_marker(relative: str) -> bool:
+    """Whether a name means a directory, not a file."""
+    return not relative or relative[-1] == "/"
+
+
+def temporary_name(name: str) -> str:
+    """A new name for ``name`` on its way in: recognisable, never the same twice, not too long."""
+    room = MAX_NAME_BYTES - _SUFFIX_BYTES
+    if len(name) > room or not name.isascii():
+        name = name.encode()[:room].decode(errors="ignore")
+    return f"{name}.s3pp-{random.getrandbits(64):016x}"  # seeded anew in each process
+
+
+def _plain(relative: str) -> bool:
+    """True for most names that have no fault, told quickly: there may be a billion of them."""
+    return (
+        0 < len(relative) <= MAX_NAME_BYTES
+        and relative.isascii()
+        and relative[0] not in "/."
+        and relative[-1] != "/"
+        and "//" not in relative
+        and "/." not in relative
+        and "\0" not in relative
+        and ".s3pp-" not in relative
+    )
+
+
+def _text_fault(relative: str) -> str | None:
+    if "\0" in relative:
+        return "the key has a NUL byte, and no file name can: rename the object"
+    if _SURROGATE.search(relative):
+        return "the key is not UTF-8: rename the object"
+    if (length := len(relative.encode())) > MAX_PATH_BYTES:
+        return f"the path has {length} bytes and {MAX_PATH_BYTES} are possible: rename the object"
+    if relative[0] == "/":
+        return "the key is an absolute path, which leads out of DIRECTORY: rename the object"
+    if TEMPORARY.search(relative):
+        return "the next run would take it for a temporary file of s3pp: rename the object"
+    return None
+
+
+def _segments_fault(relative: str, windows: bool) -> str | None:
+    for segment in relative.removesuffix("/").split("/"):
+        if fault := _segment_fault(segment) or (windows and _windows_fault(segment)):
+            return fault
+    return None
+
+
+def _segment_fault(segment: str) -> str | None:
+    if not segment:
+        return "the key has an empty segment (//), and no path can: rename the object"
+    if segment in (".", ".."):
+        return f"the key has a {segment!r} segment, which leads elsewhere: rename the object"
+    if (length := len(segment.encode())) > MAX_NAME_BYTES:
+        return f"a segment has {length} bytes and a file name {MAX_NAME_BYTES}: rename the object"
+    return None
+
+
+def _windows_fault(segment: str) -> str | None:
+    if found := _NOT_ON_WINDOWS.search(segment):
+        return f"no file name on Windows has {found[0]!r} there: rename the object"
+    if found := _DEVICE.match(segment):
+        return f"{found[1]!r} is a device on Windows: rename the object"
+    return None

@@ -1,0 +1,40 @@
+"""From what a source holds to what is to be done: tasks for the putters, or outcomes at once.
+
+What can be decided from names and listings alone is decided here and never reaches a putter; what
+needs the content (mode ``update``, an object present) goes along with what the store holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from s3pp.errors import FailureKind
+from s3pp.job import Job
+from s3pp.records import Entry, Failed, Outcome, PutTask, Skipped, SkipReason
+from s3pp.transfer import modes
+from s3pp.transfer.bodies import size_fault
+from s3pp.transfer.known import Known
+
+
+class PutPlanner:
+    """Turns entries into tasks or outcomes by what the destination holds."""
+
+    def __init__(self, job: Job, known: Known) -> None:
+        self._mode = job.mode
+        self._known = known
+
+    def plan(self, found: Iterable[Entry | Skipped | Failed]) -> Iterator[PutTask | Outcome]:
+        """Yield a task or an outcome for each thing found, in order."""
+        for item in found:
+            yield self._step(item) if isinstance(item, Entry) else item
+
+    def _step(self, entry: Entry) -> PutTask | Outcome:
+        # Told before a member of an archive is copied out of it for nothing.
+        if fault := size_fault(entry.size):
+            return Failed(entry.source, entry.key, FailureKind.TOO_LARGE, fault)
+        dest = self._known.lookup(entry.key)
+        if dest is None or modes.needs_content(self._mode):
+            return PutTask(entry, dest, self._known.ask)
+        reason = modes.decide(self._mode, None, dest)
+        assert isinstance(reason, SkipReason)
+        return Skipped(entry.source, entry.key, entry.size, reason)

@@ -1,0 +1,57 @@
+"""A body too large to hold, on its way through this machine: a temporary file without a name."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from s3pp.errors import FatalError
+from s3pp.transfer.bodies import Slice
+
+
+class Spill:
+    """Takes what a store sends, as a ``wire.Sink``. Close it, unless ``whole`` was called.
+
+    Every method raises ``FatalError`` where the disk has no room.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        with _disk_trouble():
+            self._fd, path = tempfile.mkstemp(prefix="s3pp-copy-")
+            os.unlink(path)
+
+    def restart(self) -> None:
+        """Forget what an attempt before this one brought."""
+        with _disk_trouble():
+            os.ftruncate(self._fd, 0)
+            os.lseek(self._fd, 0, os.SEEK_SET)
+
+    def write(self, piece: bytes) -> None:
+        """Take the next piece."""
+        view = memoryview(piece)
+        with _disk_trouble():
+            while view:
+                view = view[os.write(self._fd, view) :]
+
+    def whole(self) -> Slice:
+        """What came, to be read and sent; closing it is all there is left to close."""
+        return Slice(self._fd, self._name)
+
+    def close(self) -> None:
+        """Give the room back."""
+        os.close(self._fd)
+
+
+@contextmanager
+def _disk_trouble() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        where = tempfile.gettempdir()
+        raise FatalError(
+            f"{where} cannot hold what passes through it ({error.strerror}): "
+            "point TMPDIR elsewhere, or lower --concurrency"
+        ) from None

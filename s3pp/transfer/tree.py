@@ -1,0 +1,317 @@
+"""DIRECTORY, reached only through descriptors, so that no name leads out of it.
+
+A path is walked segment by segment, each opened below the one before and never through a symbolic
+link. Whoever swaps a directory for a link during the run wins nothing: what is open is still the
+directory that was there, and after a second at most the path is walked anew.
+
+::
+
+    top ─openat─▶ a ─openat─▶ b      directory("a/b"), mostly from the cache
+                              └─▶ openat, fstatat, renameat of the names in it
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import resource
+import stat
+import time
+from collections.abc import Callable
+
+from s3pp.errors import FailureKind, FatalError, ObjectError, S3ppError
+from s3pp.sources.naming import shown
+
+OPEN_DIRECTORIES = 64  # at once, and never more than
+SHARE = 8  # the limit on descriptors divided by this: most keys are beside the one before
+TRUSTED = 1.0  # seconds an open directory is taken for the one its path leads to
+
+_TRIES = 3  # walks made before a directory counts as one that others keep removing
+_LEADS_AWAY = ("", ".", "..")
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+# Without O_NONBLOCK a FIFO that took a file's place would block for ever.
+_TO_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+_NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_NO_SUCH_NAMES = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL)
+
+
+def most_directories() -> int:
+    """How many directories a tree keeps open."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = soft == resource.RLIM_INFINITY
+    return OPEN_DIRECTORIES if unlimited else max(1, min(OPEN_DIRECTORIES, soft // SHARE))
+
+
+class Descriptor(int):
+    """An open directory: usable wherever a descriptor is, and closed when nobody holds it.
+
+    So it may leave the cache while another thread is about to use it, and its number is not given
+    to another file in between.
+    """
+
+    shared = False  # True: sweepers have been told that somebody writes in here
+
+    def __del__(self) -> None:
+        os.close(self)
+
+
+class Tree:
+    """The directory a run writes to. It may be a symbolic link itself.
+
+    Paths are relative to it, "/"-separated, without empty or dot segments. All methods may be
+    called from any thread. Make one in each process: its locks would be shared across a fork.
+    """
+
+    def __init__(
+        self,
+        top: str,
+        *,
+        follow: bool = False,
+        fsync: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``follow``: links to directories are followed as long as they lead to inside ``top``.
+
+        ``fsync``: the directories it makes are brought to the disk. ``clock`` gives seconds.
+        """
+        self.top = top
+        self._fsync = fsync
+        self._clock = clock
+        self._inside = Tree(top, fsync=fsync, clock=clock) if follow else None  # follows no link
+        self._until = 0.0
+        self._most = most_directories()
+        self._open: dict[str, Descriptor] = {}  # by path, the longest unused first
+
+    def directory(self, path: str, *, make: bool) -> Descriptor | None:
+        """The open directory ``path`` ("" is the top); None where there is none.
+
+        ``make`` says that something will be written in it: what is missing is made, and the
+        answer is never None. It stays open as long as you hold it; do not hold it for long.
+
+        Raises ``ObjectError`` where a file or a link stands in the way or the system refuses,
+        ``FatalError`` where the disk is full or no descriptor is left.
+        """
+        if self._clock() >= self._until:
+            self.forget()
+        cache = self._open
+        found = cache.pop(path, None)
+        if found is not None:
+            cache[path] = found
+        else:
+            found = self._walk(path, make)
+        if make and found is not None and not found.shared:
+            _share(found)
+        return found
+
+    def made(self, path: str) -> Descriptor:
+        """``directory(path, make=True)``."""
+        found = self.directory(path, make=True)
+        assert found is not None
+        return found
+
+    def forget(self) -> None:
+        """Walk every path anew: something was not where it ought to be."""
+        self._until = self._clock() + TRUSTED
+        self._open = {}
+        if self._inside is not None:
+            self._inside.forget()
+
+    def close(self) -> None:
+        """Close every directory nobody uses."""
+        self.forget()
+
+    def status(self, path: str) -> os.stat_result | None:
+        """What stands under ``path``, a link as such; None where nothing does. Makes nothing.
+
+        Raises like ``directory``.
+        """
+        parent, name = split(path)
+        directory = self.directory(parent, make=False)
+        if directory is None:
+            return None
+        try:
+            return os.stat(name, dir_fd=directory, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self.refusal(path, "looked at", error) from None
+
+    def open_read(self, path: str) -> int:
+        """A descriptor for reading the regular file ``path``; the caller closes it.
+
+        Raises ``ObjectError``: NOT_FOUND, CONFLICT for anything but a regular file, UNREADABLE.
+        """
+        parent, name = split(path)
+        directory = self.directory(parent, make=False)
+        if directory is None:
+            raise ObjectError(FailureKind.NOT_FOUND, f"{path!r} vanished")
+        try:
+            fd = os.open(name, _TO_READ, dir_fd=directory)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENXIO):  # a link, a socket
+                raise _irregular(path) from None
+            raise self.refusal(path, "read", error) from None
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise _irregular(path)
+        return fd
+
+    def make_directory(self, path: str) -> bool:
+        """Make the directory ``path`` (with or without a closing slash), and those it lies in.
+
+        False where it was there already. Raises like ``directory``.
+        """
+        path = path.removesuffix("/")
+        if self.directory(path, make=False) is not None:
+            return False
+        self.made(path)
+        return True
+
+    def refusal(self, path: str, done: str, error: OSError) -> S3ppError:
+        """What it means that ``path`` cannot be ``done`` ("written"): for this file or the run."""
+        if error.errno in _NO_DESCRIPTORS:  # says nothing about this file
+            message = f"{error.strerror}: raise the limit (ulimit -n), or lower --concurrency"
+            return FatalError(message, FailureKind.UNREADABLE)
+        if error.errno in _FULL:
+            message = f"no room in '{shown(self.top)}' ({error.strerror}): "
+            return FatalError(
+                message + "free some, and run the same command again", FailureKind.UNREADABLE
+            )
+        kind = _KINDS.get(error.errno or 0, FailureKind.UNREADABLE)
+        limits = " for this file system, or for ulimit -f" if kind is FailureKind.TOO_LARGE else ""
+        return ObjectError(kind, f"{path or self.top!r} cannot be {done}: {error.strerror}{limits}")
+
+    def _walk(self, path: str, make: bool) -> Descriptor | None:
+        try:
+            for _ in range(_TRIES - 1):
+                try:
+                    return self._descend(path, make)
+                except FileNotFoundError:  # the ground was taken away: start from the top
+                    self.forget()
+            return self._descend(path, make)
+        except OSError as error:
+            raise self.refusal(path, "made" if make else "opened", error) from None
+
+    def _descend(self, path: str, make: bool) -> Descriptor | None:
+        """Open what of ``path`` is not open yet, from the nearest open directory downwards."""
+        at = path
+        while at and at not in self._open:
+            at = at.rpartition("/")[0]
+        here = self._open.get(at)
+        if here is None:
+            at, here = "", self._keep("", self._enter(make))
+        missing = path[len(at) + 1 :] if at else path
+        for name in missing.split("/") if at != path else ():
+            if here is None:
+                return None
+            at = f"{at}/{name}" if at else name
+            here = self._keep(at, self._step(here, at, make=make))
+        return here
+
+    def _keep(self, path: str, found: Descriptor | None) -> Descriptor | None:
+        if found is not None:
+            cache = self._open
+            cache[path] = found
+            for oldest in tuple(cache)[: -self._most]:
+                cache.pop(oldest, None)
+        return found
+
+    def _enter(self, make: bool) -> Descriptor | None:
+        top = self.top or "."
+        try:
+            return Descriptor(os.open(top, _DIRECTORY))
+        except FileNotFoundError:
+            if not make:
+                return None
+            os.makedirs(top, exist_ok=True)
+            return Descriptor(os.open(top, _DIRECTORY))
+        except NotADirectoryError:
+            message = f"'{shown(top)}' is no directory: move it away, or name another"
+            raise ObjectError(FailureKind.CONFLICT, message) from None
+
+    def _step(self, above: Descriptor, path: str, *, make: bool) -> Descriptor | None:
+        """Open the last segment of ``path``, which lies in ``above``."""
+        name = split(path)[1]
+        try:
+            return _opened(above, name)
+        except FileNotFoundError:
+            if not make:
+                return None
+        except OSError as error:
+            if error.errno not in (errno.ENOTDIR, errno.ELOOP):
+                raise self.refusal(path, "opened", error) from None
+            return self._detour(above, path, make=make)
+        try:
+            self._make(above, name)
+            return _opened(above, name)
+        except NotADirectoryError:  # another made it, and no directory
+            return self._detour(above, path, make=make)
+
+    def _make(self, above: Descriptor, name: str) -> None:
+        try:
+            os.mkdir(name, 0o777, dir_fd=above)
+        except FileExistsError:  # another worker was quicker
+            return
+        if self._fsync:
+            os.fsync(above)
+
+    def _detour(self, above: Descriptor, path: str, *, make: bool) -> Descriptor | None:
+        """What to do where ``path`` is no directory."""
+        if not stat.S_ISLNK(os.stat(split(path)[1], dir_fd=above, follow_symlinks=False).st_mode):
+            message = f"{path!r} is a file here, so nothing can go below it: move it away"
+            raise ObjectError(FailureKind.CONFLICT, message)
+        if self._inside is None:
+            message = f"{path!r} is a symbolic link, and nothing is written through it: remove it"
+            raise ObjectError(FailureKind.CONFLICT, f"{message}, or use --follow-symlinks")
+        return self._inside.directory(self._resolved(path), make=make)
+
+    def _resolved(self, path: str) -> str:
+        """Where the link ``path`` leads, relative to the top; no link is left in it."""
+        top = os.path.realpath(self.top)
+        link = os.path.join(top, path)
+        real = os.path.realpath(link)
+        if os.path.commonpath([top, real]) != top:
+            message = f"{path!r} is a symbolic link that leads out of '{shown(self.top)}'"
+            raise ObjectError(FailureKind.CONFLICT, f"{message}: nothing is written through it")
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            os.stat(link)  # raises ELOOP for one that leads in circles
+        return "" if real == top else os.path.relpath(real, top)
+
+
+def split(path: str) -> tuple[str, str]:
+    """The directory and the name of ``path``. Raises ``ObjectError`` for a name that is none."""
+    parent, slash, name = path.rpartition("/")
+    if name in _LEADS_AWAY or (slash and not parent):
+        raise ObjectError(FailureKind.NAME, f"{path!r} is no path below the directory")
+    return parent, name
+
+
+def _opened(above: Descriptor, name: str) -> Descriptor:
+    return Descriptor(os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=above))
+
+
+def _share(directory: Descriptor) -> None:
+    """Tell sweepers that somebody writes in here (see ``leftovers.py``)."""
+    try:
+        fcntl.flock(directory, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:  # a sweeper is at work: next time
+        return
+    except OSError:  # no locks here, for sweepers neither
+        pass
+    directory.shared = True
+
+
+def _irregular(path: str) -> ObjectError:
+    return ObjectError(FailureKind.CONFLICT, f"{path!r} is not a regular file: move it away")
+
+
+_KINDS = dict.fromkeys(_NO_SUCH_NAMES, FailureKind.NAME) | {
+    errno.ENOENT: FailureKind.NOT_FOUND,
+    errno.ELOOP: FailureKind.CONFLICT,
+    errno.EFBIG: FailureKind.TOO_LARGE,
+}

@@ -1,0 +1,59 @@
+"""Objects stored with Content-Encoding gzip, written as what they are the packed form of."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator
+
+from isal import isal_zlib
+from isal.igzip_lib import IsalError
+
+from s3pp.errors import FailureKind, ObjectError
+from s3pp.s3.wire import Response
+from s3pp.transfer.bodies import PIECE
+from s3pp.transfer.landing import Landing, Manner
+from s3pp.transfer.tree import Tree
+
+_GZIP_WINDOW = 16 + zlib.MAX_WBITS  # zlib's manual: 16 more asks for a gzip header
+
+
+def is_packed(response: Response) -> bool:
+    """Whether an object is stored with gzip as its last encoding."""
+    encodings = (response.header(b"content-encoding") or "").split(",")
+    return encodings[-1].strip().lower() in ("gzip", "x-gzip")
+
+
+def unpacked(tree: Tree, path: str, packed: Iterable[bytes], manner: Manner) -> bool:
+    """Write ``packed`` unpacked to ``path``; returns and raises as ``landing.land`` does.
+
+    Memory does not grow with what comes out. Raises ``ObjectError`` where it is no whole gzip.
+    """
+    landing = Landing(tree, path, mode=manner.mode)
+    try:
+        for piece in inflated(packed):
+            landing.write(piece)
+        return landing.finish(manner.mtime_ns, fsync=manner.fsync, fresh=manner.fresh)
+    finally:
+        landing.discard()
+
+
+def inflated(packed: Iterable[bytes]) -> Iterator[bytes]:
+    """What ``packed`` unpacks to, ``PIECE`` bytes at a time at most; of all its gzip members."""
+    unpacker = None
+    try:
+        for piece in packed:
+            rest = piece
+            while rest:
+                unpacker = unpacker or isal_zlib.decompressobj(_GZIP_WINDOW)
+                yield unpacker.decompress(rest, PIECE)
+                rest = unpacker.unconsumed_tail or unpacker.unused_data
+                unpacker = None if unpacker.eof else unpacker
+    except IsalError as error:  # type: ignore[misc]  # an instance, to its stubs
+        raise _unsound(str(error)) from None
+    if unpacker is not None:
+        raise _unsound("it ends in the middle")
+
+
+def _unsound(why: str) -> ObjectError:
+    message = f"stored with Content-Encoding gzip, and is no gzip ({why}): get it without --gunzip"
+    return ObjectError(FailureKind.REJECTED, message)

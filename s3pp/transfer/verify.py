@@ -1,0 +1,152 @@
+"""Whether the body that came is the object: its length, its MD5, or the checksum it is stored with.
+
+::
+
+    length    the one the answer declares; under the listed ETag the listed one too
+    MD5       where the ETag is one
+    checksum  x-amz-checksum-*, where the ETag is none and the answer has one of the whole object
+
+An answer under another ETag than the listed one is the object that took its place, and is held
+against its own ETag. Where an answer has neither MD5 nor checksum only its length is known.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from binascii import b2a_base64
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from s3pp.errors import FailureKind, ObjectError
+from s3pp.records import Dest
+from s3pp.s3.endpoint import Endpoint
+from s3pp.s3.operations import Answer
+from s3pp.s3.wire import Response
+from s3pp.transfer.etags import proves_content
+
+# A GET that has this is answered with the object's checksum, if it is stored with one.
+ASK_CHECKSUM = ("x-amz-checksum-mode", "ENABLED")
+
+# The cheapest first: any one of them proves the content.
+_HASHES = ("md5", "sha1", "sha256", "sha512")
+_CRC_BYTES = {"crc32": 4, "crc32c": 4, "crc64nvme": 8}
+
+
+class Corrupt(ObjectError):
+    """What came is not the object; asking again may help."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(FailureKind.INTEGRITY, f"the body is not the object's: {what}")
+
+
+class Arrived(NamedTuple):
+    """A body as it came."""
+
+    size: int  # bytes
+    md5: str  # in hex; empty where it was not computed
+    pieces: Callable[[], Iterable[bytes]]  # the body once more, for what only the answer asks for
+
+
+class Expected(NamedTuple):
+    """What the body is held against."""
+
+    listed: Dest  # as the listing has the object; an empty ETag: it did not say
+    answer: Answer  # of the GET
+    endpoint: Endpoint  # of the source
+
+
+def body_fault(body: bytes, expected: Expected) -> Corrupt | None:
+    """Why a body held in memory is not the object; None if nothing speaks against it."""
+    md5 = hashlib.md5(body, usedforsecurity=False).hexdigest()
+    return fault(Arrived(len(body), md5, lambda: (body,)), expected)
+
+
+def fault(arrived: Arrived, expected: Expected) -> Corrupt | None:
+    """Why a body is not the object; None if nothing speaks against it.
+
+    Reads the body where its MD5 is needed and not known, or a checksum is: not on an event loop,
+    unless it is small.
+    """
+    listed, answer, endpoint = expected
+    etag, response = answer.etag, answer.response
+    if etag == arrived.md5 and (etag != listed.etag or arrived.size == listed.size):
+        return None  # the way of nearly all
+    if why := _length_fault(arrived.size, etag, expected):
+        return Corrupt(why)
+    if proves_content(etag, response, endpoint):
+        md5 = arrived.md5 or _hash("md5", arrived.pieces()).hex()
+        return None if md5 == etag else Corrupt(f"its MD5 is {md5}, and its ETag says {etag}")
+    return _checksum_fault(arrived, response)
+
+
+def _length_fault(size: int, etag: str, expected: Expected) -> str | None:
+    declared = expected.answer.response.header(b"content-length")
+    if declared is not None and declared != str(size):
+        return f"{size} bytes came, and {declared} were announced"
+    listed = expected.listed
+    # An object whose ETag nobody knows could be another one by now: then its ETag has to prove it.
+    known = etag == listed.etag or not (etag and listed.etag)
+    proven = proves_content(etag, expected.answer.response, expected.endpoint)
+    if known and size != listed.size and (etag == listed.etag or not proven):
+        return f"{size} bytes came, and the listing has {listed.size} under the same ETag"
+    return None
+
+
+def _checksum_fault(arrived: Arrived, response: Response) -> Corrupt | None:
+    stored = stored_checksum(response)
+    if stored is None:
+        return None
+    name, value = stored
+    digest = _crc(name, arrived.pieces()) if name in _CRC_BYTES else _hash(name, arrived.pieces())
+    ours = b2a_base64(digest, newline=False).decode()
+    return None if ours == value else Corrupt(f"its {name} is {ours}, and {value} is stored")
+
+
+def stored_checksum(response: Response) -> tuple[str, str] | None:
+    """The cheapest of ``whole_checksums`` that this machine can compute."""
+    can = (
+        each for each in whole_checksums(response) if each[0] in _HASHES or _crc_function(each[0])
+    )
+    return next(can, None)
+
+
+def whole_checksums(response: Response) -> Iterator[tuple[str, str]]:
+    """The checksums of the whole object that an answer tells, as (name, base64).
+
+    Those of a multipart upload's parts taken together are none.
+    """
+    if (response.header(b"x-amz-checksum-type") or "").upper() == "COMPOSITE":
+        return
+    for name in (*_CRC_BYTES, *_HASHES):
+        value = response.header(b"x-amz-checksum-%s" % name.encode())
+        if value and "-" not in value:
+            yield name, value
+
+
+def _hash(name: str, pieces: Iterable[bytes]) -> bytes:
+    state = hashlib.new(name, usedforsecurity=False)
+    for piece in pieces:
+        state.update(piece)
+    return state.digest()
+
+
+def _crc(name: str, pieces: Iterable[bytes]) -> bytes:
+    function, crc = _crc_function(name), 0
+    assert function is not None
+    for piece in pieces:
+        crc = function(piece, crc)
+    return crc.to_bytes(_CRC_BYTES[name], "big")
+
+
+@lru_cache
+def _crc_function(name: str) -> Callable[[bytes, int], int] | None:
+    if name == "crc32":
+        return zlib.crc32
+    try:
+        from awscrt import checksums
+    except ImportError:  # it is an extra
+        return None
+    found: Any = getattr(checksums, name, None)
+    return found if found is None else lambda piece, crc: int(found(piece, crc))

@@ -1,0 +1,149 @@
+"""Arguments of ``copy`` become a job, or one line that names the mend."""
+
+from __future__ import annotations
+
+import pytest
+
+from s3pp.cli import copy
+from s3pp.errors import UsageError
+from s3pp.job import Access, Job, Mode, Objects, Origin, Place, Side
+
+ENDS = ("s3://from/p", "s3://into/q")
+
+
+def job(*words: str) -> Job:
+    return copy.build_job(copy._parser().parse([*words, *ENDS]))
+
+
+def refused(*words: str) -> str:
+    with pytest.raises(UsageError) as caught:
+        job(*words)
+    message = str(caught.value)
+    assert message.isprintable()
+    return message
+
+
+def test_the_arguments_are_two_buckets():
+    made = job()
+    assert (made.verb, made.origin) == ("copy", Origin("from", "p/", 2, "p"))
+    assert (made.dest, made.sources, made.directory) == (Place("into", "q"), (), "")
+    assert (made.mode, made.source_access) == (Mode.UPDATE, None)
+    assert made.objects == Objects()
+
+
+def test_what_belongs_to_a_copy_arrives():
+    made = job(
+        "--mode", "add", "--listers", "9", "--acl", "private", "--tag", "t=u",
+        "--storage-class", "STANDARD_IA", "--sse", "AES256", "--checksum", "sha256",
+    )  # fmt: skip
+    assert (made.mode, made.speed.listers) == (Mode.ADD, 9)
+    objects = made.objects
+    assert (objects.acl, objects.tags, objects.storage_class) == (
+        "private",
+        (("t", "u"),),
+        "STANDARD_IA",
+    )
+    assert (objects.sse, objects.checksum, objects.directive) == ("AES256", "sha256", "copy")
+
+
+# What describes an object is the source's, or given here
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--content-type", "a/b"), ("--header", "Cache-Control:no-store"), ("--metadata", "k=v")],
+)
+def test_what_is_given_here_needs_the_directive(words):
+    message = refused(*words)
+    assert words[0] in message
+    assert "--metadata-directive replace" in message
+    assert job(*words, "--metadata-directive", "replace").objects.directive == "replace"
+
+
+def test_a_replacement_arrives():
+    made = job(
+        "--metadata-directive", "replace", "--content-type", "a/b", "--metadata", "k=v",
+        "--header", "Cache-Control:no-store",
+    )  # fmt: skip
+    objects = made.objects
+    assert (objects.content_type, objects.metadata) == ("a/b", (("k", "v"),))
+    assert objects.headers == (("Cache-Control", "no-store"),)
+
+
+def test_no_content_is_looked_into():
+    message = refused("--metadata-directive", "replace", "--content-type", "magic")
+    assert "magic" in message
+
+
+@pytest.mark.parametrize("option", ["--gzip", "--walk", "--fsync", "--gunzip"])
+def test_what_is_about_files_is_no_option_here(option):
+    with pytest.raises(Exception, match=option):
+        copy._parser().parse([option, *ENDS])
+
+
+# Two ways to two stores
+
+
+def test_the_source_has_the_access_of_the_destination_unless_told():
+    made = job("--endpoint-url", "https://here", "--region", "eu-west-1", "--profile", "me")
+    assert made.source_access is None
+    assert made.access_to(Side.SOURCE) == made.access_to(Side.DEST) == made.access
+
+
+@pytest.mark.parametrize(
+    ("words", "field", "value"),
+    [
+        (["--source-endpoint-url", "https://there"], "endpoint_url", "https://there"),
+        (["--source-endpoint-url", "there:9000"], "endpoint_url", "https://there:9000"),
+        (["--source-region", "us-west-2"], "region", "us-west-2"),
+        (["--source-profile", "you"], "profile", "you"),
+    ],
+)
+def test_what_is_said_of_the_source_is_its_own(words, field, value):
+    made = job("--endpoint-url", "https://here", "--profile", "me", "--read-timeout", "9", *words)
+    source = made.access_to(Side.SOURCE)
+    assert getattr(source, field) == value
+    assert source.read_timeout == 9.0
+    assert made.access == Access(endpoint_url="https://here", profile="me", read_timeout=9.0)
+
+
+def test_another_stores_region_is_not_that_of_the_destination():
+    words = ("--region", "eu-west-1", "--source-endpoint-url", "https://there")
+    assert job(*words).access_to(Side.SOURCE).region is None
+    assert job(*words, "--source-region", "x").access_to(Side.SOURCE).region == "x"
+    assert job(*words).access.region == "eu-west-1"
+
+
+@pytest.mark.parametrize(
+    ("words", "mentions"),
+    [
+        (["--sandbox", "--source-endpoint-url", "https://x"], ["--sandbox", "--source-"]),
+        (["--secure", "--source-endpoint-url", "http://x"], ["--secure"]),
+        (["--null"], ["--null", "--files-from"]),
+        (["--sse-kms-key-id", "k"], ["--sse aws:kms"]),
+    ],
+)
+def test_options_that_need_or_contradict_each_other(words, mentions):
+    message = refused(*words)
+    assert all(mention in message for mention in mentions)
+
+
+@pytest.mark.parametrize(
+    ("words", "mention"),
+    [
+        ([], "s3://"),
+        (["s3://from"], "destination"),
+        (["s3://a1b", "s3://b1c", "s3://c1d"], "destination"),
+        (["dir", "s3://into"], "'dir'"),
+        (["s3://from", "dir"], "'dir'"),
+        (["s3://from/\udcff", "s3://into"], "UTF-8"),
+        (["s3://from", "s3://into/\udcff"], "UTF-8"),
+        (["--metadata-directive", "keep", *ENDS], "--metadata-directive"),
+        (["--source-profile", "", *ENDS], "--source-profile"),
+    ],
+)
+def test_what_cannot_be_meant(words, mention, command):
+    told = command("copy", *words)
+    assert (told.code, told.out) == (2, "")
+    assert told.err[:-1].isprintable()
+    assert mention in told.err

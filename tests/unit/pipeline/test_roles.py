@@ -1,0 +1,190 @@
+"""What a worker is under each verb."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s3pp.job import Access, Choosing, Job, Landing, Mode, Objects, Place, Side, parse_origin
+from s3pp.pipeline.roles import TITLES, role
+from s3pp.records import CopyTask, Done, Entry, Failed, GetTask, Outcome, PutTask
+from s3pp.s3.endpoint import Endpoint
+from s3pp.s3.operations import Answer, Copied
+from s3pp.s3.sigv4 import Keys, Signer
+from s3pp.s3.wire import Response, Sink
+from s3pp.transfer.copy import Copier
+from s3pp.transfer.get import Getter
+from s3pp.transfer.put import Putter
+
+BODY, MD5 = b"body", "841a2d689ad86bd1611447453c22c6fc"
+
+
+@dataclass
+class Bucket:
+    """A bucket in which every key holds the same; ``asked`` is what it was asked for."""
+
+    host: str = "here"
+    name: str = "bucket"
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    hashes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.endpoint = Endpoint("http", self.host, f"/{self.name}", "us-east-1", self.name)
+        self.signer = Signer(Keys("AKID", "secret"), "us-east-1")
+
+    async def put(self, key: str, body: Any, *, headers: Any, payload_hash: str) -> Answer:
+        self._note("put", key, headers)
+        self.hashes.append(payload_hash)
+        return self._answer(b"")
+
+    async def get(self, key: str, *, headers: Any = (), sink: Sink | None = None) -> Answer:
+        self._note("get", key, headers)
+        assert sink is None
+        return self._answer(BODY)
+
+    async def copy(self, key: str, source: Any, *, headers: Any, size: int) -> Copied:
+        self._note("copy", key, headers)
+        return Copied(MD5, self._answer(b""))
+
+    async def look(self, key: str, *, headers: Any = (), asked: bool = False) -> Answer | None:
+        self._note("look", key, headers)
+        return None if self.name == "into" else self._answer(b"")
+
+    async def head(self, key: str) -> None:
+        self._note("head", key, ())
+
+    async def tags(self, key: str) -> list[tuple[str, str]]:
+        self._note("tags", key, ())
+        return []
+
+    def _note(self, what: str, key: str, headers: Any) -> None:
+        self.asked.append((what, key))
+        self.headers.append(dict(headers))
+
+    def _answer(self, body: bytes) -> Answer:
+        lines = [b"HTTP/1.1 200 OK\r\n", f'ETag: "{MD5}"\r\n'.encode(), b"Content-Length: 4\r\n"]
+        return Answer(Response(200, lines, body), 1)
+
+    @property
+    def verbs(self) -> set[str]:
+        return {what for what, _ in self.asked}
+
+
+def transfer(job: Job, task: Any, source: Bucket | None, dest: Bucket | None) -> Outcome:
+    """What a worker of ``job`` makes of ``task``."""
+    sides = {Side.SOURCE: source, Side.DEST: dest}
+    buckets: Any = {side: bucket for side, bucket in sides.items() if bucket}
+
+    async def main() -> Outcome:
+        return await role(job, buckets).transfer(task)
+
+    return asyncio.run(main())
+
+
+PUT = Job("put", ("/src",), Place("into"))
+GET = Job("get", origin=parse_origin("s3://from/p"))
+COPY = Job("copy", origin=parse_origin("s3://from/p"), dest=Place("into"))
+COPIED = CopyTask("p/k", "k", 4, MD5, "", None)
+
+
+@pytest.mark.parametrize(
+    ("job", "kind", "title"),
+    [(PUT, Putter, "putter"), (GET, Getter, "getter"), (COPY, Copier, "copier")],
+)
+def test_each_verb_has_its_role(job: Job, kind: type, title: str) -> None:
+    buckets: Any = {side: Bucket() for side in Side}
+    made = role(job, buckets)
+    assert isinstance(made, kind)
+    assert (made.notes, made.requests_spared) == ([], 0)
+    assert TITLES[job.verb] == title
+
+
+# Putters
+
+
+@pytest.fixture
+def entry(tmp_path: Path) -> Entry:
+    (tmp_path / "f").write_bytes(BODY)
+    return Entry("k", str(tmp_path / "f"), 4, 0)
+
+
+def test_a_putter_writes_to_the_destination(entry: Entry) -> None:
+    dest = Bucket()
+    assert isinstance(transfer(PUT, PutTask(entry, None), None, dest), Done)
+    assert dest.asked == [("put", "k")]
+
+
+@pytest.mark.parametrize(("mode", "compared"), [(Mode.UPDATE, True), (Mode.STUPID, False)])
+def test_an_md5_is_made_where_an_etag_may_be_compared_with_it(
+    mode: Mode, compared: bool, entry: Entry
+) -> None:
+    dest = Bucket()
+    job = replace(PUT, mode=mode, objects=Objects(checksum="crc32"))
+    Path(entry.path).write_bytes(b"other bytes than the ETag says")
+    outcome = transfer(job, PutTask(entry, None), None, dest)
+    assert isinstance(outcome, Failed if compared else Done)
+
+
+@pytest.mark.parametrize(("sign", "signed"), [(True, True), (False, False)])
+def test_what_no_tls_protects_is_hashed_into_the_signature(
+    sign: bool, signed: bool, entry: Entry
+) -> None:
+    dest = Bucket()
+    transfer(replace(PUT, access=Access(sign=sign)), PutTask(entry, None), None, dest)
+    assert (dest.hashes != ["UNSIGNED-PAYLOAD"]) == signed
+
+
+# Getters
+
+
+def test_a_getter_writes_below_the_directory(tmp_path: Path) -> None:
+    source = Bucket(name="from")
+    job = replace(GET, directory=str(tmp_path))
+    task = GetTask("p/d/f", "d/f", 4, MD5, "2026-01-02T03:04:05Z")
+    assert isinstance(transfer(job, task, source, None), Done)
+    assert (tmp_path / "d/f").read_bytes() == BODY
+    assert source.asked == [("get", "p/d/f")]
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_a_getter_follows_links_where_it_may(follow: bool, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    job = replace(GET, directory=str(tmp_path), choosing=Choosing(follow_symlinks=follow))
+    outcome = transfer(job, GetTask("p/link/f", "link/f", 4, MD5, ""), Bucket(), None)
+    assert isinstance(outcome, Done if follow else Failed)
+    assert (tmp_path / "real/f").exists() == follow
+
+
+@pytest.mark.parametrize("fsync", [True, False])
+def test_a_getter_brings_directories_to_the_disk_where_asked(
+    fsync: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr("os.fsync", lambda fd: synced.append(int(fd)))
+    job = replace(GET, directory=str(tmp_path), landing=Landing(fsync=fsync))
+    transfer(job, GetTask("p/d/", "d/", 0, MD5, ""), Bucket(), None)
+    assert bool(synced) == fsync
+
+
+# Copiers
+
+
+def test_a_copier_lets_a_store_copy_by_itself() -> None:
+    source, dest = Bucket(name="from"), Bucket(name="into")
+    assert isinstance(transfer(COPY, COPIED, source, dest), Done)
+    assert "copy" in dest.verbs
+    assert "get" not in source.verbs
+
+
+def test_a_copier_carries_objects_from_one_store_to_another() -> None:
+    source, dest = Bucket("there", "from"), Bucket("here", "into")
+    assert isinstance(transfer(COPY, COPIED, source, dest), Done)
+    assert "copy" not in dest.verbs | source.verbs
+    assert "get" in source.verbs
+    assert "put" in dest.verbs

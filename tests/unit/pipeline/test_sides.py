@@ -1,0 +1,192 @@
+"""The buckets of a run: opened once each, and kept supplied with keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from s3pp.errors import FatalError, UsageError
+from s3pp.job import Access, Choosing, Job, Place, Side, parse_origin, parse_place
+from s3pp.pipeline.keyring import FRESH, PERIOD
+from s3pp.pipeline.sides import Sides
+from s3pp.s3.endpoint import Endpoint, Opened
+from s3pp.s3.sigv4 import Keys
+
+NOW = 1000.0
+OLD, NEW = Keys("AKIDOLD", "a"), Keys("AKIDNEW", "b")
+HERE, THERE = Access(), Access(endpoint_url="https://elsewhere:9000")
+SINGLES = {"s3://from/file"}
+
+
+class Session:
+    """What a side is reached by: it opens whatever it is asked for."""
+
+    def __init__(self, access: Access, bucket: str, *, like: Session | None = None) -> None:
+        self.access = access
+        self.bucket = bucket
+        self.like = like
+        self.meant: list[Any] = []
+        self.held: Keys | Exception | None = OLD
+        self.fresh: Keys | None = NEW
+
+    def open(self, prefix: str) -> Opened:
+        self.meant.append(prefix)
+        host = (self.access.endpoint_url or "https://here").removeprefix("https://")
+        endpoint = Endpoint("https", host, f"/{self.bucket}", "us-east-1", self.bucket)
+        return Opened(endpoint, OLD, None, True)
+
+    def open_source(self, origin: Any) -> Opened:
+        found = self.open(origin)
+        return found._replace(single=str(origin) in SINGLES)
+
+    def keys(self) -> Keys | None:
+        if isinstance(self.held, Exception):
+            raise self.held
+        return self.held
+
+    def renewed(self) -> Keys | None:
+        return self.fresh
+
+
+@pytest.fixture
+def sessions(monkeypatch: pytest.MonkeyPatch) -> list[Session]:
+    """The sessions that are made."""
+    made: list[Session] = []
+
+    def make(access: Access, bucket: str, *, like: Session | None = None) -> Session:
+        made.append(Session(access, bucket, like=like))
+        return made[-1]
+
+    monkeypatch.setattr("s3pp.pipeline.sides.Session", make)
+    return made
+
+
+def put() -> Job:
+    return Job("put", ("/src",), Place("into", "p"))
+
+
+def get() -> Job:
+    return Job("get", origin=parse_origin("s3://from/p"), directory="d")
+
+
+def copy(source: str = "s3://from/p", dest: str = "s3://into/q", **more: Any) -> Job:
+    return Job("copy", origin=parse_origin(source), dest=parse_place(dest), **more)
+
+
+def listing() -> Job:
+    return Job("list", origin=parse_origin("s3://from"))
+
+
+@pytest.mark.parametrize(
+    ("job", "opened"),
+    [
+        (put(), {Side.DEST: "into"}),
+        (get(), {Side.SOURCE: "from"}),
+        (copy(), {Side.SOURCE: "from", Side.DEST: "into"}),
+        (listing(), {Side.SOURCE: "from"}),
+    ],
+    ids=["put", "get", "copy", "list"],
+)
+def test_the_sides_of_a_verb_are_opened(
+    job: Job, opened: dict[Side, str], sessions: list[Session]
+) -> None:
+    sides = Sides(job, NOW)
+    assert {side: each.endpoint.bucket for side, each in sides.opened.items()} == opened
+    assert sides.probes == len(sessions) == len(opened)
+    assert {each.bucket for each in sessions} == set(opened.values())
+
+
+def test_each_side_is_opened_for_what_is_meant(sessions: list[Session]) -> None:
+    job = copy()
+    Sides(job, NOW)
+    source, dest = sessions
+    assert source.meant == [job.origin]
+    assert dest.meant == ["q/"], "its keys begin so"
+
+
+def test_sides_have_access_of_their_own_and_may_share_a_sign_in(sessions: list[Session]) -> None:
+    Sides(copy(access=HERE, source_access=THERE), NOW)
+    source, dest = sessions
+    assert (source.access, dest.access) == (THERE, HERE)
+    assert (source.like, dest.like) == (None, source)
+
+
+def test_one_access_serves_both_where_there_is_no_other(sessions: list[Session]) -> None:
+    Sides(copy(access=THERE), NOW)
+    assert [each.access for each in sessions] == [THERE, THERE]
+
+
+# Source and destination
+
+
+@pytest.mark.parametrize(
+    ("source", "dest"),
+    [
+        ("s3://both/p", "s3://both/p"),
+        ("s3://both", "s3://both"),
+        ("s3://both/p*", "s3://both"),
+    ],
+)
+def test_a_copy_onto_itself_is_refused_before_it_begins(
+    source: str, dest: str, sessions: list[Session]
+) -> None:
+    with pytest.raises(UsageError, match="onto itself"):
+        Sides(copy(source, dest), NOW)
+
+
+def test_a_single_object_onto_itself_is_refused_too(sessions: list[Session]) -> None:
+    with pytest.raises(UsageError, match="onto itself"):
+        Sides(copy("s3://from/file", "s3://from"), NOW)
+    Sides(copy("s3://from/file", "s3://from/file"), NOW)  # to file/file
+
+
+def test_a_bucket_of_the_same_name_elsewhere_is_another(sessions: list[Session]) -> None:
+    sides = Sides(copy("s3://both/p", "s3://both/p", source_access=THERE), NOW)
+    assert len(sides.opened) == 2
+
+
+@pytest.mark.parametrize("dest", ["s3://from/q", "s3://from/p/below", "s3://from"])
+def test_other_places_in_one_bucket_are_for_the_planner(dest: str, sessions: list[Session]) -> None:
+    assert len(Sides(copy(dest=dest), NOW).opened) == 2
+
+
+# Keys
+
+
+def test_those_whose_keys_were_refreshed_are_told(sessions: list[Session]) -> None:
+    sides = Sides(copy(), NOW)
+    sessions[1].held = NEW
+    assert list(sides.refreshed(NOW + PERIOD / 2)) == []
+    assert list(sides.refreshed(NOW + PERIOD)) == [Side.DEST]
+    assert sides.opened[Side.DEST].keys == NEW, "for a worker that is started now"
+    assert sides.opened[Side.SOURCE].keys == OLD
+    assert list(sides.refreshed(NOW + 3 * PERIOD)) == []
+
+
+def test_keys_that_cannot_be_refreshed_are_an_error(sessions: list[Session]) -> None:
+    sides = Sides(get(), NOW)
+    sessions[0].held = FatalError("the token has expired")
+    with pytest.raises(FatalError, match="expired"):
+        list(sides.refreshed(NOW + PERIOD))
+
+
+def test_one_side_is_renewed_without_the_other(sessions: list[Session]) -> None:
+    sides = Sides(copy(), NOW)
+    assert sides.renew(Side.SOURCE, NOW + FRESH) == NEW
+    assert sides.opened[Side.SOURCE].keys == NEW
+    assert sides.opened[Side.DEST].keys == OLD
+
+
+def test_where_there_are_no_other_keys_the_old_ones_stay(sessions: list[Session]) -> None:
+    sides = Sides(get(), NOW)
+    sessions[0].fresh = None
+    assert sides.renew(Side.SOURCE, NOW + FRESH) is None
+    assert sides.opened[Side.SOURCE].keys == OLD
+
+
+def test_a_job_that_reads_a_bucket_names_it(sessions: list[Session]) -> None:
+    """A choice of objects alone opens nothing."""
+    sides = Sides(Job("put", ("/src",), choosing=Choosing(limit=1)), NOW)
+    assert sides.opened == {}
+    assert sides.probes == 0

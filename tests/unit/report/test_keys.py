@@ -1,0 +1,76 @@
+"""A line for each key, and their sum."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from s3pp.errors import FailureKind
+from s3pp.records import Failed
+from s3pp.report.keys import KeyTotals, KeyView
+from s3pp.s3.listing import Listed
+
+ETAG = "620f0b67a91f7f74151bc5be745b7110"
+TIME = "2026-11-20T08:00:00.000Z"
+PAGE = [
+    Listed("photos/1.jpg", 4096, ETAG, TIME, "STANDARD"),
+    Listed('odd\n\x1b "\\', 0, "", "", ""),
+]
+MISSING = Failed("photos/2.jpg", "2.jpg", FailureKind.NOT_FOUND, "there is no such key")
+
+
+def test_lines_for_people() -> None:
+    first, second = KeyView("bucket").lines(PAGE)
+    assert first == f"{TIME}         4096 {ETAG}   photos/1.jpg"
+    assert second.split() == ["-", "0", "-", "odd\\n\\x1b", '"\\\\']
+    assert second.isprintable()
+
+
+def test_columns_stand_below_each_other() -> None:
+    view = KeyView("bucket")
+    multipart = Listed("large", 10**12 - 1, f"{ETAG}-9", TIME)
+    (line,) = view.lines([multipart])
+    assert line.index("large") == view.lines(PAGE)[0].index("photos")
+
+
+def test_lines_for_programs() -> None:
+    view = KeyView("bucket", json=True)
+    lines = view.lines(PAGE)
+    assert lines[0] == (
+        '{"event":"object","bucket":"bucket","key":"photos/1.jpg","size":4096,'
+        f'"etag":"{ETAG}","modified":"{TIME}","storage_class":"STANDARD"}}'
+    )
+    assert [json.loads(line)["key"] for line in lines] == [each.key for each in PAGE]
+
+
+@pytest.mark.parametrize(("verbosity", "count"), [(0, 2), (-1, 0), (-2, 0)])
+def test_quiet(verbosity: int, count: int) -> None:
+    view = KeyView("bucket", verbosity=verbosity)
+    assert len(view.lines(PAGE)) == count
+    assert len(view.remarks([MISSING])) == (verbosity > -2)
+    assert len(view.notice("a line")) == (verbosity > -1)
+
+
+def test_what_is_not_there_is_named_on_stderr() -> None:
+    view = KeyView("bucket")
+    assert view.lines([MISSING]) == []
+    (line,) = view.remarks([*PAGE, MISSING])
+    assert line == "s3pp: list s3://bucket/photos/2.jpg: there is no such key"
+
+
+def test_the_sum() -> None:
+    totals = KeyTotals()
+    totals.fold(PAGE)
+    totals.fold([MISSING])
+    totals.seconds = 0.5
+    assert KeyView("bucket").summary(totals) == (
+        "list 4096 bytes in 2 objects in 0.5 seconds (4.0 objects/s), 1 failed"
+    )
+    assert json.loads(KeyView("bucket", json=True).summary(totals)) == {
+        "event": "summary", "verb": "list", "listed": 2, "failed": 1, "bytes": 4096, "seconds": 0.5
+    }  # fmt: skip
+
+
+def test_the_sum_of_nothing() -> None:
+    assert KeyView("bucket").summary(KeyTotals()).startswith("list 0 bytes in 0 objects in 0.0")

@@ -1,0 +1,274 @@
+"""Finding the buckets of a run, against a real server; refusals come from a relay before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import botocore.session
+import pytest
+
+from s3pp.errors import FatalError, S3ppError, UsageError
+from s3pp.job import Access, parse_origin
+from s3pp.s3.endpoint import Opened
+from s3pp.s3.session import Session
+from stores.relay import Answer, Relay, Request, error
+from stores.store import Bucket, Store
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _credentials(moto_server: Store) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN"):
+            patch.delenv(name, raising=False)
+        for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+            patch.setenv(name, "/nowhere")
+        for name, value in moto_server.environment.items():
+            patch.setenv(name, value)
+        yield
+
+
+@pytest.fixture(scope="module")
+def signed_in(_credentials: None) -> Session:
+    """A session to sign in like: boto3 takes its time over that."""
+    return Session(Access(), "another-bucket")
+
+
+@pytest.fixture(scope="module")
+def stocked(moto_server: Store) -> Bucket:
+    """A bucket with all that an origin can mean in it."""
+    bucket = moto_server.bucket()
+    for key in ("single", "both", "both/a", "dir/a", "dir/b", "logs-1", "logs-2/a", "marker/"):
+        bucket.put(key, b"x")
+    return bucket
+
+
+Open = Callable[..., Opened]
+
+
+@pytest.fixture
+def opened(signed_in: Session) -> Open:
+    """``opened(bucket, "/prefix", url=…, **access)``: as a session opens that source.
+
+    ``url`` is used in place of the store's own.
+    """
+
+    def begin(bucket: Bucket, source: str, url: str | None = None, **access: Any) -> Opened:
+        reached = Access(endpoint_url=url or bucket.store.url, max_attempts=1, **access)
+        origin = parse_origin(f"{bucket.url}{source}")
+        return Session(reached, bucket.name, like=signed_in).open_source(origin)
+
+    return begin
+
+
+@pytest.fixture
+def refused(opened: Open) -> Callable[..., S3ppError]:
+    """Why ``opened`` refuses, in one line."""
+
+    def begin(*arguments: Any) -> S3ppError:
+        with pytest.raises(S3ppError) as caught:
+            opened(*arguments)
+        assert "\n" not in str(caught.value)
+        return caught.value
+
+    return begin
+
+
+Refused = Callable[..., S3ppError]
+
+# What an origin means
+
+
+@pytest.mark.parametrize(
+    ("source", "single"),
+    [
+        ("", False),
+        ("/dir", False),
+        ("/dir/", False),
+        ("/single", True),
+        ("/single/", True),
+        ("/both", False),  # what lies below the prefix goes before the object of its name
+        ("/marker", False),
+        ("/dir/a", True),
+        ("/logs*", False),
+        ("/logs-1*", False),  # an object that begins so is one of those that do
+        ("/dir/*", False),
+    ],
+)
+def test_an_origin_is_what_lies_below_it_or_one_object(
+    opened: Open, source: str, single: bool, stocked: Bucket
+) -> None:
+    found = opened(stocked, source)
+    assert (found.single, found.listable) == (single, True)
+
+
+def test_an_empty_bucket_holds_nothing_and_is_there(opened: Open, moto_bucket: Bucket) -> None:
+    found = opened(moto_bucket, "")
+    assert (found.single, found.listable) == (False, True)
+
+
+@pytest.mark.parametrize("source", ["/nothing", "/singl", "/nothing*", "/single/*", "/dir/c"])
+def test_an_origin_that_means_nothing_is_a_mistake(
+    refused: Refused, source: str, stocked: Bucket
+) -> None:
+    error = refused(stocked, source)
+    assert isinstance(error, UsageError)
+    assert f"{stocked.url}{source}" in str(error)
+
+
+def test_a_bucket_that_does_not_exist_is_a_mistake(refused: Refused, stocked: Bucket) -> None:
+    error = refused(Bucket(stocked.store, "there-is-no-such"), "/single")
+    assert isinstance(error, UsageError)
+    assert "there-is-no-such" in str(error)
+
+
+def test_the_endpoint_is_the_buckets(opened: Open, stocked: Bucket) -> None:
+    found = opened(stocked, "/single", region="eu-west-1")
+    assert f"{found.endpoint.scheme}://{found.endpoint.host}" == stocked.store.url
+    assert (found.endpoint.base, found.endpoint.bucket) == (f"/{stocked.name}", stocked.name)
+    assert found.endpoint.region == "eu-west-1"
+    assert found.keys is not None
+    assert found.keys.access_key == stocked.store.access_key
+
+
+def test_an_anonymous_source_has_no_keys(opened: Open, stocked: Bucket) -> None:
+    assert opened(stocked, "/dir", sign=False).keys is None
+
+
+# Stores that do not let us list
+
+
+Before = Callable[..., str]
+
+
+@pytest.fixture
+def before(relay: Callable[..., Relay], stocked: Bucket) -> Before:
+    """``before(listing, head=…)``: the URL of the store with these answers to either."""
+
+    def begin(listing: Answer | None, head: Answer | None = None) -> str:
+        def intercept(request: Request) -> Answer | None:
+            return listing if request.of_bucket else head
+
+        return relay(stocked.store, intercept=intercept).url
+
+    return begin
+
+
+DENIED = error(403, "AccessDenied", message="not for you")
+
+
+def test_one_object_can_be_read_where_nobody_may_list(
+    opened: Open, before: Before, stocked: Bucket
+) -> None:
+    found = opened(stocked, "/single", before(DENIED))
+    assert (found.single, found.listable) == (True, False)
+
+
+@pytest.mark.parametrize("source", ["", "/dir", "/dir*", "/nothing"])
+@pytest.mark.parametrize("listing", [DENIED, error(501, "NotImplemented")], ids=["403", "501"])
+def test_nothing_else_can(
+    refused: Refused, listing: Answer, source: str, before: Before, stocked: Bucket
+) -> None:
+    refusal = refused(stocked, source, before(listing))
+    assert isinstance(refusal, FatalError)
+    assert "does not let us list" in str(refusal)
+    assert f"{stocked.url}{source}" in str(refusal)
+
+
+def test_an_object_that_is_refused_as_well_is_none(
+    refused: Refused, before: Before, stocked: Bucket
+) -> None:
+    refusal = refused(stocked, "/single", before(DENIED, Answer(403)))
+    assert isinstance(refusal, FatalError)
+    assert "not for you" in str(refusal), "the store's own words"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (error(403, "InvalidAccessKeyId"), "credentials"),
+        (error(403, "SignatureDoesNotMatch"), "credentials"),
+        (error(400, "ExpiredToken"), "credentials"),
+        (error(500, "InternalError"), "InternalError"),
+    ],
+    ids=["key", "signature", "token", "500"],
+)
+def test_what_no_request_would_survive_ends_the_run(
+    refused: Refused, answer: Answer, words: str, before: Before, stocked: Bucket
+) -> None:
+    refusal = refused(stocked, "/dir", before(answer))
+    assert isinstance(refusal, FatalError)
+    assert words in str(refusal)
+
+
+@pytest.mark.parametrize("source", ["", "/dir", "/single", "/nothing"])
+def test_under_a_skewed_clock_the_walker_has_to_find_out(
+    opened: Open, source: str, before: Before, stocked: Bucket
+) -> None:
+    """boto3 cannot take the store's time; our own requests can."""
+    found = opened(stocked, source, before(error(403, "RequestTimeTooSkewed")))
+    assert found.listable
+    assert found.single is None
+
+
+def test_the_requester_pays_for_the_probes_as_well(
+    opened: Open, relay: Callable[..., Relay], stocked: Bucket
+) -> None:
+    between = relay(stocked.store)
+    opened(stocked, "/single", between.url, request_payer=True)
+    assert [each.method for each in between.requests] == ["GET", "HEAD"]
+    assert {each.headers.get("x-amz-request-payer") for each in between.requests} == {"requester"}
+
+
+# The destination
+
+
+def test_a_destination_needs_nothing_in_it(
+    relay: Callable[..., Relay], moto_bucket: Bucket
+) -> None:
+    between = relay(moto_bucket.store)
+    session = Session(Access(endpoint_url=between.url), moto_bucket.name)
+    assert session.open("p/").listable
+    (request,) = between.requests
+    assert "prefix=p%2F" in request.target
+    assert "max-keys=1" in request.target
+
+
+def test_a_destination_may_be_written_and_not_listed(before: Before, stocked: Bucket) -> None:
+    session = Session(Access(endpoint_url=before(DENIED), max_attempts=1), stocked.name)
+    assert not session.open("").listable
+
+
+# Two sides
+
+
+@pytest.fixture
+def sign_ins(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
+    """The profiles signed in with."""
+    found: list[str | None] = []
+    real = botocore.session.Session
+
+    def sign_in(profile: str | None = None) -> Any:
+        found.append(profile)
+        return real()
+
+    monkeypatch.setattr("s3pp.s3.session.botocore.session.Session", sign_in)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "count"),
+    [
+        (Access(), Access(endpoint_url="http://127.0.0.1:9", region="eu-west-1"), 1),
+        (Access(profile="a"), Access(profile="a"), 1),
+        (Access(profile="a"), Access(profile="b"), 2),
+        (Access(), Access(sign=False), 2),
+    ],
+)
+def test_two_sides_of_one_profile_sign_in_once(
+    first: Access, second: Access, count: int, sign_ins: list[str | None]
+) -> None:
+    one = Session(first, "bucket")
+    other = Session(second, "other", like=one)
+    assert len(sign_ins) == count
+    assert (other.keys() is None) == (not second.sign)
