@@ -12,14 +12,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import invocations
 import tools
 from rounds import Failed
+from suite.copy import copy
+from suite.get import get
+from suite.list import keys
 from suite.memory import memory
+from suite.peer import peer
 from suite.put import put
 from suite.setting import Setting
 from suite.start import start
 from suite.update import update
 from tools import Tool
+
+_MEMORY = Path("/dev/shm")  # a file system in memory: no disk is measured
 
 Bench = Callable[[Setting, Sequence[Tool]], None]
 
@@ -28,6 +35,11 @@ def everything(setting: Setting, found: Sequence[Tool]) -> None:
     """All the benches but ``memory``, which takes many minutes; ``put`` over each kind of wire."""
     for https, latency in ((False, 0.0), (True, 0.0), (False, 0.02)):
         put(replace(setting, https=https, latency=latency), found)
+    for https in (False, True):
+        get(replace(setting, https=https), found)
+    copy(setting, found)
+    for latency in (0.0, 0.05):
+        keys(replace(setting, latency=latency), found)
     update(setting, found)
     start(setting, found)
 
@@ -35,9 +47,13 @@ def everything(setting: Setting, found: Sequence[Tool]) -> None:
 BENCHES: dict[str, Bench] = {
     "all": everything,
     "put": put,
+    "get": get,
+    "copy": copy,
+    "list": keys,
     "update": update,
     "start": start,
     "memory": memory,
+    "peer": peer,
 }
 
 
@@ -57,6 +73,12 @@ def parser() -> argparse.ArgumentParser:
         default=Path(tempfile.gettempdir()) / "s3pp-benchmarks",
         help="where trees of files are made, once, and kept (default: %(default)s)",
     )
+    command.add_argument(
+        "--into",
+        type=Path,
+        default=_MEMORY if os.access(_MEMORY, os.W_OK) else Path(tempfile.gettempdir()),
+        help="where what is fetched lands, and is removed again (default: %(default)s)",
+    )
     return command
 
 
@@ -72,7 +94,7 @@ def available(wanted: Sequence[str]) -> list[Tool]:
 
 def _version(tool: Tool) -> str:
     told = subprocess.run(
-        tools.version(tool),
+        invocations.version(tool),
         env={**os.environ, **tool.variables},
         capture_output=True,
         text=True,

@@ -47,8 +47,9 @@ def measure(
     env: Mapping[str, str] | None = None,
     timeout: float = 1800.0,
     sampled: bool = False,
+    stdout: IO[bytes] | None = None,
 ) -> Measured:
-    """Run ``command`` in a session of its own, its stdout thrown away; ``timeout`` in seconds.
+    """Run ``command`` in a session of its own; ``timeout`` in seconds, None throws stdout away.
 
     To sample the memory costs CPU on the machine that is being measured, and holds the locks of
     the processes it looks at: a ``sampled`` run is for its memory, another one for its speed.
@@ -57,7 +58,7 @@ def measure(
     _adopt_orphans()
     with tempfile.TemporaryFile() as errors:
         begun = time.perf_counter()
-        pid = _start(command, env, errors)
+        pid = _start(command, env, stdout, errors)
         grace = 0.0
         try:
             pss, rss = _watch(pid, begun + timeout, sampled=sampled)
@@ -69,12 +70,17 @@ def measure(
     return Measured(buried.status, wall, buried.cpu, pss, rss, buried.killed, told)
 
 
-def _start(command: Sequence[str], env: Mapping[str, str] | None, errors: IO[bytes]) -> int:
+def _start(
+    command: Sequence[str],
+    env: Mapping[str, str] | None,
+    stdout: IO[bytes] | None,
+    errors: IO[bytes],
+) -> int:
     child = subprocess.Popen(
         command,
         env=env,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
+        stdout=stdout or subprocess.DEVNULL,
         stderr=errors,
         start_new_session=True,
     )

@@ -1,7 +1,7 @@
 """Run the loopback S3-shaped peer: ``python benchmarks/peer.py --help``.
 
 Path-style addressing only; signatures are not checked, Content-MD5 is. ``GET /__counts`` tells what
-was asked of it since ``POST /__reset``; ``POST /__clear`` also forgets all objects.
+was asked of it since ``POST /__reset``; ``POST /__clear`` also makes its buckets what they were.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import uvloop
 from data import names
 from loopback.certificate import server_context
 from loopback.connection import Connection
-from loopback.request import Received
-from loopback.store import Bucket, Store, version, zeros_md5
+from loopback.preload import Preload
+from loopback.store import Bucket, Store
 
 # Clients open hundreds of connections at once; the kernel caps this at net.core.somaxconn.
 _BACKLOG = 4096
@@ -40,19 +40,17 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def preloaded(count: int, size: int) -> Bucket:
-    """A bucket of ``count`` objects of ``size`` zero bytes, named as data.py names files."""
-    bucket = Bucket()
-    packed = version(Received(size, zeros_md5(size)), int(time.time()))
-    for name in names(count):
-        bucket.put(b"p/" + name.encode(), packed)
-    return bucket
+def filled(options: argparse.Namespace) -> Store:
+    """One bucket, which holds what was asked for, named as data.py names files."""
+    keys = [b"p/" + name.encode() for name in names(options.preload)]
+    preload = Preload(keys, size=options.size, now=int(time.time()))
+    buckets = {options.bucket.encode(): Bucket(preload.stock)}
+    return Store(keep=options.store, buckets=buckets, preload=preload)
 
 
 async def serve(options: argparse.Namespace, context: ssl.SSLContext | None) -> None:
     """Answer until SIGTERM or SIGINT."""
-    bucket = preloaded(options.preload, options.size)
-    store = Store(keep=options.store, buckets={options.bucket.encode(): bucket})
+    store = filled(options)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
         lambda: Connection(store, latency=options.latency),

@@ -1,17 +1,16 @@
-"""The tools that are compared: where they are, and the command lines by which they do the same."""
+"""The tools that are compared: where they are, and the environment they run in."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = ("s3pp", "s5cmd", "rclone", "aws")
-AWS_LIMIT = 2000  # files: at some 5 ms of CPU an object, more would only take time
+_AWS_LIMIT = 2000  # objects: at some 5 ms of CPU each, more would only take time
 
 _ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "bench",
@@ -81,84 +80,6 @@ def _native(name: str, found: str) -> str:
     return found
 
 
-def version(tool: Tool) -> list[str]:
-    """The command that prints the version."""
-    return [*tool.program, "version" if tool.name in ("s5cmd", "rclone") else "--version"]
-
-
-def mistake(tool: Tool) -> list[str]:
-    """A command that the tool has to refuse before it does anything."""
-    return [*tool.program, *_VERB[tool.name], "--no-such-option"]
-
-
-def put(tool: Tool, source: Path, endpoint: Endpoint) -> list[str]:
-    """The command that sends everything below ``source``, whatever the bucket holds."""
-    return [*tool.program, *_PUT[tool.name](source, endpoint)]
-
-
-def put_one(tool: Tool, source: Path, endpoint: Endpoint) -> list[str]:
-    """The command that sends the one file ``source``."""
-    return [*tool.program, *_PUT_ONE[tool.name](source, endpoint)]
-
-
-def update(tool: Tool, source: Path, endpoint: Endpoint) -> list[str]:
-    """The command that sends what differs from the bucket."""
-    return [*tool.program, *_UPDATE[tool.name](source, endpoint)]
-
-
-Arguments = Callable[[Path, Endpoint], list[str]]
-
-
-def _s3pp(mode: str) -> Arguments:
-    def arguments(source: Path, endpoint: Endpoint) -> list[str]:
-        trust = ["--ca-bundle", str(endpoint.authority)] if endpoint.authority else []
-        return [
-            *("put", "--mode", mode, "--endpoint-url", endpoint.url, *trust),
-            *(str(source), f"s3://{endpoint.bucket}/p"),
-        ]
-
-    return arguments
-
-
-def _s5cmd(verb: str, tail: str) -> Arguments:
-    def arguments(source: Path, endpoint: Endpoint) -> list[str]:
-        dest = f"s3://{endpoint.bucket}/p/"
-        return ["--endpoint-url", endpoint.url, verb, f"{source}{tail}", dest]
-
-    return arguments
-
-
-def _rclone(source: Path, endpoint: Endpoint) -> list[str]:
-    trust = ["--ca-cert", str(endpoint.authority)] if endpoint.authority else []
-    # 32 where the default is 4: nobody with many small files would leave it there.
-    remote = f":s3,provider=Other,env_auth=true,endpoint='{endpoint.url}':{endpoint.bucket}/p"
-    return ["copy", "--transfers", "32", *trust, str(source), remote]
-
-
-def _aws(*verb: str) -> Arguments:
-    def arguments(source: Path, endpoint: Endpoint) -> list[str]:
-        dest = f"s3://{endpoint.bucket}/p/"
-        return ["--endpoint-url", endpoint.url, "s3", *verb, str(source), dest]
-
-    return arguments
-
-
-_VERB = {"s3pp": ["put"], "s5cmd": ["cp"], "rclone": ["copy"], "aws": ["s3", "cp"]}
-_PUT: dict[str, Arguments] = {
-    "s3pp": _s3pp("stupid"),
-    "s5cmd": _s5cmd("cp", "/*"),
-    "rclone": _rclone,
-    "aws": _aws("cp", "--recursive", "--no-progress"),
-}
-_PUT_ONE: dict[str, Arguments] = {
-    "s3pp": _s3pp("stupid"),
-    "s5cmd": _s5cmd("cp", ""),
-    "rclone": _rclone,
-    "aws": _aws("cp", "--no-progress"),
-}
-_UPDATE: dict[str, Arguments] = {
-    "s3pp": _s3pp("update"),
-    "s5cmd": _s5cmd("sync", "/"),
-    "rclone": _rclone,
-    "aws": _aws("sync", "--no-progress"),
-}
+def share(tool: Tool, objects: int) -> int:
+    """How many of ``objects`` the tool is asked to move."""
+    return min(objects, _AWS_LIMIT) if tool.name == "aws" else objects

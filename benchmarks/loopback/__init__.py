@@ -5,5 +5,5 @@
     socket ──▶ connection ──Request, Received──▶ operations ──Answer──▶ connection ──▶ socket
                (framing)                         (objects, buckets, uploads)
                                                         │
-                                                      store (listing)
+                                                      store (version, preload, listing)
 """

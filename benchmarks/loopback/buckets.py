@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
 from urllib.parse import quote_from_bytes
 from xml.etree import ElementTree
@@ -13,11 +13,13 @@ from loopback.answers import Answer, S3Error, escape
 from loopback.listing import PAST_GROUP, Page, Query, page
 from loopback.objects import bucket_of
 from loopback.request import Received, Request
-from loopback.store import Bucket, Store, etag_of, size_of, time_of
+from loopback.store import Bucket, Store
+from loopback.version import etag_of, size_of, time_of
 
 _NAMESPACE = b'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 _PLAIN = bytes(range(0x30, 0x3A)) + bytes(range(0x41, 0x5B)) + bytes(range(0x61, 0x7B)) + b"-._/*"
 _MAX_KEYS = 1000
+_REMEMBERED = 1 << 18  # entries, for pages that begin elsewhere than before; some 100 MB
 
 
 def create_bucket(store: Store, request: Request, received: Received) -> Answer:
@@ -79,6 +81,10 @@ def delete_objects(store: Store, request: Request, received: Received) -> Answer
 def list_objects(store: Store, request: Request, received: Received) -> Answer:
     """ListObjectsV2, and the first version for clients that still speak it."""
     bucket = bucket_of(store, request)
+    return answers.xml(bucket.page(request.target, lambda: _listed(bucket, request)))
+
+
+def _listed(bucket: Bucket, request: Request) -> bytes:
     asked = request.query
     query = Query(
         prefix=asked.get(b"prefix", b""),
@@ -95,11 +101,10 @@ def list_objects(store: Store, request: Request, received: Received) -> Answer:
         b"<MaxKeys>%d</MaxKeys>" % query.limit,
         b"<IsTruncated>%b</IsTruncated>" % (b"false" if found.more is None else b"true"),
         _paging(asked, found, write),
-        *_contents(bucket, found.keys, write),
+        *(_entry(key, bucket.objects[key], write) for key in found.keys),
         *(b"<CommonPrefixes><Prefix>%b</Prefix></CommonPrefixes>" % write(g) for g in found.groups),
     ]
-    body = b"".join(elements)
-    return answers.xml(b"<ListBucketResult %b>%b</ListBucketResult>" % (_NAMESPACE, body))
+    return b"<ListBucketResult %b>%b</ListBucketResult>" % (_NAMESPACE, b"".join(elements))
 
 
 def url_encode(key: bytes) -> bytes:
@@ -138,17 +143,10 @@ def _paging(asked: dict[bytes, bytes], found: Page, write: Callable[[bytes], byt
     return count + b"<NextContinuationToken>%b</NextContinuationToken>" % token
 
 
-def _contents(
-    bucket: Bucket, keys: list[bytes], write: Callable[[bytes], bytes]
-) -> Iterator[bytes]:
-    for key in keys:
-        yield b"<Contents><Key>%b</Key>%b" % (write(key), _entry(bucket.objects[key]))
-
-
-@lru_cache(maxsize=256)  # preloaded keys share one version
-def _entry(packed: bytes) -> bytes:
+@lru_cache(maxsize=_REMEMBERED)
+def _entry(key: bytes, packed: bytes, write: Callable[[bytes], bytes]) -> bytes:
     return (
-        b"<LastModified>%b</LastModified><ETag>&quot;%b&quot;</ETag><Size>%d</Size>"
-        b"<StorageClass>STANDARD</StorageClass></Contents>"
-        % (answers.iso_date(time_of(packed)), etag_of(packed), size_of(packed))
+        b"<Contents><Key>%b</Key><LastModified>%b</LastModified><ETag>&quot;%b&quot;</ETag>"
+        b"<Size>%d</Size><StorageClass>STANDARD</StorageClass></Contents>"
+        % (write(key), answers.iso_date(time_of(packed)), etag_of(packed), size_of(packed))
     )

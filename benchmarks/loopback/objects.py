@@ -6,15 +6,15 @@ import re
 import time
 from binascii import b2a_base64, hexlify
 from collections.abc import Iterator
-from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from loopback import answers
 from loopback.answers import Answer, S3Error, Streamed
 from loopback.request import Received, Request
-from loopback.store import Bucket, Store, etag_of, size_of, time_of, version, zeros, zeros_md5
+from loopback.store import Bucket, Store
+from loopback.version import digest_of, etag_of, size_of, time_of, version
 
-# Below this a response is cheaper built whole, and cached, than streamed.
+# Below this a response is cheaper built whole than streamed.
 _WHOLE = 1 << 16
 _BLOCK = 1 << 18
 _STORED = b'HTTP/1.1 200 OK\r\n%bETag: "%b"\r\nContent-Length: 0\r\n\r\n'
@@ -44,9 +44,16 @@ def get_object(store: Store, request: Request, received: Received) -> Answer:
     packed = _find(bucket, request.key)
     check_match(request.rare(b"if-match"), packed)
     asked = request.rare(b"range")
-    if asked is None and size_of(packed) <= _WHOLE and request.key not in bucket.bodies:
-        return b"HTTP/1.1 200 OK\r\n%b%b" % (answers.common(int(time.time())), _whole(packed))
-    return _part_of(bucket, request.key, asked)
+    start, end = _range(asked, size_of(packed))
+    content = bucket.bodies.get(request.key)
+    if content is None:
+        blocks = store.preload.body_of(packed, start, end)
+    else:
+        blocks = _blocks(content, start, end)
+    if blocks is None:  # any other body would fail the check of whoever compares it with its ETag
+        raise S3Error("501 Not Implemented", "BodyNotKept")
+    head = _describe_part(packed, start, end, partial=asked is not None)
+    return b"".join((head, *blocks)) if end - start <= _WHOLE else Streamed(head, blocks)
 
 
 def copy_object(store: Store, request: Request, received: Received) -> Answer:
@@ -55,7 +62,7 @@ def copy_object(store: Store, request: Request, received: Received) -> Answer:
     check_absent(bucket, request)
     source, key, packed = _copy_source(store, request)
     now = int(time.time())
-    copied = version(Received(size_of(packed), packed[12:28]), now) + packed[28:]
+    copied = version(Received(size_of(packed), digest_of(packed)), now) + packed[28:]
     bucket.put(request.key, copied, source.bodies.get(key))
     return answers.xml(
         b'<CopyObjectResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
@@ -131,27 +138,12 @@ def _describe(packed: bytes, length: bytes) -> bytes:
     )
 
 
-@lru_cache(maxsize=256)
-def _whole(packed: bytes) -> bytes:
-    """Headers and body of a small object made of zero bytes: preloaded ones share one version."""
-    size = size_of(packed)
-    blocks = _synthesised(packed, 0, size)
-    return _describe(packed, b"Content-Length: %d\r\n" % size) + b"".join(blocks)
-
-
-def _part_of(bucket: Bucket, key: bytes, asked: bytes | None) -> Streamed:
-    packed = bucket.objects[key]
-    size = size_of(packed)
-    start, end = _range(asked, size)
+def _describe_part(packed: bytes, start: int, end: int, *, partial: bool) -> bytes:
     length = b"Content-Length: %d\r\n" % (end - start)
-    status = b"200 OK"
-    if asked is not None:
-        status = b"206 Partial Content"
-        length += b"Content-Range: bytes %d-%d/%d\r\n" % (start, end - 1, size)
-    content = bucket.bodies.get(key)
-    kept = content is not None
-    blocks = _blocks(content or b"", start, end) if kept else _synthesised(packed, start, end)
-    return Streamed(_head(status, packed, length), blocks)
+    if not partial:
+        return _head(b"200 OK", packed, length)
+    place = b"Content-Range: bytes %d-%d/%d\r\n" % (start, end - 1, size_of(packed))
+    return _head(b"206 Partial Content", packed, length + place)
 
 
 def _range(asked: bytes | None, size: int) -> tuple[int, int]:
@@ -172,10 +164,3 @@ def _range(asked: bytes | None, size: int) -> tuple[int, int]:
 def _blocks(content: bytes, start: int, end: int) -> Iterator[memoryview]:
     view = memoryview(content)
     return (view[at : min(at + _BLOCK, end)] for at in range(start, end, _BLOCK))
-
-
-def _synthesised(packed: bytes, start: int, end: int) -> Iterator[memoryview]:
-    # Any other body would fail the check of whoever compares it with its ETag.
-    if packed[12:28] != zeros_md5(size_of(packed)):
-        raise S3Error("501 Not Implemented", "BodyNotKept")
-    return zeros(end - start)

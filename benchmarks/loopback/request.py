@@ -21,13 +21,14 @@ class Request:
     ``head`` holds the request line and the headers, each ended by CRLF, without the empty line.
     """
 
-    __slots__ = ("_head", "_lower", "bucket", "key", "method", "plain", "query")
+    __slots__ = ("_head", "_lower", "bucket", "key", "method", "plain", "query", "target")
 
     def __init__(self, head: bytes) -> None:
         method, target, _ = head[: head.find(b"\r\n")].split(b" ", 2)
         path, _, query = target.partition(b"?")
         bucket, _, key = path[1:].partition(b"/")
         self.method = method
+        self.target = target
         self.bucket = bucket
         self.key = unquote_to_bytes(key) if b"%" in key else key
         self.query = parse_query(query) if query else {}

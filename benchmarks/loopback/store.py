@@ -1,58 +1,20 @@
-"""What the peer remembers: 28 bytes a key (size, time, MD5), and bodies only where asked to.
+"""What the peer remembers: of each key its version, and bodies only where asked to.
 
-A million keys take about 250 MB that way; bodies that were not kept are not invented, except that
-an object which is all zero bytes can be served at any size.
+A million keys take about 250 MB that way.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from hashlib import md5
-from struct import Struct
+from types import MappingProxyType
 
+from loopback.preload import Preload
 from loopback.request import Received
 
-_VERSION = Struct(">QI16s")
-_ZEROS = memoryview(bytes(1 << 18))
-
-
-def version(received: Received, now: int, parts: int = 0) -> bytes:
-    """Size, time (seconds since the epoch) and MD5, packed; ``-N`` follows where made of parts."""
-    packed = _VERSION.pack(received.size, now, received.digest)
-    return packed + b"-%d" % parts if parts else packed
-
-
-def size_of(packed: bytes) -> int:
-    """Bytes of the object."""
-    return int.from_bytes(packed[:8], "big")
-
-
-def time_of(packed: bytes) -> int:
-    """When it was put, in seconds since the epoch."""
-    return int.from_bytes(packed[8:12], "big")
-
-
-def etag_of(packed: bytes) -> bytes:
-    """The ETag, without quotes."""
-    return packed[12:28].hex().encode() + packed[28:]
-
-
-@lru_cache(maxsize=1024)
-def zeros_md5(size: int) -> bytes:
-    """The MD5 of ``size`` zero bytes."""
-    digest = md5(usedforsecurity=False)
-    for block in zeros(size):
-        digest.update(block)
-    return digest.digest()
-
-
-def zeros(size: int) -> Iterator[memoryview]:
-    """``size`` zero bytes in blocks."""
-    for start in range(0, size, len(_ZEROS)):
-        yield _ZEROS[: size - start]
+_PAGES = 1024  # remembered; of 1,000 keys they take 300 MB
+_NOTHING: Mapping[bytes, bytes] = MappingProxyType({})
 
 
 @dataclass
@@ -64,18 +26,22 @@ class Upload:
 
 
 class Bucket:
-    """Keys with their versions, listed in order."""
+    """Keys with their versions, listed in order; those of ``stock`` are there from the start."""
 
-    def __init__(self) -> None:
-        self.objects: dict[bytes, bytes] = {}  # key -> version
+    def __init__(self, stock: Mapping[bytes, bytes] = _NOTHING) -> None:
+        self._stock = stock
+        self.objects = dict(stock)  # key -> version
         self.bodies: dict[bytes, bytes] = {}  # key -> content, where bodies are kept
         self.uploads: dict[bytes, Upload] = {}  # upload id -> upload
+        self._pages: dict[bytes, bytes] = {}  # request target -> answer, until anything changes
         self._ordered: list[bytes] = []
-        self._new: list[bytes] = []  # keys not yet in _ordered
+        self._new = list(stock)  # keys not yet in _ordered
         self._stale = False  # _ordered names keys that are gone
 
     def put(self, key: bytes, packed: bytes, content: bytes | None = None) -> None:
         """Set ``key``; ``content`` is remembered unless None."""
+        if self._pages:
+            self._pages = {}
         if key not in self.objects:
             self._new.append(key)
         self.objects[key] = packed
@@ -84,15 +50,27 @@ class Bucket:
 
     def delete(self, key: bytes) -> None:
         """Forget ``key``, if it is there."""
+        self._pages.clear()
         if self.objects.pop(key, None) is not None:
             self.bodies.pop(key, None)
             self._stale = True
 
     def forget(self) -> None:
-        """Forget everything."""
-        for part in (self.objects, self.bodies, self.uploads, self._ordered, self._new):
+        """Be as at the start."""
+        for part in (self.objects, self.bodies, self.uploads, self._pages):
             part.clear()
-        self._stale = False
+        self.objects.update(self._stock)
+        self._stale = True
+
+    def page(self, target: bytes, write: Callable[[], bytes]) -> bytes:
+        """The answer to a listing request for ``target``, written if it is not remembered."""
+        found = self._pages.get(target)
+        if found is None:
+            found = write()
+            if len(self._pages) >= _PAGES:
+                self._pages.clear()
+            self._pages[target] = found
+        return found
 
     def ordered(self) -> list[bytes]:
         """All keys, ascending; cheap when few were added since the last call."""
@@ -111,6 +89,7 @@ class Store:
 
     keep: bool  # remember bodies
     buckets: dict[bytes, Bucket]
+    preload: Preload = field(default_factory=Preload)
     counts: Counter[str] = field(default_factory=Counter)  # operation -> requests
     connections: int = 0  # accepted
     uploads_begun: int = 0

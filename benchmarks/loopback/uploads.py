@@ -10,7 +10,8 @@ from loopback import answers
 from loopback.answers import Answer, S3Error, escape
 from loopback.objects import bucket_of, check_absent, check_digest
 from loopback.request import Received, Request
-from loopback.store import Store, Upload, etag_of, version
+from loopback.store import Store, Upload
+from loopback.version import etag_of, version
 
 _PART = re.compile(rb"<PartNumber>\s*(\d+)\s*</PartNumber>")
 _NAMESPACE = b'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import tools
+import invocations
 from data import tree
 from serving import Peer, serving
 from suite.once import Load, once
@@ -34,6 +34,6 @@ def memory(setting: Setting, found: Sequence[Tool]) -> None:
 def _row(peer: Peer, tool: Tool, setting: Setting, files: int) -> list[str]:
     source = tree(setting.folder, files, _SIZE)
     peer.clear()
-    command = tools.put(tool, source, peer.endpoint)
+    command = invocations.put(tool, peer.endpoint, source)
     run = once(peer, tool, command, load=Load(files, _SIZE), sampled=True)
     return [tool.name, str(files), *megabytes(run.measured), f"{run.rate:.0f}"]

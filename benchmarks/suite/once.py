@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from measure import Measured, TimedOut, measure
 from rounds import Failed, Run
-from serving import Counts, Peer
+from serving import Peer
 from tools import Tool
 
 
 class Load(NamedTuple):
-    """What the bucket has to hold after a run."""
+    """What a bucket, or a directory, has to hold."""
 
     files: int
     size: int  # bytes of each
@@ -22,13 +22,24 @@ def once(
     peer: Peer, tool: Tool, command: Sequence[str], *, load: Load, sampled: bool = False
 ) -> Run:
     """Run ``command``; raises ``Failed`` unless it succeeds and the bucket then holds ``load``."""
+    run = finished(peer, tool, command, objects=load.files, sampled=sampled)
+    check_held(tool, run, load)
+    return run
+
+
+def finished(
+    peer: Peer, tool: Tool, command: Sequence[str], *, objects: int, sampled: bool = False
+) -> Run:
+    """Run ``command``, which moves so many ``objects``; raises ``Failed`` unless it succeeds."""
     before = peer.counts().cpu_seconds
     measured = measured_run(peer, tool, command, sampled=sampled)
     counts = peer.counts()
-    wrong = _fault(measured, counts, load)
-    if wrong:
-        raise Failed(f"{tool.name}: {wrong}")
-    return Run(load.files, measured, counts, counts.cpu_seconds - before)
+    told = measured.errors.strip()
+    if measured.status:
+        raise Failed(f"{tool.name}: exit status {measured.status}: {told}")
+    if measured.left:
+        raise Failed(f"{tool.name}: {measured.left} processes outlived it")
+    return Run(objects, measured, counts, counts.cpu_seconds - before)
 
 
 def measured_run(
@@ -41,14 +52,10 @@ def measured_run(
         raise Failed(f"{tool.name}: timed out") from None
 
 
-def _fault(measured: Measured, counts: Counts, load: Load) -> str | None:
-    """What is wrong with a run, if anything."""
-    told = measured.errors.strip()
-    if measured.status:
-        return f"exit status {measured.status}: {told}"
-    if measured.left:
-        return f"{measured.left} processes outlived it"
+def check_held(tool: Tool, run: Run, load: Load) -> None:
+    """Raise ``Failed`` unless the peer's bucket held ``load`` after ``run``."""
+    counts = run.counts
     if (counts.keys, counts.bytes) != (load.files, load.files * load.size):
         held = f"the bucket holds {counts.keys} keys, {counts.bytes} bytes"
-        return f"{held}, not {load.files} of {load.size} bytes: {told}"
-    return None
+        told = run.measured.errors.strip()
+        raise Failed(f"{tool.name}: {held}, not {load.files} of {load.size} bytes: {told}")

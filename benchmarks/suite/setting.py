@@ -11,6 +11,7 @@ class Setting:
     """The command line, read."""
 
     folder: Path  # where trees are made and kept
+    into: Path  # where what is fetched lands, and is removed
     files: int | None = None  # None: the bench's own number
     size: int = 4096  # bytes of each file
     https: bool = False

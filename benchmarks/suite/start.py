@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-import tools
+import invocations
 from data import names, tree
 from rounds import Failed
 from serving import Peer, serving
@@ -24,11 +24,11 @@ def start(setting: Setting, found: Sequence[Tool]) -> None:
     with serving(https=setting.https, latency=setting.latency) as peer:
         rows = []
         for tool in found:
-            one = tools.put_one(tool, source, peer.endpoint)
+            one = invocations.put_one(tool, peer.endpoint, source)
             peer.clear()
             run = once(peer, tool, one, load=Load(1, setting.size), sampled=True)
-            commands = (tools.version(tool), tools.mistake(tool), one)
-            times = [_seconds(peer, tool, command, setting.rounds) for command in commands]
+            shortest = (invocations.version(tool), invocations.mistake(tool), one)
+            times = [_seconds(peer, tool, command, setting.rounds) for command in shortest]
             rows.append([tool.name, *times, *megabytes(run.measured)])
     show(f"start: {setting}", _COLUMNS, rows)
 
@@ -36,6 +36,6 @@ def start(setting: Setting, found: Sequence[Tool]) -> None:
 def _seconds(peer: Peer, tool: Tool, command: Sequence[str], rounds: int) -> str:
     runs = [measured_run(peer, tool, command) for _ in range(max(_LEAST_ROUNDS, rounds))]
     failed = {run.status for run in runs} != {0}
-    if failed != (list(command) == tools.mistake(tool)):
+    if failed != (list(command) == invocations.mistake(tool)):
         raise Failed(f"{' '.join(command)}: exit status {runs[0].status}: {runs[0].errors}")
     return f"{median(run.wall for run in runs):.3f}"

@@ -8,6 +8,10 @@ from measure import Measured
 from rounds import Run, Runs
 
 YARDSTICK = "s5cmd"  # the fastest of the others on small objects
+_MOVED = (
+    *("tool", "files", "objects/s", "CPU us/object", "PSS MB", "RSS MB"),
+    *("connections", "peer us/object", "objects/s : s5cmd", "CPU : s5cmd"),
+)
 
 
 def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -23,10 +27,36 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(padded).rstrip()
 
 
-def ratio(runs: Runs, table: Sequence[Runs], figure: Callable[[Run], float]) -> str:
-    """``figure`` relative to the yardstick's, where that ran."""
+def show_moved(title: str, table: Sequence[Runs]) -> None:
+    """Print how fast each tool moved its objects, and at what cost."""
+    show(title, _MOVED, [_moved(runs, table) for runs in table])
+
+
+def _moved(runs: Runs, table: Sequence[Runs]) -> list[str]:
+    last = runs.timed[-1]
+    return [
+        runs.tool.name,
+        str(last.files),
+        f"{runs.median(lambda run: run.rate):.0f}",
+        f"{runs.median(lambda run: run.cpu):.0f}",
+        *megabytes(runs.sampled.measured),
+        str(last.counts.connections),
+        f"{runs.median(lambda run: run.peer_cpu / run.files * 1e6):.0f}",
+        ratio(runs, table, lambda run: run.rate),
+        ratio(runs, table, lambda run: run.cpu),
+    ]
+
+
+def ratio(
+    runs: Runs,
+    table: Sequence[Runs],
+    figure: Callable[[Run], float],
+    *,
+    yardstick: str = YARDSTICK,
+) -> str:
+    """``figure`` relative to that of the tool called ``yardstick``, where it ran."""
     for other in table:
-        if other.tool.name == YARDSTICK:
+        if other.tool.name == yardstick:
             return f"{runs.ratio(other, figure):.2f}"
     return "-"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import tools
+import invocations
 from data import tree
 from rounds import Run, Runs, interleave
 from serving import serving
@@ -26,11 +26,11 @@ def update(setting: Setting, found: Sequence[Tool]) -> None:
     source = tree(setting.folder, load.files, load.size)
     with serving(https=setting.https, latency=setting.latency) as peer:
         filler = next((tool for tool in found if tool.name == YARDSTICK), found[0])
-        once(peer, filler, tools.put(filler, source, peer.endpoint), load=load)
+        once(peer, filler, invocations.put(filler, peer.endpoint, source), load=load)
 
         def run(tool: Tool, sampled: bool) -> Run:
             peer.reset()
-            command = tools.update(tool, source, peer.endpoint)
+            command = invocations.update(tool, peer.endpoint, source)
             return once(peer, tool, command, load=load, sampled=sampled)
 
         table = interleave(found, run, rounds=setting.rounds)

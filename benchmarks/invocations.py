@@ -1,0 +1,114 @@
+"""The command lines by which the tools do the same, each as its manual says.
+
+A line is split at spaces, then each word is filled in, so that paths may have spaces. ``{where}``
+is all that tells a tool where the peer is and how to trust it, ``{there}`` a path on this machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from tools import Endpoint, Tool
+
+_PUT = {
+    "s3pp": "put --mode stupid {where} {there} s3://{bucket}/p",
+    "s5cmd": "{where} cp {there}/* s3://{bucket}/p/",
+    # 32 where the default is 4: nobody with many small files would leave it there.
+    "rclone": "copy {where} --transfers 32 {there} {remote}/p",
+    "aws": "{where} s3 cp --recursive --no-progress {there} s3://{bucket}/p/",
+}
+_PUT_ONE = {
+    "s3pp": "put --mode stupid {where} {there} s3://{bucket}/p",
+    "s5cmd": "{where} cp {there} s3://{bucket}/p/",
+    "rclone": "copy {where} {there} {remote}/p",
+    "aws": "{where} s3 cp --no-progress {there} s3://{bucket}/p/",
+}
+_UPDATE = {
+    "s3pp": "put --mode update {where} {there} s3://{bucket}/p",
+    "s5cmd": "{where} sync {there}/ s3://{bucket}/p/",
+    "rclone": "copy {where} --transfers 32 {there} {remote}/p",
+    "aws": "{where} s3 sync --no-progress {there} s3://{bucket}/p/",
+}
+_GET = {
+    "s3pp": "get --mode stupid {where} s3://{bucket}/p {there}",
+    "s5cmd": "{where} cp s3://{bucket}/p/* {there}/",
+    "rclone": "copy {where} --transfers 32 {remote}/p {there}",
+    "aws": "{where} s3 cp --recursive --no-progress s3://{bucket}/p/ {there}",
+}
+_COPY = {
+    "s3pp": "copy --mode stupid {where} s3://{bucket}/p s3://{bucket}/copied",
+    "s5cmd": "{where} cp s3://{bucket}/p/* s3://{bucket}/copied/",
+    "rclone": "copy {where} --transfers 32 {remote}/p {remote}/copied",
+    "aws": "{where} s3 cp --recursive --no-progress s3://{bucket}/p/ s3://{bucket}/copied/",
+}
+_KEYS = {
+    "s3pp": "list {where} s3://{bucket}/p",
+    "s5cmd": "{where} ls s3://{bucket}/p/*",
+    "rclone": "ls {where} --fast-list {remote}/p",
+    "aws": "{where} s3 ls --recursive s3://{bucket}/p/",
+}
+_VERB = {"s3pp": ["put"], "s5cmd": ["cp"], "rclone": ["copy"], "aws": ["s3", "cp"]}
+
+
+def version(tool: Tool) -> list[str]:
+    """The command that prints the version."""
+    return [*tool.program, "version" if tool.name in ("s5cmd", "rclone") else "--version"]
+
+
+def mistake(tool: Tool) -> list[str]:
+    """A command that the tool has to refuse before it does anything."""
+    return [*tool.program, *_VERB[tool.name], "--no-such-option"]
+
+
+def put(tool: Tool, endpoint: Endpoint, source: Path) -> list[str]:
+    """The command that sends everything below ``source``, whatever the bucket holds."""
+    return _filled(tool, _PUT, endpoint, source)
+
+
+def put_one(tool: Tool, endpoint: Endpoint, source: Path) -> list[str]:
+    """The command that sends the one file ``source``."""
+    return _filled(tool, _PUT_ONE, endpoint, source)
+
+
+def update(tool: Tool, endpoint: Endpoint, source: Path) -> list[str]:
+    """The command that sends what differs from the bucket."""
+    return _filled(tool, _UPDATE, endpoint, source)
+
+
+def get(tool: Tool, endpoint: Endpoint, directory: Path) -> list[str]:
+    """The command that fetches everything below ``p/``, whatever ``directory`` holds."""
+    return _filled(tool, _GET, endpoint, directory)
+
+
+def copy(tool: Tool, endpoint: Endpoint) -> list[str]:
+    """The command that copies everything below ``p/`` to ``copied/``, in the same bucket."""
+    return _filled(tool, _COPY, endpoint)
+
+
+def keys(tool: Tool, endpoint: Endpoint) -> list[str]:
+    """The command that lists everything below ``p/``, one line for each key."""
+    return _filled(tool, _KEYS, endpoint)
+
+
+def _filled(
+    tool: Tool, lines: dict[str, str], endpoint: Endpoint, there: Path | None = None
+) -> list[str]:
+    words = {
+        "there": str(there),
+        "bucket": endpoint.bucket,
+        "remote": f":s3,provider=Other,env_auth=true,endpoint='{endpoint.url}':{endpoint.bucket}",
+    }
+    command = [*tool.program]
+    for word in lines[tool.name].split():
+        command += _where(tool, endpoint) if word == "{where}" else [word.format_map(words)]
+    return command
+
+
+def _where(tool: Tool, endpoint: Endpoint) -> Iterator[str]:
+    if tool.name != "rclone":
+        yield from ("--endpoint-url", endpoint.url)
+    if endpoint.authority and tool.name == "s3pp":
+        yield from ("--ca-bundle", str(endpoint.authority))
+    if endpoint.authority and tool.name == "rclone":
+        yield from ("--ca-cert", str(endpoint.authority))
