@@ -1,0 +1,175 @@
+"""add, stupid and update between buckets, and how many requests each costs."""
+
+from __future__ import annotations
+
+import pytest
+
+from outcomes import reasons
+from stores.relay import error
+
+pytestmark = pytest.mark.timeout(90)
+
+
+def refused_by_moto(store):
+    """What S3 and Swift say to a condition that does not hold, and moto does not look at."""
+    return error(412, "PreconditionFailed") if store.name == "moto" else None
+
+
+def test_update_copies_what_is_new_or_differs(s3pp, store, bucket):
+    other = store.bucket()
+    objects = {"same": b"1234", "size": b"12345", "bytes": b"1234", "new": b""}
+    for key, body in objects.items():
+        bucket.put(f"p/{key}", body)
+    bucket.put_multipart("p/parts", b"abc")
+    for key, body in {"same": b"1234", "size": b"1", "bytes": b"4321", "stays": b"!"}.items():
+        other.put(key, body)
+    other.put("parts", b"abc")
+    result = s3pp("copy", "--json", f"{bucket.url}/p", other.url)
+    assert result.code == 0
+    assert reasons(result) == {
+        "same": "same etag",
+        "size": "size differs",
+        "bytes": "etag differs",
+        "new": "new",
+        "parts": "etag unknown",
+    }
+    assert other.tree() == objects | {"parts": b"abc", "stays": b"!"}
+
+
+def test_a_second_run_costs_two_listings_and_nothing_else(s3pp, store, bucket, recorder):
+    other = store.bucket()
+    for number in range(20):
+        bucket.put(f"{number}", b"x" * number)
+    first = recorder(store)
+    assert s3pp("copy", bucket.url, f"{other.url}/p", store=first.store).counts.done == 20
+    assert (first.puts, first.heads) == (20, 0)
+    assert first.count("GET") == first.lists <= 4
+    second = recorder(store)
+    again = s3pp("copy", bucket.url, f"{other.url}/p", store=second.store)
+    assert (again.code, again.counts.done, again.counts.skipped) == (0, 0, 20)
+    assert {r.method for r in second.requests} == {"GET"}
+    assert all(r.of_bucket for r in second.requests)
+    assert len(second.requests) <= 4  # a look at each bucket, and a listing of each
+
+
+def test_thousands_of_copies_are_known_by_two_listings(s3pp, moto, moto_bucket, recorder):
+    other = moto.bucket()
+    objects = {f"{n:05}": b"%d" % n for n in range(4000)}
+    moto_bucket.fill(objects)
+    other.fill({f"p/{key}": body for key, body in objects.items()})
+    other.fill({f"q/{key}": body for key, body in objects.items()})
+    record = recorder(moto)
+    result = s3pp("copy", moto_bucket.url, f"{other.url}/p", store=record.store)
+    assert (result.code, result.counts.skipped) == (0, 4000)
+    assert all(r.of_bucket and r.method == "GET" for r in record.requests)
+    below = [r for r in record.requests if r.path.strip("/") == other.name]
+    assert all("prefix=p%2F" in r.target for r in below)
+    assert len(below) <= 1 + 5
+    assert len(record.requests) <= len(below) + 1 + 16
+
+
+def test_add_never_touches_what_is_there_and_says_where_it_differs(s3pp, store, bucket, recorder):
+    other, seen = store.bucket(), []
+    for key in ("there", "new", "other", "late"):
+        bucket.put(key, b"mine")
+    other.put("there", b"mine")
+    other.put("other", b"theirs")
+
+    def appear(request):
+        if request.method == "PUT" and request.path.endswith("/late") and not seen:
+            seen.append(request.headers["if-none-match"])
+            other.put("late", b"late")
+            return refused_by_moto(store)
+        return None
+
+    between = recorder(store, intercept=appear)
+    result = s3pp("copy", "--json", "--mode=add", bucket.url, other.url, store=between.store)
+    assert (result.code, seen) == (0, ["*"])
+    assert reasons(result) == {
+        "there": "exists",
+        "new": "new",
+        "other": "exists with another size",
+        "late": "exists",
+    }
+    assert other.tree() == {"there": b"mine", "new": b"mine", "other": b"theirs", "late": b"late"}
+    told = [line for line in result.err.splitlines() if "another size" in line]
+    assert len(told) == 1
+    assert f"s3://{other.name}/other" in told[0]
+
+
+def test_stupid_copies_always_and_does_not_list_the_destination(s3pp, moto, moto_bucket, recorder):
+    other = moto.bucket()
+    for key in ("same", "new"):
+        moto_bucket.put(key, b"1")
+    other.put("same", b"1")
+    record = recorder(moto)
+    words = ["--json", "--mode", "stupid", moto_bucket.url, other.url]
+    result = s3pp("copy", *words, store=record.store)
+    assert (result.code, reasons(result)) == (0, {"same": "always", "new": "always"})
+    assert (record.puts, record.heads) == (2, 0)
+    assert len([r for r in record.requests if r.path.strip("/") == other.name]) <= 1
+
+
+def test_the_store_copies_and_the_source_is_pinned(s3pp, store, bucket, recorder):
+    """No byte of an object passes through here, and a source that changes is not mixed up."""
+    other, changed = store.bucket(), []
+    for key in ("f", "g"):
+        bucket.put(key, b"before")
+
+    def change(request):
+        if request.method == "PUT" and request.path.endswith("/g") and not changed:
+            changed.append(request)
+            bucket.put("g", b"now longer")
+            return refused_by_moto(store)
+        return None
+
+    between = recorder(store, intercept=change)
+    result = s3pp("copy", "--json", bucket.url, other.url, store=between.store)
+    assert result.code == 0
+    puts = [r for r in between.requests if r.method == "PUT"]
+    assert all(r.body == b"" and "x-amz-copy-source" in r.headers for r in puts)
+    assert all("x-amz-copy-source-if-match" in r.headers for r in puts)
+    assert all(r.of_bucket for r in between.requests if r.method == "GET")
+    assert other.tree() == {"f": b"before", "g": b"now longer"}
+
+
+def test_where_the_destination_may_not_be_listed_each_key_is_asked(
+    s3pp, moto, moto_bucket, recorder
+):
+    other = moto.bucket()
+    for key in ("same", "differs", "new"):
+        moto_bucket.put(f"p/{key}", b"1")
+    other.put("same", b"1")
+    other.put("differs", b"x")
+
+    def refuse(request):
+        if request.method == "GET" and request.path.strip("/") == other.name:
+            return error(403, "AccessDenied")
+        return None
+
+    between = recorder(moto, intercept=refuse)
+    words = [f"{moto_bucket.url}/p", other.url]
+    result = s3pp("copy", "--json", *words, store=between.store)
+    assert result.code == 0
+    assert reasons(result) == {"same": "same etag", "differs": "etag differs", "new": "new"}
+    assert between.heads == 3
+    assert other.tree() == dict.fromkeys(("same", "differs", "new"), b"1")
+    added = s3pp("copy", "--mode", "add", *words, store=between.store)
+    assert (added.code, added.counts.done, added.counts.skipped) == (0, 0, 3)
+
+
+def test_where_the_destination_may_only_be_written(s3pp, moto, moto_bucket, recorder):
+    """Neither listed nor looked at: everything is copied, and nothing else is needed."""
+    other = moto.bucket()
+    for key in ("a", "d/b"):
+        moto_bucket.put(key, b"1")
+
+    def refuse(request):
+        if request.method in ("GET", "HEAD") and request.path.strip("/").startswith(other.name):
+            return error(403, "AccessDenied")
+        return None
+
+    between = recorder(moto, intercept=refuse)
+    result = s3pp("copy", moto_bucket.url, other.url, store=between.store)
+    assert (result.code, result.counts.done) == (0, 2)
+    assert other.tree() == {"a": b"1", "d/b": b"1"}

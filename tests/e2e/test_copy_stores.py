@@ -1,0 +1,137 @@
+"""Two stores, two accounts: what the one cannot copy by itself goes through this machine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from outcomes import failures, reasons
+from stores.relay import error
+from trees import content
+
+pytestmark = pytest.mark.timeout(120)
+
+OBJECTS = {
+    "p/a.txt": b"alpha",
+    "p/empty": b"",
+    "p/ä &+%/b": content(70_000),
+    "p/../odd": b"odd",
+    "p/large": content(9 << 20),
+}
+
+
+@pytest.mark.swift
+@pytest.mark.parametrize(("there", "how"), [("swift", "url"), ("moto", "profile")])
+def test_from_one_store_to_the_other(s3pp, moto, swift, profiles, there, how):
+    source, dest = (moto, swift) if there == "swift" else (swift, moto)
+    bucket, other = source.bucket(), dest.bucket()
+    headers = {"ContentType": "text/x-mine", "CacheControl": "no-store", "Metadata": {"a": "b"}}
+    for key, body in OBJECTS.items():
+        bucket.put(key, body, **headers)
+    bucket.put_multipart("p/parts", b"parts")
+    env = profiles(source=source, dest=dest)
+    words = ["--source-profile", "source", f"{bucket.url}/p", f"{other.url}/q"]
+    if how == "url":
+        settings = {"store": dest, "env": env}
+        words = ["--source-endpoint-url", source.url, *words]
+    else:
+        settings = {"store": None, "env": env}
+        words = ["--profile", "dest", *words]
+    result = s3pp("copy", "--json", *words, **settings)
+    assert (result.code, failures(result)) == (0, {})
+    expected = {f"q/{key[2:]}": body for key, body in OBJECTS.items()} | {"q/parts": b"parts"}
+    assert other.tree() == expected
+    for key in OBJECTS:
+        head = other.head(f"q/{key[2:]}")
+        found = head["ContentType"], head["CacheControl"], head["Metadata"]
+        assert found == ("text/x-mine", "no-store", {"a": "b"})
+    assert "through this machine" in result.err
+    assert moto.secret_key not in result.out + result.err
+    again = s3pp("copy", "--json", *words, **settings)
+    assert again.code == 0
+    parts = reasons(again).pop("q/parts")  # its ETags have nothing in common to compare
+    assert parts == "etag unknown"
+    others = {reason for key, reason in reasons(again).items() if key != "q/parts"}
+    assert others == {"same etag"}
+
+
+def test_streamed_bodies_come_whole_and_cost_a_get_and_a_put_each(
+    s3pp, moto, moto_bucket, recorder
+):
+    """Two endpoints are two stores, as far as anybody can see; what both sign is their own."""
+    other = moto.bucket()
+    objects = {f"{size}": content(size) for size in (0, 1, 5000, (1 << 20) + 1, 6 << 20)}
+    for key, body in objects.items():
+        moto_bucket.put(key, body)
+    far, near = recorder(moto), recorder(moto)
+    words = ["--source-endpoint-url", far.url, "--source-region", "eu-west-1"]
+    words += ["--region", "us-west-2", moto_bucket.url, other.url]
+    result = s3pp("copy", *words, store=near.store)
+    assert (result.code, result.counts.done) == (0, len(objects))
+    assert other.tree() == objects
+    assert {r.method for r in far.requests} == {"GET"}
+    assert len([r for r in far.requests if not r.of_bucket]) == len(objects)
+    assert near.puts == len(objects)
+    assert not [r for r in near.requests if "x-amz-copy-source" in r.headers]
+    assert all("/eu-west-1/s3/" in r.headers["authorization"] for r in far.requests)
+    assert all("/us-west-2/s3/" in r.headers["authorization"] for r in near.requests)
+
+
+def test_where_the_store_does_not_copy_it_goes_through_this_machine(
+    s3pp, moto, moto_bucket, recorder
+):
+    other = moto.bucket()
+    for key in ("a", "b", "c"):
+        moto_bucket.put(key, key.encode())
+
+    def refuse(request):
+        return error(501, "NotImplemented") if "x-amz-copy-source" in request.headers else None
+
+    between = recorder(moto, intercept=refuse)
+    result = s3pp("copy", moto_bucket.url, other.url, store=between.store)
+    assert (result.code, result.counts.done) == (0, 3)
+    assert other.tree() == {"a": b"a", "b": b"b", "c": b"c"}
+    assert result.err.count("through this machine") == 1
+    again = s3pp("copy", moto_bucket.url, other.url, store=between.store)
+    assert (again.code, again.counts.skipped) == (0, 3)
+
+
+def test_two_accounts_of_one_store(s3pp, moto, moto_bucket, recorder, profiles):
+    """The keys of the destination copy, as long as they may read the source; else both are used."""
+    other = moto.bucket()
+    moto_bucket.put("closed", b"1")
+    moto_bucket.put("open", b"2")
+    theirs = "source-access-key"
+
+    def refuse(request):
+        if "x-amz-copy-source" in request.headers and request.path.endswith("/closed"):
+            return error(403, "AccessDenied")
+        return None
+
+    between = recorder(moto, intercept=refuse)
+    env = profiles(source=replace(moto, access_key=theirs, url=between.url))
+    words = ["--source-profile", "source", moto_bucket.url, other.url]
+    result = s3pp("copy", *words, store=between.store, env=env)
+    assert (result.code, result.counts.done) == (0, 2)
+    assert other.tree() == {"closed": b"1", "open": b"2"}
+    for request in between.requests:
+        of_source = request.path.strip("/").startswith(moto_bucket.name)
+        key = request.headers["authorization"].partition("Credential=")[2].partition("/")[0]
+        assert key == (theirs if of_source else moto.access_key), request.target
+
+
+def test_a_source_that_is_wrong_is_named(s3pp, moto, moto_bucket, recorder):
+    """Each side's own trouble, in one line, and nothing written."""
+    moto_bucket.put("f", b"1")
+    other, record = moto.bucket(), recorder(moto)
+    for words, code, mention in [
+        (["--source-endpoint-url", "http://no-such-host.invalid"], 3, "no-such-host.invalid"),
+        (["--source-profile", "nobody"], 2, "nobody"),
+    ]:
+        words = ["--max-attempts", "2", *words, moto_bucket.url, other.url]
+        result = s3pp("copy", *words, store=record.store, timeout=45)
+        assert (mention, result.code, result.out) == (mention, code, "")
+        assert mention in result.err
+        assert len(result.err.splitlines()) == 1
+    assert (record.puts, other.keys()) == (0, [])

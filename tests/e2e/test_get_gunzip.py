@@ -1,0 +1,85 @@
+"""--gunzip: what is stored with Content-Encoding gzip becomes what it was before."""
+
+from __future__ import annotations
+
+import gzip
+import os
+
+import pytest
+
+from outcomes import failures, reasons
+from trees import content
+
+pytestmark = pytest.mark.timeout(90)
+
+
+def test_the_way_there_and_back(s3pp, moto_bucket, tree, tmp_path):
+    files = {
+        "page.html": b"<html>" + b"text " * 5000,
+        "d/empty.txt": b"",
+        "large.txt": content(1 << 20).hex().encode() * 2,
+        "picture.png": content(5000),
+    }
+    src, out = tree(files), tmp_path / "out"
+    assert s3pp("put", "--gzip", src, moto_bucket.url).code == 0
+    assert moto_bucket.head("page.html")["ContentEncoding"] == "gzip"
+    packed = s3pp("get", moto_bucket.url, tmp_path / "packed")
+    assert packed.code == 0
+    assert tree.read(tmp_path / "packed") == moto_bucket.tree()
+    result = s3pp("get", "--gunzip", moto_bucket.url, out)
+    assert (result.code, result.err, result.counts.done) == (0, "", len(files))
+    assert tree.read(out) == files
+    stored = moto_bucket.head("large.txt")["LastModified"].timestamp()
+    assert int((out / "large.txt").stat().st_mtime) == int(stored)
+    again = s3pp("get", "--gunzip", "--json", moto_bucket.url, out)
+    assert (again.code, again.err) == (0, "")
+    assert {e["event"] for e in again.events[:-1]} == {"skipped"}
+    added = s3pp("get", "--gunzip", "--mode", "add", moto_bucket.url, out)
+    assert (added.code, added.counts.skipped) == (0, len(files))
+    assert added.err == ""  # files that are as meant differ from their objects in size
+    (out / "page.html").write_bytes(b"changed")
+    os.utime(out / "page.html", (1e9, 1e9))  # not in the very second the object is of
+    mended = s3pp("get", "--gunzip", moto_bucket.url, out)
+    assert (mended.counts.done, tree.read(out)) == (1, files)
+
+
+def test_what_is_not_sound_fails_and_what_was_there_stays(s3pp, moto_bucket, tree):
+    whole = gzip.compress(content(3000))
+    large = gzip.compress(content(3 << 20))
+    stored = {
+        "cut": whole[:-9],
+        "cut-large": large[: len(large) // 2],
+        "none": b"this is no gzip at all",
+        "flipped": whole[:-6] + bytes([whole[-6] ^ 1]) + whole[-5:],
+        "trailing": whole + b"trailing rubbish",
+        "two": whole + gzip.compress(b" and more"),
+        "nothing": b"",
+        "large": large,
+        "twice": gzip.compress(whole),
+    }
+    for key, body in stored.items():
+        moto_bucket.put(key, body, ContentEncoding="gzip")
+    moto_bucket.put("plain.gz", whole)
+    out = tree({"cut": b"old", "none": b"old"}, "out")
+    for name in ("cut", "none"):
+        os.utime(out / name, (1e9, 1e9))
+    result = s3pp("get", "--gunzip", "--json", moto_bucket.url, out)
+    assert result.code == 1
+    broken = {"cut", "cut-large", "none", "flipped", "trailing"}
+    assert set(failures(result)) == broken
+    assert tree.read(out) == {
+        "cut": b"old",
+        "none": b"old",
+        "two": content(3000) + b" and more",
+        "nothing": b"",
+        "large": content(3 << 20),
+        "twice": whole,
+        "plain.gz": whole,
+    }
+    for key in broken:
+        assert any(f"/{key} ->" in line and "gzip" in line for line in result.err.splitlines())
+    again = s3pp("get", "--gunzip", "--json", moto_bucket.url, out)
+    assert {e["event"] for e in again.events[:-1] if e["key"] not in broken} == {"skipped"}
+    plainly = s3pp("get", "--json", "--include", "c*", moto_bucket.url, out)
+    assert reasons(plainly) == {"cut": "size differs", "cut-large": "new"}
+    assert (out / "cut").read_bytes() == stored["cut"]

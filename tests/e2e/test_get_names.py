@@ -1,0 +1,279 @@
+"""Names: which objects a source means, and what each of them is called in DIRECTORY."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from outcomes import failures, reasons
+from trees import content
+
+pytestmark = pytest.mark.timeout(90)
+
+
+def test_a_tree_arrives_whole(s3pp, bucket, tree, tmp_path):
+    objects = {
+        "a.txt": b"alpha",
+        "empty": b"",
+        "dir/b.bin": content(70_000),
+        "dir/deeper/still/c": b"c" * 10,
+        "dir-x": b"sorts before dir/",
+        "ten megabytes": content(10 << 20),
+    }
+    for key, body in objects.items():
+        bucket.put(key, body)
+    out = tmp_path / "not" / "there" / "yet"
+    result = s3pp("get", bucket.url, out)
+    assert (result.code, result.err) == (0, "")
+    assert tree.read(out) == objects
+    assert len(result.lines) == 1
+    assert re.fullmatch(
+        r"get \d+ bytes in 6 files in \d+\.\d seconds \(\d+ bytes/s, \d+\.\d files/s\)",
+        result.summary,
+    )
+    assert result.counts.bytes == sum(map(len, objects.values()))
+    for key in objects:
+        stored = bucket.head(key)["LastModified"].timestamp()
+        assert int((out / key).stat().st_mtime) == int(stored), key
+    again = s3pp("get", bucket.url, out)
+    assert (again.code, again.err) == (0, "")
+    assert (again.counts.done, again.counts.skipped) == (0, 6)
+
+
+OBJECTS = {
+    "p/a": b"1",
+    "p/d/b": b"2",
+    "p-not": b"3",
+    "pq/x": b"4",
+    "q": b"5",
+    "r/s.txt": b"6",
+    "both": b"7",
+    "both/x": b"8",
+    "ü &+%/logs-2026-01": b"9",
+    "ü &+%/logs-2026/02": b"10",
+    "ü &+%/logs-2025": b"11",
+    "only/": b"",
+}
+MEANT = {
+    "/p": {"a": b"1", "d/b": b"2"},
+    "/p/": {"a": b"1", "d/b": b"2"},
+    "/q/": {"q": b"5"},
+    "/r/s.txt": {"s.txt": b"6"},
+    "/both": {"x": b"8"},
+    "/p*": {"p/a": b"1", "p/d/b": b"2", "p-not": b"3", "pq/x": b"4"},
+    "/ü &+%/logs-2026*": {"logs-2026-01": b"9", "logs-2026/02": b"10"},
+    "/ü &+%/*": {"logs-2025": b"11", "logs-2026-01": b"9", "logs-2026/02": b"10"},
+    "/only": {},
+}
+
+
+def test_what_a_source_means(s3pp, moto_bucket, tree, tmp_path):
+    """The keys below PREFIX/, or the one object of that name, or every key that begins so."""
+    for key, body in OBJECTS.items():
+        moto_bucket.put(key, body)
+    for number, (source, expected) in enumerate(MEANT.items()):
+        out = tmp_path / f"out{number}"
+        result = s3pp("get", moto_bucket.url + source, out)
+        assert (source, result.code, result.err) == (source, 0, "")
+        assert (source, tree.read(out)) == (source, expected)
+        assert out.is_dir()
+
+
+def test_keys_that_are_no_paths_are_addressed_as_they_are(s3pp, bucket, tree, tmp_path):
+    """Where they are named themselves nothing of what makes them odd is left in their name."""
+    objects = {"/abs": b"1", "a//b": b"2", "x/../y": b"3", "//": b""}
+    for key, body in objects.items():
+        bucket.put(key, body)
+    for number, (source, expected) in enumerate(
+        {
+            "/a//": {"b": b"2"},
+            "/x/..": {"y": b"3"},
+        }.items()
+    ):
+        out = tmp_path / f"out{number}"
+        result = s3pp("get", bucket.url + source, out)
+        assert (source, result.code, result.err) == (source, 0, "")
+        assert (source, tree.read(out)) == (source, expected)
+    rooted = s3pp("get", "--json", f"{bucket.url}//", tmp_path / "rooted")
+    assert tree.read(tmp_path / "rooted") == {"abs": b"1"}
+    assert set(failures(rooted)) <= {"//"}
+
+
+def test_what_is_not_there(s3pp, store, bucket, tmp_path):
+    empty = s3pp("get", bucket.url, tmp_path / "empty")
+    assert (empty.code, empty.err, empty.counts.done) == (0, "", 0)
+    bucket.put("p", b"1")
+    out = tmp_path / "out"
+    for source, mention in [
+        (f"{bucket.url}/p/x", "p/x"),
+        ("s3://there-is-no-such-bucket", "there-is-no-such-bucket"),
+    ]:
+        result = s3pp("get", source, out)
+        assert (source, result.code, result.out) == (source, 2, "")
+        assert len(result.err.splitlines()) == 1
+        assert mention in result.err
+        assert not out.exists()
+
+
+def test_directory_markers(s3pp, bucket, tree):
+    """Keys that end in a slash are directories where they have no bytes, and fail where they do."""
+    objects = {
+        "a/": b"",
+        "a/b": b"1",
+        "deep/er/": b"",
+        "file": b"2",
+        "file/": b"",
+        "m/": b"bytes",
+        "m/below": b"3",
+        "taken/": b"",
+        "z": b"4",
+    }
+    for key, body in objects.items():
+        bucket.put(key, body)
+    out = tree({"taken": b"a file"}, "out")
+    result = s3pp("get", "--json", bucket.url, out)
+    assert result.code == 1
+    assert failures(result) == {"file/": "conflict", "m/": "name", "taken/": "conflict"}
+    files = {"a/b": b"1", "file": b"2", "m/below": b"3", "taken": b"a file", "z": b"4"}
+    assert tree.read(out) == files
+    assert (out / "deep/er").is_dir()
+    again = s3pp("get", "--json", bucket.url, out)
+    assert reasons(again) == {
+        "a/": "exists",
+        "a/b": "same etag",
+        "deep/er/": "exists",
+        "file": "same etag",
+        "m/below": "same etag",
+        "z": "same etag",
+    }
+
+
+NO_NAMES = [
+    "..",
+    "../up",
+    "a/../../up",
+    "a/..",
+    ".",
+    "./dot",
+    "a/./b",
+    "a/b/../",
+    "a//b",
+    "/abs",
+    "/../abs",
+    "//",
+    "x" * 256,
+    "d/" + "é" * 128,
+    "m" * 256 + "/",
+    "looks-unfinished.s3pp-0123456789abcdef",
+    "\x1b[31m/../red",
+]
+NAMES = [
+    "with space",
+    " leading and trailing ",
+    " ",
+    "percent%41%2F%2e%2e%2F",
+    "plus+",
+    "amp&lt;&amp;",
+    "question?a=b#frag;semi",
+    "back\\slash\\..\\..",
+    "C:",
+    "C:\\x",
+    "con",
+    "nul.txt",
+    "~",
+    "$HOME",
+    "`id`",
+    "-n",
+    "...",
+    "..two",
+    ".hidden/.too",
+    "umlaut-ä",
+    "umlaut-a\u0308",
+    "日本語/ファイル",
+    "emoji-🎉",
+    "\U0010ffff",
+    "right\u202eleft",
+    "n" * 255,
+    "é" * 127 + "/" + "é" * 127,
+    "/".join(["d" * 200] * 5),
+    "tab\there",
+    "return\rhere",
+    "control\x01\x1b[31m\x7f",
+    "case",
+    "CASE",
+    "a-b",
+    "a.b",
+    "a0b",
+    "notes.s3pp-backup",
+]
+
+
+def possible(bucket, key):
+    """Whether the store keeps such a key; moto, for one, cuts it at a newline."""
+    try:
+        bucket.put(key, key.encode())
+    except bucket.client.exceptions.ClientError:
+        return False
+    return bucket.keys().count(key) == 1
+
+
+def test_odd_keys_land_right_or_fail_by_name_and_nothing_leaves_the_directory(
+    s3pp, bucket, tree, tmp_path
+):
+    for key in NAMES:
+        bucket.put(key, key.encode())
+    for key in NO_NAMES:
+        bucket.put(key, b"" if key.endswith("/") else b"evil")
+    names, no_names = list(NAMES), list(NO_NAMES)
+    if possible(bucket, "new\nline"):
+        names.append("new\nline")
+    if possible(bucket, "nul\0byte"):
+        no_names.append("nul\0byte")
+    out = tmp_path / "in" / "here"
+    result = s3pp("get", "--json", bucket.url, out)
+    assert result.code == 1
+    assert failures(result) == dict.fromkeys(no_names, "name")
+    assert set(reasons(result)) == set(names)
+    assert tree.read(tmp_path / "in") == {f"here/{name}": name.encode() for name in names}
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+    assert len(result.err.splitlines()) == len(no_names)
+    assert re.search(r"[\x00-\x09\x0b-\x1f\x7f]", result.err) is None
+    again = s3pp("get", "--json", bucket.url, out)
+    assert set(reasons(again).values()) == {"same etag"}
+    assert set(failures(again)) == set(no_names)
+
+
+def test_names_that_cannot_stand_beside_each_other(s3pp, moto_bucket, tree):
+    objects = {
+        "a": b"a file",
+        "a-b": b"sorts between",
+        "a/b": b"below a file",
+        "a/c/d": b"further below",
+        "d/e": b"fine",
+        "d/e/f": b"below a file",
+        "d/g": b"fine",
+        "there": b"where a directory stands",
+        "under/x": b"where a file stands",
+    }
+    for key, body in objects.items():
+        moto_bucket.put(key, body)
+    out = tree({"there/kept": b"1", "under": b"2"}, "out")
+    result = s3pp("get", "--json", moto_bucket.url, out)
+    clashes = {"a/b", "a/c/d", "d/e/f", "there", "under/x"}
+    assert (result.code, failures(result)) == (1, dict.fromkeys(clashes, "conflict"))
+    kept = {"there/kept": b"1", "under": b"2"}
+    fine = {key: body for key, body in objects.items() if key not in clashes}
+    assert tree.read(out) == fine | kept
+    for key in clashes:
+        assert f"s3://{moto_bucket.name}/{key} -> " in result.err
+
+
+def test_however_directory_is_spelled_and_in_the_c_locale(s3pp, moto_bucket, tree, tmp_path):
+    moto_bucket.put("ä/日", b"1")
+    (tmp_path / "work").mkdir()
+    for cwd, directory in [(tmp_path, "work/../ö//"), (tmp_path / "work", "../-odd name")]:
+        env = {"LANG": "C", "LC_ALL": "C"}
+        result = s3pp("get", "-v", moto_bucket.url, directory, cwd=cwd, env=env)
+        assert (directory, result.code, result.err) == (directory, 0, "")
+        assert (directory, tree.read(cwd / directory)) == (directory, {"ä/日": b"1"})
