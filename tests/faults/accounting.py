@@ -1,14 +1,15 @@
 """The invariant of every fault: nothing is lost, nothing is claimed that is not so.
 
-Each source ends as exactly one of done, skipped, failed; what is done is in the store byte for
-byte; what failed is named for people and in the journal; the counts add up; the exit code tells.
+Each source ends as exactly one of done, skipped, failed; what is done stands at its target byte for
+byte, and nothing else was touched there; what failed is named for people and in the journal; the
+counts add up; the exit code tells.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from commands import Result
 from stores.store import Bucket
 
 Record = dict[str, Any]
+Journal = dict[str, dict[str, Record]]  # outcome -> key -> record
 
 
 @dataclass(frozen=True)
@@ -43,18 +45,28 @@ class Ending:
         """Why each key was skipped."""
         return {key: record["reason"] for key, record in self.skipped.items()}
 
+    @property
+    def complete(self) -> bool:
+        """Whether the run came to its end, so that everything it did is told."""
+        return self.code in (0, 1)
+
+
+def read_journal(journal: Path) -> Journal:
+    """The outcomes in a journal; one whose run was killed may end in half a line."""
+    found: Journal = {"done": {}, "skipped": {}, "failed": {}}
+    for line in journal.read_text().splitlines(keepends=True) if journal.exists() else ():
+        record = json.loads(line) if line.endswith("\n") else {"event": ""}
+        if record["event"] in found:
+            known = found[record["event"]]
+            assert record["key"] not in known, f"told twice: {record}"
+            known[record["key"]] = record
+    return found
+
 
 def ending(result: Result, journal: Path) -> Ending:
     """Read the journal and the summary, and hold them against each other and the exit code."""
-    by_outcome: dict[str, dict[str, Record]] = {"done": {}, "skipped": {}, "failed": {}}
-    for line in journal.read_text().splitlines():
-        record = json.loads(line)
-        if record["event"] in by_outcome:
-            known = by_outcome[record["event"]]
-            assert record["key"] not in known, f"told twice: {record}"
-            known[record["key"]] = record
     summary = result.events[-1] if result.lines else {}
-    end = Ending(result, **by_outcome, summary=summary)
+    end = Ending(result, **read_journal(journal), summary=summary)
     _check_counts(end)
     _check_failures_are_named(end)
     return end
@@ -63,19 +75,20 @@ def ending(result: Result, journal: Path) -> Ending:
 def _check_counts(end: Ending) -> None:
     assert not end.done.keys() & end.skipped.keys(), "done and skipped"
     assert not end.failed.keys() & (end.done.keys() | end.skipped.keys()), "failed and not failed"
-    assert end.summary["event"] == "summary", end.result.err
+    assert end.summary.get("event") == "summary", end.result.err
     told = [end.summary[name] for name in ("done", "skipped", "failed")]
     assert told == [len(end.done), len(end.skipped), len(end.failed)], end.summary
     if end.code != 3:
         assert end.summary["listed"] == sum(told) + end.summary.get("not_attempted", 0)
-    if end.code in (0, 1):
+    if end.complete:
         assert "not_attempted" not in end.summary, end.summary
         assert end.code == (1 if end.failed else 0), end.result.err
 
 
 def _check_failures_are_named(end: Ending) -> None:
     for record in end.failed.values():
-        name = _as_told(Path(record["source"]).name)
+        source = record["source"]
+        name = _as_told(source if source.startswith("s3://") else Path(source).name)
         assert name in end.result.err, f"{name} is not named on stderr"
 
 
@@ -85,10 +98,21 @@ def _as_told(name: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
-def check_done(end: Ending, bucket: Bucket, contents: Mapping[str, bytes]) -> None:
-    """Everything reported done is in the store as ``contents`` (by key) has it."""
-    for key in end.done:
-        assert bucket.get(key) == contents[key], f"{key} is done, but not what was to be sent"
+def check_done(end: Ending, read: Callable[[str], bytes], contents: Mapping[str, bytes]) -> None:
+    """What is reported done stands at its target, which ``read`` reads, as ``contents`` has it."""
+    for key, record in end.done.items():
+        assert read(key) == contents[key], f"{key} is done, but not what was to be sent"
+        assert record["size"] == len(contents[key]), record
+
+
+Ground = Mapping[str, object]  # what stands at a destination, by name
+
+
+def check_kept(before: Ground, after: Ground, *, told: set[str]) -> None:
+    """Nothing but ``told`` was touched."""
+    assert before.keys() <= after.keys() | told, "something was removed"
+    changed = {name for name in after if name not in before or after[name] != before[name]}
+    assert changed <= told, f"nobody told of {sorted(changed - told)}"
 
 
 def check_all_done(end: Ending, bucket: Bucket, contents: Mapping[str, bytes]) -> None:

@@ -10,30 +10,40 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote, unquote_plus, urlencode
 
 from stores.fault_actions import Action, Exchange, Response
+from stores.store import Bucket
 
 PAGES = r"^(?!.*max-keys=1(&|$)).*list-type=2"
 SECOND_PAGE = "continuation-token="
+LATER_PAGE = "continuation-token=|start-after="  # what several listers ask for
+
+
+def pages_of(bucket: Bucket, query: str = "") -> str:
+    """Matches the requests for pages of this bucket, with ``query`` in them."""
+    return rf"^(?=/{bucket.name}/?\?)(?=.*({query})){PAGES.removeprefix('^')}"
+
 
 Harm = Callable[[bytes], bytes]
 
 _CONTENTS = re.compile(rb"<Contents>.*?</Contents>", re.DOTALL)
+_END = b"</ListBucketResult>"
 _TOKEN = re.compile(rb"<NextContinuationToken>.*?</NextContinuationToken>", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class SmallPages(Action):
-    """Pages of ``size`` keys; those after the first pass through ``harm``."""
+    """Pages of ``size`` keys; those after the first, by ``later``, pass through ``harm``."""
 
     size: int
     harm: Harm = bytes
+    later: str = SECOND_PAGE
 
     def answer(self, exchange: Exchange) -> Response:
         request = exchange.request
         response = exchange.forward(replace(request, path=f"{request.path}&max-keys={self.size}"))
-        if SECOND_PAGE not in request.path:
+        if not re.search(self.later, request.path):
             return response
         return replace(response, body=self.harm(response.body))
 
@@ -58,15 +68,47 @@ class Circle(Action):
         return replace(response, body=_with_token(response.body, unquote(self.tokens[0])))
 
 
+Entries = list[bytes]
+
+
+@dataclass(frozen=True)
+class OtherStore(Action):
+    """The bucket as another store lists it: ``arrange`` gives the entries their order.
+
+    ``ranges``: it knows ``start-after``; stores that do not ignore it.
+    """
+
+    size: int
+    arrange: Callable[[Entries], Entries]
+    ranges: bool = True
+
+    def answer(self, exchange: Exchange) -> Response:
+        path, _, query = exchange.request.path.partition("?")
+        asked = dict(parse_qsl(query, keep_blank_values=True))
+        at, _, after = asked.pop("continuation-token", "0 ").partition(" ")
+        asked_after = asked.pop("start-after", after)
+        after = asked_after if self.ranges else ""
+        whole = f"{path}?{urlencode(asked)}"
+        response = exchange.forward(replace(exchange.request, path=whole))
+        entries = self.arrange(_CONTENTS.findall(response.body))
+        entries = [entry for entry in entries if _key(entry) > after]
+        end = int(at) + self.size
+        page = _CONTENTS.sub(b"", response.body)
+        page = page.replace(_END, b"".join(entries[int(at) : end]) + _END)
+        return replace(
+            response, body=_with_token(page, f"{end} {after}") if entries[end:] else page
+        )
+
+
+def _key(entry: bytes) -> str:
+    found = re.search(b"<Key>(.*?)</Key>", entry, re.DOTALL)
+    assert found
+    return unquote_plus(found[1].decode())
+
+
 def _with_token(page: bytes, token: str) -> bytes:
     named = f"<NextContinuationToken>{token}</NextContinuationToken>".encode()
-    end = b"</ListBucketResult>"
-    return _truncated(_TOKEN.sub(b"", page)).replace(end, named + end)
-
-
-def cut_short(page: bytes) -> bytes:
-    """The first half of the document."""
-    return page[: len(page) // 2]
+    return _truncated(_TOKEN.sub(b"", page)).replace(_END, named + _END)
 
 
 def not_xml(page: bytes) -> bytes:

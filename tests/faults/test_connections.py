@@ -5,62 +5,62 @@ from __future__ import annotations
 import time
 
 from faults.accounting import check_all_done
-from faults.conftest import Trial
+from faults.trials import PutTrial
 from stores.fault_actions import Call, Hang, LoseResponse, Request, Reset
 from stores.fault_proxy import Rule
 
 MEBIBYTE = 1 << 20
 
 
-def test_a_reset_before_the_answer(trial: Trial) -> None:
+def test_a_reset_before_the_answer(trial: PutTrial) -> None:
     contents = trial.tree({"a": 3 * MEBIBYTE, "b": 1000})
     trial.inject(Rule(Reset(), "PUT", "/a$", times=2), Rule(Reset(), "PUT", "/b$", times=1))
-    check_all_done(trial.put(), trial.bucket, contents)
+    check_all_done(trial.run(), trial.bucket, contents)
     assert (trial.puts("a"), trial.puts("b")) == (3, 2)
 
 
-def test_resets_for_ever_end_the_object(moto_trial: Trial) -> None:
+def test_resets_for_ever_end_the_object(moto_trial: PutTrial) -> None:
     moto_trial.tree({"a": 10, "b": 10})
     moto_trial.inject(Rule(Reset(), "PUT", "/a$"))
-    end = moto_trial.put()
+    end = moto_trial.run()
     assert (end.code, end.kinds, moto_trial.puts("a")) == (1, {"a": "network"}, 3)
 
 
-def test_an_answer_lost_after_the_store_did_its_work(trial: Trial) -> None:
+def test_an_answer_lost_after_the_store_did_its_work(trial: PutTrial) -> None:
     contents = trial.tree({"a": 1000, "b": 2 * MEBIBYTE})
     trial.inject(*(Rule(LoseResponse(), "PUT", f"/{key}$", times=1) for key in contents))
-    check_all_done(trial.put(), trial.bucket, contents)
+    check_all_done(trial.run(), trial.bucket, contents)
 
 
-def test_a_lost_answer_is_not_taken_for_anothers_object(trial: Trial) -> None:
+def test_a_lost_answer_is_not_taken_for_anothers_object(trial: PutTrial) -> None:
     contents = trial.tree({"a": 1000, "b": 2 * MEBIBYTE})
     trial.inject(*(Rule(LoseResponse(), "PUT", f"/{key}$", times=1) for key in contents))
-    end = trial.put("--mode=add")
+    end = trial.run("--mode=add")
     # The second attempt is told 412: our own first one took the key.
     check_all_done(end, trial.bucket, contents)
     assert len(trial.proxy.hits("HEAD", "/[ab]$")) == 2
 
 
-def test_anothers_object_is_not_taken_for_a_lost_answer(trial: Trial) -> None:
+def test_anothers_object_is_not_taken_for_a_lost_answer(trial: PutTrial) -> None:
     contents = trial.tree({"a": 1000, "b": 1000})
 
     def compete(request: Request) -> None:
         trial.bucket.put("a", b"another's")
 
     trial.inject(Rule(Call(compete), "PUT", "/a$", times=1))
-    end = trial.put("--mode=add")
+    end = trial.run("--mode=add")
     assert end.code == 0
     assert end.reasons == {"a": "exists"}
     assert trial.bucket.tree() == {"a": b"another's", "b": contents["b"]}
 
 
-def test_a_store_that_says_nothing(moto_trial: Trial) -> None:
+def test_a_store_that_says_nothing(moto_trial: PutTrial) -> None:
     contents = moto_trial.tree({"a": 1000, "b": 1000})
     moto_trial.inject(Rule(Hang(), "PUT", times=2))
-    check_all_done(moto_trial.put("--read-timeout=1"), moto_trial.bucket, contents)
+    check_all_done(moto_trial.run("--read-timeout=1"), moto_trial.bucket, contents)
 
 
-def test_a_store_that_stops_reading(moto_trial: Trial) -> None:
+def test_a_store_that_stops_reading(moto_trial: PutTrial) -> None:
     contents = moto_trial.tree({"a": 16 * MEBIBYTE})
 
     def read_no_more(request: Request) -> None:
@@ -68,20 +68,20 @@ def test_a_store_that_stops_reading(moto_trial: Trial) -> None:
 
     moto_trial.inject(Rule(Call(read_no_more), "PUT", times=1))
     began = time.monotonic()
-    check_all_done(moto_trial.put("--read-timeout=1"), moto_trial.bucket, contents)
+    check_all_done(moto_trial.run("--read-timeout=1"), moto_trial.bucket, contents)
     assert time.monotonic() - began < 15
 
 
-def test_silence_for_ever_ends_the_object(moto_trial: Trial) -> None:
+def test_silence_for_ever_ends_the_object(moto_trial: PutTrial) -> None:
     moto_trial.tree({"a": 1000, "b": 1000})
     moto_trial.inject(Rule(Hang(), "PUT", "/a$"))
     began = time.monotonic()
-    end = moto_trial.put("--read-timeout=1", "--max-attempts=1")
+    end = moto_trial.run("--read-timeout=1", "--max-attempts=1")
     assert time.monotonic() - began < 15
     assert (end.code, end.kinds, moto_trial.puts("a")) == (1, {"a": "network"}, 1)
 
 
-def test_nobody_there_ends_the_run(moto_trial: Trial) -> None:
+def test_nobody_there_ends_the_run(moto_trial: PutTrial) -> None:
     moto_trial.tree({"a": 1000})
     moto_trial.inject(Rule(Reset()))
     result = moto_trial.start("--max-attempts=2").wait(30)

@@ -13,7 +13,7 @@ import pytest
 
 from commands import Result
 from faults.accounting import check_all_done
-from faults.conftest import Trial
+from faults.trials import PutTrial
 from stores.fault_actions import Action, Exchange, Response, Status, error
 from stores.fault_proxy import Rule
 
@@ -31,7 +31,7 @@ def check_told_once(result: Result, code: str) -> None:
 
 
 @pytest.mark.swift
-def test_a_wrong_secret_ends_the_run_with_the_stores_words(swift_trial: Trial) -> None:
+def test_a_wrong_secret_ends_the_run_with_the_stores_words(swift_trial: PutTrial) -> None:
     swift_trial.tree({f"f{n}": 10 for n in range(50)})
     wrong = {"AWS_SECRET_ACCESS_KEY": "not-the-secret-of-this-account"}
     result = swift_trial.start(env=wrong).wait(20)
@@ -52,7 +52,7 @@ def test_a_wrong_secret_ends_the_run_with_the_stores_words(swift_trial: Trial) -
         ("PUT", SIGNATURE),
     ],
 )
-def test_refused_keys_end_the_run(moto_trial: Trial, method: str, code: str) -> None:
+def test_refused_keys_end_the_run(moto_trial: PutTrial, method: str, code: str) -> None:
     moto_trial.tree({f"f{n:03d}": 10 for n in range(200)})
     moto_trial.inject(Rule(Status(403, code), method))
     result = moto_trial.start("--mode=stupid").wait(20)
@@ -66,10 +66,10 @@ def test_refused_keys_end_the_run(moto_trial: Trial, method: str, code: str) -> 
 # Rights that are lacking
 
 
-def test_one_forbidden_key_fails_alone(moto_trial: Trial) -> None:
+def test_one_forbidden_key_fails_alone(moto_trial: PutTrial) -> None:
     contents = moto_trial.tree({f"f{n}": 10 for n in range(10)})
     moto_trial.inject(Rule(Status(403, "AccessDenied"), "PUT", "/f3$"))
-    end = moto_trial.put()
+    end = moto_trial.run()
     assert (end.code, end.kinds) == (1, {"f3": "access"})
     assert "AccessDenied" in end.failed["f3"]["message"]
     assert moto_trial.puts("f3") == 1
@@ -77,7 +77,7 @@ def test_one_forbidden_key_fails_alone(moto_trial: Trial) -> None:
 
 
 @pytest.mark.parametrize("mode", ["stupid", "update"])
-def test_a_forbidden_bucket_ends_the_run_soon(moto_trial: Trial, mode: str) -> None:
+def test_a_forbidden_bucket_ends_the_run_soon(moto_trial: PutTrial, mode: str) -> None:
     moto_trial.tree({f"f{n:03d}": 10 for n in range(300)})
     moto_trial.inject(Rule(Status(403, "AccessDenied")))
     result = moto_trial.start(f"--mode={mode}").wait(20)
@@ -124,10 +124,10 @@ def token_process(directory: Path) -> dict[str, str | None]:
     return {**gone, "AWS_CONFIG_FILE": str(directory / "config")}
 
 
-def test_expired_credentials_are_renewed(moto_trial: Trial, tmp_path: Path) -> None:
+def test_expired_credentials_are_renewed(moto_trial: PutTrial, tmp_path: Path) -> None:
     contents = moto_trial.tree({f"f{n:02d}": 10 for n in range(60)})
     moto_trial.inject(Rule(Expired("first-token-given"), "PUT", skip=20))
-    end = moto_trial.put(env=token_process(tmp_path))
+    end = moto_trial.run(env=token_process(tmp_path))
     check_all_done(end, moto_trial.bucket, contents)
     used = {hit.request.header("x-amz-security-token") for hit in moto_trial.proxy.hits("PUT")}
     assert used == {"first-token-given", "second-token-given"}
@@ -135,15 +135,15 @@ def test_expired_credentials_are_renewed(moto_trial: Trial, tmp_path: Path) -> N
 
 
 def test_credentials_that_expire_while_listing_are_renewed(
-    moto_trial: Trial, tmp_path: Path
+    moto_trial: PutTrial, tmp_path: Path
 ) -> None:
     contents = moto_trial.tree({f"f{n:02d}": 10 for n in range(5)})
     moto_trial.inject(Rule(Expired("first-token-given"), "GET", "list-type=2", skip=1))
-    end = moto_trial.put("--mode=update", env=token_process(tmp_path))
+    end = moto_trial.run("--mode=update", env=token_process(tmp_path))
     check_all_done(end, moto_trial.bucket, contents)
 
 
-def test_expired_credentials_without_others_end_the_run(moto_trial: Trial) -> None:
+def test_expired_credentials_without_others_end_the_run(moto_trial: PutTrial) -> None:
     contents = moto_trial.tree({f"f{n:03d}": 10 for n in range(200)})
     moto_trial.inject(Rule(Status(400, "ExpiredToken"), "PUT", skip=20))
     running = moto_trial.start(env={"AWS_SESSION_TOKEN": "a-token-that-expires"})
@@ -181,15 +181,15 @@ class Clock(Action):
 @pytest.mark.parametrize(
     ("method", "ahead"), [("", timedelta(hours=1)), ("PUT", timedelta(days=-2))]
 )
-def test_the_stores_time_is_taken(moto_trial: Trial, method: str, ahead: timedelta) -> None:
+def test_the_stores_time_is_taken(moto_trial: PutTrial, method: str, ahead: timedelta) -> None:
     contents = moto_trial.tree({f"f{n:02d}": 10 for n in range(40)})
     moto_trial.inject(Rule(Clock(ahead), method))
-    check_all_done(moto_trial.put(), moto_trial.bucket, contents)
+    check_all_done(moto_trial.run(), moto_trial.bucket, contents)
     # Each of the two putters learns it once, at most from everything it had in flight.
     assert moto_trial.puts() <= 40 + 2 * 4
 
 
-def test_a_clock_that_cannot_be_followed_ends_the_run(moto_trial: Trial) -> None:
+def test_a_clock_that_cannot_be_followed_ends_the_run(moto_trial: PutTrial) -> None:
     moto_trial.tree({f"f{n}": 10 for n in range(10)})
     moto_trial.inject(Rule(Status(403, "RequestTimeTooSkewed")))
     result = moto_trial.start().wait(20)

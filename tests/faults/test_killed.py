@@ -12,8 +12,8 @@ import pytest
 
 from commands import Running, session_pids
 from faults.accounting import check_all_done
-from faults.conftest import Trial
 from faults.listing_pages import PAGES
+from faults.trials import PutTrial
 from stores.fault_actions import Delay, Gate
 from stores.fault_proxy import Rule
 
@@ -42,7 +42,7 @@ def check_all_gone(running: Running, seconds: float = 5.0) -> None:
 
 
 @METHODS
-def test_killed_putters_cost_nothing(moto_trial: Trial, method: str) -> None:
+def test_killed_putters_cost_nothing(moto_trial: PutTrial, method: str) -> None:
     seed = random.randrange(1_000_000)
     print(f"{seed=}")
     dice = random.Random(seed)
@@ -58,7 +58,7 @@ def test_killed_putters_cost_nothing(moto_trial: Trial, method: str) -> None:
     assert "SIGKILL" in end.result.err
 
 
-def test_all_putters_killed_at_once(moto_trial: Trial) -> None:
+def test_all_putters_killed_at_once(moto_trial: PutTrial) -> None:
     contents = moto_trial.tree(MANY)
     gate = Gate()
     moto_trial.inject(Rule(gate, "PUT"))
@@ -70,14 +70,14 @@ def test_all_putters_killed_at_once(moto_trial: Trial) -> None:
     check_all_done(moto_trial.end(running), moto_trial.bucket, contents)
 
 
-def test_a_putter_killed_before_it_began(moto_trial: Trial) -> None:
+def test_a_putter_killed_before_it_began(moto_trial: PutTrial) -> None:
     contents = moto_trial.tree(MANY)
     running = moto_trial.start()
     kill(running.wait_for_child("s3pp: putter 1"))
     check_all_done(moto_trial.end(running), moto_trial.bucket, contents)
 
 
-def test_in_mode_add_what_a_dead_putter_sent_is_done(moto_trial: Trial) -> None:
+def test_in_mode_add_what_a_dead_putter_sent_is_done(moto_trial: PutTrial) -> None:
     contents = moto_trial.tree(MANY)
     moto_trial.inject(Rule(Delay(0.02), "PUT"))
     running = moto_trial.start("--mode=add")
@@ -86,7 +86,7 @@ def test_in_mode_add_what_a_dead_putter_sent_is_done(moto_trial: Trial) -> None:
     check_all_done(moto_trial.end(running), moto_trial.bucket, contents)
 
 
-def test_putters_that_always_die_end_the_run(moto_trial: Trial) -> None:
+def test_putters_that_always_die_end_the_run(moto_trial: PutTrial) -> None:
     moto_trial.tree(MANY)
     moto_trial.inject(Rule(Gate(), "PUT"))
     running = moto_trial.start()
@@ -101,7 +101,7 @@ def test_putters_that_always_die_end_the_run(moto_trial: Trial) -> None:
     assert moto_trial.bucket.keys() == []
 
 
-def test_a_stopped_putter_is_replaced(moto_trial: Trial) -> None:
+def test_a_stopped_putter_is_replaced(moto_trial: PutTrial) -> None:
     contents = moto_trial.tree(MANY)
     moto_trial.inject(Rule(Delay(0.02), "PUT"))
     running = moto_trial.start("--worker-timeout=2")
@@ -112,7 +112,7 @@ def test_a_stopped_putter_is_replaced(moto_trial: Trial) -> None:
     assert "putter" in end.result.err
 
 
-def test_a_suspended_run_goes_on(moto_trial: Trial) -> None:
+def test_a_suspended_run_goes_on(moto_trial: PutTrial) -> None:
     contents = moto_trial.tree(MANY)
     moto_trial.inject(Rule(Delay(0.02), "PUT"))
     running = moto_trial.start("--worker-timeout=1")
@@ -127,7 +127,7 @@ def test_a_suspended_run_goes_on(moto_trial: Trial) -> None:
 
 
 @METHODS
-def test_a_killed_walker_ends_the_run(moto_trial: Trial, method: str) -> None:
+def test_a_killed_walker_ends_the_run(moto_trial: PutTrial, method: str) -> None:
     moto_trial.tree(MANY)
     moto_trial.inject(Rule(Gate(), "GET", PAGES))
     running = moto_trial.start("--mode=update", f"--start-method={method}")
@@ -140,7 +140,7 @@ def test_a_killed_walker_ends_the_run(moto_trial: Trial, method: str) -> None:
 
 
 @METHODS
-def test_a_killed_statter_ends_the_run(moto_trial: Trial, method: str) -> None:
+def test_a_killed_statter_ends_the_run(moto_trial: PutTrial, method: str) -> None:
     moto_trial.tree(MANY)
     moto_trial.inject(Rule(Gate(), "PUT"))
     running = moto_trial.start(f"--start-method={method}")
@@ -152,7 +152,7 @@ def test_a_killed_statter_ends_the_run(moto_trial: Trial, method: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["walker", "statter"])
-def test_a_child_killed_at_the_start_ends_the_run(moto_trial: Trial, name: str) -> None:
+def test_a_child_killed_at_the_start_ends_the_run(moto_trial: PutTrial, name: str) -> None:
     moto_trial.tree(MANY)
     moto_trial.inject(Rule(Gate(), "GET"))
     running = moto_trial.start()
@@ -168,7 +168,9 @@ def test_a_child_killed_at_the_start_ends_the_run(moto_trial: Trial, name: str) 
 
 @METHODS
 @pytest.mark.parametrize("held", ["PUT", "GET"])
-def test_children_do_not_outlive_the_supervisor(moto_trial: Trial, method: str, held: str) -> None:
+def test_children_do_not_outlive_the_supervisor(
+    moto_trial: PutTrial, method: str, held: str
+) -> None:
     moto_trial.tree(MANY)
     moto_trial.inject(Rule(Gate(), held, PAGES if held == "GET" else ""))
     running = moto_trial.start("--mode=update", f"--start-method={method}", "--read-timeout=60")
@@ -178,7 +180,7 @@ def test_children_do_not_outlive_the_supervisor(moto_trial: Trial, method: str, 
     check_all_gone(running)
 
 
-def test_a_rerun_sends_only_what_is_missing(moto_trial: Trial) -> None:
+def test_a_rerun_sends_only_what_is_missing(moto_trial: PutTrial) -> None:
     contents = moto_trial.tree(MANY)
     moto_trial.inject(Rule(Delay(0.02), "PUT"))
     running = moto_trial.start("--mode=update")
@@ -188,7 +190,7 @@ def test_a_rerun_sends_only_what_is_missing(moto_trial: Trial) -> None:
     check_all_gone(running)
     there = set(moto_trial.bucket.keys())
     moto_trial.inject()
-    end = moto_trial.put("--mode=update")
+    end = moto_trial.run("--mode=update")
     assert end.code == 0
     # More than was there: what the proxy still held arrived a little later.
     assert end.skipped.keys() >= there

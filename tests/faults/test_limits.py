@@ -7,7 +7,7 @@ import resource
 import pytest
 
 from faults.accounting import check_all_done
-from faults.conftest import Trial
+from faults.trials import PutTrial
 
 DESCRIPTORS = 64
 
@@ -17,8 +17,8 @@ def few_descriptors() -> None:
 
 
 @pytest.mark.parametrize("size", [2000, 400_000], ids=["small", "streamed"])
-def test_few_descriptors_are_enough(moto_trial: Trial, size: int) -> None:
+def test_few_descriptors_are_enough(moto_trial: PutTrial, size: int) -> None:
     contents = moto_trial.tree({f"d{n % 5}/f{n:03d}": size for n in range(150)})
-    end = moto_trial.put("--concurrency=512", preexec_fn=few_descriptors)
+    end = moto_trial.run("--concurrency=512", preexec_fn=few_descriptors)
     check_all_done(end, moto_trial.bucket, contents)
     assert "Too many open files" not in end.result.err

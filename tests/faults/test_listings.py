@@ -11,34 +11,33 @@ import time
 import pytest
 
 from faults.accounting import ending
-from faults.conftest import Trial
 from faults.listing_pages import (
     PAGES,
     SECOND_PAGE,
     Circle,
     Harm,
     SmallPages,
-    cut_short,
     doubled_keys,
     not_xml,
     other_document,
     reversed_keys,
     without_token,
 )
-from stores.fault_actions import Drip, Hang, Reset, Status
+from faults.trials import PutTrial
+from stores.fault_actions import Drip, Hang, Reset, Status, halved
 from stores.fault_proxy import Rule
 
 SIZE = 10  # keys a page
 NAMES = [f"f{n:02d}" for n in range(3 * SIZE)]
 
 
-def fill(trial: Trial) -> None:
+def fill(trial: PutTrial) -> None:
     """The same objects here and there."""
     for key, body in trial.tree(dict.fromkeys(NAMES, 20)).items():
         trial.bucket.put(key, body)
 
 
-def check_nothing_was_missed(trial: Trial, mode: str) -> None:
+def check_nothing_was_missed(trial: PutTrial, mode: str) -> None:
     """Everything was found unchanged, or the run was given up; never was a key held for absent."""
     began = time.monotonic()
     running = trial.start(f"--mode={mode}")
@@ -54,10 +53,10 @@ def check_nothing_was_missed(trial: Trial, mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["update", "add"])
-def test_small_pages_are_followed_to_the_end(moto_trial: Trial, mode: str) -> None:
+def test_small_pages_are_followed_to_the_end(moto_trial: PutTrial, mode: str) -> None:
     fill(moto_trial)
     moto_trial.inject(Rule(SmallPages(SIZE), "GET", PAGES))
-    end = moto_trial.put(f"--mode={mode}")
+    end = moto_trial.run(f"--mode={mode}")
     assert end.code == 0
     assert end.skipped.keys() == set(NAMES)
     assert len(moto_trial.proxy.hits("GET", PAGES)) == 3
@@ -66,22 +65,22 @@ def test_small_pages_are_followed_to_the_end(moto_trial: Trial, mode: str) -> No
 
 @pytest.mark.parametrize("fault", [Status(500, "InternalError"), Reset(), Hang()])
 def test_a_page_that_fails_twice_is_asked_for_again(
-    moto_trial: Trial, fault: Status | Reset | Hang
+    moto_trial: PutTrial, fault: Status | Reset | Hang
 ) -> None:
     fill(moto_trial)
     moto_trial.inject(
         Rule(fault, "GET", SECOND_PAGE, times=2), Rule(SmallPages(SIZE), "GET", PAGES)
     )
-    end = moto_trial.put("--mode=update", "--read-timeout=1")
+    end = moto_trial.run("--mode=update", "--read-timeout=1")
     assert end.code == 0
     assert end.skipped.keys() == set(NAMES)
     assert not moto_trial.proxy.hits("PUT|HEAD", "/f")
 
 
-def test_a_page_that_trickles_in(moto_trial: Trial) -> None:
+def test_a_page_that_trickles_in(moto_trial: PutTrial) -> None:
     fill(moto_trial)
     moto_trial.inject(Rule(Drip(0.0002), "GET", PAGES))
-    end = moto_trial.put("--mode=update", "--read-timeout=2")
+    end = moto_trial.run("--mode=update", "--read-timeout=2")
     assert end.code == 0
     assert end.skipped.keys() == set(NAMES)
 
@@ -89,14 +88,14 @@ def test_a_page_that_trickles_in(moto_trial: Trial) -> None:
 @pytest.mark.parametrize(
     ("mode", "harm"),
     [
-        ("update", cut_short),
+        ("update", halved),
         ("update", not_xml),
         ("update", other_document),
         ("update", without_token),
         ("add", without_token),
     ],
 )
-def test_a_page_that_cannot_be_is_not_the_end(moto_trial: Trial, harm: Harm, mode: str) -> None:
+def test_a_page_that_cannot_be_is_not_the_end(moto_trial: PutTrial, harm: Harm, mode: str) -> None:
     fill(moto_trial)
     moto_trial.inject(Rule(SmallPages(SIZE, harm), "GET", PAGES))
     check_nothing_was_missed(moto_trial, mode)
@@ -106,7 +105,7 @@ def test_a_page_that_cannot_be_is_not_the_end(moto_trial: Trial, harm: Harm, mod
 @pytest.mark.parametrize("mode", ["update", "add"])
 @pytest.mark.parametrize("length", [1, 2])
 def test_a_listing_that_goes_round_in_circles_ends(
-    moto_trial: Trial, length: int, mode: str
+    moto_trial: PutTrial, length: int, mode: str
 ) -> None:
     fill(moto_trial)
     moto_trial.inject(Rule(Circle(SIZE, length), "GET", PAGES))
@@ -116,16 +115,16 @@ def test_a_listing_that_goes_round_in_circles_ends(
 
 @pytest.mark.parametrize("harm", [reversed_keys, doubled_keys])
 @pytest.mark.parametrize("mode", ["update", "add"])
-def test_an_unsorted_listing_is_not_merged(moto_trial: Trial, harm: Harm, mode: str) -> None:
+def test_an_unsorted_listing_is_not_merged(moto_trial: PutTrial, harm: Harm, mode: str) -> None:
     fill(moto_trial)
     moto_trial.inject(Rule(SmallPages(SIZE, harm), "GET", PAGES))
-    end = moto_trial.put(f"--mode={mode}")
+    end = moto_trial.run(f"--mode={mode}")
     assert end.code == 0
     assert end.skipped.keys() == set(NAMES)
     assert moto_trial.puts() == 0
 
 
-def test_pages_that_fail_for_ever(moto_trial: Trial) -> None:
+def test_pages_that_fail_for_ever(moto_trial: PutTrial) -> None:
     fill(moto_trial)
     moto_trial.inject(
         Rule(Status(500, "InternalError"), "GET", SECOND_PAGE), Rule(SmallPages(SIZE), "GET", PAGES)
@@ -133,11 +132,11 @@ def test_pages_that_fail_for_ever(moto_trial: Trial) -> None:
     check_nothing_was_missed(moto_trial, "update")
 
 
-def test_a_refused_listing_is_replaced_by_heads(moto_trial: Trial) -> None:
+def test_a_refused_listing_is_replaced_by_heads(moto_trial: PutTrial) -> None:
     fill(moto_trial)
     (moto_trial.source / "f05").write_bytes(b"changed since")
     moto_trial.inject(Rule(Status(403, "AccessDenied"), "GET", "list-type=2"))
-    end = moto_trial.put("--mode=update")
+    end = moto_trial.run("--mode=update")
     assert end.code == 0
     assert end.done.keys() == {"f05"}
     assert len(moto_trial.proxy.hits("HEAD", "/f")) == len(NAMES)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from faults.accounting import check_all_done
-from faults.conftest import Trial
+from faults.trials import PutTrial
 from stores.fault_actions import Call, Request
 from stores.fault_proxy import Rule
 
@@ -50,7 +50,7 @@ def replace_by_rename(path: Path) -> None:
 CHANGES = [shrink, grow, rewrite, rewrite_and_backdate, replace_by_rename]
 
 
-def changing(trial: Trial, change: Change, *, times: int) -> Rule:
+def changing(trial: PutTrial, change: Change, *, times: int) -> Rule:
     """A rule that changes the file ``large`` whenever its PUT arrives."""
 
     def callback(request: Request) -> None:
@@ -59,36 +59,36 @@ def changing(trial: Trial, change: Change, *, times: int) -> Rule:
     return Rule(Call(callback), "PUT", "/large$", times=times)
 
 
-def check_sent_again(trial: Trial, change: Change, mode: str) -> None:
+def check_sent_again(trial: PutTrial, change: Change, mode: str) -> None:
     trial.tree({"large": LARGE, "other": 1000})
     trial.inject(changing(trial, change, times=1))
-    end = trial.put(f"--mode={mode}", "--processes=1")
+    end = trial.run(f"--mode={mode}", "--processes=1")
     check_all_done(end, trial.bucket, trial.contents())
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_file_that_changes_once_is_sent_again(moto_trial: Trial, change: Change) -> None:
+def test_a_file_that_changes_once_is_sent_again(moto_trial: PutTrial, change: Change) -> None:
     # The store keeps the mixture: with If-None-Match it is in the way of the second attempt.
     check_sent_again(moto_trial, change, "add")
 
 
 @pytest.mark.parametrize("change", [shrink, rewrite])
-def test_what_a_store_that_checks_refused_is_sent_again(trial: Trial, change: Change) -> None:
+def test_what_a_store_that_checks_refused_is_sent_again(trial: PutTrial, change: Change) -> None:
     check_sent_again(trial, change, "update")
 
 
 @pytest.mark.parametrize("change", [grow, rewrite])
-def test_a_file_that_never_stops_changing_fails(trial: Trial, change: Change) -> None:
+def test_a_file_that_never_stops_changing_fails(trial: PutTrial, change: Change) -> None:
     contents = trial.tree({"large": LARGE, "other": 1000})
     trial.inject(changing(trial, change, times=0))
-    end = trial.put()
+    end = trial.run()
     assert (end.code, end.kinds) == (1, {"large": "changed"})
     assert end.done.keys() == {"other"}
     assert trial.bucket.get("other") == contents["other"]
     assert trial.puts("large") <= 6
 
 
-def test_a_file_changed_back_is_not_taken_for_what_was_there(moto_trial: Trial) -> None:
+def test_a_file_changed_back_is_not_taken_for_what_was_there(moto_trial: PutTrial) -> None:
     # The store holds the old content until the first PUT, which moto keeps although it is a
     # mixture; then the file has its old content again.
     trial = moto_trial
@@ -97,12 +97,12 @@ def test_a_file_changed_back_is_not_taken_for_what_was_there(moto_trial: Trial) 
     trial.bucket.put("large", (trial.source / "large").read_bytes())
     rewrite(trial.source / "large")
     trial.inject(changing(trial, rewrite, times=1))
-    end = trial.put("--mode=update")
+    end = trial.run("--mode=update")
     assert end.code == 0
     assert trial.bucket.tree() == trial.contents()
 
 
-def behind_large(trial: Trial, change: Change) -> None:
+def behind_large(trial: PutTrial, change: Change) -> None:
     """A tree whose last file meets ``change`` while an earlier one is being sent."""
     files = {f"f{n:03d}": 1000 for n in range(50)}
     trial.tree({**files, "z": LARGE})
@@ -132,10 +132,10 @@ def become_fifo(path: Path) -> None:
     ],
 )
 def test_a_file_gone_before_its_turn_fails_alone(
-    moto_trial: Trial, change: Change, kinds: set[str]
+    moto_trial: PutTrial, change: Change, kinds: set[str]
 ) -> None:
     behind_large(moto_trial, change)
-    end = moto_trial.put("--concurrency=1", "--processes=1")
+    end = moto_trial.run("--concurrency=1", "--processes=1")
     assert end.code == 1
     assert end.failed.keys() == {"z"}
     assert end.kinds["z"] in kinds

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 import pytest
 
 from faults.accounting import check_all_done
-from faults.conftest import Trial
 from faults.listing_pages import PAGES
+from faults.trials import PutTrial
 from stores.fault_actions import Action, Status
 from stores.fault_proxy import Rule
 
@@ -26,20 +26,20 @@ def for_each_key(action: Action, keys: Iterable[str], *, times: int) -> list[Rul
     return [Rule(action, "PUT", f"/{key}$", times=times) for key in keys]
 
 
-def test_a_burst_of_slow_down_is_waited_out(trial: Trial) -> None:
+def test_a_burst_of_slow_down_is_waited_out(trial: PutTrial) -> None:
     contents = trial.tree({f"d{n % 3}/f{n:02d}": 4096 for n in range(10)})
     trial.inject(*for_each_key(SLOW_DOWN, contents, times=2))
-    end = trial.put()
+    end = trial.run()
     check_all_done(end, trial.bucket, contents)
     assert trial.puts() == 30
     assert {record["attempts"] for record in end.done.values()} == {3}
 
 
-def test_waits_grow_and_are_drawn_at_random(moto_trial: Trial) -> None:
+def test_waits_grow_and_are_drawn_at_random(moto_trial: PutTrial) -> None:
     trial = moto_trial
     contents = trial.tree({f"f{n:02d}": 10 for n in range(24)})
     trial.inject(*for_each_key(SLOW_DOWN, contents, times=3))
-    end = trial.put("--max-attempts=4", "--concurrency=64", "--mode=stupid")
+    end = trial.run("--max-attempts=4", "--concurrency=64", "--mode=stupid")
     check_all_done(end, trial.bucket, contents)
     times = {key: [h.at for h in trial.proxy.hits("PUT", f"/{key}$")] for key in contents}
     first, second, third = ([t[n + 1] - t[n] for t in times.values()] for n in range(3))
@@ -48,10 +48,10 @@ def test_waits_grow_and_are_drawn_at_random(moto_trial: Trial) -> None:
     assert max(second) > 2 * min(second)
 
 
-def test_slow_down_for_ever_ends_the_objects(trial: Trial) -> None:
+def test_slow_down_for_ever_ends_the_objects(trial: PutTrial) -> None:
     contents = trial.tree({f"f{n}": 100 for n in range(6)})
     trial.inject(Rule(SLOW_DOWN, "PUT", "/f[0-3]$"))
-    end = trial.put()
+    end = trial.run()
     assert end.code == 1
     assert end.kinds == dict.fromkeys(["f0", "f1", "f2", "f3"], "store")
     assert end.done.keys() == {"f4", "f5"}
@@ -61,7 +61,7 @@ def test_slow_down_for_ever_ends_the_objects(trial: Trial) -> None:
     assert contents.keys() == end.done.keys() | end.failed.keys()
 
 
-def test_slow_down_for_ever_from_the_start_ends_the_run(moto_trial: Trial) -> None:
+def test_slow_down_for_ever_from_the_start_ends_the_run(moto_trial: PutTrial) -> None:
     trial = moto_trial
     trial.tree({f"f{n}": 100 for n in range(6)})
     trial.inject(Rule(SLOW_DOWN))
@@ -72,46 +72,46 @@ def test_slow_down_for_ever_from_the_start_ends_the_run(moto_trial: Trial) -> No
     assert len(trial.proxy.hits()) <= 6
 
 
-def test_an_unwell_server_is_asked_again(moto_trial: Trial) -> None:
+def test_an_unwell_server_is_asked_again(moto_trial: PutTrial) -> None:
     contents = moto_trial.tree({"500": 1000, "502": 0, "504": 300_000, "429": 1})
     answers = [Status(int(key), "Unwell") for key in contents]
     moto_trial.inject(*(Rule(a, "PUT", f"/{a.status}$", times=2) for a in answers))
-    check_all_done(moto_trial.put(), moto_trial.bucket, contents)
+    check_all_done(moto_trial.run(), moto_trial.bucket, contents)
     assert moto_trial.puts() == 12
 
 
-def test_a_body_that_did_not_arrive_is_sent_again_whole(trial: Trial) -> None:
+def test_a_body_that_did_not_arrive_is_sent_again_whole(trial: PutTrial) -> None:
     contents = trial.tree({"small": 1000, "streamed": 3 * MEBIBYTE})
     trial.inject(
         *for_each_key(Status(400, "RequestTimeout"), contents, times=1),
         *for_each_key(Status(400, "IncompleteBody"), contents, times=1),
     )
-    check_all_done(trial.put(), trial.bucket, contents)
+    check_all_done(trial.run(), trial.bucket, contents)
     assert trial.puts("streamed") == 3
 
 
-def test_an_answer_before_the_end_of_the_body(trial: Trial) -> None:
+def test_an_answer_before_the_end_of_the_body(trial: PutTrial) -> None:
     contents = trial.tree({"streamed": 12 * MEBIBYTE, "z": 10})
     trial.inject(Rule(Status(503, "SlowDown", early=True), "PUT", "/streamed$", times=2))
-    check_all_done(trial.put(), trial.bucket, contents)
+    check_all_done(trial.run(), trial.bucket, contents)
 
 
 @TWO_REFUSALS
-def test_a_listing_is_asked_for_again(moto_trial: Trial, one: int, other: int) -> None:
+def test_a_listing_is_asked_for_again(moto_trial: PutTrial, one: int, other: int) -> None:
     contents = moto_trial.tree({"a": 10, "b": 10})
     moto_trial.bucket.put("a", contents["a"])
     moto_trial.inject(
         Rule(Status(one, "Unwell"), "GET", PAGES, times=1),
         Rule(Status(other, "Unwell"), "GET", PAGES, times=1),
     )
-    end = moto_trial.put("--mode=update")
+    end = moto_trial.run("--mode=update")
     assert end.code == 0
     assert end.reasons == {"a": "same etag"}
     assert end.done.keys() == {"b"}
 
 
 @TWO_REFUSALS
-def test_a_head_is_asked_for_again(moto_trial: Trial, one: int, other: int) -> None:
+def test_a_head_is_asked_for_again(moto_trial: PutTrial, one: int, other: int) -> None:
     contents = moto_trial.tree({"a": 10, "b": 10})
     moto_trial.bucket.put("a", contents["a"])
     moto_trial.inject(
@@ -119,27 +119,27 @@ def test_a_head_is_asked_for_again(moto_trial: Trial, one: int, other: int) -> N
         Rule(Status(one, "Unwell"), "HEAD", "/a$", times=1),
         Rule(Status(other, "Unwell"), "HEAD", "/a$", times=1),
     )
-    end = moto_trial.put("--mode=update")
+    end = moto_trial.run("--mode=update")
     assert end.code == 0
     assert end.reasons == {"a": "same etag"}
     assert len(moto_trial.proxy.hits("HEAD", "/a$")) == 3
 
 
-def test_a_lost_race_is_run_again(trial: Trial) -> None:
+def test_a_lost_race_is_run_again(trial: PutTrial) -> None:
     contents = trial.tree({"a": 1000, "b": 1000})
     conflict = Status(409, "ConditionalRequestConflict")
     trial.inject(Rule(conflict, "PUT", "/a$", times=2, header="if-none-match"))
-    end = trial.put("--mode=add")
+    end = trial.run("--mode=add")
     check_all_done(end, trial.bucket, contents)
     assert trial.puts("a") == 3
 
 
-def test_what_is_refused_for_good_is_asked_once(moto_trial: Trial) -> None:
+def test_what_is_refused_for_good_is_asked_once(moto_trial: PutTrial) -> None:
     refused = {"a": "InvalidRequest", "b": "EntityTooLarge", "c": "KeyTooLongError"}
     contents = moto_trial.tree(dict.fromkeys([*refused, "d"], 10))
     moto_trial.inject(*(Rule(Status(400, c), "PUT", f"/{k}$") for k, c in refused.items()))
     began = time.monotonic()
-    end = moto_trial.put()
+    end = moto_trial.run()
     assert time.monotonic() - began < 15
     assert (end.code, end.kinds) == (1, dict.fromkeys(refused, "rejected"))
     assert all(code in end.failed[key]["message"] for key, code in refused.items())

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from commands import Result, session_pids
-from faults.conftest import Trial
+from faults.trials import PutTrial
 from stores.fault_actions import Gate, LoseResponse, Reset, Status
 from stores.fault_proxy import Rule
 
@@ -23,7 +23,7 @@ MISHAPS = [
 ]
 
 
-def signatures(trial: Trial) -> set[str]:
+def signatures(trial: PutTrial) -> set[str]:
     """Every signature that went over the wire."""
     signed = [hit.request.header("authorization") for hit in trial.proxy.hits()]
     found = {match for line in signed for match in re.findall(r"Signature=(\w+)", line)}
@@ -31,20 +31,20 @@ def signatures(trial: Trial) -> set[str]:
     return found
 
 
-def check_absent(trial: Trial, texts: dict[str, str]) -> None:
+def check_absent(trial: PutTrial, texts: dict[str, str]) -> None:
     secrets = {TOKEN, trial.bucket.store.secret_key, *signatures(trial)}
     for place, text in texts.items():
         for secret in secrets:
             assert secret not in text, f"{secret} in {place}"
 
 
-def texts(trial: Trial, result: Result, log: Path) -> dict[str, str]:
+def texts(trial: PutTrial, result: Result, log: Path) -> dict[str, str]:
     journal = trial.journal.read_text()
     return {"stdout": result.out, "stderr": result.err, "log": log.read_text(), "journal": journal}
 
 
 @pytest.mark.parametrize("mode", ["update", "add"])
-def test_secrets_appear_nowhere(moto_trial: Trial, tmp_path: Path, mode: str) -> None:
+def test_secrets_appear_nowhere(moto_trial: PutTrial, tmp_path: Path, mode: str) -> None:
     moto_trial.tree({f"f{n}": 100 for n in range(12)})
     gate, log = Gate(), tmp_path / "log"
     moto_trial.inject(*MISHAPS, Rule(gate, "PUT"))
@@ -70,7 +70,7 @@ def _command_line(pid: int) -> str:
     ("method", "code"), [("GET", "SignatureDoesNotMatch"), ("PUT", "ExpiredToken")]
 )
 def test_secrets_are_not_in_fatal_errors(
-    moto_trial: Trial, tmp_path: Path, method: str, code: str
+    moto_trial: PutTrial, tmp_path: Path, method: str, code: str
 ) -> None:
     moto_trial.tree({"f0": 100})
     moto_trial.inject(Rule(Status(403, code), method))

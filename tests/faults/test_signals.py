@@ -10,8 +10,8 @@ from signal import SIGHUP, SIGINT, SIGTERM
 import pytest
 
 from commands import Running
-from faults.conftest import Trial
 from faults.listing_pages import PAGES
+from faults.trials import PutTrial
 from stores.fault_actions import Gate, Hang, Status
 from stores.fault_proxy import Rule
 
@@ -21,7 +21,7 @@ CODES = {SIGINT: 130, SIGTERM: 143, SIGHUP: 129}
 EACH_SIGNAL = pytest.mark.parametrize("number", CODES, ids=lambda number: number.name)
 
 
-def hold_in_flight(trial: Trial) -> tuple[Running, Gate]:
+def hold_in_flight(trial: PutTrial) -> tuple[Running, Gate]:
     """A run that has all the requests in flight that it may, none of which gets an answer."""
     trial.tree(MANY)
     gate = Gate()
@@ -43,7 +43,7 @@ def wait_until_heard(running: Running, times: int = 1) -> None:
     ("number", "to_all"), [(SIGINT, False), (SIGINT, True), (SIGTERM, False), (SIGHUP, True)]
 )
 def test_what_is_in_flight_finishes(
-    moto_trial: Trial, number: signal.Signals, to_all: bool
+    moto_trial: PutTrial, number: signal.Signals, to_all: bool
 ) -> None:
     running, gate = hold_in_flight(moto_trial)
     (running.signal_group if to_all else running.signal)(number)
@@ -57,7 +57,7 @@ def test_what_is_in_flight_finishes(
     assert end.summary["not_attempted"] == end.summary["listed"] - IN_FLIGHT > 0
 
 
-def test_the_summary_names_what_was_not_attempted(moto_trial: Trial) -> None:
+def test_the_summary_names_what_was_not_attempted(moto_trial: PutTrial) -> None:
     running, gate = hold_in_flight(moto_trial)
     running.kill()
     moto_trial.inject(Rule(gate, "PUT"))
@@ -73,7 +73,7 @@ def test_the_summary_names_what_was_not_attempted(moto_trial: Trial) -> None:
 
 
 @EACH_SIGNAL
-def test_a_second_signal_ends_it_at_once(moto_trial: Trial, number: signal.Signals) -> None:
+def test_a_second_signal_ends_it_at_once(moto_trial: PutTrial, number: signal.Signals) -> None:
     running, _ = hold_in_flight(moto_trial)
     running.signal_group(number)
     wait_until_heard(running)
@@ -86,7 +86,7 @@ def test_a_second_signal_ends_it_at_once(moto_trial: Trial, number: signal.Signa
     assert _claimed(moto_trial) == []
 
 
-def test_signals_without_end(moto_trial: Trial) -> None:
+def test_signals_without_end(moto_trial: PutTrial) -> None:
     running, _ = hold_in_flight(moto_trial)
     deadline = time.monotonic() + 10
     while running.popen.poll() is None:
@@ -100,7 +100,7 @@ def test_signals_without_end(moto_trial: Trial) -> None:
     assert running.wait(5).code in (130, -SIGINT)
 
 
-def test_a_signal_while_the_listing_is_awaited(moto_trial: Trial) -> None:
+def test_a_signal_while_the_listing_is_awaited(moto_trial: PutTrial) -> None:
     moto_trial.tree(MANY)
     moto_trial.inject(Rule(Gate(), "GET", PAGES))
     running = moto_trial.start("--mode=update", "--read-timeout=60")
@@ -111,7 +111,7 @@ def test_a_signal_while_the_listing_is_awaited(moto_trial: Trial) -> None:
 
 
 @EACH_SIGNAL
-def test_a_signal_before_anything_is_known(moto_trial: Trial, number: signal.Signals) -> None:
+def test_a_signal_before_anything_is_known(moto_trial: PutTrial, number: signal.Signals) -> None:
     moto_trial.tree(MANY)
     moto_trial.inject(Rule(Hang()))
     running = moto_trial.start("--read-timeout=60")
@@ -120,7 +120,7 @@ def test_a_signal_before_anything_is_known(moto_trial: Trial, number: signal.Sig
     assert running.wait(5).code == CODES[number]
 
 
-def test_a_signal_between_two_attempts(moto_trial: Trial) -> None:
+def test_a_signal_between_two_attempts(moto_trial: PutTrial) -> None:
     moto_trial.tree(MANY)
     moto_trial.inject(Rule(Status(503, "SlowDown"), "PUT"))
     running = moto_trial.start("--max-attempts=50", "--read-timeout=60")
@@ -131,6 +131,6 @@ def test_a_signal_between_two_attempts(moto_trial: Trial) -> None:
     assert not end.done
 
 
-def _claimed(trial: Trial) -> list[str]:
+def _claimed(trial: PutTrial) -> list[str]:
     records = map(json.loads, trial.journal.read_text().splitlines())
     return [record["key"] for record in records if record["event"] == "done"]

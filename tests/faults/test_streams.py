@@ -16,21 +16,21 @@ from subprocess import PIPE
 import pytest
 
 from commands import Result
-from faults.conftest import Trial
+from faults.trials import PutTrial
 from stores.fault_actions import Gate, Status
 from stores.fault_proxy import Rule
 
 MANY = {f"f{n:03d}": 1000 for n in range(40)}
 
 
-def check_quiet_success(trial: Trial, result: Result, contents: dict[str, bytes]) -> None:
+def check_quiet_success(trial: PutTrial, result: Result, contents: dict[str, bytes]) -> None:
     assert result.code == 0, result
     assert result.err == ""
     assert trial.bucket.tree() == contents
 
 
 @pytest.mark.parametrize("options", [("-v",), ()], ids=["told", "untold"])
-def test_a_reader_that_has_seen_enough(moto_trial: Trial, options: tuple[str, ...]) -> None:
+def test_a_reader_that_has_seen_enough(moto_trial: PutTrial, options: tuple[str, ...]) -> None:
     contents = moto_trial.tree(MANY)
     gate = Gate()
     moto_trial.inject(Rule(gate, "PUT", skip=10))
@@ -44,7 +44,7 @@ def test_a_reader_that_has_seen_enough(moto_trial: Trial, options: tuple[str, ..
     check_quiet_success(moto_trial, running.wait(30), contents)
 
 
-def test_head_takes_one_line(moto_trial: Trial) -> None:
+def test_head_takes_one_line(moto_trial: PutTrial) -> None:
     contents = moto_trial.tree(MANY)
     with subprocess.Popen(["head", "-1"], stdin=PIPE, stdout=PIPE) as head:
         running = moto_trial.start_plain("-v", stdout=head.stdin)
@@ -53,7 +53,7 @@ def test_head_takes_one_line(moto_trial: Trial) -> None:
     check_quiet_success(moto_trial, running.wait(30), contents)
 
 
-def test_nobody_hears_complaints(moto_trial: Trial) -> None:
+def test_nobody_hears_complaints(moto_trial: PutTrial) -> None:
     contents = moto_trial.tree(MANY)
     moto_trial.inject(Rule(Status(403, "AccessDenied"), "PUT", "/f007$"))
     read_end, write_end = os.pipe()
@@ -77,7 +77,7 @@ def close_all(descriptors: tuple[int, ...]) -> None:
     [*(("fork", closed) for closed in [(0,), (1,), (2,), (0, 1, 2)]), ("spawn", (0, 1, 2))],
 )
 def test_descriptors_closed_from_the_start(
-    moto_trial: Trial, method: str, descriptors: tuple[int, ...]
+    moto_trial: PutTrial, method: str, descriptors: tuple[int, ...]
 ) -> None:
     # What is opened next takes their numbers: no socket must be mistaken for stdout.
     contents = moto_trial.tree(MANY)
@@ -86,7 +86,7 @@ def test_descriptors_closed_from_the_start(
     check_quiet_success(moto_trial, running.wait(30), contents)
 
 
-def test_a_full_disk_behind_stdout(moto_trial: Trial) -> None:
+def test_a_full_disk_behind_stdout(moto_trial: PutTrial) -> None:
     contents = moto_trial.tree(MANY)
     with Path("/dev/full").open("wb") as full:
         journal = moto_trial.journal.with_name("kept.jsonl")
