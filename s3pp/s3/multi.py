@@ -26,6 +26,7 @@ class EpollMulti:
         self._futures: dict[Any, asyncio.Future[None]] = {}
         self._due: float | None = None  # when libcurl wants to be called, on the loop's clock
         self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = 0.0
         self._called_soon = False
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
@@ -79,13 +80,14 @@ class EpollMulti:
             if not self._called_soon:
                 self._called_soon = True
                 self._loop.call_soon(self._on_soon)
-        elif self._due is not None and (self._alarm is None or self._due < self._alarm.when()):
+        elif self._due is not None and (self._alarm is None or self._due < self._alarm_at):
             self._set_alarm(self._due)
 
     def _set_alarm(self, due: float) -> None:
         if self._alarm:
             self._alarm.cancel()
         self._alarm = self._loop.call_at(due, self._on_alarm)
+        self._alarm_at = due  # kept here: uvloop's handle of a moment that has passed cannot tell
 
     def _on_soon(self) -> None:
         self._called_soon = False
