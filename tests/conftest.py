@@ -9,6 +9,8 @@ mean moto alone.
 from __future__ import annotations
 
 import importlib.util
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +32,22 @@ CURRENT = object()  # as ``store=``: the store of the test
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "swift: runs against OpenStack Swift, a store that checks")
+    config.addinivalue_line("markers", "thorough: one more case of a rule; run with -m thorough")
+
+
+# Of a fault in a download, a listing or a copy so many cases are in the usual run: each of them
+# starts a whole pipeline, and the usual run has ten minutes on two cores. The others are thorough.
+CASES = 1
+MANY_CASES = re.compile(r"tests/(faults/test_(get|copy|list)_|e2e/test_list)")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    seen: Counter[str] = Counter()
+    for item in items:
+        rule = item.nodeid.partition("[")[0]
+        seen[rule] += 1
+        if seen[rule] > CASES and MANY_CASES.match(rule):
+            item.add_marker(pytest.mark.thorough)
 
 
 @pytest.fixture(scope="session")

@@ -39,10 +39,16 @@ def _write(path: Path, what: Content) -> None:
         path.mkdir()
     elif isinstance(what, Link):
         path.symlink_to(what.target)
-    elif isinstance(what, int):
-        path.write_bytes(content(what, path.name))
     else:
-        path.write_bytes(what.encode() if isinstance(what, str) else what)
+        path.write_bytes(as_bytes(path.name, what))
+
+
+def as_bytes(name: str, what: Content) -> bytes:
+    """The bytes of what is called ``name`` and is no directory and no link."""
+    if isinstance(what, int):
+        return content(what, name)
+    assert isinstance(what, bytes | str), f"{name} holds no bytes"
+    return what.encode() if isinstance(what, str) else what
 
 
 def read_tree(root: Path) -> dict[str, bytes]:

@@ -20,17 +20,16 @@ from contextlib import aclosing
 from itertools import islice
 from typing import Any
 
-from s3pp.errors import ExitStatus, FatalError, ObjectError
+from s3pp.errors import ExitStatus, FailureKind, FatalError, ObjectError
 from s3pp.job import Job, Origin, Side
 from s3pp.pipeline.connect import DistantBucket, LoopThread, connect
 from s3pp.pipeline.keyring import Keyring
 from s3pp.pipeline.loops import new_loop
-from s3pp.pipeline.walks import Surroundings, listed
 from s3pp.records import Failed
 from s3pp.report.keys import KeyTotals, KeyView
 from s3pp.report.outlet import Streams
 from s3pp.s3.endpoint import Opened
-from s3pp.s3.listing import Listed
+from s3pp.s3.listing import Listed, Lister, parse_page
 from s3pp.s3.ranges import pages
 from s3pp.s3.session import Session
 from s3pp.s3.sigv4 import Keys
@@ -38,6 +37,7 @@ from s3pp.sources.choice import Choice
 from s3pp.sources.objects import chosen
 
 AT_ONCE = 1000  # keys written together: a page
+RARELY = (100_000, 50, 50)  # for the garbage collector: keys come and go, and are in no cycle
 
 
 class SignIn:
@@ -87,6 +87,32 @@ class Sheet:
         os._exit(ExitStatus.ABORTED)
 
 
+class Patience:
+    """The wait before another attempt; as long as it is not granted there is no other."""
+
+    def __init__(self) -> None:
+        self.granted = False
+
+    async def __call__(self, seconds: float) -> None:
+        """Wait. Raises ``ObjectError`` instead where nobody should."""
+        if not self.granted:
+            raise ObjectError(FailureKind.STORE, "not tried again")
+        await asyncio.sleep(seconds)
+
+
+class Primed:
+    """A bucket whose first page is there already."""
+
+    def __init__(self, bucket: Lister, first: bytes) -> None:
+        self._bucket = bucket
+        self._first: bytes | None = first
+
+    async def list_page(self, parameters: dict[str, str]) -> bytes:
+        """``Bucket.list_page``, of which the first request is for the first page."""
+        first, self._first = self._first, None
+        return first if first is not None else await self._bucket.list_page(parameters)
+
+
 def list_keys(job: Job, origin: Origin, streams: Streams, view: KeyView) -> KeyTotals:
     """Write what ``origin`` holds and ``job`` chooses to stdout; returns the counts.
 
@@ -94,14 +120,17 @@ def list_keys(job: Job, origin: Origin, streams: Streams, view: KeyView) -> KeyT
     ``FatalError`` where the listing breaks off or stdout's disk is full.
     """
     session = Session(job.access, origin.bucket)
-    opened = session.open_source(origin)
-    sign_in = SignIn(Keyring(session, opened.keys, time.monotonic()))
     sheet = Sheet(streams, view)
-    gc.freeze()  # what was imported is never garbage, and there are many keys to come
-    if opened.single is False and job.choosing.files_from is None:
-        _loop(sheet).run_until_complete(_list_pages(job, origin, opened, sign_in, sheet))
+    run = _loop(sheet).run_until_complete
+    gc.freeze()  # what was imported is never garbage
+    gc.set_threshold(*RARELY)
+    if job.choosing.files_from is None and run(_list_at_once(job, origin, session, sheet)):
+        return sheet.totals
+    opened = session.open_source(origin)
+    if job.choosing.files_from is None and opened.single is False:
+        run(_list_opened(job, origin, session, opened, sheet))
     else:
-        _list_found(job, opened, sign_in, sheet)
+        _list_found(job, session, opened, sheet)
     return sheet.totals
 
 
@@ -115,11 +144,39 @@ def _loop(sheet: Sheet) -> asyncio.AbstractEventLoop:
     return loop
 
 
-async def _list_pages(
-    job: Job, origin: Origin, opened: Opened, sign_in: SignIn, sheet: Sheet
+def _sign_in(session: Session, opened: Opened) -> SignIn:
+    return SignIn(Keyring(session, opened.keys, time.monotonic()))
+
+
+async def _list_at_once(job: Job, origin: Origin, session: Session, sheet: Sheet) -> bool:
+    """List without looking first what is there: the usual case, which costs no request more.
+
+    False, and nothing is done, where the first page does not come at once or has no keys.
+    """
+    opened, patience = session.presumed(), Patience()
+    renew = _sign_in(session, opened)
+    bucket = connect(job.access, opened, job.speed.listers, renew=renew, sleep=patience)
+    try:
+        first = await bucket.list_page({"prefix": origin.prefix})
+        if not parse_page(first).objects:
+            return False
+    except (ObjectError, FatalError):  # boto3 tells why, and finds buckets in other regions
+        return False
+    patience.granted = True
+    await _write_pages(job, origin, Primed(bucket, first), sheet)
+    return True
+
+
+async def _list_opened(
+    job: Job, origin: Origin, session: Session, opened: Opened, sheet: Sheet
 ) -> None:
-    """The usual case: whole pages from the listing to stdout, in one thread."""
-    bucket = connect(job.access, opened, job.speed.listers, renew=sign_in)
+    renew = _sign_in(session, opened)
+    bucket = connect(job.access, opened, job.speed.listers, renew=renew)
+    await _write_pages(job, origin, bucket, sheet)
+
+
+async def _write_pages(job: Job, origin: Origin, bucket: Lister, sheet: Sheet) -> None:
+    """Whole pages from the listing to stdout, in one thread."""
     choice, left = Choice(job.choosing), job.choosing.limit
     listing = pages(bucket, origin.prefix, listers=job.speed.listers, tell=sheet.tell)
     try:
@@ -133,9 +190,13 @@ async def _list_pages(
         raise FatalError(f"list {origin}: {error}") from None
 
 
-def _list_found(job: Job, opened: Opened, sign_in: SignIn, sheet: Sheet) -> None:
+def _list_found(job: Job, session: Session, opened: Opened, sheet: Sheet) -> None:
     """As a walker lists: names that are looked up, or an object that is there alone."""
-    bucket = DistantBucket(LoopThread(sheet.give_up), job.access, opened, sign_in)
+    # Imported where they are needed: most listings go without.
+    from s3pp.pipeline.walks import Surroundings, listed
+
+    renewal = _sign_in(session, opened)
+    bucket = DistantBucket(LoopThread(sheet.give_up), job.access, opened, renewal)
     stdin = os.fdopen(0, "rb", closefd=False) if job.choosing.files_from == "-" else None
     around = Surroundings({Side.SOURCE: opened}, {Side.SOURCE: bucket}, sheet.tell, stdin)
     found = listed(job, around)

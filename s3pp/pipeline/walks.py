@@ -98,7 +98,7 @@ def _looked_up(origin: Origin, bucket: DistantBucket) -> Listed:
         raise FatalError(f"nothing is stored under {origin}")
     header = answer.response.header
     modified = _as_listed(times.nanoseconds(header(b"last-modified") or ""))
-    storage_class = header(b"x-amz-storage-class") or ""
+    storage_class = header(b"x-amz-storage-class") or "STANDARD"  # which goes unsaid
     return Listed(origin.prefix, answer.size, answer.etag, modified, storage_class)
 
 
@@ -106,7 +106,7 @@ def _as_listed(moment: int | None) -> str:
     """A time in nanoseconds as a listing would tell it; empty where there is none."""
     if moment is None:
         return ""
-    return datetime.fromtimestamp(moment / 1e9, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(moment / 1e9, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def _known(job: Job, around: Surroundings) -> Known:

@@ -18,6 +18,7 @@ from xml.parsers import expat
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.s3.contents import Entries, read_entries
 
+AGAIN = 2  # times that a page which cannot be read is asked for once more
 MOST_EMPTY_PAGES = 100  # in a row: a store may skip over what is deleted, but not for ever
 
 # XML 1.0, "Characters", and the control characters it allows but nobody should send.
@@ -178,13 +179,24 @@ def _decoded(keys: list[str]) -> list[str]:
 
 
 async def honest_page(lister: Lister, parameters: dict[str, str]) -> Page:
-    """Fetch and parse one page; one that cannot be read is asked for twice more."""
-    for _ in range(2):
-        try:
-            return parse_page(await lister.list_page(parameters))
-        except ListingError:
-            continue
-    return parse_page(await lister.list_page(parameters))
+    """Fetch and parse one page; one that cannot be read is asked for ``AGAIN`` times more."""
+    again = AGAIN
+    while (page := read_page(await lister.list_page(parameters), again)) is None:
+        again -= 1
+    return page
+
+
+def read_page(body: bytes, again: int) -> Page | None:
+    """Parse a page; None where it cannot be read and may be asked for ``again`` times more.
+
+    Raises ``ListingError`` where it may not.
+    """
+    try:
+        return parse_page(body)
+    except ListingError:
+        if again == 0:
+            raise
+        return None
 
 
 class Course:

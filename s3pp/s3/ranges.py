@@ -29,12 +29,14 @@ from functools import partial
 from operator import attrgetter
 
 from s3pp.errors import ObjectError
-from s3pp.s3.listing import Course, Listed, Lister, ListingError, Page, honest_page
+from s3pp.s3.listing import AGAIN, Course, Listed, Lister, ListingError, Page, read_page
 from s3pp.s3.splitting import Span, Splitter, Step, Stretch
 
 PAGES_AHEAD = 16  # per lister: pages fetched before their turn
 
 Tell = Callable[[str], None]
+
+UNREAD = Page([], None)
 
 
 class Range:
@@ -139,6 +141,7 @@ class Crawl:
         self._splitter = Splitter(prefix, credit=2 * listers)
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_flight = 0  # requests
+        self._turn = asyncio.Lock()  # to read a page
         self._landed = asyncio.Event()
         self._ordered = True
         self._sift = ""  # keys up to this are left out by us, for the store does not
@@ -164,7 +167,8 @@ class Crawl:
             front = self._ranges[0]
             if front.pages:
                 page = self._sifted(front.pages.popleft())
-                await self._send_next()
+                self._schedule()
+                await self._requests_sent()
                 if page:
                     return page
                 continue
@@ -181,10 +185,9 @@ class Crawl:
     def _sifted(self, page: list[Listed]) -> list[Listed]:
         return [each for each in page if each.key > self._sift] if self._sift else page
 
-    async def _send_next(self) -> None:
-        """Let the request for another page go out before whoever takes this one is at work."""
-        self._schedule()
-        await asyncio.sleep(0)  # the task begins
+    async def _requests_sent(self) -> None:
+        """Let requests that were started go out, before somebody is at work for longer."""
+        await asyncio.sleep(0)  # the tasks begin
         await asyncio.sleep(0)  # the wire sends what it was given
 
     # Fetching
@@ -237,18 +240,32 @@ class Crawl:
 
     async def _fetch(self, it: Range) -> None:
         try:
-            page = await honest_page(self._lister, {"prefix": self._prefix, **it.parameters()})
+            await self._fetch_page(it, {"prefix": self._prefix, **it.parameters()})
         except Exception as error:
             self._land(it, partial(self._fail, it, error))
-        else:
-            self._land(it, partial(self._take, it, page))
+
+    async def _fetch_page(self, it: Range, parameters: dict[str, str]) -> None:
+        """As ``honest_page``, but pages that come together are not read together.
+
+        Between two of them the request that follows the first goes out: else all requests would
+        wait until all pages are read, and come together again.
+        """
+        for again in range(AGAIN, -1, -1):
+            body = await self._lister.list_page(parameters)
+            async with self._turn:
+                # Of a range that was dropped, what came is not wanted.
+                page = UNREAD if it.done else read_page(body, again)
+                if page is not None:
+                    self._land(it, partial(self._take, it, page))
+                    await self._requests_sent()
+                    return
 
     def _land(self, it: Range, settle: Callable[[], None]) -> None:
-        """A request has ended; start another at once, before pages that came with it are read."""
+        """A request has ended; start another at once."""
         it.busy = False
         self._in_flight -= 1
         try:
-            if not it.done:  # else it was dropped, and what it asked for is not wanted any more
+            if not it.done:  # else it was dropped
                 settle()
             self._schedule()
         except Exception as defect:  # nobody would hear of it here, and all would wait for ever

@@ -74,6 +74,17 @@ class Session:
             client.close()
         return opened
 
+    def presumed(self) -> Opened:
+        """Where the bucket is if all is as configured. Nobody is asked.
+
+        For who will notice if it is not, and then opens it. Raises ``UsageError``.
+        """
+        with _explained(self._access, self._bucket):
+            client = self._client(self._access)
+            opened = Opened(self._endpoint(client), self.keys(), self._ca_bundle(), True)
+            client.close()
+        return opened
+
     def open_source(self, origin: Origin) -> Opened:
         """Likewise, for what is read: it has to be there, and the store to let us list it.
 

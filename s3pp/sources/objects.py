@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import Future
-from itertools import chain, islice
+from itertools import chain
 from operator import attrgetter
 from typing import Any, BinaryIO, Protocol
 
@@ -145,7 +145,14 @@ def _mtime_ns(found: Listed, choice: Choice) -> int:
 
 
 def _limited(found: Iterator[Listed | Failed], limit: int | None) -> Iterator[Listed | Failed]:
-    return found if limit is None else islice(found, limit)
+    """``found`` up to and with the object that makes ``limit`` of them; None: all."""
+    if limit is None:
+        yield from found
+        return
+    left = limit
+    while left > 0 and (each := next(found, None)) is not None:
+        left -= isinstance(each, Listed)
+        yield each
 
 
 def _looked_up(

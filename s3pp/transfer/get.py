@@ -30,7 +30,7 @@ from s3pp.transfer.paths import is_marker
 from s3pp.transfer.reading import Budget, Reader
 from s3pp.transfer.refused import source_fault, vanished
 from s3pp.transfer.tree import Tree
-from s3pp.transfer.unpack import is_packed, unpacked
+from s3pp.transfer.unpack import GZIP, is_packed, unpacked
 from s3pp.transfer.verify import ASK_CHECKSUM, Corrupt, Expected, body_fault
 
 _FETCHES = 3  # times a body is asked for before it counts as never arriving whole
@@ -101,6 +101,8 @@ class Getter:
             return SkipReason.EXISTS  # another size is what unpacking makes
         if verdict is None and is_md5(task.etag):
             verdict = modes.by_content(await self._md5(task), task.etag)
+            if verdict is SkipReason.SAME_ETAG and self._landing.gunzip:
+                return await self._packed_look(task)
         elif verdict is None:
             return _by_time(task, here)
         if verdict is SendReason.SIZE or verdict is SendReason.ETAG:
@@ -144,6 +146,21 @@ class Getter:
         if (verdict is SendReason.ETAG and opaque) or (unpacking and is_packed(response)):
             return SkipReason.SAME_TIME
         return verdict
+
+    async def _packed_look(self, task: GetTask) -> Verdict:
+        """The file is the object as it is stored; is that packed, and to be unpacked now?"""
+        if await self._reader.run(self._starts_packed, task):
+            answer = await self._bucket.look(task.source)
+            if answer is not None and is_packed(answer.response):
+                return SendReason.SIZE
+        return SkipReason.SAME_ETAG
+
+    def _starts_packed(self, task: GetTask) -> bool:
+        fd = self._tree.open_read(task.target)
+        try:
+            return os.read(fd, len(GZIP)) == GZIP
+        finally:
+            os.close(fd)
 
     def _make_directory(self, task: GetTask) -> Outcome:
         if self._dry_run:

@@ -14,6 +14,7 @@ from s3pp.transfer.bodies import PIECE
 from s3pp.transfer.landing import Landing, Manner
 from s3pp.transfer.tree import Tree
 
+GZIP = b"\x1f\x8b"  # what every member begins with (RFC 1952)
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS  # zlib's manual: 16 more asks for a gzip header
 
 

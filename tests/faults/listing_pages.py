@@ -68,6 +68,21 @@ class Circle(Action):
         return replace(response, body=_with_token(response.body, unquote(self.tokens[0])))
 
 
+@dataclass(frozen=True)
+class Stuck(Action):
+    """Pages of ``size`` keys, of which the second comes again and again, with ever new tokens."""
+
+    size: int
+    pages: list[bytes] = field(default_factory=list)
+
+    def answer(self, exchange: Exchange) -> Response:
+        response = SmallPages(self.size).answer(exchange)
+        if SECOND_PAGE not in exchange.request.path:
+            return response
+        self.pages.append(response.body if not self.pages else self.pages[0])
+        return replace(response, body=_with_token(self.pages[0], f"token-{len(self.pages)}"))
+
+
 Entries = list[bytes]
 
 

@@ -12,9 +12,10 @@ import pytest
 
 from commands import Running
 from faults.accounting import ending
-from faults.trials import GetTrial
+from faults.trials import GetTrial, Transfer
 from stores.fault_actions import Rewrite
 from stores.fault_proxy import Rule
+from stores.store import Store
 
 REST = {"m": 100, "n/o": 100}
 ELSEWHERE = [
@@ -51,6 +52,31 @@ def test_keys_that_lead_elsewhere_from_a_prefix(get_trial: GetTrial) -> None:
     end = get_trial.run("--mode=stupid")
     assert (end.code, end.kinds) == (1, {f"p/{key}": "name" for key in [*ELSEWHERE, "/"]})
     assert get_trial.files() == {"m": contents["p/m"], "n/o": contents["p/n/o"]}
+
+
+ODD = [
+    "control\x01\x1b[31m",
+    " leading",
+    "trailing ",
+    "back\\slash",
+    "per%cent+plus&amp;?#",
+    "-rf",
+    "...",
+]
+SWIFT_ODD = ["new\nline", "return\rfeed\r\nx-amz-acl: public-read"]  # moto cannot hold these
+
+
+@pytest.mark.parametrize("kind", ["get_trial", "copy_trial"])
+def test_odd_names_arrive_as_they_are(
+    request: pytest.FixtureRequest, store: Store, kind: str
+) -> None:
+    trial: Transfer = request.getfixturevalue(kind)
+    contents = trial.fill(dict.fromkeys(ODD + SWIFT_ODD * (store.name == "swift"), 50))
+    end = trial.run()
+    assert (end.code, end.done.keys()) == (0, contents.keys())  # and a trial read them
+    assert all(ord(character) >= 32 for line in end.result.err.splitlines() for character in line)
+    again = trial.run()
+    assert (again.code, again.skipped.keys()) == (0, contents.keys())
 
 
 def test_markers_make_directories(get_trial: GetTrial) -> None:

@@ -14,7 +14,9 @@ from botocore.config import Config
 from botocore.exceptions import (
     ClientError,
     ConnectionClosedError,
+    IncompleteReadError,
     ReadTimeoutError,
+    ResponseStreamingError,
 )
 
 from stores.fault_actions import (
@@ -26,9 +28,14 @@ from stores.fault_actions import (
     Hang,
     LoseResponse,
     Reset,
+    Response,
     Rewrite,
+    Say,
     SetHeaders,
+    Stall,
     Status,
+    Truncate,
+    chain,
 )
 from stores.fault_proxy import FaultProxy, Rule
 from stores.store import Bucket, Store
@@ -152,6 +159,48 @@ def test_drip_slows_the_response(bucket: Bucket, client: Any, proxy: FaultProxy)
     began = time.monotonic()
     assert client.get_object(Bucket=bucket.name, Key="k")["Body"].read() == b"x" * 20
     assert time.monotonic() - began >= 19 * 0.02
+
+
+@pytest.mark.parametrize("size", [10, 300_000])
+def test_a_truncated_response_announces_it_whole(
+    bucket: Bucket, client: Any, proxy: FaultProxy, size: int
+) -> None:
+    bucket.put("k", b"x" * size)
+    proxy.inject(Rule(Truncate(), method="GET", times=1))
+    answer = client.get_object(Bucket=bucket.name, Key="k")
+    assert answer["ContentLength"] == size
+    with pytest.raises((IncompleteReadError, ResponseStreamingError)):
+        answer["Body"].read()
+    assert client.get_object(Bucket=bucket.name, Key="k")["Body"].read() == b"x" * size
+
+
+def test_a_stall_comes_after_half_of_the_body(
+    bucket: Bucket, client: Any, proxy: FaultProxy
+) -> None:
+    bucket.put("k", b"x" * 1000)
+    proxy.inject(Rule(Stall(), method="GET"))
+    body = client.get_object(Bucket=bucket.name, Key="k")["Body"]
+    assert body.read(500) == b"x" * 500
+    with pytest.raises(ReadTimeoutError):
+        body.read(1)
+
+
+def test_made_up_answers_do_not_reach_the_store(
+    bucket: Bucket, client: Any, proxy: FaultProxy
+) -> None:
+    proxy.inject(Rule(Say(Response(200, (("ETag", '"made-up"'),))), method="PUT"))
+    assert client.put_object(Bucket=bucket.name, Key="k", Body=b"x")["ETag"] == '"made-up"'
+    assert bucket.keys() == []
+
+
+def test_a_chain_of_actions(bucket: Bucket, client: Any, proxy: FaultProxy) -> None:
+    bucket.put("k", b"body")
+    seen: list[str] = []
+    called = Call(lambda request: seen.append(request.path))
+    proxy.inject(Rule(chain(Rewrite(bytes.upper), called, SetHeaders((("ETag", '"e"'),)))))
+    answer = client.get_object(Bucket=bucket.name, Key="k")
+    assert (answer["Body"].read(), answer["ETag"]) == (b"BODY", '"e"')
+    assert seen == [f"/{bucket.name}/k"]
 
 
 @BOTH

@@ -51,8 +51,7 @@ class Trial(ABC):
     def fill(self, files: Mapping[str, Content], bucket: Bucket | None = None) -> dict[str, bytes]:
         """Put objects into the trial's bucket, or another; return their contents by key."""
         contents = {key: as_bytes(key, what) for key, what in files.items()}
-        for key, body in contents.items():
-            (bucket or self.bucket).put(key, body)
+        (bucket or self.bucket).fill(contents)
         return contents
 
     def start_plain(self, *options: str, **settings: Any) -> Running:
@@ -78,6 +77,10 @@ class Transfer(Trial):
     @abstractmethod
     def check(self, end: Ending) -> None:
         """What was claimed is so, and nothing else was touched."""
+
+    @abstractmethod
+    def arrived(self) -> dict[str, bytes]:
+        """What stands at the destination."""
 
     def start(self, *options: str, **settings: Any) -> Running:
         """Start the run with ``--json`` and a journal, and return at once."""
@@ -125,6 +128,9 @@ class PutTrial(Transfer):
         sent = {key: (self.source / key).read_bytes() for key in end.done}
         check_done(end, self.bucket.get, sent)
 
+    def arrived(self) -> dict[str, bytes]:
+        return self.bucket.tree()
+
     def puts(self, key: str = "") -> int:
         """How many PUTs arrived, of ``key`` or of all keys."""
         return self.count("PUT", key)
@@ -161,10 +167,12 @@ class GetTrial(Transfer):
         return super().start_plain(*options, **settings)
 
     def check(self, end: Ending) -> None:
-        contents = {key: self.bucket.get(key) for key in end.done}
-        check_done(end, lambda key: self._landed(end.done[key]), contents)
+        contents: dict[str, bytes] = {}
         for key, record in end.done.items():
-            self._check_time(key, Path(record["path"]))
+            found = self.bucket.client.get_object(Bucket=self.bucket.name, Key=key)
+            contents[key] = found["Body"].read()
+            _check_time(Path(record["path"]), found["LastModified"].timestamp())
+        check_done(end, lambda key: self._landed(end.done[key]), contents)
         told = {os.path.relpath(record["path"], self.directory) for record in end.done.values()}
         self.check_ground(told, complete=end.complete and not self.killed)
 
@@ -184,6 +192,9 @@ class GetTrial(Transfer):
     def files(self) -> dict[str, bytes]:
         """The regular files in the directory, by relative path."""
         return {name: what for name, what in self._ground().items() if isinstance(what, bytes)}
+
+    def arrived(self) -> dict[str, bytes]:
+        return self.files()
 
     def temporaries(self) -> list[str]:
         """The temporary files in the directory."""
@@ -208,11 +219,6 @@ class GetTrial(Transfer):
         assert stat.S_ISREG(path.lstat().st_mode), path
         return path.read_bytes()
 
-    def _check_time(self, key: str, path: Path) -> None:
-        if not path.is_dir():
-            modified = self.bucket.head(key)["LastModified"].timestamp()
-            assert abs(path.stat().st_mtime - modified) < 1.5, f"{key} has another time"
-
     def _ground(self) -> dict[str, object]:
         return ground(self.directory)
 
@@ -221,6 +227,13 @@ class GetTrial(Transfer):
         around = ground(self.surroundings)
         way = ("", "one", "one/two", inner)
         return {n: w for n, w in around.items() if n not in way and not n.startswith(f"{inner}/")}
+
+
+def _check_time(path: Path, modified: float) -> None:
+    if not path.is_dir():
+        assert abs(path.stat().st_mtime - modified) < 1.5, (
+            f"{path} has another time than its object"
+        )
 
 
 def ground(root: Path) -> dict[str, object]:
@@ -280,6 +293,9 @@ class CopyTrial(Transfer):
             source = self.bucket.tree()
             told |= {key for key, body in after.items() if source.get(key) == body}
         check_kept(self._before, after, told=told)
+
+    def arrived(self) -> dict[str, bytes]:
+        return self.dest.tree()
 
     def puts(self, key: str = "") -> int:
         """How many PUTs arrived, of ``key`` or of all keys; CopyObject is one."""

@@ -1,8 +1,8 @@
 """moto's S3 server as a child: ``python -m stores.moto PORT``, ends with its stdin.
 
 Every feature of S3, none of its checks: signatures and checksums are accepted unread. Beside S3 it
-answers ``POST /__fill/BUCKET`` with a JSON object of key to text, which puts thousands of objects
-into a bucket in the time of one request.
+answers ``POST /__fill/BUCKET`` with a JSON object of key to bytes, written as Latin-1, which puts
+thousands of objects into a bucket in the time of one request.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _fill(bucket: str, objects: dict[str, str]) -> None:
 
     backend = s3_backends["123456789012"]["aws"]
     for key, text in objects.items():
-        backend.put_object(bucket, key, text.encode())
+        backend.put_object(bucket, key, text.encode("latin-1"))
 
 
 def _with_fill(app: Wsgi) -> Wsgi:

@@ -97,12 +97,12 @@ class Bucket:
         return str(answer["ETag"]).strip('"')
 
     def fill(self, objects: Mapping[str, bytes]) -> None:
-        """Put thousands of small objects of ASCII text at once."""
+        """Put thousands of small objects at once."""
         if self.store.name != "moto":
             for key, body in objects.items():
                 self.put(key, body)
             return
-        texts = json.dumps({key: body.decode("ascii") for key, body in objects.items()})
+        texts = json.dumps({key: body.decode("latin-1") for key, body in objects.items()})
         url = f"{self.store.url}/__fill/{self.name}"
         urllib.request.urlopen(url, texts.encode(), timeout=60).close()
 

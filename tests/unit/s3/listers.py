@@ -93,7 +93,7 @@ class SlowLister(FakeLister):
     async def serve(self) -> None:
         """Answer, round by round, for ever."""
         while True:
-            for _ in range(20):  # until everybody has asked for what can be asked for
+            for _ in range(200):  # until everybody has asked for what can be asked for
                 await asyncio.sleep(0)
             waiting, self._waiting = self._waiting, []
             self.rounds += bool(waiting)
