@@ -16,14 +16,14 @@ from typing import Any, Protocol
 from s3pp.job import Job, Mode, Side
 from s3pp.records import Outcome
 from s3pp.s3.operations import Bucket
-from s3pp.transfer.copy import Copier
+from s3pp.transfer.copy.copier import Copier
+from s3pp.transfer.copy.fetch import Means
 from s3pp.transfer.digests import Digester
-from s3pp.transfer.fetch import Means
-from s3pp.transfer.get import Getter
-from s3pp.transfer.prepare import Preparer
-from s3pp.transfer.put import Putter
+from s3pp.transfer.files.tree import Tree
+from s3pp.transfer.get.getter import Getter
+from s3pp.transfer.put.prepare import Preparer
+from s3pp.transfer.put.putter import Putter
 from s3pp.transfer.reading import Budget, Reader
-from s3pp.transfer.tree import Tree
 
 TITLES = {"put": "putter", "get": "getter", "copy": "copier"}
 BODY_MEMORY = 16 * 1024 * 1024  # bytes of bodies one worker holds at once

@@ -10,7 +10,7 @@ from s3pp.pipeline.keyring import Keyring
 from s3pp.s3.endpoint import Opened
 from s3pp.s3.session import Session
 from s3pp.s3.sigv4 import Keys
-from s3pp.transfer.overlap import Overlap
+from s3pp.transfer.copy.overlap import Overlap
 
 
 class Sides:

@@ -24,15 +24,15 @@ from s3pp.s3.listing import Listed, parse_page
 from s3pp.sources import entries
 from s3pp.sources.bucket import BucketListing
 from s3pp.sources.objects import objects, single
-from s3pp.transfer import times
-from s3pp.transfer.clashes import folds
-from s3pp.transfer.copy_plan import CopyPlanner
-from s3pp.transfer.get_plan import GetPlanner
+from s3pp.transfer.copy.overlap import Overlap
+from s3pp.transfer.copy.planner import CopyPlanner
+from s3pp.transfer.files import times
+from s3pp.transfer.files.clashes import folds
+from s3pp.transfer.files.leftovers import Sweeper
+from s3pp.transfer.files.tree import Tree
+from s3pp.transfer.get.planner import GetPlanner
 from s3pp.transfer.known import Known
-from s3pp.transfer.leftovers import Sweeper
-from s3pp.transfer.overlap import Overlap
-from s3pp.transfer.put_plan import PutPlanner
-from s3pp.transfer.tree import Tree
+from s3pp.transfer.put.planner import PutPlanner
 
 Steps = Iterator[Task | Outcome]
 

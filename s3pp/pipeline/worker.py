@@ -32,7 +32,7 @@ from s3pp.records import Failed, Outcome, Task
 from s3pp.s3.endpoint import Opened
 from s3pp.s3.operations import Bucket
 from s3pp.s3.sigv4 import Keys
-from s3pp.transfer.tree import OPEN_DIRECTORIES, most_directories
+from s3pp.transfer.files.tree import OPEN_DIRECTORIES, most_directories
 
 _FDS_PER_LANE = 3  # two sockets, or one and a file
 _FDS_SPARE = 32  # queues, epoll, libraries, the interpreter

@@ -16,9 +16,9 @@ from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.operations import Answer, Copied
 from s3pp.s3.sigv4 import Keys, Signer
 from s3pp.s3.wire import Response, Sink
-from s3pp.transfer.copy import Copier
-from s3pp.transfer.get import Getter
-from s3pp.transfer.put import Putter
+from s3pp.transfer.copy.copier import Copier
+from s3pp.transfer.get.getter import Getter
+from s3pp.transfer.put.putter import Putter
 
 BODY, MD5 = b"body", "841a2d689ad86bd1611447453c22c6fc"
 

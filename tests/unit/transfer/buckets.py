@@ -14,7 +14,7 @@ from s3pp.s3.operations import Answer, Copied, Oversized
 from s3pp.s3.retry import StoreError
 from s3pp.s3.sigv4 import Keys, Signer
 from s3pp.s3.wire import Response, Sink, Stream
-from s3pp.transfer.fetch import Means
+from s3pp.transfer.copy.fetch import Means
 from s3pp.transfer.reading import Budget, Reader
 
 KEYS, OTHER_KEYS = Keys("access", "secret"), Keys("other", "secret")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from s3pp.job import Objects
 from s3pp.s3.retry import StoreError
 from s3pp.s3.wire import Response
-from s3pp.transfer.carry import Carrier, tag_header
+from s3pp.transfer.copy.carry import Carrier, tag_header
 
 from .buckets import DENIED, UNKNOWN, endpoint, response
 

@@ -15,8 +15,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from s3pp.sources.sorting import Room
-from s3pp.transfer.clashes import Clashes, apart, apart_folded, folded, folds
-from s3pp.transfer.paths import TEMPORARY, is_marker
+from s3pp.transfer.files.clashes import Clashes, apart, apart_folded, folded, folds
+from s3pp.transfer.files.paths import TEMPORARY, is_marker
 
 Fold = Callable[[str], str]
 SEGMENTS = st.sampled_from(["a", "A", "b", "a-b", "a.", "ab", "é", "e\u0301", "É", "ß", "SS", "-"])

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3pp.transfer.compress import compressed, compressed_file
+from s3pp.transfer.put.compress import compressed, compressed_file
 
 TEXT = b"the same words again and again, and then others; " * 40_000  # 2 MB
 NOISE = os.urandom(300_000)

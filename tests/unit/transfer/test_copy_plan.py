@@ -11,9 +11,9 @@ from s3pp.job import Job, Mode, Place, parse_origin, parse_place
 from s3pp.records import CopyTask, Dest, Failed, Outcome, Skipped, SkipReason
 from s3pp.s3.listing import Listed
 from s3pp.s3.retry import StoreError
-from s3pp.transfer.copy_plan import CopyPlanner
+from s3pp.transfer.copy.overlap import Overlap
+from s3pp.transfer.copy.planner import CopyPlanner
 from s3pp.transfer.known import Known
-from s3pp.transfer.overlap import Overlap
 
 OURS, OTHER = "0" * 32, "f" * 32
 MODIFIED = "2026-01-02T03:04:05.000Z"

@@ -18,7 +18,7 @@ from s3pp.s3.operations import Answer, Copied
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.sigv4 import Signer
 from s3pp.s3.wire import Sink, Stream, WireError
-from s3pp.transfer.copy import Copier
+from s3pp.transfer.copy.copier import Copier
 
 from .buckets import (
     DENIED,

@@ -30,11 +30,11 @@ from s3pp.s3.operations import Answer, Oversized
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import Sink, WireError
 from s3pp.transfer.bodies import PIECE, SMALL
-from s3pp.transfer.get import Getter
-from s3pp.transfer.intake import md5_of
-from s3pp.transfer.paths import TEMPORARY
+from s3pp.transfer.files.paths import TEMPORARY
+from s3pp.transfer.files.tree import Tree
+from s3pp.transfer.get.getter import Getter
+from s3pp.transfer.get.intake import md5_of
 from s3pp.transfer.reading import Budget, Reader
-from s3pp.transfer.tree import Tree
 
 from .buckets import answer, endpoint, etag_of, looked, next_of
 
@@ -323,7 +323,7 @@ def test_only_a_large_file_is_digested_on_a_thread(
         threads.append(threading.get_ident())
         return md5_of(tree, path)
 
-    monkeypatch.setattr("s3pp.transfer.get.md5_of", digested)
+    monkeypatch.setattr("s3pp.transfer.get.getter.md5_of", digested)
     place.has(bytes(size))
     assert place.run(Store(), task(bytes(size))) == skipped(bytes(size), Skip.SAME_ETAG)
     assert [each != threading.get_ident() for each in threads] == [away]

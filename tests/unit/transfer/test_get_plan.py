@@ -12,8 +12,8 @@ from s3pp.errors import FailureKind
 from s3pp.job import Origin, parse_origin
 from s3pp.records import Failed, GetTask, Outcome
 from s3pp.s3.listing import Listed
-from s3pp.transfer.clashes import folded
-from s3pp.transfer.get_plan import GetPlanner
+from s3pp.transfer.files.clashes import folded
+from s3pp.transfer.get.planner import GetPlanner
 
 MODIFIED = "2026-01-02T03:04:05.000Z"
 ALL = Origin("bucket")

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.records import Dest
 from s3pp.transfer.bodies import PIECE
-from s3pp.transfer.intake import Intake, md5_of
-from s3pp.transfer.landing import Manner
-from s3pp.transfer.tree import Tree
+from s3pp.transfer.files.landing import Manner
+from s3pp.transfer.files.tree import Tree
+from s3pp.transfer.get.intake import Intake, md5_of
 from s3pp.transfer.verify import Expected
 
 from .buckets import answer, endpoint, etag_of

@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 
 from commands import ROOT, as_anybody
 from s3pp.errors import FailureKind, FatalError, ObjectError
-from s3pp.transfer.landing import Landing, Manner, Vanished, land
-from s3pp.transfer.paths import TEMPORARY
-from s3pp.transfer.tree import TRUSTED, Tree
+from s3pp.transfer.files.landing import Landing, Manner, Vanished, land
+from s3pp.transfer.files.paths import TEMPORARY
+from s3pp.transfer.files.tree import TRUSTED, Tree
 
 MTIME = 1_600_000_000_123_456_789
 
@@ -82,9 +82,9 @@ def child(script: str, *arguments: str, **popen: Any) -> subprocess.Popen[str]:
     head = """
     import os, resource, sys, time
     from s3pp.errors import FatalError, ObjectError
-    from s3pp.transfer.landing import Landing, Manner, Vanished, land
-    from s3pp.transfer.leftovers import sweep
-    from s3pp.transfer.tree import Tree
+    from s3pp.transfer.files.landing import Landing, Manner, Vanished, land
+    from s3pp.transfer.files.leftovers import sweep
+    from s3pp.transfer.files.tree import Tree
     """
     code = textwrap.dedent(head) + textwrap.dedent(script)
     return subprocess.Popen(
@@ -602,7 +602,7 @@ def test_a_run_that_sweeps_beside_one_that_lands(top: Path, locks: str) -> None:
     """Even where nobody can lock anything, and every file in sight counts as left over."""
     sweeper = child(
         """
-        import s3pp.transfer.leftovers as leftovers
+        import s3pp.transfer.files.leftovers as leftovers
         if sys.argv[2] == "none":
             leftovers.SETTLED = -1.0
         swept = 0

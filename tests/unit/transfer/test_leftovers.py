@@ -18,11 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commands import ROOT, as_anybody
-from s3pp.transfer import leftovers
-from s3pp.transfer.landing import Landing, Manner, land
-from s3pp.transfer.leftovers import SETTLED, SILENT, Sweeper, sweep
-from s3pp.transfer.paths import TEMPORARY, temporary_name
-from s3pp.transfer.tree import Tree
+from s3pp.transfer.files import leftovers
+from s3pp.transfer.files.landing import Landing, Manner, land
+from s3pp.transfer.files.leftovers import SETTLED, SILENT, Sweeper, sweep
+from s3pp.transfer.files.paths import TEMPORARY, temporary_name
+from s3pp.transfer.files.tree import Tree
 
 
 @pytest.fixture
@@ -126,8 +126,8 @@ def test_what_may_not_be_removed_stays(top: Path) -> None:
     (top / "locked").chmod(0o500)
     script = """
     import sys
-    from s3pp.transfer.leftovers import sweep
-    from s3pp.transfer.tree import Tree
+    from s3pp.transfer.files.leftovers import sweep
+    from s3pp.transfer.files.tree import Tree
     print([sweep(Tree(sys.argv[1]), name) for name in ("closed", "locked")])
     """
     assert in_child(script, str(top), preexec_fn=as_anybody) == "[0, 0]"
@@ -264,8 +264,8 @@ def in_child(script: str, *arguments: str, **popen: object) -> str:
 
 LANDS = """
 import itertools, sys
-from s3pp.transfer.landing import Landing, Manner, land
-from s3pp.transfer.tree import Tree
+from s3pp.transfer.files.landing import Landing, Manner, land
+from s3pp.transfer.files.tree import Tree
 tree = Tree(sys.argv[1])
 body = bytes(200_000)
 print("ready", flush=True)

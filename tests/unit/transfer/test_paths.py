@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from s3pp.transfer.paths import (
+from s3pp.transfer.files.paths import (
     MAX_NAME_BYTES,
     MAX_PATH_BYTES,
     TEMPORARY,

@@ -18,7 +18,7 @@ from s3pp.job import MAX_SINGLE_PUT, Objects
 from s3pp.records import Entry
 from s3pp.transfer.bodies import PIECE, SMALL, Changed
 from s3pp.transfer.digests import Digester
-from s3pp.transfer.prepare import Prepared, Preparer, held
+from s3pp.transfer.put.prepare import Prepared, Preparer, held
 from s3pp.transfer.reading import Budget, Reader
 
 SMALL_TEXT = b"words " * 100

@@ -22,8 +22,8 @@ from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import Response, WireError
 from s3pp.transfer.bodies import Changed
 from s3pp.transfer.digests import Digester
-from s3pp.transfer.prepare import Prepared, Preparer
-from s3pp.transfer.put import Putter, static_headers
+from s3pp.transfer.put.prepare import Prepared, Preparer
+from s3pp.transfer.put.putter import Putter, static_headers
 from s3pp.transfer.reading import Budget, Reader
 
 ENTRY = Entry("key", "/src/key", 4, 0)

@@ -12,7 +12,7 @@ from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import WireError
 from s3pp.sources.bucket import Unordered
 from s3pp.transfer.known import Known
-from s3pp.transfer.put_plan import PutPlanner
+from s3pp.transfer.put.planner import PutPlanner
 
 HELD = Dest(5, "etag")
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from s3pp.transfer.times import nanoseconds
+from s3pp.transfer.files.times import nanoseconds
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 # Much later, seconds in a float are coarser than what a listing tells.

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.s3.wire import Response
-from s3pp.transfer import unpack
 from s3pp.transfer.bodies import PIECE
-from s3pp.transfer.landing import Manner
-from s3pp.transfer.tree import Tree
-from s3pp.transfer.unpack import inflated, is_packed, unpacked
+from s3pp.transfer.files import unpack
+from s3pp.transfer.files.landing import Manner
+from s3pp.transfer.files.tree import Tree
+from s3pp.transfer.files.unpack import inflated, is_packed, unpacked
 
 PACKED = gzip.compress(b"content", mtime=0)
 MANNER = Manner(10**18)

@@ -11,8 +11,8 @@ from isal.igzip_lib import IsalError
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.s3.wire import Response
 from s3pp.transfer.bodies import PIECE
-from s3pp.transfer.landing import Landing, Manner
-from s3pp.transfer.tree import Tree
+from s3pp.transfer.files.landing import Landing, Manner
+from s3pp.transfer.files.tree import Tree
 
 GZIP = b"\x1f\x8b"  # what every member begins with (RFC 1952)
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS  # zlib's manual: 16 more asks for a gzip header

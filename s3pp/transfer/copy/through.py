@@ -9,12 +9,12 @@ from s3pp.job import Job
 from s3pp.records import Dest
 from s3pp.s3.operations import Answer, Bucket, Headers
 from s3pp.s3.retry import StoreError
-from s3pp.transfer.carry import NO_META, NO_TAGS, Carrier, Lightening, tag_header
-from s3pp.transfer.condition import Absence
-from s3pp.transfer.copy_course import Course, Written
+from s3pp.transfer.copy.carry import NO_META, NO_TAGS, Carrier, Lightening, tag_header
+from s3pp.transfer.copy.condition import Absence
+from s3pp.transfer.copy.course import Course, Written
+from s3pp.transfer.copy.fetch import Fetched, Fetcher, Means
 from s3pp.transfer.digests import Digester
 from s3pp.transfer.etags import Mismatch, proves_content
-from s3pp.transfer.fetch import Fetched, Fetcher, Means
 from s3pp.transfer.refused import source_fault
 
 

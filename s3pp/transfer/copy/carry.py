@@ -28,8 +28,8 @@ from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.operations import Headers
 from s3pp.s3.retry import StoreError
 from s3pp.s3.wire import Response
-from s3pp.transfer.content import by_name
-from s3pp.transfer.put import static_headers
+from s3pp.transfer.put.content import by_name
+from s3pp.transfer.put.putter import static_headers
 
 _LABELS = frozenset(
     {

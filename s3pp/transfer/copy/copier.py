@@ -17,14 +17,14 @@ from s3pp.records import CopyTask, Dest, Outcome, SendReason, Skipped, SkipReaso
 from s3pp.s3.operations import Bucket
 from s3pp.s3.retry import StoreError
 from s3pp.transfer import modes
-from s3pp.transfer.alike import alike
-from s3pp.transfer.carry import Carrier
-from s3pp.transfer.condition import Taken, seen
-from s3pp.transfer.copy_course import Course, Stale, Target, Unable, check_size
-from s3pp.transfer.copy_object import ByStore
-from s3pp.transfer.copy_through import Through
+from s3pp.transfer.copy.alike import alike
+from s3pp.transfer.copy.by_store import ByStore
+from s3pp.transfer.copy.carry import Carrier
+from s3pp.transfer.copy.condition import Taken, seen
+from s3pp.transfer.copy.course import Course, Stale, Target, Unable, check_size
+from s3pp.transfer.copy.fetch import Means
+from s3pp.transfer.copy.through import Through
 from s3pp.transfer.ending import ended
-from s3pp.transfer.fetch import Means
 from s3pp.transfer.refused import source_fault, vanished
 
 _TRIES = 4  # of an object that changes, or does not come whole

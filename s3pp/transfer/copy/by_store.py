@@ -9,9 +9,9 @@ from s3pp.job import Mode
 from s3pp.records import Dest
 from s3pp.s3.operations import Answer, Bucket, Copied, Headers
 from s3pp.s3.retry import StoreError
-from s3pp.transfer.carry import Carrier, Lightening, Loss
-from s3pp.transfer.condition import Absence, seen
-from s3pp.transfer.copy_course import Course, Stale, Target, Unable, Written
+from s3pp.transfer.copy.carry import Carrier, Lightening, Loss
+from s3pp.transfer.copy.condition import Absence, seen
+from s3pp.transfer.copy.course import Course, Stale, Target, Unable, Written
 from s3pp.transfer.etags import is_md5, proves_content
 from s3pp.transfer.refused import source_fault
 

@@ -13,8 +13,8 @@ from s3pp.records import CopyTask, Dest, Failed, Outcome, Skipped, SkipReason
 from s3pp.s3.listing import Listed
 from s3pp.sources.naming import key_fault, raw
 from s3pp.transfer import modes
+from s3pp.transfer.copy.overlap import Overlap
 from s3pp.transfer.known import Known
-from s3pp.transfer.overlap import Overlap
 
 
 class CopyPlanner:

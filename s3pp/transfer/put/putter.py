@@ -23,7 +23,7 @@ from s3pp.transfer import modes
 from s3pp.transfer.bodies import Changed
 from s3pp.transfer.ending import ended
 from s3pp.transfer.etags import Mismatch, proves_content
-from s3pp.transfer.prepare import Prepared, Preparer, held
+from s3pp.transfer.put.prepare import Prepared, Preparer, held
 
 _READINGS = 3  # times a source is read before it counts as always changing
 _IF_ABSENT = ("if-none-match", "*")

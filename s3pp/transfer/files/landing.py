@@ -23,8 +23,8 @@ from typing import NamedTuple
 
 from s3pp.errors import FailureKind, ObjectError, S3ppError
 from s3pp.transfer.bodies import PIECE
-from s3pp.transfer.paths import temporary_name
-from s3pp.transfer.tree import Descriptor, Tree, split
+from s3pp.transfer.files.paths import temporary_name
+from s3pp.transfer.files.tree import Descriptor, Tree, split
 
 _TRIES = 3  # times a small file is written before its vanishing is worth a failure
 

@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterator
 
 from s3pp.transfer.bodies import PIECE
-from s3pp.transfer.landing import Landing, Manner
-from s3pp.transfer.tree import Tree
+from s3pp.transfer.files.landing import Landing, Manner
+from s3pp.transfer.files.tree import Tree
 from s3pp.transfer.verify import Arrived, Corrupt, Expected, fault
 
 

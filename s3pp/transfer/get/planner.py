@@ -12,8 +12,8 @@ from s3pp.errors import FailureKind
 from s3pp.job import Origin
 from s3pp.records import Failed, GetTask, Outcome
 from s3pp.s3.listing import Listed
-from s3pp.transfer.clashes import apart, apart_folded
-from s3pp.transfer.paths import path_fault
+from s3pp.transfer.files.clashes import apart, apart_folded
+from s3pp.transfer.files.paths import path_fault
 
 
 class GetPlanner:

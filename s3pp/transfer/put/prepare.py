@@ -14,10 +14,10 @@ from hashlib import md5
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.job import Objects
 from s3pp.records import Entry
-from s3pp.transfer import compress, content
 from s3pp.transfer.bodies import PIECE, SMALL, Slice, open_entry, size_fault, unreadable
 from s3pp.transfer.digests import Digester, Digests
 from s3pp.transfer.modes import Local
+from s3pp.transfer.put import compress, content
 from s3pp.transfer.reading import Budget, Reader
 
 

@@ -21,7 +21,7 @@ from itertools import islice
 from typing import TypeVar
 
 from s3pp.sources.sorting import Room, ordered
-from s3pp.transfer.paths import is_marker, temporary_name
+from s3pp.transfer.files.paths import is_marker, temporary_name
 
 T = TypeVar("T")
 Name = Callable[[T], "str | None"]

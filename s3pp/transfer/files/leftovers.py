@@ -28,8 +28,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from s3pp.errors import ObjectError
-from s3pp.transfer.paths import TEMPORARY
-from s3pp.transfer.tree import Descriptor, Tree
+from s3pp.transfer.files.paths import TEMPORARY
+from s3pp.transfer.files.tree import Descriptor, Tree
 
 SETTLED = 10.0  # seconds after which a file that nobody has locked is left over
 SILENT = 3600.0  # seconds after which it is where locks tell nothing

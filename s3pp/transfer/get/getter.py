@@ -20,17 +20,18 @@ from s3pp.job import Job, Mode
 from s3pp.records import Dest, Done, GetTask, Outcome, SendReason, Skipped, SkipReason
 from s3pp.s3.operations import Answer, Bucket, Oversized
 from s3pp.s3.retry import StoreError
-from s3pp.transfer import modes, times
+from s3pp.transfer import modes
 from s3pp.transfer.bodies import PIECE, SMALL
 from s3pp.transfer.ending import ended
 from s3pp.transfer.etags import is_md5, proves_content
-from s3pp.transfer.intake import Intake, md5_of
-from s3pp.transfer.landing import Manner, Vanished, land
-from s3pp.transfer.paths import is_marker
+from s3pp.transfer.files import times
+from s3pp.transfer.files.landing import Manner, Vanished, land
+from s3pp.transfer.files.paths import is_marker
+from s3pp.transfer.files.tree import Tree
+from s3pp.transfer.files.unpack import GZIP, is_packed, unpacked
+from s3pp.transfer.get.intake import Intake, md5_of
 from s3pp.transfer.reading import Budget, Reader
 from s3pp.transfer.refused import source_fault, vanished
-from s3pp.transfer.tree import Tree
-from s3pp.transfer.unpack import GZIP, is_packed, unpacked
 from s3pp.transfer.verify import ASK_CHECKSUM, Corrupt, Expected, body_fault
 
 _FETCHES = 3  # times a body is asked for before it counts as never arriving whole

@@ -1,0 +1,1 @@
+"""An object becomes another one: by the store, or fetched and put through this machine."""

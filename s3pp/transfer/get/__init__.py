@@ -1,0 +1,1 @@
+"""An object becomes a file: compared, fetched, verified, unpacked where asked, named."""
