@@ -113,7 +113,7 @@ class Bucket:
     ) -> Answer:
         """PutObject. ``headers`` may hold the content's checksum, which the store verifies."""
         path = self.endpoint.path(key)
-        return await self._call(Call("PUT", path, "", headers, body, payload_hash))
+        return await self.call(Call("PUT", path, "", headers, body, payload_hash))
 
     async def get(self, key: str, *, headers: Headers = (), sink: Sink | None = None) -> Answer:
         """GetObject: the body is the answer's, or goes to ``sink`` where there is one.
@@ -121,7 +121,7 @@ class Bucket:
         Raises ``Oversized`` for a body too long to be held, and what the sink raises.
         """
         path = self.endpoint.path(key)
-        return await self._call(Call("GET", path, headers=headers, sink=sink))
+        return await self.call(Call("GET", path, headers=headers, sink=sink))
 
     async def copy(
         self, key: str, source: tuple[str, str], *, headers: Headers, size: int
@@ -133,12 +133,12 @@ class Bucket:
         """
         named = ("x-amz-copy-source", f"{source[0]}/{encoded(source[1])}")
         path, late = self.endpoint.path(key), size // COPY_SPEED
-        answer = await self._call(Call("PUT", path, "", [named, *headers], b"", late=late))
+        answer = await self.call(Call("PUT", path, "", [named, *headers], b"", late=late))
         return Copied((element(answer.response.body, "ETag") or "").strip('"'), answer)
 
     async def tags(self, key: str) -> list[tuple[str, str]]:
         """GetObjectTagging, in the store's order."""
-        answer = await self._call(Call("GET", self.endpoint.path(key), "tagging="))
+        answer = await self.call(Call("GET", self.endpoint.path(key), "tagging="))
         return tags_of(answer.response.body)
 
     async def head(self, key: str) -> Dest | None:
@@ -153,7 +153,7 @@ class Bucket:
         """
         path = self.endpoint.path(key)
         try:
-            return await self._call(Call("HEAD", path, headers=headers))
+            return await self.call(Call("HEAD", path, headers=headers))
         except StoreError as error:
             if error.status == 404:
                 return None
@@ -165,7 +165,7 @@ class Bucket:
     async def _learn_why(self, path: str) -> None:
         """A refused HEAD has no body to say why: a GET tells, and may mend it (new keys)."""
         try:
-            await self._call(Call("GET", path, headers=(("range", "bytes=0-0"),)))
+            await self.call(Call("GET", path, headers=(("range", "bytes=0-0"),)))
         except StoreError as error:
             if error.status not in (404, 416):  # the key is absent, or empty: the HEAD will tell
                 raise
@@ -173,10 +173,11 @@ class Bucket:
     async def list_page(self, parameters: dict[str, str]) -> bytes:
         """ListObjectsV2, one page as XML."""
         query = query_string({"list-type": "2", "encoding-type": "url", **parameters})
-        answer = await self._call(Call("GET", self.endpoint.path(""), query))
+        answer = await self.call(Call("GET", self.endpoint.path(""), query))
         return answer.response.body
 
-    async def _call(self, call: Call) -> Answer:
+    async def call(self, call: Call) -> Answer:
+        """Send a request, again where that may help. Raises as this module's docstring says."""
         method, path, query, headers, content, payload_hash, sink, late = call
         url = f"{self._origin}{path}?{query}" if query else self._origin + path
         parts = (self.endpoint.host, path, query)

@@ -155,7 +155,9 @@ def _shape(request: Request) -> str:
     """Requests of one shape share handles: only URL, headers and body differ between them."""
     if request.body is None:
         return request.method if request.sink is None else "sink"
-    return "bytes" if isinstance(request.body, bytes) else "stream"
+    if not isinstance(request.body, bytes):
+        return "stream"
+    return "bytes" if request.method == "PUT" else "post"
 
 
 class _Handle:
@@ -221,6 +223,8 @@ class _Handle:
         setopt = self.curl.setopt
         if shape == "bytes":
             setopt(pycurl.CUSTOMREQUEST, "PUT")
+        elif shape == "post":
+            setopt(pycurl.POST, 1)
         elif shape == "stream":
             setopt(pycurl.UPLOAD, 1)
             setopt(pycurl.UPLOAD_BUFFERSIZE, UPLOAD_BUFFER)
