@@ -5,6 +5,7 @@
     S3ppError
     ├── UsageError      nothing was sent; exit code 2; names the argument and the mend
     ├── ObjectError     this object failed, the run goes on; ends as ``Failed``, exit code 1
+    ├── Unfinished      the run ends before this object did, which is left as it is
     └── FatalError      the run stops; exit code 3; what was acknowledged stays reported as done
 
 Exceptions never travel between processes: a worker turns an ``ObjectError`` into a
@@ -71,3 +72,10 @@ class FatalError(S3ppError):
     def __init__(self, message: str, kind: FailureKind = FailureKind.ACCESS) -> None:
         super().__init__(message)
         self.kind = kind
+
+
+class Unfinished(S3ppError):
+    """The run ends before this object did: it is neither done nor failed, and can be resumed."""
+
+    def __init__(self) -> None:
+        super().__init__("the run is ending")

@@ -17,6 +17,12 @@ KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 
 # S3's limits: S3 user guide, "Uploading objects" and "Object key naming".
 MAX_SINGLE_PUT = 5 * GIB
+# Of a multipart upload: S3 user guide, "Multipart upload limits"; of an object: API reference,
+# "CopyObject", which counts in decimal TB (10,000 of the largest parts would be 53.7).
+MIN_PART = 5 * MIB  # but for the last one
+MAX_PART = 5 * GIB
+MAX_PARTS = 10_000
+MAX_OBJECT = 50 * 10**12
 MAX_KEY_BYTES = 1024
 MAX_METADATA_BYTES = 2 * KIB
 MAX_TAGS = 10
@@ -24,10 +30,21 @@ MAX_TAGS = 10
 # Tuning. Requests in flight and not bandwidth bound many small objects at real latencies.
 DEFAULT_CONCURRENCY = 512
 DEFAULT_LISTERS = 4
+# S3 user guide, "Performance design patterns": requests of 8 to 16 MB. 16 MiB make half as many of
+# them as 8 MiB, and reach 156 GiB before parts have to grow.
+DEFAULT_PART_SIZE = 16 * MIB
+# Up to here the ETag stays an MD5, which every tool can compare, and one request does what six
+# would (begin, four parts, complete); a failure costs 64 MiB at most.
+DEFAULT_MULTIPART_THRESHOLD = 64 * MIB
+# Requests for parts in flight, of one process: S3 user guide, "Performance design patterns": one
+# request for each 85 to 90 MB/s of what the network does.
+PLACES = 8
 DEFAULT_MAX_ATTEMPTS = 8
 DEFAULT_CONNECT_TIMEOUT = 10.0  # seconds
 DEFAULT_READ_TIMEOUT = 60.0  # seconds without a byte in either direction
 DEFAULT_WORKER_TIMEOUT = 60.0  # seconds of silence after which a worker counts as lost
+DEFAULT_ABORT_AGE = 86400.0  # seconds; what was begun since may be under way: nobody can tell
+ABORTS_AT_ONCE = 16  # uploads that are looked at and aborted side by side
 
 # The types s3-parallel-put compressed by default, and their successors' names.
 DEFAULT_GZIP_TYPES = frozenset(
@@ -161,6 +178,15 @@ class Objects:
 
 
 @dataclass(frozen=True)
+class Parts:
+    """How large objects are moved: in parts, by all workers at once."""
+
+    size: int = DEFAULT_PART_SIZE  # bytes; grows where ``MAX_PARTS`` of them would not do
+    threshold: int = DEFAULT_MULTIPART_THRESHOLD  # bytes: what is larger goes in parts
+    resume: bool = True  # go on with what an earlier run left unfinished
+
+
+@dataclass(frozen=True)
 class Access:
     """How to reach the store."""
 
@@ -188,6 +214,16 @@ class Speed:
     start_method: str = "auto"  # "fork", "spawn", or "auto": fork on Linux
     worker_timeout: float = DEFAULT_WORKER_TIMEOUT  # seconds
 
+    @property
+    def places(self) -> int:
+        """How many parts of large objects one process moves at a time."""
+        return max(1, min(PLACES, self.concurrency // self.processes))
+
+    @property
+    def parts_at_once(self) -> int:
+        """How many parts of one object are offered: what all processes take, and some to spare."""
+        return self.processes * self.places + self.processes
+
 
 @dataclass(frozen=True)
 class Output:
@@ -204,14 +240,15 @@ class Output:
 class Job:
     """One run of a verb.
 
-    ====  =========================  ===========
-    verb  reads                      writes
-    ====  =========================  ===========
-    put   ``sources``, local paths   ``dest``
-    get   ``origin``                 ``directory``
-    copy  ``origin``                 ``dest``
-    list  ``origin``
-    ====  =========================  ===========
+    =====  =================================  ===========
+    verb   reads                              writes
+    =====  =================================  ===========
+    put    ``sources``, local paths           ``dest``
+    get    ``origin``                         ``directory``
+    copy   ``origin``                         ``dest``
+    list   ``origin``
+    clean  ``origin``, unfinished uploads     ends those
+    =====  =================================  ===========
 
     ``access`` is how the one bucket is reached; of a copy, the destination's, and the source's is
     ``source_access``, or the same where that is None.
@@ -228,6 +265,7 @@ class Job:
     choosing: Choosing = Choosing()
     objects: Objects = Objects()
     landing: Landing = Landing()
+    parts: Parts = Parts()
     access: Access = Access()
     source_access: Access | None = None
     speed: Speed = field(default_factory=Speed)

@@ -6,6 +6,8 @@
     bucket ─Listed──▶ walker ──GetTask──▶ getter ─┼─Done | Skipped | Failed──▶ statter
                              ──CopyTask─▶ copier ─┘
 
+     of a large one: role ──PutPart | …──▶ any worker ──PartDone | PartFailed──▶ role
+
 All are NamedTuples: frozen, typed, and the cheapest thing to pickle. Every task ends in exactly
 one outcome; sources also yield outcomes themselves, for what can be named but never be a task
 (a FIFO, a broken link, a name that is not UTF-8).
@@ -34,6 +36,9 @@ class SkipReason(str, Enum):
     SYMLINK = "symbolic link"  # with --no-follow-symlinks
     LOOP = "symbolic link loop"  # a link to a directory that contains it
     LINK_MEMBER = "link in archive"  # a tar member that is not a regular file
+    TEMPORARY = "unfinished download"  # a file of a get that was killed, or is under way
+    YOUNG = "begun less than a day ago"  # clean: an upload that may be under way
+    GONE = "gone already"  # clean: an upload that was completed, or aborted, meanwhile
 
 
 class SendReason(str, Enum):
@@ -43,8 +48,9 @@ class SendReason(str, Enum):
     ALWAYS = "always"  # mode stupid
     SIZE = "size differs"
     ETAG = "etag differs"
+    CHECKSUM = "checksum differs"  # the ETag tells nothing, and checksums disagree
     TIME = "time differs"  # the ETag tells nothing, and the times differ
-    UNKNOWN = "etag unknown"  # the ETag is no MD5: equality cannot be shown
+    UNKNOWN = "etag unknown"  # equality cannot be shown: neither ETag nor checksum tells
 
 
 class Dest(NamedTuple):
@@ -123,6 +129,88 @@ class CopyTask(NamedTuple):
 
 
 Task = PutTask | GetTask | CopyTask
+
+
+class Span(NamedTuple):
+    """Where one part lies in its object."""
+
+    number: int  # from 1, as S3 counts
+    offset: int  # bytes before it
+    size: int  # bytes
+
+
+Stamp = tuple[int, int, int]  # of a file: size, mtime and ctime in nanoseconds
+
+
+class PutPart(NamedTuple):
+    """One part of a body to send. Producer: the putter that leads the upload; consumer: any."""
+
+    name: str  # the source, as people call it
+    path: str  # file to open
+    start: int  # where in it the body begins, in bytes
+    stamp: Stamp  # of the file when the upload was begun
+    span: Span
+    key: str
+    upload_id: str
+    known: str = ""  # the ETag of what the store has already; the part is sent if it differs
+    known_checksum: str = ""  # likewise, in base64, by the run's checksum
+
+
+class GetPart(NamedTuple):
+    """One range of an object to fetch. Producer: the getter that leads it; consumer: any."""
+
+    source: str  # its key
+    etag: str  # what it is pinned to
+    span: Span
+    path: str  # the file it is written to, at the span's offset; relative to the directory
+    digest: str  # what is computed of the range: "md5", or a CRC by the name S3 has for it
+    claim: str = ""  # of the lead on that file, if others may lay claim to it; see files/partial
+    known: str = ""  # what of the range is there already, by its digest; fetched if it differs
+
+
+class CopyPart(NamedTuple):
+    """One range of an object to copy. Producer: the copier that leads it; consumer: any."""
+
+    source: str  # its key
+    etag: str  # what it is pinned to
+    size: int  # bytes of the whole object
+    span: Span
+    key: str  # the target
+    upload_id: str
+    stored: str = ""  # the checksum that the source keeps of the whole, wanted of the part too
+
+
+class GoOn(NamedTuple):
+    """No part: whether to move the next one, asked by who moves parts without any other's help."""
+
+    span: Span = Span(0, 0, 0)
+
+
+PartTask = PutPart | GetPart | CopyPart | GoOn
+
+
+class PartDone(NamedTuple):
+    """A part that is where it belongs. Producer: a worker; consumer: the one that leads."""
+
+    number: int
+    size: int  # bytes
+    etag: str  # as the store returned it
+    md5: str = ""  # in hex; empty where nobody asked for it
+    checksum: str = ""  # in base64, by the run's checksum; empty for md5. Of a range: in hex
+    moved: bool = True  # False: it was there already
+    stored: str = ""  # in base64, by the checksum that the source of a copy keeps
+
+
+class PartFailed(NamedTuple):
+    """A part that is not. Producer and consumer likewise."""
+
+    number: int
+    kind: FailureKind
+    message: str
+    code: str = ""  # of the store's refusal, if that is what it was
+
+
+PartOutcome = PartDone | PartFailed
 
 
 class Done(NamedTuple):

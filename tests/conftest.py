@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -35,19 +34,23 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "thorough: one more case of a rule; run with -m thorough")
 
 
-# Of a fault in a download, a listing or a copy so many cases are in the usual run: each of them
-# starts a whole pipeline, and the usual run has ten minutes on two cores. The others are thorough.
-CASES = 1
-MANY_CASES = re.compile(r"tests/(faults/test_(get|copy|list)_|e2e/test_list)")
+# Of a fault, a listing, or a large object one case is in the usual run, of the store that checks
+# where there is one: each of them starts a whole pipeline, and the usual run has ten minutes on two
+# cores. The others are thorough.
+MANY_CASES = re.compile(
+    r"tests/(faults/|e2e/test_(clean|copy_large|get_large|list|put_large|put_parts|uploads)\.)"
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    seen: Counter[str] = Counter()
+    rules: dict[str, list[pytest.Item]] = {}
     for item in items:
-        rule = item.nodeid.partition("[")[0]
-        seen[rule] += 1
-        if seen[rule] > CASES and MANY_CASES.match(rule):
-            item.add_marker(pytest.mark.thorough)
+        rules.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for rule, cases in rules.items():
+        usual = next((case for case in cases if "[swift" in case.nodeid), cases[0])
+        for case in cases if MANY_CASES.match(rule) else ():
+            if case is not usual:
+                case.add_marker(pytest.mark.thorough)
 
 
 @pytest.fixture(scope="session")

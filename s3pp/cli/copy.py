@@ -44,6 +44,7 @@ def build_job(given: Namespace) -> Job:
         objects=settings.copied(given),
         access=settings.access(given),
         source_access=settings.source_access(given),
+        parts=settings.parts(given),
         speed=settings.speed(given),
         output=settings.output(given),
     )
@@ -61,6 +62,7 @@ def _parser() -> Parser:
     options.add_choosing(parser)
     object_options.add_objects(parser)
     object_options.add_directive(parser)
+    options.add_parts(parser)
     options.add_speed(parser)
     options.add_listers(parser)
     options.add_access(parser)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from argparse import SUPPRESS, Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -43,6 +42,7 @@ def build_job(given: Namespace) -> Job:
         choosing=settings.choosing(given),
         landing=Landing(fsync=given.fsync, gunzip=given.gunzip),
         access=settings.access(given),
+        parts=settings.parts(given),
         speed=settings.speed(given),
         output=settings.output(given),
     )
@@ -58,13 +58,10 @@ def _directory(text: str) -> str:
 
 def _check(job: Job) -> None:
     from s3pp.sources.checking import check_origin
+    from s3pp.transfer.files.ground import check_ground
 
     check_origin(job)
-    nearest = os.path.abspath(job.directory)
-    while not os.path.lexists(nearest):
-        nearest = os.path.dirname(nearest)
-    if not os.path.isdir(nearest):
-        raise UsageError(f"DIRECTORY {job.directory!r}: {nearest!r} is no directory: name another")
+    check_ground(job.directory)
 
 
 def _parser() -> Parser:
@@ -72,6 +69,7 @@ def _parser() -> Parser:
     parser.add_argument("paths", nargs="*", help=SUPPRESS)  # the usage line shows them
     options.add_choosing(parser)
     options.add_landing(parser)
+    options.add_parts(parser)
     options.add_speed(parser)
     options.add_listers(parser)
     options.add_access(parser)

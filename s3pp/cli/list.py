@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from s3pp.cli import options, places, running, settings
 from s3pp.cli.parser import Parser
-from s3pp.errors import ExitStatus, UsageError
+from s3pp.errors import ExitStatus, FatalError, UsageError
 from s3pp.job import Job
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ def _list(job: Job, streams: Streams, *, summarize: bool) -> ExitStatus:
     totals.seconds = time.monotonic() - started
     if summarize and job.output.verbosity > -2:
         streams.stdout.lines([view.summary(totals)])
+        if streams.stdout.trouble is not None:
+            raise FatalError(f"standard output cannot be written: {streams.stdout.trouble}")
     return ExitStatus.SOME_FAILED if totals.failed else ExitStatus.OK
 
 

@@ -48,13 +48,8 @@ def add_filters(parser: ArgumentParser) -> None:
 
 
 def _add_filters(group: _ArgumentGroup) -> None:
-    _rule(
-        group,
-        "include",
-        "take what matches; of --include and --exclude the last match wins, ** crosses /",
-    )
-    _rule(group, "exclude", "leave out what matches; excluded trees are not entered")
-    moment = partial(_moment, now=time.time())
+    add_globs(group)
+    moment = partial(values.moment, now=time.time())
     add_one(
         group,
         "--newer-than",
@@ -135,6 +130,33 @@ def add_listers(parser: ArgumentParser) -> None:
         default=job.DEFAULT_LISTERS,
         metavar="N",
         help="requests in flight that list the source (default: %(default)s)",
+    )
+
+
+def add_parts(parser: ArgumentParser) -> None:
+    """How large objects are moved."""
+    group = parser.add_argument_group("large objects")
+    add_one(
+        group,
+        "--part-size",
+        type=values.part_size,
+        default=job.DEFAULT_PART_SIZE,
+        metavar="SIZE",
+        help="bytes of each part; grows where 10,000 would not do (default: 16MiB)",
+    )
+    add_one(
+        group,
+        "--multipart-threshold",
+        type=values.part_size,
+        default=job.DEFAULT_MULTIPART_THRESHOLD,
+        metavar="SIZE",
+        help="what is larger is moved in parts, by all processes (default: 64MiB)",
+    )
+    group.add_argument(
+        "--no-resume",
+        action="store_false",
+        dest="resume",
+        help="begin anew, whatever an earlier run left unfinished",
     )
 
 
@@ -300,13 +322,7 @@ def add_listing_output(parser: ArgumentParser) -> None:
     group.add_argument(
         "--summarize", action="store_true", help="end with the number of objects and their bytes"
     )
-    group.add_argument(
-        "-q",
-        "--quiet",
-        action="count",
-        default=0,
-        help="only failures and the summary; -qq: nothing",
-    )
+    _add_quiet(group)
 
 
 def add_output(parser: ArgumentParser) -> None:
@@ -315,20 +331,7 @@ def add_output(parser: ArgumentParser) -> None:
     group.add_argument(
         "-n", "--dry-run", action="store_true", help="decide and say everything, send nothing"
     )
-    group.add_argument(
-        "-v",
-        "--verbose",
-        action="count",
-        default=0,
-        help="name what is done; -vv: also what is skipped",
-    )
-    group.add_argument(
-        "-q",
-        "--quiet",
-        action="count",
-        default=0,
-        help="only failures and the summary; -qq: nothing",
-    )
+    add_volume(group)
     group.add_argument("--json", action="store_true", help="one JSON object per line on stdout")
     group.add_argument(
         "--progress",
@@ -344,8 +347,36 @@ def add_output(parser: ArgumentParser) -> None:
     )
 
 
-def _moment(text: str, *, now: float) -> float:
-    return values.moment(text, now)
+def add_globs(group: _ArgumentGroup) -> None:
+    """Names that are meant, and names that are not."""
+    _rule(
+        group,
+        "include",
+        "take what matches; of --include and --exclude the last match wins, ** crosses /",
+    )
+    _rule(group, "exclude", "leave out what matches; excluded trees are not entered")
+
+
+def add_volume(group: _ArgumentGroup) -> None:
+    """How much is said."""
+    group.add_argument(
+        "-v",
+        "--verbose",
+        action="count",
+        default=0,
+        help="name what is done; -vv: also what is skipped",
+    )
+    _add_quiet(group)
+
+
+def _add_quiet(group: _ArgumentGroup) -> None:
+    group.add_argument(
+        "-q",
+        "--quiet",
+        action="count",
+        default=0,
+        help="only failures and the summary; -qq: nothing",
+    )
 
 
 def add_one(group: _ArgumentGroup, *names: str, type: Any, **rest: Any) -> None:

@@ -7,9 +7,16 @@ from s3pp.job import Origin, Place, parse_origin, parse_place
 
 
 def dest(text: str) -> Place:
-    """The destination. Raises ``UsageError`` where its prefix cannot be part of a key."""
+    """The destination. Raises ``UsageError`` where its prefix cannot be part of a key, or ends in
+    a ``*``, which only a source may have.
+    """
     place = parse_place(text)
     _check_utf8(text, place.prefix, "destination")
+    if text.endswith("*"):
+        raise UsageError(
+            f"destination {text!r} ends in *, which means many keys, and only of a source:"
+            f" drop the *, or write {text + '/'!r} if it belongs to the name"
+        )
     return place
 
 

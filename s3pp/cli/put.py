@@ -43,6 +43,7 @@ def build_job(given: Namespace) -> Job:
         choosing=settings.choosing(given),
         objects=settings.objects(given),
         access=settings.access(given),
+        parts=settings.parts(given),
         speed=settings.speed(given),
         output=settings.output(given),
     )
@@ -61,6 +62,7 @@ def _parser() -> Parser:
     options.add_walking(parser)
     object_options.add_objects(parser)
     object_options.add_compression(parser)
+    options.add_parts(parser)
     options.add_speed(parser)
     options.add_access(parser)
     options.add_faults(parser)

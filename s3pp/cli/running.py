@@ -96,10 +96,12 @@ def sandboxed(job: Job, streams: Streams) -> Iterator[Job]:
 
 def _run(job: Job, streams: Streams) -> ExitStatus:
     from s3pp.pipeline import supervisor
+    from s3pp.pipeline.descriptors import ensure_run
     from s3pp.pipeline.signals import Stopped
     from s3pp.report.escape import one_line
     from s3pp.report.summary import summary
 
+    ensure_run(job.speed.processes)
     try:
         status, totals, error = supervisor.run(job)
     except Stopped as stopped:
@@ -111,7 +113,9 @@ def _run(job: Job, streams: Streams) -> ExitStatus:
     if totals is not None and job.output.verbosity > -2:
         streams.stdout.write(summary(totals, job) + "\n")
     if streams.stdout.trouble is not None:
-        streams.stderr.write(f"s3pp: standard output: {streams.stdout.trouble}\n")
+        trouble = f"standard output cannot be written: {streams.stdout.trouble}"
+        if trouble != error:  # a disk that is full by now is full to the end
+            streams.stderr.write(f"s3pp: {trouble}\n")
         return ExitStatus.ABORTED
     return status
 

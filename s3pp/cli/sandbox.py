@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from s3pp.cli import values
 from s3pp.cli.parser import Misuse, Parser, checked
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from s3pp.report.outlet import Streams
     from s3pp.sandbox import Sandbox
 
-USAGE = "[--port N] [-- COMMAND...]"
+USAGE = "[--port N] [--bucket NAME]... [-- COMMAND...]"
 ABOUT = (
     "Keep an S3 server in memory up, and print the variables that lead clients to it, until"
     " Ctrl-C; or run COMMAND with them set, and end with its exit code."
@@ -29,18 +29,29 @@ NOT_FOUND, NOT_EXECUTABLE = 127, 126  # the shell's exit codes
 
 def main(argv: Sequence[str], streams: Streams) -> int:
     """Run the command; errors are raised."""
-    port, command = parse(argv)
+    given = parse(argv)
+    command = given.command
     from s3pp.sandbox import Sandbox
 
     try:
-        with _on({signal.SIGTERM: _end, signal.SIGHUP: _end}), Sandbox(port) as sandbox:
+        with _on({signal.SIGTERM: _end, signal.SIGHUP: _end}), Sandbox(given.port) as sandbox:
+            for bucket in dict.fromkeys(given.buckets):
+                sandbox.create_bucket(bucket)
             return _run(sandbox, command, streams) if command else _serve(sandbox, streams)
     except _Ended as ended:
         return ended.status
 
 
-def parse(argv: Sequence[str]) -> tuple[int, list[str]]:
-    """The port (0: a free one) and the command, empty if none is given."""
+class Wanted(NamedTuple):
+    """What a sandbox is to be like."""
+
+    port: int  # 0: a free one
+    buckets: list[str]  # that are there from the beginning
+    command: list[str]  # empty: none is run
+
+
+def parse(argv: Sequence[str]) -> Wanted:
+    """What the arguments ask for."""
     split = list(argv).index("--") if "--" in argv else len(argv)
     parser = Parser("s3pp sandbox", USAGE, ABOUT)
     parser.add_argument(
@@ -50,13 +61,21 @@ def parse(argv: Sequence[str]) -> tuple[int, list[str]]:
         metavar="N",
         help="to listen on (default: a free one)",
     )
+    parser.add_argument(
+        "--bucket",
+        action="append",
+        type=checked(values.bucket),
+        default=[],
+        metavar="NAME",
+        help="to create at the start; repeatable",
+    )
     given, extra = parser.parse_known_args(argv[:split])
     if extra:
         parser.error(f"{extra[0]!r} is unknown; a command goes after --")
     command = list(argv[split + 1 :])
     if split < len(argv) and not command:
         raise Misuse("s3pp sandbox: no command after --; name one, or drop the --")
-    return given.port, command
+    return Wanted(given.port, given.bucket, command)
 
 
 def exports(sandbox: Sandbox) -> str:

@@ -13,7 +13,16 @@ from dataclasses import replace
 
 from s3pp.cli.headers import METADATA, Pairs, check_headers, check_metadata, check_tags
 from s3pp.errors import UsageError
-from s3pp.job import DEFAULT_GZIP_TYPES, DEFAULT_LISTERS, Access, Choosing, Objects, Output, Speed
+from s3pp.job import (
+    DEFAULT_GZIP_TYPES,
+    DEFAULT_LISTERS,
+    Access,
+    Choosing,
+    Objects,
+    Output,
+    Parts,
+    Speed,
+)
 
 CRT_CHECKSUMS = ("crc32c", "crc64nvme")  # Python's standard library has neither
 
@@ -81,7 +90,8 @@ def copied(options: Namespace) -> Objects:
 
 def source_access(options: Namespace) -> Access | None:
     """How to reach the source of a copy; None: as the destination."""
-    endpoint = _endpoint_url(options.source_endpoint_url, options.secure)
+    option = "--source-endpoint-url"
+    endpoint = _endpoint_url(options.source_endpoint_url, options.secure, option)
     given = {
         "endpoint_url": endpoint,
         "region": options.source_region,
@@ -117,6 +127,11 @@ def access(options: Namespace) -> Access:
         connect_timeout=options.connect_timeout,
         read_timeout=options.read_timeout,
     )
+
+
+def parts(options: Namespace) -> Parts:
+    """How large objects are moved."""
+    return Parts(options.part_size, options.multipart_threshold, options.resume)
 
 
 def speed(options: Namespace) -> Speed:
@@ -198,15 +213,17 @@ def _gzip_types(options: Namespace) -> frozenset[str]:
     return frozenset(named - {"guess"}) | (DEFAULT_GZIP_TYPES if "guess" in named else frozenset())
 
 
-def _endpoint_url(endpoint: str | None, secure: bool | None) -> str | None:
+def _endpoint_url(
+    endpoint: str | None, secure: bool | None, option: str = "--endpoint-url"
+) -> str | None:
     if endpoint is None:
         return None
     scheme = "http" if secure is False else "https"
     if "://" not in endpoint:
         return f"{scheme}://{endpoint}"
     if secure is not None and not endpoint.startswith(f"{scheme}://"):
-        option = "--secure" if secure else "--insecure"
-        raise UsageError(f"{option} contradicts --endpoint-url {endpoint}; drop one")
+        other = "--secure" if secure else "--insecure"
+        raise UsageError(f"{other} contradicts {option} {endpoint}; drop one")
     return endpoint
 
 

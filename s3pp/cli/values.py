@@ -6,6 +6,9 @@ import math
 import re
 from collections.abc import Callable
 
+from s3pp.errors import UsageError
+from s3pp.job import MAX_PART, MIN_PART, parse_place
+
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?", re.IGNORECASE | re.ASCII)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw]?)", re.IGNORECASE | re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -36,6 +39,14 @@ def size(text: str) -> int:
     power = " kmgtp".index(found[2].lower() or " ")
     number = found[1]
     return int(number) << 10 * power if number.isdigit() else round(float(number) * 1024**power)
+
+
+def part_size(text: str) -> int:
+    """Bytes that S3 allows for a part and for a single PUT: 5 MiB to 5 GiB."""
+    found = size(text)
+    if not MIN_PART <= found <= MAX_PART:
+        raise ValueError(f"{text!r} is not what S3 allows: from 5MiB to 5GiB")
+    return found
 
 
 def seconds(text: str) -> float:
@@ -135,6 +146,18 @@ def endpoint(text: str) -> str:
     if not found or (found[3] and not 0 < int(found[3]) < 65536):
         raise ValueError(f"{text!r} is not of the form http://HOST[:PORT] or https://HOST[:PORT]")
     return text.rstrip("/")
+
+
+def bucket(text: str) -> str:
+    """``NAME``, or ``s3://NAME``, as commands take it: the name."""
+    name = text.removeprefix("s3://").removesuffix("/")
+    try:
+        place = parse_place(f"s3://{name}")
+    except UsageError:
+        place = None
+    if place is None or place.prefix:
+        raise ValueError(f"{text!r} is not a bucket name (3 to 63 of a-z, 0-9, . and -)")
+    return name
 
 
 def one_of(*choices: str) -> Callable[[str], str]:

@@ -28,9 +28,12 @@ class Batcher:
         outbox: FrameWriter,
         processes: int,
         *,
+        large: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """``large`` is the size in bytes above which an object's parts are shared among all."""
         self._outbox = outbox
+        self._large = large
         self._processes = processes
         self._clock = clock
         self._tasks: list[Task] = []
@@ -91,7 +94,8 @@ class Batcher:
 
     def _send(self, tasks: Sequence[Task], size: int) -> None:
         self._batches += 1
-        self._outbox.send(tasks_frame(tasks, self._batches, size))
+        led = len(tasks) == 1 and size > self._large  # by whoever gets it, and moved by all
+        self._outbox.send(tasks_frame(tasks, self._batches, 0 if led else size))
 
     def _flush_outcomes(self) -> None:
         if self._outcomes:

@@ -7,7 +7,7 @@ its worker dies first, it goes to the head of those that wait.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -31,10 +31,17 @@ class Load(Generic[W]):
 
 
 class Ledger(Generic[W]):
-    """Assigns batches to workers; ``lanes`` is how many tasks one keeps going."""
+    """Assigns batches to workers; ``lanes`` is how many tasks one keeps going.
 
-    def __init__(self, lanes: int) -> None:
-        self._lanes = lanes
+    ``ahead`` is how many times that a worker is given, and ``ahead_bytes`` the bytes of sources it
+    is given, unless they are one batch; None: as many as there are.
+    """
+
+    def __init__(
+        self, lanes: int, *, ahead: int = AHEAD, ahead_bytes: int | None = AHEAD_BYTES
+    ) -> None:
+        self._most = ahead * lanes
+        self._most_bytes = ahead_bytes
         self._loads: dict[W, Load[W]] = {}
         self._waiting: deque[Frame] = deque()
         self._losses: dict[int, int] = {}
@@ -80,9 +87,10 @@ class Ledger(Generic[W]):
         load.size -= batch.size
         self._losses.pop(number, None)
 
-    def drop_waiting(self) -> None:
-        """Forget what no worker has."""
-        self._waiting.clear()
+    def drop_waiting(self, numbers: Container[int] | None = None) -> None:
+        """Forget what no worker has: all of it, or the batches of these numbers."""
+        kept = [] if numbers is None else [b for b in self._waiting if b.batch not in numbers]
+        self._waiting = deque(kept)
 
     @property
     def wants_more(self) -> bool:
@@ -97,4 +105,5 @@ class Ledger(Generic[W]):
     def _room(self, load: Load[W]) -> bool:
         if not load.batches:
             return True
-        return load.tasks < AHEAD * self._lanes and load.size < AHEAD_BYTES
+        small = self._most_bytes is None or load.size < self._most_bytes
+        return small and load.tasks < self._most

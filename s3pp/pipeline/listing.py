@@ -23,6 +23,7 @@ from typing import Any
 from s3pp.errors import ExitStatus, FailureKind, FatalError, ObjectError
 from s3pp.job import Job, Origin, Side
 from s3pp.pipeline.connect import DistantBucket, LoopThread, connect
+from s3pp.pipeline.descriptors import ensure_listing
 from s3pp.pipeline.keyring import Keyring
 from s3pp.pipeline.loops import new_loop
 from s3pp.records import Failed
@@ -34,6 +35,7 @@ from s3pp.s3.ranges import pages
 from s3pp.s3.session import Session
 from s3pp.s3.sigv4 import Keys
 from s3pp.sources.choice import Choice
+from s3pp.sources.namesake import namesake
 from s3pp.sources.objects import chosen
 
 AT_ONCE = 1000  # keys written together: a page
@@ -119,6 +121,7 @@ def list_keys(job: Job, origin: Origin, streams: Streams, view: KeyView) -> KeyT
     Ends early where nobody reads stdout any more. Raises as ``Session.open_source`` does, and
     ``FatalError`` where the listing breaks off or stdout's disk is full.
     """
+    ensure_listing()
     session = Session(job.access, origin.bucket)
     sheet = Sheet(streams, view)
     run = _loop(sheet).run_until_complete
@@ -156,15 +159,23 @@ async def _list_at_once(job: Job, origin: Origin, session: Session, sheet: Sheet
     opened, patience = session.presumed(), Patience()
     renew = _sign_in(session, opened)
     bucket = connect(job.access, opened, job.speed.listers, renew=renew, sleep=patience)
-    try:
-        first = await bucket.list_page({"prefix": origin.prefix})
-        if not parse_page(first).objects:
-            return False
-    except (ObjectError, FatalError):  # boto3 tells why, and finds buckets in other regions
+    beside = asyncio.ensure_future(namesake(job, origin, bucket))
+    first = await _first_page(bucket, origin)
+    if first is None:
+        beside.cancel()
         return False
     patience.granted = True
     await _write_pages(job, origin, Primed(bucket, first), sheet)
+    await _tell_of(beside, sheet)
     return True
+
+
+async def _first_page(bucket: Lister, origin: Origin) -> bytes | None:
+    try:
+        first = await bucket.list_page({"prefix": origin.prefix})
+        return first if parse_page(first).objects else None
+    except (ObjectError, FatalError):  # boto3 tells why, and finds buckets in other regions
+        return None
 
 
 async def _list_opened(
@@ -172,7 +183,14 @@ async def _list_opened(
 ) -> None:
     renew = _sign_in(session, opened)
     bucket = connect(job.access, opened, job.speed.listers, renew=renew)
+    beside = asyncio.ensure_future(namesake(job, origin, bucket))
     await _write_pages(job, origin, bucket, sheet)
+    await _tell_of(beside, sheet)
+
+
+async def _tell_of(beside: asyncio.Future[str | None], sheet: Sheet) -> None:
+    if note := await beside:
+        sheet.tell(note)
 
 
 async def _write_pages(job: Job, origin: Origin, bucket: Lister, sheet: Sheet) -> None:

@@ -10,6 +10,14 @@ SETUP       supervisor → walker,   ``Opened`` by ``Side``: endpoints, keys
             worker
 TASKS       walker → worker        tasks of one kind, one batch of them, by ``tasks_frame``
 SPOOL       walker → supervisor    path of the file the next batch reads, to delete after it
+OFFER       worker → supervisor    a part of an object that this worker leads, for anybody to
+                                   move; the head's batch is the worker's own number for it
+PART        supervisor → worker    likewise; the head's batch is the supervisor's number for it
+PART_ENDED  worker → supervisor    ``PartOutcome``; the head's number as it came with ``PART``, its
+                                   size and objects as of ``MOVED``
+PART_ENDED  supervisor → worker    likewise, to the worker that leads; its own number
+MOVED       supervisor → statter   nothing: a part has ended; the head's size is its bytes, its
+                                   number of objects the requests it took
 OUTCOMES    walker, worker →       ``Report``, by ``report_frame``: how tasks ended; from a
             statter                worker, one whole batch
 NOTICE      anyone → statter       str: one line for people, said once
@@ -20,7 +28,8 @@ KEYS        supervisor → worker,   ``Side``, and its ``Keys``, or None when th
             walker
 BEAT        worker → supervisor    nothing: I am alive
 FINISH      supervisor → worker    nothing: begin no other task
-FATAL       anyone → supervisor    str: why the run cannot go on
+FATAL       anyone → supervisor,   str: why the run cannot go on
+            statter
 END         walker → supervisor    nothing: the head's number of objects is all there are
 END         supervisor → worker,   nothing: no more will come
             statter
@@ -66,6 +75,10 @@ class Kind(IntEnum):
     FATAL = 11
     END = 12
     TOTALS = 13
+    OFFER = 14
+    PART = 15
+    PART_ENDED = 16
+    MOVED = 17
 
 
 class Report(NamedTuple):

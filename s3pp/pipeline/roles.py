@@ -14,13 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 from s3pp.job import Job, Mode, Side
-from s3pp.records import Outcome
+from s3pp.records import Outcome, PartOutcome
 from s3pp.s3.operations import Bucket
 from s3pp.transfer.copy.copier import Copier
-from s3pp.transfer.copy.fetch import Means
 from s3pp.transfer.digests import Digester
 from s3pp.transfer.files.tree import Tree
 from s3pp.transfer.get.getter import Getter
+from s3pp.transfer.means import Means, Offer
 from s3pp.transfer.put.prepare import Preparer
 from s3pp.transfer.put.putter import Putter
 from s3pp.transfer.reading import Budget, Reader
@@ -39,26 +39,30 @@ class Role(Protocol):
     requests_spared: int  # that a dry run did not make
 
     async def transfer(self, task: Any) -> Outcome:
-        """Bring one task to its end. Raises ``FatalError`` only."""
+        """Bring one task to its end. Raises ``FatalError`` and ``Unfinished`` only."""
+
+    async def part(self, part: Any) -> PartOutcome:
+        """Move one part of an object that some worker leads. Raises ``FatalError`` only."""
 
 
-def role(job: Job, buckets: Buckets) -> Role:
-    """The role of ``job``'s workers, for one of them."""
-    reader, budget = Reader(ThreadPoolExecutor(THREADS)), Budget(BODY_MEMORY)
+def role(job: Job, buckets: Buckets, offer: Offer) -> Role:
+    """The role of ``job``'s workers, for one of them; ``offer`` has a part moved by any."""
+    means = Means(Reader(ThreadPoolExecutor(THREADS)), Budget(BODY_MEMORY), offer)
     if job.verb == "put":
-        return _putter(job, buckets[Side.DEST], reader, budget)
+        return _putter(job, buckets[Side.DEST], means)
     if job.verb == "get":
         tree = Tree(job.directory, follow=job.choosing.follow_symlinks, fsync=job.landing.fsync)
-        return Getter(job, buckets[Side.SOURCE], tree, reader=reader, budget=budget)
+        return Getter(job, buckets[Side.SOURCE], tree, means)
     source, dest = buckets[Side.SOURCE], buckets[Side.DEST]
     shared = source.endpoint.service == dest.endpoint.service
-    return Copier(job, source, dest, shared=shared, means=Means(reader, budget))
+    return Copier(job, source, dest, shared=shared, means=means)
 
 
-def _putter(job: Job, bucket: Bucket, reader: Reader, budget: Budget) -> Putter:
+def _putter(job: Job, bucket: Bucket, means: Means) -> Putter:
     digester = Digester(
         job.objects.checksum,
         md5=job.mode is not Mode.STUPID,  # the others compare it with an ETag
         signed=job.access.sign and not bucket.endpoint.secure,
     )
-    return Putter(job, bucket, Preparer(job.objects, digester, reader=reader, budget=budget))
+    preparer = Preparer(job.objects, digester, job.parts, reader=means.reader, budget=means.budget)
+    return Putter(job, bucket, preparer, means.offer)

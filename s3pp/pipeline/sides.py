@@ -8,7 +8,7 @@ from s3pp.errors import UsageError
 from s3pp.job import NOWHERE, Job, Origin, Side
 from s3pp.pipeline.keyring import Keyring
 from s3pp.s3.endpoint import Opened
-from s3pp.s3.session import Session
+from s3pp.s3.session import Options, Session
 from s3pp.s3.sigv4 import Keys
 from s3pp.transfer.copy.overlap import Overlap
 
@@ -22,7 +22,8 @@ class Sides:
         self._keyrings: dict[Side, Keyring] = {}
         session: Session | None = None
         for side in job.sides:
-            session = Session(job.access_to(side), _bucket(job, side), like=session)
+            access, options = job.access_to(side), _options(job, side)
+            session = Session(access, _bucket(job, side), like=session, options=options)
             opened = self.opened[side] = _open(job, side, session)
             self._keyrings[side] = Keyring(session, opened.keys, now)
         self._check_apart(job)
@@ -62,6 +63,18 @@ class Sides:
 
 def _bucket(job: Job, side: Side) -> str:
     return _origin(job).bucket if side is Side.SOURCE else job.dest.bucket
+
+
+def _options(job: Job, side: Side) -> Options:
+    """Which options to name where this side cannot be reached; the source may share the others'."""
+    if job.verb != "copy" or side is Side.DEST:
+        return Options()
+    source, shared = job.access_to(side), job.access
+    return Options(
+        "--profile" if source.profile == shared.profile else "--source-profile",
+        "--endpoint-url" if source.endpoint_url == shared.endpoint_url else "--source-endpoint-url",
+        mends="--source-",
+    )
 
 
 def _open(job: Job, side: Side, session: Session) -> Opened:

@@ -2,7 +2,7 @@
 
 ::
 
-    OUTCOMES, NOTICE, LISTED, END ──▶ Recorder ──▶ TOTALS
+    OUTCOMES, NOTICE, FATAL, LISTED, END ──▶ Recorder ──▶ TOTALS
 
 It alone writes the journal, the log and the lines on stdout and stderr while a run goes on.
 """
@@ -79,8 +79,13 @@ class Statter:
             self._outcomes(report_of(message))
         elif message.kind is Kind.LISTED:
             self._recorder.listed(message.objects, done=bool(message.size))
+        elif message.kind is Kind.MOVED:
+            self._recorder.requests(message.objects)
+            self._recorder.moved(message.size)
         elif message.kind is Kind.NOTICE:
             self._notice(message.payload.decode("utf-8"))
+        elif message.kind is Kind.FATAL:
+            self._recorder.aborted(message.payload.decode("utf-8"))
 
     def end(self, message: Frame) -> Frame:
         """Close the records; ``message`` counts what was listed, and its size what was dropped."""

@@ -24,11 +24,12 @@ import time
 from collections.abc import Callable
 from enum import Enum
 from multiprocessing.connection import Connection
-from typing import NamedTuple
 
 from s3pp.errors import ExitStatus, FailureKind, FatalError, S3ppError
 from s3pp.job import Job, Side
-from s3pp.pipeline.children import Child, notice, start_context
+from s3pp.pipeline.children import Child, fatal, notice, start_context
+from s3pp.pipeline.ending import Ending, ending
+from s3pp.pipeline.exchange import Exchange
 from s3pp.pipeline.ledger import MOST_LOSSES, Ledger
 from s3pp.pipeline.messages import Frame, Kind, frame, report_frame, tasks_of
 from s3pp.pipeline.roles import TITLES
@@ -38,7 +39,7 @@ from s3pp.pipeline.switchboard import Switchboard
 from s3pp.pipeline.walker import run_walker
 from s3pp.pipeline.worker import lane_count, run_worker
 from s3pp.records import Failed
-from s3pp.report.totals import Totals
+from s3pp.transfer.files.ground import make_ground
 
 TICK = 0.5  # seconds between looks at the clock
 MOST_DEATHS = 10  # workers that may die in a row without a single report between
@@ -52,14 +53,6 @@ class Phase(Enum):
     DRAINING = 2
     CLOSING = 3
     OVER = 4
-
-
-class Ending(NamedTuple):
-    """How a run ended. ``totals`` is None where the statter did not live to tell."""
-
-    status: ExitStatus
-    totals: Totals | None
-    error: str | None  # why the run was aborted, one line
 
 
 def run(job: Job) -> Ending:
@@ -83,10 +76,11 @@ class Supervisor:
         self._phase = Phase.RUNNING
         self._started = self._now = time.monotonic()
         self._ledger: Ledger[Child] = Ledger(lane_count(job.speed.concurrency, job.speed.processes))
+        self._exchange: Exchange[Child] = Exchange(job.speed.places)
         self._silence: dict[Child, float] = {}  # of each worker, in seconds
         self._spool_dir = ""  # where the members of compressed archives are copied to
         self._spools: dict[int, str] = {}  # batch: the temporary file it reads
-        self._deaths = 0  # of workers, since the last report
+        self._deaths = 0  # of workers, since the last report of a batch or a part
         self._listed = self._finished = 0
         self._told = (0, False)  # what the statter knows of the listing
         self._walked = False  # the walker has named everything
@@ -104,7 +98,7 @@ class Supervisor:
             self._signals.calm = True
             while self._phase is not Phase.OVER:
                 self._turn()
-            return self._ending()
+            return ending(self._verdict, self._error, self._signal)
         finally:
             self._clean_up()
 
@@ -135,6 +129,7 @@ class Supervisor:
         child = self._launch(name, run_worker, (self._job,))
         self._silence[child] = 0.0
         self._ledger.join(child)
+        self._exchange.join(child)
         return child
 
     def _set_up(self) -> None:
@@ -142,6 +137,8 @@ class Supervisor:
         from s3pp.pipeline.sides import Sides  # it imports boto3
 
         self._sides = Sides(self._job, self._now)
+        if self._job.directory and not self._job.dry_run:
+            make_ground(self._job.directory)
         for child in (self._walker, *self._silence):
             self._board.send(child, frame(Kind.SETUP, self._sides.opened))
         self._board.send(self._statter, report_frame([], self._sides.probes))
@@ -152,7 +149,7 @@ class Supervisor:
     def _turn(self) -> None:
         self._gate()
         self._board.turn(TICK)
-        for worker, batch in self._ledger.assign():
+        for worker, batch in (*self._ledger.assign(), *self._exchange.assign()):
             self._board.send(worker, batch)
         self._advance()
         self._tick()
@@ -216,6 +213,14 @@ class Supervisor:
         kind = message.kind
         if kind is Kind.OUTCOMES:
             self._on_outcomes(child, message)
+        elif kind is Kind.OFFER:
+            if self._phase is Phase.RUNNING:  # else its lead is told so, by FINISH
+                self._exchange.offer(child, message)
+        elif kind is Kind.PART_ENDED:
+            self._route(self._exchange.ended(child, message))
+            self._deaths = 0
+            moved = Frame(Kind.MOVED, objects=message.objects, size=message.size)
+            self._board.send(self._statter, moved)
         elif kind is Kind.TASKS:
             self._listed += message.objects
             self._ledger.add(message)
@@ -282,6 +287,7 @@ class Supervisor:
     def _abort(self, error: str) -> None:
         if self._error is None:
             self._error = error
+            self._board.send(self._statter, fatal(error))  # before the failures it explains
         if self._phase is Phase.RUNNING:
             self._drain()
 
@@ -291,6 +297,7 @@ class Supervisor:
         self._walker.kill()
         self._forget(self._walker)
         self._ledger.drop_waiting()
+        self._exchange.drop()
         for worker in self._silence:
             self._board.send(worker, Frame(Kind.FINISH))
 
@@ -327,8 +334,11 @@ class Supervisor:
 
     def _on_worker_death(self, child: Child) -> None:
         given_up = self._ledger.leave(child)
+        for routed in self._exchange.leave(child):
+            self._route(routed)
         if self._phase is Phase.DRAINING:
             self._ledger.drop_waiting()
+            self._exchange.drop()
             return
         self._fail(given_up)
         self._deaths += 1
@@ -345,33 +355,13 @@ class Supervisor:
         """Name the tasks whose every worker died."""
         for batch in batches:
             message = f"{MOST_LOSSES} processes died on the batch that held it"
-            outcomes = [
-                Failed(task.source, task.target, FailureKind.CRASHED, message)
-                for task in tasks_of(batch)
-            ]
+            names = [(task.source, task.target) for task in tasks_of(batch)]
+            outcomes = [Failed(*each, FailureKind.CRASHED, message) for each in names]
             self._unspool(batch.batch)
             self._finished += len(outcomes)
             self._board.send(self._statter, report_frame(outcomes, 0))
 
     # The end
-
-    def _ending(self) -> Ending:
-        verdict = self._verdict
-        if verdict is None:
-            error = self._error or "stopped twice: what was done cannot be told"
-            return Ending(self._signal or ExitStatus.ABORTED, None, error)
-        if self._error is None and verdict.refused is not None:
-            self._error = f"the store refuses access: {verdict.refused}"
-        if self._error is None and not verdict.totals.balanced:
-            self._error = "the counts do not add up: please report this"
-        return Ending(self._status(verdict.totals), verdict.totals, self._error)
-
-    def _status(self, totals: Totals) -> ExitStatus:
-        if self._error is not None:
-            return ExitStatus.ABORTED
-        if self._signal is not None:
-            return self._signal
-        return ExitStatus.SOME_FAILED if totals.failed else ExitStatus.OK
 
     def _clean_up(self) -> None:
         for child in list(self._board.children):
@@ -384,6 +374,11 @@ class Supervisor:
             shutil.rmtree(self._spool_dir, ignore_errors=True)
 
     # Small steps
+
+    def _route(self, routed: tuple[Child, Frame] | None) -> None:
+        """A part has ended: its lead is to hear it."""
+        if routed is not None:
+            self._board.send(*routed)
 
     def _tell(self, text: str) -> None:
         self._board.send(self._statter, notice(text))

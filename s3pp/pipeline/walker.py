@@ -50,7 +50,7 @@ def run_walker(
         for side, each in opened.items()
     }
     threading.Thread(target=_listen, args=(inbox, buckets), daemon=True).start()
-    batcher = Batcher(outbox, job.speed.processes)
+    batcher = Batcher(outbox, job.speed.processes, large=job.parts.threshold)
     stream = os.fdopen(stdin.fileno(), "rb", closefd=False) if stdin else None
     around = Surroundings(opened, buckets, lambda text: outbox.send(notice(text)), stream)
     tasks = _tasks(walk(job, around), batcher)

@@ -23,6 +23,7 @@ from s3pp.s3.endpoint import Opened
 from s3pp.s3.listing import Listed, parse_page
 from s3pp.sources import entries
 from s3pp.sources.bucket import BucketListing
+from s3pp.sources.namesake import namesake
 from s3pp.sources.objects import objects, single
 from s3pp.transfer.copy.overlap import Overlap
 from s3pp.transfer.copy.planner import CopyPlanner
@@ -88,7 +89,21 @@ def _found(job: Job, origin: Origin, around: Surroundings) -> Iterator[Listed | 
     bucket = around.buckets[Side.SOURCE]
     if origin.prefix == origin.single:
         return single(job, origin, _looked_up(origin, bucket))
-    return objects(job, origin, bucket, around.tell, around.stdin)
+    return _besides(job, origin, around, objects(job, origin, bucket, around.tell, around.stdin))
+
+
+def _besides(
+    job: Job, origin: Origin, around: Surroundings, found: Iterator[Listed | Failed]
+) -> Iterator[Listed | Failed]:
+    """``found``, and a word about an object that is left out; both are asked for at once."""
+    bucket = around.buckets[Side.SOURCE]
+    asked = bucket.run(namesake(job, origin, bucket))
+    first = next(found, None)
+    if note := asked.result():
+        around.tell(note)
+    if first is not None:
+        yield first
+        yield from found
 
 
 def _looked_up(origin: Origin, bucket: DistantBucket) -> Listed:

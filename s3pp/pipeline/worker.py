@@ -4,9 +4,13 @@
 
     TASKS ──▶ waiting tasks ──▶ lanes × C/P ──▶ Role.transfer ──▶ batch complete ──▶ OUTCOMES
 
+    a large object ─▶ bay of leads ─▶ Role.transfer ─▶ its parts, offered to all workers
+    PART ─▶ bay of parts ─▶ Role.part ─▶ PART_ENDED
+
 A lane is a coroutine that brings one task after another to its end. A batch is reported once,
 whole, so that the supervisor may give it to another worker until then and nothing counts twice.
-What is done with a task is its role's: ``roles`` has them.
+What is done with a task is its role's: ``roles`` has them. Leads, which mostly wait, take no lane
+from small objects, nor from the parts they wait for.
 """
 
 from __future__ import annotations
@@ -19,21 +23,27 @@ import resource
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from s3pp.errors import FailureKind, FatalError, ObjectError
-from s3pp.job import Job, Side
+from s3pp.errors import FatalError, Unfinished
+from s3pp.job import PLACES, Job, Side
 from s3pp.pipeline.admission import PERIOD, Admission
+from s3pp.pipeline.bay import Bay
 from s3pp.pipeline.children import fatal, notice
 from s3pp.pipeline.connect import Renewal, connect
 from s3pp.pipeline.loops import new_loop
-from s3pp.pipeline.messages import Frame, Kind, report_frame, tasks_of
+from s3pp.pipeline.messages import Frame, Kind, frame, report_frame, tasks_of
+from s3pp.pipeline.offers import Offers
 from s3pp.pipeline.queues import FrameReader, FrameWriter
 from s3pp.pipeline.roles import Role, role
-from s3pp.records import Failed, Outcome, Task
+from s3pp.pipeline.stopping import Pause
+from s3pp.records import Failed, Outcome, PartDone, PartFailed, PartTask, Task
 from s3pp.s3.endpoint import Opened
 from s3pp.s3.operations import Bucket
 from s3pp.s3.sigv4 import Keys
+from s3pp.transfer.ending import failed
 from s3pp.transfer.files.tree import OPEN_DIRECTORIES, most_directories
+from s3pp.transfer.parts.moving import part_failed
 
+LEADS = 4  # large objects one worker leads at a time
 _FDS_PER_LANE = 3  # two sockets, or one and a file
 _FDS_SPARE = 32  # queues, epoll, libraries, the interpreter
 
@@ -57,17 +67,23 @@ async def _serve(
         side: connect(job.access_to(side), each, lanes, renew=renewals[side], sleep=pause)
         for side, each in opened.items()
     }
-    admission = Admission(lanes)
-    worker = Worker(outbox, role(job, buckets), list(buckets.values()), lanes=lanes)
+    admission, offers = Admission(lanes), Offers(outbox)
+    acting = role(job, buckets, offers.make)
+    worker = Worker(outbox, acting, list(buckets.values()), lanes=lanes, job=job)
 
     def hear(message: Frame) -> None:
         if message.kind is Kind.TASKS:
             worker.take(message)
+        elif message.kind is Kind.PART:
+            worker.take_part(message)
+        elif message.kind is Kind.PART_ENDED:
+            offers.hear(message)
         elif message.kind is Kind.KEYS:
             side, keys = message.open()
             _new_keys(buckets[side], renewals[side], keys)
         elif message.kind is Kind.FINISH:
             pause.end()
+            offers.end()
             worker.finish()
         elif message.kind is Kind.END:
             worker.end()
@@ -92,8 +108,18 @@ class Worker:
     """Keeps ``lanes`` tasks going at once, and reports batches as they become complete."""
 
     def __init__(
-        self, outbox: FrameWriter, role: Role, buckets: Sequence[Bucket], *, lanes: int
+        self,
+        outbox: FrameWriter,
+        role: Role,
+        buckets: Sequence[Bucket],
+        *,
+        lanes: int,
+        job: Job,
     ) -> None:
+        self._large = job.parts.threshold  # bytes: what is larger is led in parts
+        # Neither has more room than there are lanes: where descriptors are few, so are these.
+        self._leads: Bay[tuple[Batch, Task]] = Bay(min(LEADS, lanes), self._lead)
+        self._parts: Bay[Frame] = Bay(min(job.speed.places, lanes), self._move)
         self._outbox = outbox
         self._role = role
         self._buckets = buckets
@@ -108,6 +134,7 @@ class Worker:
     async def run(self) -> None:
         """Work until ``end`` has been called and every task taken has ended."""
         await asyncio.gather(*(self._lane() for _ in range(self._lanes)))
+        await self._leads.idle()
 
     @property
     def wants_more(self) -> bool:
@@ -122,12 +149,21 @@ class Worker:
     def take(self, tasks: Frame) -> None:
         """Take a batch of tasks."""
         batch = Batch(tasks.batch, tasks.objects)
-        self._waiting.extend((batch, task) for task in tasks_of(tasks))
-        self._wake(tasks.objects)
+        for task in tasks_of(tasks):
+            if task.size > self._large:
+                self._leads.add((batch, task))
+            else:
+                self._waiting.append((batch, task))
+        self._wake(len(self._waiting))
+
+    def take_part(self, part: Frame) -> None:
+        """Take a part of an object that some worker leads."""
+        self._parts.add(part)
 
     def finish(self) -> None:
         """Begin no other task: tasks in flight end, the others are left as they are."""
-        left, self._waiting = self._waiting, deque()
+        self._parts.drop()
+        left, self._waiting = [*self._waiting, *self._leads.drop()], deque()
         for batch, _ in left:
             self._close_one(batch)
 
@@ -146,16 +182,34 @@ class Worker:
                 self._idle.append(turn)
                 self._active -= 1
                 await turn
-            batch, task = self._waiting.popleft()
-            batch.outcomes.append(await self._outcome(task))
-            self._close_one(batch)
+            await self._lead(self._waiting.popleft())
 
-    async def _outcome(self, task: Task) -> Outcome:
+    async def _lead(self, work: tuple[Batch, Task]) -> None:
+        batch, task = work
         try:
-            return await self._role.transfer(task)
+            batch.outcomes.append(await self._role.transfer(task))
+        except Unfinished:
+            pass  # it counts as left
         except FatalError as error:
             self._outbox.send(fatal(str(error)))
-            return Failed(task.source, task.target, error.kind, str(error))
+            batch.outcomes.append(Failed(task.source, task.target, error.kind, str(error)))
+        except Exception as error:  # a defect of the role's: nobody may wait for the batch
+            batch.outcomes.append(failed(task, error))
+        self._close_one(batch)
+
+    async def _move(self, message: Frame) -> None:
+        part: PartTask = message.open()
+        try:
+            outcome = await self._role.part(part)
+        except FatalError as error:
+            self._outbox.send(fatal(str(error)))
+            outcome = PartFailed(part.span.number, error.kind, str(error))
+        except Exception as error:
+            outcome = part_failed(part.span.number, error)
+        size = outcome.size if isinstance(outcome, PartDone) else 0
+        self._outbox.send(
+            frame(Kind.PART_ENDED, outcome, batch=message.batch, objects=self._spent(), size=size)
+        )
 
     def _wake(self, count: int) -> None:
         for _ in range(min(count, len(self._idle), self._admitted - self._active)):
@@ -170,33 +224,20 @@ class Worker:
     def _report(self, batch: Batch) -> None:
         while self._role.notes:
             self._outbox.send(notice(self._role.notes.pop()))
+        self._outbox.send(report_frame(batch.outcomes, self._spent(), batch=batch.number))
+
+    def _spent(self) -> int:
+        """Requests since this was last asked."""
         requests = self._role.requests_spared + sum(each.requests for each in self._buckets)
         spent, self._reported = requests - self._reported, requests
-        self._outbox.send(report_frame(batch.outcomes, spent, batch=batch.number))
-
-
-class Pause:
-    """The wait before another attempt; ends at once, and for good, when the run is to finish."""
-
-    def __init__(self) -> None:
-        self._over = asyncio.Event()
-
-    async def __call__(self, seconds: float) -> None:
-        """Wait. Raises ``ObjectError`` if the run is finishing: there will be no other attempt."""
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._over.wait(), seconds)
-            raise ObjectError(FailureKind.STORE, "not tried again: the run is ending")
-
-    def end(self) -> None:
-        """Let nobody wait any more."""
-        self._over.set()
+        return spent
 
 
 def lane_count(concurrency: int, processes: int) -> int:
     """How many tasks one worker keeps going: its share, as far as descriptors allow."""
     share = max(1, concurrency // processes)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = share * _FDS_PER_LANE + OPEN_DIRECTORIES + _FDS_SPARE
+    wanted = (share + PLACES + LEADS) * _FDS_PER_LANE + OPEN_DIRECTORIES + _FDS_SPARE
     if soft != resource.RLIM_INFINITY and soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         with contextlib.suppress(OSError, ValueError):
@@ -204,7 +245,13 @@ def lane_count(concurrency: int, processes: int) -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return share
-    return max(1, min(share, (soft - most_directories() - _FDS_SPARE) // _FDS_PER_LANE))
+    return min(share, _lanes_in((soft - most_directories() - _FDS_SPARE) // _FDS_PER_LANE))
+
+
+def _lanes_in(slots: int) -> int:
+    """The most lanes for which, with bays that have no more room than that, ``slots`` suffice."""
+    both_full, leads_full = slots - PLACES - LEADS, (slots - LEADS) // 2
+    return max(1, both_full, min(leads_full, PLACES), min(slots // 3, LEADS))
 
 
 def _listen(inbox: FrameReader, hear: Callable[[Frame], None]) -> None:

@@ -70,7 +70,7 @@ class KeyView:
 
     def notice(self, text: str) -> list[str]:
         """What goes to stderr for something that concerns no one key."""
-        return [f"s3pp: {text}"] if self.verbosity >= 0 else []
+        return [f"s3pp: {one_line(text)}"] if self.verbosity >= 0 else []
 
     def summary(self, totals: KeyTotals) -> str:
         """The last line, for ``--summarize``."""

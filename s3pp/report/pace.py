@@ -25,14 +25,14 @@ class Pace:
 
     def rates(self, now: float, totals: Totals) -> Rates:
         """Add the sample at ``now`` (seconds, any origin) and return the rates."""
-        self._samples.append((now, totals.finished, totals.bytes))
+        self._samples.append((now, totals.finished, totals.moved))
         while len(self._samples) > 2 and self._samples[1][0] <= now - WINDOW:
             self._samples.popleft()
         then, finished, size = self._samples[0]
         if now <= then:
             return Rates(0.0, 0.0)
         seconds = now - then
-        return Rates((totals.finished - finished) / seconds, (totals.bytes - size) / seconds)
+        return Rates((totals.finished - finished) / seconds, (totals.moved - size) / seconds)
 
 
 def seconds_left(totals: Totals, listed: int, rate: float) -> float | None:

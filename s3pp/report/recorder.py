@@ -8,7 +8,7 @@ from typing import TextIO
 
 from s3pp.errors import FatalError
 from s3pp.job import Job
-from s3pp.records import Outcome
+from s3pp.records import Done, Outcome
 from s3pp.report.journal import Journal
 from s3pp.report.lines import Lines
 from s3pp.report.log import Log
@@ -73,6 +73,7 @@ class Recorder:
     def outcomes(self, outcomes: Sequence[Outcome]) -> None:
         """Fold and tell a batch; ``FatalError`` where the journal's or stdout's disk refuses."""
         self._totals.fold_all(outcomes)
+        self._whole(outcomes)
         self._print(self._view.render(outcomes))
         if self._log is not None:
             self._complain(self._log.outcomes(outcomes))
@@ -84,9 +85,24 @@ class Recorder:
             trouble, stdout.trouble = stdout.trouble, None
             raise FatalError(f"standard output cannot be written: {trouble}")
 
+    def _whole(self, outcomes: Sequence[Outcome]) -> None:
+        """What is whole is counted so, and no longer by its parts."""
+        for outcome in outcomes:
+            if isinstance(outcome, Done) and outcome.size > self._job.parts.threshold:
+                self._totals.in_parts = max(0, self._totals.in_parts - outcome.size)
+
     def requests(self, count: int) -> None:
         """So many more requests were made or, in a dry run, would have been."""
         self._totals.requests += count
+
+    def moved(self, size: int) -> None:
+        """A part of ``size`` bytes of some large object is where it belongs."""
+        self._totals.in_parts += size
+        self.tick()
+
+    def aborted(self, why: str) -> None:
+        """The run ends for this reason; the command line tells it, once."""
+        self._view.aborted(why)
 
     def notice(self, text: str) -> None:
         """Tell people something that concerns the run and no one object."""

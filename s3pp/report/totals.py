@@ -20,6 +20,7 @@ class Totals:
     bytes: int = 0  # of the sources that are done
     sent: int = 0  # bytes of their bodies, fewer where they were compressed
     requests: int = 0  # to the store, listings included; in a dry run, those that would be
+    in_parts: int = 0  # bytes of parts that are done, of objects that are not
     seconds: float = 0.0  # since the run started
 
     def fold(self, outcome: Outcome) -> None:
@@ -43,6 +44,11 @@ class Totals:
         self.failed += failed
         self.bytes += size
         self.sent += sent
+
+    @property
+    def moved(self) -> int:
+        """Bytes that are where they belong, those of unfinished objects included."""
+        return self.bytes + self.in_parts
 
     @property
     def finished(self) -> int:

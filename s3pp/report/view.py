@@ -5,7 +5,7 @@ printed               to stdout, from verbosity     to stderr, from verbosity
 ====================  ============================  ===========================
 done                  1 (dry run, --json: 0)
 skipped               2 (dry run, --json: 0)        0, where it may surprise
-failed                -1 with --json                -1
+failed                -1 with --json                -1, but for what ends the run
 notices                                             0
 ====================  ============================  ===========================
 """
@@ -17,11 +17,18 @@ from typing import NamedTuple
 
 from s3pp.job import Output
 from s3pp.records import Done, Failed, Outcome, Skipped, SkipReason
+from s3pp.report.escape import one_line
 from s3pp.report.lines import Lines
 
 # Nobody asked for these to be left out, or they are not what they seem.
 SURPRISING = frozenset(
-    {SkipReason.SPECIAL, SkipReason.LOOP, SkipReason.LINK_MEMBER, SkipReason.OTHER_SIZE}
+    {
+        SkipReason.SPECIAL,
+        SkipReason.LOOP,
+        SkipReason.LINK_MEMBER,
+        SkipReason.TEMPORARY,
+        SkipReason.OTHER_SIZE,
+    }
 )
 
 
@@ -68,6 +75,7 @@ class View:
         self._lines = lines
         self._detail = detail
         self._json = json
+        self._told: str | None = None
 
     def render(self, outcomes: Sequence[Outcome]) -> Rendered:
         """The lines for a batch."""
@@ -79,7 +87,11 @@ class View:
 
     def notice(self, text: str) -> list[str]:
         """The lines on stderr for a notice."""
-        return [f"s3pp: {text}"] if self._detail.notices else []
+        return [f"s3pp: {one_line(text)}"] if self._detail.notices else []
+
+    def aborted(self, why: str) -> None:
+        """The run ends for this reason, and says so: no failure has to say it on stderr as well."""
+        self._told = why
 
     def _wanted(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
         if not self._detail.done:  # the usual case, and it has to cost next to nothing
@@ -97,7 +109,8 @@ class View:
 
     def _remark(self, outcome: Outcome) -> str | None:
         if isinstance(outcome, Failed):
-            return f"s3pp: {self._lines.text(outcome)}"
+            told = outcome.message == self._told
+            return None if told else f"s3pp: {self._lines.text(outcome)}"
         if isinstance(outcome, Skipped) and self._detail.notices and outcome.reason in SURPRISING:
             return f"s3pp: {self._lines.text(outcome)}"
         return None

@@ -12,6 +12,10 @@ _SAFE = "/~"  # beside the RFC 3986 unreserved; S3 keys keep their slashes
 
 _AWS = re.compile(r"(?<=\.)amazonaws\.com(\.cn)?\Z")
 
+# Names of this very machine, and the ports that URLs leave out.
+_LOOPBACK = re.compile(r"\A(?:localhost|localhost\.localdomain|127\.0\.0\.1|\[::1\])(?=:|\Z)")
+_PORTS = {"http": ":80", "https": ":443"}
+
 _PLAIN = re.compile("[A-Za-z0-9_.~/-]+").fullmatch
 
 
@@ -37,10 +41,13 @@ class Endpoint(NamedTuple):
 
     @property
     def service(self) -> str:
-        """What two buckets have in common that one store serves; AWS is one over its regions."""
-        host = self.host.removeprefix(f"{self.bucket}.")
+        """What two buckets have in common that one store serves; AWS is one over its regions.
+
+        No name is looked up: only spellings that must mean one host are seen to be the same.
+        """
+        host = _tidied(self.host, self.scheme).removeprefix(f"{self.bucket.lower()}.")
         aws = _AWS.search(host)
-        return aws[0] if aws else host
+        return aws[0] if aws else _LOOPBACK.sub("localhost", host, count=1)
 
     def same_bucket(self, other: Endpoint) -> bool:
         """Whether both are one bucket, however their region or scheme was named."""
@@ -50,6 +57,12 @@ class Endpoint(NamedTuple):
     def etags_are_random(self) -> bool:
         """Directory buckets answer with ETags that look like MD5s and are none."""
         return self.bucket.endswith("--x-s3")
+
+
+def _tidied(host: str, scheme: str) -> str:
+    """``host`` in lower case, without the scheme's own port and the dot of a full name."""
+    name, colon, port = host.lower().removesuffix(_PORTS.get(scheme, "")).partition(":")
+    return f"{name.removesuffix('.')}{colon}{port}"
 
 
 class Opened(NamedTuple):

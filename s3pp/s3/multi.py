@@ -54,20 +54,24 @@ class EpollMulti:
         self._epoll.close()
 
     def _on_socket(self, what: int, fd: int, _multi: Any, _data: Any) -> None:
-        mask = _EPOLL_MASKS.get(what)
-        if mask is None:
-            self._forget(fd)
-        elif fd not in self._masks:
-            self._masks[fd] = mask
+        mask = _EPOLL_MASKS.get(what, _PARKED)
+        before = self._masks.get(fd)
+        self._masks[fd] = mask
+        if mask in (_PARKED, before):
+            return
+        if before is None:
             self._epoll.register(fd, mask)
-        elif self._masks[fd] != mask:
-            self._masks[fd] = mask
+            return
+        try:
             self._epoll.modify(fd, mask)
+        except FileNotFoundError:  # closed while it was parked, and another has its number now
+            self._epoll.register(fd, mask)
 
-    def _forget(self, fd: int) -> None:
-        if self._masks.pop(fd, None) is not None:
-            with contextlib.suppress(OSError):  # closing it unregistered it
-                self._epoll.unregister(fd)
+    def _unpark(self, fd: int) -> None:
+        """The store closes a connection that is kept: libcurl will see when it wants it again."""
+        self._masks.pop(fd, None)
+        with contextlib.suppress(OSError):  # closing it unregistered it
+            self._epoll.unregister(fd)
 
     def _on_timer(self, milliseconds: int) -> None:
         """Note when libcurl wants to be called; an alarm that comes too early is set again.
@@ -110,8 +114,10 @@ class EpollMulti:
     def _on_ready(self) -> None:
         act = self._multi.socket_action
         for fd, events in self._epoll.poll(0):
-            if fd in self._masks:  # an earlier event of this round may have closed it
+            if self._masks.get(fd):  # an earlier event of this round may have parked it
                 act(fd, _curl_events(events))
+            else:
+                self._unpark(fd)
         self._collect()
 
     def _collect(self) -> None:
@@ -133,6 +139,10 @@ class EpollMulti:
         else:
             future.set_exception(error)
 
+
+# A socket whose connection is kept for the next request stays registered: taking it out and
+# putting it back would be two calls for each request.
+_PARKED = 0
 
 _EPOLL_MASKS = (
     {

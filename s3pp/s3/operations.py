@@ -28,6 +28,7 @@ from s3pp.s3.sigv4 import EMPTY_SHA256, Keys, Signer
 from s3pp.s3.wire import Request, Response, Sink, Stream, WireError
 
 Headers = Sequence[tuple[str, str]]  # lower-case names
+_CONFLICT = "ConditionalRequestConflict"  # API reference, "CompleteMultipartUpload", errors
 COPY_SPEED = 10_000_000  # bytes per second at which a store copies at least
 
 
@@ -181,9 +182,6 @@ class Bucket:
         method, path, query, headers, content, payload_hash, sink, late = call
         url = f"{self._origin}{path}?{query}" if query else self._origin + path
         parts = (self.endpoint.host, path, query)
-        # libcurl would wait for "100 Continue" before a large body, and would name a form's type.
-        typed = "content-type" in [name for name, _ in headers]
-        unsigned = ("Expect:",) if typed else ("Expect:", "Content-Type:")
         attempt = 0
         tried: set[Remedy] = set()
         while True:
@@ -191,7 +189,7 @@ class Bucket:
             self.requests += 1
             lines = self.signer.sign(method, parts, [*headers, *self._always], payload_hash)
             if content is not None:
-                lines += unsigned
+                lines += _unsigned(headers)
             try:
                 response = await self._wire.send(
                     Request(method, url, lines, content, sink, late or 0)
@@ -207,11 +205,15 @@ class Bucket:
                 continue
             if response.status < 300 and (late is None or b"</ETag>" in response.body):
                 return Answer(response, attempt)
-            await self._recover(response, attempt, tried)
+            refusal = store_error(response)
+            if method == "POST" and refusal.code == _CONFLICT:
+                raise refusal  # no completion of this upload can succeed any more
+            await self._recover(response, refusal, attempt, tried=tried)
 
-    async def _recover(self, response: Response, attempt: int, tried: set[Remedy]) -> None:
+    async def _recover(
+        self, response: Response, error: StoreError, attempt: int, *, tried: set[Remedy]
+    ) -> None:
         """Do what lets the next attempt succeed, or raise; ``tried`` is what helped nothing."""
-        error = store_error(response)
         remedy = error.remedy
         last = attempt >= self._backoff.attempts
         if remedy is Remedy.KEYS and not last:
@@ -247,3 +249,10 @@ class Bucket:
         except ValueError:
             raise error from None
         self.signer.set_time(now.timestamp())
+
+
+def _unsigned(headers: Headers) -> tuple[str, ...]:
+    """Header lines that keep libcurl from adding its own to a request with a body."""
+    # It would wait for "100 Continue" before a large body, and would name a form's type.
+    typed = "content-type" in [name for name, _ in headers]
+    return ("Expect:",) if typed else ("Expect:", "Content-Type:")

@@ -33,6 +33,7 @@ from s3pp.s3.listing import AGAIN, Course, Listed, Lister, ListingError, Page, r
 from s3pp.s3.splitting import Span, Splitter, Step, Stretch
 
 PAGES_AHEAD = 16  # per lister: pages fetched before their turn
+DISORDER = "the store does not list keys in order"  # told by ``pages``
 
 Tell = Callable[[str], None]
 
@@ -301,7 +302,7 @@ class Crawl:
             self._ordered = False
             if self._ranges[0] is not self._beginning:
                 raise ListingError("the store lists some keys out of order: use one lister")
-            self._tell("the store does not list keys in order")
+            self._tell(DISORDER)
             self._go_alone(None)
 
     def _learn(self, it: Range, objects: list[Listed]) -> None:

@@ -54,7 +54,18 @@ _REMEDIES = {
 _BAD_KEYS = frozenset(
     {"InvalidAccessKeyId", "InvalidToken", "InvalidSecurity", "AccountProblem", "NotSignedUp"}
 )
-_LATE = {"AccessDenied": 403, "NoSuchKey": 404, "NoSuchBucket": 404, "PreconditionFailed": 412}
+_LATE = {
+    "AccessDenied": 403,
+    "BadDigest": 400,
+    "ConditionalRequestConflict": 409,
+    "EntityTooSmall": 400,
+    "InvalidPart": 400,
+    "InvalidPartOrder": 400,
+    "NoSuchBucket": 404,
+    "NoSuchKey": 404,
+    "NoSuchUpload": 404,
+    "PreconditionFailed": 412,
+}
 _KINDS = {
     401: FailureKind.ACCESS,
     403: FailureKind.ACCESS,

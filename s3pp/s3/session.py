@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
@@ -37,6 +37,17 @@ _REFUSED_KEYS = (
 )
 
 
+class Options(NamedTuple):
+    """What the options are called by which a side is reached, for messages."""
+
+    profile: str = "--profile"  # that named the profile
+    endpoint_url: str = "--endpoint-url"  # that named the endpoint
+    mends: str = "--"  # what those begin with that can name something else: or "--source-"
+
+
+OPTIONS = Options()
+
+
 class _Probe(NamedTuple):
     """What listing one key told."""
 
@@ -48,10 +59,18 @@ class _Probe(NamedTuple):
 class Session:
     """One side's credentials and endpoint."""
 
-    def __init__(self, access: Access, bucket: str, *, like: Session | None = None) -> None:
+    def __init__(
+        self,
+        access: Access,
+        bucket: str,
+        *,
+        like: Session | None = None,
+        options: Options = OPTIONS,
+    ) -> None:
         """``like``: another, whose sign-in serves here too if it used the same profile."""
         self._access = access
         self._bucket = bucket
+        self._options = options
         self._region: str | None = None  # of the bucket, as some answer named it
         self._core: Any
         self._boto: Any
@@ -67,7 +86,7 @@ class Session:
         Raises ``UsageError`` where it does not exist or nobody can be reached as configured, and
         ``FatalError`` where the store refuses the credentials.
         """
-        with _explained(self._access, self._bucket):
+        with self._explained():
             client = self._client(self._access)
             client.meta.events.register("needs-retry.s3", self._note_region)
             opened = self._opened(client, self._probe(client, prefix))
@@ -79,7 +98,7 @@ class Session:
 
         For who will notice if it is not, and then opens it. Raises ``UsageError``.
         """
-        with _explained(self._access, self._bucket):
+        with self._explained():
             client = self._client(self._access)
             opened = Opened(self._endpoint(client), self.keys(), self._ca_bundle(), True)
             client.close()
@@ -91,7 +110,7 @@ class Session:
         Where nothing lies below the origin's prefix it means the one object of its name. Raises
         ``UsageError`` where there is neither, and as ``open`` does.
         """
-        with _explained(self._access, self._bucket):
+        with self._explained():
             client = self._client(self._access)
             client.meta.events.register("needs-retry.s3", self._note_region)
             probe = self._probe(client, origin.prefix)
@@ -129,7 +148,7 @@ class Session:
         """The keys to use now; refreshes those that are about to expire."""
         if self._credentials is None:
             return None
-        with _explained(self._access, self._bucket):
+        with self._explained():
             frozen = self._credentials.get_frozen_credentials()
         return Keys(frozen.access_key, frozen.secret_key, frozen.token)
 
@@ -141,14 +160,14 @@ class Session:
         return None if after == before else after
 
     def _sign_in(self) -> tuple[Any, Any]:
-        with _explained(self._access, self._bucket):
+        with self._explained():
             self._core = botocore.session.Session(profile=self._access.profile)
             boto = boto3.Session(botocore_session=self._core)
             credentials = boto.get_credentials() if self._access.sign else None
         if credentials is None and self._access.sign:
             raise UsageError(
                 "no credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
-                "name a --profile, or use --no-sign-request"
+                f"name a {self._options.mends}profile, or use --no-sign-request"
             )
         return boto, credentials
 
@@ -180,7 +199,7 @@ class Session:
             if error.response["Error"].get("Code") == "RequestTimeTooSkewed":
                 # boto3 cannot take the store's time; our own requests can.
                 return _Probe(listable=True, keys=None)
-            _refuse(error, self._bucket)
+            _refuse(error, self._bucket, self._options)
             return _Probe(listable=False, keys=0, refusal=_told(error))
         return _Probe(listable=True, keys=len(page.get("Contents", ())))
 
@@ -211,13 +230,16 @@ class Session:
         named = self._access.ca_bundle or self._core.get_config_variable("ca_bundle")
         return str(named or get_cert_path(True))
 
+    def _explained(self) -> AbstractContextManager[None]:
+        return _explained(self._access, self._bucket, self._options)
+
 
 def _told(error: boto_errors.ClientError) -> str:
     told = error.response["Error"]
     return f"{told.get('Code', '')}: {told.get('Message')}"
 
 
-def _refuse(error: boto_errors.ClientError, bucket: str) -> None:
+def _refuse(error: boto_errors.ClientError, bucket: str, options: Options) -> None:
     """Raise what the probe's failure means; return where writing may still be allowed."""
     code, message = error.response["Error"].get("Code", ""), error.response["Error"].get("Message")
     status = error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
@@ -226,15 +248,16 @@ def _refuse(error: boto_errors.ClientError, bucket: str) -> None:
     if code in _REFUSED_KEYS or status == 401:
         raise FatalError(f"the store refuses the credentials: {code}: {message}")
     if status in (301, 307) or code == "AuthorizationHeaderMalformed":
-        raise UsageError(f"bucket {bucket!r} is elsewhere ({code}: {message}): name its --region")
+        where = f"bucket {bucket!r} is elsewhere ({code}: {message})"
+        raise UsageError(f"{where}: name its {options.mends}region")
     if status >= 500 and status != 501:
         raise FatalError(f"list s3://{bucket}: {code}: {message}")
 
 
 @contextmanager
-def _explained(access: Access, bucket: str) -> Iterator[None]:
+def _explained(access: Access, bucket: str, options: Options) -> Iterator[None]:
     """Turn botocore's exceptions into one line that names the cause and the mend."""
-    where = access.endpoint_url or "the store"
+    where = f"{options.endpoint_url} {access.endpoint_url}" if access.endpoint_url else "the store"
     try:
         with warnings.catch_warnings():
             if not access.verify_ssl:  # who asked for it need not be told
@@ -253,13 +276,15 @@ def _explained(access: Access, bucket: str) -> Iterator[None]:
         ) from None
     except RecursionError:  # botocore's, where a bucket is elsewhere and nobody says where
         where = f"bucket {bucket!r} is elsewhere (PermanentRedirect)"
-        raise UsageError(f"{where}: name its --region or --endpoint-url") from None
+        mends = f"{options.mends}region or {options.mends}endpoint-url"
+        raise UsageError(f"{where}: name its {mends}") from None
     except boto_errors.EndpointConnectionError:
         raise FatalError(f"{where} cannot be reached: nobody answers there") from None
     except (boto_errors.ConnectionError, boto_errors.HTTPClientError) as error:
         raise FatalError(f"{where} cannot be reached: {_reason(error)}") from None
     except boto_errors.ProfileNotFound as error:
-        raise UsageError(f"--profile: {error}; 'aws configure list-profiles' names them") from None
+        given = "AWS_PROFILE" if access.profile is None else options.profile
+        raise UsageError(f"{given}: {error}; 'aws configure list-profiles' names them") from None
     except boto_errors.ParamValidationError:
         raise UsageError(f"{bucket!r} is not a bucket name that S3 allows") from None
     except (boto_errors.BotoCoreError, ValueError) as error:

@@ -9,6 +9,7 @@
   links in one path. With ``--no-follow-symlinks`` every link below SOURCE is skipped; SOURCE
   itself may be one.
 * FIFOs, sockets and devices are skipped, and never opened.
+* Unfinished downloads of a ``get`` are skipped, by their names.
 * A directory that cannot be listed fails under its own name, and the walk goes on. So does what
   vanishes between listing and looking.
 * Empty directories leave no trace: S3 has no directories.
@@ -30,7 +31,7 @@ from typing import NamedTuple
 
 from s3pp.errors import FailureKind
 from s3pp.records import Entry, Failed, Skipped, SkipReason
-from s3pp.sources.naming import key_fault, raw, shown
+from s3pp.sources.naming import is_unfinished, key_fault, raw, shown
 from s3pp.sources.scope import Record, Scope, Stream
 from s3pp.sources.sorting import Room, ordered
 
@@ -193,6 +194,8 @@ class _Walk:
         if scope.choice.by_name and self._refused(relative, kind):
             return None
         path = level.base + name
+        if is_unfinished(name):
+            return Skipped(path, scope.prefix + relative, 0, SkipReason.TEMPORARY)
         if kind == FILE:
             return look(path, scope.prefix + relative, order, scope)
         reason = SkipReason.LOOP if kind == LOOP else SkipReason.SYMLINK

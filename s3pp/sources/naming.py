@@ -8,7 +8,12 @@
 
 from __future__ import annotations
 
+import re
+
 from s3pp.job import MAX_KEY_BYTES
+
+# What a get appends to the names of files that are on their way in, and of what it notes of them.
+_UNFINISHED = re.compile(r"\.s3pp-[0-9a-f]{16}(\.part|\.ranges)?\Z")
 
 
 def raw(text: str) -> bytes:
@@ -34,6 +39,11 @@ def key_fault(order: bytes) -> str | None:
     except UnicodeDecodeError:
         return "the name is not UTF-8: rename it"
     return None
+
+
+def is_unfinished(name: str) -> bool:
+    """Whether a file of that name is an unfinished download, or belongs to one."""
+    return ".s3pp-" in name and _UNFINISHED.search(name) is not None
 
 
 def normal(name: str) -> str:

@@ -21,7 +21,7 @@ from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.job import Job, Origin
 from s3pp.records import Failed
 from s3pp.s3.listing import Listed, Lister
-from s3pp.s3.ranges import pages
+from s3pp.s3.ranges import DISORDER, pages
 from s3pp.sources.bucket import BucketListing, Unordered
 from s3pp.sources.choice import NS, Choice
 from s3pp.sources.names import read_list
@@ -65,7 +65,11 @@ def single(job: Job, origin: Origin, found: Listed) -> Iterator[Listed]:
 
 
 def _listed(job: Job, origin: Origin, bucket: Distant, tell: Tell) -> Iterator[Listed]:
-    generator = pages(bucket, origin.prefix, listers=job.speed.listers, tell=tell)
+    def but_order(line: str) -> None:  # what becomes of disorder is told by ``in_order``
+        if line != DISORDER:
+            tell(line)
+
+    generator = pages(bucket, origin.prefix, listers=job.speed.listers, tell=but_order)
     with_trouble = _told(origin, _waited(generator, bucket))
     return in_order(with_trouble, tell)
 

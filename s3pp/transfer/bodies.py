@@ -12,8 +12,8 @@ import stat
 from collections.abc import Iterator
 
 from s3pp.errors import FailureKind, FatalError, ObjectError
-from s3pp.job import GIB, MAX_SINGLE_PUT
-from s3pp.records import Entry
+from s3pp.job import MAX_OBJECT
+from s3pp.records import Entry, PutPart, Stamp
 
 SMALL = 256 * 1024  # bytes up to which a body is held in memory
 PIECE = 1024 * 1024  # bytes read at a time where a body is streamed
@@ -74,6 +74,20 @@ class Slice:
         """The first ``count`` bytes, or all if there are fewer."""
         return os.pread(self._fd, min(count, self.size), self._start)
 
+    @property
+    def stamp(self) -> Stamp:
+        """What tells the file as it was opened from any other state of it."""
+        return self._stamp
+
+    def fileno(self) -> int:
+        """The open file's descriptor."""
+        return self._fd
+
+    @property
+    def start(self) -> int:
+        """Where in the file it begins, in bytes."""
+        return self._start
+
     def check(self) -> None:
         """Raise ``Changed`` if the file is not as it was when it was opened."""
         if _stamp(os.fstat(self._fd)) != self._stamp:
@@ -122,12 +136,29 @@ def _whole(fd: int, entry: Entry, start: int, size: int, before: os.stat_result)
     return body
 
 
+def open_part(part: PutPart) -> Slice:
+    """One part of a body, open. Raises ``Changed`` if the file is not what the lead opened.
+
+    Raises ``ObjectError`` where it is not readable any more.
+    """
+    try:
+        fd = os.open(part.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise unreadable(part.name, error) from None
+    span = part.span
+    opened = Slice(fd, part.name, start=part.start + span.offset, size=span.size)
+    if opened.stamp != part.stamp:
+        opened.close()
+        raise Changed(part.name)
+    return opened
+
+
 def size_fault(size: int) -> str | None:
     """Why a body of ``size`` bytes cannot go, with the mend; None when it can."""
-    if size <= MAX_SINGLE_PUT:
+    if size <= MAX_OBJECT:
         return None
-    most = f"{MAX_SINGLE_PUT // GIB} GiB"
-    return f"{size} bytes is more than one PUT carries ({most}): split it, or use --max-size 5G"
+    most = f"{MAX_OBJECT // 10**12} TB"
+    return f"{size} bytes is more than an object holds ({most}): split it"
 
 
 def unreadable(source: str, error: OSError) -> ObjectError:
@@ -140,6 +171,6 @@ def unreadable(source: str, error: OSError) -> ObjectError:
     return ObjectError(kind, f"{source} {what}: {error.strerror}")
 
 
-def _stamp(status: os.stat_result) -> tuple[int, int, int]:
+def _stamp(status: os.stat_result) -> Stamp:
     """What tells two states of a file apart without reading it."""
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns

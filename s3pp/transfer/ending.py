@@ -1,21 +1,19 @@
-"""How any task comes to its end: as an outcome, whatever happened on the way."""
+"""How any task comes to its end where something went wrong: as an outcome, whatever it was."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-
-from s3pp.errors import FailureKind, FatalError, ObjectError
-from s3pp.records import Failed, Outcome, Task
+from s3pp.errors import FailureKind, FatalError, ObjectError, Unfinished
+from s3pp.records import Failed, Task
 
 
-async def ended(task: Task, course: Awaitable[Outcome]) -> Outcome:
-    """The outcome of ``course``, which works on ``task``. Raises ``FatalError`` only."""
-    try:
-        return await course
-    except FatalError:
-        raise
-    except ObjectError as error:
+def failed(task: Task, error: Exception) -> Failed:
+    """The outcome of a task whose way ended in ``error``.
+
+    Raises ``FatalError`` and ``Unfinished`` as they are: there is no outcome.
+    """
+    if isinstance(error, FatalError | Unfinished):
+        raise error
+    if isinstance(error, ObjectError):
         return Failed(task.source, task.target, error.kind, str(error))
-    except Exception as error:
-        message = f"internal error: {error!r}"
-        return Failed(task.source, task.target, FailureKind.INTERNAL, message)
+    message = f"internal error: {error!r}"
+    return Failed(task.source, task.target, FailureKind.INTERNAL, message)

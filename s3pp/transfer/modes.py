@@ -8,8 +8,10 @@ present   skip: exists         send: always           see below
 ========  ===================  =====================  ============
 
 ``update``, with an object present: other size, send (size differs); ETag equal to our MD5, skip
-(same etag); ETag another MD5, send (etag differs); ETag no MD5, send (etag unknown), because
-unknown never means equal.
+(same etag); ETag another MD5, send (etag differs); ETag that of an object in parts, and one that
+our body gives in parts too, skip (same etag). Any other ETag tells nothing. Then a checksum of the
+whole object may, if one is stored: skip (same checksum), or send (checksum differs). If not, send
+(etag unknown), because unknown never means equal.
 
 A getter mirrors this, with the file as the dest; a copier compares two objects, so that equal ETags
 of any form are the same object. Both say in mode ``add`` where what exists has another size. To a
@@ -30,10 +32,11 @@ SECOND = 1_000_000_000  # nanoseconds
 
 
 class Local(NamedTuple):
-    """What would be sent: the body's size in bytes and its MD5 in hex, after any compression."""
+    """What would be sent, after any compression."""
 
-    size: int
-    md5: str
+    size: int  # bytes
+    md5: str  # in hex; empty where ``parted`` made it needless
+    parted: str = ""  # the ETag in parts that its bytes were found to give; empty: none
 
 
 class Equality(Enum):
@@ -44,8 +47,14 @@ class Equality(Enum):
     UNKNOWN = "unknown"
 
 
-def compare(md5: str, etag: str) -> Equality:
-    """Compare an MD5 with an ETag, which is one only for single-part, unencrypted objects."""
+def compare(md5: str, etag: str, parted: str = "") -> Equality:
+    """Compare an MD5 with an ETag, which is one only for single-part, unencrypted objects.
+
+    ``parted`` is an ETag of the same bytes in parts. Another ETag than that tells nothing: it may
+    be of the same bytes in other parts.
+    """
+    if etag and etag == parted:
+        return Equality.EQUAL
     if not is_md5(etag):
         return Equality.UNKNOWN
     return Equality.EQUAL if md5 == etag else Equality.DIFFERENT
@@ -67,7 +76,12 @@ def decide(mode: Mode, local: Local | None, dest: Dest | None) -> SkipReason | S
     assert local is not None, "update compares contents"
     if local.size != dest.size:
         return SendReason.SIZE
-    return _BY_EQUALITY[compare(local.md5, dest.etag)]
+    return _BY_EQUALITY[compare(local.md5, dest.etag, local.parted)]
+
+
+def by_checksum(ours: str, stored: str) -> SkipReason | SendReason:
+    """The verdict on checksums of the whole; of a kind whose equality means equal bytes."""
+    return SkipReason.SAME_CHECKSUM if ours == stored else SendReason.CHECKSUM
 
 
 _BY_EQUALITY: dict[Equality, SkipReason | SendReason] = {

@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 _SLOW = 0.001  # seconds per read above which threads read
 _QUICK = 0.0003  # seconds below which the loop reads again
@@ -21,8 +21,8 @@ _WEIGHT = 0.01  # of the newest measurement in the running mean
 _LONGEST = 0.005  # seconds a measurement counts for at most: being preempted is no slow disk
 _PROBE = 16  # while threads read, every so many reads is made, and measured, on the loop
 
-S = TypeVar("S")
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class Reader:
@@ -41,25 +41,26 @@ class Reader:
         self._reads = 0
         self.threaded = False
 
-    async def run(self, read: Callable[[S], T], source: S) -> T:
-        """Return ``read(source)``, called here or on a thread."""
+    async def run(self, read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return ``read(*args, **kwargs)``, called here or on a thread."""
         if self.threaded:
             self._reads += 1
             if self._reads % _PROBE:
-                return await self.away(lambda: read(source))
-        return self._timed(read, source)
+                return await self.away(lambda: read(*args, **kwargs))
+        start = self._clock()
+        try:
+            return read(*args, **kwargs)
+        finally:
+            self._note(self._clock() - start)
 
     async def away(self, work: Callable[[], T]) -> T:
         """Return ``work()``, always called on a thread: for what is known to take long."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-    def _timed(self, read: Callable[[S], T], source: S) -> T:
-        start = self._clock()
-        try:
-            return read(source)
-        finally:
-            self._mean += _WEIGHT * (min(self._clock() - start, _LONGEST) - self._mean)
-            self.threaded = self._mean > (_QUICK if self.threaded else _SLOW)
+    def _note(self, spent: float) -> None:
+        counted = spent if spent < _LONGEST else _LONGEST
+        self._mean += _WEIGHT * (counted - self._mean)
+        self.threaded = self._mean > (_QUICK if self.threaded else _SLOW)
 
 
 class Budget:

@@ -13,11 +13,12 @@ against its own ETag. Where an answer has neither MD5 nor checksum only its leng
 from __future__ import annotations
 
 import hashlib
-import zlib
 from binascii import b2a_base64
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
+
+from isal import isal_zlib
 
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.records import Dest
@@ -32,6 +33,8 @@ ASK_CHECKSUM = ("x-amz-checksum-mode", "ENABLED")
 # The cheapest first: any one of them proves the content.
 _HASHES = ("md5", "sha1", "sha256", "sha512")
 _CRC_BYTES = {"crc32": 4, "crc32c": 4, "crc64nvme": 8}
+# Those whose equality means equal bytes: of 32 bits one change in four billion would go unseen.
+STRONG = frozenset({"crc64nvme", *_HASHES})
 
 
 class Corrupt(ObjectError):
@@ -57,10 +60,10 @@ class Expected(NamedTuple):
     endpoint: Endpoint  # of the source
 
 
-def body_fault(body: bytes, expected: Expected) -> Corrupt | None:
-    """Why a body held in memory is not the object; None if nothing speaks against it."""
+def held(body: bytes) -> Arrived:
+    """A body that came into memory."""
     md5 = hashlib.md5(body, usedforsecurity=False).hexdigest()
-    return fault(Arrived(len(body), md5, lambda: (body,)), expected)
+    return Arrived(len(body), md5, lambda: (body,))
 
 
 def fault(arrived: Arrived, expected: Expected) -> Corrupt | None:
@@ -76,7 +79,7 @@ def fault(arrived: Arrived, expected: Expected) -> Corrupt | None:
     if why := _length_fault(arrived.size, etag, expected):
         return Corrupt(why)
     if proves_content(etag, response, endpoint):
-        md5 = arrived.md5 or _hash("md5", arrived.pieces()).hex()
+        md5 = arrived.md5 or digest("md5", arrived.pieces()).hex()
         return None if md5 == etag else Corrupt(f"its MD5 is {md5}, and its ETag says {etag}")
     return _checksum_fault(arrived, response)
 
@@ -99,15 +102,16 @@ def _checksum_fault(arrived: Arrived, response: Response) -> Corrupt | None:
     if stored is None:
         return None
     name, value = stored
-    digest = _crc(name, arrived.pieces()) if name in _CRC_BYTES else _hash(name, arrived.pieces())
-    ours = b2a_base64(digest, newline=False).decode()
+    ours = checksum(name, arrived.pieces())
     return None if ours == value else Corrupt(f"its {name} is {ours}, and {value} is stored")
 
 
-def stored_checksum(response: Response) -> tuple[str, str] | None:
-    """The cheapest of ``whole_checksums`` that this machine can compute."""
+def stored_checksum(response: Response, *, strong: bool = False) -> tuple[str, str] | None:
+    """The cheapest of ``whole_checksums`` that this machine can compute; or of the ``STRONG``."""
     can = (
-        each for each in whole_checksums(response) if each[0] in _HASHES or _crc_function(each[0])
+        each
+        for each in whole_checksums(response)
+        if (each[0] in STRONG or not strong) and (each[0] in _HASHES or _crc_function(each[0]))
     )
     return next(can, None)
 
@@ -125,25 +129,64 @@ def whole_checksums(response: Response) -> Iterator[tuple[str, str]]:
             yield name, value
 
 
-def _hash(name: str, pieces: Iterable[bytes]) -> bytes:
-    state = hashlib.new(name, usedforsecurity=False)
+def checksum(name: str, pieces: Iterable[bytes]) -> str:
+    """A checksum as S3 writes it, in base64. Raises as ``digest`` does."""
+    return checksum_text(digest(name, pieces))
+
+
+def checksum_text(raw: bytes) -> str:
+    """A digest as S3 writes checksums."""
+    return b2a_base64(raw, newline=False).decode()
+
+
+def digest(name: str, pieces: Iterable[bytes]) -> bytes:
+    """A checksum by the name S3 has for it, in lower case; a CRC with its highest byte first.
+
+    Raises ``ValueError`` for one that this machine cannot compute.
+    """
+    state = running(name)
     for piece in pieces:
         state.update(piece)
     return state.digest()
 
 
-def _crc(name: str, pieces: Iterable[bytes]) -> bytes:
-    function, crc = _crc_function(name), 0
-    assert function is not None
-    for piece in pieces:
-        crc = function(piece, crc)
-    return crc.to_bytes(_CRC_BYTES[name], "big")
+class Running(Protocol):
+    """A digest of bytes that come piece by piece."""
+
+    def update(self, piece: bytes, /) -> None:
+        """The next piece."""
+
+    def digest(self) -> bytes:
+        """Of what came so far."""
+
+
+def running(name: str) -> Running:
+    """A checksum that is begun; names and errors are those of ``digest``."""
+    if name not in _CRC_BYTES:
+        return hashlib.new(name, usedforsecurity=False)
+    function = _crc_function(name)
+    if function is None:
+        raise ValueError(f"{name} needs awscrt")
+    return _RunningCrc(function, _CRC_BYTES[name])
+
+
+class _RunningCrc:
+    def __init__(self, function: Callable[[bytes, int], int], size: int) -> None:
+        self._function = function
+        self._size = size
+        self._crc = 0
+
+    def update(self, piece: bytes, /) -> None:
+        self._crc = self._function(piece, self._crc)
+
+    def digest(self) -> bytes:
+        return self._crc.to_bytes(self._size, "big")
 
 
 @lru_cache
 def _crc_function(name: str) -> Callable[[bytes, int], int] | None:
     if name == "crc32":
-        return zlib.crc32
+        return isal_zlib.crc32  # zlib's, at many times its speed
     try:
         from awscrt import checksums
     except ImportError:  # it is an extra

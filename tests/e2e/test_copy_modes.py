@@ -152,7 +152,7 @@ def test_where_the_destination_may_not_be_listed_each_key_is_asked(
     result = s3pp("copy", "--json", *words, store=between.store)
     assert result.code == 0
     assert reasons(result) == {"same": "same etag", "differs": "etag differs", "new": "new"}
-    assert between.heads == 3
+    assert between.heads == 3 + 1  # the source, of which PREFIX could be an object
     assert other.tree() == dict.fromkeys(("same", "differs", "new"), b"1")
     added = s3pp("copy", "--mode", "add", *words, store=between.store)
     assert (added.code, added.counts.done, added.counts.skipped) == (0, 0, 3)

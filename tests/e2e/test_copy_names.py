@@ -205,3 +205,28 @@ def test_source_and_destination_in_each_other(s3pp, moto_bucket):
     above = s3pp("copy", "--json", f"{url}/p/q", f"{url}/p", "--exclude", "new")
     assert (above.code, failures(above)) == (1, {"p/q/c": "conflict"})
     assert moto_bucket.tree() == before | new | {"p/b": b"p/q/b"}
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_one_object_to_its_own_name_lies_below_it_and_that_is_told(
+    s3pp, moto, moto_bucket, elsewhere
+):
+    moto_bucket.put("d/x", b"1")
+    place = moto.bucket() if elsewhere else moto_bucket
+    words = [f"{moto_bucket.url}/d/x", f"{place.url}/d/x"]
+    for options in (["--dry-run"], []):
+        result = s3pp("copy", *options, *words)
+        assert (result.code, result.counts.done) == (0, 1)
+        assert f"the destination is a directory: {words[0]} becomes {words[1]}/x" in result.err
+        if options:
+            assert f"copy {words[0]} -> {words[1]}/x (new)" in result.lines
+    assert place.get("d/x/x") == b"1"
+    beside = s3pp("copy", words[0], f"{place.url}/e")
+    assert "is a directory" not in beside.err
+
+
+@pytest.mark.parametrize(("verb", "source"), [("copy", "s3://somewhere/p"), ("put", ".")])
+def test_a_star_at_the_end_of_a_destination_is_refused(s3pp, verb, source):
+    result = s3pp(verb, source, "s3://somewhere-else/q*")
+    assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+    assert "'s3://somewhere-else/q*' ends in *" in result.err

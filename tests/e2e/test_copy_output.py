@@ -24,7 +24,8 @@ def test_a_dry_run_says_what_the_run_will_do_and_writes_nothing(
     dry = recorder(moto)
     would = s3pp("copy", "-n", *words, store=dry.store)
     assert (would.code, other.tree()) == (0, before)
-    assert {r.method for r in dry.requests} == {"GET"}
+    assert {r.method for r in dry.requests} == {"GET", "HEAD"}
+    assert dry.heads == 1  # whether there is an object of the prefix's name
     real = recorder(moto)
     did = s3pp("copy", "-vv", *words, store=real.store)
     assert would.counts.verb == "would copy"

@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 
 from commands import as_anybody
+from outcomes import snapshot
 from stores.fault_actions import Truncate
 from stores.fault_proxy import FaultProxy, Rule
 from stores.relay import Answer
@@ -169,9 +170,39 @@ def test_where_nothing_may_be_written(s3pp, moto_bucket, tree):
     assert "shut/f" in line
     assert "ermission" in line
     assert tree.read(out) == {"a": b"1", "z": b"1"}
-    closed = tree({"closed": None}, "above") / "closed"
-    closed.chmod(0o555)
-    nowhere = s3pp("get", moto_bucket.url, closed / "out", preexec_fn=as_anybody)
-    assert nowhere.code in (1, 2, 3)
-    assert "ermission" in nowhere.err
-    assert not list(closed.iterdir())
+
+
+@pytest.mark.parametrize("dry_run", [[], ["--dry-run"]], ids=["real", "dry"])
+def test_a_directory_that_cannot_be_made(s3pp, moto, moto_bucket, tree, recorder, dry_run):
+    """It is told before anything is asked of the store, and nothing is made.
+
+    One that is there need not be writable: directories in it may be.
+    """
+    moto_bucket.put("a", b"1")
+    above, record = tree({"closed": None, "file": b""}, "above"), recorder(moto)
+    (above / "closed").chmod(0o555)
+    before = snapshot(above)
+    for place, cause in [
+        ("closed/out", "Permission denied"),
+        ("closed/out/below", "Permission denied"),
+        ("file", "no directory"),
+        ("file/out", "no directory"),
+        ("x" * 300, "File name too long"),
+    ]:
+        words = [*dry_run, moto_bucket.url, above / place]
+        result = s3pp("get", *words, store=record.store, preexec_fn=as_anybody)
+        assert (result.code, result.out, result.err.count("\n")) == (2, "", 1), place
+        assert f"DIRECTORY '{above / place}'" in result.err
+        assert cause in result.err
+    assert (record.requests, snapshot(above)) == ([], before)
+
+
+def test_what_only_making_it_tells_is_told_before_an_object_is_asked_for(
+    s3pp, moto, moto_bucket, recorder
+):
+    moto_bucket.put("a", b"1")
+    record = recorder(moto)
+    result = s3pp("get", moto_bucket.url, "/proc/self/no-such-place", store=record.store)
+    assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+    assert "DIRECTORY '/proc/self/no-such-place'" in result.err
+    assert all(r.of_bucket for r in record.requests)

@@ -83,3 +83,26 @@ def test_what_is_not_sound_fails_and_what_was_there_stays(s3pp, moto_bucket, tre
     plainly = s3pp("get", "--json", "--include", "c*", moto_bucket.url, out)
     assert reasons(plainly) == {"cut": "size differs", "cut-large": "new"}
     assert (out / "cut").read_bytes() == stored["cut"]
+
+
+def test_over_the_packed_bytes_that_a_run_without_it_left(s3pp, moto_bucket, tree, tmp_path):
+    files = {"page.html": b"<html>" + b"text " * 5000, "large.txt": content(1 << 20).hex().encode()}
+    out = tmp_path / "out"
+    for name, text in files.items():
+        moto_bucket.put(name, gzip.compress(text, mtime=0), ContentEncoding="gzip")
+    moto_bucket.put("archive.gz", gzip.compress(b"to stay packed", mtime=0))
+    assert s3pp("get", moto_bucket.url, out).code == 0
+    stored = moto_bucket.tree()
+    assert tree.read(out) == stored
+    would = s3pp("get", "--gunzip", "--dry-run", moto_bucket.url, out)
+    assert (would.code, would.counts.done, tree.read(out)) == (0, 2, stored)
+    result = s3pp("get", "--gunzip", "--json", moto_bucket.url, out)
+    assert (result.code, result.err) == (0, "")
+    assert reasons(result) == {
+        "archive.gz": "same etag",
+        "large.txt": "size differs",
+        "page.html": "size differs",
+    }
+    assert tree.read(out) == files | {"archive.gz": stored["archive.gz"]}
+    again = s3pp("get", "--gunzip", moto_bucket.url, out)
+    assert (again.counts.done, again.counts.skipped) == (0, 3)

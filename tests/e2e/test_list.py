@@ -49,7 +49,7 @@ def ordered(names) -> list[str]:
 
 def test_a_line_for_each_key(s3pp, filled):
     result = s3pp("list", f"{filled.url}/p")
-    assert (result.code, result.err) == (0, "")
+    assert (result.code, result.err.count("\n")) == (0, 1)  # of the object p, which is left out
     found = [LINE.fullmatch(line) for line in result.lines]
     assert [line["key"] for line in found] == ordered(f"p/{key}" for key in KEYS)
     for line in found:
@@ -63,7 +63,7 @@ def test_a_line_for_each_key(s3pp, filled):
 def test_an_object_for_each_key(s3pp, filled):
     result = s3pp("list", "--json", "--summarize", f"{filled.url}/p/")
     *objects, summary = result.events
-    assert (result.code, result.err) == (0, "")
+    assert (result.code, result.err.count("\n")) == (0, 1)
     assert [each["key"] for each in objects] == ordered(f"p/{key}" for key in KEYS)
     assert [*objects[0]] == [
         "event", "bucket", "key", "size", "etag", "modified", "storage_class"
@@ -93,6 +93,20 @@ def test_an_object_for_each_key(s3pp, filled):
 def test_what_a_source_means(s3pp, filled, source, found):
     result = s3pp("list", filled.url + source)
     assert (result.code, result.err, keys(result)) == (0, "", found)
+
+
+def test_an_object_that_is_left_out_is_named_with_what_means_it(s3pp, filled, recorder):
+    record = recorder(filled.store)
+    result = s3pp("list", f"{filled.url}/p", store=record.store)
+    (note,) = result.err.splitlines()
+    assert f"{filled.url}/p is an object too, and left out" in note
+    assert (record.heads, record.lists) == (1, 1)
+    words = note.split("'")[1], *note.split(" with ")[1].split()[:2]
+    assert keys(s3pp("list", *words)) == ["p"]
+    assert s3pp("list", "-q", f"{filled.url}/p").err == ""
+    assert s3pp("list", f"{filled.url}/p*").err == ""
+    named = s3pp("list", "--files-from", "-", f"{filled.url}/p", stdin=b"a.txt\r\n")
+    assert (named.err, keys(named)) == ("", ["p/a.txt"])
 
 
 @pytest.mark.parametrize("source", ["/nothing", "/nothing/", "/nothing*", "/p/deep/c"])

@@ -18,10 +18,20 @@ def reasons(result):
 
 
 def test_update_sends_what_is_new_or_differs(s3pp, bucket, tree):
-    src = tree({"same": b"1234", "size": b"12345", "bytes": b"1234", "new": b"", "parts": b"abc"})
+    src = tree(
+        {
+            "same": b"1234",
+            "size": b"12345",
+            "bytes": b"1234",
+            "new": b"",
+            "parts": b"abc",
+            "other-parts": b"abd",
+        }
+    )
     for key, body in {"same": b"1234", "size": b"1", "bytes": b"4321", "stays": b"!"}.items():
         bucket.put(key, body)
     bucket.put_multipart("parts", b"abc")
+    bucket.put_multipart("other-parts", b"abc")
     result = s3pp("put", "--json", src, bucket.url)
     assert (result.code, reasons(result)) == (
         0,
@@ -30,7 +40,8 @@ def test_update_sends_what_is_new_or_differs(s3pp, bucket, tree):
             "size": "size differs",
             "bytes": "etag differs",
             "new": "new",
-            "parts": "etag unknown",
+            "parts": "same etag",
+            "other-parts": "etag unknown",
         },
     )
     assert bucket.tree() == tree.read(src) | {"stays": b"!"}

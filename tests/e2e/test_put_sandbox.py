@@ -61,6 +61,24 @@ def test_a_command_that_is_not_there(s3pp):
     assert len(result.err.splitlines()) == 1
 
 
+def test_buckets_are_there_from_the_start(s3pp, tree):
+    src = tree({"f": b"1"})
+    words = ["--bucket", "demo", "--bucket", "s3://other", "--bucket", "demo", "--"]
+    put = [sys.executable, "-m", "s3pp", "put", src]
+    for bucket in ("demo", "other"):
+        result = s3pp("sandbox", *words, *put, f"s3://{bucket}", store=None)
+        assert (result.code, result.counts.done) == (0, 1)
+    missing = s3pp("sandbox", *words, *put, "s3://third", store=None)
+    assert (missing.code, "no bucket 'third'" in missing.err) == (2, True)
+
+
+@pytest.mark.parametrize("name", ["a", "s3://", "with/slash", "with space"])
+def test_a_name_that_no_bucket_can_have(s3pp, name):
+    result = s3pp("sandbox", "--bucket", name, "--", "true", store=None)
+    assert (result.code, len(result.err.splitlines())) == (2, 1)
+    assert "--bucket" in result.err
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_sandbox_stays_until_stopped(s3pp_start, number):
     running = s3pp_start("sandbox", store=None)

@@ -93,7 +93,8 @@ def test_a_full_disk_behind_stdout(moto_trial: PutTrial) -> None:
         running = moto_trial.start_plain("-v", f"--journal={journal}", stdout=full)
     result = running.wait(30)
     assert result.code == 3  # unlike a reader who leaves: results were lost that somebody wanted
-    assert "standard output" in result.err
+    assert "standard output cannot be written: No space left" in result.err
+    assert result.err.count("\n") == 1
     assert moto_trial.bucket.tree().items() <= contents.items()
     events = [json.loads(line) for line in journal.read_text().splitlines()]
     done = [event["key"] for event in events if event["event"] == "done"]

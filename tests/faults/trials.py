@@ -23,7 +23,7 @@ from trees import Content, as_bytes, make_tree, read_tree
 # Small enough that attempts that are bound to fail fail soon.
 FAST = ["--max-attempts=3", "--connect-timeout=5", "--read-timeout=5"]
 FEW = ["--processes=2", "--concurrency=8", "--no-progress"]
-TEMPORARY = re.compile(r"\.s3pp-[0-9a-f]{16}\Z")
+TEMPORARY = re.compile(r"\.s3pp-[0-9a-f]{16}(\.part|\.ranges)?\Z")
 
 Start = Callable[..., Running]
 
@@ -140,12 +140,14 @@ class GetTrial(Transfer):
     """The bucket's objects, which are got into a directory with surroundings.
 
     ``killed`` says that a process of the run was: its last temporary files may stay, and what it
-    did last is told nobody, or found there by others.
+    did last is told nobody, or found there by others. ``resumable``: what the run can leave to the
+    next one may stay.
     """
 
     verb = "get"
     prefix = ""
     killed = False
+    resumable = False
 
     def __init__(self, bucket: Bucket, proxy: FaultProxy, start: Start, root: Path) -> None:
         super().__init__(bucket, proxy, start, root)
@@ -184,6 +186,8 @@ class GetTrial(Transfer):
         assert self._outside() == self._around, "something was written outside DIRECTORY"
         after = self._ground()
         left = {name for name in after if TEMPORARY.search(name)} - self._before.keys()
+        if self.resumable:
+            left = {name for name in left if not name.endswith((".part", ".ranges"))}
         assert self.killed or not left, f"temporary files: {left}"
         if not complete:
             told = told | {name for name in _solid(after) if self._is_whole(name, after[name])}

@@ -9,8 +9,8 @@ from s3pp.job import Mode
 from s3pp.records import Dest
 from s3pp.s3.operations import Answer, Bucket, Copied, Headers
 from s3pp.s3.retry import StoreError
+from s3pp.transfer.condition import Absence, seen
 from s3pp.transfer.copy.carry import Carrier, Lightening, Loss
-from s3pp.transfer.copy.condition import Absence, seen
 from s3pp.transfer.copy.course import Course, Stale, Target, Unable, Written
 from s3pp.transfer.etags import is_md5, proves_content
 from s3pp.transfer.refused import source_fault
@@ -49,7 +49,7 @@ class ByStore:
                 look=course.doubted,
             )
         except StoreError as error:
-            raise self._meant(error) from None
+            raise meant(error, same_keys=self._same_keys) from None
         self.trusted = course.written = True
         if copied.etag != course.source.etag:
             await self._check(course, copied)
@@ -77,16 +77,6 @@ class ByStore:
         if loss is None and self._same_keys:
             return self._carrier.without_tags(error, headers)
         return loss
-
-    def _meant(self, error: StoreError) -> Exception:
-        """What a refusal means, other than by the condition on the target."""
-        if error.status == 412:
-            return Stale(error, Target.FREE)
-        if error.status in (405, 501):
-            return Unable(f"the store does not copy by itself ({error.code})")
-        if error.code == "AccessDenied" and not self._same_keys:
-            return Unable("the keys of the destination may not read the source")
-        return source_fault(error)
 
     async def _check(self, course: Course, copied: Copied) -> None:
         """Find out why the ETags differ; ``ObjectError`` if the store copied something else."""
@@ -119,3 +109,17 @@ class ByStore:
             return await self._source.look(course.task.source)
         except StoreError:
             return None
+
+
+def meant(error: StoreError, *, same_keys: bool) -> Exception:
+    """What a refused CopyObject or UploadPartCopy means, other than by a condition on the target.
+
+    ``same_keys``: those of the destination are the source's.
+    """
+    if error.status == 412:
+        return Stale(error, Target.FREE)
+    if error.status in (405, 501):
+        return Unable(f"the store does not copy by itself ({error.code})", lasting=True)
+    if error.code == "AccessDenied" and not same_keys:
+        return Unable("the keys of the destination may not read the source")
+    return source_fault(error)

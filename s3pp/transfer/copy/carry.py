@@ -169,6 +169,17 @@ def tag_header(tags: Sequence[tuple[str, str]]) -> Headers:
     return [(_TAGS, "&".join(f"{quote(k, '')}={quote(v, '')}" for k, v in tags))] if tags else []
 
 
+def has_labels(response: Response, wanted: Headers) -> bool:
+    """Whether an object, as a HEAD of it was answered, has the type, headers and metadata wanted.
+
+    What is not wanted, and not metadata, may be the store's own default.
+    """
+    there = dict(_described(response))
+    given = {name: value for name, value in wanted if _is_label(name) or name == _REDIRECT}
+    more = {name for name in there if name.startswith(_META)} - given.keys()
+    return not more and all(there.get(name, "") == value for name, value in given.items())
+
+
 def _left_behind(objects: Objects, *, streamed: bool) -> str:
     named = {
         "ACLs (see --acl)": objects.acl,

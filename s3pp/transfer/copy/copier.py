@@ -4,27 +4,44 @@
 
     CopyTask ─▶ ask the destination, if its listing could not tell
              ─▶ decide ─▶ Skipped
-             ─▶ by the store (CopyObject) ──────────────────────┐
+             ─▶ by the store (CopyObject, or UploadPartCopy) ───┐
                     └ not possible ─▶ through this machine ─────┴─▶ Done | Failed
-                      (GET, verify, PUT)
+                      (GET, verify, PUT, or UploadPart)
+
+Whether an object goes whole or in parts is ``layout``'s to say; ``in_parts`` leads the latter, and
+the parts that go through this machine are moved by any copier.
 """
 
 from __future__ import annotations
 
 from s3pp.errors import FailureKind, ObjectError
-from s3pp.job import Job, Mode
-from s3pp.records import CopyTask, Dest, Outcome, SendReason, Skipped, SkipReason
+from s3pp.job import MAX_SINGLE_PUT, Job, Mode
+from s3pp.records import (
+    CopyPart,
+    CopyTask,
+    Dest,
+    Outcome,
+    PartOutcome,
+    SendReason,
+    Skipped,
+    SkipReason,
+)
 from s3pp.s3.operations import Bucket
 from s3pp.s3.retry import StoreError
 from s3pp.transfer import modes
+from s3pp.transfer.condition import Taken, seen
 from s3pp.transfer.copy.alike import alike
 from s3pp.transfer.copy.by_store import ByStore
 from s3pp.transfer.copy.carry import Carrier
-from s3pp.transfer.copy.condition import Taken, seen
-from s3pp.transfer.copy.course import Course, Stale, Target, Unable, check_size
-from s3pp.transfer.copy.fetch import Means
+from s3pp.transfer.copy.course import Course, Stale, Target, Unable, Written, check_size
+from s3pp.transfer.copy.in_parts import InParts, Way
+from s3pp.transfer.copy.labels import Labels
+from s3pp.transfer.copy.layout import Layouts
+from s3pp.transfer.copy.parts_by_store import PartsByStore
+from s3pp.transfer.copy.parts_through import PartsThrough
 from s3pp.transfer.copy.through import Through
-from s3pp.transfer.ending import ended
+from s3pp.transfer.ending import failed
+from s3pp.transfer.means import Means
 from s3pp.transfer.refused import source_fault, vanished
 
 _TRIES = 4  # of an object that changes, or does not come whole
@@ -49,13 +66,26 @@ class Copier:
         # Why objects go through this machine; None: they do not.
         self._detour = None if shared else _TWO_STORES
         self._carrier = Carrier(job.objects, dest.endpoint)
+        buckets = (source, dest)
+        labels = Labels(source, self._carrier, self._tell)
+        self._layouts = Layouts(job, buckets)
         self._by_store = ByStore(source, dest, self._carrier, job.mode, self._tell)
-        self._through = Through(job, (source, dest), self._carrier, means, self._tell)
+        self._through = Through(job, buckets, labels, means, self._tell)
+        self._in_parts = InParts(job, dest, labels, self._layouts, self._tell)
+        self._parts_by_store = PartsByStore(job, buckets, means.offer)
+        self._parts_through = PartsThrough(job, buckets, means, self._tell)
         self.requests_spared = 0  # that a dry run did not make
 
     async def transfer(self, task: CopyTask) -> Outcome:
         """Bring one object to its end. Raises ``FatalError`` only."""
-        return await ended(task, self._copy(task))
+        try:
+            return await self._copy(task)
+        except Exception as error:
+            return failed(task, error)
+
+    async def part(self, part: CopyPart) -> PartOutcome:
+        """Move one range. Raises ``FatalError`` only."""
+        return await self._parts_through.part(part)
 
     async def _copy(self, task: CopyTask) -> Outcome:
         source = Dest(task.size, task.etag)
@@ -70,15 +100,21 @@ class Copier:
         if self._detour:
             course.streamed = True
             self._tell(self._detour)
-        return self._imagined(course) if self._dry_run else await self._tried(course)
+        return await (self._imagined(course) if self._dry_run else self._tried(course))
 
     async def _alike(self, task: CopyTask, source: Dest, dest: Dest) -> bool:
         return await alike((self._source, task.source, source), (self._dest, task.target, dest))
 
-    def _imagined(self, course: Course) -> Outcome:
-        self.requests_spared += 2 if course.streamed else 1
+    async def _imagined(self, course: Course) -> Outcome:
+        cut = await self._layouts.cut(course)
+        each = 2 if course.streamed else 1
+        if cut is None:
+            self.requests_spared += each
+        else:  # to begin and to complete it takes two more, and one to look what is there
+            way = self._way(course)
+            self.requests_spared += each * len(cut.spans) + 2 + way.resumes(cut)
         self._tell(self._carrier.left_behind(streamed=course.streamed))
-        return course.done(course.source.etag, 0)
+        return course.done(Written(course.source.etag, 0))
 
     async def _tried(self, course: Course) -> Outcome:
         for _ in range(_TRIES - 1):
@@ -95,19 +131,37 @@ class Copier:
 
     async def _attempt(self, course: Course) -> Outcome:
         try:
-            way = self._through if course.streamed else self._by_store
-            written = await way.write(course)
+            written = await self._written(course)
         except Taken as taken:
             return await self._taken(course, taken)
         except Unable as unable:
-            course.streamed = True
-            note = f"{unable}: objects are copied through this machine"
-            self._tell(note)
-            # What a store that has copied others refuses, it refuses to this one object.
-            self._detour = None if self._by_store.trusted else note
+            self._detoured(course, unable)
             return await self._attempt(course)
         self._tell(self._carrier.left_behind(streamed=course.streamed))
-        return course.done(written.etag, written.attempts)
+        return course.done(written)
+
+    async def _written(self, course: Course) -> Written:
+        cut = await self._layouts.cut(course)
+        course.parted = cut is not None
+        if cut is not None:
+            return await self._in_parts.write(course, cut, self._way(course))
+        return await (self._through if course.streamed else self._by_store).write(course)
+
+    def _way(self, course: Course) -> Way:
+        return self._parts_through if course.streamed else self._parts_by_store
+
+    def _detoured(self, course: Course, unable: Unable) -> None:
+        """Go on in another way: whole, where it went in parts, else through this machine."""
+        if course.parted and course.source.size <= MAX_SINGLE_PUT:
+            course.whole = True
+            if unable.lasting:
+                self._layouts.give_up(streamed=course.streamed)
+            return
+        course.streamed, course.whole = True, False
+        note = f"{unable}: objects are copied through this machine"
+        self._tell(note)
+        # What a store that has copied others refuses, it refuses to this one object.
+        self._detour = None if self._by_store.trusted else note
 
     async def _taken(self, course: Course, taken: Taken) -> Outcome:
         """The target exists, by another's hand or our own; or the source is what was refused."""
@@ -119,14 +173,14 @@ class Copier:
         except StoreError as error:
             if error.status != 403:
                 raise
-            if refusal is None or course.streamed:
+            if refusal is None or course.certain:
                 return course.skipped(SkipReason.EXISTS)
             raise Stale(refusal, Target.UNSEEN) from None
         if dest is None:
             assert refusal is not None
-            raise refusal if course.streamed else Stale(refusal, Target.ABSENT)
+            raise refusal if course.certain else Stale(refusal, Target.ABSENT)
         if refusal and dest.etag and dest == course.ours:
-            return course.done(dest.etag, 1)
+            return course.done(Written(dest.etag, 1))
         reason = modes.decide_copy(Mode.ADD, course.source, dest)
         assert isinstance(reason, SkipReason)
         return course.skipped(reason)

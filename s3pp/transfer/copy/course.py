@@ -7,9 +7,10 @@ from enum import Enum
 from typing import NamedTuple
 
 from s3pp.errors import FailureKind, ObjectError
-from s3pp.job import GIB, MAX_SINGLE_PUT
+from s3pp.job import MAX_PART, MAX_SINGLE_PUT
 from s3pp.records import CopyTask, Dest, Done, SendReason, Skipped, SkipReason
 from s3pp.s3.retry import StoreError
+from s3pp.transfer.parts.plan import part_size
 
 
 class Written(NamedTuple):
@@ -17,6 +18,7 @@ class Written(NamedTuple):
 
     etag: str
     attempts: int
+    kept: int = 0  # bytes that the store had already, of an upload that was gone on with
 
 
 class Target(Enum):
@@ -40,7 +42,14 @@ class Stale(ObjectError):
 
 
 class Unable(Exception):
-    """CopyObject cannot copy this object; through this machine it may arrive."""
+    """The store cannot copy this object so; in another way it may arrive.
+
+    ``lasting``: nor any other object.
+    """
+
+    def __init__(self, why: str, *, lasting: bool = False) -> None:
+        super().__init__(why)
+        self.lasting = lasting
 
 
 @dataclass(slots=True)
@@ -54,10 +63,22 @@ class Course:
     ours: Dest = field(init=False)  # what the target is once a write of ours succeeded
     written: bool = False  # one has: no condition protects the target from us
     doubted: bool = False  # what the store says of the condition on the target makes no sense
-    streamed: bool = False  # CopyObject is not possible
+    streamed: bool = False  # the store cannot copy it by itself
+    whole: bool = False  # it cannot go in parts, this way
+    parted: bool = False  # what was tried last: in parts
 
     def __post_init__(self) -> None:
         self.ours = self.source
+
+    @property
+    def certain(self) -> bool:
+        """Whether a 412 can but mean the target: no condition on the source went with it."""
+        return self.streamed or self.parted
+
+    @property
+    def has_another_way(self) -> bool:
+        """Whether there is one left, if it cannot be copied in parts as it was to be."""
+        return not self.streamed or self.source.size <= MAX_SINGLE_PUT
 
     def take(self, source: Dest, storage_class: str) -> None:
         """Go on with the source as it is now. Raises ``ObjectError`` if it is too large by now."""
@@ -65,10 +86,11 @@ class Course:
         self.source = self.ours = source
         self.storage_class = storage_class
 
-    def done(self, etag: str, attempts: int) -> Done:
+    def done(self, written: Written) -> Done:
         """The outcome of a copy that is there."""
         source, target, size = self.task.source, self.task.target, self.source.size
-        return Done(source, target, size, size, etag, self.reason, attempts)
+        sent = size - written.kept
+        return Done(source, target, size, sent, written.etag, self.reason, written.attempts)
 
     def skipped(self, reason: SkipReason) -> Skipped:
         """The outcome where nothing was to be copied."""
@@ -76,8 +98,5 @@ class Course:
 
 
 def check_size(size: int) -> None:
-    """Raise ``ObjectError`` where an object of ``size`` bytes is too large for one request."""
-    if size > MAX_SINGLE_PUT:
-        most = f"{MAX_SINGLE_PUT // GIB} GiB"
-        message = f"{size} bytes is more than one request copies ({most}): use --max-size 5G"
-        raise ObjectError(FailureKind.TOO_LARGE, message)
+    """Raise ``ObjectError`` where no object can have ``size`` bytes, in however many parts."""
+    part_size(size, MAX_PART)

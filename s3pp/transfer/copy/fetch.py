@@ -19,16 +19,9 @@ from s3pp.s3.retry import StoreError
 from s3pp.transfer.bodies import PIECE, SMALL, Slice
 from s3pp.transfer.copy.spill import Spill
 from s3pp.transfer.digests import Digester, Digests
-from s3pp.transfer.reading import Budget, Reader
+from s3pp.transfer.means import Means
 from s3pp.transfer.refused import source_fault
 from s3pp.transfer.verify import ASK_CHECKSUM, Arrived, Expected, fault
-
-
-class Means(NamedTuple):
-    """What a worker has for bodies that pass through it."""
-
-    reader: Reader
-    budget: Budget
 
 
 class Fetched(NamedTuple):
@@ -46,7 +39,7 @@ class Fetcher:
     def __init__(self, source: Bucket, digester: Digester, means: Means) -> None:
         self._source = source
         self._digester = digester
-        self._reader, self._budget = means
+        self._reader, self._budget = means.reader, means.budget
 
     @asynccontextmanager
     async def fetched(self, key: str, listed: Dest) -> AsyncIterator[Fetched]:

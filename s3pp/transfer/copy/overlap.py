@@ -30,12 +30,12 @@ class Overlap(NamedTuple):
     def of(cls, origin: Origin, dest: Place, *, same: bool) -> Overlap:
         """Compare the two; ``same``: both are in the same bucket of the same store."""
         below = dest.key("")
-        if not same:
-            return cls()
-        if below == origin.prefix[: origin.cut]:
+        if same and below == origin.prefix[: origin.cut]:
             why = f"{origin} to {dest} would copy every object onto itself"
             return cls(refusal=f"{why}: name another destination")
         if origin.prefix == origin.single:  # one object, and it goes elsewhere
+            return cls(note=_doubled(origin, dest))
+        if not same:
             return cls()
         if below.startswith(origin.prefix):
             note = f"{dest} lies inside {origin}: what is below it already is not copied"
@@ -51,3 +51,11 @@ class Overlap(NamedTuple):
         if not target.startswith(self.kept_free):
             return None
         return f"its copy, {target}, would lie inside the source: choose another destination"
+
+
+def _doubled(origin: Origin, dest: Place) -> str | None:
+    """What to say where who copies one object may have meant its name, and gets it twice."""
+    name = origin.relative(origin.prefix)
+    if dest.prefix.rpartition("/")[2] != name:
+        return None
+    return f"the destination is a directory: {origin} becomes s3://{dest.bucket}/{dest.key(name)}"

@@ -73,7 +73,7 @@ def _land(tree: Tree, path: str, body: bytes, manner: Manner) -> bool:
     try:
         directory = tree.made(parent)
         temporary = temporary_name(name)
-        fd = os.open(temporary, _NEW, _first_mode(manner.mode), dir_fd=directory)
+        fd = os.open(temporary, _NEW, first_mode(manner.mode), dir_fd=directory)
         try:
             try:
                 _write(fd, body)
@@ -82,10 +82,10 @@ def _land(tree: Tree, path: str, body: bytes, manner: Manner) -> bool:
                 os.close(fd)
             return _give_name(directory, temporary, name=name, manner=manner)
         except BaseException:
-            _remove(directory, temporary)
+            remove(directory, temporary)
             raise
     except OSError as error:
-        raise _failure(tree, path, error) from None
+        raise failure(tree, path, error) from None
 
 
 class Landing:
@@ -104,6 +104,22 @@ class Landing:
         self._directory: Descriptor | None = None  # in which the temporary was made
         self._temporary, self._fd = self._opened()
 
+    @property
+    def temporary(self) -> str:
+        """The path it is written under."""
+        return f"{self._parent}/{self._temporary}" if self._parent else self._temporary
+
+    def preallocate(self, size: int) -> None:
+        """Take the room for ``size`` bytes now, rather than find out later that there is none.
+
+        May write zeros, where the file system can do no better: not on an event loop.
+        """
+        try:
+            _allocate(self._fd, size)
+        except OSError as error:
+            raise self._failed(error) from None
+        self.size = size
+
     def write(self, piece: bytes) -> None:
         """Append ``piece``."""
         try:
@@ -121,10 +137,10 @@ class Landing:
             raise self._failed(error) from None
         self.size = 0
 
-    def pieces(self) -> Iterator[bytes]:
-        """What was written, read again, ``PIECE`` bytes at a time."""
-        at = 0
-        while piece := self._read(at):
+    def pieces(self, start: int = 0, size: int | None = None) -> Iterator[bytes]:
+        """What was written, read again, ``PIECE`` bytes at a time; all, or ``size`` bytes of it."""
+        at, end = start, self.size if size is None else start + size
+        while at < end and (piece := self._read(at, min(PIECE, end - at))):
             yield piece
             at += len(piece)
 
@@ -134,17 +150,29 @@ class Landing:
         The directory is looked up again: it is the one that is there by now.
         """
         manner = Manner(mtime_ns, self._mode, fsync, fresh)
+        lock = -1
         try:
+            lock = os.dup(self._fd)  # nobody else may claim it before it has its name
             _seal(self._fd, manner)
-            self._close()
+            self._close()  # some file systems say only now that it could not be written
             directory = self._tree.made(self._parent)
             landed = _give_name(directory, self._temporary, name=self._name, manner=manner)
-            self._temporary = ""
-            return landed
         except OSError as error:
             raise self._failed(error) from None
+        except S3ppError:
+            self.leave()
+            raise
         finally:
-            self.discard()
+            if lock >= 0:
+                os.close(lock)
+        self._temporary = ""
+        self.discard()
+        return landed
+
+    def leave(self) -> bool:
+        """Keep what is not finished, if a later run can go on with it; else discard it."""
+        self.discard()
+        return False
 
     def discard(self) -> None:
         """Remove what is not finished, if there is anything. Never raises."""
@@ -153,35 +181,35 @@ class Landing:
         temporary, self._temporary = self._temporary, ""
         directory, self._directory = self._directory, None
         if temporary and directory is not None:  # wherever that is by now
-            _remove(directory, temporary)
+            remove(directory, temporary)
 
     def _opened(self) -> tuple[str, int]:
         for _ in range(_TRIES):
             temporary = temporary_name(self._name)
             directory = self._tree.made(self._parent)
             try:
-                fd = os.open(temporary, _NEW, _first_mode(self._mode), dir_fd=directory)
+                fd = os.open(temporary, _NEW, first_mode(self._mode), dir_fd=directory)
             except FileNotFoundError:
                 self._tree.forget()
                 continue
             except OSError as error:
-                raise _failure(self._tree, self._path, error) from None
+                raise failure(self._tree, self._path, error) from None
             if _claimed(fd):
                 self._directory = directory
                 return temporary, fd
             os.close(fd)
-            _remove(directory, temporary)
+            remove(directory, temporary)
         raise Vanished(self._path)
 
-    def _read(self, at: int) -> bytes:
+    def _read(self, at: int, count: int) -> bytes:
         try:
-            return os.pread(self._fd, PIECE, at)
+            return os.pread(self._fd, count, at)
         except OSError as error:
             raise self._failed(error) from None
 
     def _failed(self, error: OSError) -> S3ppError:
-        self.discard()
-        return _failure(self._tree, self._path, error)
+        self.leave()
+        return failure(self._tree, self._path, error)
 
     def _close(self) -> None:
         fd, self._fd = self._fd, -1
@@ -189,9 +217,18 @@ class Landing:
             os.close(fd)
 
 
-def _first_mode(mode: int | None) -> int:
+def first_mode(mode: int | None) -> int:
     """What a temporary file may be read by: while it replaces a private file, by nobody else."""
     return 0o666 if mode is None else 0o600
+
+
+def _allocate(fd: int, size: int) -> None:
+    allocate = getattr(os, "posix_fallocate", os.ftruncate)
+    try:
+        allocate(fd, *((0, size) if allocate is not os.ftruncate else (size,)))
+    except OSError as error:
+        _let_pass(error)
+        os.ftruncate(fd, size)
 
 
 def _claimed(fd: int) -> bool:
@@ -246,13 +283,13 @@ def _link(directory: Descriptor, temporary: str, name: str) -> bool:
         os.link(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
     except FileExistsError:
         _look(directory, name)
-        _remove(directory, temporary)
+        remove(directory, temporary)
         return False
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
         return _rename_if_free(directory, temporary, name)
-    _remove(directory, temporary)
+    remove(directory, temporary)
     return True
 
 
@@ -263,7 +300,7 @@ def _rename_if_free(directory: Descriptor, temporary: str, name: str) -> bool:
     except FileNotFoundError:
         os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
         return True
-    _remove(directory, temporary)
+    remove(directory, temporary)
     return False
 
 
@@ -273,7 +310,7 @@ def _look(directory: Descriptor, name: str) -> None:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
 
 
-def _remove(directory: Descriptor, temporary: str) -> None:
+def remove(directory: Descriptor, temporary: str) -> None:
     with contextlib.suppress(OSError):
         os.unlink(temporary, dir_fd=directory)
 
@@ -284,7 +321,7 @@ def _let_pass(error: OSError) -> None:
         raise error
 
 
-def _failure(tree: Tree, path: str, error: OSError) -> S3ppError:
+def failure(tree: Tree, path: str, error: OSError) -> S3ppError:
     if isinstance(error, FileNotFoundError):
         return Vanished(path)
     if isinstance(error, IsADirectoryError):

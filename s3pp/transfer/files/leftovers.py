@@ -13,6 +13,10 @@ them are left over?
   The time is ctime, since mtime is the object's; the few seconds are a hundred thousand lifetimes.
 * Where locks cannot be had (some network file systems), only an hour without a write is proof.
 
+* An unfinished download that a later run can go on with (``Partial``) is no left-over, for as long
+  as that: until it is of no use to the object that is got now (``Superseded``), or nobody has
+  touched it for a month. Its record alone, without it, is one at once.
+
 None of this has to be right for anything to be safe. A temporary name is never used twice, so what
 is removed is never a file under its own name; and a writer whose temporary was taken gets ENOENT
 from its rename, reports nothing done, and does it again. The rules only make that rare.
@@ -28,11 +32,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from s3pp.errors import ObjectError
-from s3pp.transfer.files.paths import TEMPORARY
-from s3pp.transfer.files.tree import Descriptor, Tree
+from s3pp.sources.naming import is_unfinished
+from s3pp.transfer.files.paths import PARTIAL, RECORD, TEMPORARY, partial_stem, record_name
+from s3pp.transfer.files.tree import Descriptor, Tree, split
 
 SETTLED = 10.0  # seconds after which a file that nobody has locked is left over
 SILENT = 3600.0  # seconds after which it is where locks tell nothing
+KEPT = 30 * 86400.0  # seconds for which an unfinished download waits for the run that goes on
 
 # For writing: where locks are made of byte ranges (NFS), an exclusive one needs that.
 _TO_LOCK = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -92,22 +98,99 @@ class _Ground(NamedTuple):
 
 def _swept(directory: Descriptor, now: float) -> int:
     with os.scandir(directory) as entries:
-        names = [entry.name for entry in entries if _is_temporary(entry)]
+        found = [entry.name for entry in entries if _is_unfinished(entry)]
+    removed = _given_up(directory, found, now)
+    names = [name for name in found if TEMPORARY.search(name)]
     if not names:
-        return 0
+        return removed
     # Only now, after the names are known: whoever made one of them and still lands holds a lock.
     # Our own is none: it becomes the exclusive one, and ends with it.
     directory.shared = False
     ground = _Ground(directory, _lock(directory) is True, now)
     try:
-        return sum(_removed(ground, name) for name in names)
+        return removed + sum(_removed(ground, name) for name in names)
     finally:
         with contextlib.suppress(OSError):
             fcntl.flock(directory, fcntl.LOCK_UN)
 
 
-def _is_temporary(entry: os.DirEntry[str]) -> bool:
-    return TEMPORARY.search(entry.name) is not None and entry.is_file(follow_symlinks=False)
+class Superseded:
+    """Removes what is left of downloads whose object has been replaced since."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._parent: str | None = None  # the directory looked at last: most are beside another
+        self._names: list[str] = []
+
+    def remove(self, path: str, *, keep: str) -> None:
+        """Remove partial files of ``path`` but for the one named ``keep``, unless they are in use.
+
+        Reads the directory: not on an event loop. Raises as ``sweep`` does.
+        """
+        parent, name = split(path)
+        stem = partial_stem(name)
+        with contextlib.suppress(ObjectError, OSError):
+            directory = self._tree.directory(parent, make=False)
+            if directory is None:
+                return
+            if parent != self._parent:
+                self._names, self._parent = _partials(directory), parent
+            for each in self._names:
+                if each.startswith(stem) and each != keep:
+                    _remove_partial(directory, each)
+
+
+def _partials(directory: Descriptor) -> list[str]:
+    with os.scandir(directory) as entries:
+        return [entry.name for entry in entries if PARTIAL.search(entry.name)]
+
+
+def _given_up(directory: Descriptor, found: list[str], now: float) -> int:
+    """Remove the partial files nobody will go on with; say how many files that were."""
+    partials = {name for name in found if PARTIAL.search(name)}
+    whose = {record_name(name) for name in partials}
+    lone = [name for name in found if RECORD.search(name) and name not in whose]
+    removed = sum(_is_lone(directory, name) and _unlinked(directory, name) for name in lone)
+    for name in partials:
+        with contextlib.suppress(OSError):
+            touched = os.stat(name, dir_fd=directory, follow_symlinks=False).st_ctime
+            removed += now - touched > KEPT and _remove_partial(directory, name)
+    return removed
+
+
+def _is_lone(directory: Descriptor, name: str) -> bool:
+    """Whether a record is alone: what came after it was looked for may have been seen first."""
+    try:
+        os.stat(f"{name.removesuffix('.ranges')}.part", dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return True
+    return False
+
+
+def _remove_partial(directory: Descriptor, name: str) -> bool:
+    """Remove a partial file with its record, unless somebody leads it."""
+    try:
+        fd = os.open(name, _TO_LOCK, dir_fd=directory)
+    except OSError:
+        return False
+    try:
+        return _lock(fd) is True and _unlinked(directory, name) | _unlinked(
+            directory, record_name(name)
+        )
+    finally:
+        os.close(fd)
+
+
+def _unlinked(directory: Descriptor, name: str) -> bool:
+    try:
+        os.unlink(name, dir_fd=directory)
+        return True
+    except OSError:
+        return False
+
+
+def _is_unfinished(entry: os.DirEntry[str]) -> bool:
+    return is_unfinished(entry.name) and entry.is_file(follow_symlinks=False)
 
 
 def _removed(ground: _Ground, name: str) -> bool:

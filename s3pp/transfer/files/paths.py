@@ -9,12 +9,17 @@ from __future__ import annotations
 import os
 import random
 import re
+from hashlib import sha256
+
+from s3pp.sources.naming import is_unfinished
 
 MAX_NAME_BYTES = 255  # of one segment, on every file system in common use
 MAX_PATH_BYTES = 4096 - 256  # Linux's PATH_MAX, less some for DIRECTORY and the closing NUL
 
 # Appended to a file's name while it is on its way in: recognised by every later run.
 TEMPORARY = re.compile(r"\.s3pp-[0-9a-f]{16}\Z")
+PARTIAL = re.compile(r"\.s3pp-[0-9a-f]{16}\.part\Z")  # a file that a later run can go on with
+RECORD = re.compile(r"\.s3pp-[0-9a-f]{16}\.ranges\Z")  # beside it: which ranges it has
 _SUFFIX_BYTES = len(".s3pp-") + 16
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -45,10 +50,38 @@ def is_marker(relative: str) -> bool:
 
 def temporary_name(name: str) -> str:
     """A new name for ``name`` on its way in: recognisable, never the same twice, not too long."""
-    room = MAX_NAME_BYTES - _SUFFIX_BYTES
+    # The generator is seeded anew in each process.
+    return f"{_cut(name, _SUFFIX_BYTES)}.s3pp-{random.getrandbits(64):016x}"
+
+
+def partial_name(name: str, *origin: str) -> str:
+    """The name for ``name`` on its way in, by which a later run finds it again.
+
+    ``origin`` is all that says what of: the same for the same bytes, and for others another.
+    """
+    return f"{partial_stem(name)}{_told(*origin)}.part"
+
+
+def partial_stem(name: str) -> str:
+    """What all names that ``partial_name`` gives for ``name`` begin with, and no others."""
+    cut = _cut(name, _SUFFIX_BYTES + len(".ranges"))
+    return f"{cut}.s3pp-{_told(name)}"
+
+
+def _told(*what: str) -> str:
+    return sha256("\n".join(what).encode(errors="surrogatepass")).hexdigest()[:8]
+
+
+def record_name(partial: str) -> str:
+    """The name of the record beside a partial file."""
+    return f"{partial.removesuffix('.part')}.ranges"
+
+
+def _cut(name: str, suffix: int) -> str:
+    room = MAX_NAME_BYTES - suffix
     if len(name) > room or not name.isascii():
         name = name.encode()[:room].decode(errors="ignore")
-    return f"{name}.s3pp-{random.getrandbits(64):016x}"  # seeded anew in each process
+    return name
 
 
 def _plain(relative: str) -> bool:
@@ -74,7 +107,7 @@ def _text_fault(relative: str) -> str | None:
         return f"the path has {length} bytes and {MAX_PATH_BYTES} are possible: rename the object"
     if relative[0] == "/":
         return "the key is an absolute path, which leads out of DIRECTORY: rename the object"
-    if TEMPORARY.search(relative):
+    if is_unfinished(relative):
         return "the next run would take it for a temporary file of s3pp: rename the object"
     return None
 

@@ -4,6 +4,7 @@
 
     GetTask ─▶ look at what stands there ─▶ compare ─▶ Skipped
             ─▶ GET, into memory or a temporary file ─▶ verify (again, if it is not the object)
+               (of a large one: ranges, by all getters, into one file)
             ─▶ unpack, if asked ─▶ mtime, name ─▶ Done | Failed
 """
 
@@ -11,28 +12,42 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import closing
 from typing import NamedTuple
 
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.job import Job, Mode
-from s3pp.records import Dest, Done, GetTask, Outcome, SendReason, Skipped, SkipReason
+from s3pp.records import (
+    Dest,
+    Done,
+    GetPart,
+    GetTask,
+    Outcome,
+    PartOutcome,
+    SendReason,
+    Skipped,
+    SkipReason,
+)
 from s3pp.s3.operations import Answer, Bucket, Oversized
 from s3pp.s3.retry import StoreError
 from s3pp.transfer import modes
 from s3pp.transfer.bodies import PIECE, SMALL
-from s3pp.transfer.ending import ended
+from s3pp.transfer.ending import failed
 from s3pp.transfer.etags import is_md5, proves_content
 from s3pp.transfer.files import times
+from s3pp.transfer.files.landing import Landing as Arriving
 from s3pp.transfer.files.landing import Manner, Vanished, land
 from s3pp.transfer.files.paths import is_marker
 from s3pp.transfer.files.tree import Tree
 from s3pp.transfer.files.unpack import GZIP, is_packed, unpacked
+from s3pp.transfer.get.in_ranges import InRanges
 from s3pp.transfer.get.intake import Intake, md5_of
-from s3pp.transfer.reading import Budget, Reader
+from s3pp.transfer.get.likeness import Likeness
+from s3pp.transfer.get.range import RangeFetcher
+from s3pp.transfer.means import Means
 from s3pp.transfer.refused import source_fault, vanished
-from s3pp.transfer.verify import ASK_CHECKSUM, Corrupt, Expected, body_fault
+from s3pp.transfer.verify import ASK_CHECKSUM, Corrupt, Expected, fault, held
 
 _FETCHES = 3  # times a body is asked for before it counts as never arriving whole
 
@@ -46,21 +61,24 @@ class _Arrival(NamedTuple):
     etag: str
     size: int  # bytes
     landed: bool  # False: in mode add, something stood there meanwhile
+    moved: int  # bytes that came; less than size where some were there already
 
 
 class Getter:
     """Gets objects of one bucket into one directory by the rules of one job."""
 
-    def __init__(
-        self, job: Job, bucket: Bucket, tree: Tree, *, reader: Reader, budget: Budget
-    ) -> None:
+    def __init__(self, job: Job, bucket: Bucket, tree: Tree, means: Means) -> None:
         self._mode = job.mode
         self._dry_run = job.dry_run
         self._landing = job.landing
         self._bucket = bucket
         self._tree = tree
-        self._reader = reader
-        self._budget = budget
+        self._reader = means.reader
+        self._budget = means.budget
+        self._threshold = job.parts.threshold
+        self._likeness = Likeness(job, bucket, tree, means.reader)
+        self._ranges = RangeFetcher(bucket, tree, means.reader)
+        self._in_ranges = InRanges(job, bucket, tree, means, self._tell)
         self.notes: list[str] = []
         self.requests_spared = 0  # that a dry run did not make
 
@@ -70,9 +88,15 @@ class Getter:
         if not self._budget.take_at_once(grant):
             await self._budget.take(grant)
         try:
-            return await ended(task, self._get(task))
+            return await self._get(task)
+        except Exception as error:
+            return failed(task, error)
         finally:
             self._budget.give(grant)
+
+    async def part(self, part: GetPart) -> PartOutcome:
+        """Move one range. Raises ``FatalError`` only."""
+        return await self._ranges.part(part)
 
     async def _get(self, task: GetTask) -> Outcome:
         if is_marker(task.target):
@@ -83,7 +107,7 @@ class Getter:
             if isinstance(verdict, SkipReason):
                 return Skipped(task.source, task.target, task.size, verdict)
             if self._dry_run:
-                self.requests_spared += 1
+                self.requests_spared += self._requests(task)
                 return Done(task.source, task.target, task.size, task.size, task.etag, verdict, 0)
             return await self._fetch(task, verdict, mode=here.st_mode if here else None)
         except StoreError as error:
@@ -105,10 +129,19 @@ class Getter:
             if verdict is SkipReason.SAME_ETAG and self._landing.gunzip:
                 return await self._packed_look(task)
         elif verdict is None:
-            return _by_time(task, here)
+            verdict = await self._parted_verdict(task, here)
+            if verdict is not SkipReason.SAME_ETAG or not self._landing.gunzip:
+                return verdict
+            return await self._packed_look(task)
         if verdict is SendReason.SIZE or verdict is SendReason.ETAG:
             return await self._second_look(task, here, verdict)
         return verdict
+
+    async def _parted_verdict(self, task: GetTask, here: os.stat_result) -> Verdict:
+        verdict = await self._likeness.verdict(task)
+        # What differs may be what it was unpacked to, which only the time tells.
+        unpacked = self._landing.gunzip and isinstance(verdict, SendReason)
+        return _by_time(task, here) if verdict is None or unpacked else verdict
 
     def _irregular(self, task: GetTask, mode: int) -> Verdict:
         """A link, a directory or a device: mode ``add`` leaves links, nothing is ever replaced."""
@@ -175,45 +208,45 @@ class Getter:
     # Getting it
 
     async def _fetch(self, task: GetTask, reason: SendReason, *, mode: int | None) -> Outcome:
-        for _ in range(_FETCHES - 1):
+        way, fetches = self._way(task), 0
+        while True:
+            fetches += 1
             try:
-                return await self._attempt(task, reason, mode)
-            except (Corrupt, Vanished):
-                continue
-        return await self._attempt(task, reason, mode)
-
-    async def _attempt(self, task: GetTask, reason: SendReason, mode: int | None) -> Outcome:
-        if task.size <= SMALL:
-            try:
-                arrival = await self._small(task, mode)
+                answer, etag, size, landed, moved = await way(task, mode)
+                break
             except Oversized:  # it has grown since it was listed
-                arrival = await self._large(task, mode)
-        else:
-            arrival = await self._large(task, mode)
-        answer, etag, size, landed = arrival
+                way = self._large
+            except (Corrupt, Vanished):
+                if fetches >= _FETCHES:
+                    raise
         if not landed:
             return Skipped(task.source, task.target, size, SkipReason.EXISTS)
-        return Done(task.source, task.target, size, size, etag, reason, answer.attempts)
+        return Done(task.source, task.target, size, moved, etag, reason, answer.attempts)
+
+    def _way(self, task: GetTask) -> Callable[[GetTask, int | None], Awaitable[_Arrival]]:
+        if task.size <= SMALL:
+            return self._small
+        return self._large if task.size <= self._threshold else self._ranged
+
+    def _requests(self, task: GetTask) -> int:
+        return 1 if task.size <= self._threshold else self._in_ranges.requests(task.size)
 
     async def _small(self, task: GetTask, mode: int | None) -> _Arrival:
         headers = () if is_md5(task.etag) else (ASK_CHECKSUM,)
         answer = await self._bucket.get(task.source, headers=headers)
-        body = answer.response.body
-        if fault := body_fault(body, self._expected(task, answer)):
-            raise fault
-        etag = answer.etag
+        body, etag = answer.response.body, answer.etag
+        arrived = held(body)
+        proved = (arrived.size, arrived.md5, etag) == (task.size, etag, task.etag)
+        if not proved and (wrong := fault(arrived, self._expected(task, answer))):
+            raise wrong
         manner = self._manner(task, answer, etag=etag, mode=mode)
-
-        def write(path: str) -> bool:
-            return land(self._tree, path, body, manner)
-
         if self._unpacks(answer):
             landed = await self._unpack(task, (body,), manner)
         elif manner.fsync:
-            landed = await self._reader.away(lambda: write(task.target))
+            landed = await self._reader.away(lambda: land(self._tree, task.target, body, manner))
         else:
-            landed = await self._reader.run(write, task.target)
-        return _Arrival(answer, etag, len(body), landed)
+            landed = await self._reader.run(land, self._tree, task.target, body, manner)
+        return _Arrival(answer, etag, len(body), landed, len(body))
 
     async def _large(self, task: GetTask, mode: int | None) -> _Arrival:
         headers = () if is_md5(task.etag) else (ASK_CHECKSUM,)
@@ -228,7 +261,26 @@ class Getter:
                 landed = await self._unpack(task, intake.pieces(), manner)
             else:
                 landed = await self._reader.away(lambda: intake.finish(manner))
-            return _Arrival(answer, etag, intake.size, landed)
+            return _Arrival(answer, etag, intake.size, landed, intake.size)
+
+    async def _ranged(self, task: GetTask, mode: int | None) -> _Arrival:
+        fetched = await self._in_ranges.fetch(task, mode=mode)
+        if fetched is None:
+            return await self._large(task, mode)
+        landing, answer, moved = fetched
+        manner = self._manner(task, answer, etag=answer.etag, mode=mode)
+        try:
+            if self._unpacks(answer):
+                landed = await self._unpack(task, landing.pieces(), manner)
+                await self._reader.away(landing.discard)
+            else:
+                landed = await self._reader.away(lambda: _finished(landing, manner))
+        finally:
+            await self._reader.away(landing.leave)
+        return _Arrival(answer, answer.etag, answer.size, landed, moved)
+
+    def _tell(self, note: str) -> None:
+        self.notes.append(note)
 
     def _unpacks(self, answer: Answer) -> bool:
         return self._landing.gunzip and is_packed(answer.response)
@@ -249,6 +301,10 @@ class Getter:
             self._landing.fsync,
             fresh=self._mode is Mode.ADD,
         )
+
+
+def _finished(landing: Arriving, manner: Manner) -> bool:
+    return landing.finish(manner.mtime_ns, fsync=manner.fsync, fresh=manner.fresh)
 
 
 def _by_time(task: GetTask, here: os.stat_result) -> Verdict:

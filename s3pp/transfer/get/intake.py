@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from s3pp.transfer.bodies import PIECE
 from s3pp.transfer.files.landing import Landing, Manner
 from s3pp.transfer.files.tree import Tree
-from s3pp.transfer.verify import Arrived, Corrupt, Expected, fault
+from s3pp.transfer.verify import Arrived, Corrupt, Expected, digest, fault
 
 
 class Intake:
@@ -55,12 +55,15 @@ class Intake:
 
 def md5_of(tree: Tree, path: str) -> str:
     """The MD5 of a file in ``tree``, in hex. Raises as ``Tree.open_read`` does."""
+    return digest("md5", pieces_of(tree, path)).hex()
+
+
+def pieces_of(tree: Tree, path: str) -> Iterator[bytes]:
+    """A file in ``tree``, ``PIECE`` bytes at a time. Raises as ``Tree.open_read`` does."""
     fd = tree.open_read(path)
     try:
-        digest = hashlib.md5(usedforsecurity=False)
         while piece := os.read(fd, PIECE):
-            digest.update(piece)
-        return digest.hexdigest()
+            yield piece
     except OSError as error:
         raise tree.refusal(path, "read", error) from None
     finally:

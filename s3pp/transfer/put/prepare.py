@@ -4,19 +4,26 @@
 
     Entry ──open──▶ Slice ──small──▶ bytes ──type, gzip──▶ bytes ──digest──▶ Prepared
                       └────large───▶ type, gzip (temporary file), digest on a thread ──▶ Prepared
+
+Where the store holds an object of the same size that was sent in parts, the body is first compared
+with that; a large one that is the same needs no digest. One that goes in parts is digested by
+whoever sends them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import md5
 
 from s3pp.errors import FailureKind, ObjectError
-from s3pp.job import Objects
-from s3pp.records import Entry
+from s3pp.job import Objects, Parts
+from s3pp.records import Dest, Entry
 from s3pp.transfer.bodies import PIECE, SMALL, Slice, open_entry, size_fault, unreadable
 from s3pp.transfer.digests import Digester, Digests
+from s3pp.transfer.etags import is_md5
 from s3pp.transfer.modes import Local
+from s3pp.transfer.parts.compound import likely_sizes, same_in_parts
 from s3pp.transfer.put import compress, content
 from s3pp.transfer.reading import Budget, Reader
 
@@ -28,9 +35,14 @@ class Prepared:
     body: bytes | Slice
     size: int  # bytes of the source
     sent: int  # bytes of the body
-    digests: Digests | None  # None: to be computed if it is sent
+    digests: Digests | None  # None: to be computed if it is sent, or by its parts
     labels: tuple[tuple[str, str], ...]  # Content-Type and Content-Encoding, lower-case names
     source: Slice | None = None  # open as long as a stream needs it
+    parted: str = ""  # the ETag in parts that the store has, if the body gives it too
+
+    def pieces(self) -> Iterable[bytes]:
+        """The body, from its first byte; one that is streamed is read: not on an event loop."""
+        return (self.body,) if isinstance(self.body, bytes) else self.body.pieces()
 
     def check(self) -> None:
         """Raise ``Changed`` if the source of a stream changed since it was opened."""
@@ -49,10 +61,17 @@ class Preparer:
     """Prepares bodies by the rules of one run."""
 
     def __init__(
-        self, objects: Objects, digester: Digester, *, reader: Reader, budget: Budget
+        self,
+        objects: Objects,
+        digester: Digester,
+        parts: Parts,
+        *,
+        reader: Reader,
+        budget: Budget,
     ) -> None:
         self._digester = digester
-        self._reader = reader
+        self._parts = parts
+        self.reader = reader
         self.budget = budget
         self._gzip_types = objects.gzip_types
         named = next((v for k, v in objects.headers if k.lower() == "content-type"), None)
@@ -61,13 +80,16 @@ class Preparer:
         )
         self._magic = objects.content_type == "magic"
 
-    async def prepare(self, entry: Entry) -> Prepared:
-        """Read an entry. Raises ``ObjectError`` where it cannot be read, or keeps changing."""
+    async def prepare(self, entry: Entry, there: Dest | None = None) -> Prepared:
+        """Read an entry. Raises ``ObjectError`` where it cannot be read, or keeps changing.
+
+        ``there`` is what the store holds, if the body is to be compared with it.
+        """
         try:
-            opened = await self._reader.run(open_entry, entry)
+            opened = await self.reader.run(open_entry, entry)
             if isinstance(opened, Slice):
-                return await self._large(entry, opened)
-            return await self._small(entry, opened)
+                return await self._large(entry, opened, there)
+            return await self._small(entry, opened, there)
         except OSError as error:
             raise unreadable(entry.source, error) from None
 
@@ -75,7 +97,8 @@ class Preparer:
         """What ``modes.decide`` compares."""
         if prepared.digests:
             return Local(prepared.sent, prepared.digests.md5)
-        assert isinstance(prepared.body, bytes)
+        if prepared.parted or not isinstance(prepared.body, bytes):
+            return Local(prepared.sent, "", prepared.parted)
         return Local(prepared.sent, md5(prepared.body, usedforsecurity=False).hexdigest())
 
     def digests(self, prepared: Prepared) -> Digests:
@@ -85,35 +108,48 @@ class Preparer:
             prepared.digests = self._digester.of_body(prepared.body)
         return prepared.digests
 
-    async def _small(self, entry: Entry, body: bytes) -> Prepared:
+    async def _small(self, entry: Entry, body: bytes, there: Dest | None) -> Prepared:
         kind, packed = self._named(entry)
         if kind is None and self._magic:
-            kind = await self._reader.away(lambda: content.by_content(body))
+            kind = await self.reader.away(lambda: content.by_content(body))
         size = len(body)
         gzip = not packed and self._wants_gzip(kind, body)
         if gzip:
             body = compress.compressed(body)
-        return Prepared(body, size, len(body), None, _labels(kind, gzip))
+        parted = self._parted((body,), len(body), there)
+        return Prepared(body, size, len(body), None, _labels(kind, gzip), parted=parted)
 
-    async def _large(self, entry: Entry, source: Slice) -> Prepared:
+    async def _large(self, entry: Entry, source: Slice, there: Dest | None) -> Prepared:
         try:
             if fault := size_fault(source.size):
                 raise ObjectError(FailureKind.TOO_LARGE, fault)
-            return await self._reader.away(lambda: self._stream(entry, source))
+            return await self.reader.away(lambda: self._stream(entry, source, there))
         except BaseException:
             source.close()
             raise
 
-    def _stream(self, entry: Entry, source: Slice) -> Prepared:
+    def _stream(self, entry: Entry, source: Slice, there: Dest | None) -> Prepared:
         kind, packed = self._named(entry)
         head = source.head(content.MAGIC_BYTES)
         if kind is None and self._magic:
             kind = content.by_content(head)
         gzip = not packed and self._wants_gzip(kind, head)
         body = compress.compressed_file(source.pieces(), entry.source) if gzip else source
-        digests = self._digester.of(body.pieces())
+        parted = self._parted(body.pieces(), body.size, there)
+        needed = body.size <= self._parts.threshold or _tells(body.size, there)
+        digests = self._digester.of(body.pieces()) if needed and not parted else None
         source.check()
-        return Prepared(body, source.size, body.size, digests, _labels(kind, gzip), source)
+        labels = _labels(kind, gzip)
+        return Prepared(body, source.size, body.size, digests, labels, source, parted)
+
+    def tried(self, there: Dest) -> list[int]:
+        """The part sizes by which a body is compared with what is there."""
+        return likely_sizes(there, self._parts.size)
+
+    def _parted(self, pieces: Iterable[bytes], size: int, there: Dest | None) -> str:
+        if there is None or there.size != size:
+            return ""
+        return there.etag if same_in_parts(pieces, there, self.tried(there)) else ""
 
     def _named(self, entry: Entry) -> tuple[str | None, bool]:
         name = content.by_name(entry.source)
@@ -127,6 +163,11 @@ class Preparer:
 def held(entry: Entry) -> int:
     """Bytes of memory a body of this entry holds while it is sent."""
     return max(entry.size, 1) if entry.size <= SMALL else PIECE
+
+
+def _tells(size: int, there: Dest | None) -> bool:
+    """Whether the MD5 of a body of ``size`` bytes would tell if it is what is there."""
+    return there is not None and there.size == size and is_md5(there.etag)
 
 
 def _labels(kind: str | None, gzip: bool) -> tuple[tuple[str, str], ...]:

@@ -4,7 +4,7 @@
 
     PutTask ─▶ ask the store, if the listing could not tell
             ─▶ prepare the body (again, if it changed or the store got other bytes)
-            ─▶ decide ─▶ Skipped
+            ─▶ decide (asking for a checksum, if the ETag cannot tell) ─▶ Skipped
             ─▶ PUT, verify the ETag ─▶ Done | Failed
 """
 
@@ -16,14 +16,30 @@ from urllib.parse import quote
 
 from s3pp.errors import FailureKind
 from s3pp.job import Job, Mode, Objects
-from s3pp.records import Dest, Done, Outcome, PutTask, SendReason, Skipped, SkipReason
+from s3pp.records import (
+    Dest,
+    Done,
+    Failed,
+    Outcome,
+    PartOutcome,
+    PutPart,
+    PutTask,
+    SendReason,
+    Skipped,
+    SkipReason,
+)
 from s3pp.s3.operations import Answer, Bucket
 from s3pp.s3.retry import StoreError
 from s3pp.transfer import modes
 from s3pp.transfer.bodies import Changed
-from s3pp.transfer.ending import ended
+from s3pp.transfer.condition import Taken
+from s3pp.transfer.ending import failed
 from s3pp.transfer.etags import Mismatch, proves_content
+from s3pp.transfer.means import Offer
+from s3pp.transfer.put.in_parts import LEFT, InParts, work_of
+from s3pp.transfer.put.part import PartSender
 from s3pp.transfer.put.prepare import Prepared, Preparer, held
+from s3pp.transfer.put.second_look import Compared, second_look
 
 _READINGS = 3  # times a source is read before it counts as always changing
 _IF_ABSENT = ("if-none-match", "*")
@@ -42,7 +58,7 @@ class _Course:
 class Putter:
     """Puts objects into one bucket by the rules of one job."""
 
-    def __init__(self, job: Job, bucket: Bucket, preparer: Preparer) -> None:
+    def __init__(self, job: Job, bucket: Bucket, preparer: Preparer, offer: Offer) -> None:
         self._mode = job.mode
         self._dry_run = job.dry_run
         self._bucket = bucket
@@ -51,18 +67,33 @@ class Putter:
         self._conditional = job.mode is Mode.ADD
         self.notes: list[str] = []  # what people should know once, read by the worker
         self.requests_spared = 0  # that a dry run did not make
+        self._threshold = job.parts.threshold
+        self._sender = PartSender(job, bucket, preparer.reader)
+        self._in_parts = InParts(job, bucket, self._sender, offer, self.notes.append)
+
+    async def part(self, part: PutPart) -> PartOutcome:
+        """Send one part of an upload that some putter leads. Raises ``FatalError`` only."""
+        return await self._sender.part(part)
 
     async def transfer(self, task: PutTask) -> Outcome:
-        """Bring one object to its end. Raises ``FatalError`` only."""
+        """Bring one object to its end. Raises ``FatalError`` and ``Unfinished`` only."""
         entry = task.entry
         budget = self._preparer.budget
         grant = budget.grant(held(entry))
         if not budget.take_at_once(grant):
             await budget.take(grant)
         try:
-            return await ended(task, self._put(task))
+            return await self._put(task)
+        except Exception as error:
+            return self._hinted(failed(task, error))
         finally:
             budget.give(grant)
+
+    def _hinted(self, outcome: Failed) -> Failed:
+        """A failure, with what it leaves in the store."""
+        if not self._in_parts.left.pop(outcome.target, None) or LEFT in outcome.message:
+            return outcome
+        return outcome._replace(message=f"{outcome.message}{LEFT}")
 
     async def _put(self, task: PutTask) -> Outcome:
         entry = task.entry
@@ -85,23 +116,36 @@ class Putter:
         return await self._attempt(course)
 
     async def _attempt(self, course: _Course) -> Outcome:
-        prepared = await self._preparer.prepare(course.task.entry)
+        undecided = course.reason is None and modes.needs_content(self._mode)
+        there = course.dest if undecided else None
+        prepared = await self._preparer.prepare(course.task.entry, there)
         try:
-            reason = course.reason or self._decide(course.dest, prepared)
+            reason = course.reason or await self._decide(course, prepared)
             if isinstance(reason, SkipReason):
                 return _skipped(course, prepared.size, reason)
             course.reason = reason
             if self._dry_run:
-                self.requests_spared += 1
+                self.requests_spared += self._requests(prepared)
                 return _done(course, prepared, self._preparer.local(prepared).md5, 0)
-            return await self._send(course, prepared)
+            if prepared.sent > self._threshold:
+                return await self._send_in_parts(course, prepared)
+            outcome = await self._send(course, prepared)
+            if self._in_parts.left:  # it was larger, when it was begun
+                await self._in_parts.clear(course.task.entry.key)
+            return outcome
         finally:
             prepared.close()
 
-    def _decide(self, dest: Dest | None, prepared: Prepared) -> SkipReason | SendReason:
-        compared = dest is not None and modes.needs_content(self._mode)
-        local = self._preparer.local(prepared) if compared else None
-        return modes.decide(self._mode, local, dest)
+    async def _decide(self, course: _Course, prepared: Prepared) -> SkipReason | SendReason:
+        dest = course.dest
+        if dest is None or not modes.needs_content(self._mode):
+            return modes.decide(self._mode, None, dest)
+        reason = modes.decide(self._mode, self._preparer.local(prepared), dest)
+        if reason is SendReason.UNKNOWN:
+            source = Compared(prepared, self._preparer.tried(dest), self._preparer.reader)
+            reason = await second_look(self._bucket, course.task.entry.key, dest, source)
+            prepared.check()
+        return reason
 
     async def _send(self, course: _Course, prepared: Prepared) -> Outcome:
         conditional = self._conditional and not course.written
@@ -124,6 +168,22 @@ class Putter:
         if etag != md5 and md5 and proves_content(etag, answer.response, self._bucket.endpoint):
             raise Mismatch(md5, etag)
         return _done(course, prepared, etag, answer.attempts)
+
+    async def _send_in_parts(self, course: _Course, prepared: Prepared) -> Outcome:
+        headers = [*self._headers, *prepared.labels]
+        try:
+            sent = await self._in_parts.put(work_of(course.task.entry, prepared, headers))
+        except Taken:
+            return _skipped(course, prepared.size, SkipReason.EXISTS)
+        course.written = True
+        done = _done(course, prepared, sent.etag, sent.attempts)
+        return done._replace(sent=sent.sent)
+
+    def _requests(self, prepared: Prepared) -> int:
+        """How many requests it would take to send a body."""
+        if prepared.sent <= self._threshold:
+            return 1
+        return self._in_parts.count(prepared.sent) + 2  # it is begun, and completed
 
     async def _request(self, course: _Course, prepared: Prepared, *, conditional: bool) -> Answer:
         digests = self._preparer.digests(prepared)
@@ -156,7 +216,8 @@ class Putter:
             return _skipped(course, prepared.size, SkipReason.EXISTS)
         if dest is None:  # and by now it does not
             raise refusal
-        course.written = ours = dest == Dest(*self._preparer.local(prepared))
+        local = self._preparer.local(prepared)
+        course.written = ours = dest == Dest(local.size, local.md5)
         prepared.check()
         if not ours:
             return _skipped(course, prepared.size, SkipReason.EXISTS)

@@ -6,6 +6,7 @@ import importlib
 import json
 import re
 import shlex
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -14,14 +15,24 @@ import pytest
 
 from s3pp.cli.main import COMMANDS
 from s3pp.errors import ExitStatus, FailureKind
-from s3pp.job import ACLS, CHECKSUMS, Job, Place, parse_origin
+from s3pp.job import ACLS, CHECKSUMS, Job, Output, Place, parse_origin
 from s3pp.records import Done, Failed, SendReason, Skipped, SkipReason
+from s3pp.report.aborts import (
+    Aborted,
+    AbortTotals,
+    AbortView,
+    Refused,
+    Spared,
+    Weight,
+    abort_summary,
+)
 from s3pp.report.journal import _start
 from s3pp.report.keys import KeyTotals, KeyView
 from s3pp.report.lines import Lines
 from s3pp.report.summary import summary_event
 from s3pp.report.totals import Totals
 from s3pp.s3.listing import Listed
+from s3pp.s3.uploads import Upload
 
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.rst", *sorted((ROOT / "docs").glob("*.rst"))]
@@ -135,6 +146,32 @@ def test_the_lines_of_a_list_are_those_that_are_printed():
         assert f"    {view.lines([listed])[0]}\n" in REFERENCE
     summary = json.loads(KeyView("bucket", json=True).summary(KeyTotals()))
     assert told_events()["list", "summary"] == list(summary)
+
+
+CLEANED = Upload("p/film.mp4", "VXBsb2FkIDE", "2026-11-17T08:30:00.000Z")
+FATES = [
+    Aborted(CLEANED, Weight(12, 201326592)),
+    Spared(CLEANED._replace(key="p/new.mp4"), SkipReason.YOUNG),
+    Refused(CLEANED, FailureKind.ACCESS, "why"),
+]
+
+
+def test_the_events_of_a_clean_are_those_that_are_printed():
+    job = Job("clean", origin=parse_origin("s3://bucket/p"))
+    as_json = replace(job, output=Output(json=True))
+    events = [json.loads(AbortView(job, 0.0).json(fate)) for fate in FATES]
+    for event in [*events, json.loads(abort_summary(AbortTotals(), as_json))]:
+        assert told_events()["clean", event["event"]] == list(event)
+
+
+def test_the_lines_of_a_clean_are_those_that_are_printed():
+    job = Job("clean", origin=parse_origin("s3://bucket/p"), output=Output(verbosity=2))
+    now = CLEANED.begun + 3 * 86400
+    for line in AbortView(job, now).render(FATES).stdout:
+        assert f"    {line}\n" in REFERENCE
+    totals = AbortTotals(skipped=1, seconds=0.4)
+    totals.count(FATES[0])
+    assert f"    {abort_summary(totals, job)}\n" in REFERENCE
 
 
 def test_the_start_is_the_journals():

@@ -216,3 +216,8 @@ def test_checksums_that_need_awscrt(monkeypatch):
 def test_a_prefix_that_is_not_utf8():
     with pytest.raises(UsageError, match="UTF-8"):
         put.build_job(put._parser().parse(["src", "s3://bucket/\udcff"]))
+
+
+def test_a_destination_does_not_mean_many_keys():
+    with pytest.raises(UsageError, match=r"'s3://bucket/q\*' ends in \*.*'s3://bucket/q\*/'"):
+        put.build_job(put._parser().parse(["src", "s3://bucket/q*"]))

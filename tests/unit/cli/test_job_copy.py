@@ -147,3 +147,22 @@ def test_what_cannot_be_meant(words, mention, command):
     assert (told.code, told.out) == (2, "")
     assert told.err[:-1].isprintable()
     assert mention in told.err
+
+
+@pytest.mark.parametrize("dest", ["s3://bucket/*", "s3://bucket/q*", "s3://bucket/q/*"])
+def test_only_a_source_means_many_keys(dest):
+    with pytest.raises(UsageError) as caught:
+        copy.build_job(copy._parser().parse(["s3://from/p*", dest]))
+    message = str(caught.value)
+    assert f"{dest!r} ends in *" in message
+    assert repr(f"{dest}/") in message
+
+
+def test_a_directory_whose_name_ends_so_can_be_named():
+    made = copy.build_job(copy._parser().parse(["s3://from/p", "s3://bucket/q*/"]))
+    assert made.dest.prefix == "q*"
+
+
+def test_the_option_that_contradicts_is_the_one_that_was_given():
+    message = refused("--secure", "--source-endpoint-url", "http://there")
+    assert "--source-endpoint-url http://there" in message

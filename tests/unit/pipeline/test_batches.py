@@ -25,7 +25,7 @@ class Outbox:
         self.frames.append(sent)
 
     def batcher(self, processes: int = 2) -> Batcher:
-        return Batcher(self, processes, clock=lambda: self.now)  # type: ignore[arg-type]
+        return Batcher(self, processes, large=1 << 40, clock=lambda: self.now)  # type: ignore[arg-type]
 
     @property
     def batches(self) -> list[list[PutTask]]:
@@ -203,3 +203,32 @@ def test_a_spooled_batch_comes_after_the_name_of_its_file() -> None:
     spool, tasks = outbox.frames[-2:]
     assert (spool.kind, spool.payload) == (Kind.SPOOL, b"/tmp/\xff")
     assert (tasks.kind, tasks.size, tasks.batch) == (Kind.TASKS, 3, spool.batch)
+
+
+LARGE = 6 << 20  # bytes; below HEAVY, so that it may travel with others
+
+
+@pytest.mark.parametrize("extra", [0, 1])
+def test_a_large_object_alone_weighs_nothing(extra: int) -> None:
+    """Its bytes are everybody's: it must not keep other batches from its lead."""
+    outbox = Outbox()
+    batcher = Batcher(outbox, 2, large=LARGE, clock=lambda: 0.0)  # type: ignore[arg-type]
+    batcher.add(task("a", LARGE + extra))
+    batcher.end(0)
+    (sent,) = [each for each in outbox.frames if each.kind is Kind.TASKS]
+    assert (sent.objects, sent.size) == (1, 0 if extra else LARGE)
+    assert [each.size for each in tasks_of(sent)] == [LARGE + extra]
+
+
+def test_a_large_object_among_others_is_counted_with_them() -> None:
+    outbox = Outbox()
+    batcher = Batcher(outbox, 1, large=LARGE, clock=lambda: 0.0)  # type: ignore[arg-type]
+    for at in range(10):
+        batcher.add(task(at))  # by now batches are of more than one
+    before = len(outbox.frames)
+    batcher.add(task("small", 1))
+    batcher.add(task("large", LARGE + 1))
+    batcher.end(0)
+    sent = [each for each in outbox.frames[before:] if each.kind is Kind.TASKS]
+    together = [each for each in sent if each.objects > 1]
+    assert [each.size for each in together] == [LARGE + 2]

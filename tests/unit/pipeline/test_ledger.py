@@ -189,3 +189,43 @@ def test_an_idle_worker_takes_a_batch_of_any_size(size: int) -> None:
     ledger.add(batch(1, 10_000, size))
     assert [got.batch for _, got in ledger.assign()] == [1]
     assert not ledger.wants_more
+
+
+# As the exchange of parts uses it
+
+
+def test_no_more_ahead_than_it_is_told() -> None:
+    ledger: Ledger[str] = Ledger(LANES, ahead=1)
+    ledger.join("a")
+    for number in range(1, 2 * LANES + 1):
+        ledger.add(batch(number))
+    assert len(list(ledger.assign())) == LANES
+
+
+def test_bytes_need_not_count() -> None:
+    """8 parts of 5 GiB are no more work to hold than 8 small ones."""
+    for ahead_bytes, given_out in ((AHEAD_BYTES, 1), (None, LANES)):
+        ledger: Ledger[str] = Ledger(LANES, ahead=1, ahead_bytes=ahead_bytes)
+        ledger.join("a")
+        for number in range(1, 2 * LANES + 1):
+            ledger.add(batch(number, 1, AHEAD_BYTES))
+        assert len(list(ledger.assign())) == given_out
+
+
+def test_what_waits_can_be_dropped_by_number() -> None:
+    ledger: Ledger[str] = Ledger(1, ahead=1)
+    ledger.join("a")
+    for number in (1, 2, 3, 4):
+        ledger.add(batch(number))
+    ((_, first),) = ledger.assign()
+    ledger.drop_waiting({1, 3})
+    ledger.close("a", first.batch)
+    left = []
+    while found := list(ledger.assign()):
+        left += [each.batch for _, each in found]
+        ledger.close("a", left[-1])
+    assert (first.batch, left) == (1, [2, 4]), "what a worker has is not dropped"
+    assert ledger.empty
+    ledger.add(batch(5))
+    ledger.drop_waiting()
+    assert ledger.empty

@@ -11,7 +11,17 @@ import pytest
 
 from s3pp.job import Access, Choosing, Job, Landing, Mode, Objects, Place, Side, parse_origin
 from s3pp.pipeline.roles import TITLES, role
-from s3pp.records import CopyTask, Done, Entry, Failed, GetTask, Outcome, PutTask
+from s3pp.records import (
+    CopyTask,
+    Done,
+    Entry,
+    Failed,
+    GetTask,
+    Outcome,
+    PartOutcome,
+    PartTask,
+    PutTask,
+)
 from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.operations import Answer, Copied
 from s3pp.s3.sigv4 import Keys, Signer
@@ -75,13 +85,17 @@ class Bucket:
         return {what for what, _ in self.asked}
 
 
+async def nobody(part: PartTask) -> PartOutcome:
+    raise AssertionError(f"{part} was offered")
+
+
 def transfer(job: Job, task: Any, source: Bucket | None, dest: Bucket | None) -> Outcome:
     """What a worker of ``job`` makes of ``task``."""
     sides = {Side.SOURCE: source, Side.DEST: dest}
     buckets: Any = {side: bucket for side, bucket in sides.items() if bucket}
 
     async def main() -> Outcome:
-        return await role(job, buckets).transfer(task)
+        return await role(job, buckets, nobody).transfer(task)
 
     return asyncio.run(main())
 
@@ -98,7 +112,7 @@ COPIED = CopyTask("p/k", "k", 4, MD5, "", None)
 )
 def test_each_verb_has_its_role(job: Job, kind: type, title: str) -> None:
     buckets: Any = {side: Bucket() for side in Side}
-    made = role(job, buckets)
+    made = role(job, buckets, nobody)
     assert isinstance(made, kind)
     assert (made.notes, made.requests_spared) == ([], 0)
     assert TITLES[job.verb] == title

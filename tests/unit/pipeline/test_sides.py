@@ -11,6 +11,7 @@ from s3pp.job import Access, Choosing, Job, Place, Side, parse_origin, parse_pla
 from s3pp.pipeline.keyring import FRESH, PERIOD
 from s3pp.pipeline.sides import Sides
 from s3pp.s3.endpoint import Endpoint, Opened
+from s3pp.s3.session import Options
 from s3pp.s3.sigv4 import Keys
 
 NOW = 1000.0
@@ -22,7 +23,10 @@ SINGLES = {"s3://from/file"}
 class Session:
     """What a side is reached by: it opens whatever it is asked for."""
 
-    def __init__(self, access: Access, bucket: str, *, like: Session | None = None) -> None:
+    def __init__(
+        self, access: Access, bucket: str, *, like: Session | None, options: Options
+    ) -> None:
+        self.options = options
         self.access = access
         self.bucket = bucket
         self.like = like
@@ -54,8 +58,8 @@ def sessions(monkeypatch: pytest.MonkeyPatch) -> list[Session]:
     """The sessions that are made."""
     made: list[Session] = []
 
-    def make(access: Access, bucket: str, *, like: Session | None = None) -> Session:
-        made.append(Session(access, bucket, like=like))
+    def make(*access_and_bucket: Any, **settings: Any) -> Session:
+        made.append(Session(*access_and_bucket, **settings))
         return made[-1]
 
     monkeypatch.setattr("s3pp.pipeline.sides.Session", make)
@@ -115,6 +119,34 @@ def test_sides_have_access_of_their_own_and_may_share_a_sign_in(sessions: list[S
 def test_one_access_serves_both_where_there_is_no_other(sessions: list[Session]) -> None:
     Sides(copy(access=THERE), NOW)
     assert [each.access for each in sessions] == [THERE, THERE]
+
+
+@pytest.mark.parametrize(
+    ("given", "own", "profile", "endpoint_url"),
+    [
+        ({}, None, "--profile", "--endpoint-url"),
+        ({"profile": "a"}, {"profile": "b"}, "--source-profile", "--endpoint-url"),
+        ({}, {"profile": "b"}, "--source-profile", "--endpoint-url"),
+        ({"profile": "a"}, {"profile": "a", "region": "r"}, "--profile", "--endpoint-url"),
+        ({}, {"endpoint_url": "http://x"}, "--profile", "--source-endpoint-url"),
+    ],
+)
+def test_each_side_is_known_by_the_options_that_reach_it(
+    given: dict[str, Any],
+    own: dict[str, Any] | None,
+    profile: str,
+    endpoint_url: str,
+    sessions: list[Session],
+) -> None:
+    Sides(copy(access=Access(**given), source_access=Access(**own) if own else None), NOW)
+    source, dest = sessions
+    assert source.options == Options(profile, endpoint_url, "--source-")
+    assert dest.options == Options("--profile", "--endpoint-url", "--")
+
+
+def test_the_source_of_a_get_has_no_options_of_its_own(sessions: list[Session]) -> None:
+    Sides(get(), NOW)
+    assert sessions[0].options == Options()
 
 
 # Source and destination

@@ -27,6 +27,7 @@ class Recorder:
     def __init__(self, broken: str = "") -> None:
         self.totals = Totals()
         self.notices: list[str] = []
+        self.reasons: list[str] = []
         self.walk_done = False
         self._broken = broken
 
@@ -44,6 +45,9 @@ class Recorder:
 
     def notice(self, text: str) -> None:
         self.notices.append(text)
+
+    def aborted(self, why: str) -> None:
+        self.reasons.append(why)
 
     def close(self, not_attempted: int = 0) -> Totals:
         if self._broken == "close":
@@ -102,6 +106,12 @@ def test_what_several_workers_find_out_is_told_once() -> None:
     for text in ("the store é", "another", "the store é"):
         scene.statter.hear(Frame(Kind.NOTICE, text.encode()))
     assert scene.recorder.notices == ["the store é", "another"]
+
+
+def test_why_a_run_ends_is_known_before_the_failures_it_explains() -> None:
+    scene = Scene()
+    scene.statter.hear(Frame(Kind.FATAL, "no room é".encode()))
+    assert (scene.recorder.reasons, scene.recorder.notices) == (["no room é"], [])
 
 
 def test_a_run_whose_every_object_is_refused_is_called_off() -> None:

@@ -194,7 +194,50 @@ def test_a_get_goes_through_what_lies_below_the_prefix(tmp_path: Path, world: Wo
     ]
     failures = {step.target: step.kind for step in steps if isinstance(step, Failed)}
     assert failures == {"../c": FailureKind.NAME, "d/b": FailureKind.CONFLICT}
-    assert source.looks == []
+    assert source.looks == ["p"]
+    (note,) = world.told
+    assert "s3://source/p is an object too" in note
+    assert "'s3://source/p*' with --limit 1" in note
+
+
+@pytest.mark.parametrize(
+    ("source", "looks"),
+    [
+        ("s3://source/p", ["p"]),
+        ("s3://source/p*", []),
+        ("s3://source/p/*", []),
+        ("s3://source", []),
+        ("s3://source/p/d", ["p/d"]),
+    ],
+)
+def test_an_object_of_the_prefixs_name_is_looked_for_where_it_could_be_meant(
+    source: str, looks: list[str], tmp_path: Path, world: World
+) -> None:
+    bucket = world.has(Side.SOURCE, "p/a", "p/d/b", "p1")
+    world.walk(get(source, tmp_path))
+    assert bucket.looks == looks
+    assert world.told == []
+
+
+def test_nothing_is_said_of_an_object_that_nobody_may_look_at(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(self: Bucket, key: str) -> Answer | None:
+        raise DENIED
+
+    monkeypatch.setattr(Bucket, "look", refused)
+    world.has(Side.SOURCE, "p", "p/a")
+    assert world.walk(get("s3://source/p", tmp_path)) == [get_task("p/a", "a")]
+    assert world.told == []
+
+
+def test_an_object_that_is_left_out_is_named_though_nothing_else_is_chosen(
+    tmp_path: Path, world: World
+) -> None:
+    world.has(Side.SOURCE, "p", "p/a")
+    choosing = {"rules": (("exclude", "*"),)}
+    assert world.walk(get("s3://source/p", tmp_path, choosing=choosing)) == []
+    assert len(world.told) == 1
 
 
 def test_the_directory_is_made_and_swept_before_anything_is_got(
@@ -337,6 +380,7 @@ def test_names_from_a_list_are_below_the_prefix_whatever_else_is_there(
     job = get("s3://source/p", tmp_path, choosing={"files_from": "-"})
     steps = world.walk(job, single=single, stdin=b"a\np\n")
     assert steps[0] == get_task("p/a", "a")
+    assert world.told == []
     (failed,) = steps[1:]
     assert isinstance(failed, Failed)
     assert (failed.source, failed.kind) == ("p/p", FailureKind.NOT_FOUND)
@@ -359,7 +403,7 @@ def test_a_copy_goes_through_two_listings(world: World) -> None:
     assert steps[2] == copy_task("p/c", "q/c", other)
     assert {each["prefix"] for each in source.lists} == {"p/"}
     assert {each["prefix"] for each in dest.lists} == {"q/"}
-    assert (source.looks, dest.looks, world.told) == ([], [], [])
+    assert (source.looks, dest.looks, world.told) == (["p"], [], [])
 
 
 def test_a_copy_asks_for_each_key_where_it_may_only_write(world: World) -> None:

@@ -11,16 +11,39 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3pp.errors import FailureKind, FatalError, ObjectError
-from s3pp.job import Job, Mode, Place, Side
+from s3pp.errors import FailureKind, FatalError, ObjectError, Unfinished
+from s3pp.job import MIB, PLACES, Job, Mode, Parts, Place, Side, Speed
 from s3pp.pipeline.children import Child, start_context
 from s3pp.pipeline.messages import Frame, Kind, frame, report_of, tasks_frame
 from s3pp.pipeline.queues import FrameReader, FrameWriter
-from s3pp.pipeline.worker import Pause, Worker, lane_count, run_worker
-from s3pp.records import Done, Entry, Failed, Outcome, PutTask, SendReason
+from s3pp.pipeline.stopping import Pause
+from s3pp.pipeline.worker import LEADS, Worker, lane_count, run_worker
+from s3pp.records import (
+    Done,
+    Entry,
+    Failed,
+    Outcome,
+    PartDone,
+    PartFailed,
+    PartOutcome,
+    PutPart,
+    PutTask,
+    SendReason,
+    Span,
+)
 from s3pp.s3.endpoint import Endpoint, Opened
+from s3pp.transfer.files.tree import most_directories
 
 LANES = 3
+THRESHOLD = 5 * MIB
+JOB = Job(
+    "put",
+    ("/src",),
+    Place("bucket"),
+    mode=Mode.STUPID,
+    parts=Parts(threshold=THRESHOLD),
+    speed=Speed(processes=1, concurrency=LANES),
+)
 
 
 def task(name: object) -> PutTask:
@@ -36,6 +59,7 @@ class Fake:
 
     def __init__(self, act: Callable[[PutTask], Awaitable[Outcome]]) -> None:
         self.act = act
+        self.move: Callable[[PutPart], Awaitable[PartOutcome]] = moved_at_once
         self.begun: list[str] = []
         self.flying = self.most_flying = 0
         self.requests = 0  # the bucket's
@@ -52,9 +76,16 @@ class Fake:
             self.requests += 1
             self.flying -= 1
 
+    async def part(self, part: PutPart) -> PartOutcome:
+        return await self.move(part)
+
 
 async def at_once(each: PutTask) -> Outcome:
     return done(each)
+
+
+async def moved_at_once(part: PutPart) -> PartOutcome:
+    return PartDone(part.span.number, part.span.size, "etag")
 
 
 class Scene:
@@ -66,7 +97,7 @@ class Scene:
         self._reader = FrameReader(read)
         self.fake = Fake(act)
         outbox = FrameWriter(self._write)
-        self.worker = Worker(outbox, self.fake, [self.fake], lanes=LANES)  # type: ignore[arg-type]
+        self.worker = Worker(outbox, self.fake, [self.fake], lanes=LANES, job=JOB)  # type: ignore[arg-type]
         self.frames: list[Frame] = []
 
     def take(self, number: int, *names: object) -> list[PutTask]:
@@ -415,3 +446,199 @@ def test_the_soft_limit_is_raised_as_far_as_it_may_be(monkeypatch: pytest.Monkey
     monkeypatch.setattr("resource.setrlimit", lambda which, wanted: limits.append(wanted))
     assert lane_count(256, 1) == 256
     assert limits[-1][0] <= 4096
+
+
+# Large objects
+
+
+def large(name: object) -> PutTask:
+    return PutTask(Entry(str(name), f"/src/{name}", THRESHOLD + 1, 0), None)
+
+
+def part(number: int) -> PutPart:
+    return PutPart("/src/a", "/src/a", 0, (1, 2, 3), Span(number, 0, 10 * number), "a", "id")
+
+
+def test_a_lead_takes_no_lane_from_small_objects(scene: Callable[..., Scene]) -> None:
+    async def main() -> None:
+        go = asyncio.Event()
+
+        async def act(each: PutTask) -> Outcome:
+            if each.size > THRESHOLD:
+                await go.wait()
+            return done(each)
+
+        here = scene(act)
+        running = asyncio.ensure_future(here.worker.run())
+        tasks = [large(n) for n in range(6)]
+        here.worker.take(tasks_frame(tasks, 1, 0))
+        small = here.take(2, *range(100, 120))
+        await turns(200)
+        assert here.fake.begun[: min(LEADS, LANES)] == ["0", "1", "2"]
+        assert set(here.reports()[2]) == {done(each) for each in small}
+        assert 1 not in here.reports()
+        go.set()
+        here.worker.end()
+        await running
+        assert set(here.reports()[1]) == {done(each) for each in tasks}
+
+    run(main())
+
+
+@pytest.mark.parametrize("size", [THRESHOLD, THRESHOLD + 1])
+def test_what_is_led_is_larger_than_the_threshold(size: int, scene: Callable[..., Scene]) -> None:
+    """All lanes are taken: only a lead finds room beside them."""
+
+    async def main() -> None:
+        go = asyncio.Event()
+
+        async def hold(each: PutTask) -> Outcome:
+            await go.wait()
+            return done(each)
+
+        here = scene(hold)
+        running = asyncio.ensure_future(here.worker.run())
+        here.take(1, *range(LANES))
+        here.worker.take(tasks_frame([PutTask(Entry("x", "/src/x", size, 0), None)], 2, 0))
+        await turns()
+        assert ("x" in here.fake.begun) == (size > THRESHOLD)
+        go.set()
+        here.worker.end()
+        await running
+
+    run(main())
+
+
+def test_each_part_is_answered_under_its_number(scene: Callable[..., Scene]) -> None:
+    here = scene()
+
+    async def main() -> None:
+        here.fake.requests = 7
+        for number in range(1, 6):
+            here.worker.take_part(frame(Kind.PART, part(number), batch=100 + number))
+        await turns()
+
+    run(main())
+    ended = [each for each in here.heard() if each.kind is Kind.PART_ENDED]
+    assert {each.batch: each.open() for each in ended} == {
+        100 + number: PartDone(number, 10 * number, "etag") for number in range(1, 6)
+    }
+    assert sum(each.size for each in ended) == 150
+    assert sum(each.objects for each in ended) == 7, "requests of parts are told with them"
+
+
+def test_no_more_parts_at_once_than_there_are_places(scene: Callable[..., Scene]) -> None:
+    here, flying, most = scene(), 0, 0
+
+    async def move(each: PutPart) -> PartOutcome:
+        nonlocal flying, most
+        flying += 1
+        most = max(most, flying)
+        await turns(3)
+        flying -= 1
+        return PartDone(each.span.number, 1, "etag")
+
+    async def main() -> None:
+        here.fake.move = move
+        for number in range(1, 21):
+            here.worker.take_part(frame(Kind.PART, part(number), batch=number))
+        await turns(100)
+
+    run(main())
+    assert most == JOB.speed.places == LANES
+    assert len([each for each in here.heard() if each.kind is Kind.PART_ENDED]) == 20
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a defect"), MemoryError()])
+def test_a_defect_in_a_part_is_told_to_its_lead(
+    error: Exception, scene: Callable[..., Scene]
+) -> None:
+    here = scene()
+
+    async def broken(each: PutPart) -> PartOutcome:
+        raise error
+
+    async def main() -> None:
+        here.fake.move = broken
+        here.worker.take_part(frame(Kind.PART, part(3), batch=1))
+        await turns()
+
+    run(main())
+    (ended,) = [each.open() for each in here.heard() if each.kind is Kind.PART_ENDED]
+    assert isinstance(ended, PartFailed)
+    assert (ended.number, ended.kind) == (3, FailureKind.INTERNAL)
+
+
+def test_what_ends_the_run_at_a_part_is_said(scene: Callable[..., Scene]) -> None:
+    here = scene()
+
+    async def refused(each: PutPart) -> PartOutcome:
+        raise FatalError("the keys have expired")
+
+    async def main() -> None:
+        here.fake.move = refused
+        here.worker.take_part(frame(Kind.PART, part(3), batch=1))
+        await turns()
+
+    run(main())
+    fatal, ended = here.heard()
+    assert (fatal.kind, fatal.payload) == (Kind.FATAL, b"the keys have expired")
+    assert ended.open() == PartFailed(3, FailureKind.ACCESS, "the keys have expired")
+
+
+def test_a_defect_of_a_lead_is_never_silent(scene: Callable[..., Scene]) -> None:
+    async def broken(each: PutTask) -> Outcome:
+        raise RuntimeError("a defect")
+
+    here = scene(broken)
+
+    async def main() -> None:
+        here.worker.take(tasks_frame([large("a")], 1, 0))
+        here.worker.end()
+        await here.worker.run()
+
+    run(main())
+    (failed,) = here.reports()[1]
+    assert isinstance(failed, Failed)
+    assert failed.kind is FailureKind.INTERNAL
+
+
+def test_finishing_leaves_leads_and_parts_that_have_not_begun(scene: Callable[..., Scene]) -> None:
+    async def main() -> None:
+        async def left(each: PutTask) -> Outcome:
+            await go.wait()
+            raise Unfinished
+
+        async def move(each: PutPart) -> PartOutcome:
+            begun.append(each.span.number)
+            await go.wait()
+            return PartDone(each.span.number, 1, "etag")
+
+        go, begun, here = asyncio.Event(), [], scene(left)
+        here.fake.move = move
+        running = asyncio.ensure_future(here.worker.run())
+        for number in range(1, 7):
+            here.worker.take(tasks_frame([large(number)], number, 0))
+            here.worker.take_part(frame(Kind.PART, part(number), batch=number))
+        await turns()
+        here.worker.finish()
+        assert here.reports() == {4: [], 5: [], 6: []}, "what nobody began is let go at once"
+        go.set()
+        await turns()
+        assert here.reports() == {number: [] for number in range(1, 7)}
+        assert begun == [1, 2, 3]
+        here.worker.end()
+        await running
+
+    run(main())
+
+
+@given(st.integers(0, 4096), st.integers(1, 600))
+def test_lanes_and_bays_fit_into_the_descriptors(limit: int, concurrency: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("resource.getrlimit", lambda which: (limit, limit))
+        patch.setattr("resource.setrlimit", lambda which, limits: None)
+        lanes = lane_count(concurrency, 1)
+        room = limit - most_directories() - 32
+    assert 1 <= lanes <= concurrency
+    assert lanes == 1 or 3 * (lanes + min(PLACES, lanes) + min(LEADS, lanes)) <= room

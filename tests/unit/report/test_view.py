@@ -10,7 +10,7 @@ from s3pp.records import Skipped, SkipReason
 from s3pp.report.lines import Lines
 from s3pp.report.view import Detail, View
 
-from .samples import ALL, FIFO, job
+from .samples import ALL, FAILED, FIFO, job
 
 PUT = "put a/b.txt -> s3://bkt/p/a/b.txt (new)"
 SAME = "skip a/c -> s3://bkt/p/a/c (same etag)"
@@ -64,6 +64,7 @@ def test_skips_nobody_asked_for_are_noticed(reason):
         SkipReason.SPECIAL,
         SkipReason.LOOP,
         SkipReason.LINK_MEMBER,
+        SkipReason.TEMPORARY,
         SkipReason.OTHER_SIZE,
     }
     shown = view().render([Skipped("a", "b", 0, reason)])
@@ -75,3 +76,17 @@ def test_notices():
     assert view().notice("a worker died") == ["s3pp: a worker died"]
     assert view(verbosity=-1).notice("a worker died") == []
     assert view(verbosity=-1).render([FIFO]) == ([], [])
+
+
+@pytest.mark.parametrize("json", [False, True])
+def test_what_ends_the_run_is_not_told_of_each_object_too(json):
+    shown = view(json=json)
+    other = FAILED._replace(message="another reason")
+    shown.aborted(FAILED.message)
+    stdout, stderr = shown.render([FAILED, other, FAILED])
+    assert stderr == [FAILURE.replace(FAILED.message, other.message)]
+    assert len(stdout) == (3 if json else 0)
+
+
+def test_a_notice_is_one_line_whatever_it_names():
+    assert view().notice("s3://bkt/a\nb\x1b is there") == ["s3pp: s3://bkt/a\\nb\\x1b is there"]

@@ -124,3 +124,44 @@ def test_others_are_other_stores(other: Endpoint) -> None:
 def test_a_store_of_ones_own_is_its_host(other: Endpoint, same: bool) -> None:
     assert at("store:9000").same_bucket(other) == same
     assert other.same_bucket(at("store:9000")) == same
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (at("localhost:9000"), at("127.0.0.1:9000")),
+        (at("LocalHost:9000"), at("[::1]:9000")),
+        (at("localhost.localdomain"), at("localhost")),
+        (at("bkt.localhost:9000"), at("127.0.0.1:9000")),
+        (at("localhost.:9000"), at("127.0.0.1:9000")),
+        (at("store.example."), at("store.example")),
+        (at("store.example.:9000"), at("Store.Example:9000")),
+        (at("store.example:443"), at("store.example")),
+        (at("store.example:80", scheme="http"), at("store.example", scheme="http")),
+        (at("bkt.store.example.:443"), at("store.example")),
+        (at("127.0.0.1:80", scheme="http"), at("localhost", scheme="http")),
+        (at("bkt.s3.eu-west-1.amazonaws.com:443"), VIRTUAL),
+        (at("bkt.s3.eu-west-1.amazonaws.com."), VIRTUAL),
+    ],
+)
+def test_spellings_of_one_host(one: Endpoint, other: Endpoint) -> None:
+    assert one.service == other.service
+    assert one.same_bucket(other)
+    assert other.same_bucket(one)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (at("localhost:9000"), at("127.0.0.1:9001")),
+        (at("localhost:9000"), at("localhost")),
+        (at("127.0.0.2:9000"), at("127.0.0.1:9000")),
+        (at("localhost.example:9000"), at("127.0.0.1.example:9000")),
+        (at("my-localhost"), at("my-127.0.0.1")),
+        (at("store.example:80"), at("store.example")),  # of https
+        (at("store.example:443", scheme="http"), at("store.example", scheme="http")),
+        (at("store.example:4430"), at("store.example:443")),
+    ],
+)
+def test_hosts_that_only_look_alike(one: Endpoint, other: Endpoint) -> None:
+    assert not one.same_bucket(other)

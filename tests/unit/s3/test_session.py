@@ -11,7 +11,8 @@ import pytest
 from s3pp.errors import FatalError, S3ppError, UsageError
 from s3pp.job import Access, parse_origin
 from s3pp.s3.endpoint import Opened
-from s3pp.s3.session import Session
+from s3pp.s3.session import Options, Session
+from stores.ports import free_port
 from stores.relay import Answer, Relay, Request, error
 from stores.store import Bucket, Store
 
@@ -272,3 +273,45 @@ def test_two_sides_of_one_profile_sign_in_once(
     other = Session(second, "other", like=one)
     assert len(sign_ins) == count
     assert (other.keys() is None) == (not second.sign)
+
+
+@pytest.mark.parametrize(
+    ("access", "options", "named"),
+    [
+        (Access(profile="nobody"), Options(), "--profile: "),
+        (Access(profile="nobody"), Options("--source-profile"), "--source-profile: "),
+    ],
+)
+def test_a_profile_is_blamed_on_the_option_that_gave_it(
+    access: Access, options: Options, named: str
+) -> None:
+    with pytest.raises(UsageError, match=r"nobody.*list-profiles") as caught:
+        Session(access, "bucket", options=options)
+    assert str(caught.value).startswith(named)
+
+
+def test_or_on_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    with pytest.raises(UsageError, match=r"^AWS_PROFILE: "):
+        Session(Access(), "bucket")
+
+
+def test_credentials_that_are_missing_are_mended_by_the_sides_own_option(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for options, named in ((Options(), " --profile"), (Options(mends="--source-"), " --source-p")):
+        with pytest.raises(UsageError, match=f"name a{named}"):
+            Session(Access(), "bucket", options=options)
+
+
+@pytest.mark.parametrize("option", ["--endpoint-url", "--source-endpoint-url"])
+def test_an_endpoint_where_nobody_answers_is_named_with_its_option(
+    option: str, signed_in: Session
+) -> None:
+    access = Access(endpoint_url=f"http://127.0.0.1:{free_port()}", max_attempts=1)
+    session = Session(access, "bucket", like=signed_in, options=Options(endpoint_url=option))
+    with pytest.raises(FatalError, match="cannot be reached") as caught:
+        session.open("p/")
+    assert str(caught.value).startswith(f"{option} {access.endpoint_url} ")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3pp.sources.naming import climbs, key_fault, normal, raw, shown
+from s3pp.sources.naming import climbs, is_unfinished, key_fault, normal, raw, shown
 
 ANY_NAME = st.binary().map(os.fsdecode)
 
@@ -56,3 +56,11 @@ def test_climbing(name: str) -> None:
 @pytest.mark.parametrize("name", ["a", "..a", "a..", "a/...", "./a"])
 def test_not_climbing(name: str) -> None:
     assert not climbs(name)
+
+
+@pytest.mark.parametrize("end", ["", ".part", ".ranges"])
+def test_unfinished_downloads(end: str) -> None:
+    assert is_unfinished(f"a.s3pp-0123456789abcdef{end}")
+    assert is_unfinished(f".s3pp-0123456789abcdef{end}")
+    assert not is_unfinished(f"a.s3pp-0123456789abcde{end}")
+    assert not is_unfinished(f"a.s3pp-0123456789abcdef{end}2")

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from hashlib import md5
 from typing import Any
 
-from s3pp.records import Dest
+from s3pp.records import Dest, PartOutcome, PartTask
 from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.operations import Answer, Copied, Oversized
 from s3pp.s3.retry import StoreError
 from s3pp.s3.sigv4 import Keys, Signer
 from s3pp.s3.wire import Response, Sink, Stream
-from s3pp.transfer.copy.fetch import Means
+from s3pp.transfer.means import Means
 from s3pp.transfer.reading import Budget, Reader
 
 KEYS, OTHER_KEYS = Keys("access", "secret"), Keys("other", "secret")
@@ -31,8 +31,13 @@ def endpoint(bucket: str) -> Endpoint:
     return Endpoint("https", f"{bucket}.example", "", "us-east-1", bucket)
 
 
+async def nobody(part: PartTask) -> PartOutcome:
+    """Where no object is large enough to have parts."""
+    raise AssertionError(f"{part} was offered")
+
+
 def means() -> Means:
-    return Means(Reader(ThreadPoolExecutor(1)), Budget(EVERYTHING))
+    return Means(Reader(ThreadPoolExecutor(1)), Budget(EVERYTHING), nobody)
 
 
 def etag_of(body: bytes) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from s3pp.errors import FailureKind, FatalError
-from s3pp.job import GIB, Job, Mode, Objects, Place, parse_origin
+from s3pp.job import GIB, MAX_OBJECT, Job, Mode, Objects, Place, parse_origin
 from s3pp.records import CopyTask, Dest, Done, Failed, Outcome, SendReason, Skipped
 from s3pp.records import SkipReason as Skip
 from s3pp.s3.retry import NetworkError, StoreError
@@ -162,11 +162,11 @@ def test_an_etag_the_listing_did_not_tell_pins_nothing() -> None:
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
-def test_more_than_one_request_copies_is_too_large(dry_run: bool) -> None:
+def test_more_than_an_object_holds_is_too_large(dry_run: bool) -> None:
     pair = Pair()
-    kind, message = failure(pair.one(TASK._replace(size=5 * GIB + 1), dry_run=dry_run))
+    kind, message = failure(pair.one(TASK._replace(size=MAX_OBJECT + 1), dry_run=dry_run))
     assert kind is FailureKind.TOO_LARGE
-    assert "--max-size" in message
+    assert "50 TB" in message
     assert pair.dest.sent == []
     assert isinstance(pair.one(TASK._replace(size=5 * GIB)), Done)
 
@@ -328,7 +328,7 @@ def test_a_source_that_keeps_changing_fails() -> None:
 
 
 def test_a_source_that_has_grown_too_large_fails() -> None:
-    pair = Pair([FAILED], looks=[looked(OTHER, 5 * GIB + 1)])
+    pair = Pair([FAILED], looks=[looked(OTHER, MAX_OBJECT + 1)])
     assert failure(pair.one())[0] is FailureKind.TOO_LARGE
 
 

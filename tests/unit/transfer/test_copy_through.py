@@ -13,7 +13,7 @@ from zlib import crc32
 import pytest
 
 from s3pp.errors import FailureKind, FatalError
-from s3pp.job import GIB, Job, Mode, Objects, Place, parse_origin
+from s3pp.job import MAX_OBJECT, Job, Mode, Objects, Place, parse_origin
 from s3pp.records import CopyTask, Done, Failed, Outcome, SendReason, Skipped, SkipReason
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import WireError
@@ -374,8 +374,8 @@ def test_no_more_is_held_at_once_than_the_budget_has() -> None:
     assert most == 1
 
 
-def test_a_size_that_no_put_carries_is_not_fetched() -> None:
+def test_a_size_that_no_object_has_is_not_fetched() -> None:
     source = Scripted(gets=[got()])
-    (outcome,) = copy(source, Scripted(puts=[kept]), task()._replace(size=5 * GIB + 1))
+    (outcome,) = copy(source, Scripted(puts=[kept]), task()._replace(size=MAX_OBJECT + 1))
     assert failure(outcome) is FailureKind.TOO_LARGE
     assert source.got == []

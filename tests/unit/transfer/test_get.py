@@ -26,7 +26,7 @@ from s3pp.job import Job, Landing, Mode, Origin
 from s3pp.records import Done, Failed, GetTask, Outcome, SendReason, Skipped
 from s3pp.records import SkipReason as Skip
 from s3pp.s3.endpoint import Endpoint
-from s3pp.s3.operations import Answer, Oversized
+from s3pp.s3.operations import Answer, Call, Oversized
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import Sink, WireError
 from s3pp.transfer.bodies import PIECE, SMALL
@@ -34,9 +34,10 @@ from s3pp.transfer.files.paths import TEMPORARY
 from s3pp.transfer.files.tree import Tree
 from s3pp.transfer.get.getter import Getter
 from s3pp.transfer.get.intake import md5_of
+from s3pp.transfer.means import Means
 from s3pp.transfer.reading import Budget, Reader
 
-from .buckets import answer, endpoint, etag_of, looked, next_of
+from .buckets import answer, endpoint, etag_of, looked, next_of, nobody
 
 BODY, OTHER = b"the body", b"another!"
 LARGE, OTHER_LARGE = bytes(SMALL + 1), b"x" * (SMALL + 1)
@@ -69,7 +70,7 @@ class Store:
     """A bucket that does as it is told; what comes last goes on for ever."""
 
     gets: list[Any] = field(default_factory=list)  # Answer, an exception, or what returns one
-    looks: list[Any] = field(default_factory=list)  # Answer, None, or an exception
+    looks: list[Any] = field(default_factory=lambda: [None])  # Answer, None, or an exception
     endpoint: Endpoint = field(default_factory=lambda: endpoint("bucket"))
     got: list[Asked] = field(default_factory=list)
     looked: list[str] = field(default_factory=list)
@@ -92,9 +93,13 @@ class Store:
             sink.write(body[at : at + (1 << 16)])
         return whole._replace(response=whole.response._replace(body=b""))
 
-    async def look(self, key: str) -> Answer | None:
+    async def look(self, key: str, *, headers: Sequence[tuple[str, str]] = ()) -> Answer | None:
         self.looked.append(key)
         return next_of(self.looks)  # type: ignore[no-any-return]
+
+    async def call(self, call: Call) -> Answer:
+        assert call.query == "partNumber=1"
+        raise StoreError(400, "InvalidArgument", "what part?")
 
 
 def named(body: bytes, etag: str | None) -> str:
@@ -141,7 +146,7 @@ class Place:
         wanted = Job("get", origin=Origin("bucket"), directory=str(self.top), mode=mode, **job)
         reader = Reader(ThreadPoolExecutor(1))
         tree = Tree(str(self.top))
-        return Getter(wanted, store, tree, reader=reader, budget=self.budget)  # type: ignore[arg-type]
+        return Getter(wanted, store, tree, Means(reader, self.budget, nobody))  # type: ignore[arg-type]
 
     def run(self, store: Store, wanted: GetTask, mode: Mode = Mode.UPDATE, **job: Any) -> Outcome:
         """Get one task; whatever happened, nothing unfinished stays and the budget is whole."""
@@ -288,7 +293,8 @@ def test_a_file_of_another_time(
     place.has(here, MTIME_NS - 10**9)
     store = holding(BODY, etag=etag)
     got = place.run(store, task(BODY, etag), mode)
-    assert store.looked == []
+    asked = mode is Mode.UPDATE and etag == PARTS and len(here) == len(BODY)
+    assert store.looked == (["p/d/f"] if asked else [])
     if isinstance(outcome, Skip):
         assert got == skipped(BODY, outcome)
         assert store.got == []
@@ -745,6 +751,38 @@ def test_what_is_stored_packed_is_unpacked_where_asked(
     assert outcome == done(packed, SendReason.NEW), "the size is that of the object"
     assert place.files == {"d/f": content if gunzip else packed}
     assert (place.top / "d/f").stat().st_mtime_ns == MTIME_NS
+
+
+@pytest.mark.parametrize("packed", [PACKED, PACKED_LARGE], ids=["small", "large"])
+def test_a_file_of_the_packed_bytes_is_fetched_and_unpacked(packed: bytes, place: Place) -> None:
+    """It is what a run without --gunzip left, and equal to the object as it is stored."""
+    place.has(packed)
+    store = holding(packed, GZIP)
+    store.looks = [looked(etag_of(packed), len(packed), GZIP)]
+    outcome = place.run(store, task(packed), landing=Landing(gunzip=True))
+    assert outcome == done(packed, SendReason.SIZE)
+    assert place.files == {"d/f": gzip.decompress(packed)}
+    assert (store.looked, len(store.got)) == (["p/d/f"], 1)
+
+
+@pytest.mark.parametrize(
+    ("gunzip", "mode", "looks", "looked_at", "reason"),
+    [
+        (False, Mode.UPDATE, [], 0, Skip.SAME_ETAG),
+        (True, Mode.ADD, [], 0, Skip.EXISTS),
+        (True, Mode.UPDATE, [looked("", 0)], 1, Skip.SAME_ETAG),  # stored so, and not packed by us
+        (True, Mode.UPDATE, [None], 1, Skip.SAME_ETAG),
+    ],
+    ids=["without --gunzip", "add", "an archive", "gone"],
+)
+def test_a_file_of_the_packed_bytes_may_be_what_is_meant(
+    gunzip: bool, mode: Mode, looks: list[Any], looked_at: int, reason: Skip, place: Place
+) -> None:
+    place.has(PACKED)
+    store = Store(looks=looks)
+    outcome = place.run(store, task(PACKED), mode, landing=Landing(gunzip=gunzip))
+    assert outcome == skipped(PACKED, reason)
+    assert (place.files, len(store.looked)) == ({"d/f": PACKED}, looked_at)
 
 
 @both_sizes

@@ -12,6 +12,7 @@ from s3pp.transfer.etags import is_md5
 from s3pp.transfer.modes import (
     Equality,
     Local,
+    by_checksum,
     by_content,
     by_time,
     compare,
@@ -78,6 +79,30 @@ def test_content_is_needed_only_where_it_is_said_to_be(mode: Mode, dest: Dest | 
 def test_compare(etag: str, answer: Equality) -> None:
     assert compare(OURS, etag) is answer
     assert is_md5(etag) == (answer is not Equality.UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    ("parted", "etag", "reason"),
+    [
+        (PARTS, PARTS, SAME),
+        ("", PARTS, UNKNOWN),
+        (PARTS, f"{OURS}-3", UNKNOWN),
+        (PARTS, OURS, SAME),  # put again meanwhile, whole
+        (PARTS, OTHER, ETAG),
+        ("", "", UNKNOWN),
+    ],
+)
+def test_an_etag_in_parts_that_the_body_gives_too_is_equal(
+    parted: str, etag: str, reason: object
+) -> None:
+    local = Local(10, OURS, parted)
+    assert decide(Mode.UPDATE, local, Dest(10, etag)) is reason
+    assert decide(Mode.UPDATE, local, Dest(11, etag)) is SIZE
+
+
+def test_checksums_tell_equal_from_different() -> None:
+    assert by_checksum("abc=", "abc=") is SkipReason.SAME_CHECKSUM
+    assert by_checksum("abc=", "abd=") is SendReason.CHECKSUM
 
 
 @given(st.text(), st.text())

@@ -95,9 +95,30 @@ def test_what_has_nothing_in_common_is_left_alone(source: str, dest: str, same: 
 def test_one_object_is_refused_only_onto_itself() -> None:
     origin = parse_origin("s3://bkt/p/q").alone
     assert Overlap.of(origin, Place("bkt", "p"), same=True).refusal
-    assert Overlap.of(origin, Place("bkt", "p/q"), same=True) == Overlap()
+    assert Overlap.of(origin, Place("bkt", "p/q/r"), same=True) == Overlap()
     assert Overlap.of(origin, Place("bkt", ""), same=True) == Overlap()
     assert Overlap.of(parse_origin("s3://bkt/q").alone, Place("bkt"), same=True).refusal
+
+
+@pytest.mark.parametrize("same", [True, False])
+@pytest.mark.parametrize(
+    ("dest", "becomes"),
+    [
+        (Place("bkt", "p/q"), "s3://bkt/p/q/q"),
+        (Place("bkt", "q"), "s3://bkt/q/q"),
+        (Place("bkt", "r"), None),
+        (Place("bkt", "q/r"), None),
+    ],
+)
+def test_one_object_that_gets_its_name_twice_is_told(
+    dest: Place, becomes: str | None, same: bool
+) -> None:
+    found = Overlap.of(parse_origin("s3://bkt/p/q").alone, dest, same=same)
+    assert found == Overlap(note=found.note)
+    if becomes is None:
+        assert found.note is None
+    else:
+        assert found.note == f"the destination is a directory: s3://bkt/p/q becomes {becomes}"
 
 
 # A model: keys of a small alphabet, so that they meet

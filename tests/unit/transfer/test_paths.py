@@ -45,6 +45,7 @@ NAMES = st.lists(SEGMENTS, max_size=5).map("/".join)
         "a.s3pp-0123",
         "x.s3pp-0123456789abcdef/in-a-directory",
         "x.s3pp-0123456789ABCDEF",
+        "x.s3pp-0123456789abcdef.parts",
     ],
 )
 def test_a_key_that_can_be_a_file(name: str) -> None:
@@ -75,6 +76,8 @@ def test_a_key_that_can_be_a_file(name: str) -> None:
         ("a\udcffb", "not UTF-8"),
         ("\ud800", "not UTF-8"),
         ("a/x.s3pp-0123456789abcdef", "temporary"),
+        ("a/x.s3pp-0123456789abcdef.part", "temporary"),
+        ("a/x.s3pp-0123456789abcdef.ranges", "temporary"),
     ],
 )
 def test_a_key_that_cannot_says_why_and_how_to_mend_it(name: str, said: str) -> None:

@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 
 from s3pp.errors import FailureKind, ObjectError
-from s3pp.job import MAX_SINGLE_PUT, Objects
-from s3pp.records import Entry
+from s3pp.job import MAX_SINGLE_PUT, MIB, Objects, Parts
+from s3pp.records import Dest, Entry
 from s3pp.transfer.bodies import PIECE, SMALL, Changed
 from s3pp.transfer.digests import Digester
+from s3pp.transfer.parts.compound import compound_etag
+from s3pp.transfer.parts.plan import spans
 from s3pp.transfer.put.prepare import Prepared, Preparer, held
 from s3pp.transfer.reading import Budget, Reader
 
@@ -31,16 +33,20 @@ def prepare(tmp_path: Path) -> Iterator[Callable[..., Prepared]]:
     """``prepare("name", b"content", objects)``: as a putter would."""
     pool = ThreadPoolExecutor(1)
 
-    def make(name: str, content: bytes, objects: Objects | None = None) -> Prepared:
+    def make(
+        name: str, content: bytes, objects: Objects | None = None, there: Dest | None = None
+    ) -> Prepared:
         path = tmp_path / name
         path.write_bytes(content)
         os.utime(path, ns=(1, 1))  # so that any change shows
         digester = Digester("md5", md5=True, signed=True)
         preparer = Preparer(
-            objects or Objects(), digester, reader=Reader(pool), budget=Budget(SMALL)
+            objects or Objects(), digester, Parts(), reader=Reader(pool), budget=Budget(SMALL)
         )
-        prepared = asyncio.run(preparer.prepare(Entry("key", str(path), len(content), 1)))
-        preparer.digests(prepared)
+        entry = Entry("key", str(path), len(content), 1)
+        prepared = asyncio.run(preparer.prepare(entry, there))
+        if not prepared.parted:
+            preparer.digests(prepared)
         return prepared
 
     yield make
@@ -150,19 +156,76 @@ def test_closing_leaves_nothing_open(prepare: Callable[..., Prepared]) -> None:
     assert len(os.listdir("/dev/fd")) == before
 
 
-def test_more_than_one_put_carries_fails_unread_and_closed(
-    prepare: Callable[..., Prepared], tmp_path: Path
+def test_more_than_an_object_holds_fails_unread_and_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("s3pp.transfer.bodies.MAX_OBJECT", MAX_SINGLE_PUT)  # else few can hold it
     (tmp_path / "a").write_bytes(b"")
     os.truncate(tmp_path / "a", MAX_SINGLE_PUT + 1)  # sparse
     before = len(os.listdir("/dev/fd"))
     reader = Reader(ThreadPoolExecutor(1))
     digester = Digester("md5", md5=True, signed=False)
-    preparer = Preparer(Objects(), digester, reader=reader, budget=Budget(SMALL))
+    preparer = Preparer(Objects(), digester, Parts(), reader=reader, budget=Budget(SMALL))
     with pytest.raises(ObjectError) as caught:
         asyncio.run(preparer.prepare(Entry("key", str(tmp_path / "a"), 5, 1)))
     assert caught.value.kind is FailureKind.TOO_LARGE
     assert len(os.listdir("/dev/fd")) == before
+
+
+def in_parts(body: bytes, each: int) -> Dest:
+    cut = [body[span.offset : span.offset + span.size] for span in spans(len(body), each)]
+    return Dest(len(body), compound_etag(hashlib.md5(part).digest() for part in cut))
+
+
+HUGE_TEXT = LARGE_TEXT * (9 * MIB // len(LARGE_TEXT))
+
+
+@pytest.mark.parametrize(
+    ("content", "each"),
+    [(SMALL_TEXT, 5 * MIB), (b"", 5 * MIB), (LARGE_TEXT, 8 * MIB), (HUGE_TEXT, 5 * MIB)],
+    ids=["small", "empty", "one part", "parts"],
+)
+def test_a_body_is_known_again_in_parts(
+    content: bytes, each: int, prepare: Callable[..., Prepared]
+) -> None:
+    there = in_parts(content, each)
+    with closing(prepare("a.bin", content, there=there)) as prepared:
+        assert prepared.parted == there.etag
+    for body, dest in (
+        (content + b"!", there),  # another size: not even read
+        (content[:-1] + b"!", there),
+        (content, Dest(len(content), hashlib.md5(content).hexdigest())),
+        (content, Dest(len(content), "")),
+        (content, None),
+    ):
+        with closing(prepare("a.bin", body, there=dest)) as prepared:
+            assert prepared.parted == ""
+            assert prepared.digests is not None
+            assert prepared.digests.md5 == hashlib.md5(body).hexdigest()
+
+
+def test_the_runs_own_part_size_is_tried_first() -> None:
+    digester = Digester("md5", md5=True, signed=True)
+    reader, budget = Reader(ThreadPoolExecutor(1)), Budget(SMALL)
+    odd, there = 6 * MIB + 1, in_parts(HUGE_TEXT, 6 * MIB + 1)
+    own = Preparer(Objects(), digester, Parts(odd), reader=reader, budget=budget)
+    assert own.tried(there)[0] == odd
+    other = Preparer(Objects(), digester, Parts(), reader=reader, budget=budget)
+    assert odd not in other.tried(there)
+
+
+def test_a_compressed_body_is_known_again_as_it_was_sent(prepare: Callable[..., Prepared]) -> None:
+    with closing(prepare("a.txt", HUGE_TEXT, ALL)) as prepared:
+        sent = body_of(prepared)
+    with closing(prepare("a.txt", HUGE_TEXT, ALL, there=in_parts(sent, len(sent)))) as prepared:
+        assert prepared.parted
+    with closing(prepare("a.txt", HUGE_TEXT, ALL, there=in_parts(HUGE_TEXT, 5 * MIB))) as prepared:
+        assert not prepared.parted
+
+
+def test_a_large_body_that_is_known_again_costs_no_digest(prepare: Callable[..., Prepared]) -> None:
+    with closing(prepare("a.bin", HUGE_TEXT, there=in_parts(HUGE_TEXT, 5 * MIB))) as prepared:
+        assert prepared.digests is None
 
 
 def test_what_a_body_holds_of_the_budget() -> None:

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import md5, sha256
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
 from s3pp.errors import FailureKind, FatalError, ObjectError
-from s3pp.job import Job, Mode, Objects, Place
+from s3pp.job import Job, Mode, Objects, Parts, Place
 from s3pp.records import Dest, Done, Entry, Failed, Outcome, PutTask, SendReason, Skipped
 from s3pp.records import SkipReason as Skip
 from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.operations import Answer
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import Response, WireError
-from s3pp.transfer.bodies import Changed
+from s3pp.transfer.bodies import SMALL, Changed
 from s3pp.transfer.digests import Digester
+from s3pp.transfer.parts.compound import compound_etag
 from s3pp.transfer.put.prepare import Prepared, Preparer
 from s3pp.transfer.put.putter import Putter, static_headers
 from s3pp.transfer.reading import Budget, Reader
+
+from .buckets import nobody
 
 ENTRY = Entry("key", "/src/key", 4, 0)
 ENDPOINT = Endpoint("https", "bucket.example", "", "us-east-1", "bucket")
@@ -62,6 +67,7 @@ class Script:
 
     puts: list[Any] = field(default_factory=lambda: [stored()])  # Answer, or an exception
     heads: list[Any] = field(default_factory=lambda: [None])  # Dest, None, or an exception
+    looks: list[Any] = field(default_factory=lambda: [None])  # Answer, None, or an exception
     readings: list[Any] = field(default_factory=lambda: [BODY])  # bytes, or an exception
     checks: list[Any] = field(default_factory=lambda: [None])  # None, or an exception
     endpoint: Endpoint = ENDPOINT
@@ -69,6 +75,7 @@ class Script:
     budget: Budget = field(default_factory=lambda: Budget(EVERYTHING))
     sent: list[Sent] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    looked: list[str] = field(default_factory=list)
     prepared: int = 0
     closed: int = 0
 
@@ -83,6 +90,11 @@ class Script:
         self.asked.append(key)
         return _next(self.heads)  # type: ignore[no-any-return]
 
+    async def look(self, key: str, *, headers: Sequence[tuple[str, str]]) -> Answer | None:
+        assert ("x-amz-checksum-mode", "ENABLED") in headers
+        self.looked.append(key)
+        return _next(self.looks)  # type: ignore[no-any-return]
+
 
 class Source(Preparer):
     """A preparer over a real file, which changes as the script says."""
@@ -90,16 +102,16 @@ class Source(Preparer):
     def __init__(self, script: Script, mode: Mode, path: str) -> None:
         pool = ThreadPoolExecutor(1)
         digester = Digester(script.checksum, md5=mode is not Mode.STUPID, signed=False)
-        super().__init__(Objects(), digester, reader=Reader(pool), budget=script.budget)
+        super().__init__(Objects(), digester, Parts(), reader=Reader(pool), budget=script.budget)
         self._script = script
         self._path = path
 
-    async def prepare(self, entry: Entry) -> Prepared:
+    async def prepare(self, entry: Entry, there: Dest | None = None) -> Prepared:
         script = self._script
         content = _next(script.readings)
         with open(self._path, "wb") as stream:
             stream.write(content)
-        prepared = await super().prepare(entry._replace(path=self._path))
+        prepared = await super().prepare(entry._replace(path=self._path), there)
         script.prepared += 1
         close = prepared.close
 
@@ -124,7 +136,7 @@ def putter(script: Script, mode: Mode, **settings: Any) -> Iterator[Putter]:
     job = Job("put", ("/src",), Place("bucket"), mode=mode, **settings)
     with TemporaryDirectory() as directory:
         source = Source(script, mode, f"{directory}/key.txt")
-        yield Putter(job, script, source)  # type: ignore[arg-type]
+        yield Putter(job, script, source, nobody)  # type: ignore[arg-type]
 
 
 def run(
@@ -193,6 +205,63 @@ def test_update_skips_the_same_content() -> None:
     script = Script()
     assert run(script, Mode.UPDATE, Dest(4, MD5)) == skipped(Skip.SAME_ETAG)
     assert script.sent == script.asked == []
+
+
+def test_an_object_in_parts_that_is_the_same_is_skipped_unasked() -> None:
+    script = Script()
+    dest = Dest(4, compound_etag([bytes.fromhex(MD5)]))
+    assert run(script, dest=dest) == skipped(Skip.SAME_ETAG)
+    assert (script.sent, script.looked) == ([], [])
+
+
+IN_PARTS = Dest(4, f"{MD5}-1")
+SHA = b"x-amz-checksum-sha256: %s\r\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "outcome"),
+    [(BODY, skipped(Skip.SAME_CHECKSUM)), (b"else", done(SendReason.CHECKSUM))],
+)
+def test_where_the_etag_tells_nothing_the_checksum_may(body: bytes, outcome: Outcome) -> None:
+    line = SHA % b64encode(sha256(body).digest())
+    script = Script(looks=[stored(IN_PARTS.etag, line, b"Content-Length: 4\r\n")])
+    assert run(script, dest=IN_PARTS) == outcome
+    assert script.looked == ["key"]
+    assert len(script.sent) == isinstance(outcome, Done)
+
+
+def test_what_changed_while_its_checksum_was_compared_is_read_again() -> None:
+    line = SHA % b64encode(sha256(BODY).digest())
+    same = stored(IN_PARTS.etag, line, b"Content-Length: 4\r\n")
+    script = Script(looks=[same], checks=[Changed("/src/key"), None])
+    assert run(script, dest=IN_PARTS) == skipped(Skip.SAME_CHECKSUM)
+    assert script.prepared == 2
+
+
+LARGE = b"0123456789abcdef" * (SMALL // 8)
+LARGE_MD5 = md5(LARGE).hexdigest()
+LARGE_PARTED = Dest(len(LARGE), compound_etag([bytes.fromhex(LARGE_MD5)]))
+
+
+@pytest.mark.parametrize("mode", [Mode.ADD, Mode.STUPID])
+def test_other_modes_compare_no_parts(mode: Mode) -> None:
+    script = Script(puts=[stored(LARGE_MD5)], readings=[LARGE])
+    outcome = run(script, mode, LARGE_PARTED)
+    if mode is Mode.ADD:
+        assert outcome == skipped(Skip.EXISTS)
+    else:
+        assert isinstance(outcome, Done)
+        assert outcome.reason is SendReason.ALWAYS
+    assert script.looked == []
+
+
+def test_what_is_sent_again_is_not_compared_with_what_it_replaced() -> None:
+    """The verdict stays: what is there may be our own by now."""
+    script = Script(puts=[stored(OTHER), stored(LARGE_MD5)], readings=[LARGE[::-1], LARGE])
+    outcome = run(script, dest=LARGE_PARTED)
+    assert isinstance(outcome, Done)
+    assert outcome.reason is SendReason.UNKNOWN
+    assert len(script.sent) == 2
 
 
 def test_add_skips_an_object_without_reading_the_source() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from s3pp.errors import FailureKind, FatalError, ObjectError
-from s3pp.job import MAX_SINGLE_PUT, Job, Mode, Place
+from s3pp.job import MAX_OBJECT, Job, Mode, Place
 from s3pp.records import Dest, Entry, Failed, Outcome, PutTask, Skipped, SkipReason
 from s3pp.s3.listing import Listed, ListingError
 from s3pp.s3.retry import NetworkError, StoreError
@@ -127,8 +127,8 @@ def test_a_listing_that_breaks_ends_the_run(error: Exception) -> None:
         planned(Mode.UPDATE, Listing(error))
 
 
-def test_what_no_put_can_carry_fails_before_anything_is_read() -> None:
-    fits, large = entry("a", MAX_SINGLE_PUT), entry("b", MAX_SINGLE_PUT + 1)
+def test_what_no_object_holds_fails_before_anything_is_read() -> None:
+    fits, large = entry("a", MAX_OBJECT), entry("b", MAX_OBJECT + 1)
     found, _ = planned(Mode.UPDATE, Listing(), [fits, large])
     assert found[0] == PutTask(fits, None)
     assert isinstance(found[1], Failed)

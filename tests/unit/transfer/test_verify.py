@@ -16,7 +16,7 @@ from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.operations import Answer
 from s3pp.s3.retry import StoreError
 from s3pp.transfer.refused import source_fault
-from s3pp.transfer.verify import Arrived, Corrupt, Expected, body_fault, fault, stored_checksum
+from s3pp.transfer.verify import Arrived, Corrupt, Expected, fault, held, stored_checksum
 
 from .buckets import endpoint, etag_of, response
 
@@ -37,13 +37,13 @@ def wrong(
     """The verdict; the same for a body in memory and one in pieces, its MD5 known or not."""
     listed = listed or Dest(len(BODY), etag_of(BODY))
     expected = Expected(listed, answer, at or endpoint("bkt"))
-    held = body_fault(body, expected)
+    whole = fault(held(body), expected)
     for md5 in ("", etag_of(body)):
         pieces = [body[:3], body[3:]]
         came = fault(Arrived(len(body), md5, lambda pieces=pieces: pieces), expected)
-        assert str(came) == str(held)
-    assert held is None or held.kind is FailureKind.INTEGRITY
-    return held
+        assert str(came) == str(whole)
+    assert whole is None or whole.kind is FailureKind.INTEGRITY
+    return whole
 
 
 def checksums(body: bytes) -> dict[str, bytes]:

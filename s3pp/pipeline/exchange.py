@@ -1,0 +1,78 @@
+"""The exchange: parts of large objects, from the workers that lead them to any that has room.
+
+It belongs to the supervisor. A part that was out with a worker that dies goes to another; those of
+a lead that dies are forgotten, as whoever leads its object next finds out in the store, or on the
+disk, what is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Generic, NamedTuple, TypeVar
+
+from s3pp.errors import FailureKind
+from s3pp.pipeline.ledger import MOST_LOSSES, Ledger
+from s3pp.pipeline.messages import Frame, Kind, frame
+from s3pp.records import PartFailed
+
+W = TypeVar("W")
+
+
+class _Offer(NamedTuple, Generic[W]):
+    lead: W
+    number: int  # the lead's own
+
+
+class Exchange(Generic[W]):
+    """Who moves which part for whom; ``places`` is how many one worker moves at a time."""
+
+    def __init__(self, places: int) -> None:
+        self._ledger: Ledger[W] = Ledger(places, ahead=1, ahead_bytes=None)
+        self._offers: dict[int, _Offer[W]] = {}
+        self._number = 0
+
+    def join(self, worker: W) -> None:
+        """A worker is ready for parts."""
+        self._ledger.join(worker)
+
+    def leave(self, worker: W) -> list[tuple[W, Frame]]:
+        """A worker is gone. Returns who is to hear of the parts too many have died on, and how."""
+        given_up = self._ledger.leave(worker)
+        self._forget(worker)  # after that: what it moved for itself waits by now
+        lost = [_crashed(part) for part in given_up]
+        return [routed for each in lost if (routed := self._routed(each))]
+
+    def offer(self, lead: W, message: Frame) -> None:
+        """Take a part that ``lead`` wants to have moved."""
+        self._number += 1
+        self._offers[self._number] = _Offer(lead, message.batch)
+        self._ledger.add(message._replace(kind=Kind.PART, batch=self._number))
+
+    def assign(self) -> Iterable[tuple[W, Frame]]:
+        """Give what waits to those with room; yields each assignment."""
+        return self._ledger.assign()
+
+    def ended(self, worker: W, message: Frame) -> tuple[W, Frame] | None:
+        """A part that ``worker`` had has ended. Returns who is to hear it; None: nobody waits."""
+        self._ledger.close(worker, message.batch)
+        return self._routed(message)
+
+    def drop(self) -> None:
+        """Forget what no worker has."""
+        self._ledger.drop_waiting()
+
+    def _routed(self, message: Frame) -> tuple[W, Frame] | None:
+        offer = self._offers.pop(message.batch, None)
+        return offer and (offer.lead, message._replace(batch=offer.number))
+
+    def _forget(self, lead: W) -> None:
+        gone = {number for number, offer in self._offers.items() if offer.lead == lead}
+        for number in gone:
+            del self._offers[number]
+        self._ledger.drop_waiting(gone)
+
+
+def _crashed(part: Frame) -> Frame:
+    message = f"{MOST_LOSSES} processes died on part {part.open().span.number}"
+    failed = PartFailed(part.open().span.number, FailureKind.CRASHED, message)
+    return frame(Kind.PART_ENDED, failed, batch=part.batch)

@@ -1,0 +1,59 @@
+"""What a worker that leads a large object asks of all: its parts, offered one by one.
+
+::
+
+    lead ──offer──▶ OFFER ──▶ supervisor ──PART──▶ any worker ──PART_ENDED──▶ supervisor ──┐
+      ▲                                                                                    │
+      └───────────────────────────────── hear ◀──────────────── PART_ENDED ◀───────────────┘
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from s3pp.errors import Unfinished
+from s3pp.pipeline.messages import Frame, Kind, frame
+from s3pp.pipeline.queues import FrameWriter
+from s3pp.records import GoOn, PartDone, PartOutcome, PartTask
+
+
+class Offers:
+    """The parts that this worker waits for."""
+
+    def __init__(self, outbox: FrameWriter) -> None:
+        self._outbox = outbox
+        self._number = 0
+        self._waiting: dict[int, asyncio.Future[PartOutcome]] = {}
+        self._ended = False
+
+    async def make(self, part: PartTask) -> PartOutcome:
+        """Have some worker move ``part``. Raises ``Unfinished`` once the run is ending.
+
+        ``GoOn`` goes nowhere: it is answered at once, or raises.
+        """
+        if self._ended:
+            raise Unfinished
+        if isinstance(part, GoOn):
+            return PartDone(0, 0, "")
+        self._number = number = self._number + 1
+        turn = self._waiting[number] = asyncio.get_running_loop().create_future()
+        self._outbox.send(frame(Kind.OFFER, part, batch=number, objects=1, size=part.span.size))
+        try:
+            outcome: PartOutcome = await turn
+            return outcome
+        finally:
+            self._waiting.pop(number, None)
+
+    def hear(self, message: Frame) -> None:
+        """A part of ours has ended; whoever has given up waiting for it does not care."""
+        turn = self._waiting.get(message.batch)
+        if turn is not None and not turn.done():
+            outcome: PartOutcome = message.open()
+            turn.set_result(outcome)
+
+    def end(self) -> None:
+        """The run is ending: nobody will move a part any more."""
+        self._ended = True
+        for turn in self._waiting.values():
+            if not turn.done():
+                turn.set_exception(Unfinished())

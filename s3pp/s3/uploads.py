@@ -1,0 +1,212 @@
+"""Multipart uploads: begun, fed part by part, completed or aborted; and those that are unfinished.
+
+::
+
+    create ──▶ upload id ──▶ send, copy ──▶ complete ──▶ an object
+                   │  ▲         parts
+                   ▼  └───── unfinished, parts: what a killed run left
+                 abort
+
+Every method raises as ``operations`` says. An upload that is not there is a ``StoreError`` for
+which ``vanished`` is true. Of ``complete`` that means one of two things: somebody aborted the
+upload, or an attempt whose answer was lost had completed it (API reference,
+"CompleteMultipartUpload"). Only the object can tell which; whoever asked has to look at it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from hashlib import sha256
+from typing import NamedTuple
+from xml.sax.saxutils import escape
+
+from s3pp.s3.endpoint import encoded, query_string
+from s3pp.s3.listing import ListingError
+from s3pp.s3.operations import COPY_SPEED, Answer, Bucket, Call, Copied, Headers
+from s3pp.s3.retry import StoreError, element
+from s3pp.s3.upload_pages import (
+    Checksum,
+    Headway,
+    Part,
+    PartPage,
+    Upload,
+    UploadPage,
+    honest,
+    parse_parts,
+    parse_uploads,
+)
+from s3pp.s3.wire import Stream
+
+__all__ = ["Checksum", "Part", "Slot", "Upload", "Uploads", "vanished"]
+
+# "Processing of a CompleteMultipartUpload request could take several minutes" (API reference).
+COMPLETING = 600  # seconds
+_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+
+
+class Slot(NamedTuple):
+    """Where a part goes."""
+
+    key: str
+    upload_id: str
+    number: int  # from 1 to 10,000
+
+
+def vanished(error: StoreError) -> bool:
+    """Whether there is no such upload: it was aborted, or it was completed.
+
+    The code tells, and not the status of 404: a completion can say so after a status of 200.
+    """
+    return error.code == "NoSuchUpload"
+
+
+class Uploads:
+    """The multipart uploads of one bucket."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+
+    async def create(self, key: str, *, headers: Headers = ()) -> str:
+        """CreateMultipartUpload; returns the upload id.
+
+        ``headers`` are those the object is to have. An attempt whose answer was lost leaves an
+        upload without parts behind.
+        """
+        path = self._bucket.endpoint.path(key)
+        answer = await self._bucket.call(Call("POST", path, "uploads=", headers, b""))
+        upload_id = element(answer.response.body, "UploadId")
+        if not upload_id:
+            raise StoreError(500, "IncompleteAnswer", "the store began an upload without an id")
+        return upload_id
+
+    async def send(
+        self, slot: Slot, *, body: bytes | Stream, headers: Headers, payload_hash: str
+    ) -> Answer:
+        """UploadPart. ``headers`` may hold the part's checksum, which the store verifies."""
+        path, query = self._bucket.endpoint.path(slot.key), _query(slot)
+        return await self._bucket.call(Call("PUT", path, query, headers, body, payload_hash))
+
+    async def copy(
+        self, slot: Slot, source: tuple[str, str], *, headers: Headers, size: int
+    ) -> Copied:
+        """UploadPartCopy from ``source``, a bucket and a key; ``headers`` name range and pin.
+
+        ``size``, in bytes, is the part's, and tells how long the store may take. An answer of 200
+        that holds an error, or no ETag, is no success.
+        """
+        named = ("x-amz-copy-source", f"{source[0]}/{encoded(source[1])}")
+        path, late = self._bucket.endpoint.path(slot.key), size // COPY_SPEED
+        call = Call("PUT", path, _query(slot), [named, *headers], b"", late=late)
+        return _with_etag(await self._bucket.call(call))
+
+    async def complete(
+        self,
+        key: str,
+        upload_id: str,
+        parts: Sequence[tuple[int, str]],
+        *,
+        headers: Headers = (),
+        checksums: Mapping[int, Checksum] | None = None,
+    ) -> Copied:
+        """CompleteMultipartUpload from ``parts``: numbers and ETags, in any order.
+
+        ``headers`` may hold a condition, the whole's checksum or its size. ``checksums``, by part
+        number, are wanted of uploads that were created with one of the composite kind. An answer
+        of 200 that holds an error is none; what passes is asked again. See the module's docstring
+        for an upload that has vanished. 409 ``ConditionalRequestConflict`` in the end means that
+        the upload is spent: all its parts have to be sent again, to another.
+        """
+        body = _manifest(parts, checksums or {})
+        path, query = self._bucket.endpoint.path(key), query_string({"uploadId": upload_id})
+        payload_hash = sha256(body).hexdigest()
+        call = Call("POST", path, query, headers, body, payload_hash, late=COMPLETING)
+        return _with_etag(await self._bucket.call(call))
+
+    async def abort(self, key: str, upload_id: str) -> bool:
+        """AbortMultipartUpload; False where it was gone already, be it aborted or completed.
+
+        Parts in flight may still arrive afterwards: then it has to be aborted again.
+        """
+        path, query = self._bucket.endpoint.path(key), query_string({"uploadId": upload_id})
+        try:
+            await self._bucket.call(Call("DELETE", path, query))
+        except StoreError as error:
+            if vanished(error) or error.code == "NoSuchKey":  # Swift, of one that was completed
+                return False
+            raise
+        return True
+
+    async def unfinished(self, prefix: str = "") -> AsyncGenerator[Upload, None]:
+        """Every unfinished upload whose key begins with ``prefix``, a page at a time.
+
+        S3 sorts them by key, then by age; other stores do not. Uploads that begin or end meanwhile
+        may be among them or not. Raises ``ListingError`` where the list cannot be trusted.
+        """
+        marker: tuple[str, str] | None = ("", "")
+        headway = Headway("uploads")
+        while marker is not None:
+            page = await self._upload_page(prefix, marker)
+            headway.follow(page)
+            for upload in page.uploads:
+                if upload.key.startswith(prefix):  # whatever a store makes of prefixes
+                    yield upload
+            marker = page.marker
+
+    async def parts(self, key: str, upload_id: str) -> AsyncGenerator[Part, None]:
+        """Every part the store has of an upload, by number, a page at a time.
+
+        Raises ``ListingError`` where the list cannot be trusted.
+        """
+        marker: int | None = 0
+        last = 0
+        headway = Headway("parts")
+        while marker is not None:
+            page = await self._part_page(key, upload_id, marker)
+            headway.follow(page)
+            for part in page.parts:
+                if part.number <= last:
+                    raise ListingError("the store's list of parts is out of order, or repeats")
+                last = part.number
+                yield part
+            marker = page.marker
+
+    async def _upload_page(self, prefix: str, marker: tuple[str, str]) -> UploadPage:
+        asked = {"prefix": prefix, "key-marker": marker[0], "upload-id-marker": marker[1]}
+        given = {name: value for name, value in asked.items() if value}
+        query = query_string({"uploads": "", "encoding-type": "url", **given})
+        return await honest(lambda: self._page("", query), parse_uploads)
+
+    async def _part_page(self, key: str, upload_id: str, marker: int) -> PartPage:
+        begin = {"part-number-marker": str(marker)} if marker else {}
+        query = query_string({"uploadId": upload_id, **begin})
+        return await honest(lambda: self._page(key, query), parse_parts)
+
+    async def _page(self, key: str, query: str) -> bytes:
+        answer = await self._bucket.call(Call("GET", self._bucket.endpoint.path(key), query))
+        return answer.response.body
+
+
+def _query(slot: Slot) -> str:
+    return query_string({"partNumber": str(slot.number), "uploadId": slot.upload_id})
+
+
+def _with_etag(answer: Answer) -> Copied:
+    return Copied((element(answer.response.body, "ETag") or "").strip('"'), answer)
+
+
+def _manifest(parts: Sequence[tuple[int, str]], checksums: Mapping[int, Checksum]) -> bytes:
+    """The parts as CompleteMultipartUpload wants them: ascending."""
+    told = "".join(
+        f"<Part><PartNumber>{number}</PartNumber><ETag>&quot;{escape(etag)}&quot;</ETag>"
+        f"{_checksum_element(checksums.get(number))}</Part>"
+        for number, etag in sorted(parts)
+    )
+    root = "CompleteMultipartUpload"
+    return f'<{root} xmlns="{_NAMESPACE}">{told}</{root}>'.encode()
+
+
+def _checksum_element(checksum: Checksum | None) -> str:
+    if checksum is None:
+        return ""
+    name = f"Checksum{checksum[0].upper()}"
+    return f"<{name}>{escape(checksum[1])}</{name}>"

@@ -1,0 +1,164 @@
+"""Whether an object is copied in parts, and where they lie: where the source's do, if they can.
+
+::
+
+    HEAD ─▶ its ETag is that of N parts ─▶ HEAD of part 1 ─▶ N parts of that size ─▶ Cut
+         └▶ up to 5 GiB, and the store copies it ──────────────────────────────────▶ None
+         └▶ up to the threshold, or up to 5 GiB and its ETag the MD5 of all bytes ─▶ None
+         └▶ else: parts as long as this run's ─────────────────────────────────────▶ Cut
+
+So what was sent in one piece stays in one piece, and what was sent in parts stays in these: mode
+``update`` knows the copy again by its ETag alone, and that ETag proves that it is the source.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+
+from s3pp.errors import FailureKind, ObjectError
+from s3pp.job import MAX_PART, MAX_SINGLE_PUT, MIN_PART, Job
+from s3pp.records import Dest, Span
+from s3pp.s3.operations import Bucket, Call, Headers
+from s3pp.s3.retry import StoreError
+from s3pp.s3.wire import Response
+from s3pp.transfer.copy.course import Course, Stale, Target
+from s3pp.transfer.etags import proves_content
+from s3pp.transfer.parts.compound import part_count, plausible
+from s3pp.transfer.parts.plan import Spans, part_size
+from s3pp.transfer.refused import source_fault, vanished
+from s3pp.transfer.verify import ASK_CHECKSUM, stored_checksum
+
+_LOOKS = 16  # at parts of the source, at a time
+_CRCS = ("crc32", "crc32c", "crc64nvme")  # which those of parts make, without the bytes
+_OTHER = "the source is another by now"
+_UNPINNED = "the store tells no ETag, by which its parts could be pinned"
+
+
+class Cut(NamedTuple):
+    """A source, as a HEAD told of it, and the parts it is copied in."""
+
+    seen: Response
+    spans: Spans
+    same: bool  # they lie as the source's do, as far as its first part tells
+    stored: tuple[str, str] = ("", "")  # a CRC that is kept of the whole: name, and base64
+
+
+class Layouts:
+    """Learns, for one run, how the objects of a bucket are to be cut."""
+
+    def __init__(self, job: Job, buckets: tuple[Bucket, Bucket]) -> None:
+        """``buckets``: the source, and the destination."""
+        self._source, dest = buckets
+        self._parts = job.parts
+        endpoints = (self._source.endpoint, dest.endpoint)
+        self._partless = [False, False]  # by the store, and through this machine
+        # Where ETags are no MD5s, or the copy's will be none, there is nothing to keep.
+        self._keeps = not (
+            any(each.etags_are_random for each in endpoints)
+            or (job.objects.sse or "").startswith("aws:kms")
+        )
+
+    def give_up(self, *, streamed: bool) -> None:
+        """Cut nothing any more that can go whole this way: the store takes no parts."""
+        self._partless[streamed] = True
+
+    async def cut(self, course: Course) -> Cut | None:
+        """The parts an object is copied in; None: it goes whole.
+
+        Raises ``Stale`` if the source is not the one that is pinned, and ``ObjectError``.
+        """
+        size, streamed = course.source.size, course.streamed
+        may_stay = size <= (self._parts.threshold if streamed else MAX_SINGLE_PUT)
+        whole = course.whole or self._partless[streamed]
+        if whole and size <= MAX_SINGLE_PUT:
+            return None
+        parted = self._is_in_parts(course.source)
+        if may_stay and not parted:
+            return None
+        seen = await self._seen(course, [ASK_CHECKSUM] if streamed else ())
+        each = await self._own_size(course, seen) if parted else 0
+        if each:
+            return Cut(seen, Spans(size, each), same=True, stored=_stored(seen))
+        if may_stay or (streamed and self._stays(course, seen)):
+            return None
+        spans = Spans(course.source.size, part_size(course.source.size, self._parts.size))
+        return Cut(seen, spans, same=False, stored=_stored(seen))
+
+    async def confirmed(self, course: Course, cut: Cut) -> bool:
+        """Whether each part of the source lies just as in ``cut``; two cannot lie otherwise."""
+        if cut.spans.count <= 2:
+            return True
+        turns = asyncio.Semaphore(_LOOKS)
+
+        async def agrees(span: Span) -> bool:
+            async with turns:
+                return await self._part_size(course, span.number) == span.size
+
+        return all(await asyncio.gather(*map(agrees, cut.spans)))
+
+    async def check(self, course: Course) -> None:
+        """Raise ``Stale`` if the source is not any more what it was, ``ObjectError`` if gone."""
+        await self._seen(course, ())
+
+    def _is_in_parts(self, source: Dest) -> bool:
+        count = part_count(source.etag)
+        # All parts but the last have a least size: where it is not reached, no HEAD is needed.
+        return self._keeps and count is not None and source.size > (count - 1) * MIN_PART
+
+    async def _own_size(self, course: Course, seen: Response) -> int:
+        """How long the source's own parts are, in bytes; 0 where that cannot be told."""
+        source, endpoint = course.source, self._source.endpoint
+        digits = source.etag.partition("-")[0]
+        if not proves_content(digits, seen, endpoint):  # of what is encrypted they tell nothing
+            return 0
+        if part_count(source.etag) == 1:
+            return source.size
+        each = await self._part_size(course, 1) or 0
+        # A store that does not know the question tells the size of the whole: not plausible.
+        return each if plausible(source, each) and MIN_PART <= each <= MAX_PART else 0
+
+    def _stays(self, course: Course, seen: Response) -> bool:
+        """Whether the ETag proves all the bytes, which it can do of the whole only."""
+        source = course.source
+        proven = proves_content(source.etag, seen, self._source.endpoint)
+        return proven and source.size <= MAX_SINGLE_PUT
+
+    async def _seen(self, course: Course, headers: Headers) -> Response:
+        """The source, pinned; one whose ETag the listing did not tell is, from now on."""
+        key, etag = course.task.source, course.source.etag
+        try:
+            answer = await self._source.look(key, headers=[*_pin(etag), *headers])
+        except StoreError as error:
+            raise (
+                Stale(error, Target.FREE) if error.status == 412 else source_fault(error)
+            ) from None
+        if answer is None:
+            raise vanished()
+        if not answer.etag:
+            raise ObjectError(FailureKind.REJECTED, _UNPINNED)
+        if not etag:
+            course.take(Dest(answer.size, answer.etag), course.storage_class)
+        elif etag != answer.etag:
+            raise Stale(StoreError(412, "PreconditionFailed", _OTHER), Target.FREE)
+        return answer.response
+
+    async def _part_size(self, course: Course, number: int) -> int | None:
+        """The size of one part of the source; None where the store does not tell.
+
+        It is not pinned: some stores answer with the part's own ETag.
+        """
+        path = self._source.endpoint.path(course.task.source)
+        try:
+            return (await self._source.call(Call("HEAD", path, f"partNumber={number}"))).size
+        except StoreError:
+            return None
+
+
+def _pin(etag: str) -> Headers:
+    return [("if-match", f'"{etag}"')] if etag else []
+
+
+def _stored(seen: Response) -> tuple[str, str]:
+    name, value = stored_checksum(seen) or ("", "")
+    return (name, value) if name in _CRCS else ("", "")

@@ -1,0 +1,83 @@
+"""The parts of a copy, where the store copies: UploadPartCopy, each pinned to the source's ETag.
+
+No byte of them passes through this machine, so whoever leads the copy makes all the requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from s3pp.job import Job
+from s3pp.records import CopyPart, GoOn, PartDone
+from s3pp.s3.operations import Bucket, Copied, Headers
+from s3pp.s3.retry import StoreError, element
+from s3pp.s3.uploads import Slot, Uploads, vanished
+from s3pp.transfer.copy.by_store import meant
+from s3pp.transfer.copy.course import Course
+from s3pp.transfer.copy.layout import Cut
+from s3pp.transfer.etags import proves_content
+from s3pp.transfer.means import Offer
+from s3pp.transfer.parts.moving import moved
+from s3pp.transfer.parts.resume import Found
+
+AT_ONCE = 16  # parts of one object; one takes seconds, and nothing of this machine meanwhile
+
+
+class PartsByStore:
+    """A ``Way``: lets the store that has both buckets copy part after part."""
+
+    def __init__(self, job: Job, buckets: tuple[Bucket, Bucket], offer: Offer) -> None:
+        """``buckets``: the source, and the destination."""
+        self._source, self._dest = buckets
+        self._uploads = Uploads(self._dest)
+        self._same_keys = self._source.signer.keys == self._dest.signer.keys
+        self._checksum = job.objects.checksum
+        self._turns = asyncio.Semaphore(max(1, job.speed.concurrency // job.speed.processes))
+        self._offer = offer
+
+    def resumes(self, cut: Cut) -> bool:
+        """Never: to copy a part again costs no more than to look whether it is there."""
+        return False
+
+    async def found(self, course: Course, cut: Cut) -> Found | None:
+        """Nothing, see ``resumes``."""
+        return None
+
+    async def moved(self, course: Course, cut: Cut, begun: Found) -> list[PartDone]:
+        """Have all parts copied. Raises as ``Way.moved`` says."""
+        key, (size, etag) = course.task.source, course.source
+        target = course.task.target
+        parts = (CopyPart(key, etag, size, span, target, begun.upload_id) for span in cut.spans)
+        try:
+            return await moved(parts, self._copied, at_once=AT_ONCE)
+        except StoreError as error:
+            if vanished(error):
+                raise
+            raise meant(error, same_keys=self._same_keys) from None
+
+    async def _copied(self, part: CopyPart) -> PartDone:
+        async with self._turns:
+            await self._offer(GoOn())
+            copied = await self._uploads.copy(
+                Slot(part.key, part.upload_id, part.span.number),
+                (self._source.endpoint.bucket, part.source),
+                headers=_headers(part),
+                size=part.span.size,
+            )
+        return self._done(part, copied)
+
+    def _done(self, part: CopyPart, copied: Copied) -> PartDone:
+        etag, response = copied.etag, copied.answer.response
+        md5 = etag if proves_content(etag, response, self._dest.endpoint) else ""
+        name = f"Checksum{self._checksum.upper()}"
+        checksum = "" if self._checksum == "md5" else element(response.body, name) or ""
+        return PartDone(part.span.number, part.span.size, etag, md5, checksum)
+
+
+def _headers(part: CopyPart) -> Headers:
+    _, offset, size = part.span
+    pin = ("x-amz-copy-source-if-match", f'"{part.etag}"')
+    # A range is refused of sources that are small (API reference, "UploadPartCopy").
+    if size == part.size:
+        return [pin]
+    return [pin, ("x-amz-copy-source-range", f"bytes={offset}-{offset + size - 1}")]

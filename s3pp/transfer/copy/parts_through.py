@@ -1,0 +1,212 @@
+"""The parts of a copy that go through this machine, each by whichever worker has room for it.
+
+::
+
+    lead ──CopyPart──▶ any copier: GET of the range, pinned ─▶ temporary file ─▶ digests
+                       ─▶ UploadPart ─▶ the ETag, held against the MD5 ──PartDone──▶ lead
+
+The temporary file has no name, and holds one part; of that no more than a piece is in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+
+from s3pp.errors import FailureKind, FatalError, ObjectError
+from s3pp.job import Job
+from s3pp.records import CopyPart, PartDone, PartOutcome, Span
+from s3pp.s3.operations import Answer, Bucket, Headers
+from s3pp.s3.retry import StoreError
+from s3pp.s3.uploads import Part, Slot, Uploads
+from s3pp.transfer.bodies import PIECE, Slice
+from s3pp.transfer.copy.course import Course, Stale, Target
+from s3pp.transfer.copy.layout import Cut
+from s3pp.transfer.copy.spill import Spill
+from s3pp.transfer.digests import Digester, Digests
+from s3pp.transfer.etags import Mismatch, is_md5, proves_content
+from s3pp.transfer.means import Means
+from s3pp.transfer.parts.moving import PartRefused, moved, part_failed
+from s3pp.transfer.parts.plan import Spans
+from s3pp.transfer.parts.resume import Found, Silent, unfinished
+from s3pp.transfer.refused import source_fault
+from s3pp.transfer.verify import Corrupt, checksum
+
+_TRIES = 3  # of a part that does not come, or arrive, as it is
+UNTOLD = "the store does not show unfinished uploads: nothing is resumed"
+_CHANGED = ("PreconditionFailed", "HTTP412")
+
+
+class PartsThrough:
+    """A ``Way``: offers the parts to all workers; and moves those that are given to this one."""
+
+    def __init__(
+        self,
+        job: Job,
+        buckets: tuple[Bucket, Bucket],
+        means: Means,
+        tell: Callable[[str], None],
+    ) -> None:
+        """``buckets``: the source, and the destination."""
+        self._resume = job.parts.resume
+        self._tell = tell
+        self._source, self._dest = buckets
+        self._uploads = Uploads(self._dest)
+        self._at_once = job.speed.parts_at_once
+        self._reader, self._budget, self._offer = means.reader, means.budget, means.offer
+        self._checksum = job.objects.checksum
+        signed = job.access.sign and not self._dest.endpoint.secure
+        self._digester = Digester(self._checksum, md5=True, signed=signed)
+
+    def resumes(self, cut: Cut) -> bool:
+        """Whether an unfinished upload can be gone on with: the source's ETag proves all parts."""
+        return self._resume and cut.same and len(cut.spans) > 1
+
+    async def found(self, course: Course, cut: Cut) -> Found | None:
+        """The upload of an earlier run, if one of its parts was fetched and is the source's."""
+        if not self.resumes(cut):
+            return None
+
+        async def proves(plan: Spans, there: Part) -> bool:
+            if plan.part_size != cut.spans.part_size:
+                return False
+            return await self._is(_part(course, plan.span(there.number)), there)
+
+        try:
+            return await unfinished(
+                self._uploads,
+                course.task.target,
+                size=course.source.size,
+                wanted=cut.spans.part_size,
+                proves=proves,
+            )
+        except Silent:
+            self._tell(UNTOLD)
+            return None
+        except StoreError as error:
+            raise Stale(error, Target.FREE) if error.status == 412 else error from None
+
+    async def moved(self, course: Course, cut: Cut, begun: Found) -> list[PartDone]:
+        """Have all parts moved that are not there. Raises as ``Way.moved`` says."""
+        kept = dict(self._kept(begun))
+        any_part = _part(course, cut.spans.span(1))
+        any_part = any_part._replace(upload_id=begun.upload_id, stored=cut.stored[0])
+        parts = (any_part._replace(span=s) for s in cut.spans if s.number not in kept)
+        try:
+            sent = await moved(parts, self._offer, at_once=self._at_once)
+        except PartRefused as refused:
+            if refused.code not in _CHANGED:
+                raise
+            raise Stale(StoreError(412, refused.code, str(refused)), Target.FREE) from None
+        return sorted([*sent, *kept.values()])
+
+    def _kept(self, begun: Found) -> Iterator[tuple[int, PartDone]]:
+        """The parts that need not be sent: those of which all is known that completing takes."""
+        for number, size, etag, told in begun.parts.values():
+            name, value = told or ("", "")
+            ours = value if name == self._checksum else ""
+            if is_md5(etag) and (ours or self._checksum == "md5"):
+                yield number, PartDone(number, size, etag, etag, ours, moved=False)
+
+    async def part(self, part: CopyPart) -> PartOutcome:
+        """Move one part. Raises ``FatalError`` only."""
+        try:
+            for _ in range(_TRIES - 1):
+                try:
+                    return await self._carried(part)
+                except ObjectError as error:
+                    if error.kind is not FailureKind.INTEGRITY:
+                        raise
+            return await self._carried(part)
+        except FatalError:
+            raise
+        except Exception as error:
+            return part_failed(part.span.number, error)
+
+    async def _carried(self, part: CopyPart) -> PartDone:
+        async with self._fetched(part) as body:
+            return await self._sent(part, body)
+
+    async def _is(self, part: CopyPart, there: Part) -> bool:
+        async with self._fetched(part) as body:
+            digests = await self._reader.away(lambda: self._digester.of(body.pieces()))
+            return digests.md5 == there.etag
+
+    @asynccontextmanager
+    async def _fetched(self, part: CopyPart) -> AsyncIterator[Slice]:
+        grant = self._budget.grant(PIECE)
+        await self._budget.take(grant)
+        try:
+            body = await self._spilled(part)
+            try:
+                yield body
+            finally:
+                body.close()
+        finally:
+            self._budget.give(grant)
+
+    async def _spilled(self, part: CopyPart) -> Slice:
+        spill = Spill(part.source)
+        try:
+            answer = await self._asked(part, spill)
+            body = spill.whole()
+            _check(part, answer, body.size)
+            return body
+        except BaseException:
+            spill.close()
+            raise
+
+    async def _asked(self, part: CopyPart, spill: Spill) -> Answer:
+        try:
+            return await self._source.get(part.source, headers=_headers(part), sink=spill)
+        except StoreError as error:
+            meant = source_fault(error)
+            if meant is error and error.status != 412:
+                meant = ObjectError(error.kind, f"the source cannot be read: {error}")
+            raise meant from None
+
+    async def _sent(self, part: CopyPart, body: Slice) -> PartDone:
+        digests = await self._reader.away(lambda: self._digester.of(body.pieces()))
+        stored = await self._stored(part, body, digests)
+        slot = Slot(part.key, part.upload_id, part.span.number)
+        answer = await self._uploads.send(
+            slot, body=body, headers=[digests.header], payload_hash=digests.payload_hash
+        )
+        md5, etag = digests.md5, answer.etag
+        if etag != md5 and proves_content(etag, answer.response, self._dest.endpoint):
+            raise Mismatch(md5, etag)
+        ours = "" if self._checksum == "md5" else digests.header[1]
+        return PartDone(part.span.number, body.size, etag, md5, ours, stored=stored)
+
+    async def _stored(self, part: CopyPart, body: Slice, digests: Digests) -> str:
+        if not part.stored:
+            return ""
+        if part.stored == self._checksum:
+            return digests.header[1]
+        return await self._reader.away(lambda: checksum(part.stored, body.pieces()))
+
+
+def _part(course: Course, span: Span) -> CopyPart:
+    task, (size, etag) = course.task, course.source
+    return CopyPart(task.source, etag, size, span, task.target, "")
+
+
+def _headers(part: CopyPart) -> Headers:
+    return [("range", f"bytes={_first_to_last(part)}"), ("if-match", f'"{part.etag}"')]
+
+
+def _first_to_last(part: CopyPart) -> str:
+    _, offset, size = part.span
+    return f"{offset}-{offset + size - 1}"
+
+
+def _check(part: CopyPart, answer: Answer, size: int) -> None:
+    """Raise ``ObjectError`` where what came is not the part."""
+    if answer.etag != part.etag:  # a store that does not know If-Match
+        raise StoreError(412, _CHANGED[0], "the source is another by now")
+    wanted = f"bytes {_first_to_last(part)}/{part.size}"
+    said = answer.response.header(b"content-range")
+    if said != wanted and size != part.size:
+        raise Corrupt(f"{said or 'no range'} came, and {wanted} was asked for")
+    if size != part.span.size:
+        raise Corrupt(f"{size} bytes came, and the range has {part.span.size}")

@@ -1,0 +1,226 @@
+"""A large object, led through its ranges: looked at, fetched by all workers, verified whole.
+
+::
+
+    HEAD ─▶ its size, its ETag, what will prove it
+    ─▶ a partial file, of an earlier run or a new one ─▶ ranges, offered to all workers
+                                                         (each fetched, or there already)
+    ─▶ their digests, held against what the HEAD told ─▶ Fetched
+             └─ replaced meanwhile: look again │ no ranges here: None, fetch it in one
+
+Every range is pinned to the ETag, so that two objects are never mixed. A failure leaves the partial
+file, for the next run to go on with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import NamedTuple
+
+from s3pp.errors import FailureKind, ObjectError, Unfinished
+from s3pp.job import Job
+from s3pp.records import GetPart, GetTask, PartDone, PartOutcome, PartTask, Span
+from s3pp.s3.operations import Answer, Bucket
+from s3pp.transfer.files.landing import Landing, Vanished
+from s3pp.transfer.files.leftovers import Superseded
+from s3pp.transfer.files.partial import InUse, Partial
+from s3pp.transfer.files.paths import partial_name
+from s3pp.transfer.files.record import Layout
+from s3pp.transfer.files.tree import Tree, split
+from s3pp.transfer.get.follower import Follower
+from s3pp.transfer.get.proof import LONGEST, Proof, proof_of
+from s3pp.transfer.get.range import MISFIT, REPLACED, VANISHED
+from s3pp.transfer.means import Means
+from s3pp.transfer.parts.moving import moved
+from s3pp.transfer.parts.plan import Spans, part_size
+from s3pp.transfer.refused import vanished
+from s3pp.transfer.verify import ASK_CHECKSUM, Corrupt
+
+_STARTS = 3  # objects begun under one key before it counts as always being replaced
+# Of an object that has shrunk a store may say first that the range is not there.
+_REPLACED = (REPLACED, "HTTP412", "InvalidRange", "HTTP416")
+_GONE = ("NoSuchKey", "HTTP404")
+_UNRANGED = (MISFIT, "NotImplemented", "HTTP501")  # no ranges, or no conditions
+_NOWHERE = Span(0, 0, 0)
+LEFT = "; what has come of it stays here for the next run to go on with"
+
+
+class Fetched(NamedTuple):
+    """An object that has come, and was verified."""
+
+    landing: Landing  # to be finished
+    answer: Answer  # of the HEAD
+    moved: int  # bytes, those left out that were there already
+
+
+class _Replaced(ObjectError):
+    """The object is another by now."""
+
+    def __init__(self) -> None:
+        message = f"it was replaced while it was fetched, {_STARTS} times: get it again later"
+        super().__init__(FailureKind.CHANGED, message)
+
+
+class _Unranged(Exception):
+    """The store has no ranges."""
+
+
+class InRanges:
+    """Leads downloads by the rules of one job."""
+
+    def __init__(
+        self, job: Job, bucket: Bucket, tree: Tree, means: Means, tell: Callable[[str], None]
+    ) -> None:
+        self._parts = job.parts
+        self._at_once = job.speed.parts_at_once
+        self._bucket = bucket
+        self._tree = tree
+        self._reader = means.reader
+        self._offer = means.offer
+        self._tell = tell
+        self._superseded = Superseded(tree)
+
+    def requests(self, size: int) -> int:
+        """How many requests an object of ``size`` bytes costs."""
+        return 1 + Spans(size, self._range_size(size)).count
+
+    async def fetch(self, task: GetTask, *, mode: int | None) -> Fetched | None:
+        """Bring an object here, verified; None where that has to be done with one request.
+
+        ``mode`` is as in ``Manner``. Raises ``Corrupt`` and ``Vanished``, after which fetching it
+        again may help, and ``ObjectError``, ``FatalError`` and ``Unfinished``.
+        """
+        for _ in range(_STARTS):
+            answer = await self._looked(task)
+            if not self._has_ranges(answer):
+                return None
+            with suppress(_Replaced):
+                try:
+                    return await self._once(task, answer, mode)
+                except _Unranged:
+                    return None
+        raise _Replaced
+
+    async def _looked(self, task: GetTask) -> Answer:
+        answer = await self._bucket.look(task.source, headers=(ASK_CHECKSUM,))
+        if answer is None:
+            raise vanished()
+        if answer.etag == task.etag and answer.size != task.size:
+            here, listed = answer.size, task.size
+            raise Corrupt(f"{here} bytes are announced, and the listing has {listed}")
+        return answer
+
+    def _has_ranges(self, answer: Answer) -> bool:
+        # A weak ETag pins nothing (RFC 9110, 13.1.1), and what has become small needs no ranges.
+        pinned = answer.etag and not answer.etag.startswith("W/")
+        return bool(pinned) and answer.size > self._parts.threshold
+
+    async def _once(self, task: GetTask, answer: Answer, mode: int | None) -> Fetched:
+        try:
+            proof = await proof_of(
+                self._bucket, task.source, answer, longest=max(LONGEST, self._parts.size)
+            )
+        except ObjectError as error:
+            raise (_Replaced() if _code(error) in _REPLACED else error) from None
+        work = await self._reader.away(lambda: self._opened(task, answer, proof, mode))
+        landing = work.landing
+        try:
+            parts = await self._moved(work, proof)
+            if fault := await proof.fault(parts):
+                raise fault
+        except ObjectError as error:
+            what = error
+            raise await self._reader.away(lambda: _meant(what, task, landing)) from None
+        except BaseException as error:  # the run is ending
+            if landing.leave() and isinstance(error, Unfinished):
+                self._tell(f"{task.target}: not finished{LEFT}")
+            raise
+        kept = sum(not part.moved for part in parts)
+        if kept:
+            self._tell(f"{task.target}: {kept} of {len(parts)} ranges were there already")
+        return Fetched(landing, answer, sum(part.size for part in parts if part.moved))
+
+    # The file
+
+    def _opened(self, task: GetTask, answer: Answer, proof: Proof, mode: int | None) -> _Work:
+        size, etag = answer.size, answer.etag
+        each = proof.part_size or self._range_size(size)
+        part = GetPart(task.source, etag, _NOWHERE, "", proof.digest)
+        name = self._name(task, etag) if self._parts.resume else ""
+        try:
+            if name:
+                layout = Layout(etag, size, each, proof.digest)
+                partial = Partial(self._tree, task.target, name, layout, mode=mode)
+                part = part._replace(path=partial.temporary, claim=partial.claim)
+                plan = Spans(size, partial.layout.part_size)
+                return _Work(partial, part, plan, partial.known)
+        except InUse:
+            pass
+        finally:
+            self._superseded.remove(task.target, keep=name)
+        landing = Landing(self._tree, task.target, mode=mode)
+        landing.preallocate(size)
+        return _Work(landing, part._replace(path=landing.temporary), Spans(size, each), {})
+
+    def _name(self, task: GetTask, etag: str) -> str:
+        endpoint = self._bucket.endpoint
+        name = split(task.target)[1]
+        return partial_name(name, endpoint.service, endpoint.bucket, task.source, etag)
+
+    def _range_size(self, size: int) -> int:
+        # Parts have to grow where there would be too many; ranges have not.
+        wanted = self._parts.size
+        return min(part_size(size, wanted), max(LONGEST, wanted))
+
+    # The ranges
+
+    async def _moved(self, work: _Work, proof: Proof) -> list[PartDone]:
+        if proof.feed is None:
+            return await moved(work.parts(), self._offer, at_once=self._at_once)
+        follower = Follower(work.landing, work.plan, proof.feed, self._reader)
+
+        async def followed(part: PartTask) -> PartOutcome:
+            outcome = await self._offer(part)
+            if isinstance(outcome, PartDone):
+                follower.hear(outcome.number)
+            return outcome
+
+        try:
+            done = await moved(work.parts(), followed, at_once=self._at_once)
+            await follower.done()
+            return done
+        finally:
+            await follower.stop()
+
+
+class _Work(NamedTuple):
+    """A file and the ranges it is to have."""
+
+    landing: Landing
+    part: GetPart  # any of them: what all have in common
+    plan: Spans
+    known: dict[int, str]  # digests, by the numbers of ranges that are there
+
+    def parts(self) -> Iterator[GetPart]:
+        for span in self.plan:
+            yield self.part._replace(span=span, known=self.known.get(span.number, ""))
+
+
+def _meant(error: ObjectError, task: GetTask, landing: Landing) -> Exception:
+    """What an error means for the object; what is of no use any more is removed."""
+    code = _code(error)
+    meant: dict[str, Exception] = {VANISHED: Vanished(task.target)}
+    for codes, what in ((_UNRANGED, _Unranged()), (_REPLACED, _Replaced()), (_GONE, vanished())):
+        meant |= dict.fromkeys(codes, what)
+    if code in meant or isinstance(error, Corrupt):
+        landing.discard()
+        return meant.get(code, error)
+    if landing.leave():
+        error.args = (f"{error}{LEFT}",)
+    return error
+
+
+def _code(error: ObjectError) -> str:
+    """The store's code, where one was refused."""
+    return str(getattr(error, "code", ""))

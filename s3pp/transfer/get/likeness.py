@@ -1,0 +1,73 @@
+"""Whether a file is an object whose ETag is that of parts.
+
+::
+
+    the ETag in likely part sizes ─ fits ─▶ same etag
+    HEAD ─ a strong checksum of the whole ─▶ same checksum | checksum differs
+         ─ none ─▶ HEAD of part 1 ─ its size ─▶ the ETag in that size ─ fits ─▶ same etag
+         ─ anything else ─▶ the time has to tell
+"""
+
+from __future__ import annotations
+
+from s3pp.job import Job
+from s3pp.records import Dest, GetTask, SendReason, SkipReason
+from s3pp.s3.operations import Bucket
+from s3pp.s3.retry import StoreError
+from s3pp.transfer import modes
+from s3pp.transfer.files.tree import Tree
+from s3pp.transfer.get.intake import pieces_of
+from s3pp.transfer.get.proof import Parts
+from s3pp.transfer.parts.compound import likely_sizes, part_count, same_in_parts
+from s3pp.transfer.reading import Reader
+from s3pp.transfer.verify import ASK_CHECKSUM, checksum, stored_checksum
+
+
+class Likeness:
+    """Compares files with objects that were sent in parts."""
+
+    def __init__(self, job: Job, bucket: Bucket, tree: Tree, reader: Reader) -> None:
+        self._part_size = job.parts.size
+        self._bucket = bucket
+        self._tree = tree
+        self._reader = reader
+
+    async def verdict(self, task: GetTask) -> SkipReason | SendReason | None:
+        """What the bytes of a file of the same size say; None: nothing.
+
+        Costs no request, one or two, and reads the file where that helps. What the store refuses to
+        tell is not known. Raises as ``Tree.open_read``.
+        """
+        there = Dest(task.size, task.etag)
+        if part_count(task.etag) is None:
+            return None
+        tried = likely_sizes(there, self._part_size)
+        if tried and await self._same(task, tried):
+            return SkipReason.SAME_ETAG
+        try:
+            return await self._asked(task, there, tried)
+        except StoreError:
+            return None
+
+    async def _asked(
+        self, task: GetTask, there: Dest, tried: list[int]
+    ) -> SkipReason | SendReason | None:
+        found = await self._bucket.look(task.source, headers=(ASK_CHECKSUM,))
+        if found is None or Dest(found.size, found.etag) != there:
+            return None
+        stored = stored_checksum(found.response, strong=True)
+        if stored is not None:
+            name, value = stored
+            read = self._tree, task.target
+            ours = await self._reader.away(lambda: checksum(name, pieces_of(*read)))
+            return modes.by_checksum(ours, value)
+        each = await Parts(self._bucket, task.source, there).size()
+        if each is None or each in tried:
+            return None
+        return SkipReason.SAME_ETAG if await self._same(task, [each]) else None
+
+    async def _same(self, task: GetTask, sizes: list[int]) -> bool:
+        there = Dest(task.size, task.etag)
+        return await self._reader.away(
+            lambda: same_in_parts(pieces_of(self._tree, task.target), there, sizes)
+        )

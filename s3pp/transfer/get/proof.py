@@ -1,0 +1,199 @@
+"""What proves a large object whole, when its ranges come in any order.
+
+::
+
+    stored with a CRC of the whole   the CRCs of the ranges make it      nothing is read twice
+    ETag of parts, of known size     ranges are the parts, and           likewise
+                                     their MD5s make the ETag
+      … of parts too long for that   the bytes in order                  read once they are there,
+    ETag is the MD5                  likewise                            while others still come
+    stored with another checksum     likewise
+    none of these                    nothing but the length
+
+The first that applies is taken. An ETag of parts may be of parts that are not all equally long: one
+that ours do not make says that the body is wrong only if the store tells the same lengths.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from s3pp.job import MIB
+from s3pp.records import Dest, PartDone, Span
+from s3pp.s3.operations import Answer, Bucket, Call
+from s3pp.s3.retry import StoreError
+from s3pp.transfer.etags import proves_content
+from s3pp.transfer.parts.compound import (
+    Rolling,
+    compound_etag,
+    likely_sizes,
+    part_count,
+    plausible,
+)
+from s3pp.transfer.parts.crc import full_object
+from s3pp.transfer.parts.plan import Spans
+from s3pp.transfer.verify import Corrupt, checksum_text, running, stored_checksum
+
+CHEAP = "crc32"  # of a range, where it only has to be known again
+LONGEST = 128 * MIB  # bytes of a range: what is lost with a connection, or a process
+_CRCS = ("crc32", "crc32c", "crc64nvme")
+_HEADS = 16  # at a time
+_UNTOLD = (400, 403, 405, 416, 501)  # what stores say that do not know of part numbers
+
+
+class Feed(Protocol):
+    """What takes the bytes of an object in order."""
+
+    def __call__(self, piece: bytes, /) -> object:
+        """The next piece."""
+
+
+class Proof:
+    """Nothing but the length; the others build on it."""
+
+    digest = CHEAP  # of each range, as ``GetPart`` has it
+    part_size: int | None = None  # bytes of each range; None: whatever suits
+    feed: Feed | None = None  # has to be given all bytes in order, before ``fault``
+
+    async def fault(self, parts: Sequence[PartDone]) -> Corrupt | None:
+        """Why the parts that came, in order, are not the object; None if nothing says so."""
+        return None
+
+
+async def proof_of(bucket: Bucket, key: str, answer: Answer, *, longest: int = LONGEST) -> Proof:
+    """The proof for the object that a HEAD told of; may ask for the size of its parts."""
+    stored, etag = stored_checksum(answer.response), answer.etag
+    if stored is not None and stored[0] in _CRCS:
+        return _Crc(*stored)
+    if proves_content(etag, answer.response, bucket.endpoint):
+        return _InOrder("md5", etag, "ETag")
+    parts = Parts(bucket, key, Dest(answer.size, etag))
+    # Such an ETag is made of MD5s wherever that of a single part is one.
+    if proves_content(etag.partition("-")[0], answer.response, bucket.endpoint):
+        each = await parts.size()
+        if each is not None:
+            alone = each == answer.size  # so that nobody could fetch it but one
+            return (_LargeParted if alone or each > longest else _Parted)(parts, each)
+        likely = [each for each in likely_sizes(parts.there) if each <= longest]
+        if likely:
+            return _Guessed(parts, likely[0])
+    return Proof() if stored is None else _InOrder(*stored, "checksum")
+
+
+class Parts:
+    """What the store tells of an object's parts."""
+
+    def __init__(self, bucket: Bucket, key: str, there: Dest) -> None:
+        self.there = there
+        self._bucket = bucket
+        self._key = key
+
+    async def size(self) -> int | None:
+        """The size of the first part, where that can be the size of all; else None.
+
+        A store that does not know the question tells the size of the whole, which is not plausible.
+        """
+        count = part_count(self.there.etag)
+        if count is None or count == 1:  # of one part the size is known
+            return None if count is None else self.there.size
+        try:
+            told = await self._told(1)
+        except StoreError as error:
+            if error.status in _UNTOLD:
+                return None
+            raise
+        return told if plausible(self.there, told) else None
+
+    async def are(self, plan: Spans) -> bool:
+        """Whether the parts are those of ``plan``; of many, costs a request for each."""
+        if plan.count == 1:
+            return True
+        for first in range(1, plan.count + 1, _HEADS):
+            spans = [plan.span(n) for n in range(first, min(first + _HEADS, plan.count + 1))]
+            if not all(await asyncio.gather(*map(self._is, spans))):
+                return False
+        return True
+
+    async def _is(self, span: Span) -> bool:
+        return await self._told(span.number) == span.size
+
+    async def _told(self, number: int) -> int:
+        path = self._bucket.endpoint.path(self._key)
+        answer = await self._bucket.call(Call("HEAD", path, f"partNumber={number}"))
+        # Some stores tell the part's own ETag, and would hold If-Match against that.
+        if part_count(answer.etag) is not None and answer.etag != self.there.etag:
+            raise StoreError(412, "PreconditionFailed", "the object was replaced")
+        return answer.size
+
+
+class _Crc(Proof):
+    def __init__(self, name: str, value: str) -> None:
+        self.digest = name
+        self._value = value
+
+    async def fault(self, parts: Sequence[PartDone]) -> Corrupt | None:
+        ours = full_object(self.digest, ((int(part.checksum, 16), part.size) for part in parts))
+        if ours == self._value:
+            return None
+        return Corrupt(f"its {self.digest} is {ours}, and {self._value} is stored")
+
+
+class _InOrder(Proof):
+    """A digest that needs all bytes in order: an ETag in hex, or a checksum in base64."""
+
+    def __init__(self, name: str, wanted: str, what: str) -> None:
+        self._state = running(name)
+        self._name, self._wanted, self._what = name, wanted, what
+        self.feed = self._state.update
+
+    async def fault(self, parts: Sequence[PartDone]) -> Corrupt | None:
+        digest = self._state.digest()
+        ours = digest.hex() if self._what == "ETag" else checksum_text(digest)
+        if ours == self._wanted:
+            return None
+        return Corrupt(f"its {self._name} is {ours}, and its {self._what} says {self._wanted}")
+
+
+class _Parted(Proof):
+    """The ranges are the parts."""
+
+    digest = "md5"
+
+    def __init__(self, parts: Parts, each: int) -> None:
+        self.part_size = each
+        self._parts = parts
+        self._plan = Spans(parts.there.size, each)
+
+    async def fault(self, parts: Sequence[PartDone]) -> Corrupt | None:
+        return await self._held(compound_etag(bytes.fromhex(part.checksum) for part in parts))
+
+    async def _held(self, ours: str) -> Corrupt | None:
+        etag = self._parts.there.etag
+        if ours == etag or not await self._parts.are(self._plan):
+            return None
+        return Corrupt(f"its parts make the ETag {ours}, and it has {etag}")
+
+
+class _LargeParted(_Parted):
+    """The parts are too long to be fetched as such."""
+
+    digest = CHEAP
+
+    def __init__(self, parts: Parts, each: int) -> None:
+        super().__init__(parts, each)
+        self.part_size = None
+        self._each = each
+        self._rolling = Rolling([each])
+        self.feed = self._rolling.feed
+
+    async def fault(self, parts: Sequence[PartDone]) -> Corrupt | None:
+        return await self._held(self._rolling.etags()[self._each])
+
+
+class _Guessed(_Parted):
+    """The store does not tell how long the parts are: where ours do not fit, nothing is known."""
+
+    async def _held(self, ours: str) -> Corrupt | None:
+        return None

@@ -1,0 +1,92 @@
+"""One range of an object on its way: what is there of it looked at, else fetched, and verified.
+
+The whole is verified by its lead: no store tells a digest of a range. What is seen here is that the
+answer is the range that was asked for, of the object that was meant.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+from s3pp.errors import FatalError
+from s3pp.records import GetPart, PartDone, PartFailed, PartOutcome
+from s3pp.s3.operations import Answer, Bucket
+from s3pp.s3.retry import StoreError
+from s3pp.transfer.files.landing import Vanished
+from s3pp.transfer.files.partial import Misfit, RangeFile
+from s3pp.transfer.files.tree import Tree
+from s3pp.transfer.parts.moving import part_failed
+from s3pp.transfer.reading import Reader
+from s3pp.transfer.refused import source_fault
+
+_FETCHES = 3  # times a range is asked for before the store counts as having none
+
+# Beside the store's own codes, which ``PartFailed`` has:
+MISFIT = "Misfit"  # the store does not answer with the range asked for
+VANISHED = "Vanished"  # the file it was to be written to
+REPLACED = "PreconditionFailed"  # the object, by another
+
+
+class RangeFetcher:
+    """Fetches ranges of objects that any worker leads."""
+
+    def __init__(self, bucket: Bucket, tree: Tree, reader: Reader) -> None:
+        self._bucket = bucket
+        self._tree = tree
+        self._reader = reader
+
+    async def part(self, part: GetPart) -> PartOutcome:
+        """Move one range. Raises ``FatalError`` only."""
+        number = part.span.number
+        try:
+            with closing(await self._reader.run(RangeFile, self._tree, part)) as place:
+                return await self._moved(part, place)
+        except FatalError:
+            raise
+        except StoreError as error:
+            fault = source_fault(error)
+            return PartFailed(number, fault.kind, str(fault), error.code)
+        except (Misfit, Vanished) as error:
+            code = MISFIT if isinstance(error, Misfit) else VANISHED
+            return PartFailed(number, error.kind, str(error), code)
+        except Exception as error:
+            return part_failed(number, error)
+
+    async def _moved(self, part: GetPart, place: RangeFile) -> PartOutcome:
+        if part.known and part.known == await self._reader.away(place.digest_there):
+            return _done(part, part.known, moved=False)
+        for _ in range(_FETCHES - 1):
+            try:
+                return await self._fetched(part, place)
+            except Misfit:
+                continue
+        return await self._fetched(part, place)
+
+    async def _fetched(self, part: GetPart, place: RangeFile) -> PartOutcome:
+        span = part.span
+        asked = f"bytes={span.offset}-{span.offset + span.size - 1}"
+        headers = (("if-match", f'"{part.etag}"'), ("range", asked))
+        answer = await self._bucket.get(part.source, headers=headers, sink=place)
+        if answer.etag and answer.etag != part.etag:  # not every store heeds If-Match
+            message = "the object was replaced while it was fetched"
+            raise StoreError(412, REPLACED, message)
+        if what := _misfit(part, answer, place.size):
+            raise Misfit(what)
+        await self._reader.run(place.flush)
+        await self._reader.run(place.note)
+        return _done(part, place.digest, moved=True)
+
+
+def _misfit(part: GetPart, answer: Answer, came: int) -> str | None:
+    """Why an answer is not the range that was asked for; None if it is."""
+    span, response = part.span, answer.response
+    told = response.header(b"content-range") or ""
+    if response.status != 206:
+        return f"status {response.status}, not 206"
+    if told.partition("/")[0] != f"bytes {span.offset}-{span.offset + span.size - 1}":
+        return f"Content-Range {told or 'missing'}"
+    return None if came == span.size else f"{came} bytes came of {span.size}"
+
+
+def _done(part: GetPart, digest: str, *, moved: bool) -> PartDone:
+    return PartDone(part.span.number, part.span.size, part.etag, "", digest, moved)

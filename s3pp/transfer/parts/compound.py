@@ -1,0 +1,168 @@
+"""The ETag of an object that was sent in parts: the MD5 of its parts' MD5s, and how many they are.
+
+It depends on the bytes and on the part size, and tells the latter only within bounds: ``count``
+parts make ``size`` bytes if each has between ``size / count`` and ``size / (count - 1)``. The more
+parts, the narrower that is; few of the sizes in use lie within, and those are tried.
+
+It is none of the bytes where the object is encrypted with a key of its own (SSE-KMS, SSE-C), just
+as with a single part: then no size gives it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import md5
+
+from s3pp.job import DEFAULT_PART_SIZE, GIB, MAX_PART, MAX_PARTS, MIB, MIN_PART
+from s3pp.records import Dest
+from s3pp.transfer.parts.plan import count_of, part_size, rounded_up
+
+_COMPOUND = re.compile(r"[0-9a-f]{32}-([1-9][0-9]{0,4})\Z")
+MOST_SIZES = 12  # each costs an MD5 of all bytes
+
+_TOOLS = [
+    8 * MIB,  # aws cli, boto3: boto/s3transfer, manager.py, TransferConfig
+    50 * MIB,  # peak/s5cmd, command/cp.go, defaultPartSize
+    5 * MIB,  # rclone's documentation of --s3-chunk-size; aws/aws-sdk-go, s3manager/upload.go
+    16 * MIB,  # minio/minio-go, constants.go, minPartSize
+    15 * MIB,  # s3tools/s3cmd, S3/Config.py, multipart_chunk_size_mb
+    17_179_870,  # the AWS console, as its users found: 160 GiB / 10,000
+]
+
+# What people set where they set one, the likeliest first: powers of two, then other round numbers.
+_ROUND = [
+    *(count * MIB for count in (16, 32, 64, 128, 256, 512)),
+    *(GIB, 2 * GIB),
+    *(count * MIB for count in (10, 100, 25, 20, 50, 200, 250, 500, 1000, 5, 6, 7, 12, 24, 48, 96)),
+    *(count * 10**6 for count in (8, 10, 16, 25, 50, 64, 100, 128, 250, 256, 500, 512, 1000)),
+    MAX_PART,
+]
+
+
+def compound_etag(md5s: Iterable[bytes]) -> str:
+    """The ETag, without quotes, of an object whose parts have these MD5s, 16 bytes each."""
+    parts = list(md5s)
+    return f"{md5(b''.join(parts), usedforsecurity=False).hexdigest()}-{len(parts)}"
+
+
+def part_count(etag: str) -> int | None:
+    """How many parts an ETag speaks of; None where it is not that of a multipart upload."""
+    match = _COMPOUND.match(etag)
+    count = int(match[1]) if match else MAX_PARTS + 1
+    return count if count <= MAX_PARTS else None
+
+
+def plausible_sizes(size: int, count: int, preferred: Sequence[int] = ()) -> list[int]:
+    """The part sizes that would make ``count`` parts of ``size`` bytes, the likeliest first.
+
+    At most ``MOST_SIZES`` of them, all in bytes: the ``preferred``, those of known tools, round
+    numbers, and the size divided evenly. Of one part the size does not matter: it is ``size``.
+    Empty where S3 allows no such parts.
+    """
+    if count == 1:
+        return [max(size, 1)] if size <= MAX_PART else []
+    fitting = (each for each in _candidates(size, count, preferred) if _fits(size, count, each))
+    return list(dict.fromkeys(fitting))[:MOST_SIZES]
+
+
+def _fits(size: int, count: int, each: int) -> bool:
+    return MIN_PART <= each <= MAX_PART and count_of(size, each) == count
+
+
+def _candidates(size: int, count: int, preferred: Sequence[int]) -> Iterator[int]:
+    yield from preferred
+    yield from _TOOLS
+    yield from _ROUND
+    # Where those would be too many parts tools make larger ones: aws-sdk-go this, and s5cmd by it.
+    yield size // MAX_PARTS + 1
+    # All others whole MiB, of which the many parts leave room for one: that nearest to an even
+    # division.
+    evenly = -(-size // count)
+    yield from (rounded_up(evenly, 8 * MIB), rounded_up(evenly, MIB), evenly)
+
+
+class _Layout:
+    """The ETag that one part size gives, as the bytes go by."""
+
+    def __init__(self, part_size: int) -> None:
+        self._size = part_size
+        self._left = part_size
+        self._part = md5(usedforsecurity=False)
+        self._whole = md5(usedforsecurity=False)
+        self._count = 0
+
+    def feed(self, piece: memoryview) -> None:
+        while piece:
+            if self._left == 0:
+                self._close()
+            taken = piece[: self._left]
+            self._part.update(taken)
+            self._left -= len(taken)
+            piece = piece[len(taken) :]
+
+    def _close(self) -> None:
+        self._whole.update(self._part.digest())
+        self._count += 1
+        self._part = md5(usedforsecurity=False)
+        self._left = self._size
+
+    def etag(self) -> str:
+        whole = self._whole.copy()
+        whole.update(self._part.digest())
+        return f"{whole.hexdigest()}-{self._count + 1}"
+
+
+class Rolling:
+    """The ETags of several part sizes, in one pass over the bytes and in constant memory.
+
+    Each size costs an MD5 of every byte: none can be ruled out before the end, as the ETag tells of
+    no part alone. An MD5 does some 600 MB/s a core, so do it on a thread.
+    """
+
+    def __init__(self, sizes: Iterable[int]) -> None:
+        self._layouts = {size: _Layout(size) for size in sizes}
+
+    def feed(self, piece: bytes) -> None:
+        """The next bytes, as many as there are."""
+        view = memoryview(piece)
+        for layout in self._layouts.values():
+            layout.feed(view)
+
+    def etags(self) -> dict[int, str]:
+        """The ETag of what was fed so far, by part size."""
+        return {size: layout.etag() for size, layout in self._layouts.items()}
+
+    def found(self, etag: str) -> int | None:
+        """The part size that gives ``etag``; None if none does."""
+        return next((size for size, ours in self.etags().items() if ours == etag), None)
+
+
+def likely_sizes(there: Dest, wanted: int = DEFAULT_PART_SIZE) -> list[int]:
+    """The part sizes to try on an object, where ours would be ``wanted``; empty: not in parts."""
+    count = part_count(there.etag)
+    if count is None:
+        return []
+    return plausible_sizes(there.size, count, [part_size(there.size, wanted)])
+
+
+def plausible(there: Dest, each: int) -> bool:
+    """Whether an object, by its ETag, can have been sent in parts of ``each`` bytes."""
+    count = part_count(there.etag)
+    return count is not None and each > 0 and count_of(there.size, each) == count
+
+
+def same_in_parts(pieces: Iterable[bytes], there: Dest, sizes: Sequence[int] | None = None) -> bool:
+    """Whether these bytes in parts of one of ``sizes`` have the ETag of what is there.
+
+    ``sizes`` are by default those of ``likely_sizes``. False tells nothing: it may have been sent
+    in parts of another size. Reads nothing where there is no size to try, as of an object that was
+    not sent in parts; else all of it: not on an event loop, unless it is small.
+    """
+    sizes = likely_sizes(there) if sizes is None else sizes
+    if not sizes:
+        return False
+    rolling = Rolling(sizes)
+    for piece in pieces:
+        rolling.feed(piece)
+    return rolling.found(there.etag) is not None

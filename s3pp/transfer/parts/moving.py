@@ -1,0 +1,79 @@
+"""A large object's parts on their way: so many at a time, until all are moved or one is not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
+
+from s3pp.errors import FailureKind, ObjectError
+from s3pp.records import PartDone, PartFailed, PartOutcome, PartTask
+from s3pp.s3.retry import StoreError
+
+PartT = TypeVar("PartT", bound=PartTask)
+
+
+class PartRefused(ObjectError):
+    """A part could not be moved; ``code`` is the store's, if it refused."""
+
+    def __init__(self, failed: PartFailed) -> None:
+        super().__init__(failed.kind, f"part {failed.number}: {failed.message}")
+        self.code = failed.code
+
+
+async def moved(
+    parts: Iterable[PartT],
+    offer: Callable[[PartT], Awaitable[PartOutcome]],
+    *,
+    at_once: int,
+    settled: bool = False,
+) -> list[PartDone]:
+    """Have all ``parts`` moved, ``at_once`` of them at a time; returns them by number.
+
+    Raises ``PartRefused`` for the first that cannot be, and what ``offer`` raises; nobody waits for
+    the others then, unless they are to be ``settled``: to have ended, however they did.
+    """
+    running: set[asyncio.Future[PartOutcome]] = set()
+    done: list[PartDone] = []
+    try:
+        for part in parts:
+            if len(running) >= at_once:
+                done += await _some(running)
+            running.add(asyncio.ensure_future(offer(part)))
+        while running:
+            done += await _some(running)
+    except PartRefused:
+        if settled and running:
+            await asyncio.wait(running)
+        raise
+    finally:
+        for each in running:
+            each.add_done_callback(_hear)
+            each.cancel()
+    return sorted(done)
+
+
+def part_failed(number: int, error: Exception) -> PartFailed:
+    """How a part ended whose way ended in ``error``, an ``ObjectError`` or a defect."""
+    if not isinstance(error, ObjectError):
+        return PartFailed(number, FailureKind.INTERNAL, f"internal error: {error!r}")
+    code = error.code if isinstance(error, StoreError) else ""
+    return PartFailed(number, error.kind, str(error), code)
+
+
+async def _some(running: set[asyncio.Future[PartOutcome]]) -> list[PartDone]:
+    ended, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+    running -= ended
+    for each in ended:  # several may have raised, and only one of them will be told
+        _hear(each)
+    outcomes = [each.result() for each in ended]
+    for outcome in outcomes:
+        if isinstance(outcome, PartFailed):
+            raise PartRefused(outcome)
+    return [outcome for outcome in outcomes if isinstance(outcome, PartDone)]
+
+
+def _hear(ended: asyncio.Future[PartOutcome]) -> None:
+    """Whatever it was, nobody waits for it any more."""
+    if not ended.cancelled():
+        ended.exception()

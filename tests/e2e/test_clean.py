@@ -1,0 +1,386 @@
+"""Aborting unfinished uploads: which, in which words, and which never."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stores.relay import Answer, Request, error
+from stores.store import Bucket
+
+pytestmark = pytest.mark.timeout(90)
+
+ALL = ("--older-than", "2100-01-01")  # Swift rounds the times of what was just begun up
+PART = b"x" * 1000
+SUMMARY = re.compile(
+    r"(?P<verb>clean|would abort) (?P<done>\d+) uploads \((?P<bytes>(at least )?\d+) bytes\)"
+    r" in \d+\.\d seconds(, with (?P<requests>\d+) requests)?(?P<rest>.*)"
+)
+
+
+def begin(bucket: Bucket, key: str, parts: int = 1) -> str:
+    """An upload that nobody finishes."""
+    at = {"Bucket": bucket.name, "Key": key}
+    upload: str = bucket.client.create_multipart_upload(**at)["UploadId"]
+    for number in range(1, parts + 1):
+        bucket.client.upload_part(**at, UploadId=upload, PartNumber=number, Body=PART)
+    return upload
+
+
+def begun(bucket: Bucket) -> list[str]:
+    """The keys of what is unfinished, each as often as it is."""
+    told = bucket.client.list_multipart_uploads(Bucket=bucket.name)
+    return sorted((each["Key"] for each in told.get("Uploads", [])), key=str.encode)
+
+
+def keys(result: Any, verb: str = "abort") -> list[str]:
+    return re.findall(rf"^{verb} s3://[^/]+/(.*) \(.*\)$", result.out, re.MULTILINE)
+
+
+def summary(result: Any) -> dict[str, str]:
+    found = SUMMARY.fullmatch(result.summary)
+    assert found, result
+    return found.groupdict()
+
+
+KEYS = ("p", "p-q/a", "p/a b+%2B", "p/a b+%2B", "p/é 漢/<&>", "p/é.x", "q", "pq")
+
+
+@pytest.fixture
+def littered(bucket: Bucket) -> Bucket:
+    for at, key in enumerate(KEYS):
+        begin(bucket, key, at)
+    bucket.put("p/object", b"stays")
+    return bucket
+
+
+PLACES = {
+    "/p": [0, 2, 3, 4, 5],
+    "/p/": [0, 2, 3, 4, 5],
+    "/p*": [0, 1, 2, 3, 4, 5, 7],
+    "/q": [6],
+    "/p/é*": [4, 5],
+    "/p/a b+%2B": [2, 3],
+    "/nothing": [],
+    "": range(8),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_what_a_place_means(s3pp, moto_bucket, place):
+    for at, key in enumerate(KEYS):
+        begin(moto_bucket, key, at)
+    result = s3pp("clean", "-v", moto_bucket.url + place)
+    assert (result.code, result.err) == (0, "")
+    assert sorted(keys(result)) == sorted(KEYS[at] for at in PLACES[place])
+    left = [key for at, key in enumerate(KEYS) if at not in PLACES[place]]
+    assert begun(moto_bucket) == sorted(left, key=str.encode)
+
+
+def test_what_is_planned_is_what_is_done(s3pp, littered):
+    place, meant = f"{littered.url}/p", PLACES["/p"]
+    planned = s3pp("clean", "-n", *ALL, place)
+    assert begun(littered) == sorted(KEYS, key=str.encode)
+    done = s3pp("clean", "-v", *ALL, place)
+    assert sorted(keys(planned)) == sorted(keys(done)) == sorted(KEYS[at] for at in meant)
+    left = [key for at, key in enumerate(KEYS) if at not in meant]
+    assert begun(littered) == sorted(left, key=str.encode)
+    for result, verb in ((planned, "would abort"), (done, "clean")):
+        assert (result.code, result.err) == (0, "")
+        told = summary(result)
+        counts = (told["verb"], told["done"], told["bytes"], told["rest"])
+        assert counts == (verb, str(len(meant)), str(sum(meant) * len(PART)), "")
+    assert littered.get("p/object") == b"stays"
+
+
+def test_what_a_dry_run_tells(s3pp, bucket):
+    begin(bucket, "film.mp4", 3)
+    result = s3pp("clean", "-n", *ALL, bucket.url)
+    line, _ = result.lines
+    pattern = r"abort s3://\S+/film\.mp4 \(3 parts, 3000 bytes, begun \d{4}-\S+Z: \d+[dhms] ago\)"
+    assert re.fullmatch(pattern, line)
+
+
+def test_the_real_run_is_quiet_unless_asked(s3pp, bucket):
+    for key in ("a", "b"):
+        begin(bucket, key)
+    result = s3pp("clean", *ALL, f"{bucket.url}/a")
+    assert (result.code, len(result.lines), summary(result)["done"]) == (0, 1, "1")
+    result = s3pp("clean", "-qq", *ALL, bucket.url)
+    assert (result.code, result.out, result.err) == (0, "", "")
+    assert begun(bucket) == []
+
+
+def test_a_dry_run_tells_the_requests_of_the_real_one(s3pp, littered, recorder):
+    record = recorder(littered.store)
+    place = f"{littered.url}/p"
+    planned = s3pp("clean", "-n", *ALL, place, store=record.store)
+    assert record.count("DELETE") == 0
+    record.clear()
+    assert s3pp("clean", *ALL, place, store=record.store).code == 0
+    assert int(summary(planned)["requests"]) == len(record.requests)
+    assert record.count("DELETE") == 5
+
+
+def test_json_and_journal(s3pp, littered, tmp_path):
+    journal = tmp_path / "journal"
+    words = ("--json", "--journal", journal, *ALL, f"{littered.url}/p")
+    planned = s3pp("clean", "-n", *words)
+    result = s3pp("clean", *words)
+    *events, last = result.events
+    assert [each["event"] for each in events] == ["done"] * 5
+    assert [*events[0]] == [
+        "event", "verb", "bucket", "key", "upload_id", "initiated", "parts", "size"
+    ]  # fmt: skip
+    found = {each["key"]: (each["parts"], each["size"]) for each in events}
+    assert found["p/é.x"] == (5, 5000)
+    assert len({each["upload_id"] for each in events}) == 5
+    assert last.pop("seconds") > 0
+    size = sum((0, 2, 3, 4, 5)) * len(PART)
+    counts = {"listed": 5, "done": 5, "skipped": 0, "failed": 0, "bytes": size}
+    assert last == {"event": "summary", "verb": "clean", **counts}
+    assert [{**each, "dry_run": True} for each in events] == planned.events[:-1]
+    assert planned.events[-1]["dry_run"]
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    assert [each["event"] for each in lines] == ["start", *["done"] * 5, "summary"] * 2
+    assert lines[0]["sources"] == [f"{littered.url}/p"]
+    assert lines[8:13] == events
+
+
+@pytest.mark.swift
+def test_what_was_begun_today_is_left_alone(s3pp, swift_bucket):
+    begin(swift_bucket, "a")
+    result = s3pp("clean", swift_bucket.url)
+    assert (result.code, result.lines[:-1], summary(result)["rest"]) == (0, [], ", 1 skipped")
+    assert "--older-than 0s" in result.err
+    assert result.err.count("\n") == 1
+    planned = s3pp("clean", "-n", swift_bucket.url)
+    assert keys(planned, "skip") == ["a"]
+    assert "begun less than a day ago" in planned.out
+    assert begun(swift_bucket) == ["a"]
+    chosen = s3pp("clean", "--older-than", "1h", swift_bucket.url)
+    assert (chosen.err, summary(chosen)["done"], summary(chosen)["rest"]) == ("", "0", "")
+    time.sleep(1.1)  # what Swift rounds up is past
+    assert s3pp("clean", "--older-than", "0s", swift_bucket.url).code == 0
+    assert begun(swift_bucket) == []
+
+
+def test_globs_and_limit(s3pp, littered):
+    place = f"{littered.url}/p"
+    result = s3pp("clean", "-n", *ALL, "--include", "*.x", place)
+    assert keys(result) == ["p/é.x"]
+    result = s3pp("clean", "-n", *ALL, "--exclude", "é*/**", "--exclude", "a b*", place)
+    assert sorted(keys(result)) == ["p", "p/é.x"]
+    result = s3pp("clean", *ALL, "--limit", "2", place)
+    assert summary(result)["done"] == "2"
+    assert len(begun(littered)) == len(KEYS) - 2
+
+
+def test_nothing_to_do(s3pp, bucket):
+    result = s3pp("clean", bucket.url)
+    assert (result.code, result.err, summary(result)["done"]) == (0, "", "0")
+
+
+def test_no_bucket(s3pp, store):
+    result = s3pp("clean", "s3://there-is-no-such-bucket", store=store)
+    assert (result.code, result.out) == (2, "")
+    assert "there-is-no-such-bucket" in result.err
+    assert result.err.count("\n") == 1
+
+
+def test_the_sandbox(s3pp):
+    result = s3pp("clean", "--sandbox", "s3://bucket", store=None)
+    assert (result.code, summary(result)["done"]) == (0, "0")
+
+
+# What a store may do
+
+
+@dataclass
+class Faults:
+    """An interceptor that may break requests of one method about one key."""
+
+    method: str
+    key: str
+    answer: Callable[[], Answer | None]
+    times: int = 1000
+
+    def __call__(self, request: Request) -> Answer | None:
+        hit = request.method == self.method and request.path.endswith(f"/{self.key}")
+        if not hit or not self.times:
+            return None
+        self.times -= 1
+        return self.answer()
+
+
+@pytest.fixture
+def three(moto_bucket: Bucket) -> Bucket:
+    for key in ("a", "b", "c"):
+        begin(moto_bucket, key)
+    return moto_bucket
+
+
+def test_one_that_is_refused_fails_by_name(s3pp, three, moto, recorder, tmp_path):
+    record = recorder(moto, intercept=Faults("DELETE", "b", lambda: error(403, "AccessDenied")))
+    journal = tmp_path / "journal"
+    result = s3pp("clean", "-v", "--journal", journal, three.url, store=record.store)
+    assert (result.code, keys(result)) == (1, ["a", "c"])
+    assert result.err.startswith(f"s3pp: abort {three.url}/b: AccessDenied")
+    assert result.err.count("\n") == 1
+    assert summary(result)["rest"] == ", 1 failed"
+    assert begun(three) == ["b"]
+    events = [json.loads(line) for line in journal.read_text().splitlines()]
+    (failed,) = [each for each in events if each["event"] == "failed"]
+    assert (failed["key"], failed["kind"]) == ("b", "access")
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_one_that_vanishes_meanwhile_is_skipped(s3pp, three, moto, recorder, method):
+    record = recorder(moto, intercept=Faults(method, "b", lambda: error(404, "NoSuchUpload")))
+    result = s3pp("clean", "-vv", three.url, store=record.store)
+    assert (result.code, result.err, keys(result)) == (0, "", ["a", "c"])
+    assert keys(result, "skip") == ["b"]
+    assert "gone already" in result.out
+    assert summary(result)["rest"] == ", 1 skipped"
+
+
+def test_parts_that_may_not_be_listed(s3pp, three, moto, recorder):
+    record = recorder(moto, intercept=Faults("GET", "b", lambda: error(403, "AccessDenied")))
+    planned = s3pp("clean", "-n", "--json", three.url, store=record.store)
+    assert [each.get("parts", 0) for each in planned.events] == [1, None, 1, 0]
+    result = s3pp("clean", "-v", three.url, store=record.store)
+    assert (result.code, result.err) == (0, "")
+    assert "/b (parts unknown, begun" in result.out
+    assert summary(result)["bytes"] == "at least 2000"
+    assert begun(three) == []
+
+
+def test_a_part_that_arrives_late_is_aborted_too(s3pp, three, moto, recorder):
+    ignored = Faults("DELETE", "b", lambda: Answer(204), times=2)
+    record = recorder(moto, intercept=ignored)
+    result = s3pp("clean", three.url, store=record.store)
+    assert (result.code, summary(result)["done"]) == (0, "3")
+    assert record.count("DELETE", "/b?") == 3
+    assert begun(three) == []
+
+
+def test_a_list_that_breaks_off_ends_the_run(s3pp, three, moto, recorder):
+    cut = (
+        b"<ListMultipartUploadsResult><IsTruncated>true</IsTruncated><Upload><Key>a</Key>"
+        b"<UploadId>x</UploadId><Initiated>2020-01-01T00:00:00Z</Initiated></Upload></Li"
+    )
+    told = Answer(200, [("Content-Type", "application/xml")], cut)
+    record = recorder(moto, intercept=lambda request: told if "uploads" in request.target else None)
+    result = s3pp("clean", three.url, store=record.store)
+    assert (result.code, summary(result)["done"]) == (3, "0")
+    assert "cannot be read" in result.err
+    assert result.err.count("\n") == 1
+    assert begun(three) == ["a", "b", "c"]
+
+
+def test_uploads_that_may_not_be_listed(s3pp, three, moto, recorder):
+    refusal = error(403, "AccessDenied")
+    record = recorder(
+        moto, intercept=lambda request: refusal if "uploads" in request.target else None
+    )
+    result = s3pp("clean", three.url, store=record.store)
+    assert result.code == 3
+    assert three.url in result.err
+    assert "AccessDenied" in result.err
+
+
+def test_uploads_none_of_which_may_be_aborted(s3pp, three, moto, recorder):
+    denied = error(403, "AccessDenied")
+    record = recorder(
+        moto, intercept=lambda request: denied if request.method == "DELETE" else None
+    )
+    result = s3pp("clean", three.url, store=record.store)
+    assert (result.code, summary(result)["rest"]) == (3, ", 3 failed")
+    assert "refuses every abort" in result.err
+    assert begun(three) == ["a", "b", "c"]
+
+
+def test_a_time_that_is_not_told(s3pp, three, moto, recorder):
+    """Who does not know how old an upload is does not abort it."""
+
+    def forget(request: Request, answer: Answer) -> Answer:
+        body = re.sub(b"<Initiated>.*?</Initiated>", b"", answer.body, count=1)
+        headers = [(name, value) for name, value in answer.headers if name != "Content-Length"]
+        return Answer(answer.status, headers, body) if "uploads" in request.target else answer
+
+    record = recorder(moto, rewrite=forget)
+    result = s3pp("clean", *ALL, three.url, store=record.store)
+    assert (result.code, summary(result)["done"]) == (1, "2")
+    assert "when it was begun" in result.err
+    assert begun(three) == ["a"]
+
+
+def wait_for_delivery(pid: int) -> None:
+    """Two signals of one kind that are not delivered yet would be one."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        told = Path("/proc", str(pid), "status").read_text()
+        if not any(int(each, 16) for each in re.findall(r"^S\w+Pnd:\s*(\w+)", told, re.MULTILINE)):
+            return
+        time.sleep(0.005)
+    raise AssertionError("the signal was not taken")
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stopped_by_a_signal(s3pp_start, moto_bucket, moto, recorder, number, code, signals):
+    for at in range(40):
+        begin(moto_bucket, f"{at:02}", 0)
+    reached, go_on = threading.Event(), threading.Event()
+
+    def hold(request: Request) -> None:
+        if request.method == "DELETE" and request.path.endswith("/05"):
+            reached.set()
+            go_on.wait(20)
+
+    record = recorder(moto, intercept=hold)
+    running = s3pp_start("clean", "-v", moto_bucket.url, store=record.store)
+    assert reached.wait(20)
+    running.signal(number)
+    wait_for_delivery(running.pid)
+    if signals == 2:
+        running.signal(number)
+    else:
+        go_on.set()
+    result = running.wait(10)
+    go_on.set()
+    assert result.code == code
+    assert result.err.endswith(": ending what is in flight; again to stop at once\n")
+    assert result.err.count("\n") == 1
+    done = keys(result)
+    assert ("05" in done) == (signals == 1)
+    assert (6 if signals == 1 else 0) <= len(done) < 40
+    assert summary(result)["done"] == str(len(done))
+    assert ("not attempted" in result.out) == (signals == 2)
+    assert not set(done) & set(begun(moto_bucket))
+
+
+def test_a_stop_before_anything_was_done(s3pp_start, three, moto, recorder):
+    reached = threading.Event()
+
+    def hang(request: Request) -> None:
+        reached.set()
+        time.sleep(3)
+
+    record = recorder(moto, intercept=hang)
+    running = s3pp_start("clean", three.url, store=record.store)
+    assert reached.wait(20)
+    running.signal(signal.SIGTERM)
+    result = running.wait(10)
+    assert (result.code, result.out) == (143, "")
+    assert result.err == "s3pp: stopped before anything was done\n"
+    assert begun(three) == ["a", "b", "c"]

@@ -1,0 +1,175 @@
+"""Large copies go in parts, lie as their sources do, and are known again."""
+
+from __future__ import annotations
+
+import pytest
+
+from outcomes import failures, reasons
+from trees import content
+
+pytestmark = pytest.mark.timeout(120)
+
+MIB = 1 << 20
+SIZE = 12 * MIB + 5
+PARTS = ["--part-size", "5M", "--multipart-threshold", "5M"]
+WAYS = pytest.mark.parametrize("streamed", [False, True], ids=["by the store", "streamed"])
+LABELS = {
+    "ContentType": "application/x-special; charset=utf-8",
+    "CacheControl": "max-age=60, public",
+    "ContentEncoding": "gzip",
+    "ContentLanguage": "de-CH",
+    "Metadata": {"one": "1", "two-words": "with spaces, and more"},
+}
+
+
+def in_parts(bucket, key, body, each=5 * MIB, **settings):
+    """Send an object in parts of ``each`` bytes; return its ETag."""
+    client, at = bucket.client, {"Bucket": bucket.name, "Key": key}
+    upload = {"UploadId": client.create_multipart_upload(**at, **settings)["UploadId"]}
+    parts = []
+    for number, start in enumerate(range(0, len(body), each), 1):
+        one = {"PartNumber": number, "Body": body[start : start + each]}
+        parts.append(
+            {"PartNumber": number, "ETag": client.upload_part(**at, **upload, **one)["ETag"]}
+        )
+    done = client.complete_multipart_upload(**at, **upload, MultipartUpload={"Parts": parts})
+    return done["ETag"].strip('"')
+
+
+def unfinished(bucket):
+    return bucket.client.list_multipart_uploads(Bucket=bucket.name).get("Uploads", [])
+
+
+def options(streamed, relay, bucket):
+    """Those that make the store's own copy impossible: the source is another endpoint."""
+    return ["--source-endpoint-url", relay(bucket.store).url] if streamed else []
+
+
+def etag(bucket, key):
+    return bucket.head(key)["ETag"].strip('"')
+
+
+@WAYS
+def test_the_copy_lies_as_its_source_does(s3pp, store, bucket, relay, recorder, streamed):
+    body = content(SIZE)
+    there = {"five": in_parts(bucket, "five", body), "six": in_parts(bucket, "six", body, 6 * MIB)}
+    there["one"] = in_parts(bucket, "one", b"small")
+    other, words = store.bucket(), options(streamed, relay, bucket)
+    result = s3pp("copy", "--json", *PARTS, *words, bucket.url, other.url)
+    assert (result.code, failures(result)) == (0, {}), result.err
+    assert other.tree() == bucket.tree()
+    assert {key: etag(other, key) for key in there} == there
+    assert unfinished(other) == []
+    record = recorder(store)
+    again = s3pp("copy", "--json", *PARTS, *words, bucket.url, other.url, store=record.store)
+    assert reasons(again) == dict.fromkeys(there, "same etag")
+    assert (record.puts, record.heads) == (0, 0)
+
+
+@WAYS
+def test_what_was_sent_whole_stays_whole(s3pp, store, bucket, relay, streamed):
+    body = content(SIZE)
+    bucket.put("whole", body)
+    other = store.bucket()
+    words = [*PARTS, *options(streamed, relay, bucket), bucket.url, other.url]
+    assert s3pp("copy", *words).code == 0
+    assert (other.get("whole"), etag(other, "whole")) == (body, etag(bucket, "whole"))
+    assert reasons(s3pp("copy", "--json", *words)) == {"whole": "same etag"}
+
+
+@WAYS
+def test_everything_is_carried(s3pp, store, bucket, relay, streamed):
+    more = {"Tagging": "a=1&b%20c=%2F", "StorageClass": "STANDARD_IA"}
+    in_parts(
+        bucket, "large", content(SIZE), **LABELS, **(more if "tagging" in store.features else {})
+    )
+    other = store.bucket()
+    words = [*PARTS, *options(streamed, relay, bucket), bucket.url, other.url]
+    result = s3pp("copy", *words)
+    assert result.code == 0, result.err
+    head = other.head("large")
+    assert {name: head.get(name) for name in LABELS} == LABELS
+    if "tagging" in store.features:
+        assert other.tags("large") == {"a": "1", "b c": "/"}
+        assert head["StorageClass"] == "STANDARD_IA"
+    assert len([line for line in result.err.splitlines() if "--acl" in line]) == 1
+
+
+@WAYS
+def test_everything_can_be_replaced(s3pp, moto, moto_bucket, relay, streamed):
+    in_parts(moto_bucket, "page.html", content(SIZE), **LABELS, Tagging="a=1")
+    other = moto.bucket()
+    given = ["--metadata-directive", "replace", "--metadata", "new=2", "--tag", "b=2"]
+    words = [*PARTS, *given, *options(streamed, relay, moto_bucket), moto_bucket.url, other.url]
+    assert s3pp("copy", *words).code == 0
+    head = other.head("page.html")
+    assert (head["ContentType"], head["Metadata"]) == ("text/html", {"new": "2"})
+    assert "CacheControl" not in head
+    assert other.tags("page.html") == {"b": "2"}
+
+
+@WAYS
+@pytest.mark.parametrize("checksum", ["crc32", "sha256"])
+def test_checksums_go_along(s3pp, store, bucket, relay, streamed, checksum):
+    there = in_parts(bucket, "large", content(SIZE))
+    other = store.bucket()
+    words = [*PARTS, "--checksum", checksum, *options(streamed, relay, bucket)]
+    result = s3pp("copy", *words, bucket.url, other.url)
+    assert result.code == 0, result.err
+    assert etag(other, "large") == there
+
+
+@WAYS
+def test_mode_add_overwrites_nothing(s3pp, store, bucket, relay, streamed):
+    body = content(SIZE)
+    for key in ("new", "taken"):
+        in_parts(bucket, key, body)
+    other = store.bucket()
+    other.put("taken", b"before")
+    words = ["--mode", "add", *PARTS, *options(streamed, relay, bucket), bucket.url, other.url]
+    result = s3pp("copy", "--json", *words)
+    assert (result.code, reasons(result)) == (
+        0,
+        {"new": "new", "taken": "exists with another size"},
+    )
+    assert (other.get("new"), other.get("taken")) == (body, b"before")
+
+
+@WAYS
+def test_a_dry_run_counts_the_requests(s3pp, moto, moto_bucket, recorder, streamed):
+    in_parts(moto_bucket, "large", content(SIZE))
+    other, into, source = moto.bucket(), recorder(moto), recorder(moto)
+    words = ["--source-endpoint-url", source.url] if streamed else []
+    words = [*PARTS, *words, moto_bucket.url, other.url]
+    dry = s3pp("copy", "--dry-run", *words, store=into.store)
+    asked = into.requests + source.requests
+    assert {request.method for request in asked} == {"GET", "HEAD"}
+    into.clear()
+    source.clear()
+    assert s3pp("copy", *words, store=into.store).code == 0
+    assert dry.counts.requests == len(into.requests + source.requests)
+    assert (dry.counts.done, etag(other, "large")) == (1, etag(moto_bucket, "large"))
+
+
+def test_parts_of_other_sizes_are_copied_whole_or_in_parts_of_ours(s3pp, moto, moto_bucket, relay):
+    """The first part does not tell: 13 MiB in parts of 6 MiB would be three, and they are two."""
+    body = content(13 * MIB)
+    moto_bucket.put_multipart("large", body[: 6 * MIB], body[6 * MIB :])
+    for streamed in (False, True):
+        other = moto.bucket()
+        words = [*PARTS, *options(streamed, relay, moto_bucket), moto_bucket.url, other.url]
+        assert s3pp("copy", *words).code == 0
+        assert other.get("large") == body
+        assert etag(other, "large").endswith("-3") == streamed
+
+
+@WAYS
+def test_uneven_parts_are_no_alarm(s3pp, moto, moto_bucket, relay, streamed):
+    """Three parts of 6 MiB are plausible by the first; the others lie otherwise."""
+    body = content(13 * MIB)
+    cuts = (body[: 6 * MIB], body[6 * MIB : 11 * MIB], body[11 * MIB :])
+    moto_bucket.put_multipart("large", *cuts)
+    other = moto.bucket()
+    words = [*PARTS, *options(streamed, relay, moto_bucket), moto_bucket.url, other.url]
+    result = s3pp("copy", *words)
+    assert (result.code, other.get("large")) == (0, body), result.err

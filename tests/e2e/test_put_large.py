@@ -1,0 +1,250 @@
+"""Large objects go in parts: what arrives, under which ETag, with what, and by which requests."""
+
+from __future__ import annotations
+
+import gzip
+import tarfile
+from hashlib import md5
+
+import pytest
+
+from outcomes import failures, reasons
+from trees import content
+
+pytestmark = pytest.mark.timeout(120)
+
+MIB = 1 << 20
+SMALL_PARTS = ["--part-size=5M", "--multipart-threshold=5M", "--processes=2"]
+FILES = {"whole": 5 * MIB, "just over": 5 * MIB + 1, "two": 10 * MIB, "four": 16 * MIB}
+LARGE = 11 * MIB + 3
+
+
+def compound(body: bytes, each: int = 5 * MIB) -> str:
+    """The ETag of ``body`` sent in parts of ``each`` bytes."""
+    digests = [md5(body[at : at + each]).digest() for at in range(0, len(body), each)]
+    return f"{md5(b''.join(digests)).hexdigest()}-{len(digests)}"
+
+
+def unfinished(bucket) -> list[str]:
+    """The keys of uploads that were begun and not completed."""
+    found = bucket.client.list_multipart_uploads(Bucket=bucket.name)
+    return [upload["Key"] for upload in found.get("Uploads", [])]
+
+
+def etags(result) -> dict[str, str]:
+    return {e["key"]: e["etag"] for e in result.events if e["event"] == "done"}
+
+
+def test_parts_at_the_edges(s3pp, bucket, tree, store, recorder):
+    """An object above the threshold has the ETag of its parts; a second run sends nothing."""
+    src = tree(FILES)
+    contents = tree.read(src)
+    expected = {name: compound(body) for name, body in contents.items()}
+    expected["whole"] = md5(contents["whole"]).hexdigest()
+    record = recorder(store)
+    result = s3pp("put", "--json", *SMALL_PARTS, src, bucket.url, store=record.store)
+    assert (result.err, result.code) == ("", 0)
+    assert bucket.tree() == contents
+    assert etags(result) == expected
+    assert {name: bucket.head(name)["ETag"].strip('"') for name in contents} == expected
+    assert record.count("PUT", "partNumber=") == 2 + 2 + 4
+    assert result.events[-1]["bytes"] == sum(FILES.values())
+    assert unfinished(bucket) == []
+    again = s3pp("put", "--json", *SMALL_PARTS, src, bucket.url)
+    assert (again.code, set(reasons(again).values())) == (0, {"same etag"})
+
+
+@pytest.mark.swift
+def test_a_store_that_checks_takes_them(s3pp, swift_bucket, tree):
+    src = tree({"large": LARGE})
+    for checksum in ("md5", "crc32"):
+        words = [*SMALL_PARTS, "--mode=stupid", f"--checksum={checksum}"]
+        result = s3pp("put", "--json", *words, src, swift_bucket.url)
+        assert (result.err, result.code) == ("", 0)
+        assert etags(result) == {"large": compound(content(LARGE, "large"))}
+        assert swift_bucket.tree() == tree.read(src)
+
+
+def test_a_tree_and_one_large_object(s3pp, bucket, tree, store, recorder):
+    """Parts go side by side with small objects, through every process."""
+    files = {f"d{n % 5}/f{n:03d}": 1000 + n for n in range(100)}
+    src = tree(files | {"d2/large": LARGE})
+    record = recorder(store)
+    result = s3pp("put", "--json", *SMALL_PARTS, src, bucket.url, store=record.store)
+    assert (result.err, result.code) == ("", 0)
+    assert bucket.tree() == tree.read(src)
+    assert record.count("PUT", "partNumber=") == 3
+
+
+def test_what_the_object_is_given(s3pp, moto_bucket, tree):
+    src = tree({"large.csv": LARGE})
+    words = ["--metadata=colour=blue", "--header=Cache-Control: max-age=60", "--tag=a b=c+d"]
+    words += ["--storage-class=STANDARD_IA", "--sse=AES256"]
+    result = s3pp("put", *SMALL_PARTS, *words, src, moto_bucket.url)
+    assert (result.err, result.code) == ("", 0)
+    head = moto_bucket.head("large.csv")
+    assert head["Metadata"] == {"colour": "blue"}
+    assert (head["ContentType"], head["CacheControl"]) == ("text/csv", "max-age=60")
+    assert (head["StorageClass"], head["ServerSideEncryption"]) == ("STANDARD_IA", "AES256")
+    assert moto_bucket.tags("large.csv") == {"a b": "c+d"}
+    assert moto_bucket.get("large.csv") == content(LARGE, "large.csv")
+
+
+@pytest.mark.thorough
+def test_metadata_and_type_on_every_store(s3pp, bucket, tree):
+    src = tree({"large.csv": LARGE})
+    result = s3pp("put", *SMALL_PARTS, "--metadata=colour=blue", src, bucket.url)
+    assert (result.err, result.code) == ("", 0)
+    head = bucket.head("large.csv")
+    assert (head["Metadata"], head["ContentType"]) == ({"colour": "blue"}, "text/csv")
+
+
+@pytest.mark.parametrize("checksum", ["crc64nvme", "crc32", "crc32c", "sha256"])
+def test_checksums(s3pp, bucket, tree, store, recorder, checksum):
+    """CRCs of the whole, hashes of the parts: S3 user guide, "Checking object integrity"."""
+    if checksum.startswith("crc") and checksum != "crc32":
+        pytest.importorskip("awscrt")
+    src = tree({"large": LARGE})
+    record = recorder(store)
+    words = [*SMALL_PARTS, f"--checksum={checksum}"]
+    result = s3pp("put", "--json", *words, src, bucket.url, store=record.store)
+    assert (result.err, result.code) == ("", 0)
+    assert bucket.tree() == tree.read(src)
+    begun, completed = [r for r in record.requests if r.method == "POST"]
+    kind = "COMPOSITE" if checksum == "sha256" else "FULL_OBJECT"
+    assert begun.headers["x-amz-checksum-algorithm"] == checksum.upper()
+    assert begun.headers["x-amz-checksum-type"] == kind
+    assert "x-amz-sdk-checksum-algorithm" not in begun.headers
+    parts = [r for r in record.requests if r.method == "PUT"]
+    assert all(f"x-amz-checksum-{checksum}" in r.headers for r in parts)
+    whole = completed.headers.get(f"x-amz-checksum-{checksum}")
+    assert (whole is None) == (checksum == "sha256")
+    assert completed.headers["x-amz-mp-object-size"] == str(LARGE)
+    for part in parts:
+        told = part.headers[f"x-amz-checksum-{checksum}"]
+        assert f"<Checksum{checksum.upper()}>{told}<".encode() in completed.body
+    if whole:
+        assert completed.headers["x-amz-checksum-type"] == "FULL_OBJECT"
+        whole_put = tree({"small": content(LARGE, "large")}, "other")
+        plain = [f"--checksum={checksum}", "--multipart-threshold=1G"]
+        record.clear()
+        assert s3pp("put", *plain, whole_put, bucket.url, store=record.store).code == 0
+        (put,) = [r for r in record.requests if r.method == "PUT"]
+        assert put.headers[f"x-amz-checksum-{checksum}"] == whole
+
+
+def test_a_large_body_that_is_compressed(s3pp, bucket, tree, store, recorder):
+    """Its file has no name, and yet every process sends of it."""
+    text = content(6 * MIB).hex().encode()
+    src = tree({"large.txt": text})
+    record = recorder(store)
+    words = [*SMALL_PARTS, "--gzip"]
+    result = s3pp("put", "--json", *words, src, bucket.url, store=record.store)
+    assert (result.err, result.code) == ("", 0)
+    stored = bucket.client.get_object(Bucket=bucket.name, Key="large.txt")
+    body = stored["Body"].read()
+    assert (stored["ContentEncoding"], gzip.decompress(body)) == ("gzip", text)
+    assert 5 * MIB < len(body) < len(text)
+    assert etags(result) == {"large.txt": compound(body)}
+    assert record.count("PUT", "partNumber=") == 2
+    again = s3pp("put", "--json", *words, src, bucket.url)
+    assert reasons(again) == {"large.txt": "same etag"}
+
+
+@pytest.mark.parametrize("kind", ["w", "w:gz"])
+def test_members_of_archives(s3pp, moto_bucket, tree, tmp_path, kind):
+    src = tree({"large": LARGE, "small": 1000, "other": 6 * MIB})
+    with tarfile.open(tmp_path / "a.tar", kind) as archive:
+        archive.add(src, "")
+    words = [*SMALL_PARTS, "--walk=tar"]
+    result = s3pp("put", "--json", *words, tmp_path / "a.tar", moto_bucket.url)
+    assert (result.err, result.code) == ("", 0)
+    assert moto_bucket.tree() == tree.read(src)
+    assert etags(result)["large"] == compound(content(LARGE, "large"))
+
+
+def test_mode_add_lets_the_store_decide(s3pp, bucket, tree, store, recorder):
+    src = tree({"large": LARGE, "there": LARGE})
+    bucket.put("there", b"mine")
+    record = recorder(store)
+    words = [*SMALL_PARTS, "--mode=add"]
+    result = s3pp("put", "--json", *words, src, bucket.url, store=record.store)
+    assert (result.code, reasons(result)) == (0, {"large": "new", "there": "exists"})
+    (completed,) = [r for r in record.requests if r.method == "POST" and "uploadId" in r.target]
+    assert completed.headers["if-none-match"] == "*"
+    assert bucket.get("there") == b"mine"
+    assert bucket.get("large") == content(LARGE, "large")
+
+
+def test_what_another_writes_meanwhile_stays_in_mode_add(s3pp, bucket, tree, store, recorder):
+    src = tree({"large": LARGE})
+
+    def another(request):
+        if request.method == "PUT" and "partNumber=3" in request.target:
+            bucket.put("large", b"theirs")
+
+    record = recorder(store, intercept=another)
+    words = [*SMALL_PARTS, "--mode=add"]
+    result = s3pp("put", "--json", *words, src, bucket.url, store=record.store)
+    assert (result.code, reasons(result)) == (0, {"large": "exists"})
+    assert bucket.get("large") == b"theirs"
+    assert unfinished(bucket) == [], "nobody will go on with it"
+
+
+def test_a_dry_run_counts_and_sends_nothing(s3pp, moto, moto_bucket, tree, recorder):
+    src = tree({"large": LARGE, "small": 100})
+    record = recorder(moto)
+    words = ["--json", "--dry-run", *SMALL_PARTS]
+    result = s3pp("put", *words, src, moto_bucket.url, store=record.store)
+    assert (result.code, reasons(result)) == (0, {"large": "new", "small": "new"})
+    assert not [r for r in record.requests if r.method in ("PUT", "POST")]
+    assert result.events[-1]["bytes"] == LARGE + 100
+    record.clear()
+    assert (
+        s3pp("put", *SMALL_PARTS, "--no-resume", src, moto_bucket.url, store=record.store).code == 0
+    )
+    assert result.events[-1]["requests"] == len(record.requests)
+
+
+@pytest.mark.thorough
+def test_without_resuming_nobody_is_asked_what_is_unfinished(
+    s3pp, moto, moto_bucket, tree, recorder
+):
+    src = tree({"large": LARGE})
+    theirs = moto_bucket.client.create_multipart_upload(Bucket=moto_bucket.name, Key="large")
+    at = {"Bucket": moto_bucket.name, "Key": "large", "UploadId": theirs["UploadId"]}
+    body = content(LARGE, "large")[: 5 * MIB]
+    moto_bucket.client.upload_part(**at, PartNumber=1, Body=body)
+    record = recorder(moto)
+    words = ["--no-resume", *SMALL_PARTS]
+    assert s3pp("put", *words, src, moto_bucket.url, store=record.store).code == 0
+    assert record.count("PUT", "partNumber=") == 3
+    assert record.count("GET", "uploads") == 0
+    assert unfinished(moto_bucket) == ["large"], "the other is left alone"
+
+
+@pytest.mark.parametrize(
+    ("option", "word"),
+    [
+        ("--part-size=4M", "5"),
+        ("--part-size=6G", "5"),
+        ("--part-size=none", "size"),
+        ("--multipart-threshold=6G", "5"),
+        ("--multipart-threshold=-1", "size"),
+    ],
+)
+def test_sizes_that_s3_does_not_know(s3pp, tree, option, word):
+    result = s3pp("put", option, tree({"a": 1}), "s3://bucket", store=None)
+    assert (result.code, result.out) == (2, "")
+    assert option.partition("=")[0] in result.err
+    assert word in result.err
+
+
+def test_a_sparse_file_larger_than_one_request_may_be(s3pp, moto_bucket, tree):
+    """5 GiB + 1: beyond what one PUT carries, and no failure any more."""
+    src = tree({"huge": b""})
+    with (src / "huge").open("r+b") as file:
+        file.truncate((5 << 30) + 1)
+    result = s3pp("put", "--json", "--dry-run", src, moto_bucket.url)
+    assert (result.code, failures(result)) == (0, {})
+    assert result.events[-1]["bytes"] == (5 << 30) + 1

@@ -1,0 +1,327 @@
+"""Copies in parts, and what goes wrong between them. Rows 10-12, 16-18, 21, 45 and 47 of a copy."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from commands import Running
+from faults.accounting import Ending
+from faults.trials import CopyTrial
+from stores.fault_actions import (
+    Action,
+    Call,
+    FlipBit,
+    Gate,
+    LoseResponse,
+    Request,
+    Response,
+    Rewrite,
+    Say,
+    Status,
+    Truncate,
+    error,
+    flipped,
+)
+from stores.fault_proxy import FaultProxy, Rule
+from stores.store import Bucket, Store
+from trees import content
+
+pytestmark = pytest.mark.timeout(120)
+
+MIB = 1 << 20
+PARTS = ["--part-size=5M", "--multipart-threshold=5M"]
+BODY = content(11 * MIB + 7)
+LONG = content(31 * MIB)
+OTHER = content(11 * MIB + 8)
+XML = (("Content-Type", "application/xml"),)
+BEGIN, PART, END = "uploads", "partNumber=", r"\?uploadId="
+
+
+def late(code: str) -> Action:
+    """An error after a status of 200."""
+    return Say(Response(200, XML, b"\n \n" + error(500, code).body))
+
+
+def put(bucket: Bucket, body: bytes = BODY, key: str = "large") -> str:
+    """Send an object in parts of 5 MiB; return its ETag."""
+    pieces = [body[at : at + 5 * MIB] for at in range(0, len(body), 5 * MIB)]
+    return bucket.put_multipart(key, *pieces)
+
+
+def unfinished(bucket: Bucket) -> list[Any]:
+    found = bucket.client.list_multipart_uploads(Bucket=bucket.name)
+    return list(found.get("Uploads", []))
+
+
+def check_copied(trial: CopyTrial, end: Ending, body: bytes = BODY) -> None:
+    """The object is there, with its source's ETag, and no upload is left."""
+    assert (end.code, end.done.keys()) == (0, {"large"}), (end.kinds, end.result.err)
+    assert trial.dest.tree() == {"large": body}
+    assert trial.dest.head("large")["ETag"] == trial.bucket.head("large")["ETag"]
+    assert unfinished(trial.dest) == []
+
+
+def check_failed(trial: CopyTrial, end: Ending, kind: str) -> None:
+    assert (end.code, end.kinds) == (1, {"large": kind})
+    assert trial.dest.tree() == {}
+    assert unfinished(trial.dest) == []
+
+
+def begun(trial: CopyTrial) -> int:
+    return len(trial.proxy.hits("POST", BEGIN))
+
+
+@pytest.mark.parametrize("mode", ["update", "add"])
+def test_an_error_in_an_answer_of_200_is_an_error(copy_trial: CopyTrial, mode: str) -> None:
+    put(copy_trial.bucket)
+    copy_trial.inject(
+        Rule(late("InternalError"), "PUT", f"{PART}1&", times=2),
+        Rule(late("SlowDown"), "PUT", f"{PART}2&", times=1),
+        Rule(Say(Response(200, XML, b"\n\n")), "PUT", f"{PART}3&", times=1),
+        Rule(late("InternalError"), "POST", END, times=1),
+    )
+    check_copied(copy_trial, copy_trial.run(*PARTS, f"--mode={mode}"))
+    assert (len(copy_trial.proxy.hits("PUT", PART)), begun(copy_trial)) == (7, 1)
+
+
+@pytest.mark.parametrize(("method", "target"), [("PUT", f"{PART}2&"), ("POST", END)])
+def test_errors_for_ever_fail_the_object(moto_copy: CopyTrial, method: str, target: str) -> None:
+    put(moto_copy.bucket)
+    moto_copy.inject(Rule(late("InternalError"), method, target))
+    check_failed(moto_copy, moto_copy.run(*PARTS), "store")
+
+
+@pytest.mark.parametrize("mode", ["update", "add"])
+def test_a_completion_whose_answer_was_lost(copy_trial: CopyTrial, mode: str) -> None:
+    put(copy_trial.bucket)
+    copy_trial.inject(Rule(LoseResponse(), "POST", END, times=1))
+    check_copied(copy_trial, copy_trial.run(*PARTS, f"--mode={mode}"))
+    assert begun(copy_trial) == 1
+
+
+def test_parts_whose_answers_were_lost(moto_copy: CopyTrial) -> None:
+    put(moto_copy.bucket)
+    moto_copy.inject(Rule(LoseResponse(), "PUT", PART, times=2))
+    check_copied(moto_copy, moto_copy.run(*PARTS))
+
+
+def test_a_conflict_at_the_end_begins_anew(moto_copy: CopyTrial) -> None:
+    put(moto_copy.bucket)
+    moto_copy.inject(Rule(Status(409, "ConditionalRequestConflict"), "POST", END, times=1))
+    check_copied(moto_copy, moto_copy.run(*PARTS, "--mode=add"))
+    assert begun(moto_copy) == 2
+
+
+@pytest.mark.swift
+def test_an_upload_that_somebody_aborts_is_begun_anew(swift_copy: CopyTrial) -> None:
+    put(swift_copy.bucket)
+    client, name = swift_copy.dest.client, swift_copy.dest.name
+
+    def abort(request: Request) -> None:
+        for upload in unfinished(swift_copy.dest):
+            client.abort_multipart_upload(
+                Bucket=name, Key=upload["Key"], UploadId=upload["UploadId"]
+            )
+
+    swift_copy.inject(Rule(Call(abort), "POST", END, times=1))
+    check_copied(swift_copy, swift_copy.run(*PARTS))
+    assert begun(swift_copy) == 2
+
+
+def test_somebody_elses_upload_is_never_touched(moto_copy: CopyTrial) -> None:
+    put(moto_copy.bucket)
+    at = {"Bucket": moto_copy.dest.name, "Key": "large"}
+    theirs = moto_copy.dest.client.create_multipart_upload(**at)["UploadId"]
+    assert moto_copy.run(*PARTS).code == 0
+    assert [each["UploadId"] for each in unfinished(moto_copy.dest)] == [theirs]
+
+
+def test_a_store_that_copies_no_parts_copies_the_whole(moto_copy: CopyTrial) -> None:
+    put(moto_copy.bucket)
+    moto_copy.inject(Rule(Status(501, "NotImplemented"), "PUT", PART))
+    end = moto_copy.run(*PARTS)
+    assert (end.code, moto_copy.dest.tree()) == (0, {"large": BODY})
+    assert unfinished(moto_copy.dest) == []
+
+
+# Sources that change
+
+
+def replaced(trial: CopyTrial, times: int = 1) -> Call:
+    """The source becomes another object with the same number of parts."""
+    count = iter(range(1000))
+
+    def replace(request: Request) -> None:
+        if (nth := next(count)) < times:
+            put(trial.bucket, OTHER[:-1] + bytes([nth % 256]) if nth else OTHER)
+
+    return Call(replace)
+
+
+def test_a_source_replaced_between_parts_is_never_mixed(copy_trial: CopyTrial) -> None:
+    put(copy_trial.bucket)
+    copy_trial.inject(Rule(replaced(copy_trial), "PUT", f"{PART}2&", times=1))
+    check_copied(copy_trial, copy_trial.run(*PARTS), OTHER)
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["replaced", "deleted"])
+def test_a_source_that_changes_under_a_streamed_copy(moto_through: CopyTrial, gone: bool) -> None:
+    put(moto_through.bucket)
+    bucket = moto_through.bucket
+
+    def delete(request: Request) -> None:
+        bucket.client.delete_object(Bucket=bucket.name, Key="large")
+
+    change = Call(delete) if gone else replaced(moto_through)
+    assert moto_through.source_proxy
+    moto_through.source_proxy.inject(Rule(change, "GET", "/large$", times=1))
+    end = moto_through.run(*PARTS)
+    if gone:
+        check_failed(moto_through, end, "not-found")
+    else:
+        check_copied(moto_through, end, OTHER)
+
+
+@pytest.mark.swift
+@pytest.mark.thorough
+def test_a_source_that_never_stops_changing_fails(swift_copy: CopyTrial) -> None:
+    put(swift_copy.bucket)
+    swift_copy.inject(Rule(replaced(swift_copy, 1000), "PUT", f"{PART}2&"))
+    check_failed(swift_copy, swift_copy.run(*PARTS), "changed")
+
+
+# Through this machine
+
+FAULTS: dict[str, tuple[Action, str]] = {
+    "flipped": (Rewrite(flipped), "integrity"),
+    "shorter": (Rewrite(lambda body: body[:-1]), "integrity"),
+    "cut": (Truncate(), "network"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_part_that_did_not_come_whole_is_asked_for_again(
+    moto_through: CopyTrial, fault: str
+) -> None:
+    put(moto_through.bucket)
+    assert moto_through.source_proxy
+    moto_through.source_proxy.inject(Rule(FAULTS[fault][0], "GET", "/large$", times=1))
+    check_copied(moto_through, moto_through.run(*PARTS))
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_never_comes_whole_gets_no_name(moto_through: CopyTrial, fault: str) -> None:
+    put(moto_through.bucket)
+    action, kind = FAULTS[fault]
+    assert moto_through.source_proxy
+    moto_through.source_proxy.inject(Rule(action, "GET", "/large$"))
+    end = moto_through.run(*PARTS, "--max-attempts=1", "--no-resume")
+    check_failed(moto_through, end, kind)
+
+
+@pytest.mark.swift
+def test_a_store_that_checks_refuses_a_part_that_was_flipped(
+    make_proxy: Callable[[Store], FaultProxy], swift_copy: CopyTrial
+) -> None:
+    swift_copy.source_proxy = make_proxy(swift_copy.bucket.store)
+    put(swift_copy.bucket)
+    swift_copy.inject(Rule(FlipBit(), "PUT", PART, times=2))
+    check_copied(swift_copy, swift_copy.run(*PARTS))
+
+
+# Processes and signals
+
+
+def copiers(running: Running) -> list[int]:
+    return [pid for name, pid in running.children().items() if name.startswith("s3pp: copier")]
+
+
+@pytest.fixture(params=["by the store", "streamed"])
+def either(request: pytest.FixtureRequest) -> CopyTrial:
+    """A copy by the store, or through this machine."""
+    name = "moto_copy" if request.param == "by the store" else "moto_through"
+    trial: CopyTrial = request.getfixturevalue(name)
+    return trial
+
+
+def test_killed_copiers_cost_nothing(either: CopyTrial) -> None:
+    put(either.bucket)
+    gate = Gate()
+    either.inject(Rule(gate, "PUT", PART))
+    running = either.start(*PARTS)
+    either.proxy.wait_for(2)
+    for pid in copiers(running):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    gate.open()
+    end = either.end(running)
+    assert (end.code, end.done.keys()) == (0, {"large"}), end.result.err
+    assert either.dest.tree() == {"large": BODY}
+    assert either.dest.head("large")["ETag"] == either.bucket.head("large")["ETag"]
+
+
+def test_an_interrupt_leaves_what_can_be_gone_on_with(either: CopyTrial) -> None:
+    put(either.bucket, LONG)
+    gate = Gate()
+    either.inject(Rule(gate, "PUT", PART, skip=1))
+    running = either.start(*PARTS, "--concurrency=2")
+    either.proxy.wait_for(2)
+    running.signal(signal.SIGINT)
+    gate.open()
+    end = either.end(running, 20)
+    assert (end.code, either.dest.tree()) == (130, {})
+    assert len(unfinished(either.dest)) == (either.source_proxy is not None)
+
+
+def there(bucket: Bucket) -> set[int]:
+    """The parts that the store has of the one upload that is unfinished; none: there is none."""
+    numbers: set[int] = set()
+    at = {"Bucket": bucket.name, "Key": "large"}
+    for upload in unfinished(bucket):
+        assert not numbers, "a second upload was begun"
+        told = bucket.client.list_parts(**at, UploadId=upload["UploadId"]).get("Parts", [])
+        numbers |= {part["PartNumber"] for part in told}
+    return numbers
+
+
+@pytest.mark.parametrize("times", [1, 5])
+def test_a_run_that_was_killed_is_gone_on_with(moto_through: CopyTrial, times: int) -> None:
+    """No part that the store has acknowledged is sent again."""
+    put(moto_through.bucket, LONG)
+    acknowledged: set[int] = set()
+    for _ in range(times):
+        before = sent(moto_through)
+        moto_through.inject(Rule(Gate(), "PUT", PART, skip=1))
+        running = moto_through.start(*PARTS)
+        wait_for_more(moto_through.dest, len(acknowledged))
+        running.kill()
+        check_not_sent(moto_through, acknowledged, before)
+        acknowledged = there(moto_through.dest)
+    before = sent(moto_through)
+    moto_through.inject()
+    check_copied(moto_through, moto_through.run(*PARTS), LONG)
+    check_not_sent(moto_through, acknowledged, before)
+
+
+def sent(trial: CopyTrial) -> int:
+    return len(trial.proxy.hits("PUT", PART))
+
+
+def wait_for_more(bucket: Bucket, parts: int) -> None:
+    deadline = time.monotonic() + 30
+    while len(there(bucket)) <= parts:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def check_not_sent(trial: CopyTrial, acknowledged: set[int], before: int) -> None:
+    again = [hit.request.path for hit in trial.proxy.hits("PUT", PART)[before:]]
+    numbers = {int(path.partition(PART)[2].partition("&")[0]) for path in again}
+    assert not numbers & acknowledged

@@ -1,0 +1,130 @@
+"""Mode add's promise: a write under a condition, or after a look, and never over another's."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from s3pp.job import Mode
+from s3pp.records import Dest
+from s3pp.s3.operations import Headers
+from s3pp.s3.retry import StoreError
+from s3pp.transfer.condition import REFUSED, Absence, Taken, seen
+
+from .buckets import DENIED, FAILED, UNKNOWN, Scripted, looked, next_of
+
+ABSENT, THERE = None, looked("etag", 4)
+CONDITION = [("if-none-match", "*")]
+
+
+class Scene:
+    """An ``Absence`` in front of a bucket whose HEADs and whose writes do as scripted."""
+
+    def __init__(self, *writes: Any, mode: Mode = Mode.ADD, looks: Any = (ABSENT,)) -> None:
+        self.bucket = Scripted(looks=list(looks))
+        self.told: list[str] = []
+        self.sent: list[list[tuple[str, str]]] = []  # the headers of each write
+        self._writes = list(writes) or ["written"]
+        self.absence = Absence(mode, self.bucket, self.told.append)  # type: ignore[arg-type]
+
+    async def _send(self, headers: Headers) -> str:
+        self.sent.append(list(headers))
+        return str(next_of(self._writes))
+
+    def write(self, **how: bool) -> str:
+        return asyncio.run(self.absence.write("key", self._send, **how))
+
+
+@pytest.mark.parametrize("mode", [Mode.STUPID, Mode.UPDATE])
+@pytest.mark.parametrize("look", [False, True])
+def test_other_modes_just_write(mode: Mode, look: bool) -> None:
+    scene = Scene(mode=mode, looks=[THERE])
+    assert scene.write(look=look) == "written"
+    assert (scene.sent, scene.bucket.asked, scene.told) == ([[]], [], [])
+
+
+def test_add_lets_the_store_decide() -> None:
+    scene = Scene()
+    assert scene.write() == "written"
+    assert (scene.sent, scene.bucket.asked) == ([CONDITION], [])
+
+
+def test_what_has_been_written_by_this_task_may_be_written_again() -> None:
+    scene = Scene(looks=[THERE])
+    assert scene.write(ours=True) == "written"
+    assert (scene.sent, scene.bucket.asked) == ([[]], [])
+
+
+def test_a_key_that_is_taken_is_told_as_the_store_put_it() -> None:
+    scene = Scene(FAILED)
+    with pytest.raises(Taken) as taken:
+        scene.write()
+    assert (taken.value.dest, taken.value.refusal) == (None, FAILED)
+    assert len(scene.sent) == 1
+
+
+@pytest.mark.parametrize("status", [403, 409, 500, 503])
+def test_other_refusals_are_not_about_the_condition(status: int) -> None:
+    error = StoreError(status, "Code", "")
+    scene = Scene(error)
+    with pytest.raises(StoreError) as raised:
+        scene.write()
+    assert raised.value is error
+    assert (len(scene.sent), scene.bucket.asked, scene.told) == (1, [], [])
+
+
+def test_a_store_that_does_not_know_it_is_asked_from_then_on() -> None:
+    scene = Scene(UNKNOWN, "written")
+    assert [scene.write(), scene.write()] == ["written", "written"]
+    assert scene.sent == [CONDITION, [], []]
+    assert scene.bucket.asked == ["key", "key"]
+    assert scene.told == [REFUSED]
+
+
+def test_and_what_it_answers_then_decides() -> None:
+    scene = Scene(UNKNOWN, looks=[THERE])
+    with pytest.raises(Taken) as taken:
+        scene.write()
+    assert (taken.value.dest, taken.value.refusal) == (Dest(4, "etag"), None)
+    assert scene.sent == [CONDITION]
+
+
+def test_what_fails_without_the_condition_too_says_nothing_of_it() -> None:
+    """501 is what a store may answer to any header: only a write without tells which it was."""
+    scene = Scene(UNKNOWN, UNKNOWN, "written")
+    with pytest.raises(StoreError):
+        scene.write()
+    assert scene.told == []
+    assert scene.write() == "written"
+    assert scene.sent == [CONDITION, [], CONDITION]
+
+
+def test_a_look_instead_of_the_condition_where_it_is_wanted() -> None:
+    scene = Scene()
+    assert scene.write(look=True) == "written"
+    assert (scene.sent, scene.bucket.asked, scene.told) == ([[]], ["key"], [])
+
+
+def test_once_given_up_it_stays_so() -> None:
+    scene = Scene(looks=[ABSENT, THERE])
+    scene.absence.give_up()
+    assert scene.write() == "written"
+    with pytest.raises(Taken):
+        scene.write()
+    assert (scene.sent, scene.told) == ([[]], [REFUSED])
+
+
+@pytest.mark.parametrize(
+    ("look", "expected"), [(THERE, Dest(4, "etag")), (ABSENT, None), (DENIED, None)]
+)
+def test_what_is_seen(look: Any, expected: Dest | None) -> None:
+    bucket: Any = Scripted(looks=[look])
+    assert asyncio.run(seen(bucket, "key")) == expected
+
+
+def test_other_troubles_of_looking_are_told() -> None:
+    bucket: Any = Scripted(looks=[StoreError(500, "InternalError", "")])
+    with pytest.raises(StoreError):
+        asyncio.run(seen(bucket, "key"))

@@ -1,0 +1,75 @@
+"""Whether an object has what this run gives: a HEAD, and a look at its tags, tell."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from s3pp.s3.operations import Answer
+from s3pp.s3.retry import StoreError
+from s3pp.transfer.put.given import given
+
+from .buckets import DENIED, UNKNOWN, Pairs, Scripted, response
+
+
+def has(lines: list[str], wanted: Pairs, tags: object = None) -> bool:
+    store = Scripted(looks=[Answer(response(*lines), 1)], taggings=[tags])
+    return asyncio.run(given(store, "key", wanted))  # type: ignore[arg-type]
+
+
+CASES = [
+    ([], [], True),
+    (["Content-Type: text/csv"], [("content-type", "text/csv")], True),
+    (["Content-Type: text/csv"], [("content-type", "text/html")], False),
+    ([], [("cache-control", "no-store")], False),
+    (["Cache-Control: public"], [], True),  # a store may give it by itself
+    (["x-amz-meta-a: 1"], [("x-amz-meta-a", "1")], True),
+    (["X-Amz-Meta-A: 1"], [("x-amz-meta-a", "1")], True),
+    (["x-amz-meta-a: 2"], [("x-amz-meta-a", "1")], False),
+    (["x-amz-meta-a: 1", "x-amz-meta-b: 1"], [("x-amz-meta-a", "1")], False),
+    (["x-amz-meta-a: 1"], [], False),
+    ([], [("x-amz-storage-class", "STANDARD")], True),
+    ([], [("x-amz-storage-class", "GLACIER")], False),
+    (["x-amz-storage-class: GLACIER"], [("x-amz-storage-class", "GLACIER")], True),
+    (["x-amz-server-side-encryption: AES256"], [("x-amz-server-side-encryption", "AES256")], True),
+    ([], [("x-amz-server-side-encryption", "aws:kms")], False),
+    ([], [("x-amz-acl", "private")], True),  # it cannot be told
+    (["x-amz-tagging-count: 1"], [], False),
+]
+
+
+@pytest.mark.parametrize(("lines", "wanted", "same"), CASES)
+def test_headers(lines: list[str], wanted: Pairs, same: bool) -> None:
+    assert has(lines, wanted) is same
+
+
+@pytest.mark.parametrize(
+    ("tags", "same"),
+    [
+        ([("a b", "c"), ("d", "")], True),
+        ([("d", ""), ("a b", "c")], True),
+        ([("a b", "c")], False),
+        ([], False),
+        (DENIED, True),
+        (UNKNOWN, True),
+    ],
+)
+def test_tags(tags: object, same: bool) -> None:
+    assert has([], [("x-amz-tagging", "a%20b=c&d=")], tags) is same
+
+
+def test_what_cannot_be_looked_at_is_taken_as_it_is() -> None:
+    for look in (None, DENIED):
+        store = Scripted(looks=[look])
+        assert asyncio.run(given(store, "key", [("content-type", "x")]))  # type: ignore[arg-type]
+
+
+def test_a_store_that_breaks_does_not_pass_for_one_that_agrees() -> None:
+    broken = StoreError(500, "InternalError", "")
+    for store in (
+        Scripted(looks=[broken]),
+        Scripted(looks=[Answer(response(), 1)], taggings=[broken]),
+    ):
+        with pytest.raises(StoreError):
+            asyncio.run(given(store, "key", [("x-amz-tagging", "a=b")]))  # type: ignore[arg-type]

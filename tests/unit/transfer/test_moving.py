@@ -1,0 +1,153 @@
+"""Parts on their way: a window of so many, and an end for every one that was begun."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from s3pp.errors import FailureKind, ObjectError, Unfinished
+from s3pp.records import PartDone, PartFailed, PartOutcome, PutPart, Span
+from s3pp.s3.retry import StoreError
+from s3pp.transfer.parts.moving import PartRefused, moved, part_failed
+
+Move = Callable[[PutPart], Awaitable[PartOutcome]]
+REFUSED = PartFailed(2, FailureKind.STORE, "SlowDown: later", "SlowDown")
+
+
+def part(number: int) -> PutPart:
+    return PutPart("/src/a", "/src/a", 0, (1, 2, 3), Span(number, 0, 10), "a", "id")
+
+
+def done(number: int) -> PartDone:
+    return PartDone(number, 10, "etag")
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    """Run, and see that asyncio has nothing to complain about: it would do so on stderr."""
+    errors: list[dict[str, Any]] = []
+
+    async def bounded() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+        await asyncio.wait_for(main, 10)
+        await asyncio.sleep(0)
+
+    asyncio.run(bounded())
+    assert errors == []
+
+
+@given(st.lists(st.integers(0, 5), max_size=30), st.integers(1, 6))
+@settings(deadline=None)
+def test_all_are_moved_with_so_many_under_way(turns: list[int], at_once: int) -> None:
+    flying = most = 0
+
+    async def move(each: PutPart) -> PartOutcome:
+        nonlocal flying, most
+        flying += 1
+        most = max(most, flying)
+        for _ in range(turns[each.span.number - 1]):
+            await asyncio.sleep(0)
+        flying -= 1
+        return done(each.span.number)
+
+    async def main() -> None:
+        numbers = range(1, len(turns) + 1)
+        assert await moved(map(part, numbers), move, at_once=at_once) == list(map(done, numbers))
+        assert most <= at_once
+        assert most == min(at_once, len(turns)) or 0 in turns
+
+    run(main())
+
+
+def test_parts_are_made_as_they_are_offered() -> None:
+    """10,000 of them are no list."""
+    made: list[int] = []
+
+    def parts() -> Any:
+        for number in range(1, 100):
+            made.append(number)
+            yield part(number)
+
+    async def main() -> None:
+        go = asyncio.Event()
+
+        async def move(each: PutPart) -> PartOutcome:
+            await go.wait()
+            return done(each.span.number)
+
+        moving = asyncio.ensure_future(moved(parts(), move, at_once=3))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert len(made) <= 4
+        go.set()
+        assert len(await moving) == 99
+
+    run(main())
+
+
+@pytest.mark.parametrize("settled", [False, True])
+def test_the_first_that_is_refused_ends_it(settled: bool) -> None:
+    async def main() -> None:
+        ended: list[int] = []
+
+        async def move(each: PutPart) -> PartOutcome:
+            if each.span.number == 2:
+                return REFUSED
+            await asyncio.sleep(0.01)
+            ended.append(each.span.number)
+            return done(each.span.number)
+
+        with pytest.raises(PartRefused, match="part 2: SlowDown: later") as caught:
+            await moved(map(part, range(1, 9)), move, at_once=4, settled=settled)
+        assert (caught.value.kind, caught.value.code) == (FailureKind.STORE, "SlowDown")
+        assert ended == ([1, 3, 4] if settled else [])
+        await asyncio.sleep(0.03)
+        assert ended == ([1, 3, 4] if settled else []), "nobody waits for them, nor begins others"
+
+    run(main())
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_what_ends_the_run_is_passed_on_once(together: bool) -> None:
+    """All those that wait hear of it at the same moment."""
+
+    async def main() -> None:
+        go = asyncio.Event()
+
+        async def move(each: PutPart) -> PartOutcome:
+            await go.wait()
+            if together or each.span.number == 2:
+                raise Unfinished
+            await asyncio.sleep(60)
+            raise AssertionError
+
+        moving = asyncio.ensure_future(moved(map(part, range(1, 9)), move, at_once=4))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        go.set()
+        with pytest.raises(Unfinished):
+            await moving
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("error", "failed"),
+    [
+        (
+            StoreError(404, "NoSuchUpload", "gone"),
+            PartFailed(3, FailureKind.NOT_FOUND, "NoSuchUpload: gone", "NoSuchUpload"),
+        ),
+        (ObjectError(FailureKind.CHANGED, "it did"), PartFailed(3, FailureKind.CHANGED, "it did")),
+        (
+            RuntimeError("x"),
+            PartFailed(3, FailureKind.INTERNAL, "internal error: RuntimeError('x')"),
+        ),
+    ],
+)
+def test_how_a_part_failed(error: Exception, failed: PartFailed) -> None:
+    assert part_failed(3, error) == failed

@@ -1,0 +1,333 @@
+"""Files that arrive in ranges: who writes them, who may go on with them, and what stays."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from hashlib import md5
+from pathlib import Path
+from zlib import crc32
+
+import pytest
+
+from s3pp.errors import ObjectError
+from s3pp.records import GetPart
+from s3pp.transfer.files import leftovers, partial
+from s3pp.transfer.files.landing import Vanished
+from s3pp.transfer.files.leftovers import KEPT, Superseded, sweep
+from s3pp.transfer.files.partial import InUse, Misfit, Partial, RangeFile
+from s3pp.transfer.files.paths import MAX_NAME_BYTES, partial_name, partial_stem
+from s3pp.transfer.files.record import Layout
+from s3pp.transfer.files.tree import Tree
+from s3pp.transfer.parts.plan import Spans
+from trees import content
+
+BODY = bytes(range(250))
+LAYOUT = Layout("etag", len(BODY), 100, "md5")
+NAME = partial_name("f", "bucket", "key", "etag")
+RECORD = NAME.replace(".part", ".ranges")
+
+
+@pytest.fixture
+def top(tmp_path: Path) -> Path:
+    return tmp_path / "top"
+
+
+@pytest.fixture
+def tree(top: Path) -> Tree:
+    return Tree(str(top))
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partial, "_WAITS", 2)
+    monkeypatch.setattr(partial, "_WAIT", 0.001)
+
+
+def begun(tree: Tree, layout: Layout = LAYOUT, mode: int | None = None) -> Partial:
+    return Partial(tree, "d/f", f"{NAME}", layout, mode=mode)
+
+
+def part(led: Partial, number: int) -> GetPart:
+    span = Spans(led.layout.size, led.layout.part_size).span(number)
+    return GetPart("key", "etag", span, led.temporary, led.layout.digest, led.claim)
+
+
+def fetch(tree: Tree, led: Partial, number: int, body: bytes = BODY) -> str:
+    """What a worker does with a range; returns its digest."""
+    wanted = part(led, number)
+    place = RangeFile(tree, wanted)
+    place.write(b"an attempt that broke")
+    place.restart()
+    mine = body[wanted.span.offset :][: wanted.span.size]
+    place.write(mine[:10])
+    place.write(mine[10:])
+    place.flush()
+    place.note()
+    place.close()
+    return place.digest
+
+
+def md5_of(number: int) -> str:
+    return md5(BODY[(number - 1) * 100 :][:100]).hexdigest()
+
+
+# Arriving
+
+
+def test_ranges_in_any_order_make_the_file(tree: Tree, top: Path) -> None:
+    led = begun(tree)
+    assert (top / "d" / NAME).stat().st_size == len(BODY)  # the room is taken at once
+    assert [fetch(tree, led, n) for n in (3, 1, 2)] == [md5_of(n) for n in (3, 1, 2)]
+    assert b"".join(led.pieces()) == BODY
+    assert b"".join(led.pieces(100, 30)) == BODY[100:130]
+    assert led.finish(10**18)
+    assert os.listdir(top / "d") == ["f"]
+    assert (top / "d/f").read_bytes() == BODY
+    assert (top / "d/f").stat().st_mtime_ns == 10**18
+
+
+@pytest.mark.parametrize("most", [1 << 20, 70_000, 1], ids=str)
+def test_a_system_that_writes_less_is_asked_again(
+    tree: Tree, top: Path, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = content(600_000)
+    layout = Layout("etag", len(body), len(body), "crc32")
+    led = begun(tree, layout)
+    place = RangeFile(tree, part(led, 1))
+    monkeypatch.setattr(
+        os, "pwritev", lambda fd, pieces, at: os.pwrite(fd, b"".join(pieces)[:most], at)
+    )
+    for at in range(0, len(body), 16_384):
+        place.write(body[at : at + 16_384])
+        assert len(place._held) <= 16
+    assert place.size == len(body)
+    place.flush()
+    assert (top / "d" / NAME).read_bytes() == body
+    assert place.digest == place.digest_there() == f"{crc32(body):08x}"
+    place.close()
+    led.discard()
+
+
+def test_more_than_the_range_is_refused(tree: Tree, top: Path) -> None:
+    led = begun(tree)
+    place = RangeFile(tree, part(led, 3))
+    place.write(bytes(50))
+    with pytest.raises(Misfit):
+        place.write(b"x")
+    place.close()
+    assert (top / "d" / NAME).stat().st_size == len(BODY)
+    led.discard()
+    assert os.listdir(top / "d") == []
+
+
+def test_nothing_that_came_is_nothing_to_keep(tree: Tree, top: Path) -> None:
+    assert begun(tree).leave() is False
+    assert os.listdir(top / "d") == []
+
+
+@pytest.mark.parametrize(("mode", "bits"), [(None, 0o644), (0o100640, 0o640)])
+def test_permissions_are_those_of_now(tree: Tree, top: Path, mode: int | None, bits: int) -> None:
+    before = os.umask(0o022)
+    try:
+        led = begun(tree, mode=0o100600 if mode is None else None)
+        fetch(tree, led, 1)
+        led.leave()
+        again = begun(tree, mode=mode)
+        assert stat.S_IMODE((top / "d" / NAME).stat().st_mode) == (0o644 if mode is None else 0o600)
+        again.finish(None)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((top / "d/f").stat().st_mode) == bits
+
+
+# Going on
+
+
+def test_what_came_is_known_again(tree: Tree, top: Path) -> None:
+    led = begun(tree)
+    for number in (1, 3):
+        fetch(tree, led, number)
+    assert led.leave() is True
+    assert sorted(os.listdir(top / "d")) == sorted([NAME, RECORD])
+    again = begun(tree)
+    assert again.known == {1: md5_of(1), 3: md5_of(3)}
+    place = RangeFile(tree, part(again, 3))
+    assert place.digest_there() == md5_of(3)
+    place.close()
+    again.discard()
+    assert os.listdir(top / "d") == []
+
+
+@pytest.mark.parametrize(
+    ("layout", "goes_on"),
+    [
+        (LAYOUT, True),
+        (LAYOUT._replace(part_size=125), False),  # the ranges are the object's parts
+        (LAYOUT._replace(etag="other"), False),
+        (LAYOUT._replace(size=249), False),
+        (LAYOUT._replace(digest="crc32"), False),
+    ],
+)
+def test_only_what_is_of_the_same_object(tree: Tree, layout: Layout, goes_on: bool) -> None:
+    led = begun(tree)
+    fetch(tree, led, 1)
+    led.leave()
+    again = begun(tree, layout)
+    assert bool(again.known) is goes_on
+    assert again.layout == layout
+    assert again.size == layout.size
+    again.discard()
+
+
+def test_ranges_that_are_no_parts_may_have_any_size(tree: Tree) -> None:
+    crcs = LAYOUT._replace(digest="crc32")
+    led = begun(tree, crcs)
+    fetch(tree, led, 1)
+    led.leave()
+    again = begun(tree, crcs._replace(part_size=70))
+    assert again.layout == crcs
+    assert again.known.keys() == {1}
+    again.discard()
+
+
+@pytest.mark.parametrize("text", ["", "x", "0123456789abcdef {", "0123456789abcdef [1]\n1 2 3\n"])
+def test_a_record_that_is_none_is_begun_anew(tree: Tree, top: Path, text: str) -> None:
+    led = begun(tree)
+    fetch(tree, led, 1)
+    led.leave()
+    (top / "d" / RECORD).write_text(text)
+    again = begun(tree)
+    assert again.known == {}
+    fetch(tree, again, 2)
+    again.leave()
+    assert begun(tree).known == {2: md5_of(2)}
+
+
+def test_torn_lines_are_passed_over(tree: Tree, top: Path) -> None:
+    led = begun(tree)
+    fetch(tree, led, 1)
+    with (top / "d" / RECORD).open("ab") as file:
+        file.write(b"2 100 0123\xff\n\0\0\0\n3 50")
+    led.leave()
+    assert begun(tree).known == {1: md5_of(1)}
+
+
+# Others
+
+
+def test_a_living_lead_is_left_alone(tree: Tree, top: Path) -> None:
+    led = begun(tree)
+    fetch(tree, led, 1)
+    with pytest.raises(InUse):
+        begun(tree)
+    fetch(tree, led, 2)  # and nothing was taken from it
+    led.leave()
+    assert begun(tree).known.keys() == {1, 2}
+
+
+def test_nobody_writes_for_a_lead_that_is_gone(tree: Tree) -> None:
+    led = begun(tree)
+    fetch(tree, led, 1)
+    orphan = part(led, 2)
+    led.leave()
+    again = begun(tree)
+    with pytest.raises(Vanished):
+        RangeFile(tree, orphan)
+    RangeFile(tree, part(again, 2)).close()
+    again.discard()
+
+
+def test_those_who_still_write_are_waited_for(tree: Tree) -> None:
+    led = begun(tree)
+    fetch(tree, led, 1)
+    orphan = RangeFile(tree, part(led, 2))
+    led.leave()
+    with pytest.raises(InUse):
+        begun(tree)
+    orphan.close()
+    again = begun(tree)
+    assert again.known.keys() == {1}
+    again.discard()
+
+
+def test_what_others_could_write_to_is_not_gone_on_with(tree: Tree, top: Path) -> None:
+    led = begun(tree)
+    fetch(tree, led, 1)
+    led.leave()
+    os.link(top / "d" / NAME, top / "theirs")
+    with pytest.raises(InUse):
+        begun(tree)
+    (top / "d" / NAME).unlink()
+    (top / "d" / NAME).symlink_to(top / "theirs")
+    with pytest.raises(InUse):
+        begun(tree)
+    assert (top / "theirs").stat().st_size == len(BODY)
+
+
+def test_a_part_whose_file_was_swapped_writes_nowhere(tree: Tree, top: Path) -> None:
+    led = begun(tree)
+    (top / "theirs").write_bytes(b"theirs")
+    (top / "d" / NAME).unlink()
+    os.link(top / "theirs", top / "d" / NAME)
+    with pytest.raises(ObjectError):
+        RangeFile(tree, part(led, 1))
+    assert (top / "theirs").read_bytes() == b"theirs"
+
+
+def test_no_locks_no_going_on(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(fd: int, operation: int) -> None:
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(InUse):
+        begun(tree)
+
+
+# What is left over
+
+
+def test_a_sweeper_leaves_what_can_be_gone_on_with(
+    tree: Tree, top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    led = begun(tree)
+    fetch(tree, led, 1)
+    led.leave()
+    assert sweep(tree, "d") == 0
+    assert begun(tree).leave()
+    now = (top / "d" / NAME).stat().st_ctime
+    assert sweep(tree, "d", clock=lambda: now + KEPT - 60) == 0
+    held = begun(tree)
+    assert sweep(tree, "d", clock=lambda: now + KEPT + 60) == 0
+    held.leave()
+    assert sweep(tree, "d", clock=lambda: now + KEPT + 60) == 1
+    assert os.listdir(top / "d") == []
+
+
+def test_a_record_alone_is_swept(tree: Tree, top: Path) -> None:
+    led = begun(tree)
+    fetch(tree, led, 1)
+    led.leave()
+    (top / "d" / NAME).unlink()
+    assert sweep(tree, "d") == 1
+    assert os.listdir(top / "d") == []
+
+
+def test_what_was_begun_of_a_replaced_object_goes(tree: Tree, top: Path) -> None:
+    names = [partial_name("f", "bucket", "key", etag) for etag in ("old", "older", "new")]
+    other = partial_name("f2", "bucket", "key", "old")
+    (top / "d").mkdir(parents=True)
+    for name in (*names, other, names[0].replace(".part", ".ranges")):
+        (top / "d" / name).touch()
+    Superseded(tree).remove("d/f", keep=names[2])
+    assert sorted(os.listdir(top / "d")) == sorted([names[2], other])
+
+
+def test_names_are_of_one_target_and_one_origin() -> None:
+    long = "é" * 200
+    names = {partial_name(n, *o) for n in ("f", "g", long) for o in (("a", "b"), ("a", "c"))}
+    assert len(names) == 6
+    assert all(len(name.replace(".part", ".ranges").encode()) <= MAX_NAME_BYTES for name in names)
+    assert partial_stem(long) != partial_stem(f"{long}2")
+    assert leftovers.PARTIAL.search(partial_name("f", "a"))

@@ -1,0 +1,202 @@
+"""Which unfinished upload is gone on with, and which of its parts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s3pp.errors import ObjectError
+from s3pp.job import MAX_PARTS, MIB, MIN_PART
+from s3pp.s3.retry import StoreError
+from s3pp.s3.uploads import Part, Upload
+from s3pp.transfer.parts.plan import Spans
+from s3pp.transfer.parts.resume import MOST_UPLOADS, Found, Silent, fitting, unfinished
+
+SIZE = 5 * MIN_PART + 7
+OURS, THEIRS = "ours", "theirs"
+
+
+def part(number: int, size: int, etag: str = OURS) -> Part:
+    return Part(number, size, etag, None)
+
+
+def cut(size: int, each: int, etag: str = OURS) -> list[Part]:
+    return [part(span.number, span.size, etag) for span in Spans(size, each)]
+
+
+# Which parts lie where ours would
+
+
+@given(st.data())
+def test_any_parts_that_lie_as_planned_are_kept(data: st.DataObject) -> None:
+    """Whatever the part size was: of all but a last one alone it is known."""
+    each = data.draw(st.integers(MIN_PART, 4 * MIN_PART))
+    size = data.draw(st.integers(1, 12 * each))
+    kept = data.draw(st.sets(st.sampled_from(cut(size, each)), min_size=1))
+    parts = sorted(kept)
+    wanted = data.draw(st.sampled_from([each, MIN_PART, 64 * MIB]))
+    found = fitting("id", parts, size=size, wanted=wanted)
+    whole = [one for one in parts if one.size == each]
+    if whole and not (len(parts) == 1 and wanted != each):
+        assert found == Found("id", each, {one.number: one for one in parts})
+        assert found.size == sum(one.size for one in parts)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, MAX_PARTS), st.integers(0, 8 * MIN_PART)), max_size=12),
+    st.integers(1, 40 * MIN_PART),
+    st.integers(MIN_PART, 8 * MIN_PART),
+)
+def test_what_is_kept_fits_whatever_is_there(
+    there: list[tuple[int, int]], size: int, wanted: int
+) -> None:
+    parts = [part(*each) for each in sorted(dict(there).items())]
+    found = fitting("id", parts, size=size, wanted=wanted)
+    plan = Spans(size, found.part_size)
+    assert plan.count <= MAX_PARTS
+    for number, kept in found.parts.items():
+        assert (number, kept.size) == plan.span(number)[::2]
+        assert kept in parts
+
+
+@pytest.mark.parametrize(
+    ("parts", "each", "kept"),
+    [
+        ([], MIN_PART, []),
+        (cut(SIZE, MIN_PART), MIN_PART, [1, 2, 3, 4, 5, 6]),
+        ([part(6, 7)], MIN_PART, [6]),  # the last alone, of those that are wanted
+        ([part(2, 6 * MIB)], 6 * MIB, [2]),
+        ([part(2, 6 * MIB), part(5, SIZE - 24 * MIB)], 6 * MIB, [2, 5]),
+        ([part(1, MIN_PART - 1)], MIN_PART, []),  # no S3 upload would be completed from it
+        (cut(SIZE + 1, MIN_PART), MIN_PART, [1, 2, 3, 4, 5]),  # the file is shorter by a byte
+        (cut(SIZE + MIN_PART, MIN_PART), MIN_PART, [1, 2, 3, 4, 5]),
+        (cut(2 * MIN_PART + 1, MIN_PART), MIN_PART, [1, 2]),  # it grew
+        ([part(9999, MIN_PART)], MIN_PART, []),
+    ],
+)
+def test_parts_that_fit(parts: list[Part], each: int, kept: list[int]) -> None:
+    found = fitting("id", parts, size=SIZE, wanted=MIN_PART)
+    assert (found.part_size, list(found.parts)) == (each, kept)
+
+
+# Which upload
+
+
+class Store:
+    """The unfinished uploads of a bucket: their parts, or how the store refuses to tell them."""
+
+    def __init__(self, *uploads: tuple[str, str, list[Part] | Exception]) -> None:
+        self._uploads = {
+            name: Upload(key, name, f"2026-01-01T00:{at // 60:02}:{at % 60:02}.000Z")
+            for at, (key, name, _) in enumerate(uploads)
+        }
+        self._parts = {name: parts for _, name, parts in uploads}
+        self.refusal: Exception | None = None
+        self.looked: list[str] = []
+        self.probed: list[int] = []
+
+    async def unfinished(self, prefix: str) -> AsyncIterator[Upload]:
+        if self.refusal:
+            raise self.refusal
+        for upload in self._uploads.values():
+            if upload.key.startswith(prefix):
+                yield upload
+
+    async def parts(self, key: str, name: str) -> AsyncIterator[Part]:
+        assert self._uploads[name].key == key
+        self.looked.append(name)
+        parts = self._parts[name]
+        if isinstance(parts, Exception):
+            raise parts
+        for each in parts:
+            yield each
+
+    def find(self, size: int = SIZE, wanted: int = MIN_PART) -> Found | None:
+        async def proves(plan: Spans, there: Part) -> bool:
+            assert plan.span(there.number).size == there.size
+            self.probed.append(there.number)
+            return there.etag == OURS
+
+        async def main() -> Found | None:
+            return await unfinished(
+                self,  # type: ignore[arg-type]
+                "key",
+                size=size,
+                wanted=wanted,
+                proves=proves,
+            )
+
+        return asyncio.run(main())
+
+
+def test_the_one_that_has_most_of_ours() -> None:
+    ours = cut(SIZE, MIN_PART)
+    store = Store(
+        ("key", "few", ours[:1]),
+        ("key", "theirs", cut(SIZE, MIN_PART, THEIRS)),
+        ("key", "many", ours[:3]),
+        ("key", "empty", []),
+        ("key2", "another key's", ours),
+    )
+    found = store.find()
+    assert found is not None
+    assert (found.upload_id, list(found.parts)) == ("many", [1, 2, 3])
+    assert "another key's" not in store.looked
+
+
+def test_none_is_ours() -> None:
+    store = Store(("key", "theirs", cut(SIZE, MIN_PART, THEIRS)), ("key", "empty", []))
+    assert store.find() is None
+    assert store.probed == [1, 6, 4], "three parts tell: not all have to be read"
+
+
+def test_one_part_of_three_is_enough() -> None:
+    parts = cut(SIZE, MIN_PART, THEIRS)
+    parts[-1] = part(6, 7)
+    found = Store(("key", "changed", parts)).find()
+    assert found is not None
+    assert found.upload_id == "changed"
+
+
+def test_only_the_latest_are_looked_into() -> None:
+    many = [("key", f"{number:04d}", cut(SIZE, MIN_PART, THEIRS)) for number in range(1200)]
+    store = Store(*many)
+    assert store.find() is None
+    assert sorted(store.looked) == [f"{number:04d}" for number in range(1200 - MOST_UPLOADS, 1200)]
+
+
+def test_thousands_of_parts() -> None:
+    size = 4000 * MIN_PART
+    found = Store(("key", "large", cut(size, MIN_PART)[:3999])).find(size)
+    assert found is not None
+    assert (len(found.parts), found.size) == (3999, 3999 * MIN_PART)
+
+
+@pytest.mark.parametrize("status", [403, 404, 405, 501])
+def test_one_that_vanishes_or_is_not_told_is_passed_over(status: int) -> None:
+    gone = StoreError(status, "NoSuchUpload" if status == 404 else "No", "")
+    store = Store(("key", "ours", cut(SIZE, MIN_PART)[:1]), ("key", "gone", gone))
+    found = store.find()
+    assert found is not None
+    assert found.upload_id == "ours"
+
+
+@pytest.mark.parametrize("status", [403, 405, 501])
+def test_a_store_that_tells_of_none(status: int) -> None:
+    store = Store()
+    store.refusal = StoreError(status, "No", "")
+    with pytest.raises(Silent):
+        store.find()
+
+
+@pytest.mark.parametrize("where", ["uploads", "parts"])
+def test_a_store_that_breaks_is_no_store_without_uploads(where: str) -> None:
+    broken = StoreError(500, "InternalError", "")
+    store = Store(("key", "ours", broken if where == "parts" else []))
+    store.refusal = broken if where == "uploads" else None
+    with pytest.raises(ObjectError, match="InternalError"):
+        store.find()
