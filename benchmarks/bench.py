@@ -17,11 +17,13 @@ import tools
 from rounds import Failed
 from suite.copy import copy
 from suite.get import get
+from suite.large_get import large_get
+from suite.large_put import large_put
 from suite.list import keys
 from suite.memory import memory
 from suite.peer import peer
 from suite.put import put
-from suite.setting import Setting
+from suite.setting import LARGE, Setting
 from suite.start import start
 from suite.update import update
 from tools import Tool
@@ -32,7 +34,7 @@ Bench = Callable[[Setting, Sequence[Tool]], None]
 
 
 def everything(setting: Setting, found: Sequence[Tool]) -> None:
-    """All the benches but ``memory``, which takes many minutes; ``put`` over each kind of wire."""
+    """The benches of small objects but ``memory``, which takes minutes; ``put`` over each wire."""
     for https, latency in ((False, 0.0), (True, 0.0), (False, 0.02)):
         put(replace(setting, https=https, latency=latency), found)
     for https in (False, True):
@@ -49,6 +51,8 @@ BENCHES: dict[str, Bench] = {
     "put": put,
     "get": get,
     "copy": copy,
+    "large-put": large_put,
+    "large-get": large_get,
     "list": keys,
     "update": update,
     "start": start,
@@ -62,7 +66,11 @@ def parser() -> argparse.ArgumentParser:
     command = argparse.ArgumentParser(description="Measure s3pp beside other tools.")
     command.add_argument("bench", nargs="?", default="all", choices=BENCHES)
     command.add_argument("--files", type=int, help="default: the number the project is judged by")
-    command.add_argument("--size", type=int, default=Setting.size, help="bytes of each file")
+    command.add_argument(
+        "--size",
+        type=size,
+        help="of each file, in bytes or such as 2GiB (default: 4096; large: 2GiB)",
+    )
     command.add_argument("--https", action="store_true")
     command.add_argument("--latency", type=float, default=0.0, metavar="SECONDS")
     command.add_argument("--rounds", type=int, default=Setting.rounds)
@@ -80,6 +88,14 @@ def parser() -> argparse.ArgumentParser:
         help="where what is fetched lands, and is removed again (default: %(default)s)",
     )
     return command
+
+
+def size(text: str) -> int:
+    """Bytes, from ``4096`` or ``2GiB``. Raises ``ValueError``."""
+    for power, unit in enumerate(("KiB", "MiB", "GiB"), 1):
+        if text.endswith(unit):
+            return int(text.removesuffix(unit)) << (10 * power)
+    return int(text)
 
 
 def available(wanted: Sequence[str]) -> list[Tool]:
@@ -109,7 +125,9 @@ def main(argv: Sequence[str]) -> int:
     # As an exception, so that the peer and the tool that is running are ended too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = vars(parser().parse_args(argv))
-    bench = BENCHES[options.pop("bench")]
+    name = options.pop("bench")
+    bench = BENCHES[name]
+    options["size"] = options["size"] or (LARGE if name.startswith("large-") else Setting.size)
     wanted = options.pop("tools").split(",")
     unknown = set(wanted) - set(tools.NAMES)
     if unknown:

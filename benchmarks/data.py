@@ -1,4 +1,4 @@
-"""Make a tree of small files: ``python benchmarks/data.py FILES SIZE FOLDER``.
+"""Make a tree of small files, or a large one: ``python benchmarks/data.py FILES SIZE FOLDER``.
 
 The same arguments make the same bytes, and no two files of 16 bytes or more are equal.
 """
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _PER_DIRECTORY = 1000
+_BLOCK = 1 << 20  # bytes of a large file made at a time
 
 
 def names(files: int) -> Iterator[str]:
@@ -43,6 +44,26 @@ def tree(folder: Path, files: int, size: int) -> Path:
     path = folder / f"{files}x{size}"
     make(path, files, size)
     return path
+
+
+def large(folder: Path, size: int) -> Path:
+    """The file of ``size`` random bytes below ``folder``, made if it is not there."""
+    path = folder / f"large-{size}"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        beginning = path.with_suffix(".part")
+        with beginning.open("wb") as file:
+            for content in random_blocks(size):
+                file.write(content)
+        beginning.rename(path)
+    return path
+
+
+def random_blocks(size: int) -> Iterator[bytes]:
+    """``size`` bytes, always the same."""
+    source = random.Random(0)
+    for at in range(0, size, _BLOCK):
+        yield source.randbytes(min(_BLOCK, size - at))
 
 
 def _directory(number: int) -> str:

@@ -1,12 +1,13 @@
 """The command lines by which the tools do the same, each as its manual says.
 
 A line is split at spaces, then each word is filled in, so that paths may have spaces. ``{where}``
-is all that tells a tool where the peer is and how to trust it, ``{there}`` a path on this machine.
+is all that tells a tool where the peer is and how to trust it, ``{there}`` a path on this machine,
+``{options}`` what one bench adds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tools import Endpoint, Tool
@@ -19,10 +20,10 @@ _PUT = {
     "aws": "{where} s3 cp --recursive --no-progress {there} s3://{bucket}/p/",
 }
 _PUT_ONE = {
-    "s3pp": "put --mode stupid {where} {there} s3://{bucket}/p",
-    "s5cmd": "{where} cp {there} s3://{bucket}/p/",
-    "rclone": "copy {where} {there} {remote}/p",
-    "aws": "{where} s3 cp --no-progress {there} s3://{bucket}/p/",
+    "s3pp": "put --mode stupid {where} {options} {there} s3://{bucket}/p",
+    "s5cmd": "{where} cp {options} {there} s3://{bucket}/p/",
+    "rclone": "copy {where} {options} {there} {remote}/p",
+    "aws": "{where} s3 cp --no-progress {options} {there} s3://{bucket}/p/",
 }
 _UPDATE = {
     "s3pp": "put --mode update {where} {there} s3://{bucket}/p",
@@ -31,10 +32,10 @@ _UPDATE = {
     "aws": "{where} s3 sync --no-progress {there} s3://{bucket}/p/",
 }
 _GET = {
-    "s3pp": "get --mode stupid {where} s3://{bucket}/p {there}",
-    "s5cmd": "{where} cp s3://{bucket}/p/* {there}/",
-    "rclone": "copy {where} --transfers 32 {remote}/p {there}",
-    "aws": "{where} s3 cp --recursive --no-progress s3://{bucket}/p/ {there}",
+    "s3pp": "get --mode stupid {where} {options} s3://{bucket}/p {there}",
+    "s5cmd": "{where} cp {options} s3://{bucket}/p/* {there}/",
+    "rclone": "copy {where} --transfers 32 {options} {remote}/p {there}",
+    "aws": "{where} s3 cp --recursive --no-progress {options} s3://{bucket}/p/ {there}",
 }
 _COPY = {
     "s3pp": "copy --mode stupid {where} s3://{bucket}/p s3://{bucket}/copied",
@@ -66,9 +67,11 @@ def put(tool: Tool, endpoint: Endpoint, source: Path) -> list[str]:
     return _filled(tool, _PUT, endpoint, source)
 
 
-def put_one(tool: Tool, endpoint: Endpoint, source: Path) -> list[str]:
-    """The command that sends the one file ``source``."""
-    return _filled(tool, _PUT_ONE, endpoint, source)
+def put_one(
+    tool: Tool, endpoint: Endpoint, source: Path, *, options: Sequence[str] = ()
+) -> list[str]:
+    """The command that sends the one file ``source``, with the tool's own ``options``."""
+    return _filled(tool, _PUT_ONE, endpoint, source, options=options)
 
 
 def update(tool: Tool, endpoint: Endpoint, source: Path) -> list[str]:
@@ -76,9 +79,11 @@ def update(tool: Tool, endpoint: Endpoint, source: Path) -> list[str]:
     return _filled(tool, _UPDATE, endpoint, source)
 
 
-def get(tool: Tool, endpoint: Endpoint, directory: Path) -> list[str]:
+def get(
+    tool: Tool, endpoint: Endpoint, directory: Path, *, options: Sequence[str] = ()
+) -> list[str]:
     """The command that fetches everything below ``p/``, whatever ``directory`` holds."""
-    return _filled(tool, _GET, endpoint, directory)
+    return _filled(tool, _GET, endpoint, directory, options=options)
 
 
 def copy(tool: Tool, endpoint: Endpoint) -> list[str]:
@@ -92,7 +97,12 @@ def keys(tool: Tool, endpoint: Endpoint) -> list[str]:
 
 
 def _filled(
-    tool: Tool, lines: dict[str, str], endpoint: Endpoint, there: Path | None = None
+    tool: Tool,
+    lines: dict[str, str],
+    endpoint: Endpoint,
+    there: Path | None = None,
+    *,
+    options: Sequence[str] = (),
 ) -> list[str]:
     words = {
         "there": str(there),
@@ -101,7 +111,10 @@ def _filled(
     }
     command = [*tool.program]
     for word in lines[tool.name].split():
-        command += _where(tool, endpoint) if word == "{where}" else [word.format_map(words)]
+        if word == "{where}":
+            command += _where(tool, endpoint)
+        else:
+            command += options if word == "{options}" else [word.format_map(words)]
     return command
 
 

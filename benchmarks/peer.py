@@ -1,7 +1,8 @@
 """Run the loopback S3-shaped peer: ``python benchmarks/peer.py --help``.
 
 Path-style addressing only; signatures are not checked, Content-MD5 is. ``GET /__counts`` tells what
-was asked of it since ``POST /__reset``; ``POST /__clear`` also makes its buckets what they were.
+was asked of it since ``POST /__reset``; ``POST /__clear`` also makes its buckets what they were;
+``GET /__held`` tells of each object its size, its ETag and how long its parts were.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import uvloop
 from data import names
 from loopback.certificate import server_context
 from loopback.connection import Connection
-from loopback.preload import Preload
+from loopback.preload import Kind, Preload
 from loopback.store import Bucket, Store
 
 # Clients open hundreds of connections at once; the kernel caps this at net.core.somaxconn.
@@ -37,15 +38,21 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--store", action="store_true", help="keep bodies, not only their MD5")
     parser.add_argument("--preload", type=int, default=0, metavar="N", help="objects p/…")
     parser.add_argument("--size", type=int, default=4096, help="bytes of each preloaded object")
+    parser.add_argument("--etag", choices=("md5", "parts"), default="md5", help="of those")
+    parser.add_argument("--crc64nvme", action="store_true", help="with that checksum (awscrt)")
+    parser.add_argument(
+        "--trust", action="store_true", help="believe what headers say of a body, and do not hash"
+    )
     return parser.parse_args()
 
 
 def filled(options: argparse.Namespace) -> Store:
     """One bucket, which holds what was asked for, named as data.py names files."""
     keys = [b"p/" + name.encode() for name in names(options.preload)]
-    preload = Preload(keys, size=options.size, now=int(time.time()))
+    kind = Kind(in_parts=options.etag == "parts", checksum=options.crc64nvme)
+    preload = Preload(keys, size=options.size, now=int(time.time()), kind=kind)
     buckets = {options.bucket.encode(): Bucket(preload.stock)}
-    return Store(keep=options.store, buckets=buckets, preload=preload)
+    return Store(keep=options.store, buckets=buckets, preload=preload, trust=options.trust)
 
 
 async def serve(options: argparse.Namespace, context: ssl.SSLContext | None) -> None:

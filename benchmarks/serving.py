@@ -26,6 +26,15 @@ class Counts(NamedTuple):
     cpu_seconds: float  # of the peer, since its start
 
 
+class Held(NamedTuple):
+    """An object of the peer's."""
+
+    key: str
+    size: int  # bytes
+    etag: str
+    part_size: int  # bytes of each part but the last; 0: it is in one piece, or they differ
+
+
 @dataclass(frozen=True)
 class Peer:
     """A peer that is running."""
@@ -35,6 +44,10 @@ class Peer:
     def counts(self) -> Counts:
         """What the peer saw and holds."""
         return Counts(**json.loads(self._ask("GET", "__counts")))
+
+    def held(self) -> list[Held]:
+        """The objects it holds, for peers of a few."""
+        return [Held(**each) for each in json.loads(self._ask("GET", "__held"))]
 
     def reset(self) -> None:
         """Count from zero."""
@@ -57,11 +70,15 @@ class Peer:
 
 
 @contextmanager
-def serving(*, https: bool = False, store: bool = False, **options: float) -> Iterator[Peer]:
-    """A fresh peer, ended with the block; the options are those of peer.py."""
+def serving(*, https: bool = False, **options: float | str) -> Iterator[Peer]:
+    """A fresh peer, ended with the block; the options are those of peer.py, True for its flags."""
     program = [sys.executable, str(Path(__file__).with_name("peer.py"))]
-    flags = [f"--{name}={value}" for name, value in options.items()]
-    flags += (["--tls"] if https else []) + (["--store"] if store else [])
+    given = {**options, "tls": https}.items()
+    flags = [
+        f"--{name}" if value is True else f"--{name}={value}"
+        for name, value in given
+        if value is not False
+    ]
     with subprocess.Popen([*program, *flags], stdout=subprocess.PIPE, text=True) as child:
         try:
             assert child.stdout is not None

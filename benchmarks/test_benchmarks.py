@@ -6,6 +6,8 @@ import base64
 import hashlib
 import io
 import os
+import re
+import shutil
 import subprocess
 import sys
 import time
@@ -26,18 +28,20 @@ sys.path.insert(0, str(Path(__file__).parent))
 import bench
 import invocations
 import tools
-from data import body as body_of
-from data import make, names, tree
+from data import large, make, names, tree
 from loopback import preload
 from loopback.framing import Digest, frame
 from loopback.listing import Query, page
 from loopback.request import Request
 from measure import TimedOut, measure
+from rounds import Failed
 from serving import Peer, serving
 from suite.get import fault
+from suite.large_put import check, etag
 from suite.once import Load
 from tools import Endpoint, Tool
 
+CRC = "AAAAAAAAAAA="  # of no matter what: the peer does not compute it
 KEYS = st.lists(st.text("a/é-\U0001f600", min_size=1, max_size=5), unique=True, max_size=30)
 
 
@@ -63,6 +67,11 @@ def client(endpoint: Endpoint):
         aws_secret_access_key="benchbench",
         config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
     )
+
+
+def whole(number: int, size: int) -> bytes:
+    """The body of a preloaded object."""
+    return b"".join(preload.body(number, size, 0, size))
 
 
 def code(error: pytest.ExceptionInfo[ClientError]) -> str:
@@ -148,6 +157,46 @@ def test_multipart(s3):
     with pytest.raises(ClientError) as error:
         s3.abort_multipart_upload(**name)
     assert code(error) == "NoSuchUpload"
+
+
+def test_parts_are_checked_and_their_checksums_told(s3):
+    upload = s3.create_multipart_upload(Bucket="bench", Key="k")["UploadId"]
+    name = {"Bucket": "bench", "Key": "k", "UploadId": upload}
+    with pytest.raises(ClientError) as error:
+        s3.upload_part(**name, PartNumber=1, Body=b"4", ContentMD5=_md5_of(b"3"))
+    assert code(error) == "BadDigest"
+    sent = s3.upload_part(**name, PartNumber=1, Body=b"4", ChecksumCRC64NVME=CRC)
+    assert sent["ChecksumCRC64NVME"] == CRC
+    (part,) = s3.list_parts(**name)["Parts"]
+    assert (part["ChecksumCRC64NVME"], part["ETag"], part["Size"]) == (CRC, sent["ETag"], 1)
+    parts = {"Parts": [{"PartNumber": 1, "ETag": sent["ETag"]}]}
+    done = s3.complete_multipart_upload(**name, MultipartUpload=parts, ChecksumCRC64NVME=CRC)
+    assert done["ChecksumCRC64NVME"] == CRC
+    head = s3.head_object(Bucket="bench", Key="k", ChecksumMode="ENABLED")
+    assert (head["ChecksumCRC64NVME"], head["ChecksumType"]) == (CRC, "FULL_OBJECT")
+
+
+def _md5_of(body: bytes) -> str:
+    return base64.b64encode(hashlib.md5(body).digest()).decode()
+
+
+def test_a_peer_that_trusts_takes_the_md5_from_the_header():
+    with serving(trust=True) as running:
+        s3 = client(running.endpoint)
+        upload = s3.create_multipart_upload(Bucket="bench", Key="k")["UploadId"]
+        name = {"Bucket": "bench", "Key": "k", "UploadId": upload}
+        told = s3.upload_part(**name, PartNumber=1, Body=b"4" * 9, ContentMD5=_md5_of(b"3"))
+        assert told["ETag"] == f'"{hashlib.md5(b"3").hexdigest()}"'
+        assert "ServerSideEncryption" not in told
+        told = s3.upload_part(**name, PartNumber=2, Body=b"4", ChecksumCRC64NVME=CRC)
+        # Else a client that knows the MD5 would find that the store holds other bytes.
+        assert told["ServerSideEncryption"] == "aws:kms"
+        request = urllib.request.Request(
+            f"{running.endpoint.url}/bench/plain", data=b"4" * 100_000, method="PUT"
+        )
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            assert answer.headers["ETag"] == f'"{hashlib.md5(b"4" * 100_000).hexdigest()}"'
+        assert [(held.key, held.size) for held in running.held()] == [("plain", 100_000)]
 
 
 @pytest.mark.parametrize("version", ["list_objects", "list_objects_v2"])
@@ -259,10 +308,69 @@ def test_preloaded_objects_are_whole(size):
         assert len({entry["ETag"] for entry in listed}) == 3
         for number, entry in enumerate(listed):
             body = s3.get_object(Bucket="bench", Key=entry["Key"])["Body"].read()
-            assert body == body_of(number, size, bytes(size))
+            assert body == whole(number, size)
             assert entry["ETag"] == f'"{hashlib.md5(body).hexdigest()}"'
             # s5cmd passes by what is younger than its run.
             assert entry["LastModified"].timestamp() < time.time()
+
+
+def test_a_large_object_is_told_as_it_was_put():
+    size = 2 * preload.PART_SIZE + 5
+    body = whole(0, size)
+    parts = [body[at : at + preload.PART_SIZE] for at in range(0, size, preload.PART_SIZE)]
+    assert len(set(parts)) == 3
+    with serving(preload=1, size=size, etag="parts") as running:
+        s3 = client(running.endpoint)
+        name = {"Bucket": "bench", "Key": f"p/{next(names(1))}"}
+        got = s3.get_object(**name)
+        assert got["Body"].read() == body
+        digests = b"".join(hashlib.md5(part).digest() for part in parts)
+        assert got["ETag"] == f'"{hashlib.md5(digests).hexdigest()}-3"'
+        for number, part in enumerate(parts, 1):
+            head = s3.head_object(**name, PartNumber=number, IfMatch=got["ETag"])
+            assert (head["ContentLength"], head["PartsCount"]) == (len(part), 3)
+            assert s3.get_object(**name, PartNumber=number)["Body"].read() == part
+        for wrong in ({"PartNumber": 4}, {"IfMatch": '"other"'}):
+            with pytest.raises(ClientError) as error:
+                s3.head_object(**name, **wrong)
+            assert code(error) in ("416", "412")
+
+
+def test_a_checksum_is_told_to_whoever_asks_for_it():
+    checksums = pytest.importorskip("awscrt.checksums")
+    with serving(preload=1, size=100_000, crc64nvme=True) as running:
+        s3 = client(running.endpoint)
+        name = {"Bucket": "bench", "Key": f"p/{next(names(1))}"}
+        crc = checksums.crc64nvme(whole(0, 100_000)).to_bytes(8, "big")
+        wanted = (base64.b64encode(crc).decode(), "FULL_OBJECT")
+        for told in (
+            s3.head_object(**name, ChecksumMode="ENABLED"),
+            s3.get_object(**name, ChecksumMode="ENABLED"),
+        ):
+            assert (told["ChecksumCRC64NVME"], told["ChecksumType"]) == wanted
+        ranged = s3.get_object(**name, ChecksumMode="ENABLED", Range="bytes=0-9")
+        assert "ChecksumCRC64NVME" not in ranged
+
+
+def test_large_bodies_are_never_held():
+    size = 200_000_000
+    with serving(preload=1, size=size, trust=True) as running:
+        path = f"{running.endpoint.url}/bench/p/{next(names(1))}"
+        curl = ["curl", "-sSf", "-o", os.devnull, path]
+        assert subprocess.run(curl, timeout=20, check=False).returncode == 0
+        zeros = subprocess.Popen(["head", "-c", str(size), "/dev/zero"], stdout=subprocess.PIPE)
+        subprocess.run([*curl, "-T", "-"], stdin=zeros.stdout, timeout=20, check=True)
+        zeros.communicate()
+        assert [held.size for held in running.held()] == [size]
+        assert 0 < _peak_of_children() < size / 2
+
+
+def _peak_of_children() -> int:
+    """Bytes that the largest child of this process ever held."""
+    pids = " ".join(path.read_text() for path in Path("/proc/self/task").glob("*/children")).split()
+    told = (Path(f"/proc/{pid}/status").read_text() for pid in pids)
+    peaks = (re.search(r"VmHWM:\s+(\d+) kB", status) for status in told)
+    return max(int(peak[1]) * 1024 for peak in peaks if peak)
 
 
 def test_bodies_that_are_not_known_are_not_invented():
@@ -299,9 +407,8 @@ def test_a_listing_tells_of_an_object_that_was_replaced(s3):
 
 @given(st.integers(0, 10**6), st.integers(0, 40), st.integers(0, 40), st.integers(0, 40))
 def test_a_part_of_a_preloaded_body_is_a_part_of_the_whole(number, size, start, end):
-    whole = body_of(number, size, bytes(size))
     start, end = sorted((min(start, size), min(end, size)))
-    assert b"".join(preload.body(number, size, start, end)) == whole[start:end]
+    assert b"".join(preload.body(number, size, start, end)) == whole(number, size)[start:end]
 
 
 def test_latency_holds_up_only_whom_it_answers():
@@ -375,7 +482,7 @@ def test_what_is_wrong_with_a_fetched_directory_is_seen(tmp_path):
     first, *_, last = names(3)
     assert fault(directory, load) == f"{first} is not what the peer holds"
     for number, name in enumerate(names(3)):
-        (directory / name).write_bytes(body_of(number, 20, bytes(20)))
+        (directory / name).write_bytes(whole(number, 20))
     assert fault(directory, load) is None
     (directory / last).rename(directory / "temporary")
     assert fault(directory, load) == f"{last} is not what the peer holds"
@@ -389,11 +496,14 @@ def test_what_is_wrong_with_a_fetched_directory_is_seen(tmp_path):
         ("get", "s5cmd: there are 0 files, not 5"),
         ("copy", "s5cmd: the bucket holds 5 keys, 20480 bytes, not 10 of 4096 bytes"),
         ("list", "s5cmd: 0 names printed of 5 keys, status 0"),
+        ("large-put", "s5cmd: the bucket holds 0 keys, 0 bytes, not 1 of 4096 bytes"),
+        ("large-get", "s5cmd: there are 0 files, not 1"),
     ],
 )
 def test_a_tool_that_does_nothing_is_left_out(monkeypatch, capsys, tmp_path, name, told):
     monkeypatch.setattr(tools, "find", lambda name: Tool(name, ("true",)))
     options = ["--files", "5", "--rounds", "1", "--tools", "s5cmd", "--into", str(tmp_path)]
+    options += ["--size", "4096", "--folder", str(tmp_path)]
     assert bench.main([name, *options]) == 0
     assert f"left out: {told}" in capsys.readouterr().out
 
@@ -406,6 +516,57 @@ def test_benches_print_a_row_and_leave_nothing(capsys, tmp_path, name):
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert [row[-2:] for row in rows if row[:1] == ["s5cmd"]] == [["1.00", "1.00"]]
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(tools.find("s5cmd") is None, reason="no s5cmd is installed")
+@pytest.mark.parametrize("name", ["large-put", "large-get"])
+def test_benches_of_large_objects_print_each_variant(capsys, tmp_path, name):
+    into = tmp_path / "into"
+    into.mkdir()
+    options = ["--size", "12MiB", "--rounds", "1", "--tools", "s5cmd", "--into", str(into)]
+    assert bench.main([name, *options, "--folder", str(tmp_path)]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    rows = [row for row in rows if row[:1] == ["s5cmd"]]
+    assert [row[1] == "tuned" for row in rows] == [False, True]
+    assert rows[0][-2:] == ["1.00", "1.00"]
+    assert not list(into.iterdir())
+
+
+def test_a_large_file_is_deterministic_and_its_object_is_checked(s3, peer, tmp_path):
+    path = large(tmp_path, 3_000_001)
+    body = path.read_bytes()
+    assert len(body) == 3_000_001
+    assert large(tmp_path / "again", 3_000_001).read_bytes() == body
+    s3.put_object(Bucket="bench", Key="k", Body=body)
+    check(peer, Tool("s5cmd", ()), path)
+    path.write_bytes(bytes(3_000_001))
+    etag.cache_clear()
+    with pytest.raises(Failed, match="s5cmd: the object's ETag is"):
+        check(peer, Tool("s5cmd", ()), path)
+
+
+def test_the_etag_of_a_file_is_that_of_its_parts(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"abcde")
+    digests = b"".join(hashlib.md5(part).digest() for part in (b"ab", b"cd", b"e"))
+    assert etag(path, 2) == f"{hashlib.md5(digests).hexdigest()}-3"
+    assert etag(path, 0) == hashlib.md5(b"abcde").hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"), [("4096", 4096), ("3KiB", 3072), ("12MiB", 12 << 20), ("2GiB", 2 << 30)]
+)
+def test_sizes_have_units(text, wanted):
+    assert bench.size(text) == wanted
+
+
+def test_large_get_wants_room(monkeypatch, capsys, tmp_path):
+    usage = shutil.disk_usage(tmp_path)._replace(free=999)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    options = ["--size", "1000", "--tools", "s5cmd", "--into", str(tmp_path)]
+    monkeypatch.setattr(tools, "find", lambda name: Tool(name, ("true",)))
+    assert bench.main(["large-get", *options]) == 1
+    assert f"{tmp_path} has 999 bytes free" in capsys.readouterr().err
 
 
 def test_tree_is_deterministic_and_without_twins(tmp_path):

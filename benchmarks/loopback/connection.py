@@ -70,15 +70,18 @@ class Connection(asyncio.Protocol):
         return body[length:]
 
     def _received(self, request: Request, body: bytes) -> Received:
-        digest = md5(body, usedforsecurity=False).digest()
+        digest = self._known(request) or md5(body, usedforsecurity=False).digest()
         return Received(len(body), digest, body if self._keeps(request) else b"")
 
     def _keeps(self, request: Request) -> bool:
         return self._store.keep or request.method == b"POST"
 
+    def _known(self, request: Request) -> bytes | None:
+        return request.promised() if self._store.trust else None
+
     def _begin_body(self, request: Request, body: bytes) -> bytes | None:
         self._request = request
-        self._digest = Digest(keep=self._keeps(request))
+        self._digest = Digest(keep=self._keeps(request), known=self._known(request))
         self._body = frame(request, self._digest)
         if not body and request.rare(b"expect") is not None:
             self._after_latency(_CONTINUE)

@@ -6,19 +6,26 @@ import re
 import time
 from binascii import b2a_base64, hexlify
 from collections.abc import Iterator
+from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from loopback import answers
 from loopback.answers import Answer, S3Error, Streamed
 from loopback.request import Received, Request
 from loopback.store import Bucket, Store
-from loopback.version import digest_of, etag_of, size_of, time_of, version
+from loopback.version import digest_of, etag_of, parts_of, size_of, time_of, version
 
 # Below this a response is cheaper built whole than streamed.
 _WHOLE = 1 << 16
 _BLOCK = 1 << 18
 _STORED = b'HTTP/1.1 200 OK\r\n%bETag: "%b"\r\nContent-Length: 0\r\n\r\n'
 _RANGE = re.compile(rb"bytes=(\d*)-(\d*)\Z")
+
+
+class _Asked(NamedTuple):
+    start: int
+    end: int  # exclusive
+    partial: bool  # of a range or a part, which is told with another status than the whole
 
 
 def put_object(store: Store, request: Request, received: Received) -> Answer:
@@ -33,18 +40,22 @@ def put_object(store: Store, request: Request, received: Received) -> Answer:
 
 
 def head_object(store: Store, request: Request, received: Received) -> Answer:
-    """HeadObject."""
+    """HeadObject, with ``If-Match`` and ``partNumber``."""
     packed = _find(bucket_of(store, request), request.key)
-    return _head(b"200 OK", packed, b"Content-Length: %d\r\n" % size_of(packed))
+    check_match(request.rare(b"if-match"), packed)
+    asked = _Asked(0, size_of(packed), False)
+    if b"partNumber" in request.query:
+        asked = _asked(store, request, packed)
+    return _describe_part(packed, asked, _told(store, request, packed))
 
 
 def get_object(store: Store, request: Request, received: Received) -> Answer:
-    """GetObject, with ``Range`` and ``If-Match``."""
+    """GetObject, with ``Range``, ``partNumber`` and ``If-Match``."""
     bucket = bucket_of(store, request)
     packed = _find(bucket, request.key)
     check_match(request.rare(b"if-match"), packed)
-    asked = request.rare(b"range")
-    start, end = _range(asked, size_of(packed))
+    asked = _asked(store, request, packed)
+    start, end, _ = asked
     content = bucket.bodies.get(request.key)
     if content is None:
         blocks = store.preload.body_of(packed, start, end)
@@ -52,7 +63,8 @@ def get_object(store: Store, request: Request, received: Received) -> Answer:
         blocks = _blocks(content, start, end)
     if blocks is None:  # any other body would fail the check of whoever compares it with its ETag
         raise S3Error("501 Not Implemented", "BodyNotKept")
-    head = _describe_part(packed, start, end, partial=asked is not None)
+    told = b"" if request.rare(b"range") else _told(store, request, packed)
+    head = _describe_part(packed, asked, told)
     return b"".join((head, *blocks)) if end - start <= _WHOLE else Streamed(head, blocks)
 
 
@@ -138,12 +150,33 @@ def _describe(packed: bytes, length: bytes) -> bytes:
     )
 
 
-def _describe_part(packed: bytes, start: int, end: int, *, partial: bool) -> bytes:
-    length = b"Content-Length: %d\r\n" % (end - start)
+def _describe_part(packed: bytes, asked: _Asked, told: bytes) -> bytes:
+    start, end, partial = asked
+    length = b"Content-Length: %d\r\n%b" % (end - start, told)
     if not partial:
         return _head(b"200 OK", packed, length)
     place = b"Content-Range: bytes %d-%d/%d\r\n" % (start, end - 1, size_of(packed))
     return _head(b"206 Partial Content", packed, length + place)
+
+
+def _asked(store: Store, request: Request, packed: bytes) -> _Asked:
+    """What a request names of an object, or a 416."""
+    size = size_of(packed)
+    if b"partNumber" in request.query:
+        number = int(request.query[b"partNumber"])
+        return _Asked(*store.layout_of(packed).part(number, size), True)
+    asked = request.rare(b"range")
+    return _Asked(*_range(asked, size), asked is not None)
+
+
+def _told(store: Store, request: Request, packed: bytes) -> bytes:
+    """What is told of an object only if asked for: how many parts it has, and its checksum."""
+    told = b""
+    if b"partNumber" in request.query and parts_of(packed):
+        told = b"x-amz-mp-parts-count: %d\r\n" % parts_of(packed)
+    if store.layouts and request.header(b"x-amz-checksum-mode") is not None:
+        told += store.layout_of(packed).told()
+    return told
 
 
 def _range(asked: bytes | None, size: int) -> tuple[int, int]:

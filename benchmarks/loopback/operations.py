@@ -10,7 +10,7 @@ from loopback import answers, buckets, objects, uploads
 from loopback.answers import Answer, S3Error
 from loopback.request import Received, Request
 from loopback.store import Store
-from loopback.version import size_of
+from loopback.version import etag_of, size_of
 
 Operation = Callable[[Store, Request, Received], Answer]
 
@@ -91,6 +91,23 @@ def status(store: Store) -> bytes:
     )
 
 
+def held(store: Store) -> bytes:
+    """What the buckets hold, for stores of a few objects; JSON."""
+    told = [
+        {
+            "key": key.decode(),
+            "size": size_of(packed),
+            "etag": etag_of(packed).decode(),
+            "part_size": store.layout_of(packed).part_size,
+        }
+        for bucket in store.buckets.values()
+        for key, packed in bucket.objects.items()
+    ]
+    return answers.plain(
+        b"200 OK", b"Content-Type: application/json\r\n", json.dumps(told).encode()
+    )
+
+
 def reset(store: Store) -> bytes:
     """Set all counts to zero."""
     store.counts.clear()
@@ -108,6 +125,7 @@ def clear(store: Store) -> bytes:
 # Not S3: what the harness itself asks. No bucket's name begins with an underscore.
 _CONTROLS: dict[tuple[bytes, bytes], Callable[[Store], bytes]] = {
     (b"GET", b"__counts"): status,
+    (b"GET", b"__held"): held,
     (b"POST", b"__reset"): reset,
     (b"POST", b"__clear"): clear,
 }

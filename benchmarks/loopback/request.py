@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from binascii import a2b_base64
 from hashlib import md5
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 # The headers that change how a request is framed or answered. Nearly none has one, and to learn
 # that in one search costs what looking up a single header does.
+_CHECKSUM = re.compile(rb"\nx-amz-checksum-((?:crc|sha)[0-9a-z]+):")
 _RARE = re.compile(
     rb"\n(?:connection|expect|if-|range|transfer-encoding|x-amz-copy-source"
-    rb"|x-amz-content-sha256: *streaming-)"
+    rb"|x-amz-content-sha256: *streaming-|x-amz-checksum-(?:crc|sha))"
 )
 
 
@@ -47,6 +49,40 @@ class Request:
     def rare(self, name: bytes) -> bytes | None:
         """The same, for the names in ``_RARE`` only: nearly free where the request has none."""
         return None if self.plain else self.header(name)
+
+    def checksum(self) -> Checksum | None:
+        """The checksum sent in a header, other than Content-MD5; in a trailer it is not found."""
+        found = None if self.plain else _CHECKSUM.search(self._lower)
+        if found is None:
+            return None
+        return Checksum(found[1], self.header(b"x-amz-checksum-" + found[1]) or b"")
+
+    def promised(self) -> bytes | None:
+        """An MD5 to take the body's for without hashing it, or None where nothing tells one.
+
+        Content-MD5; else what stands for it, so that a body of another checksum has another ETag.
+        """
+        told = self.header(b"content-md5")
+        if told is not None:
+            return a2b_base64(told)
+        checksum = self.checksum()
+        return checksum and md5(checksum.value, usedforsecurity=False).digest()
+
+
+class Checksum(NamedTuple):
+    """What a client told of a body besides its MD5."""
+
+    name: bytes  # such as crc64nvme
+    value: bytes  # base64
+
+    def header(self) -> bytes:
+        """The header that echoes it."""
+        return b"x-amz-checksum-%b: %b\r\n" % self
+
+    def element(self) -> bytes:
+        """The XML element that tells it."""
+        name = self.name.upper()
+        return b"<Checksum%b>%b</Checksum%b>" % (name, self.value, name)
 
 
 class Received(NamedTuple):

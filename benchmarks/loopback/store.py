@@ -9,12 +9,22 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import NamedTuple
 
+from loopback.layout import Layout
 from loopback.preload import Preload
-from loopback.request import Received
+from loopback.request import Checksum, Received
+from loopback.version import digest_of
 
 _PAGES = 1024  # remembered; of 1,000 keys they take 300 MB
 _NOTHING: Mapping[bytes, bytes] = MappingProxyType({})
+
+
+class Part(NamedTuple):
+    """A part of an upload that is under way."""
+
+    received: Received
+    checksum: Checksum | None
 
 
 @dataclass
@@ -22,7 +32,8 @@ class Upload:
     """A multipart upload that is neither complete nor aborted."""
 
     key: bytes
-    parts: dict[int, Received] = field(default_factory=dict)
+    begun: int  # seconds since the epoch
+    parts: dict[int, Part] = field(default_factory=dict)
 
 
 class Bucket:
@@ -90,6 +101,15 @@ class Store:
     keep: bool  # remember bodies
     buckets: dict[bytes, Bucket]
     preload: Preload = field(default_factory=Preload)
+    trust: bool = False  # take the MD5 of a body from its headers, where they tell one
     counts: Counter[str] = field(default_factory=Counter)  # operation -> requests
     connections: int = 0  # accepted
     uploads_begun: int = 0
+    layouts: dict[bytes, Layout] = field(init=False)  # MD5, or that of the parts' -> layout
+
+    def __post_init__(self) -> None:
+        self.layouts = dict(self.preload.layouts)
+
+    def layout_of(self, packed: bytes) -> Layout:
+        """How an object was cut, as far as is known; else it is in one piece."""
+        return self.layouts.get(digest_of(packed)) or Layout()

@@ -33,6 +33,11 @@ def digest_of(packed: bytes) -> bytes:
     return packed[12:28]
 
 
+def parts_of(packed: bytes) -> int:
+    """In how many parts it was put; 0: whole."""
+    return int(packed[29:] or 0)
+
+
 def etag_of(packed: bytes) -> bytes:
     """The ETag, without quotes."""
     return packed[12:28].hex().encode() + packed[28:]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import invocations
-from data import body, names
+from data import names
+from loopback.preload import body
 from rounds import Failed, Run, interleave
 from suite.once import Load, finished
 from suite.setting import Setting
@@ -46,15 +47,15 @@ def fault(directory: Path, load: Load) -> str | None:
     files = sum(len(files) for _, _, files in os.walk(directory))
     if files != load.files:
         return f"there are {files} files, not {load.files}"
-    zeros = bytes(load.size)
     for number, name in enumerate(names(load.files)):
-        if _content(directory / name) != body(number, load.size, zeros):
+        if not _holds(directory / name, body(number, load.size, 0, load.size)):
             return f"{name} is not what the peer holds"
     return None
 
 
-def _content(path: Path) -> bytes | None:
+def _holds(path: Path, blocks: Iterable[memoryview]) -> bool:
     try:
-        return path.read_bytes()
+        with path.open("rb", buffering=0) as file:
+            return all(file.read(len(block)) == block for block in blocks) and not file.read(1)
     except FileNotFoundError:
-        return None
+        return False

@@ -61,7 +61,7 @@ def _source(path: str) -> dict[str, str]:
 def _cost(running: Peer, asked: Sequence[_Asked]) -> float:
     """CPU microseconds of each, less what it costs to be told them, and without connecting."""
     connections = [_connection(running.endpoint) for _ in range(_AT_ONCE)]
-    _ask(connections, asked[:1] * _AT_ONCE)
+    _ask(connections, [asked[0]] * _AT_ONCE)
     telling = -running.counts().cpu_seconds
     before = running.counts().cpu_seconds
     for start in range(0, len(asked), _AT_ONCE):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+LARGE = 2 << 30  # bytes of a large object, where nobody says otherwise
+
 
 @dataclass(frozen=True)
 class Setting:
