@@ -38,7 +38,8 @@ def test_children_name_themselves(s3pp_start, moto_bucket, moto, recorder, tmp_p
     out = tmp_path / "out"
     running = s3pp_start("get", "-P", "2", moto_bucket.url, out, store=between.store)
     try:
-        running.wait_for_child("s3pp: getter 2")
+        for name in ("s3pp: getter 1", "s3pp: getter 2", "s3pp: statter"):
+            running.wait_for_child(name)
         names = set(running.children())
     finally:
         gate.set()
