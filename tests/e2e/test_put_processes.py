@@ -42,7 +42,8 @@ def test_children_name_themselves(s3pp_start, moto_bucket, moto, tree, recorder)
     src = tree({f"{n}": n for n in range(40)})
     running = s3pp_start("put", "-P", "2", src, moto_bucket.url, store=between.store)
     try:
-        running.wait_for_child("s3pp: putter 2")
+        for name in ("s3pp: putter 1", "s3pp: putter 2", "s3pp: statter"):
+            running.wait_for_child(name)
         names = set(running.children())
         command_lines = [
             Path(f"/proc/{pid}/cmdline").read_bytes() for pid in running.children().values()
