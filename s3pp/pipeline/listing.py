@@ -39,7 +39,6 @@ from s3pp.sources.namesake import namesake
 from s3pp.sources.objects import chosen
 
 AT_ONCE = 1000  # keys written together: a page
-RARELY = (100_000, 50, 50)  # for the garbage collector: keys come and go, and are in no cycle
 
 
 class SignIn:
@@ -126,7 +125,6 @@ def list_keys(job: Job, origin: Origin, streams: Streams, view: KeyView) -> KeyT
     sheet = Sheet(streams, view)
     run = _loop(sheet).run_until_complete
     gc.freeze()  # what was imported is never garbage
-    gc.set_threshold(*RARELY)
     if job.choosing.files_from is None and run(_list_at_once(job, origin, session, sheet)):
         return sheet.totals
     opened = session.open_source(origin)

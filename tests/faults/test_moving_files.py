@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from faults.accounting import check_all_done
+from faults.changes import grow, rewrite, rewrite_and_backdate
 from faults.trials import PutTrial
 from stores.fault_actions import Call, Request
 from stores.fault_proxy import Rule
@@ -23,22 +24,6 @@ Change = Callable[[Path], None]
 
 def shrink(path: Path) -> None:
     os.truncate(path, LARGE // 2)
-
-
-def grow(path: Path) -> None:
-    with path.open("ab") as stream:
-        stream.write(b"more" * 1000)
-
-
-def rewrite(path: Path) -> None:
-    with path.open("r+b") as stream:
-        stream.write(path.read_bytes()[::-1])
-
-
-def rewrite_and_backdate(path: Path) -> None:
-    before = path.stat()
-    rewrite(path)
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def replace_by_rename(path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from faults.accounting import Ending, check_all_done
+from faults.changes import grow, rewrite, rewrite_and_backdate
 from faults.large import (
     PART,
     SIZE,
@@ -219,22 +220,6 @@ def test_without_resuming_nothing_is_left(moto_trial: PutTrial) -> None:
 
 def shrink(path: Path) -> None:
     os.truncate(path, SIZE // 2)
-
-
-def grow(path: Path) -> None:
-    with path.open("ab") as stream:
-        stream.write(b"more" * 1000)
-
-
-def rewrite(path: Path) -> None:
-    with path.open("r+b") as stream:
-        stream.write(path.read_bytes()[::-1])
-
-
-def rewrite_and_backdate(path: Path) -> None:
-    before = path.stat()
-    rewrite(path)
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def change_one_part(path: Path) -> None:

@@ -13,8 +13,7 @@ name. An upload that is not completed is aborted, unless another run can go on w
 
 from __future__ import annotations
 
-from base64 import b64decode
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import Protocol
 
 from s3pp.errors import FailureKind, FatalError, ObjectError, Unfinished
@@ -22,21 +21,19 @@ from s3pp.job import Job
 from s3pp.records import Dest, PartDone
 from s3pp.s3.operations import Bucket, Copied, Headers
 from s3pp.s3.retry import StoreError
-from s3pp.s3.uploads import Checksum, Uploads, vanished
+from s3pp.s3.uploads import Uploads, vanished
 from s3pp.transfer.condition import Absence
 from s3pp.transfer.copy.carry import has_labels
 from s3pp.transfer.copy.course import Course, Unable, Written
 from s3pp.transfer.copy.labels import Labels
 from s3pp.transfer.copy.layout import Cut, Layouts
-from s3pp.transfer.parts import crc
+from s3pp.transfer.parts import crc, sums
 from s3pp.transfer.parts.compound import compound_etag, part_count
-from s3pp.transfer.parts.resume import Found
+from s3pp.transfer.parts.resume import LEFT, Found
 
 _STARTS = 3  # uploads tried for one copy before it counts as always taken away
-_WHOLE = ("crc32", "crc32c", "crc64nvme")  # checksums that S3 keeps of the whole, FULL_OBJECT
 _SDK = "x-amz-sdk-checksum-algorithm"  # of a request with a body, which a beginning has not
 _OF_NO_USE = (FailureKind.INTEGRITY, FailureKind.CHANGED, FailureKind.NOT_FOUND)
-_LEFT = "; its parts stay in the store for the next run (s3pp clean removes them)"
 _UNKNOWN = (405, 501)  # a store that knows no uploads in parts
 _UNTOLD = (403, *_UNKNOWN)  # a store that does not let us list parts
 _LOST = ("NoSuchUpload", "InvalidPart", "InvalidPartOrder")  # somebody else was at our upload
@@ -108,9 +105,9 @@ class InParts:
             if not (way.resumes(cut) and _can_go_on(meant)):
                 await self._abort(course, begun.upload_id)
             elif isinstance(meant, ObjectError) and not isinstance(meant, Again):
-                meant.args = (f"{meant}{_LEFT}",)
+                meant.args = (f"{meant}{LEFT}",)
             elif isinstance(meant, Unfinished):
-                self._tell(f"{course.task.source}: not finished{_LEFT}")
+                self._tell(f"{course.task.source}: not finished{LEFT}")
             raise meant from None
         course.written = True
         _check(copied.etag, parts)
@@ -121,7 +118,7 @@ class InParts:
 
     async def _headers(self, course: Course, cut: Cut) -> Headers:
         carried = await self._labels.of(course, cut.seen)
-        return [*(each for each in carried if each[0] != _SDK), *self._named()]
+        return [*(each for each in carried if each[0] != _SDK), *sums.begun_with(self._checksum)]
 
     async def _begun(self, course: Course, cut: Cut) -> Found:
         headers = await self._headers(course, cut)
@@ -147,15 +144,6 @@ class InParts:
                 why = f"the store takes nothing in parts ({error.code})"
                 raise Unable(why, lasting=True) from None
             raise
-
-    def _named(self) -> Headers:
-        if self._checksum == "md5":
-            return ()
-        kind = "FULL_OBJECT" if self._checksum in _WHOLE else "COMPOSITE"
-        return (
-            ("x-amz-checksum-algorithm", self._checksum.upper()),
-            ("x-amz-checksum-type", kind),
-        )
 
     # Before it is completed
 
@@ -191,7 +179,8 @@ class InParts:
     # Completing
 
     async def _completed(self, course: Course, parts: list[PartDone], upload_id: str) -> Copied:
-        headers = [("x-amz-mp-object-size", str(course.source.size)), *self._whole(parts)]
+        whole = sums.of_the_whole(self._checksum, parts)
+        headers = [("x-amz-mp-object-size", str(course.source.size)), *whole]
 
         async def complete(condition: Headers) -> Copied:
             return await self._uploads.complete(
@@ -199,7 +188,7 @@ class InParts:
                 upload_id,
                 [(part.number, part.etag) for part in parts],
                 headers=[*headers, *condition],
-                checksums=self._checksums(parts),
+                checksums=sums.of_each(self._checksum, parts),
             )
 
         try:
@@ -209,15 +198,6 @@ class InParts:
             if copied is None:
                 raise
             return copied
-
-    def _whole(self, parts: list[PartDone]) -> Headers:
-        if self._checksum not in _WHOLE or not all(part.checksum for part in parts):
-            return ()
-        value = crc.full_object(self._checksum, _crcs((p.checksum, p.size) for p in parts))
-        return ((f"x-amz-checksum-{self._checksum}", value), ("x-amz-checksum-type", "FULL_OBJECT"))
-
-    def _checksums(self, parts: list[PartDone]) -> dict[int, Checksum]:
-        return {part.number: (self._checksum, part.checksum) for part in parts if part.checksum}
 
     async def _done_before(self, course: Course) -> Copied | None:
         """The object, if an attempt whose answer was lost had completed it."""
@@ -269,14 +249,10 @@ def _prove_stored(stored: tuple[str, str], parts: list[PartDone]) -> None:
     name, value = stored
     if not name or not all(part.stored for part in parts):
         return
-    ours = crc.full_object(name, _crcs((part.stored, part.size) for part in parts))
+    ours = crc.full_object(name, sums.crcs((part.stored, part.size) for part in parts))
     if ours != value:
         raise _other(f"have the {name} {ours}, and {value} is stored with it")
 
 
 def _other(how: str) -> ObjectError:
     return ObjectError(FailureKind.INTEGRITY, f"the parts are not the source's: they {how}")
-
-
-def _crcs(parts: Iterable[tuple[str, int]]) -> Iterator[tuple[int, int]]:
-    return ((int.from_bytes(b64decode(value), "big"), size) for value, size in parts)

@@ -28,12 +28,11 @@ from s3pp.transfer.etags import Mismatch, is_md5, proves_content
 from s3pp.transfer.means import Means
 from s3pp.transfer.parts.moving import PartRefused, moved, part_failed
 from s3pp.transfer.parts.plan import Spans
-from s3pp.transfer.parts.resume import Found, Silent, unfinished
+from s3pp.transfer.parts.resume import UNTOLD, Found, Silent, unfinished
 from s3pp.transfer.refused import source_fault
 from s3pp.transfer.verify import Corrupt, checksum
 
 _TRIES = 3  # of a part that does not come, or arrive, as it is
-UNTOLD = "the store does not show unfinished uploads: nothing is resumed"
 _CHANGED = ("PreconditionFailed", "HTTP412")
 
 

@@ -18,6 +18,8 @@ from s3pp.transfer.parts.plan import Spans, count_of
 
 MOST_UPLOADS = 16  # of one key looked into, the latest first
 _PROBES = 3  # parts of one upload held against the source before it counts as another's
+LEFT = "; its parts stay in the store for the next run (s3pp clean removes them)"
+UNTOLD = "the store does not show unfinished uploads: nothing is resumed"
 _UNTOLD = (403, 405, 501)  # a store that does not let us list uploads
 
 

@@ -14,7 +14,6 @@ A failure leaves the parts in the store, for the next run to go on with.
 from __future__ import annotations
 
 import os
-from base64 import b64decode
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -23,30 +22,27 @@ from s3pp.job import Job
 from s3pp.records import Entry, PartDone, PartFailed, PartOutcome, PutPart, Span
 from s3pp.s3.operations import Answer, Bucket, Copied, Headers
 from s3pp.s3.retry import StoreError
-from s3pp.s3.uploads import Checksum, Part, Uploads, vanished
+from s3pp.s3.uploads import Part, Uploads, vanished
 from s3pp.transfer.bodies import Changed, Slice
 from s3pp.transfer.condition import Absence, Taken
 from s3pp.transfer.means import Offer
-from s3pp.transfer.parts import crc
+from s3pp.transfer.parts import sums
 from s3pp.transfer.parts.compound import compound_etag, part_count
 from s3pp.transfer.parts.moving import moved
 from s3pp.transfer.parts.plan import Spans, part_size
-from s3pp.transfer.parts.resume import Found, Silent, unfinished
+from s3pp.transfer.parts.resume import LEFT, UNTOLD, Found, Silent, unfinished
 from s3pp.transfer.put.given import given
 from s3pp.transfer.put.part import PartSender
 from s3pp.transfer.put.prepare import Prepared
 from s3pp.transfer.verify import STRONG
 
 _STARTS = 3  # uploads tried for one body before it counts as always taken away
-_WHOLE = ("crc32", "crc32c", "crc64nvme")  # checksums that S3 keeps of the whole, FULL_OBJECT
 _GONE = "NoSuchUpload"
 _OTHERS = ("InvalidPart", "InvalidPartOrder")  # somebody else has sent parts under our numbers
 _UNOPENED = (FailureKind.NOT_FOUND, FailureKind.UNREADABLE)
 # Of a PutObject alone (API reference); beginning an upload names the algorithm otherwise.
 _SDK = "x-amz-sdk-checksum-algorithm"
 _PROC = "/proc/"
-LEFT = "; its parts stay in the store for the next run (s3pp clean removes them)"
-UNTOLD = "the store does not show unfinished uploads: nothing is resumed"
 
 
 class Work(NamedTuple):
@@ -174,13 +170,8 @@ class InParts:
             return None
 
     async def _begun(self, work: Work) -> Found:
-        kind = "FULL_OBJECT" if self._checksum in _WHOLE else "COMPOSITE"
-        named = [
-            ("x-amz-checksum-algorithm", self._checksum.upper()),
-            ("x-amz-checksum-type", kind),
-        ]
         asked = [pair for pair in work.headers if pair[0] != _SDK]
-        headers = [*asked, *(named if self._checksum != "md5" else ())]
+        headers = [*asked, *sums.begun_with(self._checksum)]
         upload_id = await self._uploads.create(work.part.key, headers=headers)
         return Found(upload_id, part_size(work.size, self._part_size), {})
 
@@ -219,11 +210,9 @@ class InParts:
     async def _completed(
         self, work: Work, begun: Found, parts: list[PartDone], *, written: bool
     ) -> Copied:
-        headers = [("x-amz-mp-object-size", str(work.size)), *self._whole(parts)]
+        whole = sums.of_the_whole(self._checksum, parts)
+        headers = [("x-amz-mp-object-size", str(work.size)), *whole]
         listed = [(part.number, part.etag) for part in parts]
-        checksums: dict[int, Checksum] = {
-            part.number: (self._checksum, part.checksum) for part in parts if part.checksum
-        }
 
         async def complete(condition: Headers) -> Copied:
             return await self._uploads.complete(
@@ -231,7 +220,7 @@ class InParts:
                 begun.upload_id,
                 listed,
                 headers=[*headers, *condition],
-                checksums=checksums,
+                checksums=sums.of_each(self._checksum, parts),
             )
 
         try:
@@ -244,13 +233,6 @@ class InParts:
             if isinstance(error, Taken) and await self._abort(work.part.key, begun.upload_id):
                 raise
             return copied
-
-    def _whole(self, parts: list[PartDone]) -> Headers:
-        if self._checksum not in _WHOLE:
-            return ()
-        each = ((int.from_bytes(b64decode(part.checksum), "big"), part.size) for part in parts)
-        value = crc.full_object(self._checksum, each)
-        return ((f"x-amz-checksum-{self._checksum}", value), ("x-amz-checksum-type", "FULL_OBJECT"))
 
     async def _done_before(
         self, error: StoreError | Taken, work: Work, parts: list[PartDone]

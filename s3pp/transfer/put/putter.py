@@ -36,7 +36,8 @@ from s3pp.transfer.condition import Taken
 from s3pp.transfer.ending import failed
 from s3pp.transfer.etags import Mismatch, proves_content
 from s3pp.transfer.means import Offer
-from s3pp.transfer.put.in_parts import LEFT, InParts, work_of
+from s3pp.transfer.parts.resume import LEFT
+from s3pp.transfer.put.in_parts import InParts, work_of
 from s3pp.transfer.put.part import PartSender
 from s3pp.transfer.put.prepare import Prepared, Preparer, held
 from s3pp.transfer.put.second_look import Compared, second_look

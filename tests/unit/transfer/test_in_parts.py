@@ -24,7 +24,8 @@ from s3pp.s3.retry import StoreError
 from s3pp.transfer.bodies import Changed, Slice, open_entry
 from s3pp.transfer.condition import Taken
 from s3pp.transfer.parts.compound import compound_etag
-from s3pp.transfer.put.in_parts import LEFT, UNTOLD, InParts, Sent, work_of
+from s3pp.transfer.parts.resume import LEFT, UNTOLD
+from s3pp.transfer.put.in_parts import InParts, Sent, work_of
 from s3pp.transfer.put.part import PartSender
 from s3pp.transfer.put.prepare import Prepared
 from s3pp.transfer.reading import Reader

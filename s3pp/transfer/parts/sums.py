@@ -1,0 +1,46 @@
+"""What an upload says of its checksums: when it is begun, of each part, and of the whole.
+
+S3 keeps a CRC of the whole (FULL_OBJECT), made of the parts' CRCs, and of a hash only one of the
+parts' hashes (COMPOSITE): S3 user guide, "Checking object integrity".
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Iterable, Iterator, Sequence
+
+from s3pp.records import PartDone
+from s3pp.s3.operations import Headers
+from s3pp.s3.uploads import Checksum
+from s3pp.transfer.parts.crc import full_object
+
+_WHOLE = ("crc32", "crc32c", "crc64nvme")
+
+
+def begun_with(checksum: str) -> Headers:
+    """The headers by which an upload is begun whose parts have this checksum; none for md5."""
+    if checksum == "md5":
+        return ()
+    kind = "FULL_OBJECT" if checksum in _WHOLE else "COMPOSITE"
+    return (("x-amz-checksum-algorithm", checksum.upper()), ("x-amz-checksum-type", kind))
+
+
+def of_the_whole(checksum: str, parts: Sequence[PartDone]) -> Headers:
+    """The headers that tell a completion the whole's checksum; none where the parts do not make it.
+
+    Those of ``parts`` are in base64, in order.
+    """
+    if checksum not in _WHOLE or not all(part.checksum for part in parts):
+        return ()
+    value = full_object(checksum, crcs((part.checksum, part.size) for part in parts))
+    return ((f"x-amz-checksum-{checksum}", value), ("x-amz-checksum-type", "FULL_OBJECT"))
+
+
+def of_each(checksum: str, parts: Iterable[PartDone]) -> dict[int, Checksum]:
+    """The checksums a completion lists, by part number."""
+    return {part.number: (checksum, part.checksum) for part in parts if part.checksum}
+
+
+def crcs(parts: Iterable[tuple[str, int]]) -> Iterator[tuple[int, int]]:
+    """CRCs in base64, each with its part's size, as ``crc.full_object`` takes them."""
+    return ((int.from_bytes(b64decode(value), "big"), size) for value, size in parts)
