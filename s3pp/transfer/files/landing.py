@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 from s3pp.errors import FailureKind, ObjectError, S3ppError
 from s3pp.transfer.bodies import PIECE
+from s3pp.transfer.files import room
 from s3pp.transfer.files.paths import temporary_name
 from s3pp.transfer.files.tree import Descriptor, Tree, split
 
@@ -110,12 +111,9 @@ class Landing:
         return f"{self._parent}/{self._temporary}" if self._parent else self._temporary
 
     def preallocate(self, size: int) -> None:
-        """Take the room for ``size`` bytes now, rather than find out later that there is none.
-
-        May write zeros, where the file system can do no better: not on an event loop.
-        """
+        """Take the room for ``size`` bytes, see ``room``. Not on an event loop: it may wait."""
         try:
-            _allocate(self._fd, size)
+            room.take(self._fd, size)
         except OSError as error:
             raise self._failed(error) from None
         self.size = size
@@ -220,15 +218,6 @@ class Landing:
 def first_mode(mode: int | None) -> int:
     """What a temporary file may be read by: while it replaces a private file, by nobody else."""
     return 0o666 if mode is None else 0o600
-
-
-def _allocate(fd: int, size: int) -> None:
-    allocate = getattr(os, "posix_fallocate", os.ftruncate)
-    try:
-        allocate(fd, *((0, size) if allocate is not os.ftruncate else (size,)))
-    except OSError as error:
-        _let_pass(error)
-        os.ftruncate(fd, size)
 
 
 def _claimed(fd: int) -> bool:
