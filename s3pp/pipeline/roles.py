@@ -9,20 +9,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from importlib import import_module
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from s3pp.job import Job, Mode, Side
 from s3pp.records import Outcome, PartOutcome
 from s3pp.s3.operations import Bucket
-from s3pp.transfer.copy.copier import Copier
-from s3pp.transfer.digests import Digester
-from s3pp.transfer.files.tree import Tree
-from s3pp.transfer.get.getter import Getter
 from s3pp.transfer.means import Means, Offer
-from s3pp.transfer.put.prepare import Preparer
-from s3pp.transfer.put.putter import Putter
 from s3pp.transfer.reading import Budget, Reader
 
 TITLES = {"put": "putter", "get": "getter", "copy": "copier"}
@@ -45,24 +42,51 @@ class Role(Protocol):
         """Move one part of an object that some worker leads. Raises ``FatalError`` only."""
 
 
+def load(job: Job) -> None:
+    """Import what ``job``'s workers need, so that those who are forked have it already."""
+    import_module(f"s3pp.transfer.{job.verb}.{TITLES[job.verb]}")
+    if job.verb == "get" or job.objects.checksum in ("crc32c", "crc64nvme"):
+        with suppress(ImportError):  # an extra; it takes longer than all the rest
+            import_module("awscrt.checksums")
+
+
 def role(job: Job, buckets: Buckets, offer: Offer) -> Role:
     """The role of ``job``'s workers, for one of them; ``offer`` has a part moved by any."""
     means = Means(Reader(ThreadPoolExecutor(THREADS)), Budget(BODY_MEMORY), offer)
-    if job.verb == "put":
-        return _putter(job, buckets[Side.DEST], means)
-    if job.verb == "get":
-        tree = Tree(job.directory, follow=job.choosing.follow_symlinks, fsync=job.landing.fsync)
-        return Getter(job, buckets[Side.SOURCE], tree, means)
+    return _MAKERS[job.verb](job, buckets, means)
+
+
+def _putter(job: Job, buckets: Buckets, means: Means) -> Role:
+    from s3pp.transfer.digests import Digester
+    from s3pp.transfer.put.prepare import Preparer
+    from s3pp.transfer.put.putter import Putter
+
+    dest = buckets[Side.DEST]
+    digester = Digester(
+        job.objects.checksum,
+        md5=job.mode is not Mode.STUPID,  # the others compare it with an ETag
+        signed=job.access.sign and not dest.endpoint.secure,
+    )
+    preparer = Preparer(job.objects, digester, job.parts, reader=means.reader, budget=means.budget)
+    return Putter(job, dest, preparer, means.offer)
+
+
+def _getter(job: Job, buckets: Buckets, means: Means) -> Role:
+    from s3pp.transfer.files.tree import Tree
+    from s3pp.transfer.get.getter import Getter
+
+    tree = Tree(job.directory, follow=job.choosing.follow_symlinks, fsync=job.landing.fsync)
+    return Getter(job, buckets[Side.SOURCE], tree, means)
+
+
+def _copier(job: Job, buckets: Buckets, means: Means) -> Role:
+    from s3pp.transfer.copy.copier import Copier
+
     source, dest = buckets[Side.SOURCE], buckets[Side.DEST]
     shared = source.endpoint.service == dest.endpoint.service
     return Copier(job, source, dest, shared=shared, means=means)
 
 
-def _putter(job: Job, bucket: Bucket, means: Means) -> Putter:
-    digester = Digester(
-        job.objects.checksum,
-        md5=job.mode is not Mode.STUPID,  # the others compare it with an ETag
-        signed=job.access.sign and not bucket.endpoint.secure,
-    )
-    preparer = Preparer(job.objects, digester, job.parts, reader=means.reader, budget=means.budget)
-    return Putter(job, bucket, preparer, means.offer)
+_MAKERS: Mapping[str, Callable[[Job, Buckets, Means], Role]] = MappingProxyType(
+    {"put": _putter, "get": _getter, "copy": _copier}
+)

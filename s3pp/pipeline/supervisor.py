@@ -32,7 +32,7 @@ from s3pp.pipeline.ending import Ending, ending
 from s3pp.pipeline.exchange import Exchange
 from s3pp.pipeline.ledger import MOST_LOSSES, Ledger
 from s3pp.pipeline.messages import Frame, Kind, frame, report_frame, tasks_of
-from s3pp.pipeline.roles import TITLES
+from s3pp.pipeline.roles import TITLES, load
 from s3pp.pipeline.signals import Signals
 from s3pp.pipeline.statter import Verdict, run_statter
 from s3pp.pipeline.switchboard import Switchboard
@@ -107,6 +107,7 @@ class Supervisor:
     def _start(self) -> None:
         """Start all children before boto3 is imported: they need none of its memory."""
         job = self._job
+        load(job)
         self._statter = self._launch("statter", run_statter, (job, self._started))
         stdin = Connection(os.dup(0), writable=False) if job.choosing.files_from == "-" else None
         self._walker = self._launch("walker", run_walker, (job, self._spool_dir, stdin))
@@ -226,7 +227,7 @@ class Supervisor:
             self._ledger.add(message)
         elif kind is Kind.SPOOL:
             self._spools[message.batch] = os.fsdecode(message.payload)
-        elif kind is Kind.NOTICE:
+        elif kind in (Kind.NOTICE, Kind.MOVED):
             self._board.send(self._statter, message)
         elif kind is Kind.NEED_KEYS:
             self._renew_keys(child, message.open())

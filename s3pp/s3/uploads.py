@@ -17,8 +17,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from hashlib import sha256
+from html import escape
 from typing import NamedTuple
-from xml.sax.saxutils import escape
 
 from s3pp.s3.endpoint import encoded, query_string
 from s3pp.s3.listing import ListingError
