@@ -43,6 +43,7 @@ _REPLACED = (REPLACED, "HTTP412", "InvalidRange", "HTTP416")
 _GONE = ("NoSuchKey", "HTTP404")
 _UNRANGED = (MISFIT, "NotImplemented", "HTTP501")  # no ranges, or no conditions
 _NOWHERE = Span(0, 0, 0)
+_AHEAD = 2  # times as many ranges as are fetched at once may wait to be digested
 LEFT = "; what has come of it stays here for the next run to go on with"
 
 
@@ -178,9 +179,11 @@ class InRanges:
     async def _moved(self, work: _Work, proof: Proof) -> list[PartDone]:
         if proof.feed is None:
             return await moved(work.parts(), self._offer, at_once=self._at_once)
-        follower = Follower(work.landing, work.plan, proof.feed, self._reader)
+        ahead = _AHEAD * self._at_once
+        follower = Follower(work.landing, work.plan, proof.feed, self._reader, ahead=ahead)
 
         async def followed(part: PartTask) -> PartOutcome:
+            await follower.near(part.span.number)
             outcome = await self._offer(part)
             if isinstance(outcome, PartDone):
                 follower.hear(outcome.number)
