@@ -16,7 +16,7 @@ import hashlib
 from binascii import b2a_base64
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
 from isal import isal_zlib
 
@@ -191,5 +191,4 @@ def _crc_function(name: str) -> Callable[[bytes, int], int] | None:
         from awscrt import checksums
     except ImportError:  # it is an extra
         return None
-    found: Any = getattr(checksums, name, None)
-    return found if found is None else lambda piece, crc: int(found(piece, crc))
+    return cast("Callable[[bytes, int], int] | None", getattr(checksums, name, None))

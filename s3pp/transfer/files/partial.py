@@ -159,11 +159,8 @@ class RangeFile:
     def __init__(self, tree: Tree, part: GetPart) -> None:
         self._tree = tree
         self._part = part
-        self._state = running(part.digest)
-        self._at = 0  # bytes written
-        self._held: list[bytes] = []  # pieces that came since
-        self._room = _PIECE  # bytes until these are written
         self._record = -1
+        self.restart()
         parent, name = split(part.path)
         directory = tree.directory(parent, make=False)
         if directory is None:
@@ -191,17 +188,21 @@ class RangeFile:
 
     def restart(self) -> None:
         """A body begins."""
-        self._at, self._held, self._room = 0, [], _PIECE
+        self._at = 0  # bytes written
+        self._held: list[bytes] = []  # pieces that came since
+        self._room = _PIECE  # bytes until these are written
+        self._left = self._part.span.size  # bytes that may still come
         self._state = running(self._part.digest)
 
     def write(self, piece: bytes) -> None:
         """Put ``piece`` where it belongs. Raises ``Misfit`` where the range ends before it does."""
-        most = self._part.span.size
-        if self.size + len(piece) > most:
-            raise Misfit(f"more than {most} bytes came")
+        count = len(piece)
+        self._left -= count
+        if self._left < 0:
+            raise Misfit(f"more than {self._part.span.size} bytes came")
         self._state.update(piece)
         self._held.append(piece)
-        self._room -= len(piece)
+        self._room -= count
         if self._room <= 0:  # libcurl gives 16 KiB at a time, too few for a system call each
             self.flush()
 
