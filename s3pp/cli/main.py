@@ -38,7 +38,9 @@ def run() -> NoReturn:
     from s3pp.report.outlet import Streams
 
     status = main(sys.argv[1:], Streams.of(sys.stdout, sys.stderr))
-    sys.exit(int(status))
+    # Every line is flushed, every child has ended. To take the interpreter apart as well would take
+    # an eighth of a run of one object.
+    os._exit(status)
 
 
 def main(argv: Sequence[str], streams: Streams) -> int:
