@@ -186,7 +186,13 @@ class GoOn(NamedTuple):
     span: Span = Span(0, 0, 0)
 
 
-PartTask = PutPart | GetPart | CopyPart | GoOn
+class Moved(NamedTuple):
+    """No part to move: one that has been, without any other's help. Told for the progress alone."""
+
+    span: Span
+
+
+PartTask = PutPart | GetPart | CopyPart | GoOn | Moved
 
 
 class PartDone(NamedTuple):

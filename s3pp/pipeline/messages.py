@@ -16,8 +16,10 @@ PART        supervisor → worker    likewise; the head's batch is the superviso
 PART_ENDED  worker → supervisor    ``PartOutcome``; the head's number as it came with ``PART``, its
                                    size and objects as of ``MOVED``
 PART_ENDED  supervisor → worker    likewise, to the worker that leads; its own number
-MOVED       supervisor → statter   nothing: a part has ended; the head's size is its bytes, its
-                                   number of objects the requests it took
+MOVED       supervisor → statter   nothing: a part has ended; the head's size is the bytes that
+                                   moved, its number of objects the requests it took
+MOVED       worker → supervisor,   likewise, of a part that the worker leads and has moved by
+            statter                itself; its requests are told with the batch
 OUTCOMES    walker, worker →       ``Report``, by ``report_frame``: how tasks ended; from a
             statter                worker, one whole batch
 NOTICE      anyone → statter       str: one line for people, said once

@@ -14,7 +14,9 @@ import asyncio
 from s3pp.errors import Unfinished
 from s3pp.pipeline.messages import Frame, Kind, frame
 from s3pp.pipeline.queues import FrameWriter
-from s3pp.records import GoOn, PartDone, PartOutcome, PartTask
+from s3pp.records import GoOn, Moved, PartDone, PartOutcome, PartTask
+
+_HEARD = PartDone(0, 0, "")
 
 
 class Offers:
@@ -29,12 +31,16 @@ class Offers:
     async def make(self, part: PartTask) -> PartOutcome:
         """Have some worker move ``part``. Raises ``Unfinished`` once the run is ending.
 
-        ``GoOn`` goes nowhere: it is answered at once, or raises.
+        ``GoOn`` goes nowhere, and ``Moved`` to the statter: both are answered at once, the one
+        unless it raises, the other always.
         """
+        if isinstance(part, Moved):
+            self._outbox.send(Frame(Kind.MOVED, size=part.span.size))
+            return _HEARD
         if self._ended:
             raise Unfinished
         if isinstance(part, GoOn):
-            return PartDone(0, 0, "")
+            return _HEARD
         self._number = number = self._number + 1
         turn = self._waiting[number] = asyncio.get_running_loop().create_future()
         self._outbox.send(frame(Kind.OFFER, part, batch=number, objects=1, size=part.span.size))

@@ -206,7 +206,7 @@ class Worker:
             outcome = PartFailed(part.span.number, error.kind, str(error))
         except Exception as error:
             outcome = part_failed(part.span.number, error)
-        size = outcome.size if isinstance(outcome, PartDone) else 0
+        size = outcome.size if isinstance(outcome, PartDone) and outcome.moved else 0
         self._outbox.send(
             frame(Kind.PART_ENDED, outcome, batch=message.batch, objects=self._spent(), size=size)
         )

@@ -107,7 +107,7 @@ def facts(totals: Totals, listed: int, walk_done: bool, *, pace: Pace, now: floa
     rates = pace.rates(now, totals)
     parts = [
         f"{totals.finished:,} of {listed:,}{'' if walk_done else '+'} objects",
-        _binary(totals.moved),
+        _binary(totals.there),
         f"{rates.objects:,.0f} objects/s",
         f"{_binary(rates.bytes)}/s",
     ]

@@ -89,14 +89,14 @@ class Recorder:
         """What is whole is counted so, and no longer by its parts."""
         for outcome in outcomes:
             if isinstance(outcome, Done) and outcome.size > self._job.parts.threshold:
-                self._totals.in_parts = max(0, self._totals.in_parts - outcome.size)
+                self._totals.in_parts = max(0, self._totals.in_parts - outcome.sent)
 
     def requests(self, count: int) -> None:
         """So many more requests were made or, in a dry run, would have been."""
         self._totals.requests += count
 
     def moved(self, size: int) -> None:
-        """A part of ``size`` bytes of some large object is where it belongs."""
+        """A part of ``size`` bytes of some large object was sent to where it belongs."""
         self._totals.in_parts += size
         self.tick()
 

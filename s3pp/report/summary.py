@@ -15,12 +15,15 @@ def summary(totals: Totals, job: Job) -> str:
 
 
 def summary_text(totals: Totals, job: Job) -> str:
-    """``put 4096 bytes in 1 files in 0.1 seconds (40960 bytes/s, 10.0 files/s), 3 skipped``."""
+    """``put 4096 bytes in 1 files in 0.1 seconds (40960 bytes/s, 10.0 files/s), 3 skipped``.
+
+    The first number is of the bytes of sources, the rate of those that moved.
+    """
     per_second = 1 / totals.seconds if totals.seconds > 0 else 0.0
     verb = f"would {job.verb}" if job.dry_run else job.verb
     line = (
         f"{verb} {totals.bytes} bytes in {totals.done} files in {totals.seconds:.1f} seconds"
-        f" ({totals.bytes * per_second:.0f} bytes/s, {totals.done * per_second:.1f} files/s)"
+        f" ({totals.sent * per_second:.0f} bytes/s, {totals.done * per_second:.1f} files/s)"
     )
     if job.dry_run:
         line += f", with {totals.requests} requests"

@@ -18,9 +18,9 @@ class Totals:
     failed: int = 0
     not_attempted: int = 0  # of an interrupted run: named, but left where they are
     bytes: int = 0  # of the sources that are done
-    sent: int = 0  # bytes of their bodies, fewer where they were compressed
+    sent: int = 0  # bytes that moved for them: fewer where compressed, or there in part already
     requests: int = 0  # to the store, listings included; in a dry run, those that would be
-    in_parts: int = 0  # bytes of parts that are done, of objects that are not
+    in_parts: int = 0  # bytes of parts that were sent, of objects that are not done
     seconds: float = 0.0  # since the run started
 
     def fold(self, outcome: Outcome) -> None:
@@ -46,9 +46,14 @@ class Totals:
         self.sent += sent
 
     @property
-    def moved(self) -> int:
-        """Bytes that are where they belong, those of unfinished objects included."""
+    def there(self) -> int:
+        """Bytes that are where they belong, those sent of unfinished objects included."""
         return self.bytes + self.in_parts
+
+    @property
+    def moved(self) -> int:
+        """Bytes that moved, by which rates are told: what was there already took no time."""
+        return self.sent + self.in_parts
 
     @property
     def finished(self) -> int:

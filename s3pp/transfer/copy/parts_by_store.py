@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 
 from s3pp.job import Job
-from s3pp.records import CopyPart, GoOn, PartDone
+from s3pp.records import CopyPart, GoOn, Moved, PartDone
 from s3pp.s3.operations import Bucket, Copied, Headers
 from s3pp.s3.retry import StoreError, element
 from s3pp.s3.uploads import Slot, Uploads, vanished
@@ -64,6 +64,7 @@ class PartsByStore:
                 headers=_headers(part),
                 size=part.span.size,
             )
+            await self._offer(Moved(part.span))
         return self._done(part, copied)
 
     def _done(self, part: CopyPart, copied: Copied) -> PartDone:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from s3pp.errors import Unfinished
-from s3pp.pipeline.messages import Kind, frame
+from s3pp.pipeline.messages import Frame, Kind, frame
 from s3pp.pipeline.offers import Offers
-from s3pp.records import CopyPart, GoOn, PartDone, Span
+from s3pp.records import CopyPart, GoOn, Moved, PartDone, Span
 
 
 def part(number: int) -> CopyPart:
@@ -103,5 +103,15 @@ def test_whether_to_go_on_is_answered_here() -> None:
         with pytest.raises(Unfinished):
             await lead.offers.make(GoOn())
         assert lead.sent == []
+
+    run(act)
+
+
+def test_what_a_lead_moves_by_itself_is_told_even_at_the_end() -> None:
+    async def act(lead: Lead) -> None:
+        await lead.offers.make(Moved(Span(1, 0, 10)))
+        lead.offers.end()
+        await lead.offers.make(Moved(Span(2, 10, 7)))
+        assert lead.sent == [Frame(Kind.MOVED, size=10), Frame(Kind.MOVED, size=7)]
 
     run(act)

@@ -527,6 +527,23 @@ def test_each_part_is_answered_under_its_number(scene: Callable[..., Scene]) -> 
     assert sum(each.objects for each in ended) == 7, "requests of parts are told with them"
 
 
+def test_a_part_that_was_there_has_moved_no_bytes(scene: Callable[..., Scene]) -> None:
+    here = scene()
+
+    async def move(each: PutPart) -> PartOutcome:
+        return PartDone(each.span.number, 10, "etag", moved=each.span.number == 2)
+
+    async def main() -> None:
+        here.fake.move = move
+        for number in (1, 2, 3):
+            here.worker.take_part(frame(Kind.PART, part(number), batch=number))
+        await turns()
+
+    run(main())
+    ended = [each for each in here.heard() if each.kind is Kind.PART_ENDED]
+    assert {each.batch: each.size for each in ended} == {1: 0, 2: 10, 3: 0}
+
+
 def test_no_more_parts_at_once_than_there_are_places(scene: Callable[..., Scene]) -> None:
     here, flying, most = scene(), 0, 0
 

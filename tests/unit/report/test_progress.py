@@ -57,9 +57,9 @@ def test_without_a_display_rich_is_not_imported():
 def test_pace_is_of_the_last_seconds():
     pace = Pace()
     assert pace.rates(0.0, Totals()) == (0, 0)
-    assert pace.rates(2.0, Totals(done=10, bytes=100)) == (5, 50)
+    assert pace.rates(2.0, Totals(done=10, bytes=900, sent=100)) == (5, 50)
     for second in range(3, 40):  # nothing happens any more
-        rates = pace.rates(float(second), Totals(done=10, bytes=100))
+        rates = pace.rates(float(second), Totals(done=10, bytes=900, sent=100))
     assert rates == (0, 0)
 
 
@@ -71,10 +71,10 @@ def test_seconds_left():
 def test_facts():
     pace = Pace()
     pace.rates(0.0, Totals())
-    totals = Totals(done=1234, skipped=3, failed=2, bytes=5 << 20)
+    totals = Totals(done=1234, skipped=3, failed=2, bytes=5 << 20, sent=3 << 20, in_parts=2 << 20)
     assert facts(totals, 12345, False, pace=pace, now=2.0) == [
         "1,239 of 12,345+ objects",
-        "5.0 MiB",
+        "7.0 MiB",
         "620 objects/s",
         "2.5 MiB/s",
         "3 skipped",

@@ -43,6 +43,16 @@ def test_a_run():
     )
 
 
+def test_what_is_whole_is_counted_once_and_what_was_there_has_not_moved():
+    recorder = Recorder(job(), Streams.of(None, None))
+    size, totals = 100 << 20, recorder.close()
+    for _ in range(3):
+        recorder.moved(16 << 20)
+    assert (totals.there, totals.moved) == (48 << 20, 48 << 20)
+    recorder.outcomes([DONE._replace(size=size, sent=32 << 20)])
+    assert (totals.there, totals.moved) == (size + (16 << 20), 48 << 20)
+
+
 def test_seconds_count_from_the_runs_start():
     recorder = Recorder(job(), Streams.of(None, None), clock=lambda: 5.0, started=1.5)
     assert recorder.close().seconds == 3.5

@@ -12,7 +12,11 @@ from .samples import job
 
 def totals(**counts: float) -> Totals:
     return Totals(
-        **({"done": 10_000, "bytes": 40_960_000, "seconds": 1.2, "requests": 10_011} | counts)
+        **(
+            {"done": 10_000, "bytes": 40_960_000, "sent": 40_960_000, "seconds": 1.2}
+            | {"requests": 10_011}
+            | counts
+        )
     )
 
 
@@ -31,6 +35,11 @@ RATES = "40960000 bytes in 10000 files in 1.2 seconds (34133333 bytes/s, 8333.3 
 )
 def test_text(counts, tail):
     assert summary(totals(**counts), job()) == f"put {RATES}{tail}"
+
+
+def test_the_rate_is_of_what_moved():
+    line = summary(totals(sent=1_200_000), job())
+    assert line == f"put {RATES}".replace("34133333 bytes/s", "1000000 bytes/s")
 
 
 def test_a_dry_run():
