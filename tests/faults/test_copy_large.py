@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import pty
+import resource
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -236,6 +240,40 @@ def test_a_store_that_checks_refuses_a_part_that_was_flipped(
     check_copied(swift_copy, swift_copy.run(*PARTS))
 
 
+# What passes through temporary files
+
+
+def test_a_limit_on_the_size_of_files_fails_the_object(moto_through: CopyTrial) -> None:
+    put(moto_through.bucket)
+    moto_through.bucket.put("small", b"1")
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (MIB // 2, MIB // 2))
+
+    end = moto_through.run(*PARTS, preexec_fn=limit)
+    assert (end.code, end.kinds, end.done.keys()) == (1, {"large": "too-large"}, {"small"})
+    assert f"may have {MIB // 2} bytes (ulimit -f): raise that limit" in end.result.err
+    assert "TMPDIR" not in end.result.err
+    assert unfinished(moto_through.dest) == []
+
+
+def test_a_place_without_room_ends_the_run(moto_through: CopyTrial, tmp_path: Path) -> None:
+    put(moto_through.bucket)
+    place = tmp_path / "small"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "s3pp-test", str(place)]
+    if subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("only root can mount a small file system")
+    try:
+        end = moto_through.run(*PARTS, env={"TMPDIR": str(place)})
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+    assert end.code == 3
+    assert f"{place} cannot hold what passes through it (No space left" in end.result.err
+    assert "stay" not in end.result.err
+    assert unfinished(moto_through.dest) == []
+
+
 # Processes and signals
 
 
@@ -278,6 +316,24 @@ def test_an_interrupt_leaves_what_can_be_gone_on_with(either: CopyTrial) -> None
     end = either.end(running, 20)
     assert (end.code, either.dest.tree()) == (130, {})
     assert len(unfinished(either.dest)) == (either.source_proxy is not None)
+
+
+def test_progress_shows_the_parts_of_what_is_not_done(either: CopyTrial) -> None:
+    put(either.bucket, LONG)
+    gate = Gate()
+    either.inject(Rule(gate, "PUT", PART, skip=3))
+    near, far = pty.openpty()
+    running = either.start(*PARTS, "--concurrency=2", "--progress", stderr=far)
+    os.close(far)
+    shown = b""
+    while b"0 of 1 objects, 15.0 MiB" not in shown:
+        shown += os.read(near, 4096)
+    gate.open()
+    with suppress(OSError):  # Linux says EIO when the last writer is gone
+        while os.read(near, 4096):
+            pass
+    os.close(near)
+    check_copied(either, either.end(running), LONG)
 
 
 def there(bucket: Bucket) -> set[int]:

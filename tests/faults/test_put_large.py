@@ -261,7 +261,8 @@ def test_a_file_that_changes_once_is_sent_again(moto_trial: PutTrial, change: Ch
 def test_of_a_file_that_changed_in_one_place_one_part_is_sent_again(moto_trial: PutTrial) -> None:
     moto_trial.tree({"large": SIZE})
     moto_trial.inject(changing(moto_trial, change_one_part, times=1))
-    check_sent(moto_trial, put(moto_trial, "--concurrency=2"), moto_trial.contents())
+    in_order = ["--processes=1", "--concurrency=1"]  # part 1 has arrived when it changes
+    check_sent(moto_trial, put(moto_trial, *in_order), moto_trial.contents())
     assert sent(moto_trial).count(1) == 2
     assert sent(moto_trial).count(4) == 1
 

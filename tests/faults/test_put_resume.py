@@ -20,6 +20,7 @@ from faults.large import (
     PART,
     SIZE,
     SMALL_PARTS,
+    STAY,
     begin,
     compound,
     parts_of,
@@ -90,6 +91,18 @@ def test_interrupted_parts_stay_and_are_gone_on_with(moto_trial: PutTrial) -> No
     assert (end.code, set(end.done)) == (0, {"large"})
     assert moto_trial.bucket.tree() == contents
     assert sent(moto_trial) == [1, 2, 3, 4, 4]
+
+
+def test_interrupted_before_a_part_arrived_it_leaves_nothing(moto_trial: PutTrial) -> None:
+    moto_trial.tree({"large": SIZE})
+    moto_trial.inject(Rule(Hang(), "PUT", pattern(FOUR)))
+    running = moto_trial.start(*SMALL_PARTS, "--read-timeout=60")
+    moto_trial.proxy.wait_for(2)
+    assert len(uploads(moto_trial.bucket)) == 1
+    running.signal_group(signal.SIGINT)
+    end = moto_trial.end(running, 5)
+    assert (end.code, STAY in end.result.err) == (130, False)
+    assert uploads(moto_trial.bucket) == set()
 
 
 @pytest.mark.thorough

@@ -10,7 +10,7 @@ The temporary file has no name, and holds one part; of that no more than a piece
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 from s3pp.errors import FailureKind, FatalError, ObjectError
@@ -28,7 +28,7 @@ from s3pp.transfer.etags import Mismatch, is_md5, proves_content
 from s3pp.transfer.means import Means
 from s3pp.transfer.parts.moving import PartRefused, moved, part_failed
 from s3pp.transfer.parts.plan import Spans
-from s3pp.transfer.parts.resume import UNTOLD, Found, Silent, unfinished
+from s3pp.transfer.parts.resume import Found, unfinished
 from s3pp.transfer.refused import source_fault
 from s3pp.transfer.verify import Corrupt, checksum
 
@@ -39,16 +39,9 @@ _CHANGED = ("PreconditionFailed", "HTTP412")
 class PartsThrough:
     """A ``Way``: offers the parts to all workers; and moves those that are given to this one."""
 
-    def __init__(
-        self,
-        job: Job,
-        buckets: tuple[Bucket, Bucket],
-        means: Means,
-        tell: Callable[[str], None],
-    ) -> None:
+    def __init__(self, job: Job, buckets: tuple[Bucket, Bucket], means: Means) -> None:
         """``buckets``: the source, and the destination."""
         self._resume = job.parts.resume
-        self._tell = tell
         self._source, self._dest = buckets
         self._uploads = Uploads(self._dest)
         self._at_once = job.speed.parts_at_once
@@ -63,8 +56,6 @@ class PartsThrough:
 
     async def found(self, course: Course, cut: Cut) -> Found | None:
         """The upload of an earlier run, if one of its parts was fetched and is the source's."""
-        if not self.resumes(cut):
-            return None
 
         async def proves(plan: Spans, there: Part) -> bool:
             if plan.part_size != cut.spans.part_size:
@@ -79,9 +70,6 @@ class PartsThrough:
                 wanted=cut.spans.part_size,
                 proves=proves,
             )
-        except Silent:
-            self._tell(UNTOLD)
-            return None
         except StoreError as error:
             raise Stale(error, Target.FREE) if error.status == 412 else error from None
 
@@ -92,7 +80,9 @@ class PartsThrough:
         any_part = any_part._replace(upload_id=begun.upload_id, stored=cut.stored[0])
         parts = (any_part._replace(span=s) for s in cut.spans if s.number not in kept)
         try:
-            sent = await moved(parts, self._offer, at_once=self._at_once)
+            # Where the upload is aborted at once no part may arrive behind that.
+            settled = not self.resumes(cut)
+            sent = await moved(parts, self._offer, at_once=self._at_once, settled=settled)
         except PartRefused as refused:
             if refused.code not in _CHANGED:
                 raise

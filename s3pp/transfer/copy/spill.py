@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from s3pp.errors import FatalError
+from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.transfer.bodies import Slice
 
 
 class Spill:
     """Takes what a store sends, as a ``wire.Sink``. Close it, unless ``whole`` was called.
 
-    Every method raises ``FatalError`` where the disk has no room.
+    Every method raises ``FatalError`` where the disk has no room, and ``ObjectError`` where this
+    process may not write so much into one file.
     """
 
     def __init__(self, name: str) -> None:
@@ -50,8 +53,18 @@ def _disk_trouble() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        where = tempfile.gettempdir()
-        raise FatalError(
-            f"{where} cannot hold what passes through it ({error.strerror}): "
-            "point TMPDIR elsewhere, or lower --concurrency"
-        ) from None
+        raise _meant(error) from None
+
+
+def _meant(error: OSError) -> ObjectError | FatalError:
+    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if error.errno == errno.EFBIG and limit != resource.RLIM_INFINITY:  # no other disk would do
+        message = (
+            f"it passes through a temporary file, and those may have {limit} bytes (ulimit -f)"
+        )
+        return ObjectError(FailureKind.TOO_LARGE, f"{message}: raise that limit")
+    where = tempfile.tempdir or "the directory for temporary files"
+    return FatalError(
+        f"{where} cannot hold what passes through it ({error.strerror}): "
+        "point TMPDIR elsewhere, or lower --concurrency"
+    )

@@ -16,6 +16,7 @@ from hashlib import md5
 
 from s3pp.job import DEFAULT_PART_SIZE, GIB, MAX_PART, MAX_PARTS, MIB, MIN_PART
 from s3pp.records import Dest
+from s3pp.transfer.etags import is_md5
 from s3pp.transfer.parts.plan import count_of, part_size, rounded_up
 
 _COMPOUND = re.compile(r"[0-9a-f]{32}-([1-9][0-9]{0,4})\Z")
@@ -44,6 +45,12 @@ def compound_etag(md5s: Iterable[bytes]) -> str:
     """The ETag, without quotes, of an object whose parts have these MD5s, 16 bytes each."""
     parts = list(md5s)
     return f"{md5(b''.join(parts), usedforsecurity=False).hexdigest()}-{len(parts)}"
+
+
+def made_of(digests: Iterable[str]) -> str:
+    """The ETag that parts with these MD5s, in hex, make; empty where one of them is none."""
+    known = list(digests)
+    return compound_etag(map(bytes.fromhex, known)) if all(map(is_md5, known)) else ""
 
 
 def part_count(etag: str) -> int | None:

@@ -31,7 +31,8 @@ async def moved(
     """Have all ``parts`` moved, ``at_once`` of them at a time; returns them by number.
 
     Raises ``PartRefused`` for the first that cannot be, and what ``offer`` raises; nobody waits for
-    the others then, unless they are to be ``settled``: to have ended, however they did.
+    the others then, unless they are to be ``settled``: to have ended, however they did. So they are
+    where none has been moved: an upload without parts is aborted, and none may arrive behind that.
     """
     running: set[asyncio.Future[PartOutcome]] = set()
     done: list[PartDone] = []
@@ -43,7 +44,7 @@ async def moved(
         while running:
             done += await _some(running)
     except PartRefused:
-        if settled and running:
+        if running and (settled or not done):
             await asyncio.wait(running)
         raise
     finally:

@@ -15,14 +15,18 @@ from s3pp.s3.uploads import Checksum
 from s3pp.transfer.parts.crc import full_object
 
 _WHOLE = ("crc32", "crc32c", "crc64nvme")
+# Of requests with a body (API reference, "PutObject"); a beginning names the algorithm otherwise.
+_SDK = "x-amz-sdk-checksum-algorithm"
 
 
-def begun_with(checksum: str) -> Headers:
-    """The headers by which an upload is begun whose parts have this checksum; none for md5."""
+def begun_with(checksum: str, headers: Headers) -> Headers:
+    """The headers by which an upload is begun whose object gets ``headers``."""
+    asked = [pair for pair in headers if pair[0] != _SDK]
     if checksum == "md5":
-        return ()
+        return asked
     kind = "FULL_OBJECT" if checksum in _WHOLE else "COMPOSITE"
-    return (("x-amz-checksum-algorithm", checksum.upper()), ("x-amz-checksum-type", kind))
+    named = ("x-amz-checksum-algorithm", checksum.upper()), ("x-amz-checksum-type", kind)
+    return [*asked, *named]
 
 
 def of_the_whole(checksum: str, parts: Sequence[PartDone]) -> Headers:

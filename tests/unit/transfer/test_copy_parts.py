@@ -22,6 +22,7 @@ from s3pp.records import (
     Done,
     Failed,
     GoOn,
+    Moved,
     Outcome,
     PartDone,
     PartOutcome,
@@ -226,7 +227,7 @@ class Pair:
                 self.offered.append(part)
                 if self.ending:
                     raise Unfinished
-                if isinstance(part, GoOn):
+                if isinstance(part, GoOn | Moved):
                     return PartDone(0, 0, "")
                 assert isinstance(part, CopyPart)
                 return await copier.part(part)
@@ -383,6 +384,13 @@ def test_an_etag_that_only_a_head_tells_pins_the_parts() -> None:
     }
 
 
+def test_parts_that_nobody_else_moves_are_told_of_all_the_same() -> None:
+    pair = Pair()
+    pair.run()
+    told = [part.span.size for part in pair.offered if isinstance(part, Moved)]
+    assert sorted(told) == sorted(map(len, pieces(BODY)))
+
+
 # What goes along
 
 
@@ -460,6 +468,17 @@ def test_keys_of_its_own_prove_nothing() -> None:
     pair.source.body = BODY[::-1]  # whatever its ETags are
     assert isinstance(pair.run(), Done)
     assert len(pair.dest.told("parts")) == 1
+
+
+def test_where_the_bucket_encrypts_by_itself_no_etag_is_an_alarm(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pair = Pair()
+    pair.dest.said = (KMS,)
+    monkeypatch.setitem(globals(), "etag_of", lambda body: md5(b"key" + body).hexdigest())
+    outcome = pair.run(shared=False)
+    assert isinstance(outcome, Done)
+    assert outcome.etag != pair.source.etag
 
 
 def test_a_store_that_minds_no_range_is_found_out() -> None:
@@ -584,8 +603,9 @@ def test_an_upload_that_is_lost_is_begun_anew(shared: bool, error: StoreError, t
 def test_an_upload_that_is_always_lost_fails() -> None:
     pair = Pair()
     pair.dest.faults["complete", 0] = [LOST] * 9
-    check_failed(pair, pair.run(), FailureKind.CHANGED)
+    check_failed(pair, pair.run(), FailureKind.CONFLICT)
     assert len(pair.dest.told("create")) == 3
+    assert [note for note in pair.notes if "begun again" in note]
 
 
 @WAYS
@@ -596,7 +616,7 @@ def test_a_target_found_taken_is_looked_at(shared: bool, ours: bool) -> None:
     pair.dest.object = looked(pair.source.etag if ours else "f" * 32, len(BODY))
     outcome = pair.run(shared=shared, mode=Mode.ADD)
     assert isinstance(outcome, Done if ours else Skipped)
-    assert len(pair.dest.told("abort")) == 1
+    assert pair.dest.told("abort")
 
 
 # What an earlier run left
@@ -659,6 +679,14 @@ def test_an_upload_begun_with_other_headers_is_replaced() -> None:
     assert pair.dest.told("create")[0]["cache-control"] == "no-store"
 
 
+def test_an_upload_that_takes_no_parts_of_ours_is_left_alone() -> None:
+    pair = resumed(1)
+    pair.dest.faults["send", 2] = [StoreError(400, "InvalidRequest", "Checksum Type mismatch")]
+    assert pair.run(shared=False) == done(pair)
+    assert (len(pair.dest.told("create")), pair.dest.told("abort")) == (1, [])
+    assert [note for note in pair.notes if "Checksum Type mismatch" in note]
+
+
 @pytest.mark.parametrize("error", [DENIED, UNKNOWN])
 def test_a_store_that_shows_no_uploads_resumes_nothing(error: StoreError) -> None:
     pair = resumed(1)
@@ -716,7 +744,8 @@ def test_the_end_of_the_run_leaves_nothing(shared: bool) -> None:
         pair.run(shared=shared)
     assert pair.dest.object is None
     assert pair.dest.told("copy") == pair.dest.told("send") == []
-    assert len(pair.dest.told("abort")) == shared
+    assert len(pair.dest.told("abort")) == 1
+    assert not [note for note in pair.notes if LEFT in note]
 
 
 def test_a_defect_fails_the_object_and_leaves_nothing() -> None:

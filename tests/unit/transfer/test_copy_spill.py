@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3pp.errors import FatalError
+from s3pp.errors import FatalError, ObjectError
 from s3pp.transfer.copy.spill import Spill
 
 
@@ -81,6 +84,22 @@ def test_a_full_disk_ends_the_run_and_names_the_place(
     with pytest.raises(FatalError, match=f"{place}.*No space left.*TMPDIR"):
         spill.write(b"x") if step == "write" else spill.restart()
     spill.close()
+
+
+@pytest.mark.parametrize("limit", [5000, -1])
+def test_what_may_not_be_so_large_names_the_limit_and_else_the_place(
+    limit: int, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def large(*_: object) -> int:
+        raise OSError(errno.EFBIG, "File too large")
+
+    monkeypatch.setattr(os, "write", large)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, -1))
+    with closing(Spill("key")) as spill, pytest.raises((FatalError, ObjectError)) as raised:
+        spill.write(b"x")
+    words = "5000 bytes (ulimit -f)" if limit > 0 else f"{place} cannot hold"
+    assert words in str(raised.value)
+    assert ("TMPDIR" in str(raised.value)) == isinstance(raised.value, FatalError) == (limit < 0)
 
 
 def test_a_place_that_is_not_there(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

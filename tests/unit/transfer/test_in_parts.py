@@ -270,6 +270,13 @@ def test_an_upload_that_always_vanishes_fails(scene: Scene) -> None:
     assert (error.kind, "somebody else" in str(error)) == (FailureKind.CONFLICT, True)
 
 
+def test_without_resuming_one_that_others_were_at_does_not_stay(scene: Scene) -> None:
+    scene.job = replace(JOB, parts=Parts(EACH, EACH, resume=False))
+    scene.fail("complete", StoreError(400, "InvalidPart", ""))
+    assert scene.put().etag == etag(BODY)
+    assert (scene.store.uploads, len(scene.store.aborted)) == ({}, 1)
+
+
 def test_after_a_conflict_every_part_is_sent_anew(scene: Scene) -> None:
     scene.fail("complete", StoreError(409, "ConditionalRequestConflict", ""))
     assert scene.put().etag == etag(BODY)
@@ -332,10 +339,29 @@ def test_without_resuming_it_is_aborted(scene: Scene) -> None:
 
 
 def test_a_file_that_changed_is_said_to_have(scene: Scene) -> None:
-    scene.offered = lambda part: scene.path.write_bytes(BODY[::-1])
+    scene.offered = changes_at(scene, 4)
     with pytest.raises(Changed) as caught:
         scene.put()
     assert str(caught.value).endswith(LEFT)
+    assert len(scene.store.uploads) == 1
+
+
+def test_one_that_changed_before_anything_was_sent_leaves_nothing(scene: Scene) -> None:
+    scene.offered = changes_at(scene, 1)
+    with pytest.raises(Changed) as caught:
+        scene.put()
+    assert LEFT not in str(caught.value)
+    assert scene.store.uploads == {}
+
+
+def changes_at(scene: Scene, number: int) -> Callable[[PutPart], None]:
+    """The file becomes another when that part is offered; from the fourth on others are sent."""
+
+    def offered(part: PutPart) -> None:
+        if part.span.number == number:
+            scene.path.write_bytes(BODY[::-1])
+
+    return offered
 
 
 @pytest.mark.parametrize("now", [BODY[::-1], BODY[:8] + b"x" * 10])
@@ -352,7 +378,7 @@ def test_one_that_changed_is_sent_as_it_is_now_and_leaves_nothing(scene: Scene, 
 
 def test_a_run_that_ends_leaves_it_as_it_is(scene: Scene) -> None:
     def ending(part: PutPart) -> None:
-        if part.span.number > 2:
+        if part.span.number == 4:  # three are offered at once, so that one of them was sent
             raise Unfinished
 
     scene.offered = ending
@@ -360,6 +386,29 @@ def test_a_run_that_ends_leaves_it_as_it_is(scene: Scene) -> None:
         scene.put()
     assert len(scene.store.uploads) == 1
     assert scene.told == [f"{scene.path}: not finished{LEFT}"]
+
+
+@pytest.mark.parametrize("error", [None, StoreError(403, "AccessDenied", "")])
+def test_what_has_no_parts_does_not_stay_if_that_can_be_told(
+    scene: Scene, error: StoreError | None
+) -> None:
+    def ending(part: PutPart) -> None:
+        raise Unfinished
+
+    scene.offered = ending
+    if error:
+        scene.fail("parts", error)
+    with pytest.raises(Unfinished):
+        scene.put()
+    assert len(scene.store.uploads) == len(scene.told) == bool(error)
+
+
+def test_no_part_arrives_behind_the_end_of_an_upload_without_any(scene: Scene) -> None:
+    """One is refused while the others are on their way: they stay for the next run."""
+    scene.fail("send", StoreError(403, "AccessDenied", "no"))
+    assert str(failure(scene)).endswith(LEFT)
+    assert len(scene.store.uploads) == 1
+    assert scene.store.aborted == []
 
 
 def test_without_resuming_it_leaves_nothing(scene: Scene) -> None:

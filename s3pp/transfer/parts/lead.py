@@ -1,0 +1,238 @@
+"""An upload in parts, led from its beginning to its end: as far as files and copies have it alike.
+
+::
+
+    unfinished upload of ours? ─yes─▶ what it has ─┐
+             └─no─▶ CreateMultipartUpload ─────────┴─▶ parts, moved ─▶ proven
+    ─▶ CompleteMultipartUpload ─▶ the ETag, held against those of the parts ─▶ Led
+             └─ no such upload: completed by an attempt whose answer was lost? ─▶ Led | begun again
+
+Where that fails the parts stay, for the next run to go on with; an upload that has none, or whose
+parts are of no use to it, is aborted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import NamedTuple, Protocol
+
+from s3pp.errors import FailureKind, FatalError, ObjectError, Unfinished
+from s3pp.job import Job
+from s3pp.records import PartDone
+from s3pp.s3.operations import Answer, Bucket, Copied, Headers
+from s3pp.s3.retry import StoreError
+from s3pp.s3.uploads import Uploads, vanished
+from s3pp.transfer.condition import Absence, Taken
+from s3pp.transfer.parts import sums
+from s3pp.transfer.parts.compound import made_of, part_count
+from s3pp.transfer.parts.resume import LEFT, UNTOLD, Found, Silent
+
+_STARTS = 3  # uploads tried for one object before it counts as always taken away
+_LOST = {
+    "NoSuchUpload": "its upload was ended by somebody else",
+    "InvalidPart": "somebody else sends parts of the same upload",
+    "InvalidPartOrder": "somebody else sends parts of the same upload",
+}
+
+
+class Load(Protocol):
+    """What goes up: one object, over all uploads that it takes."""
+
+    key: str
+    name: str  # as people call it
+    size: int  # bytes
+    resumes: (
+        bool  # whether it can go on with the upload of an earlier run, and a later run with its
+    )
+    spoils: Collection[FailureKind]  # failures after which it cannot
+    written: bool  # it is there, and we wrote it: no condition protects it from us
+
+    async def found(self) -> Found | None:
+        """An unfinished upload to go on with. Raises ``Silent`` and ``ObjectError``."""
+
+    async def begun(self) -> Found:
+        """A new upload. Raises ``ObjectError``."""
+
+    async def moved(self, begun: Found) -> list[PartDone]:
+        """Have all parts moved; returns them by number. Raises ``ObjectError``, ``Unfinished``."""
+
+    async def prove(self, begun: Found, parts: list[PartDone]) -> None:
+        """Raise ``ObjectError`` where the parts are known not to be the body."""
+
+    async def labelled(self) -> bool:
+        """Whether the object that is there by now has the headers that it should have."""
+
+
+class Led(NamedTuple):
+    """An object that the store has."""
+
+    etag: str
+    attempts: int
+    upload_id: str
+    parts: list[PartDone]
+    resumed: bool  # an earlier run had begun it
+
+    @property
+    def moved(self) -> int:
+        """Bytes that were sent, those left out that were there already."""
+        return sum(part.size for part in self.parts if part.moved)
+
+    @property
+    def kept(self) -> str:
+        """How much was there already, for people."""
+        kept = sum(not part.moved for part in self.parts)
+        return f"{kept} of {len(self.parts)} parts were there already"
+
+
+class Again(ObjectError):
+    """The upload is lost; another may succeed.
+
+    ``resume``: or an unfinished one, gone on with. ``stays``: this one is not ours to abort.
+    """
+
+    def __init__(self, message: str, *, resume: bool = False, stays: bool = False) -> None:
+        super().__init__(FailureKind.CONFLICT, message)
+        self.resume = resume
+        self.stays = stays
+
+
+class Lead:
+    """Leads uploads by the rules of one job."""
+
+    def __init__(self, job: Job, bucket: Bucket, tell: Callable[[str], None]) -> None:
+        self._checksum = job.objects.checksum
+        self._bucket = bucket
+        self._uploads = Uploads(bucket)
+        self._absence = Absence(job.mode, bucket, tell)
+        self._tell = tell
+
+    async def write(self, load: Load) -> Led:
+        """Bring one object into the store. Raises ``Taken``, and what the ``load`` raises."""
+        resume = load.resumes
+        for _ in range(_STARTS - 1):
+            try:
+                return await self._once(load, resume=resume)
+            except Again as again:
+                self._tell(f"{load.name}: {again}: begun again")
+                resume = resume and again.resume
+        return await self._once(load, resume=False)
+
+    async def abort(self, key: str, upload_id: str) -> bool:
+        """Whether there was such an upload, and now there is not."""
+        try:
+            return await self._uploads.abort(key, upload_id)
+        except (ObjectError, FatalError):  # it stays: s3pp clean finds it
+            return False
+
+    async def _once(self, load: Load, *, resume: bool) -> Led:
+        found = await self._found(load) if resume else None
+        begun = found or await load.begun()
+        try:
+            parts = await load.moved(begun)
+            await load.prove(begun, parts)
+            copied = await self._completed(load, begun, parts)
+        except Exception as error:
+            meant = _meant(error, resumed=found is not None)
+            await self._leave(load, begun, meant)
+            raise meant from None
+        load.written = True
+        _check(copied.etag, parts)
+        resumed = found is not None
+        if resumed and not await load.labelled():
+            raise Again("the upload that an earlier run left was begun with other headers")
+        return Led(copied.etag, copied.answer.attempts, begun.upload_id, parts, resumed)
+
+    async def _found(self, load: Load) -> Found | None:
+        try:
+            return await load.found()
+        except Silent:
+            self._tell(UNTOLD)
+            return None
+
+    async def _completed(self, load: Load, begun: Found, parts: list[PartDone]) -> Copied:
+        whole = sums.of_the_whole(self._checksum, parts)
+        headers = [("x-amz-mp-object-size", str(load.size)), *whole]
+
+        async def complete(condition: Headers) -> Copied:
+            return await self._uploads.complete(
+                load.key,
+                begun.upload_id,
+                [(part.number, part.etag) for part in parts],
+                headers=[*headers, *condition],
+                checksums=sums.of_each(self._checksum, parts),
+            )
+
+        try:
+            return await self._absence.write(load.key, complete, ours=load.written)
+        except (StoreError, Taken) as error:
+            answer = await self._done_before(load, error, parts)
+            if answer is None:
+                raise
+            # An upload that is still there has not become the object, however like it that is.
+            if isinstance(error, Taken) and await self.abort(load.key, begun.upload_id):
+                raise
+            return Copied(answer.etag, answer)
+
+    async def _done_before(
+        self, load: Load, error: StoreError | Taken, parts: list[PartDone]
+    ) -> Answer | None:
+        """The object, if an attempt whose answer was lost may have completed it."""
+        refusal = error.refusal if isinstance(error, Taken) else error
+        if refusal is None or not (isinstance(error, Taken) or vanished(refusal)):
+            return None
+        try:
+            answer = await self._bucket.look(load.key)
+        except StoreError as unseen:
+            if unseen.status == 403:
+                return None
+            raise
+        made = made_of(part.etag for part in parts)
+        return answer if answer and (answer.size, answer.etag) == (load.size, made) else None
+
+    async def _leave(self, load: Load, begun: Found, error: Exception) -> None:
+        """What becomes of an upload that is not completed; where it stays, that is said."""
+        if not load.resumes or _spoilt(load, error) or await self._is_empty(load, begun):
+            await self.abort(load.key, begun.upload_id)
+        elif isinstance(error, Unfinished):
+            self._tell(f"{load.name}: not finished{LEFT}")
+        elif isinstance(error, ObjectError) and not isinstance(error, Again):
+            error.args = (f"{error}{LEFT}",)
+
+    async def _is_empty(self, load: Load, begun: Found) -> bool:
+        """Whether it has no parts, by which the next run could know it."""
+        if begun.parts:
+            return False
+        try:
+            return await anext(self._uploads.parts(load.key, begun.upload_id), None) is None
+        except (ObjectError, FatalError):
+            return False
+
+
+def _meant(error: Exception, *, resumed: bool) -> Exception:
+    """What an error means for the object, whose upload an earlier run had begun if ``resumed``."""
+    code, status = getattr(error, "code", ""), getattr(error, "status", 0)
+    if code in _LOST:
+        return Again(_LOST[code], resume=True, stays=True)
+    if status == 409:  # API reference, "CompleteMultipartUpload": begin anew, and send every part
+        return Again("another writer was at the same key")
+    if resumed and isinstance(error, ObjectError) and error.kind is FailureKind.REJECTED:
+        # As where it was begun with another kind of checksum than this run sends.
+        message = f"the upload that an earlier run left does not take its parts ({error})"
+        return Again(message, stays=True)
+    return error
+
+
+def _spoilt(load: Load, error: Exception) -> bool:
+    """Whether the parts that are there will not do for another run."""
+    if isinstance(error, Again):
+        return not error.stays
+    return isinstance(error, Taken) or getattr(error, "kind", None) in load.spoils
+
+
+def _check(etag: str, parts: list[PartDone]) -> None:
+    """Raise ``ObjectError`` where the ETag shows that the object is not its parts."""
+    made = made_of(part.md5 for part in parts)
+    proven = all(part.md5 == part.etag for part in parts)
+    if made and proven and etag != made and part_count(etag):
+        message = f"the store holds other bytes: ETag {etag}, and the parts sent make {made}"
+        raise ObjectError(FailureKind.INTEGRITY, message)
