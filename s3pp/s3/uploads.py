@@ -197,7 +197,7 @@ def _with_etag(answer: Answer) -> Copied:
 def _manifest(parts: Sequence[tuple[int, str]], checksums: Mapping[int, Checksum]) -> bytes:
     """The parts as CompleteMultipartUpload wants them: ascending."""
     told = "".join(
-        f"<Part><PartNumber>{number}</PartNumber><ETag>&quot;{escape(etag, quote=False)}&quot;</ETag>"
+        f"<Part><PartNumber>{number}</PartNumber><ETag>&quot;{_text(etag)}&quot;</ETag>"
         f"{_checksum_element(checksums.get(number))}</Part>"
         for number, etag in sorted(parts)
     )
@@ -209,4 +209,8 @@ def _checksum_element(checksum: Checksum | None) -> str:
     if checksum is None:
         return ""
     name = f"Checksum{checksum[0].upper()}"
-    return f"<{name}>{escape(checksum[1], quote=False)}</{name}>"
+    return f"<{name}>{_text(checksum[1])}</{name}>"
+
+
+def _text(value: str) -> str:
+    return escape(value, quote=False)

@@ -41,10 +41,8 @@ class Load(Protocol):
     key: str
     name: str  # as people call it
     size: int  # bytes
-    resumes: (
-        bool  # whether it can go on with the upload of an earlier run, and a later run with its
-    )
-    spoils: Collection[FailureKind]  # failures after which it cannot
+    resumes: bool  # whether one run can go on with the upload of another
+    spoils: Collection[FailureKind]  # failures after which none can
     written: bool  # it is there, and we wrote it: no condition protects it from us
 
     async def found(self) -> Found | None:
