@@ -17,10 +17,10 @@ from s3pp.records import Dest
 from s3pp.s3.operations import Answer, Bucket, Oversized
 from s3pp.s3.retry import StoreError
 from s3pp.transfer.bodies import PIECE, SMALL, Slice
-from s3pp.transfer.copy.spill import Spill
 from s3pp.transfer.digests import Digester, Digests
 from s3pp.transfer.means import Means
 from s3pp.transfer.refused import source_fault
+from s3pp.transfer.spill import Spill
 from s3pp.transfer.verify import ASK_CHECKSUM, Arrived, Expected, fault
 
 

@@ -22,7 +22,6 @@ from s3pp.s3.uploads import Part, Slot, Uploads
 from s3pp.transfer.bodies import PIECE, Slice
 from s3pp.transfer.copy.course import Course, Stale, Target
 from s3pp.transfer.copy.layout import Cut
-from s3pp.transfer.copy.spill import Spill
 from s3pp.transfer.digests import Digester, Digests
 from s3pp.transfer.etags import Mismatch, is_md5, proves_content
 from s3pp.transfer.means import Means
@@ -30,6 +29,7 @@ from s3pp.transfer.parts.moving import PartRefused, moved, part_failed
 from s3pp.transfer.parts.plan import Spans
 from s3pp.transfer.parts.resume import Found, unfinished
 from s3pp.transfer.refused import source_fault
+from s3pp.transfer.spill import Spill
 from s3pp.transfer.verify import Corrupt, checksum
 
 _TRIES = 3  # of a part that does not come, or arrive, as it is

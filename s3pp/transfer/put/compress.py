@@ -7,16 +7,13 @@ then an unchanged file is sent once more.
 
 from __future__ import annotations
 
-import os
-import tempfile
 import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 
 from isal import igzip, isal_zlib
 
-from s3pp.errors import FatalError
 from s3pp.transfer.bodies import Slice
+from s3pp.transfer.spill import Spill
 
 _LEVEL = 3  # ISA-L's strongest
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS  # zlib's manual: 16 more asks for a gzip header
@@ -28,34 +25,14 @@ def compressed(body: bytes) -> bytes:
 
 
 def compressed_file(pieces: Iterable[bytes], name: str) -> Slice:
-    """The gzip form of a body too large to hold, in an unlinked temporary file."""
-    with _disk_trouble():
-        fd, path = tempfile.mkstemp(prefix="s3pp-gzip-")
-        os.unlink(path)
+    """The gzip form of a body too large to hold, in a temporary file. Raises as ``Spill`` does."""
+    packer = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, _GZIP_WINDOW)
+    spill = Spill(name)
     try:
-        packer = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, _GZIP_WINDOW)
         for piece in pieces:
-            _write(fd, packer.compress(piece))
-        _write(fd, packer.flush())
-        return Slice(fd, name)
+            spill.write(packer.compress(piece))
+        spill.write(packer.flush())
+        return spill.whole()
     except BaseException:
-        os.close(fd)
+        spill.close()
         raise
-
-
-def _write(fd: int, body: bytes) -> None:
-    view = memoryview(body)
-    with _disk_trouble():
-        while view:
-            view = view[os.write(fd, view) :]
-
-
-@contextmanager
-def _disk_trouble() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        where = tempfile.gettempdir()
-        raise FatalError(
-            f"{where} has no room to compress in ({error.strerror}): point TMPDIR elsewhere"
-        ) from None

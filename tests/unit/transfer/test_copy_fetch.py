@@ -13,8 +13,8 @@ from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.records import Dest
 from s3pp.s3.operations import Answer
 from s3pp.s3.retry import StoreError
+from s3pp.transfer import spill
 from s3pp.transfer.bodies import SMALL, Slice
-from s3pp.transfer.copy import spill
 from s3pp.transfer.copy.fetch import Fetched, Fetcher
 from s3pp.transfer.digests import Digester
 from s3pp.transfer.verify import ASK_CHECKSUM, Corrupt

@@ -17,10 +17,10 @@ from s3pp.job import MAX_OBJECT, Job, Mode, Objects, Place, parse_origin
 from s3pp.records import CopyTask, Done, Failed, Outcome, SendReason, Skipped, SkipReason
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import WireError
+from s3pp.transfer import spill
 from s3pp.transfer.bodies import SMALL
-from s3pp.transfer.copy import spill
 from s3pp.transfer.copy.copier import Copier
-from s3pp.transfer.copy.spill import Spill
+from s3pp.transfer.spill import Spill
 
 from .buckets import (
     DENIED,

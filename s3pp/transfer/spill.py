@@ -1,4 +1,4 @@
-"""A body too large to hold, on its way through this machine: a temporary file without a name."""
+"""A body too large to hold, made here or on its way through: a temporary file without a name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Spill:
     def __init__(self, name: str) -> None:
         self._name = name
         with _disk_trouble():
-            self._fd, path = tempfile.mkstemp(prefix="s3pp-copy-")
+            self._fd, path = tempfile.mkstemp(prefix="s3pp-")
             os.unlink(path)
 
     def restart(self) -> None:

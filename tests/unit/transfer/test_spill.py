@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3pp.errors import FatalError, ObjectError
-from s3pp.transfer.copy.spill import Spill
+from s3pp.transfer.spill import Spill
 
 
 @pytest.fixture
