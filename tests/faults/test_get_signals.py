@@ -27,9 +27,13 @@ def wait_until_heard(running: Running, times: int = 1) -> None:
         time.sleep(0.01)
 
 
-def wait_for_temporaries(trial: GetTrial) -> None:
+def wait_for_temporary(trial: GetTrial, name: str) -> None:
+    """Until ``name`` is on its way in.
+
+    Other temporary files tell nothing of it: the walker, too, makes two, before it names anything.
+    """
     deadline = time.monotonic() + 10
-    while not trial.temporaries():
+    while not any(each.startswith(f"{name}.s3pp-") for each in trial.temporaries()):
         assert time.monotonic() < deadline, "no temporary file: nothing is shown here"
         time.sleep(0.01)
 
@@ -41,7 +45,7 @@ def test_what_is_in_flight_is_finished(moto_get: GetTrial, number: Signals, to_a
     moto_get.inject(Rule(Stall(1.0), "GET", "/0large$"), Rule(gate, "GET", "/(f|large)"))
     running = moto_get.start("--read-timeout=60")
     moto_get.proxy.wait_for(2 + IN_FLIGHT, "GET")
-    wait_for_temporaries(moto_get)
+    wait_for_temporary(moto_get, "0large")
     (running.signal_group if to_all else running.signal)(number)
     wait_until_heard(running)
     gate.open()
@@ -54,10 +58,10 @@ def test_what_is_in_flight_is_finished(moto_get: GetTrial, number: Signals, to_a
 
 
 def test_a_body_that_stands_still_does_not_keep_a_signal_waiting(moto_get: GetTrial) -> None:
-    moto_get.fill({"large": 1 << 20})  # alone: another's temporary file would tell nothing of it
+    moto_get.fill({"large": 1 << 20, "other": 10})
     moto_get.inject(Rule(Stall(), "GET", "/large$"))
     running = moto_get.start("--read-timeout=2")
-    wait_for_temporaries(moto_get)
+    wait_for_temporary(moto_get, "large")
     running.signal_group(SIGINT)
     end = moto_get.end(running, 20)
     assert end.code == 130
@@ -70,7 +74,7 @@ def test_a_second_signal_ends_it_at_once(moto_get: GetTrial, number: Signals) ->
     moto_get.fill({"0large": 1 << 20, **MANY})
     moto_get.inject(Rule(Stall(), "GET", "/0large$"), Rule(Hang(), "GET", "/(f|large)"))
     running = moto_get.start("--read-timeout=60")
-    wait_for_temporaries(moto_get)
+    wait_for_temporary(moto_get, "0large")
     running.signal_group(number)
     wait_until_heard(running)
     began = time.monotonic()
