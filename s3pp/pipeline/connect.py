@@ -17,7 +17,7 @@ from s3pp.job import Access, Side
 from s3pp.pipeline.messages import Kind, frame
 from s3pp.pipeline.queues import FrameWriter
 from s3pp.s3.endpoint import Opened
-from s3pp.s3.operations import Answer, Bucket, Recovery
+from s3pp.s3.operations import Answer, Bucket, Recovery, Turns
 from s3pp.s3.retry import Backoff
 from s3pp.s3.sigv4 import Keys, Signer
 from s3pp.s3.wire import Wire, WireSettings
@@ -66,6 +66,7 @@ def connect(
     *,
     renew: Callable[[], Awaitable[Keys | None]],
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    turns: Turns | None = None,
 ) -> Bucket:
     """A bucket as it is to be reached; call it on the loop that will use it."""
     settings = WireSettings(
@@ -81,6 +82,7 @@ def connect(
         Wire(settings),
         recovery=Recovery(Backoff(access.max_attempts), renew, sleep),
         always=(("x-amz-request-payer", "requester"),) if access.request_payer else (),
+        turns=turns,
     )
 
 

@@ -8,7 +8,7 @@ disk, what is there.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from s3pp.errors import FailureKind
 from s3pp.pipeline.ledger import MOST_LOSSES, Ledger
@@ -18,8 +18,8 @@ from s3pp.records import PartFailed
 W = TypeVar("W")
 
 
-class _Offer(NamedTuple, Generic[W]):
-    lead: W
+class _Offer(NamedTuple):
+    lead: Any  # a W: until Python 3.11 named tuples are not generic
     number: int  # the lead's own
 
 
@@ -28,7 +28,7 @@ class Exchange(Generic[W]):
 
     def __init__(self, places: int) -> None:
         self._ledger: Ledger[W] = Ledger(places, ahead=1, ahead_bytes=None)
-        self._offers: dict[int, _Offer[W]] = {}
+        self._offers: dict[int, _Offer] = {}
         self._number = 0
 
     def join(self, worker: W) -> None:

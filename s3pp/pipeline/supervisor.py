@@ -150,8 +150,9 @@ class Supervisor:
     def _turn(self) -> None:
         self._gate()
         self._board.turn(TICK)
-        for worker, batch in (*self._ledger.assign(), *self._exchange.assign()):
-            self._board.send(worker, batch)
+        if self._phase is Phase.RUNNING:
+            for worker, batch in (*self._ledger.assign(), *self._exchange.assign()):
+                self._board.send(worker, batch)
         self._advance()
         self._tick()
 

@@ -48,7 +48,12 @@ class Switchboard:
             self.children.remove(child)
 
     def send(self, child: Child, message: Frame) -> None:
-        """Send what fits into the child's queue now, and the rest as it finds room."""
+        """Send what fits into the child's queue now, and the rest as it finds room.
+
+        Who has been forgotten hears nothing any more.
+        """
+        if child not in self.children:
+            return
         child.outbox.send(message)
         fd = child.outbox.fd
         if child.outbox and not self.watches(fd):

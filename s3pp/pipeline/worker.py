@@ -42,6 +42,7 @@ from s3pp.s3.sigv4 import Keys
 from s3pp.transfer.ending import failed
 from s3pp.transfer.files.tree import OPEN_DIRECTORIES, most_directories
 from s3pp.transfer.parts.moving import part_failed
+from s3pp.transfer.reading import Budget
 
 LEADS = 4  # large objects one worker leads at a time
 _FDS_PER_LANE = 3  # two sockets, or one and a file
@@ -63,8 +64,11 @@ async def _serve(
 ) -> None:
     lanes = lane_count(job.speed.concurrency, job.speed.processes)
     renewals, pause = {side: Renewal(outbox, side) for side in opened}, Pause()
+    turns = Budget(lanes)  # for parts as well, which have no lane
     buckets = {
-        side: connect(job.access_to(side), each, lanes, renew=renewals[side], sleep=pause)
+        side: connect(
+            job.access_to(side), each, lanes, renew=renewals[side], sleep=pause, turns=turns
+        )
         for side, each in opened.items()
     }
     admission, offers = Admission(lanes), Offers(outbox)

@@ -39,6 +39,19 @@ class Sender(Protocol):
         """Send one request and return its whole answer, or raise ``WireError``."""
 
 
+class Turns(Protocol):
+    """Lets so many requests be in flight at a time, over all buckets that share it."""
+
+    def take_at_once(self, count: int, /) -> bool:
+        """Take that many turns if they are free."""
+
+    async def take(self, count: int, /) -> None:
+        """Take that many, as soon as they are."""
+
+    def give(self, count: int, /) -> None:
+        """Give back what was taken."""
+
+
 class Answer(NamedTuple):
     """A successful answer and how many attempts it took."""
 
@@ -90,7 +103,10 @@ class Recovery(NamedTuple):
 
 
 class Bucket:
-    """One bucket, reached through one wire; ``always`` are headers of every request."""
+    """One bucket, reached through one wire; ``always`` are headers of every request.
+
+    ``turns``: whoever has none waits; None: nobody has to.
+    """
 
     def __init__(
         self,
@@ -100,12 +116,14 @@ class Bucket:
         *,
         recovery: Recovery,
         always: Headers = (),
+        turns: Turns | None = None,
     ) -> None:
         self.endpoint = endpoint
         self.signer = signer
         self._wire = wire
         self._backoff, self._renew, self._sleep = recovery
         self._always = tuple(always)
+        self._turns = turns
         self.requests = 0  # sent so far, every attempt counted
         self._origin = f"{endpoint.scheme}://{endpoint.host}"
 
@@ -184,24 +202,26 @@ class Bucket:
         parts = (self.endpoint.host, path, query)
         attempt = 0
         tried: set[Remedy] = set()
+        turns = self._turns
         while True:
             attempt += 1
+            if turns is not None and not turns.take_at_once(1):
+                await turns.take(1)
             self.requests += 1
-            lines = self.signer.sign(method, parts, [*headers, *self._always], payload_hash)
-            if content is not None:
-                lines += _unsigned(headers)
+            lost: WireError | None = None
             try:
-                response = await self._wire.send(
-                    Request(method, url, lines, content, sink, late or 0)
-                )
+                lines = self.signer.sign(method, parts, [*headers, *self._always], payload_hash)
+                if content is not None:
+                    lines += _unsigned(headers)
+                request = Request(method, url, lines, content, sink, late or 0)
+                response = await self._wire.send(request)
             except WireError as error:
-                if error.untrusted:
-                    raise FatalError(f"{self._origin}: {error}: see --ca-bundle") from None
-                if error.oversized:
-                    raise Oversized from None
-                if attempt >= self._backoff.attempts:
-                    raise NetworkError(error) from None
-                await self._pause(attempt, error)
+                lost = error
+            finally:
+                if turns is not None:
+                    turns.give(1)
+            if lost is not None:
+                await self._pause_after(lost, attempt)
                 continue
             if response.status < 300 and (late is None or b"</ETag>" in response.body):
                 return Answer(response, attempt)
@@ -209,6 +229,15 @@ class Bucket:
             if method == "POST" and refusal.code == _CONFLICT:
                 raise refusal  # no completion of this upload can succeed any more
             await self._recover(response, refusal, attempt, tried=tried)
+
+    async def _pause_after(self, error: WireError, attempt: int) -> None:
+        if error.untrusted:
+            raise FatalError(f"{self._origin}: {error}: see --ca-bundle")
+        if error.oversized:
+            raise Oversized
+        if attempt >= self._backoff.attempts:
+            raise NetworkError(error)
+        await self._pause(attempt, error)
 
     async def _recover(
         self, response: Response, error: StoreError, attempt: int, *, tried: set[Remedy]

@@ -64,7 +64,7 @@ class Reader:
 
 
 class Budget:
-    """Bounds the bytes of all bodies held at once; those who wait are served in order."""
+    """Bounds what is held at once, bytes of bodies or turns; those who wait are served in order."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -88,13 +88,18 @@ class Budget:
             return
         turn = asyncio.get_running_loop().create_future()
         self._waiting.append((count, turn))
-        await turn
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():  # it had been served
+                self.give(count)
+            raise
 
     def give(self, count: int) -> None:
         """Give back what was taken."""
         self._free += count
         while self._waiting and self._waiting[0][0] <= self._free:
             count, turn = self._waiting.popleft()
-            self._free -= count
-            if not turn.done():
+            if not turn.cancelled():
+                self._free -= count
                 turn.set_result(None)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+import contextlib
+from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar
 
 import pytest
@@ -575,3 +576,82 @@ def test_the_requester_pays_for_every_request() -> None:
     run(bucket.list_page({}))
     payers = [script.header(at, "x-amz-request-payer") for at in range(5)]
     assert payers == ["requester"] * 5
+
+
+# Turns
+
+
+class Ticket:
+    """One turn at a time, as ``Turns`` has it."""
+
+    def __init__(self) -> None:
+        self.free = 1
+        self.waited = 0
+
+    def take_at_once(self, count: int) -> bool:
+        if self.free < count:
+            return False
+        self.free -= count
+        return True
+
+    async def take(self, count: int) -> None:
+        self.waited += 1
+        while not self.take_at_once(count):
+            await asyncio.sleep(0)
+
+    def give(self, count: int) -> None:
+        self.free += count
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [OK],
+        [said(503, "SlowDown"), OK],
+        [WireError(TIMEOUT, ""), OK],
+        [said(403, "AccessDenied")],
+        [WireError(REFUSED_CERTIFICATE, "")],
+        [ValueError("a defect")],
+    ],
+    ids=["done", "again", "lost", "refused", "fatal", "defect"],
+)
+def test_a_turn_is_given_back_however_a_request_ends(answers: list[Response | Exception]) -> None:
+    turns = Ticket()
+    with contextlib.suppress(ObjectError, FatalError, ValueError):
+        run(Script(*answers).bucket(turns=turns).get("k"))
+    assert turns.free == 1
+
+
+def test_nobody_has_a_turn_while_it_waits_for_another_attempt() -> None:
+    turns = Ticket()
+
+    class Watched(Script):
+        async def sleep(self, seconds: float) -> None:
+            assert turns.free == 1
+
+        async def send(self, request: Request) -> Response:
+            assert turns.free == 0
+            return await super().send(request)
+
+    run(Watched(said(503, "SlowDown"), OK).bucket(turns=turns).get("k"))
+
+
+def test_who_has_no_turn_waits() -> None:
+    turns = Ticket()
+    bucket = Script(OK, OK, OK).bucket(turns=turns)
+
+    async def all_at_once() -> None:
+        await asyncio.gather(*(bucket.get("k") for _ in range(3)))
+
+    turns.free = 0
+    asyncio.run(_given(turns, all_at_once()))
+    assert turns.free == 1
+    assert turns.waited == 3
+
+
+async def _given(turns: Ticket, waiting: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.ensure_future(waiting)
+    await asyncio.sleep(0.01)
+    assert not task.done()
+    turns.give(1)
+    await asyncio.wait_for(task, 10)

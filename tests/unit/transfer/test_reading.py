@@ -182,3 +182,20 @@ def test_a_small_body_does_not_overtake_a_large_one_that_waits() -> None:
 def test_nothing_is_granted_that_is_not_there() -> None:
     budget = Budget(SIZE)
     assert [budget.grant(count) for count in (0, 1, SIZE, SIZE + 1)] == [0, 1, SIZE, SIZE]
+
+
+def test_who_waits_no_more_takes_nothing_along() -> None:
+    async def main() -> None:
+        budget = Budget(SIZE)
+        await budget.take(SIZE)
+        waiting = [asyncio.ensure_future(budget.take(SIZE)) for _ in range(3)]
+        await asyncio.sleep(0)
+        waiting[0].cancel()  # before it is served
+        budget.give(SIZE)
+        waiting[1].cancel()  # when it is, and has not heard of it
+        await asyncio.wait_for(waiting[2], 10)
+        budget.give(SIZE)
+        assert budget.take_at_once(SIZE)
+        assert not budget.take_at_once(1)
+
+    asyncio.run(main())
