@@ -11,7 +11,7 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from s3pp.job import Access, Side
 from s3pp.pipeline.messages import Kind, frame
@@ -59,14 +59,23 @@ class Renewal:
             asked.set_result(keys)
 
 
+class Pace(NamedTuple):
+    """What attempts wait for, as ``Recovery`` has it."""
+
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    turns: Turns | None = None
+
+
+_AT_ONCE = Pace()
+
+
 def connect(
     access: Access,
     opened: Opened,
     connections: int,
     *,
     renew: Callable[[], Awaitable[Keys | None]],
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    turns: Turns | None = None,
+    pace: Pace = _AT_ONCE,
 ) -> Bucket:
     """A bucket as it is to be reached; call it on the loop that will use it."""
     settings = WireSettings(
@@ -80,9 +89,8 @@ def connect(
         opened.endpoint,
         Signer(opened.keys, opened.endpoint.region),
         Wire(settings),
-        recovery=Recovery(Backoff(access.max_attempts), renew, sleep),
+        recovery=Recovery(Backoff(access.max_attempts), renew, *pace),
         always=(("x-amz-request-payer", "requester"),) if access.request_payer else (),
-        turns=turns,
     )
 
 

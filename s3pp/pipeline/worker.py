@@ -28,7 +28,7 @@ from s3pp.job import PLACES, Job, Side
 from s3pp.pipeline.admission import PERIOD, Admission
 from s3pp.pipeline.bay import Bay
 from s3pp.pipeline.children import fatal, notice
-from s3pp.pipeline.connect import Renewal, connect
+from s3pp.pipeline.connect import Pace, Renewal, connect
 from s3pp.pipeline.loops import new_loop
 from s3pp.pipeline.messages import Frame, Kind, frame, report_frame, tasks_of
 from s3pp.pipeline.offers import Offers
@@ -64,11 +64,9 @@ async def _serve(
 ) -> None:
     lanes = lane_count(job.speed.concurrency, job.speed.processes)
     renewals, pause = {side: Renewal(outbox, side) for side in opened}, Pause()
-    turns = Budget(lanes)  # for parts as well, which have no lane
+    pace = Pace(pause, Budget(lanes))  # turns are for parts as well, which have no lane
     buckets = {
-        side: connect(
-            job.access_to(side), each, lanes, renew=renewals[side], sleep=pause, turns=turns
-        )
+        side: connect(job.access_to(side), each, lanes, renew=renewals[side], pace=pace)
         for side, each in opened.items()
     }
     admission, offers = Admission(lanes), Offers(outbox)

@@ -95,18 +95,16 @@ class Call(NamedTuple):
 
 
 class Recovery(NamedTuple):
-    """What a request that failed can fall back on."""
+    """What a request that failed can fall back on, and what every attempt waits for."""
 
     backoff: Backoff
     renew: Callable[[], Awaitable[Keys | None]]  # new keys for expired ones; None: there are none
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep  # seconds
+    turns: Turns | None = None  # None: nobody has to wait
 
 
 class Bucket:
-    """One bucket, reached through one wire; ``always`` are headers of every request.
-
-    ``turns``: whoever has none waits; None: nobody has to.
-    """
+    """One bucket, reached through one wire; ``always`` are headers of every request."""
 
     def __init__(
         self,
@@ -116,14 +114,12 @@ class Bucket:
         *,
         recovery: Recovery,
         always: Headers = (),
-        turns: Turns | None = None,
     ) -> None:
         self.endpoint = endpoint
         self.signer = signer
         self._wire = wire
-        self._backoff, self._renew, self._sleep = recovery
+        self._backoff, self._renew, self._sleep, self._turns = recovery
         self._always = tuple(always)
-        self._turns = turns
         self.requests = 0  # sent so far, every attempt counted
         self._origin = f"{endpoint.scheme}://{endpoint.host}"
 

@@ -20,7 +20,7 @@ import sys
 from s3pp.cli.main import main
 from s3pp.report.outlet import Streams
 code = main(sys.argv[1:], Streams.of(None, None))
-print(code, *sorted({name.partition(".")[0] for name in sys.modules}))
+print(int(code), *sorted({name.partition(".")[0] for name in sys.modules}))
 """
 
 

@@ -12,7 +12,7 @@ import pytest
 from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.records import Dest
 from s3pp.s3.endpoint import Endpoint
-from s3pp.s3.operations import Bucket, Oversized, Recovery
+from s3pp.s3.operations import Bucket, Oversized, Recovery, Turns
 from s3pp.s3.retry import Backoff, NetworkError, StoreError
 from s3pp.s3.sigv4 import Keys, Signer
 from s3pp.s3.wire import Request, Response, WireError
@@ -60,14 +60,13 @@ class Script:
         self.renewals += 1
         return self.keys
 
-    def bucket(self, *, attempts: int = 4, **more: Any) -> Bucket:
+    def bucket(self, *, attempts: int = 4, turns: Turns | None = None, **more: Any) -> Bucket:
+        backoff = Backoff(attempts, base=1.0, draw=lambda low, high: high)
         return Bucket(
             ENDPOINT,
             Signer(OLD, "us-east-1", clock=lambda: self.now),
             self,
-            recovery=Recovery(
-                Backoff(attempts, base=1.0, draw=lambda low, high: high), self.renew, self.sleep
-            ),
+            recovery=Recovery(backoff, self.renew, self.sleep, turns),
             **more,
         )
 
