@@ -50,9 +50,13 @@ def load(job: Job) -> None:
             import_module("awscrt.checksums")
 
 
-def role(job: Job, buckets: Buckets, offer: Offer) -> Role:
-    """The role of ``job``'s workers, for one of them; ``offer`` has a part moved by any."""
-    means = Means(Reader(ThreadPoolExecutor(THREADS)), Budget(BODY_MEMORY), offer)
+def means(offer: Offer) -> Means:
+    """What one worker has; ``offer`` has a part moved by any of them."""
+    return Means(Reader(ThreadPoolExecutor(THREADS)), Budget(BODY_MEMORY), offer)
+
+
+def role(job: Job, buckets: Buckets, means: Means) -> Role:
+    """The role of ``job``'s workers, for one of them."""
     return _MAKERS[job.verb](job, buckets, means)
 
 

@@ -33,7 +33,7 @@ from s3pp.pipeline.loops import new_loop
 from s3pp.pipeline.messages import Frame, Kind, frame, report_frame, tasks_of
 from s3pp.pipeline.offers import Offers
 from s3pp.pipeline.queues import FrameReader, FrameWriter
-from s3pp.pipeline.roles import Role, role
+from s3pp.pipeline.roles import Role, means, role
 from s3pp.pipeline.stopping import Pause
 from s3pp.records import Failed, Outcome, PartDone, PartFailed, PartTask, Task
 from s3pp.s3.endpoint import Opened
@@ -70,7 +70,8 @@ async def _serve(
         for side, each in opened.items()
     }
     admission, offers = Admission(lanes), Offers(outbox)
-    acting = role(job, buckets, offers.make)
+    has = means(offers.make)
+    acting = role(job, buckets, has)
     worker = Worker(outbox, acting, list(buckets.values()), lanes=lanes, job=job)
 
     def hear(message: Frame) -> None:
@@ -86,6 +87,7 @@ async def _serve(
         elif message.kind is Kind.FINISH:
             pause.end()
             offers.end()
+            has.reader.end()
             worker.finish()
         elif message.kind is Kind.END:
             worker.end()

@@ -13,7 +13,9 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
+
+from s3pp.errors import Unfinished
 
 _SLOW = 0.001  # seconds per read above which threads read
 _QUICK = 0.0003  # seconds below which the loop reads again
@@ -39,6 +41,8 @@ class Reader:
         self._clock = clock
         self._mean = 0.0
         self._reads = 0
+        self._whole: set[asyncio.Future[Any]] = set()
+        self._ended = False
         self.threaded = False
 
     async def run(self, read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -56,6 +60,31 @@ class Reader:
     async def away(self, work: Callable[[], T]) -> T:
         """Return ``work()``, always called on a thread: for what is known to take long."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    async def whole(self, work: Callable[[], T]) -> T:
+        """Return ``work()``, which reads a whole body and changes nothing; called on a thread.
+
+        Raises ``Unfinished`` once the run is ending. The thread goes on then, and nobody hears of
+        it: a body may be of any size.
+        """
+        if self._ended:
+            raise Unfinished
+        reading = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        self._whole.add(reading)
+        try:
+            return await reading
+        except asyncio.CancelledError:
+            if self._ended:
+                raise Unfinished from None
+            raise
+        finally:
+            self._whole.discard(reading)
+
+    def end(self) -> None:
+        """The run is ending: nobody waits for whole bodies any more."""
+        self._ended = True
+        for reading in self._whole:
+            reading.cancel()
 
     def _note(self, spent: float) -> None:
         counted = spent if spent < _LONGEST else _LONGEST

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
+from pathlib import Path
 from signal import SIGHUP, SIGINT, SIGTERM
 
 import pytest
@@ -55,6 +57,34 @@ def test_what_is_in_flight_finishes(
     assert sorted(end.done) == moto_trial.bucket.keys()
     assert not end.failed
     assert end.summary["not_attempted"] == end.summary["listed"] - IN_FLIGHT > 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="needs /proc to see it read")
+def test_nobody_waits_for_a_large_file_to_be_read(moto_trial: PutTrial) -> None:
+    """Of 4 GiB the MD5 alone takes some five seconds."""
+    moto_trial.tree({"large": 0})
+    os.truncate(moto_trial.source / "large", 4 << 30)
+    running = moto_trial.start("--multipart-threshold=5G", "-P1")
+    putter = running.wait_for_child("s3pp: putter 1")
+    deadline = time.monotonic() + 10
+    while read_by(putter) < 64 << 20:
+        assert time.monotonic() < deadline, "it is not read"
+        time.sleep(0.01)
+    began = time.monotonic()
+    running.signal(SIGINT)
+    end = moto_trial.end(running, 10)
+    assert time.monotonic() - began < 3
+    assert end.code == 130
+    assert not end.done
+    assert not end.failed
+    assert end.summary["not_attempted"] == 1
+    assert moto_trial.puts() == 0
+
+
+def read_by(process: int) -> int:
+    """Bytes that it has read."""
+    told = Path(f"/proc/{process}/io").read_text()
+    return int(told.split("rchar: ")[1].split()[0])
 
 
 def test_the_summary_names_what_was_not_attempted(moto_trial: PutTrial) -> None:

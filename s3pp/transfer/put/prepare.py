@@ -123,7 +123,7 @@ class Preparer:
         try:
             if fault := size_fault(source.size):
                 raise ObjectError(FailureKind.TOO_LARGE, fault)
-            return await self.reader.away(lambda: self._stream(entry, source, there))
+            return await self.reader.whole(lambda: self._stream(entry, source, there))
         except BaseException:
             source.close()
             raise

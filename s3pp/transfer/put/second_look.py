@@ -43,14 +43,14 @@ async def second_look(bucket: Bucket, key: str, there: Dest, source: Compared) -
         stored = await _stored(bucket, key, there)
         if stored is not None:
             name, value = stored
-            ours = await reader.away(lambda: checksum(name, prepared.pieces()))
+            ours = await reader.whole(lambda: checksum(name, prepared.pieces()))
             return modes.by_checksum(ours, value)
         size = await _first_part(bucket, key, there)
     except StoreError:
         return SendReason.UNKNOWN
     if size is None or size in tried:
         return SendReason.UNKNOWN
-    same = await reader.away(lambda: same_in_parts(prepared.pieces(), there, [size]))
+    same = await reader.whole(lambda: same_in_parts(prepared.pieces(), there, [size]))
     return SkipReason.SAME_ETAG if same else SendReason.UNKNOWN
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from s3pp.job import Access, Choosing, Job, Landing, Mode, Objects, Place, Side, parse_origin
-from s3pp.pipeline.roles import TITLES, role
+from s3pp.pipeline.roles import TITLES, means, role
 from s3pp.records import (
     CopyTask,
     Done,
@@ -95,7 +95,7 @@ def transfer(job: Job, task: Any, source: Bucket | None, dest: Bucket | None) ->
     buckets: Any = {side: bucket for side, bucket in sides.items() if bucket}
 
     async def main() -> Outcome:
-        return await role(job, buckets, nobody).transfer(task)
+        return await role(job, buckets, means(nobody)).transfer(task)
 
     return asyncio.run(main())
 
@@ -112,7 +112,7 @@ COPIED = CopyTask("p/k", "k", 4, MD5, "", None)
 )
 def test_each_verb_has_its_role(job: Job, kind: type, title: str) -> None:
     buckets: Any = {side: Bucket() for side in Side}
-    made = role(job, buckets, nobody)
+    made = role(job, buckets, means(nobody))
     assert isinstance(made, kind)
     assert (made.notes, made.requests_spared) == ([], 0)
     assert TITLES[job.verb] == title

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from s3pp.errors import Unfinished
 from s3pp.transfer.reading import Budget, Reader
 
 HERE = threading.main_thread()
@@ -127,6 +128,34 @@ def test_work_sent_away_is_never_on_the_loop(threads: ThreadPoolExecutor) -> Non
     run(main())
     assert HERE not in disk.readers[:10]
     assert disk.readers[10] is HERE, "long work says nothing about the disk"
+
+
+def test_nobody_waits_for_whole_bodies_once_the_run_is_ending() -> None:
+    threads = ThreadPoolExecutor(2)
+    go_on, done = threading.Event(), threading.Event()
+
+    def read() -> None:
+        go_on.wait(20)
+        done.set()
+
+    async def main() -> None:
+        reader = Reader(threads)
+        assert await reader.whole(lambda: 5) == 5
+        with pytest.raises(ValueError, match="a defect"):
+            await reader.whole(lambda: int("a defect"))
+        reading = asyncio.ensure_future(reader.whole(read))
+        await asyncio.sleep(0.01)
+        reader.end()
+        with pytest.raises(Unfinished):
+            await asyncio.wait_for(reading, 10)
+        with pytest.raises(Unfinished):
+            await reader.whole(lambda: 5)
+        assert await reader.away(lambda: 5) == 5  # what is to be tidied up still is
+
+    asyncio.run(main())
+    assert not done.is_set()
+    go_on.set()
+    threads.shutdown()
 
 
 SIZE = 10
