@@ -330,7 +330,8 @@ class Supervisor:
 
     def _on_statter_death(self, child: Child) -> None:
         if self._verdict is None:
-            why = f"the statter {child.how_it_ended()}: what was done cannot be told"
+            lost = "what was done cannot be told: run the same command again"
+            why = f"the statter {child.how_it_ended()}: {lost}"
             self._error = self._error or why
             self._phase = Phase.OVER
 

@@ -48,7 +48,10 @@ class Appender:
             os.close(self._fd)
 
     def _broken(self, error: OSError) -> FatalError:
-        return FatalError(f"{self._argument} {self._path!r}: writing failed: {error.strerror}")
+        return FatalError(
+            f"{self._argument} {self._path!r}: writing failed: {error.strerror}: "
+            "mend that, and run the same command again"
+        )
 
 
 def check_appendable(path: str, argument: str) -> None:

@@ -118,6 +118,8 @@ def store_error(response: Response) -> StoreError:
     if response.status < 300:
         code = code or "IncompleteAnswer"
         return StoreError(_LATE.get(code, 500), code, message or "the answer ends in the middle")
+    if not code and response.status == 404:
+        message = "this is no error of S3's: is it an S3 endpoint, and does it take such a name?"
     return StoreError(response.status, code or f"HTTP{response.status}", message)
 
 

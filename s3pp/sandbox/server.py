@@ -7,6 +7,7 @@ closes that pipe.
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -134,11 +135,17 @@ def main(port: int) -> int:
     try:
         server = _listening(port)
     except (OSError, ImportError) as error:
-        _tell({"error": f"port {port}: {error}" if isinstance(error, OSError) else str(error)})
+        _tell({"error": _reason(port, error)})
         return 1
     _tell({"port": server.port})
     server.serve_forever()
     return 0
+
+
+def _reason(port: int, error: OSError | ImportError) -> str:
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return f"port {port} is in use: choose another, or none for one that is free"
+    return f"port {port}: {error}" if isinstance(error, OSError) else str(error)
 
 
 if __name__ == "__main__":

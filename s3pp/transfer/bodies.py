@@ -131,6 +131,9 @@ def open_entry(entry: Entry) -> bytes | Slice:
 def _whole(fd: int, entry: Entry, start: int, size: int, before: os.stat_result) -> bytes:
     # One byte more than a whole file says it has: some, as in /proc, say nothing and hold much.
     body = os.pread(fd, size if entry.offset is not None else size + 1, start)
+    if body and size == 0 and _stamp(os.fstat(fd)) == _stamp(before):
+        message = f"{entry.source} says that it is empty, and is not: copy it to a real file first"
+        raise ObjectError(FailureKind.UNREADABLE, message)
     if len(body) != size or _stamp(os.fstat(fd)) != _stamp(before):
         raise Changed(entry.source)
     return body
