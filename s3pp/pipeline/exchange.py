@@ -2,7 +2,8 @@
 
 It belongs to the supervisor. A part that was out with a worker that dies goes to another; those of
 a lead that dies are forgotten, as whoever leads its object next finds out in the store, or on the
-disk, what is there.
+disk, what is there. Those at work then go on, and nobody should look before they have ended: it
+would not find them.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class Exchange(Generic[W]):
         self._ledger: Ledger[W] = Ledger(places, ahead=1, ahead_bytes=None)
         self._offers: dict[int, _Offer] = {}
         self._number = 0
+        self._stray: set[int] = set()  # parts at work whose lead is gone
 
     def join(self, worker: W) -> None:
         """A worker is ready for parts."""
@@ -48,6 +50,11 @@ class Exchange(Generic[W]):
         self._offers[self._number] = _Offer(lead, message.batch)
         self._ledger.add(message._replace(kind=Kind.PART, batch=self._number))
 
+    @property
+    def settled(self) -> bool:
+        """Whether no part is at work whose lead is gone."""
+        return not self._stray
+
     def assign(self) -> Iterable[tuple[W, Frame]]:
         """Give what waits to those with room; yields each assignment."""
         return self._ledger.assign()
@@ -55,6 +62,7 @@ class Exchange(Generic[W]):
     def ended(self, worker: W, message: Frame) -> tuple[W, Frame] | None:
         """A part that ``worker`` had has ended. Returns who is to hear it; None: nobody waits."""
         self._ledger.close(worker, message.batch)
+        self._stray.discard(message.batch)
         return self._routed(message)
 
     def drop(self) -> None:
@@ -69,7 +77,9 @@ class Exchange(Generic[W]):
         gone = {number for number, offer in self._offers.items() if offer.lead == lead}
         for number in gone:
             del self._offers[number]
+        gone |= self._stray
         self._ledger.drop_waiting(gone)
+        self._stray = gone & self._ledger.out
 
 
 def _crashed(part: Frame) -> Frame:

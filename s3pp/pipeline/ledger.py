@@ -93,6 +93,11 @@ class Ledger(Generic[W]):
         self._waiting = deque(kept)
 
     @property
+    def out(self) -> set[int]:
+        """The numbers of the batches that some worker has."""
+        return {number for load in self._loads.values() for number in load.batches}
+
+    @property
     def wants_more(self) -> bool:
         """Whether some worker has room and nothing waits for it."""
         return not self._waiting and any(self._room(load) for load in self._loads.values())

@@ -151,7 +151,8 @@ class Supervisor:
         self._gate()
         self._board.turn(TICK)
         if self._phase is Phase.RUNNING:
-            for worker, batch in (*self._ledger.assign(), *self._exchange.assign()):
+            tasks = self._ledger.assign() if self._exchange.settled else ()
+            for worker, batch in (*tasks, *self._exchange.assign()):
                 self._board.send(worker, batch)
         self._advance()
         self._tick()

@@ -67,6 +67,25 @@ def test_two_leads_may_use_the_same_numbers() -> None:
     assert [each[1].batch for each in heard if each] == [1, 1]
 
 
+def test_it_is_settled_when_no_part_is_at_work_of_a_lead_that_is_gone() -> None:
+    here = exchange("lead", "other", "third")
+    for number in range(1, 9):  # of which two have to wait
+        here.offer("lead", offer(number))
+    out: dict[str, list[Frame]] = {"lead": [], "other": [], "third": []}
+    for worker, each in here.assign():
+        out[worker].append(each)
+    assert here.settled
+    here.leave("lead")
+    assert list(here.assign()) == []  # neither what it had, nor what waited
+    assert not here.settled
+    assert here.ended("other", ended(out["other"][0])) is None
+    assert here.leave("third") == []
+    assert list(here.assign()) == []  # nobody would hear of it
+    assert not here.settled
+    assert here.ended("other", ended(out["other"][1])) is None
+    assert here.settled
+
+
 def test_a_dead_workers_parts_go_to_others() -> None:
     here = exchange("lead", "dead")
     for number in (1, 2, 3, 4):
