@@ -21,11 +21,12 @@ PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds before an upload that has parts still i
 class Selection:
     """Which uploads belong to a job, and which of those are due."""
 
-    def __init__(self, job: Job, origin: Origin, now: float) -> None:
-        """``now``: seconds since the epoch."""
+    def __init__(self, job: Job, origin: Origin, clock: Callable[[], float]) -> None:
+        """``clock`` tells the time at the store, seconds since the epoch."""
         self.origin = origin
         self._choice = Choice(job.choosing)
-        self._spare = now - DEFAULT_ABORT_AGE if job.choosing.older_than is None else None
+        self._clock = clock
+        self._spares = job.choosing.older_than is None
 
     @property
     def prefix(self) -> str:
@@ -42,7 +43,7 @@ class Selection:
         except ValueError:
             untold = "the store does not tell when it was begun: it may be in use"
             return Refused(upload, FailureKind.STORE, untold)
-        if self._spare is not None and begun > self._spare:
+        if self._spares and begun > self._clock() - DEFAULT_ABORT_AGE:
             return Spared(upload, SkipReason.YOUNG)
         return None if self._choice.stat_refusal(0, int(begun * NS)) else upload
 

@@ -111,7 +111,7 @@ class Sweep:
 
         Cancelled, it leaves what is under way where it is, and records what is not.
         """
-        selection = Selection(self._job, origin, time.time())
+        selection = Selection(self._job, origin, self._uploads.clock)
         self._listing = asyncio.ensure_future(self._list(selection))
         try:
             fatal = await self._collect()

@@ -39,7 +39,10 @@ class Role(Protocol):
         """Bring one task to its end. Raises ``FatalError`` and ``Unfinished`` only."""
 
     async def part(self, part: Any) -> PartOutcome:
-        """Move one part of an object that some worker leads. Raises ``FatalError`` only."""
+        """Move one part of an object that some worker leads.
+
+        Raises ``FatalError`` and ``Unfinished`` only.
+        """
 
 
 def load(job: Job) -> None:

@@ -205,6 +205,8 @@ class Worker:
         part: PartTask = message.open()
         try:
             outcome = await self._role.part(part)
+        except Unfinished:  # its lead has been told that the run is ending
+            return
         except FatalError as error:
             self._outbox.send(fatal(str(error)))
             outcome = PartFailed(part.span.number, error.kind, str(error))

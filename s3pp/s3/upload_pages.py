@@ -7,13 +7,13 @@ leave uploads behind, or send parts again that the store has.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from datetime import datetime, timezone
+from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple, TypeVar
 from urllib.parse import unquote_plus
 from xml.parsers import expat
 
 from s3pp.s3.listing import AGAIN, MOST_EMPTY_PAGES, ListingError
+from s3pp.s3.moments import moment, seconds
 
 _CHECKSUM = "Checksum"  # what the names of a part's checksum elements begin with
 _NO_HEADWAY = "the store's list of {} makes no headway: "
@@ -32,8 +32,7 @@ class Upload(NamedTuple):
     @property
     def begun(self) -> float:
         """When it was initiated, seconds since the epoch; ``ValueError`` if that cannot be told."""
-        moment = datetime.fromisoformat(self.initiated.replace("Z", "+00:00"))
-        return moment.astimezone(timezone.utc).timestamp()
+        return moment(self.initiated).timestamp()
 
 
 class Part(NamedTuple):
@@ -57,6 +56,7 @@ class PartPage(NamedTuple):
 
     parts: list[Part]
     marker: int | None  # the part number behind which the next page begins; None: the last
+    newest: float | None  # when the latest arrived, seconds since the epoch; None: not told
 
 
 class Headway:
@@ -74,7 +74,7 @@ class Headway:
 
     def follow(self, page: UploadPage | PartPage) -> None:
         """Take the next page in. Raises ``ListingError`` where it leads nowhere."""
-        entries, marker = page
+        entries, marker = page[:2]
         if marker is not None and marker == self._marked:
             raise ListingError(f"{self._complaint}a marker repeats")
         self._empty = 0 if entries else self._empty + 1
@@ -123,7 +123,12 @@ def parse_parts(body: bytes) -> PartPage:
         raise _unreadable("parts", error) from None
     if marker == 0:
         raise _cut_short("parts")
-    return PartPage(parts, marker)
+    return PartPage(parts, marker, latest(seconds(entry.get("LastModified")) for entry in entries))
+
+
+def latest(moments: Iterable[float | None]) -> float | None:
+    """The latest of those that are told; None where none is."""
+    return max((each for each in moments if each is not None), default=None)
 
 
 def _upload(entry: dict[str, str], *, url: bool) -> Upload:

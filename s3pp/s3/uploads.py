@@ -15,15 +15,19 @@ upload, or an attempt whose answer was lost had completed it (API reference,
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+import time
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from hashlib import sha256
 from html import escape
 from typing import NamedTuple
 
 from s3pp.s3.endpoint import encoded, query_string
 from s3pp.s3.listing import ListingError
+from s3pp.s3.moments import seconds
 from s3pp.s3.operations import COPY_SPEED, Answer, Bucket, Call, Copied, Headers
 from s3pp.s3.retry import StoreError, element
+from s3pp.s3.upload_order import Passage
 from s3pp.s3.upload_pages import (
     Checksum,
     Headway,
@@ -32,12 +36,13 @@ from s3pp.s3.upload_pages import (
     Upload,
     UploadPage,
     honest,
+    latest,
     parse_parts,
     parse_uploads,
 )
 from s3pp.s3.wire import Stream
 
-__all__ = ["Checksum", "Part", "Slot", "Upload", "Uploads", "vanished"]
+__all__ = ["Checksum", "Part", "Shown", "Slot", "Upload", "Uploads", "vanished"]
 
 # "Processing of a CompleteMultipartUpload request could take several minutes" (API reference).
 COMPLETING = 600  # seconds
@@ -52,6 +57,13 @@ class Slot(NamedTuple):
     number: int  # from 1 to 10,000
 
 
+class Shown(NamedTuple):
+    """What the store shows of an upload."""
+
+    parts: list[Part]  # by number
+    newest: float | None  # when the latest of them arrived, seconds since the epoch; None: not told
+
+
 def vanished(error: StoreError) -> bool:
     """Whether there is no such upload: it was aborted, or it was completed.
 
@@ -63,8 +75,19 @@ def vanished(error: StoreError) -> bool:
 class Uploads:
     """The multipart uploads of one bucket."""
 
-    def __init__(self, bucket: Bucket) -> None:
+    def __init__(self, bucket: Bucket, *, own: Iterable[str] | None = None) -> None:
+        """``own``: ids of uploads that this run has begun, if it knows; those begun here join."""
+        self.own = None if own is None else set(own)
         self._bucket = bucket
+        self._ahead: float | None = None  # seconds that the store's clock is ahead of ours
+
+    def clock(self) -> float:
+        """The time at the store, seconds since the epoch: ages of what it has count from it.
+
+        As its latest answer to a listing has it; before there is one, as the signer knows it.
+        """
+        ahead = self._bucket.signer.offset if self._ahead is None else self._ahead
+        return time.time() + ahead
 
     async def create(self, key: str, *, headers: Headers = ()) -> str:
         """CreateMultipartUpload; returns the upload id.
@@ -77,6 +100,8 @@ class Uploads:
         upload_id = element(answer.response.body, "UploadId")
         if not upload_id:
             raise StoreError(500, "IncompleteAnswer", "the store began an upload without an id")
+        if self.own is not None:
+            self.own.add(upload_id)
         return upload_id
 
     async def send(
@@ -142,32 +167,64 @@ class Uploads:
         S3 sorts them by key, then by age; other stores do not. Uploads that begin or end meanwhile
         may be among them or not. Raises ``ListingError`` where the list cannot be trusted.
         """
-        marker: tuple[str, str] | None = ("", "")
-        headway = Headway("uploads")
-        while marker is not None:
-            page = await self._upload_page(prefix, marker)
-            headway.follow(page)
-            for upload in page.uploads:
-                if upload.key.startswith(prefix):  # whatever a store makes of prefixes
+        async with aclosing(self._upload_pages(prefix)) as pages:
+            async for page in pages:
+                for upload in page.uploads:
                     yield upload
-            marker = page.marker
+
+    async def of(self, key: str) -> AsyncGenerator[Upload, None]:
+        """Every unfinished upload of ``key`` itself, a page at a time.
+
+        Ends where no other can follow, however many keys begin with this one. Raises
+        ``ListingError`` where the list cannot be trusted.
+        """
+        passage = Passage(key)
+        async with aclosing(self._upload_pages(key)) as pages:
+            async for page in pages:
+                for upload in page.uploads:
+                    if upload.key == key:
+                        yield upload
+                if passage.past(page.uploads):
+                    return
 
     async def parts(self, key: str, upload_id: str) -> AsyncGenerator[Part, None]:
         """Every part the store has of an upload, by number, a page at a time.
 
         Raises ``ListingError`` where the list cannot be trusted.
         """
+        async with aclosing(self._part_pages(key, upload_id)) as pages:
+            async for page in pages:
+                for part in page.parts:
+                    yield part
+
+    async def shown(self, key: str, upload_id: str) -> Shown:
+        """Every part the store has of an upload, and when the newest of them arrived.
+
+        Raises ``ListingError`` where the list cannot be trusted.
+        """
+        pages = [page async for page in self._part_pages(key, upload_id)]
+        parts = [part for page in pages for part in page.parts]
+        return Shown(parts, latest(page.newest for page in pages))
+
+    async def _upload_pages(self, prefix: str) -> AsyncGenerator[UploadPage, None]:
+        marker: tuple[str, str] | None = ("", "")
+        headway = Headway("uploads")
+        while marker is not None:
+            page = await self._upload_page(prefix, marker)
+            headway.follow(page)
+            marker = page.marker
+            # Whatever a store makes of prefixes.
+            yield UploadPage([each for each in page.uploads if each.key.startswith(prefix)], marker)
+
+    async def _part_pages(self, key: str, upload_id: str) -> AsyncGenerator[PartPage, None]:
         marker: int | None = 0
         last = 0
         headway = Headway("parts")
         while marker is not None:
             page = await self._part_page(key, upload_id, marker)
             headway.follow(page)
-            for part in page.parts:
-                if part.number <= last:
-                    raise ListingError("the store's list of parts is out of order, or repeats")
-                last = part.number
-                yield part
+            last = _ascending(page, last)
+            yield page
             marker = page.marker
 
     async def _upload_page(self, prefix: str, marker: tuple[str, str]) -> UploadPage:
@@ -183,7 +240,18 @@ class Uploads:
 
     async def _page(self, key: str, query: str) -> bytes:
         answer = await self._bucket.call(Call("GET", self._bucket.endpoint.path(key), query))
+        now = seconds(answer.response.header(b"date"))
+        self._ahead = self._ahead if now is None else now - time.time()
         return answer.response.body
+
+
+def _ascending(page: PartPage, last: int) -> int:
+    """The number of the last part by now. Raises ``ListingError`` where they do not ascend."""
+    for part in page.parts:
+        if part.number <= last:
+            raise ListingError("the store's list of parts is out of order, or repeats")
+        last = part.number
+    return last
 
 
 def _query(slot: Slot) -> str:

@@ -9,6 +9,8 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ pytestmark = pytest.mark.timeout(90)
 
 ALL = ("--older-than", "2100-01-01")  # Swift rounds the times of what was just begun up
 PART = b"x" * 1000
+REPLACED = ("date", "content-length")
 SUMMARY = re.compile(
     r"(?P<verb>clean|would abort) (?P<done>\d+) uploads \((?P<bytes>(at least )?\d+) bytes\)"
     r" in \d+\.\d seconds(, with (?P<requests>\d+) requests)?(?P<rest>.*)"
@@ -322,6 +325,23 @@ def test_a_time_that_is_not_told(s3pp, three, moto, recorder):
     assert (result.code, summary(result)["done"]) == (1, "2")
     assert "when it was begun" in result.err
     assert begun(three) == ["a"]
+
+
+def test_ages_count_by_the_clock_of_the_store(s3pp, three, moto, recorder):
+    """Ours is two days ahead of it, and the uploads are an hour old."""
+    now = datetime.now(timezone.utc) - timedelta(days=2)
+    begun_at = (now - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%S.000Z").encode()
+
+    def behind(request: Request, answer: Answer) -> Answer:
+        body = re.sub(b"(?<=<Initiated>)[^<]*", begun_at, answer.body)
+        kept = [(name, value) for name, value in answer.headers if name.lower() not in REPLACED]
+        return Answer(answer.status, [*kept, ("Date", format_datetime(now, usegmt=True))], body)
+
+    record = recorder(moto, rewrite=behind)
+    result = s3pp("clean", three.url, store=record.store)
+    assert (result.code, summary(result)["done"]) == (0, "0")
+    assert "3 uploads begun less than a day ago are left alone" in result.err
+    assert begun(three) == ["a", "b", "c"]
 
 
 def wait_for_delivery(pid: int) -> None:

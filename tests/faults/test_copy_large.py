@@ -28,6 +28,7 @@ from stores.fault_actions import (
     Response,
     Rewrite,
     Say,
+    SetHeaders,
     Status,
     Truncate,
     error,
@@ -364,6 +365,35 @@ def test_a_run_that_was_killed_is_gone_on_with(moto_through: CopyTrial, times: i
     moto_through.inject()
     check_copied(moto_through, moto_through.run(*PARTS), LONG)
     check_not_sent(moto_through, acknowledged, before)
+
+
+def test_with_another_checksum_the_etag_is_still_compared(moto_through: CopyTrial) -> None:
+    """The store does not look at the checksum, nor tells it again."""
+    put(moto_through.bucket)
+    moto_through.inject(Rule(FlipBit(), "PUT", "partNumber=2&", times=1))
+    check_copied(moto_through, moto_through.run(*PARTS, "--checksum=crc32"))
+    assert sent(moto_through) == 4
+
+
+@pytest.mark.parametrize("fault", ["denied", "metadata of its own"])
+def test_one_that_is_gone_on_with_need_not_be_looked_at(
+    moto_through: CopyTrial, fault: str
+) -> None:
+    """What is complete has not failed because nobody may ask for its headers."""
+    put(moto_through.bucket)
+    upload = moto_through.dest.client.create_multipart_upload(
+        Bucket=moto_through.dest.name, Key="large"
+    )
+    at = {"Bucket": moto_through.dest.name, "Key": "large", "UploadId": upload["UploadId"]}
+    moto_through.dest.client.upload_part(**at, PartNumber=1, Body=BODY[: 5 * MIB])
+    action: Action = Status(403, "AccessDenied")
+    if fault != "denied":
+        action = SetHeaders((("x-amz-meta-mtime", "1"),))
+    moto_through.inject(Rule(action, "HEAD", "/large$"))
+    end = moto_through.run(*PARTS)
+    check_copied(moto_through, end)
+    assert sent(moto_through) == 2
+    assert "1 of 3 parts were there already" in end.result.err
 
 
 def sent(trial: CopyTrial) -> int:

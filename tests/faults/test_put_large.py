@@ -29,6 +29,7 @@ from stores.fault_actions import (
     LoseResponse,
     Request,
     Response,
+    Rewrite,
     Say,
     SetHeaders,
     Status,
@@ -186,6 +187,43 @@ def test_where_the_store_does_not_check_the_etag_tells(moto_trial: PutTrial) -> 
     assert sent(moto_trial) == [1, 2, 2, 3, 4]
 
 
+CHECKSUMS = [
+    "crc32",
+    pytest.param("sha256", marks=pytest.mark.thorough),
+    pytest.param("crc64nvme", marks=pytest.mark.thorough),
+]
+
+
+@pytest.mark.parametrize("checksum", CHECKSUMS)
+def test_nor_does_another_checksum_help_where_the_store_does_not_look_at_it(
+    moto_trial: PutTrial, checksum: str
+) -> None:
+    contents = moto_trial.tree({"large": SIZE})
+    moto_trial.inject(Rule(FlipBit(), "PUT", pattern([2]), times=1))
+    end = put(moto_trial, f"--checksum={checksum}")
+    check_sent(moto_trial, end, contents)
+    assert sent(moto_trial) == [1, 2, 2, 3, 4]
+    assert end.result.err.count("the store tells no checksums") == 1
+
+
+def test_another_checksum_in_the_answer_to_a_part_is_noticed(moto_trial: PutTrial) -> None:
+    contents = moto_trial.tree({"large": SIZE})
+    wrong = SetHeaders((("x-amz-checksum-crc32", "AAAAAA=="), ("ETag", '"opaque"')))
+    moto_trial.inject(Rule(wrong, "PUT", pattern([2]), times=1))
+    check_sent(moto_trial, put(moto_trial, "--checksum=crc32"), contents)
+    assert sent(moto_trial) == [1, 2, 2, 3, 4]
+
+
+def test_another_checksum_of_the_whole_is_noticed(moto_trial: PutTrial) -> None:
+    moto_trial.tree({"large": SIZE})
+    told = b"<ChecksumCRC32>AAAAAA==</ChecksumCRC32></CompleteMultipartUploadResult>"
+    wrong = Rewrite(lambda body: body.replace(b"</CompleteMultipartUploadResult>", told))
+    moto_trial.inject(Rule(wrong, *COMPLETE))
+    end = put(moto_trial, "--checksum=crc32")
+    assert (end.code, end.kinds) == (1, {"large": "integrity"})
+    assert "CRC32 AAAAAA==, sent parts that make " in end.result.err
+
+
 @pytest.mark.parametrize("etag", ["", f'"{"0" * 32}"'], ids=["missing", "wrong"])
 def test_a_part_without_its_etag_is_sent_again(moto_trial: PutTrial, etag: str) -> None:
     contents = moto_trial.tree({"large": SIZE})
@@ -213,6 +251,34 @@ def test_without_resuming_nothing_is_left(moto_trial: PutTrial) -> None:
     assert (end.code, end.kinds) == (1, {"large": "rejected"})
     assert STAY not in end.result.err
     assert uploads(moto_trial.bucket) == set()
+
+
+def test_a_part_that_each_run_is_refused_leaves_one_upload(moto_trial: PutTrial) -> None:
+    """As where a quota is answered with 400: a run every hour must not fill it up."""
+    contents = moto_trial.tree({"large": SIZE})
+    moto_trial.inject(Rule(Status(400, "InvalidRequest"), "PUT", pattern([4])))
+    left = set[str]()
+    for _ in range(3):
+        end = put(moto_trial)
+        assert (end.code, end.kinds) == (1, {"large": "rejected"})
+        assert end.result.err.rstrip().endswith(STAY)
+        left = left or uploads(moto_trial.bucket)
+        assert uploads(moto_trial.bucket) == left
+    assert len(left) == 1
+    moto_trial.inject()
+    check_sent(moto_trial, put(moto_trial), contents)
+
+
+@pytest.mark.parametrize("options", [[], ["--no-resume"]], ids=["resume", "no resume"])
+def test_keys_that_expire_at_the_end_leave_parts_and_that_is_said(
+    moto_trial: PutTrial, options: list[str]
+) -> None:
+    moto_trial.tree({"large": SIZE})
+    moto_trial.inject(Rule(Status(400, "ExpiredToken"), "POST|DELETE", "uploadId="))
+    end = put(moto_trial, *options)
+    assert (end.code, there(moto_trial.bucket, "large")) == (3, {1, 2, 3, 4})
+    (line,) = [each for each in end.result.err.splitlines() if "parts stay in the store" in each]
+    assert "large: not finished" in line
 
 
 # The file

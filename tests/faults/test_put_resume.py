@@ -23,6 +23,7 @@ from faults.large import (
     STAY,
     begin,
     compound,
+    long_ago,
     parts_of,
     pattern,
     sent,
@@ -30,7 +31,7 @@ from faults.large import (
     uploads,
 )
 from faults.trials import PutTrial
-from stores.fault_actions import Call, Delay, Gate, Hang, Request, Status, chain
+from stores.fault_actions import Call, Delay, Gate, Hang, Request, SetHeaders, Status, chain
 from stores.fault_proxy import Rule
 from trees import content
 
@@ -135,8 +136,23 @@ def test_of_several_uploads_the_one_that_has_most_is_gone_on_with(trial: PutTria
         begin(trial.bucket, "large2", parts),
     }
     begin(trial.bucket, "large", {1: parts[1], 3: theirs[3], 4: parts[4]})
+    trial.inject(long_ago())
     check_rest(trial, contents, [2, 3])
     assert uploads(trial.bucket) == others
+
+
+def test_what_somebody_is_sending_is_left_alone_though_it_begins_like_ours(trial: PutTrial) -> None:
+    contents = trial.tree({"large": SIZE})
+    theirs = parts_of(contents["large"][:PART] + content(2 * PART, "theirs"))
+    upload = begin(trial.bucket, "large", {n: theirs[n] for n in (1, 2)})
+    check_rest(trial, contents, FOUR)
+    at = {"Bucket": trial.bucket.name, "Key": "large", "UploadId": upload}
+    client = trial.bucket.client
+    client.upload_part(**at, PartNumber=3, Body=theirs[3])
+    tags = client.list_parts(**at)["Parts"]
+    parts = [{name: part[name] for name in ("PartNumber", "ETag")} for part in tags]
+    client.complete_multipart_upload(**at, MultipartUpload={"Parts": parts})
+    assert trial.bucket.get("large") == b"".join(theirs.values())
 
 
 @pytest.mark.thorough
@@ -153,6 +169,7 @@ def test_of_a_file_that_changed_since_the_new_parts_are_sent(moto_trial: PutTria
     contents = moto_trial.tree({"large": SIZE})
     old = parts_of(content(PART, "old") + contents["large"][PART:])
     begin(moto_trial.bucket, "large", old)
+    moto_trial.inject(long_ago())
     check_rest(moto_trial, contents, [1])
 
 
@@ -160,6 +177,7 @@ def test_of_a_file_that_changed_since_the_new_parts_are_sent(moto_trial: PutTria
 def test_a_file_that_grew_since_keeps_its_first_parts(moto_trial: PutTrial) -> None:
     contents = moto_trial.tree({"large": SIZE})
     begin(moto_trial.bucket, "large", parts_of(contents["large"][: 2 * PART + 5]))
+    moto_trial.inject(long_ago())
     check_rest(moto_trial, contents, [3, 4])
 
 
@@ -167,6 +185,7 @@ def test_a_file_that_grew_since_keeps_its_first_parts(moto_trial: PutTrial) -> N
 def test_a_file_that_shrank_leaves_out_what_lies_behind_it(moto_trial: PutTrial) -> None:
     contents = moto_trial.tree({"large": 2 * PART + 5})
     begin(moto_trial.bucket, "large", parts_of(contents["large"][: 2 * PART] + content(2 * PART)))
+    moto_trial.inject(long_ago())
     check_rest(moto_trial, contents, [3])
 
 
@@ -191,13 +210,12 @@ def test_an_upload_that_vanishes_meanwhile_is_begun_again(moto_trial: PutTrial) 
     ("options", "begun"),
     [
         (["--metadata=colour=blue"], {"Metadata": {"colour": "red"}}),
-        ([], {"Metadata": {"colour": "red"}}),
         (["--header=Cache-Control: no-store"], {}),
-        (["--storage-class=STANDARD_IA"], {}),
+        (["--storage-class=STANDARD_IA"], {"StorageClass": "GLACIER"}),
         (["--tag=a=b"], {"Tagging": "a=c"}),
         ([], {"Tagging": "a=c"}),
     ],
-    ids=["metadata", "no metadata", "header", "class", "tag", "no tag"],
+    ids=["metadata", "header", "class", "tag", "no tag"],
 )
 def test_one_that_was_begun_with_other_headers_is_sent_anew(
     moto_trial: PutTrial, options: list[str], begun: dict[str, object]
@@ -209,6 +227,23 @@ def test_one_that_was_begun_with_other_headers_is_sent_anew(
     assert "begun with other headers" in words
     head = moto_trial.bucket.head("large")
     assert head["Metadata"] == ({"colour": "blue"} if "metadata" in str(options) else {})
+
+
+@pytest.mark.parametrize("what", ["class", "metadata"])
+def test_what_a_store_may_not_tell_or_may_add_is_no_reason(moto_trial: PutTrial, what: str) -> None:
+    """Else each of its objects that was broken off would be sent twice."""
+    contents = moto_trial.tree({"large": SIZE})
+    options, begun, answer = {
+        "class": (["--storage-class=STANDARD_IA"], {"StorageClass": "STANDARD_IA"}, ""),
+        "metadata": ([], {}, "1700000000"),
+    }[what]
+    begun |= {"ContentType": "application/octet-stream"}
+    begin(moto_trial.bucket, "large", {1: parts_of(contents["large"])[1]}, **begun)
+    name = "x-amz-meta-mtime" if answer else "x-amz-storage-class"
+    moto_trial.inject(Rule(SetHeaders(((name, answer),)), "HEAD"))
+    assert "does not tell the storage class" in check_rest(
+        moto_trial, contents, [2, 3, 4], *options
+    )
 
 
 @pytest.mark.thorough

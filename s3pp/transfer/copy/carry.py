@@ -29,6 +29,7 @@ from s3pp.s3.operations import Headers
 from s3pp.s3.retry import StoreError
 from s3pp.s3.wire import Response
 from s3pp.transfer.put.content import by_name
+from s3pp.transfer.put.given import Likeness, judged
 from s3pp.transfer.put.putter import static_headers
 
 _LABELS = frozenset(
@@ -169,15 +170,18 @@ def tag_header(tags: Sequence[tuple[str, str]]) -> Headers:
     return [(_TAGS, "&".join(f"{quote(k, '')}={quote(v, '')}" for k, v in tags))] if tags else []
 
 
-def has_labels(response: Response, wanted: Headers) -> bool:
-    """Whether an object, as a HEAD of it was answered, has the type, headers and metadata wanted.
+def likeness(response: Response, wanted: Headers, endpoint: Endpoint) -> Likeness:
+    """What a HEAD's answer shows of the type, headers and metadata ``wanted``.
 
     What is not wanted, and not metadata, may be the store's own default.
     """
     there = dict(_described(response))
     given = {name: value for name, value in wanted if _is_label(name) or name == _REDIRECT}
     more = {name for name in there if name.startswith(_META)} - given.keys()
-    return not more and all(there.get(name, "") == value for name, value in given.items())
+    differing = [
+        (name, there.get(name)) for name, value in given.items() if there.get(name, "") != value
+    ]
+    return judged(differing, more, endpoint)
 
 
 def _left_behind(objects: Objects, *, streamed: bool) -> str:

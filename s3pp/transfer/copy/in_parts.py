@@ -15,7 +15,7 @@ from s3pp.records import Dest, PartDone
 from s3pp.s3.operations import Bucket, Headers
 from s3pp.s3.retry import StoreError
 from s3pp.s3.uploads import Uploads
-from s3pp.transfer.copy.carry import has_labels
+from s3pp.transfer.copy.carry import likeness
 from s3pp.transfer.copy.course import Course, Unable, Written
 from s3pp.transfer.copy.labels import Labels
 from s3pp.transfer.copy.layout import Cut, Layouts
@@ -23,6 +23,7 @@ from s3pp.transfer.parts import crc, sums
 from s3pp.transfer.parts.compound import made_of
 from s3pp.transfer.parts.lead import Again, Lead
 from s3pp.transfer.parts.resume import Found
+from s3pp.transfer.put.given import DOUBT, Likeness
 
 _UNKNOWN = (405, 501)  # a store that knows no uploads in parts
 _UNTOLD = (403, *_UNKNOWN)  # a store that does not let us list parts
@@ -56,7 +57,7 @@ class InParts:
         layouts: Layouts,
         tell: Callable[[str], None],
     ) -> None:
-        self._means = _Means(job.objects.checksum, dest, labels, layouts)
+        self._means = _Means(job.objects.checksum, dest, labels, layouts, tell)
         self._lead = Lead(job, dest, tell)
         self._tell = tell
 
@@ -79,6 +80,7 @@ class _Means(NamedTuple):
     dest: Bucket
     labels: Labels
     layouts: Layouts
+    tell: Callable[[str], None]
 
 
 class _Copy:
@@ -122,8 +124,19 @@ class _Copy:
         await self._check_sizes(begun.upload_id)
 
     async def labelled(self) -> bool:
-        answer = await self._means.dest.look(self.key)
-        return answer is None or has_labels(answer.response, await self._carried())
+        dest = self._means.dest
+        try:
+            answer = await dest.look(self.key)
+        except StoreError as error:
+            if error.status != 403:
+                raise
+            return True  # it may not be looked at
+        if answer is None:
+            return True
+        like = likeness(answer.response, await self._carried(), dest.endpoint)
+        if like is Likeness.UNTOLD:
+            self._means.tell(DOUBT)
+        return like is not Likeness.OTHER
 
     async def _carried(self) -> Headers:
         return await self._means.labels.of(self._course, self._cut.seen)

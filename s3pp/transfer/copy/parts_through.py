@@ -25,6 +25,7 @@ from s3pp.transfer.copy.layout import Cut
 from s3pp.transfer.digests import Digester, Digests
 from s3pp.transfer.etags import Mismatch, is_md5, proves_content
 from s3pp.transfer.means import Means
+from s3pp.transfer.parts import sums
 from s3pp.transfer.parts.moving import PartRefused, moved, part_failed
 from s3pp.transfer.parts.plan import Spans
 from s3pp.transfer.parts.resume import Found, unfinished
@@ -43,7 +44,7 @@ class PartsThrough:
         """``buckets``: the source, and the destination."""
         self._resume = job.parts.resume
         self._source, self._dest = buckets
-        self._uploads = Uploads(self._dest)
+        self._uploads = Uploads(self._dest, own=())
         self._at_once = job.speed.parts_at_once
         self._reader, self._budget, self._offer = means.reader, means.budget, means.offer
         self._checksum = job.objects.checksum
@@ -161,6 +162,7 @@ class PartsThrough:
         answer = await self._uploads.send(
             slot, body=body, headers=[digests.header], payload_hash=digests.payload_hash
         )
+        sums.told(answer.response, digests.header)
         md5, etag = digests.md5, answer.etag
         if etag != md5 and proves_content(etag, answer.response, self._dest.endpoint):
             raise Mismatch(md5, etag)

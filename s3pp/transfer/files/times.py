@@ -1,22 +1,16 @@
-"""Times of objects as stores write them: ISO 8601 in listings, RFC 9110 in headers."""
+"""Times of objects, as stores write them, in the unit of files."""
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from functools import lru_cache
+
+from s3pp.s3.moments import moment
 
 
 @lru_cache(maxsize=1024)  # neighbours in a listing were often written in the same second
 def nanoseconds(text: str) -> int | None:
     """``text`` in nanoseconds since the epoch; None where it is no time."""
     try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        return round(moment(text).timestamp() * 1_000_000) * 1000
     except ValueError:
-        try:
-            moment = parsedate_to_datetime(text)
-        except (ValueError, OverflowError):
-            return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return round(moment.timestamp() * 1_000_000) * 1000
+        return None

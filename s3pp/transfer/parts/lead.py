@@ -8,7 +8,9 @@
              └─ no such upload: completed by an attempt whose answer was lost? ─▶ Led | begun again
 
 Where that fails the parts stay, for the next run to go on with; an upload that has none, or whose
-parts are of no use to it, is aborted.
+parts are of no use to it, is aborted. So is one that was begun because another, which stays, would
+not take our parts, if it does not take them either. An upload that was found is never aborted for
+what it refuses: it may be somebody else's.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from s3pp.transfer.parts.compound import made_of, part_count
 from s3pp.transfer.parts.resume import LEFT, UNTOLD, Found, Silent
 
 _STARTS = 3  # uploads tried for one object before it counts as always taken away
+_STUCK = "; its parts stay in the store (s3pp clean removes them)"
 _LOST = {
     "NoSuchUpload": "its upload was ended by somebody else",
     "InvalidPart": "somebody else sends parts of the same upload",
@@ -106,23 +109,24 @@ class Lead:
 
     async def write(self, load: Load) -> Led:
         """Bring one object into the store. Raises ``Taken``, and what the ``load`` raises."""
-        resume = load.resumes
+        resume, beside = load.resumes, False
         for _ in range(_STARTS - 1):
             try:
-                return await self._once(load, resume=resume)
+                return await self._once(load, resume=resume, beside=beside)
             except Again as again:
                 self._tell(f"{load.name}: {again}: begun again")
                 resume = resume and again.resume
-        return await self._once(load, resume=False)
+                beside = beside or (again.stays and not again.resume)
+        return await self._once(load, resume=False, beside=beside)
 
-    async def abort(self, key: str, upload_id: str) -> bool:
-        """Whether there was such an upload, and now there is not."""
+    async def abort(self, key: str, upload_id: str) -> bool | None:
+        """Whether there was such an upload, and now there is not; None where it stays."""
         try:
             return await self._uploads.abort(key, upload_id)
-        except (ObjectError, FatalError):  # it stays: s3pp clean finds it
-            return False
+        except (ObjectError, FatalError):  # s3pp clean finds it
+            return None
 
-    async def _once(self, load: Load, *, resume: bool) -> Led:
+    async def _once(self, load: Load, *, resume: bool, beside: bool) -> Led:
         found = await self._found(load) if resume else None
         begun = found or await load.begun()
         try:
@@ -131,10 +135,12 @@ class Lead:
             copied = await self._completed(load, begun, parts)
         except Exception as error:
             meant = _meant(error, resumed=found is not None)
-            await self._leave(load, begun, meant)
+            left = await self._left(load, begun, meant, beside=beside)
+            self._say(load, meant, left)
             raise meant from None
         load.written = True
         _check(copied.etag, parts)
+        sums.check(self._checksum, parts, copied.answer.response)
         resumed = found is not None
         if resumed and not await load.labelled():
             raise Again("the upload that an earlier run left was begun with other headers")
@@ -187,21 +193,41 @@ class Lead:
         made = made_of(part.etag for part in parts)
         return answer if answer and (answer.size, answer.etag) == (load.size, made) else None
 
-    async def _leave(self, load: Load, begun: Found, error: Exception) -> None:
-        """What becomes of an upload that is not completed; where it stays, that is said."""
-        if not load.resumes or _spoilt(load, error) or await self._is_empty(load, begun):
-            await self.abort(load.key, begun.upload_id)
-        elif isinstance(error, Unfinished):
-            self._tell(f"{load.name}: not finished{LEFT}")
-        elif isinstance(error, ObjectError) and not isinstance(error, Again):
-            error.args = (f"{error}{LEFT}",)
+    async def _left(self, load: Load, begun: Found, error: Exception, *, beside: bool) -> str:
+        """What stays of an upload that is not completed, for people; empty: nothing.
 
-    async def _is_empty(self, load: Load, begun: Found) -> bool:
+        ``beside``: another one stays, begun by nobody knows whom, that refused our parts too.
+        """
+        # Where the run is ending parts may be under way, of which S3 may keep one that arrives
+        # behind the abort. They are cut when this object is reported, so nobody here can wait.
+        if not load.resumes or _spoilt(load, error):
+            return _STUCK if await self.abort(load.key, begun.upload_id) is None else ""
+        if await self._is_empty(load, begun, error):
+            await self.abort(load.key, begun.upload_id)
+            return ""
+        if beside and _is_refusal(error):
+            # So it is not the upload that is refused, and each run would leave one more. This one
+            # is ours for certain. The next run goes on with the other.
+            await self.abort(load.key, begun.upload_id)
+        return LEFT
+
+    def _say(self, load: Load, error: Exception, left: str) -> None:
+        """Add what is ``left`` to what people are told of an error, if anything."""
+        if not left or isinstance(error, Again):
+            return
+        if isinstance(error, (Unfinished, FatalError)):
+            self._tell(f"{load.name}: not finished{left}")
+        elif isinstance(error, ObjectError):
+            error.args = (f"{error}{left}",)
+
+    async def _is_empty(self, load: Load, begun: Found, error: Exception) -> bool:
         """Whether it has no parts, by which the next run could know it."""
-        if begun.parts:
+        if begun.parts or _is_in_vain(error):
             return False
         try:
             return await anext(self._uploads.parts(load.key, begun.upload_id), None) is None
+        except StoreError as refusal:
+            return vanished(refusal)  # somebody aborted it, and the store did not say so
         except (ObjectError, FatalError):
             return False
 
@@ -213,7 +239,7 @@ def _meant(error: Exception, *, resumed: bool) -> Exception:
         return Again(_LOST[code], resume=True, stays=True)
     if status == 409:  # API reference, "CompleteMultipartUpload": begin anew, and send every part
         return Again("another writer was at the same key")
-    if resumed and isinstance(error, ObjectError) and error.kind is FailureKind.REJECTED:
+    if resumed and _is_refusal(error):
         # As where it was begun with another kind of checksum than this run sends.
         message = f"the upload that an earlier run left does not take its parts ({error})"
         return Again(message, stays=True)
@@ -225,6 +251,16 @@ def _spoilt(load: Load, error: Exception) -> bool:
     if isinstance(error, Again):
         return not error.stays
     return isinstance(error, Taken) or getattr(error, "kind", None) in load.spoils
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether the store refused a part, or its completion, for good."""
+    return isinstance(error, ObjectError) and error.kind is FailureKind.REJECTED
+
+
+def _is_in_vain(error: Exception) -> bool:
+    """Whether another request would but fail likewise, after as many attempts."""
+    return isinstance(error, FatalError) or getattr(error, "kind", None) is FailureKind.NETWORK
 
 
 def _check(etag: str, parts: list[PartDone]) -> None:

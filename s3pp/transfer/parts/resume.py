@@ -1,9 +1,15 @@
 """What an earlier run left in the store: the unfinished upload to go on with, if there is one.
 
 The store is the journal: nothing is kept here. Under one key there may be several uploads, of
-earlier runs, of other people, or of a job that is at it now. Only one that has at least one part
-just as ours would be is gone on with; the others are never touched. How a part is shown to be ours
-is for the caller to say: ``proves``.
+earlier runs, of other people, or of a job that is at it now. How a part is shown to be ours is for
+the caller to say: ``proves``. An upload is gone on with
+
+- if all parts that are looked at are ours: so a run that was killed goes on at once; or
+- if one of them is, and for ``QUIET`` nothing came: nobody is sending it, and ours has changed; or
+- if one of them is, and this very run began it.
+
+The others are never touched. Who does not know what this run began (``Uploads.own``) may have begun
+any of them: then one part is enough.
 """
 
 from __future__ import annotations
@@ -11,16 +17,21 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
+from s3pp.errors import ObjectError
 from s3pp.job import MAX_PART, MAX_PARTS, MIN_PART
-from s3pp.s3.retry import StoreError
-from s3pp.s3.uploads import Part, Upload, Uploads, vanished
+from s3pp.s3.listing import ListingError
+from s3pp.s3.moments import seconds
+from s3pp.s3.retry import NetworkError, StoreError
+from s3pp.s3.upload_pages import latest
+from s3pp.s3.uploads import Part, Shown, Upload, Uploads, vanished
 from s3pp.transfer.parts.plan import Spans, count_of
 
 MOST_UPLOADS = 16  # of one key looked into, the latest first
+QUIET = 3600  # seconds: a part of 5 GiB at 12 Mbit/s takes as long
 _PROBES = 3  # parts of one upload held against the source before it counts as another's
+_WARY_PROBES = 8  # of one that somebody may be sending now
 LEFT = "; its parts stay in the store for the next run (s3pp clean removes them)"
 UNTOLD = "the store does not show unfinished uploads: nothing is resumed"
-_UNTOLD = (403, 405, 501)  # a store that does not let us list uploads
 
 
 class Found(NamedTuple):
@@ -37,10 +48,15 @@ class Found(NamedTuple):
 
 
 class Silent(Exception):
-    """The store does not let us see its unfinished uploads."""
+    """The store does not let us see its unfinished uploads, or answers what is no list of them."""
 
 
 Proof = Callable[[Spans, Part], Awaitable[bool]]
+
+
+class _Candidate(NamedTuple):
+    found: Found
+    wary: bool  # somebody may be sending it now
 
 
 async def unfinished(
@@ -49,40 +65,62 @@ async def unfinished(
     """The upload of ``key`` that has the most of an object of ``size`` bytes; None: begin one.
 
     ``wanted`` is our part size where an upload does not tell its own. Raises ``Silent``, and
-    ``ObjectError`` as ``uploads`` and ``proves`` do.
+    ``ObjectError`` as ``proves`` does, or where the store does not answer.
     """
-    found = []
-    for upload in await _latest(uploads, key):
-        fitting = await _parts(uploads, upload, size, wanted)
-        if fitting.parts:
-            found.append(fitting)
-    for each in sorted(found, key=lambda each: each.size, reverse=True):
-        if await _ours(each, size, proves):
-            return each
+    try:
+        shown, all_told = await _shown(uploads, key)
+    except NetworkError as error:
+        message = f"look for unfinished uploads: {error}; --no-resume does without"
+        raise ObjectError(error.kind, message) from None
+    near = [_candidate(uploads, *each, size=size, wanted=wanted) for each in shown]
+    for each in sorted(near, key=lambda each: each.found.size, reverse=True):
+        if each.found.parts and await _ours(each, size, proves):
+            return each.found
+    if not all_told:
+        raise Silent
     return None
 
 
+async def _shown(uploads: Uploads, key: str) -> tuple[list[tuple[Upload, Shown]], bool]:
+    """The latest uploads with their parts; and whether the store has told of all of them."""
+    shown, all_told = [], True
+    for upload in await _latest(uploads, key):
+        try:
+            shown.append((upload, await uploads.shown(upload.key, upload.id)))
+        except (StoreError, ListingError) as error:
+            gone = isinstance(error, StoreError) and vanished(error)
+            all_told = all_told and gone
+    return shown, all_told
+
+
 async def _latest(uploads: Uploads, key: str) -> list[Upload]:
-    latest: list[Upload] = []
+    newest: list[Upload] = []
     try:
-        async for upload in uploads.unfinished(key):
-            if upload.key == key:
-                latest = sorted([*latest, upload], key=lambda each: each.initiated)[-MOST_UPLOADS:]
-    except StoreError as error:
-        if error.status in _UNTOLD:
-            raise Silent from None
-        raise
-    return latest[::-1]
+        async for upload in uploads.of(key):
+            newest = sorted([*newest, upload], key=lambda each: each.initiated)[-MOST_UPLOADS:]
+    except (StoreError, ListingError):
+        raise Silent from None
+    return newest[::-1]
 
 
-async def _parts(uploads: Uploads, upload: Upload, size: int, wanted: int) -> Found:
-    try:
-        parts = [part async for part in uploads.parts(upload.key, upload.id)]
-    except StoreError as error:
-        if vanished(error) or error.status in _UNTOLD:
-            return Found(upload.id, wanted, {})
-        raise
-    return fitting(upload.id, parts, size=size, wanted=wanted)
+def _candidate(
+    uploads: Uploads, upload: Upload, shown: Shown, *, size: int, wanted: int
+) -> _Candidate:
+    found = fitting(upload.id, shown.parts, size=size, wanted=wanted)
+    if uploads.own is None or upload.id in uploads.own or _is_quiet(uploads, upload, shown):
+        return _Candidate(found, wary=False)
+    if len(found.parts) < len(shown.parts):  # those that lie otherwise are of another body
+        found = found._replace(parts={})
+    return _Candidate(found, wary=True)
+
+
+def _is_quiet(uploads: Uploads, upload: Upload, shown: Shown) -> bool:
+    """Whether nothing has come for so long that nobody is sending it any more.
+
+    By the store's clock; what the store tells no time of may be new.
+    """
+    sign = latest((seconds(upload.initiated), shown.newest))
+    return sign is not None and sign < uploads.clock() - QUIET
 
 
 def fitting(upload_id: str, parts: list[Part], *, size: int, wanted: int) -> Found:
@@ -105,10 +143,17 @@ def _lies(part: Part, plan: Spans) -> bool:
     return part.number <= plan.count and part.size == plan.span(part.number).size
 
 
-async def _ours(found: Found, size: int, proves: Proof) -> bool:
-    plan, numbers = Spans(size, found.part_size), sorted(found.parts)
-    probed = dict.fromkeys((numbers[0], numbers[-1], numbers[len(numbers) // 2]))
-    for number in list(probed)[:_PROBES]:
-        if await proves(plan, found.parts[number]):
-            return True
-    return False
+async def _ours(candidate: _Candidate, size: int, proves: Proof) -> bool:
+    """Whether one of some parts is ours, spread over all; of one to be wary of: all of them."""
+    found, wary = candidate
+    plan = Spans(size, found.part_size)
+    for number in _spread(sorted(found.parts), _WARY_PROBES if wary else _PROBES):
+        if await proves(plan, found.parts[number]) != wary:
+            return not wary
+    return wary
+
+
+def _spread(numbers: list[int], count: int) -> list[int]:
+    """At most ``count`` of them, the first and the last among them."""
+    last, steps = len(numbers) - 1, count - 1
+    return [numbers[at] for at in dict.fromkeys(step * last // steps for step in range(count))]

@@ -9,14 +9,19 @@ from __future__ import annotations
 from base64 import b64decode
 from collections.abc import Iterable, Iterator, Sequence
 
+from s3pp.errors import FailureKind, ObjectError
 from s3pp.records import PartDone
 from s3pp.s3.operations import Headers
+from s3pp.s3.retry import element
 from s3pp.s3.uploads import Checksum
-from s3pp.transfer.parts.crc import full_object
+from s3pp.s3.wire import Response
+from s3pp.transfer.parts.crc import composite, full_object
 
 _WHOLE = ("crc32", "crc32c", "crc64nvme")
 # Of requests with a body (API reference, "PutObject"); a beginning names the algorithm otherwise.
 _SDK = "x-amz-sdk-checksum-algorithm"
+_MD5 = "content-md5"  # which no answer tells again
+_OTHER = "the store holds other bytes: {} {}, sent {}"
 
 
 def begun_with(checksum: str, headers: Headers) -> Headers:
@@ -36,13 +41,48 @@ def of_the_whole(checksum: str, parts: Sequence[PartDone]) -> Headers:
     """
     if checksum not in _WHOLE or not all(part.checksum for part in parts):
         return ()
-    value = full_object(checksum, crcs((part.checksum, part.size) for part in parts))
+    value = _full(checksum, parts)
     return ((f"x-amz-checksum-{checksum}", value), ("x-amz-checksum-type", "FULL_OBJECT"))
 
 
 def of_each(checksum: str, parts: Iterable[PartDone]) -> dict[int, Checksum]:
     """The checksums a completion lists, by part number."""
     return {part.number: (checksum, part.checksum) for part in parts if part.checksum}
+
+
+def told(answer: Response, sent: tuple[str, str]) -> bool:
+    """Whether an answer tells the checksum that went with the body, as the header ``sent``.
+
+    A store that knows it tells it again (API reference, "UploadPart"), and has verified it. Raises
+    ``ObjectError`` where that is another.
+    """
+    name, value = sent
+    theirs = None if name == _MD5 else answer.header(name.encode())
+    if theirs and theirs != value:
+        raise ObjectError(FailureKind.INTEGRITY, _OTHER.format(name, theirs, value))
+    return bool(theirs)
+
+
+def check(checksum: str, parts: Sequence[PartDone], answer: Response) -> None:
+    """Raise ``ObjectError`` where a completion's answer tells a checksum that is not the parts'.
+
+    A hash without a count may be one of the whole object, which nobody has computed.
+    """
+    theirs = element(answer.body, f"Checksum{checksum.upper()}")
+    if not theirs or not all(part.checksum for part in parts):
+        return
+    ours = composite(checksum, (b64decode(part.checksum) for part in parts))
+    if theirs in (ours, ours.partition("-")[0]):
+        return
+    if "-" not in theirs:
+        ours = _full(checksum, parts) if checksum in _WHOLE else theirs
+    if theirs != ours:
+        message = _OTHER.format(checksum.upper(), theirs, f"parts that make {ours}")
+        raise ObjectError(FailureKind.INTEGRITY, message)
+
+
+def _full(checksum: str, parts: Sequence[PartDone]) -> str:
+    return full_object(checksum, crcs((part.checksum, part.size) for part in parts))
 
 
 def crcs(parts: Iterable[tuple[str, int]]) -> Iterator[tuple[int, int]]:

@@ -28,6 +28,10 @@ from s3pp.transfer.verify import STRONG
 
 _UNOPENED = (FailureKind.NOT_FOUND, FailureKind.UNREADABLE)
 _PROC = "/proc/"
+UNTOLD_CHECKSUMS = (
+    "the store tells no checksums, so that nobody knows if it verifies them: "
+    "the MD5 of each part is compared as well"
+)
 
 
 class Work(NamedTuple):
@@ -59,7 +63,7 @@ class InParts:
         tell: Callable[[str], None],
     ) -> None:
         self._part_size = job.parts.size
-        self._means = _Means(job, bucket, sender, offer)
+        self._means = _Means(job, bucket, sender, offer, tell)
         self._lead = Lead(job, bucket, tell)
         self._tell = tell
         self.left: dict[str, set[str]] = {}  # our uploads of sources that changed, by key
@@ -74,7 +78,7 @@ class InParts:
         Raises ``Changed`` if the source did, ``Taken`` if mode add forbids, and ``ObjectError``.
         """
         key, name = work.part.key, work.part.name
-        body = _Body(work, self._means)
+        body = _Body(work, self._means, self.left.get(key, ()))
         try:
             led = await self._lead.write(body)
         except Changed as changed:
@@ -101,6 +105,7 @@ class _Means(NamedTuple):
     bucket: Bucket
     sender: PartSender
     offer: Offer
+    tell: Callable[[str], None]
 
 
 class _Body:
@@ -108,14 +113,15 @@ class _Body:
 
     spoils: Collection[FailureKind] = ()  # each part is compared with the file as it is then
 
-    def __init__(self, work: Work, means: _Means) -> None:
+    def __init__(self, work: Work, means: _Means, left: Collection[str] = ()) -> None:
+        """``left``: uploads of the key that this run began, of what the source was before."""
         self.key, self.name, self.size = work.part.key, work.part.name, work.size
         self.resumes = means.job.parts.resume
         self.written = False
         self.upload_id = ""
         self._work, self._means = work, means
         self._checksum = means.job.objects.checksum
-        self._uploads = Uploads(means.bucket)
+        self._uploads = Uploads(means.bucket, own=left)
         self._part_size = part_size(work.size, means.job.parts.size)
 
     async def found(self) -> Found | None:
@@ -146,10 +152,14 @@ class _Body:
             raise
 
     async def prove(self, begun: Found, parts: list[PartDone]) -> None:
-        """Each was proven by whoever sent it."""
+        """Each was proven by whoever sent it; whether that took its MD5 is said."""
+        new = (part for part in parts if part.moved and part.number not in begun.parts)
+        if self._checksum != "md5" and any(part.md5 for part in new):
+            self._means.tell(UNTOLD_CHECKSUMS)
 
     async def labelled(self) -> bool:
-        return await given(self._means.bucket, self.key, self._work.headers)
+        means = self._means
+        return await given(means.bucket, self.key, self._work.headers, means.tell)
 
     async def _near(self, part: PutPart) -> PartOutcome:
         """Offer a part of a body that has no name, and send it here if no other can open that."""

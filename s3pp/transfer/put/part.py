@@ -1,15 +1,21 @@
-"""One part of a body on its way: read, digested, compared with what is there, sent, verified."""
+"""One part of a body on its way: read, digested, compared with what is there, sent, verified.
+
+Its ETag is held against its MD5 where that is known. By another checksum it need not be: a store
+that tells the checksum again has verified it. Of one that does not, nobody knows whether it has
+looked at it at all; then the MD5 is computed, of this part and of all to come.
+"""
 
 from __future__ import annotations
 
-from s3pp.errors import FailureKind, FatalError, ObjectError
+from s3pp.errors import FailureKind, FatalError, ObjectError, Unfinished
 from s3pp.job import Job
 from s3pp.records import PartDone, PartOutcome, PutPart
-from s3pp.s3.operations import Bucket
+from s3pp.s3.operations import Answer, Bucket
 from s3pp.s3.uploads import Slot, Uploads
 from s3pp.transfer.bodies import Slice, open_part
 from s3pp.transfer.digests import Digester, Digests
 from s3pp.transfer.etags import Mismatch, proves_content
+from s3pp.transfer.parts import sums
 from s3pp.transfer.parts.moving import part_failed
 from s3pp.transfer.reading import Reader
 
@@ -30,7 +36,7 @@ class PartSender:
         self._with_md5 = Digester(checksum, md5=True, signed=signed)
 
     async def part(self, part: PutPart) -> PartOutcome:
-        """Move one part. Raises ``FatalError`` only."""
+        """Move one part. Raises ``FatalError`` and ``Unfinished`` only."""
         try:
             for _ in range(_READINGS - 1):
                 try:
@@ -39,7 +45,7 @@ class PartSender:
                     if error.kind is not FailureKind.INTEGRITY:
                         raise
             return await self._sent(part)
-        except FatalError:
+        except (FatalError, Unfinished):
             raise
         except Exception as error:
             return part_failed(part.span.number, error)
@@ -63,20 +69,32 @@ class PartSender:
                 slot, body=opened, headers=[digests.header], payload_hash=digests.payload_hash
             )
             opened.check()
-            md5, etag = digests.md5, answer.etag
-            if not etag:  # without one it cannot be named when the upload is completed
+            if not answer.etag:  # without one it cannot be named when the upload is completed
                 message = "the store acknowledged it without an ETag"
                 raise ObjectError(FailureKind.INTEGRITY, message)
-            if md5 and etag != md5 and proves_content(etag, answer.response, self._bucket.endpoint):
-                raise Mismatch(md5, etag)
-            return self._done(part, digests, etag, moved=True)
+            digests = await self._verified(answer, digests, opened)
+            return self._done(part, digests, answer.etag, moved=True)
         finally:
             opened.close()
 
+    async def _verified(self, answer: Answer, digests: Digests, opened: Slice) -> Digests:
+        told = sums.told(answer.response, digests.header)
+        etag = answer.etag
+        if not proves_content(etag, answer.response, self._bucket.endpoint):
+            return digests
+        if not digests.md5 and not told:
+            self._digester = self._with_md5
+            digests = await self._digests(self._with_md5, opened)
+        if digests.md5 and digests.md5 != etag:
+            raise Mismatch(digests.md5, etag)
+        return digests
+
     async def _digested(self, part: PutPart, opened: Slice) -> Digests:
         compared = part.known and not part.known_checksum
-        digester = self._with_md5 if compared else self._digester
-        digests = await self._reader.away(lambda: digester.of(opened.pieces()))
+        return await self._digests(self._with_md5 if compared else self._digester, opened)
+
+    async def _digests(self, digester: Digester, opened: Slice) -> Digests:
+        digests = await self._reader.whole(lambda: digester.of(opened.pieces()))
         opened.check()
         return digests
 

@@ -28,7 +28,7 @@ DENIED = StoreError(403, "AccessDenied", "")
 def selection(place: str = "p", **choosing: Any) -> Selection:
     job = Job("clean", origin=parse_origin(f"s3://bucket/{place}"), choosing=Choosing(**choosing))
     assert job.origin is not None
-    return Selection(job, job.origin, NOW)
+    return Selection(job, job.origin, lambda: NOW)
 
 
 def decided(upload: Upload, place: str = "p", **choosing: Any) -> Upload | Fate | None:

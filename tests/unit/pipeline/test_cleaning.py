@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -35,6 +36,9 @@ class Store:
         self.aborted: list[int] = []
         self.broken: Exception | None = None
         self._count, self._act = count, act
+
+    def clock(self) -> float:
+        return time.time()
 
     async def unfinished(self, prefix: str) -> AsyncIterator[Upload]:
         for at in range(self._count):

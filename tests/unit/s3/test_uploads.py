@@ -325,8 +325,46 @@ def test_empty_pages_come_to_an_end() -> None:
 def test_when_an_upload_was_begun() -> None:
     assert Upload("a", "1", "2026-11-20T08:30:00.500Z").begun == 1795163400.5
     assert Upload("a", "1", "2026-11-20T10:30:00+02:00").begun == 1795163400
-    with pytest.raises(ValueError, match="isoformat"):
+    with pytest.raises(ValueError, match="no time"):
         assert Upload("a", "1", "").begun
+
+
+def test_the_time_is_the_stores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.time", lambda: 1795163400.0 + 2 * 86400)
+    page = upload_page([])
+    date = b"Date: Fri, 20 Nov 2026 08:30:00 GMT\r\n"
+    script = Script(page, page._replace(lines=[*page.lines, date]), page)
+    bucket = script.bucket()
+    bucket.signer.offset = -86400.0
+    uploads = Uploads(bucket)
+    told = []
+    for _ in range(3):
+        collect(uploads.unfinished())
+        told.append(uploads.clock() - 1795163400)
+    assert told == [86400, 0, 0]
+
+
+def test_uploads_of_one_key_among_many_that_begin_so() -> None:
+    """Sorted as S3 does they come first: what lies behind is not asked for."""
+    own = [Upload("a", "1", "2026-01-03"), Upload("a", "2", "2026-01-01")]
+    others = [Upload(f"a{at}", "3", f"2026-01-0{1 + at % 2}") for at in range(1, 9)]
+    script = Script(upload_page([*own, *others[:4]], ("a4", "3")), upload_page(others[4:]))
+    assert collect(Uploads(script.bucket()).of("a")) == own
+    assert len(script.sent) == 1
+    unsorted = [others[3], own[0], others[0]]
+    script = Script(upload_page(unsorted, ("a1", "3")), upload_page([own[1]]))
+    assert collect(Uploads(script.bucket()).of("a")) == own
+
+
+def test_what_this_run_began_is_known() -> None:
+    def begun(own: list[str] | None) -> set[str] | None:
+        script = Script(document("InitiateMultipartUploadResult", ("UploadId", "new")))
+        uploads = Uploads(script.bucket(), own=own)
+        run(uploads.create("a"))
+        return uploads.own
+
+    assert begun(["old"]) == {"old", "new"}
+    assert begun(None) is None
 
 
 # Parts of an upload
@@ -356,6 +394,30 @@ def test_checksums_of_parts() -> None:
         Part(9, 7, "", None),
     ]
     assert parts(Script(part_page(found))) == found
+
+
+@pytest.mark.parametrize(
+    ("told", "newest"),
+    [
+        (["2026-11-20T08:30:00.000Z", "2026-11-20T08:29:59Z", ""], 1795163400.0),
+        (["", "then", ""], None),
+    ],
+)
+def test_when_the_newest_part_arrived(told: list[str], newest: float | None) -> None:
+    pages = [part_page(PARTS[:2], 2), part_page(PARTS[2:3])]
+    moments = iter(told)
+    dated = [
+        page._replace(
+            body=re.sub(
+                b"</Size>",
+                lambda _: f"</Size><LastModified>{next(moments)}</LastModified>".encode(),
+                page.body,
+            )
+        )
+        for page in pages
+    ]
+    script = Script(*dated)
+    assert run(Uploads(script.bucket()).shown("a b", "i&d")) == (PARTS[:3], newest)
 
 
 def test_parts_of_what_is_gone() -> None:

@@ -49,6 +49,9 @@ class Parted:
         self.sent: list[int] = []  # part numbers, those that were stored
         self.completions: list[dict[str, str]] = []  # their headers
         self.aborted: list[str] = []
+        self.tells = False  # the checksum of each part again
+        self.more = ""  # what the answer to a completion tells beside the ETag
+        self.date = "Sat, 03 Jan 2026 00:00:00 GMT"  # the uploads of others began two days before
         self.before: Callable[[str, Call], None] = lambda what, call: None
         self.after: Callable[[str, Call], None] = lambda what, call: None
 
@@ -99,7 +102,8 @@ class Parted:
             raise StoreError(400, "BadDigest", "")
         upload.parts[number] = body
         self.sent.append(number)
-        return _answer("", f'ETag: "{etag_of(body)}"')
+        again = [f"{name}: {value}" for name, value in headers.items() if self.tells]
+        return _answer("", f'ETag: "{etag_of(body)}"', *again)
 
     def _complete(self, key: str, query: dict[str, str], call: Call) -> Answer:
         upload = self._upload(query)
@@ -118,7 +122,7 @@ class Parted:
         etag = compound_etag(bytes.fromhex(etag) for _, etag in parts)
         del self.uploads[query["uploadId"]]
         self.objects[key] = (body, etag, upload.headers)
-        return _answer(f"<R><ETag>&quot;{etag}&quot;</ETag></R>".replace("&quot;", '"'))
+        return _answer(f'<R><ETag>"{etag}"</ETag>{self.more}</R>')
 
     def _abort(self, key: str, query: dict[str, str], call: Call) -> Answer:
         self._upload(query)
@@ -145,7 +149,7 @@ class Parted:
         )
         flag = f"<IsTruncated>{str(more).lower()}</IsTruncated>"
         root = "ListMultipartUploadsResult"
-        return _answer(f"<{root}>{flag}{marker}{told}</{root}>")
+        return _answer(f"<{root}>{flag}{marker}{told}</{root}>", f"Date: {self.date}")
 
     def _parts(self, key: str, query: dict[str, str], call: Call) -> Answer:
         upload, last = self._upload(query), int(query.get("part-number-marker", "0"))

@@ -98,6 +98,7 @@ class Store(Scripted):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._now = 0
+        self.begun = "2026-01-01T00:00:00Z"
 
     def told(self, operation: str) -> list[dict[str, str]]:
         """The headers of all requests of one kind."""
@@ -132,7 +133,8 @@ class Store(Scripted):
             return looked("part", min(self.first, rest))
         if "uploads" in query and call.method == "GET":
             self.meet("uploads", 0, call.headers)
-            return Answer(response(body=self._unfinished()), 1)
+            date = "Date: Sat, 03 Jan 2026 00:00:00 GMT"
+            return Answer(response(date, body=self._unfinished()), 1)
         if "uploads" in query:
             self.earlier, self.parts = False, {}
             self.meet("create", 0, call.headers)
@@ -189,7 +191,8 @@ class Store(Scripted):
         return (self.parts[number] for number in sorted(self.parts))
 
     def _unfinished(self) -> bytes:
-        upload = "<Upload><Key>to/key</Key><UploadId>u1</UploadId></Upload>" * self.earlier
+        upload = "<Upload><Key>to/key</Key><UploadId>u1</UploadId>" * self.earlier
+        upload += f"<Initiated>{self.begun}</Initiated></Upload>" * self.earlier
         root = "ListMultipartUploadsResult"
         return f"<{root}>{upload}<IsTruncated>false</IsTruncated></{root}>".encode()
 
@@ -670,6 +673,14 @@ def test_parts_that_are_not_the_sources_after_all_are_sent_again() -> None:
     pair.dest.parts[2] = ("f" * 32, EACH)
     assert pair.run(shared=False) == done(pair)
     assert (len(pair.dest.told("create")), len(pair.dest.told("abort"))) == (1, 1)
+
+
+def test_an_upload_that_somebody_may_be_sending_is_left_alone() -> None:
+    pair = resumed(1, 2)
+    pair.dest.parts[2] = ("f" * 32, EACH)
+    pair.dest.begun = "2999-01-01T00:00:00Z"
+    assert pair.run(shared=False) == done(pair)
+    assert (len(pair.dest.told("create")), pair.dest.told("abort")) == (1, [])
 
 
 def test_an_upload_begun_with_other_headers_is_replaced() -> None:

@@ -6,16 +6,24 @@ import asyncio
 
 import pytest
 
+from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.operations import Answer
 from s3pp.s3.retry import StoreError
-from s3pp.transfer.put.given import given
+from s3pp.transfer.put.given import DOUBT, given
 
-from .buckets import DENIED, UNKNOWN, Pairs, Scripted, response
+from .buckets import DENIED, UNKNOWN, Pairs, Scripted, endpoint, response
+
+AWS = Endpoint("https", "bkt.s3.us-east-1.amazonaws.com", "", "us-east-1", "bkt")
+ANOTHER = endpoint("bkt")
 
 
-def has(lines: list[str], wanted: Pairs, tags: object = None) -> bool:
+def has(lines: list[str], wanted: Pairs, tags: object = None, at: Endpoint = AWS) -> bool | str:
+    """Whether it does; or what is told, if anything is."""
     store = Scripted(looks=[Answer(response(*lines), 1)], taggings=[tags])
-    return asyncio.run(given(store, "key", wanted))  # type: ignore[arg-type]
+    store.endpoint = at
+    told: list[str] = []
+    same = asyncio.run(given(store, "key", wanted, told.append))  # type: ignore[arg-type]
+    return told[0] if told else same
 
 
 CASES = [
@@ -45,6 +53,27 @@ def test_headers(lines: list[str], wanted: Pairs, same: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("lines", "wanted", "same"),
+    [
+        ([], [("x-amz-storage-class", "GLACIER")], DOUBT),
+        ([], [("x-amz-website-redirect-location", "/b")], DOUBT),
+        (["x-amz-meta-mtime: 1"], [], DOUBT),
+        (["x-amz-meta-mtime: 1", "x-amz-meta-a: 1"], [("x-amz-meta-a", "1")], DOUBT),
+        (["x-amz-meta-mtime: 1", "x-amz-meta-a: 2"], [("x-amz-meta-a", "1")], False),
+        (["x-amz-meta-mtime: 1", "x-amz-tagging-count: 1"], [], False),
+        (["x-amz-storage-class: OTHER"], [("x-amz-storage-class", "GLACIER")], False),
+        ([], [("x-amz-server-side-encryption", "AES256")], False),
+        ([], [("cache-control", "no-store")], False),
+        ([], [("x-amz-storage-class", "STANDARD")], True),
+    ],
+)
+def test_what_many_stores_do_not_tell_or_add_is_not_held_against_an_object(
+    lines: list[str], wanted: Pairs, same: bool | str
+) -> None:
+    assert has(lines, wanted, at=ANOTHER) == same
+
+
+@pytest.mark.parametrize(
     ("tags", "same"),
     [
         ([("a b", "c"), ("d", "")], True),
@@ -62,7 +91,7 @@ def test_tags(tags: object, same: bool) -> None:
 def test_what_cannot_be_looked_at_is_taken_as_it_is() -> None:
     for look in (None, DENIED):
         store = Scripted(looks=[look])
-        assert asyncio.run(given(store, "key", [("content-type", "x")]))  # type: ignore[arg-type]
+        assert asyncio.run(given(store, "key", [("content-type", "x")], print))  # type: ignore[arg-type]
 
 
 def test_a_store_that_breaks_does_not_pass_for_one_that_agrees() -> None:
@@ -72,4 +101,4 @@ def test_a_store_that_breaks_does_not_pass_for_one_that_agrees() -> None:
         Scripted(looks=[Answer(response(), 1)], taggings=[broken]),
     ):
         with pytest.raises(StoreError):
-            asyncio.run(given(store, "key", [("x-amz-tagging", "a=b")]))  # type: ignore[arg-type]
+            asyncio.run(given(store, "key", [("x-amz-tagging", "a=b")], print))  # type: ignore[arg-type]

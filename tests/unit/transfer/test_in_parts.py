@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -16,19 +17,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3pp.errors import FailureKind, ObjectError, Unfinished
+from s3pp.errors import FailureKind, FatalError, ObjectError, Unfinished
 from s3pp.job import Job, Mode, Objects, Parts, Place, Speed
 from s3pp.records import Entry, PartDone, PartFailed, PartOutcome, PutPart
 from s3pp.s3.operations import Call, Headers
-from s3pp.s3.retry import StoreError
+from s3pp.s3.retry import NetworkError, StoreError
+from s3pp.s3.wire import WireError
 from s3pp.transfer.bodies import Changed, Slice, open_entry
 from s3pp.transfer.condition import Taken
 from s3pp.transfer.parts.compound import compound_etag
 from s3pp.transfer.parts.resume import LEFT, UNTOLD
-from s3pp.transfer.put.in_parts import InParts, Sent, work_of
+from s3pp.transfer.put.in_parts import UNTOLD_CHECKSUMS, InParts, Sent, work_of
 from s3pp.transfer.put.part import PartSender
 from s3pp.transfer.put.prepare import Prepared
 from s3pp.transfer.reading import Reader
+from s3pp.transfer.verify import checksum as digest
 
 from . import parted
 from .parted import Parted, etag_of
@@ -376,6 +379,33 @@ def test_one_that_changed_is_sent_as_it_is_now_and_leaves_nothing(scene: Scene, 
     assert not any("already" in note for note in scene.told)
 
 
+JUST_NOW = "Thu, 01 Jan 2026 00:10:00 GMT"
+
+
+def test_of_an_upload_that_was_just_begun_every_part_has_to_be_ours(scene: Scene) -> None:
+    scene.store.date = JUST_NOW
+    theirs = scene.store.begin("key", {**cut(BODY), 4: b"x" * EACH})
+    scene.put()
+    assert scene.object == BODY
+    assert sorted(scene.store.sent) == [1, 2, 3, 4, 5]
+    assert list(scene.store.uploads) == [theirs]
+    assert scene.store.uploads[theirs].parts == {**cut(BODY), 4: b"x" * EACH}
+
+
+def test_of_one_that_changed_meanwhile_the_run_knows_its_own_upload(scene: Scene) -> None:
+    now = b"!" + BODY[1:]
+
+    def change(part: PutPart) -> None:
+        if part.span.number == 4 and scene.path.read_bytes() == BODY:
+            scene.path.write_bytes(now)
+
+    scene.store.date = JUST_NOW
+    scene.offered = change
+    scene.put_again()
+    assert (scene.object, scene.store.uploads) == (now, {})
+    assert scene.store.sent.count(2) == 1
+
+
 def test_a_run_that_ends_leaves_it_as_it_is(scene: Scene) -> None:
     def ending(part: PutPart) -> None:
         if part.span.number == 4:  # three are offered at once, so that one of them was sent
@@ -422,7 +452,105 @@ def test_without_resuming_it_leaves_nothing(scene: Scene) -> None:
     assert (scene.store.uploads, scene.told) == ({}, [])
 
 
+NO_ANSWER = NetworkError(WireError(28, "no answer"))
+
+
+def test_without_a_network_nobody_asks_what_is_there(scene: Scene) -> None:
+    """That would take as many attempts again."""
+    asked: list[str] = []
+
+    def before(what: str, call: Call) -> None:
+        asked.append(what)
+        if what == "send":
+            raise NO_ANSWER
+
+    scene.store.before = before
+    assert failure(scene).kind is FailureKind.NETWORK
+    assert asked[asked.index("send") :] == ["send"] * asked.count("send")
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_what_stays_because_the_run_cannot_go_on_is_said(scene: Scene, resume: bool) -> None:
+    expired = FatalError("the keys have expired")
+    scene.job = replace(JOB, parts=Parts(EACH, EACH, resume=resume))
+
+    def before(what: str, call: Call) -> None:
+        if what in ("complete", "parts", "abort"):
+            raise expired
+
+    scene.store.before = before
+    with pytest.raises(FatalError):
+        scene.put()
+    assert len(scene.store.uploads) == 1
+    (line,) = scene.told
+    assert line.startswith(f"{scene.path}: not finished; its parts stay in the store")
+    assert line.endswith("(s3pp clean removes them)")
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_what_should_not_stay_and_does_is_said(scene: Scene, there: bool) -> None:
+    scene.job = replace(JOB, parts=Parts(EACH, EACH, resume=False))
+
+    def before(what: str, call: Call) -> None:
+        if what == "complete":
+            raise StoreError(403, "AccessDenied", "no")
+        if what == "abort":
+            raise StoreError(403, "AccessDenied", "no") if there else GONE
+
+    scene.store.before = before
+    assert str(failure(scene)).endswith("(s3pp clean removes them)") is there
+
+
 # Headers, checksums
+
+
+def test_a_store_that_tells_no_checksums_is_spoken_of(scene: Scene) -> None:
+    scene.job = replace(JOB, objects=Objects(checksum="crc32"))
+    scene.put()
+    assert scene.told == [UNTOLD_CHECKSUMS]
+
+
+def test_one_that_tells_them_is_not(scene: Scene) -> None:
+    scene.job = replace(JOB, objects=Objects(checksum="crc32"))
+    scene.store.tells = True
+    scene.put()
+    assert scene.told == []
+
+
+@pytest.mark.parametrize(
+    ("checksum", "told", "alarm"),
+    [
+        ("crc32", "right", False),
+        ("crc32", "AAAAAA==", True),
+        ("crc32", "AAAAAA==-5", True),
+        ("sha256", "right", False),
+        ("sha256", "AAAAAA==-5", True),
+        ("sha256", "AAAAAA==", False),  # it may be that of the whole
+        ("md5", "AAAAAA==", False),
+    ],
+)
+def test_the_checksum_of_the_whole_is_compared(
+    scene: Scene, checksum: str, told: str, alarm: bool
+) -> None:
+    scene.job = replace(JOB, objects=Objects(checksum=checksum))
+    scene.store.tells = True
+    value = whole(checksum) if told == "right" else told
+    scene.store.more = f"<Checksum{checksum.upper()}>{value}</Checksum{checksum.upper()}>"
+    if not alarm:
+        assert scene.put().etag == etag(BODY)
+        return
+    error = failure(scene)
+    assert error.kind is FailureKind.INTEGRITY
+    assert value in str(error)
+    assert whole(checksum, count="-5" if "-" in told else "") in str(error)
+
+
+def whole(checksum: str, count: str = "") -> str:
+    """Of the body; of its parts' checksums where there is a ``count``, or it is a hash."""
+    if checksum == "crc32" and not count:
+        return digest(checksum, [BODY])
+    parts = [b64decode(digest(checksum, [part])) for part in cut(BODY).values()]
+    return f"{digest(checksum, parts)}-5"
 
 
 def test_other_headers_mean_anew_and_that_is_said(scene: Scene) -> None:
@@ -451,6 +579,50 @@ def test_an_upload_that_takes_no_parts_of_ours_is_left_alone(scene: Scene) -> No
     assert scene.put().etag == etag(BODY)
     assert list(scene.store.uploads) == [theirs]
     assert "Checksum Type mismatch" in scene.told[0]
+
+
+@pytest.mark.parametrize("runs", [1, 3])
+def test_a_part_that_is_always_refused_leaves_one_upload(scene: Scene, runs: int) -> None:
+    """However often it is tried; what the first run left is gone on with, and never aborted."""
+    scene.store.before = refuses(3)
+    for _ in range(runs):
+        error = failure(scene)
+        assert (error.kind, str(error).endswith(LEFT)) == (FailureKind.REJECTED, True)
+    (left,) = scene.store.uploads
+    assert left not in scene.store.aborted
+    assert len(scene.store.aborted) == runs - 1
+    scene.store.before = lambda what, call: None
+    assert scene.put().sent <= 3 * EACH
+
+
+def test_of_somebody_elses_upload_not_even_then(scene: Scene) -> None:
+    theirs = scene.store.begin("key", {1: b"aaaa"})
+    scene.store.before = refuses(3)
+    failure(scene)
+    assert list(scene.store.uploads) == [theirs]
+
+
+def test_what_fails_otherwise_beside_an_upload_that_refuses_us_stays(scene: Scene) -> None:
+    """Its parts are the only ones that the next run can use."""
+    theirs = scene.store.begin("key", {1: b"aaaa"})
+
+    def before(what: str, call: Call) -> None:
+        if what == "send" and theirs in call.query:
+            raise StoreError(400, "InvalidRequest", "Checksum Type mismatch occurred")
+        if what == "complete":
+            raise StoreError(503, "SlowDown", "")
+
+    scene.store.before = before
+    assert str(failure(scene)).endswith(LEFT)
+    assert len(scene.store.uploads) == 2
+
+
+def refuses(number: int) -> Callable[[str, Call], None]:
+    def before(what: str, call: Call) -> None:
+        if what == "send" and f"partNumber={number}&" in call.query:
+            raise StoreError(400, "InvalidRequest", "no")
+
+    return before
 
 
 @pytest.mark.parametrize("checksum", ["crc32", "sha256"])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -18,7 +19,7 @@ from s3pp.records import PartDone, PartFailed, PartOutcome, PutPart, Span
 from s3pp.s3.operations import Answer
 from s3pp.s3.retry import StoreError
 from s3pp.transfer.bodies import Slice
-from s3pp.transfer.digests import Digester
+from s3pp.transfer.digests import Digester, Digests
 from s3pp.transfer.put.part import PartSender
 from s3pp.transfer.reading import Reader
 
@@ -85,12 +86,61 @@ def test_its_bytes_go_to_its_slot(part: PutPart) -> None:
     assert "content-md5" in store.headers[0]
 
 
+def of_part(checksum: str) -> str:
+    return Digester(checksum, md5=False, signed=False).of_body(PART).header[1]
+
+
 @pytest.mark.parametrize("checksum", ["crc32", "sha256"])
 def test_its_checksum_goes_along(part: PutPart, checksum: str) -> None:
-    store = Scripted()
-    value = Digester(checksum, md5=False, signed=False).of_body(PART).header[1]
+    """A store that tells it again has verified it: no MD5 is computed."""
+    value = of_part(checksum)
+    store = Scripted(answer(MD5, f"x-amz-checksum-{checksum}: {value}"))
     assert send(store, part, checksum) == PartDone(2, len(PART), MD5, "", value)
     assert store.headers == [{f"x-amz-checksum-{checksum}": value}]
+
+
+@pytest.mark.parametrize("checksum", ["crc32", "sha256"])
+def test_where_it_is_not_told_again_the_etag_is_compared(part: PutPart, checksum: str) -> None:
+    store = Scripted(answer("0" * 32), answer(MD5))
+    assert send(store, part, checksum) == PartDone(2, len(PART), MD5, MD5, of_part(checksum))
+    assert store.sent == [PART] * 2
+
+
+def test_an_etag_that_proves_nothing_is_not_compared(part: PutPart) -> None:
+    for told in (answer("opaque"), answer("0" * 32, "x-amz-server-side-encryption: aws:kms")):
+        store = Scripted(told)
+        assert send(store, part, "crc32") == PartDone(2, 6, told.etag, "", of_part("crc32"))
+        assert store.sent == [PART]
+
+
+def test_an_md5_that_is_needed_once_is_computed_at_once_from_then_on(part: PutPart) -> None:
+    readings: list[bool] = []  # each with the MD5 or without
+    of = Digester.of
+
+    def counted(self: Digester, pieces: Iterable[bytes]) -> Digests:
+        digests = of(self, pieces)
+        readings.append(bool(digests.md5))
+        return digests
+
+    async def main() -> None:
+        job = replace(JOB, objects=Objects(checksum="crc32"))
+        sender = PartSender(job, Scripted(), Reader(ThreadPoolExecutor(1)))  # type: ignore[arg-type]
+        for _ in range(3):
+            assert isinstance(await sender.part(part), PartDone)
+
+    with patch.object(Digester, "of", counted):
+        asyncio.run(main())
+    assert readings == [False, True, True, True]
+
+
+def test_a_file_that_changes_before_its_md5_is_read_has_changed(part: PutPart) -> None:
+    def meanwhile(body: bytes) -> Answer:
+        rewrite(Path(part.path))
+        return answer(etag_of(body))
+
+    outcome = send(Scripted(meanwhile), part, "crc32")
+    assert isinstance(outcome, PartFailed)
+    assert outcome.kind is FailureKind.CHANGED
 
 
 def test_what_is_there_is_not_sent(part: PutPart) -> None:
@@ -121,6 +171,16 @@ def test_of_a_short_checksum_the_etag_tells(part: PutPart) -> None:
     outcome = send(Scripted(), part._replace(known=MD5), "crc32")
     assert isinstance(outcome, PartDone)
     assert (outcome.moved, outcome.md5, bool(outcome.checksum)) == (False, MD5, True)
+
+
+def test_another_checksum_told_is_other_bytes(part: PutPart) -> None:
+    store = Scripted(answer("opaque", "x-amz-checksum-crc32: AAAAAA=="))
+    outcome = send(store, part, "crc32")
+    assert isinstance(outcome, PartFailed)
+    assert outcome.kind is FailureKind.INTEGRITY
+    assert "AAAAAA==" in outcome.message
+    assert of_part("crc32") in outcome.message
+    assert len(store.sent) == READINGS
 
 
 BAD = [

@@ -9,15 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3pp.errors import ObjectError
+from s3pp.errors import FailureKind, ObjectError
 from s3pp.job import MAX_PARTS, MIB, MIN_PART
-from s3pp.s3.retry import StoreError
-from s3pp.s3.uploads import Part, Upload
+from s3pp.s3.listing import ListingError
+from s3pp.s3.retry import NetworkError, StoreError
+from s3pp.s3.uploads import Part, Shown, Upload
+from s3pp.s3.wire import WireError
 from s3pp.transfer.parts.plan import Spans
-from s3pp.transfer.parts.resume import MOST_UPLOADS, Found, Silent, fitting, unfinished
+from s3pp.transfer.parts.resume import MOST_UPLOADS, QUIET, Found, Silent, fitting, unfinished
 
 SIZE = 5 * MIN_PART + 7
 OURS, THEIRS = "ours", "theirs"
+MIDNIGHT = 1767225600.0  # 2026-01-01T00:00:00Z
 
 
 def part(number: int, size: int, etag: str = OURS) -> Part:
@@ -87,7 +90,10 @@ def test_parts_that_fit(parts: list[Part], each: int, kept: list[int]) -> None:
 
 
 class Store:
-    """The unfinished uploads of a bucket: their parts, or how the store refuses to tell them."""
+    """The unfinished uploads of a bucket: their parts, or how the store refuses to tell them.
+
+    It is midnight, and they were begun a second after the other.
+    """
 
     def __init__(self, *uploads: tuple[str, str, list[Part] | Exception]) -> None:
         self._uploads = {
@@ -95,25 +101,30 @@ class Store:
             for at, (key, name, _) in enumerate(uploads)
         }
         self._parts = {name: parts for _, name, parts in uploads}
+        self.own: set[str] | None = set()
+        self.later = 2.0 * QUIET  # seconds that have passed since they were begun
+        self.newest: float | None = MIDNIGHT
         self.refusal: Exception | None = None
         self.looked: list[str] = []
         self.probed: list[int] = []
 
-    async def unfinished(self, prefix: str) -> AsyncIterator[Upload]:
+    def clock(self) -> float:
+        return MIDNIGHT + self.later
+
+    async def of(self, key: str) -> AsyncIterator[Upload]:
         if self.refusal:
             raise self.refusal
         for upload in self._uploads.values():
-            if upload.key.startswith(prefix):
+            if upload.key == key:
                 yield upload
 
-    async def parts(self, key: str, name: str) -> AsyncIterator[Part]:
+    async def shown(self, key: str, name: str) -> Shown:
         assert self._uploads[name].key == key
         self.looked.append(name)
         parts = self._parts[name]
         if isinstance(parts, Exception):
             raise parts
-        for each in parts:
-            yield each
+        return Shown(parts, self.newest)
 
     def find(self, size: int = SIZE, wanted: int = MIN_PART) -> Found | None:
         async def proves(plan: Spans, there: Part) -> bool:
@@ -151,7 +162,7 @@ def test_the_one_that_has_most_of_ours() -> None:
 def test_none_is_ours() -> None:
     store = Store(("key", "theirs", cut(SIZE, MIN_PART, THEIRS)), ("key", "empty", []))
     assert store.find() is None
-    assert store.probed == [1, 6, 4], "three parts tell: not all have to be read"
+    assert store.probed == [1, 3, 6], "three parts tell: not all have to be read"
 
 
 def test_one_part_of_three_is_enough() -> None:
@@ -160,6 +171,75 @@ def test_one_part_of_three_is_enough() -> None:
     found = Store(("key", "changed", parts)).find()
     assert found is not None
     assert found.upload_id == "changed"
+
+
+# Who may be sending it
+
+
+def mixed() -> list[Part]:
+    """As the upload of a file whose beginning is ours."""
+    return [*cut(SIZE, MIN_PART)[:1], *cut(SIZE, MIN_PART, THEIRS)[1:]]
+
+
+@pytest.mark.parametrize(
+    ("later", "newest", "taken"),
+    [
+        (QUIET + 1, MIDNIGHT, True),
+        (QUIET - 1, MIDNIGHT, False),
+        (9 * QUIET, MIDNIGHT + 9 * QUIET - 1, False),  # begun long ago, and still at it
+        (9 * QUIET, MIDNIGHT + 9 * QUIET + 5, False),
+        (QUIET + 1, None, True),  # the store tells no times of parts
+        (QUIET - 1, None, False),
+    ],
+)
+def test_what_differs_is_gone_on_with_when_nobody_sends_it(
+    later: float, newest: float | None, taken: bool
+) -> None:
+    store = Store(("key", "live?", mixed()))
+    store.later, store.newest = later, newest
+    assert bool(store.find()) is taken
+
+
+def test_what_differs_and_has_no_time_is_left_alone() -> None:
+    store = Store(("key", "live?", mixed()))
+    store.newest = None
+    store._uploads["live?"] = Upload("key", "live?", "")
+    assert store.find() is None
+
+
+def test_a_run_that_was_just_killed_is_gone_on_with() -> None:
+    store = Store(("key", "ours", cut(SIZE, MIN_PART)[:4]))
+    store.later = 1
+    found = store.find()
+    assert found is not None
+    assert list(found.parts) == [1, 2, 3, 4]
+
+
+def test_what_this_run_began_is_gone_on_with_though_the_file_has_changed() -> None:
+    store = Store(("key", "ours", mixed()))
+    store.later = 1
+    assert store.find() is None
+    store.own = {"ours"}
+    assert store.find() is not None
+
+
+def test_one_difference_among_many_parts_is_seen() -> None:
+    size = 400 * MIN_PART
+    parts = cut(size, MIN_PART)
+    parts[30:90] = cut(size, MIN_PART, THEIRS)[30:90]  # an image, most of it empty
+    store = Store(("key", "theirs", parts))
+    store.later = 1
+    assert store.find(size) is None
+
+
+def test_a_body_of_another_length_is_another_body() -> None:
+    """As of a log that somebody sends who has more of it."""
+    store = Store(("key", "theirs", cut(SIZE + MIN_PART, MIN_PART)))
+    store.later = 1
+    assert store.find() is None
+    assert store.probed == []
+    store.later = 2 * QUIET
+    assert store.find() is not None
 
 
 def test_only_the_latest_are_looked_into() -> None:
@@ -185,18 +265,33 @@ def test_one_that_vanishes_or_is_not_told_is_passed_over(status: int) -> None:
     assert found.upload_id == "ours"
 
 
-@pytest.mark.parametrize("status", [403, 405, 501])
-def test_a_store_that_tells_of_none(status: int) -> None:
-    store = Store()
-    store.refusal = StoreError(status, "No", "")
+BROKEN = [
+    *(StoreError(status, "No", "") for status in (400, 403, 404, 405, 500, 501)),
+    ListingError("the store answered ListMultipartUploads with <html>"),
+]
+
+
+@pytest.mark.parametrize("where", ["uploads", "parts"])
+@pytest.mark.parametrize("broken", BROKEN, ids=str)
+def test_a_store_that_does_not_tell(broken: Exception, where: str) -> None:
+    store = Store(("key", "ours", broken if where == "parts" else []))
+    store.refusal = broken if where == "uploads" else None
     with pytest.raises(Silent):
         store.find()
 
 
-@pytest.mark.parametrize("where", ["uploads", "parts"])
-def test_a_store_that_breaks_is_no_store_without_uploads(where: str) -> None:
-    broken = StoreError(500, "InternalError", "")
-    store = Store(("key", "ours", broken if where == "parts" else []))
-    store.refusal = broken if where == "uploads" else None
-    with pytest.raises(ObjectError, match="InternalError"):
+def test_what_it_does_not_tell_matters_only_if_nothing_else_is_ours() -> None:
+    store = Store(("key", "ours", cut(SIZE, MIN_PART)[:1]), ("key", "untold", BROKEN[-1]))
+    found = store.find()
+    assert found is not None
+    assert found.upload_id == "ours"
+
+
+def test_a_store_that_does_not_answer_is_no_store_without_uploads() -> None:
+    store = Store()
+    store.refusal = NetworkError(WireError(28, "timed out"))
+    with pytest.raises(
+        ObjectError, match=r"^look for unfinished.*timed out.*--no-resume"
+    ) as caught:
         store.find()
+    assert caught.value.kind is FailureKind.NETWORK

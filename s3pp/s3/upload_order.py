@@ -1,0 +1,43 @@
+"""Whether a list of unfinished uploads, still going on, has gone past those of one key.
+
+S3 sorts them by key (API reference, "ListMultipartUploads"), and other stores by what they keep:
+by the key with something behind it (``key.2~id``, ``key/id``), by age, or not at all. Who stops too
+early misses an upload, so only a list that shows how it is sorted is cut short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from s3pp.s3.upload_pages import Upload
+
+_BEHIND = "0"  # the character after "/": what stores put behind a key sorts before it
+
+
+class Passage:
+    """Follows the list of uploads whose keys begin with ``key``, page by page."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        self._first: str | None = None
+        self._last = Upload("", "", "")
+        self._by_key = True
+        self._older = self._younger = False  # whether any upload is so than the one before it
+
+    def past(self, page: Sequence[Upload]) -> bool:
+        """Take the next page in; whether no upload of the key can follow it."""
+        for before, upload in pairwise([self._last, *page]):
+            self._by_key = self._by_key and before.key <= upload.key
+            if self._first is not None:
+                self._older = self._older or upload.initiated < before.initiated
+                self._younger = self._younger or upload.initiated > before.initiated
+            self._first = upload.key if self._first is None else self._first
+            self._last = upload
+        by_age = not (self._older and self._younger)
+        return self._by_key and not by_age and self._is_behind
+
+    @property
+    def _is_behind(self) -> bool:
+        last = self._last.key
+        return last > self._key and (self._first == self._key or last >= self._key + _BEHIND)
