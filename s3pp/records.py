@@ -166,6 +166,7 @@ class GetPart(NamedTuple):
     digest: str  # what is computed of the range: "md5", or a CRC by the name S3 has for it
     claim: str = ""  # of the lead on that file, if others may lay claim to it; see files/partial
     known: str = ""  # what of the range is there already, by its digest; fetched if it differs
+    inode: tuple[int, int] = (0, 0)  # of that file, device and number: no other is written to
 
 
 class CopyPart(NamedTuple):

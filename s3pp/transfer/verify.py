@@ -4,10 +4,12 @@
 
     length    the one the answer declares; under the listed ETag the listed one too
     MD5       where the ETag is one
+    ETag      of parts, where what came was digested in parts and makes it
     checksum  x-amz-checksum-*, where the ETag is none and the answer has one of the whole object
 
 An answer under another ETag than the listed one is the object that took its place, and is held
-against its own ETag. Where an answer has neither MD5 nor checksum only its length is known.
+against its own ETag. Where an answer has neither MD5 nor checksum only its length is known here:
+whether an ETag of parts is that of the body may have to be asked, see ``get.parted``.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from s3pp.records import Dest
 from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.operations import Answer
 from s3pp.s3.wire import Response
-from s3pp.transfer.etags import proves_content
+from s3pp.transfer.etags import is_md5, proves_content
 
 # A GET that has this is answered with the object's checksum, if it is stored with one.
 ASK_CHECKSUM = ("x-amz-checksum-mode", "ENABLED")
@@ -48,7 +50,7 @@ class Arrived(NamedTuple):
     """A body as it came."""
 
     size: int  # bytes
-    md5: str  # in hex; empty where it was not computed
+    etag: str  # that it makes: the MD5 in hex, or one of parts; empty where none was computed
     pieces: Callable[[], Iterable[bytes]]  # the body once more, for what only the answer asks for
 
 
@@ -74,12 +76,13 @@ def fault(arrived: Arrived, expected: Expected) -> Corrupt | None:
     """
     listed, answer, endpoint = expected
     etag, response = answer.etag, answer.response
-    if etag == arrived.md5 and (etag != listed.etag or arrived.size == listed.size):
+    if etag == arrived.etag and (etag != listed.etag or arrived.size == listed.size):
         return None  # the way of nearly all
     if why := _length_fault(arrived.size, etag, expected):
         return Corrupt(why)
     if proves_content(etag, response, endpoint):
-        md5 = arrived.md5 or digest("md5", arrived.pieces()).hex()
+        known = arrived.etag if is_md5(arrived.etag) else ""
+        md5 = known or digest("md5", arrived.pieces()).hex()
         return None if md5 == etag else Corrupt(f"its MD5 is {md5}, and its ETag says {etag}")
     return _checksum_fault(arrived, response)
 

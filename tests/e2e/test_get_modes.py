@@ -34,7 +34,7 @@ def test_update_fetches_what_is_new_or_differs(s3pp, bucket, tree):
         "bytes": "etag differs",
         "new": "new",
         "parts": "same etag",
-        "other": "time differs",
+        "other": "etag differs",
     }
     assert tree.read(out) == objects | {"stays": b"!"}
     assert (out / "same").stat().st_mtime == 1e9  # it was left alone

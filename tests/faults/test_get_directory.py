@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from commands import as_anybody
+from commands import ROOT, as_anybody
 from faults.accounting import ending
 from faults.trials import GetTrial
 from stores.fault_actions import Delay, Gate, Stall
@@ -225,6 +225,12 @@ def mode_of(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
+def arriving(trial: GetTrial) -> list[str]:
+    """The temporary files of the object ``large``: the walker makes one of its own, to probe."""
+    found = trial.temporaries()
+    return [name for name in found if Path(name).name.startswith("large.s3pp-")]
+
+
 @pytest.mark.parametrize("umask", [0o022, 0o077])
 def test_new_files_are_as_the_umask_has_them(moto_get: GetTrial, umask: int) -> None:
     moto_get.fill({"d/a": 50, "d/large": MEBIBYTE, "e/": 0})
@@ -257,7 +263,7 @@ def test_a_file_on_its_way_is_open_to_nobody_else(
     seen: set[int] = set()
     while running.popen.poll() is None:
         try:
-            seen |= {mode_of(moto_get.directory / name) for name in moto_get.temporaries()}
+            seen |= {mode_of(moto_get.directory / name) for name in arriving(moto_get)}
         except FileNotFoundError:  # it has its name by now
             continue
         time.sleep(0.01)
@@ -266,6 +272,84 @@ def test_a_file_on_its_way_is_open_to_nobody_else(
     final = mode_of(moto_get.directory / "large")
     assert seen, "no temporary file was seen"
     assert not any(mode & ~final for mode in seen), (end.code, seen)
+
+
+# Mounts that are unlike a disk
+
+
+IN_RANGES = ("--part-size=5M", "--multipart-threshold=5M")
+
+
+def mounted_so(path: Path, script: str) -> dict[str, str]:
+    """The environment of a command that every process of begins with this."""
+    path.mkdir()
+    (path / "sitecustomize.py").write_text(script)
+    return {"PYTHONPATH": f"{path}:{ROOT}"}
+
+
+@pytest.mark.parametrize("options", [(), ("--no-resume",)], ids=["default", "no-resume"])
+def test_one_that_shows_another_owner(
+    moto_get: GetTrial, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    """As NFS does with root_squash, and FAT or SMB with uid=: what we make is not ours."""
+    contents = moto_get.fill({"large": 11 * MEBIBYTE, "small": 10})
+    env = mounted_so(tmp_path / "site", "import os; os.geteuid = lambda: 4242")
+    end = moto_get.run(*IN_RANGES, *options, env=env)
+    assert (end.code, end.result.err) == (0, "")
+    assert moto_get.files() == contents
+
+
+REFUSES_LOCKS = """
+import errno, fcntl, os
+def refuse(*_):
+    raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+fcntl.flock = refuse
+"""
+
+
+def test_one_without_locks(moto_get: GetTrial, tmp_path: Path) -> None:
+    """Nothing is resumed there: that is said once, and nothing stays."""
+    contents = moto_get.fill({"large": 11 * MEBIBYTE, "d/larger": 12 * MEBIBYTE, "small": 10})
+    env = mounted_so(tmp_path / "site", REFUSES_LOCKS)
+    end = moto_get.run(*IN_RANGES, env=env)
+    assert end.code == 0
+    (line,) = end.result.err.splitlines()
+    assert line == (
+        f"s3pp: '{moto_get.directory}': no file can be locked there (No locks available), "
+        "so no large object is resumed"
+    )
+    assert moto_get.files() == contents
+
+
+# What SMB makes of flock(2): no other descriptor writes to the file, and if it is shared, none.
+WALLS = """
+import errno, fcntl, os
+from s3pp.transfer.files import locks
+locks.on_smb = lambda fd: True
+def walled(function):
+    def write(fd, *rest):
+        other = os.open(f"/proc/self/fd/{fd}", os.O_RDWR)
+        try:
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        finally:
+            os.close(other)
+        return function(fd, *rest)
+    return write
+os.pwritev = walled(os.pwritev)
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("--no-resume",)], ids=["default", "no-resume"])
+def test_one_whose_locks_are_walls(
+    moto_get: GetTrial, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    contents = moto_get.fill({"large": 11 * MEBIBYTE, "small": 10})
+    env = mounted_so(tmp_path / "site", WALLS)
+    end = moto_get.run(*IN_RANGES, *options, env=env)
+    assert (end.code, end.result.err) == (0, "")
+    assert moto_get.files() == contents
 
 
 # Others at work
@@ -296,7 +380,7 @@ def test_a_run_leaves_the_temporaries_of_another_alone(moto_get: GetTrial) -> No
     first, journal = moto_get.start("--mode=stupid"), moto_get.journal
     moto_get.proxy.wait_for(4, "GET")
     deadline = time.monotonic() + 20
-    while not (before := moto_get.temporaries()):
+    while not (before := arriving(moto_get)):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     assert ending(moto_get.start("--mode=stupid").wait(60), moto_get.journal).code == 0

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import stat
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from typing import NamedTuple
 from s3pp.errors import FailureKind, ObjectError, S3ppError
 from s3pp.transfer.bodies import PIECE
 from s3pp.transfer.files import room
+from s3pp.transfer.files.locks import lock
 from s3pp.transfer.files.paths import temporary_name
 from s3pp.transfer.files.tree import Descriptor, Tree, split
 
@@ -110,6 +110,11 @@ class Landing:
         """The path it is written under."""
         return f"{self._parent}/{self._temporary}" if self._parent else self._temporary
 
+    @property
+    def inode(self) -> tuple[int, int]:
+        """Device and number of what is open, by which others know the file again."""
+        return inode(self._fd)
+
     def preallocate(self, size: int) -> None:
         """Take the room for ``size`` bytes, see ``room``. Not on an event loop: it may wait."""
         try:
@@ -148,9 +153,9 @@ class Landing:
         The directory is looked up again: it is the one that is there by now.
         """
         manner = Manner(mtime_ns, self._mode, fsync, fresh)
-        lock = -1
+        held = -1
         try:
-            lock = os.dup(self._fd)  # nobody else may claim it before it has its name
+            held = os.dup(self._fd)  # nobody else may claim it before it has its name
             _seal(self._fd, manner)
             self._close()  # some file systems say only now that it could not be written
             directory = self._tree.made(self._parent)
@@ -161,8 +166,8 @@ class Landing:
             self.leave()
             raise
         finally:
-            if lock >= 0:
-                os.close(lock)
+            if held >= 0:
+                os.close(held)
         self._temporary = ""
         self.discard()
         return landed
@@ -220,10 +225,16 @@ def first_mode(mode: int | None) -> int:
     return 0o666 if mode is None else 0o600
 
 
+def inode(fd: int) -> tuple[int, int]:
+    """Device and number of an open file."""
+    status = os.fstat(fd)
+    return status.st_dev, status.st_ino
+
+
 def _claimed(fd: int) -> bool:
     """Lock a new temporary file; False where a sweeper found it before."""
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock(fd)
     except BlockingIOError:
         return False
     except OSError:  # no locks here: sweepers go by its age then

@@ -33,6 +33,7 @@ from typing import NamedTuple
 
 from s3pp.errors import ObjectError
 from s3pp.sources.naming import is_unfinished
+from s3pp.transfer.files.locks import lock
 from s3pp.transfer.files.paths import PARTIAL, RECORD, TEMPORARY, partial_stem, record_name
 from s3pp.transfer.files.tree import Descriptor, Tree, split
 
@@ -106,7 +107,7 @@ def _swept(directory: Descriptor, now: float) -> int:
     # Only now, after the names are known: whoever made one of them and still lands holds a lock.
     # Our own is none: it becomes the exclusive one, and ends with it.
     directory.shared = False
-    ground = _Ground(directory, _lock(directory) is True, now)
+    ground = _Ground(directory, _is_alone(directory), now)
     try:
         return removed + sum(_removed(ground, name) for name in names)
     finally:
@@ -154,7 +155,7 @@ def _given_up(directory: Descriptor, found: list[str], now: float) -> int:
     for name in partials:
         with contextlib.suppress(OSError):
             touched = os.stat(name, dir_fd=directory, follow_symlinks=False).st_ctime
-            removed += now - touched > KEPT and _remove_partial(directory, name)
+            removed += now - touched > KEPT and _remove_partial(directory, name, silent=True)
     return removed
 
 
@@ -167,16 +168,19 @@ def _is_lone(directory: Descriptor, name: str) -> bool:
     return False
 
 
-def _remove_partial(directory: Descriptor, name: str) -> bool:
-    """Remove a partial file with its record, unless somebody leads it."""
+def _remove_partial(directory: Descriptor, name: str, *, silent: bool = False) -> bool:
+    """Remove a partial file with its record, unless somebody leads it.
+
+    ``silent``: nobody has touched it for so long that it goes where locks tell nothing, too.
+    """
     try:
         fd = os.open(name, _TO_LOCK, dir_fd=directory)
     except OSError:
         return False
     try:
-        return _lock(fd) is True and _unlinked(directory, name) | _unlinked(
-            directory, record_name(name)
-        )
+        locked = _lock(fd)
+        free = silent if locked is None else locked
+        return free and _unlinked(directory, name) | _unlinked(directory, record_name(name))
     finally:
         os.close(fd)
 
@@ -221,10 +225,24 @@ def _left_over(ground: _Ground, locked: bool | None, touched: float) -> bool:
     return locked and (ground.alone or age > SETTLED)
 
 
-def _lock(fd: int) -> bool | None:
-    """Lock a file: True if that succeeded, False if another holds it, None if nobody can."""
+def _is_alone(directory: Descriptor) -> bool:
+    """Lock a directory; False where others land in it, or may."""
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _lock(fd: int) -> bool | None:
+    """Lock a file: True if that succeeded, False if another holds it, None if nobody can.
+
+    None likewise for one that could not be opened.
+    """
+    if fd < 0:
+        return None
+    try:
+        lock(fd)
     except BlockingIOError:
         return False
     except OSError:

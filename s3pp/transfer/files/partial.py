@@ -12,12 +12,16 @@ alive, and another run then writes its own under another name. A lead that died 
 others at work on ranges that it offered; they share the lock on the record, and its claim tells
 them whose they are. So a new lead waits for those who write, changes the claim, and from then on
 nobody writes but for it: what has been verified stays as it is.
+
+A name that can be guessed may be taken by somebody else, who could then write to what has been
+verified. So the lead makes the file, or goes on with one that has the owner that a file made there
+has (which is not this user wherever the mount shows another); and those who write to it look
+whether it is the one that the lead opened.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import random
 import stat
@@ -26,9 +30,11 @@ from collections.abc import Callable, Iterator
 
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.records import GetPart
+from s3pp.sources.naming import shown
 from s3pp.transfer.files import record
-from s3pp.transfer.files.landing import Landing, Vanished, failure, first_mode, remove
-from s3pp.transfer.files.paths import PARTIAL, record_name
+from s3pp.transfer.files.landing import Landing, Vanished, failure, first_mode, inode, remove
+from s3pp.transfer.files.locks import lock, unlock
+from s3pp.transfer.files.paths import PARTIAL, record_name, temporary_name
 from s3pp.transfer.files.record import Layout
 from s3pp.transfer.files.tree import Descriptor, Tree, split
 from s3pp.transfer.verify import running
@@ -39,10 +45,15 @@ _WAITS, _WAIT = 50, 0.2  # how often, and how many seconds, those are waited for
 _PIECE = 256 * 1024  # bytes read at a time, of each of many ranges
 
 _SAFE = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_NEW = _SAFE | os.O_CREAT | os.O_EXCL
 
 
 class InUse(Exception):
     """Another run has this partial file, or nobody can say whether: take another name."""
+
+
+class NoLocks(InUse):
+    """Nobody can say whether; its text tells people what that means for them."""
 
 
 class Misfit(ObjectError):
@@ -102,21 +113,38 @@ class Partial(Landing):
         for _ in range(_TRIES):
             directory = self._tree.made(self._parent)
             try:
-                fd = _open(directory, self._fixed_name, first_mode(self._mode))
-                if _claimed(directory, self._fixed_name, fd):
+                fd, made = _open(directory, self._fixed_name, first_mode(self._mode))
+                self._lock(directory, fd, made=made)
+                if _is_there(directory, self._fixed_name, fd):
                     self._directory = directory
                     return self._fixed_name, fd
+                os.close(fd)
             except FileNotFoundError:
                 self._tree.forget()
             except OSError as error:
                 raise failure(self._tree, self._path, error) from None
         raise Vanished(self._path)
 
+    def _lock(self, directory: Descriptor, fd: int, *, made: bool) -> None:
+        """Lock the file, or close it and raise ``InUse``."""
+        try:
+            return lock(fd)
+        except BlockingIOError:  # nor is it ours any more if we made it
+            os.close(fd)
+            raise InUse from None
+        except OSError as error:
+            os.close(fd)
+            if made:
+                remove(directory, self._fixed_name)
+            top, why = shown(self._tree.top), error.strerror
+            message = f"'{top}': no file can be locked there ({why}), so no large object is resumed"
+            raise NoLocks(message) from None
+
     def _settle(self) -> None:
         """Take the record, and go on with what it says or begin anew."""
         assert self._directory is not None
         name = record_name(self._fixed_name)
-        self._record = _open(self._directory, name, 0o666)
+        self._record, _ = _open(self._directory, name, 0o666)
         _wait_for(self._record)
         noted = record.read(self._record)
         if noted is not None and self._fits(noted.layout):
@@ -125,7 +153,7 @@ class Partial(Landing):
             os.ftruncate(self._record, 0)
             self.preallocate(self.layout.size)
             record.write(self._record, self.claim, self.layout)
-        fcntl.flock(self._record, fcntl.LOCK_UN)
+        unlock(self._record)
 
     def _fits(self, there: Layout) -> bool:
         wanted, size = self.layout, os.fstat(self._fd).st_size
@@ -153,7 +181,7 @@ class Partial(Landing):
 class RangeFile:
     """One range of a file that is led elsewhere; a ``wire.Sink``. Close it.
 
-    Raises ``Vanished`` where the file is gone, or has another lead by now.
+    Raises ``Vanished`` where the file is gone or another, or has another lead by now.
     """
 
     def __init__(self, tree: Tree, part: GetPart) -> None:
@@ -172,7 +200,7 @@ class RangeFile:
         except OSError as error:
             self._close_record()
             raise failure(tree, part.path, error) from None
-        if not _is_ours(self._fd):
+        if inode(self._fd) != part.inode:
             self.close()
             raise Vanished(part.path)
 
@@ -250,7 +278,7 @@ class RangeFile:
         except OSError as error:
             raise failure(self._tree, self._part.path, error) from None
         try:
-            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            lock(fd, shared=True)
             if record.claimed(fd) == self._part.claim:
                 return fd
         except OSError:  # another lead is about to write its claim
@@ -272,27 +300,50 @@ def pieces_of(fd: int, offset: int, size: int) -> Iterator[bytes]:
         size -= len(piece)
 
 
-def _open(directory: Descriptor, name: str, mode: int) -> int:
-    """Open or make a file that is ours alone: what others can write to is never gone on with."""
+def _open(directory: Descriptor, name: str, mode: int) -> tuple[int, bool]:
+    """Make a file, or open one that is ours alone; and whether it was made.
+
+    What others can write to is never gone on with.
+    """
     try:
-        fd = os.open(name, _SAFE | os.O_CREAT, mode, dir_fd=directory)
-    except (FileNotFoundError, FileExistsError):
-        raise
+        return os.open(name, _NEW, mode, dir_fd=directory), True
+    except FileExistsError:
+        pass
+    try:
+        fd = os.open(name, _SAFE, dir_fd=directory)
     except OSError as error:
         if _stands(directory, name):
             raise InUse from None
         raise error
-    if not _is_ours(fd):
+    if not _is_ours(directory, fd):
         os.close(fd)
         raise InUse
-    return fd
+    return fd, False
 
 
-def _is_ours(fd: int) -> bool:
+def _is_ours(directory: Descriptor, fd: int) -> bool:
     """Whether what is open is a file of ours, under one name only."""
     status = os.fstat(fd)
-    alone = stat.S_ISREG(status.st_mode) and status.st_nlink == 1
-    return alone and status.st_uid == os.geteuid()
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+        return False
+    return status.st_uid == os.geteuid() or status.st_uid == _owner_shown(directory)
+
+
+def _owner_shown(directory: Descriptor) -> int:
+    """The owner of what we make there, who on some mounts is not who we are; -1: none can be told.
+
+    A run that is killed right here leaves what the next one sweeps.
+    """
+    name = temporary_name("owner")
+    try:
+        fd = os.open(name, _NEW, 0o600, dir_fd=directory)
+    except OSError:
+        return -1
+    try:
+        return os.fstat(fd).st_uid
+    finally:
+        os.close(fd)
+        remove(directory, name)
 
 
 def _stands(directory: Descriptor, name: str) -> bool:
@@ -303,27 +354,20 @@ def _stands(directory: Descriptor, name: str) -> bool:
         return False
 
 
-def _claimed(directory: Descriptor, name: str, fd: int) -> bool:
-    """Lock a partial file; False, and closed, where it was renamed or removed meanwhile."""
+def _is_there(directory: Descriptor, name: str, fd: int) -> bool:
+    """Whether an open file still stands under its name: others may have taken it away."""
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         there = os.stat(name, dir_fd=directory, follow_symlinks=False)
-        if os.path.samestat(os.fstat(fd), there):
-            return True
-    except FileNotFoundError:
-        pass
-    except OSError:  # another has it, or there are no locks here
-        os.close(fd)
-        raise InUse from None
-    os.close(fd)
-    return False
+        return os.path.samestat(os.fstat(fd), there)
+    except OSError:
+        return False
 
 
 def _wait_for(fd: int, sleep: Callable[[float], None] = time.sleep) -> None:
     """Lock a record once nobody writes for a lead that is gone; ``InUse`` where that takes long."""
     for _ in range(_WAITS):
         try:
-            return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock(fd)
         except BlockingIOError:
             sleep(_WAIT)
     raise InUse

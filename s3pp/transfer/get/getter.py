@@ -5,6 +5,7 @@
     GetTask ─▶ look at what stands there ─▶ compare ─▶ Skipped
             ─▶ GET, into memory or a temporary file ─▶ verify (again, if it is not the object)
                (of a large one: ranges, by all getters, into one file)
+               (of one sent in parts: by their ETag, see ``parted``)
             ─▶ unpack, if asked ─▶ mtime, name ─▶ Done | Failed
 """
 
@@ -41,9 +42,10 @@ from s3pp.transfer.files.landing import Manner, Vanished, land
 from s3pp.transfer.files.paths import is_marker
 from s3pp.transfer.files.tree import Tree
 from s3pp.transfer.files.unpack import GZIP, is_packed, unpacked
-from s3pp.transfer.get.in_ranges import InRanges
+from s3pp.transfer.get.in_ranges import LEFT, InRanges
 from s3pp.transfer.get.intake import Intake, md5_of
 from s3pp.transfer.get.likeness import Likeness
+from s3pp.transfer.get.parted import Overtaken, Parted
 from s3pp.transfer.get.range import RangeFetcher
 from s3pp.transfer.means import Means
 from s3pp.transfer.refused import source_fault, vanished
@@ -77,6 +79,7 @@ class Getter:
         self._budget = means.budget
         self._threshold = job.parts.threshold
         self._likeness = Likeness(job, bucket, tree, means.reader)
+        self._parted = Parted(job, bucket, means.reader)
         self._ranges = RangeFetcher(bucket, tree, means.reader)
         self._in_ranges = InRanges(job, bucket, tree, means, self._tell)
         self.notes: list[str] = []
@@ -154,7 +157,7 @@ class Getter:
     async def _md5(self, task: GetTask) -> str:
         if task.size <= SMALL:
             return await self._reader.run(self._md5_now, task)
-        return await self._reader.away(lambda: self._md5_now(task))
+        return await self._reader.whole(lambda: self._md5_now(task))
 
     def _md5_now(self, task: GetTask) -> str:
         return md5_of(self._tree, task.target)
@@ -216,7 +219,7 @@ class Getter:
                 break
             except Oversized:  # it has grown since it was listed
                 way = self._large
-            except (Corrupt, Vanished):
+            except (Corrupt, Vanished, Overtaken):
                 if fetches >= _FETCHES:
                     raise
         if not landed:
@@ -236,9 +239,11 @@ class Getter:
         answer = await self._bucket.get(task.source, headers=headers)
         body, etag = answer.response.body, answer.etag
         arrived = held(body)
-        proved = (arrived.size, arrived.md5, etag) == (task.size, etag, task.etag)
-        if not proved and (wrong := fault(arrived, self._expected(task, answer))):
-            raise wrong
+        proved = (arrived.size, arrived.etag, etag) == (task.size, etag, task.etag)
+        if not proved:
+            wrong = fault(arrived, self._expected(task, answer))
+            if wrong := wrong or await self._parted.fault(task.source, answer, arrived):
+                raise wrong
         manner = self._manner(task, answer, etag=etag, mode=mode)
         if self._unpacks(answer):
             landed = await self._unpack(task, (body,), manner)
@@ -249,13 +254,15 @@ class Getter:
         return _Arrival(answer, etag, len(body), landed, len(body))
 
     async def _large(self, task: GetTask, mode: int | None) -> _Arrival:
-        headers = () if is_md5(task.etag) else (ASK_CHECKSUM,)
-        with closing(Intake(self._tree, task.target, mode=mode)) as intake:
+        ordinary = is_md5(task.etag)
+        headers = () if ordinary else (ASK_CHECKSUM,)
+        each = None if ordinary else self._parted.likely(task)
+        with closing(Intake(self._tree, task.target, mode=mode, part_size=each)) as intake:
             answer = await self._bucket.get(task.source, headers=headers, sink=intake)
-            expected = self._expected(task, answer)
-            if fault := await self._reader.away(lambda: intake.fault(expected)):
-                raise fault
-            etag = answer.etag
+            etag, arrived, expected = answer.etag, intake.arrived(), self._expected(task, answer)
+            wrong = await self._reader.away(lambda: fault(arrived, expected))
+            if wrong := wrong or await self._parted.fault(task.source, answer, arrived):
+                raise wrong
             manner = self._manner(task, answer, etag=etag, mode=mode)
             if self._unpacks(answer):
                 landed = await self._unpack(task, intake.pieces(), manner)
@@ -275,6 +282,10 @@ class Getter:
                 await self._reader.away(landing.discard)
             else:
                 landed = await self._reader.away(lambda: _finished(landing, manner))
+        except ObjectError as error:
+            if await self._reader.away(landing.leave):
+                error.args = (f"{error}{LEFT}",)
+            raise
         finally:
             await self._reader.away(landing.leave)
         return _Arrival(answer, answer.etag, answer.size, landed, moved)

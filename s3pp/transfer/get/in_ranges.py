@@ -24,7 +24,7 @@ from s3pp.records import GetPart, GetTask, PartDone, PartOutcome, PartTask, Span
 from s3pp.s3.operations import Answer, Bucket
 from s3pp.transfer.files.landing import Landing, Vanished
 from s3pp.transfer.files.leftovers import Superseded
-from s3pp.transfer.files.partial import InUse, Partial
+from s3pp.transfer.files.partial import InUse, NoLocks, Partial
 from s3pp.transfer.files.paths import partial_name
 from s3pp.transfer.files.record import Layout
 from s3pp.transfer.files.tree import Tree, split
@@ -39,7 +39,7 @@ from s3pp.transfer.verify import ASK_CHECKSUM, Corrupt
 
 _STARTS = 3  # objects begun under one key before it counts as always being replaced
 # Of an object that has shrunk a store may say first that the range is not there.
-_REPLACED = (REPLACED, "HTTP412", "InvalidRange", "HTTP416")
+REPLACED_CODES = (REPLACED, "HTTP412", "InvalidRange", "HTTP416")
 _GONE = ("NoSuchKey", "HTTP404")
 _UNRANGED = (MISFIT, "NotImplemented", "HTTP501")  # no ranges, or no conditions
 _NOWHERE = Span(0, 0, 0)
@@ -123,7 +123,7 @@ class InRanges:
                 self._bucket, task.source, answer, longest=max(LONGEST, self._parts.size)
             )
         except ObjectError as error:
-            raise (_Replaced() if _code(error) in _REPLACED else error) from None
+            raise (_Replaced() if _code(error) in REPLACED_CODES else error) from None
         work = await self._reader.away(lambda: self._opened(task, answer, proof, mode))
         landing = work.landing
         try:
@@ -154,15 +154,19 @@ class InRanges:
                 layout = Layout(etag, size, each, proof.digest)
                 partial = Partial(self._tree, task.target, name, layout, mode=mode)
                 part = part._replace(path=partial.temporary, claim=partial.claim)
+                part = part._replace(inode=partial.inode)
                 plan = Spans(size, partial.layout.part_size)
                 return _Work(partial, part, plan, partial.known)
+        except NoLocks as error:
+            self._tell(str(error))
         except InUse:
             pass
         finally:
             self._superseded.remove(task.target, keep=name)
         landing = Landing(self._tree, task.target, mode=mode)
         landing.preallocate(size)
-        return _Work(landing, part._replace(path=landing.temporary), Spans(size, each), {})
+        part = part._replace(path=landing.temporary, inode=landing.inode)
+        return _Work(landing, part, Spans(size, each), {})
 
     def _name(self, task: GetTask, etag: str) -> str:
         endpoint = self._bucket.endpoint
@@ -214,7 +218,11 @@ def _meant(error: ObjectError, task: GetTask, landing: Landing) -> Exception:
     """What an error means for the object; what is of no use any more is removed."""
     code = _code(error)
     meant: dict[str, Exception] = {VANISHED: Vanished(task.target)}
-    for codes, what in ((_UNRANGED, _Unranged()), (_REPLACED, _Replaced()), (_GONE, vanished())):
+    for codes, what in (
+        (_UNRANGED, _Unranged()),
+        (REPLACED_CODES, _Replaced()),
+        (_GONE, vanished()),
+    ):
         meant |= dict.fromkeys(codes, what)
     if code in meant or isinstance(error, Corrupt):
         landing.discard()

@@ -4,41 +4,45 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from s3pp.transfer.bodies import PIECE
 from s3pp.transfer.files.landing import Landing, Manner
 from s3pp.transfer.files.tree import Tree
-from s3pp.transfer.verify import Arrived, Corrupt, Expected, digest, fault
+from s3pp.transfer.parts.compound import Rolling
+from s3pp.transfer.verify import Arrived, digest
 
 
 class Intake:
     """A ``wire.Sink`` that writes a temporary file. Close it in any case."""
 
-    def __init__(self, tree: Tree, path: str, *, mode: int | None) -> None:
+    def __init__(
+        self, tree: Tree, path: str, *, mode: int | None, part_size: int | None = None
+    ) -> None:
+        """``part_size``: bytes of the parts that the ETag is to be made of; None: it is the MD5."""
         self._landing = Landing(tree, path, mode=mode)
-        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._part_size = part_size
+        self._feed, self._etag = self._digest()
 
     def restart(self) -> None:
         """A body begins."""
         if self._landing.size:
             self._landing.restart()
-        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._feed, self._etag = self._digest()
 
     def write(self, piece: bytes) -> None:
         """Append ``piece``."""
         self._landing.write(piece)
-        self._md5.update(piece)
+        self._feed(piece)
 
     @property
     def size(self) -> int:
         """Bytes that came."""
         return self._landing.size
 
-    def fault(self, expected: Expected) -> Corrupt | None:
-        """Why what came is not the object; may read it all again: not on an event loop."""
-        md5 = self._md5.hexdigest()
-        return fault(Arrived(self._landing.size, md5, self.pieces), expected)
+    def arrived(self) -> Arrived:
+        """What came, with the ETag that it makes."""
+        return Arrived(self._landing.size, self._etag(), self.pieces)
 
     def pieces(self) -> Iterator[bytes]:
         """What came, read again."""
@@ -51,6 +55,14 @@ class Intake:
     def close(self) -> None:
         """Leave nothing behind that was not finished."""
         self._landing.discard()
+
+    def _digest(self) -> tuple[Callable[[bytes], object], Callable[[], str]]:
+        """What takes the pieces, and what tells the ETag that they make."""
+        if self._part_size is None:
+            whole = hashlib.md5(usedforsecurity=False)
+            return whole.update, whole.hexdigest
+        each, rolling = self._part_size, Rolling([self._part_size])
+        return rolling.feed, lambda: rolling.etags()[each]
 
 
 def md5_of(tree: Tree, path: str) -> str:

@@ -5,6 +5,7 @@
     the ETag in likely part sizes ─ fits ─▶ same etag
     HEAD ─ a strong checksum of the whole ─▶ same checksum | checksum differs
          ─ none ─▶ HEAD of part 1 ─ its size ─▶ the ETag in that size ─ fits ─▶ same etag
+                                       └─ HEADs of all parts ─ of that size ─▶ etag differs
          ─ anything else ─▶ the time has to tell
 """
 
@@ -17,8 +18,9 @@ from s3pp.s3.retry import StoreError
 from s3pp.transfer import modes
 from s3pp.transfer.files.tree import Tree
 from s3pp.transfer.get.intake import pieces_of
-from s3pp.transfer.get.proof import Parts
+from s3pp.transfer.get.proof import Parts, made_of_md5s
 from s3pp.transfer.parts.compound import likely_sizes, part_count, same_in_parts
+from s3pp.transfer.parts.plan import Spans
 from s3pp.transfer.reading import Reader
 from s3pp.transfer.verify import ASK_CHECKSUM, checksum, stored_checksum
 
@@ -35,8 +37,8 @@ class Likeness:
     async def verdict(self, task: GetTask) -> SkipReason | SendReason | None:
         """What the bytes of a file of the same size say; None: nothing.
 
-        Costs no request, one or two, and reads the file where that helps. What the store refuses to
-        tell is not known. Raises as ``Tree.open_read``.
+        Costs no request, one or two, for what differs one for each part, and reads the file where
+        that helps. What the store refuses to tell is not known. Raises as ``Tree.open_read``.
         """
         there = Dest(task.size, task.etag)
         if part_count(task.etag) is None:
@@ -59,15 +61,19 @@ class Likeness:
         if stored is not None:
             name, value = stored
             read = self._tree, task.target
-            ours = await self._reader.away(lambda: checksum(name, pieces_of(*read)))
+            ours = await self._reader.whole(lambda: checksum(name, pieces_of(*read)))
             return modes.by_checksum(ours, value)
-        each = await Parts(self._bucket, task.source, there).size()
-        if each is None or each in tried:
+        parts = Parts(self._bucket, task.source, there)
+        each = await parts.size()
+        if each is None:
             return None
-        return SkipReason.SAME_ETAG if await self._same(task, [each]) else None
+        if each not in tried and await self._same(task, [each]):
+            return SkipReason.SAME_ETAG
+        known = made_of_md5s(found, self._bucket) and await parts.are(Spans(task.size, each))
+        return SendReason.ETAG if known else None
 
     async def _same(self, task: GetTask, sizes: list[int]) -> bool:
         there = Dest(task.size, task.etag)
-        return await self._reader.away(
+        return await self._reader.whole(
             lambda: same_in_parts(pieces_of(self._tree, task.target), there, sizes)
         )

@@ -11,7 +11,8 @@
     none of these                    nothing but the length
 
 The first that applies is taken. An ETag of parts may be of parts that are not all equally long: one
-that ours do not make says that the body is wrong only if the store tells the same lengths.
+that ours do not make says that the body is wrong only if the store tells the same lengths. Objects
+that come with one GET have their ETag of parts proved here as well, see ``parted``.
 """
 
 from __future__ import annotations
@@ -69,9 +70,8 @@ async def proof_of(bucket: Bucket, key: str, answer: Answer, *, longest: int = L
         return _Crc(*stored)
     if proves_content(etag, answer.response, bucket.endpoint):
         return _InOrder("md5", etag, "ETag")
-    parts = Parts(bucket, key, Dest(answer.size, etag))
-    # Such an ETag is made of MD5s wherever that of a single part is one.
-    if proves_content(etag.partition("-")[0], answer.response, bucket.endpoint):
+    if made_of_md5s(answer, bucket):
+        parts = Parts(bucket, key, Dest(answer.size, etag))
         each = await parts.size()
         if each is not None:
             alone = each == answer.size  # so that nobody could fetch it but one
@@ -80,6 +80,29 @@ async def proof_of(bucket: Bucket, key: str, answer: Answer, *, longest: int = L
         if likely:
             return _Guessed(parts, likely[0])
     return Proof() if stored is None else _InOrder(*stored, "checksum")
+
+
+async def proof_in_order(bucket: Bucket, key: str, answer: Answer, size: int) -> Proof:
+    """The proof by its ETag of parts for the object, ``size`` bytes long, that came in ``answer``.
+
+    Has a ``feed``, if it is more than none. Asks for the size of the parts.
+    """
+    if not made_of_md5s(answer, bucket):
+        return Proof()
+    parts = Parts(bucket, key, Dest(size, answer.etag))
+    each = await parts.size()
+    return Proof() if each is None else _LargeParted(parts, each)
+
+
+def made_of_md5s(answer: Answer, bucket: Bucket) -> bool:
+    """Whether an ETag of parts, as the answer's, must be made of their MD5s."""
+    # MinIO that was started with --no-compat makes up ETags, which end so (minio/minio, MD5Current-
+    # HexString); what has one says the same of its parts as what was sent in one part.
+    server = answer.response.header(b"server") or ""
+    if answer.etag.endswith("-1") and server.startswith("MinIO"):
+        return False
+    # Of MD5s it is made wherever that of a single PUT is one.
+    return proves_content(answer.etag.partition("-")[0], answer.response, bucket.endpoint)
 
 
 class Parts:
@@ -97,7 +120,7 @@ class Parts:
         """
         count = part_count(self.there.etag)
         if count is None or count == 1:  # of one part the size is known
-            return None if count is None else self.there.size
+            return None if count is None else max(self.there.size, 1)
         try:
             told = await self._told(1)
         except StoreError as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import closing
 
-from s3pp.errors import FatalError
+from s3pp.errors import FatalError, Unfinished
 from s3pp.records import GetPart, PartDone, PartFailed, PartOutcome
 from s3pp.s3.operations import Answer, Bucket
 from s3pp.s3.retry import StoreError
@@ -36,12 +36,12 @@ class RangeFetcher:
         self._reader = reader
 
     async def part(self, part: GetPart) -> PartOutcome:
-        """Move one range. Raises ``FatalError`` only."""
+        """Move one range. Raises ``FatalError`` and ``Unfinished`` only."""
         number = part.span.number
         try:
             with closing(await self._reader.run(RangeFile, self._tree, part)) as place:
                 return await self._moved(part, place)
-        except FatalError:
+        except (FatalError, Unfinished):
             raise
         except StoreError as error:
             fault = source_fault(error)
@@ -53,7 +53,7 @@ class RangeFetcher:
             return part_failed(number, error)
 
     async def _moved(self, part: GetPart, place: RangeFile) -> PartOutcome:
-        if part.known and part.known == await self._reader.away(place.digest_there):
+        if part.known and part.known == await self._reader.whole(place.digest_there):
             return _done(part, part.known, moved=False)
         for _ in range(_FETCHES - 1):
             try:

@@ -12,7 +12,7 @@ from base64 import b64encode
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from hashlib import sha256
+from hashlib import md5, sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -35,6 +35,7 @@ from s3pp.transfer.files.tree import Tree
 from s3pp.transfer.get.getter import Getter
 from s3pp.transfer.get.intake import md5_of
 from s3pp.transfer.means import Means
+from s3pp.transfer.parts.compound import compound_etag
 from s3pp.transfer.reading import Budget, Reader
 
 from .buckets import answer, endpoint, etag_of, looked, next_of, nobody
@@ -217,6 +218,20 @@ def test_a_checksum_is_asked_for_where_the_etag_proves_nothing(body: bytes, plac
         store = holding(body, etag=etag)
         place.run(store, task(body, etag), Mode.STUPID)
         assert ("x-amz-checksum-mode" in store.got[0].headers) == asked
+
+
+@both_sizes
+def test_the_etag_of_parts_has_to_be_that_of_the_body(body: bytes, place: Place) -> None:
+    etag = compound_etag([md5(body).digest()])
+    store = holding(body, etag=etag)
+    assert place.run(store, task(body, etag)) == done(body, SendReason.NEW, etag)
+    other = body[:-1] + b"?"
+    store = Store([answer(etag, body=other), answer(etag, body=body)])
+    assert place.run(store, task(body, etag), Mode.STUPID) == done(body, SendReason.ALWAYS, etag)
+    store = holding(other, etag=etag)
+    assert failure(place.run(store, task(body, etag), Mode.STUPID)) is FailureKind.INTEGRITY
+    assert len(store.got) == 3
+    assert place.files == {"d/f": body}
 
 
 def test_an_object_without_any_time_has_that_of_its_writing(place: Place) -> None:

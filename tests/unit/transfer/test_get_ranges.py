@@ -171,6 +171,7 @@ UNPROVED = {
     "a key's": lambda: Store(OPAQUE, (KMS,)),
     "nobody tells": lambda: Store(compound(*cut(*UNEVEN))),
     "some word": lambda: Store("word"),
+    "made up": lambda: Store(f"{OPAQUE}-1", ("Server: MinIO",)),
 }
 FIRST = f"bytes=0-{5 * MIB - 1}"
 

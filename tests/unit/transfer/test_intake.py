@@ -17,7 +17,8 @@ from s3pp.transfer.bodies import PIECE
 from s3pp.transfer.files.landing import Manner
 from s3pp.transfer.files.tree import Tree
 from s3pp.transfer.get.intake import Intake, md5_of
-from s3pp.transfer.verify import Expected
+from s3pp.transfer.parts.compound import compound_etag
+from s3pp.transfer.verify import Expected, fault
 
 from .buckets import answer, endpoint, etag_of
 
@@ -49,7 +50,7 @@ def test_only_the_last_attempt_counts(attempts: list[list[bytes]], restarted: bo
                 intake.restart()
             for piece in pieces:
                 intake.write(piece)
-        assert intake.fault(expected(body)) is None
+        assert fault(intake.arrived(), expected(body)) is None
         assert b"".join(intake.pieces()) == body
         assert os.listdir(directory) != ["f"], "it has no name of its own yet"
         assert intake.finish(Manner(10**18))
@@ -59,14 +60,35 @@ def test_only_the_last_attempt_counts(attempts: list[list[bytes]], restarted: bo
         assert os.stat(f"{directory}/f").st_mtime_ns == 10**18
 
 
+@given(st.binary(max_size=90), st.integers(1, 40), st.lists(st.binary(min_size=1), max_size=3))
+@settings(deadline=None)
+def test_of_an_object_in_parts_it_makes_their_etag(
+    body: bytes, each: int, broken: list[bytes]
+) -> None:
+    """However the body is cut on its way, and whatever came of it before."""
+    parts = [body[at : at + each] for at in range(0, len(body), each)] or [b""]
+    with TemporaryDirectory() as directory:
+        intake = Intake(Tree(directory), "f", mode=None, part_size=each)
+        for piece in broken:
+            intake.write(piece)
+        intake.restart()
+        for at in range(0, len(body), 7):
+            intake.write(body[at : at + 7])
+        arrived = intake.arrived()
+        assert arrived.size == len(body)
+        assert arrived.etag == compound_etag(hashlib.md5(part).digest() for part in parts)
+        assert b"".join(arrived.pieces()) == body
+        intake.close()
+
+
 @pytest.mark.parametrize("came", [b"", BODY[:-1], BODY + b"!", BODY.upper()])
 def test_another_body_is_found_out_and_leaves_nothing(came: bytes, tree: Tree) -> None:
     intake = Intake(tree, "f", mode=None)
     intake.restart()
     intake.write(came)
-    fault = intake.fault(expected())
-    assert fault is not None
-    assert fault.kind is FailureKind.INTEGRITY
+    wrong = fault(intake.arrived(), expected())
+    assert wrong is not None
+    assert wrong.kind is FailureKind.INTEGRITY
     intake.close()
     assert os.listdir(tree.top) == []
 

@@ -134,6 +134,21 @@ def test_what_may_not_be_removed_stays(top: Path) -> None:
     assert all(path.exists() for path in left)
 
 
+def test_of_what_cannot_be_opened_only_the_age_can_tell(top: Path) -> None:
+    (top / "d").mkdir()
+    left = leave(top / "d")
+    left.chmod(0o400)  # as another's would be
+    script = """
+    import sys, time
+    from s3pp.transfer.files.leftovers import SILENT, sweep
+    from s3pp.transfer.files.tree import Tree
+    tree, now = Tree(sys.argv[1]), time.time()
+    print([sweep(tree, "d", clock=lambda: now + SILENT + more) for more in (-60, 60)])
+    """
+    assert in_child(script, str(top), preexec_fn=as_anybody) == "[0, 1]"
+    assert not left.exists()
+
+
 # What is not
 
 

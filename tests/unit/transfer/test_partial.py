@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
+import struct
 from hashlib import md5
 from pathlib import Path
 from zlib import crc32
@@ -13,10 +15,10 @@ import pytest
 
 from s3pp.errors import ObjectError
 from s3pp.records import GetPart
-from s3pp.transfer.files import leftovers, partial
-from s3pp.transfer.files.landing import Vanished
+from s3pp.transfer.files import leftovers, locks, partial
+from s3pp.transfer.files.landing import Landing, Vanished
 from s3pp.transfer.files.leftovers import KEPT, Superseded, sweep
-from s3pp.transfer.files.partial import InUse, Misfit, Partial, RangeFile
+from s3pp.transfer.files.partial import InUse, Misfit, NoLocks, Partial, RangeFile
 from s3pp.transfer.files.paths import MAX_NAME_BYTES, partial_name, partial_stem
 from s3pp.transfer.files.record import Layout
 from s3pp.transfer.files.tree import Tree
@@ -39,6 +41,14 @@ def tree(top: Path) -> Tree:
     return Tree(str(top))
 
 
+@pytest.fixture(autouse=True, params=["anywhere", "smb"])
+def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where the directory lies: on SMB other locks are taken."""
+    place = str(request.param)
+    monkeypatch.setattr(locks, "on_smb", lambda fd: place == "smb")
+    return place
+
+
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(partial, "_WAITS", 2)
@@ -51,7 +61,8 @@ def begun(tree: Tree, layout: Layout = LAYOUT, mode: int | None = None) -> Parti
 
 def part(led: Partial, number: int) -> GetPart:
     span = Spans(led.layout.size, led.layout.part_size).span(number)
-    return GetPart("key", "etag", span, led.temporary, led.layout.digest, led.claim)
+    path, digest = led.temporary, led.layout.digest
+    return GetPart("key", "etag", span, path, digest, led.claim, inode=led.inode)
 
 
 def fetch(tree: Tree, led: Partial, number: int, body: bytes = BODY) -> str:
@@ -276,13 +287,116 @@ def test_a_part_whose_file_was_swapped_writes_nowhere(tree: Tree, top: Path) -> 
     assert (top / "theirs").read_bytes() == b"theirs"
 
 
-def test_no_locks_no_going_on(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(fd: int, operation: int) -> None:
-        raise OSError(38, "Function not implemented")
+def test_nor_when_it_is_swapped_for_another_of_ours(tree: Tree, top: Path) -> None:
+    led = begun(tree)
+    (top / "d" / NAME).unlink()
+    (top / "d" / NAME).write_bytes(b"ours")
+    with pytest.raises(Vanished):
+        RangeFile(tree, part(led, 1))
+    assert (top / "d" / NAME).read_bytes() == b"ours"
 
-    monkeypatch.setattr(fcntl, "flock", refuse)
+
+def test_a_mount_may_show_another_owner(
+    tree: Tree, top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with root_squash, or uid=: whoever makes a file there, it is another's."""
+    monkeypatch.setattr(os, "geteuid", lambda: 4242)
+    led = begun(tree)
+    fetch(tree, led, 1)
+    assert led.leave() is True
+    again = begun(tree)
+    assert again.known == {1: md5_of(1)}
+    for number in (2, 3):
+        fetch(tree, again, number)
+    assert again.finish(None)
+    assert os.listdir(top / "d") == ["f"]
+    assert (top / "d/f").read_bytes() == BODY
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("name", [NAME, RECORD])
+def test_what_another_has_put_there_is_not_gone_on_with(tree: Tree, top: Path, name: str) -> None:
+    led = begun(tree)
+    fetch(tree, led, 1)
+    led.leave()
+    os.chown(top / "d" / name, 4242, -1)
     with pytest.raises(InUse):
         begun(tree)
+
+
+def refuse_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    monkeypatch.setattr(fcntl, "fcntl", refuse)
+
+
+def test_no_locks_no_going_on(tree: Tree, top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse_locks(monkeypatch)
+    with pytest.raises(NoLocks, match="No locks available"):
+        begun(tree)
+    assert os.listdir(top / "d") == []
+
+
+def test_what_was_begun_with_locks_outlives_their_absence(
+    tree: Tree, top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    led = begun(tree)
+    fetch(tree, led, 1)
+    led.leave()
+    with monkeypatch.context() as patch:
+        refuse_locks(patch)
+        with pytest.raises(NoLocks):
+            begun(tree)
+        now = (top / "d" / NAME).stat().st_ctime
+        assert sweep(tree, "d", clock=lambda: now + KEPT - 60) == 0
+    assert begun(tree).leave()
+    refuse_locks(monkeypatch)
+    assert sweep(tree, "d", clock=lambda: now + KEPT + 60) == 1
+    assert os.listdir(top / "d") == []
+
+
+# SMB
+
+
+def is_walled(path: Path) -> bool:
+    """Whether a lock lies on what is in a file, or on all of it."""
+    fd, flock = os.open(path, os.O_RDWR), struct.Struct("hhqqi")
+    try:
+        bytes_of_it = flock.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 1 << 50, 0)
+        told = flock.unpack(fcntl.fcntl(fd, fcntl.F_OFD_GETLK, bytes_of_it))
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return bool(told[0] != fcntl.F_UNLCK)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+
+
+def test_what_others_write_to_has_no_wall_where_locks_are_walls(
+    tree: Tree, top: Path, place: str
+) -> None:
+    led, plain = begun(tree), Landing(tree, "d/g")
+    plain.preallocate(100)
+    mine = RangeFile(tree, part(led, 1))
+    walled = {name for name in os.listdir(top / "d") if is_walled(top / "d" / name)}
+    assert walled == (set() if place == "smb" else {NAME, RECORD, plain.temporary[2:]})
+    mine.close()
+    for arriving in (led, plain):
+        arriving.discard()
+
+
+def test_but_nobody_takes_it_away(tree: Tree, top: Path) -> None:
+    led, plain = begun(tree), Landing(tree, "d/g")
+    now = (top / "d" / NAME).stat().st_ctime
+    before = sorted(os.listdir(top / "d"))
+    assert sweep(Tree(str(top)), "d", clock=lambda: now + 2 * KEPT) == 0
+    Superseded(tree).remove("d/f", keep="")
+    assert sorted(os.listdir(top / "d")) == before
+    for arriving in (led, plain):
+        arriving.discard()
+    assert os.listdir(top / "d") == []
 
 
 # What is left over

@@ -75,6 +75,21 @@ def test_other_bytes_under_its_etag_are_not(body: bytes) -> None:
     assert wrong(body, got(etag_of(BODY)))
 
 
+def test_an_etag_of_parts_that_was_made_as_it_came_proves_the_body() -> None:
+    def came(etag: str, answer: Answer, size: int = len(BODY)) -> Corrupt | None:
+        listed = Dest(size, PARTS)
+        arrived = Arrived(len(BODY), etag, lambda: (BODY,))
+        return fault(arrived, Expected(listed, answer, endpoint("bkt")))
+
+    another = line("crc32", b"other bytes")
+    assert came(PARTS, got(PARTS, another)) is None
+    assert came("1" * 32 + "-2", got(PARTS, another))
+    assert came(PARTS, got(PARTS), len(BODY) + 1)
+    # It was replaced by what is no multipart object: then the parts say nothing, and the MD5 does.
+    assert came(PARTS, got(etag_of(BODY))) is None
+    assert came(PARTS, got(etag_of(b"other bytes")))
+
+
 def test_a_length_that_was_not_announced_is_wrong_whatever_the_etag() -> None:
     assert wrong(BODY, got(PARTS, "Content-Length: 9"), Dest(9, "other"))
 

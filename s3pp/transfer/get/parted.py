@@ -1,0 +1,80 @@
+"""Whether what came with one GET has the ETag of parts that its object has.
+
+::
+
+    a checksum of the whole was told ─▶ that has proved it
+    the ETag in the likeliest part size ─ fits      of most: made as they come, in place of the MD5
+    HEAD of part 1 ─ its size ─▶ the ETag in that ─ fits
+                   │              └─ HEADs of all parts ─ of that size ─▶ Corrupt
+                   └─ not told, or parts are not equally long ─▶ nothing but the length
+
+Larger objects come in ranges, and are proved by the same rules: see ``proof``.
+"""
+
+from __future__ import annotations
+
+from s3pp.errors import FailureKind, ObjectError
+from s3pp.job import Job
+from s3pp.records import Dest, GetTask
+from s3pp.s3.operations import Answer, Bucket
+from s3pp.s3.retry import StoreError
+from s3pp.transfer.bodies import SMALL
+from s3pp.transfer.get.in_ranges import REPLACED_CODES
+from s3pp.transfer.get.proof import Feed, proof_in_order
+from s3pp.transfer.parts.compound import likely_sizes, part_count
+from s3pp.transfer.reading import Reader
+from s3pp.transfer.verify import Arrived, Corrupt, stored_checksum
+
+
+class Overtaken(ObjectError):
+    """The object was replaced before it could be verified; to fetch it again may help."""
+
+    def __init__(self) -> None:
+        message = "it was replaced before it was verified, each time: get it again later"
+        super().__init__(FailureKind.CHANGED, message)
+
+
+class Parted:
+    """Verifies bodies of objects that were sent in parts."""
+
+    def __init__(self, job: Job, bucket: Bucket, reader: Reader) -> None:
+        self._part_size = job.parts.size
+        self._bucket = bucket
+        self._reader = reader
+
+    def likely(self, task: GetTask) -> int | None:
+        """The part size, in bytes, that the object was most likely sent in; None: not in parts."""
+        likely = likely_sizes(Dest(task.size, task.etag), self._part_size)
+        return likely[0] if likely else None
+
+    async def fault(self, key: str, answer: Answer, arrived: Arrived) -> Corrupt | None:
+        """Why a body does not make the ETag of ``answer``; None where it does, or nobody knows.
+
+        ``verify.fault`` has nothing against it. Where its ETag is not made yet a request is made,
+        and the body is read, both only for ETags of parts; where it turns out another, a request
+        for each part. Raises ``Overtaken``, and as ``Bucket`` does.
+        """
+        if arrived.etag == answer.etag or part_count(answer.etag) is None:
+            return None
+        if stored_checksum(answer.response) is not None:
+            return None
+        try:
+            return await self._asked(key, answer, arrived)
+        except StoreError as error:
+            raise (Overtaken() if error.code in REPLACED_CODES else error) from None
+
+    async def _asked(self, key: str, answer: Answer, arrived: Arrived) -> Corrupt | None:
+        proof = await proof_in_order(self._bucket, key, answer, arrived.size)
+        feed = proof.feed
+        if feed is None:
+            return None
+        if arrived.size <= SMALL:
+            _fed(arrived, feed)
+        else:
+            await self._reader.whole(lambda: _fed(arrived, feed))
+        return await proof.fault(())
+
+
+def _fed(arrived: Arrived, feed: Feed) -> None:
+    for piece in arrived.pieces():
+        feed(piece)
