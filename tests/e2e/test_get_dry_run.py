@@ -49,7 +49,7 @@ def test_it_says_what_the_run_will_do_and_touches_nothing(
             f"get {place}/bytes -> {out}/bytes (etag differs)",
             f"get {place}/d/e/new -> {out}/d/e/new (new)",
             f"get {place}/m/ -> {out}/m/ (new)",
-            f"get {place}/parts -> {out}/parts (time differs)",
+            f"get {place}/parts -> {out}/parts (etag differs)",
             f"get {place}/size -> {out}/size (size differs)",
             f"skip {place}/same -> {out}/same (same etag)",
         ],
