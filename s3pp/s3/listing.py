@@ -8,7 +8,6 @@ comes twice, or XML that is no listing is an error: other tools take each for th
 from __future__ import annotations
 
 import re
-from datetime import datetime, timezone
 from functools import partial
 from operator import lt
 from typing import NamedTuple, Protocol
@@ -17,6 +16,7 @@ from xml.parsers import expat
 
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.s3.contents import Entries, read_entries
+from s3pp.s3.moments import moment
 
 AGAIN = 2  # times that a page which cannot be read is asked for once more
 MOST_EMPTY_PAGES = 100  # in a row: a store may skip over what is deleted, but not for ever
@@ -37,11 +37,7 @@ class Listed(NamedTuple):
     @property
     def mtime(self) -> float:
         """Last modification, seconds since the epoch."""
-        return (
-            datetime.fromisoformat(self.modified.replace("Z", "+00:00"))
-            .astimezone(timezone.utc)
-            .timestamp()
-        )
+        return moment(self.modified).timestamp()
 
 
 class Page(NamedTuple):

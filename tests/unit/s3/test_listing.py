@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from urllib.parse import quote, quote_plus
 from xml.sax.saxutils import escape
@@ -159,3 +160,16 @@ def test_a_refusal_is_not_asked_for_again() -> None:
     with pytest.raises(Refused):
         asyncio.run(honest_page(lister, {"prefix": "p"}))
     assert len(lister.asked) == 1
+
+
+@pytest.mark.parametrize("modified", ["2026-01-02T03:04:05Z", "2026-01-02T03:04:05"])
+def test_a_time_without_a_zone_is_greenwichs(
+    modified: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert Listed("k", 1, "e", modified, "").mtime == 1767323045
+    finally:
+        monkeypatch.undo()
+        time.tzset()
