@@ -75,9 +75,9 @@ def vanished(error: StoreError) -> bool:
 class Uploads:
     """The multipart uploads of one bucket."""
 
-    def __init__(self, bucket: Bucket, *, own: Iterable[str] | None = None) -> None:
-        """``own``: ids of uploads that this run has begun, if it knows; those begun here join."""
-        self.own = None if own is None else set(own)
+    def __init__(self, bucket: Bucket, *, own: Iterable[str] = ()) -> None:
+        """``own``: ids of uploads that this run has begun; those begun here join."""
+        self.own = set(own)
         self._bucket = bucket
         self._ahead: float | None = None  # seconds that the store's clock is ahead of ours
 
@@ -100,8 +100,7 @@ class Uploads:
         upload_id = element(answer.response.body, "UploadId")
         if not upload_id:
             raise StoreError(500, "IncompleteAnswer", "the store began an upload without an id")
-        if self.own is not None:
-            self.own.add(upload_id)
+        self.own.add(upload_id)
         return upload_id
 
     async def send(

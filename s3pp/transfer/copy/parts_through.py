@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
-from s3pp.errors import FailureKind, FatalError, ObjectError
+from s3pp.errors import ObjectError
 from s3pp.job import Job
 from s3pp.records import CopyPart, PartDone, PartOutcome, Span
 from s3pp.s3.operations import Answer, Bucket, Headers
@@ -26,14 +26,13 @@ from s3pp.transfer.digests import Digester, Digests
 from s3pp.transfer.etags import Mismatch, is_md5, proves_content
 from s3pp.transfer.means import Means
 from s3pp.transfer.parts import sums
-from s3pp.transfer.parts.moving import PartRefused, moved, part_failed
+from s3pp.transfer.parts.moving import PartRefused, carried, moved
 from s3pp.transfer.parts.plan import Spans
 from s3pp.transfer.parts.resume import Found, unfinished
 from s3pp.transfer.refused import source_fault
 from s3pp.transfer.spill import Spill
 from s3pp.transfer.verify import Corrupt, checksum
 
-_TRIES = 3  # of a part that does not come, or arrive, as it is
 _CHANGED = ("PreconditionFailed", "HTTP412")
 
 
@@ -44,7 +43,7 @@ class PartsThrough:
         """``buckets``: the source, and the destination."""
         self._resume = job.parts.resume
         self._source, self._dest = buckets
-        self._uploads = Uploads(self._dest, own=())
+        self._uploads = Uploads(self._dest)
         self._at_once = job.speed.parts_at_once
         self._reader, self._budget, self._offer = means.reader, means.budget, means.offer
         self._checksum = job.objects.checksum
@@ -99,19 +98,8 @@ class PartsThrough:
                 yield number, PartDone(number, size, etag, etag, ours, moved=False)
 
     async def part(self, part: CopyPart) -> PartOutcome:
-        """Move one part. Raises ``FatalError`` only."""
-        try:
-            for _ in range(_TRIES - 1):
-                try:
-                    return await self._carried(part)
-                except ObjectError as error:
-                    if error.kind is not FailureKind.INTEGRITY:
-                        raise
-            return await self._carried(part)
-        except FatalError:
-            raise
-        except Exception as error:
-            return part_failed(part.span.number, error)
+        """Move one part. Raises ``FatalError`` and ``Unfinished`` only."""
+        return await carried(part.span.number, lambda: self._carried(part))
 
     async def _carried(self, part: CopyPart) -> PartDone:
         async with self._fetched(part) as body:

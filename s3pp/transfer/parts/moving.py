@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
-from s3pp.errors import FailureKind, ObjectError
+from s3pp.errors import FailureKind, FatalError, ObjectError, Unfinished
 from s3pp.records import PartDone, PartFailed, PartOutcome, PartTask
 from s3pp.s3.retry import StoreError
+
+_TRIES = 3  # of a part that does not come, or arrive, as it is
 
 PartT = TypeVar("PartT", bound=PartTask)
 
@@ -52,6 +54,25 @@ async def moved(
             each.add_done_callback(_hear)
             each.cancel()
     return sorted(done)
+
+
+async def carried(number: int, move: Callable[[], Awaitable[PartDone]]) -> PartOutcome:
+    """Move one part, again where it does not come or arrive as it is; how it ended.
+
+    Raises ``FatalError`` and ``Unfinished`` only.
+    """
+    try:
+        for _ in range(_TRIES - 1):
+            try:
+                return await move()
+            except ObjectError as error:
+                if error.kind is not FailureKind.INTEGRITY:
+                    raise
+        return await move()
+    except (FatalError, Unfinished):
+        raise
+    except Exception as error:
+        return part_failed(number, error)
 
 
 def part_failed(number: int, error: Exception) -> PartFailed:

@@ -8,8 +8,7 @@ the caller to say: ``proves``. An upload is gone on with
 - if one of them is, and for ``QUIET`` nothing came: nobody is sending it, and ours has changed; or
 - if one of them is, and this very run began it.
 
-The others are never touched. Who does not know what this run began (``Uploads.own``) may have begun
-any of them: then one part is enough.
+The others are never touched.
 """
 
 from __future__ import annotations
@@ -107,7 +106,7 @@ def _candidate(
     uploads: Uploads, upload: Upload, shown: Shown, *, size: int, wanted: int
 ) -> _Candidate:
     found = fitting(upload.id, shown.parts, size=size, wanted=wanted)
-    if uploads.own is None or upload.id in uploads.own or _is_quiet(uploads, upload, shown):
+    if upload.id in uploads.own or _is_quiet(uploads, upload, shown):
         return _Candidate(found, wary=False)
     if len(found.parts) < len(shown.parts):  # those that lie otherwise are of another body
         found = found._replace(parts={})

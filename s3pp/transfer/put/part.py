@@ -7,7 +7,7 @@ looked at it at all; then the MD5 is computed, of this part and of all to come.
 
 from __future__ import annotations
 
-from s3pp.errors import FailureKind, FatalError, ObjectError, Unfinished
+from s3pp.errors import FailureKind, ObjectError
 from s3pp.job import Job
 from s3pp.records import PartDone, PartOutcome, PutPart
 from s3pp.s3.operations import Answer, Bucket
@@ -16,10 +16,8 @@ from s3pp.transfer.bodies import Slice, open_part
 from s3pp.transfer.digests import Digester, Digests
 from s3pp.transfer.etags import Mismatch, proves_content
 from s3pp.transfer.parts import sums
-from s3pp.transfer.parts.moving import part_failed
+from s3pp.transfer.parts.moving import carried
 from s3pp.transfer.reading import Reader
-
-_READINGS = 3  # times a part is read before the store counts as never getting it right
 
 
 class PartSender:
@@ -37,18 +35,7 @@ class PartSender:
 
     async def part(self, part: PutPart) -> PartOutcome:
         """Move one part. Raises ``FatalError`` and ``Unfinished`` only."""
-        try:
-            for _ in range(_READINGS - 1):
-                try:
-                    return await self._sent(part)
-                except ObjectError as error:
-                    if error.kind is not FailureKind.INTEGRITY:
-                        raise
-            return await self._sent(part)
-        except (FatalError, Unfinished):
-            raise
-        except Exception as error:
-            return part_failed(part.span.number, error)
+        return await carried(part.span.number, lambda: self._sent(part))
 
     async def digests(self, part: PutPart) -> Digests:
         """Read a part, and no more. Raises ``ObjectError``, ``Changed`` among them."""
@@ -58,7 +45,7 @@ class PartSender:
         finally:
             opened.close()
 
-    async def _sent(self, part: PutPart) -> PartOutcome:
+    async def _sent(self, part: PutPart) -> PartDone:
         opened = await self._reader.away(lambda: open_part(part))
         try:
             digests = await self._digested(part, opened)

@@ -357,14 +357,14 @@ def test_uploads_of_one_key_among_many_that_begin_so() -> None:
 
 
 def test_what_this_run_began_is_known() -> None:
-    def begun(own: list[str] | None) -> set[str] | None:
+    def begun(own: list[str]) -> set[str]:
         script = Script(document("InitiateMultipartUploadResult", ("UploadId", "new")))
         uploads = Uploads(script.bucket(), own=own)
         run(uploads.create("a"))
         return uploads.own
 
     assert begun(["old"]) == {"old", "new"}
-    assert begun(None) is None
+    assert begun([]) == {"new"}
 
 
 # Parts of an upload

@@ -101,7 +101,7 @@ class Store:
             for at, (key, name, _) in enumerate(uploads)
         }
         self._parts = {name: parts for _, name, parts in uploads}
-        self.own: set[str] | None = set()
+        self.own: set[str] = set()
         self.later = 2.0 * QUIET  # seconds that have passed since they were begun
         self.newest: float | None = MIDNIGHT
         self.refusal: Exception | None = None
