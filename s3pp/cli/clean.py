@@ -26,7 +26,7 @@ def main(argv: Sequence[str], streams: Streams) -> ExitStatus:
     """Run the command; errors are raised."""
     given = _parser().parse(argv)
     job = build_job(given)
-    running.check_files(job, lambda: _check(job))
+    running.check_files(job, lambda: running.check_origin(job))
     if not given.sandbox:
         return _clean(job, streams)
     with running.sandboxed(job, streams) as imposed:
@@ -45,12 +45,6 @@ def build_job(given: Namespace) -> Job:
         access=settings.access(given),
         output=settings.output(given),
     )
-
-
-def _check(job: Job) -> None:
-    from s3pp.sources.checking import check_origin
-
-    check_origin(job)
 
 
 def _clean(job: Job, streams: Streams) -> ExitStatus:

@@ -26,7 +26,7 @@ def main(argv: Sequence[str], streams: Streams) -> ExitStatus:
     """Run the command; errors are raised."""
     given = _parser().parse(argv)
     job = build_job(given)
-    return running.run(job, streams, check=lambda: _check(job), sandbox=given.sandbox)
+    return running.run(job, streams, check=lambda: running.check_origin(job), sandbox=given.sandbox)
 
 
 def build_job(given: Namespace) -> Job:
@@ -48,12 +48,6 @@ def build_job(given: Namespace) -> Job:
         speed=settings.speed(given),
         output=settings.output(given),
     )
-
-
-def _check(job: Job) -> None:
-    from s3pp.sources.checking import check_origin
-
-    check_origin(job)
 
 
 def _parser() -> Parser:

@@ -57,10 +57,9 @@ def _directory(text: str) -> str:
 
 
 def _check(job: Job) -> None:
-    from s3pp.sources.checking import check_origin
     from s3pp.transfer.files.ground import check_ground
 
-    check_origin(job)
+    running.check_origin(job)
     check_ground(job.directory)
 
 

@@ -28,7 +28,7 @@ def main(argv: Sequence[str], streams: Streams) -> ExitStatus:
     """Run the command; errors are raised."""
     given = _parser().parse(argv)
     job = build_job(given)
-    running.check_files(job, lambda: _check(job))
+    running.check_files(job, lambda: running.check_origin(job))
     if not given.sandbox:
         return _list(job, streams, summarize=given.summarize)
     with running.sandboxed(job, streams) as imposed:
@@ -47,12 +47,6 @@ def build_job(given: Namespace) -> Job:
         speed=settings.listing_speed(given),
         output=settings.listing_output(given),
     )
-
-
-def _check(job: Job) -> None:
-    from s3pp.sources.checking import check_origin
-
-    check_origin(job)
 
 
 def _list(job: Job, streams: Streams, *, summarize: bool) -> ExitStatus:

@@ -46,6 +46,13 @@ def check_files(job: Job, check: Callable[[], None]) -> None:
         check_appendable(path, argument)
 
 
+def check_origin(job: Job) -> None:
+    """``UsageError`` for what a run that reads from a bucket needs and is not there."""
+    from s3pp.sources import checking
+
+    checking.check_origin(job)
+
+
 def _own_files(job: Job) -> list[tuple[str, str]]:
     named = ((job.output.journal, "--journal"), (job.output.log_file, "--log-file"))
     return [(path, argument) for path, argument in named if path is not None]

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 from collections import deque
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -24,6 +25,22 @@ class Stopped(BaseException):
     def __init__(self, status: ExitStatus) -> None:
         super().__init__(status.name.lower())
         self.status = status
+
+
+def taken_over(handler: Callable[[int, FrameType | None], Any]) -> dict[signal.Signals, Any]:
+    """Have ``handler`` hear of INT, TERM and HUP, but of none that is ignored (nohup).
+
+    Returns what heard of them before.
+    """
+    heard = [number for number in STATUS if signal.getsignal(number) is not signal.SIG_IGN]
+    return {number: signal.signal(number, handler) for number in heard}
+
+
+def given_back(before: dict[signal.Signals, Any], *, stopping: bool) -> None:
+    """Undo ``taken_over``."""
+    for number, handler in before.items():
+        # Who was told to stop is stopping: another signal must not change the exit code now.
+        signal.signal(number, signal.SIG_IGN if stopping else handler)
 
 
 class Signals:
@@ -45,9 +62,7 @@ class Signals:
         os.set_blocking(self.fd, False)
         os.set_blocking(self._wake, False)
         self._wakeup_before = signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
-        for number in STATUS:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                self._before[number] = signal.signal(number, self._on_signal)
+        self._before = taken_over(self._on_signal)
         return self
 
     def __exit__(
@@ -56,9 +71,7 @@ class Signals:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for number, handler in self._before.items():
-            # Who was told to stop is stopping: another signal must not change the exit code now.
-            signal.signal(number, signal.SIG_IGN if self._stopping else handler)
+        given_back(self._before, stopping=self._stopping)
         signal.set_wakeup_fd(self._wakeup_before)
         os.close(self.fd)
         os.close(self._wake)

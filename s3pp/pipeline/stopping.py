@@ -10,7 +10,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from s3pp.errors import ExitStatus, FailureKind, ObjectError
-from s3pp.pipeline.signals import STATUS, Stopped
+from s3pp.pipeline.signals import STATUS, Stopped, given_back, taken_over
 
 
 class Stopping:
@@ -25,9 +25,7 @@ class Stopping:
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Stopping:
-        for number in STATUS:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                self._before[number] = signal.signal(number, _stop)
+        self._before = taken_over(_stop)
         return self
 
     def __exit__(
@@ -36,9 +34,7 @@ class Stopping:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for number, before in self._before.items():
-            # Who was told to stop is stopping: another signal must not change the exit code now.
-            signal.signal(number, signal.SIG_IGN if self.status else before)
+        given_back(self._before, stopping=self.status is not None)
 
     def watch(self, *, first: Callable[[ExitStatus], None], again: Callable[[], object]) -> None:
         """From now on call ``first`` at the first signal and ``again`` at others, on this loop."""

@@ -17,7 +17,7 @@ from s3pp.job import Job
 from s3pp.records import SkipReason
 from s3pp.report.escape import one_line, printable
 from s3pp.report.lines import as_json
-from s3pp.report.summary import summary_event
+from s3pp.report.summary import besides, summary_event
 from s3pp.report.totals import Totals
 from s3pp.report.view import Detail, Rendered
 from s3pp.s3.uploads import Upload
@@ -158,12 +158,7 @@ def _summary_text(totals: AbortTotals, job: Job) -> str:
     )
     if job.dry_run:
         line += f", with {totals.requests} requests"
-    counts = {
-        "skipped": totals.skipped,
-        "failed": totals.failed,
-        "not attempted": totals.not_attempted,
-    }
-    return line + "".join(f", {count} {what}" for what, count in counts.items() if count)
+    return line + besides(totals.skipped, totals.failed, totals.not_attempted)
 
 
 def _event(fate: Fate) -> str:

@@ -27,12 +27,13 @@ def summary_text(totals: Totals, job: Job) -> str:
     )
     if job.dry_run:
         line += f", with {totals.requests} requests"
-    counts = {
-        "skipped": totals.skipped,
-        "failed": totals.failed,
-        "not attempted": totals.not_attempted,
-    }
-    return line + "".join(f", {count} {what}" for what, count in counts.items() if count)
+    return line + besides(totals.skipped, totals.failed, totals.not_attempted)
+
+
+def besides(skipped: int, failed: int, not_attempted: int) -> str:
+    """What was not done, for the end of a line: ``, 3 skipped, 1 failed``."""
+    counts = {"skipped": skipped, "failed": failed, "not attempted": not_attempted}
+    return "".join(f", {count} {what}" for what, count in counts.items() if count)
 
 
 def summary_event(totals: Totals, job: Job) -> dict[str, Any]:
