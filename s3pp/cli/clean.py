@@ -26,7 +26,7 @@ def main(argv: Sequence[str], streams: Streams) -> ExitStatus:
     """Run the command; errors are raised."""
     given = _parser().parse(argv)
     job = build_job(given)
-    running.check_files(job, lambda: running.check_origin(job))
+    running.check_files(job, streams, lambda: running.check_origin(job))
     if not given.sandbox:
         return _clean(job, streams)
     with running.sandboxed(job, streams) as imposed:

@@ -22,7 +22,7 @@ def run(job: Job, streams: Streams, *, check: Callable[[], None], sandbox: bool)
     """
     _check_own_files(job)
     try:
-        check_files(job, check)
+        check_files(job, streams, check)
         if not sandbox:
             return _run(job, streams)
         with sandboxed(job, streams) as imposed:
@@ -32,9 +32,10 @@ def run(job: Job, streams: Streams, *, check: Callable[[], None], sandbox: bool)
         raise
 
 
-def check_files(job: Job, check: Callable[[], None]) -> None:
+def check_files(job: Job, streams: Streams, check: Callable[[], None]) -> None:
     """``UsageError`` for files the job names that are not there to be used."""
     from s3pp.report.appender import check_appendable
+    from s3pp.report.escape import one_line
 
     if job.access.ca_bundle is not None:
         _check_readable(job.access.ca_bundle, "--ca-bundle")
@@ -43,7 +44,9 @@ def check_files(job: Job, check: Callable[[], None]) -> None:
     check()
     # Last, because checking creates them.
     for path, argument in _own_files(job):
-        check_appendable(path, argument)
+        remark = check_appendable(path, argument)
+        if remark is not None and job.output.verbosity >= 0:
+            streams.stderr.write(f"s3pp: {one_line(remark)}\n")
 
 
 def check_origin(job: Job) -> None:

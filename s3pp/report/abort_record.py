@@ -10,7 +10,7 @@ from s3pp import __version__
 from s3pp.errors import FatalError
 from s3pp.job import Job
 from s3pp.report.aborts import AbortTotals, AbortView, Fate
-from s3pp.report.appender import Appender
+from s3pp.report.journal import open_journal
 from s3pp.report.lines import as_json
 from s3pp.report.outlet import Streams
 from s3pp.report.summary import summary_event
@@ -29,7 +29,7 @@ class AbortRecord:
         self._streams = streams
         self._view = AbortView(job, time.time())
         self._started = time.monotonic()
-        self._journal = Appender(job.output.journal, "--journal") if job.output.journal else None
+        self._journal = open_journal(job.output.journal) if job.output.journal else None
         self._note(_start(job))
 
     def listed(self) -> None:

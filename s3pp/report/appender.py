@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import stat
+from collections.abc import Callable
+from contextlib import suppress
 
 from s3pp.errors import FatalError, UsageError
+from s3pp.report.private_file import open_private
+
+MOST_CUT = 1 << 20  # bytes of a line that was cut; what is longer is no line of ours
 
 
 class Appender:
-    """``path``, opened for appending and created with mode 0600.
+    """``path``, opened for appending as ``private_file`` does.
 
     Concurrent runs may share a file: each ``append`` is one write at the end of it.
-    ``argument`` is the option that named the file, for messages.
+    ``argument`` is the option that named the file, for messages. ``restate`` says what is to stand
+    in place of a last line that was cut, by a full disk or a kill: without it the line just ends.
+    Raises ``UsageError`` where the file cannot be opened, and ``FatalError`` as ``append`` does.
     """
 
-    def __init__(self, path: str, argument: str) -> None:
+    def __init__(
+        self, path: str, argument: str, *, restate: Callable[[str], str] | None = None
+    ) -> None:
         self._path = path
         self._argument = argument
-        torn = _torn(path)
-        try:
-            self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise UsageError(
-                f"{argument} {path!r} cannot be written: {error.strerror}; name another file"
-            ) from None
-        if torn:  # a run that was killed in the middle of a line must not spoil this one's first
-            self.append("\n")
+        self._fd = open_private(path, argument).fd
+        if stat.S_ISREG(os.fstat(self._fd).st_mode):
+            self._begin_line(restate)
 
     def append(self, text: str) -> None:
         """Write ``text`` at the end of the file; ``FatalError`` where the disk refuses."""
@@ -47,30 +52,55 @@ class Appender:
         finally:
             os.close(self._fd)
 
+    def _begin_line(self, restate: Callable[[str], str] | None) -> None:
+        """See to it that what is appended begins a line, and that the one before is whole."""
+        # Held while the file is open: who gets the other kind of lock knows that nobody writes.
+        alone = _locked(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        cut = _cut_line(self._fd)
+        if cut is None:
+            pass
+        elif alone and restate is not None and cut.startswith(b"{") and len(cut) < MOST_CUT:
+            os.ftruncate(self._fd, os.fstat(self._fd).st_size - len(cut))
+            self.append(restate(cut.decode("utf-8", "backslashreplace")) + "\n")
+        else:
+            self.append("\n")
+        _locked(self._fd, fcntl.LOCK_SH)
+
     def _broken(self, error: OSError) -> FatalError:
         return FatalError(
             f"{self._argument} {self._path!r}: writing failed: {error.strerror}: "
-            "mend that, and run the same command again"
+            "fix that, and run the same command again"
         )
 
 
-def check_appendable(path: str, argument: str) -> None:
-    """Create ``path`` if need be; ``UsageError`` naming ``argument`` if it cannot be written."""
+def check_appendable(path: str, argument: str) -> str | None:
+    """Create ``path`` if need be; ``UsageError`` naming ``argument`` if it cannot be written.
+
+    Returns what was changed about it that its owner should know.
+    """
     if os.path.isfile(path) or os.path.isdir(path) or not os.path.exists(path):
-        Appender(path, argument).close()
-    elif not os.access(path, os.W_OK):  # a pipe is not opened: closing it would end its reader
+        fd, remark = open_private(path, argument)
+        os.close(fd)
+        return remark
+    if not os.access(path, os.W_OK):  # a pipe is not opened: closing it would end its reader
         raise UsageError(f"{argument} {path!r} cannot be written: permission denied")
+    return None
 
 
-def _torn(path: str) -> bool:
-    """Whether the file exists and its last line has no end."""
-    try:
-        if not os.path.isfile(path):
-            return False
-        with open(path, "rb") as file:
-            if not file.seek(0, os.SEEK_END):
-                return False
-            file.seek(-1, os.SEEK_END)
-            return file.read(1) != b"\n"
-    except OSError:
-        return False
+def _locked(fd: int, kind: int) -> bool:
+    """Whether the file could be locked so; where it cannot be locked at all, it is not."""
+    with suppress(OSError):
+        fcntl.flock(fd, kind)
+        return True
+    return False
+
+
+def _cut_line(fd: int) -> bytes | None:
+    """The last line if it has no end, at most ``MOST_CUT`` of it; None if it has one."""
+    size = os.fstat(fd).st_size
+    with suppress(OSError):  # opened for writing only
+        if not size or os.pread(fd, 1, size - 1) == b"\n":
+            return None
+        start = max(0, size - MOST_CUT)
+        return os.pread(fd, size - start, start).rpartition(b"\n")[2]
+    return None

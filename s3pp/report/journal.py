@@ -5,6 +5,7 @@
     {"event":"start","version":…,"verb":"put","sources":[…],"dest":"s3://…","mode":…,"time":…}
     {"event":"done", …}      as ``--json`` prints them
     {"event":"summary", …}   missing: the run did not come to its end
+    {"event":"cut","text":…} what the last run before this one could not write to its end
 
 Of the job only what names the objects is kept: no header, no key id, no endpoint.
 """
@@ -30,7 +31,7 @@ class Journal:
     def __init__(self, path: str, job: Job) -> None:
         self._job = job
         self._lines = Lines.of(job)
-        self._file = Appender(path, "--journal")
+        self._file = open_journal(path)
         self._file.append(as_json(_start(job)) + "\n")
 
     def outcomes(self, outcomes: Iterable[Outcome]) -> None:
@@ -43,6 +44,18 @@ class Journal:
             self._file.append(as_json(summary_event(totals, self._job)) + "\n")
         finally:
             self._file.close()
+
+
+def open_journal(path: str) -> Appender:
+    """The journal at ``path``, each line of it JSON: also one that a full disk or a kill has cut.
+
+    Raises as ``Appender`` does.
+    """
+    return Appender(path, "--journal", restate=_cut)
+
+
+def _cut(text: str) -> str:
+    return as_json({"event": "cut", "text": text})
 
 
 def _start(job: Job) -> dict[str, Any]:

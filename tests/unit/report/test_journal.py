@@ -7,11 +7,13 @@ import stat
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from s3pp.errors import FatalError, UsageError
 from s3pp.job import Access, Job, Objects, Place, parse_origin
-from s3pp.report.appender import Appender, check_appendable
-from s3pp.report.journal import Journal
+from s3pp.report.appender import MOST_CUT, Appender, check_appendable
+from s3pp.report.journal import Journal, open_journal
 from s3pp.report.totals import Totals
 
 from .samples import ALL, DONE, job
@@ -44,13 +46,49 @@ def test_a_dry_run_cannot_be_taken_for_a_real_one(tmp_path):
     assert [event["dry_run"] for event in events(path)] == [True] * 3
 
 
-def test_runs_are_appended_even_after_a_torn_line(tmp_path):
+def test_a_torn_line_is_made_a_line_of_json(tmp_path):
     path = tmp_path / "journal"
     path.write_text('{"event":"start"}\n{"event":"do')
     Journal(str(path), job()).close(Totals())
-    first, torn, start, end = path.read_text().splitlines()
-    assert (first, torn) == ('{"event":"start"}', '{"event":"do')
-    assert [json.loads(line)["event"] for line in (start, end)] == ["start", "summary"]
+    first, torn, start, end = events(path)
+    assert first == {"event": "start"}
+    assert torn == {"event": "cut", "text": '{"event":"do'}
+    assert (start["event"], end["event"]) == ("start", "summary")
+
+
+@pytest.mark.parametrize(
+    "torn", ["no line of ours", "{" + "x" * MOST_CUT], ids=["other", "too long"]
+)
+def test_what_is_no_line_of_ours_is_ended_and_left(tmp_path, torn):
+    path = tmp_path / "journal"
+    path.write_text(torn)
+    Journal(str(path), job()).close(Totals())
+    first, start, _ = path.read_text().splitlines()
+    assert first == torn
+    assert json.loads(start)["event"] == "start"
+
+
+def test_a_line_is_never_taken_from_a_run_that_still_writes(tmp_path):
+    path = tmp_path / "journal"
+    other = open_journal(str(path))
+    other.append('{"event":"do')
+    Journal(str(path), job()).close(Totals())
+    other.close()
+    assert path.read_text().startswith('{"event":"do\n{"event":"start"')
+
+
+@given(st.binary(max_size=40), st.sampled_from([b"", b"\n", b'{"event":"start"}\n']))
+def test_each_run_begins_a_line_and_loses_nothing(tmp_path_factory, tail, before):
+    path = tmp_path_factory.mktemp("journal") / "journal"
+    path.write_bytes(before + tail)
+    journal = open_journal(str(path))
+    journal.append("{}\n")
+    journal.close()
+    text = path.read_bytes()
+    assert text.startswith(before)
+    assert text.endswith(b"{}\n")
+    rest = text[len(before) : -3]
+    assert rest in (tail, tail + b"\n") or tail.rpartition(b"\n")[2].startswith(b"{")
 
 
 def test_nothing_secret_is_kept(tmp_path):

@@ -1,0 +1,123 @@
+"""Opening a file of the user's own that names objects: nobody else shall read it or redirect it.
+
+* A new file gets mode 0600. What an existing one lets others do is taken away, and that is said;
+  where it cannot be taken away, because the file belongs to another user, the file is refused.
+* A symbolic link is followed only where no other user could have put it: each directory on the way
+  that holds one must belong to us or to root, and be writable by its owner alone. Otherwise
+  whoever may write to a shared directory could have lines appended to any file of ours.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import NamedTuple
+
+from s3pp.errors import UsageError
+
+MODE = 0o600
+_MOST_LINKS = 40  # as Linux has it: path_resolution(7)
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+
+class Opened(NamedTuple):
+    """An open file."""
+
+    fd: int
+    remark: str | None = None  # what was changed about it, for its owner
+
+
+def open_private(path: str, argument: str) -> Opened:
+    """Open ``path`` for reading and appending, and create it if need be.
+
+    ``argument`` is the option that named it. Raises ``UsageError``.
+    """
+    try:
+        fd = _open(_without_links(path))
+        try:
+            return Opened(fd, _narrow(fd, f"{argument} {path!r}"))
+        except BaseException:
+            os.close(fd)
+            raise
+    except _UntrustedLinkError as link:
+        raise UsageError(
+            f"{argument} {path!r}: {link.path!r} is a symbolic link in a directory that other users"
+            " can change: name the file that is meant"
+        ) from None
+    except OSError as error:
+        raise UsageError(
+            f"{argument} {path!r} cannot be written: {error.strerror}; name another file"
+        ) from None
+
+
+class _UntrustedLinkError(Exception):
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+
+def _open(path: str) -> int:
+    # The reader of a pipe that we could read as well would never be missed.
+    way = os.O_RDWR if os.path.isfile(path) or not os.path.exists(path) else os.O_WRONLY
+    if not _is_magic(path):
+        way |= os.O_NOFOLLOW  # it was no link a moment ago
+    flags = way | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, MODE)
+    except PermissionError:  # to append is enough: only the last line is read
+        return os.open(path, flags & ~os.O_RDWR | os.O_WRONLY, MODE)
+
+
+def _narrow(fd: int, name: str) -> str | None:
+    """Leave a file to its owner alone; what others could do with it before, if anything."""
+    found = os.fstat(fd)
+    mode = stat.S_IMODE(found.st_mode)
+    if not stat.S_ISREG(found.st_mode) or not mode & _OTHERS:
+        return None
+    try:
+        os.fchmod(fd, mode & ~_OTHERS)
+    except PermissionError:
+        raise UsageError(
+            f"{name} is open to other users (mode {mode:04o}) and belongs to one of them:"
+            " name another file"
+        ) from None
+    return f"{name} was open to other users (mode {mode:04o}): narrowed to {mode & ~_OTHERS:04o}"
+
+
+def _without_links(path: str) -> str:
+    """``path`` with every link in it replaced by what it leads to.
+
+    Raises ``_UntrustedLinkError`` at a link that another user may have put there.
+    """
+    names = os.path.join(os.getcwd(), path).split("/")[::-1]
+    place, links = "/", 0
+    while names:
+        here = os.path.join(place, names.pop())
+        if not os.path.islink(here) or _is_magic(here):
+            place = here
+            continue
+        if not _is_ours(os.path.dirname(here)):
+            raise _UntrustedLinkError(here)
+        links += 1
+        if links > _MOST_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        target = os.readlink(here)
+        names += target.split("/")[::-1]
+        place = "/" if target.startswith("/") else place
+    return place
+
+
+def _is_magic(path: str) -> bool:
+    """Whether ``path`` is a link of /proc's to something open that no path leads to: a pipe."""
+    try:
+        target = os.path.join(os.path.dirname(path), os.readlink(path))
+    except OSError:
+        return False
+    return os.path.exists(path) and not os.path.lexists(target)
+
+
+def _is_ours(directory: str) -> bool:
+    found = os.stat(directory)
+    return found.st_uid in (0, os.geteuid()) and not found.st_mode & _WRITABLE_BY_OTHERS

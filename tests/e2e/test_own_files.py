@@ -1,0 +1,83 @@
+"""The journal and the log: whose they are, where they lead, and that every line is whole."""
+
+from __future__ import annotations
+
+import json
+import resource
+import stat
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.timeout(60)
+
+MEANT = b"what somebody else wanted to have lines appended to\n"
+
+
+def mode(path: Path) -> str:
+    return oct(stat.S_IMODE(path.stat().st_mode))
+
+
+def test_what_others_could_read_is_narrowed_and_said(s3pp, moto_bucket, tree, tmp_path):
+    src = tree({"a": b"1"})
+    journal, log = tmp_path / "journal", tmp_path / "log"
+    journal.touch(0o600)
+    for path, bits in ((journal, 0o644), (log, 0o666)):
+        path.touch()
+        path.chmod(bits)
+    words = ["--journal", journal, "--log-file", log, src, moto_bucket.url]
+    result = s3pp("put", *words)
+    assert result.code == 0
+    assert {mode(journal), mode(log)} == {"0o600"}
+    first, second = result.err.splitlines()
+    assert first == (
+        f"s3pp: --journal '{journal}' was open to other users (mode 0644): narrowed to 0600"
+    )
+    assert "--log-file" in second
+    assert s3pp("put", *words).err == ""
+
+
+def test_a_link_that_others_may_have_put_there_is_refused(s3pp, moto_bucket, tree, tmp_path):
+    src = tree({"a": b"1"})
+    shared, mine = tmp_path / "shared", tmp_path / "mine"
+    meant = tmp_path / "meant"
+    meant.write_bytes(MEANT)
+    for place in (shared, mine):
+        place.mkdir()
+        (place / "link").symlink_to(meant)
+    (shared / "there").symlink_to(mine)
+    shared.chmod(0o1777)
+    for path in (shared / "link", shared / "there" / "new"):
+        for option in ("--journal", "--log-file"):
+            result = s3pp("put", option, path, src, moto_bucket.url)
+            assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+            assert f"{option} '{path}'" in result.err
+            assert "is a symbolic link in a directory that other users can change" in result.err
+    assert (meant.read_bytes(), moto_bucket.keys()) == (MEANT, [])
+    assert not (mine / "new").exists()
+    result = s3pp("put", "-qq", "--log-file", mine / "link", src, moto_bucket.url)
+    assert result.code == 0
+    assert meant.read_bytes().startswith(MEANT + b"2")  # a link of one's own leads where it did
+
+
+def test_a_line_that_a_full_disk_has_cut_is_made_whole(s3pp, moto_bucket, tree, tmp_path):
+    src = tree({f"f{n}": b"1" for n in range(9)})
+    journal = tmp_path / "journal"
+    words = ["--journal", journal, src, moto_bucket.url]
+    full = s3pp("put", *words, preexec_fn=partial(at_most, 400))
+    assert full.code == 3
+    assert "File too large" in full.err
+    cut = journal.read_text().splitlines()[-1]
+    assert journal.stat().st_size == 400
+    assert s3pp("put", *words).code == 0
+    events = [json.loads(line) for line in journal.read_text().splitlines()]
+    kinds = [event["event"] for event in events]
+    assert [event["text"] for event in events if event["event"] == "cut"] == [cut]
+    assert kinds[kinds.index("cut") + 1] == "start"
+    assert kinds[-1] == "summary"
+
+
+def at_most(size: int) -> None:
+    """No file may grow beyond ``size`` bytes: what a quota does, or a full disk."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
