@@ -3,7 +3,11 @@
 ::
 
     write with the condition ─ 412 ─▶ Taken
-                             ─ 501 ─▶ HEAD ─▶ Taken | write without; the rest of the run does so
+                             ─ 501 ─▶ HEAD ─▶ Taken | write without
+
+An object that is refused costs no other its condition. Only where the store has taken ``SURE``
+objects without it that it refused with it, and none with it, is the condition left out: then it is
+the condition that the store does not know.
 """
 
 from __future__ import annotations
@@ -17,9 +21,10 @@ from s3pp.s3.operations import Bucket, Headers
 from s3pp.s3.retry import StoreError
 
 _IF_ABSENT = (("if-none-match", "*"),)
+SURE = 3  # objects; each costs one request that is refused
 REFUSED = (
-    "the store does not keep If-None-Match: mode add asks with HEAD instead, "
-    "which another writer can race"
+    "{} refuses If-None-Match: where it does, mode add asks with HEAD right before it writes, "
+    "and overwrites what another writer stores in between"
 )
 
 T = TypeVar("T")
@@ -41,44 +46,52 @@ class Absence:
     """
 
     def __init__(self, mode: Mode, bucket: Bucket, tell: Callable[[str], None]) -> None:
+        self.kept = False  # a write under the condition has succeeded: the store knows it
         self._wanted = mode is Mode.ADD
-        self._refused = False
+        self._doubts = 0  # objects that the store took only without the condition
         self._bucket = bucket
         self._tell = tell
 
-    async def write(
+    def write(
         self,
         key: str,
         send: Callable[[Headers], Awaitable[T]],
         *,
         ours: bool = False,
         look: bool = False,
-    ) -> T:
+    ) -> Awaitable[T]:
         """Call ``send`` with the headers of the condition, if any.
 
         ``ours``: what is there has been written by this very task. ``look``: make do without the
         condition. Raises ``Taken``, and what ``send`` raises.
         """
+        # No coroutine of its own: in the other modes every small object passes here.
         if not self._wanted or ours:
-            return await send(())
-        if self._refused or look:
-            return await self._looked(key, send)
+            return send(())
+        if look or (self._doubts >= SURE and not self.kept):
+            return self._looked(key, send)
+        return self._under_condition(key, send)
+
+    def doubt(self) -> None:
+        """Count an object of which the store did not keep the condition."""
+        if not self._doubts:
+            self._tell(REFUSED.format(self._bucket.endpoint.host))
+        self._doubts += 1
+
+    async def _under_condition(self, key: str, send: Callable[[Headers], Awaitable[T]]) -> T:
         try:
-            return await send(_IF_ABSENT)
+            written = await send(_IF_ABSENT)
         except StoreError as error:
             if error.status == 412:
                 raise Taken(refusal=error) from None
             if error.status != 501:
                 raise
+        else:
+            self.kept = True
+            return written
         written = await self._looked(key, send)
-        # Only now is it known that the condition was what the store does not know.
-        self.give_up()
+        self.doubt()  # only now is it known that the condition was what is refused
         return written
-
-    def give_up(self) -> None:
-        """Make do without the condition from now on, because the store does not keep it."""
-        self._refused = True
-        self._tell(REFUSED)
 
     async def _looked(self, key: str, send: Callable[[Headers], Awaitable[T]]) -> T:
         dest = await seen(self._bucket, key)

@@ -13,7 +13,7 @@ import pytest
 from faults.accounting import check_all_done
 from faults.listing_pages import PAGES
 from faults.trials import PutTrial
-from stores.fault_actions import Action, Status
+from stores.fault_actions import Action, Call, Status
 from stores.fault_proxy import Rule
 
 SLOW_DOWN = Status(503, "SlowDown")
@@ -132,6 +132,29 @@ def test_a_lost_race_is_run_again(trial: PutTrial) -> None:
     end = trial.run("--mode=add")
     check_all_done(end, trial.bucket, contents)
     assert trial.puts("a") == 3
+
+
+def test_a_501_for_one_object_costs_no_other_its_condition(moto_trial: PutTrial) -> None:
+    """Mode add: ``b`` is refused whatever its headers, ``c`` by an error that passes."""
+    contents = moto_trial.tree(dict.fromkeys("abcdefgh", 10))
+    moto_trial.bucket.put("e", b"theirs")
+    refusal = Status(501, "NotImplemented")
+    moto_trial.inject(
+        Rule(refusal, "PUT", "/b$"),
+        Rule(refusal, "PUT", "/c$", times=1),
+        Rule(Call(lambda _: moto_trial.bucket.put("h", b"late")), "PUT", "/h$"),
+    )
+    end = moto_trial.run("--mode=add", "--processes=1", "--concurrency=1")
+    assert (end.code, end.kinds, end.done.keys()) == (1, {"b": "store"}, set("acdfg"))
+    assert end.reasons == {"e": "exists", "h": "exists"}
+    theirs = {"e": b"theirs", "h": b"late"}
+    assert moto_trial.bucket.tree() == {k: v for k, v in contents.items() if k != "b"} | theirs
+    puts = [hit.request for hit in moto_trial.proxy.hits("PUT")]
+    without = [each.path[-2:] for each in puts if not each.header("if-none-match")]
+    assert without == ["/b", "/c"]
+    assert len(moto_trial.proxy.hits("HEAD", "/[abcdefgh]$")) == 3  # b, c, and h
+    (told,) = [line for line in end.result.err.splitlines() if "If-None-Match" in line]
+    assert "right before it writes" in told
 
 
 def test_what_is_refused_for_good_is_asked_once(moto_trial: PutTrial) -> None:

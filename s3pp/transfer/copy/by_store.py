@@ -31,7 +31,7 @@ class ByStore:
         self._dest = dest
         self._carrier = carrier
         self._same_keys = source.signer.keys == dest.signer.keys
-        self._absence = Absence(mode, dest, tell)
+        self.absence = Absence(mode, dest, tell)
         self._lightening = Lightening(self._lighter, tell)
         self.trusted = False  # it works here: what is refused is refused to one object
 
@@ -42,7 +42,7 @@ class ByStore:
         can only be copied otherwise; and ``ObjectError``.
         """
         try:
-            copied = await self._absence.write(
+            copied = await self.absence.write(
                 course.task.target,
                 lambda condition: self._copy(course, condition),
                 ours=course.written,
@@ -56,9 +56,9 @@ class ByStore:
         return Written(copied.etag, copied.answer.attempts)
 
     def doubt(self) -> None:
-        """If-None-Match failed where it holds: unless it has worked before, do without it."""
-        if not self.trusted:
-            self._absence.give_up()
+        """If-None-Match failed where it holds: if it never worked, this store may not know it."""
+        if not self.absence.kept:
+            self.absence.doubt()
 
     async def _copy(self, course: Course, condition: Headers) -> Copied:
         task, source = course.task, course.source

@@ -167,7 +167,7 @@ class Copier:
         """The target exists, by another's hand or our own; or the source is what was refused."""
         dest, refusal = taken.dest, taken.refusal
         if course.doubted and course.streamed:
-            self._by_store.trusted = True  # it has told the truth
+            self._by_store.absence.kept = True  # it has told the truth
         try:
             dest = dest or await self._dest.head(course.task.target)
         except StoreError as error:
@@ -195,7 +195,7 @@ class Copier:
         course.doubted = True
         if stale.target is Target.ABSENT:
             self._by_store.doubt()
-        elif self._by_store.trusted:
+        elif self._by_store.absence.kept:
             return course.skipped(SkipReason.EXISTS)
         else:
             course.streamed = True  # the one condition of a PUT means one thing

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -28,11 +28,11 @@ from s3pp.records import (
     Skipped,
     SkipReason,
 )
-from s3pp.s3.operations import Answer, Bucket
+from s3pp.s3.operations import Answer, Bucket, Headers
 from s3pp.s3.retry import StoreError
 from s3pp.transfer import modes
 from s3pp.transfer.bodies import Changed
-from s3pp.transfer.condition import Taken
+from s3pp.transfer.condition import Absence, Taken, seen
 from s3pp.transfer.ending import failed
 from s3pp.transfer.etags import Mismatch, proves_content
 from s3pp.transfer.means import Offer
@@ -43,7 +43,6 @@ from s3pp.transfer.put.prepare import Prepared, Preparer, held
 from s3pp.transfer.put.second_look import Compared, second_look
 
 _READINGS = 3  # times a source is read before it counts as always changing
-_IF_ABSENT = ("if-none-match", "*")
 
 
 @dataclass(slots=True)
@@ -65,8 +64,8 @@ class Putter:
         self._bucket = bucket
         self._preparer = preparer
         self._headers = static_headers(job.objects)
-        self._conditional = job.mode is Mode.ADD
         self.notes: list[str] = []  # what people should know once, read by the worker
+        self._absence = Absence(job.mode, bucket, self.notes.append)
         self.requests_spared = 0  # that a dry run did not make
         self._threshold = job.parts.threshold
         self._sender = PartSender(job, bucket, preparer.reader)
@@ -98,9 +97,7 @@ class Putter:
 
     async def _put(self, task: PutTask) -> Outcome:
         entry = task.entry
-        # Where the store refuses the condition, a key is looked at right before it is written.
-        ask = task.ask or (self._mode is Mode.ADD and not self._conditional)
-        dest = await self._ask(entry.key) if ask else task.dest
+        dest = await seen(self._bucket, entry.key) if task.ask else task.dest
         course = _Course(task, dest)
         if dest is not None and not modes.needs_content(self._mode):
             reason = modes.decide(self._mode, None, dest)
@@ -149,20 +146,17 @@ class Putter:
         return reason
 
     async def _send(self, course: _Course, prepared: Prepared) -> Outcome:
-        conditional = self._conditional and not course.written
+        key = course.task.entry.key
         try:
-            answer = await self._request(course, prepared, conditional=conditional)
+            answer = await self._absence.write(
+                key, lambda condition: self._request(key, prepared, condition), ours=course.written
+            )
+        except Taken as taken:
+            return await self._taken(course, prepared, taken)
         except StoreError as error:
             if error.kind is FailureKind.INTEGRITY:
                 prepared.check()  # that is what the store noticed, if the source changed
-            if error.status == 412 and conditional:
-                return await self._taken(course, prepared, error)
-            if error.status != 501 or not conditional:
-                raise
-            self._give_up_condition()
-            if await self._ask(course.task.entry.key) is not None:
-                return _skipped(course, prepared.size, SkipReason.EXISTS)
-            answer = await self._request(course, prepared, conditional=False)
+            raise
         course.written = True
         prepared.check()
         md5, etag = self._preparer.digests(prepared).md5, answer.etag
@@ -186,29 +180,21 @@ class Putter:
             return 1
         return self._in_parts.count(prepared.sent) + 2  # it is begun, and completed
 
-    async def _request(self, course: _Course, prepared: Prepared, *, conditional: bool) -> Answer:
+    def _request(
+        self, key: str, prepared: Prepared, condition: Headers
+    ) -> Awaitable[Answer]:
         digests = self._preparer.digests(prepared)
-        headers = [*self._headers, *prepared.labels, digests.header]
-        if conditional:
-            headers.append(_IF_ABSENT)
-        return await self._bucket.put(
-            course.task.entry.key,
+        return self._bucket.put(
+            key,
             prepared.body,
-            headers=headers,
+            headers=[*self._headers, *prepared.labels, digests.header, *condition],
             payload_hash=digests.payload_hash,
         )
 
-    async def _ask(self, key: str) -> Dest | None:
-        """HEAD a key; where that is forbidden nothing is known, as if it were absent."""
-        try:
-            return await self._bucket.head(key)
-        except StoreError as error:
-            if error.status == 403:
-                return None
-            raise
-
-    async def _taken(self, course: _Course, prepared: Prepared, refusal: StoreError) -> Outcome:
+    async def _taken(self, course: _Course, prepared: Prepared, taken: Taken) -> Outcome:
         """The key exists: by another's hand, or by our own PUT whose answer was lost."""
+        if taken.refusal is None:  # it was there before anything was sent
+            return _skipped(course, prepared.size, SkipReason.EXISTS)
         try:
             dest = await self._bucket.head(course.task.entry.key)
         except StoreError as error:
@@ -216,21 +202,13 @@ class Putter:
                 raise
             return _skipped(course, prepared.size, SkipReason.EXISTS)
         if dest is None:  # and by now it does not
-            raise refusal
+            raise taken.refusal
         local = self._preparer.local(prepared)
         course.written = ours = dest == Dest(local.size, local.md5)
         prepared.check()
         if not ours:
             return _skipped(course, prepared.size, SkipReason.EXISTS)
         return _done(course, prepared, dest.etag, 1)
-
-    def _give_up_condition(self) -> None:
-        if self._conditional:
-            self._conditional = False
-            self.notes.append(
-                "the store refuses If-None-Match: mode add asks with HEAD instead, "
-                "which another writer can race"
-            )
 
 
 def _done(course: _Course, prepared: Prepared, etag: str, attempts: int) -> Done:

@@ -6,12 +6,14 @@ import asyncio
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from s3pp.job import Mode
 from s3pp.records import Dest
 from s3pp.s3.operations import Headers
 from s3pp.s3.retry import StoreError
-from s3pp.transfer.condition import REFUSED, Absence, Taken, seen
+from s3pp.transfer.condition import REFUSED, SURE, Absence, Taken, seen
 
 from .buckets import DENIED, FAILED, UNKNOWN, Scripted, looked, next_of
 
@@ -27,10 +29,13 @@ class Scene:
         self.told: list[str] = []
         self.sent: list[list[tuple[str, str]]] = []  # the headers of each write
         self._writes = list(writes) or ["written"]
+        self.refuses = False  # the condition, whatever the script says
         self.absence = Absence(mode, self.bucket, self.told.append)  # type: ignore[arg-type]
 
     async def _send(self, headers: Headers) -> str:
         self.sent.append(list(headers))
+        if headers and self.refuses:
+            raise UNKNOWN
         return str(next_of(self._writes))
 
     def write(self, **how: bool) -> str:
@@ -76,11 +81,25 @@ def test_other_refusals_are_not_about_the_condition(status: int) -> None:
 
 
 def test_a_store_that_does_not_know_it_is_asked_from_then_on() -> None:
-    scene = Scene(UNKNOWN, "written")
-    assert [scene.write(), scene.write()] == ["written", "written"]
-    assert scene.sent == [CONDITION, [], []]
-    assert scene.bucket.asked == ["key", "key"]
-    assert scene.told == [REFUSED]
+    scene = Scene(*[UNKNOWN, "written"] * SURE, "written")
+    assert [scene.write() for _ in range(SURE + 1)] == ["written"] * (SURE + 1)
+    assert scene.sent == [CONDITION, []] * SURE + [[]]
+    assert scene.bucket.asked == ["key"] * (SURE + 1)
+    assert scene.told == [REFUSED.format(scene.bucket.endpoint.host)]
+
+
+@given(refused=st.lists(st.booleans(), max_size=30))
+def test_one_that_has_kept_it_keeps_it_whatever_else_it_refuses(refused: list[bool]) -> None:
+    """Only where each of the first ``SURE`` objects is refused do others go without."""
+    scene = Scene("written")
+    for each in refused:
+        scene.refuses = each
+        scene.write()
+    scene.refuses = False
+    scene.sent.clear()
+    scene.write()
+    left_out = len(refused) >= SURE and all(refused[:SURE])
+    assert scene.sent == [[] if left_out else CONDITION]
 
 
 def test_and_what_it_answers_then_decides() -> None:
@@ -107,13 +126,14 @@ def test_a_look_instead_of_the_condition_where_it_is_wanted() -> None:
     assert (scene.sent, scene.bucket.asked, scene.told) == ([[]], ["key"], [])
 
 
-def test_once_given_up_it_stays_so() -> None:
+def test_doubts_count_as_refusals() -> None:
     scene = Scene(looks=[ABSENT, THERE])
-    scene.absence.give_up()
+    for _ in range(SURE):
+        scene.absence.doubt()
     assert scene.write() == "written"
     with pytest.raises(Taken):
         scene.write()
-    assert (scene.sent, scene.told) == ([[]], [REFUSED])
+    assert (scene.sent, len(scene.told)) == ([[]], 1)
 
 
 @pytest.mark.parametrize(

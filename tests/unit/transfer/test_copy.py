@@ -13,6 +13,7 @@ from s3pp.records import CopyTask, Dest, Done, Failed, Outcome, SendReason, Skip
 from s3pp.records import SkipReason as Skip
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import WireError
+from s3pp.transfer.condition import SURE
 from s3pp.transfer.copy.copier import Copier
 
 from .buckets import (
@@ -254,9 +255,9 @@ def test_a_taken_target_that_cannot_be_seen_is_told_of_by_a_put_at_first() -> No
 
 
 def test_a_store_that_holds_the_condition_against_the_source_is_asked_instead() -> None:
-    pair = Pair([FAILED, copied(MD5)], heads=[None], looks=[looked(MD5, 4)])
-    assert pair.run(TASK, TASK, mode=Mode.ADD) == [done(), done()]
-    assert [sent.conditional for sent in pair.dest.sent] == [True, False, False]
+    pair = Pair([FAILED, copied(MD5)] * SURE, heads=[None], looks=[looked(MD5, 4)])
+    assert pair.run(*[TASK] * (SURE + 1), mode=Mode.ADD) == [done()] * (SURE + 1)
+    assert [sent.conditional for sent in pair.dest.sent] == [True, False] * SURE + [False]
     assert len([note for note in pair.notes if "If-None-Match" in note]) == 1
 
 
@@ -276,10 +277,10 @@ def test_a_condition_that_has_worked_is_given_up_for_no_other_object() -> None:
 
 
 def test_a_store_that_refuses_the_condition_is_asked_instead() -> None:
-    pair = Pair([UNKNOWN, copied(MD5)])
-    assert pair.run(TASK, TASK, mode=Mode.ADD) == [done(), done()]
-    assert [sent.conditional for sent in pair.dest.sent] == [True, False, False]
-    assert len(pair.dest.asked) == 2
+    pair = Pair([UNKNOWN, copied(MD5)] * SURE)
+    assert pair.run(*[TASK] * (SURE + 1), mode=Mode.ADD) == [done()] * (SURE + 1)
+    assert [sent.conditional for sent in pair.dest.sent] == [True, False] * SURE + [False]
+    assert len(pair.dest.asked) == SURE + 1
     assert len([note for note in pair.notes if "If-None-Match" in note]) == 1
 
 

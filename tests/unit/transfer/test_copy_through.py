@@ -19,6 +19,7 @@ from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import WireError
 from s3pp.transfer import spill
 from s3pp.transfer.bodies import SMALL
+from s3pp.transfer.condition import SURE
 from s3pp.transfer.copy.copier import Copier
 from s3pp.transfer.spill import Spill
 
@@ -214,10 +215,11 @@ def test_a_412_without_a_target_is_a_failure() -> None:
 
 
 def test_a_store_that_refuses_the_condition_is_asked_instead() -> None:
-    dest, notes = Scripted(puts=[UNKNOWN, kept], looks=[None]), list[str]()
-    outcomes = copy(Scripted(gets=[got()]), dest, task(), task(), mode=Mode.ADD, notes=notes)
-    assert outcomes == [done(), done()]
-    assert [sent.conditional for sent in dest.sent] == [True, False, False]
+    dest, notes = Scripted(puts=[UNKNOWN, kept] * SURE, looks=[None]), list[str]()
+    tasks = [task()] * (SURE + 1)
+    outcomes = copy(Scripted(gets=[got()]), dest, *tasks, mode=Mode.ADD, notes=notes)
+    assert outcomes == [done()] * (SURE + 1)
+    assert [sent.conditional for sent in dest.sent] == [True, False] * SURE + [False]
     assert len([note for note in notes if "If-None-Match" in note]) == 1
 
 

@@ -23,6 +23,7 @@ from s3pp.s3.operations import Answer
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import Response, WireError
 from s3pp.transfer.bodies import SMALL, Changed
+from s3pp.transfer.condition import SURE
 from s3pp.transfer.digests import Digester
 from s3pp.transfer.parts.compound import compound_etag
 from s3pp.transfer.put.prepare import Prepared, Preparer
@@ -365,13 +366,22 @@ def test_an_object_found_by_asking_instead_is_skipped() -> None:
 
 
 def test_the_refusal_is_noted_once_and_later_objects_are_asked_for() -> None:
-    """As the note says: "mode add asks with HEAD instead"."""
-    script = Script(puts=[REFUSED, stored()])
-    outcomes, each = several(script, 3)
-    assert outcomes == [done(SendReason.NEW)] * 3
-    assert [sent.conditional for sent in script.sent] == [True, False, False, False]
+    """As the note says: mode add asks with HEAD then."""
+    script = Script(puts=[REFUSED, stored()] * SURE)
+    outcomes, each = several(script, SURE + 2)
+    assert outcomes == [done(SendReason.NEW)] * (SURE + 2)
+    assert [sent.conditional for sent in script.sent] == [True, False] * SURE + [False] * 2
     assert len(each.notes) == 1
-    assert len(script.asked) == 3
+    assert len(script.asked) == SURE + 2
+
+
+def test_one_object_that_is_refused_costs_no_other_its_condition() -> None:
+    script = Script(puts=[stored(), REFUSED, REFUSED, REFUSED, stored()])
+    outcomes, each = several(script, 4)
+    assert failure(outcomes[1]) is FailureKind.STORE
+    assert [outcomes[n] for n in (0, 2, 3)] == [done(SendReason.NEW)] * 3
+    assert [sent.conditional for sent in script.sent] == [True, True, False, True, False, True]
+    assert len(script.asked) == 2
 
 
 @pytest.mark.parametrize("second", [REFUSED, TAKEN], ids=["refused", "taken"])
