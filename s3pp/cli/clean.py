@@ -52,6 +52,7 @@ def _clean(job: Job, streams: Streams) -> ExitStatus:
     from s3pp.pipeline.signals import Stopped
     from s3pp.report.aborts import abort_summary
     from s3pp.report.escape import one_line
+    from s3pp.report.summary import wants_summary
 
     assert job.origin is not None
     try:
@@ -61,7 +62,7 @@ def _clean(job: Job, streams: Streams) -> ExitStatus:
         return stopped.status
     if error is not None:
         streams.stderr.write(f"s3pp: {one_line(error)}\n")
-    if job.output.verbosity > -2:
+    if wants_summary(job, status):
         streams.stdout.lines([abort_summary(totals, job)])
     if streams.stdout.trouble is not None:
         streams.stderr.write(f"s3pp: standard output: {streams.stdout.trouble}\n")

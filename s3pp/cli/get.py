@@ -51,6 +51,7 @@ def build_job(given: Namespace) -> Job:
 def _directory(text: str) -> str:
     if not text:
         raise UsageError("DIRECTORY '' is empty; '.' means this one")
+    places.check_no_stream(text, "DIRECTORY", "get writes files only")
     if text.startswith("s3://"):
         raise UsageError(f"DIRECTORY {text!r} is a bucket: use s3pp copy")
     return text

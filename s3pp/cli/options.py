@@ -322,7 +322,7 @@ def add_listing_output(parser: ArgumentParser) -> None:
     group.add_argument(
         "--summarize", action="store_true", help="end with the number of objects and their bytes"
     )
-    _add_quiet(group)
+    _add_quiet(group, "no line per key; -qq: no failures and no summary either")
 
 
 def add_output(parser: ArgumentParser) -> None:
@@ -366,17 +366,11 @@ def add_volume(group: _ArgumentGroup) -> None:
         default=0,
         help="name what is done; -vv: also what is skipped",
     )
-    _add_quiet(group)
+    _add_quiet(group, "print nothing unless something fails; -qq: only what ends the run")
 
 
-def _add_quiet(group: _ArgumentGroup) -> None:
-    group.add_argument(
-        "-q",
-        "--quiet",
-        action="count",
-        default=0,
-        help="only failures and the summary; -qq: nothing",
-    )
+def _add_quiet(group: _ArgumentGroup, help: str) -> None:
+    group.add_argument("-q", "--quiet", action="count", default=0, help=help)
 
 
 def add_one(group: _ArgumentGroup, *names: str, type: Any, **rest: Any) -> None:

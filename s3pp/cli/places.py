@@ -27,6 +27,17 @@ def origin(text: str) -> Origin:
     return found
 
 
+def check_no_stream(text: str | None, argument: str, instead: str) -> None:
+    """``UsageError`` for ``-``, where no standard stream can be meant; ``instead`` says what can.
+
+    Everybody else's ``-`` is one: to take it for a name would surprise.
+    """
+    if text == "-":
+        raise UsageError(
+            f"{argument} '-' would be a standard stream, and {instead}: './-' is the name '-'"
+        )
+
+
 def _check_utf8(text: str, prefix: str, argument: str) -> None:
     try:
         prefix.encode()

@@ -73,6 +73,7 @@ def _parser() -> Parser:
 def _source(text: str) -> str:
     if not text:
         raise UsageError("SOURCE '' is empty; name a directory or a file, '.' for this one")
+    places.check_no_stream(text, "SOURCE", "put reads files only")
     if text.startswith("s3://"):
         raise UsageError(f"SOURCE {text!r} is not a file: the destination, and only it, is s3://")
     return text

@@ -109,18 +109,19 @@ def _run(job: Job, streams: Streams) -> ExitStatus:
     from s3pp.pipeline.descriptors import ensure_run
     from s3pp.pipeline.signals import Stopped
     from s3pp.report.escape import one_line
-    from s3pp.report.summary import summary
+    from s3pp.report.summary import summary, wants_summary
 
     ensure_run(job.speed.processes)
     try:
-        status, totals, error = supervisor.run(job)
+        with _cleared(job, streams):
+            status, totals, error = supervisor.run(job)
     except Stopped as stopped:
         streams.stderr.write("s3pp: stopped before anything was done\n")
         return stopped.status
     if error is not None:
         _log(job, error)
         streams.stderr.write(f"s3pp: {one_line(error)}\n")
-    if totals is not None and job.output.verbosity > -2:
+    if totals is not None and wants_summary(job, status):
         streams.stdout.write(summary(totals, job) + "\n")
     if streams.stdout.trouble is not None:
         trouble = f"standard output cannot be written: {streams.stdout.trouble}"
@@ -128,6 +129,17 @@ def _run(job: Job, streams: Streams) -> ExitStatus:
             streams.stderr.write(f"s3pp: {trouble}\n")
         return ExitStatus.ABORTED
     return status
+
+
+@contextmanager
+def _cleared(job: Job, streams: Streams) -> Iterator[None]:
+    """Erase, at the end, what a statter that was killed has left of its display on the terminal."""
+    from s3pp.report.progress import erase_display
+
+    try:
+        yield
+    finally:
+        erase_display(streams.stderr, job.output)
 
 
 def _log(job: Job, error: str) -> None:

@@ -12,6 +12,7 @@ from argparse import Namespace
 from dataclasses import replace
 
 from s3pp.cli.headers import METADATA, Pairs, check_headers, check_metadata, check_tags
+from s3pp.cli.places import check_no_stream
 from s3pp.errors import UsageError
 from s3pp.job import (
     DEFAULT_GZIP_TYPES,
@@ -159,6 +160,8 @@ def listing_output(options: Namespace) -> Output:
 def output(options: Namespace) -> Output:
     """What is told, and where."""
     journal, log_file = options.journal, options.log_file
+    for path, option in ((journal, "--journal"), (log_file, "--log-file")):
+        check_no_stream(path, option, "it is written to a file")
     if journal and log_file and os.path.realpath(journal) == os.path.realpath(log_file):
         raise UsageError("--journal and --log-file are the same file; name another for one")
     return Output(

@@ -65,10 +65,7 @@ class AbortRecord:
         totals.not_attempted = totals.listed - totals.finished
         totals.seconds = time.monotonic() - self._started
         if totals.young and not self._job.dry_run:
-            self.notice(
-                f"{totals.young} uploads begun less than a day ago are left alone:"
-                " --older-than 0s aborts them too"
-            )
+            self.notice(_left_alone(totals.young))
         if self._journal is not None:
             self._note(as_json(summary_event(totals, self._job)))
             self._journal.close()
@@ -77,6 +74,13 @@ class AbortRecord:
     def _note(self, event: str) -> None:
         if self._journal is not None:
             self._journal.append(f"{event}\n")
+
+
+def _left_alone(count: int) -> str:
+    begun = "begun less than a day ago"
+    if count == 1:
+        return f"1 upload {begun} is left alone: --older-than 0s aborts it too"
+    return f"{count} uploads {begun} are left alone: --older-than 0s aborts them too"
 
 
 def _start(job: Job) -> str:

@@ -40,6 +40,13 @@ def open_progress(stderr: Outlet, output: Output, *, listing: bool) -> Progress 
     return PlainProgress(stderr, last=output.progress is True)
 
 
+def erase_display(stderr: Outlet, output: Output) -> None:
+    """Empty the terminal's line, if a display may stand on it that nobody closed."""
+    terminal = stderr.terminal
+    if terminal and wanted(output, terminal=True, listing=False) and capable(os.environ):
+        stderr.write("\r\x1b[2K")  # the display is one line; that of a closed one is empty
+
+
 def wanted(output: Output, *, terminal: bool, listing: bool) -> bool:
     """Whether progress is shown: as asked, else on a terminal that nothing else scrolls."""
     if output.progress is not None:

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from s3pp.errors import ExitStatus
 from s3pp.job import Job
 from s3pp.report.lines import as_json
 from s3pp.report.totals import Totals
+
+
+def wants_summary(job: Job, status: ExitStatus) -> bool:
+    """Whether the last line is printed on stdout; ``status`` is how the run ended.
+
+    With ``-q`` only for who waits for it: a run that is not all well, a dry run, which has no other
+    result, and the programs that read ``--json``.
+    """
+    level = job.output.verbosity
+    asked = job.output.json or job.dry_run or status is not ExitStatus.OK
+    return level >= 0 or (level == -1 and asked)
 
 
 def summary(totals: Totals, job: Job) -> str:

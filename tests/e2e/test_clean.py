@@ -118,7 +118,7 @@ def test_the_real_run_is_quiet_unless_asked(s3pp, bucket):
         begin(bucket, key)
     result = s3pp("clean", *ALL, f"{bucket.url}/a")
     assert (result.code, len(result.lines), summary(result)["done"]) == (0, 1, "1")
-    result = s3pp("clean", "-qq", *ALL, bucket.url)
+    result = s3pp("clean", "-q", *ALL, bucket.url)
     assert (result.code, result.out, result.err) == (0, "", "")
     assert begun(bucket) == []
 

@@ -19,6 +19,7 @@ BAD = {
     "local source": (["elsewhere", "OUT"], "elsewhere"),
     "a bucket as directory": (["SRC", "s3://other"], "s3pp copy"),
     "empty directory": (["SRC", ""], "DIRECTORY"),
+    "standard output": (["SRC", "-"], "DIRECTORY '-'"),
     "no bucket": (["s3://", "OUT"], "s3://"),
     "only slashes": (["s3:///p", "OUT"], "s3:///p"),
     "a star in the bucket": (["s3://buck*", "OUT"], "buck*"),

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import socket
 import subprocess
 import sys
 
@@ -16,6 +17,7 @@ from trees import Link
 
 pytestmark = pytest.mark.timeout(60)
 
+KEYS = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret"}
 FILES = {"a.txt": b"1", "d/b": b"22", "broken": Link("nowhere")}
 
 
@@ -39,6 +41,47 @@ def test_levels(s3pp, moto_bucket, tree):
     assert quiet.counts.failed == 1
     silent = s3pp("put", "-qq", src, moto_bucket.url)
     assert (silent.code, silent.out) == (1, "")
+
+
+def test_quiet_is_silent_on_success(s3pp, moto_bucket, tree):
+    src = tree({"a": b"1"})
+    for words in ([], ["-v"], ["-n"], ["--json"]):
+        result = s3pp("put", "-q", *words, src, moto_bucket.url)
+        assert (result.code, result.err) == (0, "")
+        # "-q -v" is neither; a dry run and programs have nothing else to go by
+        assert len(result.lines) == (1 if words else 0), words
+    assert s3pp("put", "-qq", "--json", src, moto_bucket.url).out == ""
+
+
+def test_what_ends_the_run_stands_on_a_line_of_its_own(s3pp_start, tree):
+    """The display is up while the bucket is looked for, and its process is killed when it is not.
+
+    With the screen, not the bytes, in mind: what follows a display on its line is glued to it.
+    """
+    src = tree({"a": b"1"})
+    near, far = pty.openpty()
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never answers
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        words = ["--max-attempts=1", "--read-timeout=1", "--endpoint-url", url]
+        running = s3pp_start(
+            "put", *words, src, "s3://bucket", stderr=far, env={"TERM": "xterm"} | KEYS, store=None
+        )
+        os.close(far)
+        shown = read_terminal(near)
+        assert running.wait().code == 3
+    assert "of 0+ objects" in shown
+    assert re.search(r"(\n|\r\x1b\[2K)s3pp: .*[^\r]\r\n\Z", shown), shown
+
+
+def read_terminal(near: int) -> str:
+    shown = b""
+    try:
+        while chunk := os.read(near, 4096):
+            shown += chunk
+    except OSError:  # Linux says EIO when the last writer is gone
+        pass
+    os.close(near)
+    return shown.decode()
 
 
 def test_json_is_json_and_counts_balance(s3pp, moto_bucket, tree):
@@ -105,17 +148,11 @@ def test_progress_on_a_terminal_only(s3pp, s3pp_start, moto_bucket, tree):
     near, far = pty.openpty()
     running = s3pp_start("put", "--progress", src, moto_bucket.url, stderr=far)
     os.close(far)
-    shown = b""
-    try:
-        while chunk := os.read(near, 4096):
-            shown += chunk
-    except OSError:  # Linux says EIO when the last writer is gone
-        pass
-    os.close(near)
+    shown = read_terminal(near)
     result = running.wait()
     assert result.code == 0
     assert result.counts.done == 50
-    assert b"50" in shown
+    assert "50" in shown
     quiet = s3pp("put", src, moto_bucket.url)
     assert quiet.err == ""
 

@@ -138,7 +138,7 @@ def test_a_record_folds_and_shows() -> None:
     counts = (totals.listed, totals.done, totals.skipped, totals.failed, totals.requests)
     assert counts == (5, 2, 2, 1, 7)
     assert (out.count("\n"), err.count("\n")) == (2, 2)
-    assert "1 uploads begun less than a day ago are left alone: --older-than 0s" in err
+    assert "1 upload begun less than a day ago is left alone: --older-than 0s" in err
 
 
 @pytest.mark.parametrize("settings", [{"verbosity": -1}, {"dry_run": True}])

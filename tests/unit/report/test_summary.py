@@ -3,8 +3,11 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from s3pp.report.summary import summary
+from s3pp.errors import ExitStatus
+from s3pp.report.summary import summary, wants_summary
 from s3pp.report.totals import Totals
 
 from .samples import job
@@ -35,6 +38,15 @@ RATES = "40960000 bytes in 10000 files in 1.2 seconds (34133333 bytes/s, 8333.3 
 )
 def test_text(counts, tail):
     assert summary(totals(**counts), job()) == f"put {RATES}{tail}"
+
+
+@given(st.integers(-4, 4), st.booleans(), st.booleans(), st.sampled_from(ExitStatus))
+def test_who_waits_for_it_gets_it(verbosity, as_json, dry_run, status):
+    wanted = wants_summary(job(dry_run=dry_run, verbosity=verbosity, json=as_json), status)
+    if verbosity == -1:
+        assert wanted == (as_json or dry_run or bool(status))
+    else:
+        assert wanted == (verbosity >= 0)
 
 
 def test_the_rate_is_of_what_moved():
