@@ -57,7 +57,7 @@ class Dest(NamedTuple):
     """What the store holds under a key, as a listing or a HEAD tells it."""
 
     size: int  # bytes
-    etag: str  # without the quotes
+    etag: str  # as ``s3.etag`` reads it: without quotes, MD5s in lower case
 
 
 class Entry(NamedTuple):
@@ -160,25 +160,27 @@ class GetPart(NamedTuple):
     """One range of an object to fetch. Producer: the getter that leads it; consumer: any."""
 
     source: str  # its key
-    etag: str  # what it is pinned to
+    etag: str  # of the object that is meant
     span: Span
     path: str  # the file it is written to, at the span's offset; relative to the directory
     digest: str  # what is computed of the range: "md5", or a CRC by the name S3 has for it
     claim: str = ""  # of the lead on that file, if others may lay claim to it; see files/partial
     known: str = ""  # what of the range is there already, by its digest; fetched if it differs
     inode: tuple[int, int] = (0, 0)  # of that file, device and number: no other is written to
+    pin: str = ""  # its If-Match; empty: the ETag of the answer alone tells
 
 
 class CopyPart(NamedTuple):
     """One range of an object to copy. Producer: the copier that leads it; consumer: any."""
 
     source: str  # its key
-    etag: str  # what it is pinned to
+    etag: str  # of the object that is meant
     size: int  # bytes of the whole object
     span: Span
     key: str  # the target
     upload_id: str
     stored: str = ""  # the checksum that the source keeps of the whole, wanted of the part too
+    pin: str = ""  # as in ``GetPart``
 
 
 class GoOn(NamedTuple):
@@ -201,7 +203,7 @@ class PartDone(NamedTuple):
 
     number: int
     size: int  # bytes
-    etag: str  # as the store returned it
+    etag: str  # without quotes, else as the store wrote it: a completion names the part so
     md5: str = ""  # in hex; empty where nobody asked for it
     checksum: str = ""  # in base64, by the run's checksum; empty for md5. Of a range: in hex
     moved: bool = True  # False: it was there already

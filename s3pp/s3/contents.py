@@ -24,7 +24,7 @@ _QUOTE = '(?:"|&quot;|&#34;)'
 _OWNER = f"(?:<Owner>(?:<ID>{_TEXT}</ID>)?(?:<DisplayName>{_TEXT}</DisplayName>)?</Owner>)?"
 _HEAD = (
     f"<Contents><Key>({_TEXT})</Key><LastModified>({_TEXT})</LastModified>"
-    rf'<ETag>{_QUOTE}?([^"<>&\x00-\x1f\ufffe\uffff]*){_QUOTE}?</ETag>'
+    rf'<ETag>(?:[Ww]/(?=["&]))?{_QUOTE}?([^"<>&\x00-\x1f\ufffe\uffff]*){_QUOTE}?</ETag>'
 )
 _ENTRY = re.compile(
     f"{_HEAD}(?:<ChecksumAlgorithm>{_TEXT}</ChecksumAlgorithm>)*"

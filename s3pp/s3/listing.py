@@ -16,6 +16,7 @@ from xml.parsers import expat
 
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.s3.contents import Entries, read_entries
+from s3pp.s3.etag import etag_of
 from s3pp.s3.moments import moment
 
 AGAIN = 2  # times that a page which cannot be read is asked for once more
@@ -30,7 +31,7 @@ class Listed(NamedTuple):
 
     key: str
     size: int  # bytes
-    etag: str  # without the quotes
+    etag: str  # see ``etag.etag_of``
     modified: str  # as the store writes it, ISO 8601
     storage_class: str = ""  # empty: the store's default
 
@@ -102,7 +103,7 @@ class _Parser:
             Listed(
                 fields["Key"],
                 int(fields["Size"]),
-                fields.get("ETag", "").strip('"'),
+                etag_of(fields.get("ETag")),
                 fields.get("LastModified", ""),
                 fields.get("StorageClass", ""),
             )
@@ -155,8 +156,15 @@ _LISTED = partial(tuple.__new__, Listed)
 
 
 def _listed(entries: Entries, *, encoded: bool) -> list[Listed]:
-    _, keys, *columns = entries
-    return list(map(_LISTED, zip(_decoded(keys) if encoded else keys, *columns, strict=True)))
+    _, keys, sizes, etags, *columns = entries
+    keys = _decoded(keys) if encoded else keys
+    return list(map(_LISTED, zip(keys, sizes, _lowered(etags), *columns, strict=True)))
+
+
+def _lowered(etags: list[str]) -> list[str]:
+    """ETags without quotes, as ``etag_of`` has them: those of nearly all stores are so."""
+    joined = "".join(etags).replace("-", "")
+    return etags if joined.isalnum() and joined.islower() else list(map(etag_of, etags))
 
 
 def _encoded(top: dict[str, str]) -> bool:

@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.records import Dest
 from s3pp.s3.endpoint import Endpoint, encoded, query_string
+from s3pp.s3.etag import etag_of, pin_of
 from s3pp.s3.retry import (
     Backoff,
     NetworkError,
@@ -60,8 +61,13 @@ class Answer(NamedTuple):
 
     @property
     def etag(self) -> str:
-        """The ETag without its quotes; empty where there is none."""
-        return (self.response.header(b"etag") or "").strip('"')
+        """The ETag, see ``etag.etag_of``; empty where there is none."""
+        return etag_of(self.response.header(b"etag"))
+
+    @property
+    def pin(self) -> str:
+        """What If-Match has to say to mean just this object; empty: see ``etag.pin_of``."""
+        return pin_of(self.response.header(b"etag"))
 
     @property
     def size(self) -> int:
@@ -72,7 +78,7 @@ class Answer(NamedTuple):
 class Copied(NamedTuple):
     """A CopyObject that succeeded: the new object's ETag, which stands in the answer's body."""
 
-    etag: str  # without its quotes
+    etag: str  # see ``etag.etag_of``; empty where none is told
     answer: Answer
 
 
@@ -149,7 +155,7 @@ class Bucket:
         named = ("x-amz-copy-source", f"{source[0]}/{encoded(source[1])}")
         path, late = self.endpoint.path(key), size // COPY_SPEED
         answer = await self.call(Call("PUT", path, "", [named, *headers], b"", late=late))
-        return Copied((element(answer.response.body, "ETag") or "").strip('"'), answer)
+        return Copied(etag_of(element(answer.response.body, "ETag")), answer)
 
     async def tags(self, key: str) -> list[tuple[str, str]]:
         """GetObjectTagging, in the store's order."""

@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeVar
 from urllib.parse import unquote_plus
 from xml.parsers import expat
 
+from s3pp.s3.etag import read_tag
 from s3pp.s3.listing import AGAIN, MOST_EMPTY_PAGES, ListingError
 from s3pp.s3.moments import moment, seconds
 
@@ -40,7 +41,7 @@ class Part(NamedTuple):
 
     number: int  # from 1
     size: int  # bytes
-    etag: str  # without its quotes
+    etag: str  # without its quotes, else as the store writes it
     checksum: Checksum | None  # where the store tells one
 
 
@@ -145,7 +146,7 @@ def _upload_marker(uploads: list[Upload], top: dict[str, str], *, url: bool) -> 
 
 
 def _part(entry: dict[str, str]) -> Part:
-    etag = entry.get("ETag", "").strip('"')
+    etag = read_tag(entry.get("ETag")).text
     return Part(int(entry["PartNumber"]), int(entry["Size"]), etag, _checksum(entry))
 
 

@@ -22,7 +22,9 @@ from hashlib import sha256
 from html import escape
 from typing import NamedTuple
 
+from s3pp.errors import FailureKind, ObjectError
 from s3pp.s3.endpoint import encoded, query_string
+from s3pp.s3.etag import etag_of
 from s3pp.s3.listing import ListingError
 from s3pp.s3.moments import seconds
 from s3pp.s3.operations import COPY_SPEED, Answer, Bucket, Call, Copied, Headers
@@ -42,7 +44,7 @@ from s3pp.s3.upload_pages import (
 )
 from s3pp.s3.wire import Stream
 
-__all__ = ["Checksum", "Part", "Shown", "Slot", "Upload", "Uploads", "vanished"]
+__all__ = ["Checksum", "Nameless", "Part", "Shown", "Slot", "Upload", "Uploads", "vanished"]
 
 # "Processing of a CompleteMultipartUpload request could take several minutes" (API reference).
 COMPLETING = 600  # seconds
@@ -62,6 +64,14 @@ class Shown(NamedTuple):
 
     parts: list[Part]  # by number
     newest: float | None  # when the latest of them arrived, seconds since the epoch; None: not told
+
+
+class Nameless(ObjectError):
+    """A part was acknowledged without an ETag, by which a completion would have to name it."""
+
+    def __init__(self, slot: Slot) -> None:
+        message = f"the store acknowledged part {slot.number} without an ETag"
+        super().__init__(FailureKind.INTEGRITY, message)
 
 
 def vanished(error: StoreError) -> bool:
@@ -106,9 +116,15 @@ class Uploads:
     async def send(
         self, slot: Slot, *, body: bytes | Stream, headers: Headers, payload_hash: str
     ) -> Answer:
-        """UploadPart. ``headers`` may hold the part's checksum, which the store verifies."""
+        """UploadPart. ``headers`` may hold the part's checksum, which the store verifies.
+
+        Raises ``Nameless`` too.
+        """
         path, query = self._bucket.endpoint.path(slot.key), _query(slot)
-        return await self._bucket.call(Call("PUT", path, query, headers, body, payload_hash))
+        answer = await self._bucket.call(Call("PUT", path, query, headers, body, payload_hash))
+        if not answer.etag:
+            raise Nameless(slot)
+        return answer
 
     async def copy(
         self, slot: Slot, source: tuple[str, str], *, headers: Headers, size: int
@@ -116,12 +132,15 @@ class Uploads:
         """UploadPartCopy from ``source``, a bucket and a key; ``headers`` name range and pin.
 
         ``size``, in bytes, is the part's, and tells how long the store may take. An answer of 200
-        that holds an error, or no ETag, is no success.
+        that holds an error is no success. Raises ``Nameless`` too.
         """
         named = ("x-amz-copy-source", f"{source[0]}/{encoded(source[1])}")
         path, late = self._bucket.endpoint.path(slot.key), size // COPY_SPEED
         call = Call("PUT", path, _query(slot), [named, *headers], b"", late=late)
-        return _with_etag(await self._bucket.call(call))
+        copied = _with_etag(await self._bucket.call(call))
+        if not copied.etag:
+            raise Nameless(slot)
+        return copied
 
     async def complete(
         self,
@@ -258,7 +277,7 @@ def _query(slot: Slot) -> str:
 
 
 def _with_etag(answer: Answer) -> Copied:
-    return Copied((element(answer.response.body, "ETag") or "").strip('"'), answer)
+    return Copied(etag_of(element(answer.response.body, "ETag")), answer)
 
 
 def _manifest(parts: Sequence[tuple[int, str]], checksums: Mapping[int, Checksum]) -> bytes:

@@ -63,8 +63,8 @@ class ByStore:
     async def _copy(self, course: Course, condition: Headers) -> Copied:
         task, source = course.task, course.source
         headers = [*self._carrier.with_copy(task.source, course.storage_class), *condition]
-        if source.etag:
-            headers.append(("x-amz-copy-source-if-match", f'"{source.etag}"'))
+        if course.pin:
+            headers.append(("x-amz-copy-source-if-match", course.pin))
         origin = (self._source.endpoint.bucket, task.source)
         return await self._lightening.send(
             lambda headers: self._dest.copy(task.target, origin, headers=headers, size=source.size),

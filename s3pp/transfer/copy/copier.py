@@ -202,17 +202,21 @@ class Copier:
         return None
 
     async def _look_again(self, course: Course) -> bool:
-        """Take the source as it is now; False if that is what it was before."""
+        """Take the source as it is now; False if that is what it was before.
+
+        If it is, and yet its ETag turns out to be none that conditions know, those go without it.
+        """
         try:
             found = await self._source.look(course.task.source)
         except StoreError as error:
             raise source_fault(error) from None
         if found is None:
             raise vanished()
-        if found.etag == course.source.etag:
+        if (found.etag, found.pin) == (course.source.etag, course.pin):
             return False
         storage_class = found.response.header(b"x-amz-storage-class") or ""
         course.take(Dest(found.size, found.etag), storage_class)
+        course.pin = found.pin
         return True
 
     def _tell(self, note: str) -> None:

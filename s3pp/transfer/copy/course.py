@@ -9,6 +9,7 @@ from typing import NamedTuple
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.job import MAX_PART, MAX_SINGLE_PUT
 from s3pp.records import CopyTask, Dest, Done, SendReason, Skipped, SkipReason
+from s3pp.s3.etag import pin_of
 from s3pp.s3.retry import StoreError
 from s3pp.transfer.parts.plan import part_size
 
@@ -61,6 +62,7 @@ class Course:
     storage_class: str
     reason: SendReason
     ours: Dest = field(init=False)  # what the target is once a write of ours succeeded
+    pin: str = field(init=False)  # the source's If-Match; empty: only comparing ETags tells
     written: bool = False  # one has: no condition protects the target from us
     doubted: bool = False  # what the store says of the condition on the target makes no sense
     streamed: bool = False  # the store cannot copy it by itself
@@ -68,7 +70,7 @@ class Course:
     parted: bool = False  # what was tried last: in parts
 
     def __post_init__(self) -> None:
-        self.ours = self.source
+        self.ours, self.pin = self.source, pin_of(self.source.etag)
 
     @property
     def certain(self) -> bool:
@@ -84,6 +86,7 @@ class Course:
         """Go on with the source as it is now. Raises ``ObjectError`` if it is too large by now."""
         check_size(source.size)
         self.source = self.ours = source
+        self.pin = pin_of(source.etag)
         self.storage_class = storage_class
 
     def done(self, written: Written) -> Done:

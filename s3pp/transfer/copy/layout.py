@@ -128,7 +128,8 @@ class Layouts:
         """The source, pinned; one whose ETag the listing did not tell is, from now on."""
         key, etag = course.task.source, course.source.etag
         try:
-            answer = await self._source.look(key, headers=[*_pin(etag), *headers])
+            pin = [("if-match", course.pin)] if course.pin else []
+            answer = await self._source.look(key, headers=[*pin, *headers])
         except StoreError as error:
             raise (
                 Stale(error, Target.FREE) if error.status == 412 else source_fault(error)
@@ -141,6 +142,7 @@ class Layouts:
             course.take(Dest(answer.size, answer.etag), course.storage_class)
         elif etag != answer.etag:
             raise Stale(StoreError(412, "PreconditionFailed", _OTHER), Target.FREE)
+        course.pin = answer.pin
         return answer.response
 
     async def _part_size(self, course: Course, number: int) -> int | None:
@@ -153,10 +155,6 @@ class Layouts:
             return (await self._source.call(Call("HEAD", path, f"partNumber={number}"))).size
         except StoreError:
             return None
-
-
-def _pin(etag: str) -> Headers:
-    return [("if-match", f'"{etag}"')] if etag else []
 
 
 def _stored(seen: Response) -> tuple[str, str]:

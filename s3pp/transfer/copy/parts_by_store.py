@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 
 from s3pp.job import Job
-from s3pp.records import CopyPart, GoOn, Moved, PartDone
+from s3pp.records import CopyPart, GoOn, Moved, PartDone, Span
+from s3pp.s3.etag import read_tag
 from s3pp.s3.operations import Bucket, Copied, Headers
 from s3pp.s3.retry import StoreError, element
 from s3pp.s3.uploads import Slot, Uploads, vanished
@@ -47,7 +48,8 @@ class PartsByStore:
         """Have all parts copied. Raises as ``Way.moved`` says."""
         key, (size, etag) = course.task.source, course.source
         target = course.task.target
-        parts = (CopyPart(key, etag, size, span, target, begun.upload_id) for span in cut.spans)
+        any_part = CopyPart(key, etag, size, Span(0, 0, 0), target, begun.upload_id, pin=course.pin)
+        parts = (any_part._replace(span=span) for span in cut.spans)
         try:
             return await moved(parts, self._copied, at_once=AT_ONCE)
         except StoreError as error:
@@ -72,13 +74,14 @@ class PartsByStore:
         md5 = etag if proves_content(etag, response, self._dest.endpoint) else ""
         name = f"Checksum{self._checksum.upper()}"
         checksum = "" if self._checksum == "md5" else element(response.body, name) or ""
-        return PartDone(part.span.number, part.span.size, etag, md5, checksum)
+        written = read_tag(element(response.body, "ETag")).text
+        return PartDone(part.span.number, part.span.size, written, md5, checksum)
 
 
 def _headers(part: CopyPart) -> Headers:
     _, offset, size = part.span
-    pin = ("x-amz-copy-source-if-match", f'"{part.etag}"')
+    pin = [("x-amz-copy-source-if-match", part.pin)] if part.pin else []
     # A range is refused of sources that are small (API reference, "UploadPartCopy").
     if size == part.size:
-        return [pin]
-    return [pin, ("x-amz-copy-source-range", f"bytes={offset}-{offset + size - 1}")]
+        return pin
+    return [*pin, ("x-amz-copy-source-range", f"bytes={offset}-{offset + size - 1}")]

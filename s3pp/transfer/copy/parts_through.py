@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 from s3pp.errors import ObjectError
 from s3pp.job import Job
 from s3pp.records import CopyPart, PartDone, PartOutcome, Span
+from s3pp.s3.etag import etag_of, read_tag
 from s3pp.s3.operations import Answer, Bucket, Headers
 from s3pp.s3.retry import StoreError
 from s3pp.s3.uploads import Part, Slot, Uploads
@@ -91,11 +92,12 @@ class PartsThrough:
 
     def _kept(self, begun: Found) -> Iterator[tuple[int, PartDone]]:
         """The parts that need not be sent: those of which all is known that completing takes."""
-        for number, size, etag, told in begun.parts.values():
+        for number, size, written, told in begun.parts.values():
             name, value = told or ("", "")
             ours = value if name == self._checksum else ""
-            if is_md5(etag) and (ours or self._checksum == "md5"):
-                yield number, PartDone(number, size, etag, etag, ours, moved=False)
+            md5 = etag_of(written)
+            if is_md5(md5) and (ours or self._checksum == "md5"):
+                yield number, PartDone(number, size, written, md5, ours, moved=False)
 
     async def part(self, part: CopyPart) -> PartOutcome:
         """Move one part. Raises ``FatalError`` and ``Unfinished`` only."""
@@ -108,7 +110,7 @@ class PartsThrough:
     async def _is(self, part: CopyPart, there: Part) -> bool:
         async with self._fetched(part) as body:
             digests = await self._reader.away(lambda: self._digester.of(body.pieces()))
-            return digests.md5 == there.etag
+            return digests.md5 == etag_of(there.etag)
 
     @asynccontextmanager
     async def _fetched(self, part: CopyPart) -> AsyncIterator[Slice]:
@@ -155,7 +157,8 @@ class PartsThrough:
         if etag != md5 and proves_content(etag, answer.response, self._dest.endpoint):
             raise Mismatch(md5, etag)
         ours = "" if self._checksum == "md5" else digests.header[1]
-        return PartDone(part.span.number, body.size, etag, md5, ours, stored=stored)
+        written = read_tag(answer.response.header(b"etag")).text
+        return PartDone(part.span.number, body.size, written, md5, ours, stored=stored)
 
     async def _stored(self, part: CopyPart, body: Slice, digests: Digests) -> str:
         if not part.stored:
@@ -167,11 +170,12 @@ class PartsThrough:
 
 def _part(course: Course, span: Span) -> CopyPart:
     task, (size, etag) = course.task, course.source
-    return CopyPart(task.source, etag, size, span, task.target, "")
+    return CopyPart(task.source, etag, size, span, task.target, "", pin=course.pin)
 
 
 def _headers(part: CopyPart) -> Headers:
-    return [("range", f"bytes={_first_to_last(part)}"), ("if-match", f'"{part.etag}"')]
+    pin = [("if-match", part.pin)] if part.pin else []
+    return [("range", f"bytes={_first_to_last(part)}"), *pin]
 
 
 def _first_to_last(part: CopyPart) -> str:

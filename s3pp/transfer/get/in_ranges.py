@@ -8,8 +8,10 @@
     ─▶ their digests, held against what the HEAD told ─▶ Fetched
              └─ replaced meanwhile: look again │ no ranges here: None, fetch it in one
 
-Every range is pinned to the ETag, so that two objects are never mixed. A failure leaves the partial
-file, for the next run to go on with.
+Every range is pinned to the ETag, so that two objects are never mixed. A weak ETag pins nothing,
+and neither does one to which the store holds ranges without success: then the ETag of each answer
+is compared, and an object that nothing else proves at the end is fetched in one. A failure leaves
+the partial file, for the next run to go on with.
 """
 
 from __future__ import annotations
@@ -92,13 +94,17 @@ class InRanges:
         ``mode`` is as in ``Manner``. Raises ``Corrupt`` and ``Vanished``, after which fetching it
         again may help, and ``ObjectError``, ``FatalError`` and ``Unfinished``.
         """
+        before = None
         for _ in range(_STARTS):
             answer = await self._looked(task)
             if not self._has_ranges(answer):
                 return None
+            # What is said to be replaced, and is not, is refused for its pin.
+            pin = "" if answer.etag == before else answer.pin
+            before = answer.etag
             with suppress(_Replaced):
                 try:
-                    return await self._once(task, answer, mode)
+                    return await self._once(task, answer, pin, mode=mode)
                 except _Unranged:
                     return None
         raise _Replaced
@@ -113,21 +119,22 @@ class InRanges:
         return answer
 
     def _has_ranges(self, answer: Answer) -> bool:
-        # A weak ETag pins nothing (RFC 9110, 13.1.1), and what has become small needs no ranges.
-        pinned = answer.etag and not answer.etag.startswith("W/")
-        return bool(pinned) and answer.size > self._parts.threshold
+        # What has become small needs no ranges.
+        return bool(answer.etag) and answer.size > self._parts.threshold
 
-    async def _once(self, task: GetTask, answer: Answer, mode: int | None) -> Fetched:
+    async def _once(self, task: GetTask, answer: Answer, pin: str, *, mode: int | None) -> Fetched:
         try:
             proof = await proof_of(
                 self._bucket, task.source, answer, longest=max(LONGEST, self._parts.size)
             )
         except ObjectError as error:
             raise (_Replaced() if _code(error) in REPLACED_CODES else error) from None
+        if not (pin or proof.proves):
+            raise _Unranged
         work = await self._reader.away(lambda: self._opened(task, answer, proof, mode))
         landing = work.landing
         try:
-            parts = await self._moved(work, proof)
+            parts = await self._moved(work._replace(part=work.part._replace(pin=pin)), proof)
             if fault := await proof.fault(parts):
                 raise fault
         except ObjectError as error:

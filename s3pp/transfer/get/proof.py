@@ -57,6 +57,7 @@ class Proof:
     digest = CHEAP  # of each range, as ``GetPart`` has it
     part_size: int | None = None  # bytes of each range; None: whatever suits
     feed: Feed | None = None  # has to be given all bytes in order, before ``fault``
+    proves = False  # whether two versions of the object, mixed, are noticed
 
     async def fault(self, parts: Sequence[PartDone]) -> Corrupt | None:
         """Why the parts that came, in order, are not the object; None if nothing says so."""
@@ -152,6 +153,8 @@ class Parts:
 
 
 class _Crc(Proof):
+    proves = True
+
     def __init__(self, name: str, value: str) -> None:
         self.digest = name
         self._value = value
@@ -165,6 +168,8 @@ class _Crc(Proof):
 
 class _InOrder(Proof):
     """A digest that needs all bytes in order: an ETag in hex, or a checksum in base64."""
+
+    proves = True
 
     def __init__(self, name: str, wanted: str, what: str) -> None:
         self._state = running(name)
@@ -183,6 +188,7 @@ class _Parted(Proof):
     """The ranges are the parts."""
 
     digest = "md5"
+    proves = True
 
     def __init__(self, parts: Parts, each: int) -> None:
         self.part_size = each
@@ -217,6 +223,8 @@ class _LargeParted(_Parted):
 
 class _Guessed(_Parted):
     """The store does not tell how long the parts are: where ours do not fit, nothing is known."""
+
+    proves = False
 
     async def _held(self, ours: str) -> Corrupt | None:
         return None

@@ -65,8 +65,8 @@ class RangeFetcher:
     async def _fetched(self, part: GetPart, place: RangeFile) -> PartOutcome:
         span = part.span
         asked = f"bytes={span.offset}-{span.offset + span.size - 1}"
-        headers = (("if-match", f'"{part.etag}"'), ("range", asked))
-        answer = await self._bucket.get(part.source, headers=headers, sink=place)
+        pin = (("if-match", part.pin),) if part.pin else ()
+        answer = await self._bucket.get(part.source, headers=(*pin, ("range", asked)), sink=place)
         if answer.etag and answer.etag != part.etag:  # not every store heeds If-Match
             message = "the object was replaced while it was fetched"
             raise StoreError(412, REPLACED, message)
@@ -83,6 +83,8 @@ def _misfit(part: GetPart, answer: Answer, came: int) -> str | None:
     told = response.header(b"content-range") or ""
     if response.status != 206:
         return f"status {response.status}, not 206"
+    if not (part.pin or answer.etag):
+        return "no ETag, which alone could tell what it is of"
     if told.partition("/")[0] != f"bytes {span.offset}-{span.offset + span.size - 1}":
         return f"Content-Range {told or 'missing'}"
     return None if came == span.size else f"{came} bytes came of {span.size}"

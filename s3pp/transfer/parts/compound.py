@@ -16,6 +16,7 @@ from hashlib import md5
 
 from s3pp.job import DEFAULT_PART_SIZE, GIB, MAX_PART, MAX_PARTS, MIB, MIN_PART
 from s3pp.records import Dest
+from s3pp.s3.etag import etag_of
 from s3pp.transfer.etags import is_md5
 from s3pp.transfer.parts.plan import count_of, part_size, rounded_up
 
@@ -49,7 +50,7 @@ def compound_etag(md5s: Iterable[bytes]) -> str:
 
 def made_of(digests: Iterable[str]) -> str:
     """The ETag that parts with these MD5s, in hex, make; empty where one of them is none."""
-    known = list(digests)
+    known = list(map(etag_of, digests))
     return compound_etag(map(bytes.fromhex, known)) if all(map(is_md5, known)) else ""
 
 

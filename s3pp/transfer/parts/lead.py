@@ -21,6 +21,7 @@ from typing import NamedTuple, Protocol
 from s3pp.errors import FailureKind, FatalError, ObjectError, Unfinished
 from s3pp.job import Job
 from s3pp.records import PartDone
+from s3pp.s3.etag import etag_of
 from s3pp.s3.operations import Answer, Bucket, Copied, Headers
 from s3pp.s3.retry import StoreError
 from s3pp.s3.uploads import Uploads, vanished
@@ -266,7 +267,7 @@ def _is_in_vain(error: Exception) -> bool:
 def _check(etag: str, parts: list[PartDone]) -> None:
     """Raise ``ObjectError`` where the ETag shows that the object is not its parts."""
     made = made_of(part.md5 for part in parts)
-    proven = all(part.md5 == part.etag for part in parts)
+    proven = all(part.md5 == etag_of(part.etag) for part in parts)
     if made and proven and etag != made and part_count(etag):
         message = f"the store holds other bytes: ETag {etag}, and the parts sent make {made}"
         raise ObjectError(FailureKind.INTEGRITY, message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from urllib.parse import quote, quote_plus
 from xml.sax.saxutils import escape
@@ -31,6 +32,7 @@ STORES = {
     "<Size>{size}</Size><StorageClass>STANDARD</StorageClass>",
     "Swift": TIME + '<ETag>"{etag}"</ETag><Size>{size}</Size><StorageClass>STANDARD</StorageClass>',
     "plain": TIME + "<ETag>{etag}</ETag><Size>{size}</Size>",
+    "weak": TIME + "<ETag>W/&quot;{etag}&quot;</ETag><Size>{size}</Size>",
 }  # fmt: skip
 ODD = {
     "restored": STORES["AWS"] + "<RestoreStatus><IsRestoreInProgress>false</IsRestoreInProgress>"
@@ -47,6 +49,13 @@ ODD = {
     "an unknown entity": TIME + "<ETag>&nbsp;{etag}</ETag><Size>{size}</Size>",
     "not closed": TIME + "<ETag>{etag}<Size>{size}</Size>",
 }
+ETAGS: list[Callable[[int], str]] = [
+    lambda at: f"{at:032x}",
+    lambda at: f"{at + 10:032X}",
+    lambda at: f"{at + 10:032X}-{at}",
+    lambda at: f"Opaque{at}",
+    lambda at: f"w/{at}",
+]
 KEYS = st.one_of(
     st.text("ab/é漢😀 ", min_size=1, max_size=6),
     st.text("%+&<>\"']\n\r\t\x01\x7f\ufffe", min_size=1, max_size=3),
@@ -83,7 +92,7 @@ def bodies(draw) -> bytes:
     kinds = [*STORES.values(), *draw(st.sampled_from([[], ODD.values()]))]
     entries = [
         f"<Key>{written(key)}</Key>"
-        + draw(st.sampled_from(kinds)).format(etag=f"{at:032x}", size=at)
+        + draw(st.sampled_from(kinds)).format(etag=draw(st.sampled_from(ETAGS))(at), size=at)
         for at, key in enumerate(draw(st.lists(KEYS, max_size=5)))
     ]
     between = draw(st.sampled_from(BETWEEN))
