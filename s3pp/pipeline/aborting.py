@@ -16,6 +16,10 @@ from s3pp.s3.uploads import Upload, Uploads, vanished
 from s3pp.sources.choice import NS, Choice
 
 PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds before an upload that has parts still is aborted again
+_DENIED = (
+    "the store lists this upload (id {}) and answers that there is none (NoSuchUpload): "
+    "it may list other keys than it has; abort it by its real key"
+)
 
 
 class Selection:
@@ -90,17 +94,31 @@ class Aborter:
     async def fate(self, upload: Upload) -> Fate:
         """Bring one upload to its end. Raises ``FatalError`` only."""
         try:
-            weight = await self._weight(upload)
-            if self._dry_run or await self._abort(upload):
-                return Aborted(upload, weight)
+            return await self._ended(upload)
         except ObjectError as error:
-            if not (isinstance(error, StoreError) and vanished(error)):
-                return Refused(upload, error.kind, str(error))
+            return Refused(upload, error.kind, str(error))
         except FatalError:
             raise
         except Exception as error:  # a defect: the others are aborted all the same
             return Refused(upload, FailureKind.INTERNAL, f"{type(error).__name__}: {error}")
-        return Spared(upload, SkipReason.GONE)
+
+    async def _ended(self, upload: Upload) -> Fate:
+        try:
+            weight = await self._weight(upload)
+            if self._dry_run or await self._abort(upload):
+                return Aborted(upload, weight)
+        except StoreError as error:
+            if not vanished(error):
+                raise
+        return await self._gone(upload)
+
+    async def _gone(self, upload: Upload) -> Fate:
+        """The fate of one that was listed, and of which the store says that there is none."""
+        for pause in PAUSES:  # a list may lag behind
+            if not await self._uploads.lists(upload):
+                return Spared(upload, SkipReason.GONE)
+            await self._sleep(pause)
+        return Refused(upload, FailureKind.NOT_FOUND, _DENIED.format(upload.id))
 
     async def _abort(self, upload: Upload) -> bool:
         """False where it was gone already.

@@ -3,10 +3,16 @@
 As with the listing of keys (``listing``), a page that says it is truncated without a marker, a
 marker that comes again, or XML that is no such page is an error: who took it for the end would
 leave uploads behind, or send parts again that the store has.
+
+Keys are asked for as they are. Stores differ in what they make of ``encoding-type=url`` here: Ceph
+RGW encodes the keys, not the marker, and does not say so; SeaweedFS and LocalStack say so and do
+not. Only where keys with control characters make a page unreadable is it asked for encoded, and
+then what it holds tells whether it is.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple, TypeVar
 from urllib.parse import unquote_plus
@@ -18,6 +24,11 @@ from s3pp.s3.moments import moment, seconds
 
 _CHECKSUM = "Checksum"  # what the names of a part's checksum elements begin with
 _NO_HEADWAY = "the store's list of {} makes no headway: "
+_ENCODED = re.compile(r"[\w.~!*'()/+%-]*\Z", re.ASCII).match  # what a key is once it is encoded
+_OWN_KEY = re.compile(rb"<Key>[^<]*</Key>")  # in a list of parts: of their upload
+
+# The errors of characters that no XML holds: raw, and by number (expat.h, enum XML_Error).
+_NO_CHARACTERS = (4, 14)
 
 PageT = TypeVar("PageT")
 Checksum = tuple[str, str]  # its name as in ``job.CHECKSUMS``, and its value in base64
@@ -60,6 +71,13 @@ class PartPage(NamedTuple):
     newest: float | None  # when the latest arrived, seconds since the epoch; None: not told
 
 
+class Illegible(ListingError):
+    """The page has characters that XML cannot hold: encoded it may be read."""
+
+    def __init__(self) -> None:
+        super().__init__("the store's list of uploads holds characters that are no XML")
+
+
 class Headway:
     """Finds markers that go in a circle, in constant memory.
 
@@ -98,10 +116,15 @@ async def honest(fetch: Callable[[], Awaitable[bytes]], parse: Callable[[bytes],
     return parse(await fetch())
 
 
-def parse_uploads(body: bytes) -> UploadPage:
-    """Read a ListMultipartUploads answer. Raises ``ListingError`` when it is not a sound one."""
+def parse_uploads(body: bytes, *, encoded: bool = False) -> UploadPage:
+    """Read a ListMultipartUploads answer; ``encoded``: its keys were asked for so.
+
+    Raises ``ListingError`` when it is not a sound one, ``Illegible`` where that may help.
+    """
     entries, top = _document(body, "ListMultipartUploads", "Upload")
     url = top.get("EncodingType") == "url"
+    if encoded:  # whatever it says
+        url = all(_ENCODED(entry.get("Key", "")) for entry in entries)
     try:
         uploads = [_upload(entry, url=url) for entry in entries]
         marker = _upload_marker(uploads, top, url=url)
@@ -116,7 +139,8 @@ def parse_uploads(body: bytes) -> UploadPage:
 
 def parse_parts(body: bytes) -> PartPage:
     """Read a ListParts answer. Raises ``ListingError`` when it is not a sound one."""
-    entries, top = _document(body, "ListParts", "Part")
+    # The key is known, and one with control characters would make the page unreadable.
+    entries, top = _document(_OWN_KEY.sub(b"", body, count=1), "ListParts", "Part")
     try:
         parts = [_part(entry) for entry in entries]
         marker = int(top.get("NextPartNumberMarker") or 0) if _truncated(top) else None
@@ -139,7 +163,7 @@ def _upload(entry: dict[str, str], *, url: bool) -> Upload:
 
 def _upload_marker(uploads: list[Upload], top: dict[str, str], *, url: bool) -> tuple[str, str]:
     key = top.get("NextKeyMarker", "")
-    # Swift encodes the keys, as it was asked to, but not the marker.
+    # Swift and Ceph RGW encode the keys, as they were asked to, but not the marker.
     if url and not (uploads and uploads[-1].key == key):
         key = unquote_plus(key, errors="strict")
     return key, top.get("NextUploadIdMarker", "")
@@ -214,7 +238,11 @@ def _document(body: bytes, operation: str, entry: str) -> _Parsed:
     reader = _Reader(entry)
     try:
         reader.read(body)
-    except (expat.ExpatError, LookupError, ValueError) as error:
+    except expat.ExpatError as error:
+        raise (
+            Illegible() if error.code in _NO_CHARACTERS else _unreadable(f"{entry.lower()}s", error)
+        ) from None
+    except (LookupError, ValueError) as error:
         raise _unreadable(f"{entry.lower()}s", error) from None
     # S3 calls it a result, moto a response.
     if reader.root not in (f"{operation}Result", f"{operation}Response"):

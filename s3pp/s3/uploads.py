@@ -16,7 +16,7 @@ upload, or an attempt whose answer was lost had completed it (API reference,
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from hashlib import sha256
 from html import escape
@@ -33,6 +33,7 @@ from s3pp.s3.upload_order import Passage
 from s3pp.s3.upload_pages import (
     Checksum,
     Headway,
+    Illegible,
     Part,
     PartPage,
     Upload,
@@ -205,6 +206,17 @@ class Uploads:
                 if passage.past(page.uploads):
                     return
 
+    async def lists(self, upload: Upload) -> bool:
+        """Whether the store lists an upload of which it said that there is none.
+
+        Raises as ``of`` does.
+        """
+        async with aclosing(self.of(upload.key)) as found:
+            async for each in found:
+                if each.id == upload.id:
+                    return True
+        return False
+
     async def parts(self, key: str, upload_id: str) -> AsyncGenerator[Part, None]:
         """Every part the store has of an upload, by number, a page at a time.
 
@@ -248,8 +260,30 @@ class Uploads:
     async def _upload_page(self, prefix: str, marker: tuple[str, str]) -> UploadPage:
         asked = {"prefix": prefix, "key-marker": marker[0], "upload-id-marker": marker[1]}
         given = {name: value for name, value in asked.items() if value}
-        query = query_string({"uploads": "", "encoding-type": "url", **given})
-        return await honest(lambda: self._page("", query), parse_uploads)
+        try:
+            return await self._uploads_in(given)
+        except StoreError as error:
+            if error.status != 500:
+                raise
+            # OpenStack Swift does not come to an end with keys that are no XML.
+            return await self._uploads_in(given, encoded=True)
+
+    async def _uploads_in(self, given: dict[str, str], *, encoded: bool = False) -> UploadPage:
+        """One page; once it turns out that its keys are no XML, they are asked for encoded."""
+
+        def fetch() -> Awaitable[bytes]:
+            encoding = {"encoding-type": "url"} if encoded else {}
+            return self._page("", query_string({"uploads": "", **encoding, **given}))
+
+        def parse(body: bytes) -> UploadPage:
+            nonlocal encoded
+            try:
+                return parse_uploads(body, encoded=encoded)
+            except Illegible:
+                encoded = True
+                raise
+
+        return await honest(fetch, parse)
 
     async def _part_page(self, key: str, upload_id: str, marker: int) -> PartPage:
         begin = {"part-number-marker": str(marker)} if marker else {}

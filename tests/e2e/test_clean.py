@@ -41,8 +41,12 @@ def begin(bucket: Bucket, key: str, parts: int = 1) -> str:
 
 def begun(bucket: Bucket) -> list[str]:
     """The keys of what is unfinished, each as often as it is."""
+    return sorted((each["Key"] for each in unfinished(bucket)), key=str.encode)
+
+
+def unfinished(bucket: Bucket) -> list[dict[str, Any]]:
     told = bucket.client.list_multipart_uploads(Bucket=bucket.name)
-    return sorted((each["Key"] for each in told.get("Uploads", [])), key=str.encode)
+    return list(told.get("Uploads", []))
 
 
 def keys(result: Any, verb: str = "abort") -> list[str]:
@@ -248,12 +252,29 @@ def test_one_that_is_refused_fails_by_name(s3pp, three, moto, recorder, tmp_path
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_one_that_vanishes_meanwhile_is_skipped(s3pp, three, moto, recorder, method):
-    record = recorder(moto, intercept=Faults(method, "b", lambda: error(404, "NoSuchUpload")))
+    def vanish():
+        ids = {each["Key"]: each["UploadId"] for each in unfinished(three)}
+        if "b" in ids:
+            three.client.abort_multipart_upload(Bucket=three.name, Key="b", UploadId=ids["b"])
+        return error(404, "NoSuchUpload")
+
+    record = recorder(moto, intercept=Faults(method, "b", vanish))
     result = s3pp("clean", "-vv", three.url, store=record.store)
     assert (result.code, result.err, keys(result)) == (0, "", ["a", "c"])
     assert keys(result, "skip") == ["b"]
     assert "gone already" in result.out
     assert summary(result)["rest"] == ", 1 skipped"
+
+
+def test_one_that_is_listed_and_denied_is_told(s3pp, three, moto, recorder):
+    record = recorder(moto, intercept=Faults("GET", "b", lambda: error(404, "NoSuchUpload")))
+    result = s3pp("clean", "-v", three.url, store=record.store)
+    assert (result.code, keys(result)) == (1, ["a", "c"])
+    (line,) = result.err.splitlines()
+    (left,) = unfinished(three)
+    assert line.startswith(f"s3pp: abort {three.url}/b: the store lists this upload")
+    assert left["UploadId"] in line
+    assert summary(result)["rest"] == ", 1 failed"
 
 
 def test_parts_that_may_not_be_listed(s3pp, three, moto, recorder):

@@ -88,8 +88,16 @@ async def _shown(uploads: Uploads, key: str) -> tuple[list[tuple[Upload, Shown]]
             shown.append((upload, await uploads.shown(upload.key, upload.id)))
         except (StoreError, ListingError) as error:
             gone = isinstance(error, StoreError) and vanished(error)
-            all_told = all_told and gone
+            all_told = all_told and gone and not await _lists(uploads, upload)
     return shown, all_told
+
+
+async def _lists(uploads: Uploads, upload: Upload) -> bool:
+    """Whether the store lists an upload of which it has just said that there is none."""
+    try:
+        return await uploads.lists(upload)
+    except (StoreError, ListingError):
+        return True
 
 
 async def _latest(uploads: Uploads, key: str) -> list[Upload]:

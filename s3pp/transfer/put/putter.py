@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from s3pp.errors import FailureKind
-from s3pp.job import Job, Mode, Objects
+from s3pp.job import Job, Objects
 from s3pp.records import (
     Dest,
     Done,
@@ -180,9 +180,7 @@ class Putter:
             return 1
         return self._in_parts.count(prepared.sent) + 2  # it is begun, and completed
 
-    def _request(
-        self, key: str, prepared: Prepared, condition: Headers
-    ) -> Awaitable[Answer]:
+    def _request(self, key: str, prepared: Prepared, condition: Headers) -> Awaitable[Answer]:
         digests = self._preparer.digests(prepared)
         return self._bucket.put(
             key,

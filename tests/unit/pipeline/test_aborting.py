@@ -106,6 +106,7 @@ class Store:
     ) -> None:
         self._parts, self._aborts, self._listed = parts, aborts or [True], listed or []
         self.aborts = 0
+        self.lags: list[Any] = [False]  # whether one that is gone is listed, time after time
         self.slept: list[float] = []
 
     async def sleep(self, seconds: float) -> None:
@@ -120,6 +121,11 @@ class Store:
         assert (key, upload_id) == UPLOAD[:2]
         self.aborts += 1
         told: bool = self._next(self._aborts)
+        return told
+
+    async def lists(self, upload: Upload) -> bool:
+        assert upload == UPLOAD
+        told: bool = self._next(self.lags)
         return told
 
     async def unfinished(self, prefix: str) -> AsyncIterator[Upload]:
@@ -171,9 +177,32 @@ def test_parts_that_never_end_fail() -> None:
     assert (store.aborts, store.slept) == (1 + len(PAUSES), list(PAUSES))
 
 
-@pytest.mark.parametrize("store", [Store([GONE]), Store([[5]], [False])], ids=["parts", "abort"])
-def test_what_is_gone_already(store: Store) -> None:
-    assert store.fate() == Spared(UPLOAD, SkipReason.GONE)
+@pytest.mark.parametrize("script", [([GONE],), ([[5]], [False])], ids=["parts", "abort"])
+@pytest.mark.parametrize(
+    "lags", [[False], [True, True, False]], ids=["at once", "a list that lags"]
+)
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_what_is_gone_already(script: Any, lags: list[bool], dry_run: bool) -> None:
+    store = Store(*script)
+    store.lags = [*lags]
+    fate = store.fate(dry_run=dry_run)
+    if dry_run and len(script) > 1:
+        assert fate == Aborted(UPLOAD, Weight(1, 5))
+        return
+    assert fate == Spared(UPLOAD, SkipReason.GONE)
+    assert store.slept == list(PAUSES[: len(lags) - 1])
+
+
+@pytest.mark.parametrize("script", [([GONE],), ([[5]], [False])], ids=["parts", "abort"])
+def test_what_is_listed_and_denied_fails(script: Any) -> None:
+    store = Store(*script)
+    store.lags = [True]
+    fate = store.fate()
+    assert isinstance(fate, Refused)
+    assert fate.kind is FailureKind.NOT_FOUND
+    assert UPLOAD.id in fate.message
+    store.lags = [DENIED]
+    assert store.fate() == Refused(UPLOAD, FailureKind.ACCESS, str(DENIED))
 
 
 @pytest.mark.parametrize(

@@ -256,7 +256,7 @@ def test_every_page_of_uploads(url: bool) -> None:
     script = Script(*(upload_page(*page, url=url) for page in zip(pages, markers, strict=True)))
     assert unfinished(script, "p/ü +") == found
     asked = [query(request) for request in script.sent]
-    assert asked[0] == {"uploads": "", "encoding-type": "url", "prefix": "p/ü +"}
+    assert asked[0] == {"uploads": "", "prefix": "p/ü +"}
     for told, marker in zip(asked[1:], markers, strict=False):
         assert marker is not None
         assert (told["key-marker"], told["upload-id-marker"]) == marker
@@ -272,6 +272,66 @@ def test_a_marker_that_is_not_encoded_as_the_keys_are() -> None:
     script = Script(first._replace(body=told), upload_page([]))
     assert unfinished(script) == [upload]
     assert query(script.sent[1])["key-marker"] == "a%2Bb +"
+
+
+CONTROL = [Upload("a\x01 +%41é", "1", BEGUN), Upload("b\x1f", "2", BEGUN)]
+ENCODING = re.compile("<EncodingType>url</EncodingType>")
+
+
+def untold(page: Response) -> Response:
+    """As Ceph RGW answers: what is encoded, and does not say so."""
+    return page._replace(body=ENCODING.sub("", page.body.decode()).encode())
+
+
+@pytest.mark.parametrize("number", [False, True], ids=["raw", "by number"])
+@pytest.mark.parametrize("says", [False, True])
+def test_keys_that_are_no_xml_are_asked_for_encoded(number: bool, says: bool) -> None:
+    """And the next page as it is."""
+    page = upload_page(CONTROL, ("b\x1f", "2"), url=False)
+    if number:
+        page = page._replace(body=page.body.replace(b"\x01", b"&#x1;").replace(b"\x1f", b"&#31;"))
+    encoded = upload_page(CONTROL, ("b\x1f", "2"))
+    script = Script(page, encoded if says else untold(encoded), upload_page(many(1), url=False))
+    assert unfinished(script) == [*CONTROL, *many(1)]
+    asked = [query(request) for request in script.sent]
+    assert [each.get("encoding-type") for each in asked] == [None, "url", None]
+    assert asked[2]["key-marker"] == "b\x1f"
+
+
+def test_a_store_that_stumbles_over_keys_that_are_no_xml() -> None:
+    """OpenStack Swift."""
+    script = Script(*[said(500, "InternalError")] * 4, upload_page(CONTROL))
+    assert unfinished(script) == CONTROL
+    with pytest.raises(StoreError):
+        unfinished(Script(said(403, "AccessDenied")))
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), max_size=9))
+def test_what_was_asked_for_encoded_is_read_by_what_it_holds(keys: list[str]) -> None:
+    """SeaweedFS says that it encodes, and does not."""
+    uploads = [Upload(key, "1", BEGUN) for key in keys]
+    for page in (upload_page(uploads), untold(upload_page(uploads))):
+        assert parse_uploads(page.body, encoded=True).uploads == uploads
+    raw = [Upload(f"é {at} +%41", "1", BEGUN) for at in range(len(keys))]
+    page = upload_page(raw, url=False)
+    said_so = page._replace(
+        body=page.body.replace(b"<IsTr", b"<EncodingType>url</EncodingType><IsTr")
+    )
+    for each in (page, said_so):
+        assert parse_uploads(each.body, encoded=True).uploads == raw
+
+
+def test_parts_of_a_key_that_is_no_xml() -> None:
+    page = part_page(PARTS[:2])
+    body = page.body.replace(b"<IsTruncated>", b"<Key>a&#x1;\x02</Key><IsTruncated>")
+    assert parts(Script(page._replace(body=body))) == PARTS[:2]
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_whether_one_that_is_said_to_be_gone_is_listed(listed: bool) -> None:
+    uploads = [Upload("a", "1", BEGUN), Upload("a", "2" if listed else "3", BEGUN)]
+    script = Script(upload_page(uploads, url=False))
+    assert run(Uploads(script.bucket()).lists(Upload("a", "2", BEGUN))) is listed
 
 
 def test_a_store_that_knows_no_prefix() -> None:

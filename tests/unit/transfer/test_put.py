@@ -377,7 +377,7 @@ def test_the_refusal_is_noted_once_and_later_objects_are_asked_for() -> None:
 
 def test_one_object_that_is_refused_costs_no_other_its_condition() -> None:
     script = Script(puts=[stored(), REFUSED, REFUSED, REFUSED, stored()])
-    outcomes, each = several(script, 4)
+    outcomes, _ = several(script, 4)
     assert failure(outcomes[1]) is FailureKind.STORE
     assert [outcomes[n] for n in (0, 2, 3)] == [done(SendReason.NEW)] * 3
     assert [sent.conditional for sent in script.sent] == [True, True, False, True, False, True]

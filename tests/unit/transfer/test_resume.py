@@ -105,6 +105,7 @@ class Store:
         self.later = 2.0 * QUIET  # seconds that have passed since they were begun
         self.newest: float | None = MIDNIGHT
         self.refusal: Exception | None = None
+        self.denied: set[str] = set()  # listed still, though they are said to be gone
         self.looked: list[str] = []
         self.probed: list[int] = []
 
@@ -117,6 +118,9 @@ class Store:
         for upload in self._uploads.values():
             if upload.key == key:
                 yield upload
+
+    async def lists(self, upload: Upload) -> bool:
+        return upload.id in self.denied
 
     async def shown(self, key: str, name: str) -> Shown:
         assert self._uploads[name].key == key
@@ -263,6 +267,17 @@ def test_one_that_vanishes_or_is_not_told_is_passed_over(status: int) -> None:
     found = store.find()
     assert found is not None
     assert found.upload_id == "ours"
+
+
+@pytest.mark.parametrize("denied", [False, True])
+def test_one_that_is_listed_and_denied_is_as_good_as_not_told(denied: bool) -> None:
+    store = Store(("key", "gone", StoreError(404, "NoSuchUpload", "")))
+    store.denied = {"gone"} if denied else set()
+    if not denied:
+        assert store.find() is None
+        return
+    with pytest.raises(Silent):
+        store.find()
 
 
 BROKEN = [
