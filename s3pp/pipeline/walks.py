@@ -110,7 +110,7 @@ def _looked_up(origin: Origin, bucket: DistantBucket) -> Listed:
     """The object itself; the bucket need not let itself be listed."""
     answer = bucket.run(bucket.look(origin.prefix)).result()
     if answer is None:
-        raise FatalError(f"nothing is stored under {origin}")
+        raise FatalError(f"no objects found under {origin}")
     header = answer.response.header
     modified = _as_listed(times.nanoseconds(header(b"last-modified") or ""))
     storage_class = header(b"x-amz-storage-class") or "STANDARD"  # which goes unsaid

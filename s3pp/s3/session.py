@@ -24,6 +24,8 @@ from urllib3.exceptions import InsecureRequestWarning
 
 from s3pp.errors import FatalError, S3ppError, UsageError
 from s3pp.job import Access, Origin
+from s3pp.s3.causes import bare, connection_cause, is_recursion
+from s3pp.s3.causes import origin as origin_of
 from s3pp.s3.endpoint import Endpoint, Opened
 from s3pp.s3.sigv4 import Keys
 
@@ -54,6 +56,7 @@ class _Probe(NamedTuple):
     listable: bool
     keys: int | None  # 0 or 1; None: our clock is too wrong for boto3 to see
     refusal: str = ""
+    denied: bool = False  # for want of a right
 
 
 class Session:
@@ -120,9 +123,9 @@ class Session:
             opened = self._opened(client, probe)._replace(single=single)
             client.close()
         if single is False and not probe.listable:
-            raise FatalError(f"the store does not let us list {origin}: {probe.refusal}")
+            raise FatalError(_unlisted(origin, probe))
         if single is False and origin.prefix and not probe.keys:
-            raise UsageError(f"nothing is stored under {origin}")
+            raise UsageError(f"no objects found under {origin}")
         return opened
 
     def _opened(self, client: Any, probe: _Probe) -> Opened:
@@ -138,7 +141,7 @@ class Session:
         except boto_errors.ClientError as error:
             if error.response["ResponseMetadata"].get("HTTPStatusCode") in (403, 404):
                 return False
-            raise FatalError(f"look at {origin}: {_told(error)}") from None
+            raise FatalError(f"head {origin}: {_told(error)}") from None
         return True
 
     def _payer(self) -> dict[str, str]:
@@ -199,8 +202,9 @@ class Session:
             if error.response["Error"].get("Code") == "RequestTimeTooSkewed":
                 # boto3 cannot take the store's time; our own requests can.
                 return _Probe(listable=True, keys=None)
-            _refuse(error, self._bucket, self._options)
-            return _Probe(listable=False, keys=0, refusal=_told(error))
+            _refuse(error, f"s3://{self._bucket} at {client.meta.endpoint_url}", self._options)
+            denied = _status(error) == 403
+            return _Probe(listable=False, keys=0, refusal=_told(error), denied=denied)
         return _Probe(listable=True, keys=len(page.get("Contents", ())))
 
     def _note_region(self, response: Any = None, **_: object) -> None:
@@ -235,23 +239,64 @@ class Session:
 
 
 def _told(error: boto_errors.ClientError) -> str:
+    """The store's own words, on one line; the status where it has none."""
     told = error.response["Error"]
-    return f"{told.get('Code', '')}: {told.get('Message')}"
+    code, message = str(told.get("Code") or ""), told.get("Message")
+    if not code or code.isdigit():  # botocore's own, for an answer without an S3 error
+        return bare(_status(error))
+    return f"{code}: {message}" if message else code
 
 
-def _refuse(error: boto_errors.ClientError, bucket: str, options: Options) -> None:
+def _unlisted(origin: Origin, probe: _Probe) -> str:
+    """Why an origin cannot be read from, and which right would be needed."""
+    what = f"access denied: ListBucket on {origin}" if probe.denied else f"cannot list {origin}"
+    return f"{what}: {probe.refusal}"
+
+
+def _status(error: boto_errors.ClientError) -> int:
+    return int(error.response["ResponseMetadata"].get("HTTPStatusCode", 0))
+
+
+def _refuse(error: boto_errors.ClientError, place: str, options: Options) -> None:
     """Raise what the probe's failure means; return where writing may still be allowed."""
-    code, message = error.response["Error"].get("Code", ""), error.response["Error"].get("Message")
-    status = error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
+    code, status = error.response["Error"].get("Code", ""), _status(error)
     if code == "NoSuchBucket" or (status == 404 and code in ("404", "NotFound")):
-        raise UsageError(f"there is no bucket {bucket!r} here: create it, or check the endpoint")
+        raise UsageError(f"bucket not found: {place}: create it, or check the endpoint")
     if code in _REFUSED_KEYS or status == 401:
-        raise FatalError(f"the store refuses the credentials: {code}: {message}")
+        raise FatalError(f"credentials refused: {place}: {_told(error)}")
     if status in (301, 307) or code == "AuthorizationHeaderMalformed":
-        where = f"bucket {bucket!r} is elsewhere ({code}: {message})"
-        raise UsageError(f"{where}: name its {options.mends}region")
+        raise UsageError(_elsewhere(error, place, options))
     if status >= 500 and status != 501:
-        raise FatalError(f"list s3://{bucket}: {code}: {message}")
+        raise FatalError(f"cannot list {place}: {_told(error)}")
+
+
+def _elsewhere(error: boto_errors.ClientError, place: str, options: Options) -> str:
+    """What to do where a bucket is in another region, or at another endpoint."""
+    told, headers = error.response["Error"], error.response["ResponseMetadata"]["HTTPHeaders"]
+    region = told.get("Region") or headers.get("x-amz-bucket-region")
+    named = f"{options.mends}region {region}" if region else f"its {options.mends}region"
+    endpoint = f" (the store names the endpoint {told['Endpoint']})" if "Endpoint" in told else ""
+    return f"bucket is in another region: {place}: {_told(error)}: use {named}{endpoint}"
+
+
+def _redirected(where: str, bucket: str, options: Options) -> str:
+    """What botocore's endless recursion means: a redirect that does not say to which region."""
+    told = f"{where} redirects requests for s3://{bucket} and names no region"
+    mends = f"{options.mends}region or {options.mends}endpoint-url"
+    return f"{told} (PermanentRedirect): use its {mends}"
+
+
+def _unreachable(error: Exception, access: Access, options: Options) -> str:
+    """Where no connection could be made, and why."""
+    url = str(getattr(error, "kwargs", {}).get("endpoint_url") or access.endpoint_url or "")
+    where, hint = origin_of(url) if url else "the store", ""
+    given = urlsplit(access.endpoint_url or "").netloc
+    if given and where.endswith(given):
+        host = urlsplit(where).netloc
+        where = f"{options.endpoint_url} {access.endpoint_url}"
+        if host != given:
+            hint = f": the host asked for is {host}; --addressing path leaves the bucket out of it"
+    return f"{where} cannot be reached: {connection_cause(error)}{hint}"
 
 
 @contextmanager
@@ -274,14 +319,12 @@ def _explained(access: Access, bucket: str, options: Options) -> Iterator[None]:
             f"{where}: its certificate is not trusted ({_reason(error)}): "
             "name the authority's file with --ca-bundle, or use --no-verify-ssl"
         ) from None
-    except RecursionError:  # botocore's, where a bucket is elsewhere and nobody says where
-        where = f"bucket {bucket!r} is elsewhere (PermanentRedirect)"
-        mends = f"{options.mends}region or {options.mends}endpoint-url"
-        raise UsageError(f"{where}: name its {mends}") from None
-    except boto_errors.EndpointConnectionError:
-        raise FatalError(f"{where} cannot be reached: nobody answers there") from None
+    except RecursionError:
+        raise UsageError(_redirected(where, bucket, options)) from None
     except (boto_errors.ConnectionError, boto_errors.HTTPClientError) as error:
-        raise FatalError(f"{where} cannot be reached: {_reason(error)}") from None
+        if is_recursion(error):
+            raise UsageError(_redirected(where, bucket, options)) from None
+        raise FatalError(_unreachable(error, access, options)) from None
     except boto_errors.ProfileNotFound as error:
         given = "AWS_PROFILE" if access.profile is None else options.profile
         raise UsageError(f"{given}: {error}; 'aws configure list-profiles' names them") from None

@@ -368,7 +368,7 @@ def test_where_the_supervisor_could_not_see_the_walker_looks(
 
 def test_and_where_there_is_nothing_the_run_ends(tmp_path: Path, world: World) -> None:
     world.has(Side.SOURCE, "q")
-    with pytest.raises(FatalError, match="nothing is stored under s3://source/p"):
+    with pytest.raises(FatalError, match="no objects found under s3://source/p"):
         world.walk(get("s3://source/p", tmp_path), single=None)
 
 

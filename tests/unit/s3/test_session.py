@@ -172,8 +172,10 @@ def test_nothing_else_can(
 ) -> None:
     refusal = refused(stocked, source, before(listing))
     assert isinstance(refusal, FatalError)
-    assert "does not let us list" in str(refusal)
-    assert f"{stocked.url}{source}" in str(refusal)
+    place = str(parse_origin(f"{stocked.url}{source}"))
+    denied = listing is DENIED
+    began = f"access denied: ListBucket on {place}" if denied else f"cannot list {place}"
+    assert str(refusal).startswith(f"{began}: ")
 
 
 def test_an_object_that_is_refused_as_well_is_none(
@@ -191,8 +193,10 @@ def test_an_object_that_is_refused_as_well_is_none(
         (error(403, "SignatureDoesNotMatch"), "credentials"),
         (error(400, "ExpiredToken"), "credentials"),
         (error(500, "InternalError"), "InternalError"),
+        (Answer(500), "HTTP 500 Internal Server Error without an S3 error body"),
+        (Answer(502, body=b"<html>Bad Gateway</html>"), "HTTP 502 Bad Gateway without an S3"),
     ],
-    ids=["key", "signature", "token", "500"],
+    ids=["key", "signature", "token", "500", "bare", "proxy"],
 )
 def test_what_no_request_would_survive_ends_the_run(
     refused: Refused, answer: Answer, words: str, before: Before, stocked: Bucket
@@ -200,6 +204,29 @@ def test_what_no_request_would_survive_ends_the_run(
     refusal = refused(stocked, "/dir", before(answer))
     assert isinstance(refusal, FatalError)
     assert words in str(refusal)
+    assert "None" not in str(refusal)
+    assert " at http://127.0.0.1:" in str(refusal), "which store says so"
+
+
+@pytest.mark.parametrize(
+    ("headers", "tail"),
+    [
+        ((("x-amz-bucket-region", "eu-west-7"),), "use --region eu-west-7"),
+        ((), "use its --region or --endpoint-url"),
+    ],
+)
+def test_a_bucket_in_another_region_is_named_with_it(
+    refused: Refused,
+    headers: tuple[tuple[str, str], ...],
+    tail: str,
+    before: Before,
+    stocked: Bucket,
+) -> None:
+    moved = error(301, "PermanentRedirect", *headers, message="ask there")
+    refusal = refused(stocked, "/dir", before(moved))
+    assert isinstance(refusal, UsageError)
+    assert f"s3://{stocked.name}" in str(refusal)
+    assert str(refusal).endswith(tail)
 
 
 @pytest.mark.parametrize("source", ["", "/dir", "/single", "/nothing"])
@@ -312,6 +339,21 @@ def test_an_endpoint_where_nobody_answers_is_named_with_its_option(
 ) -> None:
     access = Access(endpoint_url=f"http://127.0.0.1:{free_port()}", max_attempts=1)
     session = Session(access, "bucket", like=signed_in, options=Options(endpoint_url=option))
-    with pytest.raises(FatalError, match="cannot be reached") as caught:
+    with pytest.raises(FatalError) as caught:
         session.open("p/")
-    assert str(caught.value).startswith(f"{option} {access.endpoint_url} ")
+    told = f"{option} {access.endpoint_url} cannot be reached: connection refused"
+    assert str(caught.value) == told
+
+
+@pytest.mark.parametrize("style", ["path", "virtual"])
+def test_a_host_that_is_not_found_is_the_one_that_was_asked_for(
+    style: str, signed_in: Session
+) -> None:
+    access = Access(endpoint_url="http://nowhere.invalid:9", addressing=style, max_attempts=1)
+    with pytest.raises(FatalError) as caught:
+        Session(access, "bucket", like=signed_in).open("p/")
+    told = str(caught.value)
+    assert told.startswith(
+        "--endpoint-url http://nowhere.invalid:9 cannot be reached: host not found"
+    )
+    assert ("bucket.nowhere.invalid:9; --addressing path" in told) == (style == "virtual")
