@@ -8,6 +8,7 @@ up, ``NetworkError`` when no whole answer came, ``FatalError`` when no request c
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple, Protocol
@@ -30,6 +31,8 @@ from s3pp.s3.wire import Request, Response, Sink, Stream, WireError
 
 Headers = Sequence[tuple[str, str]]  # lower-case names
 _CONFLICT = "ConditionalRequestConflict"  # API reference, "CompleteMultipartUpload", errors
+# The end of a result that has no ETag. Of the copy of a part the ETag is the whole result.
+_RESULT = re.compile(rb"(CopyObject|CompleteMultipartUpload)Result(\s[^<>]*)?/?>\s*\Z")
 COPY_SPEED = 10_000_000  # bytes per second at which a store copies at least
 
 
@@ -150,7 +153,7 @@ class Bucket:
         """CopyObject from ``source``, a bucket and a key, to ``key``.
 
         ``size``, in bytes, tells how long the store may take. An answer of 200 that holds an
-        error, or no ETag, is no success (API reference, "CopyObject").
+        error is no success (API reference, "CopyObject"); one without an ETag shows nothing.
         """
         named = ("x-amz-copy-source", f"{source[0]}/{encoded(source[1])}")
         path, late = self.endpoint.path(key), size // COPY_SPEED
@@ -225,7 +228,7 @@ class Bucket:
             if lost is not None:
                 await self._pause_after(lost, attempt)
                 continue
-            if response.status < 300 and (late is None or b"</ETag>" in response.body):
+            if response.status < 300 and (late is None or _is_whole(response.body)):
                 return Answer(response, attempt)
             refusal = store_error(response)
             if method == "POST" and refusal.code == _CONFLICT:
@@ -280,6 +283,11 @@ class Bucket:
         except ValueError:
             raise error from None
         self.signer.set_time(now.timestamp())
+
+
+def _is_whole(body: bytes) -> bool:
+    """Whether an answer of 200 to a copy, or a completion, holds a result: whole, and no error."""
+    return b"</ETag>" in body or _RESULT.search(body) is not None
 
 
 def _unsigned(headers: Headers) -> tuple[str, ...]:

@@ -17,13 +17,18 @@ _MD5 = re.compile(r"[0-9a-f]{32}\Z")
 _KMS = ("aws:kms", "aws:kms:dsse")
 
 
-class Mismatch(ObjectError):
+class OtherBytes(ObjectError):
+    """The store does not hold what was sent, for all that can be seen of it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(FailureKind.INTEGRITY, message)
+
+
+class Mismatch(OtherBytes):
     """The ETag that came back is not the MD5 of what was sent."""
 
     def __init__(self, expected: str, got: str) -> None:
-        super().__init__(
-            FailureKind.INTEGRITY, f"the store holds other bytes: ETag {got}, sent MD5 {expected}"
-        )
+        super().__init__(f"the store holds other bytes: ETag {got}, sent MD5 {expected}")
 
 
 def is_md5(etag: str) -> bool:

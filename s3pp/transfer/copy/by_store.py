@@ -9,6 +9,7 @@ from s3pp.job import Mode
 from s3pp.records import Dest
 from s3pp.s3.operations import Answer, Bucket, Copied, Headers
 from s3pp.s3.retry import StoreError
+from s3pp.transfer.acknowledged import confirm
 from s3pp.transfer.condition import Absence, seen
 from s3pp.transfer.copy.carry import Carrier, Lightening, Loss
 from s3pp.transfer.copy.course import Course, Stale, Target, Unable, Written
@@ -51,6 +52,9 @@ class ByStore:
         except StoreError as error:
             raise meant(error, same_keys=self._same_keys) from None
         self.trusted = course.written = True
+        if not copied.etag:
+            answer = await confirm(self._dest, course.task.target, course.source.size)
+            copied = Copied(answer.etag, answer)
         if copied.etag != course.source.etag:
             await self._check(course, copied)
         return Written(copied.etag, copied.answer.attempts)

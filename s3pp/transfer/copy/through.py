@@ -8,6 +8,7 @@ from s3pp.errors import FailureKind, ObjectError
 from s3pp.job import MAX_SINGLE_PUT, Job
 from s3pp.records import Dest
 from s3pp.s3.operations import Answer, Bucket, Headers
+from s3pp.transfer.acknowledged import confirm_whole
 from s3pp.transfer.condition import Absence
 from s3pp.transfer.copy.course import Course, Written
 from s3pp.transfer.copy.fetch import Fetched, Fetcher
@@ -56,7 +57,9 @@ class Through:
             )
         course.written = True
         etag, md5 = answer.etag, fetched.digests.md5
-        if etag != md5 and proves_content(etag, answer.response, self._dest.endpoint):
+        if not etag:
+            etag = await confirm_whole(self._dest, task.target, fetched.size, md5)
+        elif etag != md5 and proves_content(etag, answer.response, self._dest.endpoint):
             raise Mismatch(md5, etag)
         return Written(etag, answer.attempts)
 

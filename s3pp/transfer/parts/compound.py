@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from enum import Enum
 from hashlib import md5
 
 from s3pp.job import DEFAULT_PART_SIZE, GIB, MAX_PART, MAX_PARTS, MIB, MIN_PART
-from s3pp.records import Dest
+from s3pp.records import Dest, PartDone
 from s3pp.s3.etag import etag_of
 from s3pp.transfer.etags import is_md5
 from s3pp.transfer.parts.plan import count_of, part_size, rounded_up
 
 _COMPOUND = re.compile(r"[0-9a-f]{32}-([1-9][0-9]{0,4})\Z")
+_COUNTED = re.compile(r"[0-9a-f]{32}-([0-9]+)\Z")  # also a count that no object can have
 MOST_SIZES = 12  # each costs an MD5 of all bytes
 
 _TOOLS = [
@@ -59,6 +61,32 @@ def part_count(etag: str) -> int | None:
     match = _COMPOUND.match(etag)
     count = int(match[1]) if match else MAX_PARTS + 1
     return count if count <= MAX_PARTS else None
+
+
+class Evidence(Enum):
+    """What the ETag of an object shows of the parts that it should be."""
+
+    PROVEN = "it is that of the parts"
+    OTHER = "it is that of other parts"
+    AS_MANY = "it is that of as many parts; their bytes it does not show"
+    NONE = "it shows nothing, or there is none"
+
+
+def evidence(etag: str, parts: Sequence[PartDone], *, random: bool) -> Evidence:
+    """What the ETag of an object shows of ``parts``; ``random``: of the bucket's ETags none does.
+
+    The MD5 of a part shows only where the store took it for the part's ETag: under keys of its own
+    it does not.
+    """
+    made = made_of(part.md5 for part in parts)
+    if made and etag == made:
+        return Evidence.PROVEN
+    count = _COUNTED.match(etag)
+    if random or not count:
+        return Evidence.NONE
+    ordinary = made and all(part.md5 == etag_of(part.etag) for part in parts)
+    as_many = int(count[1]) == len(parts)
+    return Evidence.AS_MANY if as_many and not ordinary else Evidence.OTHER
 
 
 def plausible_sizes(size: int, count: int, preferred: Sequence[int] = ()) -> list[int]:

@@ -5,6 +5,7 @@
     unfinished upload of ours? ─yes─▶ what it has ─┐
              └─no─▶ CreateMultipartUpload ─────────┴─▶ parts, moved ─▶ proven
     ─▶ CompleteMultipartUpload ─▶ the ETag, held against those of the parts ─▶ Led
+             ├─ it shows nothing: HEAD, its size, ETag and checksum ─▶ Led
              └─ no such upload: completed by an attempt whose answer was lost? ─▶ Led | begun again
 
 Where that fails the parts stay, for the next run to go on with; an upload that has none, or whose
@@ -21,17 +22,22 @@ from typing import NamedTuple, Protocol
 from s3pp.errors import FailureKind, FatalError, ObjectError, Unfinished
 from s3pp.job import Job
 from s3pp.records import PartDone
-from s3pp.s3.etag import etag_of
 from s3pp.s3.operations import Answer, Bucket, Copied, Headers
 from s3pp.s3.retry import StoreError
 from s3pp.s3.uploads import Uploads, vanished
+from s3pp.transfer.acknowledged import HiddenObject, confirm
 from s3pp.transfer.condition import Absence, Taken
+from s3pp.transfer.etags import OtherBytes
 from s3pp.transfer.parts import sums
-from s3pp.transfer.parts.compound import made_of, part_count
+from s3pp.transfer.parts.compound import Evidence, evidence, made_of
 from s3pp.transfer.parts.resume import LEFT, UNTOLD, Found, Silent
 
 _STARTS = 3  # uploads tried for one object before it counts as always taken away
 _STUCK = "; its parts stay in the store (s3pp clean removes them)"
+HIDDEN = (
+    "the ETags of some objects that were sent in parts prove nothing of their bytes, and the store "
+    "refuses to show them: that they are whole is its word alone (allow HeadObject: s3:GetObject)"
+)
 _LOST = {
     "NoSuchUpload": "its upload was ended by somebody else",
     "InvalidPart": "somebody else sends parts of the same upload",
@@ -140,12 +146,38 @@ class Lead:
             self._say(load, meant, left)
             raise meant from None
         load.written = True
-        _check(copied.etag, parts)
-        sums.check(self._checksum, parts, copied.answer.response)
+        etag = await self._proven(load, copied, parts)
         resumed = found is not None
         if resumed and not await load.labelled():
             raise Again("the upload that an earlier run left was begun with other headers")
-        return Led(copied.etag, copied.answer.attempts, begun.upload_id, parts, resumed)
+        return Led(etag, copied.answer.attempts, begun.upload_id, parts, resumed)
+
+    async def _proven(self, load: Load, copied: Copied, parts: list[PartDone]) -> str:
+        """The ETag of the object that was made; its parts it is, or ``ObjectError`` is raised.
+
+        Where the completion's answer does not show it a HEAD does, at least of the size.
+        """
+        shown = self._evidence(copied, parts)
+        if shown is Evidence.PROVEN:
+            return copied.etag
+        try:
+            answer = await confirm(self._bucket, load.key, load.size)
+        except HiddenObject:
+            if shown is not Evidence.AS_MANY:
+                raise
+            self._tell(HIDDEN)
+            return copied.etag
+        self._evidence(Copied(answer.etag, answer), parts)
+        return answer.etag
+
+    def _evidence(self, copied: Copied, parts: list[PartDone]) -> Evidence:
+        """What an answer shows of the object; raises ``ObjectError`` where it is another."""
+        random = self._bucket.endpoint.etags_are_random
+        shown = evidence(copied.etag, parts, random=random)
+        if shown is Evidence.OTHER:
+            raise OtherBytes(_other(copied.etag, parts))
+        told = sums.proven(self._checksum, parts, copied.answer.response)
+        return Evidence.PROVEN if told else shown
 
     async def _found(self, load: Load) -> Found | None:
         try:
@@ -264,10 +296,6 @@ def _is_in_vain(error: Exception) -> bool:
     return isinstance(error, FatalError) or getattr(error, "kind", None) is FailureKind.NETWORK
 
 
-def _check(etag: str, parts: list[PartDone]) -> None:
-    """Raise ``ObjectError`` where the ETag shows that the object is not its parts."""
-    made = made_of(part.md5 for part in parts)
-    proven = all(part.md5 == etag_of(part.etag) for part in parts)
-    if made and proven and etag != made and part_count(etag):
-        message = f"the store holds other bytes: ETag {etag}, and the parts sent make {made}"
-        raise ObjectError(FailureKind.INTEGRITY, message)
+def _other(etag: str, parts: list[PartDone]) -> str:
+    made = made_of(part.md5 for part in parts) or f"one that ends in -{len(parts)}"
+    return f"the store holds other bytes: ETag {etag}, and the parts sent make {made}"

@@ -63,22 +63,27 @@ def told(answer: Response, sent: tuple[str, str]) -> bool:
     return bool(theirs)
 
 
-def check(checksum: str, parts: Sequence[PartDone], answer: Response) -> None:
-    """Raise ``ObjectError`` where a completion's answer tells a checksum that is not the parts'.
+def proven(checksum: str, parts: Sequence[PartDone], answer: Response) -> bool:
+    """Whether the answer to a completion, or to a HEAD, tells a checksum that the parts make.
 
-    A hash without a count may be one of the whole object, which nobody has computed.
+    Raises ``ObjectError`` where it tells another. A hash without a count may be one of the whole
+    object, which nobody has computed.
     """
-    theirs = element(answer.body, f"Checksum{checksum.upper()}")
+    header = answer.header(f"x-amz-checksum-{checksum}".encode())
+    theirs = element(answer.body, f"Checksum{checksum.upper()}") or header
     if not theirs or not all(part.checksum for part in parts):
-        return
+        return False
     ours = composite(checksum, (b64decode(part.checksum) for part in parts))
     if theirs in (ours, ours.partition("-")[0]):
-        return
+        return True
     if "-" not in theirs:
-        ours = _full(checksum, parts) if checksum in _WHOLE else theirs
+        if checksum not in _WHOLE:
+            return False
+        ours = _full(checksum, parts)
     if theirs != ours:
         message = _OTHER.format(checksum.upper(), theirs, f"parts that make {ours}")
         raise ObjectError(FailureKind.INTEGRITY, message)
+    return True
 
 
 def _full(checksum: str, parts: Sequence[PartDone]) -> str:

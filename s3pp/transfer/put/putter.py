@@ -31,10 +31,11 @@ from s3pp.records import (
 from s3pp.s3.operations import Answer, Bucket, Headers
 from s3pp.s3.retry import StoreError
 from s3pp.transfer import modes
+from s3pp.transfer.acknowledged import confirm_whole
 from s3pp.transfer.bodies import Changed
 from s3pp.transfer.condition import Absence, Taken, seen
 from s3pp.transfer.ending import failed
-from s3pp.transfer.etags import Mismatch, proves_content
+from s3pp.transfer.etags import Mismatch, OtherBytes, proves_content
 from s3pp.transfer.means import Offer
 from s3pp.transfer.parts.resume import LEFT
 from s3pp.transfer.put.in_parts import InParts, work_of
@@ -106,7 +107,7 @@ class Putter:
         for _ in range(_READINGS - 1):
             try:
                 return await self._attempt(course)
-            except (Changed, Mismatch):
+            except (Changed, OtherBytes):
                 continue
             except StoreError as error:
                 if error.kind is not FailureKind.INTEGRITY:
@@ -160,7 +161,9 @@ class Putter:
         course.written = True
         prepared.check()
         md5, etag = self._preparer.digests(prepared).md5, answer.etag
-        if etag != md5 and md5 and proves_content(etag, answer.response, self._bucket.endpoint):
+        if not etag:
+            etag = await confirm_whole(self._bucket, key, prepared.sent, md5)
+        elif etag != md5 and md5 and proves_content(etag, answer.response, self._bucket.endpoint):
             raise Mismatch(md5, etag)
         return _done(course, prepared, etag, answer.attempts)
 

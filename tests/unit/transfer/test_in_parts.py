@@ -26,6 +26,7 @@ from s3pp.s3.wire import WireError
 from s3pp.transfer.bodies import Changed, Slice, open_entry
 from s3pp.transfer.condition import Taken
 from s3pp.transfer.parts.compound import compound_etag
+from s3pp.transfer.parts.lead import HIDDEN
 from s3pp.transfer.parts.resume import LEFT, UNTOLD
 from s3pp.transfer.put.in_parts import UNTOLD_CHECKSUMS, InParts, Sent, work_of
 from s3pp.transfer.put.part import PartSender
@@ -551,6 +552,22 @@ def whole(checksum: str, count: str = "") -> str:
         return digest(checksum, [BODY])
     parts = [b64decode(digest(checksum, [part])) for part in cut(BODY).values()]
     return f"{digest(checksum, parts)}-5"
+
+
+def test_what_its_etag_does_not_show_may_be_hidden_and_that_is_said(scene: Scene) -> None:
+    """It tells as many parts, each of which the store has acknowledged."""
+    scene.job = replace(JOB, objects=Objects(checksum="crc32"))
+    scene.store.tells = True
+    scene.fail("look", StoreError(403, "HTTP403", ""))
+    assert scene.put().etag == etag(BODY)
+    assert scene.told == [HIDDEN]
+
+
+def test_an_object_that_is_not_there_is_no_success(scene: Scene) -> None:
+    scene.job = replace(JOB, objects=Objects(checksum="crc32"))
+    scene.store.tells = True
+    scene.store.after = lambda found, call: scene.store.objects.clear()
+    assert failure(scene).kind is FailureKind.INTEGRITY
 
 
 def test_other_headers_mean_anew_and_that_is_said(scene: Scene) -> None:

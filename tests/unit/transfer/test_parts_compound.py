@@ -11,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3pp.job import GIB, MAX_OBJECT, MAX_PART, MAX_PARTS, MIB, MIN_PART
-from s3pp.records import Dest
+from s3pp.records import Dest, PartDone
 from s3pp.transfer.parts.compound import (
     MOST_SIZES,
+    Evidence,
     Rolling,
     compound_etag,
+    evidence,
     likely_sizes,
     part_count,
     plausible,
@@ -215,3 +217,45 @@ def test_memory_does_not_grow_with_the_parts() -> None:
         assert tracemalloc.get_traced_memory()[0] < 5_000  # the MD5s alone would be 160,000
     finally:
         tracemalloc.stop()
+
+
+# What a completion's ETag shows
+
+
+def sent(bodies: list[bytes], *, hashed: bool, opaque: bool) -> list[PartDone]:
+    """Parts as their senders tell of them."""
+    found = [md5(body).hexdigest() for body in bodies]
+    etags = [f"O{each}" if opaque else each for each in found]
+    known = [each if hashed else "" for each in found]
+    each = zip(bodies, etags, known, strict=True)
+    return [PartDone(n, len(b), etag, ours) for n, (b, etag, ours) in enumerate(each, 1)]
+
+
+@given(
+    st.lists(st.binary(max_size=3), min_size=1, max_size=4),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+    st.one_of(st.integers(0, 20_000), st.none()),
+)
+def test_an_etag_is_evidence_by_its_bytes_or_else_by_its_count(
+    bodies: list[bytes], hashed: bool, opaque: bool, random: bool, count: int | None
+) -> None:
+    parts = sent(bodies, hashed=hashed, opaque=opaque)
+    right = compound_etag(md5(body).digest() for body in bodies)
+    shown = evidence(right, parts, random=random)
+    assert shown is (Evidence.PROVEN if hashed else Evidence.NONE if random else Evidence.AS_MANY)
+    wrong = MD5 if count is None else f"{MD5}-{count}"
+    found = evidence(wrong, parts, random=random)
+    if random or count is None:
+        assert found is Evidence.NONE
+    elif count != len(parts) or (hashed and not opaque):
+        assert found is Evidence.OTHER
+    else:
+        assert found is Evidence.AS_MANY
+
+
+@pytest.mark.parametrize("etag", ["", MD5, "CkQVtQbG3sFqLmXa9Wd2", f"{MD5}-x"])
+def test_what_tells_no_count_shows_nothing(etag: str) -> None:
+    parts = sent([b"a", b"b"], hashed=True, opaque=False)
+    assert evidence(etag, parts, random=False) is Evidence.NONE

@@ -461,16 +461,38 @@ def test_a_store_that_always_gets_other_bytes_fails_the_object(put: Any, mode: M
     "answer",
     [
         stored(f"{MD5}-1"),
-        stored(""),
         stored(OTHER, b"x-amz-server-side-encryption: aws:kms\r\n"),
         stored(OTHER, b"x-amz-server-side-encryption: aws:kms:dsse\r\n"),
     ],
-    ids=["multipart", "none", "kms", "dsse"],
+    ids=["multipart", "kms", "dsse"],
 )
 def test_an_etag_that_is_no_md5_is_no_false_alarm(answer: Answer) -> None:
     script = Script(puts=[answer])
     assert run(script) == done(SendReason.NEW, answer.etag)
-    assert len(script.sent) == 1
+    assert (len(script.sent), script.looked) == (1, [])
+
+
+def shown(size: int, etag: str) -> Answer:
+    """What a HEAD shows."""
+    lines = [b"HTTP/1.1 200 OK\r\n", f'ETag: "{etag}"\r\n'.encode()]
+    return Answer(Response(200, [*lines, f"Content-Length: {size}\r\n".encode()], b""), 1)
+
+
+def test_where_no_etag_is_told_one_look_shows_the_object() -> None:
+    script = Script(puts=[stored("")], looks=[shown(len(BODY), MD5)])
+    assert run(script) == done(SendReason.NEW, MD5)
+    assert (len(script.sent), len(script.looked)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [None, shown(len(BODY) - 1, "opaque"), shown(len(BODY), OTHER), StoreError(403, "HTTP403", "")],
+    ids=["absent", "shorter", "other MD5", "hidden"],
+)
+def test_what_that_does_not_show_is_sent_again_and_fails(seen: Any) -> None:
+    script = Script(puts=[stored("")], looks=[seen])
+    assert failure(run(script)) is FailureKind.INTEGRITY
+    assert len(script.sent) == 3
 
 
 def test_an_etag_stays_an_md5_under_the_stores_own_key() -> None:

@@ -1,0 +1,63 @@
+"""Whether the store has what it acknowledged, where the answer itself does not show it.
+
+::
+
+    the ETag proves the bytes           nothing is asked
+    it proves others                    integrity
+    it proves nothing, or there is none HEAD ─ not there, another size, MD5 or checksum ─▶ integrity
+
+Of an object sent whole only a missing ETag is no proof: the checksum went along with its bytes. An
+upload in parts ends with a request that holds none of them: see ``parts/lead``.
+"""
+
+from __future__ import annotations
+
+from s3pp.errors import FailureKind
+from s3pp.s3.operations import Answer, Bucket
+from s3pp.s3.retry import StoreError
+from s3pp.transfer.etags import Mismatch, OtherBytes, proves_content
+from s3pp.transfer.verify import ASK_CHECKSUM
+
+_ABSENT = "the store acknowledged it, and HEAD finds no such object"
+_UNTOLD = "the store acknowledged it, and HEAD does not tell its size"
+_REFUSED = (
+    "the store acknowledged it with an answer that proves nothing, and refuses to show it "
+    "({}): allow HeadObject (s3:GetObject), and put it again"
+)
+
+
+class HiddenObject(OtherBytes):
+    """Nothing shows that the store holds it, and we may not look."""
+
+    def __init__(self, refusal: StoreError) -> None:
+        super().__init__(_REFUSED.format(refusal))
+
+
+async def confirm(bucket: Bucket, key: str, size: int) -> Answer:
+    """HEAD an object that should have ``size`` bytes.
+
+    Raises ``OtherBytes`` where it has not, or is not there, and ``ObjectError``.
+    """
+    try:
+        answer = await bucket.look(key, headers=(ASK_CHECKSUM,))
+    except StoreError as error:
+        raise HiddenObject(error) if error.kind is FailureKind.ACCESS else error from None
+    if answer is None:
+        raise OtherBytes(_ABSENT)
+    if answer.response.header(b"content-length") is None:
+        raise OtherBytes(_UNTOLD)
+    if answer.size != size:
+        raise OtherBytes(f"the store holds {answer.size} bytes, and {size} were sent")
+    return answer
+
+
+async def confirm_whole(bucket: Bucket, key: str, size: int, md5: str) -> str:
+    """The ETag of an object that was sent whole; its ``md5`` may be unknown, and is empty then.
+
+    Raises as ``confirm`` does.
+    """
+    answer = await confirm(bucket, key, size)
+    etag = answer.etag
+    if md5 and etag != md5 and proves_content(etag, answer.response, bucket.endpoint):
+        raise Mismatch(md5, etag)
+    return etag
