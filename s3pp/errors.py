@@ -43,7 +43,7 @@ class FailureKind(str, Enum):
     INTEGRITY = "integrity"  # what arrived is not what was sent
     STORE = "store"  # 5xx or throttling, attempts used up
     NETWORK = "network"  # no answer, attempts used up
-    CRASHED = "crashed"  # every process that tried it died
+    CRASHED = "crashed"  # several workers died that had nothing else
     INTERNAL = "internal"  # a defect in s3pp itself
 
 

@@ -142,6 +142,19 @@ def as_anybody() -> None:
         libc.prctl(24, capability)  # PR_CAPBSET_DROP
 
 
+def owner_of(port: int, pids: Sequence[int]) -> int | None:
+    """Which of these processes has the TCP connection from a local ``port``."""
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            table = Path("/proc", str(pid), "net", "tcp").read_text().splitlines()[1:]
+            fields = (line.split() for line in table)
+            ours = {f"socket:[{f[9]}]" for f in fields if f[1].endswith(f":{port:04X}")}
+            links = list(Path("/proc", str(pid), "fd").iterdir())
+            if any(os.readlink(link) in ours for link in links):
+                return pid
+    return None
+
+
 class Running:
     """A started command, the leader of a session of its own."""
 

@@ -1,4 +1,4 @@
-"""Batches: how many tasks travel together.
+"""Batches: how many tasks travel together, and how one that was lost is taken apart.
 
 One message costs about 33 µs in each direction whatever it holds, so tasks travel in batches; but
 a batch is one worker's, so the first are small, a large source is alone, and none waits long.
@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from s3pp.pipeline.messages import Frame, Kind, report_frame, tasks_frame
+from s3pp.errors import FailureKind
+from s3pp.pipeline.messages import Frame, Kind, report_frame, tasks_frame, tasks_of
 from s3pp.pipeline.queues import FrameWriter
-from s3pp.records import Outcome, Task
+from s3pp.records import Failed, Outcome, Task
 from s3pp.sources import Spooled
 
 FULL = 128  # tasks in a batch, once the run is under way
@@ -94,10 +95,31 @@ class Batcher:
 
     def _send(self, tasks: Sequence[Task], size: int) -> None:
         self._batches += 1
-        led = len(tasks) == 1 and size > self._large  # by whoever gets it, and moved by all
-        self._outbox.send(tasks_frame(tasks, self._batches, 0 if led else size))
+        self._outbox.send(_batch(tasks, self._batches, size=size, large=self._large))
 
     def _flush_outcomes(self) -> None:
         if self._outcomes:
             self._outbox.send(report_frame(self._outcomes, 0))
             self._outcomes = []
+
+
+def halves(batch: Frame, numbers: Iterator[int], *, large: int) -> list[Frame]:
+    """Two batches that hold the tasks of one; ``large`` in bytes, as for ``Batcher``."""
+    tasks = tasks_of(batch)
+    middle = len(tasks) // 2
+    return [
+        _batch(part, next(numbers), size=sum(task.size for task in part), large=large)
+        for part in (tasks[:middle], tasks[middle:])
+    ]
+
+
+def crashed(batch: Frame, message: str) -> Frame:
+    """The report of a batch whose workers died."""
+    kind = FailureKind.CRASHED
+    outcomes = [Failed(task.source, task.target, kind, message) for task in tasks_of(batch)]
+    return report_frame(outcomes, 0, batch=batch.batch)
+
+
+def _batch(tasks: Sequence[Task], number: int, *, size: int, large: int) -> Frame:
+    led = len(tasks) == 1 and size > large  # by whoever gets it, and moved by all
+    return tasks_frame(tasks, number, 0 if led else size)

@@ -37,9 +37,12 @@ class Exchange(Generic[W]):
         """A worker is ready for parts."""
         self._ledger.join(worker)
 
-    def leave(self, worker: W) -> list[tuple[W, Frame]]:
-        """A worker is gone. Returns who is to hear of the parts too many have died on, and how."""
-        given_up = self._ledger.leave(worker)
+    def leave(self, worker: W, *, busy: bool = False) -> list[tuple[W, Frame]]:
+        """A worker is gone. Returns who is to hear of the parts too many have died on, and how.
+
+        ``busy``: it had batches as well.
+        """
+        given_up = self._ledger.leave(worker, busy=busy)
         self._forget(worker)  # after that: what it moved for itself waits by now
         lost = [_crashed(part) for part in given_up]
         return [routed for each in lost if (routed := self._routed(each))]
@@ -65,6 +68,11 @@ class Exchange(Generic[W]):
         self._stray.discard(message.batch)
         return self._routed(message)
 
+    def serves_others(self, worker: W) -> bool:
+        """Whether a worker has parts of objects that it does not lead."""
+        offers = (self._offers.get(part.batch) for part in self._ledger.batches_of(worker))
+        return any(offer is None or offer.lead != worker for offer in offers)
+
     def drop(self) -> None:
         """Forget what no worker has."""
         self._ledger.drop_waiting()
@@ -83,6 +91,6 @@ class Exchange(Generic[W]):
 
 
 def _crashed(part: Frame) -> Frame:
-    message = f"{MOST_LOSSES} processes died on part {part.open().span.number}"
+    message = f"{MOST_LOSSES} workers died while they had only part {part.open().span.number} of it"
     failed = PartFailed(part.open().span.number, FailureKind.CRASHED, message)
     return frame(Kind.PART_ENDED, failed, batch=part.batch)

@@ -1,23 +1,50 @@
 """The ledger: which batch is out with which worker, and what is waiting for one.
 
-Batches are kept as the bytes they came as. A batch leaves the ledger when its report comes; if
-its worker dies first, it goes to the head of those that wait.
+Batches are kept as the bytes they came as. A batch leaves the ledger when its report comes. If its
+worker dies first, it is halved and waits again, for any of its objects may be what killed the
+worker::
+
+    lost once         both halves go to the head of those that wait
+    lost again        they are suspects: tried by workers that have nothing else, one batch after a
+                      death, and one more at a time for each that came to its end since
+    an object alone   given up after ``MOST_LOSSES`` workers that had nothing else
+
+So the object that kills is found in some ten deaths, and no object fails because of what its
+neighbours, or somebody outside, did to their worker.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from s3pp.pipeline.messages import Frame
 
-MOST_LOSSES = 5  # workers that may die on a batch before its tasks are given up
+MOST_LOSSES = 3  # workers that may die with nothing but one object before it is given up
+PATIENCE = 5  # times as many, if parts of the object arrived with each of them
 AHEAD = 2  # tasks a worker has, as a multiple of those it can keep going
 AHEAD_BYTES = 256 * 1024 * 1024  # bytes of sources a worker has, unless it is one batch
 
 W = TypeVar("W")
+
+
+class Losses(NamedTuple):
+    """How a batch, or one it was a part of, was lost."""
+
+    workers: int = 0  # that died while they had it
+    blame: int = 0  # for those that had nothing else: ``PATIENCE`` each, or 1 after progress
+
+    @property
+    def suspect(self) -> bool:
+        """Whether it has to be tried alone."""
+        return self.workers > 1
+
+    @property
+    def enough(self) -> bool:
+        """Whether it is to be given up."""
+        return self.blame >= MOST_LOSSES * PATIENCE
 
 
 @dataclass
@@ -28,39 +55,88 @@ class Load(Generic[W]):
     batches: dict[int, Frame] = field(default_factory=dict)
     tasks: int = 0
     size: int = 0  # bytes
+    trial: bool = False  # its batches are suspects
+    progress: bool = False  # a part of what it leads has arrived
+
+    def take(self, batch: Frame) -> None:
+        """A batch is out with the worker."""
+        self.batches[batch.batch] = batch
+        self.tasks += batch.objects
+        self.size += batch.size
+
+    def drop(self, number: int) -> None:
+        """The worker has one batch less."""
+        batch = self.batches.pop(number)
+        self.tasks -= batch.objects
+        self.size -= batch.size
+        self.trial = self.trial and bool(self.batches)
 
 
 class Ledger(Generic[W]):
     """Assigns batches to workers; ``lanes`` is how many tasks one keeps going.
 
     ``ahead`` is how many times that a worker is given, and ``ahead_bytes`` the bytes of sources it
-    is given, unless they are one batch; None: as many as there are.
+    is given, unless they are one batch; None: as many as there are. ``split`` makes two batches of
+    one; it is not asked to split a single object.
     """
 
     def __init__(
-        self, lanes: int, *, ahead: int = AHEAD, ahead_bytes: int | None = AHEAD_BYTES
+        self,
+        lanes: int,
+        *,
+        ahead: int = AHEAD,
+        ahead_bytes: int | None = AHEAD_BYTES,
+        split: Callable[[Frame], Sequence[Frame]] = lambda batch: [batch],
     ) -> None:
         self._most = ahead * lanes
         self._most_bytes = ahead_bytes
+        self._split = split
         self._loads: dict[W, Load[W]] = {}
         self._waiting: deque[Frame] = deque()
-        self._losses: dict[int, int] = {}
+        self._suspects: deque[Frame] = deque()
+        self._together = 1  # suspects that are tried at a time
+        self._losses: dict[int, Losses] = {}  # of those batches that were lost
 
     def join(self, worker: W) -> None:
         """A worker is ready for batches."""
         self._loads[worker] = Load(worker)
 
-    def leave(self, worker: W) -> list[Frame]:
-        """A worker is gone: its batches wait again. Returns those given up, lost too often."""
-        load = self._loads.pop(worker, None)
-        given_up = []
-        for batch in reversed(list(load.batches.values()) if load else []):
-            losses = self._losses[batch.batch] = self._losses.get(batch.batch, 0) + 1
-            if losses >= MOST_LOSSES:
+    def leave(self, worker: W, *, busy: bool = False) -> list[Frame]:
+        """A worker has died: its batches wait again, halved. Returns those given up.
+
+        ``busy``: it had other work besides, which may have been what killed it.
+        """
+        load = self._loads.pop(worker, Load(worker))
+        self._together = 1 if load.trial else self._together
+        given_up: list[Frame] = []
+        again: list[Frame] = []
+        for batch in load.batches.values():
+            losses = self._lost(batch, load, busy=busy)
+            if losses.enough:
                 given_up.append(batch)
-            else:
-                self._waiting.appendleft(batch)
+                continue
+            for part in self._split(batch) if batch.objects > 1 else (batch,):
+                self._losses[part.batch] = losses
+                (self._suspects if losses.suspect else again).append(part)
+        self._waiting.extendleft(reversed(again))
         return given_up
+
+    def _lost(self, batch: Frame, load: Load[W], *, busy: bool) -> Losses:
+        """The losses of a batch, the death of ``load``'s worker included."""
+        workers, blame = self._losses.pop(batch.batch, Losses())
+        if batch.objects == 1 and len(load.batches) == 1 and not busy:
+            blame += 1 if load.progress else PATIENCE
+        return Losses(workers + 1, blame)
+
+    def progress(self, worker: W) -> None:
+        """A part of what a worker leads has arrived: what it does is not in vain."""
+        if worker in self._loads:
+            self._loads[worker].progress = True
+
+    def batches_of(self, worker: W) -> list[Frame]:
+        """What a worker has."""
+        load = self._loads.get(worker)
+        return list(load.batches.values()) if load else []
 
     def add(self, batch: Frame) -> None:
         """A new batch waits."""
@@ -68,29 +144,45 @@ class Ledger(Generic[W]):
 
     def assign(self) -> Iterable[tuple[W, Frame]]:
         """Give what waits to those with room, the least loaded first; yields each assignment."""
+        if self._suspects:
+            yield from self._assign_suspects()
         while self._waiting:
             roomy = [load for load in self._loads.values() if self._room(load)]
             if not roomy:
                 return
             load = min(roomy, key=lambda load: (load.tasks, load.size))
             batch = self._waiting.popleft()
-            load.batches[batch.batch] = batch
-            load.tasks += batch.objects
-            load.size += batch.size
+            load.take(batch)
             yield load.worker, batch
+
+    def _assign_suspects(self) -> Iterable[tuple[W, Frame]]:
+        """Give suspects to workers that have nothing, and nothing besides.
+
+        Workers with work go on with it. Those that replace the dead have none, so suspects
+        neither hold up the others nor wait for the end of the run.
+        """
+        for load in [load for load in self._loads.values() if not load.batches]:
+            load.trial, load.progress = bool(self._suspects), False
+            for _ in range(min(self._together, len(self._suspects))):
+                if not self._fits(load):
+                    break
+                batch = self._suspects.popleft()
+                load.take(batch)
+                yield load.worker, batch
 
     def close(self, worker: W, number: int) -> None:
         """A batch was reported."""
         load = self._loads[worker]
-        batch = load.batches.pop(number)
-        load.tasks -= batch.objects
-        load.size -= batch.size
+        self._together += load.trial
+        load.drop(number)
         self._losses.pop(number, None)
 
     def drop_waiting(self, numbers: Container[int] | None = None) -> None:
         """Forget what no worker has: all of it, or the batches of these numbers."""
-        kept = [] if numbers is None else [b for b in self._waiting if b.batch not in numbers]
-        self._waiting = deque(kept)
+        for waiting in (self._waiting, self._suspects):
+            kept = [] if numbers is None else [b for b in waiting if b.batch not in numbers]
+            waiting.clear()
+            waiting.extend(kept)
 
     @property
     def out(self) -> set[int]:
@@ -105,9 +197,14 @@ class Ledger(Generic[W]):
     @property
     def empty(self) -> bool:
         """Whether nothing waits and nothing is out."""
-        return not self._waiting and not any(load.batches for load in self._loads.values())
+        waiting = self._waiting or self._suspects
+        return not waiting and not any(load.batches for load in self._loads.values())
 
     def _room(self, load: Load[W]) -> bool:
+        return self._fits(load) and not load.trial
+
+    def _fits(self, load: Load[W]) -> bool:
+        """Whether a worker can do with another batch."""
         if not load.batches:
             return True
         small = self._most_bytes is None or load.size < self._most_bytes

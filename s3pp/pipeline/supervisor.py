@@ -16,7 +16,6 @@ heard every report; the walker ends by itself, or is killed, as it writes nothin
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import tempfile
@@ -25,24 +24,24 @@ from collections.abc import Callable
 from enum import Enum
 from multiprocessing.connection import Connection
 
-from s3pp.errors import ExitStatus, FailureKind, FatalError, S3ppError
+from s3pp.errors import ExitStatus, FatalError, S3ppError
 from s3pp.job import Job, Side
+from s3pp.pipeline.assignments import Assignments
+from s3pp.pipeline.batches import crashed
 from s3pp.pipeline.children import Child, fatal, notice, start_context
 from s3pp.pipeline.ending import Ending, ending
-from s3pp.pipeline.exchange import Exchange
-from s3pp.pipeline.ledger import MOST_LOSSES, Ledger
-from s3pp.pipeline.messages import Frame, Kind, frame, report_frame, tasks_of
+from s3pp.pipeline.ledger import MOST_LOSSES
+from s3pp.pipeline.messages import Frame, Kind, frame, report_frame
 from s3pp.pipeline.roles import TITLES, load
 from s3pp.pipeline.signals import Signals
 from s3pp.pipeline.statter import Verdict, run_statter
 from s3pp.pipeline.switchboard import Switchboard
 from s3pp.pipeline.walker import run_walker
-from s3pp.pipeline.worker import lane_count, run_worker
-from s3pp.records import Failed
+from s3pp.pipeline.worker import run_worker
 from s3pp.transfer.files.ground import make_ground
 
 TICK = 0.5  # seconds between looks at the clock
-MOST_DEATHS = 10  # workers that may die in a row without a single report between
+MOST_DEATHS = 10  # of workers in a row without a single report between, and two for each worker
 STATTER_BACKLOG = 256  # messages the statter may be behind before the walker has to wait
 
 
@@ -75,11 +74,9 @@ class Supervisor:
         self._board = Switchboard()
         self._phase = Phase.RUNNING
         self._started = self._now = time.monotonic()
-        self._ledger: Ledger[Child] = Ledger(lane_count(job.speed.concurrency, job.speed.processes))
-        self._exchange: Exchange[Child] = Exchange(job.speed.places)
+        self._assignments: Assignments[Child] = Assignments(job)
         self._silence: dict[Child, float] = {}  # of each worker, in seconds
         self._spool_dir = ""  # where the members of compressed archives are copied to
-        self._spools: dict[int, str] = {}  # batch: the temporary file it reads
         self._deaths = 0  # of workers, since the last report of a batch or a part
         self._listed = self._finished = 0
         self._told = (0, False)  # what the statter knows of the listing
@@ -129,8 +126,7 @@ class Supervisor:
     def _launch_worker(self, name: str) -> Child:
         child = self._launch(name, run_worker, (self._job,))
         self._silence[child] = 0.0
-        self._ledger.join(child)
-        self._exchange.join(child)
+        self._assignments.join(child)
         return child
 
     def _set_up(self) -> None:
@@ -151,9 +147,8 @@ class Supervisor:
         self._gate()
         self._board.turn(TICK)
         if self._phase is Phase.RUNNING:
-            tasks = self._ledger.assign() if self._exchange.settled else ()
-            for worker, batch in (*tasks, *self._exchange.assign()):
-                self._board.send(worker, batch)
+            for worker, work in self._assignments.assign():
+                self._board.send(worker, work)
         self._advance()
         self._tick()
 
@@ -163,7 +158,7 @@ class Supervisor:
             return  # and the number of its descriptor may be another child's by now
         wanted = (
             not self._walker.inbox.closed
-            and self._ledger.wants_more
+            and self._assignments.wants_more
             and len(self._statter.outbox) < STATTER_BACKLOG
         )
         fd = self._walker.inbox.fd
@@ -175,7 +170,7 @@ class Supervisor:
 
     def _advance(self) -> None:
         """Move on to the next phase, if this one has come to its end."""
-        if not self._ledger.empty or self._phase not in (Phase.RUNNING, Phase.DRAINING):
+        if not self._assignments.empty or self._phase not in (Phase.RUNNING, Phase.DRAINING):
             return
         if self._phase is Phase.RUNNING and not self._walked:
             return
@@ -218,18 +213,18 @@ class Supervisor:
             self._on_outcomes(child, message)
         elif kind is Kind.OFFER:
             if self._phase is Phase.RUNNING:  # else its lead is told so, by FINISH
-                self._exchange.offer(child, message)
+                self._assignments.offer(child, message)
         elif kind is Kind.PART_ENDED:
-            self._route(self._exchange.ended(child, message))
-            self._deaths = 0
-            moved = Frame(Kind.MOVED, objects=message.objects, size=message.size)
-            self._board.send(self._statter, moved)
+            self._on_part(child, message)
         elif kind is Kind.TASKS:
             self._listed += message.objects
-            self._ledger.add(message)
+            self._assignments.add(message)
         elif kind is Kind.SPOOL:
-            self._spools[message.batch] = os.fsdecode(message.payload)
-        elif kind in (Kind.NOTICE, Kind.MOVED):
+            self._assignments.spools.add(message.batch, os.fsdecode(message.payload))
+        elif kind is Kind.MOVED:
+            self._assignments.part_moved(child)
+            self._board.send(self._statter, message)
+        elif kind is Kind.NOTICE:
             self._board.send(self._statter, message)
         elif kind is Kind.NEED_KEYS:
             self._renew_keys(child, message.open())
@@ -241,12 +236,19 @@ class Supervisor:
             self._verdict = message.open()
             self._phase = Phase.OVER
 
+    def _on_part(self, child: Child, message: Frame) -> None:
+        """A part has ended: its lead is to hear of it, and the statter of what moved."""
+        self._deaths = 0
+        if answer := self._assignments.part_ended(child, message):
+            self._board.send(*answer)
+        moved = Frame(Kind.MOVED, objects=message.objects, size=message.size)
+        self._board.send(self._statter, moved)
+
     def _on_outcomes(self, child: Child, message: Frame) -> None:
         if child is self._walker:
             self._listed += message.objects
         else:
-            self._ledger.close(child, message.batch)
-            self._unspool(message.batch)
+            self._assignments.close(child, message.batch)
             self._deaths = 0
         self._finished += message.objects
         self._board.send(self._statter, message)
@@ -299,8 +301,7 @@ class Supervisor:
         self._phase = Phase.DRAINING
         self._walker.kill()
         self._forget(self._walker)
-        self._ledger.drop_waiting()
-        self._exchange.drop()
+        self._assignments.drop_waiting()
         for worker in self._silence:
             self._board.send(worker, Frame(Kind.FINISH))
 
@@ -308,9 +309,9 @@ class Supervisor:
         """Asked a second time: end at once. What is in flight stays unreported."""
         for worker in list(self._silence):
             worker.kill()
-            self._ledger.leave(worker)
+            self._assignments.leave(worker)
             self._forget(worker)
-        self._ledger.drop_waiting()
+        self._assignments.drop_waiting()
         if self._phase is Phase.CLOSING:
             self._phase = Phase.OVER
 
@@ -337,16 +338,15 @@ class Supervisor:
             self._phase = Phase.OVER
 
     def _on_worker_death(self, child: Child) -> None:
-        given_up = self._ledger.leave(child)
-        for routed in self._exchange.leave(child):
-            self._route(routed)
+        answers, given_up = self._assignments.leave(child)
+        for answer in answers:
+            self._board.send(*answer)
         if self._phase is Phase.DRAINING:
-            self._ledger.drop_waiting()
-            self._exchange.drop()
+            self._assignments.drop_waiting()
             return
-        self._fail(given_up)
         self._deaths += 1
-        if self._deaths > MOST_DEATHS:
+        self._fail(given_up, child.how_it_ended())
+        if self._deaths > MOST_DEATHS + 2 * self._job.speed.processes:
             self._abort(f"workers keep dying: {child.name} {child.how_it_ended()}")
             return
         self._tell(f"{child.name} {child.how_it_ended()}: replaced, and its tasks are done again")
@@ -355,15 +355,13 @@ class Supervisor:
         except FatalError as error:
             self._abort(str(error))
 
-    def _fail(self, batches: list[Frame]) -> None:
-        """Name the tasks whose every worker died."""
+    def _fail(self, batches: list[Frame], how: str) -> None:
+        """Report objects that were given up; ``how`` the last worker ended."""
+        died = f"{MOST_LOSSES} workers died while they had only this object; the last {how}"
         for batch in batches:
-            message = f"{MOST_LOSSES} processes died on the batch that held it"
-            names = [(task.source, task.target) for task in tasks_of(batch)]
-            outcomes = [Failed(*each, FailureKind.CRASHED, message) for each in names]
-            self._unspool(batch.batch)
-            self._finished += len(outcomes)
-            self._board.send(self._statter, report_frame(outcomes, 0))
+            self._deaths = 0
+            self._finished += batch.objects
+            self._board.send(self._statter, crashed(batch, died))
 
     # The end
 
@@ -379,20 +377,9 @@ class Supervisor:
 
     # Small steps
 
-    def _route(self, routed: tuple[Child, Frame] | None) -> None:
-        """A part has ended: its lead is to hear it."""
-        if routed is not None:
-            self._board.send(*routed)
-
     def _tell(self, text: str) -> None:
         self._board.send(self._statter, notice(text))
 
     def _forget(self, child: Child) -> None:
         self._board.forget(child)
         self._silence.pop(child, None)
-
-    def _unspool(self, batch: int) -> None:
-        path = self._spools.pop(batch, None)
-        if path is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(path)

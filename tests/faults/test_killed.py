@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import random
 import signal
+import tarfile
 import time
 from contextlib import suppress
 
@@ -12,10 +14,12 @@ import pytest
 
 from commands import Running, session_pids
 from faults.accounting import check_all_done
+from faults.killers import KillClient, killing
 from faults.listing_pages import PAGES
 from faults.trials import PutTrial
 from stores.fault_actions import Delay, Gate
 from stores.fault_proxy import Rule
+from trees import as_bytes
 
 MANY = {f"f{n:03d}": 1000 for n in range(120)}
 METHODS = pytest.mark.parametrize("method", ["fork", "spawn"])
@@ -99,6 +103,52 @@ def test_putters_that_always_die_end_the_run(moto_trial: PutTrial) -> None:
     result = running.wait(1)
     assert result.code in (1, 3)
     assert moto_trial.bucket.keys() == []
+
+
+@pytest.mark.parametrize("processes", [2, 1])
+def test_of_a_batch_only_the_objects_that_kill_their_worker_fail(
+    moto_trial: PutTrial, processes: int
+) -> None:
+    contents = moto_trial.tree({f"f{n:04d}": 10 for n in range(400)})
+    poison = {"f0007", "f0200", "f0201"}
+    killer = KillClient()
+    moto_trial.inject(Rule(killer, "PUT", "/(f0007|f020[01])$"))
+    running = moto_trial.start(f"--processes={processes}", "--concurrency=64")
+    killer.running.append(running)
+    end = moto_trial.end(running)
+    assert (end.code, end.kinds) == (1, dict.fromkeys(poison, "crashed"))
+    assert end.done.keys() == contents.keys() - poison
+    assert "3 workers died while they had only this object; the last was killed" in end.result.err
+
+
+def test_no_object_fails_because_somebody_kills_workers(moto_trial: PutTrial) -> None:
+    contents = moto_trial.tree({f"f{n:04d}": 10 for n in range(200)})
+    moto_trial.inject(Rule(Delay(0.3), "PUT"))
+    running = moto_trial.start("--concurrency=64")
+    moto_trial.proxy.wait_for(20)
+    with killing(running, "putter", every=0.5, times=6) as killed:
+        moto_trial.proxy.wait_for(200)
+        end = moto_trial.end(running)
+    check_all_done(end, moto_trial.bucket, contents)
+    assert len(killed) >= 5
+
+
+def test_members_of_an_archive_survive_their_putters(moto_trial: PutTrial) -> None:
+    """Halves of a batch read one temporary file, which stays as long as one of them needs it."""
+    contents = {f"f{n:03d}": as_bytes(f"f{n:03d}", 1000) for n in range(200)}
+    with tarfile.open(moto_trial.source, "w:gz") as archive:
+        for name, body in contents.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(body)
+            archive.addfile(member, io.BytesIO(body))
+    killer = KillClient()
+    moto_trial.inject(Rule(killer, "PUT", "/f1[0-9]3$", times=4))
+    running = moto_trial.start_plain("--walk=tar", "--json", "--mode=stupid")
+    killer.running.append(running)
+    result = running.wait()
+    assert result.code == 0
+    assert killer.deaths >= 2
+    assert moto_trial.bucket.tree() == contents
 
 
 def test_a_stopped_putter_is_replaced(moto_trial: PutTrial) -> None:

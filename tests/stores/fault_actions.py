@@ -26,6 +26,7 @@ class Request:
     path: str
     headers: Headers
     body: bytes = b""
+    port: int = 0  # the client's end of the connection
 
     def header(self, name: str) -> str:
         """The value of the first header called ``name``, or an empty string."""

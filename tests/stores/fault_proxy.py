@@ -220,7 +220,8 @@ class _Connection(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         # The request line itself: http.server folds a leading // of the path into one slash.
-        head = Request(self.command, self.requestline.split()[1], tuple(self.headers.items()))
+        target, port = self.requestline.split()[1], self.client_address[1]
+        head = Request(self.command, target, tuple(self.headers.items()), port=port)
         action = self.server.proxy.choose(head)
         early = action.arrive(Exchange(head, self._forward, self.server.proxy.stopped))
         if early:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3pp.pipeline.batches import FULL, HEAVY, STALE, Batcher
-from s3pp.pipeline.messages import Frame, Kind, report_of, tasks_of
-from s3pp.records import CopyTask, Entry, GetTask, Outcome, PutTask, Skipped, SkipReason
+from s3pp.errors import FailureKind
+from s3pp.pipeline.batches import FULL, HEAVY, STALE, Batcher, crashed, halves
+from s3pp.pipeline.messages import Frame, Kind, report_of, tasks_frame, tasks_of
+from s3pp.records import CopyTask, Entry, Failed, GetTask, Outcome, PutTask, Skipped, SkipReason
 from s3pp.sources import Spooled
 
 
@@ -232,3 +234,21 @@ def test_a_large_object_among_others_is_counted_with_them() -> None:
     sent = [each for each in outbox.frames[before:] if each.kind is Kind.TASKS]
     together = [each for each in sent if each.objects > 1]
     assert [each.size for each in together] == [LARGE + 2]
+
+
+@given(st.lists(st.integers(0, 2 * LARGE), min_size=2, max_size=20))
+def test_halves_hold_what_the_batch_held(sizes: list[int]) -> None:
+    tasks = [task(at, size) for at, size in enumerate(sizes)]
+    whole = tasks_frame(tasks, 1, sum(sizes))
+    parts = halves(whole, itertools.count(7), large=LARGE)
+    assert [each for part in parts for each in tasks_of(part)] == tasks
+    assert [part.batch for part in parts] == [7, 8]
+    for part in parts:
+        held = [each.size for each in tasks_of(part)]
+        assert part.objects == len(held) >= len(sizes) // 2
+        assert part.size == (0 if len(held) == 1 and held[0] > LARGE else sum(held))
+
+
+def test_a_batch_that_is_given_up_names_its_objects() -> None:
+    report = report_of(crashed(tasks_frame([task("a", 3)], 7, 3), "why"))
+    assert report.outcomes == [Failed("/src/a", "a", FailureKind.CRASHED, "why")]

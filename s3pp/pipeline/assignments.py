@@ -1,0 +1,109 @@
+"""Who has what: the batches and the parts that are out with workers, or wait for one.
+
+::
+
+    batches ─▶ Ledger ───┐
+                         ├─▶ workers        a worker that dies loses both
+    parts ───▶ Exchange ─┘
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from typing import Generic, TypeVar
+
+from s3pp.job import Job
+from s3pp.pipeline.batches import halves
+from s3pp.pipeline.exchange import Exchange
+from s3pp.pipeline.ledger import Ledger
+from s3pp.pipeline.messages import Frame
+from s3pp.pipeline.spools import Spools
+from s3pp.pipeline.worker import lane_count
+
+FIRST_HALF = 1 << 48  # number of the first batch that is half of another: beyond the walker's
+
+W = TypeVar("W")
+
+
+class Assignments(Generic[W]):
+    """The ledger and the exchange of one run, and the files that batches read."""
+
+    def __init__(self, job: Job) -> None:
+        self._large = job.parts.threshold
+        lanes = lane_count(job.speed.concurrency, job.speed.processes)
+        self._ledger: Ledger[W] = Ledger(lanes, split=self._split)
+        self._exchange: Exchange[W] = Exchange(job.speed.places)
+        self._halves = count(FIRST_HALF)
+        self.spools = Spools()
+
+    def join(self, worker: W) -> None:
+        """A worker is ready."""
+        self._ledger.join(worker)
+        self._exchange.join(worker)
+
+    def leave(self, worker: W) -> tuple[list[tuple[W, Frame]], list[Frame]]:
+        """A worker has died: what it had waits again.
+
+        Returns the answers to those who wait for parts that were given up, and the batches, each
+        of one object, that were.
+        """
+        shared, busy = self._exchange.serves_others(worker), bool(self._ledger.batches_of(worker))
+        given_up = self._ledger.leave(worker, busy=shared)
+        for batch in given_up:
+            self.spools.drop(batch.batch)
+        return self._exchange.leave(worker, busy=busy), given_up
+
+    def add(self, batch: Frame) -> None:
+        """A new batch waits."""
+        self._ledger.add(batch)
+
+    def close(self, worker: W, number: int) -> None:
+        """A batch was reported."""
+        self._ledger.close(worker, number)
+        self.spools.drop(number)
+
+    def offer(self, lead: W, part: Frame) -> None:
+        """Take a part that ``lead`` wants to have moved."""
+        self._exchange.offer(lead, part)
+
+    def part_ended(self, worker: W, message: Frame) -> tuple[W, Frame] | None:
+        """A part that a worker had has ended. Returns who is to hear of it; None: nobody waits."""
+        answer = self._exchange.ended(worker, message)
+        if answer and message.size:
+            self._ledger.progress(answer[0])
+        return answer
+
+    def part_moved(self, lead: W) -> None:
+        """A worker has moved a part of an object that it leads."""
+        self._ledger.progress(lead)
+
+    def assign(self) -> Iterator[tuple[W, Frame]]:
+        """Give what waits to those with room; yields each assignment."""
+        if self._exchange.settled:
+            yield from self._ledger.assign()
+        yield from self._exchange.assign()
+
+    def batches_of(self, worker: W) -> list[Frame]:
+        """The batches that a worker has."""
+        return self._ledger.batches_of(worker)
+
+    def drop_waiting(self) -> None:
+        """Forget what no worker has."""
+        self._ledger.drop_waiting()
+        self._exchange.drop()
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether some worker has room for another batch and none waits."""
+        return self._ledger.wants_more
+
+    @property
+    def empty(self) -> bool:
+        """Whether no batch waits and none is out."""
+        return self._ledger.empty
+
+    def _split(self, batch: Frame) -> list[Frame]:
+        parts = halves(batch, self._halves, large=self._large)
+        self.spools.share(batch.batch, [part.batch for part in parts])
+        return parts
