@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple, Protocol
 
@@ -17,6 +18,7 @@ from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.records import Dest
 from s3pp.s3.endpoint import Endpoint, encoded, query_string
 from s3pp.s3.etag import etag_of, pin_of
+from s3pp.s3.refused_head import Asked, Signed, Step, next_step, skew_of
 from s3pp.s3.retry import (
     Backoff,
     NetworkError,
@@ -130,6 +132,8 @@ class Bucket:
         self._backoff, self._renew, self._sleep, self._turns = recovery
         self._always = tuple(always)
         self.requests = 0  # sent so far, every attempt counted
+        self._one_asks = asyncio.Lock()  # why HEADs are refused
+        self._asked: Asked | None = None
         self._origin = f"{endpoint.scheme}://{endpoint.host}"
 
     async def put(
@@ -170,29 +174,54 @@ class Bucket:
         answer = await self.look(key)
         return Dest(answer.size, answer.etag) if answer else None
 
-    async def look(self, key: str, *, headers: Headers = (), asked: bool = False) -> Answer | None:
-        """HeadObject; None where the key is absent.
-
-        ``asked``: why an earlier one was refused is known already.
-        """
-        path = self.endpoint.path(key)
+    async def look(self, key: str, *, headers: Headers = ()) -> Answer | None:
+        """HeadObject; None where the key is absent."""
+        call = Call("HEAD", self.endpoint.path(key), headers=headers)
+        signed = self._signed
         try:
-            return await self.call(Call("HEAD", path, headers=headers))
+            return await self._found(call)
+        except StoreError as error:
+            if error.status not in (400, 403):
+                raise
+            await self._learn_why(call.path, error, signed)
+        return await self._found(call)
+
+    @property
+    def _signed(self) -> Signed:
+        return Signed(self.signer.keys, self.signer.offset)
+
+    async def _found(self, head: Call) -> Answer | None:
+        try:
+            return await self.call(head)
         except StoreError as error:
             if error.status == 404:
                 return None
-            if error.status != 400 or asked:
-                raise
-            await self._learn_why(path)
-            return await self.look(key, headers=headers, asked=True)
+            raise
 
-    async def _learn_why(self, path: str) -> None:
-        """A refused HEAD has no body to say why: a GET tells, and may mend it (new keys)."""
+    async def _learn_why(self, path: str, error: StoreError, signed: Signed) -> None:
+        """Return where the HEAD may succeed now; raise ``error``, or what a GET says instead."""
+        # Of many that are refused at a time one asks, and the others find out what it has learned.
+        async with self._one_asks if error.status == 403 else nullcontext():
+            skew = skew_of(error.date, self.signer.now)
+            step = next_step(error.status, skew, signed=signed, now=self._signed, asked=self._asked)
+            if step is Step.NOTHING:
+                raise error
+            if step is Step.ASK:
+                await self._ask_why(path, error)
+
+    async def _ask_why(self, path: str, error: StoreError) -> None:
+        """GET what the HEAD was refused: its answer says why, and may lead to a remedy."""
+        keys = self.signer.keys
         try:
             await self.call(Call("GET", path, headers=(("range", "bytes=0-0"),)))
-        except StoreError as error:
-            if error.status not in (404, 416):  # the key is absent, or empty: the HEAD will tell
+        except StoreError as refusal:
+            if refusal.status not in (404, 416):  # the key is absent, or empty: the HEAD will tell
                 raise
+        except Oversized:  # a store without ranges sends it whole
+            pass
+        finally:
+            if error.status == 403:
+                self._asked = Asked(keys, skew_of(error.date, self.signer.now))
 
     async def list_page(self, parameters: dict[str, str]) -> bytes:
         """ListObjectsV2, one page as XML."""

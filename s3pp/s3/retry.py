@@ -77,7 +77,8 @@ _KINDS = {
 class StoreError(ObjectError):
     """The store answered, and the answer was no."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, date: str | None = None) -> None:
+        """``date``: the answer's header of that name, as it was sent."""
         kind = FailureKind.STORE if status >= 500 else _KINDS.get(status, FailureKind.REJECTED)
         if _REMEDIES.get(code) is Remedy.REREAD:
             kind = FailureKind.INTEGRITY
@@ -86,6 +87,7 @@ class StoreError(ObjectError):
         super().__init__(kind, f"{code}: {message}" if message else code)
         self.status = status
         self.code = code
+        self.date = date
 
     @property
     def remedy(self) -> Remedy:
@@ -120,7 +122,8 @@ def store_error(response: Response) -> StoreError:
         return StoreError(_LATE.get(code, 500), code, message or "the answer ends in the middle")
     if not code and response.status == 404:
         message = "this is no error of S3's: is it an S3 endpoint, and does it take such a name?"
-    return StoreError(response.status, code or f"HTTP{response.status}", message)
+    date = response.header(b"date")
+    return StoreError(response.status, code or f"HTTP{response.status}", message, date)
 
 
 def element(body: bytes, name: str) -> str | None:

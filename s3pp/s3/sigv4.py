@@ -83,6 +83,11 @@ class Signer:
         )
         return lines
 
+    @property
+    def now(self) -> float:
+        """The time at the store as far as it is known, in seconds since the epoch."""
+        return self._clock() + self.offset
+
     def set_time(self, now: float) -> None:
         """Take ``now``, in seconds since the epoch, as the time at the store."""
         self.offset = now - self._clock()

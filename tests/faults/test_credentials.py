@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from commands import Result
+from commands import ROOT, Result
 from faults.accounting import check_all_done
 from faults.trials import PutTrial
 from stores.fault_actions import Action, Exchange, Response, Status, error
-from stores.fault_proxy import Rule
+from stores.fault_proxy import FaultProxy, Rule
+from stores.store import Bucket, Store
+from trees import read_tree
 
 SIGNATURE = "SignatureDoesNotMatch"
 
@@ -196,3 +201,103 @@ def test_a_clock_that_cannot_be_followed_ends_the_run(moto_trial: PutTrial) -> N
     assert result.code == 3
     assert "RequestTimeTooSkewed" in result.err
     assert len(moto_trial.proxy.hits()) <= 10
+
+
+LARGE = ("--multipart-threshold=5M", "--part-size=5M")
+BODIES = {"small": b"s" * 100, "large": bytes(range(256)) * 4096 * 11}  # 11 MiB: three parts
+
+
+def check_every_verb(
+    command: Callable[..., Result], source: Bucket, dest: Bucket, store: Store, *through: str
+) -> None:
+    """Each verb, over objects sent whole and in parts, ends as if both clocks were right."""
+
+    def run(*arguments: str | Path) -> Result:
+        verb, *rest = arguments
+        more = through if verb == "copy" else ()
+        result = command(verb, *LARGE, *more, *rest, store=store, timeout=90)
+        assert result.code == 0, result.err
+        return result
+
+    with tempfile.TemporaryDirectory() as parent:
+        here, there = Path(parent, "here"), Path(parent, "there")
+        here.mkdir()
+        for name, body in BODIES.items():
+            Path(here, name).write_bytes(body)
+        run("put", here, dest.url)
+        run("put", here, dest.url)  # by the listing
+        run("get", dest.url, there)
+        assert read_tree(there) == BODIES == dest.tree()
+        Path(here, "names").write_text("small\nlarge\n")
+        run("get", "--files-from", here / "names", dest.url, here)
+        run("copy", source.url, f"{dest.url}/copied")
+        assert dest.tree() == BODIES | {f"copied/{key}": body for key, body in BODIES.items()}
+        assert "large" in command("list", f"{dest.url}/large", store=store).out
+        upload = {"Bucket": dest.name, "Key": "unfinished"}
+        dest.client.create_multipart_upload(**upload)
+        told = command("clean", "--older-than=2100-01-01", dest.url, store=store)
+        assert (told.code, told.out.partition(" (")[0]) == (0, "clean 1 uploads"), told
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("both", [True, False], ids=["between two", "by the store"])
+def test_a_wrong_clock_stops_no_verb(
+    s3pp: Callable[..., Result], make_proxy: Callable[[Store], FaultProxy], moto: Store, both: bool
+) -> None:
+    """A HEAD is refused without a word; a GET says why. Of two stores each has its own time."""
+    proxy, source_proxy = make_proxy(moto), make_proxy(moto)
+    proxy.inject(Rule(Clock(timedelta(hours=1))))
+    source_proxy.inject(Rule(Clock(timedelta(hours=-2))))
+    source, dest = moto.bucket(), moto.bucket()
+    source.put("small", BODIES["small"])
+    source.put_multipart("large", BODIES["large"][: 5 << 20], BODIES["large"][5 << 20 :])
+    through = (f"--source-endpoint-url={source_proxy.url}",) if both else ()
+    check_every_verb(s3pp, source, dest, replace(moto, url=proxy.url), *through)
+
+
+SHIFTED = """
+import datetime, time
+SHIFT = {seconds}
+_time, _Datetime = time.time, datetime.datetime
+time.time = lambda: _time() + SHIFT
+
+class _Kind(type):
+    def __instancecheck__(cls, thing):
+        return isinstance(thing, _Datetime)
+
+class Shifted(_Datetime, metaclass=_Kind):
+    @classmethod
+    def now(cls, tz=None):
+        return _Datetime.now(tz) + datetime.timedelta(seconds=SHIFT)
+
+    @classmethod
+    def utcnow(cls):
+        return _Datetime.utcnow() + datetime.timedelta(seconds=SHIFT)
+
+datetime.datetime = Shifted
+"""
+
+
+@pytest.mark.swift
+@pytest.mark.thorough
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("hours", [-3, 5])
+def test_a_store_that_checks_is_signed_for_by_its_own_clock(
+    s3pp: Callable[..., Result], swift: Store, tmp_path: Path, hours: int
+) -> None:
+    """The clock of the whole command is wrong, and no signature of it is good at first."""
+    (tmp_path / "sitecustomize.py").write_text(SHIFTED.format(seconds=hours * 3600))
+    env = {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    source, dest = swift.bucket(), swift.bucket()
+    for key, body in BODIES.items():
+        source.put(key, body)
+    check_every_verb(partial(s3pp, env=env), source, dest, swift)
+
+
+def test_forbidden_keys_do_not_cost_a_get_each(moto_trial: PutTrial) -> None:
+    """Where nobody may list or read, each HEAD is refused; one worker asks once why."""
+    contents = moto_trial.tree({f"f{n:02d}": 10 for n in range(40)})
+    moto_trial.inject(Rule(Status(403, "AccessDenied"), "GET|HEAD"))
+    check_all_done(moto_trial.run("--mode=update"), moto_trial.bucket, contents)
+    assert moto_trial.count("HEAD") == 40
+    assert len(moto_trial.proxy.hits("GET", "/f")) <= 2

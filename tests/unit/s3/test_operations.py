@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 import pytest
@@ -12,7 +12,7 @@ import pytest
 from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.records import Dest
 from s3pp.s3.endpoint import Endpoint
-from s3pp.s3.operations import Bucket, Oversized, Recovery, Turns
+from s3pp.s3.operations import Answer, Bucket, Oversized, Recovery, Turns
 from s3pp.s3.retry import Backoff, NetworkError, StoreError
 from s3pp.s3.sigv4 import Keys, Signer
 from s3pp.s3.wire import Request, Response, WireError
@@ -297,7 +297,7 @@ def test_head_of_an_absent_key_is_none() -> None:
 @pytest.mark.parametrize("status", [403, 501])
 def test_head_raises_what_is_no_absence(status: int) -> None:
     with pytest.raises(StoreError):
-        run(Script(said(status)).bucket().head("k"))
+        run(Script(said(status), said(status)).bucket().head("k"))
 
 
 FOUND = said(200, "", b"Content-Length: 42\r\n", b'ETag: "abc"\r\n')
@@ -435,6 +435,69 @@ def test_a_look_refused_without_a_word_asks_why_and_looks_again() -> None:
     assert [request.method for request in script.sent] == ["HEAD", "GET", "GET", "HEAD"]
     assert script.renewals == 1
     assert [script.header(at, "x-a") for at in range(4)] == ["b", None, None, "b"]
+
+
+DATE = b"Date: Fri, 20 Nov 2026 23:37:00 GMT\r\n"
+
+
+def test_a_head_under_a_wrong_clock_learns_the_stores_time_by_a_get() -> None:
+    skewed = said(403, "RequestTimeTooSkewed", DATE)
+    script = Script(said(403, "", DATE), skewed, said(206), OK, OK)
+    bucket = script.bucket()
+    assert run(bucket.look("k")) is not None
+    assert run(bucket.look("l")) is not None
+    assert [request.method for request in script.sent] == ["HEAD", "GET", "GET", "HEAD", "HEAD"]
+    assert script.header(3, "x-amz-date") == "20261120T233700Z"
+
+
+class Slow(Script):
+    """Answers a round after it was asked: HEADs of many keys are in flight together."""
+
+    def __init__(self, answer: Callable[[Request], Response]) -> None:
+        super().__init__()
+        self._answer = answer
+
+    async def send(self, request: Request) -> Response:
+        self.sent.append(request)
+        await asyncio.sleep(0.001)
+        return self._answer(request)
+
+    def looks(self) -> list[object]:
+        """Look at eight keys at once; what each look returned or raised."""
+        bucket = self.bucket()
+
+        async def all_at_once() -> list[object]:
+            looks = [bucket.look(f"k{n}") for n in range(8)]
+            return await asyncio.gather(*looks, return_exceptions=True)
+
+        return run(all_at_once())
+
+    def count(self, method: str) -> int:
+        return sum(request.method == method for request in self.sent)
+
+
+def test_of_forbidden_keys_one_is_asked_about() -> None:
+    """S3 answers 403 for each absent key where nobody may list."""
+    script = Slow(lambda request: said(403, "AccessDenied" if request.method == "GET" else ""))
+    found = script.looks()
+    assert [each.status for each in found if isinstance(each, StoreError)] == [403] * 8
+    assert (script.count("HEAD"), script.count("GET")) == (8, 1)
+
+
+def test_heads_that_were_in_flight_are_sent_again_under_the_right_clock() -> None:
+    def answer(request: Request) -> Response:
+        if "x-amz-date: 20261120T233700Z" in request.headers:
+            return OK
+        return said(403, "RequestTimeTooSkewed" if request.method == "GET" else "", DATE)
+
+    script = Slow(answer)
+    assert all(isinstance(each, Answer) for each in script.looks())
+    assert (script.count("HEAD"), script.count("GET")) == (16, 2)
+
+
+def test_a_store_that_sends_more_than_was_asked_for_has_not_refused() -> None:
+    script = Script(said(403), WireError(FILE_TOO_LARGE, "too large"), OK)
+    assert run(script.bucket().look("k")) is not None
 
 
 # Copying
