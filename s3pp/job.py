@@ -195,10 +195,12 @@ class Access:
     profile: str | None = None
     sign: bool = True
     request_payer: bool = False
-    addressing: str = "auto"  # "auto", "path" or "virtual"
+    addressing: str | None = None  # "auto", "path" or "virtual"; None: as the profile has it
     ca_bundle: str | None = None
     verify_ssl: bool = True
     secure: bool = True  # scheme where the endpoint URL does not name one
+    # The endpoint and the region of the profile go before those of the environment.
+    own_settings: bool = False
     max_attempts: int = DEFAULT_MAX_ATTEMPTS
     connect_timeout: float = DEFAULT_CONNECT_TIMEOUT  # seconds
     read_timeout: float = DEFAULT_READ_TIMEOUT  # seconds

@@ -42,7 +42,7 @@ def build_job(given: Namespace) -> Job:
         dry_run=given.dry_run,
         choosing=settings.choosing(given),
         objects=settings.copied(given),
-        access=settings.access(given),
+        access=settings.dest_access(given),
         source_access=settings.source_access(given),
         parts=settings.parts(given),
         speed=settings.speed(given),

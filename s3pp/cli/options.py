@@ -198,7 +198,7 @@ def add_access(parser: ArgumentParser) -> None:
         "--endpoint-url",
         type=values.endpoint,
         metavar="URL",
-        help="another store than AWS: http[s]://HOST[:PORT]",
+        help="another store than AWS: http[s]://HOST[:PORT][/PATH]",
     )
     add_one(group, "--region", type=values.token, metavar="NAME", help="the bucket's region")
     add_one(
@@ -221,9 +221,8 @@ def add_access(parser: ArgumentParser) -> None:
         group,
         "--addressing",
         type=one_of("auto", "path", "virtual"),
-        default="auto",
         metavar="STYLE",
-        help="where the bucket's name goes: auto (default), path, virtual",
+        help="where the bucket's name goes: auto, path, virtual (default: the profile's, or auto)",
     )
     group.add_argument("--ca-bundle", metavar="FILE", help="certificates to trust, as PEM")
     group.add_argument(

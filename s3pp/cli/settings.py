@@ -105,7 +105,18 @@ def source_access(options: Namespace) -> Access | None:
     own = {name: value for name, value in given.items() if value is not None}
     if endpoint is not None and options.source_region is None:
         own["region"] = None  # the other store's region says nothing about this one
-    return replace(access(options), **own)
+    named = options.source_profile is not None
+    return replace(access(options), own_settings=named or _two_profiles(options), **own)
+
+
+def dest_access(options: Namespace) -> Access:
+    """How to reach the destination of a copy."""
+    return replace(access(options), own_settings=_two_profiles(options))
+
+
+def _two_profiles(options: Namespace) -> bool:
+    """Whether each side has a profile of its own, which then says more than a variable for both."""
+    return options.profile is not None and options.source_profile is not None
 
 
 def access(options: Namespace) -> Access:

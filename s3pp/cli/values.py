@@ -15,7 +15,10 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _FACTOR = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
 _VISIBLE = re.compile(r"[\x20-\x7e]+")
-_ENDPOINT = re.compile(r"(?:(https?)://)?([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?/?")
+_ENDPOINT = re.compile(
+    r"(?:(https?)://)?([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?"
+    r"((?:/[A-Za-z0-9._~-]+)*)/*"  # a path, in characters that need no encoding
+)
 _TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+*-]+(?:\s*;.*)?", re.ASCII)
 
 # S3 user guide, "Categorizing your storage using tags".
@@ -139,12 +142,12 @@ def glob(text: str) -> str:
 
 
 def endpoint(text: str) -> str:
-    """``[http[s]://]HOST[:PORT]``, without a trailing slash."""
+    """``[http[s]://]HOST[:PORT][/PATH]``, without a trailing slash."""
     if "@" in text:  # not shown: it may hold a password
         raise ValueError("the URL must not carry credentials; give them in the environment")
     found = _ENDPOINT.fullmatch(text)
     if not found or (found[3] and not 0 < int(found[3]) < 65536):
-        raise ValueError(f"{text!r} is not of the form http://HOST[:PORT] or https://HOST[:PORT]")
+        raise ValueError(f"{text!r} is not of the form http[s]://HOST[:PORT][/PATH]")
     return text.rstrip("/")
 
 

@@ -84,6 +84,7 @@ def connect(
         read_timeout=access.read_timeout,
         ca_bundle=opened.ca_bundle,
         verify=access.verify_ssl,
+        proxy=opened.proxy,
     )
     return Bucket(
         opened.endpoint,

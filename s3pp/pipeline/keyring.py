@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from s3pp.errors import S3ppError
+from s3pp.errors import FatalError, S3ppError
 from s3pp.s3.session import Session
 from s3pp.s3.sigv4 import Keys
 
@@ -32,13 +32,17 @@ class Keyring:
         return changed
 
     def renew(self, now: float) -> Keys | None:
-        """Sign in again, once for all who ask at about the same time; None if that helps nobody."""
+        """Sign in again, once for all who ask at about the same time; None if that helps nobody.
+
+        Raises ``FatalError``, which says why, where it is not possible.
+        """
         if now - self._renewed < FRESH:
             return self.keys
         try:
             keys = self._session.renewed()
-        except S3ppError:
-            return None
+        except S3ppError as error:
+            why = f"the store calls the credentials expired, and there are no others: {error}"
+            raise FatalError(why) from None
         if keys is not None:
             self._renewed, self.keys = now, keys
         return keys

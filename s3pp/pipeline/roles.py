@@ -72,7 +72,7 @@ def _putter(job: Job, buckets: Buckets, means: Means) -> Role:
     digester = Digester(
         job.objects.checksum,
         md5=job.mode is not Mode.STUPID,  # the others compare it with an ETag
-        signed=job.access.sign and not dest.endpoint.secure,
+        signed=job.access.sign and not dest.endpoint.unsigned_bodies,
     )
     preparer = Preparer(job.objects, digester, job.parts, reader=means.reader, budget=means.budget)
     return Putter(job, dest, preparer, means.offer)

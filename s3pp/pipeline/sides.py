@@ -8,7 +8,8 @@ from s3pp.errors import UsageError
 from s3pp.job import NOWHERE, Job, Origin, Side
 from s3pp.pipeline.keyring import Keyring
 from s3pp.s3.endpoint import Opened
-from s3pp.s3.session import Options, Session
+from s3pp.s3.identity import Options
+from s3pp.s3.session import Session
 from s3pp.s3.sigv4 import Keys
 from s3pp.transfer.copy.overlap import Overlap
 
@@ -43,7 +44,7 @@ class Sides:
                 yield self._changed(side)
 
     def renew(self, side: Side, now: float) -> Keys | None:
-        """Sign in again, as ``Keyring.renew`` does."""
+        """Sign in again. Returns and raises as ``Keyring.renew`` does."""
         keys = self._keyrings[side].renew(now)
         self._changed(side)
         return keys

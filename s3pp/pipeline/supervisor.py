@@ -264,7 +264,12 @@ class Supervisor:
 
     def _renew_keys(self, child: Child, side: Side) -> None:
         """The store calls a child's keys expired."""
-        if self._sides.renew(side, self._now) is None:
+        try:
+            keys = self._sides.renew(side, self._now)
+        except S3ppError as error:
+            self._abort(str(error))
+            keys = None
+        if keys is None:
             self._board.send(child, frame(Kind.KEYS, (side, None)))
         else:
             self._spread_keys(side)

@@ -27,6 +27,7 @@ class Endpoint(NamedTuple):
     base: str  # encoded path before "/key": "" for virtual addressing, "/bucket" for path style
     region: str
     bucket: str
+    signs_bodies: bool = False  # over TLS too: a policy of the bucket may want that
 
     def path(self, key: str) -> str:
         """The encoded path of ``key``; of the bucket itself where ``key`` is empty."""
@@ -35,9 +36,9 @@ class Endpoint(NamedTuple):
         return f"{self.base}/{encoded(key)}"
 
     @property
-    def secure(self) -> bool:
-        """Whether TLS protects the body, so that its hash need not be signed."""
-        return self.scheme == "https"
+    def unsigned_bodies(self) -> bool:
+        """Whether the hash of a body need not be signed, because TLS protects it."""
+        return self.scheme == "https" and not self.signs_bodies
 
     @property
     def service(self) -> str:
@@ -47,7 +48,9 @@ class Endpoint(NamedTuple):
         """
         host = _tidied(self.host, self.scheme).removeprefix(f"{self.bucket.lower()}.")
         aws = _AWS.search(host)
-        return aws[0] if aws else _LOOPBACK.sub("localhost", host, count=1)
+        # One host may hold several stores, each under a path.
+        under = self.base.removesuffix(f"/{self.bucket}")
+        return aws[0] if aws else _LOOPBACK.sub("localhost", host, count=1) + under
 
     def same_bucket(self, other: Endpoint) -> bool:
         """Whether both are one bucket, however their region or scheme was named."""
@@ -74,6 +77,7 @@ class Opened(NamedTuple):
     listable: bool  # whether the store lets us list the bucket
     # Of a source: whether it is the one object of the origin's name; None: that could not be seen.
     single: bool | None = False
+    proxy: str = ""  # the URL of the proxy to take, its password included; empty: none
 
 
 def encoded(key: str) -> str:

@@ -267,6 +267,8 @@ class Bucket:
     async def _pause_after(self, error: WireError, attempt: int) -> None:
         if error.untrusted:
             raise FatalError(f"{self._origin}: {error}: see --ca-bundle")
+        if error.refused_by_proxy:
+            raise FatalError(_by_proxy(self._origin, str(error)))
         if error.oversized:
             raise Oversized
         if attempt >= self._backoff.attempts:
@@ -277,6 +279,8 @@ class Bucket:
         self, response: Response, error: StoreError, attempt: int, *, tried: set[Remedy]
     ) -> None:
         """Do what lets the next attempt succeed, or raise; ``tried`` is what helped nothing."""
+        if error.status == 407:
+            raise FatalError(_by_proxy(self._origin, str(error)))
         remedy = error.remedy
         last = attempt >= self._backoff.attempts
         if remedy is Remedy.KEYS and not last:
@@ -317,6 +321,11 @@ class Bucket:
 def _is_whole(body: bytes) -> bool:
     """Whether an answer of 200 to a copy, or a completion, holds a result: whole, and no error."""
     return b"</ETag>" in body or _RESULT.search(body) is not None
+
+
+def _by_proxy(origin: str, how: str) -> str:
+    mend = "check http_proxy, https_proxy or all_proxy, with its user and password"
+    return f"the proxy refuses to reach {origin} ({how}): {mend}"
 
 
 def _unsigned(headers: Headers) -> tuple[str, ...]:

@@ -1,21 +1,22 @@
 """What happens once per run: credentials, region, endpoint, and whether the bucket is there.
 
 boto3 does it, so that a user's profiles, roles, SSO, environment and endpoint settings work here
-as they do everywhere else. The endpoint is read off a presigned URL of a probe key, which tells
-scheme, host, path style and region for every flavour of endpoint through public API.
+as they do everywhere else. The endpoint is read off a request for a probe key that is signed and
+not sent, which tells scheme, host, path style and region for every flavour of endpoint through
+public API.
 """
 
 from __future__ import annotations
 
+import os
 import warnings
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from copy import copy
 from dataclasses import replace
 from typing import Any, NamedTuple
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
-import boto3
-import botocore.session
 from botocore import UNSIGNED
 from botocore import exceptions as boto_errors
 from botocore.config import Config
@@ -27,9 +28,12 @@ from s3pp.job import Access, Origin
 from s3pp.s3.causes import bare, connection_cause, is_recursion
 from s3pp.s3.causes import origin as origin_of
 from s3pp.s3.endpoint import Endpoint, Opened
+from s3pp.s3.identity import OPTIONS, Identity, Options, bounded
+from s3pp.s3.proxies import Proxy, proxy_for
 from s3pp.s3.sigv4 import Keys
 
 _PROBE_KEY = "probe"
+_NOBODY = Keys("anonymous", "anonymous")  # keeps boto3 from looking for keys that nobody needs
 _REFUSED_KEYS = (
     "ExpiredToken",
     "InvalidAccessKeyId",
@@ -37,17 +41,6 @@ _REFUSED_KEYS = (
     "SignatureDoesNotMatch",
     "TokenRefreshRequired",
 )
-
-
-class Options(NamedTuple):
-    """What the options are called by which a side is reached, for messages."""
-
-    profile: str = "--profile"  # that named the profile
-    endpoint_url: str = "--endpoint-url"  # that named the endpoint
-    mends: str = "--"  # what those begin with that can name something else: or "--source-"
-
-
-OPTIONS = Options()
 
 
 class _Probe(NamedTuple):
@@ -75,13 +68,12 @@ class Session:
         self._bucket = bucket
         self._options = options
         self._region: str | None = None  # of the bucket, as some answer named it
-        self._core: Any
-        self._boto: Any
-        self._credentials: Any
+        self._proxy: Proxy | None = None
+        self._identity: Identity
         if like and (like._access.profile, like._access.sign) == (access.profile, access.sign):
-            self._core, self._boto, self._credentials = like._core, like._boto, like._credentials
+            self._identity = copy(like._identity)  # each is renewed by itself
         else:
-            self._boto, self._credentials = self._sign_in()
+            self._identity = Identity(access.profile, sign=access.sign, options=options)
 
     def open(self, prefix: str) -> Opened:
         """Find the bucket and the endpoint that serves it; ``prefix`` is that of all keys meant.
@@ -90,8 +82,7 @@ class Session:
         ``FatalError`` where the store refuses the credentials.
         """
         with self._explained():
-            client = self._client(self._access)
-            client.meta.events.register("needs-retry.s3", self._note_region)
+            client = self._watched_client()
             opened = self._opened(client, self._probe(client, prefix))
             client.close()
         return opened
@@ -103,7 +94,7 @@ class Session:
         """
         with self._explained():
             client = self._client(self._access)
-            opened = Opened(self._endpoint(client), self.keys(), self._ca_bundle(), True)
+            opened = self._as_opened(client, listable=True)
             client.close()
         return opened
 
@@ -114,8 +105,7 @@ class Session:
         ``UsageError`` where there is neither, and as ``open`` does.
         """
         with self._explained():
-            client = self._client(self._access)
-            client.meta.events.register("needs-retry.s3", self._note_region)
+            client = self._watched_client()
             probe = self._probe(client, origin.prefix)
             single = None if probe.keys is None else False
             if probe.keys == 0 and origin.prefix:
@@ -131,7 +121,12 @@ class Session:
     def _opened(self, client: Any, probe: _Probe) -> Opened:
         if self._region and self._region != client.meta.region_name:
             client = self._client(replace(self._access, region=self._region))
-        return Opened(self._endpoint(client), self.keys(), self._ca_bundle(), probe.listable)
+        return self._as_opened(client, listable=probe.listable)
+
+    def _as_opened(self, client: Any, *, listable: bool) -> Opened:
+        proxy = self._proxy.url if self._proxy else ""
+        endpoint = self._endpoint(client)
+        return Opened(endpoint, self.keys(), self._ca_bundle(), listable, proxy=proxy)
 
     def _has_single(self, client: Any, origin: Origin) -> bool:
         if origin.single is None:
@@ -149,46 +144,52 @@ class Session:
 
     def keys(self) -> Keys | None:
         """The keys to use now; refreshes those that are about to expire."""
-        if self._credentials is None:
-            return None
-        with self._explained():
-            frozen = self._credentials.get_frozen_credentials()
-        return Keys(frozen.access_key, frozen.secret_key, frozen.token)
+        return self._identity.keys()
 
     def renewed(self) -> Keys | None:
         """Sign in again, for a store that calls our keys expired; None if nothing changed."""
-        before = self.keys()
-        self._boto, self._credentials = self._sign_in()
-        after = self.keys()
-        return None if after == before else after
+        return self._identity.renewed()
 
-    def _sign_in(self) -> tuple[Any, Any]:
-        with self._explained():
-            self._core = botocore.session.Session(profile=self._access.profile)
-            boto = boto3.Session(botocore_session=self._core)
-            credentials = boto.get_credentials() if self._access.sign else None
-        if credentials is None and self._access.sign:
-            raise UsageError(
-                "no credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
-                f"name a {self._options.mends}profile, or use --no-sign-request"
-            )
-        return boto, credentials
+    def _watched_client(self) -> Any:
+        client = self._client(self._access)
+        client.meta.events.register_first("needs-retry.s3", self._end_by_proxy)
+        client.meta.events.register("needs-retry.s3", self._note_region)
+        return client
 
     def _client(self, access: Access) -> Any:
+        """A client that takes the one proxy, or none: boto3 is not to look for it itself."""
+        client = self._made_client(access, {})
+        endpoint = self._endpoint(client)
+        self._proxy = proxy_for(endpoint.scheme, endpoint.host, os.environ)
+        if self._proxy is None:
+            return client
+        client.close()
+        return self._made_client(access, {endpoint.scheme: self._proxy.url})
+
+    def _made_client(self, access: Access, proxies: Mapping[str, str]) -> Any:
+        own = self._identity.own_settings(os.environ) if access.own_settings else {}
+        boto = self._identity.boto
+        region = access.region or own.get("region") or os.environ.get("AWS_REGION")
+        keys = self.keys() or _NOBODY
         config = Config(
             signature_version="s3v4" if access.sign else UNSIGNED,
             connect_timeout=access.connect_timeout,
             read_timeout=access.read_timeout,
             retries={"mode": "standard", "total_max_attempts": access.max_attempts},
-            s3={"addressing_style": access.addressing},
+            # What is not named here is as the profile has it.
+            s3={"addressing_style": access.addressing} if access.addressing else None,
             request_checksum_calculation="when_required",
+            proxies=dict(proxies),
         )
-        return self._boto.client(
+        return boto.client(
             "s3",
-            region_name=access.region or self._boto.region_name or "us-east-1",
-            endpoint_url=access.endpoint_url,
+            region_name=region or boto.region_name or "us-east-1",
+            endpoint_url=access.endpoint_url or own.get("endpoint_url"),
             use_ssl=access.secure,
             verify=self._ca_bundle() if access.verify_ssl else False,
+            aws_access_key_id=keys.access_key,
+            aws_secret_access_key=keys.secret_key,
+            aws_session_token=keys.token,
             config=config,
         )
 
@@ -202,6 +203,7 @@ class Session:
             if error.response["Error"].get("Code") == "RequestTimeTooSkewed":
                 # boto3 cannot take the store's time; our own requests can.
                 return _Probe(listable=True, keys=None)
+            self._refuse_by_proxy(error)
             _refuse(error, f"s3://{self._bucket} at {client.meta.endpoint_url}", self._options)
             denied = _status(error) == 403
             return _Probe(listable=False, keys=0, refusal=_told(error), denied=denied)
@@ -215,27 +217,86 @@ class Session:
         named = parsed.get("Error", {}).get("Region") or http.headers.get("x-amz-bucket-region")
         self._region = named or self._region
 
+    def _end_by_proxy(self, caught_exception: Exception | None = None, **_: object) -> None:
+        """A proxy that refuses to reach the store will not be asked again, as boto3 would."""
+        if not isinstance(caught_exception, boto_errors.ProxyConnectionError):
+            return
+        cause = getattr(caught_exception.kwargs.get("error"), "original_error", None)
+        # The standard library's answer to a refused CONNECT; a network's errors have numbers.
+        if type(cause) is OSError and cause.errno is None:
+            raise FatalError(self._refused_by_proxy(bounded(cause)))
+
+    def _refuse_by_proxy(self, error: boto_errors.ClientError) -> None:
+        if error.response["ResponseMetadata"].get("HTTPStatusCode") == 407:
+            raise FatalError(self._refused_by_proxy("407 Proxy Authentication Required"))
+
+    def _refused_by_proxy(self, how: str) -> str:
+        variable = self._proxy.variable if self._proxy else "http_proxy"
+        mend = f"check {variable}, its user and password, or exempt the store by no_proxy"
+        return f"the proxy {self._proxy} refuses to reach {self._named()} ({how}): {mend}"
+
+    def _named(self) -> str:
+        return self._access.endpoint_url or f"s3://{self._bucket}"
+
     def _endpoint(self, client: Any) -> Endpoint:
-        url = urlsplit(
-            client.generate_presigned_url(
-                "get_object", Params={"Bucket": self._bucket, "Key": _PROBE_KEY}
-            )
-        )
-        scope = parse_qs(url.query).get("X-Amz-Credential", [""])[0].split("/")
+        request = _unsent(client, self._bucket)
+        url = urlsplit(request.url)
+        if "@" in url.netloc:  # not shown: it may hold a password
+            given = self._options.endpoint_url if self._access.endpoint_url else "the endpoint URL"
+            raise UsageError(f"{given} must not carry credentials; give them in the environment")
+        scope = _scope(request.headers.get("Authorization"))
         return Endpoint(
             scheme=url.scheme,
             host=url.netloc,
             base=url.path.removesuffix(f"/{_PROBE_KEY}"),
             region=scope[2] if len(scope) > 2 else client.meta.region_name,
             bucket=self._bucket,
+            signs_bodies=(client.meta.config.s3 or {}).get("payload_signing_enabled") is True,
         )
 
     def _ca_bundle(self) -> str:
-        named = self._access.ca_bundle or self._core.get_config_variable("ca_bundle")
+        named = self._access.ca_bundle or self._identity.core.get_config_variable("ca_bundle")
         return str(named or get_cert_path(True))
 
-    def _explained(self) -> AbstractContextManager[None]:
-        return _explained(self._access, self._bucket, self._options)
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        with _explained(self._access, self._bucket, self._options):
+            try:
+                yield
+            except boto_errors.ProxyConnectionError as error:
+                named = f"the proxy {self._proxy} of {self._proxy and self._proxy.variable}"
+                why = connection_cause(error)
+                raise FatalError(f"{named} cannot be reached: {why}") from None
+
+
+class _NotSent(Exception):
+    """A request was made and signed, and that is all that was wanted of it."""
+
+
+def _unsent(client: Any, bucket: str) -> Any:
+    """The request that ``client`` would send to get the probe key; nothing is sent.
+
+    No presigned URL shows this: boto3 has those lead to an endpoint of all regions.
+    """
+    made: list[Any] = []
+
+    def keep(request: Any, **_: object) -> None:
+        made.append(request)
+        raise _NotSent
+
+    event = "before-send.s3.GetObject"
+    client.meta.events.register_first(event, keep)
+    try:
+        client.get_object(Bucket=bucket, Key=_PROBE_KEY)
+    except _NotSent:
+        client.meta.events.unregister(event, keep)
+    return made[0]
+
+
+def _scope(authorization: bytes | str | None) -> list[str]:
+    """What a signature is for: key, day, region, service and its end; nothing of it unsigned."""
+    text = authorization.decode("latin-1") if isinstance(authorization, bytes) else authorization
+    return (text or "").partition("Credential=")[2].partition(",")[0].split("/")
 
 
 def _told(error: boto_errors.ClientError) -> str:
@@ -325,9 +386,6 @@ def _explained(access: Access, bucket: str, options: Options) -> Iterator[None]:
         if is_recursion(error):
             raise UsageError(_redirected(where, bucket, options)) from None
         raise FatalError(_unreachable(error, access, options)) from None
-    except boto_errors.ProfileNotFound as error:
-        given = "AWS_PROFILE" if access.profile is None else options.profile
-        raise UsageError(f"{given}: {error}; 'aws configure list-profiles' names them") from None
     except boto_errors.ParamValidationError:
         raise UsageError(f"{bucket!r} is not a bucket name that S3 allows") from None
     except (boto_errors.BotoCoreError, ValueError) as error:

@@ -83,9 +83,16 @@ class Response(NamedTuple):
 class WireError(S3ppError):
     """No whole answer came: connection, name, TLS or time-out. ``code`` is libcurl's."""
 
-    def __init__(self, code: int, message: str) -> None:
+    def __init__(self, code: int, message: str, *, tunnel: int = 0) -> None:
+        """``tunnel``: the status of a proxy's answer to CONNECT, 0 where there was none."""
         super().__init__(message or f"curl error {code}")
         self.code = code
+        self._tunnel = tunnel
+
+    @property
+    def refused_by_proxy(self) -> bool:
+        """The proxy will not reach the store for us: another attempt would not help."""
+        return 400 <= self._tunnel < 500
 
     @property
     def untrusted(self) -> bool:
@@ -114,6 +121,7 @@ class WireSettings:
     read_timeout: float  # without a byte in either direction
     ca_bundle: str | None = None
     verify: bool = True
+    proxy: str = ""  # its URL; empty: none, whatever the environment says
 
 
 class Wire:
@@ -138,7 +146,7 @@ class Wire:
             await self._multi.perform(handle.curl)
             return handle.response()
         except pycurl.error as error:
-            raise handle.broken or WireError(error.args[0], str(error.args[-1])) from None
+            raise handle.broken or handle.lost(error) from None
         except asyncio.CancelledError:
             self._multi.remove_handle(handle.curl)
             raise
@@ -197,6 +205,10 @@ class _Handle:
             self._sink.restart()  # the body is empty: no piece of it has told the sink
         return Response(status, self._lines.copy(), b"".join(self._chunks))
 
+    def lost(self, error: pycurl.error) -> WireError:
+        tunnel = self.curl.getinfo(pycurl.HTTP_CONNECTCODE)
+        return WireError(error.args[0], str(error.args[-1]), tunnel=tunnel)
+
     def clear(self) -> None:
         self._lines.clear()
         self._chunks.clear()
@@ -213,8 +225,11 @@ class _Handle:
         setopt(pycurl.LOW_SPEED_TIME, self._read_timeout)
         setopt(pycurl.HEADERFUNCTION, self._lines.append)
         setopt(pycurl.WRITEFUNCTION, self._chunks.append)
+        setopt(pycurl.PROXY, settings.proxy)  # even if empty: libcurl is not to look for one
+        setopt(pycurl.NOPROXY, "")
         if settings.ca_bundle:
             setopt(pycurl.CAINFO, settings.ca_bundle)
+            setopt(pycurl.PROXY_CAINFO, settings.ca_bundle)
         if not settings.verify:
             setopt(pycurl.SSL_VERIFYPEER, 0)
             setopt(pycurl.SSL_VERIFYHOST, 0)

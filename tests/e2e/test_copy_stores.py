@@ -118,6 +118,28 @@ def test_two_accounts_of_one_store(s3pp, moto, moto_bucket, recorder, profiles):
         assert key == (theirs if of_source else moto.access_key), request.target
 
 
+def test_the_sources_profile_goes_before_the_variable(s3pp, moto, moto_bucket, recorder, profiles):
+    """A variable cannot say which side it means; a profile that is named for one side can."""
+    moto_bucket.put("a", b"1")
+    other, source, dest = moto.bucket(), recorder(moto), recorder(moto)
+    env = profiles(source=source.store, dest=dest.store)
+    keys = {"AWS_ACCESS_KEY_ID": moto.access_key, "AWS_SECRET_ACCESS_KEY": moto.secret_key}
+
+    def copy(*words, variable):
+        more = env | keys | {"AWS_ENDPOINT_URL": variable, "AWS_DEFAULT_REGION": "us-west-1"}
+        result = s3pp("copy", *words, moto_bucket.url, other.url, store=None, env=more)
+        assert result.code == 0, result.err
+        sides = [{r.path.split("/")[1] for r in each.requests} for each in (source, dest)]
+        scopes = {r.headers["authorization"].split("/")[2] for r in source.requests}
+        source.clear(), dest.clear()
+        return sides, scopes
+
+    one_each = ([{moto_bucket.name}, {other.name}], {"us-east-1"})
+    assert copy("--source-profile", "source", variable=dest.store.url) == one_each
+    both = ("--source-profile", "source", "--profile", "dest")
+    assert copy(*both, variable="http://127.0.0.1:9") == one_each
+
+
 def test_a_source_that_is_wrong_is_named(s3pp, moto, moto_bucket, recorder):
     """Each side's own trouble, in one line, and nothing written."""
     moto_bucket.put("f", b"1")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import sys
 from dataclasses import replace
 
 import pytest
 
-from stores.relay import error
+from stores.ports import free_port
+from stores.relay import Answer, error
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -130,6 +133,77 @@ def test_through_an_http_proxy(s3pp, bucket, store, tree, recorder):
     assert proxy.requests == []
 
 
+def test_the_probe_and_the_data_go_by_one_rule(s3pp, moto_bucket, moto, tree, recorder):
+    """boto3 and libcurl each read some of these variables only, and in other ways."""
+    proxy = recorder(moto)
+    src, port = tree({"f": b"1"}), int(moto.url.rpartition(":")[2])
+    others = f"127.0.0.1:{port - 1},10.0.0.0/8"
+    for env in ({"HTTP_PROXY": proxy.url, "NO_PROXY": others}, {"ALL_PROXY": proxy.url}):
+        assert s3pp("put", "--mode", "stupid", src, moto_bucket.url, env=env).code == 0
+        assert [r.method for r in proxy.requests] == ["GET", "PUT"], env
+        proxy.clear()
+    for exempt in (f"127.0.0.1:{port}", "10.0.0.0/8 127.0.0.0/8"):
+        env = {"HTTP_PROXY": proxy.url, "NO_PROXY": exempt}
+        assert s3pp("put", src, moto_bucket.url, env=env).code == 0
+        assert proxy.requests == [], exempt
+
+
+def refuse_others(password, after=0):
+    """A proxy's interceptor: who comes without ``password`` is refused, after so many requests."""
+    expected = "Basic " + base64.b64encode(f"me:{password}".encode()).decode()
+    seen = []
+
+    def refuse(request):
+        seen.append(request)
+        if request.headers.get("proxy-authorization") == expected or len(seen) <= after:
+            return None
+        return Answer(407, [("Proxy-Authenticate", 'Basic realm="p"')], b"who are you?")
+
+    return refuse
+
+
+@pytest.mark.parametrize("after", [0, 1], ids=["at the start", "later"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_refuses_us_ends_the_run_at_once(
+    s3pp, moto_bucket, moto, tree, recorder, authority, scheme, after
+):
+    tls = recorder(moto, tls=authority.context) if scheme == "https" else None
+    proxy = recorder(moto, intercept=refuse_others("right-password", after))
+    src = tree({f"f{n}": b"1" for n in range(100)})
+    words = ["--ca-bundle", authority.ca_bundle, "-c", "8", src, moto_bucket.url]
+    store = tls.store if tls else moto
+
+    def run(password, *more):
+        url = proxy.url.replace("//", f"//me:{password}@")
+        env = {f"{scheme}_proxy": url}
+        return s3pp("put", *more, *words, store=store, env=env, timeout=20)
+
+    result = run("wrong-password")
+    assert (result.code, moto_bucket.keys()) == (3, [])
+    last = result.err.splitlines()[-1]
+    assert "proxy" in last
+    assert "407" in last
+    assert f"{scheme}_proxy" in last
+    assert "wrong-password" not in result.err
+    assert len(proxy.requests) <= 1 + after * 40
+    assert run("right-password").code == 0
+    assert len(moto_bucket.keys()) == 100
+
+
+def test_a_proxy_that_is_of_no_use_is_named(s3pp, moto_bucket, tree):
+    env = {"HTTP_PROXY": f"http://me:hidden-word@127.0.0.1:{free_port()}"}
+    words = ["--max-attempts", "1", tree({"f": b"1"}), moto_bucket.url]
+    result = s3pp("put", *words, env=env)
+    assert (result.code, result.err.count("\n")) == (3, 1)
+    proxy = f"the proxy {env['HTTP_PROXY'].replace('me:hidden-word@', '')} of HTTP_PROXY"
+    assert f"{proxy} cannot be reached: connection refused" in result.err
+    env = {"ALL_PROXY": "socks5://me:hidden-word@127.0.0.1:1"}
+    result = s3pp("put", tree({"f": b"1"}), moto_bucket.url, env=env)
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert "ALL_PROXY" in result.err
+    assert "hidden-word" not in result.err
+
+
 def test_https_through_a_proxy(s3pp, moto_bucket, moto, tree, recorder, authority):
     tls, proxy = recorder(moto, tls=authority.context), recorder(moto)
     words = ["--ca-bundle", authority.ca_bundle, tree({"f": b"1"}), moto_bucket.url]
@@ -217,6 +291,64 @@ def test_virtual_addressing(s3pp, moto, tree, recorder):
     assert seen
     assert seen[0].headers["host"].startswith(f"{bucket.name}.localhost")
     assert f"/{bucket.name}" not in seen[0].path
+
+
+def s3_settings(tmp_path, *lines):
+    """A configuration whose default profile has these settings of S3."""
+    text = "".join(f"    {line}\n" for line in lines)
+    (tmp_path / "config").write_text(f"[default]\ns3 =\n{text}")
+    return {"AWS_CONFIG_FILE": str(tmp_path / "config")}
+
+
+def test_the_profiles_addressing_style_is_obeyed(s3pp, moto, tree, recorder, tmp_path):
+    bucket = moto.bucket()
+    between = recorder(moto)
+    store = replace(moto, url=f"http://localhost:{between.port}")
+    env = s3_settings(tmp_path, "addressing_style = virtual") | {"http_proxy": between.url}
+    words = ["--max-attempts", "1", tree({"f": b"1"}), bucket.url]
+    s3pp("put", *words, store=store, env=env, timeout=30)
+    assert between.requests[0].headers["host"].startswith(f"{bucket.name}.localhost")
+    between.clear()
+    assert s3pp("put", "--addressing", "path", *words, store=store, env=env).code == 0
+    assert {r.headers["host"] for r in between.requests} == {f"localhost:{between.port}"}
+
+
+def test_bodies_are_signed_over_https_where_the_profile_wants_it(
+    s3pp, moto_bucket, moto, tree, recorder, authority, tmp_path
+):
+    """A policy may deny UNSIGNED-PAYLOAD."""
+    tls = recorder(moto, tls=authority.context)
+    env = s3_settings(tmp_path, "payload_signing_enabled = true")
+    words = ["--ca-bundle", authority.ca_bundle, tree({"f": b"1"}), moto_bucket.url]
+    assert s3pp("put", *words, store=tls.store, env=env).code == 0
+    (put,) = [r for r in tls.requests if r.method == "PUT"]
+    assert put.headers["x-amz-content-sha256"] == hashlib.sha256(b"1").hexdigest()
+
+
+def test_an_endpoint_under_a_path(s3pp, moto_bucket, moto, tree, recorder, tmp_path):
+    """As Supabase has it; named by the option as well as by the environment."""
+    under = "/storage/v1/s3"
+    between = recorder(moto, under=under)
+    src = tree({"f": b"1", "d/g ä": b"2"})
+    assert s3pp("put", src, moto_bucket.url, store=between.store).code == 0
+    assert moto_bucket.tree() == tree.read(src)
+    assert all(r.path.startswith(f"{under}/{moto_bucket.name}") for r in between.requests)
+    env = {"AWS_ENDPOINT_URL_S3": between.store.url + "/"}
+    keys = {
+        "AWS_ACCESS_KEY_ID": moto.access_key,
+        "AWS_SECRET_ACCESS_KEY": moto.secret_key,
+    }
+    words = [moto_bucket.url, tmp_path / "back"]
+    assert s3pp("get", *words, store=None, env=env | keys).code == 0
+    assert tree.read(tmp_path / "back") == tree.read(src)
+
+
+def test_variables_that_are_empty_are_as_if_unset(s3pp, bucket, store, tree):
+    """A CI system sets what it has no value for."""
+    names = ("PROFILE", "SESSION_TOKEN", "REGION", "DEFAULT_REGION", "ENDPOINT_URL", "CA_BUNDLE")
+    env = {f"AWS_{name}": "" for name in (*names, "ENDPOINT_URL_S3", "USE_FIPS_ENDPOINT")}
+    result = s3pp("put", tree({"f": b"1"}), bucket.url, env=env)
+    assert (result.code, result.err, bucket.tree()) == (0, "", {"f": b"1"})
 
 
 def test_an_endpoint_without_a_scheme(s3pp, moto_bucket, moto, tree):

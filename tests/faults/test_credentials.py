@@ -164,6 +164,103 @@ def test_expired_credentials_without_others_end_the_run(moto_trial: PutTrial) ->
     assert moto_trial.bucket.tree().items() >= {(key, contents[key]) for key in claimed}
 
 
+# Programs that give credentials
+
+
+@dataclass(frozen=True)
+class Program:
+    """A ``credential_process``: what it does each time, as a script of the shell."""
+
+    script: str
+    mode: int = 0o755
+
+    def environment(self, directory: Path) -> dict[str, str | None]:
+        """Variables under which it is the source of all credentials."""
+        path = directory / "give-keys"
+        path.write_text(f"#!/bin/sh\n{self.script}\n")
+        path.chmod(self.mode)
+        line = f"credential_process = {path} --password hidden-argument"
+        (directory / "config").write_text(f"[default]\n{line}\n")
+        gone = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))
+        return {**gone, "AWS_CONFIG_FILE": str(directory / "config")}
+
+
+HALF = '{"Version": 1, "AccessKeyId": "key-not-to-show", "SecretAccessKey": "do-not-show'
+KEYS = '"AccessKeyId": "key-not-to-show", "SecretAccessKey": "do-not-show"'
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        (Program("echo please log in >&2; echo first >&2; exit 1"), "failed: please log in first"),
+        (Program("exit 1"), "failed and said nothing"),
+        (Program("printf '\\377' >&2; exit 1"), "did not print credentials as JSON"),
+        (Program(f"echo '{HALF}'"), "did not print credentials as JSON"),
+        (Program("echo '[]'"), "did not print credentials as JSON"),
+        (Program(f"echo '{{{KEYS}}}'"), "Version"),
+        (Program('echo \'{"Version": 1, "AccessKeyId": "do-not-show"}\''), "SecretAccessKey"),
+        (Program(f"echo '{{\"Version\": 1, {KEYS}, \"SessionToken\": \"do-not-show\\u0000\"}}'"),
+         "SessionToken"),
+        (Program(f"echo '{{\"Version\": 1, {KEYS}, \"Expiration\": \"do-not-show\"}}'"), "JSON"),
+        (Program("exit 0", mode=0o644), "cannot be run: Permission denied"),
+        (Program("yes long-words | head -c 100000 >&2; exit 1"), "failed: long-words"),
+    ],
+)  # fmt: skip
+def test_a_program_that_gives_no_credentials_is_named(
+    moto_trial: PutTrial, tmp_path: Path, program: Program, said: str
+) -> None:
+    moto_trial.tree({"f0": 10})
+    result = moto_trial.start(env=program.environment(tmp_path)).wait(20)
+    assert (result.code, result.out) == (2, "")
+    assert f"credential_process '{tmp_path / 'give-keys'}' … " in result.err
+    assert said in result.err
+    assert result.err.count("\n") == 1
+    assert len(result.err) < 600
+    for hidden in ("do-not-show", "key-not-to-show", "hidden-argument"):
+        assert hidden not in result.err
+    assert moto_trial.proxy.hits() == []
+
+
+def test_a_program_that_is_not_there_is_named(moto_trial: PutTrial, tmp_path: Path) -> None:
+    moto_trial.tree({"f0": 10})
+    env = Program("exit 0").environment(tmp_path)
+    (tmp_path / "give-keys").unlink()
+    result = moto_trial.start(env=env).wait(20)
+    assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+    assert "give-keys' … of profile 'default' cannot be run: No such file" in result.err
+
+
+def test_nobody_who_signs_nothing_needs_a_program(moto_trial: PutTrial, tmp_path: Path) -> None:
+    moto_trial.tree({"f0": 10})
+    end = moto_trial.run("--no-sign-request", env=Program("exit 1").environment(tmp_path))
+    assert (end.code, set(end.done)) == (0, {"f0"})
+
+
+@pytest.mark.parametrize(
+    ("then", "said"),
+    [
+        ("echo the vault is sealed >&2; exit 1", "failed: the vault is sealed"),
+        (f"echo '{{\"Version\": 1, {KEYS}, \"SessionToken\": \"do-not-show-\u00e9\"}}'",
+         "SessionToken"),
+    ],
+)  # fmt: skip
+def test_a_program_that_breaks_in_the_middle_ends_the_run(
+    moto_trial: PutTrial, tmp_path: Path, then: str, said: str
+) -> None:
+    """The store calls the first keys expired, and the program has no others."""
+    moto_trial.tree({f"f{n:03d}": 10 for n in range(200)})
+    moto_trial.inject(Rule(Status(400, "ExpiredToken"), "PUT", skip=20))
+    first = f"echo '{{\"Version\": 1, {KEYS}}}'"
+    script = f'once="{tmp_path}/once"; if [ -e "$once" ]; then {then}; else : >"$once"; {first}; fi'
+    result = moto_trial.start(env=Program(script).environment(tmp_path)).wait(30)
+    assert result.code == 3
+    last = result.err.splitlines()[-1]
+    assert "credential_process" in last
+    assert said in last
+    assert "do-not-show" not in result.err
+    assert len(moto_trial.proxy.hits("PUT")) <= 60
+
+
 # Clocks
 
 

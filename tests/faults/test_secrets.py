@@ -83,3 +83,57 @@ def test_secrets_are_not_in_fatal_errors(
     logged = log.read_text() if log.exists() else ""
     told = {"stdout": result.out, "stderr": result.err, "log": logged, "journal": journal}
     check_absent(moto_trial, told)
+
+
+# Values that cannot be sent
+
+
+UNFIT = "FwoGZXIvYXdz-unfit\nvalue-that-must-not-be-seen"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("AWS_SESSION_TOKEN", UNFIT),
+        ("AWS_SESSION_TOKEN", UNFIT.replace("\n", "é")),
+        ("AWS_ACCESS_KEY_ID", UNFIT.replace("\n", "\x1b")),
+        ("AWS_SECRET_ACCESS_KEY", UNFIT),
+    ],
+    ids=["line end", "not ASCII", "control", "secret"],
+)
+def test_what_no_header_can_carry_is_named_and_not_shown(
+    moto_trial: PutTrial, tmp_path: Path, variable: str, value: str
+) -> None:
+    moto_trial.tree({"f0": 100})
+    log = tmp_path / "log"
+    result = moto_trial.start("-qq", f"--log-file={log}", env={variable: value}).wait(20)
+    assert variable in log.read_text()
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith(f"s3pp: {variable} has ")
+    assert result.err.count("\n") == 1
+    said = result.err + log.read_text()
+    for part in ("FwoGZXIvYXdz", "must-not-be-seen", "Signature", "Credential="):
+        assert part not in said
+    assert moto_trial.proxy.hits() == []
+
+
+def test_white_space_around_a_token_is_none_of_it(moto_trial: PutTrial) -> None:
+    """As ``export AWS_SESSION_TOKEN="$(cat token; echo)"`` of some shells brings it along."""
+    moto_trial.tree({"f0": 100})
+    end = moto_trial.run(env={"AWS_SESSION_TOKEN": f" {TOKEN}\r\n"})
+    assert (end.code, set(end.done)) == (0, {"f0"})
+    sent = {hit.request.header("x-amz-security-token") for hit in moto_trial.proxy.hits()}
+    assert sent == {TOKEN}
+
+
+def test_a_profile_with_an_unfit_token_is_named(moto_trial: PutTrial, tmp_path: Path) -> None:
+    moto_trial.tree({"f0": 100})
+    (tmp_path / "config").write_text(
+        "[profile work]\naws_access_key_id = key\naws_secret_access_key = secret\n"
+        f"aws_session_token = {UNFIT.replace(chr(10), 'ü')}\n"
+    )
+    env = {"AWS_CONFIG_FILE": str(tmp_path / "config")}
+    result = moto_trial.start("--profile=work", env=env).wait(20)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("s3pp: aws_session_token of profile 'work' has ")
+    assert "FwoGZXIvYXdz" not in result.err

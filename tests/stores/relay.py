@@ -2,7 +2,8 @@
 
 One thread per connection, one upstream connection each, HTTP/1.1 kept alive on both sides. The
 client's Host is passed on, because it is signed. With a TLS context it speaks https to the client;
-asked for an absolute URL, it acts as the proxy of that URL; asked to CONNECT, it tunnels.
+asked for an absolute URL, it acts as the proxy of that URL; asked to CONNECT, it tunnels. With
+``under``, the store lies below that path, which the store behind it never hears of.
 """
 
 from __future__ import annotations
@@ -74,7 +75,9 @@ class Relay:
         intercept: Interceptor | None = None,
         rewrite: Rewriter | None = None,
         tls: ssl.SSLContext | None = None,
+        under: str = "",
     ) -> None:
+        self.under = under
         self.requests: list[Request] = []
         self.connections = 0
         self.intercept = intercept
@@ -82,7 +85,7 @@ class Relay:
         self.upstream = urllib.parse.urlsplit(upstream).netloc
         self._server = _Server(self, tls)
         self.port: int = self._server.server_address[1]
-        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}{under}"
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self) -> None:
@@ -167,6 +170,7 @@ class _Connection(BaseHTTPRequestHandler):
         url = urllib.parse.urlsplit(request.target)
         netloc = url.netloc or self.server.relay.upstream
         target = url._replace(scheme="", netloc="").geturl() if url.netloc else request.target
+        target = target.removeprefix(self.server.relay.under)
         upstream = self._connected(netloc)
         upstream.putrequest(request.method, target, skip_host=True, skip_accept_encoding=True)
         for name, value in request.headers.items():
@@ -199,7 +203,12 @@ class _Connection(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def do_CONNECT(self) -> None:
-        self.server.relay.requests.append(Request("CONNECT", self.path, dict(self.headers)))
+        relay, headers = self.server.relay, {k.lower(): v for k, v in self.headers.items()}
+        request = Request("CONNECT", self.path, headers)
+        relay.requests.append(request)
+        if relay.intercept and (refusal := relay.intercept(request)):
+            self._reply(refusal)
+            return
         host, _, port = self.path.partition(":")
         with socket.create_connection((host, int(port))) as far:
             self.send_response_only(200)

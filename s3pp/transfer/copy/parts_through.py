@@ -48,7 +48,7 @@ class PartsThrough:
         self._at_once = job.speed.parts_at_once
         self._reader, self._budget, self._offer = means.reader, means.budget, means.offer
         self._checksum = job.objects.checksum
-        signed = job.access.sign and not self._dest.endpoint.secure
+        signed = job.access.sign and not self._dest.endpoint.unsigned_bodies
         self._digester = Digester(self._checksum, md5=True, signed=signed)
 
     def resumes(self, cut: Cut) -> bool:

@@ -33,7 +33,7 @@ class Through:
     ) -> None:
         """``buckets``: the source, and the destination."""
         source, dest = buckets
-        signed = job.access.sign and not dest.endpoint.secure
+        signed = job.access.sign and not dest.endpoint.unsigned_bodies
         digester = Digester(job.objects.checksum, md5=True, signed=signed)
         self._dest = dest
         self._labels = labels

@@ -28,7 +28,7 @@ class PartSender:
         self._uploads = Uploads(bucket)
         self._reader = reader
         checksum = job.objects.checksum
-        signed = job.access.sign and not bucket.endpoint.secure
+        signed = job.access.sign and not bucket.endpoint.unsigned_bodies
         self._named = checksum != "md5"
         self._digester = Digester(checksum, md5=False, signed=signed)
         self._with_md5 = Digester(checksum, md5=True, signed=signed)

@@ -160,11 +160,24 @@ def test_endpoint():
     assert values.endpoint("http://127.0.0.1:9000/") == "http://127.0.0.1:9000"
     assert values.endpoint("store.example.org") == "store.example.org"
     assert values.endpoint("https://[::1]:9000") == "https://[::1]:9000"
+    assert values.endpoint("https://x/storage/v1/s3/") == "https://x/storage/v1/s3"
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "http://", "ftp://x", "http://x/path", "http://x?q", "x:0", "x:99999", "http:x", "a b"],
+    [
+        "",
+        "http://",
+        "ftp://x",
+        "http://x/a b",
+        "http://x/p?q",
+        "http://x/p#f",
+        "http://x?q",
+        "x:0",
+        "x:99999",
+        "http:x",
+        "a b",
+    ],
 )
 def test_no_endpoint(text):
     with pytest.raises(ValueError, match="is not of the form"):

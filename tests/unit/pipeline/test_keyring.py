@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from s3pp.errors import FatalError, UsageError
+from s3pp.errors import FatalError, S3ppError, UsageError
 from s3pp.pipeline.keyring import FRESH, PERIOD, Keyring
 from s3pp.s3.sigv4 import Keys
 
@@ -79,8 +79,14 @@ def test_keys_that_expire_again_are_renewed_again() -> None:
     assert ring.renew(NOW + 2 * FRESH) == NEWER
 
 
-@pytest.mark.parametrize("answer", [None, UsageError("no credentials"), FatalError("refused")])
-def test_keys_that_nobody_can_renew_are_none(answer: Exception | None) -> None:
-    ring = keyring(Session(OLD, answer, answer))
+@pytest.mark.parametrize("answer", [UsageError("no credentials"), FatalError("refused")])
+def test_what_breaks_a_sign_in_ends_the_run_by_name(answer: S3ppError) -> None:
+    ring = keyring(Session(OLD, answer))
+    with pytest.raises(FatalError, match=str(answer)):
+        ring.renew(NOW)
+
+
+def test_keys_that_nobody_can_renew_are_none() -> None:
+    ring = keyring(Session(OLD, None, None))
     assert ring.renew(NOW) is None
     assert ring.renew(NOW) is None, "the next to ask must not get the old ones as new"

@@ -11,7 +11,7 @@ from s3pp.job import Access, Choosing, Job, Place, Side, parse_origin, parse_pla
 from s3pp.pipeline.keyring import FRESH, PERIOD
 from s3pp.pipeline.sides import Sides
 from s3pp.s3.endpoint import Endpoint, Opened
-from s3pp.s3.session import Options
+from s3pp.s3.identity import Options
 from s3pp.s3.sigv4 import Keys
 
 NOW = 1000.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import botocore.session
@@ -11,7 +12,8 @@ import pytest
 from s3pp.errors import FatalError, S3ppError, UsageError
 from s3pp.job import Access, parse_origin
 from s3pp.s3.endpoint import Opened
-from s3pp.s3.session import Options, Session
+from s3pp.s3.identity import Options, own_settings
+from s3pp.s3.session import Session
 from stores.ports import free_port
 from stores.relay import Answer, Relay, Request, error
 from stores.store import Bucket, Store
@@ -280,7 +282,7 @@ def sign_ins(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
         found.append(profile)
         return real()
 
-    monkeypatch.setattr("s3pp.s3.session.botocore.session.Session", sign_in)
+    monkeypatch.setattr("s3pp.s3.identity.botocore.session.Session", sign_in)
     return found
 
 
@@ -357,3 +359,78 @@ def test_a_host_that_is_not_found_is_the_one_that_was_asked_for(
         "--endpoint-url http://nowhere.invalid:9 cannot be reached: host not found"
     )
     assert ("bucket.nowhere.invalid:9; --addressing path" in told) == (style == "virtual")
+
+
+# What a profile says for itself
+
+SERVICES = {"s3": {"endpoint_url": "http://services"}}
+
+
+@pytest.mark.parametrize(
+    ("profile", "services", "ignored", "found"),
+    [
+        ({}, {}, "", {}),
+        ({"region": "x"}, {}, "", {"region": "x"}),
+        ({"endpoint_url": "http://p"}, {}, "", {"endpoint_url": "http://p"}),
+        ({"endpoint_url": "http://p"}, SERVICES, "false", {"endpoint_url": "http://services"}),
+        ({"region": "x", "endpoint_url": "http://p"}, SERVICES, "True", {"region": "x"}),
+        ({"endpoint_url": "http://p"}, {"sts": {}}, "", {"endpoint_url": "http://p"}),
+    ],
+)
+def test_own_settings(
+    profile: dict[str, str], services: dict[str, Any], ignored: str, found: dict[str, str]
+) -> None:
+    assert own_settings(profile, services, ignored=ignored) == found
+
+
+@pytest.fixture
+def configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Opened]:
+    """``configured(text, bucket, **environ)``: where a bucket is under this configuration."""
+
+    def begin(text: str, bucket: str = "bucket", **environ: str) -> Opened:
+        (tmp_path / "config").write_text(f"[default]\n{text}")
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+        for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        return Session(Access(), bucket).presumed()
+
+    return begin
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ("", "bucket.s3.amazonaws.com"),
+        ("region = eu-west-1\n", "bucket.s3.eu-west-1.amazonaws.com"),
+        ("s3 =\n  use_accelerate_endpoint = true\n", "bucket.s3-accelerate.amazonaws.com"),
+        ("use_dualstack_endpoint = true\n", "bucket.s3.dualstack.us-east-1.amazonaws.com"),
+        ("use_fips_endpoint = true\n", "bucket.s3-fips.us-east-1.amazonaws.com"),
+        ("s3 =\n  use_dualstack_endpoint = true\n  addressing_style = path\n",
+         "s3.dualstack.us-east-1.amazonaws.com"),
+        ("s3 =\n  us_east_1_regional_endpoint = regional\nregion = us-east-1\n",
+         "bucket.s3.us-east-1.amazonaws.com"),
+        ("endpoint_url = http://here:1\nservices = mine\n[services mine]\n"
+         "s3 =\n  endpoint_url = http://there:2\n", "there:2"),
+        ("endpoint_url = http://here:1\nignore_configured_endpoint_urls = true\n",
+         "bucket.s3.amazonaws.com"),
+    ],
+)  # fmt: skip
+def test_the_profiles_settings_of_s3_are_obeyed(
+    configured: Callable[..., Opened], text: str, host: str
+) -> None:
+    assert configured(text).endpoint.host.removeprefix("bucket.") == host.removeprefix("bucket.")
+
+
+def test_so_are_the_variables_of_the_region(configured: Callable[..., Opened]) -> None:
+    found = configured("region = eu-west-1\n", AWS_REGION="eu-west-2")
+    assert found.endpoint.region == "eu-west-2"
+
+
+def test_an_endpoint_url_with_a_password_is_refused_unseen(
+    configured: Callable[..., Opened],
+) -> None:
+    with pytest.raises(UsageError, match="must not carry credentials") as caught:
+        configured("endpoint_url = http://me:hidden@here\n")
+    assert "hidden" not in str(caught.value)

@@ -1,0 +1,266 @@
+"""Who signs the requests of one side: a profile's credentials, found and refreshed by botocore.
+
+Keys are checked before anything is made of them. A value that cannot travel in a header would be
+shown, with everything around it, by whatever refuses it: libcurl, boto3, a server's error.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from enum import Enum
+from typing import Any, NamedTuple
+
+import boto3
+import botocore.session
+from botocore import exceptions as boto_errors
+
+from s3pp.errors import FatalError, S3ppError, UsageError
+from s3pp.s3.sigv4 import Keys
+
+MOST_SAID = 200  # characters of what a program or a service said that go into a message
+_PROCESS = "custom-process"  # botocore's name for credential_process
+_UNREACHABLE = (boto_errors.ConnectionError, boto_errors.HTTPClientError)
+_UNSHOWN = "set it anew (it is not shown here)"
+
+
+class Options(NamedTuple):
+    """What the options are called by which a side is reached, for messages."""
+
+    profile: str = "--profile"  # that named the profile
+    endpoint_url: str = "--endpoint-url"  # that named the endpoint
+    mends: str = "--"  # what those begin with that can name something else: or "--source-"
+
+
+OPTIONS = Options()
+
+
+class Unfit(str, Enum):
+    """Why a part of the credentials cannot be used."""
+
+    EMPTY = "is empty"
+    HEADER = "has a line end, a control or a non-ASCII character, which no header can carry"
+    TEXT = "has a line end or another character that cannot be printed, as no secret key has"
+
+
+class _Names(NamedTuple):
+    """What one part of the credentials is called where it can come from."""
+
+    variable: str
+    setting: str  # in a profile
+    answer: str  # of a credential_process
+
+
+_NAMES = {
+    "access_key": _Names("AWS_ACCESS_KEY_ID", "aws_access_key_id", "AccessKeyId"),
+    "secret_key": _Names("AWS_SECRET_ACCESS_KEY", "aws_secret_access_key", "SecretAccessKey"),
+    "token": _Names("AWS_SESSION_TOKEN", "aws_session_token", "SessionToken"),
+}
+
+
+class Identity:
+    """One profile's credentials."""
+
+    def __init__(self, profile: str | None, *, sign: bool, options: Options) -> None:
+        """Sign in; without ``sign`` only the profile's settings are read.
+
+        Raises ``UsageError`` where there are no credentials, and as ``keys`` does.
+        """
+        self.profile, self.sign = profile, sign
+        self._options = options
+        forget_empty(os.environ)
+        self.core: Any = None  # botocore's session, for the settings of the profile
+        self.boto: Any = None  # boto3's, to make clients of
+        self._credentials: Any = None
+        self._sign_in()
+
+    def keys(self) -> Keys | None:
+        """The keys to use now, None for anonymous access; refreshes those about to expire.
+
+        Raises ``UsageError`` for keys that cannot be used, or whose source is broken, and
+        ``FatalError`` where they could not be fetched.
+        """
+        if self._credentials is None:
+            return None
+        with self._explained():
+            frozen = self._credentials.get_frozen_credentials()
+        keys = Keys(*(_trimmed(each) for each in frozen[:3]))
+        for part, unfit in unfit_parts(keys):
+            name, mend = self._name(part), self._mend()
+            raise UsageError(f"{name} {unfit.value}: {mend}")
+        return keys
+
+    def renewed(self) -> Keys | None:
+        """Sign in again, for a store that calls our keys expired; None if nothing changed."""
+        before = self.keys()
+        self._sign_in()
+        after = self.keys()
+        return None if after == before else after
+
+    def own_settings(self, environ: Mapping[str, str]) -> Mapping[str, str]:
+        """Endpoint and region of the profile itself, whatever ``environ`` says of them."""
+        profile, services = self.core.get_scoped_config(), self.core.full_config.get("services", {})
+        ignored = environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
+        return own_settings(
+            profile,
+            services.get(profile.get("services"), {}),
+            ignored=ignored or str(profile.get("ignore_configured_endpoint_urls", "")),
+        )
+
+    def _sign_in(self) -> None:
+        with self._explained():
+            self.core = botocore.session.Session(profile=self.profile)
+            self.boto = boto3.Session(botocore_session=self.core)
+            self._credentials = self.boto.get_credentials() if self.sign else None
+        if self._credentials is None and self.sign:
+            raise UsageError(
+                "no credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+                f"name a {self._options.mends}profile, or use --no-sign-request"
+            )
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn whatever botocore lets through into one line without a secret in it."""
+        try:
+            yield
+        except S3ppError:
+            raise
+        except boto_errors.ProfileNotFound as error:
+            given = "AWS_PROFILE" if self.profile is None else self._options.profile
+            names = "'aws configure list-profiles' names them"
+            raise UsageError(f"{given}: {error}; {names}") from None
+        except (boto_errors.ClientError, *_UNREACHABLE, RuntimeError) as error:
+            # A service that gives credentials refused, did not answer, or gave expired ones.
+            raise FatalError(f"no credentials for {self._who}: {bounded(error)}") from None
+        except Exception as error:  # botocore passes on whatever it stumbles over
+            raise UsageError(self._fault(error)) from None
+
+    def _fault(self, error: Exception) -> str:
+        process = process_of(_profiles(self.core), self._name_of_profile)
+        known = isinstance(error, boto_errors.BotoCoreError)
+        told = error.kwargs if isinstance(error, boto_errors.CredentialRetrievalError) else {}
+        if process is not None and (not known or told.get("provider") == _PROCESS):
+            what = process_fault(error, str(told.get("error_msg", "")))
+            return f"credential_process {program(process)} of {self._who} {what}"
+        # Only botocore's own errors are sure to keep values to themselves.
+        cause = bounded(error) if known else type(error).__name__
+        return f"{self._who}: {cause}"
+
+    @property
+    def _name_of_profile(self) -> str:
+        return self.profile or (self.core and self.core.profile) or "default"
+
+    @property
+    def _who(self) -> str:
+        return f"profile {self._name_of_profile!r}"
+
+    def _name(self, part: str) -> str:
+        """What the user calls a part of the credentials."""
+        method, names = self._credentials.method, _NAMES[part]
+        if method == "env":
+            return _variable(names.variable)
+        if method == _PROCESS:
+            process = process_of(_profiles(self.core), self._name_of_profile) or ""
+            return f"the {names.answer} that credential_process {program(process)} printed"
+        if method in ("shared-credentials-file", "config-file"):
+            return f"{names.setting} of {self._who}"
+        return f"the {names.answer} for {self._who} ({method})"
+
+    def _mend(self) -> str:
+        return _UNSHOWN if self._credentials.method != _PROCESS else "its value is not shown here"
+
+
+def forget_empty(environ: MutableMapping[str, str]) -> None:
+    """Remove the AWS variables that are empty: to leave one empty is to leave it unset.
+
+    An empty name of a file stays: it says that there is none.
+    """
+    for name, value in list(environ.items()):
+        if name.startswith("AWS_") and not name.endswith("_FILE") and not value.strip():
+            del environ[name]
+
+
+def unfit_parts(keys: Keys) -> Iterator[tuple[str, Unfit]]:
+    """The parts of ``keys`` that cannot be used, by field, and why."""
+    for part, value in keys._asdict().items():
+        if value is None or (part == "token" and not value):
+            continue
+        if not value:
+            yield part, Unfit.EMPTY
+        elif not value.isprintable():
+            yield part, Unfit.TEXT if part == "secret_key" else Unfit.HEADER
+        elif part != "secret_key" and not value.isascii():
+            yield part, Unfit.HEADER
+
+
+def own_settings(
+    profile: Mapping[str, Any], services: Mapping[str, Any], *, ignored: str
+) -> dict[str, str]:
+    """``endpoint_url`` and ``region`` of a profile and its section of services, as far as set.
+
+    ``ignored``: whether its endpoints are to be ignored, as the configuration has it.
+    """
+    endpoint = services.get("s3", {}).get("endpoint_url") or profile.get("endpoint_url")
+    found = {"region": profile.get("region")}
+    if ignored.strip().lower() != "true":
+        found["endpoint_url"] = endpoint
+    return {name: str(value) for name, value in found.items() if value}
+
+
+def process_of(profiles: Mapping[str, Mapping[str, Any]], name: str) -> str | None:
+    """The ``credential_process`` that gives a profile its keys, over its source profiles."""
+    seen: set[str] = set()
+    while name in profiles and name not in seen:
+        seen.add(name)
+        profile = profiles[name]
+        if command := profile.get("credential_process"):
+            return str(command)
+        name = str(profile.get("source_profile", ""))
+    return None
+
+
+def program(command: str) -> str:
+    """The program of a command line; its arguments, which can be secrets, are left out."""
+    try:
+        first, *rest = shlex.split(command) or [""]
+    except ValueError:  # a quote that is not closed
+        first, *rest = command.split() or [""]
+    return f"{bounded(first)!r}{' …' if rest else ''}"
+
+
+def process_fault(error: Exception, said: str) -> str:
+    """What went wrong with a ``credential_process``, as the end of a sentence.
+
+    ``said``: what it, or botocore of what it printed, had to say. Its standard output, which
+    is where secrets are, is not shown.
+    """
+    if isinstance(error, boto_errors.CredentialRetrievalError):
+        return f"failed: {bounded(said)}" if said.strip() else "failed and said nothing"
+    if isinstance(error, OSError):
+        return f"cannot be run: {error.strerror}"
+    return "did not print credentials as JSON (Version, AccessKeyId, SecretAccessKey)"
+
+
+def bounded(what: object) -> str:
+    """``what`` on one line, and no longer than a message can bear."""
+    text = " ".join(str(what).split())
+    return text if len(text) <= MOST_SAID else f"{text[:MOST_SAID]}…"
+
+
+def _trimmed(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
+
+
+def _variable(name: str) -> str:
+    # botocore takes the token's older name first.
+    older = "AWS_SECURITY_TOKEN"
+    return older if name == _NAMES["token"].variable and older in os.environ else name
+
+
+def _profiles(core: Any) -> Mapping[str, Mapping[str, Any]]:
+    try:
+        return dict(core.full_config.get("profiles", {}))
+    except boto_errors.BotoCoreError:  # a file that cannot be parsed, which is the error by then
+        return {}

@@ -1,0 +1,207 @@
+"""Credentials: what of them can be used, and what is said of those that cannot."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import CredentialRetrievalError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s3pp.errors import FatalError, UsageError
+from s3pp.s3 import identity
+from s3pp.s3.identity import (
+    MOST_SAID,
+    Identity,
+    Options,
+    Unfit,
+    bounded,
+    forget_empty,
+    process_fault,
+    process_of,
+    program,
+    unfit_parts,
+)
+from s3pp.s3.sigv4 import Keys
+
+SECRET = "do-not-show-this-value"
+PROCESS = "custom-process"
+
+# What can be used
+
+
+@pytest.mark.parametrize(
+    ("keys", "unfit"),
+    [
+        (Keys("AKID", "secret"), {}),
+        (Keys("AKID", "secret", "token/+=="), {}),
+        (Keys("AKID", "secret", ""), {}),
+        (Keys("AKID", "gehäuse", None), {}),  # a secret is hashed, not sent
+        (Keys("", "secret"), {"access_key": Unfit.EMPTY}),
+        (Keys("AKID", ""), {"secret_key": Unfit.EMPTY}),
+        (Keys("AK\nID", "secret"), {"access_key": Unfit.HEADER}),
+        (Keys("AKID", "sec\nret"), {"secret_key": Unfit.TEXT}),
+        (Keys("AKID", "sec\udce9ret"), {"secret_key": Unfit.TEXT}),
+        (Keys("AKID", "secret", "to\r\nken"), {"token": Unfit.HEADER}),
+        (Keys("AKID", "secret", "tokén"), {"token": Unfit.HEADER}),
+        (Keys("AKID", "secret", "to\x7fken"), {"token": Unfit.HEADER}),
+        (Keys("Ä", "\x00", "\t"), dict.fromkeys(("access_key", "token"), Unfit.HEADER)
+         | {"secret_key": Unfit.TEXT}),
+    ],
+)  # fmt: skip
+def test_unfit_parts(keys: Keys, unfit: dict[str, Unfit]) -> None:
+    assert dict(unfit_parts(keys)) == unfit
+
+
+@given(st.text(), st.text(), st.text())
+def test_what_is_fit_can_be_sent(access: str, secret: str, token: str) -> None:
+    keys = Keys(access, secret, token)
+    unfit = dict(unfit_parts(keys))
+    for part in ("access_key", "token"):
+        if part not in unfit:
+            assert all(" " <= each <= "~" for each in getattr(keys, part))
+    if "secret_key" not in unfit:
+        secret.encode()
+
+
+def test_a_variable_that_is_empty_is_as_if_unset() -> None:
+    environ = {
+        "AWS_PROFILE": "",
+        "AWS_SESSION_TOKEN": " ",
+        "AWS_REGION": "eu-west-1",
+        "AWS_CONFIG_FILE": "",
+        "OTHER": "",
+    }
+    forget_empty(environ)
+    assert environ == {"AWS_REGION": "eu-west-1", "AWS_CONFIG_FILE": "", "OTHER": ""}
+
+
+# Programs that give credentials
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [("own", "/a"), ("role", "/a"), ("chain", "/a"), ("loop", None), ("none", None), ("?", None)],
+)
+def test_the_program_of_a_profile_is_found_over_its_sources(name: str, found: str | None) -> None:
+    profiles = {
+        "own": {"credential_process": "/a"},
+        "role": {"role_arn": "arn", "source_profile": "own"},
+        "chain": {"role_arn": "arn", "source_profile": "role"},
+        "loop": {"role_arn": "arn", "source_profile": "loop"},
+        "none": {"region": "x"},
+    }
+    assert process_of(profiles, name) == found
+
+
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [
+        ("/opt/keys", "'/opt/keys'"),
+        (f"/opt/keys --password {SECRET}", "'/opt/keys' …"),
+        (f'"/opt/my keys" {SECRET}', "'/opt/my keys' …"),
+        (f"/opt/keys '{SECRET}", "'/opt/keys' …"),
+        ("", "''"),
+    ],
+)
+def test_of_a_command_the_program_is_named_and_no_argument(command: str, named: str) -> None:
+    assert program(command) == named
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "told"),
+    [
+        (FileNotFoundError(2, "No such file or directory"), "", "cannot be run: No such file"),
+        (PermissionError(13, "Permission denied"), "", "cannot be run: Permission denied"),
+        (json.JSONDecodeError("x", SECRET, 0), "", "did not print credentials as JSON"),
+        (CredentialRetrievalError(provider=PROCESS, error_msg="x"), "log\nin", "failed: log in"),
+        (CredentialRetrievalError(provider=PROCESS, error_msg=""), " ", "failed and said nothing"),
+        (TypeError(SECRET), "", "did not print credentials as JSON"),
+    ],
+)
+def test_what_is_said_of_a_program(error: Exception, said: str, told: str) -> None:
+    fault = process_fault(error, said)
+    assert fault.startswith(told)
+    assert SECRET not in fault
+
+
+def test_what_others_say_is_kept_short_and_on_one_line() -> None:
+    assert bounded("a\n  b\t") == "a b"
+    assert len(bounded("x" * 10_000)) == MOST_SAID + 1
+
+
+# Whole identities, as a profile and the environment make them
+
+Profile = Callable[..., None]
+
+
+@pytest.fixture
+def profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Profile:
+    """``profile(text)``: what the AWS configuration says; nothing in the environment does."""
+    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "PROFILE"):
+        monkeypatch.delenv(f"AWS_{name}", raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    return lambda text: (tmp_path / "config").write_text(text) and None
+
+
+def test_white_space_around_keys_is_none_of_theirs(
+    profile: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", " AKID\n")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret\r\n")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "\ttoken ")
+    assert Identity(None, sign=True, options=Options()).keys() == Keys("AKID", "secret", "token")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "\n")
+    found = Identity(None, sign=True, options=Options()).keys()
+    assert found is not None
+    assert not found.token
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("AWS_ACCESS_KEY_ID", "do-not-show\nthis-value"),
+        ("AWS_SECRET_ACCESS_KEY", "do-not-show\x00this".replace("\x00", "\x01")),
+        ("AWS_SESSION_TOKEN", "do-not-show-thís-value"),
+        ("AWS_SECURITY_TOKEN", "do-not-show\rthis-value"),
+        ("AWS_ACCESS_KEY_ID", " \t "),
+    ],
+)
+def test_a_variable_is_named_and_its_value_is_not(
+    profile: Profile, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKID")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setattr(identity, "forget_empty", lambda environ: None)
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(UsageError) as caught:
+        Identity(None, sign=True, options=Options()).keys()
+    assert str(caught.value).startswith(f"{variable} ")
+    assert "do-not-show" not in str(caught.value)
+
+
+def test_a_profiles_setting_is_named(profile: Profile) -> None:
+    profile(
+        "[profile work]\naws_access_key_id = AKID\naws_secret_access_key = secret\n"
+        "aws_session_token = do-not-show-thís-value\n"
+    )
+    with pytest.raises(UsageError, match=r"^aws_session_token of profile 'work' ") as caught:
+        Identity("work", sign=True, options=Options()).keys()
+    assert "do-not-show" not in str(caught.value)
+
+
+def test_a_service_that_refuses_to_give_keys_ends_the_run(profile: Profile) -> None:
+    """A role's keys are fetched when they are first needed, by a client of its own."""
+    profile(
+        "[profile work]\nrole_arn = arn:aws:iam::123456789012:role/x\nsource_profile = own\n"
+        "endpoint_url = http://127.0.0.1:9\nregion = us-east-1\nmax_attempts = 1\n"
+        "[profile own]\naws_access_key_id = AKID\naws_secret_access_key = secret\n"
+        "endpoint_url = http://127.0.0.1:9\n"
+    )
+    with pytest.raises(FatalError, match="no credentials for profile 'work'"):
+        Identity("work", sign=True, options=Options()).keys()
