@@ -29,6 +29,7 @@ from s3pp.job import Job, Side
 from s3pp.pipeline.assignments import Assignments
 from s3pp.pipeline.batches import crashed
 from s3pp.pipeline.children import Child, fatal, notice, start_context
+from s3pp.pipeline.dead_getters import DeadGetters
 from s3pp.pipeline.ending import Ending, ending
 from s3pp.pipeline.ledger import MOST_LOSSES
 from s3pp.pipeline.messages import Frame, Kind, frame, report_frame
@@ -75,6 +76,7 @@ class Supervisor:
         self._phase = Phase.RUNNING
         self._started = self._now = time.monotonic()
         self._assignments: Assignments[Child] = Assignments(job)
+        self._dead_getters = DeadGetters(job)
         self._silence: dict[Child, float] = {}  # of each worker, in seconds
         self._spool_dir = ""  # where the members of compressed archives are copied to
         self._deaths = 0  # of workers, since the last report of a batch or a part
@@ -343,6 +345,7 @@ class Supervisor:
             self._phase = Phase.OVER
 
     def _on_worker_death(self, child: Child) -> None:
+        self._dead_getters.lost(self._assignments.batches_of(child))
         answers, given_up = self._assignments.leave(child)
         for answer in answers:
             self._board.send(*answer)
@@ -377,6 +380,7 @@ class Supervisor:
             child.kill()
             self._forget(child)
         self._board.close()
+        self._dead_getters.sweep()
         if self._spool_dir:
             shutil.rmtree(self._spool_dir, ignore_errors=True)
 

@@ -70,7 +70,27 @@ def test_killed_getters_cost_nothing(moto_get: GetTrial) -> None:
     assert end.code == 0
     assert end.done.keys() | end.skipped.keys() == contents.keys()
     assert "getter" in end.result.err
+    assert moto_get.files() == contents  # and no temporary files
     check_rerun(moto_get, contents)
+
+
+def test_temporary_files_of_killed_getters_go_before_the_run_ends(moto_get: GetTrial) -> None:
+    """Those of this run's dead getters alone: a partial file of another object is kept."""
+    contents = moto_get.fill({"a/b/large1": 1 << 20, "a/large2": 1 << 20, "a/small": 10})
+    partial = {"a/b/other.s3pp-0123456789abcdef.part": "x", "c/y.s3pp-0123456789abcdef": "z"}
+    before = moto_get.stand(partial)
+    moto_get.killed = True
+    moto_get.inject(Rule(Stall(), "GET", "/large", times=2))
+    running = moto_get.start()
+    deadline = time.monotonic() + 20
+    while len(set(moto_get.temporaries()) - before.keys()) < 2:
+        assert time.monotonic() < deadline, "no temporary file: nothing is shown here"
+        time.sleep(0.01)
+    for pid in workers(running, "getter"):
+        kill(pid)
+    end = moto_get.end(running)
+    assert (end.code, end.done.keys()) == (0, contents.keys())
+    assert moto_get.files() == contents | before
 
 
 @pytest.mark.parametrize("mode", ["add", "stupid"])
