@@ -94,6 +94,41 @@ def test_where_the_store_does_not_copy_it_goes_through_this_machine(
     assert (again.code, again.counts.skipped) == (0, 3)
 
 
+def answer_code(answer):
+    return answer.body.decode().partition("<Code>")[2].partition("<")[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "header", "answer"),
+    [
+        (["--sse", "AES256"], "x-amz-server-side-encryption", error(501, "NotImplemented")),
+        (["--acl", "public-read"], "x-amz-acl", error(501, "NotImplemented")),
+        (["--acl", "private", "--source-profile", "source"], "x-amz-acl",
+         error(403, "AccessDenied")),
+        (["--sse", "aws:kms"], "x-amz-server-side-encryption", error(405, "MethodNotAllowed")),
+    ],
+)  # fmt: skip
+def test_a_refused_setting_is_no_store_that_cannot_copy(
+    s3pp, moto, moto_bucket, recorder, profiles, words, header, answer
+):
+    """As MinIO without keys answers AES256, R2 any ACL, and AWS who may not set one."""
+    other = moto.bucket()
+    moto_bucket.fill({f"f{n:02}": b"1" for n in range(30)} | {"large": content(9 << 20)})
+    between = recorder(moto, intercept=lambda r: answer if header in r.headers else None)
+    env = profiles(source=replace(moto, access_key="theirs", url=between.url))
+    more = ["--json", "-P", "2", "--multipart-threshold", "8MiB", "--part-size", "5MiB"]
+    result = s3pp("copy", *more, *words, moto_bucket.url, other.url, store=between.store, env=env)
+    assert result.code in (1, 3)  # some objects, or all of those tried
+    assert other.keys() == []
+    told = {e["message"] for e in result.events if e["event"] == "failed"}
+    assert len(told) == 1
+    assert told.pop().startswith(f"the store refuses {words[0]}: {answer_code(answer)}")
+    assert "through this machine" not in result.err
+    assert not [r for r in between.requests if r.method == "GET" and not r.of_bucket]
+    uploads = other.client.list_multipart_uploads(Bucket=other.name)
+    assert uploads.get("Uploads", []) == []
+
+
 def test_two_accounts_of_one_store(s3pp, moto, moto_bucket, recorder, profiles):
     """The keys of the destination copy, as long as they may read the source; else both are used."""
     other = moto.bucket()

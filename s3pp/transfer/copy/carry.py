@@ -105,6 +105,11 @@ class Carrier:
         self._fixed_type = _fixed_type(objects)
         self._left = tuple(_left_behind(objects, streamed=streamed) for streamed in (False, True))
 
+    @property
+    def given(self) -> Headers:
+        """The headers that every copy gets."""
+        return self._given
+
     def with_copy(self, key: str, storage_class: str) -> Headers:
         """The headers of a CopyObject from ``key``, an object of ``storage_class``."""
         headers = [(_as_copied(name), value) for name, value in self._given]

@@ -31,6 +31,7 @@ from s3pp.s3.retry import StoreError
 from s3pp.transfer import modes
 from s3pp.transfer.condition import Taken, seen
 from s3pp.transfer.copy.alike import alike
+from s3pp.transfer.copy.asked import Asked
 from s3pp.transfer.copy.by_store import ByStore
 from s3pp.transfer.copy.carry import Carrier
 from s3pp.transfer.copy.course import Course, Stale, Target, Unable, Written, check_size
@@ -66,6 +67,7 @@ class Copier:
         # Why objects go through this machine; None: they do not.
         self._detour = None if shared else _TWO_STORES
         self._carrier = Carrier(job.objects, dest.endpoint)
+        self._asked = Asked(self._carrier.given, dest)
         buckets = (source, dest)
         labels = Labels(source, self._carrier, self._tell)
         self._layouts = Layouts(job, buckets)
@@ -135,6 +137,7 @@ class Copier:
         except Taken as taken:
             return await self._taken(course, taken)
         except Unable as unable:
+            await self._asked.check(course.task.target)
             self._detoured(course, unable)
             return await self._attempt(course)
         self._tell(self._carrier.left_behind(streamed=course.streamed))
