@@ -82,11 +82,15 @@ class Batcher:
         self._listed += len(tasks)
         self._send(tasks, size)
 
-    def end(self, requests: int) -> None:
-        """Send what is left, and say that this is all."""
+    def report(self, requests: int) -> None:
+        """Send what is left, and how many requests the walk took."""
         self.flush()
         if requests:
             self._outbox.send(report_frame([], requests))
+
+    def end(self, requests: int) -> None:
+        """Send what is left, and say that this is all."""
+        self.report(requests)
         self._outbox.send(Frame(Kind.END, objects=self._listed))
 
     @property

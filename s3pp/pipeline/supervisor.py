@@ -6,8 +6,8 @@ code. It never waits for one child: the switchboard holds all queues and sentine
 
 A run's phases, and what moves it on::
 
-    RUNNING ──walker says END, ledger empty──▶ CLOSING ──statter says TOTALS──▶ OVER
-       └──signal, FATAL──▶ DRAINING ──ledger empty of what had begun──▶ CLOSING
+    RUNNING ──walker says END or FATAL, ledger empty──▶ CLOSING ──statter says TOTALS──▶ OVER
+       └──signal, another's FATAL──▶ DRAINING ──ledger empty of what had begun──▶ CLOSING
                                 └──a second signal: all children are killed
 
 Order of the end: workers first (END when the ledger is empty), then the statter, which must have
@@ -231,7 +231,8 @@ class Supervisor:
         elif kind is Kind.NEED_KEYS:
             self._renew_keys(child, message.open())
         elif kind is Kind.FATAL:
-            self._abort(message.payload.decode("utf-8"))
+            self._walked |= child is self._walker  # what it had found by then is done all the same
+            self._abort(message.payload.decode("utf-8"), drain=child is not self._walker)
         elif kind is Kind.END:
             self._walked = True
         elif kind is Kind.TOTALS:
@@ -296,11 +297,11 @@ class Supervisor:
             else:
                 self._drop_workers()
 
-    def _abort(self, error: str) -> None:
+    def _abort(self, error: str, *, drain: bool = True) -> None:
         if self._error is None:
             self._error = error
             self._board.send(self._statter, fatal(error))  # before the failures it explains
-        if self._phase is Phase.RUNNING:
+        if drain and self._phase is Phase.RUNNING:
             self._drain()
 
     def _drain(self) -> None:

@@ -20,6 +20,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 from operator import attrgetter
 
+from s3pp.errors import FatalError
 from s3pp.job import Job, Side
 from s3pp.pipeline.batches import Batcher
 from s3pp.pipeline.children import fatal, notice
@@ -53,7 +54,8 @@ def run_walker(
     batcher = Batcher(outbox, job.speed.processes, large=job.parts.threshold)
     stream = os.fdopen(stdin.fileno(), "rb", closefd=False) if stdin else None
     around = Surroundings(opened, buckets, lambda text: outbox.send(notice(text)), stream)
-    tasks = _tasks(walk(job, around), batcher)
+    found = Found(walk(job, around))
+    tasks = _tasks(found, batcher)
     if job.choosing.order == "size":
         tasks = ordered(tasks, key=attrgetter("size"), room=Room(RICH_RUN_LENGTH))
     room = SpoolRoom()
@@ -63,7 +65,29 @@ def run_walker(
             room.take(copied)
         else:
             batcher.ended(copied)
-    batcher.end(sum(bucket.requests for bucket in buckets.values()))
+    requests = sum(bucket.requests for bucket in buckets.values())
+    if found.error is not None:
+        batcher.report(requests)
+        raise found.error  # all that came before it is with the supervisor by now
+    batcher.end(requests)
+
+
+class Found:
+    """The steps of a walk up to its end, or up to the error that ended it.
+
+    What was found before an error still has to be sorted, spooled, batched and sent: to all who do
+    so the walk just ends.
+    """
+
+    def __init__(self, steps: Iterable[Task | Outcome]) -> None:
+        self._steps = steps
+        self.error: FatalError | None = None
+
+    def __iter__(self) -> Iterator[Task | Outcome]:
+        try:
+            yield from self._steps
+        except FatalError as error:
+            self.error = error
 
 
 class SpoolRoom:

@@ -29,7 +29,7 @@ from faults.listing_pages import (
     without_token,
 )
 from faults.trials import CopyTrial, GetTrial, Transfer
-from stores.fault_actions import Action, Drip, Hang, Rewrite, Status, Truncate, halved
+from stores.fault_actions import Action, Delay, Drip, Hang, Rewrite, Status, Truncate, halved
 from stores.fault_proxy import Rule
 
 SIZE = 10  # keys a page
@@ -80,6 +80,33 @@ def test_a_page_that_fails_is_asked_for_again(reading: GetTrial, fault: Action) 
         Rule(SmallPages(SIZE), "GET", pages_of(reading.bucket)),
     )
     check_all_done(reading, reading.run("--read-timeout=1"), contents)
+
+
+@pytest.mark.parametrize("options", [(), ("--order=size",)], ids=["by key", "by size"])
+def test_what_was_listed_before_a_page_fails_is_done(
+    reading: GetTrial, options: tuple[str, ...]
+) -> None:
+    check_first_page_is_done(reading, *options)
+
+
+def test_what_was_listed_before_a_page_fails_is_copied(moto_copy: CopyTrial) -> None:
+    check_first_page_is_done(moto_copy)
+
+
+def check_first_page_is_done(trial: Transfer, *options: str) -> None:
+    """The run is aborted, and yet nothing of the first page is missing in the counts."""
+    contents = trial.fill({f"f{n:03d}": 20 for n in range(60)})
+    second = pages_of(trial.bucket, LATER_PAGE)
+    trial.inject(
+        Rule(Status(500, "InternalError"), "GET", second),
+        Rule(SmallPages(40), "GET", pages_of(trial.bucket)),
+        Rule(Delay(0.01), "GET|PUT", "/f"),
+    )
+    end = trial.run("--listers=1", *options)
+    assert end.code == 3
+    assert "InternalError" in end.result.err.splitlines()[-1]
+    assert end.done.keys() == set(sorted(contents)[:40])
+    assert (end.summary["listed"], end.summary.get("not_attempted")) == (40, None)
 
 
 @pytest.mark.parametrize(
