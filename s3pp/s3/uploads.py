@@ -78,9 +78,11 @@ class Nameless(ObjectError):
 def vanished(error: StoreError) -> bool:
     """Whether there is no such upload: it was aborted, or it was completed.
 
-    The code tells, and not the status of 404: a completion can say so after a status of 200.
+    Of a request on an upload alone: where a part is copied, the key that is missing may be its
+    source's. The code tells, and not the status of 404: a completion can say so after a status
+    of 200. ``NoSuchKey`` is what Ceph says to ListParts, and Swift to an abort after completion.
     """
-    return error.code == "NoSuchUpload"
+    return error.code in ("NoSuchUpload", "NoSuchKey")
 
 
 class Uploads:
@@ -175,7 +177,7 @@ class Uploads:
         try:
             await self._bucket.call(Call("DELETE", path, query))
         except StoreError as error:
-            if vanished(error) or error.code == "NoSuchKey":  # Swift, of one that was completed
+            if vanished(error):
                 return False
             raise
         return True

@@ -425,3 +425,16 @@ def test_a_stop_before_anything_was_done(s3pp_start, three, moto, recorder):
     assert (result.code, result.out) == (143, "")
     assert result.err == "s3pp: stopped before anything was done\n"
     assert begun(three) == ["a", "b", "c"]
+
+
+def test_a_store_that_says_no_such_key_of_an_upload_that_is_gone(s3pp, moto_bucket, recorder):
+    """As Ceph's gateway does, to the look whether a part arrived after the abort."""
+
+    def as_ceph(request, answer):
+        return error(404, "NoSuchKey") if b"NoSuchUpload" in answer.body else answer
+
+    begin(moto_bucket, "a", 1)
+    between = recorder(moto_bucket.store, rewrite=as_ceph)
+    result = s3pp("clean", *ALL, moto_bucket.url, store=between.store)
+    assert (result.code, result.err, summary(result)["done"]) == (0, "", "1")
+    assert begun(moto_bucket) == []
