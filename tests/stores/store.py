@@ -9,15 +9,14 @@ import json
 import urllib.request
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import boto3
 from botocore.config import Config
 
-# What a store keeps and gives back. "acl" and "checksums": accepted by all, given back by some.
-EVERYTHING = frozenset({"tagging", "sse", "storage_class", "acl", "checksums"})
+from stores.features import features_of
 
 
 @dataclass(frozen=True)
@@ -29,8 +28,12 @@ class Store:
     access_key: str
     secret_key: str
     checks_signatures: bool
-    features: frozenset[str] = field(default=EVERYTHING)
     region: str = "us-east-1"
+
+    @property
+    def features(self) -> frozenset[str]:
+        """What it has, of ``stores.features.FEATURES``."""
+        return features_of(self.name)
 
     @property
     def environment(self) -> dict[str, str]:

@@ -8,16 +8,14 @@ know user xattrs.
 
 from __future__ import annotations
 
-import ctypes
 import getpass
 import os
-import signal
-import subprocess
 import sys
 import sysconfig
 import tempfile
 from pathlib import Path
 
+from stores.daemons import Daemons
 from stores.ports import free_port, wait_for_port
 
 ACCESS_KEY, SECRET_KEY = "test:tester", "testing"
@@ -101,20 +99,9 @@ def _write_proxy(port: int, base: Path) -> None:
     (base / "etc" / "proxy.conf").write_text(_common(port, base) + sections)
 
 
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 = PR_SET_PDEATHSIG
-
-
-def _start(name: str, base: Path) -> subprocess.Popen[bytes]:
+def _command(name: str, base: Path) -> list[str]:
     program = Path(sysconfig.get_path("scripts")) / f"swift-{name}-server"
-    return subprocess.Popen(
-        [sys.executable, str(program), str(base / "etc" / f"{name}.conf")],
-        stdin=subprocess.DEVNULL,
-        stdout=open(base / f"{name}.log", "wb"),
-        stderr=subprocess.STDOUT,
-        preexec_fn=_die_with_parent,
-    )
+    return [sys.executable, str(program), str(base / "etc" / f"{name}.conf")]
 
 
 def main() -> None:
@@ -130,17 +117,12 @@ def _serve(port: int, base: Path) -> None:
     for name, backend_port in backends.items():
         _write_backend(name, backend_port, base)
     _write_proxy(port, base)
-    servers = [_start(name, base) for name in (*RINGS, "proxy")]
-    try:
+    with Daemons(base) as daemons:
+        for name in (*RINGS, "proxy"):
+            daemons.start(name, _command(name, base))
         for each in (*backends.values(), port):
             wait_for_port(each)
-        print("ready", flush=True)
-        sys.stdin.buffer.read()
-    finally:
-        for server in servers:
-            server.terminate()
-        for server in servers:
-            server.wait()
+        daemons.serve()
 
 
 if __name__ == "__main__":
