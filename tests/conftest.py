@@ -33,12 +33,6 @@ MOTO_SECRET = "moto-secret-that-must-never-be-printed"
 CURRENT = object()  # as ``store=``: the store of the test
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "swift: runs against OpenStack Swift, a store that checks")
-    config.addinivalue_line("markers", "thorough: one more case of a rule; run with -m thorough")
-    config.addinivalue_line("markers", "stores: runs against one more real store; -m stores")
-
-
 # Of an end-to-end test one case for each store is in the usual run; of a fault, a listing, or a
 # large object one case, of the store that checks where there is one: each of them starts a whole
 # pipeline, and the usual run has ten minutes on two cores. The others are thorough.
