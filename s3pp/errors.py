@@ -58,6 +58,8 @@ class UsageError(S3ppError):
 class ObjectError(S3ppError):
     """One object failed; ``kind`` says why, the message names the cause and, if known, the mend."""
 
+    code = ""  # what the store calls the cause, where it is the store's
+
     def __init__(self, kind: FailureKind, message: str) -> None:
         super().__init__(message)
         self.kind = kind

@@ -250,6 +250,7 @@ class Failed(NamedTuple):
     target: str
     kind: FailureKind
     message: str  # one line
+    code: str = ""  # what the store calls the cause; of a defect, the exception's type
 
 
 Outcome = Done | Skipped | Failed

@@ -19,24 +19,12 @@ from s3pp.job import Job
 from s3pp.pipeline.children import fatal
 from s3pp.pipeline.messages import Frame, Kind, Report, frame, report_of
 from s3pp.pipeline.queues import FrameReader, FrameWriter
-from s3pp.records import Failed, Outcome, SendReason, SkipReason
+from s3pp.records import Failed, Outcome
+from s3pp.report.failures import Refusals, cause_of
 from s3pp.report.recorder import REDRAW_SECONDS, Recorder
 from s3pp.report.totals import Totals
 
 ENOUGH_SILENCE = 100  # objects in a row, each tried to the end, that no answer came for
-ENOUGH_REFUSALS = 50  # objects refused, with none accepted, after which the rest is not tried
-
-# Reasons that show that the store let us in.
-_ACCEPTED = frozenset(
-    {
-        *SendReason,
-        SkipReason.EXISTS,
-        SkipReason.OTHER_SIZE,
-        SkipReason.SAME_ETAG,
-        SkipReason.SAME_CHECKSUM,
-        SkipReason.SAME_TIME,
-    }
-)
 
 
 class Verdict(NamedTuple):
@@ -68,9 +56,7 @@ class Statter:
         self._recorder = recorder
         self._outbox = outbox
         self._told: set[str] = set()  # notices: several workers may find out the same
-        self._accepted = 0
-        self._refused = 0
-        self._refusal = ""
+        self._refusals = Refusals()
         self._unreached = 0  # objects in a row that no answer came for
 
     def hear(self, message: Frame) -> None:
@@ -95,16 +81,16 @@ class Statter:
         except FatalError as error:
             self._outbox.send(fatal(str(error)))
             raise
-        everything = self._refused and not self._accepted
-        return frame(Kind.TOTALS, Verdict(totals, self._refusal if everything else None))
+        denied = self._refusals.denied if self._refusals.everything else None
+        return frame(Kind.TOTALS, Verdict(totals, denied.message if denied else None))
 
     def _outcomes(self, report: Report) -> None:
+        self._watch(report.outcomes)  # first: what ends the run is told in one line
         try:
             self._recorder.requests(report.requests)
             self._recorder.outcomes(report.outcomes)
         except FatalError as error:
             self._outbox.send(fatal(str(error)))
-        self._watch(report.outcomes)
 
     def _watch(self, outcomes: list[Outcome]) -> None:
         """Stop a run early whose every object is refused, or whose store has gone."""
@@ -115,19 +101,10 @@ class Statter:
             self._unreached += 1
             if self._unreached == ENOUGH_SILENCE:
                 self._outbox.send(fatal(f"the store does not answer any more: {outcome.message}"))
-        if not self._accepted:
-            self._watch_refusals(outcomes)
-
-    def _watch_refusals(self, outcomes: list[Outcome]) -> None:
-        for outcome in outcomes:
-            if isinstance(outcome, Failed):
-                if outcome.kind is FailureKind.ACCESS:
-                    self._refused += 1
-                    self._refusal = outcome.message
-            elif outcome.reason in _ACCEPTED:
-                self._accepted += 1
-        if self._refused >= ENOUGH_REFUSALS and not self._accepted:
-            self._outbox.send(fatal(f"the store refuses every object: {self._refusal}"))
+        if refused := self._refusals.add(outcomes):
+            self._recorder.ended_by(cause_of(refused))
+            everything = "the store refuses every object"
+            self._outbox.send(fatal(f"{everything}, and the rest is not tried: {refused.message}"))
 
     def _notice(self, text: str) -> None:
         if text not in self._told:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from s3pp.errors import FailureKind, FatalError
-from s3pp.pipeline.statter import ENOUGH_REFUSALS, ENOUGH_SILENCE
+from s3pp.pipeline.statter import ENOUGH_SILENCE
 from s3pp.report.aborts import Aborted, Fate, Refused
+from s3pp.report.failures import ENOUGH_REFUSALS
 
 
 class Watch:

@@ -85,7 +85,8 @@ def _bucket(place: str) -> str:
 
 def _particulars(outcome: Outcome) -> dict[str, Any]:
     if isinstance(outcome, Failed):
-        return {"kind": outcome.kind.value, "message": outcome.message}
+        code = {"code": outcome.code} if outcome.code else {}
+        return {"kind": outcome.kind.value, "message": outcome.message} | code
     facts = {"size": outcome.size, "reason": outcome.reason.value}
     if isinstance(outcome, Done):
         facts |= {

@@ -9,6 +9,7 @@ from typing import TextIO
 from s3pp.errors import FatalError
 from s3pp.job import Job
 from s3pp.records import Done, Outcome
+from s3pp.report.failures import HELD_SECONDS, Cause
 from s3pp.report.journal import Journal
 from s3pp.report.lines import Lines
 from s3pp.report.log import Log
@@ -45,6 +46,7 @@ class Recorder:
         self._clock = clock
         self._started = clock() if started is None else started
         self._redraw_at = self._started
+        self._release_at = self._started  # when failures have waited long enough
         self._totals = Totals()
         self._walk_done = False
         self._view = View(lines, detail, json=job.output.json)
@@ -74,7 +76,10 @@ class Recorder:
         """Fold and tell a batch; ``FatalError`` where the journal's or stdout's disk refuses."""
         self._totals.fold_all(outcomes)
         self._whole(outcomes)
+        waited = self._view.holding
         self._print(self._view.render(outcomes))
+        if self._view.holding and not waited:
+            self._release_at = self._clock() + HELD_SECONDS
         if self._log is not None:
             self._complain(self._log.outcomes(outcomes))
         if self._journal is not None:
@@ -104,6 +109,10 @@ class Recorder:
         """The run ends for this reason; the command line tells it, once."""
         self._view.aborted(why)
 
+    def ended_by(self, cause: Cause) -> None:
+        """The run ends by a cause of failures: what ends it says so for all of them."""
+        self._view.ended_by(cause)
+
     def notice(self, text: str) -> None:
         """Tell people something that concerns the run and no one object."""
         self._print(Rendered([], self._view.notice(text)))
@@ -112,6 +121,8 @@ class Recorder:
 
     def tick(self) -> None:
         """Redraw the progress display, if it is time; harmless to call at any rate."""
+        if self._view.holding and self._clock() >= self._release_at:
+            self._print(Rendered([], self._view.release()))
         if self._progress is None:
             return
         now = self._clock()
@@ -127,6 +138,7 @@ class Recorder:
         totals = self._totals
         totals.not_attempted = not_attempted
         totals.seconds = self._clock() - self._started
+        self._print(Rendered([], self._view.closing()))
         if self._progress is not None:
             self._progress.update(totals, totals.listed, self._walk_done)
             self._progress.close()

@@ -5,7 +5,8 @@ printed               to stdout, from verbosity     to stderr, from verbosity
 ====================  ============================  ===========================
 done                  1 (dry run, --json: 0)
 skipped               2 (dry run, --json: 0)        0, where it may surprise
-failed                -1 with --json                -1, but for what ends the run
+failed                -1 with --json                -1, 20 of each cause, and none of what
+                                                    ends the run
 notices                                             0
 ====================  ============================  ===========================
 """
@@ -18,6 +19,7 @@ from typing import NamedTuple
 from s3pp.job import Output
 from s3pp.records import Done, Failed, Outcome, Skipped, SkipReason
 from s3pp.report.escape import one_line
+from s3pp.report.failures import Cause, FailureLines
 from s3pp.report.lines import Lines
 
 # Nobody asked for these to be left out, or they are not what they seem.
@@ -76,14 +78,34 @@ class View:
         self._detail = detail
         self._json = json
         self._told: str | None = None
+        self._failures = FailureLines()
 
     def render(self, outcomes: Sequence[Outcome]) -> Rendered:
         """The lines for a batch."""
         wanted = self._wanted(outcomes)
+        remarks = [line for outcome in wanted if (line := self._remark(outcome)) is not None]
         return Rendered(
             [line for outcome in wanted if (line := self._result(outcome)) is not None],
-            [line for outcome in wanted if (line := self._remark(outcome)) is not None],
+            remarks + self._complaints(self._failures.take(outcomes)),
         )
+
+    @property
+    def holding(self) -> bool:
+        """Whether failures wait for what the store says to others."""
+        return self._failures.holding
+
+    def release(self) -> list[str]:
+        """The lines on stderr for failures that waited."""
+        return self._complaints(self._failures.release())
+
+    def closing(self) -> list[str]:
+        """The last lines on stderr: what waited, and the causes of what was only counted."""
+        table = self._failures.table() if self._detail.failed else []
+        return self.release() + [f"s3pp: {line}" for line in table]
+
+    def ended_by(self, cause: Cause) -> None:
+        """The run ends by a cause of failures, which are not shown then."""
+        self._failures.end(cause)
 
     def notice(self, text: str) -> list[str]:
         """The lines on stderr for a notice."""
@@ -98,6 +120,12 @@ class View:
             outcomes = [outcome for outcome in outcomes if type(outcome) is not Done]
         return [outcome for outcome in outcomes if self._detail.wants(outcome)]
 
+    def _complaints(self, failures: Sequence[Failed]) -> list[str]:
+        if not self._detail.failed:
+            return []
+        shown = [each for each in failures if each.message != self._told]
+        return [f"s3pp: {self._lines.text(each)}" for each in shown]
+
     def _result(self, outcome: Outcome) -> str | None:
         if self._json:
             return self._lines.json(outcome)
@@ -108,9 +136,6 @@ class View:
         return self._lines.text(outcome)
 
     def _remark(self, outcome: Outcome) -> str | None:
-        if isinstance(outcome, Failed):
-            told = outcome.message == self._told
-            return None if told else f"s3pp: {self._lines.text(outcome)}"
         if isinstance(outcome, Skipped) and self._detail.notices and outcome.reason in SURPRISING:
             return f"s3pp: {self._lines.text(outcome)}"
         return None

@@ -14,6 +14,6 @@ def failed(task: Task, error: Exception) -> Failed:
     if isinstance(error, FatalError | Unfinished):
         raise error
     if isinstance(error, ObjectError):
-        return Failed(task.source, task.target, error.kind, str(error))
+        return Failed(task.source, task.target, error.kind, str(error), error.code)
     message = f"internal error: {error!r}"
-    return Failed(task.source, task.target, FailureKind.INTERNAL, message)
+    return Failed(task.source, task.target, FailureKind.INTERNAL, message, type(error).__name__)

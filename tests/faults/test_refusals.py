@@ -13,7 +13,7 @@ import pytest
 from faults.accounting import check_all_done
 from faults.listing_pages import PAGES
 from faults.trials import PutTrial
-from stores.fault_actions import Action, Call, Status
+from stores.fault_actions import Action, Call, Response, Say, Status
 from stores.fault_proxy import Rule
 
 SLOW_DOWN = Status(503, "SlowDown")
@@ -155,6 +155,45 @@ def test_a_501_for_one_object_costs_no_other_its_condition(moto_trial: PutTrial)
     assert len(moto_trial.proxy.hits("HEAD", "/[abcdefgh]$")) == 3  # b, c, and h
     (told,) = [line for line in end.result.err.splitlines() if "If-None-Match" in line]
     assert "right before it writes" in told
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "code"),
+    [
+        (Status(400, "AccessControlListNotSupported"), "rejected", "AccessControlListNotSupported"),
+        (Say(Response(407, ())), "rejected", "HTTP407"),
+        (Status(403, "AccessDenied"), "access", "AccessDenied"),
+    ],
+)
+def test_what_refuses_every_object_alike_ends_the_run_in_one_line(
+    moto_trial: PutTrial, fault: Action, kind: str, code: str
+) -> None:
+    moto_trial.tree({f"f{n:04d}": 10 for n in range(700)})
+    moto_trial.inject(Rule(fault, "PUT"))
+    end = moto_trial.run("--mode=stupid")
+    assert end.code == 3
+    (line,) = end.result.err.splitlines()
+    assert f"the store refuses every object, and the rest is not tried: {code}" in line
+    assert {(each["kind"], each["code"]) for each in end.failed.values()} == {(kind, code)}
+    assert len(end.failed) < 600
+
+
+def test_one_cause_is_told_so_often_and_then_counted(moto_trial: PutTrial) -> None:
+    contents = moto_trial.tree({f"f{n:03d}": 10 for n in range(90)} | {"e1": 1, "e2": 1})
+    moto_trial.inject(
+        Rule(Status(400, "InvalidTag"), "PUT", "/f"),
+        Rule(Status(400, "InvalidArgument"), "PUT", "e2"),
+    )
+    end = moto_trial.run("--mode=stupid")
+    assert (end.code, end.done.keys(), len(end.failed)) == (1, {"e1"}, len(contents) - 1)
+    lines = end.result.err.splitlines()
+    assert sum("InvalidTag: " in line for line in lines) == 20
+    assert sum("e2: InvalidArgument: " in line for line in lines) == 1
+    assert [line.split()[1:] for line in lines[-2:]] == [
+        ["90", "rejected", "(InvalidTag)"],
+        ["1", "rejected", "(InvalidArgument)"],
+    ]
+    assert "--journal" in lines[-3]
 
 
 def test_what_is_refused_for_good_is_asked_once(moto_trial: PutTrial) -> None:

@@ -13,8 +13,9 @@ from s3pp.errors import FailureKind, FatalError
 from s3pp.job import Job, Output, Place
 from s3pp.pipeline.messages import Frame, Kind, report_frame
 from s3pp.pipeline.queues import FrameReader, FrameWriter
-from s3pp.pipeline.statter import ENOUGH_REFUSALS, ENOUGH_SILENCE, Statter, Verdict, run_statter
+from s3pp.pipeline.statter import ENOUGH_SILENCE, Statter, Verdict, run_statter
 from s3pp.records import Done, Failed, Outcome, SendReason, Skipped, SkipReason
+from s3pp.report.failures import ENOUGH_ALIKE, ENOUGH_REFUSALS, Cause
 from s3pp.report.totals import Totals
 
 DONE = Done("/src/a", "a", 1, 1, "etag", SendReason.NEW)
@@ -28,6 +29,7 @@ class Recorder:
         self.totals = Totals()
         self.notices: list[str] = []
         self.reasons: list[str] = []
+        self.causes: list[Cause] = []
         self.walk_done = False
         self._broken = broken
 
@@ -45,6 +47,9 @@ class Recorder:
 
     def notice(self, text: str) -> None:
         self.notices.append(text)
+
+    def ended_by(self, cause: Cause) -> None:
+        self.causes.append(cause)
 
     def aborted(self, why: str) -> None:
         self.reasons.append(why)
@@ -122,6 +127,24 @@ def test_a_run_whose_every_object_is_refused_is_called_off() -> None:
     scene.report(REFUSED)
     assert len(scene.fatal) == 1
     assert "AccessDenied: no" in scene.fatal[0]
+
+
+NO_ACL = Failed(
+    "/src/a", "a", FailureKind.REJECTED, "no ACLs here", "AccessControlListNotSupported"
+)
+
+
+def test_whatever_refuses_the_first_hundred_alike_ends_the_run() -> None:
+    scene = Scene()
+    scene.report(*[NO_ACL] * (ENOUGH_ALIKE - 1))
+    scene.report(*[NO_ACL._replace(code="AnotherCode")] * (ENOUGH_ALIKE - 1))
+    scene.report(*[NO_ACL._replace(code="")] * ENOUGH_ALIKE)  # which is each object's own
+    assert (scene.fatal, scene.recorder.causes) == ([], [])
+    scene.report(NO_ACL, NO_ACL)
+    assert len(scene.fatal) == 1
+    assert "no ACLs here" in scene.fatal[0]
+    assert scene.recorder.causes == [Cause(NO_ACL.kind, NO_ACL.code)]
+    assert scene.verdict().refused is None
 
 
 ACCEPTED = [

@@ -1,0 +1,135 @@
+"""Failures by their cause: which of them are shown, and which cause no object escapes.
+
+A cause may hit every object of a run. It is then shown at most ``SHOWN`` times and counted after
+that; the journal and the log name every object. As long as the store has accepted nothing, what it
+refuses waits here for a moment: where that turns out to end the run, one line says so.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from s3pp.errors import FailureKind
+from s3pp.records import Failed, Outcome, SendReason, SkipReason
+
+SHOWN = 20  # failures of one cause
+HELD_SECONDS = 3.0  # for which a failure waits until something is accepted
+ENOUGH_REFUSALS = 50  # objects to which access was refused alike, with none accepted
+ENOUGH_ALIKE = 100  # objects refused alike for any other cause
+
+# Reasons that show that the store let us in.
+_ACCEPTED = frozenset(
+    {
+        *SendReason,
+        SkipReason.EXISTS,
+        SkipReason.OTHER_SIZE,
+        SkipReason.SAME_ETAG,
+        SkipReason.SAME_CHECKSUM,
+        SkipReason.SAME_TIME,
+    }
+)
+
+
+class Cause(NamedTuple):
+    """Why objects failed: alike, if kind and code are the same."""
+
+    kind: FailureKind
+    code: str  # what the store calls it; empty for what concerns an object alone
+
+    @property
+    def decides(self) -> bool:
+        """Whether it may be the cause for every object: the store's, not the object's own."""
+        return bool(self.code) or self.kind is FailureKind.ACCESS
+
+    def __str__(self) -> str:
+        return f"{self.kind.value} ({self.code})" if self.code else self.kind.value
+
+
+def cause_of(failed: Failed) -> Cause:
+    """The cause of a failure."""
+    return Cause(failed.kind, failed.code)
+
+
+def accepted(outcomes: Iterable[Outcome]) -> bool:
+    """Whether one of these shows that the store accepts objects."""
+    return any(not isinstance(each, Failed) and each.reason in _ACCEPTED for each in outcomes)
+
+
+class Refusals:
+    """Finds the cause that has refused everything so far, and often enough to end the run."""
+
+    def __init__(self) -> None:
+        self._accepted = False
+        self._counts: Counter[Cause] = Counter()
+        self.denied: Failed | None = None  # the last that access was refused to
+
+    @property
+    def everything(self) -> bool:
+        """Whether access was refused, and nothing accepted."""
+        return self.denied is not None and not self._accepted
+
+    def add(self, outcomes: Sequence[Outcome]) -> Failed | None:
+        """Take a batch. Returns a failure by the cause that ends the run, if one does, once."""
+        if self._accepted:
+            return None
+        self._accepted = accepted(outcomes)
+        found = None
+        for each in outcomes:
+            if isinstance(each, Failed) and (cause := cause_of(each)).decides:
+                self._counts[cause] += 1
+                found = each if self._counts[cause] == _limit(cause) else found
+            if isinstance(each, Failed) and each.kind is FailureKind.ACCESS:
+                self.denied = each
+        return None if self._accepted else found
+
+
+def _limit(cause: Cause) -> int:
+    return ENOUGH_REFUSALS if cause.kind is FailureKind.ACCESS else ENOUGH_ALIKE
+
+
+class FailureLines:
+    """Chooses the failures that are shown on stderr; writes nothing."""
+
+    def __init__(self) -> None:
+        self._accepted = False
+        self._counts: Counter[Cause] = Counter()
+        self._held: list[Failed] = []
+        self._ended_by: Cause | None = None
+
+    @property
+    def holding(self) -> bool:
+        """Whether failures wait to be shown."""
+        return bool(self._held)
+
+    def take(self, outcomes: Sequence[Outcome]) -> list[Failed]:
+        """Count the failures of a batch; returns those to be shown now."""
+        self._accepted = self._accepted or accepted(outcomes)
+        shown = self.release() if self._accepted else []
+        for each in outcomes:
+            if type(each) is Failed:
+                cause = cause_of(each)
+                self._counts[cause] += 1
+                if self._counts[cause] <= SHOWN and cause != self._ended_by:
+                    wait = cause.decides and not self._accepted
+                    (self._held if wait else shown).append(each)
+        return shown
+
+    def end(self, cause: Cause) -> None:
+        """The run ends by this cause, and says so: no failure has to say it as well."""
+        self._ended_by = cause
+        self._held = [each for each in self._held if cause_of(each) != cause]
+
+    def release(self) -> list[Failed]:
+        """Those that waited."""
+        held, self._held = self._held, []
+        return held
+
+    def table(self) -> list[str]:
+        """Lines that count the failures by cause; empty where each of them was shown."""
+        counts = [(cause, n) for cause, n in self._counts.most_common() if cause != self._ended_by]
+        if all(count <= SHOWN for _, count in counts):
+            return []
+        rows = [f"{count:>8}  {cause}" for cause, count in counts]
+        return [f"failures by cause, {SHOWN} of each named above (--journal names all):", *rows]

@@ -1,0 +1,101 @@
+"""Failures by cause: few of them are shown, all are counted, and none is lost."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from s3pp.errors import FailureKind
+from s3pp.records import Done, Failed, Outcome, SendReason, Skipped, SkipReason
+from s3pp.report.failures import ENOUGH_ALIKE, SHOWN, Cause, FailureLines, Refusals, cause_of
+
+DONE = Done("s", "t", 1, 1, "etag", SendReason.NEW)
+SPECIAL = Skipped("s", "t", 1, SkipReason.SPECIAL)
+
+
+def refused(at: int, code: str = "NoACL") -> Failed:
+    return Failed(f"s{at}", f"t{at}", FailureKind.REJECTED, code, code)
+
+
+def unreadable(at: int) -> Failed:
+    return Failed(f"s{at}", f"t{at}", FailureKind.UNREADABLE, "permission denied")
+
+
+def test_what_the_store_refuses_waits_until_it_accepts_something() -> None:
+    lines = FailureLines()
+    assert lines.take([refused(1), SPECIAL]) == []
+    assert lines.holding
+    assert lines.take([DONE, refused(2)]) == [refused(1), refused(2)]
+    assert not lines.holding
+    assert lines.take([refused(3)]) == [refused(3)]
+
+
+def test_what_concerns_an_object_alone_does_not_wait() -> None:
+    lines = FailureLines()
+    assert lines.take([unreadable(1)]) == [unreadable(1)]
+    assert not lines.holding
+
+
+def test_what_ends_the_run_is_not_shown_again() -> None:
+    lines = FailureLines()
+    lines.take([refused(1), refused(2, "Other")])
+    lines.end(cause_of(refused(1)))
+    assert lines.take([refused(at) for at in range(3, 200)]) == []
+    assert lines.release() == [refused(2, "Other")]
+    assert lines.table() == []
+
+
+def test_a_cause_is_shown_so_often_and_then_counted() -> None:
+    lines = FailureLines()
+    shown = lines.take([DONE, *(refused(at) for at in range(200)), unreadable(1)])
+    assert shown == [*(refused(at) for at in range(SHOWN)), unreadable(1)]
+    assert lines.take([refused(at) for at in range(50)]) == []
+    head, *rows = lines.table()
+    assert "--journal" in head
+    assert [row.split() for row in rows] == [
+        ["250", "rejected", "(NoACL)"],
+        ["1", "unreadable"],
+    ]
+
+
+def test_where_each_was_shown_there_is_no_table() -> None:
+    lines = FailureLines()
+    lines.take([DONE, *(refused(at) for at in range(SHOWN))])
+    assert lines.table() == []
+
+
+OUTCOMES = st.lists(
+    st.one_of(
+        st.sampled_from([DONE, SPECIAL]),
+        st.builds(refused, st.integers(0, 9), st.sampled_from(["A", "B"])),
+        st.builds(unreadable, st.integers(0, 9)),
+    ),
+    max_size=60,
+)
+
+
+@given(st.lists(OUTCOMES, max_size=6))
+@settings(deadline=None)
+def test_the_first_of_each_cause_are_shown_in_the_end(batches: list[list[Outcome]]) -> None:
+    lines = FailureLines()
+    shown = [each for batch in batches for each in lines.take(batch)]
+    shown += lines.release()
+    for cause in (Cause(FailureKind.REJECTED, "A"), Cause(FailureKind.UNREADABLE, "")):
+        all_alike = [
+            each
+            for batch in batches
+            for each in batch
+            if isinstance(each, Failed) and cause_of(each) == cause
+        ]
+        assert [each for each in shown if cause_of(each) == cause] == all_alike[:SHOWN]
+
+
+@given(st.lists(OUTCOMES, max_size=6))
+@settings(deadline=None)
+def test_a_run_that_had_something_accepted_is_not_ended(batches: list[list[Outcome]]) -> None:
+    refusals = Refusals()
+    for batch in batches:
+        refusals.add(batch)
+    refusals.add([DONE])
+    assert refusals.add([refused(at) for at in range(2 * ENOUGH_ALIKE)]) is None
+    assert not refusals.everything
