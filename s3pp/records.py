@@ -222,6 +222,17 @@ class PartFailed(NamedTuple):
 PartOutcome = PartDone | PartFailed
 
 
+class OpenUpload(NamedTuple):
+    """An upload that this run has begun. Producer: its lead; consumer: the supervisor.
+
+    Where the lead's worker dies the supervisor produces it, for all other workers.
+    """
+
+    key: str
+    upload_id: str
+    open: bool  # False: by now it is complete, or aborted
+
+
 class Done(NamedTuple):
     """The store acknowledged the object (or would have been asked to, in a dry run)."""
 

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, product
 from typing import Generic, TypeVar
 
 from s3pp.job import Job
@@ -18,6 +18,7 @@ from s3pp.pipeline.batches import halves
 from s3pp.pipeline.exchange import Exchange
 from s3pp.pipeline.ledger import Ledger
 from s3pp.pipeline.messages import Frame
+from s3pp.pipeline.open_uploads import OpenUploads
 from s3pp.pipeline.spools import Spools
 from s3pp.pipeline.worker import lane_count
 
@@ -36,6 +37,7 @@ class Assignments(Generic[W]):
         self._exchange: Exchange[W] = Exchange(job.speed.places)
         self._halves = count(FIRST_HALF)
         self.spools = Spools()
+        self.uploads: OpenUploads[W] = OpenUploads()
 
     def join(self, worker: W) -> None:
         """A worker is ready."""
@@ -45,14 +47,15 @@ class Assignments(Generic[W]):
     def leave(self, worker: W) -> tuple[list[tuple[W, Frame]], list[Frame]]:
         """A worker has died: what it had waits again.
 
-        Returns the answers to those who wait for parts that were given up, and the batches, each
-        of one object, that were.
+        Returns the messages to others, who wait for parts that were given up or inherit its
+        uploads; and the batches, each of one object, that were given up.
         """
         shared, busy = self._exchange.serves_others(worker), bool(self._ledger.batches_of(worker))
         given_up = self._ledger.leave(worker, busy=shared)
         for batch in given_up:
             self.spools.drop(batch.batch)
-        return self._exchange.leave(worker, busy=busy), given_up
+        heirs = product(self._ledger.workers, self.uploads.leave(worker))
+        return [*self._exchange.leave(worker, busy=busy), *heirs], given_up
 
     def add(self, batch: Frame) -> None:
         """A new batch waits."""

@@ -195,6 +195,11 @@ class Ledger(Generic[W]):
         return not self._waiting and any(self._room(load) for load in self._loads.values())
 
     @property
+    def workers(self) -> list[W]:
+        """Those that are ready for batches."""
+        return list(self._loads)
+
+    @property
     def empty(self) -> bool:
         """Whether nothing waits and nothing is out."""
         waiting = self._waiting or self._suspects

@@ -22,6 +22,8 @@ MOVED       worker → supervisor,   likewise, of a part that the worker leads a
             statter                itself; its requests are told with the batch
 OUTCOMES    walker, worker →       ``Report``, by ``report_frame``: how tasks ended; from a
             statter                worker, one whole batch
+UPLOAD      worker → supervisor    ``OpenUpload``: one was begun, or is complete or aborted
+UPLOAD      supervisor → worker    likewise: one that is open, and whose own worker has died
 NOTICE      anyone → statter       str: one line for people, said once
 LISTED      supervisor → statter   nothing; the head's number of objects: objects listed so far
 NEED_KEYS   worker, walker →       ``Side`` whose store calls our keys expired
@@ -81,6 +83,7 @@ class Kind(IntEnum):
     PART = 15
     PART_ENDED = 16
     MOVED = 17
+    UPLOAD = 18
 
 
 class Report(NamedTuple):

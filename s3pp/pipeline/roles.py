@@ -20,6 +20,7 @@ from s3pp.job import Job, Mode, Side
 from s3pp.records import Outcome, PartOutcome
 from s3pp.s3.operations import Bucket
 from s3pp.transfer.means import Means, Offer
+from s3pp.transfer.parts.own import OwnUploads
 from s3pp.transfer.reading import Budget, Reader
 
 TITLES = {"put": "putter", "get": "getter", "copy": "copier"}
@@ -53,9 +54,10 @@ def load(job: Job) -> None:
             import_module("awscrt.checksums")
 
 
-def means(offer: Offer) -> Means:
+def means(offer: Offer, own: OwnUploads | None = None) -> Means:
     """What one worker has; ``offer`` has a part moved by any of them."""
-    return Means(Reader(ThreadPoolExecutor(THREADS)), Budget(BODY_MEMORY), offer)
+    reader, budget = Reader(ThreadPoolExecutor(THREADS)), Budget(BODY_MEMORY)
+    return Means(reader, budget, offer, own or OwnUploads())
 
 
 def role(job: Job, buckets: Buckets, means: Means) -> Role:
@@ -75,7 +77,7 @@ def _putter(job: Job, buckets: Buckets, means: Means) -> Role:
         signed=job.access.sign and not dest.endpoint.unsigned_bodies,
     )
     preparer = Preparer(job.objects, digester, job.parts, reader=means.reader, budget=means.budget)
-    return Putter(job, dest, preparer, means.offer)
+    return Putter(job, dest, preparer, means.offer, means.own)
 
 
 def _getter(job: Job, buckets: Buckets, means: Means) -> Role:

@@ -228,6 +228,8 @@ class Supervisor:
             self._board.send(self._statter, message)
         elif kind is Kind.NOTICE:
             self._board.send(self._statter, message)
+        elif kind is Kind.UPLOAD:
+            self._assignments.uploads.hear(child, message)
         elif kind is Kind.NEED_KEYS:
             self._renew_keys(child, message.open())
         elif kind is Kind.FATAL:
@@ -360,7 +362,9 @@ class Supervisor:
             return
         self._tell(f"{child.name} {child.how_it_ended()}: replaced, and its tasks are done again")
         try:
-            self._board.send(self._launch_worker(child.name), frame(Kind.SETUP, self._sides.opened))
+            worker, setup = self._launch_worker(child.name), frame(Kind.SETUP, self._sides.opened)
+            for message in (setup, *self._assignments.uploads.orphans):
+                self._board.send(worker, message)
         except FatalError as error:
             self._abort(str(error))
 

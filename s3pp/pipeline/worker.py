@@ -42,6 +42,7 @@ from s3pp.s3.sigv4 import Keys
 from s3pp.transfer.ending import failed
 from s3pp.transfer.files.tree import OPEN_DIRECTORIES, most_directories
 from s3pp.transfer.parts.moving import part_failed
+from s3pp.transfer.parts.own import OwnUploads
 from s3pp.transfer.reading import Budget
 
 LEADS = 4  # large objects one worker leads at a time
@@ -70,7 +71,7 @@ async def _serve(
         for side, each in opened.items()
     }
     admission, offers = Admission(lanes), Offers(outbox)
-    has = means(offers.make)
+    has = means(offers.make, OwnUploads(lambda each: outbox.send(frame(Kind.UPLOAD, each))))
     acting = role(job, buckets, has)
     worker = Worker(outbox, acting, list(buckets.values()), lanes=lanes, job=job)
 
@@ -81,6 +82,8 @@ async def _serve(
             worker.take_part(message)
         elif message.kind is Kind.PART_ENDED:
             offers.hear(message)
+        elif message.kind is Kind.UPLOAD:
+            has.own.inherit(message.open())
         elif message.kind is Kind.KEYS:
             side, keys = message.open()
             _new_keys(buckets[side], renewals[side], keys)

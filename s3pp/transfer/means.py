@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from s3pp.records import PartOutcome
+from s3pp.transfer.parts.own import OwnUploads
 from s3pp.transfer.reading import Budget, Reader
 
 # Has a part, one of ``records.PartTask``, moved by whichever worker has room. Raises
@@ -19,3 +20,4 @@ class Means(NamedTuple):
     reader: Reader  # for what blocks
     budget: Budget  # of memory for bodies
     offer: Offer  # of a large object's parts
+    own: OwnUploads  # that this run has begun

@@ -300,10 +300,65 @@ def test_killed_copiers_cost_nothing(either: CopyTrial) -> None:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     gate.open()
-    end = either.end(running)
-    assert (end.code, end.done.keys()) == (0, {"large"}), end.result.err
-    assert either.dest.tree() == {"large": BODY}
-    assert either.dest.head("large")["ETag"] == either.bucket.head("large")["ETag"]
+    check_copied(either, either.end(running))  # no upload is left, either
+
+
+@pytest.mark.parametrize("arrived", [1, 0])
+def test_where_the_lead_of_a_copy_dies_its_upload_is_aborted(
+    moto_copy: CopyTrial, arrived: int
+) -> None:
+    """By the store: which copier leads nobody knows, so that both are killed, and the new ones."""
+    put(moto_copy.bucket, LONG)
+    gate = Gate()
+    moto_copy.inject(Rule(gate, "PUT", PART, skip=arrived))
+    running = moto_copy.start(*PARTS)
+    for times in (1, 2):
+        moto_copy.proxy.wait_for(7 * times - (times > 1) * arrived)
+        for pid in copiers(running):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    gate.open()
+    end = moto_copy.end(running)
+    check_copied(moto_copy, end, LONG)
+    assert begun(moto_copy) == 3
+
+
+def test_what_a_killed_run_left_is_aborted_by_the_next(moto_copy: CopyTrial) -> None:
+    """As far as its parts show whose it is: others are left alone, and what has no parts."""
+    put(moto_copy.bucket, LONG)
+    moto_copy.inject(Rule(Gate(), "PUT", PART, skip=2))
+    for times in (1, 2):
+        running = moto_copy.start(*PARTS)
+        moto_copy.proxy.wait_for(3 * times)
+        wait_until_parts(moto_copy.dest, times)
+        running.kill()
+        moto_copy.inject(Rule(Gate(), "PUT", PART, skip=2))
+    assert len(unfinished(moto_copy.dest)) == 2
+    at = {"Bucket": moto_copy.dest.name, "Key": "large"}
+    client = moto_copy.dest.client
+    theirs = [client.create_multipart_upload(**at)["UploadId"] for _ in range(2)]
+    for number, body in ((1, LONG[: 5 * MIB]), (2, OTHER[: 5 * MIB])):
+        client.upload_part(**at, UploadId=theirs[0], PartNumber=number, Body=body)
+    moto_copy.inject()
+    end = moto_copy.run(*PARTS)
+    assert (end.code, moto_copy.dest.tree()) == (0, {"large": LONG})
+    assert {each["UploadId"] for each in unfinished(moto_copy.dest)} == set(theirs)
+
+
+def wait_until_parts(bucket: Bucket, uploads: int) -> None:
+    """Until so many unfinished uploads have two parts each."""
+    deadline = time.monotonic() + 30
+    while (there := sorted(counts(bucket))) != [2] * uploads:
+        assert time.monotonic() < deadline, there
+        time.sleep(0.02)
+
+
+def counts(bucket: Bucket) -> list[int]:
+    at = {"Bucket": bucket.name, "Key": "large"}
+    return [
+        len(bucket.client.list_parts(**at, UploadId=each["UploadId"]).get("Parts", []))
+        for each in unfinished(bucket)
+    ]
 
 
 def test_an_interrupt_leaves_what_can_be_gone_on_with(either: CopyTrial) -> None:

@@ -343,6 +343,29 @@ def test_a_file_that_keeps_changing_fails(moto_trial: PutTrial) -> None:
     assert moto_trial.bucket.keys() == []
 
 
+def change_the_first_part(path: Path) -> None:
+    with path.open("r+b") as stream:
+        stream.write(os.urandom(16))
+
+
+@pytest.mark.parametrize("change", [change_the_first_part, rewrite])
+def test_one_that_keeps_changing_leaves_one_upload_however_often_it_is_sent(
+    moto_trial: PutTrial, change: Change
+) -> None:
+    """As a log that is put every hour: its parts must not fill up the store."""
+    moto_trial.tree({"large": SIZE})
+    for _ in range(3):
+        moto_trial.inject(changing(moto_trial, change, times=0))
+        end = put(moto_trial)
+        assert (end.code, end.kinds) == (1, {"large": "changed"})
+        assert len(uploads(moto_trial.bucket)) <= 1
+        assert STAY not in end.result.err or uploads(moto_trial.bucket)
+    moto_trial.inject()
+    end = put(moto_trial)
+    check_all_done(end, moto_trial.bucket, moto_trial.contents())
+    assert len(uploads(moto_trial.bucket)) <= 1
+
+
 @pytest.mark.thorough
 def test_a_file_that_is_removed_meanwhile_fails(moto_trial: PutTrial) -> None:
     moto_trial.tree({"large": 8 * PART, "small": 100})

@@ -319,6 +319,20 @@ def test_where_the_lead_dies_another_leads_and_goes_on(moto_trial: PutTrial) -> 
     assert uploads(moto_trial.bucket) == set()
 
 
+def test_where_the_lead_dies_before_a_part_arrived_no_upload_is_left(moto_trial: PutTrial) -> None:
+    contents = moto_trial.tree({"large": SIZE})
+    gate = Gate()
+    moto_trial.inject(Rule(gate, "PUT", pattern(FOUR)))
+    running = moto_trial.start(*SMALL_PARTS, "--read-timeout=60")
+    moto_trial.proxy.wait_for(4)
+    for number in (1, 2):
+        os.kill(running.wait_for_child(f"s3pp: putter {number}"), signal.SIGKILL)
+    gate.open()
+    end = moto_trial.end(running)
+    check_all_done(end, moto_trial.bucket, contents)
+    assert uploads(moto_trial.bucket) == set()
+
+
 @pytest.mark.thorough
 @pytest.mark.timeout(300)
 def test_killed_ten_times_no_acknowledged_part_is_sent_again(trial: PutTrial) -> None:

@@ -43,6 +43,7 @@ from s3pp.transfer.copy.parts_through import PartsThrough
 from s3pp.transfer.copy.through import Through
 from s3pp.transfer.ending import failed
 from s3pp.transfer.means import Means
+from s3pp.transfer.parts.lead import Lead
 from s3pp.transfer.refused import source_fault, vanished
 
 _TRIES = 4  # of an object that changes, or does not come whole
@@ -62,6 +63,7 @@ class Copier:
         self._told: set[str] = set()
         self._mode = job.mode
         self._dry_run = job.dry_run
+        self._looks_back = job.parts.resume
         self._source = source
         self._dest = dest
         # Why objects go through this machine; None: they do not.
@@ -73,7 +75,8 @@ class Copier:
         self._layouts = Layouts(job, buckets)
         self._by_store = ByStore(source, dest, self._carrier, job.mode, self._tell)
         self._through = Through(job, buckets, labels, means, self._tell)
-        self._in_parts = InParts(job, dest, labels, self._layouts, self._tell)
+        lead = Lead(job, dest, self._tell, own=means.own)
+        self._in_parts = InParts(lead, dest, labels, self._layouts, self._tell)
         self._parts_by_store = PartsByStore(job, buckets, means.offer)
         self._parts_through = PartsThrough(job, buckets, means)
         self.requests_spared = 0  # that a dry run did not make
@@ -113,8 +116,7 @@ class Copier:
         if cut is None:
             self.requests_spared += each
         else:  # to begin and to complete it takes two more, and one to look what is there
-            way = self._way(course)
-            self.requests_spared += each * len(cut.spans) + 2 + way.resumes(cut)
+            self.requests_spared += each * len(cut.spans) + 2 + self._looks_back
         self._tell(self._carrier.left_behind(streamed=course.streamed))
         return course.done(Written(course.source.etag, 0))
 
@@ -148,7 +150,9 @@ class Copier:
         course.parted = cut is not None
         if cut is not None:
             return await self._in_parts.write(course, cut, self._way(course))
-        return await (self._through if course.streamed else self._by_store).write(course)
+        written = await (self._through if course.streamed else self._by_store).write(course)
+        await self._in_parts.clear(course.task.target)
+        return written
 
     def _way(self, course: Course) -> Way:
         return self._parts_through if course.streamed else self._parts_by_store

@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection
 from typing import NamedTuple, Protocol
 
 from s3pp.errors import FailureKind, ObjectError
-from s3pp.job import Job
 from s3pp.records import Dest, PartDone
 from s3pp.s3.operations import Bucket, Headers
 from s3pp.s3.retry import StoreError
@@ -51,14 +50,14 @@ class InParts:
 
     def __init__(
         self,
-        job: Job,
+        lead: Lead,
         dest: Bucket,
         labels: Labels,
         layouts: Layouts,
         tell: Callable[[str], None],
     ) -> None:
-        self._means = _Means(job.objects.checksum, dest, labels, layouts, tell)
-        self._lead = Lead(job, dest, tell)
+        self._means = _Means(lead.checksum, dest, labels, layouts, tell)
+        self._lead = lead
         self._tell = tell
 
     async def write(self, course: Course, cut: Cut, way: Way) -> Written:
@@ -71,6 +70,11 @@ class InParts:
         if led.resumed:
             self._tell(f"{copy.name}: {led.kept}")
         return Written(led.etag, led.attempts, copy.size - led.moved)
+
+    async def clear(self, key: str) -> None:
+        """Abort what this run has begun of an object that went whole in the end."""
+        if self._lead.own.left(key):
+            await self._lead.clear(key)
 
 
 class _Means(NamedTuple):

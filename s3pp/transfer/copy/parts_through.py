@@ -45,6 +45,7 @@ class PartsThrough:
         self._resume = job.parts.resume
         self._source, self._dest = buckets
         self._uploads = Uploads(self._dest)
+        self._own = means.own
         self._at_once = job.speed.parts_at_once
         self._reader, self._budget, self._offer = means.reader, means.budget, means.offer
         self._checksum = job.objects.checksum
@@ -63,6 +64,7 @@ class PartsThrough:
                 return False
             return await self._is(_part(course, plan.span(there.number)), there)
 
+        self._uploads.own.update(self._own.left(course.task.target))
         try:
             return await unfinished(
                 self._uploads,

@@ -12,11 +12,17 @@ Where that fails the parts stay, for the next run to go on with; an upload that 
 parts are of no use to it, is aborted. So is one that was begun because another, which stays, would
 not take our parts, if it does not take them either. An upload that was found is never aborted for
 what it refuses: it may be somebody else's.
+
+Of those that this run has begun for one object, be it in earlier attempts or by a worker that died,
+one is left at most. What cannot be resumed, as copies by the store, is aborted by the next run that
+succeeds, which knows it by its parts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
+from enum import Enum
 from typing import NamedTuple, Protocol
 
 from s3pp.errors import FailureKind, FatalError, ObjectError, Unfinished
@@ -30,10 +36,10 @@ from s3pp.transfer.condition import Absence, Taken
 from s3pp.transfer.etags import OtherBytes
 from s3pp.transfer.parts import sums
 from s3pp.transfer.parts.compound import Evidence, evidence, made_of
-from s3pp.transfer.parts.resume import LEFT, UNTOLD, Found, Silent
+from s3pp.transfer.parts.own import OwnUploads
+from s3pp.transfer.parts.resume import LEFT, UNTOLD, Found, Silent, begun_of
 
 _STARTS = 3  # uploads tried for one object before it counts as always taken away
-_STUCK = "; its parts stay in the store (s3pp clean removes them)"
 HIDDEN = (
     "the ETags of some objects that were sent in parts prove nothing of their bytes, and the store "
     "refuses to show them: that they are whole is its word alone (allow HeadObject: s3:GetObject)"
@@ -92,6 +98,14 @@ class Led(NamedTuple):
         return f"{kept} of {len(self.parts)} parts were there already"
 
 
+class Rest(Enum):
+    """What stays in the store of an upload that is not completed; the value is for people."""
+
+    NOTHING = ""
+    PARTS = LEFT
+    STUCK = "; its parts stay in the store (s3pp clean removes them)"  # it cannot be aborted
+
+
 class Again(ObjectError):
     """The upload is lost; another may succeed.
 
@@ -107,8 +121,17 @@ class Again(ObjectError):
 class Lead:
     """Leads uploads by the rules of one job."""
 
-    def __init__(self, job: Job, bucket: Bucket, tell: Callable[[str], None]) -> None:
-        self._checksum = job.objects.checksum
+    def __init__(
+        self,
+        job: Job,
+        bucket: Bucket,
+        tell: Callable[[str], None],
+        *,
+        own: OwnUploads,
+    ) -> None:
+        self.own = own
+        self._looks_back = job.parts.resume
+        self.checksum = job.objects.checksum
         self._bucket = bucket
         self._uploads = Uploads(bucket)
         self._absence = Absence(job.mode, bucket, tell)
@@ -116,6 +139,13 @@ class Lead:
 
     async def write(self, load: Load) -> Led:
         """Bring one object into the store. Raises ``Taken``, and what the ``load`` raises."""
+        led = await self._tried(load)
+        await self.clear(load.key)
+        if self._looks_back and not load.resumes:
+            await self._abort_earlier(load.key, led.parts)
+        return led
+
+    async def _tried(self, load: Load) -> Led:
         resume, beside = load.resumes, False
         for _ in range(_STARTS - 1):
             try:
@@ -129,13 +159,34 @@ class Lead:
     async def abort(self, key: str, upload_id: str) -> bool | None:
         """Whether there was such an upload, and now there is not; None where it stays."""
         try:
-            return await self._uploads.abort(key, upload_id)
+            aborted = await self._uploads.abort(key, upload_id)
         except (ObjectError, FatalError):  # s3pp clean finds it
             return None
+        self.own.closed(key, upload_id)
+        return aborted
+
+    async def clear(self, key: str, *, keep: str = "") -> None:
+        """Abort the uploads of ``key`` that this run has begun and that nobody will resume."""
+        for upload_id in {*self.own.left(key)} - {keep}:
+            await self.abort(key, upload_id)
+
+    async def is_alone(self, key: str) -> bool:
+        """Whether all unfinished uploads of ``key`` were begun by this run, as far as one sees."""
+        ours = {*self.own.left(key)}
+        try:
+            return all([each.id in ours async for each in self._uploads.of(key)])
+        except (ObjectError, FatalError):
+            return False
+
+    async def _abort_earlier(self, key: str, parts: list[PartDone]) -> None:
+        """Abort what an earlier run left of an object that is there now."""
+        with suppress(ObjectError, FatalError):
+            for upload_id in await begun_of(self._uploads, key, parts):
+                await self.abort(key, upload_id)
 
     async def _once(self, load: Load, *, resume: bool, beside: bool) -> Led:
         found = await self._found(load) if resume else None
-        begun = found or await load.begun()
+        begun = found or await self._begun(load)
         try:
             parts = await load.moved(begun)
             await load.prove(begun, parts)
@@ -143,9 +194,14 @@ class Lead:
         except Exception as error:
             meant = _meant(error, resumed=found is not None)
             left = await self._left(load, begun, meant, beside=beside)
+            changed = getattr(meant, "kind", None) is FailureKind.CHANGED
+            if left is Rest.PARTS and (found is None or changed):
+                self.own.leave(load.key, begun.upload_id)
+            await self.clear(load.key, keep=begun.upload_id)
             self._say(load, meant, left)
             raise meant from None
         load.written = True
+        self.own.closed(load.key, begun.upload_id)
         etag = await self._proven(load, copied, parts)
         resumed = found is not None
         if resumed and not await load.labelled():
@@ -176,8 +232,18 @@ class Lead:
         shown = evidence(copied.etag, parts, random=random)
         if shown is Evidence.OTHER:
             raise OtherBytes(_other(copied.etag, parts))
-        told = sums.proven(self._checksum, parts, copied.answer.response)
+        told = sums.proven(self.checksum, parts, copied.answer.response)
         return Evidence.PROVEN if told else shown
+
+    async def _begun(self, load: Load) -> Found:
+        left = {*self.own.left(load.key)}
+        await self.clear(load.key)  # what is not resumed by now is of no use
+        if not load.resumes:  # what a dead worker had the store copy may arrive behind the abort
+            for upload_id in left:
+                self.own.leave(load.key, upload_id)
+        begun = await load.begun()
+        self.own.opened(load.key, begun.upload_id)
+        return begun
 
     async def _found(self, load: Load) -> Found | None:
         try:
@@ -187,7 +253,7 @@ class Lead:
             return None
 
     async def _completed(self, load: Load, begun: Found, parts: list[PartDone]) -> Copied:
-        whole = sums.of_the_whole(self._checksum, parts)
+        whole = sums.of_the_whole(self.checksum, parts)
         headers = [("x-amz-mp-object-size", str(load.size)), *whole]
 
         async def complete(condition: Headers) -> Copied:
@@ -196,7 +262,7 @@ class Lead:
                 begun.upload_id,
                 [(part.number, part.etag) for part in parts],
                 headers=[*headers, *condition],
-                checksums=sums.of_each(self._checksum, parts),
+                checksums=sums.of_each(self.checksum, parts),
             )
 
         try:
@@ -226,32 +292,33 @@ class Lead:
         made = made_of(part.etag for part in parts)
         return answer if answer and (answer.size, answer.etag) == (load.size, made) else None
 
-    async def _left(self, load: Load, begun: Found, error: Exception, *, beside: bool) -> str:
-        """What stays of an upload that is not completed, for people; empty: nothing.
+    async def _left(self, load: Load, begun: Found, error: Exception, *, beside: bool) -> Rest:
+        """What stays of an upload that is not completed.
 
         ``beside``: another one stays, begun by nobody knows whom, that refused our parts too.
         """
         # Where the run is ending parts may be under way, of which S3 may keep one that arrives
         # behind the abort. They are cut when this object is reported, so nobody here can wait.
         if not load.resumes or _spoilt(load, error):
-            return _STUCK if await self.abort(load.key, begun.upload_id) is None else ""
+            stuck = await self.abort(load.key, begun.upload_id) is None
+            return Rest.STUCK if stuck else Rest.NOTHING
         if await self._is_empty(load, begun, error):
             await self.abort(load.key, begun.upload_id)
-            return ""
+            return Rest.NOTHING
         if beside and _is_refusal(error):
             # So it is not the upload that is refused, and each run would leave one more. This one
             # is ours for certain. The next run goes on with the other.
             await self.abort(load.key, begun.upload_id)
-        return LEFT
+        return Rest.PARTS
 
-    def _say(self, load: Load, error: Exception, left: str) -> None:
+    def _say(self, load: Load, error: Exception, left: Rest) -> None:
         """Add what is ``left`` to what people are told of an error, if anything."""
-        if not left or isinstance(error, Again):
+        if left is Rest.NOTHING or isinstance(error, Again):
             return
         if isinstance(error, (Unfinished, FatalError)):
-            self._tell(f"{load.name}: not finished{left}")
+            self._tell(f"{load.name}: not finished{left.value}")
         elif isinstance(error, ObjectError):
-            error.args = (f"{error}{left}",)
+            error.args = (f"{error}{left.value}",)
 
     async def _is_empty(self, load: Load, begun: Found, error: Exception) -> bool:
         """Whether it has no parts, by which the next run could know it."""

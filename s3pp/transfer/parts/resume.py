@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from s3pp.errors import ObjectError
 from s3pp.job import MAX_PART, MAX_PARTS, MIN_PART
+from s3pp.records import PartDone
 from s3pp.s3.listing import ListingError
 from s3pp.s3.moments import seconds
 from s3pp.s3.retry import NetworkError, StoreError
@@ -92,6 +93,21 @@ async def _shown(uploads: Uploads, key: str) -> tuple[list[tuple[Upload, Shown]]
     return shown, all_told
 
 
+async def begun_of(uploads: Uploads, key: str, parts: list[PartDone]) -> list[str]:
+    """The ids of unfinished uploads all of whose parts, one at least, are among ``parts``.
+
+    By number, size and ETag: so they are of the same bytes, and were begun to become the same
+    object. Raises as ``uploads`` does.
+    """
+    ours = {(part.number, part.size, part.etag) for part in parts}
+    found = []
+    for upload in await _newest(uploads, key):
+        there = {each[:3] for each in (await uploads.shown(upload.key, upload.id)).parts}
+        if there and there <= ours:
+            found.append(upload.id)
+    return found
+
+
 async def _lists(uploads: Uploads, upload: Upload) -> bool:
     """Whether the store lists an upload of which it has just said that there is none."""
     try:
@@ -101,12 +117,16 @@ async def _lists(uploads: Uploads, upload: Upload) -> bool:
 
 
 async def _latest(uploads: Uploads, key: str) -> list[Upload]:
-    newest: list[Upload] = []
     try:
-        async for upload in uploads.of(key):
-            newest = sorted([*newest, upload], key=lambda each: each.initiated)[-MOST_UPLOADS:]
+        return await _newest(uploads, key)
     except (StoreError, ListingError):
         raise Silent from None
+
+
+async def _newest(uploads: Uploads, key: str) -> list[Upload]:
+    newest: list[Upload] = []
+    async for upload in uploads.of(key):
+        newest = sorted([*newest, upload], key=lambda each: each.initiated)[-MOST_UPLOADS:]
     return newest[::-1]
 
 

@@ -19,8 +19,9 @@ from s3pp.transfer.means import Offer
 from s3pp.transfer.parts import sums
 from s3pp.transfer.parts.lead import Lead
 from s3pp.transfer.parts.moving import PartRefused, moved
+from s3pp.transfer.parts.own import OwnUploads
 from s3pp.transfer.parts.plan import Spans, part_size
-from s3pp.transfer.parts.resume import LEFT, Found, unfinished
+from s3pp.transfer.parts.resume import Found, unfinished
 from s3pp.transfer.put.given import given
 from s3pp.transfer.put.part import PartSender
 from s3pp.transfer.put.prepare import Prepared
@@ -57,16 +58,18 @@ class InParts:
     def __init__(
         self,
         job: Job,
-        bucket: Bucket,
         sender: PartSender,
         offer: Offer,
         tell: Callable[[str], None],
+        *,
+        own: OwnUploads | None = None,
     ) -> None:
         self._part_size = job.parts.size
-        self._means = _Means(job, bucket, sender, offer, tell)
-        self._lead = Lead(job, bucket, tell)
+        self._means = _Means(job, sender.bucket, sender, offer, tell)
+        self._own = own or OwnUploads()
+        self._lead = Lead(job, sender.bucket, tell, own=self._own)
         self._tell = tell
-        self.left: dict[str, set[str]] = {}  # our uploads of sources that changed, by key
+        self._changed: set[str] = set()  # ids of uploads whose source changed meanwhile
 
     def count(self, size: int) -> int:
         """How many parts a body of ``size`` bytes makes. Raises ``ObjectError`` if too many."""
@@ -78,24 +81,31 @@ class InParts:
         Raises ``Changed`` if the source did, ``Taken`` if mode add forbids, and ``ObjectError``.
         """
         key, name = work.part.key, work.part.name
-        body = _Body(work, self._means, self.left.get(key, ()))
+        body = _Body(work, self._means, self._own.left(key))
         try:
             led = await self._lead.write(body)
-        except Changed as changed:
-            if LEFT in str(changed):
-                self.left.setdefault(key, set()).add(body.upload_id)
+        except Changed:
+            self._changed.add(body.upload_id)
             raise
         if led.resumed:
-            ours = led.upload_id in self.left.get(key, ())
-            told = "it changed meanwhile, and was read again" if ours else led.kept
+            changed = led.upload_id in self._changed
+            told = "it changed meanwhile, and was read again" if changed else led.kept
             self._tell(f"{name}: {told}")
-        await self.clear(key, keep=led.upload_id)
         return Sent(led.etag, led.moved, led.attempts)
 
-    async def clear(self, key: str, *, keep: str = "") -> None:
-        """Abort the uploads of ``key`` that nobody will go on with, now that it is there."""
-        for upload_id in self.left.pop(key, set()) - {keep}:
-            await self._lead.abort(key, upload_id)
+    async def clear(self, key: str) -> None:
+        """Abort the uploads of ``key`` that nobody will resume, now that it is there."""
+        await self._lead.clear(key)
+
+    async def stays(self, key: str, kind: FailureKind) -> bool:
+        """Whether the store keeps parts of an object that has failed by now.
+
+        Another run cannot know those of a source that keeps changing for ours. So they stay only
+        where nothing else does: else each run would leave some more.
+        """
+        if kind is FailureKind.CHANGED and not await self._lead.is_alone(key):
+            await self._lead.clear(key)
+        return bool(self._own.left(key))
 
 
 class _Means(NamedTuple):

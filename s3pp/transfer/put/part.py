@@ -24,7 +24,7 @@ class PartSender:
     """Sends the parts of uploads that any worker leads."""
 
     def __init__(self, job: Job, bucket: Bucket, reader: Reader) -> None:
-        self._bucket = bucket
+        self.bucket = bucket
         self._uploads = Uploads(bucket)
         self._reader = reader
         checksum = job.objects.checksum
@@ -65,7 +65,7 @@ class PartSender:
     async def _verified(self, answer: Answer, digests: Digests, opened: Slice) -> Digests:
         told = sums.told(answer.response, digests.header)
         etag = answer.etag
-        if not proves_content(etag, answer.response, self._bucket.endpoint):
+        if not proves_content(etag, answer.response, self.bucket.endpoint):
             return digests
         if not digests.md5 and not told:
             self._digester = self._with_md5

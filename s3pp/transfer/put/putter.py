@@ -37,6 +37,7 @@ from s3pp.transfer.condition import Absence, Taken, seen
 from s3pp.transfer.ending import failed
 from s3pp.transfer.etags import Mismatch, OtherBytes, proves_content
 from s3pp.transfer.means import Offer
+from s3pp.transfer.parts.own import OwnUploads
 from s3pp.transfer.parts.resume import LEFT
 from s3pp.transfer.put.in_parts import InParts, work_of
 from s3pp.transfer.put.part import PartSender
@@ -59,7 +60,15 @@ class _Course:
 class Putter:
     """Puts objects into one bucket by the rules of one job."""
 
-    def __init__(self, job: Job, bucket: Bucket, preparer: Preparer, offer: Offer) -> None:
+    def __init__(
+        self,
+        job: Job,
+        bucket: Bucket,
+        preparer: Preparer,
+        offer: Offer,
+        own: OwnUploads | None = None,
+    ) -> None:
+        self._own = own = own or OwnUploads()
         self._mode = job.mode
         self._dry_run = job.dry_run
         self._bucket = bucket
@@ -70,7 +79,7 @@ class Putter:
         self.requests_spared = 0  # that a dry run did not make
         self._threshold = job.parts.threshold
         self._sender = PartSender(job, bucket, preparer.reader)
-        self._in_parts = InParts(job, bucket, self._sender, offer, self.notes.append)
+        self._in_parts = InParts(job, self._sender, offer, self.notes.append, own=own)
 
     async def part(self, part: PutPart) -> PartOutcome:
         """Send one part of an upload that some putter leads. Raises ``FatalError`` only."""
@@ -86,15 +95,17 @@ class Putter:
         try:
             return await self._put(task)
         except Exception as error:
-            return self._hinted(failed(task, error))
+            return await self._hinted(failed(task, error))
         finally:
             budget.give(grant)
 
-    def _hinted(self, outcome: Failed) -> Failed:
+    async def _hinted(self, outcome: Failed) -> Failed:
         """A failure, with what it leaves in the store."""
-        if not self._in_parts.left.pop(outcome.target, None) or LEFT in outcome.message:
+        if not self._own.left(outcome.target):
             return outcome
-        return outcome._replace(message=f"{outcome.message}{LEFT}")
+        stays = await self._in_parts.stays(outcome.target, outcome.kind)
+        message = outcome.message.removesuffix(LEFT)
+        return outcome._replace(message=f"{message}{LEFT if stays else ''}")
 
     async def _put(self, task: PutTask) -> Outcome:
         entry = task.entry
@@ -129,7 +140,7 @@ class Putter:
             if prepared.sent > self._threshold:
                 return await self._send_in_parts(course, prepared)
             outcome = await self._send(course, prepared)
-            if self._in_parts.left:  # it was larger, when it was begun
+            if self._own.left(course.task.entry.key):  # it was larger, when it was begun
                 await self._in_parts.clear(course.task.entry.key)
             return outcome
         finally:

@@ -15,6 +15,7 @@ from s3pp.s3.retry import StoreError
 from s3pp.s3.sigv4 import Keys, Signer
 from s3pp.s3.wire import Response, Sink, Stream
 from s3pp.transfer.means import Means
+from s3pp.transfer.parts.own import OwnUploads
 from s3pp.transfer.reading import Budget, Reader
 
 KEYS, OTHER_KEYS = Keys("access", "secret"), Keys("other", "secret")
@@ -37,7 +38,7 @@ async def nobody(part: PartTask) -> PartOutcome:
 
 
 def means() -> Means:
-    return Means(Reader(ThreadPoolExecutor(1)), Budget(EVERYTHING), nobody)
+    return Means(Reader(ThreadPoolExecutor(1)), Budget(EVERYTHING), nobody, OwnUploads())
 
 
 def etag_of(body: bytes) -> str:

@@ -36,6 +36,7 @@ from s3pp.transfer.get.getter import Getter
 from s3pp.transfer.get.intake import md5_of
 from s3pp.transfer.means import Means
 from s3pp.transfer.parts.compound import compound_etag
+from s3pp.transfer.parts.own import OwnUploads
 from s3pp.transfer.reading import Budget, Reader
 
 from .buckets import answer, endpoint, etag_of, looked, next_of, nobody
@@ -147,7 +148,7 @@ class Place:
         wanted = Job("get", origin=Origin("bucket"), directory=str(self.top), mode=mode, **job)
         reader = Reader(ThreadPoolExecutor(1))
         tree = Tree(str(self.top))
-        return Getter(wanted, store, tree, Means(reader, self.budget, nobody))  # type: ignore[arg-type]
+        return Getter(wanted, store, tree, Means(reader, self.budget, nobody, OwnUploads()))  # type: ignore[arg-type]
 
     def run(self, store: Store, wanted: GetTask, mode: Mode = Mode.UPDATE, **job: Any) -> Outcome:
         """Get one task; whatever happened, nothing unfinished stays and the budget is whole."""

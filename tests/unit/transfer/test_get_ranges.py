@@ -34,6 +34,7 @@ from s3pp.transfer.files.tree import Tree
 from s3pp.transfer.get import proof
 from s3pp.transfer.get.getter import Getter
 from s3pp.transfer.means import Means
+from s3pp.transfer.parts.own import OwnUploads
 from s3pp.transfer.reading import Budget, Reader
 from trees import content
 
@@ -129,7 +130,7 @@ class Place:
                     raise self.refuse
                 return await getter.part(part)  # type: ignore[arg-type]
 
-            means = Means(Reader(ThreadPoolExecutor(2)), Budget(MIB), offer)
+            means = Means(Reader(ThreadPoolExecutor(2)), Budget(MIB), offer, OwnUploads())
             getter = Getter(job, store, Tree(str(self.top)), means)  # type: ignore[arg-type]
             try:
                 return await getter.transfer(store.task())
