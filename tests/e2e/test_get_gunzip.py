@@ -106,3 +106,44 @@ def test_over_the_packed_bytes_that_a_run_without_it_left(s3pp, moto_bucket, tre
     assert tree.read(out) == files | {"archive.gz": stored["archive.gz"]}
     again = s3pp("get", "--gunzip", moto_bucket.url, out)
     assert (again.counts.done, again.counts.skipped) == (0, 3)
+
+
+def test_codings_are_a_list(s3pp, moto_bucket, tree, tmp_path, recorder):
+    """Any order, case and spacing, and several lines; aws-chunked means nothing."""
+    text = b"text " * 1000
+    once = gzip.compress(text, mtime=0)
+    twice = gzip.compress(once, mtime=0)
+    large = content(1 << 20).hex().encode()
+    stored = {
+        "behind": ("gzip,aws-chunked", once),
+        "before": ("aws-chunked , GZIP", once),
+        "empty": (",x-gzip,", once),
+        "large": ("gzip, aws-chunked", gzip.compress(large, mtime=0)),
+        "twice": ("gzip, gzip", twice),
+        "chunked": ("aws-chunked", once),
+        "other": ("br", once),
+        "mixed": ("br, gzip", once),
+    }
+    for key, (_, body) in stored.items():
+        moto_bucket.put(key, body)
+
+    def encoded(request, answer):
+        key = request.target.rpartition("/")[2]
+        if key in stored:
+            lines = stored[key][0].split(" ", 1)  # in two lines, where there is a space
+            answer.headers.extend(("Content-Encoding", line) for line in lines)
+        return answer
+
+    store = recorder(moto_bucket.store, rewrite=encoded).store
+    out = tmp_path / "out"
+    result = s3pp("get", "--gunzip", "--json", moto_bucket.url, out, store=store)
+    assert result.code == 1
+    assert set(failures(result)) == {"mixed"}
+    assert "stored with Content-Encoding br, gzip" in result.err
+    assert tree.read(out) == dict.fromkeys(("behind", "before", "empty", "twice"), text) | {
+        "large": large,
+        "chunked": once,
+        "other": once,
+    }
+    again = s3pp("get", "--gunzip", "--json", moto_bucket.url, out, store=store)
+    assert {e["event"] for e in again.events[:-1] if e["key"] != "mixed"} == {"skipped"}

@@ -28,6 +28,7 @@ from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.operations import Headers
 from s3pp.s3.retry import StoreError
 from s3pp.s3.wire import Response
+from s3pp.transfer.codings import codings
 from s3pp.transfer.put.content import by_name
 from s3pp.transfer.put.given import Likeness, judged
 from s3pp.transfer.put.putter import static_headers
@@ -220,7 +221,7 @@ def _described(source: Response) -> list[tuple[str, str]]:
         lower = name.decode("latin-1").lower()
         if colon and (_is_label(lower) or lower == _REDIRECT):
             found[lower] = _sendable(value.strip())
-    found["content-encoding"] = _real_encoding(found.get("content-encoding", ""))
+    found["content-encoding"] = _sendable(",".join(codings(source)).encode("latin-1"))
     return [(name, value) for name, value in found.items() if value or name.startswith(_META)]
 
 
@@ -238,9 +239,3 @@ def _is_utf8(value: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _real_encoding(value: str) -> str:
-    """Without ``aws-chunked``: that is how a body was sent, and some stores keep it."""
-    codings = [each.strip() for each in value.split(",")]
-    return ",".join(each for each in codings if each.lower() not in ("", "aws-chunked"))

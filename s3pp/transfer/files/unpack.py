@@ -11,6 +11,7 @@ from isal.igzip_lib import IsalError
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.s3.wire import Response
 from s3pp.transfer.bodies import PIECE
+from s3pp.transfer.codings import codings, gzip_layers
 from s3pp.transfer.files.landing import Landing, Manner
 from s3pp.transfer.files.tree import Tree
 
@@ -18,20 +19,29 @@ GZIP = b"\x1f\x8b"  # what every member begins with (RFC 1952)
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS  # zlib's manual: 16 more asks for a gzip header
 
 
-def is_packed(response: Response) -> bool:
-    """Whether an object is stored with gzip as its last encoding."""
-    encodings = (response.header(b"content-encoding") or "").split(",")
-    return encodings[-1].strip().lower() in ("gzip", "x-gzip")
+def layers(response: Response) -> int:
+    """How many times an object has to be unpacked. Raises ``ObjectError`` where gzip is not all."""
+    found = gzip_layers(response)
+    if found is None:
+        listed = ", ".join(codings(response))
+        message = f"stored with Content-Encoding {listed}, of which only gzip can be unpacked: "
+        raise ObjectError(FailureKind.REJECTED, f"{message}get it without --gunzip")
+    return found
 
 
-def unpacked(tree: Tree, path: str, packed: Iterable[bytes], manner: Manner) -> bool:
-    """Write ``packed`` unpacked to ``path``; returns and raises as ``landing.land`` does.
+def unpacked(
+    tree: Tree, path: str, packed: Iterable[bytes], manner: Manner, *, times: int = 1
+) -> bool:
+    """Write ``packed``, unpacked so many times, to ``path``.
 
-    Memory does not grow with what comes out. Raises ``ObjectError`` where it is no whole gzip.
+    Returns and raises as ``landing.land`` does. Memory does not grow with what comes out. Raises
+    ``ObjectError`` where it is no whole gzip.
     """
     landing = Landing(tree, path, mode=manner.mode)
+    for _ in range(times):
+        packed = inflated(packed)
     try:
-        for piece in inflated(packed):
+        for piece in packed:
             landing.write(piece)
         return landing.finish(manner.mtime_ns, fsync=manner.fsync, fresh=manner.fresh)
     finally:

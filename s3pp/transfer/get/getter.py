@@ -34,6 +34,7 @@ from s3pp.s3.operations import Answer, Bucket, Oversized
 from s3pp.s3.retry import StoreError
 from s3pp.transfer import modes
 from s3pp.transfer.bodies import PIECE, SMALL
+from s3pp.transfer.codings import is_gzip
 from s3pp.transfer.ending import failed
 from s3pp.transfer.etags import is_md5, proves_content
 from s3pp.transfer.files import times
@@ -41,7 +42,7 @@ from s3pp.transfer.files.landing import Landing as Arriving
 from s3pp.transfer.files.landing import Manner, Vanished, land
 from s3pp.transfer.files.paths import is_marker
 from s3pp.transfer.files.tree import Tree
-from s3pp.transfer.files.unpack import GZIP, is_packed, unpacked
+from s3pp.transfer.files.unpack import GZIP, layers, unpacked
 from s3pp.transfer.get.in_ranges import LEFT, InRanges
 from s3pp.transfer.get.intake import Intake, md5_of
 from s3pp.transfer.get.likeness import Likeness
@@ -180,7 +181,7 @@ class Getter:
             raise vanished()
         response = answer.response
         opaque = not proves_content(answer.etag, response, self._bucket.endpoint)
-        if (verdict is SendReason.ETAG and opaque) or (unpacking and is_packed(response)):
+        if (verdict is SendReason.ETAG and opaque) or (unpacking and is_gzip(response)):
             return SkipReason.SAME_TIME
         return verdict
 
@@ -188,7 +189,7 @@ class Getter:
         """The file is the object as it is stored; is that packed, and to be unpacked now?"""
         if await self._reader.run(self._starts_packed, task):
             answer = await self._bucket.look(task.source)
-            if answer is not None and is_packed(answer.response):
+            if answer is not None and is_gzip(answer.response):
                 return SendReason.SIZE
         return SkipReason.SAME_ETAG
 
@@ -245,8 +246,8 @@ class Getter:
             if wrong := wrong or await self._parted.fault(task.source, answer, arrived):
                 raise wrong
         manner = self._manner(task, answer, etag=etag, mode=mode)
-        if self._unpacks(answer):
-            landed = await self._unpack(task, (body,), manner)
+        if times := self._layers(answer):
+            landed = await self._unpack(task, (body,), manner, times=times)
         elif manner.fsync:
             landed = await self._reader.away(lambda: land(self._tree, task.target, body, manner))
         else:
@@ -264,8 +265,8 @@ class Getter:
             if wrong := wrong or await self._parted.fault(task.source, answer, arrived):
                 raise wrong
             manner = self._manner(task, answer, etag=etag, mode=mode)
-            if self._unpacks(answer):
-                landed = await self._unpack(task, intake.pieces(), manner)
+            if times := self._layers(answer):
+                landed = await self._unpack(task, intake.pieces(), manner, times=times)
             else:
                 landed = await self._reader.away(lambda: intake.finish(manner))
             return _Arrival(answer, etag, intake.size, landed, intake.size)
@@ -277,8 +278,8 @@ class Getter:
         landing, answer, moved = fetched
         manner = self._manner(task, answer, etag=answer.etag, mode=mode)
         try:
-            if self._unpacks(answer):
-                landed = await self._unpack(task, landing.pieces(), manner)
+            if times := self._layers(answer):
+                landed = await self._unpack(task, landing.pieces(), manner, times=times)
                 await self._reader.away(landing.discard)
             else:
                 landed = await self._reader.away(lambda: _finished(landing, manner))
@@ -293,11 +294,15 @@ class Getter:
     def _tell(self, note: str) -> None:
         self.notes.append(note)
 
-    def _unpacks(self, answer: Answer) -> bool:
-        return self._landing.gunzip and is_packed(answer.response)
+    def _layers(self, answer: Answer) -> int:
+        """How many times what came has to be unpacked. Raises as ``unpack.layers`` does."""
+        return layers(answer.response) if self._landing.gunzip else 0
 
-    async def _unpack(self, task: GetTask, packed: Iterable[bytes], manner: Manner) -> bool:
-        return await self._reader.away(lambda: unpacked(self._tree, task.target, packed, manner))
+    async def _unpack(
+        self, task: GetTask, packed: Iterable[bytes], manner: Manner, *, times: int
+    ) -> bool:
+        tree, target = self._tree, task.target
+        return await self._reader.away(lambda: unpacked(tree, target, packed, manner, times=times))
 
     def _expected(self, task: GetTask, answer: Answer) -> Expected:
         return Expected(Dest(task.size, task.etag), answer, self._bucket.endpoint)

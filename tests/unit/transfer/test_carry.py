@@ -176,6 +176,7 @@ def test_a_listing_tells_the_class_where_an_answer_does_not() -> None:
         ("aws-chunked", None),
         ("gzip,aws-chunked", "gzip"),
         ("aws-chunked, gzip", "gzip"),
+        ("br , AWS-chunked,GZIP", "br,GZIP"),
     ],
 )
 def test_how_a_body_was_sent_is_no_encoding_of_it(stored: str, sent: str | None) -> None:

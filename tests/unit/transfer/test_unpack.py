@@ -18,31 +18,17 @@ from s3pp.transfer.bodies import PIECE
 from s3pp.transfer.files import unpack
 from s3pp.transfer.files.landing import Manner
 from s3pp.transfer.files.tree import Tree
-from s3pp.transfer.files.unpack import inflated, is_packed, unpacked
+from s3pp.transfer.files.unpack import inflated, layers, unpacked
 
 PACKED = gzip.compress(b"content", mtime=0)
 MANNER = Manner(10**18)
 
 
-@pytest.mark.parametrize(
-    ("value", "packed"),
-    [
-        ("gzip", True),
-        ("GZIP ", True),
-        ("x-gzip", True),
-        ("aws-chunked,gzip", True),
-        ("aws-chunked, gzip", True),
-        ("gzip, br", False),  # packed, and then packed otherwise
-        ("gzip, aws-chunked", False),
-        ("identity", False),
-        ("br", False),
-        ("", False),
-        (None, False),
-    ],
-)
-def test_the_last_encoding_says_whether_it_is_packed(value: str | None, packed: bool) -> None:
-    lines = [] if value is None else [f"Content-Encoding: {value}\r\n".encode()]
-    assert is_packed(Response(200, [b"HTTP/1.1 200 OK\r\n", *lines], PACKED)) is packed
+def test_what_gzip_is_not_all_of_is_refused_by_its_name() -> None:
+    response = Response(200, [b"Content-Encoding: br, gzip\r\n"], PACKED)
+    with pytest.raises(ObjectError, match=r"br, gzip, .*without --gunzip") as caught:
+        layers(response)
+    assert caught.value.kind is FailureKind.REJECTED
 
 
 # Any gzip, in any pieces
