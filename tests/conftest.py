@@ -59,8 +59,9 @@ def expect_what_differs(item: pytest.Item) -> None:
     """Expect the failure of a test that cannot hold on the store of this case."""
     if isinstance(item, pytest.Function) and item.get_closest_marker("stores"):
         store = item.callspec.params.get("store")
+        test = f"{item.path.stem}::{item.originalname}"
         for each in DIFFERENCES:
-            if each.covers(store, item.originalname, item.name):
+            if each.covers(store, test, item.name):
                 item.add_marker(pytest.mark.xfail(reason=f"{store}: {each.reason}", strict=True))
 
 
