@@ -296,9 +296,23 @@ class Job:
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}\Z")
 
+# S3 user guide, "Referencing access points": they hold the slash that would end a bucket's name.
+_POINT = r"accesspoint[/:](?P<name>[A-Za-z0-9.-]{1,63})"
+_ARN = re.compile(
+    r"arn:aws[a-z-]*:s3(?:-object-lambda|-outposts)?:(?P<region>[a-z0-9-]*):(?P<account>\d{12}):"
+    rf"(?:outpost[/:][A-Za-z0-9-]{{1,63}}[/:])?{_POINT}(?=/|\Z)",
+    re.ASCII,
+)
+
+
+def access_point(bucket: str) -> str:
+    """The host name's first part for a bucket that is the ARN of an access point, else empty."""
+    found = _ARN.fullmatch(bucket)
+    return f"{found['name']}-{found['account']}" if found else ""
+
 
 def parse_place(text: str, argument: str = "destination") -> Place:
-    """Read ``s3://BUCKET[/PREFIX]``.
+    """Read ``s3://BUCKET[/PREFIX]``; BUCKET may be the ARN of an access point.
 
     One trailing slash of the prefix is dropped: ``s3://b/p`` and ``s3://b/p/`` mean the same.
     Raises ``UsageError`` naming ``argument`` for anything else.
@@ -326,9 +340,16 @@ def _parts(text: str, argument: str) -> tuple[str, str]:
     scheme, _, rest = text.partition("://")
     if scheme != "s3" or not rest:
         raise UsageError(f"{argument} {text!r} is not of the form s3://BUCKET[/PREFIX]")
-    bucket, _, prefix = rest.partition("/")
-    if not _BUCKET.match(bucket):
+    arn = _ARN.match(rest)
+    bucket, _, prefix = (arn[0], "", rest[arn.end() + 1 :]) if arn else rest.partition("/")
+    if arn and not arn["region"]:
         raise UsageError(
-            f"{argument} {text!r}: {bucket!r} is not a bucket name (3 to 63 of a-z, 0-9, . and -)"
+            f"{argument} {text!r}: access points of several regions want signature version 4A,"
+            " which s3pp does not make: name one of a region"
+        )
+    if not arn and not _BUCKET.match(bucket):
+        raise UsageError(
+            f"{argument} {text!r}: {bucket!r} is neither a bucket name (3 to 63 of a-z, 0-9, . and"
+            " -) nor the ARN of an access point"
         )
     return bucket, prefix

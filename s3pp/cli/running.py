@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from s3pp.errors import ExitStatus, S3ppError, UsageError
-from s3pp.job import Job
+from s3pp.job import Job, access_point
 
 if TYPE_CHECKING:
     from s3pp.report.outlet import Streams
@@ -96,6 +96,9 @@ def sandboxed(job: Job, streams: Streams) -> Iterator[Job]:
     from s3pp.sandbox import Sandbox
 
     buckets = [each.bucket for each in (job.origin, job.dest) if each is not None and each.bucket]
+    for bucket in buckets:
+        if access_point(bucket):
+            raise UsageError(f"--sandbox has no access points: name a bucket, not {bucket}")
     with Sandbox() as sandbox, sandbox.imposed(os.environ):
         for bucket in dict.fromkeys(buckets):
             sandbox.create_bucket(bucket)

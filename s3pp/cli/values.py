@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 
 from s3pp.errors import UsageError
-from s3pp.job import MAX_PART, MIN_PART, parse_place
+from s3pp.job import MAX_PART, MIN_PART, access_point, parse_place
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?", re.IGNORECASE | re.ASCII)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw]?)", re.IGNORECASE | re.ASCII)
@@ -158,7 +158,7 @@ def bucket(text: str) -> str:
         place = parse_place(f"s3://{name}")
     except UsageError:
         place = None
-    if place is None or place.prefix:
+    if place is None or place.prefix or access_point(place.bucket):
         raise ValueError(f"{text!r} is not a bucket name (3 to 63 of a-z, 0-9, . and -)")
     return name
 

@@ -88,7 +88,7 @@ def connect(
     )
     return Bucket(
         opened.endpoint,
-        Signer(opened.keys, opened.endpoint.region),
+        Signer(opened.keys, opened.endpoint.region, service=opened.endpoint.signs_for),
         Wire(settings),
         recovery=Recovery(Backoff(access.max_attempts), renew, *pace),
         always=(("x-amz-request-payer", "requester"),) if access.request_payer else (),

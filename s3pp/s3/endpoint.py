@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import quote
 
+from s3pp.job import access_point
 from s3pp.s3.sigv4 import Keys
 
 _SAFE = "/~"  # beside the RFC 3986 unreserved; S3 keys keep their slashes
@@ -27,6 +28,7 @@ class Endpoint(NamedTuple):
     base: str  # encoded path before "/key": "" for virtual addressing, "/bucket" for path style
     region: str
     bucket: str
+    signs_for: str = "s3"  # the service that a signature names
     signs_bodies: bool = False  # over TLS too: a policy of the bucket may want that
 
     def path(self, key: str) -> str:
@@ -46,7 +48,8 @@ class Endpoint(NamedTuple):
 
         No name is looked up: only spellings that must mean one host are seen to be the same.
         """
-        host = _tidied(self.host, self.scheme).removeprefix(f"{self.bucket.lower()}.")
+        named = (access_point(self.bucket) or self.bucket).lower()
+        host = _tidied(self.host, self.scheme).removeprefix(f"{named}.")
         aws = _AWS.search(host)
         # One host may hold several stores, each under a path.
         under = self.base.removesuffix(f"/{self.bucket}")
@@ -80,8 +83,15 @@ class Opened(NamedTuple):
     proxy: str = ""  # the URL of the proxy to take, its password included; empty: none
 
 
+def copy_source(bucket: str, key: str) -> str:
+    """An object as ``x-amz-copy-source`` has it; through an access point it has an ARN itself."""
+    if access_point(bucket):
+        return quote(f"{bucket}/object/{key}", _SAFE)
+    return f"{bucket}/{encoded(key)}"
+
+
 def encoded(key: str) -> str:
-    """``key`` as URLs and ``x-amz-copy-source`` have it."""
+    """``key`` as URLs have it."""
     # Most keys need no encoding, and seeing that costs a third of doing it.
     return key if _PLAIN(key) else quote(key, _SAFE)
 

@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol
 
 from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.records import Dest
-from s3pp.s3.endpoint import Endpoint, encoded, query_string
+from s3pp.s3.endpoint import Endpoint, copy_source, query_string
 from s3pp.s3.etag import etag_of, pin_of
 from s3pp.s3.refused_head import Asked, Signed, Step, next_step, skew_of
 from s3pp.s3.retry import (
@@ -159,7 +159,7 @@ class Bucket:
         ``size``, in bytes, tells how long the store may take. An answer of 200 that holds an
         error is no success (API reference, "CopyObject"); one without an ETag shows nothing.
         """
-        named = ("x-amz-copy-source", f"{source[0]}/{encoded(source[1])}")
+        named = ("x-amz-copy-source", copy_source(*source))
         path, late = self.endpoint.path(key), size // COPY_SPEED
         answer = await self.call(Call("PUT", path, "", [named, *headers], b"", late=late))
         return Copied(etag_of(element(answer.response.body, "ETag")), answer)

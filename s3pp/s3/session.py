@@ -251,6 +251,7 @@ class Session:
             base=url.path.removesuffix(f"/{_PROBE_KEY}"),
             region=scope[2] if len(scope) > 2 else client.meta.region_name,
             bucket=self._bucket,
+            signs_for=scope[3] if len(scope) > 3 else "s3",
             signs_bodies=(client.meta.config.s3 or {}).get("payload_signing_enabled") is True,
         )
 

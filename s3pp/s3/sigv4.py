@@ -36,10 +36,16 @@ class Signer:
     """
 
     def __init__(
-        self, keys: Keys | None, region: str, *, clock: Callable[[], float] = time.time
+        self,
+        keys: Keys | None,
+        region: str,
+        *,
+        service: str = "s3",
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.keys = keys
         self.region = region
+        self._service = service
         self.offset = 0.0
         self._clock = clock
         self._second = -1
@@ -74,7 +80,7 @@ class Signer:
         if "  " in canonical or ": " in canonical or " \n" in canonical:
             canonical = "\n".join([f"{name}:{' '.join(value.split())}" for name, value in signed])
         request = f"{method}\n{url[1]}\n{url[2]}\n{canonical}\n\n{names}\n{payload_hash}"
-        scope = f"{stamp[:8]}/{self.region}/s3/aws4_request"
+        scope = f"{stamp[:8]}/{self.region}/{self._service}/aws4_request"
         text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{sha256(request.encode()).hexdigest()}"
         signature = digest(self._key(keys, stamp[:8]), text.encode(), "sha256").hex()
         lines.append(
@@ -103,7 +109,7 @@ class Signer:
         wanted = (keys.secret_key, day, self.region)
         if wanted != self._key_for:
             key = f"AWS4{keys.secret_key}".encode()
-            for part in (day, self.region, "s3", "aws4_request"):
+            for part in (day, self.region, self._service, "aws4_request"):
                 key = digest(key, part.encode(), "sha256")
             self._key_for, self._signing_key = wanted, key
         return self._signing_key

@@ -23,7 +23,7 @@ from html import escape
 from typing import NamedTuple
 
 from s3pp.errors import FailureKind, ObjectError
-from s3pp.s3.endpoint import encoded, query_string
+from s3pp.s3.endpoint import copy_source, query_string
 from s3pp.s3.etag import etag_of
 from s3pp.s3.listing import ListingError
 from s3pp.s3.moments import seconds
@@ -137,7 +137,7 @@ class Uploads:
         ``size``, in bytes, is the part's, and tells how long the store may take. An answer of 200
         that holds an error is no success. Raises ``Nameless`` too.
         """
-        named = ("x-amz-copy-source", f"{source[0]}/{encoded(source[1])}")
+        named = ("x-amz-copy-source", copy_source(*source))
         path, late = self._bucket.endpoint.path(slot.key), size // COPY_SPEED
         call = Call("PUT", path, _query(slot), [named, *headers], b"", late=late)
         copied = _with_etag(await self._bucket.call(call))

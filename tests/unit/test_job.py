@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3pp.errors import UsageError
-from s3pp.job import Access, Job, Origin, Place, Side, parse_origin, parse_place
+from s3pp.job import Access, Job, Origin, Place, Side, access_point, parse_origin, parse_place
 
 THERE = Access(endpoint_url="https://elsewhere")
 
@@ -69,6 +69,60 @@ def test_what_is_neither(parse: object, text: str) -> None:
         parse(text, "the argument")  # type: ignore[operator]
     assert "the argument" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+ARN = "arn:aws:s3:eu-west-1:123456789012:accesspoint/my-point"
+OUTPOST = "arn:aws:s3-outposts:us-west-2:123456789012:outpost/op-1/accesspoint/mine"
+
+
+@pytest.mark.parametrize(
+    "bucket",
+    [
+        ARN,
+        ARN.replace("/", ":"),
+        OUTPOST,
+        "arn:aws-cn:s3:cn-north-1:123456789012:accesspoint/my.point",
+        "arn:aws:s3-object-lambda:us-east-1:123456789012:accesspoint/mine",
+        "my-point-hrzrlukc5m36ft7okagglf3gmwluquse1b-s3alias",
+    ],
+)
+@pytest.mark.parametrize("prefix", ["", "p", "p/q", "accesspoint/x", "a:b"])
+def test_an_access_point_is_a_bucket(bucket: str, prefix: str) -> None:
+    place = parse_place(f"s3://{bucket}/{prefix}")
+    assert place == Place(bucket, prefix)
+    assert parse_place(str(place)) == place
+    assert parse_place(f"s3://{bucket}") == Place(bucket)
+    origin = parse_origin(f"s3://{bucket}/logs*")
+    assert origin == Origin(bucket, "logs")
+    assert parse_origin(str(origin)) == origin
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "arn:aws:s3:::bucket/key",
+        ARN.replace("my-point", "my_point"),
+        ARN.replace("123456789012", "1234"),
+        f"{ARN}*",
+        "arn:aws:s3:eu-west-1:123456789012:accesspoint",
+    ],
+)
+def test_other_arns_are_no_buckets(text: str) -> None:
+    with pytest.raises(UsageError, match="neither a bucket name"):
+        parse_place(f"s3://{text}")
+
+
+def test_access_points_of_several_regions_are_refused_with_the_reason() -> None:
+    with pytest.raises(UsageError, match="4A"):
+        parse_origin("s3://arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap/p")
+
+
+@pytest.mark.parametrize(
+    ("bucket", "label"),
+    [(ARN, "my-point-123456789012"), (OUTPOST, "mine-123456789012"), ("bucket", "")],
+)
+def test_an_access_point_has_a_host_of_its_own(bucket: str, label: str) -> None:
+    assert access_point(bucket) == label
 
 
 KEYS = st.text("ab/*é", min_size=1, max_size=6)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3pp.s3.endpoint import Endpoint, query_string
+from s3pp.s3.endpoint import Endpoint, copy_source, query_string
 
 PATH_STYLE = Endpoint("http", "127.0.0.1:9000", "/bucket", "us-east-1", "bucket")
 VIRTUAL = Endpoint("https", "bucket.s3.amazonaws.com", "", "us-east-1", "bucket")
@@ -165,3 +165,31 @@ def test_spellings_of_one_host(one: Endpoint, other: Endpoint) -> None:
 )
 def test_hosts_that_only_look_alike(one: Endpoint, other: Endpoint) -> None:
     assert not one.same_bucket(other)
+
+
+ARN = "arn:aws:s3:eu-west-1:123456789012:accesspoint/mine"
+
+
+@pytest.mark.parametrize(
+    ("bucket", "key", "source"),
+    [
+        ("b", "a/ü b", "b/a/%C3%BC%20b"),
+        ("mine-abc-s3alias", "k", "mine-abc-s3alias/k"),
+        (ARN, "a/ü:b", f"{ARN.replace(':', '%3A')}/object/a/%C3%BC%3Ab"),
+    ],
+)
+def test_the_source_of_a_copy(bucket: str, key: str, source: str) -> None:
+    assert copy_source(bucket, key) == source
+
+
+def test_an_access_point_belongs_to_its_store() -> None:
+    point = Endpoint("http", "mine-123456789012.here:9", "", "eu-west-1", ARN)
+    assert point.service == Endpoint("http", "here:9", "/b", "eu-west-1", "b").service
+    aws = point._replace(scheme="https", host="mine-123456789012.s3-accesspoint.eu.amazonaws.com")
+    assert aws.service == "amazonaws.com"
+
+
+def test_two_stores_on_one_host_are_told_apart_by_their_paths() -> None:
+    one = Endpoint("https", "host", "/storage/v1/s3/b", "r", "b")
+    assert one.service == one._replace(base="/storage/v1/s3/c", bucket="c").service
+    assert one.service != one._replace(base="/b").service

@@ -423,6 +423,30 @@ def test_the_profiles_settings_of_s3_are_obeyed(
     assert configured(text).endpoint.host.removeprefix("bucket.") == host.removeprefix("bucket.")
 
 
+POINT = "arn:aws:s3:eu-west-1:123456789012:accesspoint/mine"
+
+
+@pytest.mark.parametrize(
+    ("text", "bucket", "host", "service"),
+    [
+        ("", POINT, "mine-123456789012.s3-accesspoint.eu-west-1.amazonaws.com", "s3"),
+        ("s3 =\n  addressing_style = path\n", POINT,
+         "mine-123456789012.s3-accesspoint.eu-west-1.amazonaws.com", "s3"),
+        ("endpoint_url = http://here:1\n", POINT, "mine-123456789012.here:1", "s3"),
+        ("", "arn:aws:s3-outposts:eu-west-1:123456789012:outpost/op-01/accesspoint/mine",
+         "mine-123456789012.op-01.s3-outposts.eu-west-1.amazonaws.com", "s3-outposts"),
+        ("", "arn:aws:s3-object-lambda:eu-west-1:123456789012:accesspoint/mine",
+         "mine-123456789012.s3-object-lambda.eu-west-1.amazonaws.com", "s3-object-lambda"),
+    ],
+)  # fmt: skip
+def test_access_points_are_where_boto3_has_them(
+    configured: Callable[..., Opened], text: str, bucket: str, host: str, service: str
+) -> None:
+    found = configured(text, bucket).endpoint
+    assert (found.host, found.base) == (host, "")
+    assert (found.region, found.signs_for, found.bucket) == ("eu-west-1", service, bucket)
+
+
 def test_so_are_the_variables_of_the_region(configured: Callable[..., Opened]) -> None:
     found = configured("region = eu-west-1\n", AWS_REGION="eu-west-2")
     assert found.endpoint.region == "eu-west-2"

@@ -28,7 +28,12 @@ class Theirs(S3SigV4Auth):
 
 
 def their_lines(
-    keys: Keys, region: str, now: float, call: tuple[str, tuple[str, str, str], list, str]
+    keys: Keys,
+    region: str,
+    now: float,
+    call: tuple[str, tuple[str, str, str], list, str],
+    *,
+    service: str = "s3",
 ) -> set[str]:
     """The header lines botocore would send, without the Host that the HTTP client adds."""
     method, (host, path, query), headers, payload = call
@@ -37,7 +42,7 @@ def their_lines(
     request.context["payload"] = payload
     when = datetime.fromtimestamp(now, timezone.utc)
     with patch("botocore.auth.get_current_datetime", lambda: when):
-        Theirs(Credentials(*keys), "s3", region).add_auth(request)
+        Theirs(Credentials(*keys), service, region).add_auth(request)
     return {comparable(f"{name}: {value}") for name, value in request.headers.items()}
 
 
@@ -135,6 +140,12 @@ def test_the_signing_key_is_renewed_with_region_and_keys() -> None:
         signer.keys, signer.region = keys, region
         found = {comparable(line) for line in signer.sign(*PUT)}
         assert found == their_lines(keys, region, NOW, PUT)
+
+
+def test_another_service_has_signatures_of_its_own() -> None:
+    signer = Signer(KEYS, "us-east-1", service="s3-outposts", clock=lambda: NOW)
+    found = {comparable(line) for line in signer.sign(*PUT)}
+    assert found == their_lines(KEYS, "us-east-1", NOW, PUT, service="s3-outposts")
 
 
 def test_every_second_has_its_own_date() -> None:
