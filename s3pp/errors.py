@@ -14,6 +14,7 @@ Exceptions never travel between processes: a worker turns an ``ObjectError`` int
 
 from __future__ import annotations
 
+import errno
 from enum import Enum, IntEnum
 
 
@@ -81,3 +82,36 @@ class Unfinished(S3ppError):
 
     def __init__(self) -> None:
         super().__init__("the run is ending")
+
+
+# What only a mistake of the program's own can be answered with.
+_OWN_ERRORS = frozenset({errno.EBADF, errno.EFAULT, errno.EINVAL, errno.ENOTSOCK})
+
+
+def system_fault(error: BaseException) -> str | None:
+    """What this machine had no room for or refused, in one line; None for a defect of s3pp's.
+
+    For errors that nobody expected where they came: the system is to be blamed for those that
+    only it can raise, and the limit is named where there is one.
+    """
+    number = error.errno if isinstance(error, OSError) else None
+    if isinstance(error, MemoryError) or number == errno.ENOMEM:
+        return "memory ran out: raise ulimit -v, or lower --processes and --concurrency"
+    if number in (errno.EMFILE, errno.ENFILE):
+        return "too many open files: raise ulimit -n, or lower --concurrency"
+    if not isinstance(error, OSError) or not error.strerror or number in _OWN_ERRORS:
+        return None
+    return f"{error.strerror}: {error.filename!r}" if error.filename else error.strerror
+
+
+def unexpected(error: BaseException, where: str = "") -> str:
+    """The line for an error that nobody expected; ``where`` says who met it."""
+    told = system_fault(error)
+    if told is not None:
+        return f"{where}: {told}" if where else told
+    return f"internal error{f' in {where}' if where else ''}: {error!r}"
+
+
+def unexpected_kind(error: BaseException) -> FailureKind:
+    """What an object fails by that met such an error."""
+    return FailureKind.INTERNAL if system_fault(error) is None else FailureKind.UNREADABLE

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from s3pp import __version__
-from s3pp.errors import ExitStatus, S3ppError, UsageError
+from s3pp.errors import ExitStatus, S3ppError, UsageError, system_fault
 
 if TYPE_CHECKING:
     from s3pp.report.outlet import Streams
@@ -61,8 +61,8 @@ def main(argv: Sequence[str], streams: Streams) -> int:
         )
     except KeyboardInterrupt:
         return _complain(streams, "s3pp: interrupted", ExitStatus.INTERRUPTED)
-    except Exception as error:  # a defect; whoever meets it needs a line, not a page
-        return _internal(error, argv, streams)
+    except Exception as error:  # whoever meets it needs a line, not a page
+        return _unforeseen(error, argv, streams)
 
 
 def _dispatch(argv: Sequence[str], streams: Streams) -> int:
@@ -94,10 +94,12 @@ def _complain(streams: Streams, line: str, status: ExitStatus) -> ExitStatus:
     return status
 
 
-def _internal(error: Exception, argv: Sequence[str], streams: Streams) -> ExitStatus:
-    line = f"s3pp: internal error: {type(error).__name__}: {error}"
+def _unforeseen(error: Exception, argv: Sequence[str], streams: Streams) -> ExitStatus:
+    told = system_fault(error) or f"internal error: {type(error).__name__}: {error}"
+    line = f"s3pp: {told}"
     if sum(arg.count("v") for arg in argv if re.fullmatch("-v+", arg)) < 2:
-        return _complain(streams, f"{line} (-vv shows where)", ExitStatus.ABORTED)
+        tail = "" if system_fault(error) else " (-vv shows where)"
+        return _complain(streams, line + tail, ExitStatus.ABORTED)
     import traceback
 
     streams.stderr.write("".join(traceback.format_exception(error)))

@@ -80,13 +80,15 @@ def moment(text: str, now: float) -> float:
 def header(text: str) -> tuple[str, str]:
     """``NAME:VALUE``."""
     name, value = _pair(text, ":", "NAME:VALUE")
+    if not value:
+        raise ValueError(f"{text!r} has no value, and a header needs one: leave it out")
     return token(name), visible(value)
 
 
 def metadata(text: str) -> tuple[str, str]:
-    """``KEY=VALUE``, fit to travel as a header."""
+    """``KEY=VALUE``, fit to travel as a header; the value may be empty."""
     name, value = _pair(text, "=", "KEY=VALUE")
-    return token(name), visible(value)
+    return token(name), visible(value) if value else ""
 
 
 def tag(text: str) -> tuple[str, str]:
@@ -176,7 +178,7 @@ def one_of(*choices: str) -> Callable[[str], str]:
 
 def _pair(text: str, separator: str, form: str) -> tuple[str, str]:
     name, found, value = text.partition(separator)
-    if not found or not name or not value.strip(" "):
+    if not found or not name:
         raise ValueError(f"{text!r} is not of the form {form}")
     return name, value.strip(" ")
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 
-from s3pp.errors import FailureKind, FatalError, ObjectError
+from s3pp.errors import FailureKind, FatalError, ObjectError, unexpected, unexpected_kind
 from s3pp.job import DEFAULT_ABORT_AGE, Job, Origin
 from s3pp.records import SkipReason
 from s3pp.report.aborts import Aborted, Fate, Refused, Spared, Weight
@@ -100,7 +100,7 @@ class Aborter:
         except FatalError:
             raise
         except Exception as error:  # a defect: the others are aborted all the same
-            return Refused(upload, FailureKind.INTERNAL, f"{type(error).__name__}: {error}")
+            return Refused(upload, unexpected_kind(error), unexpected(error))
 
     async def _ended(self, upload: Upload) -> Fate:
         try:

@@ -8,6 +8,7 @@ is imported, so that they carry none of it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import multiprocessing
 import os
 import signal
@@ -17,7 +18,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from s3pp.errors import S3ppError
+from s3pp.errors import S3ppError, system_fault, unexpected
 from s3pp.pipeline.messages import Frame, Kind
 from s3pp.pipeline.queues import FrameReader, FrameWriter, Outbox, widen
 
@@ -93,6 +94,13 @@ class Child:
                 connection.close()
 
 
+def unstarted(error: OSError) -> str:
+    """Why no process could be started, and which limit stands in the way."""
+    if error.errno == errno.EAGAIN:
+        return "no more processes are allowed: raise ulimit -u, or lower --processes"
+    return system_fault(error) or str(error)
+
+
 def start_context(method: str) -> Any:
     """The multiprocessing context for a start method: "fork", "spawn" or "auto"."""
     if method == "auto":
@@ -128,7 +136,7 @@ def _play(name: str, role: Role, arguments: tuple[Any, ...]) -> int:
     except S3ppError as error:
         return _report(arguments[1], str(error))
     except Exception as error:
-        return _report(arguments[1], f"internal error in {name}: {error!r}")
+        return _report(arguments[1], unexpected(error, name))
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()
     return 0

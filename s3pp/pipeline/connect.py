@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from s3pp.errors import FatalError
 from s3pp.job import Access, Side
 from s3pp.pipeline.messages import Kind, frame
 from s3pp.pipeline.queues import FrameWriter
@@ -95,6 +96,16 @@ def connect(
     )
 
 
+def start_thread(target: Callable[..., object], *arguments: object) -> None:
+    """Run ``target`` in a thread that ends with the process. Raises ``FatalError``."""
+    try:
+        threading.Thread(target=target, args=arguments, daemon=True).start()
+    except RuntimeError:  # of a thread that is new, it can only mean that
+        raise FatalError(
+            "no more threads are allowed: raise ulimit -u, or lower --processes"
+        ) from None
+
+
 class LoopThread:
     """An event loop in a thread of its own, for a process that is busy elsewhere."""
 
@@ -102,7 +113,7 @@ class LoopThread:
         """``on_defect`` hears of what went wrong in a callback: nobody would be woken any more."""
         self._loop = asyncio.new_event_loop()
         self._loop.set_exception_handler(lambda _, context: _defect(context, on_defect))
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        start_thread(self._loop.run_forever)
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
         """Start a coroutine on the thread's loop."""

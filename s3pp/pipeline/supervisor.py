@@ -28,7 +28,7 @@ from s3pp.errors import ExitStatus, FatalError, S3ppError
 from s3pp.job import Job, Side
 from s3pp.pipeline.assignments import Assignments
 from s3pp.pipeline.batches import crashed
-from s3pp.pipeline.children import Child, fatal, notice, start_context
+from s3pp.pipeline.children import Child, fatal, notice, start_context, unstarted
 from s3pp.pipeline.dead_getters import DeadGetters
 from s3pp.pipeline.ending import Ending, ending
 from s3pp.pipeline.ledger import MOST_LOSSES
@@ -120,7 +120,7 @@ class Supervisor:
         try:
             self._board.add(child, on_death=lambda: self._on_death(child))
         except OSError as error:
-            raise FatalError(f"cannot start the {name}: {error.strerror}") from None
+            raise FatalError(f"cannot start the {name}: {unstarted(error)}") from None
         if name != "walker":  # it is read only while a worker has room
             self._board.watch(child.inbox.fd, lambda: self._on_readable(child))
         return child

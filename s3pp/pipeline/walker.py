@@ -13,7 +13,6 @@ into its queue (and removes what killed getters left), so it may be killed at an
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -24,7 +23,7 @@ from s3pp.errors import FatalError
 from s3pp.job import Job, Side
 from s3pp.pipeline.batches import Batcher
 from s3pp.pipeline.children import fatal, notice
-from s3pp.pipeline.connect import DistantBucket, LoopThread, Renewal
+from s3pp.pipeline.connect import DistantBucket, LoopThread, Renewal, start_thread
 from s3pp.pipeline.messages import Kind
 from s3pp.pipeline.queues import FrameReader, FrameWriter
 from s3pp.pipeline.walks import Surroundings, walk
@@ -50,7 +49,7 @@ def run_walker(
         side: DistantBucket(thread, job.access_to(side), each, Renewal(outbox, side))
         for side, each in opened.items()
     }
-    threading.Thread(target=_listen, args=(inbox, buckets), daemon=True).start()
+    start_thread(_listen, inbox, buckets)
     batcher = Batcher(outbox, job.speed.processes, large=job.parts.threshold)
     stream = os.fdopen(stdin.fileno(), "rb", closefd=False) if stdin else None
     around = Surroundings(opened, buckets, lambda text: outbox.send(notice(text)), stream)

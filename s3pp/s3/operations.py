@@ -259,7 +259,7 @@ class Bucket:
                 continue
             if response.status < 300 and (late is None or _is_whole(response.body)):
                 return Answer(response, attempt)
-            refusal = store_error(response)
+            refusal = store_error(response, self._origin)
             if method == "POST" and refusal.code == _CONFLICT:
                 raise refusal  # no completion of this upload can succeed any more
             await self._recover(response, refusal, attempt, tried=tried)
@@ -272,7 +272,7 @@ class Bucket:
         if error.oversized:
             raise Oversized
         if attempt >= self._backoff.attempts:
-            raise NetworkError(error)
+            raise NetworkError(error, self._origin)
         await self._pause(attempt, error)
 
     async def _recover(
@@ -286,7 +286,7 @@ class Bucket:
         if remedy is Remedy.KEYS and not last:
             await self._new_keys(error)
         elif error.keys_refused:
-            raise FatalError(f"the store refuses the credentials: {error}")
+            raise FatalError(f"credentials refused: {self._origin}: {error}")
         elif remedy in (Remedy.NONE, Remedy.REREAD) or last:
             raise error
         elif remedy is Remedy.CLOCK and remedy not in tried:
@@ -307,15 +307,16 @@ class Bucket:
     async def _new_keys(self, error: StoreError) -> None:
         keys = await self._renew()
         if keys is None:
-            raise FatalError(f"the credentials are no longer accepted ({error}); renew them")
+            raise FatalError(f"credentials expired: {self._origin}: {error}; renew them")
         self.signer.keys = keys
 
     def _set_clock(self, response: Response, error: StoreError) -> None:
         try:
             now = parsedate_to_datetime(response.header(b"date") or "")
-        except ValueError:
+            moment = now.timestamp()
+        except (ValueError, OverflowError):
             raise error from None
-        self.signer.set_time(now.timestamp())
+        self.signer.set_time(moment)
 
 
 def _is_whole(body: bytes) -> bool:

@@ -15,6 +15,7 @@ from enum import Enum
 from html import unescape
 
 from s3pp.errors import FailureKind, ObjectError
+from s3pp.s3.causes import bare
 from s3pp.s3.wire import Response, WireError
 
 
@@ -84,7 +85,7 @@ class StoreError(ObjectError):
             kind = FailureKind.INTEGRITY
         elif code in _WAIT_CODES:
             kind = FailureKind.STORE
-        super().__init__(kind, f"{code}: {message}" if message else code)
+        super().__init__(kind, _words(status, code, message))
         self.status = status
         self.code = code
         self.date = date
@@ -106,12 +107,22 @@ class StoreError(ObjectError):
 class NetworkError(ObjectError):
     """No whole answer came, as often as it was tried."""
 
-    def __init__(self, error: WireError) -> None:
-        super().__init__(FailureKind.NETWORK, str(error))
+    def __init__(self, error: WireError, endpoint: str = "") -> None:
+        where = f"no answer from {endpoint}: " if endpoint else ""
+        super().__init__(FailureKind.NETWORK, f"{where}{error}")
 
 
-def store_error(response: Response) -> StoreError:
+def _words(status: int, code: str, message: str) -> str:
+    """The store's own words, or of an answer that has none its status."""
+    if code == f"HTTP{status}":
+        return f"{bare(status)}: {message}" if message else bare(status)
+    return f"{code}: {message}" if message else code
+
+
+def store_error(response: Response, endpoint: str = "") -> StoreError:
     """Read the error out of an answer; a body that is no S3 error is told by its status.
+
+    ``endpoint`` is where it came from, for those.
 
     An error after a status of 200 came when the store had begun to answer: the status it would
     have had is told by its code, and is 500 for all that may pass.
@@ -120,10 +131,13 @@ def store_error(response: Response) -> StoreError:
     if response.status < 300:
         code = code or "IncompleteAnswer"
         return StoreError(_LATE.get(code, 500), code, message or "the answer ends in the middle")
-    if not code and response.status == 404:
-        message = "this is no error of S3's: is it an S3 endpoint, and does it take such a name?"
     date = response.header(b"date")
-    return StoreError(response.status, code or f"HTTP{response.status}", message, date)
+    if code:
+        return StoreError(response.status, code, message, date)
+    message = f"from {endpoint}" if endpoint else ""
+    if response.status == 404:
+        message = f"is {endpoint or 'it'} an S3 endpoint, and does it take such a name?"
+    return StoreError(response.status, f"HTTP{response.status}", message, date)
 
 
 def element(body: bytes, name: str) -> str | None:

@@ -13,6 +13,7 @@ lists. ``multi`` drives it where there is epoll, else pycurl's own ``AsyncCurlMu
 from __future__ import annotations
 
 import asyncio
+import os
 import select
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -103,6 +104,14 @@ class WireError(S3ppError):
     def oversized(self) -> bool:
         """The answer is longer than ``MOST_HELD``: it wants a sink."""
         return bool(self.code == pycurl.E_FILESIZE_EXCEEDED)
+
+
+def _cause(error: pycurl.error, curl: Any) -> str:
+    """libcurl's words, but where it hides the system's in many of its own."""
+    code, number = error.args[0], curl.getinfo(pycurl.OS_ERRNO)
+    if code == pycurl.E_COULDNT_CONNECT and number:
+        return os.strerror(number).lower()
+    return "host not found" if code == pycurl.E_COULDNT_RESOLVE_HOST else str(error.args[-1])
 
 
 _CERTIFICATE_ERRORS = (
@@ -207,7 +216,7 @@ class _Handle:
 
     def lost(self, error: pycurl.error) -> WireError:
         tunnel = self.curl.getinfo(pycurl.HTTP_CONNECTCODE)
-        return WireError(error.args[0], str(error.args[-1]), tunnel=tunnel)
+        return WireError(error.args[0], _cause(error, self.curl), tunnel=tunnel)
 
     def clear(self) -> None:
         self._lines.clear()

@@ -2,7 +2,8 @@
 
 * Names are relative to the one SOURCE, a directory; ``./x`` and ``a//b`` mean ``x`` and ``a/b``.
 * One name a line, a carriage return at its end dropped; with ``--null`` each ends in NUL instead.
-  Empty lines are ignored, and nothing is a comment.
+  Empty lines are ignored, and nothing is a comment. A byte order mark of UTF-8 is skipped, and a
+  list in UTF-16 refused, unless ``--null`` is given.
 * A name that is absolute or has a ``..`` segment fails, as one outside the source. A name that
   is not there fails. So does a directory: the list has to name the files below it.
 * A name given twice counts once. The globs, ages and sizes choose among the names as in a walk.
@@ -11,6 +12,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -70,12 +72,22 @@ def split(stream: BinaryIO, *, null: bool) -> Iterator[bytes]:
     fails by name and not for want of memory.
     """
     end, carriage = (b"\0", b"") if null else (b"\n", b"\r")
-    rest = b""
-    while chunk := _read(stream):
+    rest, chunk = b"", _read(stream)
+    if not null:  # a list for people; what ends in NUL is a program's, and means its bytes
+        chunk = _without_mark(chunk)
+    while chunk:
         *whole, rest = (rest + chunk).split(end)
         rest = rest[:LONGEST]
         yield from _kept(whole, carriage)
+        chunk = _read(stream)
     yield from _kept([rest], carriage)
+
+
+def _without_mark(chunk: bytes) -> bytes:
+    """The beginning of a list without the byte order mark that editors on Windows put there."""
+    if chunk.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise FatalError("the list of --files-from is UTF-16: save it as UTF-8")
+    return chunk.removeprefix(codecs.BOM_UTF8)
 
 
 def _read(stream: BinaryIO) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from s3pp.errors import FailureKind, FatalError, ObjectError, Unfinished
+from s3pp.errors import FatalError, ObjectError, Unfinished, unexpected, unexpected_kind
 from s3pp.records import Failed, Task
 
 
@@ -15,5 +15,5 @@ def failed(task: Task, error: Exception) -> Failed:
         raise error
     if isinstance(error, ObjectError):
         return Failed(task.source, task.target, error.kind, str(error), error.code)
-    message = f"internal error: {error!r}"
-    return Failed(task.source, task.target, FailureKind.INTERNAL, message, type(error).__name__)
+    kind, code = unexpected_kind(error), type(error).__name__
+    return Failed(task.source, task.target, kind, unexpected(error), code)

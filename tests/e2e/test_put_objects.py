@@ -187,3 +187,10 @@ def test_every_checksum_is_sent_and_right(s3pp, bucket, store, tree, recorder, n
         assert bucket.head("f", ChecksumMode="ENABLED").get(field) == value
     again = s3pp("put", "--checksum", name, src, bucket.url)
     assert again.counts.skipped == 2
+
+
+def test_metadata_may_be_empty(s3pp, bucket, tree):
+    """Swift verifies the signature, which covers the header that has no value."""
+    words = ["--metadata", "empty=", "--metadata", "full=x", tree({"a": b"1"}), bucket.url]
+    assert s3pp("put", *words).code == 0
+    assert bucket.head("a")["Metadata"] == {"empty": "", "full": "x"}

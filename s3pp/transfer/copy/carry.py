@@ -104,7 +104,7 @@ class Carrier:
         self._names = frozenset(name for name, _ in self._given)
         self._classless = objects.storage_class is not None or dest.etags_are_random
         self._fixed_type = _fixed_type(objects)
-        self._left = tuple(_left_behind(objects, streamed=streamed) for streamed in (False, True))
+        self.left_behind = _left_behind(objects)  # what no copy of this run has, for its user
 
     @property
     def given(self) -> Headers:
@@ -154,10 +154,6 @@ class Carrier:
             return None
         return Loss([*headers, (_TAGS_DIRECTIVE, "REPLACE")], NO_TAGS)
 
-    def left_behind(self, *, streamed: bool) -> str:
-        """What no copy of this run has, for people."""
-        return self._left[streamed]
-
     def _class(self, name: str) -> list[tuple[str, str]]:
         return [] if self._classless or name in _DEFAULT_CLASSES else [(_CLASS, name)]
 
@@ -190,14 +186,12 @@ def likeness(response: Response, wanted: Headers, endpoint: Endpoint) -> Likenes
     return judged(differing, more, endpoint)
 
 
-def _left_behind(objects: Objects, *, streamed: bool) -> str:
-    named = {
-        "ACLs (see --acl)": objects.acl,
-        "encryption settings (see --sse)": objects.sse,
-        "website redirects": streamed,
-    }
+def _left_behind(objects: Objects) -> str:
+    """One text for all ways to copy: a run that takes two of them says it once."""
+    named = {"ACLs (see --acl)": objects.acl, "encryption settings (see --sse)": objects.sse}
     left = [what for what, carried in named.items() if not carried]
-    return f"copies do not get the source's {', '.join([*left, 'object locks'])}"
+    told = f"copies do not get the source's {', '.join([*left, 'object locks'])}"
+    return f"{told}; nor, where the store copies by itself, website redirects"
 
 
 def _is_label(name: str) -> bool:

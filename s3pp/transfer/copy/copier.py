@@ -117,7 +117,7 @@ class Copier:
             self.requests_spared += each
         else:  # to begin and to complete it takes two more, and one to look what is there
             self.requests_spared += each * len(cut.spans) + 2 + self._looks_back
-        self._tell(self._carrier.left_behind(streamed=course.streamed))
+        self._tell(self._carrier.left_behind)
         return course.done(Written(course.source.etag, 0))
 
     async def _tried(self, course: Course) -> Outcome:
@@ -142,7 +142,7 @@ class Copier:
             await self._asked.check(course.task.target)
             self._detoured(course, unable)
             return await self._attempt(course)
-        self._tell(self._carrier.left_behind(streamed=course.streamed))
+        self._tell(self._carrier.left_behind)
         return course.done(written)
 
     async def _written(self, course: Course) -> Written:

@@ -6,7 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
-from s3pp.errors import FailureKind, FatalError, ObjectError, Unfinished
+from s3pp.errors import (
+    FailureKind,
+    FatalError,
+    ObjectError,
+    Unfinished,
+    unexpected,
+    unexpected_kind,
+)
 from s3pp.records import PartDone, PartFailed, PartOutcome, PartTask
 from s3pp.s3.retry import StoreError
 
@@ -78,7 +85,7 @@ async def carried(number: int, move: Callable[[], Awaitable[PartDone]]) -> PartO
 def part_failed(number: int, error: Exception) -> PartFailed:
     """How a part ended whose way ended in ``error``, an ``ObjectError`` or a defect."""
     if not isinstance(error, ObjectError):
-        return PartFailed(number, FailureKind.INTERNAL, f"internal error: {error!r}")
+        return PartFailed(number, unexpected_kind(error), unexpected(error))
     code = error.code if isinstance(error, StoreError) else ""
     return PartFailed(number, error.kind, str(error), code)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -94,6 +95,15 @@ def test_errors_become_exit_codes(command, monkeypatch):
     assert (told.code, told.err.count("\n")) == (3, 1)
     assert "internal error: ZeroDivisionError: by zero" in told.err
     assert "-vv" in told.err
+    for error, line in (
+        (MemoryError(), "s3pp: memory ran out: raise ulimit -v, or lower --processes and"),
+        (OSError(errno.ENOSPC, "No space left", "/tmp/x"), "s3pp: No space left: '/tmp/x'"),
+    ):
+        monkeypatch.setattr(s3pp.cli.put, "build_job", raising(error))
+        told = command(*words)
+        assert (told.code, told.out) == (3, "")
+        assert told.err.startswith(line)
+    monkeypatch.setattr(s3pp.cli.put, "build_job", raising(ZeroDivisionError("by zero")))
     loud = command(*words, "-vv")
     assert loud.code == 3
     assert "Traceback" in loud.err

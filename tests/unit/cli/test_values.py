@@ -136,13 +136,15 @@ def test_header():
     ],
 )
 def test_no_header(text):
-    with pytest.raises(ValueError, match=r"not of the form|not a name|printable ASCII"):
+    told = r"not of the form|not a name|printable ASCII|has no value"
+    with pytest.raises(ValueError, match=told):
         values.header(text)
 
 
 def test_metadata():
     assert values.metadata("owner=me=you") == ("owner", "me=you")
-    for text in ("owner", "=v", "k=", "k y=v", "k=ü", "k=a\nb"):
+    assert values.metadata("k=") == ("k", "")
+    for text in ("owner", "=v", "k y=v", "k=ü", "k=a\nb"):
         with pytest.raises(ValueError, match=r"not of the form|not a name|printable ASCII"):
             values.metadata(text)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from s3pp.errors import FatalError
-from s3pp.pipeline.children import Child, fatal, notice, start_context
+from s3pp.pipeline.children import Child, fatal, notice, start_context, unstarted
 from s3pp.pipeline.messages import Frame, Kind
 from s3pp.pipeline.queues import FrameReader, FrameWriter
 
@@ -215,3 +216,16 @@ def test_the_start_method_is_chosen() -> None:
 @pytest.mark.parametrize("make", [fatal, notice])
 def test_a_message_survives_names_that_are_not_utf8(make: Callable[[str], Frame]) -> None:
     assert make("é \udcff").payload.decode() == "é \\udcff"
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (errno.EAGAIN, "no more processes are allowed: raise ulimit -u, or lower --processes"),
+        (errno.ENOMEM, "memory ran out: raise ulimit -v"),
+        (errno.EMFILE, "too many open files: raise ulimit -n"),
+        (errno.EPERM, "Operation not permitted"),
+    ],
+)
+def test_what_keeps_a_process_from_starting_names_the_limit(number: int, told: str) -> None:
+    assert unstarted(OSError(number, os.strerror(number))).startswith(told)

@@ -68,7 +68,8 @@ def test_remedy_and_kind(status: int, code: str, remedy: Remedy, kind: FailureKi
     error = StoreError(status, code, "why")
     assert error.remedy is remedy
     assert error.kind is kind
-    assert str(error) == f"{code}: why"
+    bare = code == f"HTTP{status}"
+    assert str(error).endswith("without an S3 error body: why" if bare else f"{code}: why")
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_refused_keys_are_told_from_a_refused_object(status: int, code: str, ref
 
 
 def error_of(status: int, body: bytes) -> StoreError:
-    return store_error(Response(status, [], body))
+    return store_error(Response(status, [], body), "http://store:9")
 
 
 def test_the_stores_own_words_are_kept_in_one_line() -> None:
@@ -104,7 +105,7 @@ def test_the_stores_own_words_are_kept_in_one_line() -> None:
 def test_an_answer_that_is_no_s3_error_is_told_by_its_status(body: bytes) -> None:
     error = error_of(502, body)
     assert (error.code, error.remedy) == ("HTTP502", WAIT)
-    assert str(error) == "HTTP502"
+    assert str(error) == "HTTP 502 Bad Gateway without an S3 error body: from http://store:9"
 
 
 @given(st.integers(1, 5000), st.floats(0.001, 10), st.floats(0.001, 100))

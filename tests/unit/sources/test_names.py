@@ -50,6 +50,19 @@ def test_a_list_relative_to_the_working_directory(
     assert entry.path == "d/x"
 
 
+def test_a_byte_order_mark_is_no_part_of_a_name(top: Path) -> None:
+    assert from_list(top, b"\xef\xbb\xbfa\r\nz\r\n") == [("a", "entry"), ("z", "entry")]
+    assert from_list(top, b"\xef\xbb\xbf") == []
+    plant(top, {"\ufeffa": ""})
+    assert from_list(top, b"\xef\xbb\xbfa\0", null=True) == [("\ufeffa", "entry")]
+
+
+@pytest.mark.parametrize("coding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_is_refused(top: Path, coding: str) -> None:
+    with pytest.raises(FatalError, match="is UTF-16: save it as UTF-8"):
+        from_list(top, "\ufeffa\r\n".encode(coding))
+
+
 def test_carriage_returns_empty_lines_and_hashes(top: Path) -> None:
     plant(top, {"#no comment": "", " padded ": ""})
     assert from_list(top, b"\r\n\na\r\n#no comment\n padded \n") == [

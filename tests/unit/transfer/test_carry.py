@@ -235,16 +235,14 @@ def test_a_copy_without_tags_is_tried_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("objects", "streamed", "named"),
+    ("objects", "named"),
     [
-        (Objects(), False, {"ACLs", "--acl", "encryption", "website redirects", "locks"}),
-        (Objects(), True, {"ACLs", "encryption", "locks"}),
-        (Objects(acl="private", sse="AES256"), True, {"locks"}),
+        (Objects(), {"ACLs", "--acl", "encryption", "website redirects", "locks"}),
+        (Objects(acl="private", sse="AES256"), {"website redirects", "locks"}),
     ],
 )
-def test_what_stays_behind_is_named(objects: Objects, streamed: bool, named: set[str]) -> None:
-    text = carrier(objects).left_behind(streamed=streamed)
+def test_what_stays_behind_is_named(objects: Objects, named: set[str]) -> None:
+    text = carrier(objects).left_behind
     every = ("ACLs", "--acl", "encryption", "website redirects", "locks")
-    assert {word for word in every if word in text} >= named
-    assert ("website redirects" in text) is not streamed
+    assert {word for word in every if word in text} == named
     assert ("ACLs" in text) is (objects.acl is None)

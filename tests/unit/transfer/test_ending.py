@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from s3pp.errors import FailureKind, FatalError, ObjectError
@@ -24,15 +26,21 @@ every_task = pytest.mark.parametrize("task", [PUT, GET, COPY])
         (ObjectError(FailureKind.CHANGED, "it changed"), FailureKind.CHANGED, "it changed"),
         (StoreError(403, "AccessDenied", "no"), FailureKind.ACCESS, "AccessDenied: no"),
         (RuntimeError("oh"), FailureKind.INTERNAL, "internal error: RuntimeError('oh')"),
-        (OSError(5, "disk"), FailureKind.INTERNAL, "internal error: OSError(5, 'disk')"),
-        (MemoryError(), FailureKind.INTERNAL, "internal error: MemoryError()"),
+        (OSError(5, "disk", "f"), FailureKind.UNREADABLE, "disk: 'f'"),
+        (OSError(errno.EBADF, "bad"), FailureKind.INTERNAL, "internal error: OSError(9, 'bad')"),
+        (
+            MemoryError(),
+            FailureKind.UNREADABLE,
+            "memory ran out: raise ulimit -v, or lower --processes and --concurrency",
+        ),
         (Oversized(), FailureKind.INTERNAL, "internal error: Oversized()"),
     ],
 )
 def test_an_error_is_a_failure_of_its_task(
     task: Task, error: Exception, kind: FailureKind, message: str
 ) -> None:
-    assert failed(task, error) == Failed(*NAMES[task], kind, message)
+    code = error.code if isinstance(error, ObjectError) else type(error).__name__
+    assert failed(task, error) == Failed(*NAMES[task], kind, message, code)
 
 
 @every_task
