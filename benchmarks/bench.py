@@ -25,6 +25,7 @@ from suite.peer import peer
 from suite.put import put
 from suite.setting import LARGE, Setting
 from suite.start import start
+from suite.throttled import throttled
 from suite.update import update
 from tools import Tool
 
@@ -58,6 +59,7 @@ BENCHES: dict[str, Bench] = {
     "start": start,
     "memory": memory,
     "peer": peer,
+    "throttled": throttled,
 }
 
 

@@ -23,6 +23,7 @@ from loopback.certificate import server_context
 from loopback.connection import Connection
 from loopback.preload import Kind, Preload
 from loopback.store import Bucket, Store
+from loopback.throttle import Throttle
 
 # Clients open hundreds of connections at once; the kernel caps this at net.core.somaxconn.
 _BACKLOG = 4096
@@ -40,6 +41,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=4096, help="bytes of each preloaded object")
     parser.add_argument("--etag", choices=("md5", "parts"), default="md5", help="of those")
     parser.add_argument("--crc64nvme", action="store_true", help="with that checksum (awscrt)")
+    parser.add_argument("--limit", type=float, metavar="N", help="requests per second")
+    parser.add_argument("--burst", type=float, default=1.0, metavar="N", help="at once, of those")
     parser.add_argument(
         "--trust", action="store_true", help="believe what headers say of a body, and do not hash"
     )
@@ -52,7 +55,14 @@ def filled(options: argparse.Namespace) -> Store:
     kind = Kind(in_parts=options.etag == "parts", checksum=options.crc64nvme)
     preload = Preload(keys, size=options.size, now=int(time.time()), kind=kind)
     buckets = {options.bucket.encode(): Bucket(preload.stock)}
-    return Store(keep=options.store, buckets=buckets, preload=preload, trust=options.trust)
+    throttle = Throttle(options.limit, options.burst) if options.limit else None
+    return Store(
+        keep=options.store,
+        buckets=buckets,
+        preload=preload,
+        trust=options.trust,
+        throttle=throttle,
+    )
 
 
 async def serve(options: argparse.Namespace, context: ssl.SSLContext | None) -> None:

@@ -40,6 +40,7 @@ DEFAULT_MULTIPART_THRESHOLD = 64 * MIB
 # request for each 85 to 90 MB/s of what the network does.
 PLACES = 8
 DEFAULT_MAX_ATTEMPTS = 8
+DEFAULT_MAX_THROTTLED = 600.0  # seconds of throttling without a single success
 DEFAULT_CONNECT_TIMEOUT = 10.0  # seconds
 DEFAULT_READ_TIMEOUT = 60.0  # seconds without a byte in either direction
 DEFAULT_WORKER_TIMEOUT = 60.0  # seconds of silence after which a worker counts as lost
@@ -202,6 +203,7 @@ class Access:
     # The endpoint and the region of the profile go before those of the environment.
     own_settings: bool = False
     max_attempts: int = DEFAULT_MAX_ATTEMPTS
+    max_throttled: float = DEFAULT_MAX_THROTTLED  # seconds in which nothing succeeds
     connect_timeout: float = DEFAULT_CONNECT_TIMEOUT  # seconds
     read_timeout: float = DEFAULT_READ_TIMEOUT  # seconds
 

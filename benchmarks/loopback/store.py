@@ -14,6 +14,7 @@ from typing import NamedTuple
 from loopback.layout import Layout
 from loopback.preload import Preload
 from loopback.request import Checksum, Received
+from loopback.throttle import Throttle
 from loopback.version import digest_of
 
 _PAGES = 1024  # remembered; of 1,000 keys they take 300 MB
@@ -102,6 +103,7 @@ class Store:
     buckets: dict[bytes, Bucket]
     preload: Preload = field(default_factory=Preload)
     trust: bool = False  # take the MD5 of a body from its headers, where they tell one
+    throttle: Throttle | None = None  # requests per second; None: as many as come
     counts: Counter[str] = field(default_factory=Counter)  # operation -> requests
     connections: int = 0  # accepted
     uploads_begun: int = 0

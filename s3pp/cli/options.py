@@ -277,9 +277,7 @@ def add_faults(parser: ArgumentParser) -> None:
         metavar="TIME",
         help="of silence until a worker counts as lost (default: %(default)g)",
     )
-    group.add_argument(
-        "--journal", metavar="FILE", help="append a JSON line per object: what became of it"
-    )
+    group.add_argument("--journal", metavar="FILE", help="append a JSON line per object: its end")
 
 
 def add_attempts(parser: ArgumentParser) -> None:
@@ -295,6 +293,14 @@ def _add_attempts(group: _ArgumentGroup) -> None:
         default=job.DEFAULT_MAX_ATTEMPTS,
         metavar="N",
         help="per request (default: %(default)s)",
+    )
+    add_one(
+        group,
+        "--max-throttled",
+        type=values.seconds,
+        default=job.DEFAULT_MAX_THROTTLED,
+        metavar="TIME",
+        help="of throttling without success until giving up (default: %(default)g)",
     )
     add_one(
         group,

@@ -136,6 +136,7 @@ def access(options: Namespace) -> Access:
         verify_ssl=options.verify_ssl,
         secure=options.secure is not False,
         max_attempts=options.max_attempts,
+        max_throttled=options.max_throttled,
         connect_timeout=options.connect_timeout,
         read_timeout=options.read_timeout,
     )

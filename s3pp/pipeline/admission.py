@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-FIRST = 32  # lanes of a worker to begin with
+FIRST = 32  # lanes to begin with, of all workers
 PERIOD = 0.03  # seconds between looks
 SPARE = 0.15  # share of the time slept above which more lanes are worth it
 
@@ -22,6 +22,7 @@ class Admission:
     def __init__(
         self,
         lanes: int,
+        processes: int,
         *,
         busy: Callable[[], float | None] | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -30,7 +31,7 @@ class Admission:
         self._busy = busy or busy_seconds
         self._clock = clock
         now = self._busy()
-        self.admitted = lanes if now is None else min(FIRST, lanes)
+        self.admitted = lanes if now is None else min(lanes, max(1, FIRST // processes))
         self._then = (clock(), now or 0.0)
 
     @property

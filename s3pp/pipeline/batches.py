@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from s3pp.errors import FailureKind
+from s3pp.pipeline.ledger import MOST_LOSSES
 from s3pp.pipeline.messages import Frame, Kind, report_frame, tasks_frame, tasks_of
 from s3pp.pipeline.queues import FrameWriter
 from s3pp.records import Failed, Outcome, Task
@@ -117,8 +118,9 @@ def halves(batch: Frame, numbers: Iterator[int], *, large: int) -> list[Frame]:
     ]
 
 
-def crashed(batch: Frame, message: str) -> Frame:
-    """The report of a batch whose workers died."""
+def crashed(batch: Frame, how: str) -> Frame:
+    """The report of a batch whose workers died; ``how`` the last of them ended."""
+    message = f"{MOST_LOSSES} workers died while they had only this object; the last {how}"
     kind = FailureKind.CRASHED
     outcomes = [Failed(task.source, task.target, kind, message) for task in tasks_of(batch)]
     return report_frame(outcomes, 0, batch=batch.batch)

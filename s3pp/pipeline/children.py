@@ -162,3 +162,15 @@ def _set_title(title: str) -> None:
     import setproctitle
 
     setproctitle.setproctitle(title)
+
+
+class Silence(dict[Child, float]):
+    """For how many seconds each worker has said nothing."""
+
+    def passed(self, seconds: float, most: float) -> list[Child]:
+        """Let time pass. Returns those who have been silent for longer than ``most``, once."""
+        for worker in self:
+            self[worker] += seconds
+        lost = [worker for worker, silent in self.items() if silent > most]
+        self.update(dict.fromkeys(lost, 0.0))
+        return lost

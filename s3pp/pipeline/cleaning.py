@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from s3pp.errors import ExitStatus, FatalError
 from s3pp.job import ABORTS_AT_ONCE, Job, Origin
 from s3pp.pipeline.aborting import Aborter, Selection, due
-from s3pp.pipeline.connect import Pace, connect
+from s3pp.pipeline.connect import RetryHooks, connect
 from s3pp.pipeline.keyring import Keyring
 from s3pp.pipeline.listing import SignIn
 from s3pp.pipeline.loops import new_loop
@@ -58,7 +58,9 @@ def clean(job: Job, origin: Origin, streams: Streams) -> Ending:
 
         async def main() -> Ending:
             pause = Pause()
-            bucket = connect(job.access, opened, ABORTS_AT_ONCE + 1, renew=renew, pace=Pace(pause))
+            bucket = connect(
+                job.access, opened, ABORTS_AT_ONCE + 1, renew=renew, hooks=RetryHooks(pause)
+            )
             sweep = Sweep(job, Uploads(bucket), record=record, pause=pause)
             error = await _attended(sweep, origin, stopping)
             made = PROBES + bucket.requests

@@ -18,7 +18,8 @@ from s3pp.job import Access, Side
 from s3pp.pipeline.messages import Kind, frame
 from s3pp.pipeline.queues import FrameWriter
 from s3pp.s3.endpoint import Opened
-from s3pp.s3.operations import Answer, Bucket, Recovery, Turns
+from s3pp.s3.limiter import RequestLimiter
+from s3pp.s3.operations import Answer, Bucket, Recovery
 from s3pp.s3.retry import Backoff
 from s3pp.s3.sigv4 import Keys, Signer
 from s3pp.s3.wire import Wire, WireSettings
@@ -60,14 +61,14 @@ class Renewal:
             asked.set_result(keys)
 
 
-class Pace(NamedTuple):
+class RetryHooks(NamedTuple):
     """What attempts wait for, as ``Recovery`` has it."""
 
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    turns: Turns | None = None
+    limiter: RequestLimiter | None = None
 
 
-_AT_ONCE = Pace()
+_NO_HOOKS = RetryHooks()
 
 
 def connect(
@@ -76,7 +77,7 @@ def connect(
     connections: int,
     *,
     renew: Callable[[], Awaitable[Keys | None]],
-    pace: Pace = _AT_ONCE,
+    hooks: RetryHooks = _NO_HOOKS,
 ) -> Bucket:
     """A bucket as it is to be reached; call it on the loop that will use it."""
     settings = WireSettings(
@@ -91,7 +92,7 @@ def connect(
         opened.endpoint,
         Signer(opened.keys, opened.endpoint.region, service=opened.endpoint.signs_for),
         Wire(settings),
-        recovery=Recovery(Backoff(access.max_attempts), renew, *pace),
+        recovery=Recovery(Backoff(access.max_attempts, access.max_throttled), renew, *hooks),
         always=(("x-amz-request-payer", "requester"),) if access.request_payer else (),
     )
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from s3pp.errors import ExitStatus, FailureKind, FatalError, ObjectError
 from s3pp.job import Job, Origin, Side
-from s3pp.pipeline.connect import DistantBucket, LoopThread, Pace, connect
+from s3pp.pipeline.connect import DistantBucket, LoopThread, RetryHooks, connect
 from s3pp.pipeline.descriptors import ensure_listing
 from s3pp.pipeline.keyring import Keyring
 from s3pp.pipeline.loops import new_loop
@@ -156,7 +156,7 @@ async def _list_at_once(job: Job, origin: Origin, session: Session, sheet: Sheet
     """
     opened, patience = session.presumed(), Patience()
     renew = _sign_in(session, opened)
-    bucket = connect(job.access, opened, job.speed.listers, renew=renew, pace=Pace(patience))
+    bucket = connect(job.access, opened, job.speed.listers, renew=renew, hooks=RetryHooks(patience))
     beside = asyncio.ensure_future(namesake(job, origin, bucket))
     first = await _first_page(bucket, origin)
     if first is None:

@@ -31,6 +31,9 @@ NEED_KEYS   worker, walker →       ``Side`` whose store calls our keys expired
 KEYS        supervisor → worker,   ``Side``, and its ``Keys``, or None when there are no others
             walker
 BEAT        worker → supervisor    nothing: I am alive
+FEEDBACK    worker → supervisor    ``s3.congestion.Feedback``: how the store takes the requests
+LIMIT       supervisor → worker    ``s3.congestion.RateLimit``: that worker's share of the rate
+FLOW        supervisor → statter   ``report.totals.Flow``: whether the store throttles, or is silent
 FINISH      supervisor → worker    nothing: begin no other task
 FATAL       anyone → supervisor,   str: why the run cannot go on
             statter
@@ -84,6 +87,9 @@ class Kind(IntEnum):
     PART_ENDED = 16
     MOVED = 17
     UPLOAD = 18
+    FEEDBACK = 19
+    LIMIT = 20
+    FLOW = 21
 
 
 class Report(NamedTuple):

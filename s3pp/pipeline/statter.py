@@ -22,7 +22,7 @@ from s3pp.pipeline.queues import FrameReader, FrameWriter
 from s3pp.records import Failed, Outcome
 from s3pp.report.failures import Refusals, cause_of
 from s3pp.report.recorder import REDRAW_SECONDS, Recorder
-from s3pp.report.totals import Totals
+from s3pp.report.totals import Flow, Totals
 
 ENOUGH_SILENCE = 100  # objects in a row, each tried to the end, that no answer came for
 
@@ -68,6 +68,8 @@ class Statter:
         elif message.kind is Kind.MOVED:
             self._recorder.requests(message.objects)
             self._recorder.moved(message.size)
+        elif message.kind is Kind.FLOW:
+            self._recorder.flow(Flow(*message.open()))
         elif message.kind is Kind.NOTICE:
             self._notice(message.payload.decode("utf-8"))
         elif message.kind is Kind.FATAL:

@@ -28,10 +28,10 @@ from s3pp.errors import ExitStatus, FatalError, S3ppError
 from s3pp.job import Job, Side
 from s3pp.pipeline.assignments import Assignments
 from s3pp.pipeline.batches import crashed
-from s3pp.pipeline.children import Child, fatal, notice, start_context, unstarted
+from s3pp.pipeline.children import Child, Silence, fatal, notice, start_context, unstarted
 from s3pp.pipeline.dead_getters import DeadGetters
 from s3pp.pipeline.ending import Ending, ending
-from s3pp.pipeline.ledger import MOST_LOSSES
+from s3pp.pipeline.flow import FlowControl
 from s3pp.pipeline.messages import Frame, Kind, frame, report_frame
 from s3pp.pipeline.roles import TITLES, load
 from s3pp.pipeline.signals import Signals
@@ -77,11 +77,12 @@ class Supervisor:
         self._started = self._now = time.monotonic()
         self._assignments: Assignments[Child] = Assignments(job)
         self._dead_getters = DeadGetters(job)
-        self._silence: dict[Child, float] = {}  # of each worker, in seconds
+        self._flow: FlowControl[Child] = FlowControl(self._board.send)
+        self._silence = Silence()  # of the workers
         self._spool_dir = ""  # where the members of compressed archives are copied to
         self._deaths = 0  # of workers, since the last report of a batch or a part
         self._listed = self._finished = 0
-        self._told = (0, False)  # what the statter knows of the listing
+        self._told = (0, 0)  # what the statter knows of the listing
         self._walked = False  # the walker has named everything
         self._error: str | None = None
         self._signal: ExitStatus | None = None
@@ -129,6 +130,7 @@ class Supervisor:
         child = self._launch(name, run_worker, (self._job,))
         self._silence[child] = 0.0
         self._assignments.join(child)
+        self._flow.join(child)
         return child
 
     def _set_up(self) -> None:
@@ -187,18 +189,15 @@ class Supervisor:
         # A supervisor that was itself stopped must not take its children's silence for theirs.
         passed = min(time.monotonic() - self._now, 2 * TICK)
         self._now = time.monotonic()
-        for worker in self._silence:
-            self._silence[worker] += passed
-            if self._silence[worker] > self._job.speed.worker_timeout:
-                self._silence[worker] = 0.0
-                self._tell(f"{worker.name} said nothing for {self._job.speed.worker_timeout:g} s")
-                worker.kill()
+        for worker in self._silence.passed(passed, self._job.speed.worker_timeout):
+            self._tell(f"{worker.name} said nothing for {self._job.speed.worker_timeout:g} s")
+            worker.kill()
         self._refresh_keys()
-        listed = (self._listed, self._walked)
+        self._flow.balance(self._now, self._statter)
+        listed = (self._listed, int(self._walked))
         if listed != self._told and self._phase is Phase.RUNNING:
             self._told = listed
-            done = int(self._walked)
-            self._board.send(self._statter, Frame(Kind.LISTED, objects=self._listed, size=done))
+            self._board.send(self._statter, Frame(Kind.LISTED, b"", 0, *listed))
 
     # What children say
 
@@ -232,6 +231,8 @@ class Supervisor:
             self._assignments.uploads.hear(child, message)
         elif kind is Kind.NEED_KEYS:
             self._renew_keys(child, message.open())
+        elif kind is Kind.FEEDBACK:
+            self._flow.observe(child, message, time.monotonic())
         elif kind is Kind.FATAL:
             self._walked |= child is self._walker  # what it had found by then is done all the same
             self._abort(message.payload.decode("utf-8"), drain=child is not self._walker)
@@ -246,8 +247,7 @@ class Supervisor:
         self._deaths = 0
         if answer := self._assignments.part_ended(child, message):
             self._board.send(*answer)
-        moved = Frame(Kind.MOVED, objects=message.objects, size=message.size)
-        self._board.send(self._statter, moved)
+        self._board.send(self._statter, message._replace(kind=Kind.MOVED, payload=b"", batch=0))
 
     def _on_outcomes(self, child: Child, message: Frame) -> None:
         if child is self._walker:
@@ -367,14 +367,14 @@ class Supervisor:
                 self._board.send(worker, message)
         except FatalError as error:
             self._abort(str(error))
+        self._flow.spread()
 
     def _fail(self, batches: list[Frame], how: str) -> None:
         """Report objects that were given up; ``how`` the last worker ended."""
-        died = f"{MOST_LOSSES} workers died while they had only this object; the last {how}"
         for batch in batches:
             self._deaths = 0
             self._finished += batch.objects
-            self._board.send(self._statter, crashed(batch, died))
+            self._board.send(self._statter, crashed(batch, how))
 
     # The end
 
@@ -397,3 +397,4 @@ class Supervisor:
     def _forget(self, child: Child) -> None:
         self._board.forget(child)
         self._silence.pop(child, None)
+        self._flow.leave(child)

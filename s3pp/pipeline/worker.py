@@ -28,7 +28,7 @@ from s3pp.job import PLACES, Job, Side
 from s3pp.pipeline.admission import PERIOD, Admission
 from s3pp.pipeline.bay import Bay
 from s3pp.pipeline.children import fatal, notice
-from s3pp.pipeline.connect import Pace, Renewal, connect
+from s3pp.pipeline.connect import Renewal, RetryHooks, connect
 from s3pp.pipeline.loops import new_loop
 from s3pp.pipeline.messages import Frame, Kind, frame, report_frame, tasks_of
 from s3pp.pipeline.offers import Offers
@@ -36,14 +36,15 @@ from s3pp.pipeline.queues import FrameReader, FrameWriter
 from s3pp.pipeline.roles import Role, means, role
 from s3pp.pipeline.stopping import Pause
 from s3pp.records import Failed, Outcome, PartDone, PartFailed, PartTask, Task
+from s3pp.s3.congestion import RateLimit
 from s3pp.s3.endpoint import Opened
+from s3pp.s3.limiter import RequestLimiter
 from s3pp.s3.operations import Bucket
 from s3pp.s3.sigv4 import Keys
 from s3pp.transfer.ending import failed
 from s3pp.transfer.files.tree import OPEN_DIRECTORIES, most_directories
 from s3pp.transfer.parts.moving import part_failed
 from s3pp.transfer.parts.own import OwnUploads
-from s3pp.transfer.reading import Budget
 
 LEADS = 4  # large objects one worker leads at a time
 _FDS_PER_LANE = 3  # two sockets, or one and a file
@@ -65,15 +66,20 @@ async def _serve(
 ) -> None:
     lanes = lane_count(job.speed.concurrency, job.speed.processes)
     renewals, pause = {side: Renewal(outbox, side) for side in opened}, Pause()
-    pace = Pace(pause, Budget(lanes))  # turns are for parts as well, which have no lane
+    # It counts parts as well, which have no lane.
+    limiter = RequestLimiter(lanes, lambda seen: outbox.send(frame(Kind.FEEDBACK, tuple(seen))))
+    hooks = RetryHooks(pause, limiter)
     buckets = {
-        side: connect(job.access_to(side), each, lanes, renew=renewals[side], pace=pace)
+        side: connect(job.access_to(side), each, lanes, renew=renewals[side], hooks=hooks)
         for side, each in opened.items()
     }
-    admission, offers = Admission(lanes), Offers(outbox)
+    admission, offers = Admission(lanes, job.speed.processes), Offers(outbox)
     has = means(offers.make, OwnUploads(lambda each: outbox.send(frame(Kind.UPLOAD, each))))
     acting = role(job, buckets, has)
     worker = Worker(outbox, acting, list(buckets.values()), lanes=lanes, job=job)
+
+    limiter.backlog = lambda: worker.backlog
+    limiter.start()
 
     def hear(message: Frame) -> None:
         if message.kind is Kind.TASKS:
@@ -87,8 +93,11 @@ async def _serve(
         elif message.kind is Kind.KEYS:
             side, keys = message.open()
             _new_keys(buckets[side], renewals[side], keys)
+        elif message.kind is Kind.LIMIT:
+            limiter.set_limit(RateLimit(*message.open()))
         elif message.kind is Kind.FINISH:
             pause.end()
+            limiter.end()
             offers.end()
             has.reader.end()
             worker.finish()
@@ -97,7 +106,7 @@ async def _serve(
 
     worker.admit(admission.admitted)
     _listen(inbox, hear)
-    _admit(worker, admission)
+    _admit(worker, admission, limiter)
     _beat(outbox, job.speed.worker_timeout / 6)
     await worker.run()
 
@@ -142,6 +151,11 @@ class Worker:
         """Work until ``end`` has been called and every task taken has ended."""
         await asyncio.gather(*(self._lane() for _ in range(self._lanes)))
         await self._leads.idle()
+
+    @property
+    def backlog(self) -> int:
+        """Tasks that no lane has taken yet."""
+        return len(self._waiting)
 
     @property
     def wants_more(self) -> bool:
@@ -284,11 +298,15 @@ def _new_keys(bucket: Bucket, renewal: Renewal, keys: Keys | None) -> None:
     renewal.reply(keys)
 
 
-def _admit(worker: Worker, admission: Admission) -> None:
-    """Look again and again whether more lanes are worth it, until all are admitted."""
+def _admit(worker: Worker, admission: Admission, limiter: RequestLimiter) -> None:
+    """Look again and again whether more lanes are worth it, until all are admitted.
+
+    While the store limits the rate they are not: their requests would only wait.
+    """
     if not admission.settled:
-        worker.admit(admission.look(wanted=worker.wants_more))
-        asyncio.get_running_loop().call_later(PERIOD, _admit, worker, admission)
+        wanted = worker.wants_more and not limiter.limited
+        worker.admit(admission.look(wanted=wanted))
+        asyncio.get_running_loop().call_later(PERIOD, _admit, worker, admission, limiter)
 
 
 def _beat(outbox: FrameWriter, period: float) -> None:

@@ -113,6 +113,7 @@ def facts(totals: Totals, listed: int, walk_done: bool, *, pace: Pace, now: floa
     ]
     parts += [f"{totals.skipped:,} skipped"] if totals.skipped else []
     parts += [f"{totals.failed:,} failed"] if totals.failed else []
+    parts += totals.flow.told
     left = seconds_left(totals, listed, rates.objects)
     if left is not None:
         parts.append(f"{'' if walk_done else 'at least '}{_clock(left)} left")

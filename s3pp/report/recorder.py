@@ -16,7 +16,7 @@ from s3pp.report.log import Log
 from s3pp.report.outlet import Streams
 from s3pp.report.progress import Progress, open_progress
 from s3pp.report.summary import summary_text
-from s3pp.report.totals import Totals
+from s3pp.report.totals import Flow, Totals
 from s3pp.report.view import Detail, Rendered, View
 
 REDRAW_SECONDS = 0.1
@@ -103,6 +103,16 @@ class Recorder:
     def moved(self, size: int) -> None:
         """A part of ``size`` bytes of some large object was sent to where it belongs."""
         self._totals.in_parts += size
+        self.tick()
+
+    def flow(self, flow: Flow) -> None:
+        """How the store takes the requests."""
+        if flow.rate and not self._totals.flow.throttled:
+            self.notice(
+                "the store throttles requests, or does not answer them:"
+                " they are sent as fast as it accepts them"
+            )
+        self._totals.flow = flow
         self.tick()
 
     def aborted(self, why: str) -> None:

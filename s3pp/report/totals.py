@@ -3,9 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from s3pp.records import Done, Outcome, Skipped
+
+SILENCE = 5.0  # seconds without an answer that are worth a word
+
+
+class Flow(NamedTuple):
+    """How the store takes the requests of a run. Producer: the supervisor; consumer: displays."""
+
+    throttled: int = 0  # requests that the store refused for being too many, so far
+    rate: float = 0.0  # requests a second that it is sent at the most; 0: there is no limit
+    silent: float = 0.0  # seconds for which no request was answered, though some are waiting
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What a user should know of it, in a few words."""
+        words = []
+        if self.rate:
+            refused = f" ({self.throttled:,} throttled)" if self.throttled else ""
+            words.append(f"limited to {self.rate:,.0f} requests/s{refused}")
+        if self.silent >= SILENCE:
+            words.append(f"no answer from the store for {self.silent:.0f} s")
+        return tuple(words)
 
 
 @dataclass(slots=True)
@@ -22,6 +44,7 @@ class Totals:
     requests: int = 0  # to the store, listings included; in a dry run, those that would be
     in_parts: int = 0  # bytes of parts that were sent, of objects that are not done
     seconds: float = 0.0  # since the run started
+    flow: Flow = field(default_factory=Flow)
 
     def fold(self, outcome: Outcome) -> None:
         """Add one outcome."""

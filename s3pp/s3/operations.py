@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple, Protocol
 
-from s3pp.errors import FailureKind, FatalError, ObjectError
+from s3pp.errors import FatalError, ObjectError, Unfinished
 from s3pp.records import Dest
 from s3pp.s3.endpoint import Endpoint, copy_source, query_string
 from s3pp.s3.etag import etag_of, pin_of
+from s3pp.s3.limiter import RequestLimiter
 from s3pp.s3.refused_head import Asked, Signed, Step, next_step, skew_of
 from s3pp.s3.retry import (
     Backoff,
@@ -25,6 +28,7 @@ from s3pp.s3.retry import (
     Remedy,
     StoreError,
     element,
+    retry_after,
     store_error,
     tags_of,
 )
@@ -43,19 +47,6 @@ class Sender(Protocol):
 
     async def send(self, request: Request) -> Response:
         """Send one request and return its whole answer, or raise ``WireError``."""
-
-
-class Turns(Protocol):
-    """Lets so many requests be in flight at a time, over all buckets that share it."""
-
-    def take_at_once(self, count: int, /) -> bool:
-        """Take that many turns if they are free."""
-
-    async def take(self, count: int, /) -> None:
-        """Take that many, as soon as they are."""
-
-    def give(self, count: int, /) -> None:
-        """Give back what was taken."""
 
 
 class Answer(NamedTuple):
@@ -111,7 +102,23 @@ class Recovery(NamedTuple):
     backoff: Backoff
     renew: Callable[[], Awaitable[Keys | None]]  # new keys for expired ones; None: there are none
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep  # seconds
-    turns: Turns | None = None  # None: nobody has to wait
+    limiter: RequestLimiter | None = None  # None: no request has to wait for another
+
+
+@dataclass
+class Trouble:
+    """What went wrong with a request so far."""
+
+    failures: int = 0  # attempts that count
+    throttled: int = 0  # attempts that the store was too busy for, which do not
+    since: float | None = None  # when it was first throttled, in seconds of a monotonic clock
+    tried: set[Remedy] = field(default_factory=set)
+    cause: ObjectError | None = None  # of the last one
+
+    @property
+    def attempts(self) -> int:
+        """Attempts that were in vain."""
+        return self.failures + self.throttled
 
 
 class Bucket:
@@ -129,7 +136,7 @@ class Bucket:
         self.endpoint = endpoint
         self.signer = signer
         self._wire = wire
-        self._backoff, self._renew, self._sleep, self._turns = recovery
+        self._backoff, self._renew, self._sleep, self._limiter = recovery
         self._always = tuple(always)
         self.requests = 0  # sent so far, every attempt counted
         self._one_asks = asyncio.Lock()  # why HEADs are refused
@@ -234,13 +241,13 @@ class Bucket:
         method, path, query, headers, content, payload_hash, sink, late = call
         url = f"{self._origin}{path}?{query}" if query else self._origin + path
         parts = (self.endpoint.host, path, query)
-        attempt = 0
-        tried: set[Remedy] = set()
-        turns = self._turns
+        trouble: Trouble | None = None
+        limiter, epoch = self._limiter, 0
         while True:
-            attempt += 1
-            if turns is not None and not turns.take_at_once(1):
-                await turns.take(1)
+            if limiter is not None:
+                if not limiter.take_at_once():
+                    await _until(limiter.take(), trouble)
+                epoch = limiter.epoch
             self.requests += 1
             lost: WireError | None = None
             try:
@@ -252,37 +259,48 @@ class Bucket:
             except WireError as error:
                 lost = error
             finally:
-                if turns is not None:
-                    turns.give(1)
+                if limiter is not None:
+                    limiter.give()
             if lost is not None:
-                await self._pause_after(lost, attempt)
+                trouble = trouble or Trouble()
+                await self._after_loss(lost, trouble, epoch)
                 continue
             if response.status < 300 and (late is None or _is_whole(response.body)):
-                return Answer(response, attempt)
+                return Answer(response, trouble.attempts + 1 if trouble else 1)
+            trouble = trouble or Trouble()
             refusal = store_error(response, self._origin)
             if method == "POST" and refusal.code == _CONFLICT:
                 raise refusal  # no completion of this upload can succeed any more
-            await self._recover(response, refusal, attempt, tried=tried)
+            await self._recover(response, refusal, trouble, epoch)
 
-    async def _pause_after(self, error: WireError, attempt: int) -> None:
+    async def _after_loss(self, error: WireError, trouble: Trouble, epoch: int) -> None:
         if error.untrusted:
             raise FatalError(f"{self._origin}: {error}: see --ca-bundle")
         if error.refused_by_proxy:
             raise FatalError(_by_proxy(self._origin, str(error)))
         if error.oversized:
             raise Oversized
-        if attempt >= self._backoff.attempts:
-            raise NetworkError(error, self._origin)
-        await self._pause(attempt, error)
+        if self._limiter is not None and error.congested:
+            self._limiter.unanswered(epoch)
+        trouble.failures += 1
+        trouble.cause = NetworkError(error, self._origin)
+        if trouble.failures >= self._backoff.attempts:
+            raise trouble.cause
+        await self._pause(trouble)
 
     async def _recover(
-        self, response: Response, error: StoreError, attempt: int, *, tried: set[Remedy]
+        self, response: Response, error: StoreError, trouble: Trouble, epoch: int
     ) -> None:
-        """Do what lets the next attempt succeed, or raise; ``tried`` is what helped nothing."""
+        """Do what lets the next attempt succeed, or raise."""
         if error.status == 407:
             raise FatalError(_by_proxy(self._origin, str(error)))
-        remedy = error.remedy
-        last = attempt >= self._backoff.attempts
+        remedy, tried = error.remedy, trouble.tried
+        trouble.cause = error
+        if remedy is Remedy.THROTTLE:
+            await self._slow_down(response, error, trouble, epoch)
+            return
+        trouble.failures += 1
+        last = trouble.failures >= self._backoff.attempts
         if remedy is Remedy.KEYS and not last:
             await self._new_keys(error)
         elif error.keys_refused:
@@ -294,15 +312,30 @@ class Bucket:
         elif remedy is Remedy.CLOCK:  # we have its time, and it is still not content
             raise error
         else:
-            await self._pause(attempt, error)
+            await self._pause(trouble)
         tried.add(remedy)
 
-    async def _pause(self, attempt: int, cause: Exception) -> None:
-        try:
-            await self._sleep(self._backoff.wait(attempt))
-        except ObjectError as end:  # the run is ending: there will be no other attempt
-            kind = cause.kind if isinstance(cause, StoreError) else FailureKind.NETWORK
-            raise ObjectError(kind, f"{cause} ({end})") from None
+    async def _slow_down(
+        self, response: Response, error: StoreError, trouble: Trouble, epoch: int
+    ) -> None:
+        """Wait for another attempt: the store is too busy, which no number of attempts bounds."""
+        now = time.monotonic()
+        trouble.throttled += 1
+        trouble.since = now if trouble.since is None else trouble.since
+        limiter = self._limiter
+        if limiter is not None:
+            limiter.refused(epoch)
+        stalled = now - trouble.since if limiter is None else limiter.stalled
+        if stalled > self._backoff.max_throttled:
+            raise error.after_waiting(stalled)
+        asked = retry_after(response)
+        wait = self._backoff.throttled(trouble.throttled, paced=limiter is not None)
+        await _until(self._sleep(max(asked, wait)), trouble)
+
+    async def _pause(self, trouble: Trouble) -> None:
+        await _until(self._sleep(self._backoff.wait(trouble.failures)), trouble)
+        if self._limiter is not None:
+            await _until(self._limiter.retry(), trouble)
 
     async def _new_keys(self, error: StoreError) -> None:
         keys = await self._renew()
@@ -317,6 +350,21 @@ class Bucket:
         except (ValueError, OverflowError):
             raise error from None
         self.signer.set_time(moment)
+
+
+async def _until(waiting: Awaitable[None], trouble: Trouble | None) -> None:
+    """Wait for the next attempt. If the run ends first, the object ends by what was wrong before.
+
+    Raises ``ObjectError``, or ``Unfinished`` where nothing was.
+    """
+    try:
+        await waiting
+    except (Unfinished, ObjectError) as end:
+        if trouble is None or trouble.cause is None:
+            raise
+        ending = isinstance(end, Unfinished)
+        why = "not tried again: the run is ending" if ending else str(end)
+        raise ObjectError(trouble.cause.kind, f"{trouble.cause} ({why})") from None
 
 
 def _is_whole(body: bytes) -> bool:

@@ -15,6 +15,7 @@ from enum import Enum
 from html import unescape
 
 from s3pp.errors import FailureKind, ObjectError
+from s3pp.job import DEFAULT_MAX_THROTTLED
 from s3pp.s3.causes import bare
 from s3pp.s3.wire import Response, WireError
 
@@ -23,13 +24,15 @@ class Remedy(Enum):
     """What could make the same request succeed."""
 
     WAIT = "send it again later"
+    THROTTLE = "send it again later, and all others more slowly"
     REREAD = "read the source again: the store got other bytes than we hashed"
     CLOCK = "take the store's time"
     KEYS = "get new credentials"
     NONE = "nothing: report it"
 
 
-_WAIT_STATUS = frozenset({429, 500, 502, 503, 504})
+_WAIT_STATUS = frozenset({500, 502, 504})
+_THROTTLE_STATUS = frozenset({429, 503})
 _WAIT_CODES = frozenset(
     {
         "ConditionalRequestConflict",
@@ -37,10 +40,26 @@ _WAIT_CODES = frozenset(
         "InternalError",
         "OperationAborted",
         "RequestTimeout",
+    }
+)
+# As stores and what stands in front of them say it; the list is botocore's, "legacy retry mode".
+_THROTTLE_CODES = frozenset(
+    {
+        "BandwidthLimitExceeded",
+        "LimitExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
         "ServiceUnavailable",
         "SlowDown",
+        "SlowDownRead",
+        "SlowDownWrite",
+        "Throttled",
+        "ThrottledException",
         "Throttling",
         "ThrottlingException",
+        "TooManyRequests",
+        "TooManyRequestsException",
     }
 )
 _REMEDIES = {
@@ -83,18 +102,26 @@ class StoreError(ObjectError):
         kind = FailureKind.STORE if status >= 500 else _KINDS.get(status, FailureKind.REJECTED)
         if _REMEDIES.get(code) is Remedy.REREAD:
             kind = FailureKind.INTEGRITY
-        elif code in _WAIT_CODES:
+        elif code in _WAIT_CODES or code in _THROTTLE_CODES:
             kind = FailureKind.STORE
         super().__init__(kind, _words(status, code, message))
         self.status = status
         self.code = code
         self.date = date
+        self._text = message
+
+    def after_waiting(self, seconds: float) -> StoreError:
+        """The same error, at the end of ``seconds`` in which the store throttled every request."""
+        why = f"throttled for {seconds:.0f} s in which no request succeeded: see --max-throttled"
+        return StoreError(self.status, self.code, f"{self._text} ({why})".lstrip())
 
     @property
     def remedy(self) -> Remedy:
         """The remedy for this answer; ``501 NotImplemented`` is one that has none."""
         if self.code in _REMEDIES:
             return _REMEDIES[self.code]
+        if self.status in _THROTTLE_STATUS or self.code in _THROTTLE_CODES:
+            return Remedy.THROTTLE
         wait = self.status in _WAIT_STATUS or self.code in _WAIT_CODES
         return Remedy.WAIT if wait else Remedy.NONE
 
@@ -140,6 +167,12 @@ def store_error(response: Response, endpoint: str = "") -> StoreError:
     return StoreError(response.status, f"HTTP{response.status}", message, date)
 
 
+def retry_after(response: Response) -> float:
+    """The seconds that an answer asks to wait, at most ``MOST_ASKED``; 0 where it does not."""
+    asked = response.header(b"retry-after") or ""
+    return min(MOST_ASKED, float(asked)) if asked.isascii() and asked.isdigit() else 0.0
+
+
 def element(body: bytes, name: str) -> str | None:
     """The text of the first element ``name`` in an XML ``body``."""
     begin = b"<%s>" % name.encode()
@@ -158,6 +191,8 @@ def tags_of(body: bytes) -> list[tuple[str, str]]:
     return [(unescape(key), unescape(value)) for key, value in pairs]
 
 
+MOST_ASKED = 60.0  # seconds that a store may ask for with Retry-After (RFC 9110, 10.2.3)
+_PACED_CAP = 1.0  # seconds: what keeps requests apart is the rate
 _MOST_DOUBLINGS = 64  # beyond every cap, and short of what a float can hold
 
 
@@ -169,6 +204,7 @@ class Backoff:
     """
 
     attempts: int
+    max_throttled: float = DEFAULT_MAX_THROTTLED  # seconds in which nothing succeeds
     base: float = 0.2
     cap: float = 20.0
     draw: Callable[[float, float], float] = random.uniform
@@ -176,3 +212,8 @@ class Backoff:
     def wait(self, attempt: int) -> float:
         """How long to wait after attempt number ``attempt`` (from 1) failed."""
         return self.draw(0.0, min(self.cap, self.base * 2.0 ** min(attempt, _MOST_DOUBLINGS)))
+
+    def throttled(self, attempt: int, *, paced: bool) -> float:
+        """Likewise after the store was too busy; ``paced``: the rate of all requests is lowered."""
+        wait = self.wait(attempt)
+        return min(wait, self.draw(0.0, _PACED_CAP)) if paced else wait

@@ -101,9 +101,23 @@ class WireError(S3ppError):
         return self.code in _CERTIFICATE_ERRORS
 
     @property
+    def congested(self) -> bool:
+        """The peer, or the way to it, has more to do than it can: reset, silent, not reached."""
+        return self.code in _CONGESTION_ERRORS
+
+    @property
     def oversized(self) -> bool:
         """The answer is longer than ``MOST_HELD``: it wants a sink."""
         return bool(self.code == pycurl.E_FILESIZE_EXCEEDED)
+
+
+_CONGESTION_ERRORS = (
+    pycurl.E_COULDNT_CONNECT,
+    pycurl.E_GOT_NOTHING,
+    pycurl.E_OPERATION_TIMEDOUT,
+    pycurl.E_RECV_ERROR,
+    pycurl.E_SEND_ERROR,
+)
 
 
 def _cause(error: pycurl.error, curl: Any) -> str:

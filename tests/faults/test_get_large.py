@@ -134,7 +134,7 @@ def test_a_store_without_ranges_is_asked_for_the_whole(moto_get: GetTrial, fault
 def failing(trial: GetTrial, *options: str) -> None:
     """A run in which the second range is refused for good."""
     trial.resumable = True
-    trial.inject(Rule(Status(503, "SlowDown"), "GET", "/large$", header=ONE))
+    trial.inject(Rule(Status(500, "InternalError"), "GET", "/large$", header=ONE))
     end = trial.run(*RANGES, "--max-attempts=2", *options)
     assert (end.code, end.kinds) == (1, {"large": "store"})
     assert ("next run" in end.failed["large"]["message"]) == ("--no-resume" not in options)

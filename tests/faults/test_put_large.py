@@ -153,9 +153,9 @@ def test_parts_that_are_refused_for_a_while(moto_trial: PutTrial) -> None:
 @pytest.mark.thorough
 def test_a_part_that_is_always_refused_is_named(moto_trial: PutTrial) -> None:
     moto_trial.tree({"large": SIZE})
-    moto_trial.inject(Rule(Status(503, "SlowDown"), "PUT", pattern([3])))
+    moto_trial.inject(Rule(Status(500, "InternalError"), "PUT", pattern([3])))
     end = put(moto_trial)
-    assert "part 3: SlowDown" in end.result.err
+    assert "part 3: InternalError" in end.result.err
     check_left(moto_trial, end, "store")
 
 

@@ -152,7 +152,7 @@ def test_a_signal_before_anything_is_known(moto_trial: PutTrial, number: signal.
 
 def test_a_signal_between_two_attempts(moto_trial: PutTrial) -> None:
     moto_trial.tree(MANY)
-    moto_trial.inject(Rule(Status(503, "SlowDown"), "PUT"))
+    moto_trial.inject(Rule(Status(500, "InternalError"), "PUT"))
     running = moto_trial.start("--max-attempts=50", "--read-timeout=60")
     moto_trial.proxy.wait_for(3 * IN_FLIGHT)  # by now waits last up to 1.6 seconds
     running.signal_group(SIGINT)

@@ -250,5 +250,6 @@ def test_halves_hold_what_the_batch_held(sizes: list[int]) -> None:
 
 
 def test_a_batch_that_is_given_up_names_its_objects() -> None:
-    report = report_of(crashed(tasks_frame([task("a", 3)], 7, 3), "why"))
-    assert report.outcomes == [Failed("/src/a", "a", FailureKind.CRASHED, "why")]
+    report = report_of(crashed(tasks_frame([task("a", 3)], 7, 3), "was killed"))
+    died = "3 workers died while they had only this object; the last was killed"
+    assert report.outcomes == [Failed("/src/a", "a", FailureKind.CRASHED, died)]

@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 
 import pytest
 
-from s3pp.errors import FailureKind, FatalError, ObjectError
+from s3pp.errors import FailureKind, FatalError, ObjectError, Unfinished
 from s3pp.records import Dest
 from s3pp.s3.endpoint import Endpoint
-from s3pp.s3.operations import Answer, Bucket, Oversized, Recovery, Turns
-from s3pp.s3.retry import Backoff, NetworkError, StoreError
+from s3pp.s3.operations import Answer, Bucket, Oversized, Recovery
+from s3pp.s3.retry import MOST_ASKED, Backoff, NetworkError, StoreError
 from s3pp.s3.sigv4 import Keys, Signer
 from s3pp.s3.wire import Request, Response, WireError
 
@@ -22,6 +22,7 @@ OLD, NEW = Keys("AKIDOLD", "old"), Keys("AKIDNEW", "new", "token")
 NOW = 1_795_000_000.0
 TIMEOUT, REFUSED_CERTIFICATE = 28, 60  # curl's E_OPERATION_TIMEDOUT, E_PEER_FAILED_VERIFICATION
 FILE_TOO_LARGE = 63  # curl's E_FILESIZE_EXCEEDED
+NO_SUCH_HOST, RECEIVE_FAILED = 6, 56  # curl's E_COULDNT_RESOLVE_HOST, E_RECV_ERROR
 
 T = TypeVar("T")
 
@@ -60,13 +61,20 @@ class Script:
         self.renewals += 1
         return self.keys
 
-    def bucket(self, *, attempts: int = 4, turns: Turns | None = None, **more: Any) -> Bucket:
-        backoff = Backoff(attempts, base=1.0, draw=lambda low, high: high)
+    def bucket(
+        self,
+        *,
+        attempts: int = 4,
+        limiter: Any = None,
+        max_throttled: float = 600.0,
+        **more: Any,
+    ) -> Bucket:
+        backoff = Backoff(attempts, max_throttled, base=1.0, draw=lambda low, high: high)
         return Bucket(
             ENDPOINT,
             Signer(OLD, "us-east-1", clock=lambda: self.now),
             self,
-            recovery=Recovery(backoff, self.renew, self.sleep, turns),
+            recovery=Recovery(backoff, self.renew, self.sleep, limiter),
             **more,
         )
 
@@ -641,29 +649,177 @@ def test_the_requester_pays_for_every_request() -> None:
     assert payers == ["requester"] * 5
 
 
-# Turns
+# Throttling, and the limiter
 
 
 class Ticket:
-    """One turn at a time, as ``Turns`` has it."""
+    """One request at a time, as ``Limiter`` has it; keeps what it is told."""
 
     def __init__(self) -> None:
         self.free = 1
         self.waited = 0
+        self.epoch = 7
+        self.stalled = 0.0
+        self.congested: list[tuple[str, int]] = []
+        self.retries = 0
+        self.ended = False
 
-    def take_at_once(self, count: int) -> bool:
-        if self.free < count:
+    def take_at_once(self) -> bool:
+        if self.free < 1:
             return False
-        self.free -= count
+        self.free -= 1
         return True
 
-    async def take(self, count: int) -> None:
+    async def take(self) -> None:
         self.waited += 1
-        while not self.take_at_once(count):
+        while not self.take_at_once():
+            if self.ended:
+                raise Unfinished
             await asyncio.sleep(0)
 
-    def give(self, count: int) -> None:
-        self.free += count
+    def give(self) -> None:
+        self.free += 1
+
+    def refused(self, epoch: int) -> None:
+        self.congested.append(("refused", epoch))
+
+    def unanswered(self, epoch: int) -> None:
+        self.congested.append(("unanswered", epoch))
+
+    async def retry(self) -> None:
+        self.retries += 1
+        if self.ended:
+            raise Unfinished
+
+
+THROTTLED = said(503, "SlowDown")
+
+
+@pytest.mark.parametrize("refusal", [THROTTLED, said(429), said(400, "Throttling")])
+@pytest.mark.parametrize("paced", [True, False])
+def test_a_throttled_request_is_sent_again_beyond_the_attempts(
+    refusal: Response, paced: bool
+) -> None:
+    script = Script(*[refusal] * 20, OK)
+    answer = put(script.bucket(attempts=2, limiter=Ticket() if paced else None))
+    assert answer.attempts == len(script.sent) == 21
+    assert max(script.slept) == (1.0 if paced else 20.0)
+
+
+def test_throttling_takes_no_attempts_from_other_errors() -> None:
+    busy, lost = [THROTTLED] * 5, WireError(TIMEOUT, "timed out")
+    script = Script(*busy, said(500), *busy, lost, *busy, OK)
+    assert put(script.bucket(attempts=3)).attempts == 18
+    script = Script(*busy, said(500), *busy, lost, *busy)
+    with pytest.raises(NetworkError, match="timed out"):
+        put(script.bucket(attempts=2))
+    assert len(script.sent) == 12
+
+
+def test_a_store_that_only_throttles_fails_the_object_after_max_throttled() -> None:
+    class Stalling(Ticket):
+        def refused(self, epoch: int) -> None:
+            super().refused(epoch)
+            self.stalled += 10.0
+
+    script, limiter = Script(*[THROTTLED] * 50), Stalling()
+    with pytest.raises(StoreError, match=r"^SlowDown: .*--max-throttled") as caught:
+        put(script.bucket(max_throttled=30.0, limiter=limiter))
+    assert "40 s" in str(caught.value)
+    assert (caught.value.kind, caught.value.status) == (FailureKind.STORE, 503)
+    assert len(script.sent) == 4
+
+
+def test_without_a_limiter_max_throttled_counts_from_the_first_refusal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script = Script(said(500), *[THROTTLED] * 50)
+    monkeypatch.setattr("s3pp.s3.operations.time.monotonic", lambda: script.now - NOW)
+    with pytest.raises(StoreError, match="--max-throttled"):
+        put(script.bucket(max_throttled=60.0))
+    # 2 s after the error, then 2, 4, 8, 16, 20 and 20 s.
+    assert script.slept == [2.0, 2.0, 4.0, 8.0, 16.0, 20.0, 20.0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"), [(b"0", 1.0), (b"7", 7.0), (b"3600", MOST_ASKED), (b"soon", 1.0)]
+)
+def test_the_wait_that_a_throttling_store_asks_for_is_obeyed(asked: bytes, seconds: float) -> None:
+    script = Script(said(503, "SlowDown", b"Retry-After: %s\r\n" % asked), OK)
+    put(script.bucket(limiter=Ticket()))
+    assert script.slept == [seconds]
+
+
+def test_what_is_congested_is_reported_with_the_epoch_of_its_sending() -> None:
+    limiter = Ticket()
+
+    class Later(Script):
+        async def send(self, request: Request) -> Response:
+            limiter.epoch += 1  # the limit changes while the request is in flight
+            return await super().send(request)
+
+    reset = WireError(RECEIVE_FAILED, "reset")
+    put(Later(THROTTLED, reset, said(500), THROTTLED, OK).bucket(limiter=limiter))
+    assert limiter.congested == [("refused", 7), ("unanswered", 8), ("refused", 10)]
+
+
+def test_a_loss_that_no_rate_would_have_avoided_is_not_reported() -> None:
+    limiter = Ticket()
+    put(Script(WireError(NO_SUCH_HOST, "no such host"), OK).bucket(limiter=limiter))
+    assert limiter.congested == []
+
+
+def test_the_retry_budget_is_asked_after_errors_and_not_after_throttling() -> None:
+    limiter = Ticket()
+    put(Script(THROTTLED, said(429), OK).bucket(limiter=limiter))
+    assert limiter.retries == 0
+    put(Script(said(500), WireError(TIMEOUT, "timed out"), OK).bucket(limiter=limiter))
+    assert limiter.retries == 2
+
+
+def test_a_first_attempt_that_still_waits_at_the_end_of_the_run_is_unfinished() -> None:
+    limiter, script = Ticket(), Script()
+    limiter.free, limiter.ended = 0, True
+    with pytest.raises(Unfinished):
+        put(script.bucket(limiter=limiter))
+    assert (script.sent, limiter.free) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    ("first", "kind", "cause"),
+    [
+        (THROTTLED, FailureKind.STORE, "SlowDown"),
+        (said(500, "InternalError"), FailureKind.STORE, "InternalError"),
+        (WireError(TIMEOUT, "timed out"), FailureKind.NETWORK, "timed out"),
+    ],
+    ids=["throttled", "500", "no answer"],
+)
+def test_a_later_attempt_that_still_waits_then_fails_by_what_was_wrong_before(
+    first: Response | Exception, kind: FailureKind, cause: str
+) -> None:
+    limiter = Ticket()
+
+    class Ending(Script):
+        async def sleep(self, seconds: float) -> None:
+            limiter.free = 0
+            limiter.ended = True
+
+    script = Ending(first)
+    with pytest.raises(ObjectError, match=f"{cause}.*the run is ending") as caught:
+        put(script.bucket(limiter=limiter))
+    assert caught.value.kind is kind
+    assert len(script.sent) == 1
+
+
+def test_a_pause_that_the_end_of_the_run_cuts_short_fails_by_the_cause_too() -> None:
+    class Ending(Script):
+        async def sleep(self, seconds: float) -> None:
+            raise ObjectError(FailureKind.STORE, "not tried again")
+
+    for first, kind in ((THROTTLED, FailureKind.STORE), (WireError(28, ""), FailureKind.NETWORK)):
+        with pytest.raises(ObjectError, match="not tried again") as caught:
+            put(Ending(first).bucket())
+        assert caught.value.kind is kind
 
 
 @pytest.mark.parametrize(
@@ -678,43 +834,45 @@ class Ticket:
     ],
     ids=["done", "again", "lost", "refused", "fatal", "defect"],
 )
-def test_a_turn_is_given_back_however_a_request_ends(answers: list[Response | Exception]) -> None:
-    turns = Ticket()
+def test_the_limiter_is_given_back_to_however_a_request_ends(
+    answers: list[Response | Exception],
+) -> None:
+    limiter = Ticket()
     with contextlib.suppress(ObjectError, FatalError, ValueError):
-        run(Script(*answers).bucket(turns=turns).get("k"))
-    assert turns.free == 1
+        run(Script(*answers).bucket(limiter=limiter).get("k"))
+    assert limiter.free == 1
 
 
-def test_nobody_has_a_turn_while_it_waits_for_another_attempt() -> None:
-    turns = Ticket()
+def test_no_request_counts_as_in_flight_while_it_waits_for_another_attempt() -> None:
+    limiter = Ticket()
 
     class Watched(Script):
         async def sleep(self, seconds: float) -> None:
-            assert turns.free == 1
+            assert limiter.free == 1
 
         async def send(self, request: Request) -> Response:
-            assert turns.free == 0
+            assert limiter.free == 0
             return await super().send(request)
 
-    run(Watched(said(503, "SlowDown"), OK).bucket(turns=turns).get("k"))
+    run(Watched(said(503, "SlowDown"), OK).bucket(limiter=limiter).get("k"))
 
 
-def test_who_has_no_turn_waits() -> None:
-    turns = Ticket()
-    bucket = Script(OK, OK, OK).bucket(turns=turns)
+def test_requests_wait_while_the_limiter_holds_them() -> None:
+    limiter = Ticket()
+    bucket = Script(OK, OK, OK).bucket(limiter=limiter)
 
     async def all_at_once() -> None:
         await asyncio.gather(*(bucket.get("k") for _ in range(3)))
 
-    turns.free = 0
-    asyncio.run(_given(turns, all_at_once()))
-    assert turns.free == 1
-    assert turns.waited == 3
+    limiter.free = 0
+    asyncio.run(_given(limiter, all_at_once()))
+    assert limiter.free == 1
+    assert limiter.waited == 3
 
 
-async def _given(turns: Ticket, waiting: Coroutine[Any, Any, None]) -> None:
+async def _given(limiter: Ticket, waiting: Coroutine[Any, Any, None]) -> None:
     task = asyncio.ensure_future(waiting)
     await asyncio.sleep(0.01)
     assert not task.done()
-    turns.give(1)
+    limiter.give()
     await asyncio.wait_for(task, 10)

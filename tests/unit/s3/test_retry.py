@@ -9,11 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3pp.errors import FailureKind
-from s3pp.s3.retry import Backoff, Remedy, StoreError, element, store_error, tags_of
+from s3pp.s3.retry import (
+    MOST_ASKED,
+    Backoff,
+    Remedy,
+    StoreError,
+    element,
+    retry_after,
+    store_error,
+    tags_of,
+)
 from s3pp.s3.wire import Response
 
-WAIT, REREAD, CLOCK, KEYS, NONE = (
+WAIT, THROTTLE, REREAD, CLOCK, KEYS, NONE = (
     Remedy.WAIT,
+    Remedy.THROTTLE,
     Remedy.REREAD,
     Remedy.CLOCK,
     Remedy.KEYS,
@@ -31,11 +41,14 @@ TABLE = [
     (500, "InternalError", WAIT, STORE),
     (500, "HTTP500", WAIT, STORE),
     (502, "HTTP502", WAIT, STORE),
-    (503, "SlowDown", WAIT, STORE),
-    (503, "ServiceUnavailable", WAIT, STORE),
-    (503, "HTTP503", WAIT, STORE),
+    (503, "SlowDown", THROTTLE, STORE),
+    (503, "ServiceUnavailable", THROTTLE, STORE),
+    (503, "HTTP503", THROTTLE, STORE),
     (504, "HTTP504", WAIT, STORE),
-    (429, "TooManyRequests", WAIT, STORE),
+    (429, "TooManyRequests", THROTTLE, STORE),
+    (429, "HTTP429", THROTTLE, STORE),
+    (400, "RequestThrottled", THROTTLE, STORE),
+    (500, "ThrottlingException", THROTTLE, STORE),
     (400, "RequestTimeout", WAIT, STORE),
     (400, "IncompleteBody", WAIT, STORE),
     (409, "ConditionalRequestConflict", WAIT, STORE),
@@ -118,7 +131,7 @@ def test_a_wait_is_drawn_from_zero_to_a_bound_that_doubles(
         drawn.append((low, high))
         return high
 
-    backoff = Backoff(9, base, cap, draw)
+    backoff = Backoff(9, base=base, cap=cap, draw=draw)
     wait, following = backoff.wait(attempt), backoff.wait(attempt + 1)
     assert 0 < wait <= cap
     assert following == pytest.approx(min(cap, 2 * wait))
@@ -133,6 +146,40 @@ def test_waits_are_spread_by_chance(attempt: int) -> None:
     assert len(waits) > 10
 
 
+@given(st.integers(1, 5000))
+def test_a_throttled_request_waits_a_second_at_most_where_the_rate_is_lowered(attempt: int) -> None:
+    backoff = Backoff(9, draw=lambda low, high: high)
+    assert backoff.throttled(attempt, paced=False) == backoff.wait(attempt)
+    assert backoff.throttled(attempt, paced=True) == min(1.0, backoff.wait(attempt))
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [
+        ([], 0.0),
+        ([b"Retry-After: 0\r\n"], 0.0),
+        ([b"Retry-After: 7\r\n"], 7.0),
+        ([b"Retry-After: 86400\r\n"], MOST_ASKED),
+        ([b"Retry-After: -1\r\n"], 0.0),
+        ([b"Retry-After: Fri, 20 Nov 2026 23:37:00 GMT\r\n"], 0.0),
+        ([b"Retry-After: \xc2\xb2\r\n"], 0.0),
+    ],
+    ids=["nothing", "0", "7", "a day", "negative", "a date", "no ASCII digit"],
+)
+def test_the_wait_that_a_store_asks_for(asked: list[bytes], seconds: float) -> None:
+    assert retry_after(Response(503, [b"HTTP/1.1 503\r\n", *asked], b"")) == seconds
+
+
+def test_an_error_after_long_throttling_names_the_option() -> None:
+    error = StoreError(503, "SlowDown", "Please reduce your request rate.").after_waiting(601.4)
+    assert (error.status, error.code, error.kind) == (503, "SlowDown", STORE)
+    assert str(error) == (
+        "SlowDown: Please reduce your request rate. (throttled for 601 s in which no request"
+        " succeeded: see --max-throttled)"
+    )
+    assert str(StoreError(503, "HTTP503", "").after_waiting(1)).startswith("HTTP503: (throttled")
+
+
 # Errors that come after a status of 200
 
 
@@ -140,7 +187,7 @@ def test_waits_are_spread_by_chance(attempt: int) -> None:
     ("code", "status", "remedy", "kind"),
     [
         ("InternalError", 500, WAIT, STORE),
-        ("SlowDown", 500, WAIT, STORE),
+        ("SlowDown", 500, THROTTLE, STORE),
         ("SomethingNobodyKnows", 500, WAIT, STORE),
         ("AccessDenied", 403, NONE, ACCESS),
         ("NoSuchKey", 404, NONE, NOT_FOUND),

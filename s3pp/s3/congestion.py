@@ -1,0 +1,277 @@
+"""Congestion control: how many requests a second one store is sent, over all processes of a run.
+
+A store that throttles (503 SlowDown, 429) limits requests per second, which is what is controlled
+here; the requests in flight follow, as rate times latency. There is no limit until a store asks
+for one. From then on the limit is a curve of the time since it was last lowered::
+
+    rate
+      │                 ╱  the excess over the ceiling doubles each half second, so that a
+      │               ╱    store that takes more is followed, tenfold in about five seconds
+    c ┼ ─ ─ ─ ─ ─ __╱─ ─ ─ the ceiling: requests per second that the store last accepted
+      │ ____───‾‾          a few in a hundred less, so that what is waiting can drain
+      └─────────┬──────────────▶ time
+        lowered      refused again: a new ceiling, a new epoch
+
+The curve is that of CUBIC (RFC 9438) in its purpose: it approaches what was good last time
+quickly, stays near it, and leaves it ever faster. Like BBR it takes the ceiling from what was
+delivered, not from what was sent. Nothing here waits or sends: ``limiter`` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Generic, NamedTuple, TypeVar
+
+HEADROOM = 0.03  # share of the ceiling that a limit begins below it
+EXCESS = 0.002  # share of the ceiling by which it grows in the first DOUBLING
+DOUBLING = 0.4  # seconds in which the growth doubles
+SLOW_START = 0.2  # likewise, while the ceiling is far below that of a moment ago
+RECOVERY = 0.15  # seconds in which the rate doubles after the store refused nearly everything
+LIFTED = 6.0  # seconds without a refusal after which there is no limit: by now 66 ceilings
+
+EVIDENCE = 8  # answers of an epoch that are enough to judge it by
+PATIENCE = 0.25  # seconds after which fewer are enough
+DOUBT = 3  # refusals without which no limit is set: one alone means little
+UNSEEN = 0.02  # share of refusals up to which nothing is done: requests come at random moments
+MOSTLY = 0.5  # share of refusals at which the rate is lowered at once, not only its ceiling
+AT_FIRST = 0.1  # seconds in which the first refusals are taken to have come
+STEEPEST = 0.5  # the most that one step lowers the rate: to this share of it
+
+LEAST = 1.0  # requests a second that always go: somebody has to find out that it is over
+# Likewise where no answer comes, as attempts are counted then: 512 requests make their 8 attempts
+# in about a minute.
+LEAST_UNANSWERED = 64.0
+
+# Refusals that do not become fewer at a quarter of the rate have another cause than the rate.
+INDIFFERENT = 4.0
+MOST_TOLERATED = 0.5  # share of refusals that can be no matter of the rate
+TOLERANCE = 20.0  # seconds for which such refusals are ignored
+
+WorkerT = TypeVar("WorkerT", bound=Hashable)
+
+
+class RateLimit(NamedTuple):
+    """A limit on requests per second; ``ceiling`` 0 stands for none."""
+
+    epoch: int = 0  # each lowering begins another
+    ceiling: float = 0.0  # requests per second
+    since: float = 0.0  # when it was set, in seconds of a monotonic clock
+    doubling: float = DOUBLING  # seconds
+    start: float = 1.0  # share of the ceiling to begin with, which doubles each RECOVERY
+
+    def rate(self, now: float) -> float:
+        """Requests per second at ``now``; infinite where there is no limit."""
+        if not self.active(now):
+            return float("inf")
+        age = now - self.since
+        share: float = 1.0 - HEADROOM + EXCESS * (2.0 ** (age / self.doubling) - 1.0)
+        recovered: float = self.start * 2.0 ** (age / RECOVERY)
+        return self.ceiling * min(share, recovered)
+
+    def active(self, now: float) -> bool:
+        """Whether it still limits anything."""
+        return self.ceiling > 0.0 and now - self.since < LIFTED
+
+    def share(self, part: float) -> RateLimit:
+        """The limit of one process that may send ``part`` of the whole."""
+        return self._replace(ceiling=self.ceiling * part)
+
+
+NO_LIMIT = RateLimit()
+
+
+class Feedback(NamedTuple):
+    """What one process sees of the store. Sent by ``limiter``, read by ``CongestionControl``.
+
+    The answers counted are those of the last second, to requests sent within ``epoch``.
+    """
+
+    epoch: int
+    accepted: int
+    refused: int  # throttled
+    unanswered: int  # reset, timed out
+    lately: int  # accepted within the last second, whatever the epoch
+    span: float  # the seconds in which that was; fewer than one at the start
+    backlog: int  # requests and tasks that wait
+    throttled: int = 0  # requests that the store throttled, of all time
+    silent: float = -1.0  # seconds without any answer; negative where none is expected
+
+    @property
+    def congested(self) -> int:
+        """Answers that ask for a lower rate."""
+        return self.refused + self.unanswered
+
+
+class _Sums(NamedTuple):
+    accepted: float = 0.0
+    congested: float = 0.0
+    unanswered: float = 0.0
+    lately: float = 0.0
+    rate: float = 0.0
+    backlog: float = 0.0
+
+    def changed(self, before: _Sums, after: _Sums) -> _Sums:
+        return _Sums(*(a - b + c for a, b, c in zip(self, before, after, strict=True)))
+
+    @property
+    def refusals(self) -> float:
+        """The share of refusals among the answers."""
+        return self.congested / max(self.accepted + self.congested, 1.0)
+
+
+class CongestionControl(Generic[WorkerT]):
+    """One limit for all workers, from what each of them reports; times in seconds, given by the
+    caller, of one monotonic clock."""
+
+    def __init__(self) -> None:
+        self.limit = NO_LIMIT
+        self._reports: dict[WorkerT, _Sums] = {}
+        self._sums = _Sums()
+        self._heard: set[WorkerT] = set()  # who has reported at all
+        self._counted: set[WorkerT] = set()  # whose report is of this epoch
+        self._recent = 0.0  # the highest ceiling of a moment ago
+        self._episode = _Episode()
+        self._tolerated = UNSEEN
+        self._tolerated_until = 0.0
+
+    @property
+    def workers(self) -> list[WorkerT]:
+        """Those that send requests."""
+        return list(self._reports)
+
+    def join(self, worker: WorkerT) -> None:
+        """A worker is going to send requests."""
+        self._reports.setdefault(worker, _Sums())
+
+    def leave(self, worker: WorkerT) -> None:
+        """A worker is gone."""
+        self._sums = self._sums.changed(self._reports.pop(worker, _Sums()), _Sums())
+        self._heard.discard(worker)
+        self._counted.discard(worker)
+
+    def share(self, worker: WorkerT) -> float:
+        """The part of the rate that ``worker`` gets: all are to be through at the same time."""
+        # One more for each, so that whoever has nothing to do can begin.
+        mine = self._reports[worker].backlog + 1.0
+        return mine / (self._sums.backlog + len(self._reports))
+
+    def observe(self, worker: WorkerT, feedback: Feedback, now: float) -> bool:
+        """Take a report; returns whether the limit was lowered, and begins another epoch."""
+        self._count(worker, feedback)
+        if not self._congested(now):
+            return False
+        if self._indifferent():
+            self._tolerated = min(MOST_TOLERATED, 1.5 * self._sums.refusals)
+            self._tolerated_until = now + TOLERANCE
+            self._begin(NO_LIMIT)
+        else:
+            self._lower(now)
+        return True
+
+    def _count(self, worker: WorkerT, feedback: Feedback) -> None:
+        seen = _Sums(
+            lately=feedback.lately,
+            rate=feedback.lately / feedback.span,
+            backlog=feedback.backlog,
+        )
+        if feedback.epoch == self.limit.epoch:
+            seen = seen._replace(
+                accepted=feedback.accepted,
+                congested=feedback.congested,
+                unanswered=feedback.unanswered,
+            )
+            self._counted.add(worker)
+        self._heard.add(worker)
+        self._sums = self._sums.changed(self._reports.get(worker, _Sums()), seen)
+        self._reports[worker] = seen
+
+    def _congested(self, now: float) -> bool:
+        sums, limit = self._sums, self.limit
+        if sums.congested < 1.0:
+            return False
+        if now >= self._tolerated_until:
+            self._tolerated = UNSEEN
+        if not limit.active(now):
+            return sums.congested >= DOUBT and sums.refusals > self._tolerated
+        if sums.refusals <= self._tolerated:
+            return False
+        enough = sums.accepted + sums.congested >= EVIDENCE
+        return enough or now - limit.since >= PATIENCE
+
+    def _lower(self, now: float) -> None:
+        sums, limit = self._sums, self.limit
+        rate, lately = limit.rate(now), self._of_all(sums.lately)
+        mostly = sums.refusals >= MOSTLY
+        ceiling = self._accepted_rate()
+        if limit.active(now):
+            kept = max(STEEPEST, 1.1 * (1.0 - sums.refusals))
+            ceiling = min(ceiling, rate * kept / (1.0 - HEADROOM))
+        unanswered = 2.0 * sums.unanswered > sums.congested
+        least = LEAST_UNANSWERED if unanswered else LEAST
+        # A second of what was accepted is no burst. Where nearly all was refused little was sent,
+        # and little of that accepted: that alone is no reason to forget the ceiling.
+        known = lately if mostly or sums.rate <= 1.01 * sums.lately else 0.0
+        ceiling = max(ceiling, known, least, STEEPEST * limit.ceiling)
+        self._episode = self._episode.step(lately, sums, now)
+        start = max(least, STEEPEST * rate) / ceiling if mostly and limit.active(now) else 1.0
+        searching = ceiling < 0.7 * self._recent or not self._recent
+        self._recent = max(ceiling, 0.7 * self._recent)
+        doubling = SLOW_START if searching else DOUBLING
+        self._begin(RateLimit(limit.epoch, ceiling, now, doubling, start))
+
+    def _accepted_rate(self) -> float:
+        """Requests a second that were accepted.
+
+        At the start that may be a burst that the store allows once, so that a limit taken from it
+        is halved as long as too much is refused. Where nothing is known to have been accepted it is
+        what was refused.
+        """
+        return self._of_all(self._sums.rate or self._sums.congested / AT_FIRST)
+
+    def _of_all(self, of_those_heard: float) -> float:
+        """A sum over all workers: who has not reported yet is like the others."""
+        return of_those_heard * len(self._reports) / max(len(self._heard), 1)
+
+    def _indifferent(self) -> bool:
+        """Whether as much is refused as was at many times the rate: it is not the rate then."""
+        episode, refusals = self._episode, self._sums.refusals
+        return (
+            self.limit.ceiling > 0.0
+            and self.limit.ceiling <= episode.ceiling / INDIFFERENT
+            and refusals <= MOST_TOLERATED
+            and 0.0 < episode.refusals <= MOST_TOLERATED
+            and refusals >= 0.5 * episode.refusals
+        )
+
+    def _begin(self, limit: RateLimit) -> None:
+        """Begin an epoch: what was answered before does not count in it."""
+        self.limit = limit._replace(epoch=self.limit.epoch + 1)
+        for worker in self._counted:
+            seen = self._reports[worker]
+            before = seen._replace(lately=0.0, rate=0.0, backlog=0.0)
+            self._sums = self._sums.changed(before, _Sums())
+            self._reports[worker] = seen._replace(accepted=0, congested=0, unanswered=0)
+        self._counted.clear()
+
+
+class _Episode(NamedTuple):
+    """A limit that is lowered again and again: where it began, and what was answered since."""
+
+    ceiling: float = 0.0
+    until: float = 0.0  # a lowering before this belongs to it
+    accepted: float = 0.0
+    congested: float = 0.0
+
+    @property
+    def refusals(self) -> float:
+        return self.congested / max(self.accepted + self.congested, 1.0)
+
+    def step(self, ceiling: float, sums: _Sums, now: float) -> _Episode:
+        """The episode with one more lowering."""
+        before = self if now < self.until else _Episode(ceiling)
+        return _Episode(
+            before.ceiling,
+            now + 1.5,  # by then a limit that is right has grown back to its ceiling
+            before.accepted + sums.accepted,
+            before.congested + sums.congested,
+        )
