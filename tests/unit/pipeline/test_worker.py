@@ -305,7 +305,7 @@ def test_the_object_it_was_noticed_at_says_what_it_was(
     assert here.reports()[1] == [Failed("/src/a", "a", kind, "no room")]
 
 
-@pytest.mark.parametrize("error", [RuntimeError("a defect"), MemoryError(), OSError("disk")])
+@pytest.mark.parametrize("error", [RuntimeError("a defect"), KeyError("x"), OSError("disk")])
 def test_a_defect_of_the_role_is_never_silent(
     error: Exception, scene: Callable[..., Scene]
 ) -> None:
@@ -566,7 +566,7 @@ def test_no_more_parts_at_once_than_there_are_places(scene: Callable[..., Scene]
     assert len([each for each in here.heard() if each.kind is Kind.PART_ENDED]) == 20
 
 
-@pytest.mark.parametrize("error", [RuntimeError("a defect"), MemoryError()])
+@pytest.mark.parametrize("error", [RuntimeError("a defect"), KeyError("x")])
 def test_a_defect_in_a_part_is_told_to_its_lead(
     error: Exception, scene: Callable[..., Scene]
 ) -> None:

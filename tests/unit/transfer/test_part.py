@@ -218,7 +218,7 @@ def test_an_etag_that_is_no_md5_is_no_alarm(part: PutPart, etag: str) -> None:
         (StoreError(404, "NoSuchUpload", "x"), FailureKind.NOT_FOUND, "NoSuchUpload"),
         (StoreError(403, "AccessDenied", "x"), FailureKind.ACCESS, "AccessDenied"),
         (RuntimeError("x"), FailureKind.INTERNAL, ""),
-        (MemoryError(), FailureKind.INTERNAL, ""),
+        (MemoryError(), FailureKind.UNREADABLE, ""),
     ],
 )
 def test_what_is_refused_has_failed(
