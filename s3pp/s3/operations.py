@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from enum import Enum
 from typing import NamedTuple, Protocol
 
 from s3pp.errors import FatalError, ObjectError, Unfinished
@@ -82,6 +83,17 @@ class Oversized(Exception):
     """An answer is too long to be held: ask for it with a sink."""
 
 
+class Coding(str, Enum):
+    """The content coding in which a body is accepted, beside the plain one."""
+
+    GZIP = "gzip"  # what is stored packed comes so, else some stores and proxies unpack it
+    IDENTITY = "identity"  # what is stored plain comes so, else some proxies pack it
+
+
+# Not signed: Google's front end changes it on its way to the store.
+_ACCEPT = {each: (f"Accept-Encoding: {each.value}",) for each in Coding}
+
+
 class Call(NamedTuple):
     """A request as an operation means it: every attempt signs it anew."""
 
@@ -94,6 +106,7 @@ class Call(NamedTuple):
     sink: Sink | None = None
     # Seconds an answer may take more than others, and may then turn out an error in its body.
     late: int | None = None
+    unsigned: Sequence[str] = ()  # header lines that a proxy may change without harm
 
 
 class Recovery(NamedTuple):
@@ -150,13 +163,22 @@ class Bucket:
         path = self.endpoint.path(key)
         return await self.call(Call("PUT", path, "", headers, body, payload_hash))
 
-    async def get(self, key: str, *, headers: Headers = (), sink: Sink | None = None) -> Answer:
+    async def get(
+        self,
+        key: str,
+        *,
+        headers: Headers = (),
+        sink: Sink | None = None,
+        coding: Coding = Coding.GZIP,
+    ) -> Answer:
         """GetObject: the body is the answer's, or goes to ``sink`` where there is one.
 
-        Raises ``Oversized`` for a body too long to be held, and what the sink raises.
+        It is never unpacked here. Raises ``Oversized`` for a body too long to be held, and what the
+        sink raises.
         """
         path = self.endpoint.path(key)
-        return await self.call(Call("GET", path, headers=headers, sink=sink))
+        accept = _ACCEPT[coding]
+        return await self.call(Call("GET", path, headers=headers, sink=sink, unsigned=accept))
 
     async def copy(
         self, key: str, source: tuple[str, str], *, headers: Headers, size: int
@@ -182,8 +204,19 @@ class Bucket:
         return Dest(answer.size, answer.etag) if answer else None
 
     async def look(self, key: str, *, headers: Headers = ()) -> Answer | None:
-        """HeadObject; None where the key is absent."""
-        call = Call("HEAD", self.endpoint.path(key), headers=headers)
+        """HeadObject; None where the key is absent.
+
+        Asked again where no size is told: it may be of a body that is packed on the way.
+        """
+        path = self.endpoint.path(key)
+        accept = _ACCEPT[Coding.GZIP]
+        answer = await self._look(Call("HEAD", path, headers=headers, unsigned=accept))
+        if answer is None or answer.response.header(b"content-length") is not None:
+            return answer
+        accept = _ACCEPT[Coding.IDENTITY]
+        return await self._look(Call("HEAD", path, headers=headers, unsigned=accept))
+
+    async def _look(self, call: Call) -> Answer | None:
         signed = self._signed
         try:
             return await self._found(call)
@@ -238,7 +271,7 @@ class Bucket:
 
     async def call(self, call: Call) -> Answer:
         """Send a request, again where that may help. Raises as this module's docstring says."""
-        method, path, query, headers, content, payload_hash, sink, late = call
+        method, path, query, headers, content, payload_hash, sink, late, unsigned = call
         url = f"{self._origin}{path}?{query}" if query else self._origin + path
         parts = (self.endpoint.host, path, query)
         trouble: Trouble | None = None
@@ -252,6 +285,7 @@ class Bucket:
             lost: WireError | None = None
             try:
                 lines = self.signer.sign(method, parts, [*headers, *self._always], payload_hash)
+                lines += unsigned
                 if content is not None:
                     lines += _unsigned(headers)
                 request = Request(method, url, lines, content, sink, late or 0)

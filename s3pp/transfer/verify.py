@@ -25,8 +25,9 @@ from isal import isal_zlib
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.records import Dest
 from s3pp.s3.endpoint import Endpoint
-from s3pp.s3.operations import Answer
+from s3pp.s3.operations import Answer, Coding
 from s3pp.s3.wire import Response
+from s3pp.transfer.codings import is_gzip
 from s3pp.transfer.etags import is_md5, proves_content
 
 # A GET that has this is answered with the object's checksum, if it is stored with one.
@@ -40,10 +41,11 @@ STRONG = frozenset({"crc64nvme", *_HASHES})
 
 
 class Corrupt(ObjectError):
-    """What came is not the object; asking again may help."""
+    """What came is not the object; asking again may help, if need be in another ``coding``."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, coding: Coding | None = None) -> None:
         super().__init__(FailureKind.INTEGRITY, f"the body is not the object's: {what}")
+        self.coding = coding
 
 
 class Arrived(NamedTuple):
@@ -78,8 +80,8 @@ def fault(arrived: Arrived, expected: Expected) -> Corrupt | None:
     etag, response = answer.etag, answer.response
     if etag == arrived.etag and (etag != listed.etag or arrived.size == listed.size):
         return None  # the way of nearly all
-    if why := _length_fault(arrived.size, etag, expected):
-        return Corrupt(why)
+    if why := _length_fault(arrived.size, etag, expected) or _packed_fault(expected):
+        return _changed_on_the_way(why, arrived.size, expected)
     if proves_content(etag, response, endpoint):
         known = arrived.etag if is_md5(arrived.etag) else ""
         md5 = known or digest("md5", arrived.pieces()).hex()
@@ -98,6 +100,31 @@ def _length_fault(size: int, etag: str, expected: Expected) -> str | None:
     if known and size != listed.size and (etag == listed.etag or not proven):
         return f"{size} bytes came, and the listing has {listed.size} under the same ETag"
     return None
+
+
+def _packed_fault(expected: Expected) -> str | None:
+    """Of an ETag that a proxy gave to what it packed: that of the object, and a word behind it."""
+    etag, listed = expected.answer.etag, expected.listed.etag
+    packed = listed and etag != listed and is_gzip(expected.answer.response)
+    if packed and etag in (listed + "-gzip", listed + "--gzip", listed + ";gzip"):
+        return f"its ETag is {etag}, and the listing has {listed}"
+    return None
+
+
+def _changed_on_the_way(why: str, size: int, expected: Expected) -> Corrupt:
+    """The fault, and where it looks as if a proxy packed or unpacked the body, that."""
+    response, host = expected.answer.response, expected.endpoint.host
+    if is_gzip(response):
+        what = f"if {host}, or a proxy before it, compresses what it passes on, turn that off there"
+        return Corrupt(f"{why}; {what}", Coding.IDENTITY)
+    untold = response.header(b"content-length") is None
+    warned = "214" in (response.header(b"warning") or "")
+    stored = "gzip" in (response.header(b"x-goog-stored-content-encoding") or "")
+    if untold or warned or stored or size > expected.listed.size:
+        what = f"if {host}, or a proxy before it, unpacks what is stored with Content-Encoding gzip"
+        mend = "turn that off there, or store it with Cache-Control: no-transform"
+        return Corrupt(f"{why}; {what}, {mend}", Coding.GZIP)
+    return Corrupt(why)
 
 
 def _checksum_fault(arrived: Arrived, response: Response) -> Corrupt | None:

@@ -43,6 +43,7 @@ class Response:
     pace: float = 0.0  # seconds each byte of the body takes
     stall: float = 0.0  # seconds between the two halves of the body
     missing: int = 0  # bytes that are announced, and never come
+    unmeasured: bool = False  # no length is announced: the body ends with the connection
 
 
 class Cut(Exception):

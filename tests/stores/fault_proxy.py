@@ -262,12 +262,13 @@ class _Connection(BaseHTTPRequestHandler):
         return Response(answer.status, _end_to_end(tuple(answer.getheaders())), answer.read())
 
     def _reply(self, response: Response) -> None:
-        self.close_connection = self.close_connection or response.missing > 0
+        ends = response.missing > 0 or response.unmeasured
+        self.close_connection = self.close_connection or ends
         self.send_response_only(response.status)
         for name, value in response.headers:
             if name.lower() != "content-length":
                 self.send_header(name, value)
-        if response.status != 204:
+        if response.status != 204 and not response.unmeasured:
             self.send_header("Content-Length", self._length(response))
         if self.close_connection and not response.missing:
             self.send_header("Connection", "close")

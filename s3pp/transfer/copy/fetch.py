@@ -14,14 +14,14 @@ from typing import NamedTuple
 
 from s3pp.errors import ObjectError
 from s3pp.records import Dest
-from s3pp.s3.operations import Answer, Bucket, Oversized
+from s3pp.s3.operations import Answer, Bucket, Coding, Oversized
 from s3pp.s3.retry import StoreError
 from s3pp.transfer.bodies import PIECE, SMALL, Slice
 from s3pp.transfer.digests import Digester, Digests
 from s3pp.transfer.means import Means
 from s3pp.transfer.refused import source_fault
 from s3pp.transfer.spill import Spill
-from s3pp.transfer.verify import ASK_CHECKSUM, Arrived, Expected, fault
+from s3pp.transfer.verify import ASK_CHECKSUM, Arrived, Corrupt, Expected, fault
 
 
 class Fetched(NamedTuple):
@@ -39,6 +39,7 @@ class Fetcher:
     def __init__(self, source: Bucket, digester: Digester, means: Means) -> None:
         self._source = source
         self._digester = digester
+        self._coding = Coding.GZIP  # in which the last object came as it is stored
         self._reader, self._budget = means.reader, means.budget
 
     @asynccontextmanager
@@ -60,6 +61,15 @@ class Fetcher:
             self._budget.give(grant)
 
     async def _get(self, key: str, listed: Dest) -> Fetched:
+        try:
+            return await self._asked(key, listed)
+        except Corrupt as corrupt:
+            if corrupt.coding in (None, self._coding):
+                raise
+            self._coding = corrupt.coding or self._coding
+        return await self._asked(key, listed)
+
+    async def _asked(self, key: str, listed: Dest) -> Fetched:
         try:
             if listed.size <= SMALL:
                 return await self._held(key, listed)
@@ -85,7 +95,8 @@ class Fetcher:
 
     async def _ask(self, key: str, spill: Spill | None = None) -> Answer:
         try:
-            return await self._source.get(key, headers=(ASK_CHECKSUM,), sink=spill)
+            headers = (ASK_CHECKSUM,)
+            return await self._source.get(key, headers=headers, sink=spill, coding=self._coding)
         except StoreError as error:
             meant = source_fault(error)
             if meant is error:

@@ -30,7 +30,7 @@ from s3pp.records import (
     Skipped,
     SkipReason,
 )
-from s3pp.s3.operations import Answer, Bucket, Oversized
+from s3pp.s3.operations import Answer, Bucket, Coding, Oversized
 from s3pp.s3.retry import StoreError
 from s3pp.transfer import modes
 from s3pp.transfer.bodies import PIECE, SMALL
@@ -83,6 +83,7 @@ class Getter:
         self._parted = Parted(job, bucket, means.reader)
         self._ranges = RangeFetcher(bucket, tree, means.reader)
         self._in_ranges = InRanges(job, bucket, tree, means, self._tell)
+        self._coding = Coding.GZIP  # in which the last object came as it is stored
         self.notes: list[str] = []
         self.requests_spared = 0  # that a dry run did not make
 
@@ -212,22 +213,27 @@ class Getter:
     # Getting it
 
     async def _fetch(self, task: GetTask, reason: SendReason, *, mode: int | None) -> Outcome:
-        way, fetches = self._way(task), 0
+        way, fetches, coding = self._way(task), 0, self._coding
         while True:
             fetches += 1
             try:
-                answer, etag, size, landed, moved = await way(task, mode)
+                answer, etag, size, landed, moved = await way(task, mode, coding)
                 break
             except Oversized:  # it has grown since it was listed
                 way = self._large
-            except (Corrupt, Vanished, Overtaken):
+            except Corrupt as corrupt:
                 if fetches >= _FETCHES:
                     raise
+                coding = corrupt.coding or coding
+            except (Vanished, Overtaken):
+                if fetches >= _FETCHES:
+                    raise
+        self._coding = coding
         if not landed:
             return Skipped(task.source, task.target, size, SkipReason.EXISTS)
         return Done(task.source, task.target, size, moved, etag, reason, answer.attempts)
 
-    def _way(self, task: GetTask) -> Callable[[GetTask, int | None], Awaitable[_Arrival]]:
+    def _way(self, task: GetTask) -> Callable[[GetTask, int | None, Coding], Awaitable[_Arrival]]:
         if task.size <= SMALL:
             return self._small
         return self._large if task.size <= self._threshold else self._ranged
@@ -235,9 +241,9 @@ class Getter:
     def _requests(self, task: GetTask) -> int:
         return 1 if task.size <= self._threshold else self._in_ranges.requests(task.size)
 
-    async def _small(self, task: GetTask, mode: int | None) -> _Arrival:
+    async def _small(self, task: GetTask, mode: int | None, coding: Coding) -> _Arrival:
         headers = () if is_md5(task.etag) else (ASK_CHECKSUM,)
-        answer = await self._bucket.get(task.source, headers=headers)
+        answer = await self._bucket.get(task.source, headers=headers, coding=coding)
         body, etag = answer.response.body, answer.etag
         arrived = held(body)
         proved = (arrived.size, arrived.etag, etag) == (task.size, etag, task.etag)
@@ -254,12 +260,14 @@ class Getter:
             landed = await self._reader.run(land, self._tree, task.target, body, manner)
         return _Arrival(answer, etag, len(body), landed, len(body))
 
-    async def _large(self, task: GetTask, mode: int | None) -> _Arrival:
+    async def _large(self, task: GetTask, mode: int | None, coding: Coding) -> _Arrival:
         ordinary = is_md5(task.etag)
         headers = () if ordinary else (ASK_CHECKSUM,)
         each = None if ordinary else self._parted.likely(task)
         with closing(Intake(self._tree, task.target, mode=mode, part_size=each)) as intake:
-            answer = await self._bucket.get(task.source, headers=headers, sink=intake)
+            answer = await self._bucket.get(
+                task.source, headers=headers, sink=intake, coding=coding
+            )
             etag, arrived, expected = answer.etag, intake.arrived(), self._expected(task, answer)
             wrong = await self._reader.away(lambda: fault(arrived, expected))
             if wrong := wrong or await self._parted.fault(task.source, answer, arrived):
@@ -271,10 +279,10 @@ class Getter:
                 landed = await self._reader.away(lambda: intake.finish(manner))
             return _Arrival(answer, etag, intake.size, landed, intake.size)
 
-    async def _ranged(self, task: GetTask, mode: int | None) -> _Arrival:
+    async def _ranged(self, task: GetTask, mode: int | None, coding: Coding) -> _Arrival:
         fetched = await self._in_ranges.fetch(task, mode=mode)
         if fetched is None:
-            return await self._large(task, mode)
+            return await self._large(task, mode, coding)
         landing, answer, moved = fetched
         manner = self._manner(task, answer, etag=answer.etag, mode=mode)
         try:

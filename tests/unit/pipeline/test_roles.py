@@ -52,7 +52,9 @@ class Bucket:
         self.hashes.append(payload_hash)
         return self._answer(b"")
 
-    async def get(self, key: str, *, headers: Any = (), sink: Sink | None = None) -> Answer:
+    async def get(
+        self, key: str, *, headers: Any = (), sink: Sink | None = None, coding: str = ""
+    ) -> Answer:
         self._note("get", key, headers)
         assert sink is None
         return self._answer(BODY)

@@ -147,7 +147,9 @@ class Scripted:
         step = next_of(self.puts)
         return step(self.sent[-1].body) if callable(step) else step  # type: ignore[no-any-return]
 
-    async def get(self, key: str, *, headers: Pairs = (), sink: Sink | None = None) -> Answer:
+    async def get(
+        self, key: str, *, headers: Pairs = (), sink: Sink | None = None, coding: str = ""
+    ) -> Answer:
         self.got.append(headers)
         got: Answer = next_of(self.gets)
         if sink is None and len(got.response.body) > 16 << 20:

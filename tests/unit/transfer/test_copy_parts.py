@@ -118,7 +118,9 @@ class Store(Scripted):
             return self.object
         return looked(self.etag, self.size or len(self.body), *self.lines)
 
-    async def get(self, key: str, *, headers: Any = (), sink: Sink | None = None) -> Answer:
+    async def get(
+        self, key: str, *, headers: Any = (), sink: Sink | None = None, coding: str = ""
+    ) -> Answer:
         first, last = (int(n) for n in dict(headers)["range"].removeprefix("bytes=").split("-"))
         self.meet("GET", first // EACH + 1, headers)
         body = self.cutting(self.body[first : last + 1])

@@ -112,7 +112,9 @@ class Store:
         fault = self.world.fault()
         return answer(self._written(key, read(body), dict(headers), fault))
 
-    async def get(self, key: str, *, headers: Any = (), sink: Sink | None = None) -> Answer:
+    async def get(
+        self, key: str, *, headers: Any = (), sink: Sink | None = None, coding: str = ""
+    ) -> Answer:
         fault = self.world.fault()
         body = self.world.objects.get(key)
         if body is None:

@@ -78,7 +78,12 @@ class Store:
     looked: list[str] = field(default_factory=list)
 
     async def get(
-        self, key: str, *, headers: Sequence[tuple[str, str]] = (), sink: Sink | None = None
+        self,
+        key: str,
+        *,
+        headers: Sequence[tuple[str, str]] = (),
+        sink: Sink | None = None,
+        coding: str = "",
     ) -> Answer:
         self.got.append(Asked(key, dict(headers), sink is not None))
         found = next_of(self.gets)

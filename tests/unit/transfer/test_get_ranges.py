@@ -85,7 +85,9 @@ class Store:
             raise StoreError(400, "HTTP400", "")
         return self._answer(206, self.parts[number - 1])
 
-    async def get(self, key: str, *, headers: Pairs = (), sink: Sink | None = None) -> Answer:
+    async def get(
+        self, key: str, *, headers: Pairs = (), sink: Sink | None = None, coding: str = ""
+    ) -> Answer:
         named = dict(headers)
         asked = named.get("range", "")
         self.asked.append(asked)
