@@ -12,12 +12,11 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import NamedTuple, Protocol
 
-from s3pp.errors import FatalError, ObjectError, Unfinished
+from s3pp.errors import FatalError
 from s3pp.records import Dest
 from s3pp.s3.endpoint import Endpoint, copy_source, query_string
 from s3pp.s3.etag import etag_of, pin_of
@@ -28,10 +27,12 @@ from s3pp.s3.retry import (
     NetworkError,
     Remedy,
     StoreError,
+    Trouble,
     element,
     retry_after,
     store_error,
     tags_of,
+    until,
 )
 from s3pp.s3.sigv4 import EMPTY_SHA256, Keys, Signer
 from s3pp.s3.wire import Request, Response, Sink, Stream, WireError
@@ -116,22 +117,6 @@ class Recovery(NamedTuple):
     renew: Callable[[], Awaitable[Keys | None]]  # new keys for expired ones; None: there are none
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep  # seconds
     limiter: RequestLimiter | None = None  # None: no request has to wait for another
-
-
-@dataclass
-class Trouble:
-    """What went wrong with a request so far."""
-
-    failures: int = 0  # attempts that count
-    throttled: int = 0  # attempts that the store was too busy for, which do not
-    since: float | None = None  # when it was first throttled, in seconds of a monotonic clock
-    tried: set[Remedy] = field(default_factory=set)
-    cause: ObjectError | None = None  # of the last one
-
-    @property
-    def attempts(self) -> int:
-        """Attempts that were in vain."""
-        return self.failures + self.throttled
 
 
 class Bucket:
@@ -279,7 +264,7 @@ class Bucket:
         while True:
             if limiter is not None:
                 if not limiter.take_at_once():
-                    await _until(limiter.take(), trouble)
+                    await until(limiter.take(), trouble)
                 epoch = limiter.epoch
             self.requests += 1
             lost: WireError | None = None
@@ -364,12 +349,12 @@ class Bucket:
             raise error.after_waiting(stalled)
         asked = retry_after(response)
         wait = self._backoff.throttled(trouble.throttled, paced=limiter is not None)
-        await _until(self._sleep(max(asked, wait)), trouble)
+        await until(self._sleep(max(asked, wait)), trouble)
 
     async def _pause(self, trouble: Trouble) -> None:
-        await _until(self._sleep(self._backoff.wait(trouble.failures)), trouble)
+        await until(self._sleep(self._backoff.wait(trouble.failures)), trouble)
         if self._limiter is not None:
-            await _until(self._limiter.retry(), trouble)
+            await until(self._limiter.retry(), trouble)
 
     async def _new_keys(self, error: StoreError) -> None:
         keys = await self._renew()
@@ -384,21 +369,6 @@ class Bucket:
         except (ValueError, OverflowError):
             raise error from None
         self.signer.set_time(moment)
-
-
-async def _until(waiting: Awaitable[None], trouble: Trouble | None) -> None:
-    """Wait for the next attempt. If the run ends first, the object ends by what was wrong before.
-
-    Raises ``ObjectError``, or ``Unfinished`` where nothing was.
-    """
-    try:
-        await waiting
-    except (Unfinished, ObjectError) as end:
-        if trouble is None or trouble.cause is None:
-            raise
-        ending = isinstance(end, Unfinished)
-        why = "not tried again: the run is ending" if ending else str(end)
-        raise ObjectError(trouble.cause.kind, f"{trouble.cause} ({why})") from None
 
 
 def _is_whole(body: bytes) -> bool:

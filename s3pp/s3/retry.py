@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from enum import Enum
 from html import unescape
 
-from s3pp.errors import FailureKind, ObjectError
+from s3pp.errors import FailureKind, ObjectError, Unfinished
 from s3pp.job import DEFAULT_MAX_THROTTLED
 from s3pp.s3.causes import bare
 from s3pp.s3.wire import Response, WireError
@@ -144,6 +144,37 @@ def _words(status: int, code: str, message: str) -> str:
     if code == f"HTTP{status}":
         return f"{bare(status)}: {message}" if message else bare(status)
     return f"{code}: {message}" if message else code
+
+
+@dataclass
+class Trouble:
+    """What went wrong with a request so far."""
+
+    failures: int = 0  # attempts that count
+    throttled: int = 0  # attempts that the store was too busy for, which do not
+    since: float | None = None  # when it was first throttled, in seconds of a monotonic clock
+    tried: set[Remedy] = field(default_factory=set)
+    cause: ObjectError | None = None  # of the last one
+
+    @property
+    def attempts(self) -> int:
+        """Attempts that were in vain."""
+        return self.failures + self.throttled
+
+
+async def until(waiting: Awaitable[None], trouble: Trouble | None) -> None:
+    """Wait for the next attempt. If the run ends first, the object ends by what was wrong before.
+
+    Raises ``ObjectError``, or ``Unfinished`` where nothing was.
+    """
+    try:
+        await waiting
+    except (Unfinished, ObjectError) as end:
+        if trouble is None or trouble.cause is None:
+            raise
+        ending = isinstance(end, Unfinished)
+        why = "not tried again: the run is ending" if ending else str(end)
+        raise ObjectError(trouble.cause.kind, f"{trouble.cause} ({why})") from None
 
 
 def store_error(response: Response, endpoint: str = "") -> StoreError:
