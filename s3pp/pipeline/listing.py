@@ -125,10 +125,11 @@ def list_keys(job: Job, origin: Origin, streams: Streams, view: KeyView) -> KeyT
     sheet = Sheet(streams, view)
     run = _loop(sheet).run_until_complete
     gc.freeze()  # what was imported is never garbage
-    if job.choosing.files_from is None and run(_list_at_once(job, origin, session, sheet)):
+    by_name = job.choosing.files_from is not None
+    if not by_name and run(_list_at_once(job, origin, session, sheet)):
         return sheet.totals
-    opened = session.open_source(origin)
-    if job.choosing.files_from is None and opened.single is False:
+    opened = session.open_source(origin, by_name=by_name)
+    if not by_name and opened.single is False:
         run(_list_opened(job, origin, session, opened, sheet))
     else:
         _list_found(job, session, opened, sheet)

@@ -12,7 +12,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timezone
 from typing import BinaryIO, NamedTuple
 
 from s3pp.errors import FatalError
@@ -20,14 +19,14 @@ from s3pp.job import Job, Mode, Origin, Side
 from s3pp.pipeline.connect import DistantBucket
 from s3pp.records import Failed, Outcome, Task
 from s3pp.s3.endpoint import Opened
-from s3pp.s3.listing import Listed, parse_page
+from s3pp.s3.listing import Listed, honest_page
 from s3pp.sources import entries
 from s3pp.sources.bucket import BucketListing
+from s3pp.sources.lookup import as_listed
 from s3pp.sources.namesake import namesake
 from s3pp.sources.objects import objects, single
 from s3pp.transfer.copy.overlap import Overlap
 from s3pp.transfer.copy.planner import CopyPlanner
-from s3pp.transfer.files import times
 from s3pp.transfer.files.clashes import folds
 from s3pp.transfer.files.leftovers import Sweeper
 from s3pp.transfer.files.tree import Tree
@@ -81,8 +80,9 @@ def _is_empty(origin: Origin, bucket: DistantBucket) -> bool:
     """Whether nothing lies below the prefix of an origin that could mean an object as well."""
     if origin.single is None:
         return False
-    page = bucket.run(bucket.list_page({"prefix": origin.prefix, "max-keys": "1"})).result()
-    return not parse_page(page).objects
+    # A whole page: not every store counts rightly to one.
+    page = bucket.run(honest_page(bucket, {"prefix": origin.prefix})).result()
+    return not page.objects and page.following is None
 
 
 def _found(job: Job, origin: Origin, around: Surroundings) -> Iterator[Listed | Failed]:
@@ -111,23 +111,13 @@ def _looked_up(origin: Origin, bucket: DistantBucket) -> Listed:
     answer = bucket.run(bucket.look(origin.prefix)).result()
     if answer is None:
         raise FatalError(f"no objects found under {origin}")
-    header = answer.response.header
-    modified = _as_listed(times.nanoseconds(header(b"last-modified") or ""))
-    storage_class = header(b"x-amz-storage-class") or "STANDARD"  # which goes unsaid
-    return Listed(origin.prefix, answer.size, answer.etag, modified, storage_class)
-
-
-def _as_listed(moment: int | None) -> str:
-    """A time in nanoseconds as a listing would tell it; empty where there is none."""
-    if moment is None:
-        return ""
-    return datetime.fromtimestamp(moment / 1e9, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    return as_listed(origin.prefix, answer)
 
 
 def _known(job: Job, around: Surroundings) -> Known:
-    """The destination's listing, where the mode compares and the store lets us list."""
+    """The destination's listing, where the mode compares."""
     listing = None
-    if job.mode is not Mode.STUPID and around.opened[Side.DEST].listable:
+    if job.mode is not Mode.STUPID:
         bucket = around.buckets[Side.DEST]
         listing = BucketListing(bucket, job.dest.key(""), run=bucket.run)
     return Known(job, listing, around.tell)

@@ -1,6 +1,6 @@
-"""Listings: ListObjectsV2 pages, and the rules that keep a listing honest.
+"""Listings: their pages, and the rules that keep a listing honest.
 
-A page that says it is truncated without a token, a token or page that comes again, a key that
+A page that says it is truncated without a way on, a token or page that comes again, a key that
 comes twice, or XML that is no listing is an error: other tools take each for the end and lose keys
 (or, when mirroring, delete them).
 """
@@ -42,10 +42,18 @@ class Listed(NamedTuple):
 
 
 class Page(NamedTuple):
-    """One answer of ListObjectsV2."""
+    """One answer of ListObjectsV2, or of ListObjects."""
 
     objects: list[Listed]
     token: str | None  # None: the last page
+    by_marker: bool = False  # the token is a key, and the next page is one of ListObjects
+
+    @property
+    def following(self) -> dict[str, str] | None:
+        """Of the request for the next page; None: there is none."""
+        if self.token is None:
+            return None
+        return {"marker" if self.by_marker else "continuation-token": self.token}
 
 
 class ListingError(ObjectError):
@@ -59,7 +67,7 @@ class Lister(Protocol):
     """The one operation a listing needs; ``operations.Bucket`` has it."""
 
     async def list_page(self, parameters: dict[str, str]) -> bytes:
-        """One page of ListObjectsV2 as XML."""
+        """One page of a listing as XML, asked for as ``list_requests`` has it."""
 
 
 class _Parser:
@@ -111,18 +119,30 @@ class _Parser:
 
 
 def parse_page(body: bytes) -> Page:
-    """Read a ListObjectsV2 answer. Raises ``ListingError`` when it is not a sound one."""
+    """Read a page. Raises ``ListingError`` when it is not a sound one."""
     try:
         objects, top = _fast(body) or _whole(body)
     except (expat.ExpatError, LookupError, ValueError) as error:
         raise ListingError(f"the store's listing cannot be read: {error}") from None
     if top.get("root") != "ListBucketResult":
         raise ListingError(f"the store answered a listing with <{top.get('root')}>")
-    token = top.get("NextContinuationToken") or None
-    truncated = top.get("IsTruncated", "").strip().lower() == "true"
-    if truncated and token is None:
-        raise ListingError("the store's listing stops in the middle: truncated, but no token")
-    return Page(objects, token if truncated else None)
+    if top.get("IsTruncated", "").strip().lower() != "true":
+        return Page(objects, None)
+    if token := top.get("NextContinuationToken"):
+        return Page(objects, token)
+    if marker := _marker(objects, top):
+        return Page(objects, marker, by_marker=True)
+    raise ListingError("the store's listing stops in the middle: truncated, but no token")
+
+
+def _marker(objects: list[Listed], top: dict[str, str]) -> str:
+    """What the page behind one of ListObjects begins with; empty for one of ListObjectsV2.
+
+    The last key, since ``NextMarker`` goes with a delimiter, and is encoded by some stores only.
+    """
+    if "KeyCount" in top or top.keys().isdisjoint(("Marker", "NextMarker")):
+        return ""
+    return objects[-1].key if objects else top.get("NextMarker", "")
 
 
 _Parsed = tuple[list[Listed], dict[str, str]]  # the entries, and the leaves beside them

@@ -21,6 +21,7 @@ from s3pp.records import Dest
 from s3pp.s3.endpoint import Endpoint, copy_source, query_string
 from s3pp.s3.etag import etag_of, pin_of
 from s3pp.s3.limiter import RequestLimiter
+from s3pp.s3.list_requests import ListRequests
 from s3pp.s3.refused_head import Asked, Signed, Step, next_step, skew_of
 from s3pp.s3.retry import (
     Backoff,
@@ -139,6 +140,7 @@ class Bucket:
         self.requests = 0  # sent so far, every attempt counted
         self._one_asks = asyncio.Lock()  # why HEADs are refused
         self._asked: Asked | None = None
+        self._list_requests = ListRequests(self._list)
         self._origin = f"{endpoint.scheme}://{endpoint.host}"
 
     async def put(
@@ -249,8 +251,11 @@ class Bucket:
                 self._asked = Asked(keys, skew_of(error.date, self.signer.now))
 
     async def list_page(self, parameters: dict[str, str]) -> bytes:
-        """ListObjectsV2, one page as XML."""
-        query = query_string({"list-type": "2", "encoding-type": "url", **parameters})
+        """One page of a listing as XML, see ``list_requests``."""
+        return await self._list_requests.page(parameters)
+
+    async def _list(self, parameters: dict[str, str]) -> bytes:
+        query = query_string(parameters)
         answer = await self.call(Call("GET", self.endpoint.path(""), query))
         return answer.response.body
 

@@ -51,7 +51,7 @@ class Range:
         self.done = False  # nothing is left to fetch
         self.busy = False  # a request is in flight
         self.error: Exception | None = None  # what ended it
-        self._token: str | None = None
+        self._following: dict[str, str] | None = None  # parameters of the next request
         self._course = Course(after)
         self.steps: list[Step] = []  # that the last page told of
         self._step = Step("", "", 0.0)  # of the last page, as far as it is known
@@ -74,8 +74,8 @@ class Range:
 
     def parameters(self) -> dict[str, str]:
         """Of the request for the next page."""
-        if self._token is not None:
-            return {"continuation-token": self._token}
+        if self._following is not None:
+            return self._following
         return {"start-after": self.after} if self.after else {}
 
     def take(self, page: Page) -> bool:
@@ -85,7 +85,7 @@ class Range:
         """
         ordered = self._course.follow(page)
         self.fetched += 1
-        self._token = page.token
+        self._following = page.following
         objects = page.objects
         at = self._end_in(objects) if ordered else len(objects)
         self._beyond = objects[at:]
@@ -106,7 +106,7 @@ class Range:
         if self._beyond:
             self.pages.append(self._beyond)
             self._beyond = []
-        self.done = self.fetched > 0 and self._token is None
+        self.done = self.fetched > 0 and self._following is None
 
     def _note(self, objects: list[Listed], at: int) -> None:
         """Note how far this page got; ``at`` of ``objects`` are within the range."""

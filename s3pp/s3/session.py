@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
 from botocore import UNSIGNED
@@ -25,31 +25,16 @@ from urllib3.exceptions import InsecureRequestWarning
 
 from s3pp.errors import FatalError, S3ppError, UsageError
 from s3pp.job import Access, Origin
-from s3pp.s3.causes import bare, connection_cause, is_recursion
+from s3pp.s3.causes import connection_cause, is_recursion
 from s3pp.s3.causes import origin as origin_of
 from s3pp.s3.endpoint import Endpoint, Opened
 from s3pp.s3.identity import OPTIONS, Identity, Options, bounded
+from s3pp.s3.probe import Probe, first_page, refused, told, unlisted
 from s3pp.s3.proxies import Proxy, proxy_for
 from s3pp.s3.sigv4 import Keys
 
 _PROBE_KEY = "probe"
 _NOBODY = Keys("anonymous", "anonymous")  # keeps boto3 from looking for keys that nobody needs
-_REFUSED_KEYS = (
-    "ExpiredToken",
-    "InvalidAccessKeyId",
-    "InvalidToken",
-    "SignatureDoesNotMatch",
-    "TokenRefreshRequired",
-)
-
-
-class _Probe(NamedTuple):
-    """What listing one key told."""
-
-    listable: bool
-    keys: int | None  # 0 or 1; None: our clock is too wrong for boto3 to see
-    refusal: str = ""
-    denied: bool = False  # for want of a right
 
 
 class Session:
@@ -98,27 +83,32 @@ class Session:
             client.close()
         return opened
 
-    def open_source(self, origin: Origin) -> Opened:
+    def open_source(self, origin: Origin, *, by_name: bool = False) -> Opened:
         """Likewise, for what is read: it has to be there, and the store to let us list it.
 
-        Where nothing lies below the origin's prefix it means the one object of its name. Raises
+        ``by_name``: what is read is named by a list, so that nothing need be listed. Where nothing
+        lies below the origin's prefix it means the one object of its name. Raises
         ``UsageError`` where there is neither, and as ``open`` does.
         """
         with self._explained():
             client = self._watched_client()
             probe = self._probe(client, origin.prefix)
             single = None if probe.keys is None else False
-            if probe.keys == 0 and origin.prefix:
+            if probe.keys == 0 and origin.prefix and (probe.listable or not by_name):
                 single = self._has_single(client, origin)
+                if probe.listable and not single:  # unless the store miscounts
+                    probe = self._probe(client, origin.prefix, keys=None)
             opened = self._opened(client, probe)._replace(single=single)
             client.close()
+        if by_name and not probe.listable:
+            return opened
         if single is False and not probe.listable:
-            raise FatalError(_unlisted(origin, probe))
+            raise FatalError(unlisted(origin, probe))
         if single is False and origin.prefix and not probe.keys:
             raise UsageError(f"no objects found under {origin}")
         return opened
 
-    def _opened(self, client: Any, probe: _Probe) -> Opened:
+    def _opened(self, client: Any, probe: Probe) -> Opened:
         if self._region and self._region != client.meta.region_name:
             client = self._client(replace(self._access, region=self._region))
         return self._as_opened(client, listable=probe.listable)
@@ -136,7 +126,7 @@ class Session:
         except boto_errors.ClientError as error:
             if error.response["ResponseMetadata"].get("HTTPStatusCode") in (403, 404):
                 return False
-            raise FatalError(f"head {origin}: {_told(error)}") from None
+            raise FatalError(f"head {origin}: {told(error)}") from None
         return True
 
     def _payer(self) -> dict[str, str]:
@@ -193,21 +183,15 @@ class Session:
             config=config,
         )
 
-    def _probe(self, client: Any, prefix: str) -> _Probe:
+    def _probe(self, client: Any, prefix: str, *, keys: int | None = 1) -> Probe:
         """List one key, no more than a policy for ``prefix`` allows: tells whether we may."""
+        asked = {"Bucket": self._bucket, "Prefix": prefix, **self._payer()}
         try:
-            page = client.list_objects_v2(
-                Bucket=self._bucket, Prefix=prefix, MaxKeys=1, **self._payer()
-            )
+            return first_page(client, asked if keys is None else {**asked, "MaxKeys": keys})
         except boto_errors.ClientError as error:
-            if error.response["Error"].get("Code") == "RequestTimeTooSkewed":
-                # boto3 cannot take the store's time; our own requests can.
-                return _Probe(listable=True, keys=None)
             self._refuse_by_proxy(error)
-            _refuse(error, f"s3://{self._bucket} at {client.meta.endpoint_url}", self._options)
-            denied = _status(error) == 403
-            return _Probe(listable=False, keys=0, refusal=_told(error), denied=denied)
-        return _Probe(listable=True, keys=len(page.get("Contents", ())))
+            place = f"s3://{self._bucket} at {client.meta.endpoint_url}"
+            return refused(error, place, self._options)
 
     def _note_region(self, response: Any = None, **_: object) -> None:
         """Keep the region that an answer names; boto3 follows a redirect and says nothing of it."""
@@ -298,47 +282,6 @@ def _scope(authorization: bytes | str | None) -> list[str]:
     """What a signature is for: key, day, region, service and its end; nothing of it unsigned."""
     text = authorization.decode("latin-1") if isinstance(authorization, bytes) else authorization
     return (text or "").partition("Credential=")[2].partition(",")[0].split("/")
-
-
-def _told(error: boto_errors.ClientError) -> str:
-    """The store's own words, on one line; the status where it has none."""
-    told = error.response["Error"]
-    code, message = str(told.get("Code") or ""), told.get("Message")
-    if not code or code.isdigit():  # botocore's own, for an answer without an S3 error
-        return bare(_status(error))
-    return f"{code}: {message}" if message else code
-
-
-def _unlisted(origin: Origin, probe: _Probe) -> str:
-    """Why an origin cannot be read from, and which right would be needed."""
-    what = f"access denied: ListBucket on {origin}" if probe.denied else f"cannot list {origin}"
-    return f"{what}: {probe.refusal}"
-
-
-def _status(error: boto_errors.ClientError) -> int:
-    return int(error.response["ResponseMetadata"].get("HTTPStatusCode", 0))
-
-
-def _refuse(error: boto_errors.ClientError, place: str, options: Options) -> None:
-    """Raise what the probe's failure means; return where writing may still be allowed."""
-    code, status = error.response["Error"].get("Code", ""), _status(error)
-    if code == "NoSuchBucket" or (status == 404 and code in ("404", "NotFound")):
-        raise UsageError(f"bucket not found: {place}: create it, or check the endpoint")
-    if code in _REFUSED_KEYS or status == 401:
-        raise FatalError(f"credentials refused: {place}: {_told(error)}")
-    if status in (301, 307) or code == "AuthorizationHeaderMalformed":
-        raise UsageError(_elsewhere(error, place, options))
-    if status >= 500 and status != 501:
-        raise FatalError(f"cannot list {place}: {_told(error)}")
-
-
-def _elsewhere(error: boto_errors.ClientError, place: str, options: Options) -> str:
-    """What to do where a bucket is in another region, or at another endpoint."""
-    told, headers = error.response["Error"], error.response["ResponseMetadata"]["HTTPHeaders"]
-    region = told.get("Region") or headers.get("x-amz-bucket-region")
-    named = f"{options.mends}region {region}" if region else f"its {options.mends}region"
-    endpoint = f" (the store names the endpoint {told['Endpoint']})" if "Endpoint" in told else ""
-    return f"bucket is in another region: {place}: {_told(error)}: use {named}{endpoint}"
 
 
 def _redirected(where: str, bucket: str, options: Options) -> str:

@@ -8,15 +8,11 @@ follows on is asked for only after the page before it answered two keys.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, Protocol
 
-from s3pp.s3.listing import Listed, Lister, ListingError, Page, honest_page
-
-# XML 1.0, "Characters", and the control characters it allows but nobody should send.
-_UNSENDABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+from s3pp.s3.listing import UNSENDABLE, Listed, Lister, ListingError, Page, honest_page
 
 
 class Unordered(Exception):
@@ -61,8 +57,8 @@ class BucketListing:
 
     def _answer(self) -> None:
         self._answered += 1
-        if self._answered == 2 and self._page.token and not self._ahead:
-            self._ahead = self._fetch({"continuation-token": self._page.token})
+        if self._answered == 2 and self._page.following and not self._ahead:
+            self._ahead = self._fetch(self._page.following)
 
     def _advance(self, key: str) -> None:
         future, self._ahead = self._ahead, None
@@ -70,8 +66,8 @@ class BucketListing:
 
     def _jump(self, key: str) -> Future[Page]:
         after = just_before(key)
-        if self._page.token and after.encode() <= self._keys[-1]:
-            return self._fetch({"continuation-token": self._page.token})
+        if self._page.following and after.encode() <= self._keys[-1]:
+            return self._fetch(self._page.following)
         return self._fetch({"start-after": after} if after else {})
 
     def _take(self, page: Page) -> None:
@@ -95,8 +91,8 @@ def just_before(key: str) -> str:
     It holds no character that XML cannot carry, since stores send it back: ``key`` is cut at the
     first such, and at its last where the character before that one is such.
     """
-    odd = _UNSENDABLE.search(key)
+    odd = UNSENDABLE.search(key)
     if odd:
         return key[: odd.start()]
     stem, before = key[:-1], chr(ord(key[-1]) - 1)
-    return stem if before == " " or _UNSENDABLE.match(before) else f"{stem}{before}~~~~"
+    return stem if before == " " or UNSENDABLE.match(before) else f"{stem}{before}~~~~"

@@ -5,7 +5,8 @@
 * Objects come in key order. Where a store lists out of order the rest of its listing is sorted on
   disk, and said: those who look for clashes and merge with another listing depend on it.
 * With ``--files-from`` the names are sorted and looked up in the listing as it goes by, so that
-  few names in a huge bucket cost few requests. A name that is not there fails.
+  few names in a huge bucket cost few requests; where it cannot be listed, each is asked for. A name
+  that is not there fails.
 """
 
 from __future__ import annotations
@@ -13,19 +14,20 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import Future
-from itertools import chain
+from itertools import chain, groupby
 from operator import attrgetter
 from typing import Any, BinaryIO, Protocol
 
-from s3pp.errors import FailureKind, FatalError, ObjectError
+from s3pp.errors import FatalError, ObjectError
 from s3pp.job import Job, Origin
 from s3pp.records import Failed
 from s3pp.s3.listing import Listed, Lister
+from s3pp.s3.operations import Answer
 from s3pp.s3.ranges import DISORDER, pages
-from s3pp.sources.bucket import BucketListing, Unordered
+from s3pp.sources.bucket import BucketListing
 from s3pp.sources.choice import NS, Choice
+from s3pp.sources.lookup import Lookup
 from s3pp.sources.names import read_list
-from s3pp.sources.naming import key_fault, raw
 from s3pp.sources.sorting import RICH_RUN_LENGTH, Room, ordered
 
 Tell = Callable[[str], None]
@@ -36,6 +38,9 @@ class Distant(Lister, Protocol):
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
         """Start ``coroutine``; the future is its result."""
+
+    async def look(self, key: str) -> Answer | None:
+        """What a HEAD of ``key`` answered; None where there is no such key."""
 
 
 def objects(
@@ -50,8 +55,11 @@ def objects(
         found: Iterator[Listed | Failed] = _listed(job, origin, bucket, tell)
     else:
         listing = BucketListing(bucket, origin.prefix, run=bucket.run)
+        lookup = Lookup(origin, listing, lambda key: bucket.run(bucket.look(key)), tell)
         with read_list(job.choosing, stdin) as names:
-            yield from _limited(_looked_up(names, origin, listing, choice), job.choosing.limit)
+            found = lookup.find(_names(names, choice))
+            fitting = (each for each in found if not _refused(each, origin, choice))
+            yield from _limited(fitting, job.choosing.limit)
         return
     if choice.by_name or choice.by_stat:
         found = (each for each in found if not _refused(each, origin, choice))
@@ -159,27 +167,8 @@ def _limited(found: Iterator[Listed | Failed], limit: int | None) -> Iterator[Li
         yield each
 
 
-def _looked_up(
-    names: Iterable[bytes], origin: Origin, listing: BucketListing, choice: Choice
-) -> Iterator[Listed | Failed]:
-    before = None
-    for name in ordered(name for name in names if choice.name_refusal(os.fsdecode(name)) is None):
-        if name != before:
-            found = _look_up(os.fsdecode(name), origin, listing)
-            if not _refused(found, origin, choice):
-                yield found
-        before = name
-
-
-def _look_up(name: str, origin: Origin, listing: BucketListing) -> Listed | Failed:
-    key = origin.prefix[: origin.cut] + name
-    if fault := key_fault(raw(key)):
-        return Failed(key, name, FailureKind.NAME, fault)
-    try:
-        found = listing.lookup(key) if key.startswith(origin.prefix) else None
-    except ObjectError as error:
-        raise FatalError(f"list {origin}: {error}") from None
-    except Unordered:
-        why = "the store does not list in key order, so the names of --files-from cannot be found"
-        raise FatalError(f"list {origin}: {why}") from None
-    return found or Failed(key, name, FailureKind.NOT_FOUND, f"there is no such key in {origin}")
+def _names(names: Iterable[bytes], choice: Choice) -> Iterator[str]:
+    """The chosen ones of ``names``, sorted as keys are, each once."""
+    chosen_names = (name for name in names if choice.name_refusal(os.fsdecode(name)) is None)
+    for name, _ in groupby(ordered(chosen_names)):
+        yield os.fsdecode(name)

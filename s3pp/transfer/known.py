@@ -7,7 +7,7 @@ from collections.abc import Callable
 from s3pp.errors import FatalError, ObjectError
 from s3pp.job import Job, Mode
 from s3pp.records import Dest
-from s3pp.s3.listing import Listed
+from s3pp.s3.listing import Listed, ListingError
 from s3pp.s3.retry import Remedy, StoreError
 from s3pp.sources.bucket import BucketListing, Unordered
 
@@ -47,7 +47,9 @@ class Known:
         except StoreError as error:
             if error.remedy is not Remedy.NONE:
                 raise FatalError(f"list {self._bucket}: {error}") from None
-            self._fall_back(f"the store does not let us list ({error})")
+            self._fall_back(f"the store does not let us list {self._bucket} ({error})")
+        except ListingError as error:  # what it has answered so far was sound
+            self._fall_back(f"list {self._bucket}: {error}")
         except ObjectError as error:
             raise FatalError(f"list {self._bucket}: {error}") from None
         return None

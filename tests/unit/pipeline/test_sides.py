@@ -40,7 +40,7 @@ class Session:
         endpoint = Endpoint("https", host, f"/{self.bucket}", "us-east-1", self.bucket)
         return Opened(endpoint, OLD, None, True)
 
-    def open_source(self, origin: Any) -> Opened:
+    def open_source(self, origin: Any, *, by_name: bool) -> Opened:
         found = self.open(origin)
         return found._replace(single=str(origin) in SINGLES)
 

@@ -171,7 +171,8 @@ def test_a_put_asks_for_each_key_where_it_may_not_list(top: Path, world: World) 
     world.has(Side.DEST, "p/a", listable=False)
     steps = world.walk(put(top))
     assert [step.ask for step in steps if isinstance(step, PutTask)] == [True, True]
-    assert world.told == []
+    (line,) = world.told
+    assert "does not let us list s3://dest/p (AccessDenied: no)" in line
 
 
 # Get

@@ -14,16 +14,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3pp.errors import FatalError
+from s3pp.errors import FailureKind, FatalError
 from s3pp.job import Choosing, Job, Speed, parse_origin
 from s3pp.pipeline.connect import LoopThread
 from s3pp.records import Failed
 from s3pp.s3.listing import Listed
+from s3pp.s3.operations import Answer
 from s3pp.s3.retry import StoreError
+from s3pp.s3.wire import Response
 from s3pp.sources.choice import Choice
 from s3pp.sources.objects import in_order, objects, single
 
-from .listings import Pages, Store, encoded, listed, written
+from .listings import Pages, Store, encoded, etag, listed, written
 
 DENIED = StoreError(403, "AccessDenied", "no")
 
@@ -34,6 +36,19 @@ class Distant:
     def __init__(self, store: Store, thread: LoopThread) -> None:
         self.list_page = store.list_page
         self.run = thread.run
+        self.held = store.keys
+        self.looks: list[str] = []
+
+    async def look(self, key: str) -> Answer | None:
+        self.looks.append(key)
+        if key.endswith("forbidden"):
+            raise StoreError(403, "HTTP403", "")
+        lines = [f'ETag: "{etag(key)}"\r\n'.encode(), b"Content-Length: %d\r\n" % len(key)]
+        return (
+            Answer(Response(200, [b"HTTP/1.1 200 OK\r\n", *lines], b""), 1)
+            if key in self.held
+            else None
+        )
 
 
 @pytest.fixture(scope="module")
@@ -245,8 +260,10 @@ def test_a_page_out_of_order_is_sorted(listing: list[str], found: Walk) -> None:
     assert ["sorted" in line for line in told] == [True]
 
 
-@pytest.mark.parametrize("error", [DENIED, StoreError(503, "SlowDown", "again")], ids=repr)
-@pytest.mark.parametrize("stdin", [None, b"a\n"])
+BUSY = StoreError(503, "SlowDown", "again")
+
+
+@pytest.mark.parametrize(("error", "stdin"), [(DENIED, None), (BUSY, None), (BUSY, b"a\n")])
 def test_a_listing_that_is_refused_ends_the_run(
     stdin: bytes | None, error: StoreError, found: Walk
 ) -> None:
@@ -432,9 +449,52 @@ def test_a_list_written_on_windows(found: Walk) -> None:
     assert keys(walked) == ["p/a", "p/b c"]
 
 
-def test_names_cannot_be_looked_up_in_a_listing_out_of_order(found: Walk) -> None:
-    with pytest.raises(FatalError, match="order"):
-        from_list(found, Pages(written(["b", "a"], None)), b"a", "s3://bucket")
+class Unlisted(Store):
+    """Holds keys, and answers a listing so."""
+
+    def __init__(self, keys: list[str], answer: bytes | Exception) -> None:
+        super().__init__(keys, 10)
+        self._answer = answer
+
+    async def list_page(self, parameters: dict[str, str]) -> bytes:
+        self.asked.append(parameters)
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (DENIED, "AccessDenied"),
+        (StoreError(501, "NotImplemented", "no"), "NotImplemented"),
+        (written(["p/b", "p/a"], None), "order"),
+        (b"<html>", "cannot be read"),
+    ],
+    ids=["denied", "501", "order", "no XML"],
+)
+def test_names_are_asked_for_where_they_cannot_be_listed(
+    found: Walk, answer: bytes | Exception, why: str
+) -> None:
+    held = [f"p/{n:02d}" for n in range(40)]
+    store = Unlisted(held, answer)
+    names = "\n".join(
+        [*(key[2:] for key in reversed(held)), "absent", "forbidden", "/odd//../", "00"]
+    )
+    records, told = found(store, "s3://bucket/p", files_from="-", stdin=names.encode())
+    assert [each.key for each in records if isinstance(each, Listed)] == held
+    failed = {each.source: each.kind for each in records if isinstance(each, Failed)}
+    assert failed.pop("p/absent") is FailureKind.NOT_FOUND
+    assert failed.pop("p/forbidden") is FailureKind.ACCESS
+    (line,) = told
+    assert why in line
+    assert "HEAD" in line
+
+
+def test_a_name_found_by_head_is_told_as_a_listing_would(found: Walk) -> None:
+    store = Unlisted(["p/a"], DENIED)
+    records, _ = found(store, "s3://bucket/p", files_from="-", stdin=b"a", min_size=1)
+    assert records == [Listed("p/a", 3, etag("p/a"), "", "STANDARD")]
 
 
 def test_a_list_that_is_not_there_ends_the_run(found: Walk) -> None:

@@ -92,7 +92,8 @@ def test_order_is_that_of_utf_8() -> None:
     ("error", "words"),
     [
         (Unordered(), "does not list its keys in order"),
-        (StoreError(403, "AccessDenied", "no"), "does not let us list (AccessDenied: no)"),
+        (StoreError(403, "AccessDenied", "no"), "let us list s3://bucket/p (AccessDenied: no)"),
+        (ListingError("a page repeats"), "list s3://bucket/p: a page repeats"),
         (StoreError(405, "MethodNotAllowed", "no"), "does not let us list"),
         (StoreError(501, "NotImplemented", "no"), "does not let us list"),
     ],
@@ -114,7 +115,6 @@ def test_a_listing_that_cannot_be_used_is_given_up_once(error: Exception, words:
     "error",
     [
         StoreError(503, "SlowDown", "broken"),
-        ListingError("broken"),
         NetworkError(WireError(7, "broken")),
         ObjectError(FailureKind.STORE, "broken"),
         FatalError("broken"),

@@ -1,0 +1,99 @@
+"""What the first request to a bucket tells: whether it is there, and whether it may be listed."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from botocore.exceptions import ClientError
+
+from s3pp.errors import FatalError, UsageError
+from s3pp.job import Origin
+from s3pp.s3.causes import bare
+from s3pp.s3.identity import Options
+from s3pp.s3.list_requests import lacks_second_version
+from s3pp.s3.retry import StoreError
+
+_REFUSED_KEYS = (
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidToken",
+    "SignatureDoesNotMatch",
+    "TokenRefreshRequired",
+)
+
+
+class Probe(NamedTuple):
+    """What listing one key told."""
+
+    listable: bool
+    keys: int | None  # how many were listed; None: boto3 could not see, for a clock or a miscount
+    refusal: str = ""
+    denied: bool = False  # for want of a right
+
+
+def first_page(client: Any, asked: dict[str, Any]) -> Probe:
+    """ListObjectsV2, or ListObjects of a store that does not know it. Raises ``ClientError``."""
+    try:
+        page = client.list_objects_v2(**asked)
+    except ClientError as error:
+        code = error.response["Error"].get("Code", "")
+        if not lacks_second_version(StoreError(status_of(error), code, "")):
+            raise
+        try:
+            page = client.list_objects(**asked)
+        except ClientError:
+            raise error from None
+    found = len(page.get("Contents", ()))
+    # A page without keys that is not the last says nothing: whoever lists will see.
+    return Probe(listable=True, keys=None if page.get("IsTruncated") and not found else found)
+
+
+def refused(error: ClientError, place: str, options: Options) -> Probe:
+    """What a refusal tells. Raises ``UsageError`` or ``FatalError`` where no run is possible."""
+    if error.response["Error"].get("Code") == "RequestTimeTooSkewed":
+        # boto3 cannot take the store's time; our own requests can.
+        return Probe(listable=True, keys=None)
+    _check(error, place, options)
+    return Probe(listable=False, keys=0, refusal=told(error), denied=status_of(error) == 403)
+
+
+def told(error: ClientError) -> str:
+    """The store's own words, on one line; the status where it has none."""
+    said = error.response["Error"]
+    code, message = str(said.get("Code") or ""), said.get("Message")
+    if not code or code.isdigit():  # botocore's own, for an answer without an S3 error
+        return bare(status_of(error))
+    return f"{code}: {message}" if message else code
+
+
+def unlisted(origin: Origin, probe: Probe) -> str:
+    """Why an origin cannot be read from, and which right would be needed."""
+    what = f"access denied: ListBucket on {origin}" if probe.denied else f"cannot list {origin}"
+    return f"{what}: {probe.refusal}"
+
+
+def status_of(error: ClientError) -> int:
+    """The HTTP status of a refusal; 0 where there was none."""
+    return int(error.response["ResponseMetadata"].get("HTTPStatusCode", 0))
+
+
+def _check(error: ClientError, place: str, options: Options) -> None:
+    """Raise what the probe's failure means; return where writing may still be allowed."""
+    code, status = error.response["Error"].get("Code", ""), status_of(error)
+    if code == "NoSuchBucket" or (status == 404 and code in ("404", "NotFound")):
+        raise UsageError(f"bucket not found: {place}: create it, or check the endpoint")
+    if code in _REFUSED_KEYS or status == 401:
+        raise FatalError(f"credentials refused: {place}: {told(error)}")
+    if status in (301, 307) or code == "AuthorizationHeaderMalformed":
+        raise UsageError(_elsewhere(error, place, options))
+    if status >= 500 and status != 501:
+        raise FatalError(f"cannot list {place}: {told(error)}")
+
+
+def _elsewhere(error: ClientError, place: str, options: Options) -> str:
+    """What to do where a bucket is in another region, or at another endpoint."""
+    said, headers = error.response["Error"], error.response["ResponseMetadata"]["HTTPHeaders"]
+    region = said.get("Region") or headers.get("x-amz-bucket-region")
+    named = f"{options.mends}region {region}" if region else f"its {options.mends}region"
+    endpoint = f" (the store names the endpoint {said['Endpoint']})" if "Endpoint" in said else ""
+    return f"bucket is in another region: {place}: {told(error)}: use {named}{endpoint}"

@@ -1,0 +1,119 @@
+"""Names of a list, looked up in a bucket: in its listing as it goes by, or by a HEAD each.
+
+The listing answers 1,000 names with a request. Where the store has none that can be used, or does
+not let us list, every name is asked for, several at a time, which takes the right to read objects
+and no other.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from datetime import timezone
+from itertools import chain
+from typing import NamedTuple, Protocol
+
+from s3pp.errors import FailureKind, FatalError, ObjectError
+from s3pp.job import Origin
+from s3pp.records import Failed
+from s3pp.s3.listing import Listed, ListingError
+from s3pp.s3.moments import moment
+from s3pp.s3.operations import Answer
+from s3pp.s3.retry import Remedy, StoreError
+from s3pp.sources.bucket import BucketListing, Unordered
+from s3pp.sources.naming import key_fault, raw
+
+HEADS = 16  # in flight
+
+Tell = Callable[[str], None]
+
+
+class Heads(Protocol):
+    """Starts HEADs on another thread's event loop."""
+
+    def __call__(self, key: str, /) -> Future[Answer | None]:
+        """HEAD ``key``; the result is None where there is no such key."""
+
+
+class _Name(NamedTuple):
+    name: str
+    key: str
+
+
+class Lookup:
+    """Finds the objects of one origin by their names, which come sorted, each once."""
+
+    def __init__(self, origin: Origin, listing: BucketListing, head: Heads, tell: Tell) -> None:
+        self._origin = origin
+        self._listing = listing
+        self._head = head
+        self._tell = tell
+
+    def find(self, names: Iterable[str]) -> Iterator[Listed | Failed]:
+        """What is under each of ``names``. Raises ``FatalError`` where nobody can know."""
+        start = self._origin.prefix[: self._origin.cut]
+        wanted = (_Name(name, start + name) for name in names)
+        for each in wanted:
+            if failed := self._fault(each):
+                yield failed
+                continue
+            try:
+                found = self._listing.lookup(each.key)
+            except (Unordered, StoreError, ListingError) as error:
+                self._give_up_listing(error)
+                yield from self._by_heads(chain([each], wanted))
+                return
+            except ObjectError as error:
+                raise FatalError(f"list {self._origin}: {error}") from None
+            yield found or self._missing(each)
+
+    def _give_up_listing(self, error: Exception) -> None:
+        why = "the store does not list in key order" if isinstance(error, Unordered) else str(error)
+        if isinstance(error, StoreError) and error.remedy is not Remedy.NONE:
+            raise FatalError(f"list {self._origin}: {why}") from None
+        self._tell(f"list {self._origin}: {why}: asking for every name with HEAD instead")
+
+    def _by_heads(self, wanted: Iterable[_Name]) -> Iterator[Listed | Failed]:
+        under_way: deque[tuple[_Name, Failed | Future[Answer | None]]] = deque()
+        for each in wanted:
+            under_way.append((each, self._fault(each) or self._head(each.key)))
+            if len(under_way) == HEADS:
+                yield self._answered(*under_way.popleft())
+        while under_way:
+            yield self._answered(*under_way.popleft())
+
+    def _answered(self, wanted: _Name, answer: Failed | Future[Answer | None]) -> Listed | Failed:
+        if isinstance(answer, Failed):
+            return answer
+        try:
+            found = answer.result()
+        except ObjectError as error:
+            return Failed(wanted.key, wanted.name, error.kind, str(error))
+        return as_listed(wanted.key, found) if found else self._missing(wanted)
+
+    def _fault(self, wanted: _Name) -> Failed | None:
+        name, key = wanted
+        if fault := key_fault(raw(key)):
+            return Failed(key, name, FailureKind.NAME, fault)
+        return None if key.startswith(self._origin.prefix) else self._missing(wanted)
+
+    def _missing(self, wanted: _Name) -> Failed:
+        why = f"there is no such key in {self._origin}"
+        return Failed(wanted.key, wanted.name, FailureKind.NOT_FOUND, why)
+
+
+def as_listed(key: str, answer: Answer) -> Listed:
+    """What a listing would say of the object that a HEAD found under ``key``."""
+    header = answer.response.header
+    storage_class = header(b"x-amz-storage-class") or "STANDARD"  # which goes unsaid
+    modified = _as_listed(header(b"last-modified") or "")
+    return Listed(key, answer.size, answer.etag, modified, storage_class)
+
+
+def _as_listed(text: str) -> str:
+    """A header's time as a listing writes it; empty where it is none."""
+    try:
+        return moment(text).astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    except ValueError:
+        return ""
