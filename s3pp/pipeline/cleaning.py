@@ -149,6 +149,7 @@ class Sweep:
                     await self._slots.acquire()
                     self._record.listed()
                     self._start(each)
+            self._record.totals.walk_done = True
         finally:
             self._under_way.put_nowait(None)
 

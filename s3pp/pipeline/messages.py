@@ -38,8 +38,9 @@ FINISH      supervisor → worker    nothing: begin no other task
 FATAL       anyone → supervisor,   str: why the run cannot go on
             statter
 END         walker → supervisor    nothing: the head's number of objects is all there are
-END         supervisor → worker,   nothing: no more will come
-            statter
+END         supervisor → worker    nothing: no more will come
+END         supervisor → statter   nothing; the head's number of objects were listed, its size is
+                                   how many were not attempted, its batch 0 if the walk was stopped
 TOTALS      statter → supervisor   ``report.totals.Totals``: the sums, as the last word
 ==========  =====================  =======================================================
 """

@@ -76,8 +76,12 @@ class Statter:
             self._recorder.aborted(message.payload.decode("utf-8"))
 
     def end(self, message: Frame) -> Frame:
-        """Close the records; ``message`` counts what was listed, and its size what was dropped."""
-        self._recorder.listed(message.objects, done=True)
+        """Close the records.
+
+        ``message`` counts what was listed, its size what was dropped, and its batch is 0 where the
+        walk was cut short.
+        """
+        self._recorder.listed(message.objects, done=bool(message.batch))
         try:
             totals = self._recorder.close(not_attempted=message.size)
         except FatalError as error:

@@ -182,7 +182,7 @@ class Supervisor:
         self._phase = Phase.CLOSING
         for worker in self._silence:
             self._board.send(worker, Frame(Kind.END))
-        self._board.send(self._statter, Frame(Kind.END, objects=self._listed, size=left))
+        self._board.send(self._statter, Frame(Kind.END, b"", int(self._walked), self._listed, left))
 
     def _tick(self) -> None:
         """What goes by the clock: silence, the credentials' expiry, the count of what is listed."""

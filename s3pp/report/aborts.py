@@ -158,7 +158,7 @@ def _summary_text(totals: AbortTotals, job: Job) -> str:
     )
     if job.dry_run:
         line += f", with {totals.requests} requests"
-    return line + besides(totals.skipped, totals.failed, totals.not_attempted)
+    return line + besides(totals)
 
 
 def _event(fate: Fate) -> str:

@@ -48,7 +48,6 @@ class Recorder:
         self._redraw_at = self._started
         self._release_at = self._started  # when failures have waited long enough
         self._totals = Totals()
-        self._walk_done = False
         self._view = View(lines, detail, json=job.output.json)
         self._log = Log(job.output.log_file, job) if job.output.log_file else None
         self._journal = Journal(job.output.journal, job) if job.output.journal else None
@@ -69,7 +68,7 @@ class Recorder:
     def listed(self, count: int, done: bool) -> None:
         """The walker has named ``count`` objects so far, in all; ``done``: it will name no more."""
         self._totals.listed = count
-        self._walk_done = done
+        self._totals.walk_done = done
         self.tick()
 
     def outcomes(self, outcomes: Sequence[Outcome]) -> None:
@@ -138,7 +137,7 @@ class Recorder:
         now = self._clock()
         if now >= self._redraw_at:
             self._redraw_at = now + REDRAW_SECONDS
-            self._progress.update(self._totals, self._totals.listed, self._walk_done)
+            self._progress.update(self._totals, self._totals.listed, self._totals.walk_done)
 
     def close(self, not_attempted: int = 0) -> Totals:
         """End the run's records and return its totals; ``FatalError`` as ``outcomes`` does.
@@ -150,7 +149,7 @@ class Recorder:
         totals.seconds = self._clock() - self._started
         self._print(Rendered([], self._view.closing()))
         if self._progress is not None:
-            self._progress.update(totals, totals.listed, self._walk_done)
+            self._progress.update(totals, totals.listed, totals.walk_done)
             self._progress.close()
         if self._log is not None:
             self._complain(self._log.line("INFO", summary_text(totals, self._job)))

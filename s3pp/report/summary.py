@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 from s3pp.errors import ExitStatus
 from s3pp.job import Job
@@ -39,13 +39,31 @@ def summary_text(totals: Totals, job: Job) -> str:
     )
     if job.dry_run:
         line += f", with {totals.requests} requests"
-    return line + besides(totals.skipped, totals.failed, totals.not_attempted)
+    return line + besides(totals)
 
 
-def besides(skipped: int, failed: int, not_attempted: int) -> str:
+class Counts(Protocol):
+    """What ``besides`` reads of the totals of a run, whatever they count."""
+
+    skipped: int
+    failed: int
+    not_attempted: int  # of those listed
+    walk_done: bool  # all that there are were listed
+
+
+def besides(totals: Counts) -> str:
     """What was not done, for the end of a line: ``, 3 skipped, 1 failed``."""
-    counts = {"skipped": skipped, "failed": failed, "not attempted": not_attempted}
-    return "".join(f", {count} {what}" for what, count in counts.items() if count)
+    least = "" if totals.walk_done else "at least "
+    counts = {
+        "skipped": totals.skipped,
+        "failed": totals.failed,
+        "not attempted": totals.not_attempted,
+    }
+    return "".join(
+        f", {least if what == 'not attempted' else ''}{count} {what}"
+        for what, count in counts.items()
+        if count
+    )
 
 
 def summary_event(totals: Totals, job: Job) -> dict[str, Any]:

@@ -35,6 +35,7 @@ class Totals:
     """Counts of a run so far. Producer: the statter's ``Recorder``; consumer: supervisor, views."""
 
     listed: int = 0  # objects the walker named
+    walk_done: bool = False  # it has named all there are
     done: int = 0
     skipped: int = 0
     failed: int = 0

@@ -9,7 +9,7 @@ from signal import SIGHUP, SIGINT, SIGTERM, Signals
 import pytest
 
 from commands import Running
-from faults.listing_pages import PAGES
+from faults.listing_pages import PAGES, SECOND_PAGE, SmallPages, pages_of
 from faults.trials import CopyTrial, GetTrial, Transfer
 from stores.fault_actions import Gate, Hang, Stall, Status
 from stores.fault_proxy import Rule
@@ -111,6 +111,25 @@ def test_a_copy_finishes_what_is_in_flight(moto_copy: CopyTrial) -> None:
     assert (end.code, end.failed) == (130, {})
     assert len(end.done) == IN_FLIGHT == moto_copy.puts()
     assert end.summary["not_attempted"] > 0
+
+
+def test_a_walk_that_was_stopped_does_not_know_how_much_is_left(moto_get: GetTrial) -> None:
+    """The second page of the listing has not come."""
+    moto_get.fill(MANY)
+    gate = Gate()
+    moto_get.inject(
+        Rule(Gate(), "GET", pages_of(moto_get.bucket, SECOND_PAGE)),
+        Rule(SmallPages(40), "GET", pages_of(moto_get.bucket)),
+        Rule(gate, "GET", "/f"),
+    )
+    running = moto_get.start_plain("--listers=1", "--read-timeout=60")
+    moto_get.proxy.wait_for(3 + IN_FLIGHT, "GET")  # the probe, and two pages
+    running.signal_group(SIGINT)
+    wait_until_heard(running)
+    gate.open()
+    result = running.wait(20)
+    assert result.code == 130
+    assert result.summary.endswith(f", at least {40 - IN_FLIGHT} not attempted")
 
 
 # Nobody listens

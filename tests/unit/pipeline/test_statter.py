@@ -75,8 +75,8 @@ class Scene:
     def report(self, *outcomes: Outcome, requests: int = 0) -> None:
         self.statter.hear(report_frame(outcomes, requests))
 
-    def verdict(self, listed: int = 0, left: int = 0) -> Verdict:
-        last = self.statter.end(Frame(Kind.END, objects=listed, size=left))
+    def verdict(self, listed: int = 0, left: int = 0, walked: int = 1) -> Verdict:
+        last = self.statter.end(Frame(Kind.END, b"", walked, listed, left))
         assert last.kind is Kind.TOTALS
         found = last.open()
         assert isinstance(found, Verdict)
@@ -96,6 +96,8 @@ def test_it_sums_up() -> None:
     assert (totals.listed, totals.not_attempted, totals.balanced) == (6, 2, True)
     assert refused is None
     assert scene.recorder.walk_done
+    scene.verdict(listed=6, left=2, walked=0)
+    assert not scene.recorder.walk_done
 
 
 def test_how_far_the_walker_is_passes_through() -> None:

@@ -33,7 +33,8 @@ RATES = "40960000 bytes in 10000 files in 1.2 seconds (34133333 bytes/s, 8333.3 
         ({"skipped": 3}, ", 3 skipped"),
         ({"failed": 1}, ", 1 failed"),
         ({"skipped": 3, "failed": 1}, ", 3 skipped, 1 failed"),
-        ({"failed": 2, "not_attempted": 70}, ", 2 failed, 70 not attempted"),
+        ({"failed": 2, "not_attempted": 70, "walk_done": True}, ", 2 failed, 70 not attempted"),
+        ({"failed": 2, "not_attempted": 70}, ", 2 failed, at least 70 not attempted"),
     ],
 )
 def test_text(counts, tail):
