@@ -11,7 +11,8 @@ present   skip: exists         send: always           see below
 (same etag); ETag another MD5, send (etag differs); ETag that of an object in parts, and one that
 our body gives in parts too, skip (same etag). Any other ETag tells nothing. Then a checksum of the
 whole object may, if one is stored: skip (same checksum), or send (checksum differs). If not, send
-(etag unknown), because unknown never means equal.
+(etag unknown), because unknown never means equal. Two that are empty have the same bytes, whatever
+their ETags: skip (same etag), or (same checksum) where these differ.
 
 A getter mirrors this, with the file as the dest; a copier compares two objects, so that equal ETags
 of any form are the same object. Both say in mode ``add`` where what exists has another size. To a
@@ -29,6 +30,7 @@ from s3pp.records import Dest, SendReason, SkipReason
 from s3pp.transfer.etags import is_md5
 
 SECOND = 1_000_000_000  # nanoseconds
+EMPTY_MD5 = "d41d8cd98f00b204e9800998ecf8427e"
 
 
 class Local(NamedTuple):
@@ -76,7 +78,17 @@ def decide(mode: Mode, local: Local | None, dest: Dest | None) -> SkipReason | S
     assert local is not None, "update compares contents"
     if local.size != dest.size:
         return SendReason.SIZE
+    if local.size == 0:
+        return by_emptiness(dest.etag, EMPTY_MD5)
     return _BY_EQUALITY[compare(local.md5, dest.etag, local.parted)]
+
+
+def by_emptiness(ours: str, theirs: str) -> SkipReason:
+    """The verdict on two that have no bytes, by whether their ETags are equal too.
+
+    An empty object that was sent in parts has an ETag of parts, and under a KMS key any.
+    """
+    return SkipReason.SAME_ETAG if ours == theirs else SkipReason.SAME_CHECKSUM
 
 
 def by_checksum(ours: str, stored: str) -> SkipReason | SendReason:
@@ -96,6 +108,8 @@ def decide_copy(mode: Mode, source: Dest, dest: Dest | None) -> SkipReason | Sen
     settled = _settled(mode, source.size, dest.size if dest else None)
     if settled is not None or dest is None:
         return settled or SendReason.NEW
+    if source.size == 0:
+        return by_emptiness(source.etag, dest.etag)
     if source.etag and source.etag == dest.etag:
         return SkipReason.SAME_ETAG
     return SendReason.ETAG if is_md5(source.etag) and is_md5(dest.etag) else SendReason.UNKNOWN
@@ -104,7 +118,8 @@ def decide_copy(mode: Mode, source: Dest, dest: Dest | None) -> SkipReason | Sen
 def decide_get(mode: Mode, size: int, here: int | None) -> SkipReason | SendReason | None:
     """Say whether to get an object of ``size`` bytes where a file has ``here``; None: no file.
 
-    Returns None where only the content, or the time, can tell: ``by_content`` and ``by_time`` do.
+    Returns None where only the content, or the time, can tell: ``by_emptiness``, ``by_content`` and
+    ``by_time`` do.
     """
     return _settled(mode, size, here)
 

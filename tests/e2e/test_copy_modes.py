@@ -173,3 +173,25 @@ def test_where_the_destination_may_only_be_written(s3pp, moto, moto_bucket, reco
     result = s3pp("copy", moto_bucket.url, other.url, store=between.store)
     assert (result.code, result.counts.done) == (0, 2)
     assert other.tree() == {"a": b"1", "d/b": b"1"}
+
+
+def test_an_empty_object_in_parts_is_the_same_as_any_empty_one(
+    s3pp, moto, moto_bucket, recorder, tmp_path
+):
+    """Its ETag is that of parts, which its copy, a file of no bytes and an empty PUT lack."""
+    moto_bucket.put_multipart("empty", b"")
+    other = moto.bucket()
+    other.put("empty", b"")
+    (tmp_path / "empty").touch()
+    assert moto_bucket.head("empty")["ETag"] != other.head("empty")["ETag"]
+    for words in (
+        ["copy", moto_bucket.url, other.url],
+        ["copy", other.url, moto_bucket.url],
+        ["put", str(tmp_path), moto_bucket.url],
+        ["get", moto_bucket.url, str(tmp_path)],
+    ):
+        record = recorder(moto)
+        result = s3pp(*words[:1], "--json", *words[1:], store=record.store)
+        assert result.code == 0, result.err
+        assert reasons(result) == {"empty": "same checksum"}
+        assert {r.method for r in record.requests if not r.of_bucket} == set()

@@ -129,6 +129,8 @@ class Getter:
         verdict = modes.decide_get(self._mode, task.size, here.st_size)
         if verdict is SkipReason.OTHER_SIZE and self._landing.gunzip:
             return SkipReason.EXISTS  # another size is what unpacking makes
+        if verdict is None and task.size == 0 and not self._landing.gunzip:
+            return modes.by_emptiness(task.etag, modes.EMPTY_MD5)
         if verdict is None and is_md5(task.etag):
             verdict = modes.by_content(await self._md5(task), task.etag)
             if verdict is SkipReason.SAME_ETAG and self._landing.gunzip:

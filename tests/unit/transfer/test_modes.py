@@ -10,10 +10,12 @@ from s3pp.job import Mode
 from s3pp.records import Dest, SendReason, SkipReason
 from s3pp.transfer.etags import is_md5
 from s3pp.transfer.modes import (
+    EMPTY_MD5,
     Equality,
     Local,
     by_checksum,
     by_content,
+    by_emptiness,
     by_time,
     compare,
     decide,
@@ -34,6 +36,7 @@ NEW, ALWAYS, SIZE, ETAG, UNKNOWN = (
 )
 EXISTS, SAME = SkipReason.EXISTS, SkipReason.SAME_ETAG
 OTHER_SIZE, PARTS = SkipReason.OTHER_SIZE, f"{OURS}-2"
+EMPTY = SkipReason.SAME_CHECKSUM
 
 TABLE = [
     # dest                        add      stupid  update
@@ -100,6 +103,14 @@ def test_an_etag_in_parts_that_the_body_gives_too_is_equal(
     assert decide(Mode.UPDATE, local, Dest(11, etag)) is SIZE
 
 
+@pytest.mark.parametrize(
+    ("etag", "reason"), [(EMPTY_MD5, SAME), (PARTS, EMPTY), (OTHER, EMPTY), ("", EMPTY)]
+)
+def test_what_is_empty_is_the_same_whatever_its_etag(etag: str, reason: object) -> None:
+    assert decide(Mode.UPDATE, Local(0, EMPTY_MD5), Dest(0, etag)) is reason
+    assert by_emptiness(etag, EMPTY_MD5) is reason
+
+
 def test_checksums_tell_equal_from_different() -> None:
     assert by_checksum("abc=", "abc=") is SkipReason.SAME_CHECKSUM
     assert by_checksum("abc=", "abd=") is SendReason.CHECKSUM
@@ -115,7 +126,7 @@ def test_only_an_equal_etag_is_ever_skipped_as_the_same(
     mode: Mode, size: int, md5: str, etag: str
 ) -> None:
     if decide(mode, Local(size, md5), Dest(size, etag)) is SAME:
-        assert md5 == etag
+        assert md5 == etag or (size == 0 and etag == EMPTY_MD5)
 
 
 # A copier: two objects
@@ -132,6 +143,9 @@ COPIES = [
     (Dest(10, PARTS), Dest(10, f"{OURS}-3"), EXISTS, ALWAYS, UNKNOWN),
     (Dest(10, PARTS), Dest(9, PARTS), OTHER_SIZE, ALWAYS, SIZE),
     (Dest(0, OURS), Dest(0, OURS), EXISTS, ALWAYS, SAME),
+    (Dest(0, OURS), Dest(0, PARTS), EXISTS, ALWAYS, EMPTY),
+    (Dest(0, OURS), Dest(0, OTHER), EXISTS, ALWAYS, EMPTY),  # as under a KMS key
+    (Dest(0, PARTS), Dest(1, PARTS), OTHER_SIZE, ALWAYS, SIZE),
     (Dest(10, ""), Dest(10, ""), EXISTS, ALWAYS, UNKNOWN),  # listings without ETags
     (Dest(10, ""), Dest(10, OURS), EXISTS, ALWAYS, UNKNOWN),
 ]
