@@ -12,7 +12,7 @@ from s3pp.cli.options import add_globs, add_one, add_volume
 
 def add_uploads(parser: ArgumentParser) -> None:
     """Which unfinished uploads are meant."""
-    group = parser.add_argument_group("choosing")
+    group = parser.add_argument_group("filters")
     add_globs(group)
     add_one(
         group,
@@ -30,7 +30,7 @@ def add_cleaning_output(parser: ArgumentParser) -> None:
     """What is told of uploads that are aborted, and what is kept of it."""
     group = parser.add_argument_group("output")
     group.add_argument(
-        "-n", "--dry-run", action="store_true", help="list what would be aborted, abort nothing"
+        "-n", "--dry-run", action="store_true", help="show what would be aborted; change nothing"
     )
     add_volume(group)
     group.add_argument("--json", action="store_true", help="one JSON object per line on stdout")

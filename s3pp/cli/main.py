@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 # in no cycle. At Python's own thresholds it costs a tenth of the start.
 RARELY = (100_000, 20, 50)
 
-USAGE = "usage: s3pp COMMAND [OPTIONS] ...    (s3pp COMMAND --help tells more)"
+USAGE = "usage: s3pp COMMAND [OPTIONS] ...    (s3pp COMMAND --help lists its options)"
 COMMANDS = {
-    "put": "put files into a bucket, very many at a time",
-    "get": "get objects into a directory, likewise",
-    "copy": "copy objects from bucket to bucket, likewise",
-    "list": "list the objects in a bucket",
-    "clean": "abort multipart uploads that nobody will finish",
-    "sandbox": "an S3 server in memory, for trying things",
+    "put": "Upload files to a bucket",
+    "get": "Download objects to a directory",
+    "copy": "Copy objects from bucket to bucket",
+    "list": "List the objects in a bucket",
+    "clean": "Abort incomplete multipart uploads",
+    "sandbox": "Run an S3 server in memory, for experiments",
 }
 
 

@@ -19,7 +19,7 @@ MAX_CONCURRENCY = 100_000  # requests; beyond it no machine has the descriptors
 
 def add_choosing(parser: ArgumentParser) -> None:
     """Which of the sources' entries belong to the job, and when they are sent."""
-    group = parser.add_argument_group("choosing")
+    group = parser.add_argument_group("filters")
     add_one(
         group,
         "--mode",
@@ -43,7 +43,7 @@ def add_choosing(parser: ArgumentParser) -> None:
 
 def add_filters(parser: ArgumentParser) -> None:
     """Which of the source's entries are meant, where nothing is sent."""
-    _add_filters(parser.add_argument_group("choosing"))
+    _add_filters(parser.add_argument_group("filters"))
     parser.set_defaults(walk="filesystem", follow_symlinks=None, order="key")
 
 
@@ -75,7 +75,7 @@ def _add_filters(group: _ArgumentGroup) -> None:
 
 def add_walking(parser: ArgumentParser) -> None:
     """How a source on disk is walked."""
-    group = parser.add_argument_group("walking")
+    group = parser.add_argument_group("source")
     add_one(
         group,
         "--walk",
@@ -267,25 +267,21 @@ def add_source_access(parser: ArgumentParser) -> None:
 
 def add_faults(parser: ArgumentParser) -> None:
     """How long to try, and what to keep of it."""
-    group = parser.add_argument_group("faults")
-    _add_attempts(group)
+    group = add_attempts(parser)
     add_one(
         group,
         "--worker-timeout",
         type=values.seconds,
         default=job.DEFAULT_WORKER_TIMEOUT,
         metavar="TIME",
-        help="of silence until a worker counts as lost (default: %(default)g)",
+        help="replace a worker that has not responded for this long (default: %(default)g)",
     )
     group.add_argument("--journal", metavar="FILE", help="append a JSON line per object: its end")
 
 
-def add_attempts(parser: ArgumentParser) -> None:
-    """How long to try."""
-    _add_attempts(parser.add_argument_group("faults"))
-
-
-def _add_attempts(group: _ArgumentGroup) -> None:
+def add_attempts(parser: ArgumentParser) -> _ArgumentGroup:
+    """How long to try; returns the group, for more of the kind."""
+    group = parser.add_argument_group("retries and timeouts")
     add_one(
         group,
         "--max-attempts",
@@ -318,6 +314,7 @@ def _add_attempts(group: _ArgumentGroup) -> None:
         metavar="TIME",
         help="without a byte in either direction (default: %(default)g)",
     )
+    return group
 
 
 def add_listing_output(parser: ArgumentParser) -> None:
@@ -334,7 +331,10 @@ def add_output(parser: ArgumentParser) -> None:
     """What is told, and where."""
     group = parser.add_argument_group("output")
     group.add_argument(
-        "-n", "--dry-run", action="store_true", help="decide and say everything, send nothing"
+        "-n",
+        "--dry-run",
+        action="store_true",
+        help="show what would be transferred and why; change nothing",
     )
     add_volume(group)
     group.add_argument("--json", action="store_true", help="one JSON object per line on stdout")

@@ -24,6 +24,7 @@ from s3pp.pipeline.connect import RetryHooks, connect
 from s3pp.pipeline.keyring import Keyring
 from s3pp.pipeline.listing import SignIn
 from s3pp.pipeline.loops import new_loop
+from s3pp.pipeline.signals import stopping_notice
 from s3pp.pipeline.stopping import Pause, Stopping
 from s3pp.pipeline.watch import Watch
 from s3pp.report.abort_record import AbortRecord
@@ -131,8 +132,7 @@ class Sweep:
 
     def interrupted(self, status: ExitStatus) -> None:
         """Begin nothing more, and say so."""
-        word = status.name.lower()
-        self._record.notice(f"{word}: ending what is in flight; again to stop at once")
+        self._record.notice(stopping_notice(status, "requests"))
         self.stop()
 
     def stop(self) -> None:

@@ -19,11 +19,23 @@ STATUS = {
 }
 
 
+_WORDS = {
+    ExitStatus.INTERRUPTED: "interrupted",
+    ExitStatus.TERMINATED: "terminated",
+    ExitStatus.HANGUP: "hung up",
+}
+
+
+def stopping_notice(status: ExitStatus, active: str = "transfers") -> str:
+    """What a first signal does, for the user; ``active`` names what is brought to its end."""
+    return f"{_WORDS[status]}: finishing active {active} (Ctrl-C again to stop now)"
+
+
 class Stopped(BaseException):
     """A signal came while nothing had begun; ``status`` is the exit code it asks for."""
 
     def __init__(self, status: ExitStatus) -> None:
-        super().__init__(status.name.lower())
+        super().__init__(_WORDS[status])
         self.status = status
 
 

@@ -34,7 +34,7 @@ from s3pp.pipeline.ending import Ending, ending
 from s3pp.pipeline.flow import FlowControl
 from s3pp.pipeline.messages import Frame, Kind, frame, report_frame
 from s3pp.pipeline.roles import TITLES, load
-from s3pp.pipeline.signals import Signals
+from s3pp.pipeline.signals import Signals, stopping_notice
 from s3pp.pipeline.statter import Verdict, run_statter
 from s3pp.pipeline.switchboard import Switchboard
 from s3pp.pipeline.walker import run_walker
@@ -291,8 +291,7 @@ class Supervisor:
         for status in self._signals.taken():
             if self._phase is Phase.RUNNING and self._signal is None:
                 self._signal = status
-                word = status.name.lower()
-                self._tell(f"{word}: ending what is in flight; again to stop at once")
+                self._tell(stopping_notice(status))
                 self._drain()
             elif self._signal is None:  # the run was ending anyway
                 self._signal = status

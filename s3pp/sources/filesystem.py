@@ -101,7 +101,7 @@ def stat_failure(path: str, key: str, error: OSError) -> Failed:
     try:
         message = f"broken symbolic link to '{shown(os.readlink(path))}'"
     except OSError:
-        message = f"not there: {error.strerror}"
+        message = "file not found"
     return Failed(path, key, FailureKind.NOT_FOUND, message)
 
 

@@ -32,7 +32,7 @@ def _without_conflicts(stream: Stream) -> Iterator[Record]:
             owner = record
             yield record
         else:
-            message = f"{owner.source!r} gives the same key, and was named first"
+            message = f"key conflict: {owner.source!r} already maps to this key"
             yield Failed(record.source, record.key, FailureKind.CONFLICT, message)
 
 

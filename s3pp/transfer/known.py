@@ -47,7 +47,7 @@ class Known:
         except StoreError as error:
             if error.remedy is not Remedy.NONE:
                 raise FatalError(f"list {self._bucket}: {error}") from None
-            self._fall_back(f"the store does not let us list {self._bucket} ({error})")
+            self._fall_back(f"{_refused(error)} on {self._bucket} ({error})")
         except ListingError as error:  # what it has answered so far was sound
             self._fall_back(f"list {self._bucket}: {error}")
         except ObjectError as error:
@@ -57,3 +57,7 @@ class Known:
     def _fall_back(self, why: str) -> None:
         self._listing, self.ask = None, True
         self._tell(f"{why}: asking for every key with HEAD instead")
+
+
+def _refused(error: StoreError) -> str:
+    return ("access denied" if error.status in (401, 403) else "not supported") + ": ListBucket"

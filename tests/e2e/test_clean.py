@@ -400,7 +400,7 @@ def test_stopped_by_a_signal(s3pp_start, moto_bucket, moto, recorder, number, co
     result = running.wait(10)
     go_on.set()
     assert result.code == code
-    assert result.err.endswith(": ending what is in flight; again to stop at once\n")
+    assert result.err.endswith(": finishing active requests (Ctrl-C again to stop now)\n")
     assert result.err.count("\n") == 1
     done = keys(result)
     assert ("05" in done) == (signals == 1)

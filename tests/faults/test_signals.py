@@ -21,6 +21,7 @@ from stores.fault_proxy import Rule
 MANY = {f"f{n:03d}": 1000 for n in range(300)}
 IN_FLIGHT = 8  # the concurrency of a trial
 CODES = {SIGINT: 130, SIGTERM: 143, SIGHUP: 129}
+SAID = {SIGINT: "interrupted", SIGTERM: "terminated", SIGHUP: "hung up"}
 EACH_SIGNAL = pytest.mark.parametrize("number", CODES, ids=lambda number: number.name)
 
 
@@ -57,6 +58,8 @@ def test_what_is_in_flight_finishes(
     assert len(end.done) == IN_FLIGHT == moto_trial.puts()
     assert sorted(end.done) == moto_trial.bucket.keys()
     assert not end.failed
+    notice = f"s3pp: {SAID[number]}: finishing active transfers (Ctrl-C again to stop now)\n"
+    assert end.result.err == notice
     assert end.summary["not_attempted"] == end.summary["listed"] - IN_FLIGHT > 0
 
 

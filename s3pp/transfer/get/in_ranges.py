@@ -46,7 +46,7 @@ _GONE = ("NoSuchKey", "HTTP404")
 _UNRANGED = (MISFIT, "NotImplemented", "HTTP501")  # no ranges, or no conditions
 _NOWHERE = Span(0, 0, 0)
 _AHEAD = 2  # times as many ranges as are fetched at once may wait to be digested
-LEFT = "; what has come of it stays here for the next run to go on with"
+LEFT = "; the partial file is kept; the next run resumes it"
 
 
 class Fetched(NamedTuple):

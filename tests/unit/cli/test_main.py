@@ -59,7 +59,15 @@ def test_help(command):
     assert (overview.code, overview.err) == (0, "")
     assert all(word in overview.out for word in ("put", "sandbox", "--version"))
     shown = command("put", "-h").out
-    groups = ["choosing:", "objects:", "speed:", "S3:", "faults:", "output:"]
+    groups = [
+        "filters:",
+        "source:",
+        "objects:",
+        "speed:",
+        "S3:",
+        "retries and timeouts:",
+        "output:",
+    ]
     assert sorted(groups, key=shown.index) == groups
     for option in ("--put", "--grant", "--gzip-type", "--null", "--worker-timeout", "--sandbox"):
         assert option in shown

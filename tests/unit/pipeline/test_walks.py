@@ -172,7 +172,7 @@ def test_a_put_asks_for_each_key_where_it_may_not_list(top: Path, world: World) 
     steps = world.walk(put(top))
     assert [step.ask for step in steps if isinstance(step, PutTask)] == [True, True]
     (line,) = world.told
-    assert "does not let us list s3://dest/p (AccessDenied: no)" in line
+    assert "access denied: ListBucket on s3://dest/p (AccessDenied: no)" in line
 
 
 # Get

@@ -30,7 +30,7 @@ def test_the_source_named_first_has_the_key(tmp_path: Path) -> None:
     for failure in failures:
         assert isinstance(failure, Failed)
         assert (failure.target, failure.kind.value) == ("k", "conflict")
-        assert failure.message == f"{str(two / 'k')!r} gives the same key, and was named first"
+        assert failure.message == f"key conflict: {str(two / 'k')!r} already maps to this key"
 
 
 def test_only_entries_take_a_key(tmp_path: Path) -> None:

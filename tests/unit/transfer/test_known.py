@@ -92,10 +92,10 @@ def test_order_is_that_of_utf_8() -> None:
     ("error", "words"),
     [
         (Unordered(), "does not list its keys in order"),
-        (StoreError(403, "AccessDenied", "no"), "let us list s3://bucket/p (AccessDenied: no)"),
+        (StoreError(403, "AccessDenied", "no"), "access denied: ListBucket on s3://bucket/p (Acc"),
         (ListingError("a page repeats"), "list s3://bucket/p: a page repeats"),
-        (StoreError(405, "MethodNotAllowed", "no"), "does not let us list"),
-        (StoreError(501, "NotImplemented", "no"), "does not let us list"),
+        (StoreError(405, "MethodNotAllowed", "no"), "not supported: ListBucket on"),
+        (StoreError(501, "NotImplemented", "no"), "not supported: ListBucket on"),
     ],
     ids=repr,
 )
