@@ -6,8 +6,9 @@ import os
 import sys
 
 from s3pp.errors import UsageError
-from s3pp.job import Job
+from s3pp.job import Choosing, Job
 from s3pp.sources.choice import Choice
+from s3pp.sources.names import is_utf16
 from s3pp.sources.naming import shown
 from s3pp.sources.scope import Scope
 
@@ -55,7 +56,7 @@ def _check_list(job: Job, path: str) -> None:
         raise UsageError("--files-from names files in a directory, and goes with no --walk tar")
     if len(job.sources) != 1 or not os.path.isdir(job.sources[0]):
         raise UsageError("--files-from wants exactly one SOURCE, the directory of its names")
-    _check_readable_list(path)
+    _check_readable_list(job.choosing)
 
 
 def check_origin(job: Job) -> None:
@@ -63,7 +64,7 @@ def check_origin(job: Job) -> None:
     _check_surroundings()
     Choice(job.choosing)
     if job.choosing.files_from is not None:
-        _check_readable_list(job.choosing.files_from)
+        _check_readable_list(job.choosing)
 
 
 def _check_surroundings() -> None:
@@ -75,11 +76,24 @@ def _check_surroundings() -> None:
         raise UsageError("the current directory is gone: change to another") from None
 
 
-def _check_readable_list(path: str) -> None:
-    if path == "-":
+def _check_readable_list(choosing: Choosing) -> None:
+    path = choosing.files_from
+    if path is None or path == "-":
         return
     if not os.path.exists(path):
         raise UsageError(f"--files-from '{shown(path)}' does not exist")
     # Asked for, not opened: it may be a pipe (process substitution) that can be read only once.
     if os.path.isdir(path) or not os.access(path, os.R_OK):
         raise UsageError(f"--files-from '{shown(path)}' cannot be read")
+    if os.path.isfile(path) and not choosing.null:
+        _check_encoding(path)
+
+
+def _check_encoding(path: str) -> None:
+    try:
+        with open(path, "rb") as file:
+            beginning = file.read(2)
+    except OSError as error:
+        raise UsageError(f"--files-from '{shown(path)}' cannot be read: {error.strerror}") from None
+    if is_utf16(beginning):
+        raise UsageError(f"--files-from '{shown(path)}' is UTF-16: save it as UTF-8")

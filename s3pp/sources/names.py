@@ -83,9 +83,14 @@ def split(stream: BinaryIO, *, null: bool) -> Iterator[bytes]:
     yield from _kept([rest], carriage)
 
 
+def is_utf16(beginning: bytes) -> bool:
+    """Whether a list that begins so says that it is UTF-16; two bytes are enough."""
+    return beginning.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+
+
 def _without_mark(chunk: bytes) -> bytes:
     """The beginning of a list without the byte order mark that editors on Windows put there."""
-    if chunk.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+    if is_utf16(chunk):
         raise FatalError("the list of --files-from is UTF-16: save it as UTF-8")
     return chunk.removeprefix(codecs.BOM_UTF8)
 

@@ -69,6 +69,22 @@ def test_every_bad_argument(s3pp, moto_bucket, moto, tree, recorder):
     assert moto_bucket.keys() == []
 
 
+def test_a_list_in_utf_16_is_wrong_usage_and_a_mark_of_utf_8_is_skipped(
+    s3pp, moto_bucket, tree, tmp_path
+):
+    """From a pipe it shows only when the run has begun: exit code 3."""
+    src, names = tree({"f": b"1", "g": b"2"}), tmp_path / "names"
+    put = ("put", "--files-from", names, src, moto_bucket.url)
+    names.write_text("f\r\n", encoding="utf-16")
+    result = s3pp(*put)
+    assert (result.code, result.out) == (2, "")
+    assert result.err == f"s3pp: --files-from '{names}' is UTF-16: save it as UTF-8\n"
+    assert moto_bucket.keys() == []
+    names.write_text("f\r\n", encoding="utf-8-sig")
+    assert s3pp(*put).code == 0
+    assert moto_bucket.keys() == ["f"]
+
+
 def test_no_such_bucket(s3pp, store, tree):
     result = s3pp("put", tree({"f": b"1"}), "s3://there-is-no-such-bucket")
     assert (result.code, result.out) == (2, "")
