@@ -61,5 +61,5 @@ def skew_of(date: str | None, now: float) -> float:
     """Seconds that a ``Date`` header is ahead of ``now``; 0 where there is none to be read."""
     try:
         return parsedate_to_datetime(date or "").timestamp() - now
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # the last: a zone of twenty digits
         return 0.0

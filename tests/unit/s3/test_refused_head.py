@@ -49,7 +49,10 @@ def test_forbidden_keys_are_asked_about_once(skews: list[float]) -> None:
     assert asks == bool(skews)
 
 
-@pytest.mark.parametrize("date", [None, "", "soon", "Fri, 20 Nov", "0"])
+@pytest.mark.parametrize(
+    "date",
+    [None, "", "soon", "Fri, 20 Nov", "0", "Fri, 20 Nov 2026 23:37:00 +99999999999999999999"],
+)
 def test_a_date_that_cannot_be_read_tells_no_difference(date: str | None) -> None:
     assert skew_of(date, 1_795_000_000.0) == 0.0
 
