@@ -5,15 +5,15 @@ here; the requests in flight follow, as rate times latency. There is no limit un
 for one. From then on the limit is a curve of the time since it was last lowered::
 
     rate
-      │                 ╱  the excess over the ceiling doubles each half second, so that a
-      │               ╱    store that takes more is followed, tenfold in about five seconds
+      │                 ╱  the excess over the ceiling doubles every 0.4 seconds, so that a
+      │               ╱    store that takes more is followed: five times as much in 4.4 seconds
     c ┼ ─ ─ ─ ─ ─ __╱─ ─ ─ the ceiling: requests per second that the store last accepted
       │ ____───‾‾          a few in a hundred less, so that what is waiting can drain
       └─────────┬──────────────▶ time
         lowered      refused again: a new ceiling, a new epoch
 
-The curve is that of CUBIC (RFC 9438) in its purpose: it approaches what was good last time
-quickly, stays near it, and leaves it ever faster. Like BBR it takes the ceiling from what was
+The curve serves the purpose of CUBIC's (RFC 9438): it stays near what was good last time, and
+leaves it ever faster. Like BBR it takes the ceiling from what was
 delivered, not from what was sent. Nothing here waits or sends: ``limiter`` does.
 """
 

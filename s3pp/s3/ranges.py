@@ -14,8 +14,8 @@ What is fetched before its turn is bounded, and so is memory. Ranges that are fa
 delivered next have a share of that alone, and the first range is never held up.
 
 Where a store shows that it ignores ``start-after``, or does not list in order, one range goes on
-alone, from token to token. It misses nothing, for where a range ends is known to hold only once
-the next has begun behind it.
+alone, from token to token. It misses nothing: where a range ends is known to hold only once the
+next has begun behind it, and ``start_after`` has shown that the store obeys.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from functools import partial
 from operator import attrgetter
@@ -31,6 +31,7 @@ from operator import attrgetter
 from s3pp.errors import ObjectError
 from s3pp.s3.listing import AGAIN, Course, Listed, Lister, ListingError, Page, read_page
 from s3pp.s3.splitting import Span, Splitter, Step, Stretch
+from s3pp.s3.start_after import LOSES_KEYS, Witness, obeys, witness_in
 
 PAGES_AHEAD = 16  # per lister: pages fetched before their turn
 DISORDER = "the store does not list keys in order"  # told by ``pages``
@@ -52,7 +53,7 @@ class Range:
         self.busy = False  # a request is in flight
         self.error: Exception | None = None  # what ended it
         self._following: dict[str, str] | None = None  # parameters of the next request
-        self._course = Course(after)
+        self.course = Course(after)
         self.steps: list[Step] = []  # that the last page told of
         self._step = Step("", "", 0.0)  # of the last page, as far as it is known
         self._beyond: list[Listed] = []  # what the last page held beyond the end
@@ -83,7 +84,7 @@ class Range:
 
         Raises ``ListingError`` where the listing cannot be trusted.
         """
-        ordered = self._course.follow(page)
+        ordered = self.course.follow(page)
         self.fetched += 1
         self._following = page.following
         objects = page.objects
@@ -95,10 +96,6 @@ class Range:
         if at:
             self.pages.append(objects[:at] if self._beyond else objects)
         return ordered
-
-    def forget_order(self) -> None:
-        """Take in whatever comes."""
-        self._course = Course()
 
     def reopen(self) -> None:
         """Go on to the end of the prefix."""
@@ -146,6 +143,8 @@ class Crawl:
         self._landed = asyncio.Event()
         self._ordered = True
         self._sift = ""  # keys up to this are left out by us, for the store does not
+        self._witness: Witness | None = None  # by which start-after can be put to the test
+        self._proving = self._proved = False
         self._closed = False
         self._defect: Exception | None = None
 
@@ -177,7 +176,7 @@ class Crawl:
                 raise front.error
             if front.done and len(self._ranges) == 1:
                 return None
-            if front.done and self._ranges[1].begun:
+            if front.done and self._ranges[1].begun and (self._proved or not self._proving):
                 del self._ranges[0]
             else:
                 self._landed.clear()
@@ -190,8 +189,6 @@ class Crawl:
         """Let requests that were started go out, before somebody is at work for longer."""
         await asyncio.sleep(0)  # the tasks begin
         await asyncio.sleep(0)  # the wire sends what it was given
-
-    # Fetching
 
     def _schedule(self) -> None:
         """Start as many requests as there may be."""
@@ -230,12 +227,36 @@ class Crawl:
         at = next(at for at, each in enumerate(self._ranges) if each.stretch is cut.left)
         right = Range(cut.right.low, cut.right)
         self._ranges.insert(at + 1, right)
+        self._prove()
         return right
+
+    def _prove(self) -> None:
+        """Put ``start-after`` to the test, once, before anything relies on it."""
+        if self._witness is None or self._proving or self._alone:
+            return
+        self._proving = True
+        self._spawn(self._test(self._witness))
+
+    async def _test(self, witness: Witness) -> None:
+        try:
+            if not await obeys(self._lister, self._prefix, witness):
+                if self._ranges[0] is not self._beginning:
+                    raise ListingError(f"{LOSES_KEYS}: use one lister")
+                self._go_alone(LOSES_KEYS)
+        except Exception as error:
+            self._defect = error
+        self._proved = True
+        self._in_flight -= 1
+        self._schedule()
+        self._landed.set()
 
     def _start(self, it: Range) -> None:
         it.busy = True
+        self._spawn(self._fetch(it))
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
         self._in_flight += 1
-        task = asyncio.ensure_future(self._fetch(it))
+        task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -273,8 +294,6 @@ class Crawl:
             self._defect = defect
         self._landed.set()
 
-    # What came
-
     def _take(self, it: Range, page: Page) -> None:
         if it.after and not it.fetched and page.objects and page.objects[0].key <= it.after:
             self._begin_anew(it)
@@ -295,7 +314,7 @@ class Crawl:
         self._go_alone("the store ignores start-after")
         if it is self._beginning:
             self._sift = it.after
-            it.forget_order()
+            it.course = Course()  # take in whatever comes
 
     def _note_disorder(self) -> None:
         if self._ordered:
@@ -312,6 +331,12 @@ class Crawl:
             for step in it.steps:
                 self._splitter.pass_on(step)
             self._splitter.learn(it.stretch, objects, it.after)
+        if self._witness is None:
+            self._witness = witness_in(
+                objects, self._prefix, first=it.fetched == 1 and not it.after
+            )
+            if len(self._ranges) > 1:
+                self._prove()
         if objects and it is self._beginning and it.fetched == 1:
             self._splitter.begin(objects[0].key, objects[-1].key)
         if it.done:

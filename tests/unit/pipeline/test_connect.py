@@ -198,8 +198,9 @@ def test_keys_that_come_later_are_used_from_then_on(signers: list[list[str]]) ->
     answer = bucket.run(bucket.look("key")).result(10)
     assert answer is not None
     assert answer.etag == "e"
-    assert signers == [["AKID", "AKID", "AKIDLATE"]]
-    assert bucket.requests == 3
+    # The HEAD is sent twice, as its first answer tells no size.
+    assert signers == [["AKID", "AKID", "AKIDLATE", "AKIDLATE"]]
+    assert bucket.requests == 4
 
 
 def test_buckets_may_share_a_thread(signers: list[list[str]]) -> None:

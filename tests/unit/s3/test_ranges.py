@@ -189,6 +189,17 @@ class RefusesStart(FakeLister):
         return super().answer(parameters)
 
 
+class LosesDirectories(FakeLister):
+    """Takes ``start-after`` for the path of a file, as SeaweedFS does."""
+
+    def start(self, parameters: dict[str, str]) -> int:
+        start = super().start(parameters)
+        directory = f"{parameters.get('start-after', '')}/"
+        while start < len(self.keys) and self.keys[start].startswith(directory):
+            start += 1
+        return start
+
+
 class Shuffled(FakeLister):
     """In an order of its own, from the key ``first`` on."""
 
@@ -214,6 +225,23 @@ def test_a_store_without_start_after_is_listed_by_its_tokens(kind, listers: int)
     assert len(told) == 1
     assert "start-after" in told[0]
     assert len(lister.asked) <= 500 / 7 + 2 * listers + 2
+
+
+@given(
+    st.integers(1, 9),
+    st.integers(1, 6),
+    st.integers(20, 150),
+    st.sampled_from([2, 4, 16]),
+    st.integers(2, 9),
+)
+@settings(deadline=None, max_examples=60)
+def test_a_store_that_leaves_out_directories_is_listed_by_its_tokens(
+    outer: int, inner: int, count: int, listers: int, size: int
+) -> None:
+    """Cut at the name of a directory, such a listing would lose all keys in it."""
+    keys = {f"{at % outer}/{at % inner}/{at:03}" for at in range(count)}
+    found, _ = asyncio.run(collect(LosesDirectories(keys, size), listers=listers))
+    assert found == sorted(keys)
 
 
 def test_a_start_that_is_ignored_is_kept_to_all_the_same() -> None:

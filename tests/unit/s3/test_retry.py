@@ -177,7 +177,9 @@ def test_an_error_after_long_throttling_names_the_option() -> None:
         "SlowDown: Please reduce your request rate. (throttled for 601 s in which no request"
         " succeeded: see --max-throttled)"
     )
-    assert str(StoreError(503, "HTTP503", "").after_waiting(1)).startswith("HTTP503: (throttled")
+    assert "without an S3 error body: (throttled for 1 s" in str(
+        StoreError(503, "HTTP503", "").after_waiting(1)
+    )
 
 
 # Errors that come after a status of 200
