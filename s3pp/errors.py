@@ -42,7 +42,7 @@ class FailureKind(str, Enum):
     ACCESS = "access"  # the store refused this key
     REJECTED = "rejected"  # the store refused the request, for good
     INTEGRITY = "integrity"  # what arrived is not what was sent
-    STORE = "store"  # 5xx or throttling, attempts used up
+    STORE = "store"  # 5xx, attempts used up; or throttling without end
     NETWORK = "network"  # no answer, attempts used up
     CRASHED = "crashed"  # several workers died that had nothing else
     INTERNAL = "internal"  # a defect in s3pp itself
