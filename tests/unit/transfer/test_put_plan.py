@@ -7,7 +7,7 @@ import pytest
 from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.job import MAX_OBJECT, Job, Mode, Place
 from s3pp.records import Dest, Entry, Failed, Outcome, PutTask, Skipped, SkipReason
-from s3pp.s3.listing import Listed, ListingError
+from s3pp.s3.listing import Listed
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import WireError
 from s3pp.sources.bucket import Unordered
@@ -114,7 +114,6 @@ def test_a_listing_that_cannot_be_used_is_given_up_for_heads(mode: Mode, error: 
     [
         StoreError(500, "InternalError", "broken"),
         StoreError(503, "SlowDown", "broken"),
-        ListingError("broken"),
         NetworkError(WireError(7, "broken")),
         ObjectError(FailureKind.STORE, "broken"),
         FatalError("broken"),
