@@ -128,8 +128,9 @@ def test_a_directory_swapped_for_a_link_over_and_over(moto_get: GetTrial) -> Non
     exchange(sub, moto_get.directory / "link")
     exchange(sub, moto_get.directory / "link")
     moto_get.inject(Rule(Delay(0.01), "GET", "/sub/"))
+    running = moto_get.start()  # which looks at what is there: nothing may be moving yet
     with swapping(sub, moto_get.directory / "link"):
-        result = moto_get.start().wait(60)
+        result = running.wait(60)
     end = ending(result, moto_get.journal)
     moto_get.check(end)  # nothing outside, and what is done is where it was promised
     assert set(end.kinds.values()) <= {"conflict"}
