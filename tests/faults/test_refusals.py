@@ -183,7 +183,7 @@ def test_one_cause_is_told_so_often_and_then_counted(moto_trial: PutTrial) -> No
     contents = moto_trial.tree({f"f{n:03d}": 10 for n in range(90)} | {"e1": 1, "e2": 1})
     moto_trial.inject(
         Rule(Status(400, "InvalidTag"), "PUT", "/f"),
-        Rule(Status(400, "InvalidArgument"), "PUT", "e2"),
+        Rule(Status(400, "InvalidArgument"), "PUT", "/e2$"),
     )
     end = moto_trial.run("--mode=stupid")
     assert (end.code, end.done.keys(), len(end.failed)) == (1, {"e1"}, len(contents) - 1)

@@ -52,8 +52,8 @@ class Store:
         return session.client("s3", endpoint_url=self.url, config=config, verify=False)
 
     def bucket(self, name: str | None = None) -> Bucket:
-        """A fresh bucket with a name of its own."""
-        bucket = Bucket(self, name or f"test-{uuid.uuid4().hex[:12]}")
+        """A fresh bucket with a name of its own, in which no rule for a key such as "e2" occurs."""
+        bucket = Bucket(self, name or f"test-{uuid.uuid4().int % 10**15:015d}")
         bucket.client.create_bucket(Bucket=bucket.name)
         return bucket
 
