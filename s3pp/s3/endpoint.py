@@ -38,6 +38,11 @@ class Endpoint(NamedTuple):
         return f"{self.base}/{encoded(key)}"
 
     @property
+    def origin(self) -> str:
+        """Where requests go, as messages name it: ``http://127.0.0.1:9000``."""
+        return f"{self.scheme}://{self.host}"
+
+    @property
     def unsigned_bodies(self) -> bool:
         """Whether the hash of a body need not be signed, because TLS protects it."""
         return self.scheme == "https" and not self.signs_bodies

@@ -141,7 +141,7 @@ class Bucket:
         self._one_asks = asyncio.Lock()  # why HEADs are refused
         self._asked: Asked | None = None
         self._list_requests = ListRequests(self._list)
-        self._origin = f"{endpoint.scheme}://{endpoint.host}"
+        self._origin = endpoint.origin
 
     async def put(
         self, key: str, body: bytes | Stream, *, headers: Headers, payload_hash: str

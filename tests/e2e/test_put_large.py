@@ -9,6 +9,7 @@ from hashlib import md5
 import pytest
 
 from outcomes import failures, reasons
+from stores.relay import Answer, error
 from trees import content
 
 pytestmark = pytest.mark.timeout(120)
@@ -252,3 +253,38 @@ def test_a_sparse_file_larger_than_one_request_may_be(s3pp, moto_bucket, tree):
     result = s3pp("put", "--json", "--dry-run", src, moto_bucket.url)
     assert (result.code, failures(result)) == (0, {})
     assert result.events[-1]["bytes"] == (5 << 30) + 1
+
+
+NOT_KNOWN = error(501, "NotImplemented", message="A header you provided implies functionality")
+
+
+@pytest.mark.parametrize("refusal", [NOT_KNOWN, Answer(405)], ids=["501", "405 bare"])
+def test_a_store_without_parts_is_named_with_what_to_do(
+    s3pp, moto, moto_bucket, tree, recorder, refusal
+):
+    src = tree({"a": 6 * MIB, "b": 6 * MIB, "small": 1})
+    between = recorder(moto, intercept=lambda r: refusal if "uploads" in r.target else None)
+    words = ["-P1", "--sse=AES256", src, moto_bucket.url]
+    result = s3pp("put", "--json", *SMALL_PARTS, *words, store=between.store)
+    assert (result.code, moto_bucket.keys()) == (1, ["small"])
+    told = {e["key"]: e["message"] for e in result.events if e["event"] == "failed"}
+    code = "NotImplemented" if refusal.body else "HTTP405"
+    for key in ("a", "b"):
+        assert told[key].startswith(f"{between.url} takes no uploads in parts ({code}): raise ")
+        assert "--multipart-threshold above the object's size" in told[key]
+    assert between.count("POST", "uploads") == 3  # one of them without headers
+    again = s3pp("put", "--multipart-threshold=6M", *words, store=between.store)
+    assert (again.code, again.counts.done) == (0, 2)
+
+
+def test_nothing_of_the_kind_is_said_where_a_header_is_refused(
+    s3pp, moto, moto_bucket, tree, recorder
+):
+    refused = "x-amz-server-side-encryption"
+    between = recorder(moto, intercept=lambda r: NOT_KNOWN if refused in r.headers else None)
+    words = ["--json", *SMALL_PARTS, "-P1", "--sse=AES256", tree({"a": 6 * MIB, "b": 6 * MIB})]
+    result = s3pp("put", *words, moto_bucket.url, store=between.store)
+    assert (result.code, unfinished(moto_bucket)) == (1, [])
+    told = {e["message"] for e in result.events if e["event"] == "failed"}
+    assert told == {"NotImplemented: A header you provided implies functionality"}
+    assert between.count("POST", "uploads") == 3

@@ -17,12 +17,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.s3.operations import Bucket, Headers
 from s3pp.s3.retry import StoreError
 from s3pp.s3.uploads import Uploads
+from s3pp.transfer.parts.support import refused_creation
 
 # Headers that give an object something a store may not have, and the options that ask for it.
 _OPTIONS = {
@@ -56,20 +56,10 @@ class Asked:
             raise ObjectError(kind, f"the store refuses {named(self._settings)}: {refusal}")
 
     async def _refusal(self, key: str) -> StoreError | None:
-        refusal = await self._created(key, self._settings)
+        refusal = await refused_creation(self._uploads, key, self._settings)
         if refusal is None or (refusal.kind is FailureKind.STORE and refusal.status != 501):
             return None
-        return refusal if await self._created(key, ()) is None else None
-
-    async def _created(self, key: str, headers: Headers) -> StoreError | None:
-        """Create an upload and abort it; returns how that was refused."""
-        try:
-            upload_id = await self._uploads.create(key, headers=headers)
-        except StoreError as error:
-            return error
-        with suppress(StoreError):  # an upload without parts, which clean finds
-            await self._uploads.abort(key, upload_id)
-        return None
+        return refusal if await refused_creation(self._uploads, key, ()) is None else None
 
 
 def settings_of(headers: Headers) -> Sequence[tuple[str, str]]:

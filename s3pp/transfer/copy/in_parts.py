@@ -22,10 +22,10 @@ from s3pp.transfer.parts import crc, sums
 from s3pp.transfer.parts.compound import made_of
 from s3pp.transfer.parts.lead import Again, Lead
 from s3pp.transfer.parts.resume import Found
+from s3pp.transfer.parts.support import UNSUPPORTED
 from s3pp.transfer.put.given import DOUBT, Likeness
 
-_UNKNOWN = (405, 501)  # a store that knows no uploads in parts
-_UNTOLD = (403, *_UNKNOWN)  # a store that does not let us list parts
+_UNTOLD = (403, *UNSUPPORTED)  # a store that does not let us list parts
 
 
 class Way(Protocol):
@@ -151,7 +151,7 @@ class _Copy:
                 lambda headers: self._uploads.create(self.key, headers=headers), headers
             )
         except StoreError as error:
-            if error.status in _UNKNOWN and self._course.has_another_way:
+            if error.status in UNSUPPORTED and self._course.has_another_way:
                 why = f"the store takes nothing in parts ({error.code})"
                 raise Unable(why, lasting=True) from None
             raise

@@ -38,6 +38,7 @@ from s3pp.transfer.parts import sums
 from s3pp.transfer.parts.compound import Evidence, evidence, made_of
 from s3pp.transfer.parts.own import OwnUploads
 from s3pp.transfer.parts.resume import LEFT, UNTOLD, Found, Silent, begun_of
+from s3pp.transfer.parts.support import MultipartSupport
 
 _STARTS = 3  # uploads tried for one object before it counts as always taken away
 HIDDEN = (
@@ -134,6 +135,7 @@ class Lead:
         self.checksum = job.objects.checksum
         self._bucket = bucket
         self._uploads = Uploads(bucket)
+        self._support = MultipartSupport(bucket)
         self._absence = Absence(job.mode, bucket, tell)
         self._tell = tell
 
@@ -241,7 +243,10 @@ class Lead:
         if not load.resumes:  # what a dead worker had the store copy may arrive behind the abort
             for upload_id in left:
                 self.own.leave(load.key, upload_id)
-        begun = await load.begun()
+        try:
+            begun = await load.begun()
+        except StoreError as refusal:
+            raise await self._support.explained(load.key, load.size, refusal) from None
         self.own.opened(load.key, begun.upload_id)
         return begun
 

@@ -1,0 +1,102 @@
+"""A store without uploads in parts, told apart from one that refuses what an upload was to have."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from s3pp.errors import FailureKind, ObjectError
+from s3pp.job import MAX_SINGLE_PUT
+from s3pp.s3.endpoint import Endpoint
+from s3pp.s3.operations import Answer, Call
+from s3pp.s3.retry import NetworkError, StoreError
+from s3pp.s3.wire import Response, WireError
+from s3pp.transfer.parts.support import MultipartSupport
+
+CREATED = Answer(Response(200, [], b"<UploadId>1</UploadId>"), 1)
+UNKNOWN, NOT_ALLOWED = StoreError(501, "NotImplemented", "x"), StoreError(405, "HTTP405", "")
+DENIED, LOST = StoreError(403, "AccessDenied", ""), NetworkError(WireError(7, "refused"))
+
+
+class Store:
+    """Answers creations without headers, one after the other; the last answer again and again."""
+
+    endpoint = Endpoint("http", "h:1", "/b", "r", "b")
+
+    def __init__(self, *answers: Any) -> None:
+        self._answers = list(answers)
+        self.calls: list[str] = []
+
+    async def call(self, call: Call) -> Answer:
+        assert not call.headers
+        self.calls.append(call.method)
+        await asyncio.sleep(0)
+        if call.method != "POST":
+            raise UNKNOWN  # not even the abort has to be known
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def explained(store: Store, refusal: StoreError, size: int = 1, *, times: int = 1) -> ObjectError:
+    support = MultipartSupport(store)  # type: ignore[arg-type]
+
+    async def main() -> list[ObjectError]:
+        return await asyncio.gather(*(support.explained("k", size, refusal) for _ in range(times)))
+
+    first, *others = asyncio.run(main())
+    assert {str(each) for each in others} <= {str(first)}
+    return first
+
+
+@pytest.mark.parametrize("refusal", [UNKNOWN, NOT_ALLOWED])
+@pytest.mark.parametrize("bare", [UNKNOWN, NOT_ALLOWED])
+def test_what_is_refused_without_headers_is_not_there(
+    refusal: StoreError, bare: StoreError
+) -> None:
+    store = Store(bare)
+    found = explained(store, refusal, times=3)
+    assert str(found) == (
+        f"http://h:1 takes no uploads in parts ({refusal.code}): raise --multipart-threshold "
+        "above the object's size (one PUT holds up to 5 GiB)"
+    )
+    assert (found.kind, found.code) == (refusal.kind, refusal.code)
+    assert store.calls == ["POST"]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "bare", "calls"),
+    [
+        (UNKNOWN, CREATED, ["POST", "DELETE"]),  # it is about a header
+        (UNKNOWN, DENIED, ["POST"]),  # nothing is known
+        (UNKNOWN, LOST, ["POST"]),
+        (DENIED, UNKNOWN, []),  # says what it means
+    ],
+)
+def test_everything_else_means_what_the_store_says(
+    refusal: StoreError, bare: Any, calls: list[str]
+) -> None:
+    store = Store(bare)
+    assert explained(store, refusal, times=3) is refusal
+    assert store.calls == calls
+
+
+def test_what_could_not_be_found_out_is_asked_again() -> None:
+    support = MultipartSupport(Store(LOST, UNKNOWN))  # type: ignore[arg-type]
+
+    async def main() -> list[ObjectError]:
+        return [await support.explained("k", 1, UNKNOWN) for _ in range(2)]
+
+    first, second = asyncio.run(main())
+    assert first is UNKNOWN
+    assert "takes no uploads in parts" in str(second)
+
+
+def test_beyond_one_request_no_option_helps() -> None:
+    size = MAX_SINGLE_PUT + 1
+    found = explained(Store(UNKNOWN), UNKNOWN, size)
+    assert found.kind is FailureKind.STORE
+    assert str(found).endswith(f"one request holds up to 5 GiB, and the object has {size} bytes")
