@@ -9,6 +9,6 @@
     │  totals, journal, progress             one queue pair per child, beside its sentinel
 
 ``supervisor`` starts the children and carries batches between them; ``walker``, ``worker`` and
-``statter`` are what the children run; ``messages`` is what they say; ``queues`` is how it travels;
+``statter`` are what the children run; ``messages`` is what they say; ``pipes`` is how it travels;
 ``children`` is how a child is started, named, watched and ended.
 """

@@ -17,7 +17,7 @@ from s3pp.job import Job
 from s3pp.pipeline.batches import halves
 from s3pp.pipeline.exchange import Exchange
 from s3pp.pipeline.ledger import Ledger
-from s3pp.pipeline.messages import Frame
+from s3pp.pipeline.messages import Message, PartRequest, PartResult, TaskBatch
 from s3pp.pipeline.open_uploads import OpenUploads
 from s3pp.pipeline.spools import Spools
 from s3pp.pipeline.worker import lane_count
@@ -33,7 +33,7 @@ class Assignments(Generic[W]):
     def __init__(self, job: Job) -> None:
         self._large = job.parts.threshold
         lanes = lane_count(job.speed.concurrency, job.speed.processes)
-        self._ledger: Ledger[W] = Ledger(lanes, split=self._split)
+        self._ledger: Ledger[W, TaskBatch] = Ledger(lanes, split=self._split)
         self._exchange: Exchange[W] = Exchange(job.speed.places)
         self._halves = count(FIRST_HALF)
         self.spools = Spools()
@@ -44,7 +44,7 @@ class Assignments(Generic[W]):
         self._ledger.join(worker)
         self._exchange.join(worker)
 
-    def leave(self, worker: W) -> tuple[list[tuple[W, Frame]], list[Frame]]:
+    def leave(self, worker: W) -> tuple[list[tuple[W, Message]], list[TaskBatch]]:
         """A worker has died: what it had waits again.
 
         Returns the messages to others, who wait for parts that were given up or inherit its
@@ -53,11 +53,11 @@ class Assignments(Generic[W]):
         shared, busy = self._exchange.serves_others(worker), bool(self._ledger.batches_of(worker))
         given_up = self._ledger.leave(worker, busy=shared)
         for batch in given_up:
-            self.spools.drop(batch.batch)
+            self.spools.drop(batch.number)
         heirs = product(self._ledger.workers, self.uploads.leave(worker))
         return [*self._exchange.leave(worker, busy=busy), *heirs], given_up
 
-    def add(self, batch: Frame) -> None:
+    def add(self, batch: TaskBatch) -> None:
         """A new batch waits."""
         self._ledger.add(batch)
 
@@ -66,14 +66,14 @@ class Assignments(Generic[W]):
         self._ledger.close(worker, number)
         self.spools.drop(number)
 
-    def offer(self, lead: W, part: Frame) -> None:
+    def offer(self, lead: W, part: PartRequest) -> None:
         """Take a part that ``lead`` wants to have moved."""
         self._exchange.offer(lead, part)
 
-    def part_ended(self, worker: W, message: Frame) -> tuple[W, Frame] | None:
+    def part_ended(self, worker: W, result: PartResult) -> tuple[W, PartResult] | None:
         """A part that a worker had has ended. Returns who is to hear of it; None: nobody waits."""
-        answer = self._exchange.ended(worker, message)
-        if answer and message.size:
+        answer = self._exchange.ended(worker, result)
+        if answer and result.size:
             self._ledger.progress(answer[0])
         return answer
 
@@ -81,13 +81,13 @@ class Assignments(Generic[W]):
         """A worker has moved a part of an object that it leads."""
         self._ledger.progress(lead)
 
-    def assign(self) -> Iterator[tuple[W, Frame]]:
+    def assign(self) -> Iterator[tuple[W, Message]]:
         """Give what waits to those with room; yields each assignment."""
         if self._exchange.settled:
             yield from self._ledger.assign()
         yield from self._exchange.assign()
 
-    def batches_of(self, worker: W) -> list[Frame]:
+    def batches_of(self, worker: W) -> list[TaskBatch]:
         """The batches that a worker has."""
         return self._ledger.batches_of(worker)
 
@@ -106,7 +106,7 @@ class Assignments(Generic[W]):
         """Whether no batch waits and none is out."""
         return self._ledger.empty
 
-    def _split(self, batch: Frame) -> list[Frame]:
+    def _split(self, batch: TaskBatch) -> list[TaskBatch]:
         parts = halves(batch, self._halves, large=self._large)
-        self.spools.share(batch.batch, [part.batch for part in parts])
+        self.spools.share(batch.number, [part.number for part in parts])
         return parts

@@ -6,14 +6,20 @@ a batch is one worker's, so the first are small, a large source is alone, and no
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 
 from s3pp.errors import FailureKind
 from s3pp.pipeline.ledger import MOST_LOSSES
-from s3pp.pipeline.messages import Frame, Kind, report_frame, tasks_frame, tasks_of
-from s3pp.pipeline.queues import FrameWriter
+from s3pp.pipeline.messages import (
+    BatchReport,
+    SpoolFile,
+    TaskBatch,
+    WalkDone,
+    batch_report,
+    task_batch,
+)
+from s3pp.pipeline.pipes import MessageWriter
 from s3pp.records import Failed, Outcome, Task
 from s3pp.sources import Spooled
 
@@ -27,7 +33,7 @@ class Batcher:
 
     def __init__(
         self,
-        outbox: FrameWriter,
+        outbox: MessageWriter,
         processes: int,
         *,
         large: int,
@@ -43,7 +49,6 @@ class Batcher:
         self._size = 0
         self._since = 0.0
         self._batches = 0
-        self._listed = 0
 
     def add(self, task: Task) -> None:
         """Take a task; send the batch it completes."""
@@ -54,7 +59,6 @@ class Batcher:
             self._since = self._clock()
         self._tasks.append(task)
         self._size += size
-        self._listed += 1
         if (
             len(self._tasks) >= self._full
             or self._size >= HEAVY
@@ -65,7 +69,6 @@ class Batcher:
     def ended(self, outcome: Outcome) -> None:
         """Take an outcome of the walker's own."""
         self._outcomes.append(outcome)
-        self._listed += 1
         if len(self._outcomes) >= FULL:
             self._flush_outcomes()
 
@@ -79,20 +82,19 @@ class Batcher:
     def send_spooled(self, spooled: Spooled) -> None:
         """Send a batch whose sources lie in one temporary file."""
         path, tasks, size = spooled
-        self._outbox.send(Frame(Kind.SPOOL, os.fsencode(path), self._batches + 1))
-        self._listed += len(tasks)
+        self._outbox.send(SpoolFile(self._batches + 1, path))
         self._send(tasks, size)
 
     def report(self, requests: int) -> None:
         """Send what is left, and how many requests the walk took."""
         self.flush()
         if requests:
-            self._outbox.send(report_frame([], requests))
+            self._outbox.send(batch_report([], requests))
 
     def end(self, requests: int) -> None:
         """Send what is left, and say that this is all."""
         self.report(requests)
-        self._outbox.send(Frame(Kind.END, objects=self._listed))
+        self._outbox.send(WalkDone())
 
     @property
     def _full(self) -> int:
@@ -104,13 +106,13 @@ class Batcher:
 
     def _flush_outcomes(self) -> None:
         if self._outcomes:
-            self._outbox.send(report_frame(self._outcomes, 0))
+            self._outbox.send(batch_report(self._outcomes, 0))
             self._outcomes = []
 
 
-def halves(batch: Frame, numbers: Iterator[int], *, large: int) -> list[Frame]:
+def halves(batch: TaskBatch, numbers: Iterator[int], *, large: int) -> list[TaskBatch]:
     """Two batches that hold the tasks of one; ``large`` in bytes, as for ``Batcher``."""
-    tasks = tasks_of(batch)
+    tasks = batch.tasks
     middle = len(tasks) // 2
     return [
         _batch(part, next(numbers), size=sum(task.size for task in part), large=large)
@@ -118,14 +120,14 @@ def halves(batch: Frame, numbers: Iterator[int], *, large: int) -> list[Frame]:
     ]
 
 
-def crashed(batch: Frame, how: str) -> Frame:
+def crashed(batch: TaskBatch, how: str) -> BatchReport:
     """The report of a batch whose workers died; ``how`` the last of them ended."""
     message = f"{MOST_LOSSES} workers died while they had only this object; the last {how}"
     kind = FailureKind.CRASHED
-    outcomes = [Failed(task.source, task.target, kind, message) for task in tasks_of(batch)]
-    return report_frame(outcomes, 0, batch=batch.batch)
+    outcomes = [Failed(task.source, task.target, kind, message) for task in batch.tasks]
+    return batch_report(outcomes, 0, batch=batch.number)
 
 
-def _batch(tasks: Sequence[Task], number: int, *, size: int, large: int) -> Frame:
+def _batch(tasks: Sequence[Task], number: int, *, size: int, large: int) -> TaskBatch:
     led = len(tasks) == 1 and size > large  # by whoever gets it, and moved by all
-    return tasks_frame(tasks, number, 0 if led else size)
+    return task_batch(tasks, number, 0 if led else size)

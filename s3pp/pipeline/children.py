@@ -19,12 +19,12 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from s3pp.errors import S3ppError, system_fault, unexpected
-from s3pp.pipeline.messages import Frame, Kind
-from s3pp.pipeline.queues import FrameReader, FrameWriter, Outbox, widen
+from s3pp.pipeline.messages import Fatal
+from s3pp.pipeline.pipes import MessageReader, MessageWriter, Outbox, widen
 
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-Role = Callable[..., None]  # (inbox: FrameReader, outbox: FrameWriter, *arguments)
+Role = Callable[..., None]  # (inbox: MessageReader, outbox: MessageWriter, *arguments)
 
 
 class Child:
@@ -38,7 +38,7 @@ class Child:
         self._theirs_in, to_child = context.Pipe(duplex=False)
         from_child, self._theirs_out = context.Pipe(duplex=False)
         self._mine = (to_child, from_child)
-        self.inbox = FrameReader(from_child.fileno())
+        self.inbox = MessageReader(from_child.fileno())
         self.outbox = Outbox(to_child.fileno())
         for connection in self._mine:
             os.set_blocking(connection.fileno(), False)
@@ -124,7 +124,7 @@ def _child_main(
     for descriptor in inherited:
         os.close(descriptor)
     _set_title(f"s3pp: {name}")
-    inbox, outbox = FrameReader(ends[0].fileno()), FrameWriter(ends[1].fileno())
+    inbox, outbox = MessageReader(ends[0].fileno()), MessageWriter(ends[1].fileno())
     os._exit(_play(name, role, (inbox, outbox, *arguments)))  # there is nothing to tear down
 
 
@@ -142,20 +142,10 @@ def _play(name: str, role: Role, arguments: tuple[Any, ...]) -> int:
     return 0
 
 
-def _report(outbox: FrameWriter, message: str) -> int:
+def _report(outbox: MessageWriter, message: str) -> int:
     with contextlib.suppress(OSError):
-        outbox.send(fatal(message))
+        outbox.send(Fatal(message))
     return 1
-
-
-def fatal(message: str) -> Frame:
-    """The message that ends the run."""
-    return Frame(Kind.FATAL, message.encode("utf-8", "backslashreplace"))
-
-
-def notice(message: str) -> Frame:
-    """A line for people."""
-    return Frame(Kind.NOTICE, message.encode("utf-8", "backslashreplace"))
 
 
 def _set_title(title: str) -> None:

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from s3pp.errors import FatalError
 from s3pp.job import Access, Side
-from s3pp.pipeline.messages import Kind, frame
-from s3pp.pipeline.queues import FrameWriter
+from s3pp.pipeline.messages import KeysExpired
+from s3pp.pipeline.pipes import MessageWriter
 from s3pp.s3.endpoint import Opened
 from s3pp.s3.limiter import RequestLimiter
 from s3pp.s3.operations import Answer, Bucket, Recovery
@@ -42,7 +42,7 @@ class Renews(Protocol):
 class Renewal:
     """The keys' renewal as one process sees it; lives on its event loop."""
 
-    def __init__(self, outbox: FrameWriter, side: Side) -> None:
+    def __init__(self, outbox: MessageWriter, side: Side) -> None:
         self._outbox = outbox
         self._side = side
         self._asked: asyncio.Future[Keys | None] | None = None
@@ -51,7 +51,7 @@ class Renewal:
         """Ask for new keys, or join those who have asked; None if there are none."""
         if self._asked is None:
             self._asked = asyncio.get_running_loop().create_future()
-            self._outbox.send(frame(Kind.NEED_KEYS, self._side))
+            self._outbox.send(KeysExpired(self._side))
         return await asyncio.shield(self._asked)
 
     def reply(self, keys: Keys | None) -> None:

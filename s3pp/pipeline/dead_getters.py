@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from s3pp.errors import FatalError
 from s3pp.job import Job
-from s3pp.pipeline.messages import Frame, tasks_of
+from s3pp.pipeline.messages import TaskBatch
 from s3pp.transfer.files.leftovers import sweep
 from s3pp.transfer.files.tree import Tree
 
@@ -23,11 +23,11 @@ class DeadGetters:
         self._job = job
         self._directories: set[str] = set()  # below DIRECTORY
 
-    def lost(self, batches: Iterable[Frame]) -> None:
+    def lost(self, batches: Iterable[TaskBatch]) -> None:
         """A worker died while it had these."""
         if self._job.verb == "get" and not self._job.dry_run:
             for batch in batches:
-                self._directories |= {t.target.rpartition("/")[0] for t in tasks_of(batch)}
+                self._directories |= {t.target.rpartition("/")[0] for t in batch.tasks}
 
     def sweep(self) -> None:
         """Remove what they left. Nobody of this run may be alive; never raises."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from s3pp.errors import ExitStatus
-from s3pp.pipeline.statter import Verdict
+from s3pp.pipeline.messages import StatterReport
 from s3pp.report.totals import Totals
 
 
@@ -17,7 +17,7 @@ class Ending(NamedTuple):
     error: str | None  # why the run was aborted, one line
 
 
-def ending(verdict: Verdict | None, error: str | None, signal: ExitStatus | None) -> Ending:
+def ending(verdict: StatterReport | None, error: str | None, signal: ExitStatus | None) -> Ending:
     """``error`` is what aborted the run, ``signal`` the exit code of the signal that stopped it."""
     if verdict is None:
         why = error or "stopped twice: what was done cannot be told"

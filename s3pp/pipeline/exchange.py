@@ -13,7 +13,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from s3pp.errors import FailureKind
 from s3pp.pipeline.ledger import MOST_LOSSES, Ledger
-from s3pp.pipeline.messages import Frame, Kind, frame
+from s3pp.pipeline.messages import PartRequest, PartResult, pickled
 from s3pp.records import PartFailed
 
 W = TypeVar("W")
@@ -28,7 +28,7 @@ class Exchange(Generic[W]):
     """Who moves which part for whom; ``places`` is how many one worker moves at a time."""
 
     def __init__(self, places: int) -> None:
-        self._ledger: Ledger[W] = Ledger(places, ahead=1, ahead_bytes=None)
+        self._ledger: Ledger[W, PartRequest] = Ledger(places, ahead=1, ahead_bytes=None)
         self._offers: dict[int, _Offer] = {}
         self._number = 0
         self._stray: set[int] = set()  # parts at work whose lead is gone
@@ -37,7 +37,7 @@ class Exchange(Generic[W]):
         """A worker is ready for parts."""
         self._ledger.join(worker)
 
-    def leave(self, worker: W, *, busy: bool = False) -> list[tuple[W, Frame]]:
+    def leave(self, worker: W, *, busy: bool = False) -> list[tuple[W, PartResult]]:
         """A worker is gone. Returns who is to hear of the parts too many have died on, and how.
 
         ``busy``: it had batches as well.
@@ -47,39 +47,39 @@ class Exchange(Generic[W]):
         lost = [_crashed(part) for part in given_up]
         return [routed for each in lost if (routed := self._routed(each))]
 
-    def offer(self, lead: W, message: Frame) -> None:
+    def offer(self, lead: W, request: PartRequest) -> None:
         """Take a part that ``lead`` wants to have moved."""
         self._number += 1
-        self._offers[self._number] = _Offer(lead, message.batch)
-        self._ledger.add(message._replace(kind=Kind.PART, batch=self._number))
+        self._offers[self._number] = _Offer(lead, request.number)
+        self._ledger.add(request._replace(number=self._number))
 
     @property
     def settled(self) -> bool:
         """Whether no part is at work whose lead is gone."""
         return not self._stray
 
-    def assign(self) -> Iterable[tuple[W, Frame]]:
+    def assign(self) -> Iterable[tuple[W, PartRequest]]:
         """Give what waits to those with room; yields each assignment."""
         return self._ledger.assign()
 
-    def ended(self, worker: W, message: Frame) -> tuple[W, Frame] | None:
+    def ended(self, worker: W, result: PartResult) -> tuple[W, PartResult] | None:
         """A part that ``worker`` had has ended. Returns who is to hear it; None: nobody waits."""
-        self._ledger.close(worker, message.batch)
-        self._stray.discard(message.batch)
-        return self._routed(message)
+        self._ledger.close(worker, result.number)
+        self._stray.discard(result.number)
+        return self._routed(result)
 
     def serves_others(self, worker: W) -> bool:
         """Whether a worker has parts of objects that it does not lead."""
-        offers = (self._offers.get(part.batch) for part in self._ledger.batches_of(worker))
+        offers = (self._offers.get(part.number) for part in self._ledger.batches_of(worker))
         return any(offer is None or offer.lead != worker for offer in offers)
 
     def drop(self) -> None:
         """Forget what no worker has."""
         self._ledger.drop_waiting()
 
-    def _routed(self, message: Frame) -> tuple[W, Frame] | None:
-        offer = self._offers.pop(message.batch, None)
-        return offer and (offer.lead, message._replace(batch=offer.number))
+    def _routed(self, result: PartResult) -> tuple[W, PartResult] | None:
+        offer = self._offers.pop(result.number, None)
+        return offer and (offer.lead, result._replace(number=offer.number))
 
     def _forget(self, lead: W) -> None:
         gone = {number for number, offer in self._offers.items() if offer.lead == lead}
@@ -90,7 +90,8 @@ class Exchange(Generic[W]):
         self._stray = gone & self._ledger.out
 
 
-def _crashed(part: Frame) -> Frame:
-    message = f"{MOST_LOSSES} workers died while they had only part {part.open().span.number} of it"
-    failed = PartFailed(part.open().span.number, FailureKind.CRASHED, message)
-    return frame(Kind.PART_ENDED, failed, batch=part.batch)
+def _crashed(request: PartRequest) -> PartResult:
+    number = request.open().span.number
+    message = f"{MOST_LOSSES} workers died while they had only part {number} of it"
+    failed = PartFailed(number, FailureKind.CRASHED, message)
+    return PartResult(request.number, 0, 0, pickled(failed))

@@ -2,9 +2,9 @@
 
 ::
 
-    worker ──FEEDBACK──▶ CongestionControl ──LIMIT──▶ every worker     at once, when it is lowered
-                              └──────────────LIMIT──▶ every worker     each BALANCE, by backlog
-                              └──────────────FLOW───▶ statter          likewise, where it changed
+    worker ──Feedback──▶ CongestionControl ──RateLimit──▶ every worker   at once, when lowered
+                              └──────────────RateLimit──▶ every worker   each BALANCE, by backlog
+                              └──────────────Flow───────▶ statter        likewise, where it changed
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
-from s3pp.pipeline.messages import Frame, Kind, frame
+from s3pp.pipeline.messages import Message
 from s3pp.report.totals import Flow
 from s3pp.s3.congestion import CongestionControl, Feedback
 
@@ -24,8 +24,8 @@ W = TypeVar("W", bound=Hashable)
 class FlowControl(Generic[W]):
     """Holds the congestion control of one run; times in seconds of one monotonic clock."""
 
-    def __init__(self, send: Callable[[W, Frame], None]) -> None:
-        """``send`` sends a frame to a worker, or to the statter."""
+    def __init__(self, send: Callable[[W, Message], None]) -> None:
+        """``send`` sends a message to a worker, or to the statter."""
         self._send = send
         self._control: CongestionControl[W] = CongestionControl()
         self._seen: dict[W, Feedback] = {}
@@ -43,9 +43,9 @@ class FlowControl(Generic[W]):
         seen = self._seen.pop(worker, None)
         self._throttled_before += seen.throttled if seen else 0
 
-    def observe(self, worker: W, message: Frame, now: float) -> None:
-        """Take a FEEDBACK; if the limit has to be lowered, every worker is told."""
-        seen = self._seen[worker] = Feedback(*message.open())
+    def observe(self, worker: W, seen: Feedback, now: float) -> None:
+        """Take what a worker sees; if the limit has to be lowered, every worker is told."""
+        self._seen[worker] = seen
         if self._control.observe(worker, seen, now):
             self.spread()
 
@@ -59,14 +59,13 @@ class FlowControl(Generic[W]):
         flow = self._flow(now)
         if flow.told != self._told.told:
             self._told = flow
-            self._send(statter, frame(Kind.FLOW, tuple(flow)))
+            self._send(statter, flow)
 
     def spread(self) -> None:
         """Send each worker its share of the limit."""
         control = self._control
         for worker in control.workers:
-            limit = control.limit.share(control.share(worker))
-            self._send(worker, frame(Kind.LIMIT, tuple(limit)))
+            self._send(worker, control.limit.share(control.share(worker)))
 
     def _flow(self, now: float) -> Flow:
         limit, seen = self._control.limit, self._seen.values()

@@ -1,6 +1,6 @@
 """The ledger: which batch is out with which worker, and what is waiting for one.
 
-Batches are kept as the bytes they came as. A batch leaves the ledger when its report comes. If its
+What a batch holds is not unpickled here. A batch leaves the ledger when its report comes. If its
 worker dies first, it is halved and waits again, for any of its objects may be what killed the
 worker::
 
@@ -20,7 +20,7 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
-from s3pp.pipeline.messages import Frame
+from s3pp.pipeline.messages import Assignable
 
 MOST_LOSSES = 3  # workers that may die with nothing but one object before it is given up
 PATIENCE = 5  # times as many, if parts of the object arrived with each of them
@@ -28,6 +28,7 @@ AHEAD = 2  # tasks a worker has, as a multiple of those it can keep going
 AHEAD_BYTES = 256 * 1024 * 1024  # bytes of sources a worker has, unless it is one batch
 
 W = TypeVar("W")
+A = TypeVar("A", bound=Assignable)
 
 
 class Losses(NamedTuple):
@@ -48,19 +49,19 @@ class Losses(NamedTuple):
 
 
 @dataclass
-class Load(Generic[W]):
+class Load(Generic[W, A]):
     """One worker's batches."""
 
     worker: W
-    batches: dict[int, Frame] = field(default_factory=dict)
+    batches: dict[int, A] = field(default_factory=dict)
     tasks: int = 0
     size: int = 0  # bytes
     trial: bool = False  # its batches are suspects
     progress: bool = False  # a part of what it leads has arrived
 
-    def take(self, batch: Frame) -> None:
+    def take(self, batch: A) -> None:
         """A batch is out with the worker."""
-        self.batches[batch.batch] = batch
+        self.batches[batch.number] = batch
         self.tasks += batch.objects
         self.size += batch.size
 
@@ -72,7 +73,7 @@ class Load(Generic[W]):
         self.trial = self.trial and bool(self.batches)
 
 
-class Ledger(Generic[W]):
+class Ledger(Generic[W, A]):
     """Assigns batches to workers; ``lanes`` is how many tasks one keeps going.
 
     ``ahead`` is how many times that a worker is given, and ``ahead_bytes`` the bytes of sources it
@@ -86,14 +87,14 @@ class Ledger(Generic[W]):
         *,
         ahead: int = AHEAD,
         ahead_bytes: int | None = AHEAD_BYTES,
-        split: Callable[[Frame], Sequence[Frame]] = lambda batch: [batch],
+        split: Callable[[A], Sequence[A]] = lambda batch: [batch],
     ) -> None:
         self._most = ahead * lanes
         self._most_bytes = ahead_bytes
         self._split = split
-        self._loads: dict[W, Load[W]] = {}
-        self._waiting: deque[Frame] = deque()
-        self._suspects: deque[Frame] = deque()
+        self._loads: dict[W, Load[W, A]] = {}
+        self._waiting: deque[A] = deque()
+        self._suspects: deque[A] = deque()
         self._together = 1  # suspects that are tried at a time
         self._losses: dict[int, Losses] = {}  # of those batches that were lost
 
@@ -101,29 +102,29 @@ class Ledger(Generic[W]):
         """A worker is ready for batches."""
         self._loads[worker] = Load(worker)
 
-    def leave(self, worker: W, *, busy: bool = False) -> list[Frame]:
+    def leave(self, worker: W, *, busy: bool = False) -> list[A]:
         """A worker has died: its batches wait again, halved. Returns those given up.
 
         ``busy``: it had other work besides, which may have been what killed it.
         """
         load = self._loads.pop(worker, Load(worker))
         self._together = 1 if load.trial else self._together
-        given_up: list[Frame] = []
-        again: list[Frame] = []
+        given_up: list[A] = []
+        again: list[A] = []
         for batch in load.batches.values():
             losses = self._lost(batch, load, busy=busy)
             if losses.enough:
                 given_up.append(batch)
                 continue
             for part in self._split(batch) if batch.objects > 1 else (batch,):
-                self._losses[part.batch] = losses
+                self._losses[part.number] = losses
                 (self._suspects if losses.suspect else again).append(part)
         self._waiting.extendleft(reversed(again))
         return given_up
 
-    def _lost(self, batch: Frame, load: Load[W], *, busy: bool) -> Losses:
+    def _lost(self, batch: A, load: Load[W, A], *, busy: bool) -> Losses:
         """The losses of a batch, the death of ``load``'s worker included."""
-        workers, blame = self._losses.pop(batch.batch, Losses())
+        workers, blame = self._losses.pop(batch.number, Losses())
         if batch.objects == 1 and len(load.batches) == 1 and not busy:
             blame += 1 if load.progress else PATIENCE
         return Losses(workers + 1, blame)
@@ -133,16 +134,16 @@ class Ledger(Generic[W]):
         if worker in self._loads:
             self._loads[worker].progress = True
 
-    def batches_of(self, worker: W) -> list[Frame]:
+    def batches_of(self, worker: W) -> list[A]:
         """What a worker has."""
         load = self._loads.get(worker)
         return list(load.batches.values()) if load else []
 
-    def add(self, batch: Frame) -> None:
+    def add(self, batch: A) -> None:
         """A new batch waits."""
         self._waiting.append(batch)
 
-    def assign(self) -> Iterable[tuple[W, Frame]]:
+    def assign(self) -> Iterable[tuple[W, A]]:
         """Give what waits to those with room, the least loaded first; yields each assignment."""
         if self._suspects:
             yield from self._assign_suspects()
@@ -155,7 +156,7 @@ class Ledger(Generic[W]):
             load.take(batch)
             yield load.worker, batch
 
-    def _assign_suspects(self) -> Iterable[tuple[W, Frame]]:
+    def _assign_suspects(self) -> Iterable[tuple[W, A]]:
         """Give suspects to workers that have nothing, and nothing besides.
 
         Workers with work go on with it. Those that replace the dead have none, so suspects
@@ -180,7 +181,7 @@ class Ledger(Generic[W]):
     def drop_waiting(self, numbers: Container[int] | None = None) -> None:
         """Forget what no worker has: all of it, or the batches of these numbers."""
         for waiting in (self._waiting, self._suspects):
-            kept = [] if numbers is None else [b for b in waiting if b.batch not in numbers]
+            kept = [] if numbers is None else [b for b in waiting if b.number not in numbers]
             waiting.clear()
             waiting.extend(kept)
 
@@ -205,10 +206,10 @@ class Ledger(Generic[W]):
         waiting = self._waiting or self._suspects
         return not waiting and not any(load.batches for load in self._loads.values())
 
-    def _room(self, load: Load[W]) -> bool:
+    def _room(self, load: Load[W, A]) -> bool:
         return self._fits(load) and not load.trial
 
-    def _fits(self, load: Load[W]) -> bool:
+    def _fits(self, load: Load[W, A]) -> bool:
         """Whether a worker can do with another batch."""
         if not load.batches:
             return True

@@ -1,58 +1,19 @@
-"""What the processes say to each other, who says it and who listens.
+"""The messages between the processes; ``MESSAGES`` lists them all.
 
-A message is a frame: a fixed head that the supervisor reads, and a pickled payload that it hands
-on without looking. Exceptions never travel; they are records by then.
-
-==========  =====================  =======================================================
-kind        from → to              payload
-==========  =====================  =======================================================
-SETUP       supervisor → walker,   ``Opened`` by ``Side``: endpoints, keys
-            worker
-TASKS       walker → worker        tasks of one kind, one batch of them, by ``tasks_frame``
-SPOOL       walker → supervisor    path of the file the next batch reads, to delete after it
-OFFER       worker → supervisor    a part of an object that this worker leads, for anybody to
-                                   move; the head's batch is the worker's own number for it
-PART        supervisor → worker    likewise; the head's batch is the supervisor's number for it
-PART_ENDED  worker → supervisor    ``PartOutcome``; the head's number as it came with ``PART``, its
-                                   size and objects as of ``MOVED``
-PART_ENDED  supervisor → worker    likewise, to the worker that leads; its own number
-MOVED       supervisor → statter   nothing: a part has ended; the head's size is the bytes that
-                                   moved, its number of objects the requests it took
-MOVED       worker → supervisor,   likewise, of a part that the worker leads and has moved by
-            statter                itself; its requests are told with the batch
-OUTCOMES    walker, worker →       ``Report``, by ``report_frame``: how tasks ended; from a
-            statter                worker, one whole batch
-UPLOAD      worker → supervisor    ``OpenUpload``: one was begun, or is complete or aborted
-UPLOAD      supervisor → worker    likewise: one that is open, and whose own worker has died
-NOTICE      anyone → statter       str: one line for people, said once
-LISTED      supervisor → statter   nothing; the head's number of objects: objects listed so far
-NEED_KEYS   worker, walker →       ``Side`` whose store calls our keys expired
-            supervisor
-KEYS        supervisor → worker,   ``Side``, and its ``Keys``, or None when there are no others
-            walker
-BEAT        worker → supervisor    nothing: I am alive
-FEEDBACK    worker → supervisor    ``s3.congestion.Feedback``: how the store takes the requests
-LIMIT       supervisor → worker    ``s3.congestion.RateLimit``: that worker's share of the rate
-FLOW        supervisor → statter   ``report.totals.Flow``: whether the store throttles, or is silent
-FINISH      supervisor → worker    nothing: begin no other task
-FATAL       anyone → supervisor,   str: why the run cannot go on
-            statter
-END         walker → supervisor    nothing: the head's number of objects is all there are
-END         supervisor → worker    nothing: no more will come
-END         supervisor → statter   nothing; the head's number of objects were listed, its size is
-                                   how many were not attempted, its batch 0 if the walk was stopped
-TOTALS      statter → supervisor   ``report.totals.Totals``: the sums, as the last word
-==========  =====================  =======================================================
+The first line of each docstring says who sends a message and who receives it. All travel through
+the supervisor, which routes most of them by the fields it can read; what it need not look at is
+``bytes``, pickled once where it is made and unpickled once where it is used. Exceptions never
+travel: by then they are records.
 """
 
 from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Sequence
-from enum import IntEnum
 from struct import Struct
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
+from s3pp.job import Side
 from s3pp.records import (
     CopyTask,
     Dest,
@@ -60,88 +21,245 @@ from s3pp.records import (
     Entry,
     Failed,
     GetTask,
+    OpenUpload,
     Outcome,
+    PartOutcome,
+    PartTask,
     PutTask,
     Skipped,
     Task,
 )
+from s3pp.report.totals import Flow, Totals
+from s3pp.s3.congestion import Feedback, RateLimit
+from s3pp.s3.endpoint import Opened
+from s3pp.s3.sigv4 import Keys
 
 
-class Kind(IntEnum):
-    """What a frame is; the table above says the rest."""
+class Setup(NamedTuple):
+    """supervisor → walker, worker: the endpoints and the keys."""
 
-    SETUP = 1
-    TASKS = 2
-    SPOOL = 3
-    OUTCOMES = 4
-    NOTICE = 5
-    LISTED = 6
-    NEED_KEYS = 7
-    KEYS = 8
-    BEAT = 9
-    FINISH = 10
-    FATAL = 11
-    END = 12
-    TOTALS = 13
-    OFFER = 14
-    PART = 15
-    PART_ENDED = 16
-    MOVED = 17
-    UPLOAD = 18
-    FEEDBACK = 19
-    LIMIT = 20
-    FLOW = 21
+    opened: dict[Side, Opened]
 
 
-class Report(NamedTuple):
-    """How tasks ended, and the requests it took since the last report."""
+class TaskBatch(NamedTuple):
+    """walker → worker: tasks of one kind. The ledger decides which worker."""
 
-    outcomes: list[Outcome]
-    requests: int
+    number: int  # from 1
+    objects: int  # tasks in it
+    size: int  # bytes of all sources; 0 for one large object, which all workers share
+    rows: bytes  # by ``task_batch``
 
-
-class Frame(NamedTuple):
-    """One message; ``batch``, ``objects`` and ``size`` are for the supervisor's ledger."""
-
-    kind: Kind
-    payload: bytes = b""
-    batch: int = 0  # number of the batch, from 1
-    objects: int = 0  # tasks or outcomes in it, or objects listed
-    size: int = 0  # bytes of all sources in the batch
-
-    def encode(self) -> bytes:
-        """The frame as it travels."""
-        head = HEAD.pack(len(self.payload), self.kind, self.batch, self.objects, self.size)
-        return head + self.payload
-
-    def open(self) -> Any:
-        """The payload as an object."""
-        return pickle.loads(self.payload)
+    @property
+    def tasks(self) -> list[Task]:
+        """The tasks."""
+        tag, rows = pickle.loads(self.rows)
+        return [_UNPACK[tag](row) for row in rows]
 
 
-HEAD = Struct("!IBQQQ")  # payload length in bytes, kind, batch, objects, size
+class SpoolFile(NamedTuple):
+    """walker → supervisor: the file that a batch reads, to be removed once that has ended."""
+
+    batch: int  # its number; the batch itself follows
+    path: str
 
 
-def frame(kind: Kind, content: object, *, batch: int = 0, objects: int = 0, size: int = 0) -> Frame:
-    """A frame whose payload is ``content``."""
-    return Frame(kind, pickle.dumps(content, pickle.HIGHEST_PROTOCOL), batch, objects, size)
+class BatchReport(NamedTuple):
+    """worker, walker → statter: how tasks ended; of a worker, one whole batch."""
+
+    batch: int  # its number; 0 for what the walker, or the supervisor, reports itself
+    objects: int  # outcomes in it
+    requests: int  # made since the sender's last report
+    rows: bytes  # by ``batch_report``
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """The outcomes."""
+        return [_OUTCOMES[tag](*fields) for tag, fields in pickle.loads(self.rows)]
+
+
+class PartRequest(NamedTuple):
+    """worker → worker: a part to move, of an object that the sender leads.
+
+    The scheduler in the supervisor decides which worker, and numbers the request anew.
+    """
+
+    number: int  # the sender's, or the scheduler's
+    size: int  # bytes
+    part: bytes  # a pickled ``PartTask``
+
+    @property
+    def objects(self) -> int:
+        """What the ledger counts."""
+        return 1
+
+    def open(self) -> PartTask:
+        """The part."""
+        part: PartTask = pickle.loads(self.part)
+        return part
+
+
+class PartResult(NamedTuple):
+    """worker → worker: how a part ended, back to the worker that leads its object."""
+
+    number: int  # as the request had it
+    size: int  # bytes that were moved
+    requests: int  # made since the sender's last report
+    outcome: bytes  # a pickled ``PartOutcome``
+
+    def open(self) -> PartOutcome:
+        """The outcome."""
+        outcome: PartOutcome = pickle.loads(self.outcome)
+        return outcome
+
+
+class PartProgress(NamedTuple):
+    """worker, supervisor → statter: a part has ended; of a worker, one that it led and moved."""
+
+    size: int  # bytes that were moved
+    requests: int = 0  # made for it, where no batch reports them
+
+
+class Notice(NamedTuple):
+    """walker, worker, supervisor → statter: one line for users, printed once."""
+
+    text: str
+
+
+class Fatal(NamedTuple):
+    """walker, worker, statter, supervisor → supervisor, statter: why the run cannot go on."""
+
+    text: str
+
+
+class Listed(NamedTuple):
+    """supervisor → statter: how far the walk has come."""
+
+    objects: int  # listed so far
+    walk_done: bool  # no more will be
+
+
+class KeysExpired(NamedTuple):
+    """worker, walker → supervisor: the store calls the keys expired."""
+
+    side: Side
+
+
+class NewKeys(NamedTuple):
+    """supervisor → worker, walker: keys to use from now on."""
+
+    side: Side
+    keys: Keys | None  # None: there are no others
+
+
+class Heartbeat(NamedTuple):
+    """worker → supervisor: its event loop is turning."""
+
+
+class StartNothing(NamedTuple):
+    """supervisor → worker: end what is under way, and start no other task."""
+
+
+class WalkDone(NamedTuple):
+    """walker → supervisor: every task has been sent."""
+
+
+class NoMoreTasks(NamedTuple):
+    """supervisor → worker: every batch has ended, and no other will come."""
+
+
+class RunDone(NamedTuple):
+    """supervisor → statter: every report has been sent."""
+
+    listed: int  # objects, in all
+    not_attempted: int  # objects listed that an interrupted run left where they are
+    walk_done: bool  # False: the walk was cut short, and more may be there
+
+
+class StatterReport(NamedTuple):
+    """statter → supervisor: the sums, by which the exit code is decided."""
+
+    totals: Totals
+    refused: str | None  # why, if the store refused access to every object it was sent
+
+
+# Any of ``MESSAGES``.
+Message = tuple[Any, ...]
+MESSAGES: tuple[type[Any], ...] = (
+    Setup,
+    TaskBatch,
+    SpoolFile,
+    BatchReport,
+    PartRequest,
+    PartResult,
+    PartProgress,
+    Notice,
+    Fatal,
+    Listed,
+    KeysExpired,
+    NewKeys,
+    Heartbeat,
+    StartNothing,
+    WalkDone,
+    NoMoreTasks,
+    RunDone,
+    StatterReport,
+    # Records of other rooms, which are messages as they are: worker ⇄ supervisor; worker →
+    # supervisor; supervisor → worker; supervisor → statter.
+    OpenUpload,
+    Feedback,
+    RateLimit,
+    Flow,
+)
+_TAGS = {kind: tag for tag, kind in enumerate(MESSAGES)}
+HEAD = Struct("!IB")  # bytes that follow, index in ``MESSAGES``
+
+
+class Assignable(Protocol):
+    """A message that the ledger gives to a worker, a batch or a part."""
+
+    @property
+    def number(self) -> int:
+        """Which one it is."""
+
+    @property
+    def objects(self) -> int:
+        """How many tasks it holds."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of its sources."""
+
+
+def encode(message: Message) -> bytes:
+    """A message as it travels; its fields as a plain tuple, which pickles fastest."""
+    body = pickled(tuple(message))
+    return HEAD.pack(len(body), _TAGS[type(message)]) + body
+
+
+def decode(tag: int, body: bytes | memoryview) -> Any:
+    """The message of an encoded body."""
+    return MESSAGES[tag](*pickle.loads(body))
+
+
+def pickled(content: object) -> bytes:
+    """Content for a ``bytes`` field."""
+    return pickle.dumps(content, pickle.HIGHEST_PROTOCOL)
 
 
 # Plain tuples pickle in a tenth of the time that named ones take (0.4 µs a task against 6), and
 # every object of a run passes here four times.
 
 
-def tasks_frame(tasks: Sequence[Task], batch: int, size: int) -> Frame:
-    """One batch of tasks, all of one kind, on its way to a worker."""
+def task_batch(tasks: Sequence[Task], number: int, size: int) -> TaskBatch:
+    """A batch of tasks, all of one kind."""
     tag = _TASK_TAGS[type(tasks[0])]
-    rows = (tag, [_PACK[tag](task) for task in tasks])
-    return frame(Kind.TASKS, rows, batch=batch, objects=len(tasks), size=size)
+    return TaskBatch(number, len(tasks), size, pickled((tag, [_PACK[tag](task) for task in tasks])))
 
 
-def tasks_of(message: Frame) -> list[Task]:
-    """The tasks of a batch."""
-    tag, rows = message.open()
-    return [_UNPACK[tag](row) for row in rows]
+def batch_report(outcomes: Sequence[Outcome], requests: int, *, batch: int = 0) -> BatchReport:
+    """How a batch ended, or what the walker could tell at once."""
+    rows = [(_OUTCOME_TAGS[type(outcome)], tuple(outcome)) for outcome in outcomes]
+    return BatchReport(batch, len(rows), requests, pickled(rows))
 
 
 def _pack_put(task: Any) -> tuple[Any, ...]:
@@ -167,19 +285,5 @@ _TASK_KINDS: tuple[type[Task], ...] = (PutTask, GetTask, CopyTask)
 _TASK_TAGS = {kind: tag for tag, kind in enumerate(_TASK_KINDS)}
 _PACK: tuple[Callable[[Any], tuple[Any, ...]], ...] = (_pack_put, tuple, _pack_copy)
 _UNPACK: tuple[Callable[[Any], Task], ...] = (_unpack_put, GetTask._make, _unpack_copy)
-
-
-def report_frame(outcomes: Sequence[Outcome], requests: int, *, batch: int = 0) -> Frame:
-    """How a batch ended, or what the walker could tell at once, on its way to the statter."""
-    rows = [(_TAGS[type(outcome)], tuple(outcome)) for outcome in outcomes]
-    return frame(Kind.OUTCOMES, (rows, requests), batch=batch, objects=len(rows))
-
-
-def report_of(message: Frame) -> Report:
-    """The report in a message."""
-    rows, requests = message.open()
-    return Report([_OUTCOMES[tag](*fields) for tag, fields in rows], requests)
-
-
 _OUTCOMES: tuple[type[Outcome], ...] = (Done, Skipped, Failed)
-_TAGS = {kind: tag for tag, kind in enumerate(_OUTCOMES)}
+_OUTCOME_TAGS = {kind: tag for tag, kind in enumerate(_OUTCOMES)}

@@ -2,9 +2,9 @@
 
 ::
 
-    lead ──offer──▶ OFFER ──▶ supervisor ──PART──▶ any worker ──PART_ENDED──▶ supervisor ──┐
-      ▲                                                                                    │
-      └───────────────────────────────── hear ◀──────────────── PART_ENDED ◀───────────────┘
+    lead ──make──▶ PartRequest ──▶ supervisor ──▶ any worker ──▶ PartResult ──▶ supervisor ──┐
+      ▲                                                                                      │
+      └──────────────────────────────── resolve ◀──────────────── PartResult ◀───────────────┘
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from __future__ import annotations
 import asyncio
 
 from s3pp.errors import Unfinished
-from s3pp.pipeline.messages import Frame, Kind, frame
-from s3pp.pipeline.queues import FrameWriter
+from s3pp.pipeline.messages import PartProgress, PartRequest, PartResult, pickled
+from s3pp.pipeline.pipes import MessageWriter
 from s3pp.records import GoOn, Moved, PartDone, PartOutcome, PartTask
 
 _HEARD = PartDone(0, 0, "")
@@ -22,7 +22,7 @@ _HEARD = PartDone(0, 0, "")
 class Offers:
     """The parts that this worker waits for."""
 
-    def __init__(self, outbox: FrameWriter) -> None:
+    def __init__(self, outbox: MessageWriter) -> None:
         self._outbox = outbox
         self._number = 0
         self._waiting: dict[int, asyncio.Future[PartOutcome]] = {}
@@ -35,7 +35,7 @@ class Offers:
         unless it raises, the other always.
         """
         if isinstance(part, Moved):
-            self._outbox.send(Frame(Kind.MOVED, size=part.span.size))
+            self._outbox.send(PartProgress(part.span.size))
             return _HEARD
         if self._ended:
             raise Unfinished
@@ -43,19 +43,18 @@ class Offers:
             return _HEARD
         self._number = number = self._number + 1
         turn = self._waiting[number] = asyncio.get_running_loop().create_future()
-        self._outbox.send(frame(Kind.OFFER, part, batch=number, objects=1, size=part.span.size))
+        self._outbox.send(PartRequest(number, part.span.size, pickled(part)))
         try:
             outcome: PartOutcome = await turn
             return outcome
         finally:
             self._waiting.pop(number, None)
 
-    def hear(self, message: Frame) -> None:
+    def resolve(self, result: PartResult) -> None:
         """A part of ours has ended; whoever has given up waiting for it does not care."""
-        turn = self._waiting.get(message.batch)
+        turn = self._waiting.get(result.number)
         if turn is not None and not turn.done():
-            outcome: PartOutcome = message.open()
-            turn.set_result(outcome)
+            turn.set_result(result.open())
 
     def end(self) -> None:
         """The run is ending: nobody will move a part any more."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
-from s3pp.pipeline.messages import Frame
 from s3pp.records import OpenUpload
 
 W = TypeVar("W")
@@ -18,19 +17,18 @@ class OpenUploads(Generic[W]):
     """Who leads which upload."""
 
     def __init__(self) -> None:
-        self.orphans: list[Frame] = []  # UPLOAD messages, as a worker that starts has to hear them
-        self._led: dict[W, dict[str, Frame]] = {}
+        self.orphans: list[OpenUpload] = []  # whose workers died: a worker that starts has to know
+        self._led: dict[W, dict[str, OpenUpload]] = {}
 
-    def hear(self, worker: W, message: Frame) -> None:
-        """Take an UPLOAD message of a worker."""
-        upload: OpenUpload = message.open()
+    def update(self, worker: W, upload: OpenUpload) -> None:
+        """A worker has begun an upload, or has come to its end."""
         led = self._led.setdefault(worker, {})
         if upload.open:
-            led[upload.upload_id] = message
+            led[upload.upload_id] = upload
         else:
             led.pop(upload.upload_id, None)
 
-    def leave(self, worker: W) -> list[Frame]:
+    def leave(self, worker: W) -> list[OpenUpload]:
         """A worker is gone. Returns what the others are to hear."""
         lost = list(self._led.pop(worker, {}).values())
         self.orphans += lost

@@ -2,7 +2,7 @@
 
 ::
 
-    OUTCOMES, NOTICE, FATAL, LISTED, END ──▶ Recorder ──▶ TOTALS
+    BatchReport, Notice, Fatal, Listed, …, RunDone ──▶ Recorder ──▶ StatterReport
 
 It alone writes the journal, the log and the lines on stdout and stderr while a run goes on.
 """
@@ -12,29 +12,29 @@ from __future__ import annotations
 import os
 import select
 import sys
-from typing import NamedTuple
 
 from s3pp.errors import FailureKind, FatalError
 from s3pp.job import Job
-from s3pp.pipeline.children import fatal
-from s3pp.pipeline.messages import Frame, Kind, Report, frame, report_of
-from s3pp.pipeline.queues import FrameReader, FrameWriter
+from s3pp.pipeline.messages import (
+    BatchReport,
+    Fatal,
+    Listed,
+    Message,
+    Notice,
+    PartProgress,
+    RunDone,
+    StatterReport,
+)
+from s3pp.pipeline.pipes import MessageReader, MessageWriter
 from s3pp.records import Failed, Outcome
 from s3pp.report.failures import Refusals, cause_of
 from s3pp.report.recorder import REDRAW_SECONDS, Recorder
-from s3pp.report.totals import Flow, Totals
+from s3pp.report.totals import Flow
 
 ENOUGH_SILENCE = 100  # objects in a row, each tried to the end, that no answer came for
 
 
-class Verdict(NamedTuple):
-    """The statter's last word. Consumer: the supervisor, which decides the exit code by it."""
-
-    totals: Totals
-    refused: str | None  # why, if the store refused access to every object it was sent
-
-
-def run_statter(inbox: FrameReader, outbox: FrameWriter, job: Job, started: float) -> None:
+def run_statter(inbox: MessageReader, outbox: MessageWriter, job: Job, started: float) -> None:
     """The statter's process, from the first message to the last."""
     recorder = Recorder.open(job, sys.stdout, sys.stderr, started=started)
     statter = Statter(recorder, outbox)
@@ -42,7 +42,7 @@ def run_statter(inbox: FrameReader, outbox: FrameWriter, job: Job, started: floa
     while not inbox.closed:
         select.select([inbox.fd], [], [], REDRAW_SECONDS)
         for message in inbox.once():
-            if message.kind is Kind.END:
+            if isinstance(message, RunDone):
                 outbox.send(statter.end(message))
                 return
             statter.hear(message)
@@ -52,51 +52,49 @@ def run_statter(inbox: FrameReader, outbox: FrameWriter, job: Job, started: floa
 class Statter:
     """Hears every message of a run, and sums up."""
 
-    def __init__(self, recorder: Recorder, outbox: FrameWriter) -> None:
+    def __init__(self, recorder: Recorder, outbox: MessageWriter) -> None:
         self._recorder = recorder
         self._outbox = outbox
         self._told: set[str] = set()  # notices: several workers may find out the same
         self._refusals = Refusals()
         self._unreached = 0  # objects in a row that no answer came for
 
-    def hear(self, message: Frame) -> None:
-        """Take a message, other than END."""
-        if message.kind is Kind.OUTCOMES:
-            self._outcomes(report_of(message))
-        elif message.kind is Kind.LISTED:
-            self._recorder.listed(message.objects, done=bool(message.size))
-        elif message.kind is Kind.MOVED:
-            self._recorder.requests(message.objects)
-            self._recorder.moved(message.size)
-        elif message.kind is Kind.FLOW:
-            self._recorder.flow(Flow(*message.open()))
-        elif message.kind is Kind.NOTICE:
-            self._notice(message.payload.decode("utf-8"))
-        elif message.kind is Kind.FATAL:
-            self._recorder.aborted(message.payload.decode("utf-8"))
+    def hear(self, message: Message) -> None:
+        """Take a message, other than ``RunDone``."""
+        match message:
+            case BatchReport():
+                self._report(message)
+            case Listed(objects, walk_done):
+                self._recorder.listed(objects, done=walk_done)
+            case PartProgress(size, requests):
+                self._recorder.requests(requests)
+                self._recorder.moved(size)
+            case Flow():
+                self._recorder.flow(message)
+            case Notice(text):
+                self._notice(text)
+            case Fatal(text):
+                self._recorder.aborted(text)
 
-    def end(self, message: Frame) -> Frame:
-        """Close the records.
-
-        ``message`` counts what was listed, its size what was dropped, and its batch is 0 where the
-        walk was cut short.
-        """
-        self._recorder.listed(message.objects, done=bool(message.batch))
+    def end(self, message: RunDone) -> StatterReport:
+        """Close the records."""
+        self._recorder.listed(message.listed, done=message.walk_done)
         try:
-            totals = self._recorder.close(not_attempted=message.size)
+            totals = self._recorder.close(not_attempted=message.not_attempted)
         except FatalError as error:
-            self._outbox.send(fatal(str(error)))
+            self._outbox.send(Fatal(str(error)))
             raise
         denied = self._refusals.denied if self._refusals.everything else None
-        return frame(Kind.TOTALS, Verdict(totals, denied.message if denied else None))
+        return StatterReport(totals, denied.message if denied else None)
 
-    def _outcomes(self, report: Report) -> None:
-        self._watch(report.outcomes)  # first: what ends the run is told in one line
+    def _report(self, report: BatchReport) -> None:
+        outcomes = report.outcomes
+        self._watch(outcomes)  # first: what ends the run is told in one line
         try:
             self._recorder.requests(report.requests)
-            self._recorder.outcomes(report.outcomes)
+            self._recorder.outcomes(outcomes)
         except FatalError as error:
-            self._outbox.send(fatal(str(error)))
+            self._outbox.send(Fatal(str(error)))
 
     def _watch(self, outcomes: list[Outcome]) -> None:
         """Stop a run early whose every object is refused, or whose store has gone."""
@@ -106,11 +104,11 @@ class Statter:
                 continue
             self._unreached += 1
             if self._unreached == ENOUGH_SILENCE:
-                self._outbox.send(fatal(f"the store does not answer any more: {outcome.message}"))
+                self._outbox.send(Fatal(f"the store does not answer any more: {outcome.message}"))
         if refused := self._refusals.add(outcomes):
             self._recorder.ended_by(cause_of(refused))
             everything = "the store refuses every object"
-            self._outbox.send(fatal(f"{everything}, and the rest is not tried: {refused.message}"))
+            self._outbox.send(Fatal(f"{everything}, and the rest is not tried: {refused.message}"))
 
     def _notice(self, text: str) -> None:
         if text not in self._told:

@@ -1,17 +1,17 @@
 """The supervisor: the main process and the switchboard.
 
-It starts the children, carries batches between their queues without unpickling them, keeps the
+It starts the children, routes messages between them by what their fields say, keeps the
 ledger of who has what, replaces a worker that dies, watches the signals, and decides the exit
-code. It never waits for one child: the switchboard holds all queues and sentinels.
+code. It never waits for one child: the switchboard watches all pipes and sentinels.
 
 A run's phases, and what moves it on::
 
-    RUNNING ──walker says END or FATAL, ledger empty──▶ CLOSING ──statter says TOTALS──▶ OVER
-       └──signal, another's FATAL──▶ DRAINING ──ledger empty of what had begun──▶ CLOSING
+    RUNNING ──WalkDone or walker's Fatal, ledger empty──▶ CLOSING ──StatterReport──▶ OVER
+       └──signal, another's Fatal──▶ DRAINING ──ledger empty of what had begun──▶ CLOSING
                                 └──a second signal: all children are killed
 
-Order of the end: workers first (END when the ledger is empty), then the statter, which must have
-heard every report; the walker ends by itself, or is killed, as it writes nothing.
+Order of the end: workers first (NoMoreTasks when the ledger is empty), then the statter, which must
+have every report; the walker ends by itself, or is killed, as it writes nothing.
 """
 
 from __future__ import annotations
@@ -26,19 +26,21 @@ from multiprocessing.connection import Connection
 
 from s3pp.errors import ExitStatus, FatalError, S3ppError
 from s3pp.job import Job, Side
+from s3pp.pipeline import messages
 from s3pp.pipeline.assignments import Assignments
 from s3pp.pipeline.batches import crashed
-from s3pp.pipeline.children import Child, Silence, fatal, notice, start_context, unstarted
+from s3pp.pipeline.children import Child, Silence, start_context, unstarted
 from s3pp.pipeline.dead_getters import DeadGetters
 from s3pp.pipeline.ending import Ending, ending
 from s3pp.pipeline.flow import FlowControl
-from s3pp.pipeline.messages import Frame, Kind, frame, report_frame
 from s3pp.pipeline.roles import TITLES, load
 from s3pp.pipeline.signals import Signals, stopping_notice
-from s3pp.pipeline.statter import Verdict, run_statter
+from s3pp.pipeline.statter import run_statter
 from s3pp.pipeline.switchboard import Switchboard
 from s3pp.pipeline.walker import run_walker
 from s3pp.pipeline.worker import run_worker
+from s3pp.records import OpenUpload
+from s3pp.s3.congestion import Feedback
 from s3pp.transfer.files.ground import make_ground
 
 TICK = 0.5  # seconds between looks at the clock
@@ -82,11 +84,11 @@ class Supervisor:
         self._spool_dir = ""  # where the members of compressed archives are copied to
         self._deaths = 0  # of workers, since the last report of a batch or a part
         self._listed = self._finished = 0
-        self._told = (0, 0)  # what the statter knows of the listing
+        self._told = messages.Listed(0, walk_done=False)  # what the statter knows of the walk
         self._walked = False  # the walker has named everything
         self._error: str | None = None
         self._signal: ExitStatus | None = None
-        self._verdict: Verdict | None = None
+        self._report: messages.StatterReport | None = None
 
     def run(self) -> Ending:
         """Start everything, carry messages until all has ended, and leave nothing behind."""
@@ -98,7 +100,7 @@ class Supervisor:
             self._signals.calm = True
             while self._phase is not Phase.OVER:
                 self._turn()
-            return ending(self._verdict, self._error, self._signal)
+            return ending(self._report, self._error, self._signal)
         finally:
             self._clean_up()
 
@@ -141,8 +143,8 @@ class Supervisor:
         if self._job.directory and not self._job.dry_run:
             make_ground(self._job.directory)
         for child in (self._walker, *self._silence):
-            self._board.send(child, frame(Kind.SETUP, self._sides.opened))
-        self._board.send(self._statter, report_frame([], self._sides.probes))
+            self._board.send(child, messages.Setup(self._sides.opened))
+        self._board.send(self._statter, messages.batch_report([], self._sides.probes))
         self._board.watch(self._signals.fd, self._on_signal)
 
     # One turn of the loop
@@ -181,8 +183,8 @@ class Supervisor:
         left = self._listed - self._finished if self._phase is Phase.DRAINING else 0
         self._phase = Phase.CLOSING
         for worker in self._silence:
-            self._board.send(worker, Frame(Kind.END))
-        self._board.send(self._statter, Frame(Kind.END, b"", int(self._walked), self._listed, left))
+            self._board.send(worker, messages.NoMoreTasks())
+        self._board.send(self._statter, messages.RunDone(self._listed, left, self._walked))
 
     def _tick(self) -> None:
         """What goes by the clock: silence, the credentials' expiry, the count of what is listed."""
@@ -194,69 +196,69 @@ class Supervisor:
             worker.kill()
         self._refresh_keys()
         self._flow.balance(self._now, self._statter)
-        listed = (self._listed, int(self._walked))
+        listed = messages.Listed(self._listed, self._walked)
         if listed != self._told and self._phase is Phase.RUNNING:
             self._told = listed
-            self._board.send(self._statter, Frame(Kind.LISTED, b"", 0, *listed))
+            self._board.send(self._statter, listed)
 
     # What children say
 
     def _on_readable(self, child: Child) -> None:
         self._silence.update({child: 0.0} if child in self._silence else {})
         for message in child.inbox.once():
-            self._hear(child, message)
+            self._receive(child, message)
         if child.inbox.closed:
             self._board.unwatch(child.inbox.fd)
 
-    def _hear(self, child: Child, message: Frame) -> None:
-        kind = message.kind
-        if kind is Kind.OUTCOMES:
-            self._on_outcomes(child, message)
-        elif kind is Kind.OFFER:
-            if self._phase is Phase.RUNNING:  # else its lead is told so, by FINISH
-                self._assignments.offer(child, message)
-        elif kind is Kind.PART_ENDED:
-            self._on_part(child, message)
-        elif kind is Kind.TASKS:
-            self._listed += message.objects
-            self._assignments.add(message)
-        elif kind is Kind.SPOOL:
-            self._assignments.spools.add(message.batch, os.fsdecode(message.payload))
-        elif kind is Kind.MOVED:
-            self._assignments.part_moved(child)
-            self._board.send(self._statter, message)
-        elif kind is Kind.NOTICE:
-            self._board.send(self._statter, message)
-        elif kind is Kind.UPLOAD:
-            self._assignments.uploads.hear(child, message)
-        elif kind is Kind.NEED_KEYS:
-            self._renew_keys(child, message.open())
-        elif kind is Kind.FEEDBACK:
-            self._flow.observe(child, message, time.monotonic())
-        elif kind is Kind.FATAL:
-            self._walked |= child is self._walker  # what it had found by then is done all the same
-            self._abort(message.payload.decode("utf-8"), drain=child is not self._walker)
-        elif kind is Kind.END:
-            self._walked = True
-        elif kind is Kind.TOTALS:
-            self._verdict = message.open()
-            self._phase = Phase.OVER
+    def _receive(self, child: Child, message: messages.Message) -> None:
+        match message:
+            case messages.BatchReport():
+                self._on_report(child, message)
+            case messages.TaskBatch():
+                self._listed += message.objects
+                self._assignments.add(message)
+            case messages.PartRequest():
+                if self._phase is Phase.RUNNING:  # else its lead is told by StartNothing
+                    self._assignments.offer(child, message)
+            case messages.PartResult():
+                self._on_part_result(child, message)
+            case messages.PartProgress():
+                self._assignments.part_moved(child)
+                self._board.send(self._statter, message)
+            case Feedback():
+                self._flow.observe(child, message, time.monotonic())
+            case messages.SpoolFile(batch, path):
+                self._assignments.spools.add(batch, path)
+            case OpenUpload():
+                self._assignments.uploads.update(child, message)
+            case messages.Notice():
+                self._board.send(self._statter, message)
+            case messages.KeysExpired(side):
+                self._renew_keys(child, side)
+            case messages.Fatal(text):
+                self._walked |= child is self._walker  # what it found by then is done all the same
+                self._abort(text, drain=child is not self._walker)
+            case messages.WalkDone():
+                self._walked = True
+            case messages.StatterReport():
+                self._report = message
+                self._phase = Phase.OVER
 
-    def _on_part(self, child: Child, message: Frame) -> None:
-        """A part has ended: its lead is to hear of it, and the statter of what moved."""
-        self._deaths = 0
-        if answer := self._assignments.part_ended(child, message):
-            self._board.send(*answer)
-        self._board.send(self._statter, message._replace(kind=Kind.MOVED, payload=b"", batch=0))
-
-    def _on_outcomes(self, child: Child, message: Frame) -> None:
+    def _on_report(self, child: Child, report: messages.BatchReport) -> None:
         if child is self._walker:
-            self._listed += message.objects
+            self._listed += report.objects
         else:
-            self._assignments.close(child, message.batch)
+            self._assignments.close(child, report.batch)
             self._deaths = 0
-        self._finished += message.objects
-        self._board.send(self._statter, message)
+        self._finished += report.objects
+        self._board.send(self._statter, report)
+
+    def _on_part_result(self, child: Child, result: messages.PartResult) -> None:
+        """A part has ended: its lead has to know, and the statter what was moved."""
+        self._deaths = 0
+        if answer := self._assignments.part_ended(child, result):
+            self._board.send(*answer)
+        self._board.send(self._statter, messages.PartProgress(result.size, result.requests))
 
     # Credentials
 
@@ -270,17 +272,15 @@ class Supervisor:
     def _renew_keys(self, child: Child, side: Side) -> None:
         """The store calls a child's keys expired."""
         try:
-            keys = self._sides.renew(side, self._now)
+            if self._sides.renew(side, self._now) is not None:
+                self._spread_keys(side)
+                return
         except S3ppError as error:
             self._abort(str(error))
-            keys = None
-        if keys is None:
-            self._board.send(child, frame(Kind.KEYS, (side, None)))
-        else:
-            self._spread_keys(side)
+        self._board.send(child, messages.NewKeys(side, None))
 
     def _spread_keys(self, side: Side) -> None:
-        news = frame(Kind.KEYS, (side, self._sides.opened[side].keys))
+        news = messages.NewKeys(side, self._sides.opened[side].keys)
         for child in self._board.children:
             if child is not self._statter:
                 self._board.send(child, news)
@@ -301,7 +301,9 @@ class Supervisor:
     def _abort(self, error: str, *, drain: bool = True) -> None:
         if self._error is None:
             self._error = error
-            self._board.send(self._statter, fatal(error))  # before the failures it explains
+            self._board.send(
+                self._statter, messages.Fatal(error)
+            )  # before the failures it explains
         if drain and self._phase is Phase.RUNNING:
             self._drain()
 
@@ -312,7 +314,7 @@ class Supervisor:
         self._forget(self._walker)
         self._assignments.drop_waiting()
         for worker in self._silence:
-            self._board.send(worker, Frame(Kind.FINISH))
+            self._board.send(worker, messages.StartNothing())
 
     def _drop_workers(self) -> None:
         """Asked a second time: end at once. What is in flight stays unreported."""
@@ -327,7 +329,7 @@ class Supervisor:
     def _on_death(self, child: Child) -> None:
         child.process.join()
         for message in child.inbox.available():
-            self._hear(child, message)
+            self._receive(child, message)
         self._forget(child)
         if child is self._statter:
             self._on_statter_death(child)
@@ -340,7 +342,7 @@ class Supervisor:
             self._on_worker_death(child)
 
     def _on_statter_death(self, child: Child) -> None:
-        if self._verdict is None:
+        if self._report is None:
             lost = "what was done cannot be told: run the same command again"
             why = f"the statter {child.how_it_ended()}: {lost}"
             self._error = self._error or why
@@ -361,14 +363,14 @@ class Supervisor:
             return
         self._tell(f"{child.name} {child.how_it_ended()}: replaced, and its tasks are done again")
         try:
-            worker, setup = self._launch_worker(child.name), frame(Kind.SETUP, self._sides.opened)
+            worker, setup = self._launch_worker(child.name), messages.Setup(self._sides.opened)
             for message in (setup, *self._assignments.uploads.orphans):
                 self._board.send(worker, message)
         except FatalError as error:
             self._abort(str(error))
         self._flow.spread()
 
-    def _fail(self, batches: list[Frame], how: str) -> None:
+    def _fail(self, batches: list[messages.TaskBatch], how: str) -> None:
         """Report objects that were given up; ``how`` the last worker ended."""
         for batch in batches:
             self._deaths = 0
@@ -379,7 +381,7 @@ class Supervisor:
 
     def _clean_up(self) -> None:
         for child in list(self._board.children):
-            if self._phase is Phase.OVER and self._verdict is not None:
+            if self._phase is Phase.OVER and self._report is not None:
                 child.process.join(1.0)  # it has been told to end
             child.kill()
             self._forget(child)
@@ -388,10 +390,8 @@ class Supervisor:
         if self._spool_dir:
             shutil.rmtree(self._spool_dir, ignore_errors=True)
 
-    # Small steps
-
     def _tell(self, text: str) -> None:
-        self._board.send(self._statter, notice(text))
+        self._board.send(self._statter, messages.Notice(text))
 
     def _forget(self, child: Child) -> None:
         self._board.forget(child)

@@ -10,7 +10,7 @@ import selectors
 from collections.abc import Callable
 
 from s3pp.pipeline.children import Child
-from s3pp.pipeline.messages import Frame
+from s3pp.pipeline.messages import Message
 
 Act = Callable[[], None]
 
@@ -47,10 +47,10 @@ class Switchboard:
         if child in self.children:
             self.children.remove(child)
 
-    def send(self, child: Child, message: Frame) -> None:
+    def send(self, child: Child, message: Message) -> None:
         """Send what fits into the child's queue now, and the rest as it finds room.
 
-        Who has been forgotten hears nothing any more.
+        Messages to a removed child are dropped.
         """
         if child not in self.children:
             return

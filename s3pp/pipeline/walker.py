@@ -2,8 +2,8 @@
 
 ::
 
-    walks ──Task──▶ (by size) ──▶ Batcher ──TASKS──▶ supervisor
-       └─Skipped, Failed──────▶  └──OUTCOMES───────▶ supervisor
+    walks ──Task──▶ (by size) ──▶ Batcher ──TaskBatch────▶ supervisor
+       └─Skipped, Failed──────▶  └────────BatchReport──▶ supervisor
 
 Its main thread walks; one thread runs the event loop of the listings, a page ahead; one thread
 listens to the supervisor, and ends the process when that is gone. The walker writes nothing but
@@ -22,13 +22,11 @@ from operator import attrgetter
 from s3pp.errors import FatalError
 from s3pp.job import Job, Side
 from s3pp.pipeline.batches import Batcher
-from s3pp.pipeline.children import fatal, notice
 from s3pp.pipeline.connect import DistantBucket, LoopThread, Renewal, start_thread
-from s3pp.pipeline.messages import Kind
-from s3pp.pipeline.queues import FrameReader, FrameWriter
+from s3pp.pipeline.messages import Fatal, NewKeys, Notice, Setup
+from s3pp.pipeline.pipes import MessageReader, MessageWriter
 from s3pp.pipeline.walks import Surroundings, walk
 from s3pp.records import CopyTask, GetTask, Outcome, PutTask, Task
-from s3pp.s3.endpoint import Opened
 from s3pp.sources import Spooled, spool
 from s3pp.sources.sorting import RICH_RUN_LENGTH, Room, ordered
 
@@ -37,33 +35,30 @@ SPOOL_LOOK = 0.02  # seconds between looks at which of them are gone
 
 
 def run_walker(
-    inbox: FrameReader, outbox: FrameWriter, job: Job, spool_dir: str, stdin: Connection | None
+    inbox: MessageReader, outbox: MessageWriter, job: Job, spool_dir: str, stdin: Connection | None
 ) -> None:
     """The walker's process, from the first message to the last."""
-    setup = inbox.receive()
+    setup: Setup | None = inbox.receive()
     if setup is None:
         return
-    opened: dict[Side, Opened] = setup.open()
     thread = LoopThread(partial(_give_up, outbox))
     buckets = {
         side: DistantBucket(thread, job.access_to(side), each, Renewal(outbox, side))
-        for side, each in opened.items()
+        for side, each in setup.opened.items()
     }
     start_thread(_listen, inbox, buckets)
     batcher = Batcher(outbox, job.speed.processes, large=job.parts.threshold)
     stream = os.fdopen(stdin.fileno(), "rb", closefd=False) if stdin else None
-    around = Surroundings(opened, buckets, lambda text: outbox.send(notice(text)), stream)
+    around = Surroundings(setup.opened, buckets, lambda text: outbox.send(Notice(text)), stream)
     found = Found(walk(job, around))
     tasks = _tasks(found, batcher)
     if job.choosing.order == "size":
         tasks = ordered(tasks, key=attrgetter("size"), room=Room(RICH_RUN_LENGTH))
-    room = SpoolRoom()
-    for copied in spool(_unbatched(tasks, batcher), spool_dir):
-        if isinstance(copied, Spooled):
-            batcher.send_spooled(copied)
-            room.take(copied)
-        else:
-            batcher.ended(copied)
+    if job.walk == "tar":
+        _send_archives(tasks, batcher, spool_dir)
+    else:
+        for task in tasks:
+            batcher.add(task)
     requests = sum(bucket.requests for bucket in buckets.values())
     if found.error is not None:
         batcher.report(requests)
@@ -74,8 +69,8 @@ def run_walker(
 class Found:
     """The steps of a walk up to its end, or up to the error that ended it.
 
-    What was found before an error still has to be sorted, spooled, batched and sent: to all who do
-    so the walk just ends.
+    What was found before an error still has to be sorted, spooled, batched and sent: for whatever
+    does so the walk just ends.
     """
 
     def __init__(self, steps: Iterable[Task | Outcome]) -> None:
@@ -120,9 +115,19 @@ def _tasks(steps: Iterable[Task | Outcome], batcher: Batcher) -> Iterator[Task]:
             batcher.ended(step)
 
 
-def _unbatched(tasks: Iterable[Task], batcher: Batcher) -> Iterator[PutTask]:
-    """Batch what can go at once; yield the members of archives that must be spooled first."""
-    for task in tasks:
+def _send_archives(members: Iterable[Task], batcher: Batcher, spool_dir: str) -> None:
+    """Batch the members of archives; those that cannot be read in place are spooled, at the end."""
+    room = SpoolRoom()
+    for copied in spool(_not_in_place(members, batcher), spool_dir):
+        if isinstance(copied, Spooled):
+            batcher.send_spooled(copied)
+            room.take(copied)
+        else:
+            batcher.ended(copied)
+
+
+def _not_in_place(members: Iterable[Task], batcher: Batcher) -> Iterator[PutTask]:
+    for task in members:
         if isinstance(task, PutTask) and task.entry.spool:
             yield task
         else:
@@ -130,15 +135,14 @@ def _unbatched(tasks: Iterable[Task], batcher: Batcher) -> Iterator[PutTask]:
     batcher.flush()
 
 
-def _give_up(outbox: FrameWriter, defect: str) -> None:
-    outbox.send(fatal(defect))
+def _give_up(outbox: MessageWriter, defect: str) -> None:
+    outbox.send(Fatal(defect))
     os._exit(1)
 
 
-def _listen(inbox: FrameReader, buckets: dict[Side, DistantBucket]) -> None:
+def _listen(inbox: MessageReader, buckets: dict[Side, DistantBucket]) -> None:
     """Take new keys from the supervisor; end with it."""
-    while frame := inbox.receive():
-        if frame.kind is Kind.KEYS:
-            side, keys = frame.open()
-            buckets[side].take_keys(keys)
+    while (message := inbox.receive()) is not None:
+        if isinstance(message, NewKeys):
+            buckets[message.side].take_keys(message.keys)
     os._exit(1)

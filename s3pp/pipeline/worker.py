@@ -2,10 +2,10 @@
 
 ::
 
-    TASKS ──▶ waiting tasks ──▶ lanes × C/P ──▶ Role.transfer ──▶ batch complete ──▶ OUTCOMES
+    TaskBatch ──▶ waiting tasks ──▶ lanes × C/P ──▶ Role.transfer ──▶ complete ──▶ BatchReport
 
-    a large object ─▶ bay of leads ─▶ Role.transfer ─▶ its parts, offered to all workers
-    PART ─▶ bay of parts ─▶ Role.part ─▶ PART_ENDED
+    a large object ─▶ bay of leads ─▶ Role.transfer ─▶ its parts, as requests to all workers
+    PartRequest ─▶ bay of parts ─▶ Role.part ─▶ PartResult
 
 A lane is a coroutine that brings one task after another to its end. A batch is reported once,
 whole, so that the supervisor may give it to another worker until then and nothing counts twice.
@@ -27,15 +27,28 @@ from s3pp.errors import FatalError, Unfinished
 from s3pp.job import PLACES, Job, Side
 from s3pp.pipeline.admission import PERIOD, Admission
 from s3pp.pipeline.bay import Bay
-from s3pp.pipeline.children import fatal, notice
 from s3pp.pipeline.connect import Renewal, RetryHooks, connect
 from s3pp.pipeline.loops import new_loop
-from s3pp.pipeline.messages import Frame, Kind, frame, report_frame, tasks_of
+from s3pp.pipeline.messages import (
+    Fatal,
+    Heartbeat,
+    Message,
+    NewKeys,
+    NoMoreTasks,
+    Notice,
+    PartRequest,
+    PartResult,
+    Setup,
+    StartNothing,
+    TaskBatch,
+    batch_report,
+    pickled,
+)
 from s3pp.pipeline.offers import Offers
-from s3pp.pipeline.queues import FrameReader, FrameWriter
+from s3pp.pipeline.pipes import MessageReader, MessageWriter
 from s3pp.pipeline.roles import Role, means, role
 from s3pp.pipeline.stopping import Pause
-from s3pp.records import Failed, Outcome, PartDone, PartFailed, PartTask, Task
+from s3pp.records import Failed, OpenUpload, Outcome, PartDone, PartFailed, Task
 from s3pp.s3.congestion import RateLimit
 from s3pp.s3.endpoint import Opened
 from s3pp.s3.limiter import RequestLimiter
@@ -51,61 +64,61 @@ _FDS_PER_LANE = 3  # two sockets, or one and a file
 _FDS_SPARE = 32  # queues, epoll, libraries, the interpreter
 
 
-def run_worker(inbox: FrameReader, outbox: FrameWriter, job: Job) -> None:
+def run_worker(inbox: MessageReader, outbox: MessageWriter, job: Job) -> None:
     """A worker's process, from the first message to the last."""
-    setup = inbox.receive()
+    setup: Setup | None = inbox.receive()
     if setup is None:
         return
     gc.freeze()  # what the fork brought is never garbage, and touching it would copy it
     loop = new_loop()
-    loop.run_until_complete(_serve(inbox, outbox, job, setup.open()))
+    loop.run_until_complete(_serve(inbox, outbox, job, setup.opened))
 
 
 async def _serve(
-    inbox: FrameReader, outbox: FrameWriter, job: Job, opened: dict[Side, Opened]
+    inbox: MessageReader, outbox: MessageWriter, job: Job, opened: dict[Side, Opened]
 ) -> None:
     lanes = lane_count(job.speed.concurrency, job.speed.processes)
     renewals, pause = {side: Renewal(outbox, side) for side in opened}, Pause()
     # It counts parts as well, which have no lane.
-    limiter = RequestLimiter(lanes, lambda seen: outbox.send(frame(Kind.FEEDBACK, tuple(seen))))
+    limiter = RequestLimiter(lanes, outbox.send)
     hooks = RetryHooks(pause, limiter)
     buckets = {
         side: connect(job.access_to(side), each, lanes, renew=renewals[side], hooks=hooks)
         for side, each in opened.items()
     }
     admission, offers = Admission(lanes, job.speed.processes), Offers(outbox)
-    has = means(offers.make, OwnUploads(lambda each: outbox.send(frame(Kind.UPLOAD, each))))
+    has = means(offers.make, OwnUploads(outbox.send))
     acting = role(job, buckets, has)
     worker = Worker(outbox, acting, list(buckets.values()), lanes=lanes, job=job)
 
     limiter.backlog = lambda: worker.backlog
     limiter.start()
 
-    def hear(message: Frame) -> None:
-        if message.kind is Kind.TASKS:
-            worker.take(message)
-        elif message.kind is Kind.PART:
-            worker.take_part(message)
-        elif message.kind is Kind.PART_ENDED:
-            offers.hear(message)
-        elif message.kind is Kind.UPLOAD:
-            has.own.inherit(message.open())
-        elif message.kind is Kind.KEYS:
-            side, keys = message.open()
-            _new_keys(buckets[side], renewals[side], keys)
-        elif message.kind is Kind.LIMIT:
-            limiter.set_limit(RateLimit(*message.open()))
-        elif message.kind is Kind.FINISH:
-            pause.end()
-            limiter.end()
-            offers.end()
-            has.reader.end()
-            worker.finish()
-        elif message.kind is Kind.END:
-            worker.end()
+    def receive(message: Message) -> None:
+        match message:
+            case TaskBatch():
+                worker.take(message)
+            case PartRequest():
+                worker.take_part(message)
+            case PartResult():
+                offers.resolve(message)
+            case RateLimit():
+                limiter.set_limit(message)
+            case OpenUpload():
+                has.own.inherit(message)
+            case NewKeys(side, keys):
+                _new_keys(buckets[side], renewals[side], keys)
+            case StartNothing():
+                pause.end()
+                limiter.end()
+                offers.end()
+                has.reader.end()
+                worker.finish()
+            case NoMoreTasks():
+                worker.end()
 
     worker.admit(admission.admitted)
-    _listen(inbox, hear)
+    _listen(inbox, receive)
     _admit(worker, admission, limiter)
     _beat(outbox, job.speed.worker_timeout / 6)
     await worker.run()
@@ -125,7 +138,7 @@ class Worker:
 
     def __init__(
         self,
-        outbox: FrameWriter,
+        outbox: MessageWriter,
         role: Role,
         buckets: Sequence[Bucket],
         *,
@@ -135,7 +148,7 @@ class Worker:
         self._large = job.parts.threshold  # bytes: what is larger is led in parts
         # Neither has more room than there are lanes: where descriptors are few, so are these.
         self._leads: Bay[tuple[Batch, Task]] = Bay(min(LEADS, lanes), self._lead)
-        self._parts: Bay[Frame] = Bay(min(job.speed.places, lanes), self._move)
+        self._parts: Bay[PartRequest] = Bay(min(job.speed.places, lanes), self._move)
         self._outbox = outbox
         self._role = role
         self._buckets = buckets
@@ -167,17 +180,17 @@ class Worker:
         self._admitted = self._lanes if self._ended else lanes
         self._wake(len(self._waiting))
 
-    def take(self, tasks: Frame) -> None:
+    def take(self, tasks: TaskBatch) -> None:
         """Take a batch of tasks."""
-        batch = Batch(tasks.batch, tasks.objects)
-        for task in tasks_of(tasks):
+        batch = Batch(tasks.number, tasks.objects)
+        for task in tasks.tasks:
             if task.size > self._large:
                 self._leads.add((batch, task))
             else:
                 self._waiting.append((batch, task))
         self._wake(len(self._waiting))
 
-    def take_part(self, part: Frame) -> None:
+    def take_part(self, part: PartRequest) -> None:
         """Take a part of an object that some worker leads."""
         self._parts.add(part)
 
@@ -212,27 +225,25 @@ class Worker:
         except Unfinished:
             pass  # it counts as left
         except FatalError as error:
-            self._outbox.send(fatal(str(error)))
+            self._outbox.send(Fatal(str(error)))
             batch.outcomes.append(Failed(task.source, task.target, error.kind, str(error)))
         except Exception as error:  # a defect of the role's: nobody may wait for the batch
             batch.outcomes.append(failed(task, error))
         self._close_one(batch)
 
-    async def _move(self, message: Frame) -> None:
-        part: PartTask = message.open()
+    async def _move(self, request: PartRequest) -> None:
+        part = request.open()
         try:
             outcome = await self._role.part(part)
         except Unfinished:  # its lead has been told that the run is ending
             return
         except FatalError as error:
-            self._outbox.send(fatal(str(error)))
+            self._outbox.send(Fatal(str(error)))
             outcome = PartFailed(part.span.number, error.kind, str(error))
         except Exception as error:
             outcome = part_failed(part.span.number, error)
         size = outcome.size if isinstance(outcome, PartDone) and outcome.moved else 0
-        self._outbox.send(
-            frame(Kind.PART_ENDED, outcome, batch=message.batch, objects=self._spent(), size=size)
-        )
+        self._outbox.send(PartResult(request.number, size, self._spent(), pickled(outcome)))
 
     def _wake(self, count: int) -> None:
         for _ in range(min(count, len(self._idle), self._admitted - self._active)):
@@ -246,8 +257,8 @@ class Worker:
 
     def _report(self, batch: Batch) -> None:
         while self._role.notes:
-            self._outbox.send(notice(self._role.notes.pop()))
-        self._outbox.send(report_frame(batch.outcomes, self._spent(), batch=batch.number))
+            self._outbox.send(Notice(self._role.notes.pop()))
+        self._outbox.send(batch_report(batch.outcomes, self._spent(), batch=batch.number))
 
     def _spent(self) -> int:
         """Requests since this was last asked."""
@@ -277,17 +288,17 @@ def _lanes_in(slots: int) -> int:
     return max(1, both_full, min(leads_full, PLACES), min(slots // 3, LEADS))
 
 
-def _listen(inbox: FrameReader, hear: Callable[[Frame], None]) -> None:
-    """Hear every frame as it comes; end with the supervisor."""
+def _listen(inbox: MessageReader, receive: Callable[[Message], None]) -> None:
+    """Receive every message as it comes; end with the supervisor."""
 
     def readable() -> None:
         for message in inbox.once():
-            hear(message)
+            receive(message)
         if inbox.closed:
             os._exit(1)
 
     for message in inbox.buffered():  # a worker that replaces another gets its tasks at once
-        hear(message)
+        receive(message)
     os.set_blocking(inbox.fd, False)
     asyncio.get_running_loop().add_reader(inbox.fd, readable)
 
@@ -309,7 +320,7 @@ def _admit(worker: Worker, admission: Admission, limiter: RequestLimiter) -> Non
         asyncio.get_running_loop().call_later(PERIOD, _admit, worker, admission, limiter)
 
 
-def _beat(outbox: FrameWriter, period: float) -> None:
+def _beat(outbox: MessageWriter, period: float) -> None:
     """Tell the supervisor every ``period`` seconds that this event loop turns."""
-    outbox.send(Frame(Kind.BEAT))
+    outbox.send(Heartbeat())
     asyncio.get_running_loop().call_later(period, _beat, outbox, period)

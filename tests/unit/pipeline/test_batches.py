@@ -11,27 +11,34 @@ from hypothesis import strategies as st
 
 from s3pp.errors import FailureKind
 from s3pp.pipeline.batches import FULL, HEAVY, STALE, Batcher, crashed, halves
-from s3pp.pipeline.messages import Frame, Kind, report_of, tasks_frame, tasks_of
+from s3pp.pipeline.messages import (
+    BatchReport,
+    Message,
+    SpoolFile,
+    TaskBatch,
+    WalkDone,
+    task_batch,
+)
 from s3pp.records import CopyTask, Entry, Failed, GetTask, Outcome, PutTask, Skipped, SkipReason
 from s3pp.sources import Spooled
 
 
 class Outbox:
-    """Keeps the frames sent, and a clock that stands still unless told."""
+    """Keeps the messages sent, and a clock that stands still unless told."""
 
     def __init__(self) -> None:
-        self.frames: list[Frame] = []
+        self.messages: list[Any] = []
         self.now = 0.0
 
-    def send(self, sent: Frame) -> None:
-        self.frames.append(sent)
+    def send(self, sent: Message) -> None:
+        self.messages.append(sent)
 
     def batcher(self, processes: int = 2) -> Batcher:
         return Batcher(self, processes, large=1 << 40, clock=lambda: self.now)  # type: ignore[arg-type]
 
     @property
     def batches(self) -> list[list[PutTask]]:
-        return [tasks_of(each) for each in self.frames if each.kind is Kind.TASKS]
+        return [each.tasks for each in self.messages if isinstance(each, TaskBatch)]
 
     @property
     def sizes(self) -> list[int]:
@@ -39,7 +46,7 @@ class Outbox:
 
     @property
     def outcomes(self) -> list[Outcome]:
-        reports = [report_of(each) for each in self.frames if each.kind is Kind.OUTCOMES]
+        reports = [each for each in self.messages if isinstance(each, BatchReport)]
         return [outcome for report in reports for outcome in report.outcomes]
 
 
@@ -86,8 +93,8 @@ def test_nothing_is_lost_and_nothing_comes_twice(
 
     assert [each for batch in outbox.batches for each in batch] == tasks
     assert outbox.outcomes == outcomes
-    assert outbox.frames[-1] == Frame(Kind.END, objects=len(tasks) + len(outcomes))
-    reports = [report_of(each) for each in outbox.frames if each.kind is Kind.OUTCOMES]
+    assert isinstance(outbox.messages[-1], WalkDone)
+    reports = [each for each in outbox.messages if isinstance(each, BatchReport)]
     assert sum(report.requests for report in reports) == requests
 
 
@@ -100,12 +107,12 @@ def test_a_frame_tells_the_ledger_what_is_in_it(sizes: list[int]) -> None:
         batcher.add(task(at, size))
     batcher.end(0)
     numbers = []
-    for each in outbox.frames[:-1]:
-        held = [inside.entry.size for inside in tasks_of(each)]
+    for each in outbox.messages[:-1]:
+        held = [inside.entry.size for inside in each.tasks]
         assert (each.objects, each.size) == (len(held), sum(held))
         assert each.objects > 0
         assert each.size <= HEAVY or each.objects == 1
-        numbers.append(each.batch)
+        numbers.append(each.number)
     assert numbers == list(range(1, len(numbers) + 1))
 
 
@@ -202,9 +209,10 @@ def test_a_spooled_batch_comes_after_the_name_of_its_file() -> None:
     batcher.add(task("a"))
     batcher.flush()
     batcher.send_spooled(Spooled("/tmp/\udcff", [task("b", 3)], 3))
-    spool, tasks = outbox.frames[-2:]
-    assert (spool.kind, spool.payload) == (Kind.SPOOL, b"/tmp/\xff")
-    assert (tasks.kind, tasks.size, tasks.batch) == (Kind.TASKS, 3, spool.batch)
+    spool, tasks = outbox.messages[-2:]
+    assert isinstance(spool, SpoolFile)
+    assert spool.path == "/tmp/\udcff"
+    assert (tasks.size, tasks.number) == (3, spool.batch)
 
 
 LARGE = 6 << 20  # bytes; below HEAVY, so that it may travel with others
@@ -217,9 +225,9 @@ def test_a_large_object_alone_weighs_nothing(extra: int) -> None:
     batcher = Batcher(outbox, 2, large=LARGE, clock=lambda: 0.0)  # type: ignore[arg-type]
     batcher.add(task("a", LARGE + extra))
     batcher.end(0)
-    (sent,) = [each for each in outbox.frames if each.kind is Kind.TASKS]
+    (sent,) = [each for each in outbox.messages if isinstance(each, TaskBatch)]
     assert (sent.objects, sent.size) == (1, 0 if extra else LARGE)
-    assert [each.size for each in tasks_of(sent)] == [LARGE + extra]
+    assert [each.size for each in sent.tasks] == [LARGE + extra]
 
 
 def test_a_large_object_among_others_is_counted_with_them() -> None:
@@ -227,11 +235,11 @@ def test_a_large_object_among_others_is_counted_with_them() -> None:
     batcher = Batcher(outbox, 1, large=LARGE, clock=lambda: 0.0)  # type: ignore[arg-type]
     for at in range(10):
         batcher.add(task(at))  # by now batches are of more than one
-    before = len(outbox.frames)
+    before = len(outbox.messages)
     batcher.add(task("small", 1))
     batcher.add(task("large", LARGE + 1))
     batcher.end(0)
-    sent = [each for each in outbox.frames[before:] if each.kind is Kind.TASKS]
+    sent = [each for each in outbox.messages[before:] if isinstance(each, TaskBatch)]
     together = [each for each in sent if each.objects > 1]
     assert [each.size for each in together] == [LARGE + 2]
 
@@ -239,17 +247,17 @@ def test_a_large_object_among_others_is_counted_with_them() -> None:
 @given(st.lists(st.integers(0, 2 * LARGE), min_size=2, max_size=20))
 def test_halves_hold_what_the_batch_held(sizes: list[int]) -> None:
     tasks = [task(at, size) for at, size in enumerate(sizes)]
-    whole = tasks_frame(tasks, 1, sum(sizes))
+    whole = task_batch(tasks, 1, sum(sizes))
     parts = halves(whole, itertools.count(7), large=LARGE)
-    assert [each for part in parts for each in tasks_of(part)] == tasks
-    assert [part.batch for part in parts] == [7, 8]
+    assert [each for part in parts for each in part.tasks] == tasks
+    assert [part.number for part in parts] == [7, 8]
     for part in parts:
-        held = [each.size for each in tasks_of(part)]
+        held = [each.size for each in part.tasks]
         assert part.objects == len(held) >= len(sizes) // 2
         assert part.size == (0 if len(held) == 1 and held[0] > LARGE else sum(held))
 
 
 def test_a_batch_that_is_given_up_names_its_objects() -> None:
-    report = report_of(crashed(tasks_frame([task("a", 3)], 7, 3), "was killed"))
+    report = crashed(task_batch([task("a", 3)], 7, 3), "was killed")
     died = "3 workers died while they had only this object; the last was killed"
     assert report.outcomes == [Failed("/src/a", "a", FailureKind.CRASHED, died)]

@@ -14,8 +14,9 @@ import pytest
 from s3pp.job import Access, Job, Place, Side
 from s3pp.pipeline.children import Child, start_context
 from s3pp.pipeline.connect import DistantBucket, LoopThread, Renewal, connect
-from s3pp.pipeline.messages import Frame, Kind, frame
+from s3pp.pipeline.messages import Heartbeat, KeysExpired, Message, Setup
 from s3pp.pipeline.worker import run_worker
+from s3pp.s3.congestion import Feedback
 from s3pp.s3.endpoint import Endpoint, Opened
 from s3pp.s3.sigv4 import Keys
 from s3pp.s3.wire import Response
@@ -27,12 +28,12 @@ JOB = Job("put", ("/src",), Place("bucket"))
 
 class Outbox:
     def __init__(self) -> None:
-        self.kinds: list[Kind] = []
+        self.kinds: list[type[Message]] = []
         self.sides: list[Side] = []
 
-    def send(self, sent: Frame) -> None:
-        self.kinds.append(sent.kind)
-        self.sides.append(sent.open())
+    def send(self, sent: KeysExpired) -> None:
+        self.kinds.append(type(sent))
+        self.sides.append(sent.side)
 
 
 # Keys
@@ -45,12 +46,12 @@ def test_all_who_meet_expired_keys_ask_once_and_get_one_answer() -> None:
         renewal = Renewal(outbox, Side.DEST)  # type: ignore[arg-type]
         asking = [asyncio.ensure_future(renewal()) for _ in range(5)]
         await asyncio.sleep(0)
-        assert outbox.kinds == [Kind.NEED_KEYS]
+        assert outbox.kinds == [KeysExpired]
         renewal.reply(keys)
         assert await asyncio.gather(*asking) == [keys] * 5
         again = asyncio.ensure_future(renewal())
         await asyncio.sleep(0)
-        assert outbox.kinds == [Kind.NEED_KEYS] * 2
+        assert outbox.kinds == [KeysExpired] * 2
         assert outbox.sides == [Side.DEST] * 2
         renewal.reply(None)
         assert await again is None
@@ -66,7 +67,7 @@ def test_keys_that_nobody_asked_for_answer_nobody() -> None:
         asking = asyncio.ensure_future(renewal())
         await asyncio.sleep(0)
         assert not asking.done()
-        assert outbox.kinds == [Kind.NEED_KEYS]
+        assert outbox.kinds == [KeysExpired]
         renewal.reply(None)
         await asking
 
@@ -258,9 +259,9 @@ def test_each_worker_makes_a_wire_of_its_own_after_the_fork(
         assert list(tmp_path.iterdir()) == []
         for child in children:
             os.set_blocking(child.inbox.fd, True)
-            child.outbox.send(frame(Kind.SETUP, {Side.DEST: OPENED}))
+            child.outbox.send(Setup({Side.DEST: OPENED}))
             first = [child.inbox.receive() for _ in range(2)]
-            assert {each.kind for each in first if each} == {Kind.BEAT, Kind.FEEDBACK}
+            assert {type(each) for each in first} == {Heartbeat, Feedback}
         pids = {int(path.name) for path in tmp_path.iterdir()}
         assert pids == {child.process.pid for child in children}
         assert os.getpid() not in pids

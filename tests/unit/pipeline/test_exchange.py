@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from s3pp.errors import FailureKind
 from s3pp.pipeline.exchange import Exchange
 from s3pp.pipeline.ledger import MOST_LOSSES
-from s3pp.pipeline.messages import Frame, Kind, frame
+from s3pp.pipeline.messages import PartRequest, PartResult, pickled
 from s3pp.records import PartDone, PartFailed, PutPart, Span
 
 PLACES = 2
@@ -18,13 +18,13 @@ def part(number: int) -> PutPart:
     return PutPart("/src/a", "/src/a", 0, (1, 2, 3), Span(number, 0, 10), "a", "id")
 
 
-def offer(number: int) -> Frame:
-    return frame(Kind.OFFER, part(number), batch=number, objects=1, size=10)
+def offer(number: int) -> PartRequest:
+    return PartRequest(number, 10, pickled(part(number)))
 
 
-def ended(given_out: Frame) -> Frame:
+def ended(given_out: PartRequest) -> PartResult:
     done = PartDone(given_out.open().span.number, 10, "etag")
-    return frame(Kind.PART_ENDED, done, batch=given_out.batch)
+    return PartResult(given_out.number, 10, 1, pickled(done))
 
 
 def exchange(*workers: str) -> Exchange[str]:
@@ -40,13 +40,13 @@ def test_a_part_goes_to_any_and_its_end_to_the_lead_under_its_own_number() -> No
         here.offer("lead", offer(number))
     out = list(here.assign())
     assert {worker for worker, _ in out} == {"lead", "other"}
-    assert {each.kind for _, each in out} == {Kind.PART}
+    assert {type(each) for _, each in out} == {PartRequest}
     for worker, each in out:
         heard = here.ended(worker, ended(each))
         assert heard is not None
         lead, answer = heard
-        assert (lead, answer.kind) == ("lead", Kind.PART_ENDED)
-        assert answer.batch == answer.open().number == each.open().span.number
+        assert (lead, type(answer)) == ("lead", PartResult)
+        assert answer.number == answer.open().number == each.open().span.number
 
 
 def test_no_worker_gets_more_than_it_has_places() -> None:
@@ -64,14 +64,14 @@ def test_two_leads_may_use_the_same_numbers() -> None:
     here.offer("b", offer(1))
     heard = [here.ended(worker, ended(each)) for worker, each in here.assign()]
     assert sorted(each[0] for each in heard if each) == ["a", "b"]
-    assert [each[1].batch for each in heard if each] == [1, 1]
+    assert [each[1].number for each in heard if each] == [1, 1]
 
 
 def test_it_is_settled_when_no_part_is_at_work_of_a_lead_that_is_gone() -> None:
     here = exchange("lead", "other", "third")
     for number in range(1, 9):  # of which two have to wait
         here.offer("lead", offer(number))
-    out: dict[str, list[Frame]] = {"lead": [], "other": [], "third": []}
+    out: dict[str, list[PartRequest]] = {"lead": [], "other": [], "third": []}
     for worker, each in here.assign():
         out[worker].append(each)
     assert here.settled
@@ -112,7 +112,7 @@ def test_what_a_dead_lead_wanted_is_forgotten_wherever_it_is() -> None:
 def test_a_part_that_kills_is_given_up_and_its_lead_told() -> None:
     here: Exchange[str] = Exchange(1)  # the lead is no worker here: it only waits
     here.offer("lead", offer(5))
-    told: list[tuple[str, Frame]] = []
+    told: list[tuple[str, PartResult]] = []
     for number in range(MOST_LOSSES):
         assert told == []
         here.join(f"worker {number}")
@@ -120,7 +120,7 @@ def test_a_part_that_kills_is_given_up_and_its_lead_told() -> None:
         told = here.leave(f"worker {number}")
     ((lead, answer),) = told
     failed = answer.open()
-    assert (lead, answer.batch, answer.kind) == ("lead", 5, Kind.PART_ENDED)
+    assert (lead, answer.number, type(answer)) == ("lead", 5, PartResult)
     assert isinstance(failed, PartFailed)
     assert (failed.number, failed.kind) == (5, FailureKind.CRASHED)
     assert "part 5" in failed.message
@@ -146,13 +146,13 @@ STEPS = st.lists(
 def test_every_offer_of_a_living_lead_is_answered_once(steps: list[tuple[str, int]]) -> None:
     here, alive, offers = exchange("0", "1", "2"), ["0", "1", "2"], 0
     open_: set[tuple[str, int]] = set()
-    out: dict[str, list[Frame]] = {name: [] for name in alive}
+    out: dict[str, list[PartRequest]] = {name: [] for name in alive}
     lives = 3
 
-    def hear(heard: tuple[str, Frame] | None) -> None:
+    def hear(heard: tuple[str, PartResult] | None) -> None:
         if heard:
             assert heard[0] in alive
-            open_.remove((heard[0], heard[1].batch))
+            open_.remove((heard[0], heard[1].number))
 
     def assign() -> None:
         for who, each in here.assign():

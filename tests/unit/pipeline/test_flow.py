@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3pp.pipeline.flow import BALANCE, FlowControl
-from s3pp.pipeline.messages import Frame, Kind, frame
+from s3pp.pipeline.messages import Message
 from s3pp.report.totals import SILENCE, Flow
 from s3pp.s3.congestion import NO_LIMIT, Feedback, RateLimit
 
@@ -15,36 +15,32 @@ CONTENT = Feedback(0, accepted=100, refused=0, unanswered=0, lately=100, span=1.
 THROTTLED = CONTENT._replace(accepted=50, refused=50, lately=50, throttled=50)
 
 
-def feedback(seen: Feedback) -> Frame:
-    return frame(Kind.FEEDBACK, tuple(seen))
-
-
 class Watched:
     """A flow control, and what it sends: each method returns what has been sent by it."""
 
     def __init__(self) -> None:
-        self._sent: list[tuple[str, Frame]] = []
+        self._sent: list[tuple[str, Message]] = []
         self._flow: FlowControl[str] = FlowControl(lambda to, what: self._sent.append((to, what)))
         self.join, self.leave = self._flow.join, self._flow.leave
 
-    def observe(self, worker: str, message: Frame, now: float) -> list[tuple[str, Frame]]:
+    def observe(self, worker: str, message: Feedback, now: float) -> list[tuple[str, Message]]:
         self._flow.observe(worker, message, now)
         return self._taken()
 
-    def limits(self) -> list[tuple[str, Frame]]:
+    def limits(self) -> list[tuple[str, Message]]:
         self._flow.spread()
         return self._taken()
 
-    def balance(self, now: float) -> list[tuple[str, Frame]]:
+    def balance(self, now: float) -> list[tuple[str, Message]]:
         self._flow.balance(now, "statter")
         return [(to, what) for to, what in self._taken() if to != "statter"]
 
     def news(self, now: float) -> Flow | None:
         self._flow.balance(now, "statter")
-        told = [Flow(*what.open()) for to, what in self._taken() if to == "statter"]
+        told = [what for to, what in self._taken() if to == "statter"]
         return told[-1] if told else None
 
-    def _taken(self) -> list[tuple[str, Frame]]:
+    def _taken(self) -> list[tuple[str, Message]]:
         taken, self._sent[:] = list(self._sent), []
         return taken
 
@@ -56,24 +52,24 @@ def flow_of(*workers: str) -> Watched:
     return flow
 
 
-def limits_of(messages: list[tuple[str, Frame]]) -> dict[str, RateLimit]:
-    assert {message.kind for _, message in messages} <= {Kind.LIMIT}
-    found = {worker: RateLimit(*message.open()) for worker, message in messages}
+def limits_of(messages: list[tuple[str, Message]]) -> dict[str, RateLimit]:
+    assert {type(message) for _, message in messages} <= {RateLimit}
+    found = dict(messages)
     assert len(found) == len(messages), "a worker was sent two limits at once"
     return found
 
 
 def test_limits_are_sent_at_once_when_the_rate_is_lowered_and_only_then() -> None:
     flow = flow_of("a", "b")
-    assert flow.observe("a", feedback(CONTENT), 1.0) == []
-    limits = limits_of(flow.observe("b", feedback(THROTTLED), 1.1))
+    assert flow.observe("a", CONTENT, 1.0) == []
+    limits = limits_of(flow.observe("b", THROTTLED, 1.1))
     assert limits.keys() == {"a", "b"}
     assert {limit.epoch for limit in limits.values()} == {1}
     assert 0 < sum(limit.rate(1.1) for limit in limits.values()) < 200
     # What was sent before the limit was known says nothing against it.
-    assert flow.observe("a", feedback(THROTTLED), 1.2) == []
-    assert flow.observe("a", feedback(CONTENT._replace(epoch=1)), 1.3) == []
-    again = limits_of(flow.observe("b", feedback(THROTTLED._replace(epoch=1)), 1.4))
+    assert flow.observe("a", THROTTLED, 1.2) == []
+    assert flow.observe("a", CONTENT._replace(epoch=1), 1.3) == []
+    again = limits_of(flow.observe("b", THROTTLED._replace(epoch=1), 1.4))
     assert {limit.epoch for limit in again.values()} == {2}
 
 
@@ -82,10 +78,10 @@ def test_the_shares_by_backlog_make_up_the_whole_rate(backlogs: list[int]) -> No
     workers = [f"worker {number}" for number in range(len(backlogs))]
     flow = flow_of(*workers)
     for worker, backlog in zip(workers, backlogs, strict=True):
-        flow.observe(worker, feedback(CONTENT._replace(backlog=backlog)), 1.0)
+        flow.observe(worker, CONTENT._replace(backlog=backlog), 1.0)
     throttled = THROTTLED._replace(backlog=backlogs[0], refused=10_000, throttled=10_000)
     whole = limit_of_one(throttled, len(backlogs))
-    limits = limits_of(flow.observe(workers[0], feedback(throttled), 1.1))
+    limits = limits_of(flow.observe(workers[0], throttled, 1.1))
     ceilings = [limits[worker].ceiling for worker in workers]
     assert sum(ceilings) == pytest.approx(whole.ceiling)
     assert all(ceiling > 0 for ceiling in ceilings)  # who has nothing to do can begin
@@ -97,18 +93,18 @@ def limit_of_one(throttled: Feedback, workers: int) -> RateLimit:
     """The limit of one worker that sees what so many would, with one of them throttled."""
     more = 100 * (workers - 1)
     seen = throttled._replace(accepted=throttled.accepted + more, lately=throttled.lately + more)
-    ((_, message),) = flow_of("only").observe("only", feedback(seen), 1.1)
-    return RateLimit(*message.open())
+    ((_, message),) = flow_of("only").observe("only", seen, 1.1)
+    return message
 
 
 def test_the_balance_is_looked_at_only_so_often_and_only_under_a_limit() -> None:
     flow = flow_of("a", "b")
     assert flow.balance(99.0) == []
-    flow.observe("a", feedback(CONTENT), 100.0)
-    before = limits_of(flow.observe("b", feedback(THROTTLED), 100.1))
+    flow.observe("a", CONTENT, 100.0)
+    before = limits_of(flow.observe("b", THROTTLED, 100.1))
     assert flow.balance(100.2)
     idle = CONTENT._replace(epoch=1, backlog=0)
-    assert flow.observe("a", feedback(idle), 100.3) == []
+    assert flow.observe("a", idle, 100.3) == []
     assert flow.balance(100.2 + 0.9 * BALANCE) == []
     after = limits_of(flow.balance(100.2 + BALANCE + 0.001))
     assert before["a"].ceiling == pytest.approx(before["b"].ceiling)
@@ -120,7 +116,7 @@ def test_the_balance_is_looked_at_only_so_often_and_only_under_a_limit() -> None
 def test_a_worker_that_comes_later_obeys_the_limit_too() -> None:
     flow = flow_of("a")
     assert limits_of(flow.limits()) == {"a": NO_LIMIT}
-    flow.observe("a", feedback(THROTTLED), 1.0)
+    flow.observe("a", THROTTLED, 1.0)
     flow.join("b")
     limits = limits_of(flow.limits())
     assert limits["b"].epoch == limits["a"].epoch == 1
@@ -129,8 +125,8 @@ def test_a_worker_that_comes_later_obeys_the_limit_too() -> None:
 
 def test_a_worker_that_is_gone_gets_no_limit_and_its_refusals_still_count() -> None:
     flow = flow_of("a", "b")
-    flow.observe("a", feedback(THROTTLED), 1.0)
-    flow.observe("b", feedback(THROTTLED._replace(throttled=7)), 1.0)
+    flow.observe("a", THROTTLED, 1.0)
+    flow.observe("b", THROTTLED._replace(throttled=7), 1.0)
     flow.leave("a")
     flow.leave("a")  # and one that never reported, or has left already, changes nothing
     flow.leave("never there")
@@ -143,15 +139,15 @@ def test_a_worker_that_is_gone_gets_no_limit_and_its_refusals_still_count() -> N
 def test_news_are_what_a_user_should_know_and_are_told_once() -> None:
     flow = flow_of("a", "b")
     assert flow.news(1.0) is None
-    flow.observe("a", feedback(CONTENT._replace(silent=60.0)), 2.0)
-    flow.observe("b", feedback(CONTENT._replace(silent=0.1)), 2.0)
+    flow.observe("a", CONTENT._replace(silent=60.0), 2.0)
+    flow.observe("b", CONTENT._replace(silent=0.1), 2.0)
     assert flow.news(2.0) is None  # another worker's requests are answered
-    flow.observe("b", feedback(CONTENT._replace(silent=-1.0)), 2.0)  # it expects none
+    flow.observe("b", CONTENT._replace(silent=-1.0), 2.0)  # it expects none
     assert flow.news(3.0) == Flow(silent=60.0)
     assert flow.news(4.0) is None
-    flow.observe("a", feedback(CONTENT._replace(silent=SILENCE / 2)), 5.0)
+    flow.observe("a", CONTENT._replace(silent=SILENCE / 2), 5.0)
     assert flow.news(5.0) == Flow(silent=SILENCE / 2)  # it is over
-    flow.observe("b", feedback(THROTTLED), 6.0)
+    flow.observe("b", THROTTLED, 6.0)
     news = flow.news(6.0)
     assert news is not None
     assert news.throttled == 50

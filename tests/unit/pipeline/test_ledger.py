@@ -10,22 +10,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3pp.pipeline.ledger import AHEAD, AHEAD_BYTES, MOST_LOSSES, PATIENCE, Ledger
-from s3pp.pipeline.messages import Frame, Kind
+from s3pp.pipeline.messages import TaskBatch
 
 LANES = 4
 
 
-def batch(number: int, objects: int = 1, size: int = 0) -> Frame:
-    """A batch whose payload names its objects."""
+def batch(number: int, objects: int = 1, size: int = 0) -> TaskBatch:
+    """A batch whose rows name its objects."""
     return framed(number, [f"{number}.{each}" for each in range(objects)], size)
 
 
-def framed(number: int, names: list[str], size: int = 0) -> Frame:
-    return Frame(Kind.TASKS, " ".join(names).encode(), number, len(names), size)
+def framed(number: int, names: list[str], size: int = 0) -> TaskBatch:
+    return TaskBatch(number, len(names), size, " ".join(names).encode())
 
 
-def names_of(frame: Frame) -> list[str]:
-    return frame.payload.decode().split()
+def names_of(batch: TaskBatch) -> list[str]:
+    return batch.rows.decode().split()
 
 
 class Splitter:
@@ -34,7 +34,7 @@ class Splitter:
     def __init__(self) -> None:
         self.numbers = count(1000)
 
-    def __call__(self, whole: Frame) -> list[Frame]:
+    def __call__(self, whole: TaskBatch) -> list[TaskBatch]:
         assert whole.objects > 1
         names = names_of(whole)
         middle = len(names) // 2
@@ -46,8 +46,8 @@ class Model:
     """The ledger under test beside what it ought to hold."""
 
     def __init__(self) -> None:
-        self.ledger: Ledger[str] = Ledger(LANES, split=Splitter())
-        self.out: dict[str, dict[int, Frame]] = {}
+        self.ledger: Ledger[str, TaskBatch] = Ledger(LANES, split=Splitter())
+        self.out: dict[str, dict[int, TaskBatch]] = {}
         self.ends: Counter[str] = Counter()  # how often an object was closed or given up
         self.added: list[str] = []
         self.deaths = 0
@@ -66,8 +66,8 @@ class Model:
     def assign(self) -> None:
         for worker, given_out in self.ledger.assign():
             assert self.room(worker), "it has enough"
-            assert given_out.batch not in self.out[worker]
-            self.out[worker][given_out.batch] = given_out
+            assert given_out.number not in self.out[worker]
+            self.out[worker][given_out.number] = given_out
 
     def close(self, worker: str) -> None:
         for number in list(self.out[worker])[:1]:
@@ -78,7 +78,7 @@ class Model:
         self.deaths += 1
         had = self.out.pop(worker)
         for given_up in self.ledger.leave(worker):
-            assert had == {given_up.batch: given_up}, "it is blamed for what another may have done"
+            assert had == {given_up.number: given_up}, "it is blamed for what another may have done"
             assert given_up.objects == 1
             self.ends.update(names_of(given_up))
 
@@ -160,7 +160,7 @@ def test_it_knows_when_all_is_done(steps: list[tuple[str, int, int]]) -> None:
 
 
 def test_batches_leave_as_the_bytes_they_came_as() -> None:
-    ledger: Ledger[str] = Ledger(LANES)
+    ledger: Ledger[str, TaskBatch] = Ledger(LANES)
     ledger.join("a")
     sent = batch(1, 3, 5)
     ledger.add(sent)
@@ -169,7 +169,7 @@ def test_batches_leave_as_the_bytes_they_came_as() -> None:
 
 
 def test_a_lost_workers_batches_go_first_and_in_order() -> None:
-    ledger: Ledger[str] = Ledger(LANES)
+    ledger: Ledger[str, TaskBatch] = Ledger(LANES)
     ledger.join("a")
     for number in (1, 2, 3):
         ledger.add(batch(number))
@@ -177,7 +177,7 @@ def test_a_lost_workers_batches_go_first_and_in_order() -> None:
     ledger.add(batch(4))
     assert ledger.leave("a") == []
     ledger.join("b")
-    assert [got.batch for _, got in ledger.assign()] == [1, 2, 3, 4]
+    assert [got.number for _, got in ledger.assign()] == [1, 2, 3, 4]
 
 
 # What kills workers
@@ -187,10 +187,10 @@ class Trial:
     """A run of workers on a ledger, where the objects in ``poison`` kill whoever has them."""
 
     def __init__(self, workers: int, *poison: str) -> None:
-        self.ledger: Ledger[int] = Ledger(LANES, split=Splitter())
+        self.ledger: Ledger[int, TaskBatch] = Ledger(LANES, split=Splitter())
         self.poison = set(poison)
         self.names = count()
-        self.out: dict[int, list[Frame]] = {}
+        self.out: dict[int, list[TaskBatch]] = {}
         self.done: list[str] = []
         self.failed: list[str] = []
         self.deaths = self.deaths_in_a_row = self.most_in_a_row = 0
@@ -227,7 +227,7 @@ class Trial:
 
     def finish(self, worker: int) -> None:
         for each in self.out[worker]:
-            self.ledger.close(worker, each.batch)
+            self.ledger.close(worker, each.number)
             self.done += names_of(each)
         self.out[worker] = []
         self.deaths_in_a_row = 0
@@ -244,7 +244,8 @@ def test_only_objects_that_kill_are_given_up(workers: int, data: st.DataObject) 
     trial = Trial(workers, *poison)
     for each in batches:
         trial.ledger.add(each)
-    trial.run(data.draw(st.integers(0, 6)))
+    # As many deaths of one object alone would be its own fault for all that can be known.
+    trial.run(data.draw(st.integers(0, MOST_LOSSES - 1)))
     assert sorted(trial.failed) == sorted(poison)
     assert sorted(trial.done) == sorted(set(names) - poison)
 
@@ -263,7 +264,7 @@ def test_one_object_that_kills_is_found_before_the_run_is_given_up(workers: int,
 
 def test_no_object_fails_because_others_are_killed_beside_it() -> None:
     """Whoever kills the workers: two objects are never blamed at once."""
-    ledger: Ledger[int] = Ledger(LANES, split=Splitter())
+    ledger: Ledger[int, TaskBatch] = Ledger(LANES, split=Splitter())
     ledger.add(batch(1))
     ledger.add(batch(2))
     for worker in range(3 * MOST_LOSSES):
@@ -274,9 +275,9 @@ def test_no_object_fails_because_others_are_killed_beside_it() -> None:
 
 def test_an_object_whose_parts_arrive_is_tried_longer() -> None:
     """Its workers are killed, but each of them has moved something; and it does not go on so."""
-    ledger: Ledger[int] = Ledger(LANES)
+    ledger: Ledger[int, TaskBatch] = Ledger(LANES)
     ledger.add(batch(1))
-    given_up: list[Frame] = []
+    given_up: list[TaskBatch] = []
     tries = 0
     while not given_up:
         ledger.join(tries)
@@ -288,7 +289,7 @@ def test_an_object_whose_parts_arrive_is_tried_longer() -> None:
 
 
 def test_whoever_has_work_goes_on_with_it_while_others_try_suspects() -> None:
-    ledger: Ledger[str] = Ledger(LANES, split=Splitter())
+    ledger: Ledger[str, TaskBatch] = Ledger(LANES, split=Splitter())
 
     def given_out() -> list[tuple[str, list[str]]]:
         return [(worker, names_of(each)) for worker, each in ledger.assign()]
@@ -312,7 +313,7 @@ def test_whoever_has_work_goes_on_with_it_while_others_try_suspects() -> None:
 
 
 def test_what_waits_can_be_dropped_and_what_is_out_stays() -> None:
-    ledger: Ledger[str] = Ledger(1)
+    ledger: Ledger[str, TaskBatch] = Ledger(1)
     ledger.join("a")
     ledger.add(batch(1, objects=100))
     ledger.add(batch(2))
@@ -325,11 +326,11 @@ def test_what_waits_can_be_dropped_and_what_is_out_stays() -> None:
 
 
 def test_a_worker_that_was_never_ready_loses_nothing() -> None:
-    assert Ledger[str](LANES).leave("a") == []
+    assert Ledger[str, TaskBatch](LANES).leave("a") == []
 
 
 def test_without_workers_nothing_is_wanted() -> None:
-    ledger: Ledger[str] = Ledger(LANES)
+    ledger: Ledger[str, TaskBatch] = Ledger(LANES)
     assert not ledger.wants_more
     ledger.join("a")
     assert ledger.wants_more
@@ -337,10 +338,10 @@ def test_without_workers_nothing_is_wanted() -> None:
 
 @pytest.mark.parametrize("size", [0, AHEAD_BYTES * 4])
 def test_an_idle_worker_takes_a_batch_of_any_size(size: int) -> None:
-    ledger: Ledger[str] = Ledger(LANES)
+    ledger: Ledger[str, TaskBatch] = Ledger(LANES)
     ledger.join("a")
     ledger.add(batch(1, 10_000, size))
-    assert [got.batch for _, got in ledger.assign()] == [1]
+    assert [got.number for _, got in ledger.assign()] == [1]
     assert not ledger.wants_more
 
 
@@ -348,7 +349,7 @@ def test_an_idle_worker_takes_a_batch_of_any_size(size: int) -> None:
 
 
 def test_no_more_ahead_than_it_is_told() -> None:
-    ledger: Ledger[str] = Ledger(LANES, ahead=1)
+    ledger: Ledger[str, TaskBatch] = Ledger(LANES, ahead=1)
     ledger.join("a")
     for number in range(1, 2 * LANES + 1):
         ledger.add(batch(number))
@@ -358,7 +359,7 @@ def test_no_more_ahead_than_it_is_told() -> None:
 def test_bytes_need_not_count() -> None:
     """8 parts of 5 GiB are no more work to hold than 8 small ones."""
     for ahead_bytes, given_out in ((AHEAD_BYTES, 1), (None, LANES)):
-        ledger: Ledger[str] = Ledger(LANES, ahead=1, ahead_bytes=ahead_bytes)
+        ledger: Ledger[str, TaskBatch] = Ledger(LANES, ahead=1, ahead_bytes=ahead_bytes)
         ledger.join("a")
         for number in range(1, 2 * LANES + 1):
             ledger.add(batch(number, 1, AHEAD_BYTES))
@@ -366,18 +367,18 @@ def test_bytes_need_not_count() -> None:
 
 
 def test_what_waits_can_be_dropped_by_number() -> None:
-    ledger: Ledger[str] = Ledger(1, ahead=1)
+    ledger: Ledger[str, TaskBatch] = Ledger(1, ahead=1)
     ledger.join("a")
     for number in (1, 2, 3, 4):
         ledger.add(batch(number))
     ((_, first),) = ledger.assign()
     ledger.drop_waiting({1, 3})
-    ledger.close("a", first.batch)
+    ledger.close("a", first.number)
     left = []
     while found := list(ledger.assign()):
-        left += [each.batch for _, each in found]
+        left += [each.number for _, each in found]
         ledger.close("a", left[-1])
-    assert (first.batch, left) == (1, [2, 4]), "what a worker has is not dropped"
+    assert (first.number, left) == (1, [2, 4]), "what a worker has is not dropped"
     assert ledger.empty
     ledger.add(batch(5))
     ledger.drop_waiting()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from s3pp.errors import Unfinished
-from s3pp.pipeline.messages import Frame, Kind, frame
+from s3pp.pipeline.messages import PartProgress, PartRequest, PartResult, pickled
 from s3pp.pipeline.offers import Offers
 from s3pp.records import CopyPart, GoOn, Moved, PartDone, Span
 
@@ -34,7 +34,7 @@ class Lead:
         return turn
 
     def answer(self, batch: int, number: int) -> None:
-        self.offers.hear(frame(Kind.PART_ENDED, PartDone(number, 10, "e"), batch=batch))
+        self.offers.resolve(PartResult(batch, 10, 1, pickled(PartDone(number, 10, "e"))))
 
 
 def run(act: Callable[[Lead], Awaitable[None]]) -> None:
@@ -48,8 +48,8 @@ def test_a_part_is_offered_and_its_outcome_heard() -> None:
     async def act(lead: Lead) -> None:
         turn = await lead.offer(1)
         (sent,) = lead.sent
-        assert (sent.kind, sent.objects, sent.open()) == (Kind.OFFER, 1, part(1))
-        lead.answer(sent.batch, 1)
+        assert (type(sent), sent.objects, sent.open()) == (PartRequest, 1, part(1))
+        lead.answer(sent.number, 1)
         assert await turn == PartDone(1, 10, "e")
 
     run(act)
@@ -58,7 +58,7 @@ def test_a_part_is_offered_and_its_outcome_heard() -> None:
 def test_answers_find_their_way_in_any_order() -> None:
     async def act(lead: Lead) -> None:
         turns = [await lead.offer(number) for number in (1, 2, 3)]
-        batches = [message.batch for message in lead.sent]
+        batches = [message.number for message in lead.sent]
         assert len(set(batches)) == 3
         for at in (2, 0, 1):
             lead.answer(batches[at], at + 1)
@@ -70,15 +70,15 @@ def test_answers_find_their_way_in_any_order() -> None:
 def test_an_answer_nobody_waits_for_is_no_harm() -> None:
     async def act(lead: Lead) -> None:
         turn = await lead.offer(1)
-        batch = lead.sent[0].batch
+        batch = lead.sent[0].number
         turn.cancel()
         with pytest.raises(asyncio.CancelledError):
             await turn
         lead.answer(batch, 1)
         lead.answer(batch + 99, 1)
         turn = await lead.offer(2)
-        lead.answer(lead.sent[1].batch, 2)
-        lead.answer(lead.sent[1].batch, 2)
+        lead.answer(lead.sent[1].number, 2)
+        lead.answer(lead.sent[1].number, 2)
         assert (await turn).number == 2
 
     run(act)
@@ -112,6 +112,6 @@ def test_what_a_lead_moves_by_itself_is_told_even_at_the_end() -> None:
         await lead.offers.make(Moved(Span(1, 0, 10)))
         lead.offers.end()
         await lead.offers.make(Moved(Span(2, 10, 7)))
-        assert lead.sent == [Frame(Kind.MOVED, size=10), Frame(Kind.MOVED, size=7)]
+        assert lead.sent == [PartProgress(10), PartProgress(7)]
 
     run(act)

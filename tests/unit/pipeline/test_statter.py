@@ -11,9 +11,17 @@ import pytest
 
 from s3pp.errors import FailureKind, FatalError
 from s3pp.job import Job, Output, Place
-from s3pp.pipeline.messages import Frame, Kind, report_frame
-from s3pp.pipeline.queues import FrameReader, FrameWriter
-from s3pp.pipeline.statter import ENOUGH_SILENCE, Statter, Verdict, run_statter
+from s3pp.pipeline.messages import (
+    Fatal,
+    Listed,
+    Message,
+    Notice,
+    RunDone,
+    StatterReport,
+    batch_report,
+)
+from s3pp.pipeline.pipes import MessageReader, MessageWriter
+from s3pp.pipeline.statter import ENOUGH_SILENCE, Statter, run_statter
 from s3pp.records import Done, Failed, Outcome, SendReason, Skipped, SkipReason
 from s3pp.report.failures import ENOUGH_ALIKE, ENOUGH_REFUSALS, Cause
 from s3pp.report.totals import Totals
@@ -62,29 +70,25 @@ class Recorder:
 
 
 class Scene:
-    """A statter between a fake recorder and a list of frames."""
+    """A statter between a fake recorder and a list of messages."""
 
     def __init__(self, broken: str = "") -> None:
         self.recorder = Recorder(broken)
-        self.sent: list[Frame] = []
+        self.sent: list[Message] = []
         self.statter = Statter(self.recorder, self)  # type: ignore[arg-type]
 
-    def send(self, sent: Frame) -> None:
+    def send(self, sent: Message) -> None:
         self.sent.append(sent)
 
     def report(self, *outcomes: Outcome, requests: int = 0) -> None:
-        self.statter.hear(report_frame(outcomes, requests))
+        self.statter.hear(batch_report(outcomes, requests))
 
-    def verdict(self, listed: int = 0, left: int = 0, walked: int = 1) -> Verdict:
-        last = self.statter.end(Frame(Kind.END, b"", walked, listed, left))
-        assert last.kind is Kind.TOTALS
-        found = last.open()
-        assert isinstance(found, Verdict)
-        return found
+    def verdict(self, listed: int = 0, left: int = 0, walked: bool = True) -> StatterReport:
+        return self.statter.end(RunDone(listed, left, walked))
 
     @property
     def fatal(self) -> list[str]:
-        return [each.payload.decode() for each in self.sent if each.kind is Kind.FATAL]
+        return [each.text for each in self.sent if isinstance(each, Fatal)]
 
 
 def test_it_sums_up() -> None:
@@ -96,28 +100,28 @@ def test_it_sums_up() -> None:
     assert (totals.listed, totals.not_attempted, totals.balanced) == (6, 2, True)
     assert refused is None
     assert scene.recorder.walk_done
-    scene.verdict(listed=6, left=2, walked=0)
+    scene.verdict(listed=6, left=2, walked=False)
     assert not scene.recorder.walk_done
 
 
 def test_how_far_the_walker_is_passes_through() -> None:
     scene = Scene()
-    scene.statter.hear(Frame(Kind.LISTED, objects=7))
+    scene.statter.hear(Listed(7, walk_done=False))
     assert (scene.recorder.totals.listed, scene.recorder.walk_done) == (7, False)
-    scene.statter.hear(Frame(Kind.LISTED, objects=9, size=1))
+    scene.statter.hear(Listed(9, walk_done=True))
     assert (scene.recorder.totals.listed, scene.recorder.walk_done) == (9, True)
 
 
 def test_what_several_workers_find_out_is_told_once() -> None:
     scene = Scene()
     for text in ("the store é", "another", "the store é"):
-        scene.statter.hear(Frame(Kind.NOTICE, text.encode()))
+        scene.statter.hear(Notice(text))
     assert scene.recorder.notices == ["the store é", "another"]
 
 
 def test_why_a_run_ends_is_known_before_the_failures_it_explains() -> None:
     scene = Scene()
-    scene.statter.hear(Frame(Kind.FATAL, "no room é".encode()))
+    scene.statter.hear(Fatal("no room é"))
     assert (scene.recorder.reasons, scene.recorder.notices) == (["no room é"], [])
 
 
@@ -220,19 +224,19 @@ def test_a_journal_that_cannot_be_closed_ends_the_run() -> None:
 JOB = Job("put", ("/src",), Place("bucket"), output=Output(verbosity=-2, progress=False))
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["END", "supervisor gone"])
+@pytest.mark.parametrize("told", [True, False], ids=["RunDone", "supervisor gone"])
 def test_the_process_ends_when_it_is_told_or_alone(told: bool) -> None:
     (to_read, to_write), (back_read, back_write) = os.pipe(), os.pipe()
-    arguments = (FrameReader(to_read), FrameWriter(back_write), JOB, time.monotonic())
+    arguments = (MessageReader(to_read), MessageWriter(back_write), JOB, time.monotonic())
     running = threading.Thread(target=run_statter, args=arguments)
     running.start()
-    writer = FrameWriter(to_write)
-    writer.send(report_frame([DONE], 1, batch=3))
+    writer = MessageWriter(to_write)
+    writer.send(batch_report([DONE], 1, batch=3))
     if told:
-        writer.send(Frame(Kind.END, objects=1))
-        last = FrameReader(back_read).receive()
+        writer.send(RunDone(1, 0, walk_done=True))
+        last = MessageReader(back_read).receive()
         assert last is not None
-        assert last.open().totals.balanced
+        assert last.totals.balanced
     os.close(to_write)
     running.join(10)
     assert not running.is_alive()

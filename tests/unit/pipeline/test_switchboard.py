@@ -6,13 +6,13 @@ import os
 from contextlib import ExitStack
 
 from s3pp.pipeline.children import Child, start_context
-from s3pp.pipeline.messages import Frame, Kind
-from s3pp.pipeline.queues import FrameReader, FrameWriter
+from s3pp.pipeline.messages import Heartbeat, NoMoreTasks
+from s3pp.pipeline.pipes import MessageReader, MessageWriter
 from s3pp.pipeline.switchboard import Switchboard
 
 
-def echo(inbox: FrameReader, outbox: FrameWriter) -> None:
-    while message := inbox.receive():
+def echo(inbox: MessageReader, outbox: MessageWriter) -> None:
+    while (message := inbox.receive()) is not None:
         outbox.send(message)
 
 
@@ -24,13 +24,13 @@ def test_who_was_forgotten_hears_nothing_and_the_next_gets_none_of_it() -> None:
         board.add(first, on_death=lambda: None)
         first.kill()
         board.forget(first)
-        board.send(first, Frame(Kind.END))  # as to a lead whose last part ends after it
+        board.send(first, NoMoreTasks())  # as to a lead whose last part ends after it
         second = Child("second", echo, context=start_context("fork"), arguments=())
         stack.callback(board.forget, second)
         stack.callback(second.kill)
         board.add(second, on_death=lambda: None)  # its descriptors have the numbers of the first's
-        board.send(first, Frame(Kind.END))
-        board.send(second, Frame(Kind.BEAT))
+        board.send(first, NoMoreTasks())
+        board.send(second, Heartbeat())
         os.set_blocking(second.inbox.fd, True)
-        assert second.inbox.receive() == Frame(Kind.BEAT)
+        assert isinstance(second.inbox.receive(), Heartbeat)
         assert board.children == [second]

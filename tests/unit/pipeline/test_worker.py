@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -14,8 +15,18 @@ from hypothesis import strategies as st
 from s3pp.errors import FailureKind, FatalError, ObjectError, Unfinished
 from s3pp.job import MIB, PLACES, Job, Mode, Parts, Place, Side, Speed
 from s3pp.pipeline.children import Child, start_context
-from s3pp.pipeline.messages import Frame, Kind, frame, report_of, tasks_frame
-from s3pp.pipeline.queues import FrameReader, FrameWriter
+from s3pp.pipeline.messages import (
+    BatchReport,
+    Fatal,
+    NoMoreTasks,
+    Notice,
+    PartRequest,
+    PartResult,
+    Setup,
+    pickled,
+    task_batch,
+)
+from s3pp.pipeline.pipes import MessageReader, MessageWriter
 from s3pp.pipeline.stopping import Pause
 from s3pp.pipeline.worker import LEADS, Worker, lane_count, run_worker
 from s3pp.records import (
@@ -94,29 +105,29 @@ class Scene:
     def __init__(self, act: Callable[[PutTask], Awaitable[Outcome]] = at_once) -> None:
         read, self._write = os.pipe()
         os.set_blocking(read, False)
-        self._reader = FrameReader(read)
+        self._reader = MessageReader(read)
         self.fake = Fake(act)
-        outbox = FrameWriter(self._write)
+        outbox = MessageWriter(self._write)
         self.worker = Worker(outbox, self.fake, [self.fake], lanes=LANES, job=JOB)  # type: ignore[arg-type]
-        self.frames: list[Frame] = []
+        self.messages: list[Any] = []
 
     def take(self, number: int, *names: object) -> list[PutTask]:
         tasks = [task(name) for name in names]
-        self.worker.take(tasks_frame(tasks, number, len(tasks)))
+        self.worker.take(task_batch(tasks, number, len(tasks)))
         return tasks
 
-    def heard(self) -> list[Frame]:
+    def heard(self) -> list[Any]:
         """All that was sent so far."""
-        self.frames += self._reader.available()
-        return self.frames
+        self.messages += self._reader.available()
+        return self.messages
 
     def reports(self) -> dict[int, list[Outcome]]:
         """The outcomes by batch; no batch may come twice."""
         found: dict[int, list[Outcome]] = {}
         for each in self.heard():
-            if each.kind is Kind.OUTCOMES:
+            if isinstance(each, BatchReport):
                 assert each.batch not in found, "a batch was reported twice"
-                found[each.batch] = report_of(each).outcomes
+                found[each.batch] = each.outcomes
                 assert each.objects == len(found[each.batch])
         return found
 
@@ -283,8 +294,8 @@ def test_what_ends_the_run_is_said_and_the_batch_still_reported(
         assert [each.target for each in failed] == ["b"]
 
     run(main())
-    fatal = [each.payload for each in here.heard() if each.kind is Kind.FATAL]
-    assert fatal == [b"the keys have expired"]
+    fatal = [each.text for each in here.heard() if isinstance(each, Fatal)]
+    assert fatal == ["the keys have expired"]
 
 
 @pytest.mark.parametrize("kind", [FailureKind.ACCESS, FailureKind.UNREADABLE])
@@ -343,7 +354,7 @@ def test_every_request_is_counted_once(scene: Callable[..., Scene]) -> None:
         await here.worker.run()
 
     run(main())
-    reports = [report_of(each) for each in here.heard() if each.kind is Kind.OUTCOMES]
+    reports = [each for each in here.heard() if isinstance(each, BatchReport)]
     assert sum(report.requests for report in reports) == here.fake.requests + 5 == 15
 
 
@@ -362,8 +373,8 @@ def test_notes_are_passed_on_once(scene: Callable[..., Scene]) -> None:
         await here.worker.run()
 
     run(main())
-    notices = [each.payload.decode() for each in here.heard() if each.kind is Kind.NOTICE]
-    assert notices == ["by the way: é \\udcff"]
+    notices = [each.text for each in here.heard() if isinstance(each, Notice)]
+    assert notices == ["by the way: é \udcff"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="fork is not safe elsewhere")
@@ -372,16 +383,16 @@ def test_tasks_that_came_together_with_the_setup_are_heard() -> None:
     endpoint = Endpoint("http", "127.0.0.1:9", "/bucket", "us-east-1", "bucket")
     job = Job("put", ("/src",), Place("bucket"), mode=Mode.STUPID)
     child = Child("putter 1", run_worker, context=start_context("fork"), arguments=(job,))
-    child.outbox.send(frame(Kind.SETUP, {Side.DEST: Opened(endpoint, None, None, True)}))
-    child.outbox.send(tasks_frame([task("gone/a"), task("gone/b")], 1, 2))
-    child.outbox.send(Frame(Kind.END))
+    child.outbox.send(Setup({Side.DEST: Opened(endpoint, None, None, True)}))
+    child.outbox.send(task_batch([task("gone/a"), task("gone/b")], 1, 2))
+    child.outbox.send(NoMoreTasks())
     child.start(())
     try:
         child.process.join(5)
         assert child.process.exitcode == 0, "it waits for what it already has"
-        reports = [each for each in child.inbox.available() if each.kind is Kind.OUTCOMES]
+        reports = [each for each in child.inbox.available() if isinstance(each, BatchReport)]
         assert [(each.batch, each.objects) for each in reports] == [(1, 2)]
-        kinds = [each.kind for each in report_of(reports[0]).outcomes if isinstance(each, Failed)]
+        kinds = [each.kind for each in reports[0].outcomes if isinstance(each, Failed)]
         assert kinds == [FailureKind.NOT_FOUND] * 2
     finally:
         child.kill()
@@ -471,7 +482,7 @@ def test_a_lead_takes_no_lane_from_small_objects(scene: Callable[..., Scene]) ->
         here = scene(act)
         running = asyncio.ensure_future(here.worker.run())
         tasks = [large(n) for n in range(6)]
-        here.worker.take(tasks_frame(tasks, 1, 0))
+        here.worker.take(task_batch(tasks, 1, 0))
         small = here.take(2, *range(100, 120))
         await turns(200)
         assert here.fake.begun[: min(LEADS, LANES)] == ["0", "1", "2"]
@@ -499,7 +510,7 @@ def test_what_is_led_is_larger_than_the_threshold(size: int, scene: Callable[...
         here = scene(hold)
         running = asyncio.ensure_future(here.worker.run())
         here.take(1, *range(LANES))
-        here.worker.take(tasks_frame([PutTask(Entry("x", "/src/x", size, 0), None)], 2, 0))
+        here.worker.take(task_batch([PutTask(Entry("x", "/src/x", size, 0), None)], 2, 0))
         await turns()
         assert ("x" in here.fake.begun) == (size > THRESHOLD)
         go.set()
@@ -515,16 +526,16 @@ def test_each_part_is_answered_under_its_number(scene: Callable[..., Scene]) -> 
     async def main() -> None:
         here.fake.requests = 7
         for number in range(1, 6):
-            here.worker.take_part(frame(Kind.PART, part(number), batch=100 + number))
+            here.worker.take_part(PartRequest(100 + number, 10, pickled(part(number))))
         await turns()
 
     run(main())
-    ended = [each for each in here.heard() if each.kind is Kind.PART_ENDED]
-    assert {each.batch: each.open() for each in ended} == {
+    ended = [each for each in here.heard() if isinstance(each, PartResult)]
+    assert {each.number: each.open() for each in ended} == {
         100 + number: PartDone(number, 10 * number, "etag") for number in range(1, 6)
     }
     assert sum(each.size for each in ended) == 150
-    assert sum(each.objects for each in ended) == 7, "requests of parts are told with them"
+    assert sum(each.requests for each in ended) == 7, "requests of parts are told with them"
 
 
 def test_a_part_that_was_there_has_moved_no_bytes(scene: Callable[..., Scene]) -> None:
@@ -536,12 +547,12 @@ def test_a_part_that_was_there_has_moved_no_bytes(scene: Callable[..., Scene]) -
     async def main() -> None:
         here.fake.move = move
         for number in (1, 2, 3):
-            here.worker.take_part(frame(Kind.PART, part(number), batch=number))
+            here.worker.take_part(PartRequest(number, 10, pickled(part(number))))
         await turns()
 
     run(main())
-    ended = [each for each in here.heard() if each.kind is Kind.PART_ENDED]
-    assert {each.batch: each.size for each in ended} == {1: 0, 2: 10, 3: 0}
+    ended = [each for each in here.heard() if isinstance(each, PartResult)]
+    assert {each.number: each.size for each in ended} == {1: 0, 2: 10, 3: 0}
 
 
 def test_no_more_parts_at_once_than_there_are_places(scene: Callable[..., Scene]) -> None:
@@ -558,12 +569,12 @@ def test_no_more_parts_at_once_than_there_are_places(scene: Callable[..., Scene]
     async def main() -> None:
         here.fake.move = move
         for number in range(1, 21):
-            here.worker.take_part(frame(Kind.PART, part(number), batch=number))
+            here.worker.take_part(PartRequest(number, 10, pickled(part(number))))
         await turns(100)
 
     run(main())
     assert most == JOB.speed.places == LANES
-    assert len([each for each in here.heard() if each.kind is Kind.PART_ENDED]) == 20
+    assert len([each for each in here.heard() if isinstance(each, PartResult)]) == 20
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a defect"), KeyError("x")])
@@ -577,11 +588,11 @@ def test_a_defect_in_a_part_is_told_to_its_lead(
 
     async def main() -> None:
         here.fake.move = broken
-        here.worker.take_part(frame(Kind.PART, part(3), batch=1))
+        here.worker.take_part(PartRequest(1, 10, pickled(part(3))))
         await turns()
 
     run(main())
-    (ended,) = [each.open() for each in here.heard() if each.kind is Kind.PART_ENDED]
+    (ended,) = [each.open() for each in here.heard() if isinstance(each, PartResult)]
     assert isinstance(ended, PartFailed)
     assert (ended.number, ended.kind) == (3, FailureKind.INTERNAL)
 
@@ -594,12 +605,12 @@ def test_what_ends_the_run_at_a_part_is_said(scene: Callable[..., Scene]) -> Non
 
     async def main() -> None:
         here.fake.move = refused
-        here.worker.take_part(frame(Kind.PART, part(3), batch=1))
+        here.worker.take_part(PartRequest(1, 10, pickled(part(3))))
         await turns()
 
     run(main())
     fatal, ended = here.heard()
-    assert (fatal.kind, fatal.payload) == (Kind.FATAL, b"the keys have expired")
+    assert fatal == Fatal("the keys have expired")
     assert ended.open() == PartFailed(3, FailureKind.ACCESS, "the keys have expired")
 
 
@@ -610,7 +621,7 @@ def test_a_defect_of_a_lead_is_never_silent(scene: Callable[..., Scene]) -> None
     here = scene(broken)
 
     async def main() -> None:
-        here.worker.take(tasks_frame([large("a")], 1, 0))
+        here.worker.take(task_batch([large("a")], 1, 0))
         here.worker.end()
         await here.worker.run()
 
@@ -635,8 +646,8 @@ def test_finishing_leaves_leads_and_parts_that_have_not_begun(scene: Callable[..
         here.fake.move = move
         running = asyncio.ensure_future(here.worker.run())
         for number in range(1, 7):
-            here.worker.take(tasks_frame([large(number)], number, 0))
-            here.worker.take_part(frame(Kind.PART, part(number), batch=number))
+            here.worker.take(task_batch([large(number)], number, 0))
+            here.worker.take_part(PartRequest(number, 10, pickled(part(number))))
         await turns()
         here.worker.finish()
         assert here.reports() == {4: [], 5: [], 6: []}, "what nobody began is let go at once"

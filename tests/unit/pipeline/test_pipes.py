@@ -1,4 +1,4 @@
-"""Frames on pipes: whole and in order, wherever the pipe cuts them and whoever dies."""
+"""Messages on pipes: whole and in order, wherever the pipe cuts them and whoever dies."""
 
 from __future__ import annotations
 
@@ -6,24 +6,27 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3pp.errors import FailureKind
+from s3pp.job import Side
 from s3pp.pipeline.messages import (
-    Frame,
-    Kind,
-    Report,
-    frame,
-    report_frame,
-    report_of,
-    tasks_frame,
-    tasks_of,
+    BatchReport,
+    Heartbeat,
+    Message,
+    NewKeys,
+    NoMoreTasks,
+    Notice,
+    TaskBatch,
+    batch_report,
+    encode,
+    task_batch,
 )
-from s3pp.pipeline.queues import FrameReader, FrameWriter, Outbox, widen
+from s3pp.pipeline.pipes import MessageReader, MessageWriter, Outbox, widen
 from s3pp.records import (
     CopyTask,
     Dest,
@@ -40,7 +43,11 @@ from s3pp.records import (
 )
 
 WORD = st.integers(0, 2**64 - 1)
-FRAMES = st.builds(Frame, st.sampled_from(Kind), st.binary(max_size=300), WORD, WORD, WORD)
+MESSAGES = st.one_of(
+    st.builds(TaskBatch, WORD, WORD, WORD, st.binary(max_size=300)),
+    st.builds(Notice, st.text(max_size=100)),
+    st.just(Heartbeat()),
+)
 
 
 class Pipe(NamedTuple):
@@ -66,51 +73,51 @@ def pipe(*, blocking: bool = True) -> Iterator[Pipe]:
                 os.close(fd)
 
 
-@given(st.lists(FRAMES, max_size=8), st.lists(st.integers(1, 200), max_size=40))
+@given(st.lists(MESSAGES, max_size=8), st.lists(st.integers(1, 200), max_size=40))
 @settings(deadline=None, max_examples=200)
-def test_frames_arrive_whole_and_in_order_wherever_they_are_cut(
-    frames: list[Frame], cuts: list[int]
+def test_messages_arrive_whole_and_in_order_wherever_they_are_cut(
+    messages: list[Message], cuts: list[int]
 ) -> None:
-    stream = b"".join(each.encode() for each in frames)
-    got: list[Frame] = []
+    stream = b"".join(encode(each) for each in messages)
+    got: list[Message] = []
     with pipe(blocking=False) as ends:
-        reader = FrameReader(ends.read)
+        reader = MessageReader(ends.read)
         for at in [*cuts, len(stream)]:
             os.write(ends.write, stream[:at])
             stream = stream[at:]
             got += reader.once()
-            assert got == frames[: len(got)]
+            assert got == messages[: len(got)]
         assert not reader.closed
-    assert got == frames
+    assert got == messages
 
 
-@given(st.lists(FRAMES, max_size=4), FRAMES, st.data())
+@given(st.lists(MESSAGES, max_size=4), MESSAGES, st.data())
 @settings(deadline=None)
 def test_what_a_killed_writer_left_unfinished_is_dropped(
-    frames: list[Frame], last: Frame, data: st.DataObject
+    messages: list[Message], last: Message, data: st.DataObject
 ) -> None:
-    part = last.encode()[: data.draw(st.integers(0, len(last.encode()) - 1))]
-    stream = b"".join(each.encode() for each in frames) + part
+    part = encode(last)[: data.draw(st.integers(0, len(encode(last)) - 1))]
+    stream = b"".join(encode(each) for each in messages) + part
     for blocking in (True, False):
         with pipe(blocking=blocking) as ends:
-            reader = FrameReader(ends.read)
+            reader = MessageReader(ends.read)
             os.write(ends.write, stream)
             ends.close_write()
             if blocking:
-                assert list(iter(reader.receive, None)) == frames
+                assert list(iter(reader.receive, None)) == messages
                 assert reader.receive() is None
             else:
-                assert reader.available() == frames
+                assert reader.available() == messages
             assert reader.closed
 
 
-def test_receive_waits_for_the_rest_of_a_frame() -> None:
-    sent = Frame(Kind.NOTICE, b"x" * 1000)
+def test_receive_waits_for_the_rest_of_a_message() -> None:
+    sent = Notice("x" * 1000)
     with pipe() as ends:
-        raw = sent.encode()
+        raw = encode(sent)
         os.write(ends.write, raw[:10])
         rest = threading.Thread(target=os.write, args=(ends.write, raw[10:]))
-        reader = FrameReader(ends.read)
+        reader = MessageReader(ends.read)
         rest.start()
         assert reader.receive() == sent
         rest.join()
@@ -118,70 +125,70 @@ def test_receive_waits_for_the_rest_of_a_frame() -> None:
 
 def test_reading_what_is_there_waits_for_nothing() -> None:
     with pipe(blocking=False) as ends:
-        reader = FrameReader(ends.read)
+        reader = MessageReader(ends.read)
         assert reader.once() == reader.available() == []
         assert not reader.closed
 
 
-def test_a_frame_larger_than_the_pipe() -> None:
-    sent = Frame(Kind.TASKS, os.urandom(3_000_000), 7, 1, 3)
+def test_a_message_larger_than_the_pipe() -> None:
+    sent = TaskBatch(7, 1, 3, os.urandom(3_000_000))
     with pipe() as ends:
-        writer = threading.Thread(target=FrameWriter(ends.write).send, args=(sent,))
+        writer = threading.Thread(target=MessageWriter(ends.write).send, args=(sent,))
         writer.start()
-        assert FrameReader(ends.read).receive() == sent
+        assert MessageReader(ends.read).receive() == sent
         writer.join()
 
 
-def test_threads_that_share_a_writer_do_not_mix_their_frames() -> None:
-    frames = [Frame(Kind.NOTICE, bytes([letter]) * 100_000) for letter in b"abcd"]
+def test_threads_that_share_a_writer_do_not_mix_their_messages() -> None:
+    messages = [Notice(letter * 100_000) for letter in "abcd"]
     with pipe() as ends:
-        writer = FrameWriter(ends.write)
-        threads = [threading.Thread(target=writer.send, args=(each,)) for each in frames]
+        writer = MessageWriter(ends.write)
+        threads = [threading.Thread(target=writer.send, args=(each,)) for each in messages]
         for thread in threads:
             thread.start()
-        reader = FrameReader(ends.read)
-        got = [reader.receive() for _ in frames]
+        reader = MessageReader(ends.read)
+        got = [reader.receive() for _ in messages]
         for thread in threads:
             thread.join()
-    assert sorted(got) == sorted(frames)  # type: ignore[type-var]
+    assert sorted(got) == sorted(messages)  # type: ignore[type-var]
 
 
 def test_a_child_whose_supervisor_is_gone_is_told() -> None:
     with pipe() as ends:
         os.close(ends.read)
         with pytest.raises(BrokenPipeError):
-            FrameWriter(ends.write).send(Frame(Kind.BEAT))
+            MessageWriter(ends.write).send(Heartbeat())
 
 
 def test_an_outbox_never_blocks_and_keeps_order() -> None:
-    frames = [Frame(Kind.TASKS, bytes([at]) * 50_000, batch=at) for at in range(40)]
+    messages = [TaskBatch(at, 1, 1, bytes([at]) * 50_000) for at in range(40)]
     with pipe(blocking=False) as ends:
-        outbox, reader = Outbox(ends.write), FrameReader(ends.read)
-        for each in frames:
+        outbox, reader = Outbox(ends.write), MessageReader(ends.read)
+        for each in messages:
             outbox.send(each)  # nobody reads: were it to block, this test would end here
         assert len(outbox) > 0
-        got: list[Frame] = []
-        while len(got) < len(frames):
+        got: list[Message] = []
+        while len(got) < len(messages):
             got += reader.once()
             outbox.flush()
-        assert got == frames
+        assert got == messages
         assert len(outbox) == 0
 
 
 @given(st.lists(st.one_of(st.integers(1, 70_000), st.none()), max_size=30))
 @settings(deadline=None, max_examples=50)
 def test_sending_and_reading_in_any_order(steps: list[int | None]) -> None:
-    """A number sends a frame of that many bytes, None reads once."""
-    sent: list[Frame] = []
-    got: list[Frame] = []
+    """A number sends a message of about that many bytes, None reads once."""
+    sent: list[Message] = []
+    got: list[Message] = []
     with pipe(blocking=False) as ends:
-        outbox, reader = Outbox(ends.write), FrameReader(ends.read)
+        outbox, reader = Outbox(ends.write), MessageReader(ends.read)
         for step in steps:
             if step is None:
                 got += reader.once()
                 outbox.flush()
             else:
-                sent.append(Frame(Kind.TASKS, os.urandom(step), len(sent)))
+                sent.append(TaskBatch(len(sent), 1, 1, os.urandom(step)))
                 outbox.send(sent[-1])
         while len(outbox):
             got += reader.once()
@@ -194,10 +201,10 @@ def test_an_outbox_whose_reader_is_gone_takes_everything() -> None:
     with pipe(blocking=False) as ends:
         outbox = Outbox(ends.write)
         for _ in range(10):
-            outbox.send(Frame(Kind.TASKS, bytes(50_000)))
+            outbox.send(TaskBatch(1, 1, 1, bytes(50_000)))
         os.close(ends.read)
         outbox.flush()
-        outbox.send(Frame(Kind.END))
+        outbox.send(NoMoreTasks())
         assert len(outbox) == 0
 
 
@@ -206,7 +213,7 @@ def test_widening_what_cannot_be_widened_is_no_error() -> None:
         widen(stream.fileno())
 
 
-# What frames carry
+# What messages carry
 
 NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)
 PATHS = st.one_of(NAMES, st.just(os.fsdecode(b"/src/\xff\xfe")))  # not UTF-8: surrogates
@@ -239,10 +246,10 @@ OUTCOMES = st.lists(
 )
 
 
-def travelled(sent: Frame) -> Frame:
+def travelled(sent: Message) -> Any:
     with pipe() as ends:
-        os.write(ends.write, sent.encode())
-        got = FrameReader(ends.read).receive()
+        os.write(ends.write, encode(sent))
+        got = MessageReader(ends.read).receive()
     assert got is not None
     return got
 
@@ -255,22 +262,22 @@ def kinds(task: Task) -> list[type]:
 @given(TASKS, st.integers(1, 2**63), NUMBERS)
 @settings(deadline=None)
 def test_tasks_travel(tasks: list[Task], batch: int, size: int) -> None:
-    got = travelled(tasks_frame(tasks, batch, size))
-    assert tasks_of(got) == tasks
-    assert (got.kind, got.batch, got.objects, got.size) == (Kind.TASKS, batch, len(tasks), size)
-    assert [kinds(task) for task in tasks_of(got)] == [kinds(task) for task in tasks]
+    got = travelled(task_batch(tasks, batch, size))
+    assert got.tasks == tasks
+    assert (type(got), got[:3]) == (TaskBatch, (batch, len(tasks), size))
+    assert [kinds(task) for task in got.tasks] == [kinds(task) for task in tasks]
 
 
 @given(OUTCOMES, NUMBERS, NUMBERS)
 @settings(deadline=None)
 def test_outcomes_travel(outcomes: list[Outcome], requests: int, batch: int) -> None:
-    got = travelled(report_frame(outcomes, requests, batch=batch))
-    report = report_of(got)
-    assert report == Report(outcomes, requests)
-    assert [type(each) for each in report.outcomes] == [type(each) for each in outcomes]
-    assert (got.kind, got.batch, got.objects) == (Kind.OUTCOMES, batch, len(outcomes))
+    got = travelled(batch_report(outcomes, requests, batch=batch))
+    assert got.outcomes == outcomes
+    assert [type(each) for each in got.outcomes] == [type(each) for each in outcomes]
+    assert (type(got), got[:3]) == (BatchReport, (batch, len(outcomes), requests))
 
 
 def test_other_contents_travel() -> None:
-    assert travelled(frame(Kind.KEYS, None)).open() is None
-    assert travelled(frame(Kind.KEYS, ("a", b"b"), batch=1)).open() == ("a", b"b")
+    for sent in (NewKeys(Side.DEST, None), Notice("é \udcff"), Heartbeat()):
+        got = travelled(sent)
+        assert (type(got), got) == (type(sent), sent)
