@@ -1,9 +1,9 @@
-"""How many of a worker's lanes may work: more only while the worker has time to spare.
+"""How many of a worker's slots may work: more only while the worker has time to spare.
 
 Requests in flight hide latency. Where there is none to hide (a store nearby, a slow core) more of
 them only lengthen the queue, and their connections cost cache and memory: measured against a
 loopback peer, 64 in flight instead of 512 take 10% less CPU for each object. So a worker begins
-with few lanes, and doubles them as often as it finds that it slept though tasks were waiting.
+with few slots, and doubles them as often as it finds that it slept though tasks were waiting.
 """
 
 from __future__ import annotations
@@ -11,40 +11,40 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-FIRST = 32  # lanes to begin with, of all workers
+FIRST = 32  # slots to begin with, of all workers
 PERIOD = 0.03  # seconds between looks
-SPARE = 0.15  # share of the time slept above which more lanes are worth it
+SPARE = 0.15  # share of the time slept above which more slots are worth it
 
 
 class Admission:
-    """Decides how many of ``lanes`` are admitted; ``busy`` and ``clock`` give seconds."""
+    """Decides how many of ``slots`` are admitted; ``busy`` and ``clock`` give seconds."""
 
     def __init__(
         self,
-        lanes: int,
+        slots: int,
         processes: int,
         *,
         busy: Callable[[], float | None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._lanes = lanes
+        self._slots = slots
         self._busy = busy or busy_seconds
         self._clock = clock
         now = self._busy()
-        self.admitted = lanes if now is None else min(lanes, max(1, FIRST // processes))
+        self.admitted = slots if now is None else min(slots, max(1, FIRST // processes))
         self._then = (clock(), now or 0.0)
 
     @property
     def settled(self) -> bool:
-        """Whether all lanes are admitted, and there is nothing left to decide."""
-        return self.admitted >= self._lanes
+        """Whether all slots are admitted, and there is nothing left to decide."""
+        return self.admitted >= self._slots
 
     def look(self, *, wanted: bool) -> int:
-        """How many lanes are admitted from now on; ``wanted``: more would have had work."""
+        """How many slots are admitted from now on; ``wanted``: more would have had work."""
         (then, before), now, busy = self._then, self._clock(), self._busy() or 0.0
         self._then = (now, busy)
         if wanted and 1 - (busy - before) / max(now - then, 1e-9) > SPARE:
-            self.admitted = min(self._lanes, 2 * self.admitted)
+            self.admitted = min(self._slots, 2 * self.admitted)
         return self.admitted
 
 

@@ -4,7 +4,7 @@
 
     batches ─▶ Ledger ───┐
                          ├─▶ workers        a worker that dies loses both
-    parts ───▶ Exchange ─┘
+    parts ───▶ PartScheduler ─┘
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Generic, TypeVar
 
 from s3pp.job import Job
 from s3pp.pipeline.batches import halves
-from s3pp.pipeline.exchange import Exchange
 from s3pp.pipeline.ledger import Ledger
 from s3pp.pipeline.messages import Message, PartRequest, PartResult, TaskBatch
 from s3pp.pipeline.open_uploads import OpenUploads
+from s3pp.pipeline.part_scheduler import PartScheduler
 from s3pp.pipeline.spools import Spools
-from s3pp.pipeline.worker import lane_count
+from s3pp.pipeline.worker import slot_count
 
 FIRST_HALF = 1 << 48  # number of the first batch that is half of another: beyond the walker's
 
@@ -28,13 +28,13 @@ W = TypeVar("W")
 
 
 class Assignments(Generic[W]):
-    """The ledger and the exchange of one run, and the files that batches read."""
+    """The ledger and the scheduler of one run, and the files that batches read."""
 
     def __init__(self, job: Job) -> None:
         self._large = job.parts.threshold
-        lanes = lane_count(job.speed.concurrency, job.speed.processes)
-        self._ledger: Ledger[W, TaskBatch] = Ledger(lanes, split=self._split)
-        self._exchange: Exchange[W] = Exchange(job.speed.places)
+        slots = slot_count(job.speed.concurrency, job.speed.processes)
+        self._ledger: Ledger[W, TaskBatch] = Ledger(slots, split=self._split)
+        self._scheduler: PartScheduler[W] = PartScheduler(job.speed.places)
         self._halves = count(FIRST_HALF)
         self.spools = Spools()
         self.uploads: OpenUploads[W] = OpenUploads()
@@ -42,7 +42,7 @@ class Assignments(Generic[W]):
     def join(self, worker: W) -> None:
         """A worker is ready."""
         self._ledger.join(worker)
-        self._exchange.join(worker)
+        self._scheduler.join(worker)
 
     def leave(self, worker: W) -> tuple[list[tuple[W, Message]], list[TaskBatch]]:
         """A worker has died: what it had waits again.
@@ -50,12 +50,12 @@ class Assignments(Generic[W]):
         Returns the messages to others, who wait for parts that were given up or inherit its
         uploads; and the batches, each of one object, that were given up.
         """
-        shared, busy = self._exchange.serves_others(worker), bool(self._ledger.batches_of(worker))
+        shared, busy = self._scheduler.serves_others(worker), bool(self._ledger.batches_of(worker))
         given_up = self._ledger.leave(worker, busy=shared)
         for batch in given_up:
             self.spools.drop(batch.number)
         heirs = product(self._ledger.workers, self.uploads.leave(worker))
-        return [*self._exchange.leave(worker, busy=busy), *heirs], given_up
+        return [*self._scheduler.leave(worker, busy=busy), *heirs], given_up
 
     def add(self, batch: TaskBatch) -> None:
         """A new batch waits."""
@@ -68,11 +68,11 @@ class Assignments(Generic[W]):
 
     def offer(self, lead: W, part: PartRequest) -> None:
         """Take a part that ``lead`` wants to have moved."""
-        self._exchange.offer(lead, part)
+        self._scheduler.offer(lead, part)
 
     def part_ended(self, worker: W, result: PartResult) -> tuple[W, PartResult] | None:
         """A part that a worker had has ended. Returns who is to hear of it; None: nobody waits."""
-        answer = self._exchange.ended(worker, result)
+        answer = self._scheduler.ended(worker, result)
         if answer and result.size:
             self._ledger.progress(answer[0])
         return answer
@@ -83,9 +83,9 @@ class Assignments(Generic[W]):
 
     def assign(self) -> Iterator[tuple[W, Message]]:
         """Give what waits to those with room; yields each assignment."""
-        if self._exchange.settled:
+        if self._scheduler.settled:
             yield from self._ledger.assign()
-        yield from self._exchange.assign()
+        yield from self._scheduler.assign()
 
     def batches_of(self, worker: W) -> list[TaskBatch]:
         """The batches that a worker has."""
@@ -94,7 +94,7 @@ class Assignments(Generic[W]):
     def drop_waiting(self) -> None:
         """Forget what no worker has."""
         self._ledger.drop_waiting()
-        self._exchange.drop()
+        self._scheduler.drop()
 
     @property
     def wants_more(self) -> bool:

@@ -21,7 +21,7 @@ from s3pp.errors import ExitStatus, FatalError
 from s3pp.job import ABORTS_AT_ONCE, Job, Origin
 from s3pp.pipeline.aborting import Aborter, Selection, due
 from s3pp.pipeline.connect import RetryHooks, connect
-from s3pp.pipeline.keyring import Keyring
+from s3pp.pipeline.credentials import Credentials
 from s3pp.pipeline.listing import SignIn
 from s3pp.pipeline.loops import new_loop
 from s3pp.pipeline.signals import stopping_notice
@@ -54,7 +54,7 @@ def clean(job: Job, origin: Origin, streams: Streams) -> Ending:
     with Stopping() as stopping:
         session = Session(job.access, origin.bucket)
         opened = session.open(origin.prefix)
-        renew = SignIn(Keyring(session, opened.keys, time.monotonic()))
+        renew = SignIn(Credentials(session, opened.keys, time.monotonic()))
         record = AbortRecord(job, streams)
 
         async def main() -> Ending:
@@ -142,7 +142,7 @@ class Sweep:
             self._listing.cancel()
 
     async def _list(self, selection: Selection) -> None:
-        """Start what is due, as slots get free."""
+        """Start what is due, as places get free."""
         try:
             async with aclosing(due(self._uploads, selection, self._job.choosing.limit)) as found:
                 async for each in found:

@@ -1,4 +1,4 @@
-"""Whether the limit on open files leaves room for a run at all; how much more is ``lane_count``'s.
+"""Whether the limit on open files leaves room for a run at all; how much more is ``slot_count``'s.
 
 With too few nothing fails where it could be told: modules are not found, libraries do not start.
 """

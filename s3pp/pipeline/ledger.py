@@ -74,7 +74,7 @@ class Load(Generic[W, A]):
 
 
 class Ledger(Generic[W, A]):
-    """Assigns batches to workers; ``lanes`` is how many tasks one keeps going.
+    """Assigns batches to workers; ``slots`` is how many tasks one keeps going.
 
     ``ahead`` is how many times that a worker is given, and ``ahead_bytes`` the bytes of sources it
     is given, unless they are one batch; None: as many as there are. ``split`` makes two batches of
@@ -83,13 +83,13 @@ class Ledger(Generic[W, A]):
 
     def __init__(
         self,
-        lanes: int,
+        slots: int,
         *,
         ahead: int = AHEAD,
         ahead_bytes: int | None = AHEAD_BYTES,
         split: Callable[[A], Sequence[A]] = lambda batch: [batch],
     ) -> None:
-        self._most = ahead * lanes
+        self._most = ahead * slots
         self._most_bytes = ahead_bytes
         self._split = split
         self._loads: dict[W, Load[W, A]] = {}

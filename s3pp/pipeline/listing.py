@@ -23,8 +23,8 @@ from typing import Any
 from s3pp.errors import ExitStatus, FailureKind, FatalError, ObjectError
 from s3pp.job import Job, Origin, Side
 from s3pp.pipeline.connect import DistantBucket, LoopThread, RetryHooks, connect
+from s3pp.pipeline.credentials import Credentials
 from s3pp.pipeline.descriptors import ensure_listing
-from s3pp.pipeline.keyring import Keyring
 from s3pp.pipeline.loops import new_loop
 from s3pp.records import Failed
 from s3pp.report.keys import KeyTotals, KeyView
@@ -44,8 +44,8 @@ AT_ONCE = 1000  # keys written together: a page
 class SignIn:
     """New keys for a process that has its own session."""
 
-    def __init__(self, keyring: Keyring) -> None:
-        self._keyring = keyring
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
         self._one_at_a_time = ThreadPoolExecutor(1)
 
     async def __call__(self) -> Keys | None:
@@ -57,7 +57,7 @@ class SignIn:
         """Nobody sends any."""
 
     def _renew(self) -> Keys | None:
-        return self._keyring.renew(time.monotonic())
+        return self._credentials.renew(time.monotonic())
 
 
 class Sheet:
@@ -147,7 +147,7 @@ def _loop(sheet: Sheet) -> asyncio.AbstractEventLoop:
 
 
 def _sign_in(session: Session, opened: Opened) -> SignIn:
-    return SignIn(Keyring(session, opened.keys, time.monotonic()))
+    return SignIn(Credentials(session, opened.keys, time.monotonic()))
 
 
 async def _list_at_once(job: Job, origin: Origin, session: Session, sheet: Sheet) -> bool:

@@ -1,8 +1,8 @@
-"""The supervisor: the main process and the switchboard.
+"""The supervisor: the main process and the selector loop.
 
 It starts the children, routes messages between them by what their fields say, keeps the
 ledger of who has what, replaces a worker that dies, watches the signals, and decides the exit
-code. It never waits for one child: the switchboard watches all pipes and sentinels.
+code. It never waits for one child: the selector loop watches all pipes and sentinels.
 
 A run's phases, and what moves it on::
 
@@ -34,9 +34,9 @@ from s3pp.pipeline.dead_getters import DeadGetters
 from s3pp.pipeline.ending import Ending, ending
 from s3pp.pipeline.flow import FlowControl
 from s3pp.pipeline.roles import TITLES, load
+from s3pp.pipeline.selector_loop import SelectorLoop
 from s3pp.pipeline.signals import Signals, stopping_notice
 from s3pp.pipeline.statter import run_statter
-from s3pp.pipeline.switchboard import Switchboard
 from s3pp.pipeline.walker import run_walker
 from s3pp.pipeline.worker import run_worker
 from s3pp.records import OpenUpload
@@ -74,12 +74,12 @@ class Supervisor:
         self._job = job
         self._signals = signals
         self._context = start_context(job.speed.start_method)
-        self._board = Switchboard()
+        self._loop = SelectorLoop()
         self._phase = Phase.RUNNING
         self._started = self._now = time.monotonic()
         self._assignments: Assignments[Child] = Assignments(job)
         self._dead_getters = DeadGetters(job)
-        self._flow: FlowControl[Child] = FlowControl(self._board.send)
+        self._flow: FlowControl[Child] = FlowControl(self._loop.send)
         self._silence = Silence()  # of the workers
         self._spool_dir = ""  # where the members of compressed archives are copied to
         self._deaths = 0  # of workers, since the last report of a batch or a part
@@ -121,11 +121,11 @@ class Supervisor:
     def _launch(self, name: str, role: Callable[..., None], arguments: tuple[object, ...]) -> Child:
         child = Child(name, role, context=self._context, arguments=arguments)
         try:
-            self._board.add(child, on_death=lambda: self._on_death(child))
+            self._loop.add(child, on_death=lambda: self._on_death(child))
         except OSError as error:
             raise FatalError(f"cannot start the {name}: {unstarted(error)}") from None
         if name != "walker":  # it is read only while a worker has room
-            self._board.watch(child.inbox.fd, lambda: self._on_readable(child))
+            self._loop.watch(child.inbox.fd, lambda: self._on_readable(child))
         return child
 
     def _launch_worker(self, name: str) -> Child:
@@ -137,30 +137,30 @@ class Supervisor:
 
     def _set_up(self) -> None:
         """Find the buckets, and tell those who need to reach them."""
-        from s3pp.pipeline.sides import Sides  # it imports boto3
+        from s3pp.pipeline.credentials import OpenBuckets  # it imports boto3
 
-        self._sides = Sides(self._job, self._now)
+        self._buckets = OpenBuckets(self._job, self._now)
         if self._job.directory and not self._job.dry_run:
             make_ground(self._job.directory)
         for child in (self._walker, *self._silence):
-            self._board.send(child, messages.Setup(self._sides.opened))
-        self._board.send(self._statter, messages.batch_report([], self._sides.probes))
-        self._board.watch(self._signals.fd, self._on_signal)
+            self._loop.send(child, messages.Setup(self._buckets.opened))
+        self._loop.send(self._statter, messages.batch_report([], self._buckets.probes))
+        self._loop.watch(self._signals.fd, self._on_signal)
 
     # One turn of the loop
 
     def _turn(self) -> None:
         self._gate()
-        self._board.turn(TICK)
+        self._loop.turn(TICK)
         if self._phase is Phase.RUNNING:
             for worker, work in self._assignments.assign():
-                self._board.send(worker, work)
+                self._loop.send(worker, work)
         self._advance()
         self._tick()
 
     def _gate(self) -> None:
         """Read from the walker only while somebody has room for what it says."""
-        if self._walker not in self._board.children:
+        if self._walker not in self._loop.children:
             return  # and the number of its descriptor may be another child's by now
         wanted = (
             not self._walker.inbox.closed
@@ -168,11 +168,11 @@ class Supervisor:
             and len(self._statter.outbox) < STATTER_BACKLOG
         )
         fd = self._walker.inbox.fd
-        reading = self._board.watches(fd)
+        reading = self._loop.watches(fd)
         if wanted and not reading:
-            self._board.watch(fd, lambda: self._on_readable(self._walker))
+            self._loop.watch(fd, lambda: self._on_readable(self._walker))
         elif reading and not wanted:
-            self._board.unwatch(fd)
+            self._loop.unwatch(fd)
 
     def _advance(self) -> None:
         """Move on to the next phase, if this one has come to its end."""
@@ -183,8 +183,8 @@ class Supervisor:
         left = self._listed - self._finished if self._phase is Phase.DRAINING else 0
         self._phase = Phase.CLOSING
         for worker in self._silence:
-            self._board.send(worker, messages.NoMoreTasks())
-        self._board.send(self._statter, messages.RunDone(self._listed, left, self._walked))
+            self._loop.send(worker, messages.NoMoreTasks())
+        self._loop.send(self._statter, messages.RunDone(self._listed, left, self._walked))
 
     def _tick(self) -> None:
         """What goes by the clock: silence, the credentials' expiry, the count of what is listed."""
@@ -199,7 +199,7 @@ class Supervisor:
         listed = messages.Listed(self._listed, self._walked)
         if listed != self._told and self._phase is Phase.RUNNING:
             self._told = listed
-            self._board.send(self._statter, listed)
+            self._loop.send(self._statter, listed)
 
     # What children say
 
@@ -208,7 +208,7 @@ class Supervisor:
         for message in child.inbox.once():
             self._receive(child, message)
         if child.inbox.closed:
-            self._board.unwatch(child.inbox.fd)
+            self._loop.unwatch(child.inbox.fd)
 
     def _receive(self, child: Child, message: messages.Message) -> None:
         match message:
@@ -224,7 +224,7 @@ class Supervisor:
                 self._on_part_result(child, message)
             case messages.PartProgress():
                 self._assignments.part_moved(child)
-                self._board.send(self._statter, message)
+                self._loop.send(self._statter, message)
             case Feedback():
                 self._flow.observe(child, message, time.monotonic())
             case messages.SpoolFile(batch, path):
@@ -232,7 +232,7 @@ class Supervisor:
             case OpenUpload():
                 self._assignments.uploads.update(child, message)
             case messages.Notice():
-                self._board.send(self._statter, message)
+                self._loop.send(self._statter, message)
             case messages.KeysExpired(side):
                 self._renew_keys(child, side)
             case messages.Fatal(text):
@@ -251,20 +251,20 @@ class Supervisor:
             self._assignments.close(child, report.batch)
             self._deaths = 0
         self._finished += report.objects
-        self._board.send(self._statter, report)
+        self._loop.send(self._statter, report)
 
     def _on_part_result(self, child: Child, result: messages.PartResult) -> None:
         """A part has ended: its lead has to know, and the statter what was moved."""
         self._deaths = 0
         if answer := self._assignments.part_ended(child, result):
-            self._board.send(*answer)
-        self._board.send(self._statter, messages.PartProgress(result.size, result.requests))
+            self._loop.send(*answer)
+        self._loop.send(self._statter, messages.PartProgress(result.size, result.requests))
 
     # Credentials
 
     def _refresh_keys(self) -> None:
         try:
-            for side in self._sides.refreshed(self._now):
+            for side in self._buckets.refresh(self._now):
                 self._spread_keys(side)
         except S3ppError as error:
             self._abort(str(error))
@@ -272,18 +272,18 @@ class Supervisor:
     def _renew_keys(self, child: Child, side: Side) -> None:
         """The store calls a child's keys expired."""
         try:
-            if self._sides.renew(side, self._now) is not None:
+            if self._buckets.renew(side, self._now) is not None:
                 self._spread_keys(side)
                 return
         except S3ppError as error:
             self._abort(str(error))
-        self._board.send(child, messages.NewKeys(side, None))
+        self._loop.send(child, messages.NewKeys(side, None))
 
     def _spread_keys(self, side: Side) -> None:
-        news = messages.NewKeys(side, self._sides.opened[side].keys)
-        for child in self._board.children:
+        news = messages.NewKeys(side, self._buckets.opened[side].keys)
+        for child in self._loop.children:
             if child is not self._statter:
-                self._board.send(child, news)
+                self._loop.send(child, news)
 
     # What goes wrong
 
@@ -301,9 +301,7 @@ class Supervisor:
     def _abort(self, error: str, *, drain: bool = True) -> None:
         if self._error is None:
             self._error = error
-            self._board.send(
-                self._statter, messages.Fatal(error)
-            )  # before the failures it explains
+            self._loop.send(self._statter, messages.Fatal(error))  # before the failures it explains
         if drain and self._phase is Phase.RUNNING:
             self._drain()
 
@@ -314,7 +312,7 @@ class Supervisor:
         self._forget(self._walker)
         self._assignments.drop_waiting()
         for worker in self._silence:
-            self._board.send(worker, messages.StartNothing())
+            self._loop.send(worker, messages.StartNothing())
 
     def _drop_workers(self) -> None:
         """Asked a second time: end at once. What is in flight stays unreported."""
@@ -352,7 +350,7 @@ class Supervisor:
         self._dead_getters.lost(self._assignments.batches_of(child))
         answers, given_up = self._assignments.leave(child)
         for answer in answers:
-            self._board.send(*answer)
+            self._loop.send(*answer)
         if self._phase is Phase.DRAINING:
             self._assignments.drop_waiting()
             return
@@ -363,9 +361,9 @@ class Supervisor:
             return
         self._tell(f"{child.name} {child.how_it_ended()}: replaced, and its tasks are done again")
         try:
-            worker, setup = self._launch_worker(child.name), messages.Setup(self._sides.opened)
+            worker, setup = self._launch_worker(child.name), messages.Setup(self._buckets.opened)
             for message in (setup, *self._assignments.uploads.orphans):
-                self._board.send(worker, message)
+                self._loop.send(worker, message)
         except FatalError as error:
             self._abort(str(error))
         self._flow.spread()
@@ -375,25 +373,25 @@ class Supervisor:
         for batch in batches:
             self._deaths = 0
             self._finished += batch.objects
-            self._board.send(self._statter, crashed(batch, how))
+            self._loop.send(self._statter, crashed(batch, how))
 
     # The end
 
     def _clean_up(self) -> None:
-        for child in list(self._board.children):
+        for child in list(self._loop.children):
             if self._phase is Phase.OVER and self._report is not None:
                 child.process.join(1.0)  # it has been told to end
             child.kill()
             self._forget(child)
-        self._board.close()
+        self._loop.close()
         self._dead_getters.sweep()
         if self._spool_dir:
             shutil.rmtree(self._spool_dir, ignore_errors=True)
 
     def _tell(self, text: str) -> None:
-        self._board.send(self._statter, messages.Notice(text))
+        self._loop.send(self._statter, messages.Notice(text))
 
     def _forget(self, child: Child) -> None:
-        self._board.forget(child)
+        self._loop.forget(child)
         self._silence.pop(child, None)
         self._flow.leave(child)

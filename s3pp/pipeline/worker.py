@@ -2,14 +2,14 @@
 
 ::
 
-    TaskBatch ──▶ waiting tasks ──▶ lanes × C/P ──▶ Role.transfer ──▶ complete ──▶ BatchReport
+    TaskBatch ──▶ waiting tasks ──▶ slots × C/P ──▶ Role.transfer ──▶ complete ──▶ BatchReport
 
-    a large object ─▶ bay of leads ─▶ Role.transfer ─▶ its parts, as requests to all workers
-    PartRequest ─▶ bay of parts ─▶ Role.part ─▶ PartResult
+    a large object ─▶ pool of leads ─▶ Role.transfer ─▶ its parts, as requests to all workers
+    PartRequest ─▶ pool of parts ─▶ Role.part ─▶ PartResult
 
-A lane is a coroutine that brings one task after another to its end. A batch is reported once,
+A slot is a coroutine that brings one task after another to its end. A batch is reported once,
 whole, so that the supervisor may give it to another worker until then and nothing counts twice.
-What is done with a task is its role's: ``roles`` has them. Leads, which mostly wait, take no lane
+What is done with a task is its role's: ``roles`` has them. Leads, which mostly wait, take no slot
 from small objects, nor from the parts they wait for.
 """
 
@@ -26,7 +26,6 @@ from collections.abc import Callable, Sequence
 from s3pp.errors import FatalError, Unfinished
 from s3pp.job import PLACES, Job, Side
 from s3pp.pipeline.admission import PERIOD, Admission
-from s3pp.pipeline.bay import Bay
 from s3pp.pipeline.connect import Renewal, RetryHooks, connect
 from s3pp.pipeline.loops import new_loop
 from s3pp.pipeline.messages import (
@@ -44,10 +43,11 @@ from s3pp.pipeline.messages import (
     batch_report,
     pickled,
 )
-from s3pp.pipeline.offers import Offers
+from s3pp.pipeline.part_client import PartClient
 from s3pp.pipeline.pipes import MessageReader, MessageWriter
 from s3pp.pipeline.roles import Role, means, role
 from s3pp.pipeline.stopping import Pause
+from s3pp.pipeline.task_pool import TaskPool
 from s3pp.records import Failed, OpenUpload, Outcome, PartDone, PartFailed, Task
 from s3pp.s3.congestion import RateLimit
 from s3pp.s3.endpoint import Opened
@@ -60,7 +60,7 @@ from s3pp.transfer.parts.moving import part_failed
 from s3pp.transfer.parts.own import OwnUploads
 
 LEADS = 4  # large objects one worker leads at a time
-_FDS_PER_LANE = 3  # two sockets, or one and a file
+_FDS_PER_SLOT = 3  # two sockets, or one and a file
 _FDS_SPARE = 32  # queues, epoll, libraries, the interpreter
 
 
@@ -77,19 +77,19 @@ def run_worker(inbox: MessageReader, outbox: MessageWriter, job: Job) -> None:
 async def _serve(
     inbox: MessageReader, outbox: MessageWriter, job: Job, opened: dict[Side, Opened]
 ) -> None:
-    lanes = lane_count(job.speed.concurrency, job.speed.processes)
+    slots = slot_count(job.speed.concurrency, job.speed.processes)
     renewals, pause = {side: Renewal(outbox, side) for side in opened}, Pause()
-    # It counts parts as well, which have no lane.
-    limiter = RequestLimiter(lanes, outbox.send)
+    # It counts parts as well, which have no slot.
+    limiter = RequestLimiter(slots, outbox.send)
     hooks = RetryHooks(pause, limiter)
     buckets = {
-        side: connect(job.access_to(side), each, lanes, renew=renewals[side], hooks=hooks)
+        side: connect(job.access_to(side), each, slots, renew=renewals[side], hooks=hooks)
         for side, each in opened.items()
     }
-    admission, offers = Admission(lanes, job.speed.processes), Offers(outbox)
-    has = means(offers.make, OwnUploads(outbox.send))
+    admission, parts = Admission(slots, job.speed.processes), PartClient(outbox)
+    has = means(parts.move, OwnUploads(outbox.send))
     acting = role(job, buckets, has)
-    worker = Worker(outbox, acting, list(buckets.values()), lanes=lanes, job=job)
+    worker = Worker(outbox, acting, list(buckets.values()), slots=slots, job=job)
 
     limiter.backlog = lambda: worker.backlog
     limiter.start()
@@ -101,7 +101,7 @@ async def _serve(
             case PartRequest():
                 worker.take_part(message)
             case PartResult():
-                offers.resolve(message)
+                parts.resolve(message)
             case RateLimit():
                 limiter.set_limit(message)
             case OpenUpload():
@@ -111,7 +111,7 @@ async def _serve(
             case StartNothing():
                 pause.end()
                 limiter.end()
-                offers.end()
+                parts.end()
                 has.reader.end()
                 worker.finish()
             case NoMoreTasks():
@@ -134,7 +134,7 @@ class Batch:
 
 
 class Worker:
-    """Keeps ``lanes`` tasks going at once, and reports batches as they become complete."""
+    """Keeps ``slots`` tasks going at once, and reports batches as they become complete."""
 
     def __init__(
         self,
@@ -142,19 +142,19 @@ class Worker:
         role: Role,
         buckets: Sequence[Bucket],
         *,
-        lanes: int,
+        slots: int,
         job: Job,
     ) -> None:
         self._large = job.parts.threshold  # bytes: what is larger is led in parts
-        # Neither has more room than there are lanes: where descriptors are few, so are these.
-        self._leads: Bay[tuple[Batch, Task]] = Bay(min(LEADS, lanes), self._lead)
-        self._parts: Bay[PartRequest] = Bay(min(job.speed.places, lanes), self._move)
+        # Neither has more room than there are slots: where descriptors are few, so are these.
+        self._leads: TaskPool[tuple[Batch, Task]] = TaskPool(min(LEADS, slots), self._lead)
+        self._parts: TaskPool[PartRequest] = TaskPool(min(job.speed.places, slots), self._move)
         self._outbox = outbox
         self._role = role
         self._buckets = buckets
-        self._lanes = lanes
-        self._admitted = lanes
-        self._active = lanes  # those that are not idle; all, until they find nothing to do
+        self._slots = slots
+        self._admitted = slots
+        self._active = slots  # those that are not idle; all, until they find nothing to do
         self._waiting: deque[tuple[Batch, Task]] = deque()
         self._idle: list[asyncio.Future[None]] = []
         self._ended = False
@@ -162,22 +162,22 @@ class Worker:
 
     async def run(self) -> None:
         """Work until ``end`` has been called and every task taken has ended."""
-        await asyncio.gather(*(self._lane() for _ in range(self._lanes)))
+        await asyncio.gather(*(self._slot() for _ in range(self._slots)))
         await self._leads.idle()
 
     @property
     def backlog(self) -> int:
-        """Tasks that no lane has taken yet."""
+        """Tasks that no slot has taken yet."""
         return len(self._waiting)
 
     @property
     def wants_more(self) -> bool:
-        """Whether more lanes than are admitted would have work."""
+        """Whether more slots than are admitted would have work."""
         return len(self._waiting) > 0
 
-    def admit(self, lanes: int) -> None:
-        """Let so many lanes work at a time; at the end, all."""
-        self._admitted = self._lanes if self._ended else lanes
+    def admit(self, slots: int) -> None:
+        """Let so many slots work at a time; at the end, all."""
+        self._admitted = self._slots if self._ended else slots
         self._wake(len(self._waiting))
 
     def take(self, tasks: TaskBatch) -> None:
@@ -204,10 +204,10 @@ class Worker:
     def end(self) -> None:
         """No more tasks will come."""
         self._ended = True
-        self._admitted = self._lanes
-        self._wake(self._lanes)
+        self._admitted = self._slots
+        self._wake(self._slots)
 
-    async def _lane(self) -> None:
+    async def _slot(self) -> None:
         while True:
             while not self._waiting or self._active > self._admitted:
                 if self._ended and not self._waiting:
@@ -267,11 +267,11 @@ class Worker:
         return spent
 
 
-def lane_count(concurrency: int, processes: int) -> int:
+def slot_count(concurrency: int, processes: int) -> int:
     """How many tasks one worker keeps going: its share, as far as descriptors allow."""
     share = max(1, concurrency // processes)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = (share + PLACES + LEADS) * _FDS_PER_LANE + OPEN_DIRECTORIES + _FDS_SPARE
+    wanted = (share + PLACES + LEADS) * _FDS_PER_SLOT + OPEN_DIRECTORIES + _FDS_SPARE
     if soft != resource.RLIM_INFINITY and soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         with contextlib.suppress(OSError, ValueError):
@@ -279,13 +279,13 @@ def lane_count(concurrency: int, processes: int) -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return share
-    return min(share, _lanes_in((soft - most_directories() - _FDS_SPARE) // _FDS_PER_LANE))
+    return min(share, _slots_in((soft - most_directories() - _FDS_SPARE) // _FDS_PER_SLOT))
 
 
-def _lanes_in(slots: int) -> int:
-    """The most lanes for which, with bays that have no more room than that, ``slots`` suffice."""
-    both_full, leads_full = slots - PLACES - LEADS, (slots - LEADS) // 2
-    return max(1, both_full, min(leads_full, PLACES), min(slots // 3, LEADS))
+def _slots_in(groups: int) -> int:
+    """The most slots that so many groups of descriptors suffice for, beside the pools."""
+    both_full, leads_full = groups - PLACES - LEADS, (groups - LEADS) // 2
+    return max(1, both_full, min(leads_full, PLACES), min(groups // 3, LEADS))
 
 
 def _listen(inbox: MessageReader, receive: Callable[[Message], None]) -> None:
@@ -310,7 +310,7 @@ def _new_keys(bucket: Bucket, renewal: Renewal, keys: Keys | None) -> None:
 
 
 def _admit(worker: Worker, admission: Admission, limiter: RequestLimiter) -> None:
-    """Look again and again whether more lanes are worth it, until all are admitted.
+    """Look again and again whether more slots are worth it, until all are admitted.
 
     While the store limits the rate they are not: their requests would only wait.
     """

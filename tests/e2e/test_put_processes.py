@@ -73,7 +73,7 @@ def test_no_more_requests_in_flight_than_asked(s3pp, moto_bucket, moto, tree, re
         return answer
 
     between = recorder(moto, intercept=enter, rewrite=leave)
-    large = {f"large{n}": 11 << 20 for n in range(3)}  # their parts have no lane
+    large = {f"large{n}": 11 << 20 for n in range(3)}  # their parts have no slot
     src = tree({f"{n}": n for n in range(60)} | large)
     words = ["-c", "6", "-P", "2", "--part-size=5M", "--multipart-threshold=5M"]
     result = s3pp("put", *words, src, moto_bucket.url, store=between.store)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from s3pp.pipeline.ledger import AHEAD, AHEAD_BYTES, MOST_LOSSES, PATIENCE, Ledger
 from s3pp.pipeline.messages import TaskBatch
 
-LANES = 4
+SLOTS = 4
 
 
 def batch(number: int, objects: int = 1, size: int = 0) -> TaskBatch:
@@ -46,7 +46,7 @@ class Model:
     """The ledger under test beside what it ought to hold."""
 
     def __init__(self) -> None:
-        self.ledger: Ledger[str, TaskBatch] = Ledger(LANES, split=Splitter())
+        self.ledger: Ledger[str, TaskBatch] = Ledger(SLOTS, split=Splitter())
         self.out: dict[str, dict[int, TaskBatch]] = {}
         self.ends: Counter[str] = Counter()  # how often an object was closed or given up
         self.added: list[str] = []
@@ -87,7 +87,7 @@ class Model:
 
     def room(self, worker: str) -> bool:
         size = sum(each.size for each in self.out[worker].values())
-        few = self.tasks(worker) < AHEAD * LANES and size < AHEAD_BYTES
+        few = self.tasks(worker) < AHEAD * SLOTS and size < AHEAD_BYTES
         return few or not self.out[worker]
 
     @property
@@ -160,7 +160,7 @@ def test_it_knows_when_all_is_done(steps: list[tuple[str, int, int]]) -> None:
 
 
 def test_batches_leave_as_the_bytes_they_came_as() -> None:
-    ledger: Ledger[str, TaskBatch] = Ledger(LANES)
+    ledger: Ledger[str, TaskBatch] = Ledger(SLOTS)
     ledger.join("a")
     sent = batch(1, 3, 5)
     ledger.add(sent)
@@ -169,7 +169,7 @@ def test_batches_leave_as_the_bytes_they_came_as() -> None:
 
 
 def test_a_lost_workers_batches_go_first_and_in_order() -> None:
-    ledger: Ledger[str, TaskBatch] = Ledger(LANES)
+    ledger: Ledger[str, TaskBatch] = Ledger(SLOTS)
     ledger.join("a")
     for number in (1, 2, 3):
         ledger.add(batch(number))
@@ -187,7 +187,7 @@ class Trial:
     """A run of workers on a ledger, where the objects in ``poison`` kill whoever has them."""
 
     def __init__(self, workers: int, *poison: str) -> None:
-        self.ledger: Ledger[int, TaskBatch] = Ledger(LANES, split=Splitter())
+        self.ledger: Ledger[int, TaskBatch] = Ledger(SLOTS, split=Splitter())
         self.poison = set(poison)
         self.names = count()
         self.out: dict[int, list[TaskBatch]] = {}
@@ -264,7 +264,7 @@ def test_one_object_that_kills_is_found_before_the_run_is_given_up(workers: int,
 
 def test_no_object_fails_because_others_are_killed_beside_it() -> None:
     """Whoever kills the workers: two objects are never blamed at once."""
-    ledger: Ledger[int, TaskBatch] = Ledger(LANES, split=Splitter())
+    ledger: Ledger[int, TaskBatch] = Ledger(SLOTS, split=Splitter())
     ledger.add(batch(1))
     ledger.add(batch(2))
     for worker in range(3 * MOST_LOSSES):
@@ -275,7 +275,7 @@ def test_no_object_fails_because_others_are_killed_beside_it() -> None:
 
 def test_an_object_whose_parts_arrive_is_tried_longer() -> None:
     """Its workers are killed, but each of them has moved something; and it does not go on so."""
-    ledger: Ledger[int, TaskBatch] = Ledger(LANES)
+    ledger: Ledger[int, TaskBatch] = Ledger(SLOTS)
     ledger.add(batch(1))
     given_up: list[TaskBatch] = []
     tries = 0
@@ -289,7 +289,7 @@ def test_an_object_whose_parts_arrive_is_tried_longer() -> None:
 
 
 def test_whoever_has_work_goes_on_with_it_while_others_try_suspects() -> None:
-    ledger: Ledger[str, TaskBatch] = Ledger(LANES, split=Splitter())
+    ledger: Ledger[str, TaskBatch] = Ledger(SLOTS, split=Splitter())
 
     def given_out() -> list[tuple[str, list[str]]]:
         return [(worker, names_of(each)) for worker, each in ledger.assign()]
@@ -326,11 +326,11 @@ def test_what_waits_can_be_dropped_and_what_is_out_stays() -> None:
 
 
 def test_a_worker_that_was_never_ready_loses_nothing() -> None:
-    assert Ledger[str, TaskBatch](LANES).leave("a") == []
+    assert Ledger[str, TaskBatch](SLOTS).leave("a") == []
 
 
 def test_without_workers_nothing_is_wanted() -> None:
-    ledger: Ledger[str, TaskBatch] = Ledger(LANES)
+    ledger: Ledger[str, TaskBatch] = Ledger(SLOTS)
     assert not ledger.wants_more
     ledger.join("a")
     assert ledger.wants_more
@@ -338,30 +338,30 @@ def test_without_workers_nothing_is_wanted() -> None:
 
 @pytest.mark.parametrize("size", [0, AHEAD_BYTES * 4])
 def test_an_idle_worker_takes_a_batch_of_any_size(size: int) -> None:
-    ledger: Ledger[str, TaskBatch] = Ledger(LANES)
+    ledger: Ledger[str, TaskBatch] = Ledger(SLOTS)
     ledger.join("a")
     ledger.add(batch(1, 10_000, size))
     assert [got.number for _, got in ledger.assign()] == [1]
     assert not ledger.wants_more
 
 
-# As the exchange of parts uses it
+# As the scheduler of parts uses it
 
 
 def test_no_more_ahead_than_it_is_told() -> None:
-    ledger: Ledger[str, TaskBatch] = Ledger(LANES, ahead=1)
+    ledger: Ledger[str, TaskBatch] = Ledger(SLOTS, ahead=1)
     ledger.join("a")
-    for number in range(1, 2 * LANES + 1):
+    for number in range(1, 2 * SLOTS + 1):
         ledger.add(batch(number))
-    assert len(list(ledger.assign())) == LANES
+    assert len(list(ledger.assign())) == SLOTS
 
 
 def test_bytes_need_not_count() -> None:
     """8 parts of 5 GiB are no more work to hold than 8 small ones."""
-    for ahead_bytes, given_out in ((AHEAD_BYTES, 1), (None, LANES)):
-        ledger: Ledger[str, TaskBatch] = Ledger(LANES, ahead=1, ahead_bytes=ahead_bytes)
+    for ahead_bytes, given_out in ((AHEAD_BYTES, 1), (None, SLOTS)):
+        ledger: Ledger[str, TaskBatch] = Ledger(SLOTS, ahead=1, ahead_bytes=ahead_bytes)
         ledger.join("a")
-        for number in range(1, 2 * LANES + 1):
+        for number in range(1, 2 * SLOTS + 1):
             ledger.add(batch(number, 1, AHEAD_BYTES))
         assert len(list(ledger.assign())) == given_out
 

@@ -16,7 +16,7 @@ ROOM = Path(s3pp.pipeline.__file__).parent
 MODULES = {
     "supervisor": "supervisor flow open_uploads",
     "walker": "walker batches connect",
-    "worker": "worker offers connect",
+    "worker": "worker part_client connect",
     "statter": "statter",
 }
 FOREIGN = {

@@ -28,7 +28,7 @@ from s3pp.pipeline.messages import (
 )
 from s3pp.pipeline.pipes import MessageReader, MessageWriter
 from s3pp.pipeline.stopping import Pause
-from s3pp.pipeline.worker import LEADS, Worker, lane_count, run_worker
+from s3pp.pipeline.worker import LEADS, Worker, run_worker, slot_count
 from s3pp.records import (
     Done,
     Entry,
@@ -45,7 +45,7 @@ from s3pp.records import (
 from s3pp.s3.endpoint import Endpoint, Opened
 from s3pp.transfer.files.tree import most_directories
 
-LANES = 3
+SLOTS = 3
 THRESHOLD = 5 * MIB
 JOB = Job(
     "put",
@@ -53,7 +53,7 @@ JOB = Job(
     Place("bucket"),
     mode=Mode.STUPID,
     parts=Parts(threshold=THRESHOLD),
-    speed=Speed(processes=1, concurrency=LANES),
+    speed=Speed(processes=1, concurrency=SLOTS),
 )
 
 
@@ -108,7 +108,7 @@ class Scene:
         self._reader = MessageReader(read)
         self.fake = Fake(act)
         outbox = MessageWriter(self._write)
-        self.worker = Worker(outbox, self.fake, [self.fake], lanes=LANES, job=JOB)  # type: ignore[arg-type]
+        self.worker = Worker(outbox, self.fake, [self.fake], slots=SLOTS, job=JOB)  # type: ignore[arg-type]
         self.messages: list[Any] = []
 
     def take(self, number: int, *names: object) -> list[PutTask]:
@@ -192,7 +192,7 @@ def test_each_batch_is_reported_once_and_whole(batches: list[list[int]], pause: 
     scene.close()
 
 
-def test_it_keeps_its_lanes_busy_and_no_more(scene: Callable[..., Scene]) -> None:
+def test_it_keeps_its_slots_busy_and_no_more(scene: Callable[..., Scene]) -> None:
     async def slow(each: PutTask) -> Outcome:
         await turns(3)
         return done(each)
@@ -206,7 +206,7 @@ def test_it_keeps_its_lanes_busy_and_no_more(scene: Callable[..., Scene]) -> Non
         await here.worker.run()
 
     run(main())
-    assert here.fake.most_flying == LANES
+    assert here.fake.most_flying == SLOTS
     assert len(here.fake.begun) == 22
 
 
@@ -424,38 +424,38 @@ def test_no_other_attempt_is_made_once_the_run_is_to_finish() -> None:
     run(main())
 
 
-# How many lanes
+# How many slots
 
 
 @pytest.mark.parametrize(
-    ("concurrency", "processes", "lanes"), [(512, 2, 256), (4, 4, 1), (1, 8, 1), (512, 512, 1)]
+    ("concurrency", "processes", "slots"), [(512, 2, 256), (4, 4, 1), (1, 8, 1), (512, 512, 1)]
 )
-def test_lanes_are_a_workers_share(concurrency: int, processes: int, lanes: int) -> None:
-    assert lane_count(concurrency, processes) == lanes
+def test_slots_are_a_workers_share(concurrency: int, processes: int, slots: int) -> None:
+    assert slot_count(concurrency, processes) == slots
 
 
 @given(st.integers(1, 600), st.integers(1, 64))
-def test_all_lanes_together_are_no_more_than_asked_for(concurrency: int, processes: int) -> None:
-    lanes = lane_count(concurrency, processes)
-    assert lanes >= 1
-    assert lanes == 1 or lanes * processes <= concurrency
+def test_all_slots_together_are_no_more_than_asked_for(concurrency: int, processes: int) -> None:
+    slots = slot_count(concurrency, processes)
+    assert slots >= 1
+    assert slots == 1 or slots * processes <= concurrency
 
 
 @pytest.mark.parametrize("limit", [16, 64, 256])
-def test_lanes_are_as_many_as_descriptors_allow(
+def test_slots_are_as_many_as_descriptors_allow(
     limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("resource.getrlimit", lambda which: (limit, limit))
     monkeypatch.setattr("resource.setrlimit", lambda which, limits: None)
-    lanes = lane_count(512, 1)
-    assert 1 <= lanes <= max(1, limit // 2)
+    slots = slot_count(512, 1)
+    assert 1 <= slots <= max(1, limit // 2)
 
 
 def test_the_soft_limit_is_raised_as_far_as_it_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
     limits = [(64, 4096)]
     monkeypatch.setattr("resource.getrlimit", lambda which: limits[-1])
     monkeypatch.setattr("resource.setrlimit", lambda which, wanted: limits.append(wanted))
-    assert lane_count(256, 1) == 256
+    assert slot_count(256, 1) == 256
     assert limits[-1][0] <= 4096
 
 
@@ -470,7 +470,7 @@ def part(number: int) -> PutPart:
     return PutPart("/src/a", "/src/a", 0, (1, 2, 3), Span(number, 0, 10 * number), "a", "id")
 
 
-def test_a_lead_takes_no_lane_from_small_objects(scene: Callable[..., Scene]) -> None:
+def test_a_lead_takes_no_slot_from_small_objects(scene: Callable[..., Scene]) -> None:
     async def main() -> None:
         go = asyncio.Event()
 
@@ -485,7 +485,7 @@ def test_a_lead_takes_no_lane_from_small_objects(scene: Callable[..., Scene]) ->
         here.worker.take(task_batch(tasks, 1, 0))
         small = here.take(2, *range(100, 120))
         await turns(200)
-        assert here.fake.begun[: min(LEADS, LANES)] == ["0", "1", "2"]
+        assert here.fake.begun[: min(LEADS, SLOTS)] == ["0", "1", "2"]
         assert set(here.reports()[2]) == {done(each) for each in small}
         assert 1 not in here.reports()
         go.set()
@@ -498,7 +498,7 @@ def test_a_lead_takes_no_lane_from_small_objects(scene: Callable[..., Scene]) ->
 
 @pytest.mark.parametrize("size", [THRESHOLD, THRESHOLD + 1])
 def test_what_is_led_is_larger_than_the_threshold(size: int, scene: Callable[..., Scene]) -> None:
-    """All lanes are taken: only a lead finds room beside them."""
+    """All slots are taken: only a lead finds room beside them."""
 
     async def main() -> None:
         go = asyncio.Event()
@@ -509,7 +509,7 @@ def test_what_is_led_is_larger_than_the_threshold(size: int, scene: Callable[...
 
         here = scene(hold)
         running = asyncio.ensure_future(here.worker.run())
-        here.take(1, *range(LANES))
+        here.take(1, *range(SLOTS))
         here.worker.take(task_batch([PutTask(Entry("x", "/src/x", size, 0), None)], 2, 0))
         await turns()
         assert ("x" in here.fake.begun) == (size > THRESHOLD)
@@ -573,7 +573,7 @@ def test_no_more_parts_at_once_than_there_are_places(scene: Callable[..., Scene]
         await turns(100)
 
     run(main())
-    assert most == JOB.speed.places == LANES
+    assert most == JOB.speed.places == SLOTS
     assert len([each for each in here.heard() if isinstance(each, PartResult)]) == 20
 
 
@@ -662,11 +662,11 @@ def test_finishing_leaves_leads_and_parts_that_have_not_begun(scene: Callable[..
 
 
 @given(st.integers(0, 4096), st.integers(1, 600))
-def test_lanes_and_bays_fit_into_the_descriptors(limit: int, concurrency: int) -> None:
+def test_slots_and_bays_fit_into_the_descriptors(limit: int, concurrency: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("resource.getrlimit", lambda which: (limit, limit))
         patch.setattr("resource.setrlimit", lambda which, limits: None)
-        lanes = lane_count(concurrency, 1)
+        slots = slot_count(concurrency, 1)
         room = limit - most_directories() - 32
-    assert 1 <= lanes <= concurrency
-    assert lanes == 1 or 3 * (lanes + min(PLACES, lanes) + min(LEADS, lanes)) <= room
+    assert 1 <= slots <= concurrency
+    assert slots == 1 or 3 * (slots + min(PLACES, slots) + min(LEADS, slots)) <= room

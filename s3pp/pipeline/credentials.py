@@ -1,32 +1,72 @@
-"""The buckets of a run: opened once by the supervisor, and their keys kept fresh for all."""
+"""The buckets of a run and the credentials for them: opened once, kept fresh for all children."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from s3pp.errors import UsageError
+from s3pp.errors import FatalError, S3ppError, UsageError
 from s3pp.job import NOWHERE, Job, Origin, Side
-from s3pp.pipeline.keyring import Keyring
 from s3pp.s3.endpoint import Opened
 from s3pp.s3.identity import Options
 from s3pp.s3.session import Session
 from s3pp.s3.sigv4 import Keys
 from s3pp.transfer.copy.overlap import Overlap
 
+PERIOD = 30.0  # seconds between looks at their expiry; boto3 refreshes some ten minutes before it
+FRESH = 5.0  # seconds in which renewed keys answer everyone who asks
 
-class Sides:
+
+class Credentials:
+    """The keys in use for one bucket; ``now`` is seconds on a monotonic clock everywhere."""
+
+    def __init__(self, session: Session, keys: Keys | None, now: float) -> None:
+        self._session = session
+        self.keys = keys
+        self._looked = now
+        self._renewed = now - FRESH
+
+    def refresh(self, now: float) -> bool:
+        """Look, if it is time, whether the keys were refreshed, and say so.
+
+        Raises ``S3ppError`` where they have run out and cannot be.
+        """
+        if now - self._looked < PERIOD:
+            return False
+        self._looked = now
+        keys = self._session.keys()
+        changed, self.keys = keys != self.keys, keys
+        return changed
+
+    def renew(self, now: float) -> Keys | None:
+        """Sign in again, once for all who ask at about the same time; None if that helps nobody.
+
+        Raises ``FatalError``, which says why, where it is not possible.
+        """
+        if now - self._renewed < FRESH:
+            return self.keys
+        try:
+            keys = self._session.renewed()
+        except S3ppError as error:
+            why = f"the store calls the credentials expired, and there are no others: {error}"
+            raise FatalError(why) from None
+        if keys is not None:
+            self._renewed, self.keys = now, keys
+        return keys
+
+
+class OpenBuckets:
     """The sides of a job that are a bucket; ``now`` is seconds on a monotonic clock everywhere."""
 
     def __init__(self, job: Job, now: float) -> None:
         """Find the buckets. Raises what ``Session.open`` raises."""
         self.opened: dict[Side, Opened] = {}
-        self._keyrings: dict[Side, Keyring] = {}
+        self._credentials: dict[Side, Credentials] = {}
         session: Session | None = None
         for side in job.sides:
             access, options = job.access_to(side), _options(job, side)
             session = Session(access, _bucket(job, side), like=session, options=options)
             opened = self.opened[side] = _open(job, side, session)
-            self._keyrings[side] = Keyring(session, opened.keys, now)
+            self._credentials[side] = Credentials(session, opened.keys, now)
         self._check_apart(job)
 
     @property
@@ -34,18 +74,18 @@ class Sides:
         """Requests it took to find them."""
         return len(self.opened)
 
-    def refreshed(self, now: float) -> Iterator[Side]:
+    def refresh(self, now: float) -> Iterator[Side]:
         """Those whose keys changed since the last look, if it is time for one.
 
         Raises ``S3ppError`` where keys have run out and cannot be refreshed.
         """
-        for side, keyring in self._keyrings.items():
-            if keyring.refreshed(now):
+        for side, credentials in self._credentials.items():
+            if credentials.refresh(now):
                 yield self._changed(side)
 
     def renew(self, side: Side, now: float) -> Keys | None:
-        """Sign in again. Returns and raises as ``Keyring.renew`` does."""
-        keys = self._keyrings[side].renew(now)
+        """Sign in again. Returns and raises as ``Credentials.renew`` does."""
+        keys = self._credentials[side].renew(now)
         self._changed(side)
         return keys
 
@@ -58,7 +98,7 @@ class Sides:
             raise UsageError(refusal)
 
     def _changed(self, side: Side) -> Side:
-        self.opened[side] = self.opened[side]._replace(keys=self._keyrings[side].keys)
+        self.opened[side] = self.opened[side]._replace(keys=self._credentials[side].keys)
         return side
 
 

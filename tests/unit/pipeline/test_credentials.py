@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from s3pp.errors import FatalError, S3ppError, UsageError
-from s3pp.pipeline.keyring import FRESH, PERIOD, Keyring
+from s3pp.pipeline.credentials import FRESH, PERIOD, Credentials
 from s3pp.s3.sigv4 import Keys
 
 OLD, NEW, NEWER = Keys("AKIDOLD", "a"), Keys("AKIDNEW", "b", "token"), Keys("AKIDNEWER", "c")
@@ -35,24 +35,24 @@ def given(answer: Keys | Exception | None) -> Keys | None:
     return answer
 
 
-def keyring(session: Session) -> Keyring:
-    return Keyring(session, OLD, NOW)  # type: ignore[arg-type]
+def credentials(session: Session) -> Credentials:
+    return Credentials(session, OLD, NOW)  # type: ignore[arg-type]
 
 
 def test_keys_that_were_refreshed_are_noticed() -> None:
     session = Session(OLD)
-    ring = keyring(session)
-    assert not ring.refreshed(NOW + PERIOD)
+    ring = credentials(session)
+    assert not ring.refresh(NOW + PERIOD)
     session.held = NEW
-    assert ring.refreshed(NOW + 2 * PERIOD)
+    assert ring.refresh(NOW + 2 * PERIOD)
     assert ring.keys == NEW
-    assert not ring.refreshed(NOW + 3 * PERIOD)
+    assert not ring.refresh(NOW + 3 * PERIOD)
 
 
 def test_they_are_not_looked_at_all_the_time() -> None:
     session = Session(NEW)
-    ring = keyring(session)
-    assert not any(ring.refreshed(NOW + PERIOD * part / 10) for part in range(10))
+    ring = credentials(session)
+    assert not any(ring.refresh(NOW + PERIOD * part / 10) for part in range(10))
     assert session.looks == 0
     assert ring.keys == OLD
 
@@ -61,12 +61,12 @@ def test_keys_that_cannot_be_refreshed_are_an_error() -> None:
     session = Session()
     session.held = FatalError("expired")  # type: ignore[assignment]
     with pytest.raises(FatalError, match="expired"):
-        keyring(session).refreshed(NOW + PERIOD)
+        credentials(session).refresh(NOW + PERIOD)
 
 
 def test_all_who_ask_at_about_the_same_time_share_one_sign_in() -> None:
     session = Session(OLD, NEW)
-    ring = keyring(session)
+    ring = credentials(session)
     assert [ring.renew(NOW + after) for after in (0, 0, FRESH / 2)] == [NEW] * 3
     assert session.sign_ins == 1
     assert ring.keys == NEW
@@ -74,19 +74,19 @@ def test_all_who_ask_at_about_the_same_time_share_one_sign_in() -> None:
 
 def test_keys_that_expire_again_are_renewed_again() -> None:
     session = Session(OLD, NEW, NEWER)
-    ring = keyring(session)
+    ring = credentials(session)
     assert ring.renew(NOW) == NEW
     assert ring.renew(NOW + 2 * FRESH) == NEWER
 
 
 @pytest.mark.parametrize("answer", [UsageError("no credentials"), FatalError("refused")])
 def test_what_breaks_a_sign_in_ends_the_run_by_name(answer: S3ppError) -> None:
-    ring = keyring(Session(OLD, answer))
+    ring = credentials(Session(OLD, answer))
     with pytest.raises(FatalError, match=str(answer)):
         ring.renew(NOW)
 
 
 def test_keys_that_nobody_can_renew_are_none() -> None:
-    ring = keyring(Session(OLD, None, None))
+    ring = credentials(Session(OLD, None, None))
     assert ring.renew(NOW) is None
     assert ring.renew(NOW) is None, "the next to ask must not get the old ones as new"

@@ -1,4 +1,4 @@
-"""The switchboard: every queue and sentinel of the supervisor's in one selector.
+"""The selector loop: every queue and sentinel of the supervisor's in one selector.
 
 What to do when a descriptor is ready is a call without arguments, kept with the descriptor.
 """
@@ -15,7 +15,7 @@ from s3pp.pipeline.messages import Message
 Act = Callable[[], None]
 
 
-class Switchboard:
+class SelectorLoop:
     """Waits for all children at once, and never for one of them alone."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""A bay: so many at once, in order, and the rest waits or is dropped."""
+"""A pool: so many at once, in order, and the rest waits or is dropped."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3pp.pipeline.bay import Bay
+from s3pp.pipeline.task_pool import TaskPool
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
@@ -39,14 +39,14 @@ def test_all_come_to_their_end_in_order_and_never_too_many(most: int, turns: lis
         ended += 1
 
     async def main() -> None:
-        bay: Bay[int] = Bay(most, work)
+        pool: TaskPool[int] = TaskPool(most, work)
         for number in range(len(turns)):
-            bay.add(number)
-        await bay.idle()
+            pool.add(number)
+        await pool.idle()
         assert begun == list(range(len(turns)))
         assert ended == len(turns)
         assert highest <= most
-        assert bay.drop() == []
+        assert pool.drop() == []
 
     run(main())
 
@@ -59,16 +59,16 @@ def test_what_is_dropped_is_not_begun() -> None:
             begun.append(number)
             await go.wait()
 
-        bay: Bay[int] = Bay(2, work)
+        pool: TaskPool[int] = TaskPool(2, work)
         for number in range(5):
-            bay.add(number)
+            pool.add(number)
         await asyncio.sleep(0)
-        assert bay.drop() == [2, 3, 4]
+        assert pool.drop() == [2, 3, 4]
         go.set()
-        await bay.idle()
+        await pool.idle()
         assert begun == [0, 1]
-        bay.add(9)
-        await bay.idle()
+        pool.add(9)
+        await pool.idle()
         assert begun == [0, 1, 9]
 
     run(main())
@@ -78,7 +78,7 @@ def test_a_bay_that_is_empty_is_idle() -> None:
     async def work(number: int) -> None:
         raise AssertionError(number)
 
-    run(Bay[int](1, work).idle())
+    run(TaskPool[int](1, work).idle())
 
 
 def test_where_the_supervisor_is_gone_nobody_complains() -> None:
@@ -88,9 +88,9 @@ def test_where_the_supervisor_is_gone_nobody_complains() -> None:
         async def work(number: int) -> None:
             raise BrokenPipeError
 
-        bay: Bay[int] = Bay(1, work)
-        bay.add(1)
-        bay.add(2)
-        await bay.idle()
+        pool: TaskPool[int] = TaskPool(1, work)
+        pool.add(1)
+        pool.add(2)
+        await pool.idle()
 
     run(main())

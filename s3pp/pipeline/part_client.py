@@ -2,7 +2,7 @@
 
 ::
 
-    lead ──make──▶ PartRequest ──▶ supervisor ──▶ any worker ──▶ PartResult ──▶ supervisor ──┐
+    lead ──move──▶ PartRequest ──▶ supervisor ──▶ any worker ──▶ PartResult ──▶ supervisor ──┐
       ▲                                                                                      │
       └──────────────────────────────── resolve ◀──────────────── PartResult ◀───────────────┘
 """
@@ -19,7 +19,7 @@ from s3pp.records import GoOn, Moved, PartDone, PartOutcome, PartTask
 _HEARD = PartDone(0, 0, "")
 
 
-class Offers:
+class PartClient:
     """The parts that this worker waits for."""
 
     def __init__(self, outbox: MessageWriter) -> None:
@@ -28,7 +28,7 @@ class Offers:
         self._waiting: dict[int, asyncio.Future[PartOutcome]] = {}
         self._ended = False
 
-    async def make(self, part: PartTask) -> PartOutcome:
+    async def move(self, part: PartTask) -> PartOutcome:
         """Have some worker move ``part``. Raises ``Unfinished`` once the run is ending.
 
         ``GoOn`` goes nowhere, and ``Moved`` to the statter: both are answered at once, the one

@@ -10,7 +10,7 @@ import pytest
 
 from s3pp.errors import Unfinished
 from s3pp.pipeline.messages import PartProgress, PartRequest, PartResult, pickled
-from s3pp.pipeline.offers import Offers
+from s3pp.pipeline.part_client import PartClient
 from s3pp.records import CopyPart, GoOn, Moved, PartDone, Span
 
 
@@ -19,22 +19,22 @@ def part(number: int) -> CopyPart:
 
 
 class Lead:
-    """Offers, and what went to the supervisor."""
+    """PartClient, and what went to the supervisor."""
 
     def __init__(self) -> None:
         self.sent: list[Any] = []
-        self.offers = Offers(self)  # type: ignore[arg-type]
+        self.client = PartClient(self)  # type: ignore[arg-type]
 
     def send(self, message: Any) -> None:
         self.sent.append(message)
 
     async def offer(self, number: int) -> asyncio.Future[Any]:
-        turn = asyncio.ensure_future(self.offers.make(part(number)))
+        turn = asyncio.ensure_future(self.client.move(part(number)))
         await asyncio.sleep(0)
         return turn
 
     def answer(self, batch: int, number: int) -> None:
-        self.offers.resolve(PartResult(batch, 10, 1, pickled(PartDone(number, 10, "e"))))
+        self.client.resolve(PartResult(batch, 10, 1, pickled(PartDone(number, 10, "e"))))
 
 
 def run(act: Callable[[Lead], Awaitable[None]]) -> None:
@@ -87,7 +87,7 @@ def test_an_answer_nobody_waits_for_is_no_harm() -> None:
 def test_at_the_end_nobody_waits_and_nothing_is_offered() -> None:
     async def act(lead: Lead) -> None:
         waiting = [await lead.offer(number) for number in (1, 2)]
-        lead.offers.end()
+        lead.client.end()
         for turn in (*waiting, await lead.offer(3)):
             with pytest.raises(Unfinished):
                 await turn
@@ -98,10 +98,10 @@ def test_at_the_end_nobody_waits_and_nothing_is_offered() -> None:
 
 def test_whether_to_go_on_is_answered_here() -> None:
     async def act(lead: Lead) -> None:
-        await lead.offers.make(GoOn())
-        lead.offers.end()
+        await lead.client.move(GoOn())
+        lead.client.end()
         with pytest.raises(Unfinished):
-            await lead.offers.make(GoOn())
+            await lead.client.move(GoOn())
         assert lead.sent == []
 
     run(act)
@@ -109,9 +109,9 @@ def test_whether_to_go_on_is_answered_here() -> None:
 
 def test_what_a_lead_moves_by_itself_is_told_even_at_the_end() -> None:
     async def act(lead: Lead) -> None:
-        await lead.offers.make(Moved(Span(1, 0, 10)))
-        lead.offers.end()
-        await lead.offers.make(Moved(Span(2, 10, 7)))
+        await lead.client.move(Moved(Span(1, 0, 10)))
+        lead.client.end()
+        await lead.client.move(Moved(Span(2, 10, 7)))
         assert lead.sent == [PartProgress(10), PartProgress(7)]
 
     run(act)

@@ -1,4 +1,4 @@
-"""The exchange: parts of large objects, from the workers that lead them to any that has room.
+"""The part scheduler: parts of large objects, from the workers that lead them to any that has room.
 
 It belongs to the supervisor. A part that was out with a worker that dies goes to another; those of
 a lead that dies are forgotten, as whoever leads its object next finds out in the store, or on the
@@ -24,7 +24,7 @@ class _Offer(NamedTuple):
     number: int  # the lead's own
 
 
-class Exchange(Generic[W]):
+class PartScheduler(Generic[W]):
     """Who moves which part for whom; ``places`` is how many one worker moves at a time."""
 
     def __init__(self, places: int) -> None:

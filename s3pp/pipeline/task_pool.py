@@ -1,4 +1,4 @@
-"""A bay: a few large things at a time, beside the lanes of the small ones."""
+"""A pool: a few large things at a time, beside the slots of the small ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Bay(Generic[T]):
+class TaskPool(Generic[T]):
     """Works on ``most`` things at once, in the order they came; ``work`` must not raise."""
 
     def __init__(self, most: int, work: Callable[[T], Awaitable[None]]) -> None:

@@ -1,4 +1,4 @@
-"""The exchange: each part is answered once, to whoever waits for it, whoever comes and goes."""
+"""The part scheduler: each part is answered once, to its lead, whoever comes and goes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3pp.errors import FailureKind
-from s3pp.pipeline.exchange import Exchange
 from s3pp.pipeline.ledger import MOST_LOSSES
 from s3pp.pipeline.messages import PartRequest, PartResult, pickled
+from s3pp.pipeline.part_scheduler import PartScheduler
 from s3pp.records import PartDone, PartFailed, PutPart, Span
 
 PLACES = 2
@@ -27,8 +27,8 @@ def ended(given_out: PartRequest) -> PartResult:
     return PartResult(given_out.number, 10, 1, pickled(done))
 
 
-def exchange(*workers: str) -> Exchange[str]:
-    made: Exchange[str] = Exchange(PLACES)
+def exchange(*workers: str) -> PartScheduler[str]:
+    made: PartScheduler[str] = PartScheduler(PLACES)
     for worker in workers:
         made.join(worker)
     return made
@@ -110,7 +110,7 @@ def test_what_a_dead_lead_wanted_is_forgotten_wherever_it_is() -> None:
 
 
 def test_a_part_that_kills_is_given_up_and_its_lead_told() -> None:
-    here: Exchange[str] = Exchange(1)  # the lead is no worker here: it only waits
+    here: PartScheduler[str] = PartScheduler(1)  # the lead is no worker here: it only waits
     here.offer("lead", offer(5))
     told: list[tuple[str, PartResult]] = []
     for number in range(MOST_LOSSES):

@@ -8,8 +8,7 @@ import pytest
 
 from s3pp.errors import FatalError, UsageError
 from s3pp.job import Access, Choosing, Job, Place, Side, parse_origin, parse_place
-from s3pp.pipeline.keyring import FRESH, PERIOD
-from s3pp.pipeline.sides import Sides
+from s3pp.pipeline.credentials import FRESH, PERIOD, OpenBuckets
 from s3pp.s3.endpoint import Endpoint, Opened
 from s3pp.s3.identity import Options
 from s3pp.s3.sigv4 import Keys
@@ -62,7 +61,7 @@ def sessions(monkeypatch: pytest.MonkeyPatch) -> list[Session]:
         made.append(Session(*access_and_bucket, **settings))
         return made[-1]
 
-    monkeypatch.setattr("s3pp.pipeline.sides.Session", make)
+    monkeypatch.setattr("s3pp.pipeline.credentials.Session", make)
     return made
 
 
@@ -95,29 +94,29 @@ def listing() -> Job:
 def test_the_sides_of_a_verb_are_opened(
     job: Job, opened: dict[Side, str], sessions: list[Session]
 ) -> None:
-    sides = Sides(job, NOW)
-    assert {side: each.endpoint.bucket for side, each in sides.opened.items()} == opened
-    assert sides.probes == len(sessions) == len(opened)
+    buckets = OpenBuckets(job, NOW)
+    assert {side: each.endpoint.bucket for side, each in buckets.opened.items()} == opened
+    assert buckets.probes == len(sessions) == len(opened)
     assert {each.bucket for each in sessions} == set(opened.values())
 
 
 def test_each_side_is_opened_for_what_is_meant(sessions: list[Session]) -> None:
     job = copy()
-    Sides(job, NOW)
+    OpenBuckets(job, NOW)
     source, dest = sessions
     assert source.meant == [job.origin]
     assert dest.meant == ["q/"], "its keys begin so"
 
 
 def test_sides_have_access_of_their_own_and_may_share_a_sign_in(sessions: list[Session]) -> None:
-    Sides(copy(access=HERE, source_access=THERE), NOW)
+    OpenBuckets(copy(access=HERE, source_access=THERE), NOW)
     source, dest = sessions
     assert (source.access, dest.access) == (THERE, HERE)
     assert (source.like, dest.like) == (None, source)
 
 
 def test_one_access_serves_both_where_there_is_no_other(sessions: list[Session]) -> None:
-    Sides(copy(access=THERE), NOW)
+    OpenBuckets(copy(access=THERE), NOW)
     assert [each.access for each in sessions] == [THERE, THERE]
 
 
@@ -138,14 +137,14 @@ def test_each_side_is_known_by_the_options_that_reach_it(
     endpoint_url: str,
     sessions: list[Session],
 ) -> None:
-    Sides(copy(access=Access(**given), source_access=Access(**own) if own else None), NOW)
+    OpenBuckets(copy(access=Access(**given), source_access=Access(**own) if own else None), NOW)
     source, dest = sessions
     assert source.options == Options(profile, endpoint_url, "--source-")
     assert dest.options == Options("--profile", "--endpoint-url", "--")
 
 
 def test_the_source_of_a_get_has_no_options_of_its_own(sessions: list[Session]) -> None:
-    Sides(get(), NOW)
+    OpenBuckets(get(), NOW)
     assert sessions[0].options == Options()
 
 
@@ -164,61 +163,61 @@ def test_a_copy_onto_itself_is_refused_before_it_begins(
     source: str, dest: str, sessions: list[Session]
 ) -> None:
     with pytest.raises(UsageError, match="onto itself"):
-        Sides(copy(source, dest), NOW)
+        OpenBuckets(copy(source, dest), NOW)
 
 
 def test_a_single_object_onto_itself_is_refused_too(sessions: list[Session]) -> None:
     with pytest.raises(UsageError, match="onto itself"):
-        Sides(copy("s3://from/file", "s3://from"), NOW)
-    Sides(copy("s3://from/file", "s3://from/file"), NOW)  # to file/file
+        OpenBuckets(copy("s3://from/file", "s3://from"), NOW)
+    OpenBuckets(copy("s3://from/file", "s3://from/file"), NOW)  # to file/file
 
 
 def test_a_bucket_of_the_same_name_elsewhere_is_another(sessions: list[Session]) -> None:
-    sides = Sides(copy("s3://both/p", "s3://both/p", source_access=THERE), NOW)
-    assert len(sides.opened) == 2
+    buckets = OpenBuckets(copy("s3://both/p", "s3://both/p", source_access=THERE), NOW)
+    assert len(buckets.opened) == 2
 
 
 @pytest.mark.parametrize("dest", ["s3://from/q", "s3://from/p/below", "s3://from"])
 def test_other_places_in_one_bucket_are_for_the_planner(dest: str, sessions: list[Session]) -> None:
-    assert len(Sides(copy(dest=dest), NOW).opened) == 2
+    assert len(OpenBuckets(copy(dest=dest), NOW).opened) == 2
 
 
 # Keys
 
 
 def test_those_whose_keys_were_refreshed_are_told(sessions: list[Session]) -> None:
-    sides = Sides(copy(), NOW)
+    buckets = OpenBuckets(copy(), NOW)
     sessions[1].held = NEW
-    assert list(sides.refreshed(NOW + PERIOD / 2)) == []
-    assert list(sides.refreshed(NOW + PERIOD)) == [Side.DEST]
-    assert sides.opened[Side.DEST].keys == NEW, "for a worker that is started now"
-    assert sides.opened[Side.SOURCE].keys == OLD
-    assert list(sides.refreshed(NOW + 3 * PERIOD)) == []
+    assert list(buckets.refresh(NOW + PERIOD / 2)) == []
+    assert list(buckets.refresh(NOW + PERIOD)) == [Side.DEST]
+    assert buckets.opened[Side.DEST].keys == NEW, "for a worker that is started now"
+    assert buckets.opened[Side.SOURCE].keys == OLD
+    assert list(buckets.refresh(NOW + 3 * PERIOD)) == []
 
 
 def test_keys_that_cannot_be_refreshed_are_an_error(sessions: list[Session]) -> None:
-    sides = Sides(get(), NOW)
+    buckets = OpenBuckets(get(), NOW)
     sessions[0].held = FatalError("the token has expired")
     with pytest.raises(FatalError, match="expired"):
-        list(sides.refreshed(NOW + PERIOD))
+        list(buckets.refresh(NOW + PERIOD))
 
 
 def test_one_side_is_renewed_without_the_other(sessions: list[Session]) -> None:
-    sides = Sides(copy(), NOW)
-    assert sides.renew(Side.SOURCE, NOW + FRESH) == NEW
-    assert sides.opened[Side.SOURCE].keys == NEW
-    assert sides.opened[Side.DEST].keys == OLD
+    buckets = OpenBuckets(copy(), NOW)
+    assert buckets.renew(Side.SOURCE, NOW + FRESH) == NEW
+    assert buckets.opened[Side.SOURCE].keys == NEW
+    assert buckets.opened[Side.DEST].keys == OLD
 
 
 def test_where_there_are_no_other_keys_the_old_ones_stay(sessions: list[Session]) -> None:
-    sides = Sides(get(), NOW)
+    buckets = OpenBuckets(get(), NOW)
     sessions[0].fresh = None
-    assert sides.renew(Side.SOURCE, NOW + FRESH) is None
-    assert sides.opened[Side.SOURCE].keys == OLD
+    assert buckets.renew(Side.SOURCE, NOW + FRESH) is None
+    assert buckets.opened[Side.SOURCE].keys == OLD
 
 
 def test_a_job_that_reads_a_bucket_names_it(sessions: list[Session]) -> None:
     """A choice of objects alone opens nothing."""
-    sides = Sides(Job("put", ("/src",), choosing=Choosing(limit=1)), NOW)
-    assert sides.opened == {}
-    assert sides.probes == 0
+    buckets = OpenBuckets(Job("put", ("/src",), choosing=Choosing(limit=1)), NOW)
+    assert buckets.opened == {}
+    assert buckets.probes == 0
