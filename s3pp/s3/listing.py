@@ -18,6 +18,7 @@ from s3pp.errors import FailureKind, ObjectError
 from s3pp.s3.contents import Entries, read_entries
 from s3pp.s3.etag import etag_of
 from s3pp.s3.moments import moment
+from s3pp.s3.sizes import size
 
 AGAIN = 2  # times that a page which cannot be read is asked for once more
 MOST_EMPTY_PAGES = 100  # in a row: a store may skip over what is deleted, but not for ever
@@ -110,7 +111,7 @@ class _Parser:
         self.objects.append(
             Listed(
                 fields["Key"],
-                int(fields["Size"]),
+                size(fields["Size"]),
                 etag_of(fields.get("ETag")),
                 fields.get("LastModified", ""),
                 fields.get("StorageClass", ""),

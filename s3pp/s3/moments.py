@@ -11,7 +11,7 @@ _FRACTION = re.compile(r"\.([0-9]+)")
 
 
 def moment(text: str) -> datetime:
-    """``text`` as a time; one that names no zone is Greenwich's, whatever zone this machine is in.
+    """``text`` as a time of UTC; so is one that names no zone, whatever zone this machine is in.
 
     Raises ``ValueError`` where it is none.
     """
@@ -19,7 +19,12 @@ def moment(text: str) -> datetime:
         found = datetime.fromisoformat(_FRACTION.sub(_six_digits, text).replace("Z", "+00:00"))
     except ValueError:
         found = _of_a_header(text)
-    return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
+    if not found.tzinfo:
+        return found.replace(tzinfo=timezone.utc)
+    try:
+        return found.astimezone(timezone.utc)
+    except OverflowError:  # its zone makes it one of before the year 1, or after 9999
+        raise _no_time(text) from None
 
 
 def seconds(text: str | None) -> float | None:
@@ -38,4 +43,8 @@ def _of_a_header(text: str) -> datetime:
     try:
         return parsedate_to_datetime(text)
     except (ValueError, OverflowError):
-        raise ValueError(f"{text!r} is no time") from None
+        raise _no_time(text) from None
+
+
+def _no_time(text: str) -> ValueError:
+    return ValueError(f"{text!r} is no time")

@@ -12,16 +12,16 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
-from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import NamedTuple, Protocol
 
-from s3pp.errors import FatalError
+from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.records import Dest
 from s3pp.s3.endpoint import Endpoint, copy_source, query_string
 from s3pp.s3.etag import etag_of, pin_of
 from s3pp.s3.limiter import RequestLimiter
 from s3pp.s3.list_requests import ListRequests
+from s3pp.s3.moments import seconds
 from s3pp.s3.refused_head import Asked, Signed, Step, next_step, skew_of
 from s3pp.s3.retry import (
     Backoff,
@@ -36,7 +36,8 @@ from s3pp.s3.retry import (
     until,
 )
 from s3pp.s3.sigv4 import EMPTY_SHA256, Keys, Signer
-from s3pp.s3.wire import Request, Response, Sink, Stream, WireError
+from s3pp.s3.sizes import declared_size
+from s3pp.s3.wire import MOST_HELD, Request, Response, Sink, Stream, WireError
 
 Headers = Sequence[tuple[str, str]]  # lower-case names
 _CONFLICT = "ConditionalRequestConflict"  # API reference, "CompleteMultipartUpload", errors
@@ -69,9 +70,14 @@ class Answer(NamedTuple):
         return pin_of(self.response.header(b"etag"))
 
     @property
+    def declared(self) -> int | None:
+        """The length the store declared, in bytes; None where it did not, or declared no length."""
+        return declared_size(self.response.header(b"content-length"))
+
+    @property
     def size(self) -> int:
         """The length the store declared, in bytes; 0 where it did not."""
-        return int(self.response.header(b"content-length") or 0)
+        return self.declared or 0
 
 
 class Copied(NamedTuple):
@@ -81,8 +87,12 @@ class Copied(NamedTuple):
     answer: Answer
 
 
-class Oversized(Exception):
-    """An answer is too long to be held: ask for it with a sink."""
+class Oversized(ObjectError):
+    """An answer is too long to be held: where it is an object, ask for it with a sink."""
+
+    def __init__(self, endpoint: str = "") -> None:
+        what = f"unreadable answer from {endpoint}: longer than {MOST_HELD} bytes"
+        super().__init__(FailureKind.STORE, what)
 
 
 class Coding(str, Enum):
@@ -198,7 +208,7 @@ class Bucket:
         path = self.endpoint.path(key)
         accept = _ACCEPT[Coding.GZIP]
         answer = await self._look(Call("HEAD", path, headers=headers, unsigned=accept))
-        if answer is None or answer.response.header(b"content-length") is not None:
+        if answer is None or answer.declared is not None:
             return answer
         accept = _ACCEPT[Coding.IDENTITY]
         return await self._look(Call("HEAD", path, headers=headers, unsigned=accept))
@@ -303,7 +313,7 @@ class Bucket:
         if error.refused_by_proxy:
             raise FatalError(_by_proxy(self._origin, str(error)))
         if error.oversized:
-            raise Oversized
+            raise Oversized(self._origin)
         if self._limiter is not None and error.congested:
             self._limiter.unanswered(epoch)
         trouble.failures += 1
@@ -368,12 +378,9 @@ class Bucket:
         self.signer.keys = keys
 
     def _set_clock(self, response: Response, error: StoreError) -> None:
-        try:
-            now = parsedate_to_datetime(response.header(b"date") or "")
-            moment = now.timestamp()
-        except (ValueError, OverflowError):
-            raise error from None
-        self.signer.set_time(moment)
+        if (now := seconds(response.header(b"date"))) is None:
+            raise error
+        self.signer.set_time(now)
 
 
 def _is_whole(body: bytes) -> bool:

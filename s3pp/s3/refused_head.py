@@ -6,10 +6,10 @@ enough as long as nothing changes that it depends on: the keys, and the differen
 
 from __future__ import annotations
 
-from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import NamedTuple
 
+from s3pp.s3.moments import seconds
 from s3pp.s3.sigv4 import Keys
 
 # Seconds between two clocks that no network explains. Stores refuse from 900 on (S3 API reference,
@@ -59,7 +59,5 @@ def next_step(
 
 def skew_of(date: str | None, now: float) -> float:
     """Seconds that a ``Date`` header is ahead of ``now``; 0 where there is none to be read."""
-    try:
-        return parsedate_to_datetime(date or "").timestamp() - now
-    except (TypeError, ValueError, OverflowError):  # the last: a zone of twenty digits
-        return 0.0
+    found = seconds(date)
+    return 0.0 if found is None else found - now

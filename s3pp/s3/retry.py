@@ -135,7 +135,8 @@ class NetworkError(ObjectError):
     """No whole answer came, as often as it was tried."""
 
     def __init__(self, error: WireError, endpoint: str = "") -> None:
-        where = f"no answer from {endpoint}: " if endpoint else ""
+        what = "unreadable answer" if error.unreadable else "no answer"
+        where = f"{what} from {endpoint}: " if endpoint else ""
         super().__init__(FailureKind.NETWORK, f"{where}{error}")
 
 

@@ -21,6 +21,7 @@ from xml.parsers import expat
 from s3pp.s3.etag import read_tag
 from s3pp.s3.listing import AGAIN, MOST_EMPTY_PAGES, ListingError
 from s3pp.s3.moments import moment, seconds
+from s3pp.s3.sizes import size
 
 _CHECKSUM = "Checksum"  # what the names of a part's checksum elements begin with
 _NO_HEADWAY = "the store's list of {} makes no headway: "
@@ -171,7 +172,7 @@ def _upload_marker(uploads: list[Upload], top: dict[str, str], *, url: bool) -> 
 
 def _part(entry: dict[str, str]) -> Part:
     etag = read_tag(entry.get("ETag")).text
-    return Part(int(entry["PartNumber"]), int(entry["Size"]), etag, _checksum(entry))
+    return Part(int(entry["PartNumber"]), size(entry["Size"]), etag, _checksum(entry))
 
 
 def _checksum(entry: dict[str, str]) -> Checksum | None:

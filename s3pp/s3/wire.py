@@ -106,6 +106,11 @@ class WireError(S3ppError):
         return self.code in _CONGESTION_ERRORS
 
     @property
+    def unreadable(self) -> bool:
+        """There was an answer, and it is not HTTP: a length that is none, or no headers at all."""
+        return self.code in _UNREADABLE
+
+    @property
     def oversized(self) -> bool:
         """The answer is longer than ``MOST_HELD``: it wants a sink."""
         return bool(self.code == pycurl.E_FILESIZE_EXCEEDED)
@@ -118,6 +123,8 @@ _CONGESTION_ERRORS = (
     pycurl.E_RECV_ERROR,
     pycurl.E_SEND_ERROR,
 )
+
+_UNREADABLE = (pycurl.E_FTP_WEIRD_SERVER_REPLY, pycurl.E_UNSUPPORTED_PROTOCOL)
 
 
 def _cause(error: pycurl.error, curl: Any) -> str:

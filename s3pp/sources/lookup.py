@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from datetime import timezone
 from itertools import chain
 from typing import NamedTuple, Protocol
 
@@ -25,6 +24,7 @@ from s3pp.sources.bucket import BucketListing, Unordered
 from s3pp.sources.naming import key_fault, raw
 
 HEADS = 16  # in flight
+_UNTOLD = "the store does not tell its size: HEAD is answered without a Content-Length"
 
 Tell = Callable[[str], None]
 
@@ -88,9 +88,9 @@ class Lookup:
             return answer
         try:
             found = answer.result()
+            return as_listed(wanted.key, found) if found else self._missing(wanted)
         except ObjectError as error:
             return Failed(wanted.key, wanted.name, error.kind, str(error))
-        return as_listed(wanted.key, found) if found else self._missing(wanted)
 
     def _fault(self, wanted: _Name) -> Failed | None:
         name, key = wanted
@@ -104,16 +104,21 @@ class Lookup:
 
 
 def as_listed(key: str, answer: Answer) -> Listed:
-    """What a listing would say of the object that a HEAD found under ``key``."""
+    """What a listing would say of the object that a HEAD found under ``key``.
+
+    Raises ``ObjectError`` where its size is not told.
+    """
+    if answer.declared is None:
+        raise ObjectError(FailureKind.INTEGRITY, _UNTOLD)
     header = answer.response.header
     storage_class = header(b"x-amz-storage-class") or "STANDARD"  # which goes unsaid
     modified = _as_listed(header(b"last-modified") or "")
-    return Listed(key, answer.size, answer.etag, modified, storage_class)
+    return Listed(key, answer.declared, answer.etag, modified, storage_class)
 
 
 def _as_listed(text: str) -> str:
     """A header's time as a listing writes it; empty where it is none."""
     try:
-        return moment(text).astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        return moment(text).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     except ValueError:
         return ""

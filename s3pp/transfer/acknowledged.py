@@ -44,7 +44,7 @@ async def confirm(bucket: Bucket, key: str, size: int) -> Answer:
         raise HiddenObject(error) if error.kind is FailureKind.ACCESS else error from None
     if answer is None:
         raise OtherBytes(_ABSENT)
-    if answer.response.header(b"content-length") is None:
+    if answer.declared is None:
         raise OtherBytes(_UNTOLD)
     if answer.size != size:
         raise OtherBytes(f"the store holds {answer.size} bytes, and {size} were sent")

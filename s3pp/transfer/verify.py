@@ -90,8 +90,8 @@ def fault(arrived: Arrived, expected: Expected) -> Corrupt | None:
 
 
 def _length_fault(size: int, etag: str, expected: Expected) -> str | None:
-    declared = expected.answer.response.header(b"content-length")
-    if declared is not None and declared != str(size):
+    declared = expected.answer.declared
+    if declared is not None and declared != size:
         return f"{size} bytes came, and {declared} were announced"
     listed = expected.listed
     # An object whose ETag nobody knows could be another one by now: then its ETag has to prove it.
@@ -113,11 +113,12 @@ def _packed_fault(expected: Expected) -> str | None:
 
 def _changed_on_the_way(why: str, size: int, expected: Expected) -> Corrupt:
     """The fault, and where it looks as if a proxy packed or unpacked the body, that."""
-    response, host = expected.answer.response, expected.endpoint.host
+    answer, host = expected.answer, expected.endpoint.host
+    response = answer.response
     if is_gzip(response):
         what = f"if {host}, or a proxy before it, compresses what it passes on, turn that off there"
         return Corrupt(f"{why}; {what}", Coding.IDENTITY)
-    untold = response.header(b"content-length") is None
+    untold = answer.declared is None
     warned = "214" in (response.header(b"warning") or "")
     stored = "gzip" in (response.header(b"x-goog-stored-content-encoding") or "")
     if untold or warned or stored or size > expected.listed.size:

@@ -113,7 +113,7 @@ class InRanges:
         answer = await self._bucket.look(task.source, headers=(ASK_CHECKSUM,))
         if answer is None:
             raise vanished()
-        told = answer.response.header(b"content-length") is not None
+        told = answer.declared is not None
         if told and answer.etag == task.etag and answer.size != task.size:
             here, listed = answer.size, task.size
             raise Corrupt(f"{here} bytes are announced, and the listing has {listed}")

@@ -104,7 +104,7 @@ def _comparable(name: str) -> bool:
 async def _has_tags(bucket: Bucket, key: str, wanted: Headers, response: Response) -> bool:
     tags = parse_qsl(dict(wanted).get(_TAGS, ""), keep_blank_values=True)
     if not tags:
-        return int(response.header(b"x-amz-tagging-count") or 0) == 0
+        return (response.header(b"x-amz-tagging-count") or "0") == "0"
     try:
         return sorted(await bucket.tags(key)) == sorted(tags)
     except StoreError as error:

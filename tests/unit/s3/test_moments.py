@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timezone
 
 import pytest
 from hypothesis import given
@@ -30,6 +31,7 @@ AT = 1795163400
 def test_every_way_to_write_a_time(text: str, fraction: float) -> None:
     """Python 3.10 alone would not read all of them."""
     assert moment(text).timestamp() == pytest.approx(AT + fraction, abs=1e-7)
+    assert moment(text).tzinfo is timezone.utc
 
 
 @pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
@@ -45,7 +47,17 @@ def test_a_time_without_a_zone_is_the_same_everywhere(
         time.tzset()
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01T00:00:00Z", "."])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "yesterday",
+        "2026-13-01T00:00:00Z",
+        ".",
+        "Fri, 31 Dec 9999 23:59:59 -2359",  # of the year 10,000
+        "0001-01-01T00:00:00+02:00",
+    ],
+)
 def test_what_is_no_time(text: str) -> None:
     assert seconds(text) is None
     with pytest.raises(ValueError, match="is no time"):

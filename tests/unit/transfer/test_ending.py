@@ -33,7 +33,11 @@ every_task = pytest.mark.parametrize("task", [PUT, GET, COPY])
             FailureKind.UNREADABLE,
             "memory ran out: raise ulimit -v, or lower --processes and --concurrency",
         ),
-        (Oversized(), FailureKind.INTERNAL, "internal error: Oversized()"),
+        (
+            Oversized("http://h"),
+            FailureKind.STORE,
+            "unreadable answer from http://h: longer than 16777216 bytes",
+        ),
     ],
 )
 def test_an_error_is_a_failure_of_its_task(
