@@ -84,6 +84,23 @@ class Unfinished(S3ppError):
         super().__init__("the run is ending")
 
 
+def no_thread() -> FatalError:
+    """The end of a run in which no thread can be started: ``ulimit -u``, or no room for its stack.
+
+    That, and nothing else, is what ``RuntimeError`` means where a thread is started.
+    """
+    return FatalError(
+        "no more threads can be started: raise ulimit -u (or ulimit -v), or lower --processes"
+    )
+
+
+def unstarted(error: OSError) -> str:
+    """Why no process could be started, and which limit stands in the way."""
+    if error.errno == errno.EAGAIN:
+        return "no more processes are allowed: raise ulimit -u, or lower --processes"
+    return system_fault(error) or str(error)
+
+
 # What only a mistake of the program's own can be answered with.
 _OWN_ERRORS = frozenset({errno.EBADF, errno.EFAULT, errno.EINVAL, errno.ENOTSOCK})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import signal
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from s3pp.cli import values
 from s3pp.cli.parser import Misuse, Parser, checked
-from s3pp.errors import ExitStatus, FatalError
+from s3pp.errors import ExitStatus, FatalError, unstarted
 
 if TYPE_CHECKING:
     from s3pp.report.outlet import Streams
@@ -106,7 +107,8 @@ def _run(sandbox: Sandbox, command: Sequence[str], streams: Streams) -> int:
         streams.stderr.write(f"s3pp sandbox: {command[0]!r} is not found\n")
         return NOT_FOUND
     except OSError as error:
-        streams.stderr.write(f"s3pp sandbox: {command[0]!r} does not run: {error.strerror}\n")
+        why = unstarted(error) if error.errno == errno.EAGAIN else error.strerror
+        streams.stderr.write(f"s3pp sandbox: {command[0]!r} does not run: {why}\n")
         return NOT_EXECUTABLE
     return 128 - code if code < 0 else code
 

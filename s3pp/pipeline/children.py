@@ -8,7 +8,6 @@ is imported, so that they carry none of it.
 from __future__ import annotations
 
 import contextlib
-import errno
 import multiprocessing
 import os
 import signal
@@ -18,7 +17,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from s3pp.errors import S3ppError, system_fault, unexpected
+from s3pp.errors import S3ppError, unexpected
 from s3pp.pipeline.messages import Fatal
 from s3pp.pipeline.pipes import MessageReader, MessageWriter, Outbox, widen
 
@@ -92,13 +91,6 @@ class Child:
         for connection in self._mine:
             with contextlib.suppress(OSError):
                 connection.close()
-
-
-def unstarted(error: OSError) -> str:
-    """Why no process could be started, and which limit stands in the way."""
-    if error.errno == errno.EAGAIN:
-        return "no more processes are allowed: raise ulimit -u, or lower --processes"
-    return system_fault(error) or str(error)
 
 
 def start_context(method: str) -> Any:

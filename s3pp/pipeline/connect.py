@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from s3pp.errors import FatalError
+from s3pp.errors import no_thread
 from s3pp.job import Access, Side
 from s3pp.pipeline.messages import KeysExpired
 from s3pp.pipeline.pipes import MessageWriter
@@ -101,10 +101,8 @@ def start_thread(target: Callable[..., object], *arguments: object) -> None:
     """Run ``target`` in a thread that ends with the process. Raises ``FatalError``."""
     try:
         threading.Thread(target=target, args=arguments, daemon=True).start()
-    except RuntimeError:  # of a thread that is new, it can only mean that
-        raise FatalError(
-            "no more threads are allowed: raise ulimit -u, or lower --processes"
-        ) from None
+    except RuntimeError:
+        raise no_thread() from None
 
 
 class LoopThread:

@@ -37,6 +37,7 @@ from s3pp.s3.sigv4 import Keys
 from s3pp.sources.choice import Choice
 from s3pp.sources.namesake import namesake
 from s3pp.sources.objects import chosen
+from s3pp.transfer.reading import on_thread
 
 AT_ONCE = 1000  # keys written together: a page
 
@@ -50,8 +51,7 @@ class SignIn:
 
     async def __call__(self) -> Keys | None:
         """Sign in again; whoever else asks meanwhile gets the same keys."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._one_at_a_time, self._renew)
+        return await on_thread(self._one_at_a_time, self._renew)
 
     def reply(self, keys: Keys | None) -> None:
         """Nobody sends any."""

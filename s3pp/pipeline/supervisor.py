@@ -24,12 +24,12 @@ from collections.abc import Callable
 from enum import Enum
 from multiprocessing.connection import Connection
 
-from s3pp.errors import ExitStatus, FatalError, S3ppError
+from s3pp.errors import ExitStatus, FatalError, S3ppError, unstarted
 from s3pp.job import Job, Side
 from s3pp.pipeline import messages
 from s3pp.pipeline.assignments import Assignments
 from s3pp.pipeline.batches import crashed
-from s3pp.pipeline.children import Child, Silence, start_context, unstarted
+from s3pp.pipeline.children import Child, Silence, start_context
 from s3pp.pipeline.dead_getters import DeadGetters
 from s3pp.pipeline.ending import Ending, ending
 from s3pp.pipeline.flow import FlowControl

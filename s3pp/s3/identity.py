@@ -6,6 +6,7 @@ shown, with everything around it, by whatever refuses it: libcurl, boto3, a serv
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 from collections.abc import Iterator, Mapping, MutableMapping
@@ -17,7 +18,7 @@ import boto3
 import botocore.session
 from botocore import exceptions as boto_errors
 
-from s3pp.errors import FatalError, S3ppError, UsageError
+from s3pp.errors import FatalError, S3ppError, UsageError, unstarted
 from s3pp.s3.sigv4 import Keys
 
 MOST_SAID = 200  # characters of what a program or a service said that go into a message
@@ -239,7 +240,8 @@ def process_fault(error: Exception, said: str) -> str:
     if isinstance(error, boto_errors.CredentialRetrievalError):
         return f"failed: {bounded(said)}" if said.strip() else "failed and said nothing"
     if isinstance(error, OSError):
-        return f"cannot be run: {error.strerror}"
+        busy = error.errno == errno.EAGAIN
+        return f"cannot be run: {unstarted(error) if busy else error.strerror}"
     return "did not print credentials as JSON (Version, AccessKeyId, SecretAccessKey)"
 
 

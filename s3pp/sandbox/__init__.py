@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from types import TracebackType
 
-from s3pp.errors import FatalError, UsageError
+from s3pp.errors import FatalError, UsageError, unstarted
 
 HOST = "127.0.0.1"
 REGION = "us-east-1"
@@ -57,7 +57,10 @@ class Sandbox:
     def __enter__(self) -> Sandbox:
         if not all(map(importlib.util.find_spec, _NEEDED)):
             raise UsageError("the sandbox needs moto: pip install 's3pp[sandbox]'")
-        self._server = _spawn(self.port)
+        try:
+            self._server = _spawn(self.port)
+        except OSError as error:
+            raise FatalError(f"the sandbox server cannot be started: {unstarted(error)}") from None
         try:
             self.port = _reported_port(self._server)
         except BaseException:

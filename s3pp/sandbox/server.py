@@ -22,6 +22,8 @@ from typing import Any
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 from werkzeug.test import run_wsgi_app
 
+from s3pp.errors import no_thread
+
 HOST = "127.0.0.1"
 BACKLOG = 1024  # more than the connections a run opens at once by default
 WATCH_SECONDS = 1.0  # between two looks at the parent's process id
@@ -131,7 +133,11 @@ def _tell(report: dict[str, Any]) -> None:
 def main(port: int) -> int:
     """Serve on ``port`` (0: a free one) until the parent is gone; 1 where that cannot start."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    try:
+        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    except RuntimeError:
+        _tell({"error": str(no_thread())})
+        return 1
     try:
         server = _listening(port)
     except (OSError, ImportError) as error:

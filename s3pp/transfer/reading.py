@@ -15,7 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, ParamSpec, TypeVar
 
-from s3pp.errors import Unfinished
+from s3pp.errors import Unfinished, no_thread
 
 _SLOW = 0.001  # seconds per read above which threads read
 _QUICK = 0.0003  # seconds below which the loop reads again
@@ -25,6 +25,14 @@ _PROBE = 16  # while threads read, every so many reads is made, and measured, on
 
 T = TypeVar("T")
 P = ParamSpec("P")
+
+
+def on_thread(threads: Executor, work: Callable[[], T]) -> asyncio.Future[T]:
+    """Begin ``work()`` on a thread. Raises ``FatalError`` where none can be started."""
+    try:
+        return asyncio.get_running_loop().run_in_executor(threads, work)
+    except RuntimeError:
+        raise no_thread() from None
 
 
 class Reader:
@@ -59,7 +67,7 @@ class Reader:
 
     async def away(self, work: Callable[[], T]) -> T:
         """Return ``work()``, always called on a thread: for what is known to take long."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        return await on_thread(self._threads, work)
 
     async def whole(self, work: Callable[[], T]) -> T:
         """Return ``work()``, which reads a whole body and changes nothing; called on a thread.
@@ -69,7 +77,7 @@ class Reader:
         """
         if self._ended:
             raise Unfinished
-        reading = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        reading = on_thread(self._threads, work)
         self._whole.add(reading)
         try:
             return await reading

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import re
 import resource
+import shutil
+import subprocess
 from collections.abc import Callable
 from functools import partial
 
 import pytest
 
-from commands import Result
+from commands import COMMAND, Result, clean_environment
 from faults.accounting import check_all_done
 from faults.trials import PutTrial
 from s3pp.pipeline.descriptors import EACH_WORKER, RUN
+from stores.store import Store
 
 DESCRIPTORS = 64
 
@@ -59,6 +64,51 @@ def test_what_may_be_raised_is_raised(moto_trial: PutTrial) -> None:
     contents = moto_trial.tree({"f": 2000})
     end = moto_trial.run(preexec_fn=partial(at_most, 16, 256))
     check_all_done(end, moto_trial.bucket, contents)
+
+
+# Processes and threads. The limit is one of a user's, and holds for none who may raise it: the
+# command runs as a user of its own, who may read what the tests' user may.
+CAPABILITIES = "+dac_override,+dac_read_search"
+NPROC = re.compile(r"s3pp.*: .*no more (processes|threads) .*: raise ulimit -u.*")
+
+
+def as_user_with(processes: int, *words: str, store: Store | None) -> subprocess.CompletedProcess:
+    user = str(61_000 + os.getpid() % 1000)
+    prefix = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+    prefix += [f"--inh-caps={CAPABILITIES}", f"--ambient-caps={CAPABILITIES}"]
+    prefix += ["prlimit", f"--nproc={processes}:{processes}"]
+    env = clean_environment(store, {})
+    if subprocess.run([*prefix[:-2], "true"], env=env, check=False).returncode:
+        pytest.skip("no command can be run as another user here")
+    return subprocess.run(
+        [*prefix, *COMMAND, *words], env=env, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not (shutil.which("setpriv") and shutil.which("prlimit")),
+    reason="takes root, setpriv and prlimit",
+)
+@pytest.mark.parametrize("verb", ["put", "sandbox"])
+def test_too_few_processes_or_threads_are_told_with_the_mend(
+    moto_trial: PutTrial, verb: str
+) -> None:
+    """The supervisor's children, the walker's thread, then those of the putter; and a sandbox."""
+    moto_trial.tree({"large": 7 << 20, "small": 10})
+    words = ["put", "-P1", "--gzip", "--endpoint-url", moto_trial.proxy.url]
+    words += [str(moto_trial.source), moto_trial.bucket.url]
+    if verb == "sandbox":
+        words = ["sandbox", "--", "true"]
+    for processes in range(1, 6 if verb == "put" else 4):
+        store = moto_trial.bucket.store if verb == "put" else None
+        end = as_user_with(processes, *words, store=store)
+        if end.returncode == 0:
+            break
+        assert end.returncode in (2, 3, 126), end
+        assert "Traceback" not in end.stderr
+        (line,) = end.stderr.splitlines()
+        assert NPROC.fullmatch(line), (processes, line)
+    assert processes > 2
 
 
 def at_most(soft: int, hard: int | None = None) -> None:

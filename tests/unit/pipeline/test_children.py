@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from s3pp.errors import FatalError
-from s3pp.pipeline.children import Child, start_context, unstarted
+from s3pp.errors import FatalError, unstarted
+from s3pp.pipeline.children import Child, start_context
 from s3pp.pipeline.messages import Fatal, Heartbeat, Notice
 from s3pp.pipeline.pipes import MessageReader, MessageWriter
 

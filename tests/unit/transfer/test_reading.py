@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3pp.errors import Unfinished
+from s3pp.errors import FatalError, Unfinished
 from s3pp.transfer.reading import Budget, Reader
 
 HERE = threading.main_thread()
@@ -228,3 +228,24 @@ def test_who_waits_no_more_takes_nothing_along() -> None:
         assert not budget.take_at_once(1)
 
     asyncio.run(main())
+
+
+class NoThreads(ThreadPoolExecutor):
+    """As under ``ulimit -u``: the standard library raises what it raises for other mistakes too."""
+
+    def submit(self, *arguments: Any, **named: Any) -> Any:
+        raise RuntimeError("can't start new thread")
+
+
+@pytest.mark.parametrize("way", ["away", "whole"])
+def test_where_no_thread_can_be_started_the_limit_is_named(way: str) -> None:
+    with pytest.raises(FatalError, match=r"threads .* raise ulimit -u .*lower --processes"):
+        asyncio.run(getattr(Reader(NoThreads()), way)(lambda: None))
+
+
+def test_an_error_of_the_work_is_its_own(threads: ThreadPoolExecutor) -> None:
+    def work() -> None:
+        raise RuntimeError("oh")
+
+    with pytest.raises(RuntimeError, match="oh"):
+        asyncio.run(Reader(threads).away(work))
