@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import is_hypothesis_test
 
 from commands import Result, Running, start
+from effort import choose_effort
 from stores import rgw as rgw_child
 from stores import seaweedfs as seaweedfs_child
 from stores import swift as swift_child
@@ -42,10 +44,21 @@ MANY_CASES = re.compile(
 )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    choose_effort(thorough=is_thorough(config))
+
+
+def is_thorough(config: pytest.Config) -> bool:
+    """Whether the thorough cases are asked for, and not only among all."""
+    return bool(re.search(r"(?<!not )\bthorough", config.getoption("markexpr")))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     rules: dict[str, list[pytest.Item]] = {}
     for item in items:
         expect_what_differs(item)
+        if is_thorough(config) and is_hypothesis_test(getattr(item, "obj", None)):
+            item.add_marker(pytest.mark.thorough)  # once more, with all examples
         if not item.get_closest_marker("stores"):
             rules.setdefault(item.nodeid.partition("[")[0], []).append(item)
     for rule, cases in rules.items():

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
+from effort import examples
 from trees import content, make_tree, read_tree
 
 NAMES = st.text(
@@ -36,7 +37,7 @@ SORTS = {
 
 @pytest.mark.timeout(180)
 @settings(
-    max_examples=8,
+    max_examples=examples(10),
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking would take minutes
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

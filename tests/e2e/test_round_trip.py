@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
+from effort import examples
 from outcomes import files_of, snapshot
 from trees import content, make_tree, read_tree
 
@@ -46,7 +47,7 @@ ODD = {
 }
 NUMBERS = itertools.count()
 ROUNDS = settings(
-    max_examples=2,
+    max_examples=examples(5),
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking would take minutes
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

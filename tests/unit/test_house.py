@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
-
-import pytest
 
 import s3pp
 
@@ -49,6 +48,7 @@ class Module(NamedTuple):
     name: str
     text: str
     tree: ast.Module
+    nodes: tuple[ast.AST, ...]  # all of the tree
 
     @property
     def room(self) -> str:
@@ -57,7 +57,7 @@ class Module(NamedTuple):
     @property
     def imports(self) -> Iterator[str]:
         """Every module named in an import, wherever it stands: in functions and for types too."""
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Import):
                 yield from (alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
@@ -76,16 +76,41 @@ class Module(NamedTuple):
 
 def read(path: Path) -> Module:
     text = path.read_text("utf-8")
-    return Module(path.relative_to(TOP).as_posix(), text, ast.parse(text))
+    tree = ast.parse(text)
+    return Module(path.relative_to(TOP).as_posix(), text, tree, tuple(ast.walk(tree)))
 
 
-MODULES = [read(path) for path in sorted(TOP.rglob("*.py"))]
-every_module = pytest.mark.parametrize("module", MODULES, ids=[module.name for module in MODULES])
+@cache
+def modules() -> list[Module]:
+    return [read(path) for path in sorted(TOP.rglob("*.py"))]
+
+
+def every_module(rule: Callable[[Module], None]) -> Callable[[], None]:
+    """A test that names all modules that break ``rule``, a function that asserts it for one.
+
+    One test for each module would cost more to collect than all rules take to check.
+    """
+
+    def test() -> None:
+        broken = [f"{module.name}: {why}" for module in modules() if (why := breach(rule, module))]
+        assert not broken, "\n".join(broken)
+
+    test.__name__, test.__doc__ = rule.__name__, rule.__doc__
+    return test
+
+
+def breach(rule: Callable[[Module], None], module: Module) -> str:
+    """What of ``module`` breaks ``rule``; empty where nothing does."""
+    try:
+        rule(module)
+    except AssertionError as error:
+        return str(error) or "breaks it"
+    return ""
 
 
 def test_the_package_is_here() -> None:
     """An empty list would pass every other test."""
-    assert {"job.py", "s3/wire.py", "pipeline/supervisor.py"} <= {each.name for each in MODULES}
+    assert {"job.py", "s3/wire.py", "pipeline/supervisor.py"} <= {each.name for each in modules()}
 
 
 @every_module
@@ -106,7 +131,7 @@ def test_what_belongs_to_one_place_is_imported_there_alone(module: Module) -> No
 
 @every_module
 def test_only_report_prints(module: Module) -> None:
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             printing = node.func.id == "print"
             assert not printing or module.room == "report", f"prints in line {node.lineno}"
@@ -118,7 +143,7 @@ MUTABLE = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
 @every_module
 def test_no_module_has_state(module: Module) -> None:
     """What is built while a module is imported is a constant, and named like one."""
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         assert not isinstance(node, ast.Global), f"global in line {node.lineno}"
     for statement in module.tree.body:
         if not isinstance(statement, ast.Assign | ast.AnnAssign):
@@ -132,7 +157,7 @@ def test_no_module_has_state(module: Module) -> None:
 
 @every_module
 def test_a_module_says_what_it_is(module: Module) -> None:
-    assert ast.get_docstring(module.tree)
+    assert ast.get_docstring(module.tree), "no docstring"
 
 
 @every_module
@@ -146,7 +171,7 @@ AVOIDED = {"manager", "handler", "helper", "helpers", "util", "utils", "info", "
 @every_module
 def test_names_say_more_than_that_there_is_something(module: Module) -> None:
     names = {module.name.removesuffix(".py").rpartition("/")[2]}
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             names.add(node.name)
     words = {word.lower() for name in names for word in re.findall("[A-Z]?[a-z0-9]+", name)}
@@ -159,7 +184,7 @@ MOST_PARAMETERS = 5
 @every_module
 def test_functions_take_few_parameters(module: Module) -> None:
     """More means a missing type."""
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             given = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
             own = [each.arg for each in given if each.arg not in ("self", "cls")]

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from effort import examples
 from s3pp.pipeline.ledger import AHEAD, AHEAD_BYTES, MOST_LOSSES, PATIENCE, Ledger
 from s3pp.pipeline.messages import TaskBatch
 
@@ -127,7 +128,7 @@ def played(steps: list[tuple[str, int, int]]) -> Model:
 
 
 @given(STEPS)
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 def test_every_batch_ends_exactly_once(steps: list[tuple[str, int, int]]) -> None:
     model = played(steps)
     model.join()

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from effort import examples
 from s3pp.errors import FailureKind
 from s3pp.job import Side
 from s3pp.pipeline.messages import (
@@ -74,7 +75,7 @@ def pipe(*, blocking: bool = True) -> Iterator[Pipe]:
 
 
 @given(st.lists(MESSAGES, max_size=8), st.lists(st.integers(1, 200), max_size=40))
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 def test_messages_arrive_whole_and_in_order_wherever_they_are_cut(
     messages: list[Message], cuts: list[int]
 ) -> None:
@@ -176,7 +177,7 @@ def test_an_outbox_never_blocks_and_keeps_order() -> None:
 
 
 @given(st.lists(st.one_of(st.integers(1, 70_000), st.none()), max_size=30))
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 def test_sending_and_reading_in_any_order(steps: list[int | None]) -> None:
     """A number sends a message of about that many bytes, None reads once."""
     sent: list[Message] = []

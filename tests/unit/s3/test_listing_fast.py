@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from effort import examples
 from s3pp.s3 import listing
 from s3pp.s3.contents import read_entries
 from s3pp.s3.listing import Course, Listed, ListingError, Page, ascending, parse_page
@@ -113,7 +114,7 @@ def outcome(body: bytes) -> Page | str:
 
 
 @given(bodies())
-@settings(deadline=None, max_examples=1500)
+@settings(deadline=None, max_examples=examples(1500))
 def test_both_readings_agree(body: bytes) -> None:
     fast = outcome(body)
     with pytest.MonkeyPatch.context() as patch:

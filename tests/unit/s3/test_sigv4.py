@@ -12,6 +12,7 @@ from botocore.credentials import Credentials
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from effort import examples
 from s3pp.s3.endpoint import Endpoint, query_string
 from s3pp.s3.sigv4 import EMPTY_SHA256, UNSIGNED, Keys, Signer
 
@@ -79,7 +80,7 @@ QUERY = st.dictionaries(st.text("a-~ +&=é", min_size=1, max_size=6), ODD, max_s
     st.sampled_from([None, "FwoGZXIvYXdzE//+abc=="]),
     st.sampled_from(["us-east-1", "eu-central-1"]),
 )
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 def test_signs_as_botocore_does(
     method: str,
     key: str,

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from effort import examples
 from s3pp.s3.listing import Listed, ListingError, Page
 from s3pp.sources.bucket import BucketListing, Unordered, just_before
 
@@ -49,7 +50,7 @@ SIZES = st.integers(1, 5)
 
 
 @given(KEYS, KEYS, SIZES)
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=examples(400))
 def test_answers_are_those_of_a_dict(stored: list[str], asked: list[str], size: int) -> None:
     asked.sort(key=encoded)
     assert answers(Store(stored, size), asked) == expected(stored, asked)
@@ -61,7 +62,7 @@ PLAIN_KEYS = st.lists(
 
 
 @given(PLAIN_KEYS, PLAIN_KEYS, SIZES)
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 def test_there_are_never_more_requests_than_heads(
     stored: list[str], asked: list[str], size: int
 ) -> None:

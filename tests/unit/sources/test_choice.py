@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from effort import examples
 from s3pp.errors import UsageError
 from s3pp.job import Choosing
 from s3pp.sources.choice import Choice
@@ -116,7 +117,7 @@ def without_clashes(paths: set[str]) -> list[str]:
     return [p for p in paths if not any(q.startswith(p + "/") for q in paths)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.sets(PATHS, max_size=12), RULES)
 def test_pruning_changes_nothing(paths: set[str], rules: tuple[tuple[str, str], ...]) -> None:
     files = without_clashes(paths)

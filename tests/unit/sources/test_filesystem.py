@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from effort import examples
 from s3pp.records import Entry, Failed
 from s3pp.sources import entries, filesystem
 from s3pp.sources.sorting import Room
@@ -68,7 +69,7 @@ NAMES = st.binary(min_size=1, max_size=3).filter(
 PATHS = st.lists(NAMES | st.sampled_from([b"a", b"a-", b"a0", "é".encode()]), max_size=3)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.sets(PATHS.filter(bool).map(b"/".join), max_size=12), st.booleans())
 def test_any_tree_comes_in_byte_order_and_whole(paths: set[bytes], spilled: bool) -> None:
     files = sorted(p for p in paths if not any(q.startswith(p + b"/") for q in paths))

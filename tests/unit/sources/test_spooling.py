@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from effort import examples
 from s3pp.errors import FatalError
 from s3pp.records import Dest, Entry, Failed, PutTask
 from s3pp.sources import Spooled, spool, spooling
@@ -83,7 +84,7 @@ def test_several_archives(tmp_path: Path, room: Path) -> None:
     assert read(batches) == {n: name_bytes(n, s) for n, s in zip("abcd", (1, 2, 3, 4), strict=True)}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=20))
 def test_batches_are_bounded(tmp_path_factory: pytest.TempPathFactory, sizes: list[int]) -> None:
     base = tmp_path_factory.mktemp("bounded")

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from effort import examples
 from s3pp.records import Entry, Failed
 from s3pp.sources import archive, tar
 from s3pp.sources.sorting import Room
@@ -166,7 +167,7 @@ def test_several_archives_are_merged(tmp_path: Path) -> None:
 NAMES = st.text("ab-é\U0001f600", min_size=1, max_size=3)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.lists(st.tuples(NAMES, st.binary(max_size=5)), max_size=12), st.booleans())
 def test_any_archive_comes_in_key_order(
     tmp_path_factory: pytest.TempPathFactory, given: list[tuple[str, bytes]], spilled: bool

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from effort import examples
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.records import Entry
 from s3pp.transfer.bodies import PIECE, SMALL, Changed, Slice, open_entry
@@ -88,7 +89,9 @@ def test_the_head_moves_nothing(made: Made) -> None:
 
 @given(data=st.data())
 @settings(
-    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None,
+    max_examples=examples(40),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_any_slice_is_that_slice(data: st.DataObject, made: Made) -> None:
     path = made(CONTENT)

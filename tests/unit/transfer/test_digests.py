@@ -11,6 +11,7 @@ from awscrt import checksums
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from effort import examples
 from s3pp.job import CHECKSUMS
 from s3pp.s3.sigv4 import UNSIGNED
 from s3pp.transfer.digests import Digester
@@ -35,7 +36,7 @@ def header(checksum: str, body: bytes) -> tuple[str, str]:
     st.booleans(),
     st.booleans(),
 )
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 def test_digests_are_right_in_one_piece_and_in_many(
     checksum: str, pieces: list[bytes], md5: bool, signed: bool
 ) -> None:

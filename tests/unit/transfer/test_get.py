@@ -21,6 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from effort import examples
 from s3pp.errors import FailureKind, FatalError
 from s3pp.job import Job, Landing, Mode, Origin
 from s3pp.records import Done, Failed, GetTask, Outcome, SendReason, Skipped
@@ -861,7 +862,7 @@ ETAGS = st.sampled_from([None, PARTS, ""])
 
 
 @given(BODIES, st.none() | BODIES, ETAGS, st.sampled_from(Mode), st.sampled_from([MTIME_NS, 10**9]))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 def test_a_file_becomes_the_object_or_stays_as_it_was(
     body: bytes, here: bytes | None, etag: str | None, mode: Mode, mtime_ns: int
 ) -> None:

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from effort import examples
 from s3pp.errors import FailureKind, FatalError, ObjectError, Unfinished
 from s3pp.job import Job, Mode, Objects, Parts, Place, Speed
 from s3pp.records import Entry, PartDone, PartFailed, PartOutcome, PutPart
@@ -152,7 +153,7 @@ def test_a_body_is_begun_sent_and_completed(scene: Scene) -> None:
 
 
 @given(st.binary(min_size=2, max_size=60), st.integers(1, 9), st.data())
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 def test_whatever_parts_are_there_only_the_others_are_sent(
     body: bytes, each: int, data: st.DataObject
 ) -> None:
@@ -172,7 +173,7 @@ def test_whatever_parts_are_there_only_the_others_are_sent(
 
 
 @given(st.data())
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 def test_parts_of_other_bytes_are_sent_again(data: st.DataObject) -> None:
     changed = data.draw(st.sets(st.sampled_from([1, 2, 3, 4, 5]), max_size=4))
     with scenes() as scene:
