@@ -151,7 +151,9 @@ def test_a_dry_run_counts_the_requests(s3pp, moto, moto_bucket, recorder, stream
     assert (dry.counts.done, etag(other, "large")) == (1, etag(moto_bucket, "large"))
 
 
-def test_parts_of_other_sizes_are_copied_whole_or_in_parts_of_ours(s3pp, moto, moto_bucket, relay):
+def test_parts_of_other_sizes_are_copied_whole_or_in_parts_of_a_likely_size(
+    s3pp, moto, moto_bucket, relay
+):
     """The first part does not tell: 13 MiB in parts of 6 MiB would be three, and they are two."""
     body = content(13 * MIB)
     moto_bucket.put_multipart("large", body[: 6 * MIB], body[6 * MIB :])
@@ -160,7 +162,7 @@ def test_parts_of_other_sizes_are_copied_whole_or_in_parts_of_ours(s3pp, moto, m
         words = [*PARTS, *options(streamed, relay, moto_bucket), moto_bucket.url, other.url]
         assert s3pp("copy", *words).code == 0
         assert other.get("large") == body
-        assert etag(other, "large").endswith("-3") == streamed
+        assert etag(other, "large").endswith("-2") == streamed
 
 
 @WAYS

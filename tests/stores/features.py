@@ -72,7 +72,6 @@ DIFFERENCES = (
             "test_copy_large::test_a_completion_whose_answer_was_lost",
             "test_copy_large::test_a_source_replaced_between_parts_is_never_mixed",
             "test_copy_large::test_an_error_in_an_answer_of_200_is_an_error",
-            "test_copy_large::test_the_copy_lies_as_its_source_does[streamed",
             "test_get_parted::test_one_bit_that_comes_wrong_once_comes_again",
             "test_get_parted::test_one_bit_that_is_always_wrong_fails_the_object",
         ),

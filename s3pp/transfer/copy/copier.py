@@ -34,7 +34,15 @@ from s3pp.transfer.copy.alike import alike
 from s3pp.transfer.copy.asked import Asked
 from s3pp.transfer.copy.by_store import ByStore
 from s3pp.transfer.copy.carry import Carrier
-from s3pp.transfer.copy.course import Course, Stale, Target, Unable, Written, check_size
+from s3pp.transfer.copy.course import (
+    Course,
+    OtherParts,
+    Stale,
+    Target,
+    Unable,
+    Written,
+    check_size,
+)
 from s3pp.transfer.copy.in_parts import InParts, Way
 from s3pp.transfer.copy.labels import Labels
 from s3pp.transfer.copy.layout import Layouts
@@ -47,6 +55,10 @@ from s3pp.transfer.parts.lead import Lead
 from s3pp.transfer.refused import source_fault, vanished
 
 _TRIES = 4  # of an object that changes, or does not come whole
+_TWICE = (
+    "some objects are sent twice: their parts are not of the size that was tried first, and only "
+    "in parts like its source's is a copy known again by the next run"
+)
 _TWO_STORES = "source and destination are two stores: objects are copied through this machine"
 
 
@@ -141,6 +153,11 @@ class Copier:
         except Unable as unable:
             await self._asked.check(course.task.target)
             self._detoured(course, unable)
+            return await self._attempt(course)
+        except OtherParts as other:
+            course.spans = other.spans
+            if course.streamed:
+                self._tell(_TWICE)
             return await self._attempt(course)
         self._tell(self._carrier.left_behind)
         return course.done(written)

@@ -11,7 +11,7 @@ from s3pp.job import MAX_PART, MAX_SINGLE_PUT
 from s3pp.records import CopyTask, Dest, Done, SendReason, Skipped, SkipReason
 from s3pp.s3.etag import pin_of
 from s3pp.s3.retry import StoreError
-from s3pp.transfer.parts.plan import part_size
+from s3pp.transfer.parts.plan import Spans, part_size
 
 
 class Written(NamedTuple):
@@ -53,6 +53,14 @@ class Unable(Exception):
         self.lasting = lasting
 
 
+class OtherParts(ObjectError):
+    """The source was sent in other parts than these: only in its own can the copy have its ETag."""
+
+    def __init__(self, spans: Spans) -> None:
+        super().__init__(FailureKind.INTEGRITY, "the source was sent in parts of another size")
+        self.spans = spans
+
+
 @dataclass(slots=True)
 class Course:
     """One task, over all its attempts."""
@@ -68,6 +76,7 @@ class Course:
     streamed: bool = False  # the store cannot copy it by itself
     whole: bool = False  # it cannot go in parts, this way
     parted: bool = False  # what was tried last: in parts
+    spans: Spans | None = None  # the source's parts, where an attempt has found them out
 
     def __post_init__(self) -> None:
         self.ours, self.pin = self.source, pin_of(self.source.etag)
@@ -88,6 +97,7 @@ class Course:
         self.source = self.ours = source
         self.pin = pin_of(source.etag)
         self.storage_class = storage_class
+        self.spans = None
 
     def done(self, written: Written) -> Done:
         """The outcome of a copy that is there."""

@@ -15,16 +15,21 @@ from s3pp.s3.operations import Bucket, Headers
 from s3pp.s3.retry import StoreError
 from s3pp.s3.uploads import Uploads
 from s3pp.transfer.copy.carry import likeness
-from s3pp.transfer.copy.course import Course, Unable, Written
+from s3pp.transfer.copy.course import Course, OtherParts, Unable, Written
 from s3pp.transfer.copy.labels import Labels
 from s3pp.transfer.copy.layout import Cut, Layouts
 from s3pp.transfer.parts import crc, sums
 from s3pp.transfer.parts.compound import made_of
 from s3pp.transfer.parts.lead import Again, Lead
+from s3pp.transfer.parts.plan import Spans
 from s3pp.transfer.parts.resume import Found
 from s3pp.transfer.parts.support import UNSUPPORTED
 from s3pp.transfer.put.given import DOUBT, Likeness
 
+_NO_SIZE = (
+    "the source does not tell how long the parts of some objects are, and none of the usual sizes "
+    "gives their ETag: their copies have another, and mode update copies them in each run"
+)
 _UNTOLD = (403, *UNSUPPORTED)  # a store that does not let us list parts
 
 
@@ -36,6 +41,12 @@ class Way(Protocol):
 
     async def found(self, course: Course, cut: Cut) -> Found | None:
         """As ``Load.found``, where ``resumes``. Raises ``Stale`` too."""
+
+    async def etags(self, course: Course, cut: Cut) -> dict[int, str]:
+        """The ETag of the source by each likely part size; empty where its bytes do not come here.
+
+        Raises ``Stale``, ``Unfinished`` and ``ObjectError``.
+        """
 
     async def moved(self, course: Course, cut: Cut, begun: Found) -> list[PartDone]:
         """Have all parts moved; returns them by number.
@@ -61,7 +72,7 @@ class InParts:
         self._tell = tell
 
     async def write(self, course: Course, cut: Cut, way: Way) -> Written:
-        """Copy one object. Raises ``Taken``, and as ``Way.moved`` does."""
+        """Copy one object. Raises ``Taken``, ``OtherParts``, and as ``Way.moved`` does."""
         copy = _Copy(course, cut, way, self._means)
         try:
             led = await self._lead.write(copy)
@@ -104,7 +115,10 @@ class _Copy:
         self._uploads = Uploads(means.dest)
 
     async def found(self) -> Found | None:
-        return await self._way.found(self._course, self._cut)
+        found = await self._way.found(self._course, self._cut)
+        if found:  # an earlier run may have guessed better
+            self._cut = self._cut._replace(spans=Spans(self.size, found.part_size))
+        return found
 
     async def begun(self) -> Found:
         headers = sums.begun_with(self._means.checksum, await self._carried())
@@ -118,14 +132,36 @@ class _Copy:
         made, etag = made_of(part.md5 for part in parts), course.source.etag
         course.ours = Dest(self.size, made or etag)
         if made and made == etag:
+            if cut.likely:
+                layouts.learn(cut.spans.part_size)
             return
-        if not all(part.moved for part in parts):
+        shown = cut.likely and made and await self._shown(made)
+        if not shown and not all(part.moved for part in parts):
             raise Again("what was there already is not the source's")
         await layouts.check(course)  # a store may not mind what parts are pinned to
-        if made and cut.same and await layouts.confirmed(course, cut):
+        if made and await layouts.confirmed(course, cut):
             raise _other(f"make the ETag {made}, and the source's is {etag}")
         _prove_stored(cut.stored, parts)
         await self._check_sizes(begun.upload_id)
+
+    async def _shown(self, made: str) -> bool:
+        """Whether all bytes of the source, fetched once more, have the ETag that the parts make.
+
+        False where none are fetched. Raises ``OtherParts`` where the source's own ETag is theirs in
+        parts of another size, and ``ObjectError`` where these parts are of other bytes.
+        """
+        course, cut = self._course, self._cut
+        etags = await self._way.etags(course, cut)
+        own = next((each for each, etag in etags.items() if etag == course.source.etag), None)
+        if own not in (None, cut.spans.part_size):
+            self._means.layouts.learn(own)
+            raise OtherParts(Spans(self.size, own))
+        theirs = etags.get(cut.spans.part_size, made)
+        if theirs != made:
+            raise _other(f"make the ETag {made}, and the source's bytes {theirs}")
+        if etags:
+            self._means.tell(_NO_SIZE)
+        return bool(etags)
 
     async def labelled(self) -> bool:
         dest = self._means.dest

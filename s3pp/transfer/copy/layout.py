@@ -3,17 +3,22 @@
 ::
 
     HEAD ─▶ its ETag is that of N parts ─▶ HEAD of part 1 ─▶ N parts of that size ─▶ Cut
+         │                                  └▶ not told, streamed: the likeliest ──▶ Cut
          └▶ up to 5 GiB, and the store copies it ──────────────────────────────────▶ None
          └▶ up to the threshold, or up to 5 GiB and its ETag the MD5 of all bytes ─▶ None
          └▶ else: parts as long as this run's ─────────────────────────────────────▶ Cut
 
 So what was sent in one piece stays in one piece, and what was sent in parts stays in these: mode
 ``update`` knows the copy again by its ETag alone, and that ETag proves that it is the source.
+
+A size that is guessed is proved by the ETag that it makes. If it makes another the bytes are
+fetched once more, and tell which of the other likely sizes it was: see ``in_parts``.
 """
 
 from __future__ import annotations
 
 import asyncio
+from enum import Enum
 from typing import NamedTuple
 
 from s3pp.errors import FailureKind, ObjectError
@@ -24,15 +29,25 @@ from s3pp.s3.retry import StoreError
 from s3pp.s3.wire import Response
 from s3pp.transfer.copy.course import Course, Stale, Target
 from s3pp.transfer.etags import proves_content
-from s3pp.transfer.parts.compound import part_count, plausible
+from s3pp.transfer.parts.compound import likely_sizes, part_count, plausible
 from s3pp.transfer.parts.plan import Spans, part_size
 from s3pp.transfer.refused import source_fault, vanished
 from s3pp.transfer.verify import ASK_CHECKSUM, stored_checksum
 
 _LOOKS = 16  # at parts of the source, at a time
+_LEARNED = 3  # part sizes found on other objects that are tried first
 _CRCS = ("crc32", "crc32c", "crc64nvme")  # which those of parts make, without the bytes
 _OTHER = "the source is another by now"
 _UNPINNED = "the store tells no ETag, by which its parts could be pinned"
+
+
+class Basis(Enum):
+    """What says that the parts of a copy lie as its source's do."""
+
+    NOTHING = "they are ours"
+    GUESS = "they are of the likeliest size"
+    FIRST_PART = "the first one is of this size"
+    ALL = "each is of this size, or they make the source's ETag"
 
 
 class Cut(NamedTuple):
@@ -40,8 +55,9 @@ class Cut(NamedTuple):
 
     seen: Response
     spans: Spans
-    same: bool  # they lie as the source's do, as far as its first part tells
+    basis: Basis
     stored: tuple[str, str] = ("", "")  # a CRC that is kept of the whole: name, and base64
+    likely: tuple[int, ...] = ()  # of a guess: all part sizes that it can be, in bytes
 
 
 class Layouts:
@@ -53,6 +69,7 @@ class Layouts:
         self._parts = job.parts
         endpoints = (self._source.endpoint, dest.endpoint)
         self._partless = [False, False]  # by the store, and through this machine
+        self._learned: tuple[int, ...] = ()  # part sizes that were guessed, and right
         # Where ETags are no MD5s, or the copy's will be none, there is nothing to keep.
         self._keeps = not (
             any(each.etags_are_random for each in endpoints)
@@ -77,18 +94,22 @@ class Layouts:
         if may_stay and not parted:
             return None
         seen = await self._seen(course, [ASK_CHECKSUM] if streamed else ())
-        each = await self._own_size(course, seen) if parted else 0
-        if each:
-            return Cut(seen, Spans(size, each), same=True, stored=_stored(seen))
+        own = await self._own(course, seen, guess=streamed or not may_stay) if parted else None
+        if own:
+            return own
         if may_stay or (streamed and self._stays(course, seen)):
             return None
         spans = Spans(course.source.size, part_size(course.source.size, self._parts.size))
-        return Cut(seen, spans, same=False, stored=_stored(seen))
+        return Cut(seen, spans, Basis.NOTHING, _stored(seen))
+
+    def learn(self, each: int) -> None:
+        """Guess ``each`` first from now on: it was the part size, in bytes, of an object here."""
+        self._learned = tuple(dict.fromkeys((each, *self._learned)))[:_LEARNED]
 
     async def confirmed(self, course: Course, cut: Cut) -> bool:
         """Whether each part of the source lies just as in ``cut``; two cannot lie otherwise."""
-        if cut.spans.count <= 2:
-            return True
+        if cut.basis is not Basis.FIRST_PART or cut.spans.count <= 2:
+            return cut.basis in (Basis.FIRST_PART, Basis.ALL)
         turns = asyncio.Semaphore(_LOOKS)
 
         async def agrees(span: Span) -> bool:
@@ -106,12 +127,25 @@ class Layouts:
         # All parts but the last have a least size: where it is not reached, no HEAD is needed.
         return self._keeps and count is not None and source.size > (count - 1) * MIN_PART
 
-    async def _own_size(self, course: Course, seen: Response) -> int:
-        """How long the source's own parts are, in bytes; 0 where that cannot be told."""
-        source, endpoint = course.source, self._source.endpoint
+    async def _own(self, course: Course, seen: Response, *, guess: bool) -> Cut | None:
+        """The source's own parts, as far as anything tells of them; None: nothing does."""
+        source, stored = course.source, _stored(seen)
         digits = source.etag.partition("-")[0]
-        if not proves_content(digits, seen, endpoint):  # of what is encrypted they tell nothing
-            return 0
+        if not proves_content(digits, seen, self._source.endpoint):  # where it is encrypted
+            return None
+        if course.spans:
+            return Cut(seen, course.spans, Basis.ALL, stored)
+        each = await self._first_size(course)
+        if each:
+            return Cut(seen, Spans(source.size, each), Basis.FIRST_PART, stored)
+        likely = likely_sizes(source, self._parts.size, self._learned) if guess else []
+        if not likely:
+            return None
+        return Cut(seen, Spans(source.size, likely[0]), Basis.GUESS, stored, tuple(likely))
+
+    async def _first_size(self, course: Course) -> int:
+        """How long the source's first part is, in bytes; 0 where that cannot be that of all."""
+        source = course.source
         if part_count(source.etag) == 1:
             return source.size
         each = await self._part_size(course, 1) or 0

@@ -15,18 +15,19 @@ from contextlib import asynccontextmanager
 
 from s3pp.errors import ObjectError
 from s3pp.job import Job
-from s3pp.records import CopyPart, PartDone, PartOutcome, Span
+from s3pp.records import CopyPart, GoOn, PartDone, PartOutcome, Span
 from s3pp.s3.etag import etag_of, read_tag
 from s3pp.s3.operations import Answer, Bucket, Headers
 from s3pp.s3.retry import StoreError
 from s3pp.s3.uploads import Part, Slot, Uploads
 from s3pp.transfer.bodies import PIECE, Slice
 from s3pp.transfer.copy.course import Course, Stale, Target
-from s3pp.transfer.copy.layout import Cut
+from s3pp.transfer.copy.layout import Basis, Cut
 from s3pp.transfer.digests import Digester, Digests
 from s3pp.transfer.etags import Mismatch, is_md5, proves_content
 from s3pp.transfer.means import Means
 from s3pp.transfer.parts import sums
+from s3pp.transfer.parts.compound import Rolling
 from s3pp.transfer.parts.moving import PartRefused, carried, moved
 from s3pp.transfer.parts.plan import Spans
 from s3pp.transfer.parts.resume import Found, unfinished
@@ -53,14 +54,15 @@ class PartsThrough:
         self._digester = Digester(self._checksum, md5=True, signed=signed)
 
     def resumes(self, cut: Cut) -> bool:
-        """Whether an unfinished upload can be gone on with: the source's ETag proves all parts."""
-        return self._resume and cut.same and len(cut.spans) > 1
+        """Whether an unfinished upload can be resumed: the source's ETag proves all parts."""
+        return self._resume and cut.basis is not Basis.NOTHING and len(cut.spans) > 1
 
     async def found(self, course: Course, cut: Cut) -> Found | None:
         """The upload of an earlier run, if one of its parts was fetched and is the source's."""
+        sizes = cut.likely or (cut.spans.part_size,)
 
         async def proves(plan: Spans, there: Part) -> bool:
-            if plan.part_size != cut.spans.part_size:
+            if plan.part_size not in sizes:
                 return False
             return await self._is(_part(course, plan.span(there.number)), there)
 
@@ -91,6 +93,21 @@ class PartsThrough:
                 raise
             raise Stale(StoreError(412, refused.code, str(refused)), Target.FREE) from None
         return sorted([*sent, *kept.values()])
+
+    async def etags(self, course: Course, cut: Cut) -> dict[int, str]:
+        """The ETag that the source has in parts of each likely size. Fetches all of it, in order.
+
+        Raises ``Stale``, ``Unfinished`` and ``ObjectError``.
+        """
+        rolling = Rolling(cut.likely)
+        for span in cut.spans:
+            await self._offer(GoOn())
+            try:
+                async with self._fetched(_part(course, span)) as body:
+                    await self._reader.away(lambda: _feed(rolling, body))
+            except StoreError as error:
+                raise Stale(error, Target.FREE) if error.status == 412 else error from None
+        return rolling.etags()
 
     def _kept(self, begun: Found) -> Iterator[tuple[int, PartDone]]:
         """The parts that need not be sent: those of which all is known that completing takes."""
@@ -168,6 +185,11 @@ class PartsThrough:
         if part.stored == self._checksum:
             return digests.header[1]
         return await self._reader.away(lambda: checksum(part.stored, body.pieces()))
+
+
+def _feed(rolling: Rolling, body: Slice) -> None:
+    for piece in body.pieces():
+        rolling.feed(piece)
 
 
 def _part(course: Course, span: Span) -> CopyPart:

@@ -174,12 +174,17 @@ class Rolling:
         return next((size for size, ours in self.etags().items() if ours == etag), None)
 
 
-def likely_sizes(there: Dest, wanted: int = DEFAULT_PART_SIZE) -> list[int]:
-    """The part sizes to try on an object, where ours would be ``wanted``; empty: not in parts."""
+def likely_sizes(
+    there: Dest, wanted: int = DEFAULT_PART_SIZE, first: Sequence[int] = ()
+) -> list[int]:
+    """The part sizes to try on an object, where ours would be ``wanted``; empty: not in parts.
+
+    ``first`` are likelier than any other, as they were those of its neighbours.
+    """
     count = part_count(there.etag)
     if count is None:
         return []
-    return plausible_sizes(there.size, count, [part_size(there.size, wanted)])
+    return plausible_sizes(there.size, count, [*first, part_size(there.size, wanted)])
 
 
 def plausible(there: Dest, each: int) -> bool:

@@ -369,6 +369,72 @@ def test_without_parts_to_keep_a_streamed_copy_goes_in_parts_of_ours(lines: Any)
     assert len(pair.dest.parts) == 3
 
 
+# Parts of which the store tells nothing
+
+
+def untold(**source: Any) -> Pair:
+    """Asked for the size of the first part the store tells that of the whole."""
+    return Pair(**({"first": HUGE} | source))
+
+
+@pytest.mark.parametrize(("each", "sent"), [(EACH, 3), (8 * MIB, 2), (6 * MIB, 4)])
+def test_a_guess_is_put_right_by_the_etag(each: int, sent: int) -> None:
+    """Of three parts ours is the likeliest size, of two that of a known tool."""
+    pair = untold(etag=etag_in_parts(BODY, each))
+    assert pair.run(shared=False) == done(pair)
+    assert len(pair.dest.told("send")) == sent
+    assert len(pair.dest.told("create")) == 1 + len(pair.dest.told("abort")) == 1 + (sent == 4)
+    assert len([note for note in pair.notes if "sent twice" in note]) == (sent == 4)
+
+
+@pytest.mark.parametrize("there", [(), (1, 2)], ids=["nothing", "two parts"])
+def test_where_no_size_fits_the_bytes_prove_the_parts(there: tuple[int, ...]) -> None:
+    pair = untold(etag=f"{'f' * 32}-3")
+    pair.dest.earlier, pair.dest.parts = bool(there), {n: THERE[n] for n in there}
+    kept = sum(THERE[n][1] for n in there)
+    outcome = pair.run(shared=False)
+    assert outcome == done(pair, etag_in_parts(BODY))._replace(sent=len(BODY) - kept)
+    assert len(pair.dest.told("send")) == 3 - len(there)
+    assert pair.dest.told("abort") == []
+    assert [note for note in pair.notes if "none of the usual sizes" in note]
+
+
+def test_a_source_that_is_replaced_before_its_bytes_tell() -> None:
+    pair = untold(etag=f"{'f' * 32}-3")
+    renewed = etag_in_parts(BODY[::-1])
+
+    def cutting(body: bytes) -> bytes:
+        if len(pair.source.told("GET")) == 5 and pair.source.etag != renewed:
+            pair.source.body, pair.source.etag = BODY[::-1], renewed
+            raise FAILED
+        return body
+
+    pair.source.cutting = cutting
+    assert pair.run(shared=False) == done(pair, renewed)
+
+
+def test_the_end_of_the_run_ends_the_second_reading() -> None:
+    pair = untold(etag=f"{'f' * 32}-3")
+
+    def cutting(body: bytes) -> bytes:
+        pair.ending = len(pair.source.told("GET")) >= 4
+        return body
+
+    pair.source.cutting = cutting
+    with pytest.raises(Unfinished):
+        pair.run(shared=False)
+    assert len(pair.source.told("GET")) == 4
+    assert pair.dest.object is None
+
+
+def test_what_one_request_does_not_copy_goes_in_parts_as_guessed() -> None:
+    """By the store nothing else tells whether that was right."""
+    pair = untold(body=b"", etag=f"{'f' * 32}-641", size=HUGE)
+    assert isinstance(pair.run(parts=Parts()), Done)
+    assert [pair.dest.parts[n][1] for n in (1, 640, 641)] == [8 * MIB, 8 * MIB, 1]
+    assert len(pair.dest.told("create")) == 1
+
+
 @pytest.mark.parametrize(("shared", "spared"), [(True, 6), (False, 9)])
 def test_a_dry_run_counts(shared: bool, spared: int) -> None:
     pair = Pair()

@@ -142,6 +142,12 @@ def test_ones_own_part_size_is_found_first(size: int, wanted: int) -> None:
         assert likely_sizes(there, wanted)[0] == each
 
 
+def test_the_sizes_of_neighbours_come_first_where_they_fit() -> None:
+    there = Dest(40 * MIB, f"{MD5}-3")
+    assert likely_sizes(there)[:2] == [16 * MIB, 15 * MIB]
+    assert likely_sizes(there, first=[8 * MIB, 15 * MIB])[:2] == [15 * MIB, 16 * MIB]
+
+
 TOOLS = [8, 16, 50, 5, 15, 32, 64, 128, 256, 512, 1024, 10, 100, 25]
 
 
