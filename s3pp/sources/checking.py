@@ -31,7 +31,7 @@ def check(job: Job) -> None:
     for source in job.sources:
         _check_source(source, job.walk)
     if job.choosing.files_from is not None:
-        _check_list(job, job.choosing.files_from)
+        _check_list(job)
 
 
 def _check_source(source: str, walk: str) -> None:
@@ -51,7 +51,7 @@ def _check_directory(source: str) -> None:
         raise UsageError(f"SOURCE '{shown(source)}' cannot be listed: {error.strerror}") from error
 
 
-def _check_list(job: Job, path: str) -> None:
+def _check_list(job: Job) -> None:
     if job.walk != "filesystem":
         raise UsageError("--files-from names files in a directory, and goes with no --walk tar")
     if len(job.sources) != 1 or not os.path.isdir(job.sources[0]):

@@ -187,8 +187,8 @@ def test_a_source_that_is_wrong_is_named(s3pp, moto, moto_bucket, recorder):
         ),
         (["--source-profile", "nobody"], 2, "s3pp: --source-profile: "),
     ]:
-        words = ["--max-attempts", "2", *words, moto_bucket.url, other.url]
-        result = s3pp("copy", *words, store=record.store, timeout=45)
+        line = ["--max-attempts", "2", *words, moto_bucket.url, other.url]
+        result = s3pp("copy", *line, store=record.store, timeout=45)
         assert (mention, result.code, result.out) == (mention, code, "")
         assert mention in result.err
         assert len(result.err.splitlines()) == 1

@@ -297,7 +297,6 @@ def test_stopped_by_a_signal(s3pp_start, many, moto, recorder, number, code):
     def hang(request):
         if "continuation-token" in request.target:
             time.sleep(20)
-        return None
 
     record = recorder(moto, intercept=hang)
     running = s3pp_start("list", "--listers", "1", many.url, store=record.store)

@@ -227,7 +227,8 @@ class _Connection(BaseHTTPRequestHandler):
         if early:
             self.close_connection = True
             self._reply(early)
-            return self._drain()
+            self._drain()
+            return
         whole = replace(head, body=self._body())
         self._reply(action.answer(Exchange(whole, self._forward, self.server.proxy.stopped)))
 

@@ -311,10 +311,10 @@ def _open(directory: Descriptor, name: str, mode: int) -> tuple[int, bool]:
         pass
     try:
         fd = os.open(name, _SAFE, dir_fd=directory)
-    except OSError as error:
+    except OSError:
         if _stands(directory, name):
             raise InUse from None
-        raise error
+        raise
     if not _is_ours(directory, fd):
         os.close(fd)
         raise InUse

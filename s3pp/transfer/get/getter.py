@@ -340,5 +340,5 @@ def _by_time(task: GetTask, here: os.stat_result) -> Verdict:
 _KINDS = (
     (stat.S_ISLNK, "a symbolic link"),
     (stat.S_ISDIR, "a directory"),
-    (lambda mode: True, "no regular file"),
+    (lambda _: True, "no regular file"),
 )

@@ -161,7 +161,7 @@ SHA = f"x-amz-checksum-sha256: {b64encode(hashlib.sha256(BODY).digest()).decode(
 KMS = "x-amz-server-side-encryption: aws:kms"
 OPAQUE = "0" * 32
 STORES = {
-    "md5": lambda: Store(),
+    "md5": Store,
     "parts": lambda: Store(compound(*cut(*EVEN)), parts=EVEN),
     "one part": lambda: Store(compound(BODY)),
     "crc": lambda: Store(OPAQUE, (CRC,)),
