@@ -43,7 +43,7 @@ DEFAULT_MAX_ATTEMPTS = 8
 DEFAULT_MAX_THROTTLED = 600.0  # seconds of throttling without a single success
 DEFAULT_CONNECT_TIMEOUT = 10.0  # seconds
 DEFAULT_READ_TIMEOUT = 60.0  # seconds without a byte in either direction
-DEFAULT_WORKER_TIMEOUT = 60.0  # seconds of silence after which a worker counts as lost
+DEFAULT_WORKER_TIMEOUT = 60.0  # seconds after which a worker that has not responded is replaced
 DEFAULT_ABORT_AGE = 86400.0  # seconds; what was begun since may be under way: nobody can tell
 ABORTS_AT_ONCE = 16  # uploads that are looked at and aborted side by side
 

@@ -82,7 +82,7 @@ class Opened(NamedTuple):
     endpoint: Endpoint
     keys: Keys | None  # None: anonymous
     ca_bundle: str | None
-    listable: bool  # whether the store lets us list the bucket
+    listable: bool  # whether the store allows ListBucket
     # Of a source: whether it is the one object of the origin's name; None: that could not be seen.
     single: bool | None = False
     proxy: str = ""  # the URL of the proxy to take, its password included; empty: none

@@ -84,7 +84,7 @@ class Session:
         return opened
 
     def open_source(self, origin: Origin, *, by_name: bool = False) -> Opened:
-        """Likewise, for what is read: it has to be there, and the store to let us list it.
+        """Likewise, for what is read: it has to exist, and ListBucket to be allowed.
 
         ``by_name``: what is read is named by a list, so that nothing need be listed. Where nothing
         lies below the origin's prefix it means the one object of its name. Raises

@@ -1,7 +1,7 @@
 """Names of a list, looked up in a bucket: in its listing as it goes by, or by a HEAD each.
 
-The listing answers 1,000 names with a request. Where the store has none that can be used, or does
-not let us list, every name is asked for, several at a time, which takes the right to read objects
+The listing answers 1,000 names with a request. Where the store has none that can be used, or
+refuses it, every name is asked for, several at a time, which takes the right to read objects
 and no other.
 """
 

@@ -1,4 +1,4 @@
-"""Large uploads that were cut off and are gone on with. Rows 44, 45, 47 and 60 of the catalogue.
+"""Large uploads that were cut off and are resumed. Rows 44, 45, 47 and 60 of the catalogue.
 
 The store is the journal: what it has of this object is not sent again, and what it has of others
 is not touched.

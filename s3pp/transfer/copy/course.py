@@ -19,7 +19,7 @@ class Written(NamedTuple):
 
     etag: str
     attempts: int
-    kept: int = 0  # bytes that the store had already, of an upload that was gone on with
+    kept: int = 0  # bytes that the store had already, of an upload that was resumed
 
 
 class Target(Enum):

@@ -30,7 +30,7 @@ _NO_SIZE = (
     "the source does not tell how long the parts of some objects are, and none of the usual sizes "
     "gives their ETag: their copies have another, and mode update copies them in each run"
 )
-_UNTOLD = (403, *UNSUPPORTED)  # a store that does not let us list parts
+_UNTOLD = (403, *UNSUPPORTED)  # a store that refuses to list parts
 
 
 class Way(Protocol):

@@ -303,7 +303,7 @@ def pieces_of(fd: int, offset: int, size: int) -> Iterator[bytes]:
 def _open(directory: Descriptor, name: str, mode: int) -> tuple[int, bool]:
     """Make a file, or open one that is ours alone; and whether it was made.
 
-    What others can write to is never gone on with.
+    What others can write to is never resumed.
     """
     try:
         return os.open(name, _NEW, mode, dir_fd=directory), True

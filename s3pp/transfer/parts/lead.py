@@ -110,7 +110,7 @@ class Rest(Enum):
 class Again(ObjectError):
     """The upload is lost; another may succeed.
 
-    ``resume``: or an unfinished one, gone on with. ``stays``: this one is not ours to abort.
+    ``resume``: or an unfinished one, resumed. ``stays``: this one is not ours to abort.
     """
 
     def __init__(self, message: str, *, resume: bool = False, stays: bool = False) -> None:

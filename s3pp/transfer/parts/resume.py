@@ -2,7 +2,7 @@
 
 The store is the journal: nothing is kept here. Under one key there may be several uploads, of
 earlier runs, of other people, or of a job that is at it now. How a part is shown to be ours is for
-the caller to say: ``proves``. An upload is gone on with
+the caller to say: ``proves``. An upload is resumed
 
 - if all parts that are looked at are ours: so a run that was killed goes on at once; or
 - if one of them is, and for ``QUIET`` nothing came: nobody is sending it, and ours has changed; or
@@ -48,7 +48,7 @@ class Found(NamedTuple):
 
 
 class Silent(Exception):
-    """The store does not let us see its unfinished uploads, or answers what is no list of them."""
+    """The store refuses to list its unfinished uploads, or answers what is no list of them."""
 
 
 Proof = Callable[[Spans, Part], Awaitable[bool]]

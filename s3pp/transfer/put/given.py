@@ -36,7 +36,7 @@ _OPTIONAL = ("x-amz-storage-class", "x-amz-website-redirect-location")
 _AWS = ("amazonaws.com", "amazonaws.com.cn")
 DOUBT = (
     "the store does not tell the storage class, or tells other metadata than this run gives, "
-    "of some objects that were gone on with: if an earlier run gave others, they have those"
+    "of some objects that were resumed: if an earlier run gave others, they have those"
 )
 
 

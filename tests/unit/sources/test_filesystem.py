@@ -368,7 +368,9 @@ def test_a_directory_that_vanishes_before_its_turn(tmp_path: Path) -> None:
 
 
 def test_a_source_that_vanished_after_the_check(tmp_path: Path) -> None:
-    assert outcomes(walked(tmp_path / "gone")) == [("gone", "not-found")]
+    records = walked(tmp_path / "gone")
+    assert outcomes(records) == [("gone", "not-found")]
+    assert records[0].message == "file not found"
 
 
 def test_links_that_meet_again_end_where_the_kernel_ends(tmp_path: Path) -> None:

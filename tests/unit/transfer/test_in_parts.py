@@ -601,7 +601,7 @@ def test_an_upload_that_takes_no_parts_of_ours_is_left_alone(scene: Scene) -> No
 
 @pytest.mark.parametrize("runs", [1, 3])
 def test_a_part_that_is_always_refused_leaves_one_upload(scene: Scene, runs: int) -> None:
-    """However often it is tried; what the first run left is gone on with, and never aborted."""
+    """However often it is tried; what the first run left is resumed, and never aborted."""
     scene.store.before = refuses(3)
     for _ in range(runs):
         error = failure(scene)

@@ -1,4 +1,4 @@
-"""Which unfinished upload is gone on with, and which of its parts."""
+"""Which unfinished upload is resumed, and which of its parts."""
 
 from __future__ import annotations
 
