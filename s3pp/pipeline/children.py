@@ -1,8 +1,8 @@
 """Children: how one is started, named, watched and ended.
 
 The start method is chosen, not inherited: fork on Linux, where it is cheap and the supervisor is
-single-threaded, spawn elsewhere; everything works under both. Children are started before boto3
-is imported, so that they carry none of it.
+single-threaded, spawn elsewhere; everything works under both. Children are started before
+botocore is imported, so that they carry none of it.
 """
 
 from __future__ import annotations

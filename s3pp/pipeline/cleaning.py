@@ -33,7 +33,7 @@ from s3pp.report.outlet import Streams
 from s3pp.s3.session import Session
 from s3pp.s3.uploads import Upload, Uploads
 
-PROBES = 1  # requests of boto3's that find the bucket
+PROBES = 1  # requests of botocore's that find the bucket
 PER_ABORT = 2  # requests a dry run does not make: the abort, and a look whether it is gone
 
 

@@ -173,7 +173,7 @@ async def _first_page(bucket: Lister, origin: Origin) -> bytes | None:
     try:
         first = await bucket.list_page({"prefix": origin.prefix})
         return first if parse_page(first).objects else None
-    except (ObjectError, FatalError):  # boto3 tells why, and finds buckets in other regions
+    except (ObjectError, FatalError):  # botocore tells why, and finds buckets in other regions
         return None
 
 

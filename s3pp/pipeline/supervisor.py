@@ -107,7 +107,7 @@ class Supervisor:
     # Starting
 
     def _start(self) -> None:
-        """Start all children before boto3 is imported: they need none of its memory."""
+        """Start all children before botocore is imported: they need none of its memory."""
         job = self._job
         load(job)
         self._statter = self._launch("statter", run_statter, (job, self._started))
@@ -137,7 +137,7 @@ class Supervisor:
 
     def _set_up(self) -> None:
         """Find the buckets, and tell those who need to reach them."""
-        from s3pp.pipeline.credentials import OpenBuckets  # it imports boto3
+        from s3pp.pipeline.credentials import OpenBuckets  # it imports botocore
 
         self._buckets = OpenBuckets(self._job, self._now)
         if self._job.directory and not self._job.dry_run:

@@ -1,7 +1,7 @@
 """Who signs the requests of one side: a profile's credentials, found and refreshed by botocore.
 
 Keys are checked before anything is made of them. A value that cannot travel in a header would be
-shown, with everything around it, by whatever refuses it: libcurl, boto3, a server's error.
+shown, with everything around it, by whatever refuses it: libcurl, botocore, a server's error.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from enum import Enum
 from typing import Any, NamedTuple
 
-import boto3
 import botocore.session
 from botocore import exceptions as boto_errors
 
@@ -72,8 +71,7 @@ class Identity:
         self.profile, self.sign = profile, sign
         self._options = options
         forget_empty(os.environ)
-        self.core: Any = None  # botocore's session, for the settings of the profile
-        self.boto: Any = None  # boto3's, to make clients of
+        self.core: Any = None  # botocore's session: the settings of the profile, and clients
         self._credentials: Any = None
         self._sign_in()
 
@@ -113,8 +111,7 @@ class Identity:
     def _sign_in(self) -> None:
         with self._explained():
             self.core = botocore.session.Session(profile=self.profile)
-            self.boto = boto3.Session(botocore_session=self.core)
-            self._credentials = self.boto.get_credentials() if self.sign else None
+            self._credentials = self.core.get_credentials() if self.sign else None
         if self._credentials is None and self.sign:
             raise UsageError(
                 "no credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "

@@ -26,7 +26,7 @@ class Probe(NamedTuple):
     """What listing one key told."""
 
     listable: bool
-    keys: int | None  # how many were listed; None: boto3 could not see, for a clock or a miscount
+    keys: int | None  # how many were listed; None: unseen, for a clock or a miscount
     refusal: str = ""
     denied: bool = False  # for want of a right
 
@@ -51,7 +51,7 @@ def first_page(client: Any, asked: dict[str, Any]) -> Probe:
 def refused(error: ClientError, place: str, options: Options) -> Probe:
     """What a refusal tells. Raises ``UsageError`` or ``FatalError`` where no run is possible."""
     if error.response["Error"].get("Code") == "RequestTimeTooSkewed":
-        # boto3 cannot take the store's time; our own requests can.
+        # botocore cannot take the store's time; our own requests can.
         return Probe(listable=True, keys=None)
     _check(error, place, options)
     return Probe(listable=False, keys=0, refusal=told(error), denied=status_of(error) == 403)

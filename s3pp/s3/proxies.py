@@ -1,6 +1,6 @@
 """The proxy by which a store is reached, as the usual variables say.
 
-boto3 and libcurl read them differently: boto3 knows neither ``ALL_PROXY`` nor networks in
+botocore and libcurl read them differently: botocore knows neither ``ALL_PROXY`` nor networks in
 ``NO_PROXY``, libcurl no ``HTTP_PROXY`` in capitals and no ports. So the question is answered here,
 once, and both are given the answer::
 

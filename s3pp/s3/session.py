@@ -1,6 +1,6 @@
 """What happens once per run: credentials, region, endpoint, and whether the bucket is there.
 
-boto3 does it, so that a user's profiles, roles, SSO, environment and endpoint settings work here
+botocore does it, so that a user's profiles, roles, SSO, environment and endpoint settings work here
 as they do everywhere else. The endpoint is read off a request for a probe key that is signed and
 not sent, which tells scheme, host, path style and region for every flavour of endpoint through
 public API.
@@ -34,7 +34,7 @@ from s3pp.s3.proxies import Proxy, proxy_for
 from s3pp.s3.sigv4 import Keys
 
 _PROBE_KEY = "probe"
-_NOBODY = Keys("anonymous", "anonymous")  # keeps boto3 from looking for keys that nobody needs
+_NOBODY = Keys("anonymous", "anonymous")  # keeps botocore from looking for keys that nobody needs
 
 
 class Session:
@@ -147,7 +147,7 @@ class Session:
         return client
 
     def _client(self, access: Access) -> Any:
-        """A client that takes the one proxy, or none: boto3 is not to look for it itself."""
+        """A client that takes the one proxy, or none: botocore is not to look for it itself."""
         client = self._made_client(access, {})
         endpoint = self._endpoint(client)
         self._proxy = proxy_for(endpoint.scheme, endpoint.host, os.environ)
@@ -158,7 +158,7 @@ class Session:
 
     def _made_client(self, access: Access, proxies: Mapping[str, str]) -> Any:
         own = self._identity.own_settings(os.environ) if access.own_settings else {}
-        boto = self._identity.boto
+        core = self._identity.core
         region = access.region or own.get("region") or os.environ.get("AWS_REGION")
         keys = self.keys() or _NOBODY
         config = Config(
@@ -171,9 +171,9 @@ class Session:
             request_checksum_calculation="when_required",
             proxies=dict(proxies),
         )
-        return boto.client(
+        return core.create_client(
             "s3",
-            region_name=region or boto.region_name or "us-east-1",
+            region_name=region or core.get_config_variable("region") or "us-east-1",
             endpoint_url=access.endpoint_url or own.get("endpoint_url"),
             use_ssl=access.secure,
             verify=self._ca_bundle() if access.verify_ssl else False,
@@ -194,7 +194,7 @@ class Session:
             return refused(error, place, self._options)
 
     def _note_region(self, response: Any = None, **_: object) -> None:
-        """Keep the region that an answer names; boto3 follows a redirect and says nothing of it."""
+        """Keep the region that an answer names; botocore follows redirects and says nothing of it."""
         if response is None:
             return
         http, parsed = response
@@ -202,7 +202,7 @@ class Session:
         self._region = named or self._region
 
     def _end_by_proxy(self, caught_exception: Exception | None = None, **_: object) -> None:
-        """A proxy that refuses to reach the store will not be asked again, as boto3 would."""
+        """A proxy that refuses to reach the store will not be asked again, as botocore would."""
         if not isinstance(caught_exception, boto_errors.ProxyConnectionError):
             return
         cause = getattr(caught_exception.kwargs.get("error"), "original_error", None)
@@ -261,7 +261,7 @@ class _NotSent(Exception):
 def _unsent(client: Any, bucket: str) -> Any:
     """The request that ``client`` would send to get the probe key; nothing is sent.
 
-    No presigned URL shows this: boto3 has those lead to an endpoint of all regions.
+    No presigned URL shows this: botocore has those lead to an endpoint of all regions.
     """
     made: list[Any] = []
 

@@ -34,7 +34,6 @@ FLOORS = {
 
 # What only one place may import, and that place.
 OWNERS = {
-    "boto3": "s3/identity.py",
     "botocore": ("s3/session.py", "s3/identity.py", "s3/probe.py"),
     "pycurl": ("s3/wire.py", "s3/multi.py"),
     "multiprocessing": "pipeline/",

@@ -220,8 +220,8 @@ def refuse(*arguments):
     raise SystemExit("made while a module was imported")
 pycurl.Curl = pycurl.CurlMulti = pycurl.AsyncCurlMulti = refuse
 import s3pp.pipeline.supervisor
-if "boto3" in sys.modules:
-    raise SystemExit("boto3 is imported before the children are started")
+if "botocore" in sys.modules:
+    raise SystemExit("botocore is imported before the children are started")
 for module in pkgutil.walk_packages(s3pp.__path__, "s3pp."):
     if not module.name.startswith(("s3pp.__main__", "s3pp.sandbox")):
         importlib.import_module(module.name)

@@ -13,7 +13,7 @@ NOW = 1000.0
 
 
 class Session:
-    """Credentials as boto3 has them; ``fresh`` is what signing in again gives."""
+    """Credentials as botocore has them; ``fresh`` is what signing in again gives."""
 
     def __init__(self, held: Keys | None = OLD, *fresh: Keys | Exception | None) -> None:
         self.held: Keys | Exception | None = held
