@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -423,8 +423,18 @@ def test_latency_holds_up_only_whom_it_answers():
         assert 0.3 <= time.perf_counter() - begun < 1.5
 
 
-def _found() -> list[Tool]:
-    return [tool for name in tools.NAMES if (tool := tools.find(name))]
+QUICK = {"s3pp", "s5cmd"}  # of the others each run takes seconds
+
+
+def _each_tool(test: Callable[..., None]) -> Callable[..., None]:
+    """Parametrize ``test`` by ``tool``: every one that is installed."""
+    cases = [
+        pytest.param(tool, id=name, marks=() if name in QUICK else pytest.mark.thorough)
+        for name in tools.NAMES
+        if (tool := tools.find(name))
+    ]
+    decorated: Callable[..., None] = pytest.mark.parametrize("tool", cases)(test)
+    return decorated
 
 
 @pytest.fixture(scope="module")
@@ -444,7 +454,7 @@ def _run(tool: Tool, command: list[str], peer: Peer, stdout: io.BufferedIOBase |
     assert (run.status, run.left) == (0, 0), run.errors
 
 
-@pytest.mark.parametrize("tool", _found(), ids=lambda tool: tool.name)
+@_each_tool
 def test_every_tool_fetches_the_same(tool, few, tmp_path):
     directory = tmp_path / "a b"
     directory.mkdir()
@@ -453,7 +463,7 @@ def test_every_tool_fetches_the_same(tool, few, tmp_path):
     assert few.counts().requests["get_object"] == 1100
 
 
-@pytest.mark.parametrize("tool", _found(), ids=lambda tool: tool.name)
+@_each_tool
 def test_every_tool_copies_to_the_same_keys(tool, few):
     _run(tool, invocations.copy(tool, few.endpoint), few)
     counts = few.counts()
@@ -465,7 +475,7 @@ def test_every_tool_copies_to_the_same_keys(tool, few):
     assert not etags
 
 
-@pytest.mark.parametrize("tool", _found(), ids=lambda tool: tool.name)
+@_each_tool
 def test_every_tool_prints_a_line_for_each_key(tool, few, tmp_path):
     with (tmp_path / "lines").open("w+b") as lines:
         _run(tool, invocations.keys(tool, few.endpoint), few, lines)

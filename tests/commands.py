@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from stores.store import Store
 
@@ -105,33 +105,43 @@ def clean_environment(store: Store | None, extra: Mapping[str, str | None]) -> d
 
 def session_pids(session: int) -> list[int]:
     """The living processes of a session, zombies aside."""
-    return sorted(pid for pid, sid, state in _processes() if sid == session and state not in "ZX")
+    return sorted(each.pid for each in _processes() if each.session == session and each.alive)
 
 
-def _processes() -> Iterator[tuple[int, int, str]]:
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                stat = Path("/proc", entry, "stat").read_text(errors="replace")
-            except OSError:
-                continue
-            state, _, _, session = stat.rpartition(")")[2].split()[:4]
-            yield int(entry), int(session), state
+class _Process(NamedTuple):
+    """A process as /proc has it."""
+
+    pid: int
+    session: int
+    state: str
+    started: int  # in clock ticks since the system came up
+
+    @property
+    def alive(self) -> bool:
+        return self.state not in "ZX"
 
 
-def _environ(pid: int) -> str:
+def _process(pid: int | str) -> _Process | None:
+    stat = _proc(pid, "stat").rpartition(b")")[2].split()
+    return _Process(int(pid), int(stat[3]), stat[0].decode(), int(stat[19])) if stat else None
+
+
+def _processes() -> Iterator[_Process]:
+    yield from filter(None, map(_process, filter(str.isdigit, os.listdir("/proc"))))
+
+
+def _proc(pid: int | str, name: str) -> bytes:
+    """A file of a process in /proc; empty when it is gone."""
     try:
-        return Path("/proc", str(pid), "environ").read_text(errors="replace")
+        with open(f"/proc/{pid}/{name}", "rb", buffering=0) as file:
+            return file.readall()
     except OSError:
-        return ""
+        return b""
 
 
 def title(pid: int) -> str:
     """What ``ps`` shows for a process; empty when it is gone."""
-    try:
-        raw = Path("/proc", str(pid), "cmdline").read_bytes()
-    except OSError:
-        return ""
+    raw = _proc(pid, "cmdline")
     return raw.rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace").strip()
 
 
@@ -181,6 +191,7 @@ class Running:
             env=clean_environment(store, self._env),
             start_new_session=True,
         )
+        self._leader = _process(self.popen.pid)
 
     def _stream(self) -> IO[bytes]:
         return self._streams.enter_context(tempfile.TemporaryFile())
@@ -191,8 +202,14 @@ class Running:
 
     def pids(self) -> list[int]:
         """All its living processes, those in sessions of their own included."""
-        session = set(session_pids(self.pid))
-        return sorted(session.union(p for p, _, _ in _processes() if self._mark in _environ(p)))
+        since = self._leader.started if self._leader else 0
+        younger = (each for each in _processes() if each.alive and each.started >= since)
+        return sorted(each.pid for each in younger if self._owns(each))
+
+    def _owns(self, process: _Process) -> bool:
+        if process.session == self.pid:
+            return True
+        return self._mark.encode() in _proc(process.pid, "environ")
 
     def children(self) -> dict[str, int]:
         """Title to pid of the processes that named themselves, such as ``s3pp: putter 1``."""

@@ -13,6 +13,7 @@ import importlib.util
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,11 @@ MOTO_SECRET = "moto-secret-that-must-never-be-printed"
 CURRENT = object()  # as ``store=``: the store of the test
 
 
-# Of an end-to-end test one case for each store is in the usual run; of a fault, a listing, or a
-# large object one case, of the store that checks where there is one: each of them starts a whole
-# pipeline, and the usual run has ten minutes on two cores. The others are thorough.
+# Of a test that starts whole runs one case is in the usual run, of the store that checks where
+# there is one: the usual run has eight minutes on two cores. The others are thorough. What depends
+# on the features of a store is tested on one of each kind.
 END_TO_END = re.compile(r"tests/(faults|e2e)/")
-MANY_CASES = re.compile(
-    r"tests/(faults/|e2e/test_(clean|copy_large|get_large|list|put_large|put_parts|uploads)\.)"
-)
+EACH_STORE = re.compile(r"tests/e2e/test_(copy_carried|put_objects)\.")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -82,8 +81,8 @@ def usual_cases(rule: str, cases: list[pytest.Item]) -> list[pytest.Item]:
     """Those of a test's cases that are not thorough."""
     checked = [case for case in cases if "swift" in case.nodeid.partition("[")[2]]
     others = [case for case in cases if case not in checked]
-    firsts = [*checked[:1], *others[:1]]
-    return firsts[:1] if MANY_CASES.match(rule) else firsts
+    firsts = [*others[:1], *checked[:1]] if swift_missing() else [*checked[:1], *others[:1]]
+    return firsts if EACH_STORE.match(rule) else firsts[:1]
 
 
 @pytest.fixture(scope="session")
@@ -93,14 +92,19 @@ def moto_server() -> Iterator[Store]:
     server.stop()
 
 
+@cache
+def swift_missing() -> str:
+    """Why there can be no Swift here; empty where there can."""
+    if importlib.util.find_spec("swift") is None:
+        return "swift is not installed"
+    return "" if swift_child.data_parent() else "no directory here supports user xattrs"
+
+
 @pytest.fixture(scope="session")
 def swift_server() -> Iterator[Store]:
-    if importlib.util.find_spec("swift") is None:
-        pytest.skip("swift is not installed")
-    place = swift_child.data_parent()
-    if place is None:
-        pytest.skip("no directory here supports user xattrs")
-    server = ChildServer("stores.swift", place)
+    if missing := swift_missing():
+        pytest.skip(missing)
+    server = ChildServer("stores.swift", str(swift_child.data_parent()))
     yield Store(
         "swift",
         server.url,

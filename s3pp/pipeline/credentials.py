@@ -12,7 +12,7 @@ from s3pp.s3.session import Session
 from s3pp.s3.sigv4 import Keys
 from s3pp.transfer.copy.overlap import Overlap
 
-PERIOD = 30.0  # seconds between looks at their expiry; boto3 refreshes some ten minutes before it
+PERIOD = 30.0  # seconds between looks at their expiry; botocore refreshes ten minutes before it
 FRESH = 5.0  # seconds in which renewed keys answer everyone who asks
 
 

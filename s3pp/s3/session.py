@@ -194,7 +194,7 @@ class Session:
             return refused(error, place, self._options)
 
     def _note_region(self, response: Any = None, **_: object) -> None:
-        """Keep the region that an answer names; botocore follows redirects and says nothing of it."""
+        """Keep the region that an answer names; botocore follows a redirect silently."""
         if response is None:
             return
         http, parsed = response
