@@ -362,12 +362,15 @@ def test_large_bodies_are_never_held():
         subprocess.run([*curl, "-T", "-"], stdin=zeros.stdout, timeout=20, check=True)
         zeros.communicate()
         assert [held.size for held in running.held()] == [size]
-        assert 0 < _peak_of_children() < size / 2
+        assert 0 < _peak_of_peers() < size / 2
 
 
-def _peak_of_children() -> int:
-    """Bytes that the largest child of this process ever held."""
-    pids = " ".join(path.read_text() for path in Path("/proc/self/task").glob("*/children")).split()
+def _peak_of_peers() -> int:
+    """Bytes that the largest peer of this process ever held."""
+    children = " ".join(
+        path.read_text() for path in Path("/proc/self/task").glob("*/children")
+    ).split()
+    pids = [pid for pid in children if b"peer.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     told = (Path(f"/proc/{pid}/status").read_text() for pid in pids)
     peaks = (re.search(r"VmHWM:\s+(\d+) kB", status) for status in told)
     return max(int(peak[1]) * 1024 for peak in peaks if peak)
@@ -420,7 +423,7 @@ def test_latency_holds_up_only_whom_it_answers():
         ]
         for answer in asked:
             answer.result().close()
-        assert 0.3 <= time.perf_counter() - begun < 1.5
+        assert 0.3 <= time.perf_counter() - begun < 2.5  # one after the other: 3
 
 
 QUICK = {"s3pp", "s5cmd"}  # of the others each run takes seconds

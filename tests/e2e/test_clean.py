@@ -367,7 +367,7 @@ def test_ages_count_by_the_clock_of_the_store(s3pp, three, moto, recorder):
 
 def wait_for_delivery(pid: int) -> None:
     """Two signals of one kind that are not delivered yet would be one."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 40
     while time.monotonic() < deadline:
         told = Path("/proc", str(pid), "status").read_text()
         if not any(int(each, 16) for each in re.findall(r"^S\w+Pnd:\s*(\w+)", told, re.MULTILINE)):
@@ -397,7 +397,7 @@ def test_stopped_by_a_signal(s3pp_start, moto_bucket, moto, recorder, number, co
         running.signal(number)
     else:
         go_on.set()
-    result = running.wait(10)
+    result = running.wait(40)
     go_on.set()
     assert result.code == code
     assert result.err.endswith(": finishing active requests (Ctrl-C again to stop now)\n")
@@ -421,7 +421,7 @@ def test_a_stop_before_anything_was_done(s3pp_start, three, moto, recorder):
     running = s3pp_start("clean", three.url, store=record.store)
     assert reached.wait(20)
     running.signal(signal.SIGTERM)
-    result = running.wait(10)
+    result = running.wait(40)
     assert (result.code, result.out) == (143, "")
     assert result.err == "s3pp: stopped before anything was done\n"
     assert begun(three) == ["a", "b", "c"]

@@ -300,11 +300,11 @@ def test_stopped_by_a_signal(s3pp_start, many, moto, recorder, number, code):
 
     record = recorder(moto, intercept=hang)
     running = s3pp_start("list", "--listers", "1", many.url, store=record.store)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 40
     while not running.out() and time.monotonic() < deadline:
         time.sleep(0.01)
     running.signal(number)
-    result = running.wait(10)
+    result = running.wait(40)
     assert result.code == code
     assert keys(result) == list(MANY)[:1000]
     assert "Traceback" not in result.err

@@ -82,7 +82,7 @@ def test_a_name_that_no_bucket_can_have(s3pp, name):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_sandbox_stays_until_stopped(s3pp_start, number):
     running = s3pp_start("sandbox", store=None)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 40
     while "AWS_SECRET_ACCESS_KEY" not in running.out() and time.monotonic() < deadline:
         time.sleep(0.02)
     said = running.out()

@@ -69,7 +69,7 @@ def test_a_store_that_stops_reading(moto_trial: PutTrial) -> None:
     moto_trial.inject(Rule(Call(read_no_more), "PUT", times=1))
     began = time.monotonic()
     check_all_done(moto_trial.run("--read-timeout=1"), moto_trial.bucket, contents)
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 50
 
 
 def test_silence_for_ever_ends_the_object(moto_trial: PutTrial) -> None:
@@ -77,7 +77,7 @@ def test_silence_for_ever_ends_the_object(moto_trial: PutTrial) -> None:
     moto_trial.inject(Rule(Hang(), "PUT", "/a$"))
     began = time.monotonic()
     end = moto_trial.run("--read-timeout=1", "--max-attempts=1")
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 50
     assert (end.code, end.kinds, moto_trial.puts("a")) == (1, {"a": "network"}, 1)
 
 

@@ -347,7 +347,7 @@ def test_what_a_killed_run_left_is_aborted_by_the_next(moto_copy: CopyTrial) -> 
 
 def wait_until_parts(bucket: Bucket, uploads: int) -> None:
     """Until so many unfinished uploads have two parts each."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 40
     while (there := sorted(counts(bucket))) != [2] * uploads:
         assert time.monotonic() < deadline, there
         time.sleep(0.02)
@@ -456,7 +456,7 @@ def sent(trial: CopyTrial) -> int:
 
 
 def wait_for_more(bucket: Bucket, parts: int) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 40
     while len(there(bucket)) <= parts:
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -195,7 +195,7 @@ def test_what_stands_still_is_asked_for_again(moto_get: GetTrial) -> None:
     harm(moto_get, SILENCES, times=1)
     began = time.monotonic()
     check_all_got(moto_get.run("--read-timeout=2"), moto_get, contents)
-    assert time.monotonic() - began < 40
+    assert time.monotonic() - began < 50
 
 
 def test_what_stands_still_for_ever_fails(moto_get: GetTrial) -> None:
@@ -204,7 +204,7 @@ def test_what_stands_still_for_ever_fails(moto_get: GetTrial) -> None:
     harm(moto_get, SILENCES, times=0)
     began = time.monotonic()
     end = moto_get.run("--read-timeout=1", "--max-attempts=1")
-    assert time.monotonic() - began < 40
+    assert time.monotonic() - began < 50
     assert (end.code, end.kinds) == (1, kinds_of(SILENCES))
     assert moto_get.files() == {**before, "other": contents["other"]}
 

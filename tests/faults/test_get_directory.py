@@ -380,7 +380,7 @@ def test_a_run_leaves_the_temporaries_of_another_alone(moto_get: GetTrial) -> No
     )
     first, journal = moto_get.start("--mode=stupid"), moto_get.journal
     moto_get.proxy.wait_for(4, "GET")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 40
     while not (before := arriving(moto_get)):
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -34,7 +34,7 @@ def kill_parent(running: Running) -> None:
     """Kill the supervisor alone; its children end by themselves."""
     running.signal(signal.SIGKILL)
     running.popen.wait()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 40
     while left := session_pids(running.pid):
         assert time.monotonic() < deadline, f"still there: {left} {running.children()}"
         time.sleep(0.02)
@@ -82,7 +82,7 @@ def test_temporary_files_of_killed_getters_go_before_the_run_ends(moto_get: GetT
     moto_get.killed = True
     moto_get.inject(Rule(Stall(), "GET", "/large", times=2))
     running = moto_get.start()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 40
     while len(set(moto_get.temporaries()) - before.keys()) < 2:
         assert time.monotonic() < deadline, "no temporary file: nothing is shown here"
         time.sleep(0.01)
@@ -138,7 +138,7 @@ def test_a_killed_run_leaves_nothing_unfinished_under_its_name(
     moto_get.inject(Rule(Stall(), "GET", "/large"), Rule(Delay(0.02), "GET", OBJECTS))
     running = moto_get.start(f"--start-method={method}")
     moto_get.proxy.wait_for(50, "GET")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 40
     while len(moto_get.temporaries()) < 2:
         assert time.monotonic() < deadline, "no temporary file: nothing is shown here"
         time.sleep(0.01)

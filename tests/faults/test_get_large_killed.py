@@ -48,7 +48,7 @@ def noted(trial: GetTrial) -> set[int]:
 
 def wait_for_ranges(trial: GetTrial, count: int) -> None:
     """Until the record has so many."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 40
     while len(noted(trial)) < count:
         assert time.monotonic() < deadline, f"{noted(trial)} of {count}"
         time.sleep(0.01)

@@ -60,7 +60,7 @@ def check_given_up(trial: ListTrial, *options: str) -> None:
     """The listing ended in bounded time, and its one line on stderr says that keys are missing."""
     began = time.monotonic()
     end = trial.run(*options)
-    assert time.monotonic() - began < 40
+    assert time.monotonic() - began < 50
     assert end.code == 3
     assert "list" in end.result.err.splitlines()[-1]
     assert len(trial.proxy.hits("GET", PAGES)) < 40
@@ -117,7 +117,7 @@ def test_a_listing_that_goes_round_in_circles_ends(
     trial.inject(Rule(Circle(SIZE, length), "GET", PAGES))
     began = time.monotonic()
     end = trial.run(f"--listers={listers}")
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 50
     assert end.code in (0, 3)  # several listers may do without the token that repeats
     assert listers > 1 or end.code == 3
     assert len(trial.proxy.hits("GET", PAGES)) < 40

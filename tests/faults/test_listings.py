@@ -41,8 +41,8 @@ def check_nothing_was_missed(trial: PutTrial, mode: str) -> None:
     """Everything was found unchanged, or the run was given up; never was a key held for absent."""
     began = time.monotonic()
     running = trial.start(f"--mode={mode}")
-    result = running.wait(30)
-    assert time.monotonic() - began < 20
+    result = running.wait(60)
+    assert time.monotonic() - began < 50
     assert trial.puts() == 0
     if result.code == 3:
         assert "list" in result.err

@@ -89,9 +89,12 @@ def test_passes_requests_on_unchanged(bucket: Bucket, client: Any, proxy: FaultP
 
 def test_answers_expectations_at_once(bucket: Bucket, client: Any) -> None:
     # boto3 keeps a body back for a second when "100 Continue" does not come.
-    began = time.monotonic()
-    client.put_object(Bucket=bucket.name, Key="k", Body=b"x" * 100_000)
-    assert time.monotonic() - began < 0.9
+    took = []
+    for _ in range(3):  # on a busy machine one may take as long for another reason
+        began = time.monotonic()
+        client.put_object(Bucket=bucket.name, Key="k", Body=b"x" * 100_000)
+        took.append(time.monotonic() - began)
+    assert min(took) < 0.9
 
 
 @pytest.mark.parametrize("early", [False, True])

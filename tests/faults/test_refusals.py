@@ -203,7 +203,7 @@ def test_what_is_refused_for_good_is_asked_once(moto_trial: PutTrial) -> None:
     moto_trial.inject(*(Rule(Status(400, c), "PUT", f"/{k}$") for k, c in refused.items()))
     began = time.monotonic()
     end = moto_trial.run()
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 50
     assert (end.code, end.kinds) == (1, dict.fromkeys(refused, "rejected"))
     assert all(code in end.failed[key]["message"] for key, code in refused.items())
     assert moto_trial.puts() == len(contents)

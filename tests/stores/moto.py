@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 from moto.moto_server.werkzeug_app import MotoRequestHandler
@@ -92,7 +93,10 @@ def _end_with_stdin() -> None:
 def main() -> None:
     from moto.server import DomainDispatcherApplication, create_backend_app
 
-    app = _with_fill(DomainDispatcherApplication(create_backend_app))
+    dispatcher = DomainDispatcherApplication(create_backend_app)
+    # It would list moto's modules on disk for each request, which takes longer than many a PUT.
+    dispatcher.get_backend_for_host = cache(dispatcher.get_backend_for_host)
+    app = _with_fill(dispatcher)
     server = make_server("127.0.0.1", int(sys.argv[1]), app, True, request_handler=_KeptAlive)
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     print("ready", flush=True)
