@@ -1,79 +1,25 @@
-"""The frozen ``Job``: every setting of a run, validated once.
+"""The frozen ``Job``: every setting of a run, and how each is spelt on a command line.
 
-The argparse Namespace ends in ``cli/``; a program can build one as well.
-Constants that are facts of S3, and defaults that are tuning, live here and nowhere else.
+A program can build one as well as ``args/`` does. An option is declared on the field that it sets,
+and its default is the field's.
 """
 
 from __future__ import annotations
 
 import os
-import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 
-from s3pp.errors import UsageError
-
-KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
-
-# S3's limits: S3 user guide, "Uploading objects" and "Object key naming".
-MAX_SINGLE_PUT = 5 * GIB
-# Of a multipart upload: S3 user guide, "Multipart upload limits"; of an object: API reference,
-# "CopyObject", which counts in decimal TB (10,000 of the largest parts would be 53.7).
-MIN_PART = 5 * MIB  # but for the last one
-MAX_PART = 5 * GIB
-MAX_PARTS = 10_000
-MAX_OBJECT = 50 * 10**12
-MAX_KEY_BYTES = 1024
-MAX_METADATA_BYTES = 2 * KIB
-MAX_TAGS = 10
-
-# Tuning. Requests in flight and not bandwidth bound many small objects at real latencies.
-DEFAULT_CONCURRENCY = 512
-DEFAULT_LISTERS = 4
-# S3 user guide, "Performance design patterns": requests of 8 to 16 MB. 16 MiB make half as many of
-# them as 8 MiB, and reach 156 GiB before parts have to grow.
-DEFAULT_PART_SIZE = 16 * MIB
-# Up to here the ETag stays an MD5, which every tool can compare, and one request does what six
-# would (begin, four parts, complete); a failure costs 64 MiB at most.
-DEFAULT_MULTIPART_THRESHOLD = 64 * MIB
-# Requests for parts in flight, of one process: S3 user guide, "Performance design patterns": one
-# request for each 85 to 90 MB/s of what the network does.
-PLACES = 8
-DEFAULT_MAX_ATTEMPTS = 8
-DEFAULT_MAX_THROTTLED = 600.0  # seconds of throttling without a single success
-DEFAULT_CONNECT_TIMEOUT = 10.0  # seconds
-DEFAULT_READ_TIMEOUT = 60.0  # seconds without a byte in either direction
-DEFAULT_WORKER_TIMEOUT = 60.0  # seconds after which a worker that has not responded is replaced
-DEFAULT_ABORT_AGE = 86400.0  # seconds; what was begun since may be under way: nobody can tell
-ABORTS_AT_ONCE = 16  # uploads that are looked at and aborted side by side
-
-# The types s3-parallel-put compressed by default, and their successors' names.
-DEFAULT_GZIP_TYPES = frozenset(
-    {
-        "application/javascript",
-        "application/json",
-        "application/x-javascript",
-        "application/xml",
-        "image/svg+xml",
-        "text/css",
-        "text/csv",
-        "text/html",
-        "text/javascript",
-        "text/plain",
-        "text/xml",
-    }
+from s3pp.limits import (
+    ACLS,
+    CHECKSUMS,
+    DEFAULT_MAX_THROTTLED,
+    DEFAULT_MULTIPART_THRESHOLD,
+    DEFAULT_PART_SIZE,
+    PLACES,
 )
-ACLS = (
-    "private",
-    "public-read",
-    "public-read-write",
-    "authenticated-read",
-    "aws-exec-read",
-    "bucket-owner-read",
-    "bucket-owner-full-control",
-    "log-delivery-write",
-)
-CHECKSUMS = ("md5", "crc32", "crc32c", "crc64nvme", "sha256")
+from s3pp.option import FILE, MOMENT, SIZE, TIME, N, Option, Value, choice, option, options, up_to
+from s3pp.places import NOWHERE, Origin, Place
 
 
 class Mode(str, Enum):
@@ -92,131 +38,248 @@ class Side(str, Enum):
 
 
 @dataclass(frozen=True)
-class Place:
-    """``s3://bucket/prefix``, without a trailing slash on the prefix."""
-
-    bucket: str
-    prefix: str = ""
-
-    def key(self, relative: str) -> str:
-        """The key of ``relative`` below this place, joined by exactly one slash."""
-        return f"{self.prefix}/{relative}" if self.prefix else relative
-
-    def __str__(self) -> str:
-        return f"s3://{self.bucket}/{self.prefix}"
-
-
-NOWHERE = Place("")
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What of a bucket a job reads, as ``parse_origin`` understood it."""
-
-    bucket: str
-    prefix: str = ""  # what every key begins with: "", "p/" or, of ``logs-2026*``, "logs-2026"
-    cut: int = 0  # characters of every key that its relative name leaves out
-    single: str | None = None  # the one object meant where nothing lies below ``prefix``: "p"
-
-    def relative(self, key: str) -> str:
-        """The name of ``key`` at the destination."""
-        return key[self.cut :]
-
-    @property
-    def alone(self) -> Origin:
-        """The one object of the origin's name, which keeps its base name."""
-        name = self.single or ""
-        return replace(self, prefix=name, cut=name.rfind("/") + 1)
-
-    def __str__(self) -> str:
-        if self.single is None:
-            return f"s3://{self.bucket}/{self.prefix}{'*' if self.prefix else ''}"
-        # What ends in one of these would be read as something else.
-        closing = "/" if self.single.endswith(("/", "*")) else ""
-        return f"s3://{self.bucket}/{self.single}{closing}"
-
-
-@dataclass(frozen=True)
 class Choosing:
     """Which of the entries a source holds belong to the job."""
 
     # ("include" | "exclude", glob) in command line order: the last match wins.
-    rules: tuple[tuple[str, str], ...] = ()
-    newer_than: float | None = None  # seconds since the epoch: keep what was modified after
-    older_than: float | None = None  # seconds since the epoch: keep what was modified before
-    min_size: int | None = None  # bytes, inclusive
-    max_size: int | None = None  # bytes, inclusive
-    limit: int | None = None  # entries, after every other rule
-    files_from: str | None = None  # path of the list; "-" is stdin
-    null: bool = False  # names in the list end in NUL, not newline
-    follow_symlinks: bool = True
-    order: str = "key"  # in which tasks go out: "key", or "size": the smallest first
+    rules: tuple[tuple[str, str], ...] = options(
+        (),
+        Option(
+            ("--include",),
+            "take what matches; of --include and --exclude the last match wins, ** crosses /",
+            Value("GLOB", "include"),
+        ),
+        Option(
+            ("--exclude",),
+            "leave out what matches",
+            Value("GLOB", "exclude"),
+            verbs={"put": "leave out what matches; excluded trees are not entered"},
+        ),
+    )
+    # Seconds since the epoch: keep what was modified after, and before.
+    newer_than: float | None = option(
+        None,
+        "--newer-than",
+        MOMENT,
+        help="modified after: an age such as 7d, or an ISO date or time",
+    )
+    older_than: float | None = option(
+        None,
+        "--older-than",
+        MOMENT,
+        help="modified before",
+        clean="begun before: an age such as 7d, or an ISO date (default: 1d; 0s: all)",
+    )
+    min_size: int | None = option(  # bytes, inclusive
+        None,
+        "--min-size",
+        SIZE,
+        help="at least this long: bytes, or 10k, 16MiB, 1.5G (powers of 1024)",
+    )
+    max_size: int | None = option(  # bytes, inclusive
+        None, "--max-size", SIZE, help="at most this long"
+    )
+    limit: int | None = option(  # entries, after every other rule
+        None, "--limit", N, help="the first N, in key order", clean="at most N of them"
+    )
+    files_from: str | None = option(  # path of the list; "-" is stdin
+        None,
+        "--files-from",
+        FILE,
+        help="take the names in FILE (-: stdin), relative to PREFIX",
+        put="take the names in FILE (-: stdin), relative to SOURCE",
+    )
+    null: bool = option(False, "--null", help="names in FILE end in NUL")  # not in a newline
+    # None: what links lead to is sent, and nothing is written through them.
+    follow_symlinks: bool | None = options(
+        None,
+        Option(
+            ("--follow-symlinks",),
+            "send what links lead to (default)",
+            verbs={"get": "write through links to directories that stay in DIRECTORY"},
+        ),
+        Option(
+            ("--no-follow-symlinks",),
+            "leave links out",
+            sets=False,
+            verbs={"get": "write through no link (default)"},
+        ),
+    )
+    order: str = option(  # in which tasks go out
+        "key",
+        "--order",
+        choice("ORDER", "key", "size"),
+        help="key (default), or size: the smallest first, once all are listed",
+    )
 
 
 @dataclass(frozen=True)
 class Landing:
     """How a getter writes files."""
 
-    fsync: bool = False  # bring each file to the disk before it gets its name
-    gunzip: bool = False  # write what is stored with Content-Encoding gzip uncompressed
+    fsync: bool = option(
+        False, "--fsync", help="bring each file to the disk before it gets its name"
+    )
+    gunzip: bool = option(
+        False, "--gunzip", help="write what is stored with Content-Encoding gzip uncompressed"
+    )
 
 
 @dataclass(frozen=True)
 class Objects:
-    """What every object sent is given."""
+    """What every object sent is given.
+
+    Those that no option sets alone are set by several (``args/building.py``).
+    """
 
     content_type: str = "guess"  # "guess", "magic", or a literal type
     gzip_types: frozenset[str] = frozenset()  # empty: no compression; {"all"}: everything
     headers: tuple[tuple[str, str], ...] = ()  # as given, e.g. ("Cache-Control", "max-age=60")
     metadata: tuple[tuple[str, str], ...] = ()
-    tags: tuple[tuple[str, str], ...] = ()
-    acl: str | None = None
-    storage_class: str | None = None
-    sse: str | None = None  # "AES256" or "aws:kms"
-    sse_kms_key_id: str | None = None
-    checksum: str = "md5"
-    directive: str = "copy"  # of a copy: "copy" keeps what the source has, "replace" what is here
+    tags: tuple[tuple[str, str], ...] = option(
+        (), "--tag", Value("K=V", "tag"), help="an object tag"
+    )
+    acl: str | None = option(
+        None, "--acl", "--grant", choice("ACL", *ACLS), help=f"a canned ACL: {', '.join(ACLS)}"
+    )
+    storage_class: str | None = option(
+        None, "--storage-class", Value("CLASS", "token"), help="such as STANDARD_IA"
+    )
+    sse: str | None = option(
+        None,
+        "--sse",
+        choice("KIND", "AES256", "aws:kms"),
+        help="encryption by the store: AES256 or aws:kms",
+    )
+    sse_kms_key_id: str | None = option(
+        None, "--sse-kms-key-id", Value("ID", "visible"), help="the key for --sse aws:kms"
+    )
+    checksum: str = option(
+        "md5",
+        "--checksum",
+        choice("KIND", *CHECKSUMS),
+        help=f"what the store verifies the body by: md5 (default), {', '.join(CHECKSUMS[1:])}",
+    )
+    directive: str = option(  # of a copy
+        "copy",
+        "--metadata-directive",
+        choice("WHAT", "copy", "replace"),
+        help="copy: keep type, headers and metadata (default); replace: take those given here",
+    )
 
 
 @dataclass(frozen=True)
 class Parts:
     """How large objects are moved: in parts, by all workers at once."""
 
-    size: int = DEFAULT_PART_SIZE  # bytes; grows where ``MAX_PARTS`` of them would not do
-    threshold: int = DEFAULT_MULTIPART_THRESHOLD  # bytes: what is larger goes in parts
-    resume: bool = True  # go on with what an earlier run left unfinished
+    size: int = option(  # bytes
+        DEFAULT_PART_SIZE,
+        "--part-size",
+        Value("SIZE", "part_size"),
+        help="bytes of each part; grows where 10,000 would not do (default: 16MiB)",
+    )
+    threshold: int = option(  # bytes
+        DEFAULT_MULTIPART_THRESHOLD,
+        "--multipart-threshold",
+        Value("SIZE", "part_size"),
+        help="what is larger is moved in parts, by all processes (default: 64MiB)",
+    )
+    resume: bool = option(
+        True, "--no-resume", sets=False, help="begin anew, whatever an earlier run left unfinished"
+    )
 
 
 @dataclass(frozen=True)
 class Access:
     """How to reach the store."""
 
-    endpoint_url: str | None = None
-    region: str | None = None
-    profile: str | None = None
-    sign: bool = True
-    request_payer: bool = False
-    addressing: str | None = None  # "auto", "path" or "virtual"; None: as the profile has it
-    ca_bundle: str | None = None
-    verify_ssl: bool = True
+    endpoint_url: str | None = option(
+        None,
+        "--endpoint-url",
+        Value("URL", "endpoint"),
+        help="another store than AWS: http[s]://HOST[:PORT][/PATH]",
+    )
+    region: str | None = option(
+        None, "--region", Value("NAME", "token"), help="the bucket's region"
+    )
+    profile: str | None = option(
+        None, "--profile", Value("NAME", "visible"), help="a profile of the AWS configuration"
+    )
+    sign: bool = option(
+        True, "--no-sign-request", sets=False, help="send no credentials, as to a public bucket"
+    )
+    request_payer: bool = option(
+        False, "--request-payer", help="accept the costs of a requester-pays bucket"
+    )
+    addressing: str | None = option(
+        None,
+        "--addressing",
+        choice("STYLE", "auto", "path", "virtual"),
+        help="where the bucket's name goes: auto, path, virtual (default: the profile's, or auto)",
+    )
+    ca_bundle: str | None = option(None, "--ca-bundle", FILE, help="certificates to trust, as PEM")
+    verify_ssl: bool = option(True, "--no-verify-ssl", sets=False, help="trust any certificate")
     secure: bool = True  # scheme where the endpoint URL does not name one
     # The endpoint and the region of the profile go before those of the environment.
     own_settings: bool = False
-    max_attempts: int = DEFAULT_MAX_ATTEMPTS
-    max_throttled: float = DEFAULT_MAX_THROTTLED  # seconds in which nothing succeeds
-    connect_timeout: float = DEFAULT_CONNECT_TIMEOUT  # seconds
-    read_timeout: float = DEFAULT_READ_TIMEOUT  # seconds
+    max_attempts: int = option(
+        8, "--max-attempts", up_to(1000), help="per request (default: {default})"
+    )
+    max_throttled: float = option(  # seconds in which nothing succeeds
+        DEFAULT_MAX_THROTTLED,
+        "--max-throttled",
+        TIME,
+        help="of throttling without success until giving up (default: {default:g})",
+    )
+    connect_timeout: float = option(  # seconds
+        10.0, "--connect-timeout", TIME, help="seconds, or 90s, 5m (default: {default:g})"
+    )
+    read_timeout: float = option(  # seconds
+        60.0,
+        "--read-timeout",
+        TIME,
+        help="without a byte in either direction (default: {default:g})",
+    )
 
 
 @dataclass(frozen=True)
 class Speed:
     """How many at a time."""
 
-    processes: int = field(default_factory=lambda: max(2, os.cpu_count() or 2))
-    concurrency: int = DEFAULT_CONCURRENCY  # requests in flight over all processes
-    listers: int = DEFAULT_LISTERS  # requests in flight of one listing
-    start_method: str = "auto"  # "fork", "spawn", or "auto": fork on Linux
-    worker_timeout: float = DEFAULT_WORKER_TIMEOUT  # seconds
+    processes: int = option(
+        lambda: max(2, os.cpu_count() or 2),
+        "-P",
+        "--processes",
+        up_to(1024),
+        help="worker processes (default: one per core, at least 2)",
+    )
+    # Requests in flight and not bandwidth bound many small objects at real latencies. Beyond
+    # 100,000 no machine has the descriptors.
+    concurrency: int = option(
+        512,
+        "-c",
+        "--concurrency",
+        up_to(100_000),
+        help="requests in flight over all processes (default: {default})",
+    )
+    listers: int = option(
+        4,
+        "--listers",
+        up_to(256),
+        help="requests in flight that list the source (default: {default})",
+    )
+    start_method: str = option(
+        "auto",
+        "--start-method",
+        choice("HOW", "auto", "fork", "spawn"),
+        help="of processes: fork, spawn, or auto (default): fork on Linux",
+    )
+    worker_timeout: float = option(  # seconds
+        60.0,
+        "--worker-timeout",
+        TIME,
+        help="replace a worker that has not responded for this long (default: {default:g})",
+    )
 
     @property
     def places(self) -> int:
@@ -234,10 +297,27 @@ class Output:
     """What is told, and where."""
 
     verbosity: int = 0  # -q counts down, -v counts up
-    json: bool = False
-    progress: bool | None = None  # None: when stderr is a terminal
-    journal: str | None = None
-    log_file: str | None = None
+    json: bool = option(
+        False, "--json", help="one JSON object per line on stdout", list="one JSON object per line"
+    )
+    summarize: bool = option(
+        False, "--summarize", help="end with the number of objects and their bytes"
+    )
+    progress: bool | None = options(  # None: when stderr is a terminal
+        None,
+        Option(("--progress",), "show progress on stderr (default: on a terminal)"),
+        Option(("--no-progress",), "show no progress", sets=False),
+    )
+    journal: str | None = option(
+        None,
+        "--journal",
+        FILE,
+        help="append a JSON line per object: its end",
+        clean="append a JSON line per upload: what became of it",
+    )
+    log_file: str | None = option(
+        None, "--log-file", FILE, help="append what is told, and every failure, with the time"
+    )
 
 
 @dataclass(frozen=True)
@@ -263,9 +343,29 @@ class Job:
     dest: Place = NOWHERE
     origin: Origin | None = None
     directory: str = ""
-    mode: Mode = Mode.UPDATE
-    walk: str = "filesystem"  # or "tar"
-    dry_run: bool = False
+    mode: Mode = option(
+        Mode.UPDATE,
+        "--mode",
+        "--put",
+        Value("MODE", "mode"),
+        help="add: what is absent; stupid: everything; update: what is absent or differs (default)",
+    )
+    walk: str = option(
+        "filesystem",
+        "--walk",
+        choice("KIND", "filesystem", "tar"),
+        help="filesystem (default), or tar: the members of SOURCE, an archive",
+    )
+    dry_run: bool = option(
+        False,
+        "-n",
+        "--dry-run",
+        help="show what would be transferred and why; change nothing",
+        clean="show what would be aborted; change nothing",
+    )
+    sandbox: bool = option(
+        False, "--sandbox", help="run against a fresh S3 in memory, bucket created"
+    )
     choosing: Choosing = Choosing()
     objects: Objects = Objects()
     landing: Landing = Landing()
@@ -294,64 +394,3 @@ class Job:
     def writes(self) -> str:
         """The destination, as people call it."""
         return self.directory if self.dest == NOWHERE else str(self.dest)
-
-
-_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}\Z")
-
-# S3 user guide, "Referencing access points": they hold the slash that would end a bucket's name.
-_POINT = r"accesspoint[/:](?P<name>[A-Za-z0-9.-]{1,63})"
-_ARN = re.compile(
-    r"arn:aws[a-z-]*:s3(?:-object-lambda|-outposts)?:(?P<region>[a-z0-9-]*):(?P<account>\d{12}):"
-    rf"(?:outpost[/:][A-Za-z0-9-]{{1,63}}[/:])?{_POINT}(?=/|\Z)",
-    re.ASCII,
-)
-
-
-def access_point(bucket: str) -> str:
-    """The host name's first part for a bucket that is the ARN of an access point, else empty."""
-    found = _ARN.fullmatch(bucket)
-    return f"{found['name']}-{found['account']}" if found else ""
-
-
-def parse_place(text: str, argument: str = "destination") -> Place:
-    """Read ``s3://BUCKET[/PREFIX]``; BUCKET may be the ARN of an access point.
-
-    One trailing slash of the prefix is dropped: ``s3://b/p`` and ``s3://b/p/`` mean the same.
-    Raises ``UsageError`` naming ``argument`` for anything else.
-    """
-    bucket, prefix = _parts(text, argument)
-    return Place(bucket, prefix.removesuffix("/"))
-
-
-def parse_origin(text: str, argument: str = "source") -> Origin:
-    """Read ``s3://BUCKET[/PREFIX[*]]`` as a source.
-
-    PREFIX means the keys below ``PREFIX/``, or the one object of that very name; with a ``*`` at
-    its end every key that begins so, named from the last slash before the ``*`` on. Raises
-    ``UsageError`` naming ``argument`` for anything else.
-    """
-    bucket, prefix = _parts(text, argument)
-    if prefix.endswith("*"):
-        prefix = prefix[:-1]
-        return Origin(bucket, prefix, prefix.rfind("/") + 1)
-    name = prefix.removesuffix("/")
-    return Origin(bucket, f"{name}/", len(name) + 1, name or None) if prefix else Origin(bucket)
-
-
-def _parts(text: str, argument: str) -> tuple[str, str]:
-    scheme, _, rest = text.partition("://")
-    if scheme != "s3" or not rest:
-        raise UsageError(f"{argument} {text!r} is not of the form s3://BUCKET[/PREFIX]")
-    arn = _ARN.match(rest)
-    bucket, _, prefix = (arn[0], "", rest[arn.end() + 1 :]) if arn else rest.partition("/")
-    if arn and not arn["region"]:
-        raise UsageError(
-            f"{argument} {text!r}: access points of several regions want signature version 4A,"
-            " which s3pp does not make: name one of a region"
-        )
-    if not arn and not _BUCKET.match(bucket):
-        raise UsageError(
-            f"{argument} {text!r}: {bucket!r} is neither a bucket name (3 to 63 of a-z, 0-9, . and"
-            " -) nor the ARN of an access point"
-        )
-    return bucket, prefix

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import os
 import re
 import sys
@@ -45,7 +44,7 @@ def run() -> NoReturn:
 
 def main(argv: Sequence[str], streams: Streams) -> int:
     """Run ``argv``, the program's name left out; returns the exit code, raises nothing."""
-    from s3pp.cli.parser import Answer, Misuse
+    from s3pp.args.parser import Answer, Misuse
 
     try:
         return _dispatch(argv, streams)
@@ -78,7 +77,14 @@ def _dispatch(argv: Sequence[str], streams: Streams) -> int:
         return ExitStatus.OK
     if command not in COMMANDS:
         raise UsageError(f"{command!r} is not a command: use one of {', '.join(COMMANDS)} first")
-    return int(importlib.import_module(f"s3pp.cli.{command}").main(rest, streams))
+    if command == "sandbox":
+        from s3pp.cli import sandbox
+
+        return sandbox.main(rest, streams)
+    from s3pp import app
+    from s3pp.cli import verbs
+
+    return app.run(verbs.build_job(command, rest), streams).status
 
 
 def _overview() -> str:

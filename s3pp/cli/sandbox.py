@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from s3pp.cli import values
-from s3pp.cli.parser import Misuse, Parser, checked
+from s3pp.args import values
+from s3pp.args.parser import Misuse, Parser, checked
 from s3pp.errors import ExitStatus, FatalError, unstarted
 
 if TYPE_CHECKING:

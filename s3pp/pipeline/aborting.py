@@ -7,7 +7,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 
 from s3pp.errors import FailureKind, FatalError, ObjectError, unexpected, unexpected_kind
-from s3pp.job import DEFAULT_ABORT_AGE, Job, Origin
+from s3pp.job import Job
+from s3pp.limits import DEFAULT_ABORT_AGE
+from s3pp.places import Origin
 from s3pp.records import SkipReason
 from s3pp.report.aborts import Aborted, Fate, Refused, Spared, Weight
 from s3pp.s3.listing import ListingError

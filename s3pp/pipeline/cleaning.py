@@ -18,7 +18,8 @@ from contextlib import aclosing, suppress
 from typing import Any, NamedTuple
 
 from s3pp.errors import ExitStatus, FatalError
-from s3pp.job import ABORTS_AT_ONCE, Job, Origin
+from s3pp.job import Job
+from s3pp.limits import ABORTS_AT_ONCE
 from s3pp.pipeline.aborting import Aborter, Selection, due
 from s3pp.pipeline.connect import RetryHooks, connect
 from s3pp.pipeline.credentials import Credentials
@@ -27,6 +28,7 @@ from s3pp.pipeline.loops import new_loop
 from s3pp.pipeline.signals import stopping_notice
 from s3pp.pipeline.stopping import Pause, Stopping
 from s3pp.pipeline.watch import Watch
+from s3pp.places import Origin
 from s3pp.report.abort_record import AbortRecord
 from s3pp.report.aborts import AbortTotals, Fate
 from s3pp.report.outlet import Streams

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from s3pp.errors import FatalError, S3ppError, UsageError
-from s3pp.job import NOWHERE, Job, Origin, Side
+from s3pp.job import Job, Side
+from s3pp.places import NOWHERE, Origin
 from s3pp.s3.endpoint import Opened
 from s3pp.s3.identity import Options
 from s3pp.s3.session import Session

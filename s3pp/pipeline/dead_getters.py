@@ -31,7 +31,7 @@ class DeadGetters:
 
     def sweep(self) -> None:
         """Remove what they left. Nobody of this run may be alive; never raises."""
-        tree = Tree(self._job.directory, follow=self._job.choosing.follow_symlinks)
+        tree = Tree(self._job.directory, follow=self._job.choosing.follow_symlinks is True)
         with contextlib.suppress(FatalError):  # no descriptors: the next run sweeps as well
             for directory in sorted(self._directories):
                 sweep(tree, directory)

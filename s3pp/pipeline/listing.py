@@ -21,11 +21,12 @@ from itertools import islice
 from typing import Any
 
 from s3pp.errors import ExitStatus, FailureKind, FatalError, ObjectError
-from s3pp.job import Job, Origin, Side
+from s3pp.job import Job, Side
 from s3pp.pipeline.connect import DistantBucket, LoopThread, RetryHooks, connect
 from s3pp.pipeline.credentials import Credentials
 from s3pp.pipeline.descriptors import ensure_listing
 from s3pp.pipeline.loops import new_loop
+from s3pp.places import Origin
 from s3pp.records import Failed
 from s3pp.report.keys import KeyTotals, KeyView
 from s3pp.report.outlet import Streams

@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import BinaryIO, NamedTuple
 
 from s3pp.errors import FatalError
-from s3pp.job import Job, Mode, Origin, Side
+from s3pp.job import Job, Mode, Side
 from s3pp.pipeline.connect import DistantBucket
+from s3pp.places import Origin
 from s3pp.records import Failed, Outcome, Task
 from s3pp.s3.endpoint import Opened
 from s3pp.s3.listing import Listed, honest_page
@@ -124,7 +125,7 @@ def _known(job: Job, around: Surroundings) -> Known:
 
 
 def _planned_get(job: Job, origin: Origin) -> GetPlanner:
-    tree = Tree(job.directory, follow=job.choosing.follow_symlinks)
+    tree = Tree(job.directory, follow=job.choosing.follow_symlinks is True)
     if job.dry_run:
         folding = tree.directory("", make=False) is not None and folds(job.directory, write=False)
         return GetPlanner(origin, folds=folding, entering=lambda _: None)

@@ -24,7 +24,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from s3pp.errors import FatalError, Unfinished
-from s3pp.job import PLACES, Job, Side
+from s3pp.job import Job, Side
+from s3pp.limits import PLACES
 from s3pp.pipeline.admission import PERIOD, Admission
 from s3pp.pipeline.connect import Renewal, RetryHooks, connect
 from s3pp.pipeline.loops import new_loop

@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import quote
 
-from s3pp.job import access_point
+from s3pp.places import access_point
 from s3pp.s3.sigv4 import Keys
 
 _SAFE = "/~"  # beside the RFC 3986 unreserved; S3 keys keep their slashes

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from botocore.exceptions import ClientError
 
 from s3pp.errors import FatalError, UsageError
-from s3pp.job import Origin
+from s3pp.places import Origin
 from s3pp.s3.causes import bare
 from s3pp.s3.identity import Options
 from s3pp.s3.list_requests import lacks_second_version

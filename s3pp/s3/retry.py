@@ -15,7 +15,7 @@ from enum import Enum
 from html import unescape
 
 from s3pp.errors import FailureKind, ObjectError, Unfinished
-from s3pp.job import DEFAULT_MAX_THROTTLED
+from s3pp.limits import DEFAULT_MAX_THROTTLED
 from s3pp.s3.causes import bare
 from s3pp.s3.wire import Response, WireError
 

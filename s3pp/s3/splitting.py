@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
-from s3pp.job import MAX_KEY_BYTES
+from s3pp.limits import MAX_KEY_BYTES
 from s3pp.s3.keyspace import DIGITS, TOP, Alphabets, Scale, shared
 from s3pp.s3.listing import UNSENDABLE, Listed
 

@@ -32,7 +32,7 @@ _OWN_KEY = re.compile(rb"<Key>[^<]*</Key>")  # in a list of parts: of their uplo
 _NO_CHARACTERS = (4, 14)
 
 PageT = TypeVar("PageT")
-Checksum = tuple[str, str]  # its name as in ``job.CHECKSUMS``, and its value in base64
+Checksum = tuple[str, str]  # its name as in ``limits.CHECKSUMS``, and its value in base64
 
 
 class Upload(NamedTuple):

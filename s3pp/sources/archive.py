@@ -15,7 +15,7 @@ from typing import BinaryIO, cast
 
 from isal import igzip
 
-from s3pp.job import MIB
+from s3pp.limits import MIB
 
 PIECE = MIB  # bytes read at once
 MAX_EXTENSION = 16 * MIB  # bytes of one extended header; beyond that it is a bomb, not a name

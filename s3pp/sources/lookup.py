@@ -14,7 +14,7 @@ from itertools import chain
 from typing import NamedTuple, Protocol
 
 from s3pp.errors import FailureKind, FatalError, ObjectError
-from s3pp.job import Origin
+from s3pp.places import Origin
 from s3pp.records import Failed
 from s3pp.s3.listing import Listed, ListingError
 from s3pp.s3.moments import moment

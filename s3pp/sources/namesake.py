@@ -10,7 +10,8 @@ import asyncio
 from typing import Protocol
 
 from s3pp.errors import S3ppError
-from s3pp.job import Job, Origin
+from s3pp.job import Job
+from s3pp.places import Origin
 from s3pp.s3.operations import Answer
 
 PATIENCE = 10.0  # seconds: the run is not held up for a word

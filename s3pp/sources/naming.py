@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from s3pp.job import MAX_KEY_BYTES
+from s3pp.limits import MAX_KEY_BYTES
 
 # What a get appends to the names of files that are on their way in, and of what it notes of them.
 _UNFINISHED = re.compile(r"\.s3pp-[0-9a-f]{16}(\.part|\.ranges)?\Z")

@@ -19,7 +19,8 @@ from operator import attrgetter
 from typing import Any, BinaryIO, Protocol
 
 from s3pp.errors import FatalError, ObjectError
-from s3pp.job import Job, Origin
+from s3pp.job import Job
+from s3pp.places import Origin
 from s3pp.records import Failed
 from s3pp.s3.listing import Listed, Lister
 from s3pp.s3.operations import Answer

@@ -29,4 +29,4 @@ class Scope:
     def of(cls, job: Job) -> Scope:
         """The scope of ``job``; raises ``UsageError`` for a glob that is none."""
         choosing = job.choosing
-        return cls(job.dest.key(""), Choice(choosing), choosing.follow_symlinks)
+        return cls(job.dest.key(""), Choice(choosing), choosing.follow_symlinks is not False)

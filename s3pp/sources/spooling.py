@@ -18,7 +18,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from s3pp.errors import FailureKind, FatalError
-from s3pp.job import MIB
+from s3pp.limits import MIB
 from s3pp.records import Failed, PutTask
 from s3pp.sources.archive import Archive, opened
 from s3pp.sources.sorting import RICH_RUN_LENGTH, Room, ordered

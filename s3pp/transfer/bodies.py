@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterator
 
 from s3pp.errors import FailureKind, FatalError, ObjectError
-from s3pp.job import MAX_OBJECT
+from s3pp.limits import MAX_OBJECT
 from s3pp.records import Entry, PutPart, Stamp
 
 SMALL = 256 * 1024  # bytes up to which a body is held in memory

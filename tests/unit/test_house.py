@@ -17,19 +17,24 @@ MOST_LINES = 400
 # Imports run downwards only; on one floor, only within a room. Floor 0 is one room.
 FLOORS = {
     "job": 0,
+    "limits": 0,
+    "option": 0,
+    "places": 0,
     "errors": 0,
     "records": 0,
     "s3": 1,
     "sandbox": 1,
-    "sources": 2,
-    "transfer": 3,
-    "report": 3,
-    "pipeline": 4,
-    "cli": 5,
-    "compat": 5,
+    "sources": 3,
+    "transfer": 4,
+    "report": 4,
+    "pipeline": 5,
+    "app": 6,
+    "args": 6,
+    "cli": 7,
+    "compat": 7,
     # The package itself: its verbs and its command stand on everything.
-    "__init__": 6,
-    "__main__": 6,
+    "__init__": 8,
+    "__main__": 8,
 }
 
 # What only one place may import, and that place.
@@ -37,7 +42,7 @@ OWNERS = {
     "botocore": ("s3/session.py", "s3/identity.py", "s3/probe.py"),
     "pycurl": ("s3/wire.py", "s3/multi.py"),
     "multiprocessing": "pipeline/",
-    "argparse": ("cli/", "compat/"),
+    "argparse": ("args/", "cli/", "compat/"),
 }
 
 
@@ -188,3 +193,26 @@ def test_functions_take_few_parameters(module: Module) -> None:
             given = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
             own = [each.arg for each in given if each.arg not in ("self", "cls")]
             assert len(own) <= MOST_PARAMETERS, f"{node.name} in line {node.lineno}"
+
+
+DECLARING = {"option", "Option", "add_argument"}
+
+
+def declared_options(module: Module) -> Iterator[str]:
+    """The option strings in calls that declare options; elsewhere they are only mentioned."""
+    for node in module.nodes:
+        if isinstance(node, ast.Call):
+            called = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            words = [word for each in node.args for word in ast.walk(each)]
+            for word in words if called in DECLARING else ():
+                text = word.value if isinstance(word, ast.Constant) else None
+                if isinstance(text, str) and re.fullmatch(r"--?[a-z][a-z-]*", text, re.IGNORECASE):
+                    yield text
+
+
+def test_an_option_is_declared_in_one_place() -> None:
+    """Two declarations of one option would in time differ: in its default, or what it accepts."""
+    places = [(text, module.name) for module in modules() for text in declared_options(module)]
+    texts = [text for text, _ in places]
+    assert {"--mode", "-n", "--dry-run", "--include", "--no-progress", "--port"} <= set(texts)
+    assert [place for place in places if texts.count(place[0]) > 1] == []

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3pp.errors import UsageError
-from s3pp.job import Access, Job, Origin, Place, Side, access_point, parse_origin, parse_place
+from s3pp.job import Access, Job, Side
+from s3pp.places import Origin, Place, access_point, parse_origin, parse_place
 
 THERE = Access(endpoint_url="https://elsewhere")
 

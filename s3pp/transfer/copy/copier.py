@@ -15,7 +15,8 @@ the parts that go through this machine are moved by any copier.
 from __future__ import annotations
 
 from s3pp.errors import FailureKind, ObjectError
-from s3pp.job import MAX_SINGLE_PUT, Job, Mode
+from s3pp.job import Job, Mode
+from s3pp.limits import MAX_SINGLE_PUT
 from s3pp.records import (
     CopyPart,
     CopyTask,

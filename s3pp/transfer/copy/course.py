@@ -7,7 +7,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from s3pp.errors import FailureKind, ObjectError
-from s3pp.job import MAX_PART, MAX_SINGLE_PUT
+from s3pp.limits import MAX_PART, MAX_SINGLE_PUT
 from s3pp.records import CopyTask, Dest, Done, SendReason, Skipped, SkipReason
 from s3pp.s3.etag import pin_of
 from s3pp.s3.retry import StoreError

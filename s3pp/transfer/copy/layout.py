@@ -22,7 +22,8 @@ from enum import Enum
 from typing import NamedTuple
 
 from s3pp.errors import FailureKind, ObjectError
-from s3pp.job import MAX_PART, MAX_SINGLE_PUT, MIN_PART, Job
+from s3pp.job import Job
+from s3pp.limits import MAX_PART, MAX_SINGLE_PUT, MIN_PART
 from s3pp.records import Dest, Span
 from s3pp.s3.operations import Bucket, Call, Headers
 from s3pp.s3.retry import StoreError

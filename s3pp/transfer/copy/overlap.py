@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from s3pp.job import Origin, Place
+from s3pp.places import Origin, Place
 
 
 class Overlap(NamedTuple):

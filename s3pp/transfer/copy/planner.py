@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from s3pp.errors import FailureKind
-from s3pp.job import Job, Origin
+from s3pp.job import Job
+from s3pp.places import Origin
 from s3pp.records import CopyTask, Dest, Failed, Outcome, Skipped, SkipReason
 from s3pp.s3.listing import Listed
 from s3pp.sources.naming import key_fault, raw

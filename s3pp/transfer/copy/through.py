@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from s3pp.errors import FailureKind, ObjectError
-from s3pp.job import MAX_SINGLE_PUT, Job
+from s3pp.job import Job
+from s3pp.limits import MAX_SINGLE_PUT
 from s3pp.records import Dest
 from s3pp.s3.operations import Answer, Bucket, Headers
 from s3pp.transfer.acknowledged import confirm_whole

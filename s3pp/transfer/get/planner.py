@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from s3pp.errors import FailureKind
-from s3pp.job import Origin
+from s3pp.places import Origin
 from s3pp.records import Failed, GetTask, Outcome
 from s3pp.s3.listing import Listed
 from s3pp.transfer.files.clashes import apart, apart_folded

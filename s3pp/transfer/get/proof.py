@@ -21,7 +21,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
-from s3pp.job import MIB
+from s3pp.limits import MIB
 from s3pp.records import Dest, PartDone, Span
 from s3pp.s3.operations import Answer, Bucket, Call
 from s3pp.s3.retry import StoreError

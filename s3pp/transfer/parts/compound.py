@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from hashlib import md5
 
-from s3pp.job import DEFAULT_PART_SIZE, GIB, MAX_PART, MAX_PARTS, MIB, MIN_PART
+from s3pp.limits import DEFAULT_PART_SIZE, GIB, MAX_PART, MAX_PARTS, MIB, MIN_PART
 from s3pp.records import Dest, PartDone
 from s3pp.s3.etag import etag_of
 from s3pp.transfer.etags import is_md5

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from s3pp.errors import FailureKind, ObjectError
-from s3pp.job import MAX_PART, MAX_PARTS, MIB, MIN_PART
+from s3pp.limits import MAX_PART, MAX_PARTS, MIB, MIN_PART
 from s3pp.records import Span
 from s3pp.transfer.bodies import size_fault
 

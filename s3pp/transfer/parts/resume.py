@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from s3pp.errors import ObjectError
-from s3pp.job import MAX_PART, MAX_PARTS, MIN_PART
+from s3pp.limits import MAX_PART, MAX_PARTS, MIN_PART
 from s3pp.records import PartDone
 from s3pp.s3.listing import ListingError
 from s3pp.s3.moments import seconds

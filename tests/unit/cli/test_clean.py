@@ -6,13 +6,14 @@ import time
 
 import pytest
 
-from s3pp.cli import clean
+from s3pp.cli.verbs import build_job
 from s3pp.errors import UsageError
-from s3pp.job import Job, Origin, Output
+from s3pp.job import Job, Output
+from s3pp.places import Origin
 
 
 def job(*words: str) -> Job:
-    return clean.build_job(clean._parser().parse([*words]))
+    return build_job("clean", [*words])
 
 
 def test_defaults_are_the_jobs():

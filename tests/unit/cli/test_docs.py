@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
 import shlex
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
+from s3pp.cli import sandbox
 from s3pp.cli.main import COMMANDS
+from s3pp.cli.verbs import VERBS, build_job, parser
 from s3pp.errors import ExitStatus, FailureKind
-from s3pp.job import ACLS, CHECKSUMS, Job, Output, Place, parse_origin
+from s3pp.job import Job, Output
+from s3pp.limits import ACLS, CHECKSUMS
+from s3pp.places import Place, parse_origin
 from s3pp.records import Done, Failed, SendReason, Skipped, SkipReason
 from s3pp.report.aborts import (
     Aborted,
@@ -38,19 +40,14 @@ ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.rst", *sorted((ROOT / "docs").glob("*.rst"))]
 REFERENCE = (ROOT / "docs" / "cli.rst").read_text()
 LITERALS = set(re.findall(r"``(.+?)``", REFERENCE))
-VERBS = [name for name in COMMANDS if name != "sandbox"]
 
 GENERAL = {"-h", "--help", "--version"}  # of every command
 REPEATED = {"-", "--", "-qq", "-vv"}  # no options by themselves
 
 
-def module(verb: str) -> ModuleType:
-    return importlib.import_module(f"s3pp.cli.{verb}")
-
-
 def accepted(verb: str) -> set[str]:
     """The options that the command takes."""
-    return {name for each in module(verb)._parser()._actions for name in each.option_strings}
+    return {name for each in parser(verb)._actions for name in each.option_strings}
 
 
 @cache
@@ -79,6 +76,10 @@ def test_every_option_and_no_other(verb):
     assert set().union(*told) | GENERAL == accepted(verb)
 
 
+def test_every_verb_is_a_command():
+    assert [*VERBS, "sandbox"] == list(COMMANDS)
+
+
 def test_every_section_has_verbs_and_options():
     for title, (verbs, options) in sections().items():
         assert verbs, title
@@ -94,7 +95,7 @@ def test_no_option_is_made_up_in_passing():
 @pytest.mark.parametrize("verb", COMMANDS)
 def test_every_usage(verb):
     assert f"s3pp {verb} " in re.sub(" +", " ", REFERENCE.split("Names\n-----")[0])
-    usage = re.sub(r"\s+", " ", module(verb).USAGE)
+    usage = sandbox.USAGE if verb == "sandbox" else VERBS[verb].usage
     assert f"s3pp {verb} {usage}" in re.sub(" +", " ", REFERENCE)
 
 
@@ -181,8 +182,7 @@ def test_the_start_is_the_journals():
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_command_lines_are_accepted(page):
     for verb, rest in commands(page):
-        options = module(verb)._parser().parse(shlex.split(rest, comments=True))
-        module(verb).build_job(options)
+        build_job(verb, shlex.split(rest, comments=True))
 
 
 def commands(page: Path) -> list[tuple[str, str]]:

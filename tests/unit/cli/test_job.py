@@ -6,13 +6,15 @@ import importlib.util
 
 import pytest
 
-from s3pp.cli import put
+from s3pp.args.building import DEFAULT_GZIP_TYPES
+from s3pp.cli.verbs import build_job
 from s3pp.errors import UsageError
-from s3pp.job import DEFAULT_GZIP_TYPES, Job, Mode, Place, Speed
+from s3pp.job import Job, Mode, Speed
+from s3pp.places import Place
 
 
 def job(*words: str) -> Job:
-    return put.build_job(put._parser().parse([*words, "src", "s3://bucket/p"]))
+    return build_job("put", [*words, "src", "s3://bucket/p"])
 
 
 def refused(*words: str) -> str:
@@ -77,13 +79,13 @@ def test_aliases_and_the_rest():
 
 def test_options_may_stand_anywhere():
     words = ["a", "-n", "b", "--limit", "2", "s3://bucket", "-v"]
-    made = put.build_job(put._parser().parse(words))
+    made = build_job("put", words)
     assert (made.sources, made.dest) == (("a", "b"), Place("bucket"))
     assert (made.dry_run, made.choosing.limit, made.output.verbosity) == (True, 2, 1)
 
 
 def test_after_two_dashes_nothing_is_an_option():
-    made = put.build_job(put._parser().parse(["a", "-n", "--", "-v", "--json", "s3://bucket"]))
+    made = build_job("put", ["a", "-n", "--", "-v", "--json", "s3://bucket"])
     assert (made.sources, made.dry_run) == (("a", "-v", "--json"), True)
     assert (made.output.verbosity, made.output.json) == (0, False)
 
@@ -215,9 +217,9 @@ def test_checksums_that_need_awscrt(monkeypatch):
 
 def test_a_prefix_that_is_not_utf8():
     with pytest.raises(UsageError, match="UTF-8"):
-        put.build_job(put._parser().parse(["src", "s3://bucket/\udcff"]))
+        build_job("put", ["src", "s3://bucket/\udcff"])
 
 
 def test_a_destination_does_not_mean_many_keys():
     with pytest.raises(UsageError, match=r"'s3://bucket/q\*' ends in \*.*'s3://bucket/q\*/'"):
-        put.build_job(put._parser().parse(["src", "s3://bucket/q*"]))
+        build_job("put", ["src", "s3://bucket/q*"])

@@ -6,15 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from s3pp.cli import copy
+from s3pp.cli.verbs import build_job
 from s3pp.errors import UsageError
-from s3pp.job import Access, Job, Mode, Objects, Origin, Place, Side
+from s3pp.job import Access, Job, Mode, Objects, Side
+from s3pp.places import Origin, Place
 
 ENDS = ("s3://from/p", "s3://into/q")
 
 
 def job(*words: str) -> Job:
-    return copy.build_job(copy._parser().parse([*words, *ENDS]))
+    return build_job("copy", [*words, *ENDS])
 
 
 def refused(*words: str) -> str:
@@ -80,7 +81,7 @@ def test_no_content_is_looked_into():
 @pytest.mark.parametrize("option", ["--gzip", "--walk", "--fsync", "--gunzip"])
 def test_what_is_about_files_is_no_option_here(option):
     with pytest.raises(Exception, match=option):
-        copy._parser().parse([option, *ENDS])
+        build_job("copy", [option, *ENDS])
 
 
 # Two ways to two stores
@@ -155,14 +156,14 @@ def test_what_cannot_be_meant(words, mention, command):
 @pytest.mark.parametrize("dest", ["s3://bucket/*", "s3://bucket/q*", "s3://bucket/q/*"])
 def test_only_a_source_means_many_keys(dest):
     with pytest.raises(UsageError) as caught:
-        copy.build_job(copy._parser().parse(["s3://from/p*", dest]))
+        build_job("copy", ["s3://from/p*", dest])
     message = str(caught.value)
     assert f"{dest!r} ends in *" in message
     assert repr(f"{dest}/") in message
 
 
 def test_a_directory_whose_name_ends_so_can_be_named():
-    made = copy.build_job(copy._parser().parse(["s3://from/p", "s3://bucket/q*/"]))
+    made = build_job("copy", ["s3://from/p", "s3://bucket/q*/"])
     assert made.dest.prefix == "q*"
 
 

@@ -7,20 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from s3pp.cli import get
+from s3pp.cli.verbs import build_job
 from s3pp.errors import UsageError
-from s3pp.job import Job, Landing, Mode, Origin, parse_origin
+from s3pp.job import Job, Landing, Mode
+from s3pp.places import Origin, parse_origin
 
 SOURCE = "s3://bucket/p"
 
 
 def job(*words: str, directory: str = "d") -> Job:
-    return get.build_job(get._parser().parse([*words, SOURCE, directory]))
+    return build_job("get", [*words, SOURCE, directory])
 
 
 def refused(*words: str) -> str:
     with pytest.raises(UsageError) as caught:
-        get.build_job(get._parser().parse([*words]))
+        build_job("get", [*words])
     message = str(caught.value)
     assert message.isprintable()
     return message
@@ -34,7 +35,7 @@ def test_the_arguments_are_a_source_and_a_directory():
 
 
 def test_links_are_written_through_only_where_asked():
-    assert job().choosing.follow_symlinks is False
+    assert not job().choosing.follow_symlinks
     assert job("--follow-symlinks").choosing.follow_symlinks is True
     assert job("--no-follow-symlinks").choosing.follow_symlinks is False
 
@@ -62,7 +63,7 @@ def test_the_options_of_choosing_apply_to_keys():
 @pytest.mark.parametrize("option", ["--walk", "--gzip", "--header", "--tag", "--content-type"])
 def test_what_is_about_sending_is_no_option_here(option):
     with pytest.raises(Exception, match=option):
-        get._parser().parse([option, "x", SOURCE, "d"])
+        build_job("get", [option, "x", SOURCE, "d"])
 
 
 @pytest.mark.parametrize(
@@ -147,6 +148,6 @@ def test_what_is_not_there_to_be_used(words, mention, here, command):
 
 
 def test_a_star_is_part_of_the_source():
-    made = get.build_job(get._parser().parse(["s3://bucket/a/b*", "."]))
+    made = build_job("get", ["s3://bucket/a/b*", "."])
     assert made.origin == parse_origin("s3://bucket/a/b*")
     assert str(made.origin) == "s3://bucket/a/b*"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from s3pp.cli import list as list_command
+from s3pp.cli.verbs import build_job
 from s3pp.errors import UsageError
-from s3pp.job import Job, Origin, Output, Speed
+from s3pp.job import Job, Output, Speed
+from s3pp.places import Origin
 
 
 def job(*words: str) -> Job:
-    return list_command.build_job(list_command._parser().parse([*words]))
+    return build_job("list", [*words])
 
 
 def test_defaults_are_the_jobs():

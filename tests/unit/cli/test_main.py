@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-import s3pp.cli.put
+import s3pp.cli.verbs
 from s3pp.errors import FatalError
 
 ROOT = Path(__file__).parents[3]
@@ -47,6 +47,7 @@ def test_what_needs_no_store_imports_none_of_it(words, code):
     ended, *modules = told.stdout.split()
     assert int(ended) == code
     assert HEAVY.isdisjoint(modules)
+    assert ("dataclasses" in modules) == (len(words) > 1)  # no Job without a verb
 
 
 def test_version(command):
@@ -74,6 +75,21 @@ def test_help(command):
     assert max(map(len, shown.splitlines())) <= 100
 
 
+@pytest.mark.parametrize("verb", ["put", "get", "copy", "list", "clean"])
+def test_help_describes_each_option_for_the_verb(verb, command):
+    shown = " ".join(command(verb, "--help").out.partition("general:")[2].split())
+    assert ("SOURCE" in shown) == (verb == "put")
+    assert ("--files-from" in shown) == ("relative to" in shown) == (verb != "clean")
+    assert ("relative to PREFIX" in shown) == (verb in ("get", "copy", "list"))
+    assert ("magic" in shown) == ("trees are not entered" in shown) == (verb == "put")
+    assert ("begun before" in shown) == ("aborted" in shown) == (verb == "clean")
+    assert ("DIRECTORY" in shown) == (verb == "get")
+    for default in ("(default: 8)", "(default: 600)", "(default: 10)", "(default: 60)"):
+        assert default in shown
+    assert "{" not in shown
+    assert "==SUPPRESS==" not in shown
+
+
 def test_no_command(command):
     told = command()
     assert (told.code, told.out) == (2, "")
@@ -88,17 +104,17 @@ def test_no_such_command(command, word):
 
 def test_errors_become_exit_codes(command, monkeypatch):
     def raising(error):
-        def build_job(given):
+        def build_job(verb, argv):
             raise error
 
         return build_job
 
     words = ["put", "a", "s3://bucket"]
-    monkeypatch.setattr(s3pp.cli.put, "build_job", raising(FatalError("the disk\nis full")))
+    monkeypatch.setattr(s3pp.cli.verbs, "build_job", raising(FatalError("the disk\nis full")))
     assert command(*words) == (3, "", "s3pp: the disk\\nis full\n")
-    monkeypatch.setattr(s3pp.cli.put, "build_job", raising(KeyboardInterrupt()))
+    monkeypatch.setattr(s3pp.cli.verbs, "build_job", raising(KeyboardInterrupt()))
     assert command(*words) == (130, "", "s3pp: interrupted\n")
-    monkeypatch.setattr(s3pp.cli.put, "build_job", raising(ZeroDivisionError("by zero")))
+    monkeypatch.setattr(s3pp.cli.verbs, "build_job", raising(ZeroDivisionError("by zero")))
     told = command(*words)
     assert (told.code, told.err.count("\n")) == (3, 1)
     assert "internal error: ZeroDivisionError: by zero" in told.err
@@ -107,11 +123,11 @@ def test_errors_become_exit_codes(command, monkeypatch):
         (MemoryError(), "s3pp: memory ran out: raise ulimit -v, or lower --processes and"),
         (OSError(errno.ENOSPC, "No space left", "/tmp/x"), "s3pp: No space left: '/tmp/x'"),
     ):
-        monkeypatch.setattr(s3pp.cli.put, "build_job", raising(error))
+        monkeypatch.setattr(s3pp.cli.verbs, "build_job", raising(error))
         told = command(*words)
         assert (told.code, told.out) == (3, "")
         assert told.err.startswith(line)
-    monkeypatch.setattr(s3pp.cli.put, "build_job", raising(ZeroDivisionError("by zero")))
+    monkeypatch.setattr(s3pp.cli.verbs, "build_job", raising(ZeroDivisionError("by zero")))
     loud = command(*words, "-vv")
     assert loud.code == 3
     assert "Traceback" in loud.err

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3pp.cli import values
+from s3pp.args import values
 
 NOW = 1_800_000_000.0
 

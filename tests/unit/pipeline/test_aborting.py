@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from s3pp.errors import FailureKind, FatalError
-from s3pp.job import Choosing, Job, parse_origin
+from s3pp.job import Choosing, Job
 from s3pp.pipeline.aborting import PAUSES, Aborter, Selection, due
+from s3pp.places import parse_origin
 from s3pp.records import SkipReason
 from s3pp.report.aborts import Aborted, Fate, Refused, Spared, Weight
 from s3pp.s3.listing import ListingError

@@ -28,7 +28,8 @@ METHODS = pytest.mark.parametrize(
 # A supervisor that starts one child of each role, says who they are, and waits to be killed.
 SUPERVISOR = """
 import os, signal, sys, time
-from s3pp.job import Job, Output, Place, Side, Speed
+from s3pp.job import Job, Output, Side, Speed
+from s3pp.places import Place
 from s3pp.pipeline.children import Child, start_context
 from s3pp.pipeline.messages import Heartbeat, Notice, Setup
 from s3pp.s3.congestion import Feedback

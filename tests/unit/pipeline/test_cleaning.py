@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from s3pp.errors import FailureKind, FatalError, ObjectError
-from s3pp.job import ABORTS_AT_ONCE, Job, Origin, Output
+from s3pp.job import Job, Output
+from s3pp.limits import ABORTS_AT_ONCE
 from s3pp.pipeline.cleaning import Sweep
 from s3pp.pipeline.statter import ENOUGH_SILENCE
 from s3pp.pipeline.stopping import Pause
+from s3pp.places import Origin
 from s3pp.report.abort_record import AbortRecord
 from s3pp.report.aborts import AbortTotals
 from s3pp.report.failures import ENOUGH_REFUSALS

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from s3pp.job import Access, Job, Place, Side
+from s3pp.job import Access, Job, Side
 from s3pp.pipeline.children import Child, start_context
 from s3pp.pipeline.connect import DistantBucket, LoopThread, Renewal, connect
 from s3pp.pipeline.messages import Heartbeat, KeysExpired, Message, Setup
 from s3pp.pipeline.worker import run_worker
+from s3pp.places import Place
 from s3pp.s3.congestion import Feedback
 from s3pp.s3.endpoint import Endpoint, Opened
 from s3pp.s3.sigv4 import Keys

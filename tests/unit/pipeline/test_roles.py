@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from s3pp.job import Access, Choosing, Job, Landing, Mode, Objects, Place, Side, parse_origin
+from s3pp.job import Access, Choosing, Job, Landing, Mode, Objects, Side
 from s3pp.pipeline.roles import TITLES, means, role
+from s3pp.places import Place, parse_origin
 from s3pp.records import (
     CopyTask,
     Done,

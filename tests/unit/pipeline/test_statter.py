@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pytest
 
 from s3pp.errors import FailureKind, FatalError
-from s3pp.job import Job, Output, Place
+from s3pp.job import Job, Output
 from s3pp.pipeline.messages import (
     Fatal,
     Listed,
@@ -22,6 +22,7 @@ from s3pp.pipeline.messages import (
 )
 from s3pp.pipeline.pipes import MessageReader, MessageWriter
 from s3pp.pipeline.statter import ENOUGH_SILENCE, Statter, run_statter
+from s3pp.places import Place
 from s3pp.records import Done, Failed, Outcome, SendReason, Skipped, SkipReason
 from s3pp.report.failures import ENOUGH_ALIKE, ENOUGH_REFUSALS, Cause
 from s3pp.report.totals import Totals

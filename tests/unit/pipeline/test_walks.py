@@ -12,9 +12,10 @@ from urllib.parse import quote, unquote
 import pytest
 
 from s3pp.errors import FailureKind, FatalError
-from s3pp.job import Choosing, Job, Mode, Place, Side, Speed, parse_origin, parse_place
+from s3pp.job import Choosing, Job, Mode, Side, Speed
 from s3pp.pipeline.connect import LoopThread
 from s3pp.pipeline.walks import Surroundings, walk
+from s3pp.places import Place, parse_origin, parse_place
 from s3pp.records import (
     CopyTask,
     Dest,

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3pp.errors import FailureKind, FatalError, ObjectError, Unfinished
-from s3pp.job import MIB, PLACES, Job, Mode, Parts, Place, Side, Speed
+from s3pp.job import Job, Mode, Parts, Side, Speed
+from s3pp.limits import MIB, PLACES
 from s3pp.pipeline.children import Child, start_context
 from s3pp.pipeline.messages import (
     BatchReport,
@@ -29,6 +30,7 @@ from s3pp.pipeline.messages import (
 from s3pp.pipeline.pipes import MessageReader, MessageWriter
 from s3pp.pipeline.stopping import Pause
 from s3pp.pipeline.worker import LEADS, Worker, run_worker, slot_count
+from s3pp.places import Place
 from s3pp.records import (
     Done,
     Entry,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from s3pp.errors import FailureKind
-from s3pp.job import Job, Output, Place
+from s3pp.job import Job, Output
+from s3pp.places import Place
 from s3pp.records import Done, Failed, SendReason, Skipped, SkipReason
 
 DONE = Done("a/b.txt", "p/a/b.txt", 5, 4, "0cc1", SendReason.NEW)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from s3pp.errors import FailureKind, FatalError
-from s3pp.job import Job, Origin, Output
+from s3pp.job import Job, Output
+from s3pp.places import Origin
 from s3pp.records import SkipReason
 from s3pp.report.abort_record import AbortRecord
 from s3pp.report.aborts import (

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3pp.errors import FatalError, UsageError
-from s3pp.job import Access, Job, Objects, Place, parse_origin
+from s3pp.job import Access, Job, Objects
+from s3pp.places import Place, parse_origin
 from s3pp.report.appender import MOST_CUT, Appender, check_appendable
 from s3pp.report.journal import Journal, open_journal
 from s3pp.report.totals import Totals

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from s3pp.errors import FailureKind
-from s3pp.job import Job, parse_origin, parse_place
+from s3pp.job import Job
+from s3pp.places import parse_origin, parse_place
 from s3pp.records import Done, Failed, SendReason, Skipped, SkipReason
 from s3pp.report.lines import Lines
 

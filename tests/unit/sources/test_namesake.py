@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from s3pp.errors import FatalError
-from s3pp.job import Choosing, Job, parse_origin
+from s3pp.job import Choosing, Job
+from s3pp.places import parse_origin
 from s3pp.s3.operations import Answer
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import Response, WireError

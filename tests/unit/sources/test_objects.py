@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3pp.errors import FailureKind, FatalError
-from s3pp.job import Choosing, Job, Speed, parse_origin
+from s3pp.job import Choosing, Job, Speed
 from s3pp.pipeline.connect import LoopThread
+from s3pp.places import parse_origin
 from s3pp.records import Failed
 from s3pp.s3.listing import Listed
 from s3pp.s3.operations import Answer

@@ -7,7 +7,8 @@ import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from s3pp.job import Choosing, Job, Place
+from s3pp.job import Choosing, Job
+from s3pp.places import Place
 from s3pp.records import Entry, Failed, Skipped
 from s3pp.sources import Record, entries
 

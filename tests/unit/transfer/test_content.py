@@ -10,7 +10,7 @@ from io import BytesIO
 
 import pytest
 
-from s3pp.job import DEFAULT_GZIP_TYPES
+from s3pp.args.building import DEFAULT_GZIP_TYPES
 from s3pp.transfer.put.content import (
     MAGIC_BYTES,
     ByName,

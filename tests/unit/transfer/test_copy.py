@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from s3pp.errors import FailureKind, FatalError
-from s3pp.job import GIB, MAX_OBJECT, Job, Mode, Objects, Place, parse_origin
+from s3pp.job import Job, Mode, Objects
+from s3pp.limits import GIB, MAX_OBJECT
+from s3pp.places import Place, parse_origin
 from s3pp.records import CopyTask, Dest, Done, Failed, Outcome, SendReason, Skipped
 from s3pp.records import SkipReason as Skip
 from s3pp.s3.retry import NetworkError, StoreError

@@ -15,7 +15,9 @@ from zlib import crc32
 import pytest
 
 from s3pp.errors import FailureKind, Unfinished
-from s3pp.job import GIB, MAX_OBJECT, MIB, Job, Mode, Objects, Parts, Place, parse_origin
+from s3pp.job import Job, Mode, Objects, Parts
+from s3pp.limits import GIB, MAX_OBJECT, MIB
+from s3pp.places import Place, parse_origin
 from s3pp.records import (
     CopyPart,
     CopyTask,

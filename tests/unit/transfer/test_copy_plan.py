@@ -7,7 +7,8 @@ from collections.abc import Iterable
 import pytest
 
 from s3pp.errors import FailureKind
-from s3pp.job import Job, Mode, Place, parse_origin, parse_place
+from s3pp.job import Job, Mode
+from s3pp.places import Place, parse_origin, parse_place
 from s3pp.records import CopyTask, Dest, Failed, Outcome, Skipped, SkipReason
 from s3pp.s3.listing import Listed
 from s3pp.s3.retry import StoreError

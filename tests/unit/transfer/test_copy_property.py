@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3pp.errors import FailureKind
-from s3pp.job import Job, Mode, Place, parse_origin
+from s3pp.job import Job, Mode
+from s3pp.places import Place, parse_origin
 from s3pp.records import CopyTask, Dest, Done, Failed, Outcome, Skipped
 from s3pp.s3.operations import Answer, Copied
 from s3pp.s3.retry import NetworkError, StoreError

@@ -13,7 +13,9 @@ from zlib import crc32
 import pytest
 
 from s3pp.errors import FailureKind, FatalError
-from s3pp.job import MAX_OBJECT, Job, Mode, Objects, Place, parse_origin
+from s3pp.job import Job, Mode, Objects
+from s3pp.limits import MAX_OBJECT
+from s3pp.places import Place, parse_origin
 from s3pp.records import CopyTask, Done, Failed, Outcome, SendReason, Skipped, SkipReason
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import WireError

@@ -23,7 +23,8 @@ from hypothesis import strategies as st
 
 from effort import examples
 from s3pp.errors import FailureKind, FatalError
-from s3pp.job import Job, Landing, Mode, Origin
+from s3pp.job import Job, Landing, Mode
+from s3pp.places import Origin
 from s3pp.records import Done, Failed, GetTask, Outcome, SendReason, Skipped
 from s3pp.records import SkipReason as Skip
 from s3pp.s3.endpoint import Endpoint

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3pp.errors import FailureKind
-from s3pp.job import Origin, parse_origin
+from s3pp.places import Origin, parse_origin
 from s3pp.records import Failed, GetTask, Outcome
 from s3pp.s3.listing import Listed
 from s3pp.transfer.files.clashes import folded

@@ -14,7 +14,9 @@ from zlib import crc32
 import pytest
 
 from s3pp.errors import FailureKind, FatalError, Unfinished
-from s3pp.job import MIB, Job, Mode, Origin, Parts
+from s3pp.job import Job, Mode, Parts
+from s3pp.limits import MIB
+from s3pp.places import Origin
 from s3pp.records import (
     Done,
     Failed,

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from effort import examples
 from s3pp.errors import FailureKind, FatalError, ObjectError, Unfinished
-from s3pp.job import Job, Mode, Objects, Parts, Place, Speed
+from s3pp.job import Job, Mode, Objects, Parts, Speed
+from s3pp.places import Place
 from s3pp.records import Entry, PartDone, PartFailed, PartOutcome, PutPart
 from s3pp.s3.operations import Call, Headers
 from s3pp.s3.retry import NetworkError, StoreError

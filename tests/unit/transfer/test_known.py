@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from s3pp.errors import FailureKind, FatalError, ObjectError
-from s3pp.job import Job, Mode, Place
+from s3pp.job import Job, Mode
+from s3pp.places import Place
 from s3pp.records import Dest
 from s3pp.s3.listing import Listed, ListingError
 from s3pp.s3.retry import NetworkError, StoreError

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3pp.job import Origin, Place, parse_origin, parse_place
+from s3pp.places import Origin, Place, parse_origin, parse_place
 from s3pp.transfer.copy.overlap import Overlap
 
 

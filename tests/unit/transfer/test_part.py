@@ -14,7 +14,8 @@ from unittest.mock import patch
 import pytest
 
 from s3pp.errors import FailureKind, FatalError
-from s3pp.job import Access, Job, Mode, Objects, Place
+from s3pp.job import Access, Job, Mode, Objects
+from s3pp.places import Place
 from s3pp.records import PartDone, PartFailed, PartOutcome, PutPart, Span
 from s3pp.s3.operations import Answer
 from s3pp.s3.retry import StoreError

@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3pp.errors import FailureKind
-from s3pp.job import MIB, Job, Origin
+from s3pp.job import Job
+from s3pp.limits import MIB
+from s3pp.places import Origin
 from s3pp.records import GetTask
 from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.operations import Answer, Call

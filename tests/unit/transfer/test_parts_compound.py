@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3pp.job import GIB, MAX_OBJECT, MAX_PART, MAX_PARTS, MIB, MIN_PART
+from s3pp.limits import GIB, MAX_OBJECT, MAX_PART, MAX_PARTS, MIB, MIN_PART
 from s3pp.records import Dest, PartDone
 from s3pp.transfer.parts.compound import (
     MOST_SIZES,

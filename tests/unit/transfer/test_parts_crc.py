@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3pp.job import MAX_PARTS, MIB
+from s3pp.limits import MAX_PARTS, MIB
 from s3pp.transfer.parts.crc import combined, composite, full_object
 from s3pp.transfer.parts.plan import spans
 from s3pp.transfer.verify import digest

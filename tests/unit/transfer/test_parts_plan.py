@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3pp.errors import FailureKind, ObjectError
-from s3pp.job import (
+from s3pp.limits import (
     DEFAULT_MULTIPART_THRESHOLD,
     DEFAULT_PART_SIZE,
     GIB,

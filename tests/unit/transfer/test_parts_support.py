@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from s3pp.errors import FailureKind, ObjectError
-from s3pp.job import MAX_SINGLE_PUT
+from s3pp.limits import MAX_SINGLE_PUT
 from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.operations import Answer, Call
 from s3pp.s3.retry import NetworkError, StoreError

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from s3pp.errors import FailureKind, ObjectError
-from s3pp.job import MAX_SINGLE_PUT, MIB, Objects, Parts
+from s3pp.job import Objects, Parts
+from s3pp.limits import MAX_SINGLE_PUT, MIB
 from s3pp.records import Dest, Entry
 from s3pp.transfer.bodies import PIECE, SMALL, Changed
 from s3pp.transfer.digests import Digester

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from s3pp.errors import FailureKind, FatalError, ObjectError
-from s3pp.job import Job, Mode, Objects, Parts, Place
+from s3pp.job import Job, Mode, Objects, Parts
+from s3pp.places import Place
 from s3pp.records import Dest, Done, Entry, Failed, Outcome, PutTask, SendReason, Skipped
 from s3pp.records import SkipReason as Skip
 from s3pp.s3.endpoint import Endpoint

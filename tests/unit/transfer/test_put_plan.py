@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from s3pp.errors import FailureKind, FatalError, ObjectError
-from s3pp.job import MAX_OBJECT, Job, Mode, Place
+from s3pp.job import Job, Mode
+from s3pp.limits import MAX_OBJECT
+from s3pp.places import Place
 from s3pp.records import Dest, Entry, Failed, Outcome, PutTask, Skipped, SkipReason
 from s3pp.s3.listing import Listed
 from s3pp.s3.retry import NetworkError, StoreError

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3pp.errors import FailureKind, ObjectError
-from s3pp.job import MAX_PARTS, MIB, MIN_PART
+from s3pp.limits import MAX_PARTS, MIB, MIN_PART
 from s3pp.s3.listing import ListingError
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.uploads import Part, Shown, Upload

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from s3pp.job import MIB
+from s3pp.limits import MIB
 from s3pp.records import Dest, SendReason, SkipReason
 from s3pp.s3.operations import Answer, Call
 from s3pp.s3.retry import NetworkError, StoreError

@@ -39,17 +39,14 @@ class Parser(argparse.ArgumentParser):
         """Every complaint of argparse's comes through here."""
         raise Misuse(f"{self.prog}: {message} (see {self.prog} --help)")
 
-    def parse(self, argv: Sequence[str]) -> argparse.Namespace:
-        """Parse options and the positionals between and after them, ``--`` ending the options.
+    def parse(self, argv: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
+        """The arguments that are no options, and what was given of the others, by their paths.
 
-        Positionals go to the one positional argument, which is declared with ``nargs="*"``.
+        The former stand between and after the options; all that follow ``--`` are such.
         """
         split = argv.index("--") if "--" in argv else len(argv)
-        namespace = self.parse_intermixed_args(argv[:split])
-        for action in self._get_positional_actions():
-            given = getattr(namespace, action.dest) or []
-            setattr(namespace, action.dest, [*given, *argv[split + 1 :]])
-        return namespace
+        given = vars(self.parse_intermixed_args(argv[:split]))
+        return [*(given.pop("arguments", None) or []), *argv[split + 1 :]], given
 
 
 def checked(parse: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -66,7 +63,7 @@ def checked(parse: Callable[[str], Any]) -> Callable[[str], Any]:
 
 class _Tell(argparse.Action):
     def __init__(self, *, text: Callable[[], str], **rest: Any) -> None:
-        super().__init__(nargs=0, **rest)
+        super().__init__(nargs=0, default=argparse.SUPPRESS, **rest)
         self._text = text
 
     def __call__(self, *_: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from s3pp.errors import UsageError
-from s3pp.job import MAX_METADATA_BYTES, MAX_TAGS
+from s3pp.limits import MAX_METADATA_BYTES, MAX_TAGS
 
 _TRANSPORT = "is s3pp's own; leave it out"
 _CONDITION = "would decide what is sent; use --mode"

@@ -1,13 +1,18 @@
-"""Argument values: text in, value out. Each ``ValueError`` says what is wrong and the mend."""
+"""Text in, value out: the values of options, then the arguments that are no options.
+
+What reads an option's value raises ``ValueError``, and the parser names the option; what reads an
+argument raises ``UsageError``, which names it. Both say what is wrong and what to write instead.
+"""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
 
 from s3pp.errors import UsageError
-from s3pp.job import MAX_PART, MIN_PART, access_point, parse_place
+from s3pp.job import Mode
+from s3pp.limits import MAX_PART, MIN_PART
+from s3pp.places import Origin, Place, access_point, parse_origin, parse_place
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?", re.IGNORECASE | re.ASCII)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw]?)", re.IGNORECASE | re.ASCII)
@@ -25,7 +30,12 @@ _TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+*-]+(?:\s*;.*)?", re.ASCII)
 MAX_TAG_KEY, MAX_TAG_VALUE = 128, 256  # characters
 
 
-def whole(text: str, *, most: int | None = None) -> int:
+def text(text: str) -> str:
+    """Anything."""
+    return text
+
+
+def whole(text: str, most: int | None = None) -> int:
     """A whole number from 1 up to ``most``."""
     number = int(text) if re.fullmatch(r"\d{1,18}", text, re.ASCII) else 0
     if number < 1 or (most is not None and number > most):
@@ -136,11 +146,14 @@ def gzip_type(text: str) -> str:
     return text.lower()
 
 
-def glob(text: str) -> str:
-    """A pattern."""
-    if not text:
-        raise ValueError("the pattern is empty and would match nothing; leave it out")
-    return text
+def include(text: str) -> tuple[str, str]:
+    """A pattern of names that are meant; it shares one list with ``exclude``: the order counts."""
+    return "include", _glob(text)
+
+
+def exclude(text: str) -> tuple[str, str]:
+    """A pattern of names that are not."""
+    return "exclude", _glob(text)
 
 
 def endpoint(text: str) -> str:
@@ -165,15 +178,79 @@ def bucket(text: str) -> str:
     return name
 
 
-def one_of(*choices: str) -> Callable[[str], str]:
-    """A parser for one of ``choices``."""
+def one_of(text: str, *choices: str) -> str:
+    """One of ``choices``."""
+    if text not in choices:
+        raise ValueError(f"{text!r} is unknown; choose from {', '.join(choices)}")
+    return text
 
-    def parse(text: str) -> str:
-        if text not in choices:
-            raise ValueError(f"{text!r} is unknown; choose from {', '.join(choices)}")
-        return text
 
-    return parse
+def mode(text: str) -> Mode:
+    """One of the modes."""
+    return Mode(one_of(text, *(each.value for each in Mode)))
+
+
+def source(text: str) -> str:
+    """A file or directory that is put."""
+    if not text:
+        raise UsageError("SOURCE '' is empty; name a directory or a file, '.' for this one")
+    check_no_stream(text, "SOURCE", "put reads files only")
+    if text.startswith("s3://"):
+        raise UsageError(f"SOURCE {text!r} is not a file: the destination, and only it, is s3://")
+    return text
+
+
+def directory(text: str) -> str:
+    """Where files are written."""
+    if not text:
+        raise UsageError("DIRECTORY '' is empty; '.' means this one")
+    check_no_stream(text, "DIRECTORY", "get writes files only")
+    if text.startswith("s3://"):
+        raise UsageError(f"DIRECTORY {text!r} is a bucket: use s3pp copy")
+    return text
+
+
+def dest(text: str) -> Place:
+    """The place that is written to: its prefix is part of a key, and does not end in ``*``."""
+    place = parse_place(text)
+    _check_utf8(text, place.prefix, "destination")
+    if text.endswith("*"):
+        raise UsageError(
+            f"destination {text!r} ends in *, which means many keys, and only of a source:"
+            f" drop the *, or write {text + '/'!r} if it belongs to the name"
+        )
+    return place
+
+
+def origin(text: str) -> Origin:
+    """The objects that are read."""
+    found = parse_origin(text)
+    _check_utf8(text, found.prefix, "source")
+    return found
+
+
+def check_no_stream(text: str | None, argument: str, instead: str) -> None:
+    """``UsageError`` for ``-``, where no standard stream can be meant; ``instead`` says what can.
+
+    Everybody else's ``-`` is one: to take it for a name would surprise.
+    """
+    if text == "-":
+        raise UsageError(
+            f"{argument} '-' would be a standard stream, and {instead}: './-' is the name '-'"
+        )
+
+
+def _check_utf8(text: str, prefix: str, argument: str) -> None:
+    try:
+        prefix.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{argument} {text!r} is not UTF-8, as keys must be") from None
+
+
+def _glob(text: str) -> str:
+    if not text:
+        raise ValueError("the pattern is empty and would match nothing; leave it out")
+    return text
 
 
 def _pair(text: str, separator: str, form: str) -> tuple[str, str]:

@@ -1,0 +1,241 @@
+"""From a job to its end, the same way under every verb and for every front end.
+
+::
+
+    checks ──▶ sandbox, where it is asked for ──▶ the verb's run ──▶ its last lines
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from s3pp.errors import ExitStatus, S3ppError, UsageError
+from s3pp.job import Job
+from s3pp.places import access_point
+
+if TYPE_CHECKING:
+    from s3pp.report.keys import KeyTotals
+    from s3pp.report.outlet import Streams
+    from s3pp.report.totals import Totals
+
+
+class RunResult(NamedTuple):
+    """How a run ended."""
+
+    status: ExitStatus
+    totals: Totals | KeyTotals | None  # None: nobody lived to tell, or nothing was done
+    error: str | None  # why the run was aborted, one line
+
+
+def run(job: Job, output: Streams) -> RunResult:
+    """Run ``job`` to its end, and print its last lines.
+
+    Raises ``UsageError`` for what the job names and is not there to be used, and ``FatalError`` for
+    what shows before anything is done; both are left in the job's log as well.
+    """
+    _check_own_files(job)
+    try:
+        _check_files(job, output)
+        with _sandboxed(job, output) as reached:
+            return _run(reached, output)
+    except S3ppError as error:
+        _log(job, str(error))
+        raise
+
+
+# Checks
+
+
+def _check_own_files(job: Job) -> None:
+    """A journal below SOURCE would be sent while it is written, and could become public.
+
+    One in DIRECTORY could be replaced by an object of its name.
+    """
+    word = "SOURCE" if job.sources else "DIRECTORY"
+    for path, argument in _own_files(job):
+        for place in job.sources or ((job.directory,) if job.directory else ()):
+            top, own = os.path.realpath(place), os.path.realpath(path)
+            inside = os.path.commonpath([top, own]) == top
+            if inside and (os.path.isdir(top) or not job.sources):
+                raise UsageError(f"{argument} {path!r} lies in {word} {place!r}: put it elsewhere")
+
+
+def _own_files(job: Job) -> list[tuple[str, str]]:
+    named = ((job.output.journal, "--journal"), (job.output.log_file, "--log-file"))
+    return [(path, argument) for path, argument in named if path is not None]
+
+
+def _check_files(job: Job, output: Streams) -> None:
+    """``UsageError`` for files the job names that are not there to be used."""
+    from s3pp.report.appender import check_appendable
+    from s3pp.report.escape import one_line
+
+    if job.access.ca_bundle is not None:
+        _check_readable(job.access.ca_bundle, "--ca-bundle")
+    if job.choosing.files_from == "-":
+        _check_stdin()
+    _check_ends(job)
+    # Last, because checking creates them.
+    for path, argument in _own_files(job):
+        remark = check_appendable(path, argument)
+        if remark is not None and job.output.verbosity >= 0:
+            output.stderr.write(f"s3pp: {one_line(remark)}\n")
+
+
+def _check_readable(path: str, argument: str) -> None:
+    try:
+        with open(path, "rb") as file:
+            file.read(1)  # a directory opens, and then cannot be read
+    except OSError as error:
+        raise UsageError(f"{argument} {path!r} cannot be read: {error.strerror}") from None
+
+
+def _check_stdin() -> None:
+    try:
+        os.read(0, 0)
+    except OSError:
+        raise UsageError("--files-from -: standard input is closed; send it the list") from None
+
+
+def _check_ends(job: Job) -> None:
+    """Where the job reads and writes, as far as that is on this machine."""
+    if job.origin is None:
+        from s3pp import sources
+
+        sources.check(job)
+        return
+    from s3pp.sources.checking import check_origin
+
+    check_origin(job)
+    if job.directory:
+        from s3pp.transfer.files.ground import check_ground
+
+        check_ground(job.directory)
+
+
+# The run
+
+
+@contextmanager
+def _sandboxed(job: Job, output: Streams) -> Iterator[Job]:
+    """``job`` or, where it asks for one, ``job`` against a fresh S3 in memory with its buckets.
+
+    That is there as long as the context lasts.
+    """
+    if not job.sandbox:
+        yield job
+        return
+    from s3pp.sandbox import Sandbox
+
+    buckets = [each.bucket for each in (job.origin, job.dest) if each is not None and each.bucket]
+    for bucket in buckets:
+        if access_point(bucket):
+            raise UsageError(f"--sandbox has no access points: name a bucket, not {bucket}")
+    with Sandbox() as sandbox, sandbox.imposed(os.environ):
+        for bucket in dict.fromkeys(buckets):
+            sandbox.create_bucket(bucket)
+        if job.output.verbosity >= 0:
+            output.stderr.write("s3pp: S3 in memory, for this run only: nothing is kept\n")
+        yield replace(job, access=replace(job.access, endpoint_url=sandbox.url))
+
+
+def _run(job: Job, output: Streams) -> RunResult:
+    from s3pp.pipeline.signals import Stopped
+
+    runs = {"list": _list, "clean": _clean}
+    try:
+        result = runs.get(job.verb, _transfer)(job, output)
+    except Stopped as stopped:
+        output.stderr.write("s3pp: stopped before anything was done\n")
+        return RunResult(stopped.status, None, None)
+    return _report(result, job, output)
+
+
+def _transfer(job: Job, output: Streams) -> RunResult:
+    from s3pp.pipeline import supervisor
+    from s3pp.pipeline.descriptors import ensure_run
+    from s3pp.report.progress import erase_display
+
+    ensure_run(job.speed.processes)
+    try:
+        return RunResult(*supervisor.run(job))
+    finally:  # what a statter that was killed has left of its display on the terminal
+        erase_display(output.stderr, job.output)
+
+
+def _clean(job: Job, output: Streams) -> RunResult:
+    from s3pp.pipeline.cleaning import clean
+
+    assert job.origin is not None
+    return RunResult(*clean(job, job.origin, output))
+
+
+def _list(job: Job, output: Streams) -> RunResult:
+    started = time.monotonic()
+    from s3pp.pipeline.listing import list_keys
+    from s3pp.report.keys import KeyView
+
+    signal.signal(signal.SIGTERM, _end_at_once)
+    signal.signal(signal.SIGHUP, _end_at_once)
+    assert job.origin is not None
+    totals = list_keys(job, job.origin, output, KeyView.of(job))
+    totals.seconds = time.monotonic() - started
+    return RunResult(ExitStatus.SOME_FAILED if totals.failed else ExitStatus.OK, totals, None)
+
+
+def _end_at_once(number: int, _frame: object) -> None:
+    """A listing has nothing to bring to its end: what was printed is right as far as it goes."""
+    os._exit(128 + number)
+
+
+# The last lines
+
+
+def _report(result: RunResult, job: Job, output: Streams) -> RunResult:
+    """Say why the run was aborted, and what was done; without a stdout that is no success."""
+    from s3pp.report.escape import one_line
+
+    if result.error is not None:
+        _log(job, result.error)
+        output.stderr.write(f"s3pp: {one_line(result.error)}\n")
+    if line := _summary(result, job):
+        output.stdout.write(f"{line}\n")
+    if output.stdout.trouble is None:
+        return result
+    trouble = f"standard output cannot be written: {output.stdout.trouble}"
+    if trouble != result.error:  # a disk that is full by now is full to the end
+        output.stderr.write(f"s3pp: {trouble}\n")
+    return RunResult(ExitStatus.ABORTED, result.totals, result.error or trouble)
+
+
+def _summary(result: RunResult, job: Job) -> str | None:
+    """The last line, where it is wanted and can be told."""
+    from s3pp.report.aborts import AbortTotals, abort_summary
+    from s3pp.report.keys import KeyTotals, KeyView
+    from s3pp.report.summary import summary, wants_summary
+
+    totals = result.totals
+    if isinstance(totals, KeyTotals):
+        wanted = job.output.summarize and job.output.verbosity > -2
+        return KeyView.of(job).summary(totals) if wanted else None
+    if totals is None or not wants_summary(job, result.status):
+        return None
+    return abort_summary(totals, job) if isinstance(totals, AbortTotals) else summary(totals, job)
+
+
+def _log(job: Job, error: str) -> None:
+    """Leave the error that ended the run in its log as well."""
+    if job.output.log_file is None:
+        return
+    from s3pp.report.log import log_error
+
+    try:
+        log_error(job.output.log_file, error)
+    except S3ppError:
+        return  # the log itself is what broke, and ``error`` is printed in any case

@@ -1,0 +1,320 @@
+"""What was given on a command line becomes a ``Job``.
+
+Most options are a field of it. ``Asked`` holds those that only together are one. What argparse
+cannot see is checked here: options that contradict or need each other. Every ``UsageError`` names
+the options and what to change.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, fields, replace
+from types import MappingProxyType
+from typing import Any
+
+from s3pp.args.headers import METADATA, Pairs, check_headers, check_metadata, check_tags
+from s3pp.args.values import check_no_stream
+from s3pp.errors import UsageError
+from s3pp.job import Access, Choosing, Job, Landing, Objects, Output, Parts, Speed
+from s3pp.option import Option, Value, option, options
+
+# The types s3-parallel-put compressed by default, and their successors' names.
+DEFAULT_GZIP_TYPES = frozenset(
+    {
+        "application/javascript",
+        "application/json",
+        "application/x-javascript",
+        "application/xml",
+        "image/svg+xml",
+        "text/css",
+        "text/csv",
+        "text/html",
+        "text/javascript",
+        "text/plain",
+        "text/xml",
+    }
+)
+CRT_CHECKSUMS = ("crc32c", "crc64nvme")  # Python's standard library has neither
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked for in other words than a field of ``Job`` holds it."""
+
+    content_type: str | None = option(
+        None,
+        "--content-type",
+        Value("TYPE", "content_type"),
+        help="a type; guess: by name (default); magic: by content where the name tells nothing",
+        copy="a type, or guess: by name (default)",
+    )
+    headers: Pairs = option(
+        (),
+        "--header",
+        Value("NAME:VALUE", "header"),
+        help="a header, such as 'Cache-Control:max-age=60'",
+    )
+    metadata: Pairs = option((), "--metadata", Value("K=V", "metadata"), help="user metadata")
+    gzip: bool = option(False, "--gzip", help="compress what --gzip-type names")
+    gzip_types: tuple[str, ...] = option(
+        (),
+        "--gzip-type",
+        Value("TYPE", "gzip_type"),
+        help="a type to compress; guess: the usual text types (default); all",
+    )
+    secure: bool | None = options(
+        None,
+        Option(("--secure",), "https where the endpoint URL names no scheme (default)"),
+        Option(("--insecure",), "http where the endpoint URL names no scheme", sets=False),
+    )
+    source_endpoint_url: str | None = option(
+        None,
+        "--source-endpoint-url",
+        Value("URL", "endpoint"),
+        help="another store than AWS, for the source",
+    )
+    source_region: str | None = option(
+        None, "--source-region", Value("REGION", "token"), help="of its bucket"
+    )
+    source_profile: str | None = option(
+        None,
+        "--source-profile",
+        Value("NAME", "visible"),
+        help="a profile of the AWS configuration, for the source",
+    )
+    verbose: int = option(0, "-v", "--verbose", help="name what is done; -vv: also what is skipped")
+    quiet: int = option(
+        0,
+        "-q",
+        "--quiet",
+        help="print nothing unless something fails; -qq: only what ends the run",
+        list="no line per key; -qq: no failures and no summary either",
+    )
+
+
+ASKED = "asked"
+# By the name of the field of ``Job`` that holds them.
+_SECTIONS: Mapping[str, type] = MappingProxyType(
+    {
+        "choosing": Choosing,
+        "objects": Objects,
+        "landing": Landing,
+        "parts": Parts,
+        "access": Access,
+        "speed": Speed,
+        "output": Output,
+    }
+)
+
+
+def declared() -> dict[str, Field[Any]]:
+    """Every field that an option may set, by its path: ``mode``, ``choosing.limit``."""
+    found: dict[str, Field[Any]] = {each.name: each for each in fields(Job)}
+    for section, kind in {**_SECTIONS, ASKED: Asked}.items():
+        found |= {f"{section}.{each.name}": each for each in fields(kind)}
+    return found
+
+
+def build(job: Job, given: Mapping[str, Any]) -> Job:
+    """``job`` with what was given, by the paths of ``declared``, and the rest at its defaults.
+
+    Raises ``UsageError`` where that cannot be meant.
+    """
+    parts = {name: replace(getattr(job, name), **_section(name, given)) for name in _SECTIONS}
+    filled = replace(job, **_section("", given), **parts)
+    return _settle(filled, Asked(**_section(ASKED, given)))
+
+
+def _section(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Of what was given, the fields of one section."""
+    paths = {path: path.rpartition(".") for path in given}
+    own = {field: given[path] for path, (section, _, field) in paths.items() if section == name}
+    return {
+        field: tuple(value) if isinstance(value, list) else value for field, value in own.items()
+    }
+
+
+def _settle(job: Job, asked: Asked) -> Job:
+    _check_filters(job)
+    objects = _objects(job, asked)
+    access = _access(job, asked)
+    return replace(
+        job,
+        objects=objects,
+        access=access,
+        source_access=_source_access(job, asked, access),
+        speed=_fitted(job.speed),
+        output=_output(job.output, asked),
+    )
+
+
+def _check_filters(job: Job) -> None:
+    chosen = job.choosing
+    if chosen.null and chosen.files_from is None:
+        raise UsageError("--null needs --files-from: it says how the names in that file end")
+    if job.walk == "tar" and chosen.follow_symlinks is not None:
+        raise UsageError("--walk tar does not follow links; drop --[no-]follow-symlinks")
+    _check_order("--min-size", chosen.min_size, "--max-size", chosen.max_size)
+    _check_order("--newer-than", chosen.newer_than, "--older-than", chosen.older_than)
+
+
+def _check_order(low: str, least: float | None, high: str, most: float | None) -> None:
+    if least is not None and most is not None and least > most:
+        raise UsageError(f"{low} is beyond {high}: nothing can match both; swap or drop one")
+
+
+# What objects are given
+
+
+def _objects(job: Job, asked: Asked) -> Objects:
+    if job.verb == "copy":
+        _check_copied(job.objects, asked)
+    check_headers(asked.headers, gzip=asked.gzip)
+    headers, metadata = _metadata(asked)
+    check_metadata(metadata)
+    check_tags(job.objects.tags)
+    _check_encryption(job.objects)
+    _check_checksum(job.objects.checksum)
+    content_type, headers = _content_type(asked.content_type, headers)
+    return replace(
+        job.objects,
+        content_type=content_type,
+        gzip_types=_gzip_types(asked),
+        headers=headers,
+        metadata=metadata,
+    )
+
+
+def _check_copied(objects: Objects, asked: Asked) -> None:
+    """As long as a copy keeps what the source's object has, nothing can be added to that."""
+    given = {
+        "--content-type": asked.content_type is not None,
+        "--header": bool(asked.headers),
+        "--metadata": bool(asked.metadata),
+    }
+    for flag, there in given.items():
+        if there and objects.directive == "copy":
+            raise UsageError(f"{flag} needs --metadata-directive replace: copy keeps all")
+    if asked.content_type == "magic":
+        raise UsageError("--content-type magic looks into files; a copy can take a type, or guess")
+
+
+def _check_encryption(objects: Objects) -> None:
+    if objects.sse_kms_key_id is not None and objects.sse != "aws:kms":
+        raise UsageError("--sse-kms-key-id needs --sse aws:kms")
+
+
+def _check_checksum(kind: str) -> None:
+    if kind in CRT_CHECKSUMS and importlib.util.find_spec("awscrt") is None:
+        raise UsageError(f"--checksum {kind} needs the package awscrt: pip install 's3pp[crt]'")
+
+
+def _metadata(asked: Asked) -> tuple[Pairs, Pairs]:
+    """The headers that are no metadata, and all metadata: one setting, two spellings."""
+    ours = [pair for pair in asked.headers if pair[0].lower().startswith(METADATA)]
+    spelt = [(name[len(METADATA) :], value) for name, value in ours]
+    rest = tuple(pair for pair in asked.headers if pair not in ours)
+    return rest, (*spelt, *asked.metadata)
+
+
+def _content_type(asked: str | None, headers: Pairs) -> tuple[str, Pairs]:
+    """The content type, and the headers without it: likewise."""
+    given = [value for name, value in headers if name.lower() == "content-type"]
+    if given and asked is not None:
+        raise UsageError("--header Content-Type contradicts --content-type; drop one")
+    rest = tuple(pair for pair in headers if pair[0].lower() != "content-type")
+    return given[0] if given else asked or "guess", rest
+
+
+def _gzip_types(asked: Asked) -> frozenset[str]:
+    if asked.gzip_types and not asked.gzip:
+        raise UsageError("--gzip-type needs --gzip: it says which types that compresses")
+    if not asked.gzip:
+        return frozenset()
+    named = set(asked.gzip_types or ["guess"])
+    if "all" in named:
+        return frozenset({"all"})
+    return frozenset(named - {"guess"}) | (DEFAULT_GZIP_TYPES if "guess" in named else frozenset())
+
+
+# How stores are reached
+
+
+def _access(job: Job, asked: Asked) -> Access:
+    """How the bucket is reached; of a copy, the destination."""
+    access = job.access
+    if job.sandbox:
+        _check_sandbox(access, asked)
+    if access.ca_bundle is not None and not access.verify_ssl:
+        raise UsageError("--ca-bundle and --no-verify-ssl contradict each other; drop one")
+    return replace(
+        access,
+        endpoint_url=_with_scheme(access.endpoint_url, asked.secure, "--endpoint-url"),
+        secure=asked.secure is not False,
+        # With a profile for each side, they say more than a variable for both.
+        own_settings=access.profile is not None and asked.source_profile is not None,
+    )
+
+
+def _source_access(job: Job, asked: Asked, access: Access) -> Access | None:
+    """How the source of a copy is reached; None: as the destination, by ``access``."""
+    named = (asked.source_endpoint_url, asked.source_region, asked.source_profile)
+    endpoint, region, profile = named
+    if not any(named):
+        return None
+    if job.sandbox:
+        raise UsageError("--sandbox is source and destination; drop the --source- options")
+    # Another store's region says nothing about this one.
+    return replace(
+        access,
+        endpoint_url=_with_scheme(endpoint, asked.secure, "--source-endpoint-url")
+        or access.endpoint_url,
+        region=region or (access.region if endpoint is None else None),
+        profile=profile or access.profile,
+        own_settings=profile is not None,
+    )
+
+
+def _with_scheme(endpoint: str | None, secure: bool | None, flag: str) -> str | None:
+    if endpoint is None:
+        return None
+    scheme = "http" if secure is False else "https"
+    if "://" not in endpoint:
+        return f"{scheme}://{endpoint}"
+    if secure is not None and not endpoint.startswith(f"{scheme}://"):
+        other = "--secure" if secure else "--insecure"
+        raise UsageError(f"{other} contradicts {flag} {endpoint}; drop one")
+    return endpoint
+
+
+def _check_sandbox(access: Access, asked: Asked) -> None:
+    """The sandbox is an endpoint, an account and a scheme of its own."""
+    contradictions = {
+        "--endpoint-url": access.endpoint_url is not None,
+        "--profile": access.profile is not None,
+        "--no-sign-request": not access.sign,
+        "--addressing virtual": access.addressing == "virtual",
+        "--secure": asked.secure is True,
+    }
+    for flag, given in contradictions.items():
+        if given:
+            raise UsageError(f"--sandbox and {flag} contradict each other; drop one")
+
+
+# How it goes, and what is told of it
+
+
+def _fitted(speed: Speed) -> Speed:
+    """Never more processes than requests, for they would have none."""
+    return replace(speed, processes=min(speed.processes, speed.concurrency))
+
+
+def _output(output: Output, asked: Asked) -> Output:
+    journal, log_file = output.journal, output.log_file
+    for path, flag in ((journal, "--journal"), (log_file, "--log-file")):
+        check_no_stream(path, flag, "it is written to a file")
+    if journal and log_file and os.path.realpath(journal) == os.path.realpath(log_file):
+        raise UsageError("--journal and --log-file are the same file; name another for one")
+    return replace(output, verbosity=asked.verbose - asked.quiet)

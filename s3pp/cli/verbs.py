@@ -1,0 +1,185 @@
+"""The verbs: of each its usage, what its arguments name, and its options, group by group.
+
+An option is declared on the field that it sets (``job.py``, ``args/building.py``); the groups here
+list those fields.
+"""
+
+from __future__ import annotations
+
+from argparse import SUPPRESS
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
+
+from s3pp.args import building, values
+from s3pp.args.options import Group, add_groups
+from s3pp.args.parser import Parser
+from s3pp.errors import UsageError
+from s3pp.job import Job
+
+
+class Verb(NamedTuple):
+    """What there is to know of a verb before it runs."""
+
+    usage: str
+    about: str
+    read: Callable[[Sequence[str]], Job]  # its arguments; ``UsageError`` where they name no job
+    groups: tuple[Group, ...]
+
+
+def build_job(verb: str, argv: Sequence[str]) -> Job:
+    """The job that a command line describes; touches nothing.
+
+    Raises ``UsageError``, and ``Answer`` for ``--help`` and ``--version``.
+    """
+    arguments, given = parser(verb).parse(argv)
+    return building.build(VERBS[verb].read(arguments), given)
+
+
+def parser(verb: str) -> Parser:
+    """The parser of a verb's command line."""
+    usage, about, _, groups = VERBS[verb]
+    made = Parser(f"s3pp {verb}", usage, about)
+    made.add_argument("arguments", nargs="*", help=SUPPRESS)  # the usage line shows them
+    add_groups(made, groups, declared=building.declared(), verb=verb)
+    return made
+
+
+def _put(arguments: Sequence[str]) -> Job:
+    *sources, dest = arguments or [""]
+    if not sources:
+        raise UsageError("put needs a SOURCE and a destination, s3://BUCKET[/PREFIX]")
+    named = tuple(values.source(text) for text in sources)
+    return Job("put", sources=named, dest=values.dest(dest))
+
+
+def _get(arguments: Sequence[str]) -> Job:
+    if len(arguments) != 2:
+        raise UsageError("get needs a source, s3://BUCKET[/PREFIX], and a DIRECTORY")
+    source, directory = arguments
+    return Job("get", origin=values.origin(source), directory=values.directory(directory))
+
+
+def _copy(arguments: Sequence[str]) -> Job:
+    if len(arguments) != 2:
+        raise UsageError("copy needs a source and a destination, both s3://BUCKET[/PREFIX]")
+    source, dest = arguments
+    return Job("copy", origin=values.origin(source), dest=values.dest(dest))
+
+
+def _list(arguments: Sequence[str]) -> Job:
+    if len(arguments) != 1:
+        raise UsageError("list needs one source, s3://BUCKET[/PREFIX]")
+    return Job("list", origin=values.origin(arguments[0]))
+
+
+def _clean(arguments: Sequence[str]) -> Job:
+    if len(arguments) != 1:
+        raise UsageError("clean needs one place, s3://BUCKET[/PREFIX]")
+    return Job("clean", origin=values.origin(arguments[0]))
+
+
+def _fields(section: str, names: str) -> tuple[str, ...]:
+    return tuple(f"{section}.{name}" for name in names.split())
+
+
+_NAMES = _fields("choosing", "rules newer_than older_than min_size max_size limit files_from null")
+_LINKS = ("choosing.follow_symlinks",)
+_TRIES = _fields("access", "max_attempts max_throttled connect_timeout read_timeout")
+_VOLUME = _fields("asked", "verbose quiet")
+
+_FILTERS = Group("filters", ("mode", *_NAMES, "choosing.order"))
+_OBJECTS = Group(
+    "objects",
+    (
+        *_fields("asked", "content_type headers metadata"),
+        *_fields("objects", "tags acl storage_class sse sse_kms_key_id checksum"),
+    ),
+)
+_PARTS = Group("large objects", _fields("parts", "size threshold resume"))
+_SPEED = Group("speed", _fields("speed", "processes concurrency start_method"))
+_LISTING = Group("listing", ("speed.listers",))
+_S3 = Group(
+    "S3",
+    (
+        *_fields("access", "endpoint_url region profile sign request_payer"),
+        *_fields("access", "addressing ca_bundle verify_ssl"),
+        *("asked.secure", "sandbox"),
+    ),
+)
+_RETRIES = Group("retries and timeouts", (*_TRIES, "speed.worker_timeout", "output.journal"))
+_OUTPUT = Group("output", ("dry_run", *_VOLUME, *_fields("output", "json progress log_file")))
+
+VERBS: Mapping[str, Verb] = MappingProxyType(
+    {
+        "put": Verb(
+            "[OPTIONS] SOURCE... s3://BUCKET[/PREFIX]",
+            "Put the contents of each SOURCE, a directory or a file, under PREFIX, each file under"
+            " its path relative to SOURCE (a single file: under its base name).",
+            _put,
+            (
+                _FILTERS,
+                Group("source", ("walk", *_LINKS)),
+                _OBJECTS,
+                Group("compression", _fields("asked", "gzip gzip_types")),
+                *(_PARTS, _SPEED, _S3, _RETRIES, _OUTPUT),
+            ),
+        ),
+        "get": Verb(
+            "[OPTIONS] s3://BUCKET[/PREFIX] DIRECTORY",
+            "Get the objects below PREFIX, or the one object of that name, into DIRECTORY, each"
+            " under its key relative to PREFIX. With a * at its end PREFIX means every key that"
+            " begins so.",
+            _get,
+            (
+                _FILTERS,
+                Group("files", (*_fields("landing", "fsync gunzip"), *_LINKS)),
+                *(_PARTS, _SPEED, _LISTING, _S3, _RETRIES, _OUTPUT),
+            ),
+        ),
+        "copy": Verb(
+            "[OPTIONS] s3://BUCKET[/PREFIX] s3://BUCKET[/PREFIX]",
+            "Copy the objects below the first PREFIX, or the one object of that name, under the"
+            " second, each under its key relative to the first. With a * at its end the first"
+            " PREFIX means every key that begins so.",
+            _copy,
+            (
+                _FILTERS,
+                _OBJECTS,
+                Group("copies", ("objects.directive",)),
+                *(_PARTS, _SPEED, _LISTING, _S3),
+                Group(
+                    "the source's S3 (default: as above)",
+                    _fields("asked", "source_endpoint_url source_region source_profile"),
+                ),
+                *(_RETRIES, _OUTPUT),
+            ),
+        ),
+        "list": Verb(
+            "[OPTIONS] s3://BUCKET[/PREFIX]",
+            "List the objects below PREFIX, or the one object of that name: time, size, ETag, key."
+            " With a * at its end PREFIX means every key that begins so.",
+            _list,
+            (
+                Group("filters", _NAMES),
+                *(_LISTING, _S3),
+                Group("retries and timeouts", _TRIES),
+                Group("output", (*_fields("output", "json summarize"), "asked.quiet")),
+            ),
+        ),
+        "clean": Verb(
+            "[OPTIONS] s3://BUCKET[/PREFIX]",
+            "Abort the unfinished multipart uploads of the keys below PREFIX, and of the key PREFIX"
+            " itself; with a * at its end PREFIX means every key that begins so. Those begun less"
+            " than a day ago are left alone unless --older-than says otherwise. Objects are never"
+            " touched.",
+            _clean,
+            (
+                Group("filters", _fields("choosing", "rules older_than limit")),
+                _S3,
+                Group("retries and timeouts", _TRIES),
+                Group("output", ("dry_run", *_VOLUME, *_fields("output", "json journal"))),
+            ),
+        ),
+    }
+)

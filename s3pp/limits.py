@@ -1,0 +1,43 @@
+"""What S3 allows, and how this program is tuned: the constants that more than one module needs."""
+
+from __future__ import annotations
+
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+
+# S3's limits: S3 user guide, "Uploading objects" and "Object key naming".
+MAX_SINGLE_PUT = 5 * GIB
+# Of a multipart upload: S3 user guide, "Multipart upload limits"; of an object: API reference,
+# "CopyObject", which counts in decimal TB (10,000 of the largest parts would be 53.7).
+MIN_PART = 5 * MIB  # but for the last one
+MAX_PART = 5 * GIB
+MAX_PARTS = 10_000
+MAX_OBJECT = 50 * 10**12
+MAX_KEY_BYTES = 1024
+MAX_METADATA_BYTES = 2 * KIB
+MAX_TAGS = 10
+
+# Tuning.
+# S3 user guide, "Performance design patterns": requests of 8 to 16 MB. 16 MiB make half as many of
+# them as 8 MiB, and reach 156 GiB before parts have to grow.
+DEFAULT_PART_SIZE = 16 * MIB
+# Up to here the ETag stays an MD5, which every tool can compare, and one request does what six
+# would (begin, four parts, complete); a failure costs 64 MiB at most.
+DEFAULT_MULTIPART_THRESHOLD = 64 * MIB
+# Requests for parts in flight, of one process: S3 user guide, "Performance design patterns": one
+# request for each 85 to 90 MB/s of what the network does.
+PLACES = 8
+DEFAULT_MAX_THROTTLED = 600.0  # seconds of throttling without a single success
+DEFAULT_ABORT_AGE = 86400.0  # seconds; what was begun since may be under way: nobody can tell
+ABORTS_AT_ONCE = 16  # uploads that are looked at and aborted side by side
+
+ACLS = (
+    "private",
+    "public-read",
+    "public-read-write",
+    "authenticated-read",
+    "aws-exec-read",
+    "bucket-owner-read",
+    "bucket-owner-full-control",
+    "log-delivery-write",
+)
+CHECKSUMS = ("md5", "crc32", "crc32c", "crc64nvme", "sha256")

@@ -1,0 +1,114 @@
+"""Buckets and prefixes: where a run reads, and where it writes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from s3pp.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Place:
+    """``s3://bucket/prefix``, without a trailing slash on the prefix."""
+
+    bucket: str
+    prefix: str = ""
+
+    def key(self, relative: str) -> str:
+        """The key of ``relative`` below this place, joined by exactly one slash."""
+        return f"{self.prefix}/{relative}" if self.prefix else relative
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}"
+
+
+NOWHERE = Place("")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What of a bucket a job reads, as ``parse_origin`` understood it."""
+
+    bucket: str
+    prefix: str = ""  # what every key begins with: "", "p/" or, of ``logs-2026*``, "logs-2026"
+    cut: int = 0  # characters of every key that its relative name leaves out
+    single: str | None = None  # the one object meant where nothing lies below ``prefix``: "p"
+
+    def relative(self, key: str) -> str:
+        """The name of ``key`` at the destination."""
+        return key[self.cut :]
+
+    @property
+    def alone(self) -> Origin:
+        """The one object of the origin's name, which keeps its base name."""
+        name = self.single or ""
+        return replace(self, prefix=name, cut=name.rfind("/") + 1)
+
+    def __str__(self) -> str:
+        if self.single is None:
+            return f"s3://{self.bucket}/{self.prefix}{'*' if self.prefix else ''}"
+        # What ends in one of these would be read as something else.
+        closing = "/" if self.single.endswith(("/", "*")) else ""
+        return f"s3://{self.bucket}/{self.single}{closing}"
+
+
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}\Z")
+
+# S3 user guide, "Referencing access points": they hold the slash that would end a bucket's name.
+_POINT = r"accesspoint[/:](?P<name>[A-Za-z0-9.-]{1,63})"
+_ARN = re.compile(
+    r"arn:aws[a-z-]*:s3(?:-object-lambda|-outposts)?:(?P<region>[a-z0-9-]*):(?P<account>\d{12}):"
+    rf"(?:outpost[/:][A-Za-z0-9-]{{1,63}}[/:])?{_POINT}(?=/|\Z)",
+    re.ASCII,
+)
+
+
+def access_point(bucket: str) -> str:
+    """The host name's first part for a bucket that is the ARN of an access point, else empty."""
+    found = _ARN.fullmatch(bucket)
+    return f"{found['name']}-{found['account']}" if found else ""
+
+
+def parse_place(text: str, argument: str = "destination") -> Place:
+    """Read ``s3://BUCKET[/PREFIX]``; BUCKET may be the ARN of an access point.
+
+    One trailing slash of the prefix is dropped: ``s3://b/p`` and ``s3://b/p/`` mean the same.
+    Raises ``UsageError`` naming ``argument`` for anything else.
+    """
+    bucket, prefix = _parts(text, argument)
+    return Place(bucket, prefix.removesuffix("/"))
+
+
+def parse_origin(text: str, argument: str = "source") -> Origin:
+    """Read ``s3://BUCKET[/PREFIX[*]]`` as a source.
+
+    PREFIX means the keys below ``PREFIX/``, or the one object of that very name; with a ``*`` at
+    its end every key that begins so, named from the last slash before the ``*`` on. Raises
+    ``UsageError`` naming ``argument`` for anything else.
+    """
+    bucket, prefix = _parts(text, argument)
+    if prefix.endswith("*"):
+        prefix = prefix[:-1]
+        return Origin(bucket, prefix, prefix.rfind("/") + 1)
+    name = prefix.removesuffix("/")
+    return Origin(bucket, f"{name}/", len(name) + 1, name or None) if prefix else Origin(bucket)
+
+
+def _parts(text: str, argument: str) -> tuple[str, str]:
+    scheme, _, rest = text.partition("://")
+    if scheme != "s3" or not rest:
+        raise UsageError(f"{argument} {text!r} is not of the form s3://BUCKET[/PREFIX]")
+    arn = _ARN.match(rest)
+    bucket, _, prefix = (arn[0], "", rest[arn.end() + 1 :]) if arn else rest.partition("/")
+    if arn and not arn["region"]:
+        raise UsageError(
+            f"{argument} {text!r}: access points of several regions want signature version 4A,"
+            " which s3pp does not make: name one of a region"
+        )
+    if not arn and not _BUCKET.match(bucket):
+        raise UsageError(
+            f"{argument} {text!r}: {bucket!r} is neither a bucket name (3 to 63 of a-z, 0-9, . and"
+            " -) nor the ARN of an access point"
+        )
+    return bucket, prefix
