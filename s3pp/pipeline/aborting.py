@@ -98,7 +98,7 @@ class Aborter:
         try:
             return await self._ended(upload)
         except ObjectError as error:
-            return Refused(upload, error.kind, str(error))
+            return Refused(upload, error.kind, str(error), error.code)
         except FatalError:
             raise
         except Exception as error:  # a defect: the others are aborted all the same

@@ -66,6 +66,7 @@ class AbortRecord:
         totals.seconds = time.monotonic() - self._started
         if totals.young and not self._job.dry_run:
             self.notice(_left_alone(totals.young))
+        self._streams.stderr.lines(self._view.closing())
         if self._journal is not None:
             self._note(as_json(summary_event(totals, self._job)))
             self._journal.close()

@@ -16,6 +16,7 @@ from s3pp.errors import FailureKind
 from s3pp.job import Job
 from s3pp.records import SkipReason
 from s3pp.report.escape import one_line, printable
+from s3pp.report.failures import Cause, CauseCounts
 from s3pp.report.lines import as_json
 from s3pp.report.summary import besides, summary_event
 from s3pp.report.totals import Totals
@@ -50,6 +51,12 @@ class Refused(NamedTuple):
     upload: Upload
     kind: FailureKind
     message: str  # one line
+    code: str = ""  # what the store calls the cause, where it is the store's
+
+    @property
+    def cause(self) -> Cause:
+        """Why it failed: alike, if kind and code are the same."""
+        return Cause(self.kind, self.code)
 
 
 Fate = Aborted | Spared | Refused
@@ -86,16 +93,25 @@ class AbortView:
         self._json = job.output.json
         self._detail = Detail.of(job.output, dry_run=job.dry_run)
         self._now = now
+        self._causes = CauseCounts()
 
     def render(self, fates: Sequence[Fate]) -> Rendered:
         """The lines for some fates."""
         results = [fate for fate in fates if self._wanted(fate)]
-        failures = [f"s3pp: {self._text(fate)}" for fate in results if isinstance(fate, Refused)]
+        failures = [
+            f"s3pp: {self._text(fate)}"
+            for fate in results
+            if isinstance(fate, Refused) and self._causes.add(fate.cause)
+        ]
         if self._json:
             return Rendered([self.json(fate) for fate in results], failures)
         return Rendered(
             [self._text(fate) for fate in results if not isinstance(fate, Refused)], failures
         )
+
+    def closing(self) -> list[str]:
+        """The last lines on stderr: the causes of what was only counted."""
+        return [f"s3pp: {line}" for line in self._causes.table()]
 
     def notice(self, text: str) -> list[str]:
         """What goes to stderr for something that concerns no one upload."""
@@ -169,7 +185,8 @@ def _event(fate: Fate) -> str:
 
 def _particulars(fate: Fate) -> dict[str, Any]:
     if isinstance(fate, Refused):
-        return {"kind": fate.kind.value, "message": fate.message}
+        code = {"code": fate.code} if fate.code else {}
+        return {"kind": fate.kind.value, "message": fate.message} | code
     if isinstance(fate, Spared):
         return {"reason": fate.reason.value}
     parts, size = fate.weight or (None, None)

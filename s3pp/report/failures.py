@@ -89,12 +89,35 @@ def _limit(cause: Cause) -> int:
     return ENOUGH_REFUSALS if cause.kind is FailureKind.ACCESS else ENOUGH_ALIKE
 
 
+class CauseCounts:
+    """Counts failures by cause, each of which is shown ``SHOWN`` times."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[Cause] = Counter()
+
+    def add(self, cause: Cause) -> bool:
+        """Count one failure; returns whether it is to be shown."""
+        self._counts[cause] += 1
+        return self._counts[cause] <= SHOWN
+
+    def table(self, *, ended_by: Cause | None = None) -> list[str]:
+        """Lines that count the failures by cause; empty where each of them was shown.
+
+        ``ended_by``: the one that ended the run, and is said with its end.
+        """
+        counts = [(cause, n) for cause, n in self._counts.most_common() if cause != ended_by]
+        if all(count <= SHOWN for _, count in counts):
+            return []
+        rows = [f"{count:>8}  {cause}" for cause, count in counts]
+        return [f"failures by cause, {SHOWN} of each named above (--journal names all):", *rows]
+
+
 class FailureLines:
     """Chooses the failures that are shown on stderr; writes nothing."""
 
     def __init__(self) -> None:
         self._accepted = False
-        self._counts: Counter[Cause] = Counter()
+        self._counts = CauseCounts()
         self._held: list[Failed] = []
         self._ended_by: Cause | None = None
 
@@ -110,8 +133,7 @@ class FailureLines:
         for each in outcomes:
             if type(each) is Failed:
                 cause = cause_of(each)
-                self._counts[cause] += 1
-                if self._counts[cause] <= SHOWN and cause != self._ended_by:
+                if self._counts.add(cause) and cause != self._ended_by:
                     wait = cause.decides and not self._accepted
                     (self._held if wait else shown).append(each)
         return shown
@@ -127,9 +149,5 @@ class FailureLines:
         return held
 
     def table(self) -> list[str]:
-        """Lines that count the failures by cause; empty where each of them was shown."""
-        counts = [(cause, n) for cause, n in self._counts.most_common() if cause != self._ended_by]
-        if all(count <= SHOWN for _, count in counts):
-            return []
-        rows = [f"{count:>8}  {cause}" for cause, count in counts]
-        return [f"failures by cause, {SHOWN} of each named above (--journal names all):", *rows]
+        """As ``CauseCounts.table``."""
+        return self._counts.table(ended_by=self._ended_by)

@@ -250,6 +250,34 @@ def test_one_that_is_refused_fails_by_name(s3pp, three, moto, recorder, tmp_path
     assert (failed["key"], failed["kind"]) == ("b", "access")
 
 
+def test_a_cause_is_shown_twenty_times_and_then_counted(
+    s3pp, moto_bucket, moto, recorder, tmp_path
+):
+    for at in range(23):
+        begin(moto_bucket, f"u{at:02}")
+    begin(moto_bucket, "other")
+
+    def refuse(request):
+        if request.method != "DELETE":
+            return None
+        return error(*((400, "Strange") if "/u" in request.target else (405, "MethodNotAllowed")))
+
+    between, journal = recorder(moto, intercept=refuse), tmp_path / "journal"
+    result = s3pp("clean", "--journal", journal, moto_bucket.url, store=between.store)
+    assert (result.code, len(unfinished(moto_bucket))) == (1, 24)
+    *failures, head, most, least = result.err.splitlines()
+    assert len(failures) == 20 + 1
+    assert head == "s3pp: failures by cause, 20 of each named above (--journal names all):"
+    assert (most.split(), least.split()) == (
+        ["s3pp:", "23", "rejected", "(Strange)"],
+        ["s3pp:", "1", "rejected", "(MethodNotAllowed)"],
+    )
+    told = [json.loads(line) for line in journal.read_text().splitlines()]
+    assert sum(event.get("code") == "Strange" for event in told) == 23
+    quiet = s3pp("clean", "-qq", moto_bucket.url, store=between.store)
+    assert (quiet.code, quiet.err) == (1, "")
+
+
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_one_that_vanishes_meanwhile_is_skipped(s3pp, three, moto, recorder, method):
     def vanish():

@@ -153,7 +153,7 @@ CLEANED = Upload("p/film.mp4", "VXBsb2FkIDE", "2026-11-17T08:30:00.000Z")
 FATES = [
     Aborted(CLEANED, Weight(12, 201326592)),
     Spared(CLEANED._replace(key="p/new.mp4"), SkipReason.YOUNG),
-    Refused(CLEANED, FailureKind.ACCESS, "why"),
+    Refused(CLEANED, FailureKind.ACCESS, "why", "AccessDenied"),
 ]
 
 

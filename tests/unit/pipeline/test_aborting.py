@@ -203,7 +203,7 @@ def test_what_is_listed_and_denied_fails(script: Any) -> None:
     assert fate.kind is FailureKind.NOT_FOUND
     assert UPLOAD.id in fate.message
     store.lags = [DENIED]
-    assert store.fate() == Refused(UPLOAD, FailureKind.ACCESS, str(DENIED))
+    assert store.fate() == Refused(UPLOAD, FailureKind.ACCESS, str(DENIED), "AccessDenied")
 
 
 @pytest.mark.parametrize(
