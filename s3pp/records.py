@@ -30,7 +30,7 @@ class SkipReason(str, Enum):
     EXISTS = "exists"  # mode add: the key is taken
     OTHER_SIZE = "exists with another size"  # likewise, and it is not the same object
     SAME_ETAG = "same etag"  # mode update: same size, same content
-    SAME_CHECKSUM = "same checksum"  # mode update: the ETags tell nothing, and checksums agree
+    SAME_CHECKSUM = "same checksum"  # mode update: ETags tell nothing; checksums do, or 0 bytes
     SAME_TIME = "same time"  # mode update: the ETag tells nothing, and the time is the object's
     SPECIAL = "not a regular file"  # FIFO, socket, device
     SYMLINK = "symbolic link"  # with --no-follow-symlinks

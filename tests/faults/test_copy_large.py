@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import resource
 import signal
 import subprocess
@@ -154,6 +155,18 @@ def test_a_store_that_copies_no_parts_copies_the_whole(moto_copy: CopyTrial) -> 
     end = moto_copy.run(*PARTS)
     assert (end.code, moto_copy.dest.tree()) == (0, {"large": BODY})
     assert unfinished(moto_copy.dest) == []
+
+
+def test_where_copied_parts_have_no_md5s_objects_are_copied_whole(moto_copy: CopyTrial) -> None:
+    """As on SeaweedFS, whose CopyObject keeps the ETag. One object finds out, and all go whole."""
+    for key in ("a", "b", "large"):
+        put(moto_copy.bucket, key=key)
+    mark = re.compile(rb"((&quot;|\")</ETag>)")
+    moto_copy.inject(Rule(Rewrite(lambda body: mark.sub(rb"-2\1", body)), "PUT", PART))
+    end = moto_copy.run(*PARTS, "--processes=1", "--concurrency=1")
+    assert (end.code, moto_copy.dest.tree()) == (0, dict.fromkeys(("a", "b", "large"), BODY))
+    assert end.result.err.count("ETags that are no MD5s") == 1
+    assert (len(moto_copy.proxy.hits("PUT", PART)), unfinished(moto_copy.dest)) == (3, [])
 
 
 # Sources that change

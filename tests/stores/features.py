@@ -139,16 +139,6 @@ DIFFERENCES = (
             "test_uploads::test_what_is_completed_cannot_be_aborted",
         ),
     ),
-    Difference(
-        "seaweedfs",
-        "the ETag of a part that the store has copied is not the MD5 of its bytes",
-        (
-            "test_copy_large::test_a_completion_whose_answer_was_lost",
-            "test_copy_large::test_a_source_replaced_between_parts_is_never_mixed",
-            "test_copy_large::test_an_error_in_an_answer_of_200_is_an_error",
-            "test_copy_large::test_the_copy_lies_as_its_source_does[by the store",
-        ),
-    ),
 )
 
 

@@ -10,14 +10,17 @@ from collections.abc import Callable, Collection
 from typing import NamedTuple, Protocol
 
 from s3pp.errors import FailureKind, ObjectError
+from s3pp.limits import MAX_SINGLE_PUT
 from s3pp.records import Dest, PartDone
+from s3pp.s3.etag import etag_of
 from s3pp.s3.operations import Bucket, Headers
 from s3pp.s3.retry import StoreError
 from s3pp.s3.uploads import Uploads
 from s3pp.transfer.copy.carry import likeness
 from s3pp.transfer.copy.course import Course, OtherParts, Unable, Written
 from s3pp.transfer.copy.labels import Labels
-from s3pp.transfer.copy.layout import Cut, Layouts
+from s3pp.transfer.copy.layout import Basis, Cut, Layouts
+from s3pp.transfer.etags import is_md5
 from s3pp.transfer.parts import crc, sums
 from s3pp.transfer.parts.compound import made_of
 from s3pp.transfer.parts.lead import Again, Lead
@@ -29,6 +32,11 @@ from s3pp.transfer.put.given import DOUBT, Likeness
 _NO_SIZE = (
     "the source does not tell how long the parts of some objects are, and none of the usual sizes "
     "gives their ETag: their copies have another, and mode update copies them in each run"
+)
+_NO_MD5S = (
+    "the store gives the parts that it copies ETags that are no MD5s: objects of up to 5 GiB are "
+    "copied whole; larger ones get another ETag than their source, and mode update copies them in "
+    "each run"
 )
 _UNTOLD = (403, *UNSUPPORTED)  # a store that refuses to list parts
 
@@ -135,6 +143,8 @@ class _Copy:
             if cut.likely:
                 layouts.learn(cut.spans.part_size)
             return
+        if not made and cut.basis is not Basis.NOTHING:
+            self._check_md5s(parts)
         shown = cut.likely and made and await self._shown(made)
         if not shown and not all(part.moved for part in parts):
             raise Again("what was there already is not the source's")
@@ -143,6 +153,17 @@ class _Copy:
             raise _other(f"make the ETag {made}, and the source's is {etag}")
         _prove_stored(cut.stored, parts)
         await self._check_sizes(begun.upload_id)
+
+    def _check_md5s(self, parts: list[PartDone]) -> None:
+        """Say where the ETag of a part has not even the form of an MD5.
+
+        Raises ``Unable`` for what can be copied whole: SeaweedFS keeps its ETag then.
+        """
+        if all(is_md5(etag_of(part.etag)) for part in parts):
+            return
+        self._means.tell(_NO_MD5S)
+        if self.size <= MAX_SINGLE_PUT:
+            raise Unable(_NO_MD5S, lasting=True)
 
     async def _shown(self, made: str) -> bool:
         """Whether all bytes of the source, fetched once more, have the ETag that the parts make.

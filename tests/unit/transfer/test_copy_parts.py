@@ -96,6 +96,7 @@ class Store(Scripted):
     object: Answer | None = None  # once it is completed
     cutting: Callable[[bytes], bytes] = bytes  # what becomes of a range on its way
     most: int = 0  # part copies at a time
+    mark: str = ""  # behind the ETags of copied parts: they are no MD5s then
     earlier: bool = False  # the upload is an earlier run's, and unfinished
 
     def __post_init__(self) -> None:
@@ -176,7 +177,8 @@ class Store(Scripted):
         )
         etag = etag_of(self.source.body[int(first) : int(last) + 1])
         self.parts[number] = (etag, int(last) - int(first) + 1)
-        return Answer(response(*self.said, body=f"<ETag>&quot;{etag}&quot;</ETag>".encode()), 1)
+        told = f"<ETag>&quot;{etag}{self.mark}&quot;</ETag>"
+        return Answer(response(*self.said, body=told.encode()), 1)
 
     def _sent(self, call: Call, number: int) -> Answer:
         self.meet("send", number, call.headers)
@@ -542,6 +544,18 @@ def test_keys_of_its_own_prove_nothing() -> None:
     pair.source.body = BODY[::-1]  # whatever its ETags are
     assert isinstance(pair.run(), Done)
     assert len(pair.dest.told("parts")) == 1
+
+
+@pytest.mark.parametrize("size", [len(BODY), HUGE])
+def test_where_copied_parts_have_no_md5s_what_can_goes_whole(size: int) -> None:
+    huge = {"body": b"", "etag": f"{'f' * 32}-641", "first": 8 * MIB, "size": HUGE}
+    pair = Pair(**(huge if size == HUGE else {}))
+    pair.dest.mark = "-2"
+    pair.dest.copies = [copied(pair.source.etag)]
+    assert isinstance(pair.run(), Done)
+    assert len([note for note in pair.notes if "that are no MD5s" in note]) == 1
+    whole = int(size != HUGE)
+    assert (len(pair.dest.sent), len(pair.dest.told("abort"))) == (whole, whole)
 
 
 def test_where_the_bucket_encrypts_by_itself_no_etag_is_an_alarm(
