@@ -13,24 +13,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from s3pp.errors import ExitStatus, S3ppError, UsageError
 from s3pp.job import Job
 from s3pp.places import access_point
 
 if TYPE_CHECKING:
-    from s3pp.report.keys import KeyTotals
+    from s3pp.pipeline.run_result import RunResult
     from s3pp.report.outlet import Streams
-    from s3pp.report.totals import Totals
-
-
-class RunResult(NamedTuple):
-    """How a run ended."""
-
-    status: ExitStatus
-    totals: Totals | KeyTotals | None  # None: nobody lived to tell, or nothing was done
-    error: str | None  # why the run was aborted, one line
 
 
 def run(job: Job, output: Streams) -> RunResult:
@@ -146,6 +137,7 @@ def _sandboxed(job: Job, output: Streams) -> Iterator[Job]:
 
 
 def _run(job: Job, output: Streams) -> RunResult:
+    from s3pp.pipeline.run_result import RunResult
     from s3pp.pipeline.signals import Stopped
 
     runs = {"list": _list, "clean": _clean}
@@ -153,7 +145,7 @@ def _run(job: Job, output: Streams) -> RunResult:
         result = runs.get(job.verb, _transfer)(job, output)
     except Stopped as stopped:
         output.stderr.write("s3pp: stopped before anything was done\n")
-        return RunResult(stopped.status, None, None)
+        return RunResult(stopped.status, None)
     return _report(result, job, output)
 
 
@@ -164,7 +156,7 @@ def _transfer(job: Job, output: Streams) -> RunResult:
 
     ensure_run(job.speed.processes)
     try:
-        return RunResult(*supervisor.run(job))
+        return supervisor.run(job)
     finally:  # what a statter that was killed has left of its display on the terminal
         erase_display(output.stderr, job.output)
 
@@ -173,12 +165,13 @@ def _clean(job: Job, output: Streams) -> RunResult:
     from s3pp.pipeline.cleaning import clean
 
     assert job.origin is not None
-    return RunResult(*clean(job, job.origin, output))
+    return clean(job, job.origin, output)
 
 
 def _list(job: Job, output: Streams) -> RunResult:
     started = time.monotonic()
     from s3pp.pipeline.listing import list_keys
+    from s3pp.pipeline.run_result import RunResult
     from s3pp.report.keys import KeyView
 
     signal.signal(signal.SIGTERM, _end_at_once)
@@ -186,7 +179,7 @@ def _list(job: Job, output: Streams) -> RunResult:
     assert job.origin is not None
     totals = list_keys(job, job.origin, output, KeyView.of(job))
     totals.seconds = time.monotonic() - started
-    return RunResult(ExitStatus.SOME_FAILED if totals.failed else ExitStatus.OK, totals, None)
+    return RunResult(ExitStatus.SOME_FAILED if totals.failed else ExitStatus.OK, totals)
 
 
 def _end_at_once(number: int, _frame: object) -> None:
@@ -211,22 +204,32 @@ def _report(result: RunResult, job: Job, output: Streams) -> RunResult:
     trouble = f"standard output cannot be written: {output.stdout.trouble}"
     if trouble != result.error:  # a disk that is full by now is full to the end
         output.stderr.write(f"s3pp: {trouble}\n")
-    return RunResult(ExitStatus.ABORTED, result.totals, result.error or trouble)
+    return result._replace(status=ExitStatus.ABORTED, error=result.error or trouble)
 
 
 def _summary(result: RunResult, job: Job) -> str | None:
     """The last line, where it is wanted and can be told."""
-    from s3pp.report.aborts import AbortTotals, abort_summary
-    from s3pp.report.keys import KeyTotals, KeyView
     from s3pp.report.summary import summary, wants_summary
+    from s3pp.report.totals import Totals
 
-    totals = result.totals
-    if isinstance(totals, KeyTotals):
-        wanted = job.output.summarize and job.output.verbosity > -2
-        return KeyView.of(job).summary(totals) if wanted else None
-    if totals is None or not wants_summary(job, result.status):
+    if job.verb == "list":
+        return _summary_of_keys(result, job)
+    if not isinstance(result.totals, Totals) or not wants_summary(job, result.status):
         return None
-    return abort_summary(totals, job) if isinstance(totals, AbortTotals) else summary(totals, job)
+    if job.verb == "clean":
+        from s3pp.report.aborts import AbortTotals, abort_summary
+
+        assert isinstance(result.totals, AbortTotals)
+        return abort_summary(result.totals, job)
+    return summary(result.totals, job)
+
+
+def _summary_of_keys(result: RunResult, job: Job) -> str | None:
+    from s3pp.report.keys import KeyTotals, KeyView
+
+    assert isinstance(result.totals, KeyTotals)
+    wanted = job.output.summarize and job.output.verbosity > -2
+    return KeyView.of(job).summary(result.totals) if wanted else None
 
 
 def _log(job: Job, error: str) -> None:

@@ -15,7 +15,7 @@ import asyncio
 import os
 import time
 from contextlib import aclosing, suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 from s3pp.errors import ExitStatus, FatalError
 from s3pp.job import Job
@@ -25,12 +25,13 @@ from s3pp.pipeline.connect import RetryHooks, connect
 from s3pp.pipeline.credentials import Credentials
 from s3pp.pipeline.listing import SignIn
 from s3pp.pipeline.loops import new_loop
+from s3pp.pipeline.run_result import RunResult
 from s3pp.pipeline.signals import stopping_notice
 from s3pp.pipeline.stopping import Pause, Stopping
 from s3pp.pipeline.watch import Watch
 from s3pp.places import Origin
 from s3pp.report.abort_record import AbortRecord
-from s3pp.report.aborts import AbortTotals, Fate
+from s3pp.report.aborts import Fate
 from s3pp.report.outlet import Streams
 from s3pp.s3.session import Session
 from s3pp.s3.uploads import Upload, Uploads
@@ -39,15 +40,7 @@ PROBES = 1  # requests of botocore's that find the bucket
 PER_ABORT = 2  # requests a dry run does not make: the abort, and a look whether it is gone
 
 
-class Ending(NamedTuple):
-    """How a clean ended."""
-
-    status: ExitStatus
-    totals: AbortTotals
-    error: str | None  # what ended it early
-
-
-def clean(job: Job, origin: Origin, streams: Streams) -> Ending:
+def clean(job: Job, origin: Origin, streams: Streams) -> RunResult:
     """Abort what is unfinished in ``origin`` and chosen by ``job``, or say so in a dry run.
 
     Raises ``Stopped`` for a signal that comes before anything was done, and as ``Session.open``
@@ -59,7 +52,7 @@ def clean(job: Job, origin: Origin, streams: Streams) -> Ending:
         renew = SignIn(Credentials(session, opened.keys, time.monotonic()))
         record = AbortRecord(job, streams)
 
-        async def main() -> Ending:
+        async def main() -> RunResult:
             pause = Pause()
             bucket = connect(
                 job.access, opened, ABORTS_AT_ONCE + 1, renew=renew, hooks=RetryHooks(pause)
@@ -86,14 +79,14 @@ async def _attended(sweep: Sweep, origin: Origin, stopping: Stopping) -> str | N
 
 def _ending(
     job: Job, record: AbortRecord, *, requests: int, error: str | None, status: ExitStatus | None
-) -> Ending:
+) -> RunResult:
     unmade = PER_ABORT * record.totals.done if job.dry_run else 0
     try:
         record.close(requests + unmade)
     except FatalError as broken:
         error = error or str(broken)
     failed = ExitStatus.SOME_FAILED if record.totals.failed else ExitStatus.OK
-    return Ending(ExitStatus.ABORTED if error else status or failed, record.totals, error)
+    return RunResult(ExitStatus.ABORTED if error else status or failed, record.totals, error)
 
 
 class Sweep:

@@ -31,9 +31,9 @@ from s3pp.pipeline.assignments import Assignments
 from s3pp.pipeline.batches import crashed
 from s3pp.pipeline.children import Child, Silence, start_context
 from s3pp.pipeline.dead_getters import DeadGetters
-from s3pp.pipeline.ending import Ending, ending
 from s3pp.pipeline.flow import FlowControl
 from s3pp.pipeline.roles import TITLES, load
+from s3pp.pipeline.run_result import RunResult, run_result
 from s3pp.pipeline.selector_loop import SelectorLoop
 from s3pp.pipeline.signals import Signals, stopping_notice
 from s3pp.pipeline.statter import run_statter
@@ -57,7 +57,7 @@ class Phase(Enum):
     OVER = 4
 
 
-def run(job: Job) -> Ending:
+def run(job: Job) -> RunResult:
     """Run a job to its end.
 
     Raises ``UsageError`` or ``FatalError`` for what shows before the first object is sent, and
@@ -90,7 +90,7 @@ class Supervisor:
         self._signal: ExitStatus | None = None
         self._report: messages.StatterReport | None = None
 
-    def run(self) -> Ending:
+    def run(self) -> RunResult:
         """Start everything, carry messages until all has ended, and leave nothing behind."""
         try:
             if self._job.walk == "tar":  # nothing else needs it, and a killed run would leave it
@@ -100,7 +100,7 @@ class Supervisor:
             self._signals.calm = True
             while self._phase is not Phase.OVER:
                 self._turn()
-            return ending(self._report, self._error, self._signal)
+            return run_result(self._report, self._error, self._signal)
         finally:
             self._clean_up()
 
