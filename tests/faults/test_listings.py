@@ -24,7 +24,7 @@ from faults.listing_pages import (
     without_token,
 )
 from faults.trials import PutTrial
-from stores.fault_actions import Drip, Hang, Reset, Status, halved
+from stores.fault_actions import Delay, Drip, Hang, Reset, Status, halved
 from stores.fault_proxy import Rule
 
 SIZE = 10  # keys a page
@@ -130,6 +130,26 @@ def test_pages_that_fail_for_ever(moto_trial: PutTrial) -> None:
         Rule(Status(500, "InternalError"), "GET", SECOND_PAGE), Rule(SmallPages(SIZE), "GET", PAGES)
     )
     check_nothing_was_missed(moto_trial, "update")
+
+
+@pytest.mark.parametrize("mode", ["update", "add"])
+def test_what_was_found_before_a_page_fails_is_done(moto_trial: PutTrial, mode: str) -> None:
+    """The run is aborted, and yet nothing of the first page is missing in the counts."""
+    contents = moto_trial.tree({f"f{n:03d}": 20 for n in range(60)} | {"a": 20})
+    there = sorted(contents.keys() - {"a"})
+    moto_trial.fill({key: contents[key] if at % 2 else b"old" for at, key in enumerate(there)})
+    moto_trial.inject(
+        Rule(Status(500, "InternalError"), "GET", SECOND_PAGE),
+        Rule(SmallPages(40), "GET", PAGES),
+        Rule(Delay(0.01), "PUT", "/[af]"),
+    )
+    end = moto_trial.run(f"--mode={mode}")
+    assert end.code == 3
+    assert "InternalError" in end.result.err.splitlines()[-1]
+    changed = set(there[:40:2]) if mode == "update" else set()
+    assert end.done.keys() == {"a"} | changed
+    assert end.skipped.keys() == set(there[:40]) - changed
+    assert (end.summary["listed"], end.summary.get("not_attempted")) == (41, None)
 
 
 def test_a_refused_listing_is_replaced_by_heads(moto_trial: PutTrial) -> None:

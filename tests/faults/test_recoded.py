@@ -116,3 +116,27 @@ def test_other_bytes_are_never_copied(moto_through: CopyTrial) -> None:
     end = moto_through.run()
     assert (end.code, end.kinds) == (1, dict.fromkeys(PACKED, "integrity"))
     assert moto_through.dest.tree() == PLAIN
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_gunzip_undoes_what_is_stored_packed_and_nothing_else(moto_get: GetTrial, way: str) -> None:
+    """Through one that unpacks, or packs, on the way; a second run finds all of it unpacked."""
+    store(moto_get)
+    moto_get.inject(Rule(WAYS[way], "GET|HEAD", r"/(plain|packed)(-large)?$"))
+    for event in ("done", "skipped"):
+        result = moto_get.start_plain("--json", "--gunzip").wait()
+        assert (result.code, result.err) == (0, "")
+        assert {each["event"] for each in result.events[:-1]} == {event}
+        assert moto_get.files() == PLAIN | {f"packed{key[5:]}": PLAIN[key] for key in PLAIN}
+
+
+def test_gunzip_of_what_does_not_come_as_it_is_stored_fails(moto_get: GetTrial) -> None:
+    store(moto_get)
+    moto_get.inject(
+        Rule(Unpack(always=True), "GET", r"/packed(-large)?$"),
+        Rule(Pack(suffix=False, always=True), "GET", "/plain$"),
+        Rule(Pack(suffix=True, always=True), "GET", "/plain-large$"),
+    )
+    end = moto_get.run("--gunzip")
+    assert (end.code, end.kinds) == (1, dict.fromkeys(STORED, "integrity"))
+    assert moto_get.files() == {}

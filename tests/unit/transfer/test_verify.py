@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from s3pp.errors import FailureKind
 from s3pp.records import Dest
 from s3pp.s3.endpoint import Endpoint
-from s3pp.s3.operations import Answer
+from s3pp.s3.operations import Answer, Coding
 from s3pp.s3.retry import StoreError
 from s3pp.transfer.refused import source_fault
 from s3pp.transfer.verify import Arrived, Corrupt, Expected, fault, held, stored_checksum
@@ -144,6 +144,48 @@ def test_random_etags_prove_nothing() -> None:
     at = endpoint("bkt--use1-az4--x-s3")
     assert wrong(BODY, got("f" * 32), Dest(len(BODY), "f" * 32), at) is None
     assert wrong(BODY, got("f" * 32, line("crc32", b"other")), Dest(len(BODY), "f" * 32), at)
+
+
+@pytest.mark.parametrize(
+    ("body", "lines", "coding", "advice"),
+    [
+        (b"packed", ["Content-Encoding: gzip"], Coding.IDENTITY, "compresses what it passes on"),
+        (b"longer body", ["Content-Length: 11"], Coding.GZIP, "unpacks what is stored"),
+        (b"shorter", [], Coding.GZIP, "unpacks what is stored"),  # of a length nobody told
+        (b"shorter", ["Content-Length: 7", "Warning: 214 x"], Coding.GZIP, "unpacks"),
+        (
+            b"shorter",
+            ["Content-Length: 7", "x-goog-stored-content-encoding: gzip"],
+            Coding.GZIP,
+            "no-transform",
+        ),
+        (b"shorter", ["Content-Length: 7"], None, ""),
+    ],
+)
+def test_what_was_changed_on_the_way_is_asked_for_in_another_coding(
+    body: bytes, lines: list[str], coding: Coding | None, advice: str
+) -> None:
+    found = wrong(body, got(etag_of(BODY), *lines))
+    assert found
+    assert found.coding is coding
+    assert f"{len(body)} bytes came, and the listing has {len(BODY)}" in str(found)
+    assert advice in str(found)
+    assert ("turn that off there" in str(found)) == bool(advice)
+
+
+GZIP_LINE = "Content-Encoding: gzip"
+
+
+@pytest.mark.parametrize("suffix", ["-gzip", "--gzip", ";gzip"])
+def test_an_etag_with_a_suffix_is_of_what_a_proxy_packed(suffix: str) -> None:
+    etag = etag_of(BODY)
+    found = wrong(BODY, got(etag + suffix, GZIP_LINE))
+    assert found
+    assert found.coding is Coding.IDENTITY
+    assert f"its ETag is {etag}{suffix}, and the listing has {etag}; if " in str(found)
+    assert wrong(BODY, got(etag + suffix)) is None  # nothing packed it: it is a new object's
+    assert wrong(BODY, got(etag + suffix, GZIP_LINE), Dest(len(BODY), "")) is None
+    assert wrong(BODY, got(f"{etag}-br", GZIP_LINE)) is None
 
 
 @given(st.binary(max_size=50), st.integers(0, 400), st.booleans())
