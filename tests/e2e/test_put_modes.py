@@ -106,7 +106,7 @@ def test_add_is_free_of_races(s3pp, moto_bucket, moto, tree, recorder):
 
 
 def test_add_does_without_the_condition_where_a_store_refuses_it(
-    s3pp, moto_bucket, moto, tree, recorder
+    s3pp, moto_bucket, moto, tree, recorder, tmp_path
 ):
     def refuse(request):
         if request.method == "PUT" and "if-none-match" in request.headers:
@@ -121,6 +121,12 @@ def test_add_does_without_the_condition_where_a_store_refuses_it(
     result = s3pp("put", "--mode", "add", src, moto_bucket.url, store=between.store)
     assert (result.code, result.counts.done, result.counts.skipped) == (0, 10, 1)
     assert moto_bucket.get("there") == b"theirs"
+    assert "refuses If-None-Match" in result.err
+    # All went well: under -q that goes to the log alone.
+    words = ["-q", "--log-file", tmp_path / "log", "--mode", "add", src]
+    quiet = s3pp("put", *words, f"{moto_bucket.url}/again", store=between.store)
+    assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
+    assert "refuses If-None-Match" in (tmp_path / "log").read_text()
 
 
 def test_update_knows_again_what_every_size_holds(s3pp, bucket, tree):
