@@ -52,6 +52,7 @@ def test_what_is_not_sound_fails_and_what_was_there_stays(s3pp, moto_bucket, tre
         "none": b"this is no gzip at all",
         "flipped": whole[:-6] + bytes([whole[-6] ^ 1]) + whole[-5:],
         "trailing": whole + b"trailing rubbish",
+        "padded": whole + bytes(700),
         "two": whole + gzip.compress(b" and more"),
         "nothing": b"",
         "large": large,
@@ -71,6 +72,7 @@ def test_what_is_not_sound_fails_and_what_was_there_stays(s3pp, moto_bucket, tre
         "cut": b"old",
         "none": b"old",
         "two": content(3000) + b" and more",
+        "padded": content(3000),
         "nothing": b"",
         "large": content(3 << 20),
         "twice": whole,
@@ -78,6 +80,9 @@ def test_what_is_not_sound_fails_and_what_was_there_stays(s3pp, moto_bucket, tre
     }
     for key in broken:
         assert any(f"/{key} ->" in line and "gzip" in line for line in result.err.splitlines())
+    trailing = next(line for line in result.err.splitlines() if "/trailing ->" in line)
+    assert "gzip, but other bytes follow the gzip data: get it without --gunzip" in trailing
+    assert "Error -" not in result.err
     again = s3pp("get", "--gunzip", "--json", moto_bucket.url, out)
     assert {e["event"] for e in again.events[:-1] if e["key"] not in broken} == {"skipped"}
     plainly = s3pp("get", "--json", "--include", "c*", moto_bucket.url, out)

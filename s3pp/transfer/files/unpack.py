@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from isal import isal_zlib
 from isal.igzip_lib import IsalError
@@ -49,22 +50,49 @@ def unpacked(
 
 
 def inflated(packed: Iterable[bytes]) -> Iterator[bytes]:
-    """What ``packed`` unpacks to, ``PIECE`` bytes at a time at most; of all its gzip members."""
-    unpacker = None
+    """What ``packed`` unpacks to, ``PIECE`` bytes at a time at most; of all its gzip members.
+
+    Zeros behind a member are padding, as for gzip(1): tapes are filled up with them.
+    """
+    unpacker, members, start = None, 0, b""
+    for piece in packed:
+        rest, start = start + piece, b""
+        while rest:
+            if unpacker is None:
+                rest = rest.lstrip(b"\0") if members else rest
+                if len(rest) < len(GZIP):
+                    start = rest
+                    break
+                unpacker = _unpacker_for(rest, members)
+            yield _decompressed(unpacker, rest)
+            rest = unpacker.unconsumed_tail or unpacker.unused_data
+            if unpacker.eof:
+                unpacker, members = None, members + 1
+    if unpacker is not None or start == GZIP[: len(start)] != b"":
+        raise _unsound("the gzip data ends in the middle")
+    if start:
+        raise _no_member(members)
+
+
+def _unpacker_for(rest: bytes, members: int) -> Any:
+    """What unpacks a member that ``rest`` begins with; ``members`` came before it."""
+    if not rest.startswith(GZIP):
+        raise _no_member(members)
+    return isal_zlib.decompressobj(_GZIP_WINDOW)
+
+
+def _decompressed(unpacker: Any, packed: bytes) -> bytes:
     try:
-        for piece in packed:
-            rest = piece
-            while rest:
-                unpacker = unpacker or isal_zlib.decompressobj(_GZIP_WINDOW)
-                yield unpacker.decompress(rest, PIECE)
-                rest = unpacker.unconsumed_tail or unpacker.unused_data
-                unpacker = None if unpacker.eof else unpacker
-    except IsalError as error:  # type: ignore[misc]  # an instance, to its stubs
-        raise _unsound(str(error)) from None
-    if unpacker is not None:
-        raise _unsound("it ends in the middle")
+        piece: bytes = unpacker.decompress(packed, PIECE)
+    except IsalError:  # type: ignore[misc]  # an instance, to its stubs
+        raise _unsound("the gzip data is damaged") from None
+    return piece
+
+
+def _no_member(members: int) -> ObjectError:
+    return _unsound("other bytes follow the gzip data" if members else "it is no gzip")
 
 
 def _unsound(why: str) -> ObjectError:
-    message = f"stored with Content-Encoding gzip, and is no gzip ({why}): get it without --gunzip"
+    message = f"stored with Content-Encoding gzip, but {why}: get it without --gunzip"
     return ObjectError(FailureKind.REJECTED, message)

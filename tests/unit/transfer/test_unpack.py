@@ -112,6 +112,13 @@ def test_nothing_at_all_unpacks_to_nothing() -> None:
     assert list(inflated([])) == []
 
 
+@given(members(), st.integers(1, 2000), CUTS)
+@settings(deadline=None)
+def test_zeros_behind_are_padding(packed: tuple[bytes, bytes], zeros: int, cuts: list[int]) -> None:
+    content, text = packed
+    assert b"".join(inflated(cut(text + bytes(zeros), cuts))) == content
+
+
 # What is no gzip
 
 
@@ -134,7 +141,7 @@ def test_what_ends_in_the_middle_is_refused(
     try:
         gzip.decompress(text)
     except (EOFError, zlib.error, OSError):
-        refused(cut(text, cuts))
+        assert "ends in the middle" in str(refused(cut(text, cuts)))
     else:  # cut between two members, where it is whole
         assert b"".join(inflated([text])) == gzip.decompress(text)
 
@@ -146,19 +153,22 @@ def test_other_bytes_are_refused(text: bytes, cuts: list[int]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "why"),
     [
-        PACKED + b"and more",
-        PACKED[:10] + b"\xff" + PACKED[11:],
-        PACKED[:-8] + b"\0\0\0\0" + PACKED[-4:],  # the wrong checksum
-        PACKED[:-4] + b"\0\0\0\1",  # the wrong length
-        zlib.compress(b"content"),
+        (PACKED + b"and more", "other bytes follow the gzip data"),
+        (PACKED + b"\0\0and more", "other bytes follow the gzip data"),
+        (PACKED + b"!", "other bytes follow the gzip data"),
+        (PACKED[:10] + b"\xff" + PACKED[11:], "the gzip data is damaged"),
+        (PACKED[:-8] + b"\0\0\0\0" + PACKED[-4:], "the gzip data is damaged"),  # its checksum
+        (PACKED[:-4] + b"\0\0\0\1", "the gzip data is damaged"),  # its length
+        (PACKED[:2] + b"\xff" + PACKED[3:], "the gzip data is damaged"),  # its method
+        (zlib.compress(b"content"), "it is no gzip"),
+        (b"!", "it is no gzip"),
     ],
-    ids=["more", "deflate", "checksum", "length", "zlib"],
 )
-def test_damage_is_refused(text: bytes) -> None:
-    refused([text])
-    refused([text[at : at + 1] for at in range(len(text))])
+def test_damage_is_refused_in_words(text: bytes, why: str) -> None:
+    for pieces in ([text], [text[at : at + 1] for at in range(len(text))]):
+        assert f", but {why}: get it without --gunzip" in str(refused(pieces))
 
 
 # Into a file
