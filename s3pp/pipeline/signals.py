@@ -24,11 +24,17 @@ _WORDS = {
     ExitStatus.TERMINATED: "terminated",
     ExitStatus.HANGUP: "hung up",
 }
+_NAMES = {
+    ExitStatus.INTERRUPTED: "Ctrl-C",
+    ExitStatus.TERMINATED: "SIGTERM",
+    ExitStatus.HANGUP: "SIGHUP",
+}
 
 
 def stopping_notice(status: ExitStatus, active: str = "transfers") -> str:
     """What a first signal does, for the user; ``active`` names what is brought to its end."""
-    return f"{_WORDS[status]}: finishing active {active} (Ctrl-C again to stop now)"
+    again = f"{_NAMES[status]} again to stop now"
+    return f"{_WORDS[status]}: finishing active {active} ({again})"
 
 
 class Stopped(BaseException):

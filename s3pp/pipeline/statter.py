@@ -79,12 +79,14 @@ class Statter:
     def end(self, message: RunDone) -> StatterReport:
         """Close the records."""
         self._recorder.listed(message.listed, done=message.walk_done)
+        denied = self._refusals.denied if self._refusals.everything else None
+        if denied is not None:
+            self._recorder.ended_by(cause_of(denied))
         try:
             totals = self._recorder.close(not_attempted=message.not_attempted)
         except FatalError as error:
             self._outbox.send(Fatal(str(error)))
             raise
-        denied = self._refusals.denied if self._refusals.everything else None
         return StatterReport(totals, denied.message if denied else None)
 
     def _report(self, report: BatchReport) -> None:

@@ -109,7 +109,8 @@ class CauseCounts:
         if all(count <= SHOWN for _, count in counts):
             return []
         rows = [f"{count:>8}  {cause}" for cause, count in counts]
-        return [f"failures by cause, {SHOWN} of each named above (--journal names all):", *rows]
+        named = f"the first {SHOWN} of each are named above; --journal names all"
+        return [f"failures by cause ({named}):", *rows]
 
 
 class FailureLines:
@@ -120,6 +121,7 @@ class FailureLines:
         self._counts = CauseCounts()
         self._held: list[Failed] = []
         self._ended_by: Cause | None = None
+        self._why: str | None = None  # the run is aborted, in words
 
     @property
     def holding(self) -> bool:
@@ -131,7 +133,7 @@ class FailureLines:
         self._accepted = self._accepted or accepted(outcomes)
         shown = self.release() if self._accepted else []
         for each in outcomes:
-            if type(each) is Failed:
+            if type(each) is Failed and each.message != self._why:
                 cause = cause_of(each)
                 if self._counts.add(cause) and cause != self._ended_by:
                     wait = cause.decides and not self._accepted
@@ -143,11 +145,16 @@ class FailureLines:
         self._ended_by = cause
         self._held = [each for each in self._held if cause_of(each) != cause]
 
+    def aborted(self, why: str) -> None:
+        """The run ends for this reason, and says so: no failure has to say the same."""
+        self._why = why
+        self._held = [each for each in self._held if each.message != why]
+
     def release(self) -> list[Failed]:
         """Those that waited."""
         held, self._held = self._held, []
         return held
 
     def table(self) -> list[str]:
-        """As ``CauseCounts.table``."""
+        """As ``CauseCounts.table``; what the end of the run says of objects is not counted."""
         return self._counts.table(ended_by=self._ended_by)

@@ -4,7 +4,8 @@
 printed               to stdout, from verbosity     to stderr, from verbosity
 ====================  ============================  ===========================
 done                  1 (dry run, --json: 0)
-skipped               2 (dry run, --json: 0)        0, where it may surprise
+skipped               2 (dry run, --json: 0)        0, where it may surprise, unless
+                                                    stdout has the same line
 failed                -1 with --json                -1, 20 of each cause, and none of what
                                                     ends the run
 notices                                             0
@@ -77,7 +78,7 @@ class View:
         self._lines = lines
         self._detail = detail
         self._json = json
-        self._told: str | None = None
+        self._remarks = detail.notices and (json or not detail.skipped)
         self._failures = FailureLines()
 
     def render(self, outcomes: Sequence[Outcome]) -> Rendered:
@@ -113,7 +114,7 @@ class View:
 
     def aborted(self, why: str) -> None:
         """The run ends for this reason, and says so: no failure has to say it on stderr as well."""
-        self._told = why
+        self._failures.aborted(why)
 
     def _wanted(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
         if not self._detail.done:  # the usual case, and it has to cost next to nothing
@@ -123,8 +124,7 @@ class View:
     def _complaints(self, failures: Sequence[Failed]) -> list[str]:
         if not self._detail.failed:
             return []
-        shown = [each for each in failures if each.message != self._told]
-        return [f"s3pp: {self._lines.text(each)}" for each in shown]
+        return [f"s3pp: {self._lines.text(each)}" for each in failures]
 
     def _result(self, outcome: Outcome) -> str | None:
         if self._json:
@@ -136,6 +136,6 @@ class View:
         return self._lines.text(outcome)
 
     def _remark(self, outcome: Outcome) -> str | None:
-        if isinstance(outcome, Skipped) and self._detail.notices and outcome.reason in SURPRISING:
+        if self._remarks and isinstance(outcome, Skipped) and outcome.reason in SURPRISING:
             return f"s3pp: {self._lines.text(outcome)}"
         return None

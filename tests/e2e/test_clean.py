@@ -428,7 +428,8 @@ def test_stopped_by_a_signal(s3pp_start, moto_bucket, moto, recorder, number, co
     result = running.wait(40)
     go_on.set()
     assert result.code == code
-    assert result.err.endswith(": finishing active requests (Ctrl-C again to stop now)\n")
+    name = {signal.SIGINT: "Ctrl-C"}.get(number, signal.Signals(number).name)
+    assert result.err.endswith(f": finishing active requests ({name} again to stop now)\n")
     assert result.err.count("\n") == 1
     done = keys(result)
     assert ("05" in done) == (signals == 1)

@@ -92,6 +92,17 @@ def test_a_forbidden_bucket_ends_the_run_soon(moto_trial: PutTrial, mode: str) -
     assert moto_trial.bucket.keys() == []
 
 
+@pytest.mark.parametrize("count", [30, 3])
+def test_a_small_run_that_is_refused_whole_says_so_once(moto_trial: PutTrial, count: int) -> None:
+    moto_trial.tree({f"f{n:03d}": 10 for n in range(count)})
+    moto_trial.inject(Rule(Status(403, "AccessDenied"), "PUT"))
+    end = moto_trial.run()
+    assert end.code == 3
+    assert end.result.err.startswith("s3pp: the store refuses access: AccessDenied: ")
+    assert end.result.err.count("\n") == 1
+    assert (end.summary["failed"], len(end.failed)) == (count, count)
+
+
 # Credentials that expire during the run
 
 

@@ -58,7 +58,8 @@ def test_what_is_in_flight_finishes(
     assert len(end.done) == IN_FLIGHT == moto_trial.puts()
     assert sorted(end.done) == moto_trial.bucket.keys()
     assert not end.failed
-    notice = f"s3pp: {SAID[number]}: finishing active transfers (Ctrl-C again to stop now)\n"
+    name = {SIGINT: "Ctrl-C"}.get(number, number.name)
+    notice = f"s3pp: {SAID[number]}: finishing active transfers ({name} again to stop now)\n"
     assert end.result.err == notice
     assert end.summary["not_attempted"] == end.summary["listed"] - IN_FLIGHT > 0
 

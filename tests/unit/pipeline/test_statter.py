@@ -206,6 +206,7 @@ def test_a_small_run_that_was_refused_whole_says_why() -> None:
     scene = Scene()
     scene.report(REFUSED, REFUSED)
     assert scene.verdict().refused == "AccessDenied: no"
+    assert scene.recorder.causes == [Cause(REFUSED.kind, REFUSED.code)]  # so no object says it too
 
 
 def test_a_journal_that_cannot_be_written_ends_the_run() -> None:

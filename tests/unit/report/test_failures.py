@@ -51,11 +51,22 @@ def test_a_cause_is_shown_so_often_and_then_counted() -> None:
     assert shown == [*(refused(at) for at in range(SHOWN)), unreadable(1)]
     assert lines.take([refused(at) for at in range(50)]) == []
     head, *rows = lines.table()
+    assert f"first {SHOWN} of each" in head
     assert "--journal" in head
     assert [row.split() for row in rows] == [
         ["250", "rejected", "(NoACL)"],
         ["1", "unreadable"],
     ]
+
+
+def test_what_the_abort_says_of_objects_is_in_no_table() -> None:
+    """As of a full disk, which no line names that stands above the table."""
+    lines = FailureLines()
+    lines.take([refused(1)])
+    lines.aborted("permission denied")
+    assert lines.take([unreadable(at) for at in range(270)]) == []
+    assert lines.table() == []
+    assert lines.release() == [refused(1)]
 
 
 def test_where_each_was_shown_there_is_no_table() -> None:

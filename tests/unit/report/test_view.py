@@ -31,12 +31,12 @@ def view(*, dry_run: bool = False, verbosity: int = 0, json: bool = False) -> Vi
         (False, -1, [], [FAILURE]),
         (False, 0, [], [NOTICE, FAILURE]),
         (False, 1, [PUT], [NOTICE, FAILURE]),
-        (False, 2, [PUT, SAME, FIFO_LINE], [NOTICE, FAILURE]),
-        (False, 3, [PUT, SAME, FIFO_LINE], [NOTICE, FAILURE]),
+        (False, 2, [PUT, SAME, FIFO_LINE], [FAILURE]),
+        (False, 3, [PUT, SAME, FIFO_LINE], [FAILURE]),
         (True, -2, [], []),
         (True, -1, [], [FAILURE]),
-        (True, 0, [PUT, SAME, FIFO_LINE], [NOTICE, FAILURE]),
-        (True, 1, [PUT, SAME, FIFO_LINE], [NOTICE, FAILURE]),
+        (True, 0, [PUT, SAME, FIFO_LINE], [FAILURE]),
+        (True, 1, [PUT, SAME, FIFO_LINE], [FAILURE]),
     ],
 )
 def test_text(dry_run, verbosity, stdout, stderr):
