@@ -3,7 +3,7 @@
 ::
 
     S3ppError
-    ├── UsageError      nothing was sent; exit code 2; names the argument and the mend
+    ├── UsageError      nothing was sent; exit code 2; names the argument and what to do
     ├── ObjectError     this object failed, the run goes on; ends as ``Failed``, exit code 1
     ├── Unfinished      the run ends before this object did, which is left as it is
     └── FatalError      the run stops; exit code 3; what was acknowledged stays reported as done
@@ -49,7 +49,7 @@ class FailureKind(str, Enum):
 
 
 class S3ppError(Exception):
-    """Root of everything s3pp raises on purpose; ``str()`` is one line for people."""
+    """Root of everything s3pp raises on purpose; ``str()`` is one line for users."""
 
 
 class UsageError(S3ppError):
@@ -57,7 +57,7 @@ class UsageError(S3ppError):
 
 
 class ObjectError(S3ppError):
-    """One object failed; ``kind`` says why, the message names the cause and, if known, the mend."""
+    """One object failed; ``kind`` says why, the message names the cause and what to do."""
 
     code = ""  # what the store calls the cause, where it is the store's
 

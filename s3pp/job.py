@@ -377,7 +377,7 @@ class Job:
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The sources, as people call them."""
+        """The sources, as users call them."""
         return self.sources if self.origin is None else (str(self.origin),)
 
     @property
@@ -392,5 +392,5 @@ class Job:
 
     @property
     def writes(self) -> str:
-        """The destination, as people call it."""
+        """The destination, as users call it."""
         return self.directory if self.dest == NOWHERE else str(self.dest)

@@ -25,7 +25,7 @@ from s3pp.errors import FailureKind
 
 
 class SkipReason(str, Enum):
-    """Why an object was not sent; the value is what people and scripts read."""
+    """Why an object was not sent; the value is what users and scripts read."""
 
     EXISTS = "exists"  # mode add: the key is taken
     OTHER_SIZE = "exists with another size"  # likewise, and it is not the same object
@@ -68,7 +68,7 @@ class Entry(NamedTuple):
     size: int  # bytes, as the walk saw it
     mtime_ns: int
     offset: int | None = None  # first byte within ``path``; None: the whole file
-    name: str | None = None  # what people call it where ``path`` does not say (``a.tar:b/c``)
+    name: str | None = None  # what users call it where ``path`` does not say (``a.tar:b/c``)
     spool: bool = False  # True: unreadable in place, ``sources.spool`` has to copy it out first
     archive_ns: int | None = None  # mtime of the archive at ``path`` as walked, if read in place
 
@@ -145,7 +145,7 @@ Stamp = tuple[int, int, int]  # of a file: size, mtime and ctime in nanoseconds
 class PutPart(NamedTuple):
     """One part of a body to send. Producer: the putter that leads the upload; consumer: any."""
 
-    name: str  # the source, as people call it
+    name: str  # the source, as users call it
     path: str  # file to open
     start: int  # where in it the body begins, in bytes
     stamp: Stamp  # of the file when the upload was begun

@@ -10,7 +10,7 @@ worker::
     an object alone   given up after ``MOST_LOSSES`` workers that had nothing else
 
 So the object that kills is found in some ten deaths, and no object fails because of what its
-neighbours, or somebody outside, did to their worker.
+neighbours, or another program, did to their worker.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ class Sheet:
         return not stdout.gone
 
     def tell(self, text: str) -> None:
-        """Write a line for people."""
+        """Write a line for users."""
         self._streams.stderr.lines(self._view.notice(text))
 
     def give_up(self, defect: str) -> None:

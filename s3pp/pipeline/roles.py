@@ -33,7 +33,7 @@ Buckets = Mapping[Side, Bucket]
 class Role(Protocol):
     """What brings one task after another to its end."""
 
-    notes: list[str]  # what people should know once; whoever reads them takes them away
+    notes: list[str]  # what users should know once; whoever reads them takes them away
     requests_spared: int  # that a dry run did not make
 
     async def transfer(self, task: Any) -> Outcome:

@@ -43,7 +43,7 @@ class Surroundings(NamedTuple):
 
     opened: Mapping[Side, Opened]
     buckets: Mapping[Side, DistantBucket]
-    tell: Callable[[str], None]  # a line for people
+    tell: Callable[[str], None]  # a line for users
     stdin: BinaryIO | None  # what --files-from - reads
 
 

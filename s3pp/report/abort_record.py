@@ -51,7 +51,7 @@ class AbortRecord:
             raise FatalError(f"standard output cannot be written: {trouble}")
 
     def notice(self, text: str) -> None:
-        """Tell people something that concerns no one upload."""
+        """Notify users of something that concerns no one upload."""
         self._streams.stderr.lines(self._view.notice(text))
 
     def close(self, requests: int) -> AbortTotals:

@@ -136,7 +136,7 @@ def _row(parts: list[str], finished: int, *, total: int | None, now: float) -> T
 
 
 def _binary(size: float) -> str:
-    """``size`` bytes for people, in the units the command line takes."""
+    """``size`` bytes for users, in the units the command line takes."""
     for unit in ("bytes", "KiB", "MiB", "GiB"):
         if size < 1024:
             return f"{size:.0f} bytes" if unit == "bytes" else f"{size:.1f} {unit}"

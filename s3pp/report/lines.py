@@ -1,4 +1,4 @@
-"""One record, two forms: a line for people, an event for programs."""
+"""One record, two forms: a line for users, an event for programs."""
 
 from __future__ import annotations
 

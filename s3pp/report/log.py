@@ -1,4 +1,4 @@
-"""The log file: what people are told, with time and level, and one ``-v`` more of it.
+"""The log file: what users are told, with time and level, and one ``-v`` more of it.
 
 A log is read afterwards, when nobody can ask again: it names what is done unless ``-q`` is given,
 and every failure, notice and summary in any case.

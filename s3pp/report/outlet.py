@@ -78,7 +78,7 @@ class Outlet:
 
 
 class Streams(NamedTuple):
-    """Where results go, and where everything for people goes."""
+    """Where results go, and where everything for users goes."""
 
     stdout: Outlet
     stderr: Outlet

@@ -123,7 +123,7 @@ class Recorder:
         self._view.ended_by(cause)
 
     def notice(self, text: str) -> None:
-        """Tell people something that concerns the run and no one object."""
+        """Notify users of something that concerns the run and no one object."""
         self._print(Rendered([], self._view.notice(text)))
         if self._log is not None:
             self._complain(self._log.line("WARNING", text))

@@ -87,8 +87,8 @@ class Identity:
             frozen = self._credentials.get_frozen_credentials()
         keys = Keys(*(_trimmed(each) for each in frozen[:3]))
         for part, unfit in unfit_parts(keys):
-            name, mend = self._name(part), self._mend()
-            raise UsageError(f"{name} {unfit.value}: {mend}")
+            name, advice = self._name(part), self._advice()
+            raise UsageError(f"{name} {unfit.value}: {advice}")
         return keys
 
     def renewed(self) -> Keys | None:
@@ -166,7 +166,7 @@ class Identity:
             return f"{names.setting} of {self._who}"
         return f"the {names.answer} for {self._who} ({method})"
 
-    def _mend(self) -> str:
+    def _advice(self) -> str:
         return _UNSHOWN if self._credentials.method != _PROCESS else "its value is not shown here"
 
 

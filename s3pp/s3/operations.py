@@ -389,8 +389,8 @@ def _is_whole(body: bytes) -> bool:
 
 
 def _by_proxy(origin: str, how: str) -> str:
-    mend = "check http_proxy, https_proxy or all_proxy, with its user and password"
-    return f"the proxy refuses to reach {origin} ({how}): {mend}"
+    advice = "check http_proxy, https_proxy or all_proxy, with its user and password"
+    return f"the proxy refuses to reach {origin} ({how}): {advice}"
 
 
 def _unsigned(headers: Headers) -> tuple[str, ...]:

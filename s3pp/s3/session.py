@@ -217,8 +217,8 @@ class Session:
 
     def _refused_by_proxy(self, how: str) -> str:
         variable = self._proxy.variable if self._proxy else "http_proxy"
-        mend = f"check {variable}, its user and password, or exempt the store by no_proxy"
-        return f"the proxy {self._proxy} refuses to reach {self._named()} ({how}): {mend}"
+        advice = f"check {variable}, its user and password, or exempt the store by no_proxy"
+        return f"the proxy {self._proxy} refuses to reach {self._named()} ({how}): {advice}"
 
     def _named(self) -> str:
         return self._access.endpoint_url or f"s3://{self._bucket}"
@@ -307,7 +307,7 @@ def _unreachable(error: Exception, access: Access, options: Options) -> str:
 
 @contextmanager
 def _explained(access: Access, bucket: str, options: Options) -> Iterator[None]:
-    """Turn botocore's exceptions into one line that names the cause and the mend."""
+    """Turn botocore's exceptions into one line that names the cause and what to do."""
     where = f"{options.endpoint_url} {access.endpoint_url}" if access.endpoint_url else "the store"
     try:
         with warnings.catch_warnings():

@@ -86,7 +86,7 @@ class Headway:
     """
 
     def __init__(self, what: str) -> None:
-        """``what``: of which the pages are, for people."""
+        """``what``: of which the pages are, for users."""
         self._complaint = _NO_HEADWAY.format(what)
         self._marked: object = None
         self._since = self._limit = 1

@@ -73,7 +73,7 @@ def split(stream: BinaryIO, *, null: bool) -> Iterator[bytes]:
     """
     end, carriage = (b"\0", b"") if null else (b"\n", b"\r")
     rest, chunk = b"", _read(stream)
-    if not null:  # a list for people; what ends in NUL is a program's, and means its bytes
+    if not null:  # a list for users; what ends in NUL is a program's, and means its bytes
         chunk = _without_mark(chunk)
     while chunk:
         *whole, rest = (rest + chunk).split(end)

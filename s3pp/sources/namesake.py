@@ -27,7 +27,7 @@ class Looker(Protocol):
 async def namesake(
     job: Job, origin: Origin, bucket: Looker, *, patience: float = PATIENCE
 ) -> str | None:
-    """A line for people if an object has the name of ``origin``, below which keys lie.
+    """A line for users if an object has the name of ``origin``, below which keys lie.
 
     None where there is none, where nobody can tell, or where nobody could have meant it. Costs one
     HEAD, to be sent while the listing is on its way, and ``patience`` seconds at most.

@@ -2,7 +2,7 @@
 
 * A key is the destination's prefix and the name relative to its source, joined by one slash.
 * Keys sort by their UTF-8 bytes, as S3 lists them. A name that is not UTF-8 sorts by its own bytes.
-* Only UTF-8 of at most 1,024 bytes can be a key; every other name fails, and says how to mend it.
+* Only UTF-8 of at most 1,024 bytes can be a key; every other name fails, and says what to do.
 * Outcomes carry such a name as Python has it, with surrogates; ``report`` escapes what it prints.
 """
 
@@ -29,7 +29,7 @@ def shown(text: str) -> str:
 
 
 def key_fault(order: bytes) -> str | None:
-    """Why the key with these bytes cannot be one, with the mend; None when it can."""
+    """Why the key with these bytes cannot be one, and what to do; None when it can."""
     if len(order) > MAX_KEY_BYTES:
         return f"the key has {len(order)} bytes and S3 allows {MAX_KEY_BYTES}: shorten the name"
     if order.isascii():

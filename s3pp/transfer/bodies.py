@@ -157,7 +157,7 @@ def open_part(part: PutPart) -> Slice:
 
 
 def size_fault(size: int) -> str | None:
-    """Why a body of ``size`` bytes cannot go, with the mend; None when it can."""
+    """Why a body of ``size`` bytes cannot go, and what to do; None when it can."""
     if size <= MAX_OBJECT:
         return None
     most = f"{MAX_OBJECT // 10**12} TB"

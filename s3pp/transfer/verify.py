@@ -123,8 +123,8 @@ def _changed_on_the_way(why: str, size: int, expected: Expected) -> Corrupt:
     stored = "gzip" in (response.header(b"x-goog-stored-content-encoding") or "")
     if untold or warned or stored or size > expected.listed.size:
         what = f"if {host}, or a proxy before it, unpacks what is stored with Content-Encoding gzip"
-        mend = "turn that off there, or store it with Cache-Control: no-transform"
-        return Corrupt(f"{why}; {what}, {mend}", Coding.GZIP)
+        advice = "turn that off there, or store it with Cache-Control: no-transform"
+        return Corrupt(f"{why}; {what}, {advice}", Coding.GZIP)
     return Corrupt(why)
 
 

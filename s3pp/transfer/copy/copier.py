@@ -72,7 +72,7 @@ class Copier:
     def __init__(
         self, job: Job, source: Bucket, dest: Bucket, *, shared: bool, means: Means
     ) -> None:
-        self.notes: list[str] = []  # what people should know once, read by the worker
+        self.notes: list[str] = []  # what users should know once, read by the worker
         self._told: set[str] = set()
         self._mode = job.mode
         self._dry_run = job.dry_run

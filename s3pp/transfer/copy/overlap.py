@@ -21,8 +21,8 @@ from s3pp.places import Origin, Place
 class Overlap(NamedTuple):
     """What source and destination have in common, and what follows."""
 
-    refusal: str | None = None  # why nothing can be copied at all, with the mend
-    note: str | None = None  # what people should know once
+    refusal: str | None = None  # why nothing can be copied at all, and what to do
+    note: str | None = None  # what users should know once
     left_out: tuple[str, ...] = ()  # beginnings of keys that are not part of the source
     kept_free: tuple[str, ...] = ()  # beginnings that no target may have
 

@@ -44,7 +44,7 @@ class Clashes:
         self._files: list[tuple[str, str]] = []  # folded and as given; each begins the next
 
     def fault(self, path: str, *, fold: Callable[[str], str] | None = None) -> str | None:
-        """Why ``path`` cannot be written beside what came before, with the mend; None if it can.
+        """Why ``path`` cannot be written beside what came before, and what to do; None if it can.
 
         With ``fold`` names come in the order of their folded form.
         """

@@ -13,7 +13,7 @@ others at work on ranges that it offered; they share the lock on the record, and
 them whose they are. So a new lead waits for those who write, changes the claim, and from then on
 nobody writes but for it: what has been verified stays as it is.
 
-A name that can be guessed may be taken by somebody else, who could then write to what has been
+A name that can be guessed may be taken by another user, who could then write to what has been
 verified. So the lead makes the file, or goes on with one that has the owner that a file made there
 has (which is not this user wherever the mount shows another); and those who write to it look
 whether it is the one that the lead opened.
@@ -53,7 +53,7 @@ class InUse(Exception):
 
 
 class NoLocks(InUse):
-    """Nobody can say whether; its text tells people what that means for them."""
+    """Nobody can say whether; its text tells users what that means for them."""
 
 
 class Misfit(ObjectError):

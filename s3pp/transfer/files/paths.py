@@ -30,7 +30,7 @@ _DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]) *(\.|\Z)"
 def path_fault(relative: str, size: int, *, windows: bool = os.name == "nt") -> str | None:
     """Why a key of ``size`` bytes, named ``relative`` there, can be no file below DIRECTORY.
 
-    None when it can; else one line, with the mend. A name that ends in a slash, or is empty
+    None when it can; else one line, and what to do. A name that ends in a slash, or is empty
     (the key of DIRECTORY itself), marks a directory, and then there must be no bytes. ``windows``
     adds what that system cannot have.
     """

@@ -34,7 +34,7 @@ _TOOLS = [
     17_179_870,  # the AWS console, as its users found: 160 GiB / 10,000
 ]
 
-# What people set where they set one, the likeliest first: powers of two, then other round numbers.
+# What users set where they set one, the likeliest first: powers of two, then other round numbers.
 _ROUND = [
     *(count * MIB for count in (16, 32, 64, 128, 256, 512)),
     *(GIB, 2 * GIB),

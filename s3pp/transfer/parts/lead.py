@@ -11,7 +11,7 @@
 Where that fails the parts stay, for the next run to go on with; an upload that has none, or whose
 parts are of no use to it, is aborted. So is one that was begun because another, which stays, would
 not take our parts, if it does not take them either. An upload that was found is never aborted for
-what it refuses: it may be somebody else's.
+what it refuses: it may be another client's.
 
 Of those that this run has begun for one object, be it in earlier attempts or by a worker that died,
 one is left at most. What cannot be resumed, as copies by the store, is aborted by the next run that
@@ -46,9 +46,9 @@ HIDDEN = (
     "refuses to show them: that they are whole is its word alone (allow HeadObject: s3:GetObject)"
 )
 _LOST = {
-    "NoSuchUpload": "its upload was ended by somebody else",
-    "InvalidPart": "somebody else sends parts of the same upload",
-    "InvalidPartOrder": "somebody else sends parts of the same upload",
+    "NoSuchUpload": "another client ended its upload",
+    "InvalidPart": "another client sends parts of the same upload",
+    "InvalidPartOrder": "another client sends parts of the same upload",
 }
 
 
@@ -56,7 +56,7 @@ class Load(Protocol):
     """What goes up: one object, over all uploads that it takes."""
 
     key: str
-    name: str  # as people call it
+    name: str  # as users call it
     size: int  # bytes
     resumes: bool  # whether one run can go on with the upload of another
     spoils: Collection[FailureKind]  # failures after which none can
@@ -94,13 +94,13 @@ class Led(NamedTuple):
 
     @property
     def kept(self) -> str:
-        """How much was there already, for people."""
+        """How much was there already, for users."""
         kept = sum(not part.moved for part in self.parts)
         return f"{kept} of {len(self.parts)} parts were there already"
 
 
 class Rest(Enum):
-    """What stays in the store of an upload that is not completed; the value is for people."""
+    """What stays in the store of an upload that is not completed; the value is for users."""
 
     NOTHING = ""
     PARTS = LEFT
@@ -317,7 +317,7 @@ class Lead:
         return Rest.PARTS
 
     def _say(self, load: Load, error: Exception, left: Rest) -> None:
-        """Add what is ``left`` to what people are told of an error, if anything."""
+        """Add what is ``left`` to what users are told of an error, if anything."""
         if left is Rest.NOTHING or isinstance(error, Again):
             return
         if isinstance(error, (Unfinished, FatalError)):

@@ -1,7 +1,7 @@
 """What an earlier run left in the store: the unfinished upload to go on with, if there is one.
 
 The store is the journal: nothing is kept here. Under one key there may be several uploads, of
-earlier runs, of other people, or of a job that is at it now. How a part is shown to be ours is for
+earlier runs, of other users, or of a job that is at it now. How a part is shown to be ours is for
 the caller to say: ``proves``. An upload is resumed
 
 - if all parts that are looked at are ours: so a run that was killed goes on at once; or

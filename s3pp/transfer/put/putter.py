@@ -74,7 +74,7 @@ class Putter:
         self._bucket = bucket
         self._preparer = preparer
         self._headers = static_headers(job.objects)
-        self.notes: list[str] = []  # what people should know once, read by the worker
+        self.notes: list[str] = []  # what users should know once, read by the worker
         self._absence = Absence(job.mode, bucket, self.notes.append)
         self.requests_spared = 0  # that a dry run did not make
         self._threshold = job.parts.threshold

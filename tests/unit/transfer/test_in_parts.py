@@ -273,7 +273,7 @@ def test_not_even_if_it_is_the_same(scene: Scene) -> None:
 def test_an_upload_that_always_vanishes_fails(scene: Scene) -> None:
     scene.fail("complete", *[GONE] * 9)
     error = failure(scene)
-    assert (error.kind, "somebody else" in str(error)) == (FailureKind.CONFLICT, True)
+    assert (error.kind, "another client" in str(error)) == (FailureKind.CONFLICT, True)
 
 
 def test_without_resuming_one_that_others_were_at_does_not_stay(scene: Scene) -> None:
