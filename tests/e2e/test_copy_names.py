@@ -110,6 +110,7 @@ MEANT = {
 }
 
 
+@pytest.mark.thorough
 def test_what_a_source_means(s3pp, moto_bucket, moto):
     for key, body in OBJECTS.items():
         moto_bucket.put(key, body)
@@ -120,6 +121,7 @@ def test_what_a_source_means(s3pp, moto_bucket, moto):
         assert (source, other.tree()) == (source, expected)
 
 
+@pytest.mark.thorough
 def test_what_is_not_there(s3pp, moto, moto_bucket):
     other, none = moto.bucket(), "s3://there-is-no-such-bucket"
     empty = s3pp("copy", moto_bucket.url, other.url)
@@ -150,6 +152,7 @@ def test_keys_that_cannot_be_fail_alone(s3pp, moto_bucket, moto):
     assert (nameless.code, nameless.counts.failed) == (1, 1)
 
 
+@pytest.mark.thorough
 def test_which_objects(s3pp, moto_bucket, moto):
     """The same choice, by names relative to the source, as for the other verbs."""
     for key in ("p/a.txt", "p/b.log", "p/d/c.txt", "p/d/e.log", "p/z.txt"):

@@ -59,6 +59,7 @@ def test_what_is_excluded_is_no_failure(s3pp, moto_bucket, tree, tmp_path):
     assert tree.read(tmp_path / "out") == {"f": b"1"}
 
 
+@pytest.mark.thorough
 def test_sizes_and_limits(s3pp, moto_bucket, tree, tmp_path):
     """Sizes are inclusive, and the limit counts after every other rule, in key order."""
     for size in (0, 1023, 1024, 1025, 4096):
@@ -75,6 +76,7 @@ def test_sizes_and_limits(s3pp, moto_bucket, tree, tmp_path):
         assert (words, set(tree.read(out))) == (words, kept)
 
 
+@pytest.mark.thorough
 def test_ages(s3pp, moto_bucket, moto, tree, recorder, tmp_path):
     """The times are the store's."""
     days = {"old": 40, "week": 6, "fresh": 0}

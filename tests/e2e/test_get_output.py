@@ -21,6 +21,7 @@ def source(moto_bucket):
     return f"{moto_bucket.url}/p"
 
 
+@pytest.mark.thorough
 def test_levels(s3pp, source, tmp_path):
     out = tmp_path / "out"
     got = [f"get {source}/a.txt -> {out}/a.txt (new)", f"get {source}/d/b -> {out}/d/b (new)"]

@@ -234,6 +234,7 @@ def test_a_store_that_ignores_start_after(s3pp, many, moto, recorder):
     assert record.lists <= 5 + 8
 
 
+@pytest.mark.thorough
 def test_pages_that_break_off_are_an_error(s3pp, many, moto, recorder):
     asked = []
 
@@ -281,6 +282,7 @@ def test_head_takes_one_line(s3pp_start, many):
     assert LINE.fullmatch(line.decode().rstrip("\n"))["key"] == "k/00000"
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
 def test_a_full_disk_behind_stdout(s3pp_start, many):
     with open("/dev/full", "w") as full:
@@ -290,6 +292,7 @@ def test_a_full_disk_behind_stdout(s3pp_start, many):
     assert result.err.count("\n") == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )

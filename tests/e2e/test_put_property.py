@@ -35,6 +35,7 @@ SORTS = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(180)
 @settings(
     max_examples=examples(10),

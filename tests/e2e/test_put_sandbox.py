@@ -31,6 +31,7 @@ raise SystemExit(7)
 """
 
 
+@pytest.mark.thorough
 def test_one_command_in_a_sandbox(s3pp, tree, tmp_path):
     (tmp_path / "look.py").write_text(LOOK)
     result = s3pp("sandbox", "--", sys.executable, tmp_path / "look.py", store=None)
@@ -38,6 +39,7 @@ def test_one_command_in_a_sandbox(s3pp, tree, tmp_path):
     assert "sees ['k']" in result.out
 
 
+@pytest.mark.thorough
 def test_s3pp_in_a_sandbox(s3pp, tree):
     """The command's own words: make a bucket with boto3, put twice, the second finds it done."""
     src = tree({"f": b"1"})
@@ -54,6 +56,7 @@ def test_s3pp_in_a_sandbox(s3pp, tree):
     assert [("1 skipped" in line) for line in lines] == [False, True]
 
 
+@pytest.mark.thorough
 def test_a_command_that_is_not_there(s3pp):
     result = s3pp("sandbox", "--", "no-such-command", store=None)
     assert result.code in (2, 127)

@@ -176,6 +176,7 @@ def test_killed_copiers_cost_nothing(moto_copy: CopyTrial, mode: str) -> None:
     assert moto_copy.dest.tree() == contents
 
 
+@pytest.mark.thorough
 def test_a_copy_after_a_killed_one_copies_what_is_missing(moto_copy: CopyTrial) -> None:
     contents = moto_copy.fill(MANY)
     moto_copy.inject(Rule(Delay(0.02), "PUT"))
@@ -190,6 +191,7 @@ def test_a_copy_after_a_killed_one_copies_what_is_missing(moto_copy: CopyTrial) 
     assert moto_copy.dest.tree() == contents
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["walker", "statter"])
 def test_a_copy_whose_walker_or_statter_is_killed_ends(moto_copy: CopyTrial, name: str) -> None:
     moto_copy.fill(MANY)

@@ -66,6 +66,7 @@ ODD = [
 SWIFT_ODD = ["new\nline", "return\rfeed\r\nx-amz-acl: public-read"]  # moto cannot hold these
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["get_trial", "copy_trial"])
 def test_odd_names_arrive_as_they_are(
     request: pytest.FixtureRequest, store: Store, kind: str
@@ -79,6 +80,7 @@ def test_odd_names_arrive_as_they_are(
     assert (again.code, again.skipped.keys()) == (0, contents.keys())
 
 
+@pytest.mark.thorough
 def test_markers_make_directories(get_trial: GetTrial) -> None:
     get_trial.fill({"d/": 0, "e/f/": 0, "e/f/g": 10})
     get_trial.stand({"e/kept": 10})

@@ -109,7 +109,7 @@ def test_putters_that_always_die_end_the_run(moto_trial: PutTrial) -> None:
 def test_of_a_batch_only_the_objects_that_kill_their_worker_fail(
     moto_trial: PutTrial, processes: int
 ) -> None:
-    contents = moto_trial.tree({f"f{n:04d}": 10 for n in range(400)})
+    contents = moto_trial.tree({f"f{n:04d}": 10 for n in range(250)})
     poison = {"f0007", "f0200", "f0201"}
     killer = KillClient()
     moto_trial.inject(Rule(killer, "PUT", "/(f0007|f020[01])$"))

@@ -26,6 +26,7 @@ def make_special(directory: Path) -> set[str]:
     return {path.name for path in directory.iterdir() if not path.is_file() and not path.is_dir()}
 
 
+@pytest.mark.thorough
 def test_special_files_are_skipped_with_a_reason(moto_trial: PutTrial, tmp_path: Path) -> None:
     moto_trial.tree(REST)
     special = make_special(moto_trial.source)
@@ -42,6 +43,7 @@ def link(trial: PutTrial, links: dict[str, str]) -> None:
         (trial.source / name).symlink_to(target)
 
 
+@pytest.mark.thorough
 def test_link_loops_end(moto_trial: PutTrial) -> None:
     moto_trial.tree(REST)
     links = {"m/up": "..", "self": ".", "above": ".."}
@@ -61,6 +63,7 @@ def test_a_link_to_the_root_is_not_entered(moto_trial: PutTrial) -> None:
     assert end.reasons == {"b": "symbolic link loop"}
 
 
+@pytest.mark.thorough
 def test_broken_links_fail_by_name(moto_trial: PutTrial) -> None:
     moto_trial.tree(REST)
     links = {"gone": "nowhere", "m/ring": "../gnir", "gnir": "m/ring"}
@@ -72,6 +75,7 @@ def test_broken_links_fail_by_name(moto_trial: PutTrial) -> None:
     assert end.done.keys() == REST.keys()
 
 
+@pytest.mark.thorough
 def test_links_are_followed_unless_told_otherwise(moto_trial: PutTrial) -> None:
     moto_trial.tree(REST)
     link(moto_trial, {"b": "a", "c": "m"})
@@ -98,6 +102,7 @@ ODD_NAMES = [
 ]
 
 
+@pytest.mark.thorough
 def test_odd_names_arrive_as_they_are(trial: PutTrial) -> None:
     names = ODD_NAMES + (["new\nline"] if trial.bucket.store.name == "swift" else [])
     contents = trial.tree({**dict.fromkeys(names, 50), **REST})

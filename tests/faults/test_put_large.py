@@ -253,6 +253,7 @@ def test_without_resuming_nothing_is_left(moto_trial: PutTrial) -> None:
     assert uploads(moto_trial.bucket) == set()
 
 
+@pytest.mark.thorough
 def test_a_part_that_each_run_is_refused_leaves_one_upload(moto_trial: PutTrial) -> None:
     """As where a quota is answered with 400: a run every hour must not fill it up."""
     contents = moto_trial.tree({"large": SIZE})

@@ -1,8 +1,8 @@
 """moto's S3 server as a child: ``python -m stores.moto PORT``, ends with its stdin.
 
 Every feature of S3, none of its checks: signatures and checksums are accepted unread. Beside S3 it
-answers ``POST /__fill/BUCKET`` with a JSON object of key to bytes, written as Latin-1, which puts
-thousands of objects into a bucket in the time of one request.
+takes ``POST /__fill/BUCKET``, a JSON object of key to bytes in base64, and answers ``GET
+/__tree/BUCKET`` with one: thousands of objects are put or got in the time of one request.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import threading
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
@@ -25,23 +26,38 @@ APP_LOCK = threading.Lock()
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
-def _fill(bucket: str, objects: dict[str, str]) -> None:
+def _backend() -> Any:
     from moto.s3.models import s3_backends
 
-    backend = s3_backends["123456789012"]["aws"]
-    for key, text in objects.items():
-        backend.put_object(bucket, key, text.encode("latin-1"))
+    return s3_backends["123456789012"]["aws"]
 
 
-def _with_fill(app: Wsgi) -> Wsgi:
+def _fill(bucket: str, objects: bytes) -> bytes:
+    for key, text in json.loads(objects).items():
+        _backend().put_object(bucket, key, b64decode(text))
+    return b""
+
+
+def _tree(bucket: str, _: bytes) -> bytes:
+    from moto.s3.models import FakeKey
+
+    newest = _backend().get_bucket(bucket).keys.values()
+    keys = [key for key in newest if isinstance(key, FakeKey)]  # a deleted one is something else
+    return json.dumps({key.name: b64encode(key.value).decode() for key in keys}).encode()
+
+
+ALL_AT_ONCE = {"/__fill": _fill, "/__tree": _tree}
+
+
+def _with_all_at_once(app: Wsgi) -> Wsgi:
     def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         first, bucket = environ["PATH_INFO"].rpartition("/")[::2]
-        if first != "/__fill":
+        if first not in ALL_AT_ONCE:
             return app(environ, start_response)
-        body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
-        _fill(bucket, json.loads(body))
-        start_response("200 OK", [("Content-Length", "0")])
-        return []
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        found = ALL_AT_ONCE[first](bucket, body)
+        start_response("200 OK", [("Content-Length", str(len(found)))])
+        return [found]
 
     return answer
 
@@ -96,7 +112,7 @@ def main() -> None:
     dispatcher = DomainDispatcherApplication(create_backend_app)
     # It would list moto's modules on disk for each request, which takes longer than many a PUT.
     dispatcher.get_backend_for_host = cache(dispatcher.get_backend_for_host)
-    app = _with_fill(dispatcher)
+    app = _with_all_at_once(dispatcher)
     server = make_server("127.0.0.1", int(sys.argv[1]), app, True, request_handler=_KeptAlive)
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     print("ready", flush=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import urllib.request
 import uuid
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -105,9 +106,8 @@ class Bucket:
             for key, body in objects.items():
                 self.put(key, body)
             return
-        texts = json.dumps({key: body.decode("latin-1") for key, body in objects.items()})
-        url = f"{self.store.url}/__fill/{self.name}"
-        urllib.request.urlopen(url, texts.encode(), timeout=60).close()
+        texts = {key: b64encode(body).decode() for key, body in objects.items()}
+        self._all_at_once("fill", json.dumps(texts).encode())
 
     def get(self, key: str) -> bytes:
         body: bytes = self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
@@ -125,7 +125,17 @@ class Bucket:
 
     def tree(self) -> dict[str, bytes]:
         """Every object's bytes by key."""
-        return {key: self.get(key) for key in self.keys()}
+        if self.store.name != "moto":
+            return {key: self.get(key) for key in self.keys()}
+        texts = json.loads(self._all_at_once("tree"))
+        return {key: b64decode(text) for key, text in texts.items()}
+
+    def _all_at_once(self, what: str, body: bytes | None = None) -> bytes:
+        """What ``stores.moto`` does for all objects in one request."""
+        url = f"{self.store.url}/__{what}/{self.name}"
+        with urllib.request.urlopen(url, body, timeout=60) as answer:
+            found: bytes = answer.read()
+        return found
 
     def tags(self, key: str) -> dict[str, str]:
         found = self.client.get_object_tagging(Bucket=self.name, Key=key)["TagSet"]
