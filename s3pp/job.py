@@ -364,7 +364,10 @@ class Job:
         clean="show what would be aborted; change nothing",
     )
     sandbox: bool = option(
-        False, "--sandbox", help="run against a fresh S3 in memory, bucket created"
+        False,
+        "--sandbox",
+        help="run against a fresh S3 in memory, bucket created",
+        copy="run against a fresh S3 in memory, buckets created",
     )
     choosing: Choosing = Choosing()
     objects: Objects = Objects()

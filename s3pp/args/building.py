@@ -48,15 +48,22 @@ class Asked:
         "--content-type",
         Value("TYPE", "content_type"),
         help="a type; guess: by name (default); magic: by content where the name tells nothing",
-        copy="a type, or guess: by name (default)",
+        copy="a type, or guess: by name; with --metadata-directive replace",
     )
     headers: Pairs = option(
         (),
         "--header",
         Value("NAME:VALUE", "header"),
         help="a header, such as 'Cache-Control:max-age=60'",
+        copy="such as 'Cache-Control:max-age=60'; with --metadata-directive replace",
     )
-    metadata: Pairs = option((), "--metadata", Value("K=V", "metadata"), help="user metadata")
+    metadata: Pairs = option(
+        (),
+        "--metadata",
+        Value("K=V", "metadata"),
+        help="user metadata",
+        copy="user metadata; with --metadata-directive replace",
+    )
     gzip: bool = option(False, "--gzip", help="compress what --gzip-type names")
     gzip_types: tuple[str, ...] = option(
         (),
@@ -175,8 +182,7 @@ def _objects(job: Job, asked: Asked) -> Objects:
     headers, metadata = _metadata(asked)
     check_metadata(metadata)
     check_tags(job.objects.tags)
-    _check_encryption(job.objects)
-    _check_checksum(job.objects.checksum)
+    _check_needs(job.objects)
     content_type, headers = _content_type(asked.content_type, headers)
     return replace(
         job.objects,
@@ -201,12 +207,10 @@ def _check_copied(objects: Objects, asked: Asked) -> None:
         raise UsageError("--content-type magic looks into files; a copy can take a type, or guess")
 
 
-def _check_encryption(objects: Objects) -> None:
+def _check_needs(objects: Objects) -> None:
     if objects.sse_kms_key_id is not None and objects.sse != "aws:kms":
         raise UsageError("--sse-kms-key-id needs --sse aws:kms")
-
-
-def _check_checksum(kind: str) -> None:
+    kind = objects.checksum
     if kind in CRT_CHECKSUMS and importlib.util.find_spec("awscrt") is None:
         raise UsageError(f"--checksum {kind} needs the package awscrt: pip install 's3pp[crt]'")
 

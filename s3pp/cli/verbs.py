@@ -47,36 +47,37 @@ def parser(verb: str) -> Parser:
 
 def _put(arguments: Sequence[str]) -> Job:
     *sources, dest = arguments or [""]
-    if not sources:
-        raise UsageError("put needs a SOURCE and a destination, s3://BUCKET[/PREFIX]")
+    _require(len(sources) > 0, "put needs a SOURCE and a destination, s3://BUCKET[/PREFIX]")
     named = tuple(values.source(text) for text in sources)
     return Job("put", sources=named, dest=values.dest(dest))
 
 
 def _get(arguments: Sequence[str]) -> Job:
-    if len(arguments) != 2:
-        raise UsageError("get needs a source, s3://BUCKET[/PREFIX], and a DIRECTORY")
+    _require(len(arguments) == 2, "get needs a source, s3://BUCKET[/PREFIX], and a DIRECTORY")
     source, directory = arguments
     return Job("get", origin=values.origin(source), directory=values.directory(directory))
 
 
 def _copy(arguments: Sequence[str]) -> Job:
-    if len(arguments) != 2:
-        raise UsageError("copy needs a source and a destination, both s3://BUCKET[/PREFIX]")
+    needed = "copy needs a source and a destination, both s3://BUCKET[/PREFIX]"
+    _require(len(arguments) == 2, needed)
     source, dest = arguments
     return Job("copy", origin=values.origin(source), dest=values.dest(dest))
 
 
 def _list(arguments: Sequence[str]) -> Job:
-    if len(arguments) != 1:
-        raise UsageError("list needs one source, s3://BUCKET[/PREFIX]")
+    _require(len(arguments) == 1, "list needs one source, s3://BUCKET[/PREFIX]")
     return Job("list", origin=values.origin(arguments[0]))
 
 
 def _clean(arguments: Sequence[str]) -> Job:
-    if len(arguments) != 1:
-        raise UsageError("clean needs one place, s3://BUCKET[/PREFIX]")
+    _require(len(arguments) == 1, "clean needs one place, s3://BUCKET[/PREFIX]")
     return Job("clean", origin=values.origin(arguments[0]))
+
+
+def _require(met: bool, needed: str) -> None:
+    if not met:
+        raise UsageError(needed)
 
 
 def _fields(section: str, names: str) -> tuple[str, ...]:
