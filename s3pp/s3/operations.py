@@ -43,6 +43,7 @@ Headers = Sequence[tuple[str, str]]  # lower-case names
 _CONFLICT = "ConditionalRequestConflict"  # API reference, "CompleteMultipartUpload", errors
 # The end of a result that has no ETag. Of the copy of a part the ETag is the whole result.
 _RESULT = re.compile(rb"(CopyObject|CompleteMultipartUpload)Result(\s[^<>]*)?/?>\s*\Z")
+_TYPED, _UNTYPED = ("Expect:",), ("Expect:", "Content-Type:")
 COPY_SPEED = 10_000_000  # bytes per second at which a store copies at least
 
 
@@ -153,12 +154,11 @@ class Bucket:
         self._list_requests = ListRequests(self._list)
         self._origin = endpoint.origin
 
-    async def put(
+    def put(
         self, key: str, body: bytes | Stream, *, headers: Headers, payload_hash: str
-    ) -> Answer:
+    ) -> Awaitable[Answer]:
         """PutObject. ``headers`` may hold the content's checksum, which the store verifies."""
-        path = self.endpoint.path(key)
-        return await self.call(Call("PUT", path, "", headers, body, payload_hash))
+        return self.call(Call("PUT", self.endpoint.path(key), "", headers, body, payload_hash))
 
     async def get(
         self,
@@ -287,7 +287,9 @@ class Bucket:
                 lines = self.signer.sign(method, parts, [*headers, *self._always], payload_hash)
                 lines += unsigned
                 if content is not None:
-                    lines += _unsigned(headers)
+                    # Without these libcurl would wait for "100 Continue" before a large body, and
+                    # would name the type of a form.
+                    lines += _TYPED if "content-type" in dict(headers) else _UNTYPED
                 request = Request(method, url, lines, content, sink, late or 0)
                 response = await self._wire.send(request)
             except WireError as error:
@@ -391,10 +393,3 @@ def _is_whole(body: bytes) -> bool:
 def _by_proxy(origin: str, how: str) -> str:
     advice = "check http_proxy, https_proxy or all_proxy, with its user and password"
     return f"the proxy refuses to reach {origin} ({how}): {advice}"
-
-
-def _unsigned(headers: Headers) -> tuple[str, ...]:
-    """Header lines that keep libcurl from adding its own to a request with a body."""
-    # It would wait for "100 Continue" before a large body, and would name a form's type.
-    typed = "content-type" in [name for name, _ in headers]
-    return ("Expect:",) if typed else ("Expect:", "Content-Type:")

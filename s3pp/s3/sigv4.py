@@ -68,21 +68,28 @@ class Signer:
         keys = self.keys
         if keys is None:
             return _lines(headers)
-        stamp = self._now()
+        if (second := int(self._clock() + self.offset)) != self._second:
+            self._second = second
+            self._stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
+        stamp = self._stamp
         signed = [*headers, ("x-amz-content-sha256", payload_hash), ("x-amz-date", stamp)]
         if keys.token:
             signed.append(("x-amz-security-token", keys.token))
-        lines = _lines(signed)
+        # Loops in C, unless there is an empty value.
+        lines = _lines(signed) if "" in dict(signed).values() else list(map(_LINE, signed))
         signed.append(("host", url[0]))
         signed.sort()
-        names = ";".join([name for name, _ in signed])
-        canonical = "\n".join([f"{name}:{value}" for name, value in signed])
+        names = ";".join(dict(signed))
+        canonical = "\n".join(map(_CANONICAL, signed))
         if "  " in canonical or ": " in canonical or " \n" in canonical:
             canonical = "\n".join([f"{name}:{' '.join(value.split())}" for name, value in signed])
         request = f"{method}\n{url[1]}\n{url[2]}\n{canonical}\n\n{names}\n{payload_hash}"
         scope = f"{stamp[:8]}/{self.region}/{self._service}/aws4_request"
         text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{sha256(request.encode()).hexdigest()}"
-        signature = digest(self._key(keys, stamp[:8]), text.encode(), "sha256").hex()
+        wanted = (keys.secret_key, stamp[:8], self.region)
+        if wanted != self._key_for:
+            self._key_for, self._signing_key = wanted, self._key(keys, stamp[:8])
+        signature = digest(self._signing_key, text.encode(), "sha256").hex()
         lines.append(
             f"Authorization: AWS4-HMAC-SHA256 Credential={keys.access_key}/{scope},"
             f"SignedHeaders={names},Signature={signature}"
@@ -98,23 +105,16 @@ class Signer:
         """Take ``now``, in seconds since the epoch, as the time at the store."""
         self.offset = now - self._clock()
 
-    def _now(self) -> str:
-        second = int(self._clock() + self.offset)
-        if second != self._second:
-            self._second = second
-            self._stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
-        return self._stamp
-
     def _key(self, keys: Keys, day: str) -> bytes:
-        wanted = (keys.secret_key, day, self.region)
-        if wanted != self._key_for:
-            key = f"AWS4{keys.secret_key}".encode()
-            for part in (day, self.region, self._service, "aws4_request"):
-                key = digest(key, part.encode(), "sha256")
-            self._key_for, self._signing_key = wanted, key
-        return self._signing_key
+        key = f"AWS4{keys.secret_key}".encode()
+        for part in (day, self.region, self._service, "aws4_request"):
+            key = digest(key, part.encode(), "sha256")
+        return key
 
 
 def _lines(headers: Sequence[tuple[str, str]]) -> list[str]:
     # curl drops a header without a value unless it ends in a semicolon.
     return [f"{name}: {value}" if value else f"{name};" for name, value in headers]
+
+
+_LINE, _CANONICAL = "%s: %s".__mod__, "%s:%s".__mod__

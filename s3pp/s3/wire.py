@@ -168,7 +168,8 @@ class Wire:
 
         Raises ``WireError``, or what the stream or the sink raised.
         """
-        shape = _shape(request)
+        body = request.body
+        shape = "bytes" if type(body) is bytes and request.method == "PUT" else _shape(request)
         pool = self._idle.setdefault(shape, [])
         handle = pool.pop() if pool else _Handle(shape, self._settings)
         handle.load(request)
@@ -195,7 +196,7 @@ def _shape(request: Request) -> str:
         return request.method if request.sink is None else "sink"
     if not isinstance(request.body, bytes):
         return "stream"
-    return "bytes" if request.method == "PUT" else "post"
+    return "post"
 
 
 class _Handle:

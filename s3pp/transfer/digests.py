@@ -37,11 +37,12 @@ class Digester:
 
     def of_body(self, body: bytes) -> Digests:
         """Digest a body held in memory."""
-        return self._digests(
-            hashlib.md5(body, usedforsecurity=False).digest() if self._md5 else b"",
-            hashlib.sha256(body).digest() if self._sha256 else b"",
-            self._crc(body, 0) if self._crc else 0,
-        )
+        md5 = hashlib.md5(body, usedforsecurity=False).digest() if self._md5 else b""
+        sha256 = hashlib.sha256(body).digest() if self._sha256 else b""
+        if self._checksum != "md5":
+            return self._digests(md5, sha256, self._crc(body, 0) if self._crc else 0)
+        header = ("content-md5", b2a_base64(md5, newline=False).decode())
+        return Digests(md5.hex(), header, sha256.hex() if self._signed else UNSIGNED)
 
     def of(self, pieces: Iterable[bytes]) -> Digests:
         """Digest a body given in pieces."""

@@ -62,20 +62,20 @@ def compare(md5: str, etag: str, parted: str = "") -> Equality:
     return Equality.EQUAL if md5 == etag else Equality.DIFFERENT
 
 
-def needs_content(mode: Mode) -> bool:
-    """Whether ``decide`` looks at the source at all once an object is present."""
-    return mode is Mode.UPDATE
-
-
-def decide(mode: Mode, local: Local | None, dest: Dest | None) -> SkipReason | SendReason:
-    """Say whether to send, and why. ``local`` may be None where ``needs_content`` is False."""
+def decide_unread(mode: Mode, dest: Dest | None) -> SkipReason | SendReason | None:
+    """Say whether to send, and why, without looking at the source; None: ``decide`` has to."""
     if mode is Mode.STUPID:
         return SendReason.ALWAYS
     if dest is None:
         return SendReason.NEW
-    if mode is Mode.ADD:
-        return SkipReason.EXISTS
-    assert local is not None, "update compares contents"
+    return SkipReason.EXISTS if mode is Mode.ADD else None
+
+
+def decide(mode: Mode, local: Local, dest: Dest | None) -> SkipReason | SendReason:
+    """Say whether to send, and why."""
+    reason = decide_unread(mode, dest)
+    if reason is not None or dest is None:
+        return reason or SendReason.NEW
     if local.size != dest.size:
         return SendReason.SIZE
     if local.size == 0:

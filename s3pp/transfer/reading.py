@@ -59,11 +59,17 @@ class Reader:
             self._reads += 1
             if self._reads % _PROBE:
                 return await self.away(lambda: read(*args, **kwargs))
+        return self.here(read, *args, **kwargs)
+
+    def here(self, read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return ``read(*args, **kwargs)``, called here, and see how long it takes."""
         start = self._clock()
         try:
             return read(*args, **kwargs)
         finally:
-            self._note(self._clock() - start)
+            spent = self._clock() - start
+            self._mean += _WEIGHT * ((spent if spent < _LONGEST else _LONGEST) - self._mean)
+            self.threaded = self._mean > (_QUICK if self.threaded else _SLOW)
 
     async def away(self, work: Callable[[], T]) -> T:
         """Return ``work()``, always called on a thread: for what is known to take long."""
@@ -94,23 +100,18 @@ class Reader:
         for reading in self._whole:
             reading.cancel()
 
-    def _note(self, spent: float) -> None:
-        counted = spent if spent < _LONGEST else _LONGEST
-        self._mean += _WEIGHT * (counted - self._mean)
-        self.threaded = self._mean > (_QUICK if self.threaded else _SLOW)
-
 
 class Budget:
     """Bounds what is held at once, bytes of bodies or turns; those who wait are served in order."""
 
     def __init__(self, size: int) -> None:
-        self._size = size
+        self.size = size  # more than that is never granted
         self._free = size
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     def grant(self, count: int) -> int:
         """What a body of ``count`` bytes takes: never more than there is, so nobody starves."""
-        return min(count, self._size)
+        return min(count, self.size)
 
     def take_at_once(self, count: int) -> bool:
         """Take ``count`` bytes, as granted, if they are free and nobody waits."""

@@ -33,8 +33,7 @@ class PutPlanner:
         if fault := size_fault(entry.size):
             return Failed(entry.source, entry.key, FailureKind.TOO_LARGE, fault)
         dest = self._known.lookup(entry.key)
-        if dest is None or modes.needs_content(self._mode):
-            return PutTask(entry, dest, self._known.ask)
-        reason = modes.decide(self._mode, None, dest)
-        assert isinstance(reason, SkipReason)
-        return Skipped(entry.source, entry.key, entry.size, reason)
+        reason = modes.decide_unread(self._mode, dest)
+        if isinstance(reason, SkipReason):
+            return Skipped(entry.source, entry.key, entry.size, reason)
+        return PutTask(entry, dest, self._known.ask)

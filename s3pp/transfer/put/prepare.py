@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import md5
 
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.job import Objects, Parts
 from s3pp.records import Dest, Entry
-from s3pp.transfer.bodies import PIECE, SMALL, Slice, open_entry, size_fault, unreadable
+from s3pp.transfer.bodies import Slice, open_entry, size_fault, unreadable
 from s3pp.transfer.digests import Digester, Digests
 from s3pp.transfer.etags import is_md5
 from s3pp.transfer.modes import Local
@@ -79,6 +80,8 @@ class Preparer:
             objects.content_type if objects.content_type not in ("guess", "magic") else None
         )
         self._magic = objects.content_type == "magic"
+        self._looks_inside = self._magic or bool(objects.gzip_types)
+        self._labels_by_suffix = lru_cache(maxsize=1024)(self._labels_of)
 
     async def prepare(self, entry: Entry, there: Dest | None = None) -> Prepared:
         """Read an entry. Raises ``ObjectError`` where it cannot be read, or keeps changing.
@@ -86,10 +89,18 @@ class Preparer:
         ``there`` is what the store holds, if the body is to be compared with it.
         """
         try:
-            opened = await self.reader.run(open_entry, entry)
+            reader = self.reader
+            if reader.threaded:
+                opened = await reader.run(open_entry, entry)
+            else:
+                opened = reader.here(open_entry, entry)
             if isinstance(opened, Slice):
                 return await self._large(entry, opened, there)
-            return await self._small(entry, opened, there)
+            if there is not None or self._looks_inside:
+                return await self._small(entry, opened, there)
+            stem, _, suffix = (entry.name or entry.path).rpartition("/")[2].rpartition(".")
+            labels = self._labels_by_suffix(suffix if stem else "")
+            return Prepared(opened, len(opened), len(opened), None, labels)
         except OSError as error:
             raise unreadable(entry.source, error) from None
 
@@ -117,7 +128,7 @@ class Preparer:
         if gzip:
             body = compress.compressed(body)
         parted = self._parted((body,), len(body), there)
-        return Prepared(body, size, len(body), None, _labels(kind, gzip), parted=parted)
+        return Prepared(body, size, len(body), None, _labels(kind, gzip=gzip), parted=parted)
 
     async def _large(self, entry: Entry, source: Slice, there: Dest | None) -> Prepared:
         try:
@@ -139,7 +150,7 @@ class Preparer:
         needed = body.size <= self._parts.threshold or _tells(body.size, there)
         digests = self._digester.of(body.pieces()) if needed and not parted else None
         source.check()
-        labels = _labels(kind, gzip)
+        labels = _labels(kind, gzip=gzip)
         return Prepared(body, source.size, body.size, digests, labels, source, parted)
 
     def tried(self, there: Dest) -> list[int]:
@@ -151,6 +162,9 @@ class Preparer:
             return ""
         return there.etag if same_in_parts(pieces, there, self.tried(there)) else ""
 
+    def _labels_of(self, suffix: str) -> tuple[tuple[str, str], ...]:
+        return _labels(self._fixed or content.by_name(f"x.{suffix}").type, gzip=False)
+
     def _named(self, entry: Entry) -> tuple[str | None, bool]:
         name = content.by_name(entry.source)
         return self._fixed or name.type, name.compressed
@@ -160,16 +174,11 @@ class Preparer:
         return wanted and bool(head) and not content.looks_compressed(head)
 
 
-def held(entry: Entry) -> int:
-    """Bytes of memory a body of this entry holds while it is sent."""
-    return max(entry.size, 1) if entry.size <= SMALL else PIECE
-
-
 def _tells(size: int, there: Dest | None) -> bool:
     """Whether the MD5 of a body of ``size`` bytes would tell if it is what is there."""
     return there is not None and there.size == size and is_md5(there.etag)
 
 
-def _labels(kind: str | None, gzip: bool) -> tuple[tuple[str, str], ...]:
+def _labels(kind: str | None, *, gzip: bool) -> tuple[tuple[str, str], ...]:
     labels = (("content-type", kind),) if kind else ()
     return (*labels, ("content-encoding", "gzip")) if gzip else labels

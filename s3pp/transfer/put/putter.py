@@ -2,20 +2,25 @@
 
 ::
 
-    PutTask ─▶ ask the store, if the listing could not tell
-            ─▶ prepare the body (again, if it changed or the store got other bytes)
-            ─▶ decide (asking for a checksum, if the ETag cannot tell) ─▶ Skipped
-            ─▶ PUT, verify the ETag ─▶ Done | Failed
+    PutTask ─▶ transfer ─▶ _attempt ─▶ Bucket.put ─▶ ETag is the MD5 ─▶ Done
+                  ▲           │
+                  │           ├─ the key exists: ``_compare`` ─▶ Skipped
+                  │           ├─ above the threshold: ``_send_in_parts``
+                  │           └─ mode add: under the condition that it is absent
+                  └─ the source changed, or the store got other bytes: read again
+
+What is rare branches off; a small file that meets no trouble passes through these lines alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import quote
 
 from s3pp.errors import FailureKind
-from s3pp.job import Job, Objects
+from s3pp.job import Job, Mode, Objects
 from s3pp.records import (
     Dest,
     Done,
@@ -28,11 +33,11 @@ from s3pp.records import (
     Skipped,
     SkipReason,
 )
-from s3pp.s3.operations import Answer, Bucket, Headers
+from s3pp.s3.operations import Answer, Bucket
 from s3pp.s3.retry import StoreError
 from s3pp.transfer import modes
 from s3pp.transfer.acknowledged import confirm_whole
-from s3pp.transfer.bodies import Changed
+from s3pp.transfer.bodies import PIECE, SMALL, Changed
 from s3pp.transfer.condition import Absence, Taken, seen
 from s3pp.transfer.ending import failed
 from s3pp.transfer.etags import Mismatch, OtherBytes, proves_content
@@ -41,15 +46,15 @@ from s3pp.transfer.parts.own import OwnUploads
 from s3pp.transfer.parts.resume import LEFT
 from s3pp.transfer.put.in_parts import InParts, work_of
 from s3pp.transfer.put.part import PartSender
-from s3pp.transfer.put.prepare import Prepared, Preparer, held
+from s3pp.transfer.put.prepare import Prepared, Preparer
 from s3pp.transfer.put.second_look import Compared, second_look
 
-_READINGS = 3  # times a source is read before it counts as always changing
+READINGS = 3  # times a source is read before it counts as always changing
 
 
 @dataclass(slots=True)
-class _Course:
-    """How far one task has come, over all its attempts."""
+class PutAttempt:
+    """How far one task has come, over all readings of its source."""
 
     task: PutTask
     dest: Dest | None
@@ -87,17 +92,100 @@ class Putter:
 
     async def transfer(self, task: PutTask) -> Outcome:
         """Bring one object to its end. Raises ``FatalError`` and ``Unfinished`` only."""
-        entry = task.entry
-        budget = self._preparer.budget
-        grant = budget.grant(held(entry))
-        if not budget.take_at_once(grant):
-            await budget.take(grant)
+        entry, budget = task.entry, self._preparer.budget
+        held = min(entry.size or 1 if entry.size <= SMALL else PIECE, budget.size)
+        if not budget.take_at_once(held):
+            await budget.take(held)
         try:
-            return await self._put(task)
+            dest = await seen(self._bucket, entry.key) if task.ask else task.dest
+            attempt = PutAttempt(task, dest)
+            for _ in range(READINGS - 1):
+                try:
+                    return await self._attempt(attempt)
+                except (Changed, OtherBytes):
+                    continue
+                except StoreError as error:
+                    if error.kind is not FailureKind.INTEGRITY:
+                        raise
+            return await self._attempt(attempt)
         except Exception as error:
             return await self._hinted(failed(task, error))
         finally:
-            budget.give(grant)
+            budget.give(held)
+
+    async def _attempt(self, attempt: PutAttempt) -> Outcome:
+        """Read the source, decide, and send it."""
+        entry, dest = attempt.task.entry, attempt.dest
+        reason = attempt.reason or modes.decide_unread(self._mode, dest)
+        if isinstance(reason, SkipReason):
+            return _skipped(attempt, entry.size, reason)
+        prepared = await self._preparer.prepare(entry, None if reason else dest)
+        try:
+            reason = reason or await self._compare(attempt, prepared)
+            if isinstance(reason, SkipReason):
+                return _skipped(attempt, prepared.size, reason)
+            attempt.reason = reason
+            if self._dry_run:
+                self.requests_spared += self._requests(prepared)
+                return _done(attempt, prepared, self._preparer.local(prepared).md5, 0)
+            if prepared.sent > self._threshold:
+                return await self._send_in_parts(attempt, prepared)
+            return await self._send(attempt, prepared)
+        finally:
+            if prepared.source is not None:
+                prepared.close()
+
+    async def _compare(self, attempt: PutAttempt, prepared: Prepared) -> SkipReason | SendReason:
+        """Decide by the content what to do about an object that exists."""
+        dest = attempt.dest
+        assert dest is not None, "else there would be nothing to compare with"
+        reason = modes.decide(self._mode, self._preparer.local(prepared), dest)
+        if reason is SendReason.UNKNOWN:
+            source = Compared(prepared, self._preparer.tried(dest), self._preparer.reader)
+            reason = await second_look(self._bucket, attempt.task.entry.key, dest, source)
+            prepared.check()
+        return reason
+
+    async def _send(self, attempt: PutAttempt, prepared: Prepared) -> Outcome:
+        """Send a body in one request, and verify what the store says it holds."""
+        entry = attempt.task.entry
+        key = entry.key
+        digests = prepared.digests or self._preparer.digests(prepared)
+        headers = [*self._headers, *prepared.labels, digests.header]
+        put = partial(self._bucket.put, key, prepared.body, payload_hash=digests.payload_hash)
+        try:
+            if self._mode is Mode.ADD and not attempt.written:
+                answer = await self._absence.write(
+                    key, lambda condition: put(headers=[*headers, *condition])
+                )
+            else:
+                answer = await put(headers=headers)
+        except Taken as taken:
+            return await self._taken(attempt, prepared, taken)
+        except StoreError as error:
+            if error.kind is FailureKind.INTEGRITY:
+                prepared.check()  # that is what the store noticed, if the source changed
+            raise
+        attempt.written = True
+        if prepared.source is not None:
+            prepared.check()
+        etag = answer.etag
+        if etag != digests.md5 or not etag:
+            etag = await self._verify(key, prepared, answer)
+        if self._own.left(key):  # it was larger, when it was begun
+            await self._in_parts.clear(key)
+        source, sent = entry.name or entry.path, prepared.sent
+        assert attempt.reason is not None, "it was decided before anything was sent"
+        return Done(source, key, prepared.size, sent, etag, attempt.reason, answer.attempts)
+
+    async def _verify(self, key: str, prepared: Prepared, answer: Answer) -> str:
+        """The ETag of an object that was sent, where it is not the MD5 of the body."""
+        md5, etag = self._preparer.digests(prepared).md5, answer.etag
+        if not etag:
+            return await confirm_whole(self._bucket, key, prepared.sent, md5)
+        if md5 and proves_content(etag, answer.response, self._bucket.endpoint):
+            raise Mismatch(md5, etag)
+        return etag
 
     async def _hinted(self, outcome: Failed) -> Failed:
         """A failure, with what it leaves in the store."""
@@ -107,85 +195,14 @@ class Putter:
         message = outcome.message.removesuffix(LEFT)
         return outcome._replace(message=f"{message}{LEFT if stays else ''}")
 
-    async def _put(self, task: PutTask) -> Outcome:
-        entry = task.entry
-        dest = await seen(self._bucket, entry.key) if task.ask else task.dest
-        course = _Course(task, dest)
-        if dest is not None and not modes.needs_content(self._mode):
-            reason = modes.decide(self._mode, None, dest)
-            if isinstance(reason, SkipReason):
-                return _skipped(course, entry.size, reason)
-        for _ in range(_READINGS - 1):
-            try:
-                return await self._attempt(course)
-            except (Changed, OtherBytes):
-                continue
-            except StoreError as error:
-                if error.kind is not FailureKind.INTEGRITY:
-                    raise
-        return await self._attempt(course)
-
-    async def _attempt(self, course: _Course) -> Outcome:
-        undecided = course.reason is None and modes.needs_content(self._mode)
-        there = course.dest if undecided else None
-        prepared = await self._preparer.prepare(course.task.entry, there)
-        try:
-            reason = course.reason or await self._decide(course, prepared)
-            if isinstance(reason, SkipReason):
-                return _skipped(course, prepared.size, reason)
-            course.reason = reason
-            if self._dry_run:
-                self.requests_spared += self._requests(prepared)
-                return _done(course, prepared, self._preparer.local(prepared).md5, 0)
-            if prepared.sent > self._threshold:
-                return await self._send_in_parts(course, prepared)
-            outcome = await self._send(course, prepared)
-            if self._own.left(course.task.entry.key):  # it was larger, when it was begun
-                await self._in_parts.clear(course.task.entry.key)
-            return outcome
-        finally:
-            prepared.close()
-
-    async def _decide(self, course: _Course, prepared: Prepared) -> SkipReason | SendReason:
-        dest = course.dest
-        if dest is None or not modes.needs_content(self._mode):
-            return modes.decide(self._mode, None, dest)
-        reason = modes.decide(self._mode, self._preparer.local(prepared), dest)
-        if reason is SendReason.UNKNOWN:
-            source = Compared(prepared, self._preparer.tried(dest), self._preparer.reader)
-            reason = await second_look(self._bucket, course.task.entry.key, dest, source)
-            prepared.check()
-        return reason
-
-    async def _send(self, course: _Course, prepared: Prepared) -> Outcome:
-        key = course.task.entry.key
-        try:
-            answer = await self._absence.write(
-                key, lambda condition: self._request(key, prepared, condition), ours=course.written
-            )
-        except Taken as taken:
-            return await self._taken(course, prepared, taken)
-        except StoreError as error:
-            if error.kind is FailureKind.INTEGRITY:
-                prepared.check()  # that is what the store noticed, if the source changed
-            raise
-        course.written = True
-        prepared.check()
-        md5, etag = self._preparer.digests(prepared).md5, answer.etag
-        if not etag:
-            etag = await confirm_whole(self._bucket, key, prepared.sent, md5)
-        elif etag != md5 and md5 and proves_content(etag, answer.response, self._bucket.endpoint):
-            raise Mismatch(md5, etag)
-        return _done(course, prepared, etag, answer.attempts)
-
-    async def _send_in_parts(self, course: _Course, prepared: Prepared) -> Outcome:
+    async def _send_in_parts(self, attempt: PutAttempt, prepared: Prepared) -> Outcome:
         headers = [*self._headers, *prepared.labels]
         try:
-            sent = await self._in_parts.put(work_of(course.task.entry, prepared, headers))
+            sent = await self._in_parts.put(work_of(attempt.task.entry, prepared, headers))
         except Taken:
-            return _skipped(course, prepared.size, SkipReason.EXISTS)
-        course.written = True
-        done = _done(course, prepared, sent.etag, sent.attempts)
+            return _skipped(attempt, prepared.size, SkipReason.EXISTS)
+        attempt.written = True
+        done = _done(attempt, prepared, sent.etag, sent.attempts)
         return done._replace(sent=sent.sent)
 
     def _requests(self, prepared: Prepared) -> int:
@@ -194,45 +211,36 @@ class Putter:
             return 1
         return self._in_parts.count(prepared.sent) + 2  # it is begun, and completed
 
-    def _request(self, key: str, prepared: Prepared, condition: Headers) -> Awaitable[Answer]:
-        digests = self._preparer.digests(prepared)
-        return self._bucket.put(
-            key,
-            prepared.body,
-            headers=[*self._headers, *prepared.labels, digests.header, *condition],
-            payload_hash=digests.payload_hash,
-        )
-
-    async def _taken(self, course: _Course, prepared: Prepared, taken: Taken) -> Outcome:
+    async def _taken(self, attempt: PutAttempt, prepared: Prepared, taken: Taken) -> Outcome:
         """The key exists: by another's hand, or by our own PUT whose answer was lost."""
         if taken.refusal is None:  # it was there before anything was sent
-            return _skipped(course, prepared.size, SkipReason.EXISTS)
+            return _skipped(attempt, prepared.size, SkipReason.EXISTS)
         try:
-            dest = await self._bucket.head(course.task.entry.key)
+            dest = await self._bucket.head(attempt.task.entry.key)
         except StoreError as error:
             if error.status != 403:
                 raise
-            return _skipped(course, prepared.size, SkipReason.EXISTS)
+            return _skipped(attempt, prepared.size, SkipReason.EXISTS)
         if dest is None:  # and by now it does not
             raise taken.refusal
         local = self._preparer.local(prepared)
-        course.written = ours = dest == Dest(local.size, local.md5)
+        attempt.written = ours = dest == Dest(local.size, local.md5)
         prepared.check()
         if not ours:
-            return _skipped(course, prepared.size, SkipReason.EXISTS)
-        return _done(course, prepared, dest.etag, 1)
+            return _skipped(attempt, prepared.size, SkipReason.EXISTS)
+        return _done(attempt, prepared, dest.etag, 1)
 
 
-def _done(course: _Course, prepared: Prepared, etag: str, attempts: int) -> Done:
-    entry = course.task.entry
-    assert course.reason is not None
+def _done(attempt: PutAttempt, prepared: Prepared, etag: str, attempts: int) -> Done:
+    entry = attempt.task.entry
+    assert attempt.reason is not None
     return Done(
-        entry.source, entry.key, prepared.size, prepared.sent, etag, course.reason, attempts
+        entry.source, entry.key, prepared.size, prepared.sent, etag, attempt.reason, attempts
     )
 
 
-def _skipped(course: _Course, size: int, reason: SkipReason) -> Skipped:
-    return Skipped(course.task.entry.source, course.task.entry.key, size, reason)
+def _skipped(attempt: PutAttempt, size: int, reason: SkipReason) -> Skipped:
+    return Skipped(attempt.task.entry.source, attempt.task.entry.key, size, reason)
 
 
 def static_headers(objects: Objects) -> Sequence[tuple[str, str]]:

@@ -21,7 +21,7 @@ from s3pp.transfer.modes import (
     decide,
     decide_copy,
     decide_get,
-    needs_content,
+    decide_unread,
 )
 
 OURS, OTHER = "0123456789abcdef" * 2, "f" * 32
@@ -61,9 +61,10 @@ def test_truth_table(dest: Dest | None, add: object, stupid: object, update: obj
 
 @pytest.mark.parametrize("mode", list(Mode))
 @pytest.mark.parametrize("dest", [None, Dest(10, OURS)])
-def test_content_is_needed_only_where_it_is_said_to_be(mode: Mode, dest: Dest | None) -> None:
-    if dest is None or not needs_content(mode):
-        assert decide(mode, None, dest) is decide(mode, LOCAL, dest)
+def test_the_source_is_read_only_to_compare_it(mode: Mode, dest: Dest | None) -> None:
+    unread = decide_unread(mode, dest)
+    assert (unread is None) == (dest is not None and mode is Mode.UPDATE)
+    assert unread in (None, decide(mode, LOCAL, dest))
 
 
 @pytest.mark.parametrize(

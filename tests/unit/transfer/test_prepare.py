@@ -17,11 +17,11 @@ from s3pp.errors import FailureKind, ObjectError
 from s3pp.job import Objects, Parts
 from s3pp.limits import MAX_SINGLE_PUT, MIB
 from s3pp.records import Dest, Entry
-from s3pp.transfer.bodies import PIECE, SMALL, Changed
+from s3pp.transfer.bodies import SMALL, Changed
 from s3pp.transfer.digests import Digester
 from s3pp.transfer.parts.compound import compound_etag
 from s3pp.transfer.parts.plan import spans
-from s3pp.transfer.put.prepare import Prepared, Preparer, held
+from s3pp.transfer.put.prepare import Prepared, Preparer
 from s3pp.transfer.reading import Budget, Reader
 
 SMALL_TEXT = b"words " * 100
@@ -227,12 +227,3 @@ def test_a_compressed_body_is_known_again_as_it_was_sent(prepare: Callable[..., 
 def test_a_large_body_that_is_known_again_costs_no_digest(prepare: Callable[..., Prepared]) -> None:
     with closing(prepare("a.bin", HUGE_TEXT, there=in_parts(HUGE_TEXT, 5 * MIB))) as prepared:
         assert prepared.digests is None
-
-
-def test_what_a_body_holds_of_the_budget() -> None:
-    def of(size: int) -> int:
-        return held(Entry("key", "path", size, 0))
-
-    assert of(0) > 0
-    assert of(SMALL) == SMALL
-    assert of(SMALL + 1) == of(MAX_SINGLE_PUT) == PIECE

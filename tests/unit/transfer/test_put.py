@@ -23,7 +23,7 @@ from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.operations import Answer
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import Response, WireError
-from s3pp.transfer.bodies import SMALL, Changed
+from s3pp.transfer.bodies import PIECE, SMALL, Changed
 from s3pp.transfer.condition import SURE
 from s3pp.transfer.digests import Digester
 from s3pp.transfer.parts.compound import compound_etag
@@ -115,15 +115,21 @@ class Source(Preparer):
             stream.write(content)
         prepared = await super().prepare(entry._replace(path=self._path), there)
         script.prepared += 1
-        close = prepared.close
-
-        def closed() -> None:
-            script.closed += 1
-            close()
-
-        prepared.check = lambda: _next(script.checks)  # type: ignore[method-assign]
-        prepared.close = closed  # type: ignore[method-assign]
+        prepared.source = Open(script)  # type: ignore[assignment]
         return prepared
+
+
+@dataclass
+class Open:
+    """A source that is open, and changes as the script says."""
+
+    script: Script
+
+    def check(self) -> None:
+        _next(self.script.checks)
+
+    def close(self) -> None:
+        self.script.closed += 1
 
 
 def _next(answers: list[Any]) -> Any:
@@ -642,6 +648,29 @@ def test_what_ends_the_run_is_passed_on(where: str) -> None:
     script = Script(**{where: [FatalError("the keys have expired")]})
     with pytest.raises(FatalError, match="expired"):
         run(script, ask=True)
+
+
+class Taken(Budget):
+    """A budget that remembers what was taken."""
+
+    def __init__(self) -> None:
+        super().__init__(16 * PIECE)
+        self.taken: list[int] = []
+
+    def take_at_once(self, count: int) -> bool:
+        self.taken.append(count)
+        return super().take_at_once(count)
+
+
+@pytest.mark.parametrize(
+    ("size", "held"), [(0, 1), (1, 1), (SMALL, SMALL), (SMALL + 1, PIECE), (1 << 40, PIECE)]
+)
+def test_what_a_body_holds_of_the_budget(size: int, held: int) -> None:
+    """As the walk saw its size; a large one is streamed."""
+    budget = Taken()
+    with putter(Script(budget=budget), Mode.STUPID) as role:
+        asyncio.run(role.transfer(PutTask(ENTRY._replace(size=size), None)))
+    assert budget.taken == [held]
 
 
 def test_a_body_larger_than_the_budget_is_put_all_the_same() -> None:

@@ -1,0 +1,117 @@
+"""How many calls of the package's own a small object takes that meets no trouble.
+
+An interpreter spends most of its time on calls: what every object passes is kept short. Not
+counted is ``s3/multi``, which libcurl calls for many requests at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from base64 import b64decode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import md5
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+from s3.loopback import Got, loopback
+
+import s3pp
+from s3pp.job import Job, Mode, Origin, Place, Side
+from s3pp.pipeline import roles
+from s3pp.pipeline.connect import RetryHooks, connect
+from s3pp.records import CopyTask, Done, Entry, GetTask, PutTask, Task
+from s3pp.s3.endpoint import Endpoint, Opened
+from s3pp.s3.limiter import RequestLimiter
+from s3pp.s3.sigv4 import Keys
+
+BODY = b"x" * 4096
+ETAG = md5(BODY).hexdigest()
+PACKAGE = str(Path(s3pp.__file__).parent)
+
+
+@contextmanager
+def counted() -> Iterator[list[str]]:
+    """The functions that are called; a coroutine that goes on after a wait is not called again."""
+    calls: list[str] = []
+    seen: set[int] = set()
+    held: list[FrameType] = []  # so that no other frame gets the id of one that has ended
+
+    def profile(frame: FrameType, event: str, _argument: object) -> None:
+        code = frame.f_code
+        if event != "call" or not code.co_filename.startswith(PACKAGE) or id(frame) in seen:
+            return
+        if not code.co_filename.endswith("s3/multi.py"):
+            seen.add(id(frame))
+            held.append(frame)
+            calls.append(f"{Path(code.co_filename).stem}.{code.co_name}")
+
+    sys.setprofile(profile)
+    try:
+        yield calls
+    finally:
+        sys.setprofile(None)
+
+
+async def answer(got: Got) -> bytes:
+    """What a store says to a PUT, a CopyObject and a GET."""
+    if got.line.startswith("GET"):
+        return b'HTTP/1.1 200 OK\r\nETag: "%s"\r\nContent-Length: 4096\r\n\r\n%s' % (
+            ETAG.encode(),
+            BODY,
+        )
+    if got.header("x-amz-copy-source"):
+        xml = f"<CopyObjectResult><ETag>{ETAG}</ETag></CopyObjectResult>".encode()
+        return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(xml), xml)
+    assert b64decode(got.header("content-md5") or "") == md5(got.body).digest()
+    return b'HTTP/1.1 200 OK\r\nETag: "%s"\r\nContent-Length: 0\r\n\r\n' % ETAG.encode()
+
+
+def job_and_tasks(verb: str, root: Path) -> tuple[Job, list[Task]]:
+    """A job of the verb, and three tasks of one small object each."""
+    dest, origin, mode = Place("bucket"), Origin("bucket"), Mode.UPDATE
+    if verb == "get":
+        job = Job("get", origin=origin, directory=str(root), mode=mode)
+        return job, [GetTask(f"k{n}", f"k{n}", 4096, ETAG, "") for n in range(3)]
+    if verb == "copy":
+        job = Job("copy", origin=origin, dest=dest, mode=mode)
+        return job, [CopyTask(f"k{n}", f"to/k{n}", 4096, ETAG, "", None) for n in range(3)]
+    paths = [root / f"f{n}.txt" for n in range(3)]
+    for path in paths:
+        path.write_bytes(BODY)
+    entries = [Entry(path.name, str(path), 4096, os.stat(path).st_mtime_ns) for path in paths]
+    return Job("put", (str(root),), dest, mode=mode), [PutTask(each, None) for each in entries]
+
+
+@pytest.mark.parametrize(("verb", "most"), [("put", 25), ("get", 49), ("copy", 46)])
+def test_a_small_object_takes_few_calls(tmp_path: Path, verb: str, most: int) -> None:
+    async def main() -> None:
+        job, (first, second, third) = job_and_tasks(verb, tmp_path)
+        async with loopback(answer) as store:
+            host = store.url.removeprefix("http://")
+            endpoint = Endpoint("http", host, "/bucket", "us-east-1", "bucket")
+            opened = Opened(endpoint, Keys("AKID", "secret"), None, listable=True)
+            hooks = RetryHooks(limiter=RequestLimiter(8, lambda _: None))
+            bucket = connect(job.access, opened, 8, renew=no_keys, hooks=hooks)
+            buckets = dict.fromkeys(Side, bucket)
+            role: Any = roles.role(job, buckets, roles.means(no_parts))
+            for task in (first, second):  # what is found out once, and cached
+                assert isinstance(await role.transfer(task), Done)
+            with counted() as calls:
+                outcome = await role.transfer(third)
+            assert isinstance(outcome, Done)
+            assert len(calls) <= most, calls
+
+    asyncio.run(main())
+
+
+async def no_keys() -> None:
+    """There are no others."""
+
+
+async def no_parts(_part: object) -> Any:
+    raise AssertionError("a small object has no parts")
