@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
@@ -46,6 +47,9 @@ UNCHECKED = re.compile(r"tests/e2e/test_(clean|list)\.")  # no body is sent: mot
 
 def pytest_configure(config: pytest.Config) -> None:
     choose_effort(thorough=is_thorough(config))
+    # A shell has what it starts in the background ignore Ctrl-C, and commands would inherit that.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def is_thorough(config: pytest.Config) -> bool:
