@@ -98,9 +98,7 @@ class Signals:
         """The exit codes asked for since the last call, oldest first."""
         with contextlib.suppress(BlockingIOError):
             os.read(self.fd, 4096)
-        came = list(self._came)
-        self._came.clear()
-        return came
+        return [self._came.popleft() for _ in range(len(self._came))]  # others may come meanwhile
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         status = STATUS[signal.Signals(number)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+from collections import deque
 from collections.abc import Iterator
 
 import pytest
@@ -100,3 +101,30 @@ def test_a_hangup_that_was_ignored_stays_ignored() -> None:
         signals.calm = True
         raised(signal.SIGHUP)
         assert signals.taken() == []
+
+
+def test_a_signal_that_comes_while_others_are_taken_is_not_lost() -> None:
+    came: list[ExitStatus] = []
+
+    class Busy(deque[ExitStatus]):
+        """Another signal comes in the moment after what was there has been read."""
+
+        def append(self, status: ExitStatus) -> None:
+            came.append(status)
+            super().append(status)
+
+        def __iter__(self) -> Iterator[ExitStatus]:
+            yield from [self[at] for at in range(len(self))]
+            raised(signal.SIGTERM)
+
+        def popleft(self) -> ExitStatus:
+            if len(came) == 1:
+                raised(signal.SIGTERM)
+            return super().popleft()
+
+    with Signals() as signals:
+        signals.calm = True
+        signals._came = Busy()
+        raised(signal.SIGINT)
+        assert [*signals.taken(), *signals.taken()] == came
+        assert came == [ExitStatus.INTERRUPTED, ExitStatus.TERMINATED]
