@@ -151,27 +151,26 @@ def test_a_dry_run_counts_the_requests(s3pp, moto, moto_bucket, recorder, stream
     assert (dry.counts.done, etag(other, "large")) == (1, etag(moto_bucket, "large"))
 
 
-def test_parts_of_other_sizes_are_copied_whole_or_in_parts_of_a_likely_size(
-    s3pp, moto, moto_bucket, relay
-):
-    """The first part does not tell: 13 MiB in parts of 6 MiB would be three, and they are two."""
-    body = content(13 * MIB)
-    moto_bucket.put_multipart("large", body[: 6 * MIB], body[6 * MIB :])
-    for streamed in (False, True):
-        other = moto.bucket()
-        words = [*PARTS, *options(streamed, relay, moto_bucket), moto_bucket.url, other.url]
-        assert s3pp("copy", *words).code == 0
-        assert other.get("large") == body
-        assert etag(other, "large").endswith("-2") == streamed
-
-
 @WAYS
-def test_uneven_parts_are_no_alarm(s3pp, moto, moto_bucket, relay, streamed):
-    """Three parts of 6 MiB are plausible by the first; the others lie otherwise."""
-    body = content(13 * MIB)
-    cuts = (body[: 6 * MIB], body[6 * MIB : 11 * MIB], body[11 * MIB :])
-    moto_bucket.put_multipart("large", *cuts)
-    other = moto.bucket()
-    words = [*PARTS, *options(streamed, relay, moto_bucket), moto_bucket.url, other.url]
-    result = s3pp("copy", *words)
-    assert (result.code, other.get("large")) == (0, body), result.err
+def test_parts_of_different_sizes_are_kept(s3pp, moto, moto_bucket, recorder, relay, streamed):
+    """Of 13 MiB: two of 6 and 7 MiB, where the first does not tell; three of 6, 5 and 2, where it
+    seems to.
+    """
+    body, other, source = content(13 * MIB), moto.bucket(), recorder(moto)
+    moto_bucket.put_multipart("two", body[: 6 * MIB], body[6 * MIB :])
+    moto_bucket.put_multipart("three", body[: 6 * MIB], body[6 * MIB : 11 * MIB], body[11 * MIB :])
+    words = ["--source-endpoint-url", source.url] if streamed else []
+    words = ["copy", "--json", *PARTS, *words, moto_bucket.url, other.url]
+    into = source if not streamed else recorder(moto)
+    result = s3pp(*words, store=into.store)
+    assert (result.code, other.tree()) == (0, dict.fromkeys(("two", "three"), body)), result.err
+    assert {key: etag(other, key) for key in ("two", "three")} == {
+        key: etag(moto_bucket, key) for key in ("two", "three")
+    }
+    assert unfinished(other) == []
+    asked = [r.target for r in source.requests if r.method == "HEAD" and "partNumber=" in r.target]
+    assert len(asked) == 2 + 3
+    into.clear()
+    again = s3pp(*words, store=into.store)
+    assert reasons(again) == dict.fromkeys(("two", "three"), "same etag")
+    assert into.puts == 0

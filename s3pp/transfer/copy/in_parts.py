@@ -145,11 +145,14 @@ class _Copy:
             return
         if not made and cut.basis is not Basis.NOTHING:
             self._check_md5s(parts)
+        own = await layouts.own(course, cut) if made else None
+        if own and [*own] != [*cut.spans]:
+            raise OtherParts(own)
         shown = cut.likely and made and await self._shown(made)
         if not shown and not all(part.moved for part in parts):
             raise Again("what was there already is not the source's")
         await layouts.check(course)  # a store may not mind what parts are pinned to
-        if made and await layouts.confirmed(course, cut):
+        if own:
             raise _other(f"make the ETag {made}, and the source's is {etag}")
         _prove_stored(cut.stored, parts)
         await self._check_sizes(begun.upload_id)

@@ -3,7 +3,9 @@
 ::
 
     HEAD ─▶ its ETag is that of N parts ─▶ HEAD of part 1 ─▶ N parts of that size ─▶ Cut
-         │                                  └▶ not told, streamed: the likeliest ──▶ Cut
+         │                   these cannot be N: HEAD of all ◀┤ ─▶ N parts as told ──▶ Cut
+         │                                                   └▶ not told, streamed:
+         │                                                      the likeliest size ─▶ Cut
          └▶ up to 5 GiB, and the store copies it ──────────────────────────────────▶ None
          └▶ up to the threshold, or up to 5 GiB and its ETag the MD5 of all bytes ─▶ None
          └▶ else: parts as long as this run's ─────────────────────────────────────▶ Cut
@@ -11,31 +13,31 @@
 So what was sent in one piece stays in one piece, and what was sent in parts stays in these: mode
 ``update`` knows the copy again by its ETag alone, and that ETag proves that it is the source.
 
-A size that is guessed is proved by the ETag that it makes. If it makes another the bytes are
-fetched once more, and tell which of the other likely sizes it was: see ``in_parts``.
+Whatever is taken is proved by the ETag that it makes: see ``in_parts``. If that is another, and the
+first part told the size, the others are asked for theirs; where it was guessed the bytes are
+fetched once more, and tell which of the other likely sizes it was.
 """
 
 from __future__ import annotations
 
-import asyncio
 from enum import Enum
 from typing import NamedTuple
 
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.job import Job
 from s3pp.limits import MAX_PART, MAX_SINGLE_PUT, MIN_PART
-from s3pp.records import Dest, Span
-from s3pp.s3.operations import Bucket, Call, Headers
+from s3pp.records import Dest
+from s3pp.s3.operations import Bucket, Headers
 from s3pp.s3.retry import StoreError
 from s3pp.s3.wire import Response
 from s3pp.transfer.copy.course import Course, Stale, Target
 from s3pp.transfer.etags import proves_content
+from s3pp.transfer.get.proof import Parts
 from s3pp.transfer.parts.compound import likely_sizes, part_count, plausible
-from s3pp.transfer.parts.plan import Spans, part_size
+from s3pp.transfer.parts.plan import Spans, UnequalSpans, allowed, part_size
 from s3pp.transfer.refused import source_fault, vanished
 from s3pp.transfer.verify import ASK_CHECKSUM, stored_checksum
 
-_LOOKS = 16  # at parts of the source, at a time
 _LEARNED = 3  # part sizes found on other objects that are tried first
 _CRCS = ("crc32", "crc32c", "crc64nvme")  # which those of parts make, without the bytes
 _OTHER = "the source is another by now"
@@ -95,7 +97,7 @@ class Layouts:
         if may_stay and not parted:
             return None
         seen = await self._seen(course, [ASK_CHECKSUM] if streamed else ())
-        own = await self._own(course, seen, guess=streamed or not may_stay) if parted else None
+        own = await self._kept(course, seen, guess=streamed or not may_stay) if parted else None
         if own:
             return own
         if may_stay or (streamed and self._stays(course, seen)):
@@ -107,17 +109,14 @@ class Layouts:
         """Guess ``each`` first from now on: it was the part size, in bytes, of an object here."""
         self._learned = tuple(dict.fromkeys((each, *self._learned)))[:_LEARNED]
 
-    async def confirmed(self, course: Course, cut: Cut) -> bool:
-        """Whether each part of the source lies just as in ``cut``; two cannot lie otherwise."""
-        if cut.basis is not Basis.FIRST_PART or cut.spans.count <= 2:
-            return cut.basis in (Basis.FIRST_PART, Basis.ALL)
-        turns = asyncio.Semaphore(_LOOKS)
+    async def own(self, course: Course, cut: Cut) -> Spans | None:
+        """The source's own parts as all of them tell; None where they do not.
 
-        async def agrees(span: Span) -> bool:
-            async with turns:
-                return await self._part_size(course, span.number) == span.size
-
-        return all(await asyncio.gather(*map(agrees, cut.spans)))
+        Costs a request for each, unless they are known by now.
+        """
+        if cut.basis is Basis.FIRST_PART:
+            return await self._unequal(course, cut.spans.part_size)
+        return cut.spans if cut.basis is Basis.ALL else None
 
     async def check(self, course: Course) -> None:
         """Raise ``Stale`` if the source is not any more what it was, ``ObjectError`` if gone."""
@@ -128,7 +127,7 @@ class Layouts:
         # All parts but the last have a least size: where it is not reached, no HEAD is needed.
         return self._keeps and count is not None and source.size > (count - 1) * MIN_PART
 
-    async def _own(self, course: Course, seen: Response, *, guess: bool) -> Cut | None:
+    async def _kept(self, course: Course, seen: Response, *, guess: bool) -> Cut | None:
         """The source's own parts, as far as anything tells of them; None: nothing does."""
         source, stored = course.source, _stored(seen)
         digits = source.etag.partition("-")[0]
@@ -136,22 +135,40 @@ class Layouts:
             return None
         if course.spans:
             return Cut(seen, course.spans, Basis.ALL, stored)
-        each = await self._first_size(course)
-        if each:
-            return Cut(seen, Spans(source.size, each), Basis.FIRST_PART, stored)
+        if told := await self._told(course):
+            return Cut(seen, *told, stored)
         likely = likely_sizes(source, self._parts.size, self._learned) if guess else []
         if not likely:
             return None
         return Cut(seen, Spans(source.size, likely[0]), Basis.GUESS, stored, tuple(likely))
 
-    async def _first_size(self, course: Course) -> int:
-        """How long the source's first part is, in bytes; 0 where that cannot be that of all."""
+    async def _told(self, course: Course) -> tuple[Spans, Basis] | None:
+        """The source's own parts as the store tells; None where it does not."""
         source = course.source
         if part_count(source.etag) == 1:
-            return source.size
-        each = await self._part_size(course, 1) or 0
-        # A store that does not know the question tells the size of the whole: not plausible.
-        return each if plausible(source, each) and MIN_PART <= each <= MAX_PART else 0
+            return Spans(source.size, source.size), Basis.ALL
+        try:
+            each = await self._parts_of(course).first()
+        except StoreError:
+            return None
+        if each is None or not MIN_PART <= each <= MAX_PART:
+            return None
+        if plausible(source, each):
+            spans = Spans(source.size, each)
+            return spans, Basis.FIRST_PART if spans.count > 2 else Basis.ALL
+        unequal = await self._unequal(course, each)
+        return (unequal, Basis.ALL) if unequal else None
+
+    async def _unequal(self, course: Course, first: int) -> Spans | None:
+        """The parts as each is told, where S3 allows them: the first has ``first`` bytes."""
+        try:
+            sizes = await self._parts_of(course).sizes(first)
+        except StoreError:
+            return None
+        return UnequalSpans(sizes) if sizes and allowed(sizes) else None
+
+    def _parts_of(self, course: Course) -> Parts:
+        return Parts(self._source, course.task.source, course.source)
 
     def _stays(self, course: Course, seen: Response) -> bool:
         """Whether the ETag proves all the bytes, which it can do of the whole only."""
@@ -179,17 +196,6 @@ class Layouts:
             raise Stale(StoreError(412, "PreconditionFailed", _OTHER), Target.FREE)
         course.pin = answer.pin
         return answer.response
-
-    async def _part_size(self, course: Course, number: int) -> int | None:
-        """The size of one part of the source; None where the store does not tell.
-
-        It is not pinned: some stores answer with the part's own ETag.
-        """
-        path = self._source.endpoint.path(course.task.source)
-        try:
-            return (await self._source.call(Call("HEAD", path, f"partNumber={number}"))).size
-        except StoreError:
-            return None
 
 
 def _stored(seen: Response) -> tuple[str, str]:

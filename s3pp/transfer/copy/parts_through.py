@@ -55,7 +55,8 @@ class PartsThrough:
 
     def resumes(self, cut: Cut) -> bool:
         """Whether an unfinished upload can be resumed: the source's ETag proves all parts."""
-        return self._resume and cut.basis is not Basis.NOTHING and len(cut.spans) > 1
+        known = cut.basis is not Basis.NOTHING and cut.spans.equal
+        return self._resume and known and len(cut.spans) > 1
 
     async def found(self, course: Course, cut: Cut) -> Found | None:
         """The upload of an earlier run, if one of its parts was fetched and is the source's."""

@@ -115,20 +115,36 @@ class Parts:
         self._key = key
 
     async def size(self) -> int | None:
-        """The size of the first part, where that can be the size of all; else None.
-
-        A store that does not know the question tells the size of the whole, which is not plausible.
-        """
+        """The size of the first part, where that can be the size of all; else None."""
         count = part_count(self.there.etag)
         if count is None or count == 1:  # of one part the size is known
             return None if count is None else max(self.there.size, 1)
+        told = await self.first()
+        return told if told and plausible(self.there, told) else None
+
+    async def first(self) -> int | None:
+        """The size of the first of several parts; None where the store does not tell it.
+
+        One that does not know the question may answer it for the whole object.
+        """
         try:
             told = await self._told(1)
         except StoreError as error:
             if error.status in _UNTOLD:
                 return None
             raise
-        return told if plausible(self.there, told) else None
+        return told if told < self.there.size else None
+
+    async def sizes(self, first: int) -> list[int] | None:
+        """The sizes of all parts, where the first has ``first`` bytes, in order.
+
+        None where they do not make the object. Costs a request for each of the others.
+        """
+        sizes, count = [first], part_count(self.there.etag) or 1
+        while len(sizes) < count and sum(sizes) < self.there.size:
+            numbers = range(len(sizes) + 1, min(len(sizes) + _HEADS, count) + 1)
+            sizes += await asyncio.gather(*map(self._told, numbers))
+        return sizes if len(sizes) == count and sum(sizes) == self.there.size else None
 
     async def are(self, plan: Spans) -> bool:
         """Whether the parts are those of ``plan``; of many, costs a request for each."""

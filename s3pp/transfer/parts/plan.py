@@ -1,13 +1,15 @@
 """The plan of an object's parts: how long they are, and where each lies. Pure, and deterministic.
 
-All parts but the last are equally long, which the last is at most. An object of no bytes has one
+All parts but the last are equally long, which the last is at most; only copies of objects that were
+sent otherwise differ. An object of no bytes has one
 part of no bytes: an upload of no parts cannot be completed (API reference,
 "CompleteMultipartUpload").
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.limits import MAX_PART, MAX_PARTS, MIB, MIN_PART
@@ -46,6 +48,8 @@ class Spans:
     whose store knows others.
     """
 
+    equal = True  # all but the last are equally long
+
     def __init__(self, size: int, part_size: int) -> None:
         self.size = size
         self.part_size = part_size
@@ -63,6 +67,33 @@ class Spans:
 
     def __iter__(self) -> Iterator[Span]:
         return map(self.span, range(1, self.count + 1))
+
+
+class UnequalSpans(Spans):
+    """The parts of an object by their sizes; ``part_size`` is that of the longest."""
+
+    equal = False
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        """``sizes``, in bytes and in order: at least one."""
+        super().__init__(sum(sizes), max(sizes))
+        self.count = len(sizes)
+        self._spans = [
+            Span(number, end - size, size)
+            for number, (size, end) in enumerate(zip(sizes, accumulate(sizes), strict=True), 1)
+        ]
+
+    def span(self, number: int) -> Span:
+        """As ``Spans.span``."""
+        if not 1 <= number <= self.count:
+            raise IndexError(f"part {number} of {self.count}")
+        return self._spans[number - 1]
+
+
+def allowed(sizes: Sequence[int]) -> bool:
+    """Whether S3 takes an upload in parts of these sizes, in bytes; none of them may be empty."""
+    shortest = min(sizes[:-1], default=MIN_PART)
+    return shortest >= MIN_PART and sizes[-1] > 0 and max(sizes) <= MAX_PART
 
 
 def spans(size: int, part_size: int) -> Spans:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import md5
+from itertools import pairwise
 from typing import Any
 from urllib.parse import parse_qs
 from zlib import crc32
@@ -87,6 +88,7 @@ class Store(Scripted):
     etag: str = ""
     size: int = 0  # what is told where the body is only imagined
     first: int = EACH  # how long its parts are, as HEAD tells
+    sizes: tuple[int, ...] = ()  # likewise, of each of them
     lines: tuple[str, ...] = ()  # of the answer to HEAD
     said: tuple[str, ...] = ()  # of the answers to parts
     source: Store | None = None
@@ -136,7 +138,7 @@ class Store(Scripted):
         if call.method == "HEAD":
             self.meet("HEAD part", number, call.headers)
             rest = (self.size or len(self.body)) - (number - 1) * self.first
-            return looked("part", min(self.first, rest))
+            return looked("part", self.sizes[number - 1] if self.sizes else min(self.first, rest))
         if "uploads" in query and call.method == "GET":
             self.meet("uploads", 0, call.headers)
             date = "Date: Sat, 03 Jan 2026 00:00:00 GMT"
@@ -258,6 +260,7 @@ class Pair:
         return CopyTask("src/key", "to/key", size, self.source.etag, "", None)
 
 
+THIRDS = [EACH, EACH, MIB + 3]
 WAYS = pytest.mark.parametrize("shared", [True, False], ids=["by the store", "through"])
 
 
@@ -525,7 +528,7 @@ def test_parts_that_are_not_the_sources_are_not_completed(shared: bool) -> None:
     assert pair.source.etag in message
     assert etag_in_parts(pair.source.body) in message
     assert len(pair.dest.told("create")) == 4
-    assert len(pair.source.told("HEAD part")) == 4 * (1 + 3)
+    assert len(pair.source.told("HEAD part")) == 4 * 3
 
 
 @WAYS
@@ -536,6 +539,29 @@ def test_parts_that_lie_otherwise_prove_nothing(shared: bool) -> None:
     pair = Pair(etag=etag)
     pair.source.faults["HEAD part", 2] = [StoreError(416, "InvalidRange", "")]
     assert pair.run(shared=shared) == done(pair, etag_in_parts(BODY))
+
+
+@WAYS
+@pytest.mark.parametrize(
+    ("sizes", "tries"),
+    [((EACH, 4 * MIB, 2 * MIB + 3), 0), ((EACH, 6 * MIB, 3), 2), ((6 * MIB, EACH, 3), 1)],
+    ids=["not allowed", "found out", "implausible"],
+)
+def test_parts_of_different_sizes_are_kept(
+    shared: bool, sizes: tuple[int, ...], tries: int
+) -> None:
+    """Each is asked for its size once: where the first cannot be all, or the ETag is another."""
+    ends = [sum(sizes[:n]) for n in range(4)]
+    etag = compound_etag(md5(BODY[a:b]).digest() for a, b in pairwise(ends))
+    pair = Pair(etag=etag, sizes=sizes)
+    made = etag if tries else etag_in_parts(BODY)
+    assert pair.run(shared=shared) == done(pair, made)
+    there = [size for _, size in pair.dest.parts.values()]
+    assert sorted(there) == sorted(sizes if tries else THIRDS)
+    assert len(pair.source.told("HEAD part")) == 3
+    assert len(pair.dest.told("create")) == max(tries, 1) == 1 + len(pair.dest.told("abort"))
+    twice = [note for note in pair.notes if "sent twice" in note]
+    assert len(twice) == (tries == 2 and not shared)
 
 
 def test_keys_of_its_own_prove_nothing() -> None:

@@ -17,7 +17,7 @@ from s3pp.limits import (
     MIB,
     MIN_PART,
 )
-from s3pp.transfer.parts.plan import Span, count_of, part_size, spans
+from s3pp.transfer.parts.plan import Span, UnequalSpans, allowed, count_of, part_size, spans
 
 TIB = 1024 * GIB
 SIZES = st.integers(0, MAX_OBJECT) | st.integers(0, 2 * GIB)
@@ -52,6 +52,24 @@ def test_more_than_an_object_holds_has_no_part_size() -> None:
         part_size(MAX_OBJECT + 1, MAX_PART)
     assert caught.value.kind is FailureKind.TOO_LARGE
     assert "50 TB" in str(caught.value)
+
+
+@given(st.lists(st.integers(1, 2 * MAX_PART), min_size=1))
+def test_parts_by_their_sizes(sizes: list[int]) -> None:
+    plan = UnequalSpans(sizes)
+    assert [span.size for span in plan] == sizes
+    assert [span.offset for span in plan] == [sum(sizes[:n]) for n in range(len(sizes))]
+    assert [span.number for span in plan] == list(range(1, len(plan) + 1))
+    assert (plan.size, plan.part_size, len(plan)) == (sum(sizes), max(sizes), len(sizes))
+    within = all(MIN_PART <= each <= MAX_PART for each in sizes[:-1])
+    assert allowed(sizes) == (within and sizes[-1] <= MAX_PART)
+    for number in (0, len(sizes) + 1):
+        with pytest.raises(IndexError):
+            plan.span(number)
+
+
+def test_an_empty_last_part_is_not_allowed() -> None:
+    assert not allowed([MIN_PART, 0])
 
 
 @given(SIZES, WANTED)
