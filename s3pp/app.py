@@ -1,4 +1,4 @@
-"""From a job to its end, the same way under every verb and for every front end.
+"""Runs a job: the same steps for every verb and every front end.
 
 ::
 
@@ -28,12 +28,12 @@ def run(job: Job, output: Streams) -> RunResult:
     """Run ``job`` to its end, and print its last lines.
 
     Raises ``UsageError`` for what the job names and is not there to be used, and ``FatalError`` for
-    what shows before anything is done; both are left in the job's log as well.
+    what shows before anything is done; both are written into the job's log as well.
     """
     _check_own_files(job)
     try:
         _check_files(job, output)
-        with _sandboxed(job, output) as reached:
+        with _sandbox_for(job, output) as reached:
             return _run(reached, output)
     except S3ppError as error:
         _log(job, str(error))
@@ -71,7 +71,7 @@ def _check_files(job: Job, output: Streams) -> None:
         _check_readable(job.access.ca_bundle, "--ca-bundle")
     if job.choosing.files_from == "-":
         _check_stdin()
-    _check_ends(job)
+    _check_places(job)
     # Last, because checking creates them.
     for path, argument in _own_files(job):
         remark = check_appendable(path, argument)
@@ -94,8 +94,8 @@ def _check_stdin() -> None:
         raise UsageError("--files-from -: standard input is closed; send it the list") from None
 
 
-def _check_ends(job: Job) -> None:
-    """Where the job reads and writes, as far as that is on this machine."""
+def _check_places(job: Job) -> None:
+    """``UsageError`` for sources, filters or a DIRECTORY that no run can work with."""
     if job.origin is None:
         from s3pp import sources
 
@@ -114,10 +114,10 @@ def _check_ends(job: Job) -> None:
 
 
 @contextmanager
-def _sandboxed(job: Job, output: Streams) -> Iterator[Job]:
-    """``job`` or, where it asks for one, ``job`` against a fresh S3 in memory with its buckets.
+def _sandbox_for(job: Job, output: Streams) -> Iterator[Job]:
+    """``job`` itself or, with ``--sandbox``, ``job`` against a fresh S3 in memory.
 
-    That is there as long as the context lasts.
+    That S3 has the job's buckets, and ends with the context.
     """
     if not job.sandbox:
         yield job
@@ -183,7 +183,7 @@ def _list(job: Job, output: Streams) -> RunResult:
 
 
 def _end_at_once(number: int, _frame: object) -> None:
-    """A listing has nothing to bring to its end: what was printed is right as far as it goes."""
+    """Exit: a listing has nothing to finish, and what was printed is right as far as it goes."""
     os._exit(128 + number)
 
 
@@ -191,7 +191,7 @@ def _end_at_once(number: int, _frame: object) -> None:
 
 
 def _report(result: RunResult, job: Job, output: Streams) -> RunResult:
-    """Say why the run was aborted, and what was done; without a stdout that is no success."""
+    """Print why the run was aborted, and its summary; stdout that is not written aborts it too."""
     from s3pp.report.escape import one_line
 
     if result.error is not None:
@@ -208,7 +208,7 @@ def _report(result: RunResult, job: Job, output: Streams) -> RunResult:
 
 
 def _summary(result: RunResult, job: Job) -> str | None:
-    """The last line, where it is wanted and can be told."""
+    """The last line; None where none is wanted, or the totals are unknown."""
     from s3pp.report.summary import summary, wants_summary
     from s3pp.report.totals import Totals
 
@@ -233,7 +233,7 @@ def _summary_of_keys(result: RunResult, job: Job) -> str | None:
 
 
 def _log(job: Job, error: str) -> None:
-    """Leave the error that ended the run in its log as well."""
+    """Write the error that ended the run into its log as well."""
     if job.output.log_file is None:
         return
     from s3pp.report.log import log_error

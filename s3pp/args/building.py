@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any
 
+from s3pp.access import Access
 from s3pp.args.headers import METADATA, Pairs, check_headers, check_metadata, check_tags
 from s3pp.args.values import check_no_stream
 from s3pp.errors import UsageError
-from s3pp.job import Access, Choosing, Job, Landing, Objects, Output, Parts, Speed
+from s3pp.job import Choosing, Job, Landing, Objects, Output, Parts, Speed
 from s3pp.option import Option, Value, option, options
 
 # The types s3-parallel-put compressed by default, and their successors' names.
@@ -41,7 +43,7 @@ CRT_CHECKSUMS = ("crc32c", "crc64nvme")  # Python's standard library has neither
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked for in other words than a field of ``Job`` holds it."""
+    """Options that set a field of ``Job`` only together with others, or in another form."""
 
     content_type: str | None = option(
         None,
@@ -116,7 +118,7 @@ _SECTIONS: Mapping[str, type] = MappingProxyType(
 )
 
 
-def declared() -> dict[str, Field[Any]]:
+def declared_fields() -> dict[str, Field[Any]]:
     """Every field that an option may set, by its path: ``mode``, ``choosing.limit``."""
     found: dict[str, Field[Any]] = {each.name: each for each in fields(Job)}
     for section, kind in {**_SECTIONS, ASKED: Asked}.items():
@@ -125,25 +127,20 @@ def declared() -> dict[str, Field[Any]]:
 
 
 def build(job: Job, given: Mapping[str, Any]) -> Job:
-    """``job`` with what was given, by the paths of ``declared``, and the rest at its defaults.
+    """``job`` with what was given, which has the paths of ``declared_fields`` as its keys.
 
     Raises ``UsageError`` where that cannot be meant.
     """
-    parts = {name: replace(getattr(job, name), **_section(name, given)) for name in _SECTIONS}
-    filled = replace(job, **_section("", given), **parts)
-    return _settle(filled, Asked(**_section(ASKED, given)))
-
-
-def _section(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Of what was given, the fields of one section."""
-    paths = {path: path.rpartition(".") for path in given}
-    own = {field: given[path] for path, (section, _, field) in paths.items() if section == name}
-    return {
-        field: tuple(value) if isinstance(value, list) else value for field, value in own.items()
-    }
+    sections: defaultdict[str, dict[str, Any]] = defaultdict(dict)
+    for path, value in given.items():
+        section, _, name = path.rpartition(".")
+        sections[section][name] = tuple(value) if isinstance(value, list) else value
+    parts = {name: replace(getattr(job, name), **sections[name]) for name in _SECTIONS}
+    return _settle(replace(job, **sections[""], **parts), Asked(**sections[ASKED]))
 
 
 def _settle(job: Job, asked: Asked) -> Job:
+    """Check what options say together, and set the fields that need several of them."""
     _check_filters(job)
     objects = _objects(job, asked)
     access = _access(job, asked)
@@ -152,7 +149,7 @@ def _settle(job: Job, asked: Asked) -> Job:
         objects=objects,
         access=access,
         source_access=_source_access(job, asked, access),
-        speed=_fitted(job.speed),
+        speed=_fit(job.speed),
         output=_output(job.output, asked),
     )
 
@@ -307,11 +304,11 @@ def _check_sandbox(access: Access, asked: Asked) -> None:
             raise UsageError(f"--sandbox and {flag} contradict each other; drop one")
 
 
-# How it goes, and what is told of it
+# Processes, journal and log
 
 
-def _fitted(speed: Speed) -> Speed:
-    """Never more processes than requests, for they would have none."""
+def _fit(speed: Speed) -> Speed:
+    """No more processes than requests: the others would have none to make."""
     return replace(speed, processes=min(speed.processes, speed.concurrency))
 
 

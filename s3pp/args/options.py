@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from s3pp.args import values
-from s3pp.args.parser import Parser, checked
+from s3pp.args.parser import Parser, argument_type
 from s3pp.option import OPTIONS, Option, Value
 
 
@@ -47,7 +47,7 @@ def _behaviour(default: object, option: Option, now: float) -> dict[str, Any]:
     """What argparse does where it meets ``option``."""
     if option.value is not None:
         action = "append" if isinstance(default, tuple) else "store"
-        reader = checked(_reader(option.value, now))
+        reader = argument_type(_reader(option.value, now))
         return {"action": action, "type": reader, "metavar": option.value.metavar}
     if type(default) is int:
         return {"action": "count"}

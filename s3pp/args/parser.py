@@ -30,9 +30,14 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False,
         )
         general = self.add_argument_group("general")
-        general.add_argument("-h", "--help", action=_Tell, text=self.format_help, help="this text")
         general.add_argument(
-            "--version", action=_Tell, text=lambda: f"s3pp {__version__}\n", help="the version"
+            "-h", "--help", action=_AnswerAction, text=self.format_help, help="this text"
+        )
+        general.add_argument(
+            "--version",
+            action=_AnswerAction,
+            text=lambda: f"s3pp {__version__}\n",
+            help="the version",
         )
 
     def error(self, message: str) -> NoReturn:
@@ -49,7 +54,7 @@ class Parser(argparse.ArgumentParser):
         return [*(given.pop("arguments", None) or []), *argv[split + 1 :]], given
 
 
-def checked(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+def argument_type(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     """``parse`` as argparse takes it, its own words kept where it raises ``ValueError``."""
 
     def convert(text: str) -> Any:
@@ -61,7 +66,7 @@ def checked(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     return convert
 
 
-class _Tell(argparse.Action):
+class _AnswerAction(argparse.Action):
     def __init__(self, *, text: Callable[[], str], **rest: Any) -> None:
         super().__init__(nargs=0, default=argparse.SUPPRESS, **rest)
         self._text = text

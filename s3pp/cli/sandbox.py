@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from s3pp.args import values
-from s3pp.args.parser import Misuse, Parser, checked
+from s3pp.args.parser import Misuse, Parser, argument_type
 from s3pp.errors import ExitStatus, FatalError, unstarted
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def parse(argv: Sequence[str]) -> Wanted:
     parser = Parser("s3pp sandbox", USAGE, ABOUT)
     parser.add_argument(
         "--port",
-        type=checked(partial(values.whole, most=65535)),
+        type=argument_type(partial(values.whole, most=65535)),
         default=0,
         metavar="N",
         help="to listen on (default: a free one)",
@@ -65,7 +65,7 @@ def parse(argv: Sequence[str]) -> Wanted:
     parser.add_argument(
         "--bucket",
         action="append",
-        type=checked(values.bucket),
+        type=argument_type(values.bucket),
         default=[],
         metavar="NAME",
         help="to create at the start; repeatable",

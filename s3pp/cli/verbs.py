@@ -41,7 +41,7 @@ def parser(verb: str) -> Parser:
     usage, about, _, groups = VERBS[verb]
     made = Parser(f"s3pp {verb}", usage, about)
     made.add_argument("arguments", nargs="*", help=SUPPRESS)  # the usage line shows them
-    add_groups(made, groups, declared=building.declared(), verb=verb)
+    add_groups(made, groups, declared=building.declared_fields(), verb=verb)
     return made
 
 

@@ -13,8 +13,9 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from s3pp.access import Access
 from s3pp.errors import no_thread
-from s3pp.job import Access, Side
+from s3pp.job import Side
 from s3pp.pipeline.messages import KeysExpired
 from s3pp.pipeline.pipes import MessageWriter
 from s3pp.s3.endpoint import Opened

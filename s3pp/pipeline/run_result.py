@@ -16,7 +16,7 @@ class RunResult(NamedTuple):
     """How a run ended."""
 
     status: ExitStatus
-    totals: Totals | KeyTotals | None  # None: nothing was done, or nobody lived to report it
+    totals: Totals | KeyTotals | None  # None: nothing was done, or the statter was killed
     error: str | None = None  # why the run was aborted, one line
 
 

@@ -23,8 +23,8 @@ from botocore.config import Config
 from botocore.httpsession import get_cert_path
 from urllib3.exceptions import InsecureRequestWarning
 
+from s3pp.access import Access
 from s3pp.errors import FatalError, S3ppError, UsageError
-from s3pp.job import Access
 from s3pp.places import Origin
 from s3pp.s3.causes import connection_cause, is_recursion
 from s3pp.s3.causes import origin as origin_of

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from s3pp.access import Access
 from s3pp.errors import UsageError
-from s3pp.job import Access, Job, Side
+from s3pp.job import Job, Side
 from s3pp.places import Origin, Place, access_point, parse_origin, parse_place
 
 THERE = Access(endpoint_url="https://elsewhere")

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from s3pp.access import Access
 from s3pp.cli.verbs import build_job
 from s3pp.errors import UsageError
-from s3pp.job import Access, Job, Mode, Objects, Side
+from s3pp.job import Job, Mode, Objects, Side
 from s3pp.places import Origin, Place
 
 ENDS = ("s3://from/p", "s3://into/q")

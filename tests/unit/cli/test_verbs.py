@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from s3pp.args import values
-from s3pp.args.building import declared
+from s3pp.args.building import declared_fields
 from s3pp.cli.verbs import VERBS, parser
 from s3pp.option import OPTIONS, Option
 
-DECLARED = {path: field for path, field in declared().items() if OPTIONS in field.metadata}
+DECLARED = {path: field for path, field in declared_fields().items() if OPTIONS in field.metadata}
 EACH = [
     pytest.param(field, option, id=option.flags[-1])
     for field in DECLARED.values()

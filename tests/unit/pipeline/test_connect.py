@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from s3pp.job import Access, Job, Side
+from s3pp.access import Access
+from s3pp.job import Job, Side
 from s3pp.pipeline.children import Child, start_context
 from s3pp.pipeline.connect import DistantBucket, LoopThread, Renewal, connect
 from s3pp.pipeline.messages import Heartbeat, KeysExpired, Message, Setup

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from s3pp.job import Access, Choosing, Job, Landing, Mode, Objects, Side
+from s3pp.access import Access
+from s3pp.job import Choosing, Job, Landing, Mode, Objects, Side
 from s3pp.pipeline.roles import TITLES, means, role
 from s3pp.places import Place, parse_origin
 from s3pp.records import (

@@ -9,8 +9,8 @@ from typing import Any
 import botocore.session
 import pytest
 
+from s3pp.access import Access
 from s3pp.errors import FatalError, S3ppError, UsageError
-from s3pp.job import Access
 from s3pp.places import parse_origin
 from s3pp.s3.endpoint import Opened
 from s3pp.s3.identity import Options, own_settings

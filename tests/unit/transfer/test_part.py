@@ -13,8 +13,9 @@ from unittest.mock import patch
 
 import pytest
 
+from s3pp.access import Access
 from s3pp.errors import FailureKind, FatalError
-from s3pp.job import Access, Job, Mode, Objects
+from s3pp.job import Job, Mode, Objects
 from s3pp.places import Place
 from s3pp.records import PartDone, PartFailed, PartOutcome, PutPart, Span
 from s3pp.s3.operations import Answer

@@ -1,0 +1,61 @@
+"""How a store is reached: endpoint, account, connection, and how long to try."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from s3pp.limits import DEFAULT_MAX_THROTTLED
+from s3pp.option import FILE, TIME, Value, choice, option, up_to
+
+
+@dataclass(frozen=True)
+class Access:
+    """How to reach the store."""
+
+    endpoint_url: str | None = option(
+        None,
+        "--endpoint-url",
+        Value("URL", "endpoint"),
+        help="another store than AWS: http[s]://HOST[:PORT][/PATH]",
+    )
+    region: str | None = option(
+        None, "--region", Value("NAME", "token"), help="the bucket's region"
+    )
+    profile: str | None = option(
+        None, "--profile", Value("NAME", "visible"), help="a profile of the AWS configuration"
+    )
+    sign: bool = option(
+        True, "--no-sign-request", sets=False, help="send no credentials, as to a public bucket"
+    )
+    request_payer: bool = option(
+        False, "--request-payer", help="accept the costs of a requester-pays bucket"
+    )
+    addressing: str | None = option(
+        None,
+        "--addressing",
+        choice("STYLE", "auto", "path", "virtual"),
+        help="where the bucket's name goes: auto, path, virtual (default: the profile's, or auto)",
+    )
+    ca_bundle: str | None = option(None, "--ca-bundle", FILE, help="certificates to trust, as PEM")
+    verify_ssl: bool = option(True, "--no-verify-ssl", sets=False, help="trust any certificate")
+    secure: bool = True  # scheme where the endpoint URL does not name one
+    # The endpoint and the region of the profile go before those of the environment.
+    own_settings: bool = False
+    max_attempts: int = option(
+        8, "--max-attempts", up_to(1000), help="per request (default: {default})"
+    )
+    max_throttled: float = option(  # seconds in which nothing succeeds
+        DEFAULT_MAX_THROTTLED,
+        "--max-throttled",
+        TIME,
+        help="of throttling without success until giving up (default: {default:g})",
+    )
+    connect_timeout: float = option(  # seconds
+        10.0, "--connect-timeout", TIME, help="seconds, or 90s, 5m (default: {default:g})"
+    )
+    read_timeout: float = option(  # seconds
+        60.0,
+        "--read-timeout",
+        TIME,
+        help="without a byte in either direction (default: {default:g})",
+    )
