@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Callable
 from contextlib import aclosing, suppress
 from typing import Any
 
@@ -32,6 +33,7 @@ from s3pp.pipeline.watch import Watch
 from s3pp.places import Origin
 from s3pp.report.abort_record import AbortRecord
 from s3pp.report.aborts import Fate
+from s3pp.report.escape import one_line
 from s3pp.report.outlet import Streams
 from s3pp.s3.session import Session
 from s3pp.s3.uploads import Upload, Uploads
@@ -47,16 +49,16 @@ def clean(job: Job, origin: Origin, streams: Streams) -> RunResult:
     does. Not raised but returned is what breaks it off later.
     """
     with Stopping() as stopping:
-        session = Session(job.access, origin.bucket)
+        notify = _notifier(job, streams)
+        session = Session(job.access, origin.bucket, notify=notify)
         opened = session.open(origin.prefix)
         renew = SignIn(Credentials(session, opened.keys, time.monotonic()))
         record = AbortRecord(job, streams)
 
         async def main() -> RunResult:
             pause = Pause()
-            bucket = connect(
-                job.access, opened, ABORTS_AT_ONCE + 1, renew=renew, hooks=RetryHooks(pause)
-            )
+            hooks = RetryHooks(pause, notify=notify)
+            bucket = connect(job.access, opened, ABORTS_AT_ONCE + 1, renew=renew, hooks=hooks)
             sweep = Sweep(job, Uploads(bucket), record=record, pause=pause)
             error = await _attended(sweep, origin, stopping)
             made = PROBES + bucket.requests
@@ -168,6 +170,16 @@ class Sweep:
             self._tasks.discard(task)
             self._slots.release()
         return fatal or self._watch.verdict()
+
+
+def _notifier(job: Job, streams: Streams) -> Callable[[str], None]:
+    """What tells the user why nothing happens; the record begins only with the first upload."""
+
+    def notify(text: str) -> None:
+        if job.output.verbosity >= 0:
+            streams.stderr.lines([f"s3pp: {one_line(text)}"])
+
+    return notify
 
 
 async def _known(fate: Fate) -> Fate:

@@ -67,6 +67,7 @@ class RetryHooks(NamedTuple):
 
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     limiter: RequestLimiter | None = None
+    notify: Callable[[str], None] | None = None  # tells the user that the store throttles
 
 
 _NO_HOOKS = RetryHooks()
@@ -133,12 +134,22 @@ def _defect(context: dict[str, Any], on_defect: Callable[[str], None]) -> None:
 class DistantBucket:
     """A bucket on another thread's loop: its coroutines are to be run there."""
 
-    def __init__(self, thread: LoopThread, access: Access, opened: Opened, renewal: Renews) -> None:
+    def __init__(
+        self,
+        thread: LoopThread,
+        access: Access,
+        opened: Opened,
+        *,
+        renewal: Renews,
+        notify: Callable[[str], None],
+    ) -> None:
+        """``notify`` tells the user, from the thread, that the store throttles."""
         self.run = thread.run
         self._thread = thread
         self._renewal = renewal
         self._opened = opened
-        self._make = partial(connect, access, connections=CONNECTIONS, renew=renewal)
+        hooks = RetryHooks(notify=notify)
+        self._make = partial(connect, access, connections=CONNECTIONS, renew=renewal, hooks=hooks)
         self._bucket: Bucket | None = None
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from s3pp.errors import FatalError, S3ppError, UsageError
 from s3pp.job import Job, Side
@@ -58,14 +58,15 @@ class Credentials:
 class OpenBuckets:
     """The sides of a job that are a bucket; ``now`` is seconds on a monotonic clock everywhere."""
 
-    def __init__(self, job: Job, now: float) -> None:
-        """Find the buckets. Raises what ``Session.open`` raises."""
+    def __init__(self, job: Job, now: float, notify: Callable[[str], None]) -> None:
+        """Find the buckets. Raises what ``Session.open`` raises; ``notify`` as it has it."""
         self.opened: dict[Side, Opened] = {}
         self._credentials: dict[Side, Credentials] = {}
         session: Session | None = None
         for side in job.sides:
             access, options = job.access_to(side), _options(job, side)
-            session = Session(access, _bucket(job, side), like=session, options=options)
+            bucket = _bucket(job, side)
+            session = Session(access, bucket, like=session, options=options, notify=notify)
             opened = self.opened[side] = _open(job, side, session)
             self._credentials[side] = Credentials(session, opened.keys, now)
         self._check_apart(job)

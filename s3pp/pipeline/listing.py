@@ -14,7 +14,7 @@ import asyncio
 import gc
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from itertools import islice
@@ -92,8 +92,15 @@ class Sheet:
 class Patience:
     """The wait before another attempt; as long as it is not granted there is no other."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        """``tell`` says why there is a wait."""
         self.granted = False
+        self._tell = tell
+
+    def notify(self, text: str) -> None:
+        """Say why there is a wait, where there is one."""
+        if self.granted:
+            self._tell(text)
 
     async def __call__(self, seconds: float) -> None:
         """Wait. Raises ``ObjectError`` instead where nobody should."""
@@ -122,8 +129,8 @@ def list_keys(job: Job, origin: Origin, streams: Streams, view: KeyView) -> KeyT
     ``FatalError`` where the listing breaks off or stdout's disk is full.
     """
     ensure_listing()
-    session = Session(job.access, origin.bucket)
     sheet = Sheet(streams, view)
+    session = Session(job.access, origin.bucket, notify=sheet.tell)
     run = _loop(sheet).run_until_complete
     gc.freeze()  # what was imported is never garbage
     by_name = job.choosing.files_from is not None
@@ -156,9 +163,9 @@ async def _list_at_once(job: Job, origin: Origin, session: Session, sheet: Sheet
 
     False, and nothing is done, where the first page does not come at once or has no keys.
     """
-    opened, patience = session.presumed(), Patience()
-    renew = _sign_in(session, opened)
-    bucket = connect(job.access, opened, job.speed.listers, renew=renew, hooks=RetryHooks(patience))
+    opened, patience = session.presumed(), Patience(sheet.tell)
+    renew, hooks = _sign_in(session, opened), RetryHooks(patience, notify=patience.notify)
+    bucket = connect(job.access, opened, job.speed.listers, renew=renew, hooks=hooks)
     beside = asyncio.ensure_future(namesake(job, origin, bucket))
     first = await _first_page(bucket, origin)
     if first is None:
@@ -181,8 +188,8 @@ async def _first_page(bucket: Lister, origin: Origin) -> bytes | None:
 async def _list_opened(
     job: Job, origin: Origin, session: Session, opened: Opened, sheet: Sheet
 ) -> None:
-    renew = _sign_in(session, opened)
-    bucket = connect(job.access, opened, job.speed.listers, renew=renew)
+    renew, hooks = _sign_in(session, opened), RetryHooks(notify=sheet.tell)
+    bucket = connect(job.access, opened, job.speed.listers, renew=renew, hooks=hooks)
     beside = asyncio.ensure_future(namesake(job, origin, bucket))
     await _write_pages(job, origin, bucket, sheet)
     await _tell_of(beside, sheet)
@@ -213,8 +220,8 @@ def _list_found(job: Job, session: Session, opened: Opened, sheet: Sheet) -> Non
     # Imported where they are needed: most listings go without.
     from s3pp.pipeline.walks import Surroundings, listed
 
-    renewal = _sign_in(session, opened)
-    bucket = DistantBucket(LoopThread(sheet.give_up), job.access, opened, renewal)
+    renewal, thread = _sign_in(session, opened), LoopThread(sheet.give_up)
+    bucket = DistantBucket(thread, job.access, opened, renewal=renewal, notify=sheet.tell)
     stdin = os.fdopen(0, "rb", closefd=False) if job.choosing.files_from == "-" else None
     around = Surroundings({Side.SOURCE: opened}, {Side.SOURCE: bucket}, sheet.tell, stdin)
     found = listed(job, around)

@@ -139,7 +139,7 @@ class Supervisor:
         """Find the buckets, and tell those who need to reach them."""
         from s3pp.pipeline.credentials import OpenBuckets  # it imports botocore
 
-        self._buckets = OpenBuckets(self._job, self._now)
+        self._buckets = OpenBuckets(self._job, self._now, self._tell)
         if self._job.directory and not self._job.dry_run:
             make_ground(self._job.directory)
         for child in (self._walker, *self._silence):

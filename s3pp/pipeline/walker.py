@@ -42,14 +42,20 @@ def run_walker(
     if setup is None:
         return
     thread = LoopThread(partial(_give_up, outbox))
+
+    def notify(text: str) -> None:
+        outbox.send(Notice(text))
+
     buckets = {
-        side: DistantBucket(thread, job.access_to(side), each, Renewal(outbox, side))
+        side: DistantBucket(
+            thread, job.access_to(side), each, renewal=Renewal(outbox, side), notify=notify
+        )
         for side, each in setup.opened.items()
     }
     start_thread(_listen, inbox, buckets)
     batcher = Batcher(outbox, job.speed.processes, large=job.parts.threshold)
     stream = os.fdopen(stdin.fileno(), "rb", closefd=False) if stdin else None
-    around = Surroundings(setup.opened, buckets, lambda text: outbox.send(Notice(text)), stream)
+    around = Surroundings(setup.opened, buckets, notify, stream)
     found = Found(walk(job, around))
     tasks = _tasks(found, batcher)
     if job.choosing.order == "size":

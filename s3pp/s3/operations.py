@@ -8,7 +8,6 @@ up, ``NetworkError`` when no whole answer came, ``FatalError`` when no request c
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
@@ -24,15 +23,19 @@ from s3pp.s3.list_requests import ListRequests
 from s3pp.s3.moments import seconds
 from s3pp.s3.refused_head import Asked, Signed, Step, next_step, skew_of
 from s3pp.s3.retry import (
+    NOTICE_SECONDS,
     Backoff,
     NetworkError,
     Remedy,
     StoreError,
     Trouble,
     element,
+    is_whole,
+    refused_by_proxy,
     retry_after,
     store_error,
     tags_of,
+    throttled_notice,
     until,
 )
 from s3pp.s3.sigv4 import EMPTY_SHA256, Keys, Signer
@@ -41,8 +44,6 @@ from s3pp.s3.wire import MOST_HELD, Request, Response, Sink, Stream, WireError
 
 Headers = Sequence[tuple[str, str]]  # lower-case names
 _CONFLICT = "ConditionalRequestConflict"  # API reference, "CompleteMultipartUpload", errors
-# The end of a result that has no ETag. Of the copy of a part the ETag is the whole result.
-_RESULT = re.compile(rb"(CopyObject|CompleteMultipartUpload)Result(\s[^<>]*)?/?>\s*\Z")
 _TYPED, _UNTYPED = ("Expect:",), ("Expect:", "Content-Type:")
 COPY_SPEED = 10_000_000  # bytes per second at which a store copies at least
 
@@ -129,6 +130,7 @@ class Recovery(NamedTuple):
     renew: Callable[[], Awaitable[Keys | None]]  # new keys for expired ones; None: there are none
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep  # seconds
     limiter: RequestLimiter | None = None  # None: no request has to wait for another
+    notify: Callable[[str], None] | None = None  # tells the user, once, that the store throttles
 
 
 class Bucket:
@@ -146,7 +148,7 @@ class Bucket:
         self.endpoint = endpoint
         self.signer = signer
         self._wire = wire
-        self._backoff, self._renew, self._sleep, self._limiter = recovery
+        self._backoff, self._renew, self._sleep, self._limiter, self._notify = recovery
         self._always = tuple(always)
         self.requests = 0  # sent so far, every attempt counted
         self._one_asks = asyncio.Lock()  # why HEADs are refused
@@ -301,7 +303,7 @@ class Bucket:
                 trouble = trouble or Trouble()
                 await self._after_loss(lost, trouble, epoch)
                 continue
-            if response.status < 300 and (late is None or _is_whole(response.body)):
+            if response.status < 300 and (late is None or is_whole(response.body)):
                 return Answer(response, trouble.attempts + 1 if trouble else 1)
             trouble = trouble or Trouble()
             refusal = store_error(response, self._origin)
@@ -313,7 +315,7 @@ class Bucket:
         if error.untrusted:
             raise FatalError(f"{self._origin}: {error}: see --ca-bundle")
         if error.refused_by_proxy:
-            raise FatalError(_by_proxy(self._origin, str(error)))
+            raise FatalError(refused_by_proxy(self._origin, str(error)))
         if error.oversized:
             raise Oversized(self._origin)
         if self._limiter is not None and error.congested:
@@ -329,7 +331,7 @@ class Bucket:
     ) -> None:
         """Do what lets the next attempt succeed, or raise."""
         if error.status == 407:
-            raise FatalError(_by_proxy(self._origin, str(error)))
+            raise FatalError(refused_by_proxy(self._origin, str(error)))
         remedy, tried = error.remedy, trouble.tried
         trouble.cause = error
         if remedy is Remedy.THROTTLE:
@@ -362,11 +364,14 @@ class Bucket:
         if limiter is not None:
             limiter.refused(epoch)
         stalled = now - trouble.since if limiter is None else limiter.stalled
-        if stalled > self._backoff.max_throttled:
+        asked, paced = retry_after(response.header(b"retry-after")), limiter is not None
+        wait = self._backoff.throttled(trouble.throttled, stalled, asked=asked, paced=paced)
+        if wait is None:
             raise error.after_waiting(stalled)
-        asked = retry_after(response)
-        wait = self._backoff.throttled(trouble.throttled, paced=limiter is not None)
-        await until(self._sleep(max(asked, wait)), trouble)
+        if self._notify is not None and stalled + wait > NOTICE_SECONDS:
+            self._notify(throttled_notice(self._origin, error, self._backoff.max_throttled))
+            self._notify = None
+        await until(self._sleep(wait), trouble)
 
     async def _pause(self, trouble: Trouble) -> None:
         await until(self._sleep(self._backoff.wait(trouble.failures)), trouble)
@@ -383,13 +388,3 @@ class Bucket:
         if (now := seconds(response.header(b"date"))) is None:
             raise error
         self.signer.set_time(now)
-
-
-def _is_whole(body: bytes) -> bool:
-    """Whether an answer of 200 to a copy, or a completion, holds a result: whole, and no error."""
-    return b"</ETag>" in body or _RESULT.search(body) is not None
-
-
-def _by_proxy(origin: str, how: str) -> str:
-    advice = "check http_proxy, https_proxy or all_proxy, with its user and password"
-    return f"the proxy refuses to reach {origin} ({how}): {advice}"

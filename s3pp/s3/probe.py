@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import time
+from collections.abc import Callable
+from itertools import count
+from typing import Any, NamedTuple, TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -11,7 +14,16 @@ from s3pp.places import Origin
 from s3pp.s3.causes import bare
 from s3pp.s3.identity import Options
 from s3pp.s3.list_requests import lacks_second_version
-from s3pp.s3.retry import StoreError
+from s3pp.s3.retry import (
+    NOTICE_SECONDS,
+    Backoff,
+    Remedy,
+    StoreError,
+    retry_after,
+    throttled_notice,
+)
+
+T = TypeVar("T")
 
 _REFUSED_KEYS = (
     "ExpiredToken",
@@ -29,6 +41,72 @@ class Probe(NamedTuple):
     keys: int | None  # how many were listed; None: unseen, for a clock or a miscount
     refusal: str = ""
     denied: bool = False  # for want of a right
+
+
+class Busy(Exception):
+    """The store throttles a request of botocore's, and asks to wait for ``asked`` seconds."""
+
+    def __init__(self, error: StoreError, asked: float) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.asked = asked
+
+
+def end_if_busy(response: Any = None, **_: object) -> None:
+    """Hear of an answer before botocore decides on another attempt: it would count this one.
+
+    Raises ``Busy``.
+    """
+    if response is None:
+        return
+    http, parsed = response
+    said, status = parsed.get("Error", {}), http.status_code
+    code = str(said.get("Code") or "")
+    if not code or code.isdigit():  # botocore's own, for an answer without an S3 error
+        error = StoreError(status, f"HTTP{status}", "")
+    else:
+        error = StoreError(status, code, said.get("Message") or "")
+    if error.remedy is Remedy.THROTTLE:
+        raise Busy(error, retry_after(http.headers.get("retry-after")))
+
+
+class ThrottledProbe:
+    """Sends a request of botocore's again while the store throttles it: by time, not attempts.
+
+    ``notify`` tells the user. A signal ends the wait as it ends any other call.
+    """
+
+    def __init__(
+        self,
+        backoff: Backoff,
+        notify: Callable[[str], None],
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._backoff = backoff
+        self._notify = notify
+        self._sleep = sleep
+        self._clock = clock
+
+    def send(self, request: Callable[[], T], endpoint: str) -> T:
+        """The answer. Raises ``StoreError`` where ``max_throttled`` is over."""
+        since, told = None, False
+        for attempt in count(1):
+            try:
+                return request()
+            except Busy as busy:
+                error, asked = busy.error, busy.asked
+            now = self._clock()
+            since = now if since is None else since
+            wait = self._backoff.throttled(attempt, now - since, asked=asked)
+            if wait is None:
+                raise error.after_waiting(now - since)
+            if not told and now - since + wait > NOTICE_SECONDS:
+                told = True
+                self._notify(throttled_notice(endpoint, error, self._backoff.max_throttled))
+            self._sleep(wait)
+        raise AssertionError  # the count has no end
 
 
 def first_page(client: Any, asked: dict[str, Any]) -> Probe:

@@ -86,6 +86,8 @@ _LATE = {
     "NoSuchUpload": 404,
     "PreconditionFailed": 412,
 }
+# The end of a result that has no ETag. Of the copy of a part the ETag is the whole result.
+_RESULT = re.compile(rb"(CopyObject|CompleteMultipartUpload)Result(\s[^<>]*)?/?>\s*\Z")
 _KINDS = {
     401: FailureKind.ACCESS,
     403: FailureKind.ACCESS,
@@ -199,9 +201,20 @@ def store_error(response: Response, endpoint: str = "") -> StoreError:
     return StoreError(response.status, f"HTTP{response.status}", message, date)
 
 
-def retry_after(response: Response) -> float:
-    """The seconds that an answer asks to wait, at most ``MOST_ASKED``; 0 where it does not."""
-    asked = response.header(b"retry-after") or ""
+def is_whole(body: bytes) -> bool:
+    """Whether an answer of 200 to a copy, or a completion, holds a result: whole, and no error."""
+    return b"</ETag>" in body or _RESULT.search(body) is not None
+
+
+def refused_by_proxy(origin: str, how: str) -> str:
+    """Why no request can be sent, and what to do."""
+    advice = "check http_proxy, https_proxy or all_proxy, with its user and password"
+    return f"the proxy refuses to reach {origin} ({how}): {advice}"
+
+
+def retry_after(header: str | None) -> float:
+    """The seconds that ``Retry-After`` asks to wait, ``MOST_ASKED`` at most; 0 if it is absent."""
+    asked = header or ""
     return min(MOST_ASKED, float(asked)) if asked.isascii() and asked.isdigit() else 0.0
 
 
@@ -221,6 +234,15 @@ def tags_of(body: bytes) -> list[tuple[str, str]]:
     text = body.decode("utf-8", "replace")
     pairs = re.findall(r"<Key>([^<]*)</Key>\s*<Value>([^<]*)</Value>", text)
     return [(unescape(key), unescape(value)) for key, value in pairs]
+
+
+NOTICE_SECONDS = 1.5  # of throttling after which the user is told why nothing happens
+
+
+def throttled_notice(endpoint: str, error: StoreError, bound: float) -> str:
+    """Why nothing happens, for the user; ``bound``, in seconds, is that of ``--max-throttled``."""
+    tried = f"requests are sent again until it accepts one, for at most {bound:g} s"
+    return f"{endpoint} throttles requests ({error}): {tried} (--max-throttled)"
 
 
 MOST_ASKED = 60.0  # seconds that a store may ask for with Retry-After (RFC 9110, 10.2.3)
@@ -245,7 +267,17 @@ class Backoff:
         """How long to wait after attempt number ``attempt`` (from 1) failed."""
         return self.draw(0.0, min(self.cap, self.base * 2.0 ** min(attempt, _MOST_DOUBLINGS)))
 
-    def throttled(self, attempt: int, *, paced: bool) -> float:
-        """Likewise after the store was too busy; ``paced``: the rate of all requests is lowered."""
+    def throttled(
+        self, attempt: int, stalled: float, *, asked: float = 0.0, paced: bool = False
+    ) -> float | None:
+        """Likewise after the store was too busy; None where ``max_throttled`` is over.
+
+        For ``stalled`` seconds it has accepted nothing; it asks to wait for ``asked``. ``paced``:
+        the rate of all requests is lowered. The last attempt is made when the time is up.
+        """
+        left = self.max_throttled - stalled
+        if left <= 0.0:
+            return None
         wait = self.wait(attempt)
-        return min(wait, self.draw(0.0, _PACED_CAP)) if paced else wait
+        wait = min(wait, self.draw(0.0, _PACED_CAP)) if paced else wait
+        return min(left, max(asked, wait))

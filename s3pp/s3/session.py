@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from botocore import UNSIGNED
@@ -30,12 +30,27 @@ from s3pp.s3.causes import connection_cause, is_recursion
 from s3pp.s3.causes import origin as origin_of
 from s3pp.s3.endpoint import Endpoint, Opened
 from s3pp.s3.identity import OPTIONS, Identity, Options, bounded
-from s3pp.s3.probe import Probe, first_page, refused, told, unlisted
+from s3pp.s3.probe import (
+    Probe,
+    ThrottledProbe,
+    end_if_busy,
+    first_page,
+    refused,
+    told,
+    unlisted,
+)
 from s3pp.s3.proxies import Proxy, proxy_for
+from s3pp.s3.retry import Backoff, StoreError
 from s3pp.s3.sigv4 import Keys
+
+T = TypeVar("T")
 
 _PROBE_KEY = "probe"
 _NOBODY = Keys("anonymous", "anonymous")  # keeps botocore from looking for keys that nobody needs
+
+
+def _to_nobody(_: str) -> None:
+    """Nothing is told."""
 
 
 class Session:
@@ -48,11 +63,16 @@ class Session:
         *,
         like: Session | None = None,
         options: Options = OPTIONS,
+        notify: Callable[[str], None] = _to_nobody,
     ) -> None:
-        """``like``: another, whose sign-in serves here too if it used the same profile."""
+        """``like``: another, whose sign-in serves here too if it used the same profile.
+
+        ``notify`` tells the user why the bucket has not been found yet.
+        """
         self._access = access
         self._bucket = bucket
         self._options = options
+        self._throttled = ThrottledProbe(Backoff(access.max_attempts, access.max_throttled), notify)
         self._region: str | None = None  # of the bucket, as some answer named it
         self._proxy: Proxy | None = None
         self._identity: Identity
@@ -122,8 +142,9 @@ class Session:
     def _has_single(self, client: Any, origin: Origin) -> bool:
         if origin.single is None:
             return False
+        asked = {"Bucket": self._bucket, "Key": origin.single, **self._payer()}
         try:
-            client.head_object(Bucket=self._bucket, Key=origin.single, **self._payer())
+            self._send(client, lambda: client.head_object(**asked), f"head {origin}")
         except boto_errors.ClientError as error:
             if error.response["ResponseMetadata"].get("HTTPStatusCode") in (403, 404):
                 return False
@@ -144,6 +165,7 @@ class Session:
     def _watched_client(self) -> Any:
         client = self._client(self._access)
         client.meta.events.register_first("needs-retry.s3", self._end_by_proxy)
+        client.meta.events.register_first("needs-retry.s3", end_if_busy)
         client.meta.events.register("needs-retry.s3", self._note_region)
         return client
 
@@ -186,13 +208,22 @@ class Session:
 
     def _probe(self, client: Any, prefix: str, *, keys: int | None = 1) -> Probe:
         """List one key, no more than a policy for ``prefix`` allows: tells whether we may."""
-        asked = {"Bucket": self._bucket, "Prefix": prefix, **self._payer()}
+        asked: dict[str, Any] = {"Bucket": self._bucket, "Prefix": prefix, **self._payer()}
+        if keys is not None:
+            asked["MaxKeys"] = keys
+        place = f"s3://{self._bucket} at {client.meta.endpoint_url}"
         try:
-            return first_page(client, asked if keys is None else {**asked, "MaxKeys": keys})
+            return self._send(client, lambda: first_page(client, asked), f"cannot list {place}")
         except boto_errors.ClientError as error:
             self._refuse_by_proxy(error)
-            place = f"s3://{self._bucket} at {client.meta.endpoint_url}"
             return refused(error, place, self._options)
+
+    def _send(self, client: Any, request: Callable[[], T], what: str) -> T:
+        """The answer to ``request``. Raises ``FatalError`` if the store throttles for too long."""
+        try:
+            return self._throttled.send(request, origin_of(client.meta.endpoint_url))
+        except StoreError as error:
+            raise FatalError(f"{what}: {error}") from None
 
     def _note_region(self, response: Any = None, **_: object) -> None:
         """Keep the region that an answer names; botocore follows a redirect silently."""

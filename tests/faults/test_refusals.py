@@ -66,11 +66,11 @@ def test_slow_down_for_ever_from_the_start_ends_the_run(moto_trial: PutTrial) ->
     trial = moto_trial
     trial.tree({f"f{n}": 100 for n in range(6)})
     trial.inject(Rule(SLOW_DOWN))
-    result = trial.start().wait(30)
+    result = trial.start("--max-throttled=1").wait(30)
     assert result.code == 3
     assert "SlowDown" in result.err
+    assert "--max-throttled" in result.err
     assert trial.bucket.keys() == []
-    assert len(trial.proxy.hits()) <= 6
 
 
 def test_an_unwell_server_is_asked_again(moto_trial: PutTrial) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 
@@ -74,3 +75,75 @@ def test_a_store_that_throttles_for_ever_ends_the_object_in_bounded_time(
     assert "SlowDown" in result.err
     assert throttle.refused > 2
     assert moto_bucket.tree() == {}
+
+
+def refuse_all(_: Request) -> Answer:
+    return error(503, "SlowDown")
+
+
+def refuse_pages(request: Request) -> Answer | None:
+    """The probe passes, which lists one key."""
+    page = "list-type=2" in request.target and "max-keys=1" not in request.target
+    return error(503, "SlowDown") if page else None
+
+
+def test_the_bound_is_the_same_for_the_first_request_listings_and_clean(
+    s3pp_start, recorder, moto, moto_bucket, tree
+):
+    """Whatever asks: attempts do not count, and what the run waits for is said after a moment."""
+    source = tree({"a": b"a"})
+    commands = {
+        "list": (refuse_all, ("list", moto_bucket.url)),
+        "clean": (refuse_all, ("clean", moto_bucket.url)),
+        "put": (refuse_all, ("put", source, moto_bucket.url)),
+        "walker": (refuse_pages, ("put", source, moto_bucket.url)),
+    }
+    relays = {name: recorder(moto, intercept=refusal) for name, (refusal, _) in commands.items()}
+    began = time.monotonic()
+    running = {
+        name: s3pp_start(*words, "--max-attempts=1", "--max-throttled=3", store=relays[name].store)
+        for name, (_, words) in commands.items()
+    }
+    for name, each in running.items():
+        result = each.wait()
+        told, *others, end = result.err.splitlines()
+        assert (result.code, others) == (3, []), name
+        assert f"{relays[name].url} throttles requests (SlowDown: made up)" in told
+        assert "(--max-throttled)" in told
+        assert "SlowDown: made up (throttled for 3 s in which no request succeeded: see" in end
+        assert "--max-throttled" in end
+        assert 2 < len(relays[name].requests) < 20
+    assert time.monotonic() - began < 20
+    assert moto_bucket.tree() == {}
+
+
+def test_the_first_request_is_throttled_for_a_while(s3pp, recorder, moto, moto_bucket, tree):
+    refused: list[Request] = []
+
+    def refuse_first(request: Request) -> Answer | None:
+        refused.append(request)
+        return error(503, "SlowDown", ("Retry-After", "1")) if len(refused) < 3 else None
+
+    through = recorder(moto, intercept=refuse_first)
+    began = time.monotonic()
+    result = s3pp(
+        "put", "--max-attempts=1", tree({"a": b"a"}), moto_bucket.url, store=through.store
+    )
+    assert (result.code, result.counts.done) == (0, 1)
+    assert time.monotonic() - began > 2, "the store asked for a second, twice"
+    assert result.err.count("throttles requests") == 1
+
+
+def test_a_signal_ends_the_wait_for_the_first_request(
+    s3pp_start, recorder, moto, moto_bucket, tree
+):
+    through = recorder(moto, intercept=refuse_all)
+    source = tree({"a": b"a"})
+    for words in (("put", source), ("clean",), ("list",)):
+        running = s3pp_start(*words, moto_bucket.url, store=through.store)
+        deadline = time.monotonic() + 20
+        while "throttles requests" not in running.err():
+            assert time.monotonic() < deadline, "no word about the wait"
+            time.sleep(0.01)
+        running.signal(signal.SIGTERM)
+        assert running.wait(5).code == 143

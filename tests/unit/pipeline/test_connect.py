@@ -150,7 +150,8 @@ def test_a_bucket_in_a_thread_is_connected_when_it_is_first_asked(
 
     monkeypatch.setattr("s3pp.pipeline.connect.Wire", Wire)
     renewal = Renewal(Outbox(), Side.DEST)  # type: ignore[arg-type]
-    bucket = DistantBucket(LoopThread(pytest.fail), Access(), OPENED, renewal)
+    thread = LoopThread(pytest.fail)
+    bucket = DistantBucket(thread, Access(), OPENED, renewal=renewal, notify=pytest.fail)
     bucket.take_keys(Keys("AKIDEARLY", "early"))
     assert loops == []
     assert bucket.requests == 0
@@ -182,7 +183,8 @@ def signers(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 
 def distant(thread: LoopThread, side: Side = Side.SOURCE) -> DistantBucket:
-    return DistantBucket(thread, Access(), OPENED, Renewal(Outbox(), side))  # type: ignore[arg-type]
+    renewal = Renewal(Outbox(), side)  # type: ignore[arg-type]
+    return DistantBucket(thread, Access(), OPENED, renewal=renewal, notify=pytest.fail)
 
 
 def test_keys_that_come_before_the_first_request_are_used_for_it(signers: list[list[str]]) -> None:

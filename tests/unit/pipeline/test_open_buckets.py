@@ -25,7 +25,7 @@ class Session:
     """What a side is reached by: it opens whatever it is asked for."""
 
     def __init__(
-        self, access: Access, bucket: str, *, like: Session | None, options: Options
+        self, access: Access, bucket: str, *, like: Session | None, options: Options, notify: object
     ) -> None:
         self.options = options
         self.access = access
@@ -96,7 +96,7 @@ def listing() -> Job:
 def test_the_sides_of_a_verb_are_opened(
     job: Job, opened: dict[Side, str], sessions: list[Session]
 ) -> None:
-    buckets = OpenBuckets(job, NOW)
+    buckets = OpenBuckets(job, NOW, pytest.fail)
     assert {side: each.endpoint.bucket for side, each in buckets.opened.items()} == opened
     assert buckets.probes == len(sessions) == len(opened)
     assert {each.bucket for each in sessions} == set(opened.values())
@@ -104,21 +104,21 @@ def test_the_sides_of_a_verb_are_opened(
 
 def test_each_side_is_opened_for_what_is_meant(sessions: list[Session]) -> None:
     job = copy()
-    OpenBuckets(job, NOW)
+    OpenBuckets(job, NOW, pytest.fail)
     source, dest = sessions
     assert source.meant == [job.origin]
     assert dest.meant == ["q/"], "its keys begin so"
 
 
 def test_sides_have_access_of_their_own_and_may_share_a_sign_in(sessions: list[Session]) -> None:
-    OpenBuckets(copy(access=HERE, source_access=THERE), NOW)
+    OpenBuckets(copy(access=HERE, source_access=THERE), NOW, pytest.fail)
     source, dest = sessions
     assert (source.access, dest.access) == (THERE, HERE)
     assert (source.like, dest.like) == (None, source)
 
 
 def test_one_access_serves_both_where_there_is_no_other(sessions: list[Session]) -> None:
-    OpenBuckets(copy(access=THERE), NOW)
+    OpenBuckets(copy(access=THERE), NOW, pytest.fail)
     assert [each.access for each in sessions] == [THERE, THERE]
 
 
@@ -139,14 +139,16 @@ def test_each_side_is_known_by_the_options_that_reach_it(
     endpoint_url: str,
     sessions: list[Session],
 ) -> None:
-    OpenBuckets(copy(access=Access(**given), source_access=Access(**own) if own else None), NOW)
+    OpenBuckets(
+        copy(access=Access(**given), source_access=Access(**own) if own else None), NOW, pytest.fail
+    )
     source, dest = sessions
     assert source.options == Options(profile, endpoint_url, "--source-")
     assert dest.options == Options("--profile", "--endpoint-url", "--")
 
 
 def test_the_source_of_a_get_has_no_options_of_its_own(sessions: list[Session]) -> None:
-    OpenBuckets(get(), NOW)
+    OpenBuckets(get(), NOW, pytest.fail)
     assert sessions[0].options == Options()
 
 
@@ -165,30 +167,30 @@ def test_a_copy_onto_itself_is_refused_before_it_begins(
     source: str, dest: str, sessions: list[Session]
 ) -> None:
     with pytest.raises(UsageError, match="onto itself"):
-        OpenBuckets(copy(source, dest), NOW)
+        OpenBuckets(copy(source, dest), NOW, pytest.fail)
 
 
 def test_a_single_object_onto_itself_is_refused_too(sessions: list[Session]) -> None:
     with pytest.raises(UsageError, match="onto itself"):
-        OpenBuckets(copy("s3://from/file", "s3://from"), NOW)
-    OpenBuckets(copy("s3://from/file", "s3://from/file"), NOW)  # to file/file
+        OpenBuckets(copy("s3://from/file", "s3://from"), NOW, pytest.fail)
+    OpenBuckets(copy("s3://from/file", "s3://from/file"), NOW, pytest.fail)  # to file/file
 
 
 def test_a_bucket_of_the_same_name_elsewhere_is_another(sessions: list[Session]) -> None:
-    buckets = OpenBuckets(copy("s3://both/p", "s3://both/p", source_access=THERE), NOW)
+    buckets = OpenBuckets(copy("s3://both/p", "s3://both/p", source_access=THERE), NOW, pytest.fail)
     assert len(buckets.opened) == 2
 
 
 @pytest.mark.parametrize("dest", ["s3://from/q", "s3://from/p/below", "s3://from"])
 def test_other_places_in_one_bucket_are_for_the_planner(dest: str, sessions: list[Session]) -> None:
-    assert len(OpenBuckets(copy(dest=dest), NOW).opened) == 2
+    assert len(OpenBuckets(copy(dest=dest), NOW, pytest.fail).opened) == 2
 
 
 # Keys
 
 
 def test_those_whose_keys_were_refreshed_are_told(sessions: list[Session]) -> None:
-    buckets = OpenBuckets(copy(), NOW)
+    buckets = OpenBuckets(copy(), NOW, pytest.fail)
     sessions[1].held = NEW
     assert list(buckets.refresh(NOW + PERIOD / 2)) == []
     assert list(buckets.refresh(NOW + PERIOD)) == [Side.DEST]
@@ -198,21 +200,21 @@ def test_those_whose_keys_were_refreshed_are_told(sessions: list[Session]) -> No
 
 
 def test_keys_that_cannot_be_refreshed_are_an_error(sessions: list[Session]) -> None:
-    buckets = OpenBuckets(get(), NOW)
+    buckets = OpenBuckets(get(), NOW, pytest.fail)
     sessions[0].held = FatalError("the token has expired")
     with pytest.raises(FatalError, match="expired"):
         list(buckets.refresh(NOW + PERIOD))
 
 
 def test_one_side_is_renewed_without_the_other(sessions: list[Session]) -> None:
-    buckets = OpenBuckets(copy(), NOW)
+    buckets = OpenBuckets(copy(), NOW, pytest.fail)
     assert buckets.renew(Side.SOURCE, NOW + FRESH) == NEW
     assert buckets.opened[Side.SOURCE].keys == NEW
     assert buckets.opened[Side.DEST].keys == OLD
 
 
 def test_where_there_are_no_other_keys_the_old_ones_stay(sessions: list[Session]) -> None:
-    buckets = OpenBuckets(get(), NOW)
+    buckets = OpenBuckets(get(), NOW, pytest.fail)
     sessions[0].fresh = None
     assert buckets.renew(Side.SOURCE, NOW + FRESH) is None
     assert buckets.opened[Side.SOURCE].keys == OLD
@@ -220,6 +222,6 @@ def test_where_there_are_no_other_keys_the_old_ones_stay(sessions: list[Session]
 
 def test_a_job_that_reads_a_bucket_names_it(sessions: list[Session]) -> None:
     """A choice of objects alone opens nothing."""
-    buckets = OpenBuckets(Job("put", ("/src",), choosing=Choosing(limit=1)), NOW)
+    buckets = OpenBuckets(Job("put", ("/src",), choosing=Choosing(limit=1)), NOW, pytest.fail)
     assert buckets.opened == {}
     assert buckets.probes == 0

@@ -149,8 +149,19 @@ def test_waits_are_spread_by_chance(attempt: int) -> None:
 @given(st.integers(1, 5000))
 def test_a_throttled_request_waits_a_second_at_most_where_the_rate_is_lowered(attempt: int) -> None:
     backoff = Backoff(9, draw=lambda low, high: high)
-    assert backoff.throttled(attempt, paced=False) == backoff.wait(attempt)
-    assert backoff.throttled(attempt, paced=True) == min(1.0, backoff.wait(attempt))
+    assert backoff.throttled(attempt, 0.0) == backoff.wait(attempt)
+    assert backoff.throttled(attempt, 0.0, paced=True) == min(1.0, backoff.wait(attempt))
+
+
+@given(st.integers(1, 50), st.floats(0, 100), st.floats(0, MOST_ASKED), st.booleans())
+def test_no_wait_for_a_store_that_throttles_goes_beyond_the_bound(
+    attempt: int, stalled: float, asked: float, paced: bool
+) -> None:
+    wait = Backoff(9, max_throttled=50.0).throttled(attempt, stalled, asked=asked, paced=paced)
+    if wait is None:
+        assert stalled >= 50.0
+    else:
+        assert min(asked, 50.0 - stalled) <= wait <= 50.0 - stalled
 
 
 @pytest.mark.parametrize(
@@ -167,7 +178,8 @@ def test_a_throttled_request_waits_a_second_at_most_where_the_rate_is_lowered(at
     ids=["nothing", "0", "7", "a day", "negative", "a date", "no ASCII digit"],
 )
 def test_the_wait_that_a_store_asks_for(asked: list[bytes], seconds: float) -> None:
-    assert retry_after(Response(503, [b"HTTP/1.1 503\r\n", *asked], b"")) == seconds
+    answer = Response(503, [b"HTTP/1.1 503\r\n", *asked], b"")
+    assert retry_after(answer.header(b"retry-after")) == seconds
 
 
 def test_an_error_after_long_throttling_names_the_option() -> None:
