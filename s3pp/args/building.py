@@ -50,21 +50,21 @@ class Asked:
         "--content-type",
         Value("TYPE", "content_type"),
         help="a type; guess: by name (default); magic: by content where the name tells nothing",
-        copy="a type, or guess: by name; with --metadata-directive replace",
+        copy="with --metadata-directive replace: a type; guess: by name",
     )
     headers: Pairs = option(
         (),
         "--header",
         Value("NAME:VALUE", "header"),
         help="a header, such as 'Cache-Control:max-age=60'",
-        copy="such as 'Cache-Control:max-age=60'; with --metadata-directive replace",
+        copy="with --metadata-directive replace: such as 'Cache-Control:max-age=60'",
     )
     metadata: Pairs = option(
         (),
         "--metadata",
         Value("K=V", "metadata"),
         help="user metadata",
-        copy="user metadata; with --metadata-directive replace",
+        copy="with --metadata-directive replace: user metadata",
     )
     gzip: bool = option(False, "--gzip", help="compress what --gzip-type names")
     gzip_types: tuple[str, ...] = option(

@@ -267,7 +267,8 @@ def test_a_cause_is_shown_twenty_times_and_then_counted(
     assert (result.code, len(unfinished(moto_bucket))) == (1, 24)
     *failures, head, most, least = result.err.splitlines()
     assert len(failures) == 20 + 1
-    assert head == "s3pp: failures by cause, 20 of each named above (--journal names all):"
+    named = "the first 20 of each are named above; --journal names all"
+    assert head == f"s3pp: failures by cause ({named}):"
     assert (most.split(), least.split()) == (
         ["s3pp:", "23", "rejected", "(Strange)"],
         ["s3pp:", "1", "rejected", "(MethodNotAllowed)"],
