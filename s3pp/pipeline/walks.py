@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import BinaryIO, NamedTuple
 
-from s3pp.errors import FatalError
+from s3pp.errors import FatalError, ObjectError
 from s3pp.job import Job, Mode, Side
 from s3pp.pipeline.connect import DistantBucket
 from s3pp.places import Origin
@@ -82,7 +82,10 @@ def _is_empty(origin: Origin, bucket: DistantBucket) -> bool:
     if origin.single is None:
         return False
     # A whole page: not every store counts rightly to one.
-    page = bucket.run(honest_page(bucket, {"prefix": origin.prefix})).result()
+    try:
+        page = bucket.run(honest_page(bucket, {"prefix": origin.prefix})).result()
+    except ObjectError as error:
+        raise FatalError(f"list {origin}: {error}") from None
     return not page.objects and page.following is None
 
 
@@ -109,10 +112,14 @@ def _besides(
 
 def _looked_up(origin: Origin, bucket: DistantBucket) -> Listed:
     """The object itself; the bucket need not let itself be listed."""
-    answer = bucket.run(bucket.look(origin.prefix)).result()
-    if answer is None:
+    try:
+        answer = bucket.run(bucket.look(origin.prefix)).result()
+        found = as_listed(origin.prefix, answer) if answer else None
+    except ObjectError as error:
+        raise FatalError(f"head {origin}: {error}") from None
+    if found is None:
         raise FatalError(f"no objects found under {origin}")
-    return as_listed(origin.prefix, answer)
+    return found
 
 
 def _known(job: Job, around: Surroundings) -> Known:

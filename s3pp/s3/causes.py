@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -19,6 +19,23 @@ def status_text(status: int) -> str:
 def bare(status: int) -> str:
     """An error that is told by its status alone: a proxy's, or a server's that is no S3 store."""
     return f"{status_text(status)} without an S3 error body"
+
+
+def is_store(names: Iterable[str]) -> bool:
+    """Whether an answer about an object has one of the headers that every S3 store sends.
+
+    ``names`` of its headers, or their lines, in lower case. A portal, a web application or
+    another service answers any request with a page of its own.
+    """
+    return any(name.startswith(("etag", "x-amz-")) for name in names)
+
+
+def no_store(endpoint: str) -> str:
+    """What an answer without such headers means."""
+    return (
+        f"no S3 store answers at {endpoint} (the answer has neither an ETag nor any x-amz header): "
+        "check the endpoint URL"
+    )
 
 
 def connection_cause(error: BaseException) -> str:

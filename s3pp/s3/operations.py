@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol
 
 from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.records import Dest
+from s3pp.s3.causes import is_store
 from s3pp.s3.endpoint import Endpoint, copy_source, query_string
 from s3pp.s3.etag import etag_of, pin_of
 from s3pp.s3.limiter import RequestLimiter
@@ -26,6 +27,7 @@ from s3pp.s3.retry import (
     NOTICE_SECONDS,
     Backoff,
     NetworkError,
+    NotStored,
     Remedy,
     StoreError,
     Trouble,
@@ -75,6 +77,11 @@ class Answer(NamedTuple):
     def declared(self) -> int | None:
         """The length the store declared, in bytes; None where it did not, or declared no length."""
         return declared_size(self.response.header(b"content-length"))
+
+    @property
+    def is_store(self) -> bool:
+        """Whether an S3 store may have given this answer about an object: see ``causes``."""
+        return is_store(str(line, "latin-1").lower() for line in self.response.lines)
 
     @property
     def size(self) -> int:
@@ -205,11 +212,14 @@ class Bucket:
     async def look(self, key: str, *, headers: Headers = ()) -> Answer | None:
         """HeadObject; None where the key is absent.
 
-        Asked again where no size is told: it may be of a body that is packed on the way.
+        Asked again where no size is told: it may be of a body that is packed on the way. Raises
+        ``NotStored``.
         """
         path = self.endpoint.path(key)
         accept = _ACCEPT[Coding.GZIP]
         answer = await self._look(Call("HEAD", path, headers=headers, unsigned=accept))
+        if answer is not None and not answer.is_store:
+            raise NotStored(self._origin)
         if answer is None or answer.declared is not None:
             return answer
         accept = _ACCEPT[Coding.IDENTITY]

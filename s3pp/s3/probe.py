@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from itertools import count
@@ -14,6 +15,7 @@ from s3pp.places import Origin
 from s3pp.s3.causes import bare
 from s3pp.s3.identity import Options
 from s3pp.s3.list_requests import lacks_second_version
+from s3pp.s3.listing import AGAIN
 from s3pp.s3.retry import (
     NOTICE_SECONDS,
     Backoff,
@@ -32,6 +34,11 @@ _REFUSED_KEYS = (
     "SignatureDoesNotMatch",
     "TokenRefreshRequired",
 )
+_ROOT = re.compile(rb"<([A-Za-z][A-Za-z0-9:._-]{0,63})")  # behind a declaration or a doctype
+
+
+class NoListing(Exception):
+    """What came in place of a listing: whoever answers so is no S3 store."""
 
 
 class Probe(NamedTuple):
@@ -109,21 +116,49 @@ class ThrottledProbe:
         raise AssertionError  # the count has no end
 
 
+def refuse_other(response_dict: dict[str, Any] | None = None, **_: object) -> None:
+    """Raise ``NoListing`` for a good answer to a listing that is none.
+
+    For boto3's event ``response-received``, the only one that has the answer as it came: boto3
+    takes any other XML for an empty listing, and what is no XML for a failure of the server.
+    """
+    if response_dict is None:  # no answer came
+        return
+    status, body = response_dict["status_code"], response_dict["body"]
+    if status < 300 and b"ListBucketResult" not in body and b"<Error" not in body:
+        root = _ROOT.search(body)
+        came = f"<{root[1].decode()}>" if root else f"{len(body)} bytes that are no XML"
+        raise NoListing(f"HTTP {status} with {came} in place of a listing")
+
+
 def first_page(client: Any, asked: dict[str, Any]) -> Probe:
-    """ListObjectsV2, or ListObjects of a store that does not know it. Raises ``ClientError``."""
+    """ListObjectsV2, or ListObjects of a store that does not know it.
+
+    Raises ``ClientError``, and ``NoListing`` where the answer is none, however often it is asked
+    for.
+    """
     try:
-        page = client.list_objects_v2(**asked)
+        page = _page(client.list_objects_v2, asked)
     except ClientError as error:
         code = error.response["Error"].get("Code", "")
         if not lacks_second_version(StoreError(status_of(error), code, "")):
             raise
         try:
-            page = client.list_objects(**asked)
+            page = _page(client.list_objects, asked)
         except ClientError:
             raise error from None
     found = len(page.get("Contents", ()))
     # A page without keys that is not the last says nothing: whoever lists will see.
     return Probe(listable=True, keys=None if page.get("IsTruncated") and not found else found)
+
+
+def _page(ask: Callable[..., dict[str, Any]], asked: dict[str, Any]) -> dict[str, Any]:
+    for _ in range(AGAIN):
+        try:
+            return ask(**asked)
+        except NoListing:
+            continue
+    return ask(**asked)
 
 
 def refused(error: ClientError, place: str, options: Options) -> Probe:

@@ -16,7 +16,7 @@ from html import unescape
 
 from s3pp.errors import FailureKind, ObjectError, Unfinished
 from s3pp.limits import DEFAULT_MAX_THROTTLED
-from s3pp.s3.causes import bare
+from s3pp.s3.causes import bare, no_store
 from s3pp.s3.wire import Response, WireError
 
 
@@ -140,6 +140,13 @@ class NetworkError(ObjectError):
         what = "unreadable answer" if error.unreadable else "no answer"
         where = f"{what} from {endpoint}: " if endpoint else ""
         super().__init__(FailureKind.NETWORK, f"{where}{error}")
+
+
+class NotStored(ObjectError):
+    """An answer about an object that no S3 store has given."""
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__(FailureKind.STORE, no_store(endpoint))
 
 
 def _words(status: int, code: str, message: str) -> str:

@@ -26,15 +26,17 @@ from urllib3.exceptions import InsecureRequestWarning
 from s3pp.access import Access
 from s3pp.errors import FatalError, S3ppError, UsageError
 from s3pp.places import Origin
-from s3pp.s3.causes import connection_cause, is_recursion
+from s3pp.s3.causes import connection_cause, is_recursion, is_store, no_store
 from s3pp.s3.causes import origin as origin_of
 from s3pp.s3.endpoint import Endpoint, Opened
 from s3pp.s3.identity import OPTIONS, Identity, Options, bounded
 from s3pp.s3.probe import (
+    NoListing,
     Probe,
     ThrottledProbe,
     end_if_busy,
     first_page,
+    refuse_other,
     refused,
     told,
     unlisted,
@@ -144,11 +146,13 @@ class Session:
             return False
         asked = {"Bucket": self._bucket, "Key": origin.single, **self._payer()}
         try:
-            self._send(client, lambda: client.head_object(**asked), f"head {origin}")
+            found = self._send(client, lambda: client.head_object(**asked), f"head {origin}")
         except boto_errors.ClientError as error:
             if error.response["ResponseMetadata"].get("HTTPStatusCode") in (403, 404):
                 return False
             raise FatalError(f"head {origin}: {told(error)}") from None
+        if not is_store(found["ResponseMetadata"]["HTTPHeaders"]):
+            raise FatalError(f"head {origin}: {no_store(client.meta.endpoint_url)}")
         return True
 
     def _payer(self) -> dict[str, str]:
@@ -167,6 +171,8 @@ class Session:
         client.meta.events.register_first("needs-retry.s3", self._end_by_proxy)
         client.meta.events.register_first("needs-retry.s3", end_if_busy)
         client.meta.events.register("needs-retry.s3", self._note_region)
+        for listing in ("ListObjectsV2", "ListObjects"):
+            client.meta.events.register(f"response-received.s3.{listing}", refuse_other)
         return client
 
     def _client(self, access: Access) -> Any:
@@ -217,6 +223,13 @@ class Session:
         except boto_errors.ClientError as error:
             self._refuse_by_proxy(error)
             return refused(error, place, self._options)
+        except NoListing as came:
+            mend = f"no S3 store answers there: check {self._named_endpoint}"
+            raise FatalError(f"cannot list {place}: {came}: {mend}") from None
+
+    @property
+    def _named_endpoint(self) -> str:
+        return self._options.endpoint_url if self._access.endpoint_url else "the endpoint URL"
 
     def _send(self, client: Any, request: Callable[[], T], what: str) -> T:
         """The answer to ``request``. Raises ``FatalError`` if the store throttles for too long."""
@@ -258,8 +271,9 @@ class Session:
         request = _unsent(client, self._bucket)
         url = urlsplit(request.url)
         if "@" in url.netloc:  # not shown: it may hold a password
-            given = self._options.endpoint_url if self._access.endpoint_url else "the endpoint URL"
-            raise UsageError(f"{given} must not carry credentials; give them in the environment")
+            raise UsageError(
+                f"{self._named_endpoint} must not carry credentials; give them in the environment"
+            )
         scope = _scope(request.headers.get("Authorization"))
         return Endpoint(
             scheme=url.scheme,

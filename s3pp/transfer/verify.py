@@ -24,6 +24,7 @@ from isal import isal_zlib
 
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.records import Dest
+from s3pp.s3.causes import no_store
 from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.operations import Answer, Coding
 from s3pp.s3.wire import Response
@@ -78,8 +79,10 @@ def fault(arrived: Arrived, expected: Expected) -> Corrupt | None:
     """
     listed, answer, endpoint = expected
     etag, response = answer.etag, answer.response
-    if etag == arrived.etag and (etag != listed.etag or arrived.size == listed.size):
+    if etag and etag == arrived.etag and (etag != listed.etag or arrived.size == listed.size):
         return None  # the way of nearly all
+    if not answer.is_store:
+        return Corrupt(no_store(endpoint.origin))
     if why := _length_fault(arrived.size, etag, expected) or _packed_fault(expected):
         return _changed_on_the_way(why, arrived.size, expected)
     if proves_content(etag, response, endpoint):

@@ -13,7 +13,7 @@ from s3pp.errors import FailureKind, FatalError, ObjectError, Unfinished
 from s3pp.records import Dest
 from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.operations import Answer, Bucket, Oversized, Recovery
-from s3pp.s3.retry import MOST_ASKED, Backoff, NetworkError, StoreError
+from s3pp.s3.retry import MOST_ASKED, Backoff, NetworkError, NotStored, StoreError
 from s3pp.s3.sigv4 import Keys, Signer
 from s3pp.s3.wire import Request, Response, WireError
 
@@ -384,6 +384,16 @@ def test_a_get_returns_the_body_and_what_is_said_of_it() -> None:
     assert script.header(0, "x-amz-checksum-mode") == "ENABLED"
 
 
+@pytest.mark.parametrize("line", [b"Content-Type: text/html\r\n", b"X-Amzn-Trace: 1\r\n"])
+def test_what_is_looked_at_has_to_come_from_a_store(line: bytes) -> None:
+    script = Script(said(200, "", b"Content-Length: 7\r\n", line))
+    with pytest.raises(NotStored, match="check the endpoint URL") as caught:
+        run(script.bucket().look("k"))
+    assert caught.value.kind is FailureKind.STORE
+    for header in (b"x-amz-request-id: 1\r\n", b'etag: "e"\r\n', b"X-AMZ-ID-2:\r\n"):
+        assert run(Script(said(200, "", b"Content-Length: 7\r\n", header)).bucket().look("k"))
+
+
 def test_what_an_answer_leaves_out_is_empty() -> None:
     answer = run(Script(said(200)).bucket().get("k"))
     assert (answer.etag, answer.size) == ("", 0)
@@ -430,8 +440,11 @@ def test_a_get_that_is_refused_is_not_sent_again(answer: Response, kind: Failure
 # Looking
 
 
+STORED = (b'ETag: "e"\r\n', b"Content-Encoding: gzip\r\n")
+
+
 def test_a_look_returns_all_that_is_said() -> None:
-    script = Script(said(200, "", b"Content-Length: 7\r\n", b"Content-Encoding: gzip\r\n"))
+    script = Script(said(200, "", b"Content-Length: 7\r\n", *STORED))
     answer = run(script.bucket().look("k", headers=[("x-amz-checksum-mode", "ENABLED")]))
     assert answer is not None
     assert answer.size == 7

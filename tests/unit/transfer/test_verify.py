@@ -25,7 +25,7 @@ BODY, PARTS = b"some bytes", "0" * 32 + "-2"
 
 def got(etag: str, *lines: str) -> Answer:
     head = [f'ETag: "{etag}"'] if etag else []
-    return Answer(response(*head, *lines), 1)
+    return Answer(response(*head, "x-amz-request-id: 1", *lines), 1)
 
 
 def wrong(
@@ -107,6 +107,11 @@ def test_what_was_replaced_is_held_against_itself() -> None:
     assert wrong(b"new", got("0" * 32))
     assert wrong(b"new", got(PARTS)) is None
     assert wrong(b"new", got(PARTS, line("crc32", b"old")))
+
+
+def test_a_body_that_no_store_sent_is_no_object() -> None:
+    found = wrong(BODY, Answer(response("Content-Type: text/html"), 1))
+    assert "no S3 store answers at http" in str(found)
 
 
 @pytest.mark.parametrize("answered", ["", etag_of(b"new"), PARTS])

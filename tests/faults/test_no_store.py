@@ -1,0 +1,111 @@
+"""Endpoints that are no S3 store: a portal, a web application or another service on that port.
+
+They answer every request with 200 and a page of their own, which is no listing and no object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from commands import Result
+from conftest import Recorder
+from stores.relay import Answer, Request, error
+from stores.store import Store
+from trees import read_tree
+
+PAGE = b"<html><body>log in</body></html>"
+PAGES = {
+    "with <title>": b"<!doctype html><title>x<meta charset=utf-8>",
+    "with <html>": PAGE,
+    "with <ListAllMyBucketsResult>": b"<?xml version='1.0'?><ListAllMyBucketsResult/>",
+    "with 0 bytes that are no XML": b"",
+    "with 11 bytes that are no XML": b'{"ok":true}',
+}
+QUICK = ["-P1", "-c4", "--max-attempts=2"]
+
+
+def portal(page: bytes = PAGE) -> Callable[[Request], Answer]:
+    return lambda request: Answer(200, [("Content-Type", "text/html")], page)
+
+
+def refused_listing(request: Request) -> Answer:
+    return error(403, "AccessDenied") if request.of_bucket else portal()(request)
+
+
+@pytest.mark.parametrize("came", PAGES)
+def test_a_page_is_no_listing(
+    s3pp: Callable[..., Result], moto: Store, recorder: Callable[..., Recorder], came: str
+) -> None:
+    between = recorder(moto, intercept=portal(PAGES[came]))
+    for source in ("s3://demo", "s3://demo/report.pdf"):
+        result = s3pp("list", source, "--endpoint-url", between.url)
+        assert (result.code, result.out) == (3, "")
+        (line,) = result.err.splitlines()
+        assert f"cannot list s3://demo at {between.url}: HTTP 200 {came} in place of" in line
+        assert "no S3 store answers there: check --endpoint-url" in line
+
+
+def test_no_verb_takes_a_page_for_an_object(
+    s3pp: Callable[..., Result],
+    moto: Store,
+    recorder: Callable[..., Recorder],
+    tmp_path: Path,
+    tree: Callable[..., Path],
+) -> None:
+    between, real = recorder(moto, intercept=portal()), moto.bucket()
+    src, dest = tree({"a": b"hi"}), tmp_path / "dest"
+    for words in (
+        ["get", "s3://demo/report.pdf", dest],
+        ["put", src, "s3://demo"],
+        ["clean", "s3://demo"],
+        ["copy", "--source-endpoint-url", between.url, "s3://demo/x", real.url],
+    ):
+        store = moto if words[0] == "copy" else between.store
+        result = s3pp(*words, *QUICK[: 0 if words[0] == "clean" else 3], store=store)
+        assert (result.code, result.out) == (3, ""), words
+        assert result.err.count("no S3 store answers there") == 1
+    assert between.puts == 0
+    assert (read_tree(dest) if dest.exists() else {}, real.tree()) == ({}, {})
+
+
+def test_pages_for_objects_where_listing_is_refused(
+    s3pp: Callable[..., Result],
+    moto: Store,
+    recorder: Callable[..., Recorder],
+    tmp_path: Path,
+    tree: Callable[..., Path],
+) -> None:
+    between = recorder(moto, intercept=refused_listing)
+    src, dest = tree({"a": b"hi"}), tmp_path / "dest"
+    result = s3pp("get", *QUICK, "s3://demo/x", dest, store=between.store)
+    assert (result.code, result.out) == (3, "")
+    assert f"head s3://demo/x: no S3 store answers at {between.url}" in result.err
+    for words, stdin in (
+        (["get", "--files-from=-", "s3://demo", dest], b"a\n"),
+        (["put", src, "s3://demo"], b""),
+    ):
+        result = s3pp(*words, "--json", *QUICK, store=between.store, stdin=stdin)
+        failed = [event for event in result.events if event["event"] == "failed"]
+        assert (result.code, [each["key"] for each in failed]) == (1, ["a"]), result.err
+        assert f"no S3 store answers at {between.url}" in failed[0]["message"]
+    assert not dest.exists() or read_tree(dest) == {}
+
+
+def test_a_page_in_place_of_a_listed_object(
+    s3pp: Callable[..., Result], moto: Store, recorder: Callable[..., Recorder], tmp_path: Path
+) -> None:
+    """As by a portal that begins to answer once the run has begun; even if the size fits."""
+    bucket = moto.bucket()
+    bucket.fill({"a": b"x" * len(PAGE), "b": b"y"})
+
+    def page_for_a(request: Request) -> Answer | None:
+        return portal()(request) if request.path.endswith("/a") else None
+
+    between = recorder(moto, intercept=page_for_a)
+    result = s3pp("get", *QUICK, bucket.url, tmp_path / "dest", store=between.store)
+    assert result.code == 1
+    assert f"no S3 store answers at {between.url}" in result.err
+    assert read_tree(tmp_path / "dest") == {"b": b"y"}
