@@ -239,7 +239,7 @@ class Speed:
 
 @dataclass(frozen=True)
 class Output:
-    """What is told, and where."""
+    """What is printed or written down of a run, and where."""
 
     verbosity: int = 0  # -q counts down, -v counts up
     json: bool = option(
@@ -261,7 +261,10 @@ class Output:
         clean="append a JSON line per upload: what became of it",
     )
     log_file: str | None = option(
-        None, "--log-file", FILE, help="append what is told, and every failure, with the time"
+        None,
+        "--log-file",
+        FILE,
+        help="append what is done, notices, failures and the summary, with the time",
     )
 
 

@@ -27,7 +27,7 @@ DEFAULT_MULTIPART_THRESHOLD = 64 * MIB
 # request for each 85 to 90 MB/s of what the network does.
 PLACES = 8
 DEFAULT_MAX_THROTTLED = 600.0  # seconds of throttling without a single success
-DEFAULT_ABORT_AGE = 86400.0  # seconds; what was begun since may be under way: nobody can tell
+DEFAULT_ABORT_AGE = 86400.0  # seconds; an upload begun since may be in progress
 ABORTS_AT_ONCE = 16  # uploads that are looked at and aborted side by side
 
 ACLS = (

@@ -49,7 +49,7 @@ class Asked:
         None,
         "--content-type",
         Value("TYPE", "content_type"),
-        help="a type; guess: by name (default); magic: by content where the name tells nothing",
+        help="a type; guess: by name (default); magic: by content where the name does not say",
         copy="with --metadata-directive replace: a type; guess: by name",
     )
     headers: Pairs = option(

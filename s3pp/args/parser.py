@@ -41,7 +41,7 @@ class Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
-        """Every complaint of argparse's comes through here."""
+        """Raise what argparse found wrong as ``Misuse``."""
         raise Misuse(f"{self.prog}: {message} (see {self.prog} --help)")
 
     def parse(self, argv: Sequence[str]) -> tuple[list[str], dict[str, Any]]:

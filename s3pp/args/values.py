@@ -232,7 +232,7 @@ def origin(text: str) -> Origin:
 def check_no_stream(text: str | None, argument: str, instead: str) -> None:
     """``UsageError`` for ``-``, where no standard stream can be meant; ``instead`` says what can.
 
-    Everybody else's ``-`` is one: to take it for a name would surprise.
+    Other programs take it for one, so that a file of that name would surprise.
     """
     if text == "-":
         raise UsageError(

@@ -60,7 +60,7 @@ def main(argv: Sequence[str], streams: Streams) -> int:
         )
     except KeyboardInterrupt:
         return _complain(streams, "s3pp: interrupted", ExitStatus.INTERRUPTED)
-    except Exception as error:  # whoever meets it needs a line, not a page
+    except Exception as error:  # a user needs a line, not a traceback
         return _unforeseen(error, argv, streams)
 
 
@@ -101,8 +101,8 @@ def _complain(streams: Streams, line: str, status: ExitStatus) -> ExitStatus:
 
 
 def _unforeseen(error: Exception, argv: Sequence[str], streams: Streams) -> ExitStatus:
-    told = system_fault(error) or f"internal error: {type(error).__name__}: {error}"
-    line = f"s3pp: {told}"
+    cause = system_fault(error) or f"internal error: {type(error).__name__}: {error}"
+    line = f"s3pp: {cause}"
     if sum(arg.count("v") for arg in argv if re.fullmatch("-v+", arg)) < 2:
         tail = "" if system_fault(error) else " (-vv shows where)"
         return _complain(streams, line + tail, ExitStatus.ABORTED)
@@ -118,7 +118,7 @@ def _fill_standard_descriptors() -> None:
     The next file opened would take its number, and get whatever is printed there, by us or by
     the children, who inherit it.
     """
-    # Standard input for writing only: whoever reads it shall learn that nobody sends anything.
+    # Standard input for writing only: reading it has to fail, as it does where it is closed.
     for descriptor, way in ((0, os.O_WRONLY), (1, os.O_RDWR), (2, os.O_RDWR)):
         try:
             os.fstat(descriptor)

@@ -44,7 +44,7 @@ def main(argv: Sequence[str], streams: Streams) -> int:
 
 
 class Wanted(NamedTuple):
-    """What a sandbox is to be like."""
+    """The arguments of the command, parsed."""
 
     port: int  # 0: a free one
     buckets: list[str]  # that are there from the beginning
@@ -52,7 +52,7 @@ class Wanted(NamedTuple):
 
 
 def parse(argv: Sequence[str]) -> Wanted:
-    """What the arguments ask for."""
+    """Parse the arguments; ``UsageError`` where they make no command."""
     split = list(argv).index("--") if "--" in argv else len(argv)
     parser = Parser("s3pp sandbox", USAGE, ABOUT)
     parser.add_argument(
@@ -135,7 +135,7 @@ def _outcome(command: Sequence[str]) -> int:
 
 
 class _Ended(BaseException):
-    """A signal asked us to end; ``status`` is the exit code that tells."""
+    """A signal asked the sandbox to end; ``status`` is the exit code for it."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)

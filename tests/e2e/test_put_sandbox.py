@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
+import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +22,45 @@ def test_put_into_a_fresh_sandbox(s3pp, tree):
     assert (result.code, result.counts.done, result.counts.bytes) == (0, 3, 3)
     dry = s3pp("put", "--sandbox", "--dry-run", src, "s3://some-bucket/p", store=None)
     assert (dry.code, dry.counts.verb, dry.counts.done) == (0, "would put", 3)
+
+
+PROGRAM = """
+import sys
+from s3pp import app
+from s3pp.errors import UsageError
+from s3pp.job import Job, Output, Speed
+from s3pp.places import Place
+from s3pp.report.outlet import Streams
+
+streams = Streams.of(sys.stdout, sys.stderr)
+job = Job("put", (sys.argv[1],), Place("bucket"), sandbox=True, speed=Speed(processes=1))
+result = app.run(job, streams)
+print(result.status.name, result.totals.done, result.error)
+try:
+    app.run(Job("put", ("gone",), Place("bucket"), output=Output(log_file="log")), streams)
+except UsageError as error:
+    print(error)
+"""
+
+
+def test_a_program_runs_a_job_as_the_command_does(tree, tmp_path):
+    """What every front end calls: checks, sandbox, run and last lines, and how it ended."""
+    src = tree({"a": b"1", "d/b": b"22"})
+    program = [sys.executable, "-c", PROGRAM, str(src)]
+    ended = subprocess.run(
+        program, cwd=tmp_path, env=environ(), capture_output=True, text=True, check=True
+    )
+    summary, result, refused = ended.stdout.splitlines()
+    assert summary.startswith("put 3 bytes in 2 files in ")
+    assert result == "OK 2 None"
+    assert refused == "SOURCE 'gone' does not exist"
+    assert ended.stderr == "s3pp: S3 in memory, for this run only: nothing is kept\n"
+    assert "SOURCE 'gone' does not exist" in (tmp_path / "log").read_text()
+
+
+def environ() -> dict[str, str]:
+    root = Path(__file__).parents[2]
+    return os.environ | {"PYTHONPATH": str(root)}
 
 
 LOOK = """

@@ -1,4 +1,4 @@
-"""The reference tells of every option, and of no other; and every command line in it is one."""
+"""The reference has every option, and no other; and every command line in it is one."""
 
 from __future__ import annotations
 

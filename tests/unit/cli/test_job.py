@@ -1,4 +1,4 @@
-"""Arguments of ``put`` become a job, or one line that names the mend."""
+"""Arguments of ``put`` become a job, or one line that names the fix."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def test_options_that_need_or_contradict_each_other(words, mentions):
 
 
 @pytest.mark.parametrize(
-    ("name", "mend"),
+    ("name", "fix"),
     [
         ("Authorization", "leave it out"),
         ("HOST", "leave it out"),
@@ -194,10 +194,10 @@ def test_options_that_need_or_contradict_each_other(words, mentions):
         ("x-amz-request-payer", "--request-payer"),
     ],
 )
-def test_headers_that_are_s3pps_own(name, mend):
+def test_headers_that_are_s3pps_own(name, fix):
     message = refused("--header", f"{name}:s3cr3t")
     assert name in message
-    assert mend in message
+    assert fix in message
     assert "s3cr3t" not in message
 
 

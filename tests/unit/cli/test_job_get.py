@@ -1,4 +1,4 @@
-"""Arguments of ``get`` become a job, or one line that names the mend."""
+"""Arguments of ``get`` become a job, or one line that names the fix."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_what_cannot_be_meant(words, mention, command, tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == []
 
 
-# What can be told before anything starts
+# What is checked before anything starts
 
 
 @pytest.fixture

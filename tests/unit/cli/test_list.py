@@ -1,4 +1,4 @@
-"""Arguments of ``list`` become a job, or one line that names the mend."""
+"""Arguments of ``list`` become a job, or one line that names the fix."""
 
 from __future__ import annotations
 
