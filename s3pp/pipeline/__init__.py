@@ -2,13 +2,23 @@
 
 ::
 
-            put_queue (batches of tasks)            stat_queue (batches of results)
- walker ───────────────▶ ┌────────────┐ ◀────▶ putter × P    each: one event loop, C/P in flight
-                         │ supervisor │
- statter ◀────────────── └────────────┘
-    │  totals, journal, progress             one queue pair per child, beside its sentinel
+    walker ──TaskBatch──▶ ┌────────────┐ ◀──BatchReport── worker 1 … P   each: one event loop,
+                          │ supervisor │ ───TaskBatch───▶                its share of C requests
+    statter ◀───────────  └────────────┘
+       │  totals, journal, log, progress       a pipe to and from each child, beside its sentinel
 
-``supervisor`` starts the children and carries batches between them; ``walker``, ``worker`` and
-``statter`` are what the children run; ``messages`` is what they say; ``pipes`` is how it travels;
-``children`` is how a child is started, named, watched and ended.
+processes    ``supervisor``, ``walker``, ``worker``, ``statter``; ``listing`` and ``cleaning`` run
+             ``list`` and ``clean`` in one: ``aborting`` ends one upload, ``watch`` says when to
+             give up, ``stopping`` ends both at a signal
+by verb      ``walks`` is what a walker goes through, ``roles`` what a worker does with a task
+messages     ``messages``, through ``pipes``; ``batches`` of tasks, and of what a dead worker had
+supervising  ``ledger`` knows who has what, ``part_scheduler`` likewise of parts, ``assignments``
+             joins both; ``selector_loop`` waits for all children and ``signals``; ``children``
+             starts and ends them, ``descriptors`` looks whether there are enough; ``spools``,
+             ``open_uploads`` and ``dead_getters`` are what a dead worker would leave;
+             ``run_result`` is how it ended
+in a child   ``connect`` is its way to a bucket, with ``credentials`` that the supervisor renews;
+             ``loops`` makes event loops, ``admission`` says how many slots of a worker work,
+             ``flow`` how many requests a second all send; ``task_pool`` and ``part_client`` are
+             for large objects
 """

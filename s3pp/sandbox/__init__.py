@@ -1,5 +1,7 @@
 """An S3 server in memory, on loopback, in a child process: for trying s3pp and for its tests.
 
+The child runs ``server``.
+
 ::
 
     Sandbox ──subprocess──▶ s3pp.sandbox.server (moto's S3)

@@ -3,9 +3,18 @@
 ::
 
     put/    a file becomes an object           files/  names and files below DIRECTORY
-    get/    an object becomes a file           here    what all three share: modes, ETags, digests
+    get/    an object becomes a file           parts/  large objects in parts
     copy/   an object becomes another one
 
-In each a planner, which runs in the walker and turns what was found into tasks, and a role
-(``Putter``, ``Getter``, ``Copier``), which runs in the workers and brings a task to its outcome.
+In each of the first three a planner, which runs in the walker and turns what was found into tasks,
+and a role (``Putter``, ``Getter``, ``Copier``), which runs in the workers and brings a task to its
+outcome. Here is what they share:
+
+deciding   ``modes``: whether to send, and why; ``known``: what the destination holds;
+           ``condition``: mode ``add``'s promise, ``If-None-Match``
+bodies     ``bodies`` and ``reading`` read them, ``digests`` hashes, ``spill`` holds on the disk
+           what is made here or passes through; ``means`` is what a worker gives its role for that
+proving    ``etags`` and ``verify``: what is proved; ``acknowledged``: what answers of success do
+           not show; ``codings``: what an object is packed in
+errors     ``refused``: what a refusal means for an object; ``ending``: how it becomes an outcome
 """

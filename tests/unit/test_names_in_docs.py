@@ -1,0 +1,84 @@
+"""The docs name only what exists: paths, modules, and what is defined in them."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "s3pp"
+PAGES = [ROOT / "README.rst", ROOT / "CONTRIBUTING.rst", *sorted((ROOT / "docs").glob("*.rst"))]
+MODULES = {
+    path.relative_to(PACKAGE).with_suffix("").as_posix(): path for path in PACKAGE.rglob("*.py")
+}
+ROOMS = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
+TOP = {path.name for path in ROOT.iterdir()}
+SUFFIXES = {"py", "rst", "cfg", "toml", "xml", "jpg", "txt"}  # of files, not names in a module
+DOTTED = re.compile(r"(?:s3pp[/.])?((?:\w+/)*\w+)(?:\.py)?((?:\.\w+)*)")
+
+
+@cache
+def defined(path: Path) -> frozenset[str]:
+    """Every name that a module defines, at whatever depth."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            names.add(node.attr)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {each.asname or each.name for each in node.names}
+    return frozenset(names)
+
+
+def made_up(literal: str) -> bool:
+    """Whether a literal is of the form of a path, a module or a name in one, and there is none."""
+    if re.fullmatch(r"[\w.]+/[\w/.-]+", literal) and literal.partition("/")[0] in TOP:
+        return not (ROOT / literal).exists()
+    found = DOTTED.fullmatch(literal)
+    if not found:
+        return False
+    module, names = found[1], set(filter(None, found[2].split(".")))
+    if names & SUFFIXES:
+        return False
+    if module in MODULES:
+        return not names <= defined(MODULES[module])
+    if "/" in module:
+        return module.partition("/")[0] in ROOMS
+    if not names:
+        return False
+    same_name = [path for name, path in MODULES.items() if name.rpartition("/")[2] == module]
+    if not same_name and not module[0].isupper():
+        return False  # a method of something else's: ``os.replace``
+    places = same_name or [path for path in MODULES.values() if module in defined(path)]
+    return not any(names <= defined(path) for path in places)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_what_a_page_names_exists(page: Path) -> None:
+    literals = set(re.findall(r"``([^`]+)``", page.read_text()))
+    assert {each for each in literals if made_up(each)} == set()
+
+
+@pytest.mark.parametrize(
+    ("literal", "wrong"),
+    [
+        ("s3pp/job.py", False),
+        ("s3pp/jobs.py", True),
+        ("pipeline/ledger.Ledger.assign", False),
+        ("pipeline/ledger.Ledger.consign", True),
+        ("pipeline/ledgers", True),
+        ("Ledger.assign", False),
+        ("Ledgers.assign", True),
+        ("os.replace", False),
+        ("--include", False),
+    ],
+)
+def test_what_is_made_up_is_seen(literal: str, wrong: bool) -> None:
+    assert made_up(literal) is wrong
