@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from s3pp.errors import FatalError, UsageError
-from s3pp.report.private_file import open_private
+from s3pp.report.private_file import open_private, refuse_pipe
 
 MOST_CUT = 1 << 20  # bytes of a line that was cut; what is longer is no line of ours
 
@@ -82,6 +82,7 @@ def check_appendable(path: str, argument: str) -> str | None:
         fd, remark = open_private(path, argument)
         os.close(fd)
         return remark
+    refuse_pipe(path, argument)
     if not os.access(path, os.W_OK):  # a pipe is not opened: closing it would end its reader
         raise UsageError(f"{argument} {path!r} cannot be written: permission denied")
     return None

@@ -5,12 +5,15 @@
 * A symbolic link is followed only where no other user could have put it: each directory on the way
   that holds one must belong to us or to root, and be writable by its owner alone. Otherwise
   whoever may write to a shared directory could have lines appended to any file of ours.
+* A named pipe or a socket is refused: its reader could hold up the whole run, or never come. What
+  is open already, such as ``/dev/stderr``, is taken as it is, and its mode is not ours to change.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from typing import NamedTuple
 
@@ -18,6 +21,7 @@ from s3pp.errors import UsageError
 
 MODE = 0o600
 _MOST_LINKS = 40  # as Linux has it: path_resolution(7)
+_DESCRIPTORS = re.compile(r"/proc/[0-9]+(/task/[0-9]+)?/fd")
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
@@ -35,9 +39,14 @@ def open_private(path: str, argument: str) -> Opened:
     ``argument`` is the option that named it. Raises ``UsageError``.
     """
     try:
-        fd = _open(_without_links(path))
+        place = _without_links(path)
+        fd = _open(place.path)
         try:
-            return Opened(fd, _narrow(fd, f"{argument} {path!r}"))
+            if _is_pipe(os.fstat(fd).st_mode, place.path):
+                raise _no_file(path, argument)
+            os.set_blocking(fd, True)
+            remark = None if place.inherited else _narrow(fd, f"{argument} {path!r}")
+            return Opened(fd, remark)
         except BaseException:
             os.close(fd)
             raise
@@ -47,9 +56,31 @@ def open_private(path: str, argument: str) -> Opened:
             " can change: name the file that is meant"
         ) from None
     except OSError as error:
+        if error.errno == errno.ENXIO:  # a socket, or a named pipe that nobody reads
+            raise _no_file(path, argument) from None
         raise UsageError(
             f"{argument} {path!r} cannot be written: {error.strerror}; name another file"
         ) from None
+
+
+def refuse_pipe(path: str, argument: str) -> None:
+    """Raise ``UsageError`` for a named pipe or a socket, without opening it."""
+    try:
+        place = _without_links(path).path
+        refused = _is_pipe(os.stat(place).st_mode, place)
+    except (OSError, _UntrustedLinkError):
+        return  # opening it says why
+    if refused:
+        raise _no_file(path, argument)
+
+
+def _no_file(path: str, argument: str) -> UsageError:
+    return UsageError(f"{argument} {path!r} is a named pipe or a socket: name a file")
+
+
+class _Place(NamedTuple):
+    path: str  # without links
+    inherited: bool  # it is a descriptor that was open already: /dev/stderr, /dev/fd/3
 
 
 class _UntrustedLinkError(Exception):
@@ -63,7 +94,8 @@ def _open(path: str) -> int:
     way = os.O_RDWR if os.path.isfile(path) or not os.path.exists(path) else os.O_WRONLY
     if not _is_magic(path):
         way |= os.O_NOFOLLOW  # it was no link a moment ago
-    flags = way | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+    # To open a named pipe waits for its reader, without an end and deaf to signals.
+    flags = way | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
     try:
         return os.open(path, flags, MODE)
     except PermissionError:  # to append is enough: only the last line is read
@@ -86,15 +118,20 @@ def _narrow(fd: int, name: str) -> str | None:
     return f"{name} was open to other users (mode {mode:04o}): narrowed to {mode & ~_OTHERS:04o}"
 
 
-def _without_links(path: str) -> str:
+def _is_pipe(mode: int, path: str) -> bool:
+    return stat.S_ISSOCK(mode) or (stat.S_ISFIFO(mode) and not _is_magic(path))
+
+
+def _without_links(path: str) -> _Place:
     """``path`` with every link in it replaced by what it leads to.
 
     Raises ``_UntrustedLinkError`` at a link that another user may have put there.
     """
     names = os.path.join(os.getcwd(), path).split("/")[::-1]
-    place, links = "/", 0
+    place, links, inherited = "/", 0, False
     while names:
         here = os.path.join(place, names.pop())
+        inherited = inherited or bool(_DESCRIPTORS.fullmatch(os.path.dirname(here)))
         if not os.path.islink(here) or _is_magic(here):
             place = here
             continue
@@ -106,7 +143,7 @@ def _without_links(path: str) -> str:
         target = os.readlink(here)
         names += target.split("/")[::-1]
         place = "/" if target.startswith("/") else place
-    return place
+    return _Place(place, inherited)
 
 
 def _is_magic(path: str) -> bool:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
+import socket
 import stat
+import subprocess
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +15,7 @@ import pytest
 
 pytestmark = pytest.mark.timeout(60)
 
+EVENTS = ["start", "done", "summary"]
 MEANT = b"what somebody else wanted to have lines appended to\n"
 
 
@@ -59,6 +63,38 @@ def test_a_link_that_others_may_have_put_there_is_refused(s3pp, moto_bucket, tre
     result = s3pp("put", "-qq", "--log-file", mine / "link", src, moto_bucket.url)
     assert result.code == 0
     assert meant.read_bytes().startswith(MEANT + b"2")  # a link of one's own leads where it did
+
+
+def test_a_named_pipe_or_a_socket_is_refused(s3pp, moto_bucket, tree, tmp_path):
+    src, pipe, link = tree({"a": b"1"}), tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "socket"))
+        for option in ("--journal", "--log-file"):
+            for path in (pipe, link, tmp_path / "socket"):
+                result = s3pp("put", option, path, src, moto_bucket.url, timeout=20)
+                told = f"s3pp: {option} '{path}' is a named pipe or a socket: name a file\n"
+                assert (result.code, result.out, result.err) == (2, "", told)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    assert s3pp("put", "--journal", pipe, src, moto_bucket.url, timeout=20).code == 2
+    os.close(reader)
+    assert moto_bucket.keys() == []
+
+
+def test_what_is_open_already_is_taken_as_it_is(s3pp_start, moto_bucket, tree, tmp_path):
+    src, kept = tree({"a": b"1"}), tmp_path / "kept"
+    kept.touch()
+    kept.chmod(0o644)
+    words = ["put", "--mode=stupid", src, moto_bucket.url, "--log-file", "/dev/null", "--journal"]
+    with kept.open("ab") as stderr:
+        assert s3pp_start(*words, "/dev/stderr", stderr=stderr).popen.wait(60) == 0
+    assert mode(kept) == "0o644"
+    assert [json.loads(line)["event"] for line in kept.read_text().splitlines()] == EVENTS
+    with s3pp_start(*words, "/dev/stderr", stderr=subprocess.PIPE).popen as piped:
+        told = piped.stderr.read().decode()
+    assert piped.returncode == 0
+    assert [json.loads(line)["event"] for line in told.splitlines()] == EVENTS
 
 
 def test_a_line_that_a_full_disk_has_cut_is_made_whole(s3pp, moto_bucket, tree, tmp_path):
