@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -287,6 +287,10 @@ class Running:
     def close(self) -> None:
         self.kill()
         self._streams.close()
+
+
+Start = Callable[..., Running]  # the fixture ``s3pp_start``
+Run = Callable[..., Result]  # the fixture ``s3pp``
 
 
 def _whole(stream: Any) -> str:

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from hypothesis import is_hypothesis_test
 
-from commands import Result, Running, start
+from commands import Result, Run, Running, Start, start
 from effort import choose_effort
 from stores import rgw as rgw_child
 from stores import seaweedfs as seaweedfs_child
@@ -183,7 +183,7 @@ def swift_bucket(swift: Store) -> Bucket:
 
 
 @pytest.fixture
-def s3pp_start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Running]]:
+def s3pp_start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
     """``s3pp_start("put", src, url, store=..., env=..., stdin=..., cwd=...)`` -> ``Running``."""
     started: list[Running] = []
 
@@ -206,7 +206,7 @@ def _store_of(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def s3pp(s3pp_start: Callable[..., Running]) -> Callable[..., Result]:
+def s3pp(s3pp_start: Start) -> Run:
     """``s3pp("put", src, url, store=..., env=..., timeout=60, stdin=..., cwd=...)`` -> ``Result``.
 
     ``store=None`` gives neither credentials nor an endpoint.
@@ -239,8 +239,11 @@ def tree(tmp_path: Path) -> Tree:
     return Tree(tmp_path)
 
 
+MakeRelay = Callable[..., Relay]
+
+
 @pytest.fixture
-def relay() -> Iterator[Callable[..., Relay]]:
+def relay() -> Iterator[MakeRelay]:
     """``relay(store, ...)``: a ``stores.relay.Relay`` in front of the store, stopped at the end."""
     relays: list[Relay] = []
 
@@ -300,14 +303,20 @@ class Recorder:
         self._relay.requests.clear()
 
 
+MakeRecorder = Callable[..., Recorder]
+
+
 @pytest.fixture
-def recorder(relay: Callable[..., Relay]) -> Callable[..., Recorder]:
+def recorder(relay: MakeRelay) -> MakeRecorder:
     """``recorder(store, intercept=..., ...)``: give ``s3pp`` its ``.store``, read ``.requests``."""
     return lambda store, **settings: Recorder(store, relay(store, **settings))
 
 
+WriteProfiles = Callable[..., dict[str, str]]
+
+
 @pytest.fixture
-def profiles(tmp_path: Path) -> Callable[..., dict[str, str]]:
+def profiles(tmp_path: Path) -> WriteProfiles:
     """``profiles(work=store)``: variables under which ``--profile work`` means that store.
 
     Where they are not given to the command together with ``store=None``, its own come first.

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pytest
 
-from commands import Running
+from commands import Start
 from faults.trials import CopyTrial, GetTrial, ListTrial, PutTrial, Trial
 from stores.fault_proxy import FaultProxy
 from stores.store import Store
@@ -27,7 +27,7 @@ def make_proxy() -> Iterator[Callable[[Store], FaultProxy]]:
 
 @pytest.fixture
 def make_trial(
-    s3pp_start: Callable[..., Running],
+    s3pp_start: Start,
     make_proxy: Callable[[Store], FaultProxy],
     tmp_path: Path,
 ) -> MakeTrial[Trial]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from commands import ROOT, Result
+from commands import ROOT, Result, Run
 from faults.accounting import check_all_done
 from faults.trials import PutTrial
 from stores.fault_actions import Action, Exchange, Response, Status, error
@@ -316,7 +316,7 @@ BODIES = {"small": b"s" * 100, "large": bytes(range(256)) * 4096 * 11}  # 11 MiB
 
 
 def check_every_verb(
-    command: Callable[..., Result], source: Bucket, dest: Bucket, store: Store, *through: str
+    command: Run, source: Bucket, dest: Bucket, store: Store, *through: str
 ) -> None:
     """Each verb, over objects sent whole and in parts, ends as if both clocks were right."""
 
@@ -350,7 +350,7 @@ def check_every_verb(
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("both", [True, False], ids=["between two", "by the store"])
 def test_a_wrong_clock_stops_no_verb(
-    s3pp: Callable[..., Result], make_proxy: Callable[[Store], FaultProxy], moto: Store, both: bool
+    s3pp: Run, make_proxy: Callable[[Store], FaultProxy], moto: Store, both: bool
 ) -> None:
     """A HEAD is refused without a word; a GET says why. Of two stores each has its own time."""
     proxy, source_proxy = make_proxy(moto), make_proxy(moto)
@@ -391,7 +391,7 @@ datetime.datetime = Shifted
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("hours", [-3, 5])
 def test_a_store_that_checks_is_signed_for_by_its_own_clock(
-    s3pp: Callable[..., Result], swift: Store, tmp_path: Path, hours: int
+    s3pp: Run, swift: Store, tmp_path: Path, hours: int
 ) -> None:
     """The clock of the whole command is wrong, and no signature of it is good at first."""
     (tmp_path / "sitecustomize.py").write_text(SHIFTED.format(seconds=hours * 3600))

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from conftest import MakeRelay
 from faults.listing_pages import PAGES
 from faults.trials import CopyTrial, GetTrial, Transfer
 from stores.certificates import Authority
 from stores.fault_actions import Action, Exchange, Reset, Response, Status, Truncate, error
 from stores.fault_proxy import FaultProxy, Rule
-from stores.relay import Answer, Relay, Request
+from stores.relay import Answer, Request
 from stores.store import Store
 
 MANY = {f"f{n:02d}": 10 for n in range(60)}
@@ -193,7 +194,7 @@ def test_a_redirected_bucket_ends_the_run(
 
 
 def test_https_is_not_left_for_http(
-    moto_get: GetTrial, relay: Callable[..., Relay], elsewhere: FaultProxy, authority: Authority
+    moto_get: GetTrial, relay: MakeRelay, elsewhere: FaultProxy, authority: Authority
 ) -> None:
     contents = moto_get.fill({"a": 10, "b": 10})
 

@@ -11,12 +11,12 @@ import resource
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from commands import Running
+from commands import Start
 from faults.test_get_killed import kill, kill_parent
 from faults.trials import GetTrial
 from stores.fault_actions import Delay, Gate
@@ -136,9 +136,7 @@ def test_a_run_that_is_stopped_is_gone_on_with(moto_get: GetTrial, number: int) 
     check_rest(moto_get, noted(moto_get) or {1, 2, 3, 4, 5})
 
 
-def test_two_runs_do_not_meet_in_one_file(
-    moto_get: GetTrial, s3pp_start: Callable[..., Running]
-) -> None:
+def test_two_runs_do_not_meet_in_one_file(moto_get: GetTrial, s3pp_start: Start) -> None:
     moto_get.bucket.put("large", BODY)
     gate = Gate()
     moto_get.inject(Rule(gate, "GET", "/large$", header=LAST, times=1))

@@ -7,12 +7,11 @@ import re
 import resource
 import shutil
 import subprocess
-from collections.abc import Callable
 from functools import partial
 
 import pytest
 
-from commands import COMMAND, Result, clean_environment
+from commands import COMMAND, Run, clean_environment
 from faults.accounting import check_all_done
 from faults.trials import PutTrial
 from s3pp.pipeline.descriptors import EACH_WORKER, RUN
@@ -36,7 +35,7 @@ def test_few_descriptors_are_enough(moto_trial: PutTrial, size: int) -> None:
 @pytest.mark.parametrize("limit", [8, 16, 20, 24, 31])
 @pytest.mark.parametrize("verb", ["put", "list"])
 def test_too_few_to_begin_with_are_told_with_the_mend(
-    moto_trial: PutTrial, s3pp: Callable[..., Result], verb: str, limit: int
+    moto_trial: PutTrial, s3pp: Run, verb: str, limit: int
 ) -> None:
     moto_trial.tree({"f": 10})
     bucket = moto_trial.bucket

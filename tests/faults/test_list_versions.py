@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape
 
 import pytest
 
-from commands import Result, Running
+from commands import Run, Start
 from faults.accounting import check_all_done
 from faults.listing_pages import PAGES
 from faults.trials import CopyTrial, GetTrial, ListTrial, PutTrial, Trial
@@ -70,7 +70,7 @@ LISTS = r"^/[^/?]*/?\?(?!uploads|.*[?&]uploads)"
 @pytest.mark.parametrize("refusal", [501, None, 400, 404, 405])
 def test_every_verb_lists_a_store_without_the_second_version(
     make_proxy: Callable[[Store], FaultProxy],
-    s3pp_start: Callable[..., Running],
+    s3pp_start: Start,
     moto: Store,
     tmp_path: Path,
     refusal: int | None,
@@ -106,9 +106,7 @@ def test_every_verb_lists_a_store_without_the_second_version(
 
 
 @pytest.mark.parametrize("keys", ["none", "all"])
-def test_a_store_that_cannot_count_to_one(
-    moto_get: GetTrial, s3pp: Callable[..., Result], keys: str
-) -> None:
+def test_a_store_that_cannot_count_to_one(moto_get: GetTrial, s3pp: Run, keys: str) -> None:
     contents = moto_get.fill({"d/a": 10, "d/b": 10, "single": 10})
     moto_get.inject(Rule(Miscounts(keys), "GET"))
     moto_get.prefix = "d"
@@ -138,7 +136,7 @@ def test_who_may_only_put_learns_so_and_puts_all_the_same(moto_trial: PutTrial) 
 
 @pytest.mark.parametrize("verb", ["get", "copy", "list"])
 def test_named_objects_need_no_right_to_list(
-    make_trial: Callable[..., Trial], moto: Store, s3pp: Callable[..., Result], verb: str
+    make_trial: Callable[..., Trial], moto: Store, s3pp: Run, verb: str
 ) -> None:
     kinds: dict[str, type[Trial]] = {"get": GetTrial, "copy": CopyTrial, "list": ListTrial}
     trial = make_trial(kinds[verb], moto)

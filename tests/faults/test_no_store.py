@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from commands import Result
-from conftest import Recorder
+from commands import Run
+from conftest import MakeRecorder, Tree
 from stores.relay import Answer, Request, error
 from stores.store import Store
 from trees import read_tree
@@ -36,9 +36,7 @@ def refused_listing(request: Request) -> Answer:
 
 
 @pytest.mark.parametrize("came", PAGES)
-def test_a_page_is_no_listing(
-    s3pp: Callable[..., Result], moto: Store, recorder: Callable[..., Recorder], came: str
-) -> None:
+def test_a_page_is_no_listing(s3pp: Run, moto: Store, recorder: MakeRecorder, came: str) -> None:
     between = recorder(moto, intercept=portal(PAGES[came]))
     for source in ("s3://demo", "s3://demo/report.pdf"):
         result = s3pp("list", source, "--endpoint-url", between.url)
@@ -49,11 +47,11 @@ def test_a_page_is_no_listing(
 
 
 def test_no_verb_takes_a_page_for_an_object(
-    s3pp: Callable[..., Result],
+    s3pp: Run,
     moto: Store,
-    recorder: Callable[..., Recorder],
+    recorder: MakeRecorder,
     tmp_path: Path,
-    tree: Callable[..., Path],
+    tree: Tree,
 ) -> None:
     between, real = recorder(moto, intercept=portal()), moto.bucket()
     src, dest = tree({"a": b"hi"}), tmp_path / "dest"
@@ -72,11 +70,11 @@ def test_no_verb_takes_a_page_for_an_object(
 
 
 def test_pages_for_objects_where_listing_is_refused(
-    s3pp: Callable[..., Result],
+    s3pp: Run,
     moto: Store,
-    recorder: Callable[..., Recorder],
+    recorder: MakeRecorder,
     tmp_path: Path,
-    tree: Callable[..., Path],
+    tree: Tree,
 ) -> None:
     between = recorder(moto, intercept=refused_listing)
     src, dest = tree({"a": b"hi"}), tmp_path / "dest"
@@ -95,7 +93,7 @@ def test_pages_for_objects_where_listing_is_refused(
 
 
 def test_a_page_in_place_of_a_listed_object(
-    s3pp: Callable[..., Result], moto: Store, recorder: Callable[..., Recorder], tmp_path: Path
+    s3pp: Run, moto: Store, recorder: MakeRecorder, tmp_path: Path
 ) -> None:
     """As by a portal that begins to answer once the run has begun; even if the size fits."""
     bucket = moto.bucket()

@@ -8,13 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote
 
 import pytest
 
-from commands import Result
-from conftest import Recorder
+from commands import Result, Run
+from conftest import MakeRecorder, Tree
 from stores.relay import Answer, Request, Rewriter, error
 from stores.store import Store
 from trees import read_tree
@@ -103,9 +102,7 @@ def check(result: Result, named: Mapping[str, str]) -> None:
 UNREADABLE = dict.fromkeys(LENGTHS, "network")
 
 
-def test_odd_answers_to_get(
-    s3pp: Callable[..., Result], moto: Store, recorder: Callable[..., Recorder], tmp_path: Path
-) -> None:
+def test_odd_answers_to_get(s3pp: Run, moto: Store, recorder: MakeRecorder, tmp_path: Path) -> None:
     bucket, dest = moto.bucket(), moto.bucket()
     bucket.fill(dict.fromkeys(ALL, BODY))
     between = recorder(moto, rewrite=odd("GET"))
@@ -119,11 +116,11 @@ def test_odd_answers_to_get(
 
 
 def test_odd_answers_to_head(
-    s3pp: Callable[..., Result],
+    s3pp: Run,
     moto: Store,
-    recorder: Callable[..., Recorder],
+    recorder: MakeRecorder,
     tmp_path: Path,
-    tree: Any,
+    tree: Tree,
 ) -> None:
     """Names are asked for by HEAD where listing is refused, and PUTs where they tell no ETag."""
     bucket = moto.bucket()
@@ -146,9 +143,7 @@ def test_odd_answers_to_head(
     check(result, UNREADABLE | untold)
 
 
-def test_odd_answers_to_put(
-    s3pp: Callable[..., Result], moto: Store, recorder: Callable[..., Recorder], tree: Any
-) -> None:
+def test_odd_answers_to_put(s3pp: Run, moto: Store, recorder: MakeRecorder, tree: Tree) -> None:
     bucket = moto.bucket()
     between = recorder(moto, rewrite=odd("PUT"))
     unfit = {"length twice", *UNTOLD}  # of a body that is empty
@@ -182,9 +177,9 @@ def odd_pages(change: Callable[[bytes], bytes], headers: Headers) -> Rewriter:
 
 @pytest.mark.parametrize("verb", ["list", "get"])
 def test_odd_listings(
-    s3pp: Callable[..., Result],
+    s3pp: Run,
     moto: Store,
-    recorder: Callable[..., Recorder],
+    recorder: MakeRecorder,
     tmp_path: Path,
     verb: str,
 ) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
+from commands import Run
+from conftest import MakeRecorder, Tree
 from faults.large import MIB, PART, SMALL_PARTS, begin, parts_of, uploads
+from stores.relay import Rewriter
+from stores.store import Bucket, Store
 from stores.upload_lists import ceph_rgw, seaweedfs, with_control_character
 from trees import content
 
@@ -15,7 +17,7 @@ KEY = "a dir/b+c %20é%"
 
 @pytest.mark.parametrize("habit", [ceph_rgw, seaweedfs, with_control_character])
 def test_each_is_resumed_and_cleaned(
-    s3pp: Any, moto: Any, moto_bucket: Any, tree: Any, recorder: Any, habit: Any
+    s3pp: Run, moto: Store, moto_bucket: Bucket, tree: Tree, recorder: MakeRecorder, habit: Rewriter
 ) -> None:
     record = recorder(moto, rewrite=habit)
     body = content(PART + MIB)

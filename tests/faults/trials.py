@@ -9,12 +9,12 @@ import os
 import re
 import stat
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from commands import Argument, Result, Running
+from commands import Argument, Result, Running, Start
 from faults.accounting import Ending, check_done, check_kept, ending, read_journal
 from stores.fault_proxy import FaultProxy, Rule
 from stores.store import Bucket
@@ -24,8 +24,6 @@ from trees import Content, as_bytes, make_tree, read_tree
 FAST = ["--max-attempts=3", "--connect-timeout=5", "--read-timeout=5"]
 FEW = ["--processes=2", "--concurrency=8", "--no-progress"]
 TEMPORARY = re.compile(r"\.s3pp-[0-9a-f]{16}(\.part|\.ranges)?\Z")
-
-Start = Callable[..., Running]
 
 
 class Trial(ABC):

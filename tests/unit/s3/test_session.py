@@ -9,6 +9,7 @@ from typing import Any
 import botocore.session
 import pytest
 
+from conftest import MakeRelay
 from s3pp.access import Access
 from s3pp.errors import FatalError, S3ppError, UsageError
 from s3pp.places import parse_origin
@@ -16,7 +17,7 @@ from s3pp.s3.endpoint import Opened
 from s3pp.s3.identity import Options, own_settings
 from s3pp.s3.session import Session
 from stores.ports import free_port
-from stores.relay import Answer, Relay, Request, error
+from stores.relay import Answer, Request, error
 from stores.store import Bucket, Store
 
 
@@ -146,7 +147,7 @@ Before = Callable[..., str]
 
 
 @pytest.fixture
-def before(relay: Callable[..., Relay], stocked: Bucket) -> Before:
+def before(relay: MakeRelay, stocked: Bucket) -> Before:
     """``before(listing, head=…)``: the URL of the store with these answers to either."""
 
     def begin(listing: Answer | None, head: Answer | None = None) -> str:
@@ -243,7 +244,7 @@ def test_under_a_skewed_clock_the_walker_has_to_find_out(
 
 
 def test_the_requester_pays_for_the_probes_as_well(
-    opened: Open, relay: Callable[..., Relay], stocked: Bucket
+    opened: Open, relay: MakeRelay, stocked: Bucket
 ) -> None:
     between = relay(stocked.store)
     opened(stocked, "/single", between.url, request_payer=True)
@@ -254,9 +255,7 @@ def test_the_requester_pays_for_the_probes_as_well(
 # The destination
 
 
-def test_a_destination_needs_nothing_in_it(
-    relay: Callable[..., Relay], moto_bucket: Bucket
-) -> None:
+def test_a_destination_needs_nothing_in_it(relay: MakeRelay, moto_bucket: Bucket) -> None:
     between = relay(moto_bucket.store)
     session = Session(Access(endpoint_url=between.url), moto_bucket.name)
     assert session.open("p/").listable
