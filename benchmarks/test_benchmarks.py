@@ -18,6 +18,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from hypothesis import given
@@ -52,12 +53,12 @@ def peer(request: pytest.FixtureRequest) -> Iterator[Peer]:
 
 
 @pytest.fixture
-def s3(peer: Peer):
+def s3(peer: Peer) -> BaseClient:
     peer.clear()
     return client(peer.endpoint)
 
 
-def client(endpoint: Endpoint):
+def client(endpoint: Endpoint) -> BaseClient:
     return boto3.client(
         "s3",
         endpoint_url=endpoint.url,
@@ -79,7 +80,7 @@ def code(error: pytest.ExceptionInfo[ClientError]) -> str:
 
 
 @pytest.mark.parametrize("size", [0, 1, 4096, 70_000, 3_000_001])
-def test_object_comes_back_as_it_was_put(s3, size):
+def test_object_comes_back_as_it_was_put(s3: BaseClient, size: int) -> None:
     body = os.urandom(size)
     put = s3.put_object(Bucket="bench", Key="a b/é+%.txt", Body=body)
     got = s3.get_object(Bucket="bench", Key="a b/é+%.txt")
@@ -89,7 +90,7 @@ def test_object_comes_back_as_it_was_put(s3, size):
     assert (head["ContentLength"], head["LastModified"]) == (size, got["LastModified"])
 
 
-def test_range(s3):
+def test_range(s3: BaseClient) -> None:
     s3.put_object(Bucket="bench", Key="k", Body=bytes(range(200)))
     for asked, wanted in (
         ("3-9", range(3, 10)),
@@ -104,7 +105,7 @@ def test_range(s3):
     assert code(error) == "InvalidRange"
 
 
-def test_conditions_and_digests_are_checked(s3):
+def test_conditions_and_digests_are_checked(s3: BaseClient) -> None:
     s3.put_object(Bucket="bench", Key="k", Body=b"1", IfNoneMatch="*")
     with pytest.raises(ClientError) as error:
         s3.put_object(Bucket="bench", Key="k", Body=b"2", IfNoneMatch="*")
@@ -119,7 +120,7 @@ def test_conditions_and_digests_are_checked(s3):
     assert s3.get_object(Bucket="bench", Key="k")["Body"].read() == b"1"
 
 
-def test_what_is_not_there(s3):
+def test_what_is_not_there(s3: BaseClient) -> None:
     with pytest.raises(ClientError) as error:
         s3.get_object(Bucket="bench", Key="k")
     assert code(error) == "NoSuchKey"
@@ -131,7 +132,7 @@ def test_what_is_not_there(s3):
     assert code(error) == "404"
 
 
-def test_copy_carries_the_etag_and_pins_the_source(s3):
+def test_copy_carries_the_etag_and_pins_the_source(s3: BaseClient) -> None:
     etag = s3.put_object(Bucket="bench", Key="a é", Body=b"body")["ETag"]
     source = {"Bucket": "bench", "Key": "a é"}
     copied = s3.copy_object(Bucket="bench", Key="b", CopySource=source, CopySourceIfMatch=etag)
@@ -142,7 +143,7 @@ def test_copy_carries_the_etag_and_pins_the_source(s3):
     assert code(error) == "PreconditionFailed"
 
 
-def test_multipart(s3):
+def test_multipart(s3: BaseClient) -> None:
     bodies = [b"a" * 5_000_000, b"b" * 100]
     upload = s3.create_multipart_upload(Bucket="bench", Key="k")["UploadId"]
     name = {"Bucket": "bench", "Key": "k", "UploadId": upload}
@@ -159,7 +160,7 @@ def test_multipart(s3):
     assert code(error) == "NoSuchUpload"
 
 
-def test_parts_are_checked_and_their_checksums_told(s3):
+def test_parts_are_checked_and_their_checksums_told(s3: BaseClient) -> None:
     upload = s3.create_multipart_upload(Bucket="bench", Key="k")["UploadId"]
     name = {"Bucket": "bench", "Key": "k", "UploadId": upload}
     with pytest.raises(ClientError) as error:
@@ -180,7 +181,7 @@ def _md5_of(body: bytes) -> str:
     return base64.b64encode(hashlib.md5(body).digest()).decode()
 
 
-def test_a_peer_that_trusts_takes_the_md5_from_the_header():
+def test_a_peer_that_trusts_takes_the_md5_from_the_header() -> None:
     with serving(trust=True) as running:
         s3 = client(running.endpoint)
         upload = s3.create_multipart_upload(Bucket="bench", Key="k")["UploadId"]
@@ -201,7 +202,9 @@ def test_a_peer_that_trusts_takes_the_md5_from_the_header():
 
 @pytest.mark.parametrize("version", ["list_objects", "list_objects_v2"])
 @pytest.mark.parametrize("delimiter", ["", "/"])
-def test_listing_pages_through_everything_once(s3, version, delimiter):
+def test_listing_pages_through_everything_once(
+    s3: BaseClient, version: str, delimiter: str
+) -> None:
     keys = sorted([f"p/{n % 5}/é{n}" for n in range(40)] + ["p/&<>", "p/ +%", "q"], key=str.encode)
     for key in reversed(keys):
         s3.put_object(Bucket="bench", Key=key, Body=key.encode())
@@ -219,7 +222,7 @@ def test_listing_pages_through_everything_once(s3, version, delimiter):
     assert found == wanted
 
 
-def test_start_after_and_deletion(s3):
+def test_start_after_and_deletion(s3: BaseClient) -> None:
     for key in "abcd":
         s3.put_object(Bucket="bench", Key=key, Body=b"")
     s3.list_objects_v2(Bucket="bench")
@@ -231,7 +234,9 @@ def test_start_after_and_deletion(s3):
 
 
 @given(KEYS, st.integers(1, 5), st.sampled_from([b"", b"/"]), st.text("a/é", max_size=2))
-def test_pages_are_the_whole_listing_cut_up(keys, limit, delimiter, prefix):
+def test_pages_are_the_whole_listing_cut_up(
+    keys: list[str], limit: int, delimiter: bytes, prefix: str
+) -> None:
     ordered = sorted(key.encode() for key in keys)
     start = prefix.encode()
     wanted = []
@@ -251,7 +256,9 @@ def test_pages_are_the_whole_listing_cut_up(keys, limit, delimiter, prefix):
 
 
 @given(st.binary(max_size=300), st.lists(st.integers(1, 40), max_size=12), st.booleans())
-def test_aws_chunks_are_decoded_however_they_are_cut(body, cuts, chunked):
+def test_aws_chunks_are_decoded_however_they_are_cut(
+    body: bytes, cuts: list[int], chunked: bool
+) -> None:
     """Signed chunks with a trailer, within a Content-Length or within HTTP's own chunks."""
     inner = _chunks(body, b";chunk-signature=00", b"x-amz-checksum-crc32:AAAA\r\n")
     outer = _chunks(inner, b"", b"") if chunked else inner
@@ -276,7 +283,7 @@ def _chunks(body: bytes, extension: bytes, trailers: bytes) -> bytes:
     return b"".join([*parts, b"0", extension, b"\r\n", trailers, b"\r\n"])
 
 
-def test_expect_continue_and_close(peer):
+def test_expect_continue_and_close(peer: Peer) -> None:
     if peer.endpoint.authority:
         pytest.skip("the framing is the same, and curl's trust another matter")
     url = f"{peer.endpoint.url}/bench/k"
@@ -288,7 +295,7 @@ def test_expect_continue_and_close(peer):
     assert hashlib.md5(b"x" * 100_000).hexdigest().encode() in told.stdout
 
 
-def test_counts(s3, peer):
+def test_counts(s3: BaseClient, peer: Peer) -> None:
     s3.put_object(Bucket="bench", Key="a", Body=b"123")
     s3.list_objects_v2(Bucket="bench")
     counts = peer.counts()
@@ -300,7 +307,7 @@ def test_counts(s3, peer):
 
 
 @pytest.mark.parametrize("size", [5, 4096, 600_000])
-def test_preloaded_objects_are_whole(size):
+def test_preloaded_objects_are_whole(size: int) -> None:
     with serving(preload=3, size=size) as running:
         s3 = client(running.endpoint)
         listed = s3.list_objects_v2(Bucket="bench", Prefix="p/")["Contents"]
@@ -314,7 +321,7 @@ def test_preloaded_objects_are_whole(size):
             assert entry["LastModified"].timestamp() < time.time()
 
 
-def test_a_large_object_is_told_as_it_was_put():
+def test_a_large_object_is_told_as_it_was_put() -> None:
     size = 2 * preload.PART_SIZE + 5
     body = whole(0, size)
     parts = [body[at : at + preload.PART_SIZE] for at in range(0, size, preload.PART_SIZE)]
@@ -336,7 +343,7 @@ def test_a_large_object_is_told_as_it_was_put():
             assert code(error) in ("416", "412")
 
 
-def test_a_checksum_is_told_to_whoever_asks_for_it():
+def test_a_checksum_is_told_to_whoever_asks_for_it() -> None:
     checksums = pytest.importorskip("awscrt.checksums")
     with serving(preload=1, size=100_000, crc64nvme=True) as running:
         s3 = client(running.endpoint)
@@ -352,7 +359,7 @@ def test_a_checksum_is_told_to_whoever_asks_for_it():
         assert "ChecksumCRC64NVME" not in ranged
 
 
-def test_large_bodies_are_never_held():
+def test_large_bodies_are_never_held() -> None:
     size = 200_000_000
     with serving(preload=1, size=size, trust=True) as running:
         path = f"{running.endpoint.url}/bench/p/{next(names(1))}"
@@ -376,7 +383,7 @@ def _peak_of_peers() -> int:
     return max(int(peak[1]) * 1024 for peak in peaks if peak)
 
 
-def test_bodies_that_are_not_known_are_not_invented():
+def test_bodies_that_are_not_known_are_not_invented() -> None:
     with serving(preload=1, size=5) as running:
         s3 = client(running.endpoint)
         s3.put_object(Bucket="bench", Key="k", Body=b"forgotten")
@@ -385,7 +392,7 @@ def test_bodies_that_are_not_known_are_not_invented():
         assert code(error) == "BodyNotKept"
 
 
-def test_clear_leaves_what_was_there_from_the_start():
+def test_clear_leaves_what_was_there_from_the_start() -> None:
     with serving(preload=2, size=20) as running:
         s3 = client(running.endpoint)
         first, second = (f"p/{name}" for name in names(2))
@@ -400,7 +407,7 @@ def test_clear_leaves_what_was_there_from_the_start():
         assert [(entry["Key"], entry["Size"]) for entry in listed] == [(first, 20), (second, 20)]
 
 
-def test_a_listing_tells_of_an_object_that_was_replaced(s3):
+def test_a_listing_tells_of_an_object_that_was_replaced(s3: BaseClient) -> None:
     for body in (b"1", b"22"):
         s3.put_object(Bucket="bench", Key="k", Body=body)
         entry = s3.list_objects_v2(Bucket="bench")["Contents"][0]
@@ -409,12 +416,14 @@ def test_a_listing_tells_of_an_object_that_was_replaced(s3):
 
 
 @given(st.integers(0, 10**6), st.integers(0, 40), st.integers(0, 40), st.integers(0, 40))
-def test_a_part_of_a_preloaded_body_is_a_part_of_the_whole(number, size, start, end):
+def test_a_part_of_a_preloaded_body_is_a_part_of_the_whole(
+    number: int, size: int, start: int, end: int
+) -> None:
     start, end = sorted((min(start, size), min(end, size)))
     assert b"".join(preload.body(number, size, start, end)) == whole(number, size)[start:end]
 
 
-def test_latency_holds_up_only_whom_it_answers():
+def test_latency_holds_up_only_whom_it_answers() -> None:
     with serving(latency=0.3) as running, ThreadPoolExecutor(10) as threads:
         begun = time.perf_counter()
         asked = [
@@ -452,13 +461,15 @@ def few(stock: Peer) -> Peer:
     return stock
 
 
-def _run(tool: Tool, command: list[str], peer: Peer, stdout: io.BufferedIOBase | None = None):
+def _run(
+    tool: Tool, command: list[str], peer: Peer, stdout: io.BufferedIOBase | None = None
+) -> None:
     run = measure(command, env=tool.environment(peer.endpoint), stdout=stdout)
     assert (run.status, run.left) == (0, 0), run.errors
 
 
 @_each_tool
-def test_every_tool_fetches_the_same(tool, few, tmp_path):
+def test_every_tool_fetches_the_same(tool: Tool, few: Peer, tmp_path: Path) -> None:
     directory = tmp_path / "a b"
     directory.mkdir()
     _run(tool, invocations.get(tool, few.endpoint, directory), few)
@@ -467,7 +478,7 @@ def test_every_tool_fetches_the_same(tool, few, tmp_path):
 
 
 @_each_tool
-def test_every_tool_copies_to_the_same_keys(tool, few):
+def test_every_tool_copies_to_the_same_keys(tool: Tool, few: Peer) -> None:
     _run(tool, invocations.copy(tool, few.endpoint), few)
     counts = few.counts()
     assert (counts.requests["copy_object"], counts.requests.get("get_object", 0)) == (1100, 0)
@@ -479,7 +490,7 @@ def test_every_tool_copies_to_the_same_keys(tool, few):
 
 
 @_each_tool
-def test_every_tool_prints_a_line_for_each_key(tool, few, tmp_path):
+def test_every_tool_prints_a_line_for_each_key(tool: Tool, few: Peer, tmp_path: Path) -> None:
     with (tmp_path / "lines").open("w+b") as lines:
         _run(tool, invocations.keys(tool, few.endpoint), few, lines)
         lines.seek(0)
@@ -487,7 +498,7 @@ def test_every_tool_prints_a_line_for_each_key(tool, few, tmp_path):
     assert [key[-len("d0000/f0000000.txt") :] for key in sorted(printed)] == list(names(1100))
 
 
-def test_what_is_wrong_with_a_fetched_directory_is_seen(tmp_path):
+def test_what_is_wrong_with_a_fetched_directory_is_seen(tmp_path: Path) -> None:
     load = Load(3, 20)
     directory = tmp_path / "got"
     assert fault(directory, load) == "there are 0 files, not 3"
@@ -513,7 +524,13 @@ def test_what_is_wrong_with_a_fetched_directory_is_seen(tmp_path):
         ("large-get", "s5cmd: there are 0 files, not 1"),
     ],
 )
-def test_a_tool_that_does_nothing_is_left_out(monkeypatch, capsys, tmp_path, name, told):
+def test_a_tool_that_does_nothing_is_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    name: str,
+    told: str,
+) -> None:
     monkeypatch.setattr(tools, "find", lambda name: Tool(name, ("true",)))
     options = ["--files", "5", "--rounds", "1", "--tools", "s5cmd", "--into", str(tmp_path)]
     options += ["--size", "4096", "--folder", str(tmp_path)]
@@ -523,7 +540,9 @@ def test_a_tool_that_does_nothing_is_left_out(monkeypatch, capsys, tmp_path, nam
 
 @pytest.mark.skipif(tools.find("s5cmd") is None, reason="no s5cmd is installed")
 @pytest.mark.parametrize("name", ["get", "copy", "list"])
-def test_benches_print_a_row_and_leave_nothing(capsys, tmp_path, name):
+def test_benches_print_a_row_and_leave_nothing(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str
+) -> None:
     options = ["--files", "5", "--rounds", "1", "--tools", "s5cmd", "--into", str(tmp_path)]
     assert bench.main([name, *options]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
@@ -533,7 +552,9 @@ def test_benches_print_a_row_and_leave_nothing(capsys, tmp_path, name):
 
 @pytest.mark.skipif(tools.find("s5cmd") is None, reason="no s5cmd is installed")
 @pytest.mark.parametrize("name", ["large-put", "large-get"])
-def test_benches_of_large_objects_print_each_variant(capsys, tmp_path, name):
+def test_benches_of_large_objects_print_each_variant(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str
+) -> None:
     into = tmp_path / "into"
     into.mkdir()
     options = ["--size", "12MiB", "--rounds", "1", "--tools", "s5cmd", "--into", str(into)]
@@ -545,7 +566,9 @@ def test_benches_of_large_objects_print_each_variant(capsys, tmp_path, name):
     assert not list(into.iterdir())
 
 
-def test_a_large_file_is_deterministic_and_its_object_is_checked(s3, peer, tmp_path):
+def test_a_large_file_is_deterministic_and_its_object_is_checked(
+    s3: BaseClient, peer: Peer, tmp_path: Path
+) -> None:
     path = large(tmp_path, 3_000_001)
     body = path.read_bytes()
     assert len(body) == 3_000_001
@@ -558,7 +581,7 @@ def test_a_large_file_is_deterministic_and_its_object_is_checked(s3, peer, tmp_p
         check(peer, Tool("s5cmd", ()), path)
 
 
-def test_the_etag_of_a_file_is_that_of_its_parts(tmp_path):
+def test_the_etag_of_a_file_is_that_of_its_parts(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"abcde")
     digests = b"".join(hashlib.md5(part).digest() for part in (b"ab", b"cd", b"e"))
@@ -569,11 +592,13 @@ def test_the_etag_of_a_file_is_that_of_its_parts(tmp_path):
 @pytest.mark.parametrize(
     ("text", "wanted"), [("4096", 4096), ("3KiB", 3072), ("12MiB", 12 << 20), ("2GiB", 2 << 30)]
 )
-def test_sizes_have_units(text, wanted):
+def test_sizes_have_units(text: str, wanted: int) -> None:
     assert bench.size(text) == wanted
 
 
-def test_large_get_wants_room(monkeypatch, capsys, tmp_path):
+def test_large_get_wants_room(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     usage = shutil.disk_usage(tmp_path)._replace(free=999)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     options = ["--size", "1000", "--tools", "s5cmd", "--into", str(tmp_path)]
@@ -582,7 +607,7 @@ def test_large_get_wants_room(monkeypatch, capsys, tmp_path):
     assert f"{tmp_path} has 999 bytes free" in capsys.readouterr().err
 
 
-def test_tree_is_deterministic_and_without_twins(tmp_path):
+def test_tree_is_deterministic_and_without_twins(tmp_path: Path) -> None:
     bodies = [path.read_bytes() for path in sorted(tree(tmp_path, 1200, 20).glob("*/*"))]
     assert len(set(bodies)) == 1200
     assert {len(body) for body in bodies} == {20}
@@ -590,7 +615,7 @@ def test_tree_is_deterministic_and_without_twins(tmp_path):
     assert [path.read_bytes() for path in again] == bodies
 
 
-def test_measure_counts_descendants_and_leaves_none():
+def test_measure_counts_descendants_and_leaves_none() -> None:
     spin = "import time; e=time.process_time\nwhile e() < .15: pass"
     fork = f"import os,sys\nif os.fork()==0:\n exec({spin!r})\n os._exit(0)\n"
     waiting = measure([sys.executable, "-c", f"{fork}os.wait()"], sampled=True)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import http.client
 from dataclasses import replace
+from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 
-from stores.relay import Answer
+from commands import Run
+from conftest import MakeRecorder, Tree
+from stores.relay import Answer, Interceptor, Request
+from stores.store import Bucket, Store
 from trees import content
 
 pytestmark = pytest.mark.timeout(120)
@@ -18,10 +22,10 @@ HOST = "mine-123456789012.localhost:9"
 LARGE = ("--multipart-threshold", "8MiB", "--part-size", "5MiB")
 
 
-def as_bucket(bucket):
+def as_bucket(bucket: Bucket) -> Interceptor:
     """A proxy's interceptor: what is asked of the access point, ``bucket`` answers."""
 
-    def forward(request):
+    def forward(request: Request) -> Answer:
         url = urlsplit(request.target)
         path = f"/{bucket.name}{url.path}" if url.netloc == HOST else url.path
         store = urlsplit(bucket.store.url).netloc
@@ -39,7 +43,9 @@ def as_bucket(bucket):
     return forward
 
 
-def test_an_access_point_by_its_arn(s3pp, moto_bucket, moto, tree, recorder, tmp_path):
+def test_an_access_point_by_its_arn(
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder, tmp_path: Path
+) -> None:
     proxy = recorder(moto, intercept=as_bucket(moto_bucket))
     settings = {
         "store": replace(moto, url="http://localhost:9"),
@@ -68,7 +74,7 @@ def test_an_access_point_by_its_arn(s3pp, moto_bucket, moto, tree, recorder, tmp
     assert named == {source + name for name in ("f", "d/g%20%C3%A4", "large")}
 
 
-def test_what_is_no_access_point_of_a_region_is_refused_by_name(s3pp, tmp_path):
+def test_what_is_no_access_point_of_a_region_is_refused_by_name(s3pp: Run, tmp_path: Path) -> None:
     for bucket, why in (
         ("arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap", "4A"),
         ("arn:aws:s3:::bucket", "neither a bucket name"),

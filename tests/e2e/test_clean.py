@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from pathlib import Path
+from signal import Signals
 from typing import Any
 
 import pytest
 
+from commands import Run, Start
+from conftest import MakeRecorder
 from stores.relay import Answer, Request, error
-from stores.store import Bucket
+from stores.store import Bucket, Store
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -83,7 +86,7 @@ PLACES = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_what_a_place_means(s3pp, moto_bucket, place):
+def test_what_a_place_means(s3pp: Run, moto_bucket: Bucket, place: str) -> None:
     for at, key in enumerate(KEYS):
         begin(moto_bucket, key, at)
     result = s3pp("clean", "-v", moto_bucket.url + place)
@@ -93,7 +96,7 @@ def test_what_a_place_means(s3pp, moto_bucket, place):
     assert begun(moto_bucket) == sorted(left, key=str.encode)
 
 
-def test_what_is_planned_is_what_is_done(s3pp, littered):
+def test_what_is_planned_is_what_is_done(s3pp: Run, littered: Bucket) -> None:
     place, meant = f"{littered.url}/p", PLACES["/p"]
     planned = s3pp("clean", "-n", *ALL, place)
     assert begun(littered) == sorted(KEYS, key=str.encode)
@@ -109,7 +112,7 @@ def test_what_is_planned_is_what_is_done(s3pp, littered):
     assert littered.get("p/object") == b"stays"
 
 
-def test_what_a_dry_run_tells(s3pp, bucket):
+def test_what_a_dry_run_tells(s3pp: Run, bucket: Bucket) -> None:
     begin(bucket, "film.mp4", 3)
     result = s3pp("clean", "-n", *ALL, bucket.url)
     line, _ = result.lines
@@ -117,7 +120,7 @@ def test_what_a_dry_run_tells(s3pp, bucket):
     assert re.fullmatch(pattern, line)
 
 
-def test_the_real_run_is_quiet_unless_asked(s3pp, bucket):
+def test_the_real_run_is_quiet_unless_asked(s3pp: Run, bucket: Bucket) -> None:
     for key in ("a", "b"):
         begin(bucket, key)
     result = s3pp("clean", *ALL, f"{bucket.url}/a")
@@ -127,7 +130,9 @@ def test_the_real_run_is_quiet_unless_asked(s3pp, bucket):
     assert begun(bucket) == []
 
 
-def test_a_dry_run_tells_the_requests_of_the_real_one(s3pp, littered, recorder):
+def test_a_dry_run_tells_the_requests_of_the_real_one(
+    s3pp: Run, littered: Bucket, recorder: MakeRecorder
+) -> None:
     record = recorder(littered.store)
     place = f"{littered.url}/p"
     planned = s3pp("clean", "-n", *ALL, place, store=record.store)
@@ -138,7 +143,7 @@ def test_a_dry_run_tells_the_requests_of_the_real_one(s3pp, littered, recorder):
     assert record.count("DELETE") == 5
 
 
-def test_json_and_journal(s3pp, littered, tmp_path):
+def test_json_and_journal(s3pp: Run, littered: Bucket, tmp_path: Path) -> None:
     journal = tmp_path / "journal"
     words = ("--json", "--journal", journal, *ALL, f"{littered.url}/p")
     planned = s3pp("clean", "-n", *words)
@@ -164,7 +169,7 @@ def test_json_and_journal(s3pp, littered, tmp_path):
 
 
 @pytest.mark.swift
-def test_what_was_begun_today_is_left_alone(s3pp, swift_bucket):
+def test_what_was_begun_today_is_left_alone(s3pp: Run, swift_bucket: Bucket) -> None:
     begin(swift_bucket, "a")
     result = s3pp("clean", swift_bucket.url)
     assert (result.code, result.lines[:-1], summary(result)["rest"]) == (0, [], ", 1 skipped")
@@ -181,7 +186,7 @@ def test_what_was_begun_today_is_left_alone(s3pp, swift_bucket):
     assert begun(swift_bucket) == []
 
 
-def test_globs_and_limit(s3pp, littered):
+def test_globs_and_limit(s3pp: Run, littered: Bucket) -> None:
     place = f"{littered.url}/p"
     result = s3pp("clean", "-n", *ALL, "--include", "*.x", place)
     assert keys(result) == ["p/é.x"]
@@ -192,19 +197,19 @@ def test_globs_and_limit(s3pp, littered):
     assert len(begun(littered)) == len(KEYS) - 2
 
 
-def test_nothing_to_do(s3pp, bucket):
+def test_nothing_to_do(s3pp: Run, bucket: Bucket) -> None:
     result = s3pp("clean", bucket.url)
     assert (result.code, result.err, summary(result)["done"]) == (0, "", "0")
 
 
-def test_no_bucket(s3pp, store):
+def test_no_bucket(s3pp: Run, store: Store) -> None:
     result = s3pp("clean", "s3://there-is-no-such-bucket", store=store)
     assert (result.code, result.out) == (2, "")
     assert "there-is-no-such-bucket" in result.err
     assert result.err.count("\n") == 1
 
 
-def test_the_sandbox(s3pp):
+def test_the_sandbox(s3pp: Run) -> None:
     result = s3pp("clean", "--sandbox", "s3://bucket", store=None)
     assert (result.code, summary(result)["done"]) == (0, "0")
 
@@ -236,7 +241,9 @@ def three(moto_bucket: Bucket) -> Bucket:
     return moto_bucket
 
 
-def test_one_that_is_refused_fails_by_name(s3pp, three, moto, recorder, tmp_path):
+def test_one_that_is_refused_fails_by_name(
+    s3pp: Run, three: Bucket, moto: Store, recorder: MakeRecorder, tmp_path: Path
+) -> None:
     record = recorder(moto, intercept=Faults("DELETE", "b", lambda: error(403, "AccessDenied")))
     journal = tmp_path / "journal"
     result = s3pp("clean", "-v", "--journal", journal, three.url, store=record.store)
@@ -251,13 +258,13 @@ def test_one_that_is_refused_fails_by_name(s3pp, three, moto, recorder, tmp_path
 
 
 def test_a_cause_is_shown_twenty_times_and_then_counted(
-    s3pp, moto_bucket, moto, recorder, tmp_path
-):
+    s3pp: Run, moto_bucket: Bucket, moto: Store, recorder: MakeRecorder, tmp_path: Path
+) -> None:
     for at in range(23):
         begin(moto_bucket, f"u{at:02}")
     begin(moto_bucket, "other")
 
-    def refuse(request):
+    def refuse(request: Request) -> Answer | None:
         if request.method != "DELETE":
             return None
         return error(*((400, "Strange") if "/u" in request.target else (405, "MethodNotAllowed")))
@@ -280,8 +287,10 @@ def test_a_cause_is_shown_twenty_times_and_then_counted(
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_one_that_vanishes_meanwhile_is_skipped(s3pp, three, moto, recorder, method):
-    def vanish():
+def test_one_that_vanishes_meanwhile_is_skipped(
+    s3pp: Run, three: Bucket, moto: Store, recorder: MakeRecorder, method: str
+) -> None:
+    def vanish() -> Answer:
         ids = {each["Key"]: each["UploadId"] for each in unfinished(three)}
         if "b" in ids:
             three.client.abort_multipart_upload(Bucket=three.name, Key="b", UploadId=ids["b"])
@@ -295,7 +304,9 @@ def test_one_that_vanishes_meanwhile_is_skipped(s3pp, three, moto, recorder, met
     assert summary(result)["rest"] == ", 1 skipped"
 
 
-def test_one_that_is_listed_and_denied_is_told(s3pp, three, moto, recorder):
+def test_one_that_is_listed_and_denied_is_told(
+    s3pp: Run, three: Bucket, moto: Store, recorder: MakeRecorder
+) -> None:
     record = recorder(moto, intercept=Faults("GET", "b", lambda: error(404, "NoSuchUpload")))
     result = s3pp("clean", "-v", three.url, store=record.store)
     assert (result.code, keys(result)) == (1, ["a", "c"])
@@ -306,7 +317,9 @@ def test_one_that_is_listed_and_denied_is_told(s3pp, three, moto, recorder):
     assert summary(result)["rest"] == ", 1 failed"
 
 
-def test_parts_that_may_not_be_listed(s3pp, three, moto, recorder):
+def test_parts_that_may_not_be_listed(
+    s3pp: Run, three: Bucket, moto: Store, recorder: MakeRecorder
+) -> None:
     record = recorder(moto, intercept=Faults("GET", "b", lambda: error(403, "AccessDenied")))
     planned = s3pp("clean", "-n", "--json", three.url, store=record.store)
     assert [each.get("parts", 0) for each in planned.events] == [1, None, 1, 0]
@@ -317,7 +330,9 @@ def test_parts_that_may_not_be_listed(s3pp, three, moto, recorder):
     assert begun(three) == []
 
 
-def test_a_part_that_arrives_late_is_aborted_too(s3pp, three, moto, recorder):
+def test_a_part_that_arrives_late_is_aborted_too(
+    s3pp: Run, three: Bucket, moto: Store, recorder: MakeRecorder
+) -> None:
     ignored = Faults("DELETE", "b", lambda: Answer(204), times=2)
     record = recorder(moto, intercept=ignored)
     result = s3pp("clean", three.url, store=record.store)
@@ -326,7 +341,9 @@ def test_a_part_that_arrives_late_is_aborted_too(s3pp, three, moto, recorder):
     assert begun(three) == []
 
 
-def test_a_list_that_breaks_off_ends_the_run(s3pp, three, moto, recorder):
+def test_a_list_that_breaks_off_ends_the_run(
+    s3pp: Run, three: Bucket, moto: Store, recorder: MakeRecorder
+) -> None:
     cut = (
         b"<ListMultipartUploadsResult><IsTruncated>true</IsTruncated><Upload><Key>a</Key>"
         b"<UploadId>x</UploadId><Initiated>2020-01-01T00:00:00Z</Initiated></Upload></Li"
@@ -340,7 +357,9 @@ def test_a_list_that_breaks_off_ends_the_run(s3pp, three, moto, recorder):
     assert begun(three) == ["a", "b", "c"]
 
 
-def test_uploads_that_may_not_be_listed(s3pp, three, moto, recorder):
+def test_uploads_that_may_not_be_listed(
+    s3pp: Run, three: Bucket, moto: Store, recorder: MakeRecorder
+) -> None:
     refusal = error(403, "AccessDenied")
     record = recorder(
         moto, intercept=lambda request: refusal if "uploads" in request.target else None
@@ -351,7 +370,9 @@ def test_uploads_that_may_not_be_listed(s3pp, three, moto, recorder):
     assert "AccessDenied" in result.err
 
 
-def test_uploads_none_of_which_may_be_aborted(s3pp, three, moto, recorder):
+def test_uploads_none_of_which_may_be_aborted(
+    s3pp: Run, three: Bucket, moto: Store, recorder: MakeRecorder
+) -> None:
     denied = error(403, "AccessDenied")
     record = recorder(
         moto, intercept=lambda request: denied if request.method == "DELETE" else None
@@ -362,7 +383,9 @@ def test_uploads_none_of_which_may_be_aborted(s3pp, three, moto, recorder):
     assert begun(three) == ["a", "b", "c"]
 
 
-def test_a_time_that_is_not_told(s3pp, three, moto, recorder):
+def test_a_time_that_is_not_told(
+    s3pp: Run, three: Bucket, moto: Store, recorder: MakeRecorder
+) -> None:
     """Who does not know how old an upload is does not abort it."""
 
     def forget(request: Request, answer: Answer) -> Answer:
@@ -377,7 +400,9 @@ def test_a_time_that_is_not_told(s3pp, three, moto, recorder):
     assert begun(three) == ["a"]
 
 
-def test_ages_count_by_the_clock_of_the_store(s3pp, three, moto, recorder):
+def test_ages_count_by_the_clock_of_the_store(
+    s3pp: Run, three: Bucket, moto: Store, recorder: MakeRecorder
+) -> None:
     """Ours is two days ahead of it, and the uploads are an hour old."""
     now = datetime.now(timezone.utc) - timedelta(days=2)
     begun_at = (now - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%S.000Z").encode()
@@ -407,7 +432,15 @@ def wait_for_delivery(pid: int) -> None:
 
 @pytest.mark.parametrize("signals", [1, 2])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_stopped_by_a_signal(s3pp_start, moto_bucket, moto, recorder, number, code, signals):
+def test_stopped_by_a_signal(
+    s3pp_start: Start,
+    moto_bucket: Bucket,
+    moto: Store,
+    recorder: MakeRecorder,
+    number: Signals,
+    code: int,
+    signals: int,
+) -> None:
     for at in range(40):
         begin(moto_bucket, f"{at:02}", 0)
     reached, go_on = threading.Event(), threading.Event()
@@ -440,7 +473,9 @@ def test_stopped_by_a_signal(s3pp_start, moto_bucket, moto, recorder, number, co
     assert not set(done) & set(begun(moto_bucket))
 
 
-def test_a_stop_before_anything_was_done(s3pp_start, three, moto, recorder):
+def test_a_stop_before_anything_was_done(
+    s3pp_start: Start, three: Bucket, moto: Store, recorder: MakeRecorder
+) -> None:
     reached = threading.Event()
 
     def hang(request: Request) -> None:
@@ -457,10 +492,12 @@ def test_a_stop_before_anything_was_done(s3pp_start, three, moto, recorder):
     assert begun(three) == ["a", "b", "c"]
 
 
-def test_a_store_that_says_no_such_key_of_an_upload_that_is_gone(s3pp, moto_bucket, recorder):
+def test_a_store_that_says_no_such_key_of_an_upload_that_is_gone(
+    s3pp: Run, moto_bucket: Bucket, recorder: MakeRecorder
+) -> None:
     """As Ceph's gateway does, to the look whether a part arrived after the abort."""
 
-    def as_ceph(request, answer):
+    def as_ceph(request: Request, answer: Answer) -> Answer:
         return error(404, "NoSuchKey") if b"NoSuchUpload" in answer.body else answer
 
     begin(moto_bucket, "a", 1)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from commands import Run
+from conftest import MakeRelay
 from outcomes import reasons
+from stores.store import Bucket, Store
 from trees import content
 
 pytestmark = pytest.mark.timeout(90)
@@ -20,19 +25,21 @@ HEADERS = {
 LABELS = [*HEADERS, "ETag", "ContentLength"]
 
 
-def described(bucket, key):
+def described(bucket: Bucket, key: str) -> dict[str, Any]:
     """What a HEAD tells of an object, of the fields that a copy ought to carry."""
     head = bucket.head(key)
     return {name: head.get(name) for name in (*LABELS, "StorageClass", "Expires")}
 
 
-def detour(relay, bucket):
+def detour(relay: MakeRelay, bucket: Bucket) -> list[str]:
     """Options that make the store's own copy impossible: the source is another endpoint."""
     return ["--source-endpoint-url", relay(bucket.store).url]
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["by the store", "streamed"])
-def test_everything_is_carried(s3pp, store, bucket, relay, streamed):
+def test_everything_is_carried(
+    s3pp: Run, store: Store, bucket: Bucket, relay: MakeRelay, streamed: bool
+) -> None:
     bucket.put("full", b"1", Expires="Thu, 01 Dec 2033 16:00:00 GMT", **HEADERS)
     bucket.put("large", content(2 << 20), **HEADERS)
     bucket.put("plain", b"")
@@ -54,7 +61,9 @@ def test_everything_is_carried(s3pp, store, bucket, relay, streamed):
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["by the store", "streamed"])
-def test_everything_can_be_replaced(s3pp, moto, moto_bucket, relay, streamed):
+def test_everything_can_be_replaced(
+    s3pp: Run, moto: Store, moto_bucket: Bucket, relay: MakeRelay, streamed: bool
+) -> None:
     full = {"StorageClass": "STANDARD_IA", "Tagging": "a=1"} | HEADERS
     moto_bucket.put("page.html", b"1", **full)
     moto_bucket.put("other", b"2", **full)
@@ -82,7 +91,9 @@ def test_everything_can_be_replaced(s3pp, moto, moto_bucket, relay, streamed):
     assert other.head("other")["Metadata"] == {}
 
 
-def test_what_can_be_given_while_the_rest_is_kept(s3pp, moto, moto_bucket):
+def test_what_can_be_given_while_the_rest_is_kept(
+    s3pp: Run, moto: Store, moto_bucket: Bucket
+) -> None:
     moto_bucket.put("f", b"1", Tagging="a=1", StorageClass="STANDARD_IA", **HEADERS)
     other = moto.bucket()
     words = ["--acl", "public-read", "--storage-class", "GLACIER_IR", "--tag", "b=2"]

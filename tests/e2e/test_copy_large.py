@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from commands import Run
+from conftest import MakeRecorder, MakeRelay
 from outcomes import failures, reasons
+from stores.store import Bucket, Store
 from trees import content
 
 pytestmark = pytest.mark.timeout(120)
@@ -22,7 +27,7 @@ LABELS = {
 }
 
 
-def in_parts(bucket, key, body, each=5 * MIB, **settings):
+def in_parts(bucket: Bucket, key: str, body: bytes, each: int = 5 * MIB, **settings: Any) -> str:
     """Send an object in parts of ``each`` bytes; return its ETag."""
     client, at = bucket.client, {"Bucket": bucket.name, "Key": key}
     upload = {"UploadId": client.create_multipart_upload(**at, **settings)["UploadId"]}
@@ -36,21 +41,28 @@ def in_parts(bucket, key, body, each=5 * MIB, **settings):
     return etag(bucket, key)  # not every store answers it above
 
 
-def unfinished(bucket):
+def unfinished(bucket: Bucket) -> list[dict[str, Any]]:
     return bucket.client.list_multipart_uploads(Bucket=bucket.name).get("Uploads", [])
 
 
-def options(streamed, relay, bucket):
+def options(streamed: bool, relay: MakeRelay, bucket: Bucket) -> list[str]:
     """Those that make the store's own copy impossible: the source is another endpoint."""
     return ["--source-endpoint-url", relay(bucket.store).url] if streamed else []
 
 
-def etag(bucket, key):
+def etag(bucket: Bucket, key: str) -> str:
     return bucket.head(key)["ETag"].strip('"')
 
 
 @WAYS
-def test_the_copy_lies_as_its_source_does(s3pp, store, bucket, relay, recorder, streamed):
+def test_the_copy_lies_as_its_source_does(
+    s3pp: Run,
+    store: Store,
+    bucket: Bucket,
+    relay: MakeRelay,
+    recorder: MakeRecorder,
+    streamed: bool,
+) -> None:
     body = content(SIZE)
     there = {"five": in_parts(bucket, "five", body), "six": in_parts(bucket, "six", body, 6 * MIB)}
     there["one"] = in_parts(bucket, "one", b"small")
@@ -67,7 +79,9 @@ def test_the_copy_lies_as_its_source_does(s3pp, store, bucket, relay, recorder, 
 
 
 @WAYS
-def test_what_was_sent_whole_stays_whole(s3pp, store, bucket, relay, streamed):
+def test_what_was_sent_whole_stays_whole(
+    s3pp: Run, store: Store, bucket: Bucket, relay: MakeRelay, streamed: bool
+) -> None:
     body = content(SIZE)
     bucket.put("whole", body)
     other = store.bucket()
@@ -78,7 +92,9 @@ def test_what_was_sent_whole_stays_whole(s3pp, store, bucket, relay, streamed):
 
 
 @WAYS
-def test_everything_is_carried(s3pp, store, bucket, relay, streamed):
+def test_everything_is_carried(
+    s3pp: Run, store: Store, bucket: Bucket, relay: MakeRelay, streamed: bool
+) -> None:
     more = {"Tagging": "a=1&b%20c=%2F", "StorageClass": "STANDARD_IA"}
     in_parts(
         bucket, "large", content(SIZE), **LABELS, **(more if "tagging" in store.features else {})
@@ -96,7 +112,9 @@ def test_everything_is_carried(s3pp, store, bucket, relay, streamed):
 
 
 @WAYS
-def test_everything_can_be_replaced(s3pp, moto, moto_bucket, relay, streamed):
+def test_everything_can_be_replaced(
+    s3pp: Run, moto: Store, moto_bucket: Bucket, relay: MakeRelay, streamed: bool
+) -> None:
     in_parts(moto_bucket, "page.html", content(SIZE), **LABELS, Tagging="a=1")
     other = moto.bucket()
     given = ["--metadata-directive", "replace", "--metadata", "new=2", "--tag", "b=2"]
@@ -110,7 +128,9 @@ def test_everything_can_be_replaced(s3pp, moto, moto_bucket, relay, streamed):
 
 @WAYS
 @pytest.mark.parametrize("checksum", ["crc32", "sha256"])
-def test_checksums_go_along(s3pp, store, bucket, relay, streamed, checksum):
+def test_checksums_go_along(
+    s3pp: Run, store: Store, bucket: Bucket, relay: MakeRelay, streamed: bool, checksum: str
+) -> None:
     there = in_parts(bucket, "large", content(SIZE))
     other = store.bucket()
     words = [*PARTS, "--checksum", checksum, *options(streamed, relay, bucket)]
@@ -120,7 +140,9 @@ def test_checksums_go_along(s3pp, store, bucket, relay, streamed, checksum):
 
 
 @WAYS
-def test_mode_add_overwrites_nothing(s3pp, store, bucket, relay, streamed):
+def test_mode_add_overwrites_nothing(
+    s3pp: Run, store: Store, bucket: Bucket, relay: MakeRelay, streamed: bool
+) -> None:
     body = content(SIZE)
     for key in ("new", "taken"):
         in_parts(bucket, key, body)
@@ -136,7 +158,9 @@ def test_mode_add_overwrites_nothing(s3pp, store, bucket, relay, streamed):
 
 
 @WAYS
-def test_a_dry_run_counts_the_requests(s3pp, moto, moto_bucket, recorder, streamed):
+def test_a_dry_run_counts_the_requests(
+    s3pp: Run, moto: Store, moto_bucket: Bucket, recorder: MakeRecorder, streamed: bool
+) -> None:
     in_parts(moto_bucket, "large", content(SIZE))
     other, into, source = moto.bucket(), recorder(moto), recorder(moto)
     words = ["--source-endpoint-url", source.url] if streamed else []
@@ -152,7 +176,14 @@ def test_a_dry_run_counts_the_requests(s3pp, moto, moto_bucket, recorder, stream
 
 
 @WAYS
-def test_parts_of_different_sizes_are_kept(s3pp, moto, moto_bucket, recorder, relay, streamed):
+def test_parts_of_different_sizes_are_kept(
+    s3pp: Run,
+    moto: Store,
+    moto_bucket: Bucket,
+    recorder: MakeRecorder,
+    relay: MakeRelay,
+    streamed: bool,
+) -> None:
     """Of 13 MiB: two of 6 and 7 MiB, where the first does not tell; three of 6, 5 and 2, where it
     seems to.
     """

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from commands import Run
+from conftest import MakeRecorder
 from outcomes import reasons
-from stores.relay import error
+from stores.relay import Answer, Request, error
+from stores.store import Bucket, Store
 
 pytestmark = pytest.mark.timeout(90)
 
 
-def refused_by_moto(store):
+def refused_by_moto(store: Store) -> Answer | None:
     """What S3 and Swift say to a condition that does not hold, and moto does not look at."""
     return error(412, "PreconditionFailed") if store.name == "moto" else None
 
 
-def test_update_copies_what_is_new_or_differs(s3pp, store, bucket):
+def test_update_copies_what_is_new_or_differs(s3pp: Run, store: Store, bucket: Bucket) -> None:
     other = store.bucket()
     objects = {"same": b"1234", "size": b"12345", "bytes": b"1234", "new": b""}
     for key, body in objects.items():
@@ -36,7 +41,9 @@ def test_update_copies_what_is_new_or_differs(s3pp, store, bucket):
     assert other.tree() == objects | {"parts": b"abc", "stays": b"!"}
 
 
-def test_a_second_run_costs_two_listings_and_nothing_else(s3pp, store, bucket, recorder):
+def test_a_second_run_costs_two_listings_and_nothing_else(
+    s3pp: Run, store: Store, bucket: Bucket, recorder: MakeRecorder
+) -> None:
     other = store.bucket()
     for number in range(20):
         bucket.put(f"{number}", b"x" * number)
@@ -52,7 +59,9 @@ def test_a_second_run_costs_two_listings_and_nothing_else(s3pp, store, bucket, r
     assert len(second.requests) <= 4  # a look at each bucket, and a listing of each
 
 
-def test_thousands_of_copies_are_known_by_two_listings(s3pp, moto, moto_bucket, recorder):
+def test_thousands_of_copies_are_known_by_two_listings(
+    s3pp: Run, moto: Store, moto_bucket: Bucket, recorder: MakeRecorder
+) -> None:
     other = moto.bucket()
     objects = {f"{n:05}": b"%d" % n for n in range(1500)}
     moto_bucket.fill(objects)
@@ -68,14 +77,16 @@ def test_thousands_of_copies_are_known_by_two_listings(s3pp, moto, moto_bucket, 
     assert len(record.requests) <= len(below) + 1 + 16
 
 
-def test_add_never_touches_what_is_there_and_says_where_it_differs(s3pp, store, bucket, recorder):
+def test_add_never_touches_what_is_there_and_says_where_it_differs(
+    s3pp: Run, store: Store, bucket: Bucket, recorder: MakeRecorder
+) -> None:
     other, seen = store.bucket(), []
     for key in ("there", "new", "other", "late"):
         bucket.put(key, b"mine")
     other.put("there", b"mine")
     other.put("other", b"theirs")
 
-    def appear(request):
+    def appear(request: Request) -> Answer | None:
         if request.method == "PUT" and request.path.endswith("/late") and not seen:
             seen.append(request.headers["if-none-match"])
             other.put("late", b"late")
@@ -97,7 +108,9 @@ def test_add_never_touches_what_is_there_and_says_where_it_differs(s3pp, store, 
     assert f"s3://{other.name}/other" in told[0]
 
 
-def test_stupid_copies_always_and_does_not_list_the_destination(s3pp, moto, moto_bucket, recorder):
+def test_stupid_copies_always_and_does_not_list_the_destination(
+    s3pp: Run, moto: Store, moto_bucket: Bucket, recorder: MakeRecorder
+) -> None:
     other = moto.bucket()
     for key in ("same", "new"):
         moto_bucket.put(key, b"1")
@@ -110,13 +123,15 @@ def test_stupid_copies_always_and_does_not_list_the_destination(s3pp, moto, moto
     assert len([r for r in record.requests if r.path.strip("/") == other.name]) <= 1
 
 
-def test_the_store_copies_and_the_source_is_pinned(s3pp, store, bucket, recorder):
+def test_the_store_copies_and_the_source_is_pinned(
+    s3pp: Run, store: Store, bucket: Bucket, recorder: MakeRecorder
+) -> None:
     """No byte of an object passes through here, and a source that changes is not mixed up."""
     other, changed = store.bucket(), []
     for key in ("f", "g"):
         bucket.put(key, b"before")
 
-    def change(request):
+    def change(request: Request) -> Answer | None:
         if request.method == "PUT" and request.path.endswith("/g") and not changed:
             changed.append(request)
             bucket.put("g", b"now longer")
@@ -134,15 +149,15 @@ def test_the_store_copies_and_the_source_is_pinned(s3pp, store, bucket, recorder
 
 
 def test_where_the_destination_may_not_be_listed_each_key_is_asked(
-    s3pp, moto, moto_bucket, recorder
-):
+    s3pp: Run, moto: Store, moto_bucket: Bucket, recorder: MakeRecorder
+) -> None:
     other = moto.bucket()
     for key in ("same", "differs", "new"):
         moto_bucket.put(f"p/{key}", b"1")
     other.put("same", b"1")
     other.put("differs", b"x")
 
-    def refuse(request):
+    def refuse(request: Request) -> Answer | None:
         if request.method == "GET" and request.path.strip("/") == other.name:
             return error(403, "AccessDenied")
         return None
@@ -158,13 +173,15 @@ def test_where_the_destination_may_not_be_listed_each_key_is_asked(
     assert (added.code, added.counts.done, added.counts.skipped) == (0, 0, 3)
 
 
-def test_where_the_destination_may_only_be_written(s3pp, moto, moto_bucket, recorder):
+def test_where_the_destination_may_only_be_written(
+    s3pp: Run, moto: Store, moto_bucket: Bucket, recorder: MakeRecorder
+) -> None:
     """Neither listed nor looked at: everything is copied, and nothing else is needed."""
     other = moto.bucket()
     for key in ("a", "d/b"):
         moto_bucket.put(key, b"1")
 
-    def refuse(request):
+    def refuse(request: Request) -> Answer | None:
         if request.method in ("GET", "HEAD") and request.path.strip("/").startswith(other.name):
             return error(403, "AccessDenied")
         return None
@@ -176,8 +193,8 @@ def test_where_the_destination_may_only_be_written(s3pp, moto, moto_bucket, reco
 
 
 def test_an_empty_object_in_parts_is_the_same_as_any_empty_one(
-    s3pp, moto, moto_bucket, recorder, tmp_path
-):
+    s3pp: Run, moto: Store, moto_bucket: Bucket, recorder: MakeRecorder, tmp_path: Path
+) -> None:
     """Its ETag is that of parts, which its copy, a file of no bytes and an empty PUT lack."""
     moto_bucket.put_multipart("empty", b"")
     other = moto.bucket()

@@ -6,7 +6,10 @@ import re
 
 import pytest
 
+from commands import Run
+from conftest import MakeRecorder
 from outcomes import failures, reasons
+from stores.store import Bucket, Store
 from trees import content
 
 pytestmark = pytest.mark.timeout(90)
@@ -46,7 +49,7 @@ ODD = [
 ]
 
 
-def test_a_tree_is_copied_whole(s3pp, store, bucket):
+def test_a_tree_is_copied_whole(s3pp: Run, store: Store, bucket: Bucket) -> None:
     """Into another bucket, and there once more within the bucket."""
     objects = {
         "a.txt": b"alpha",
@@ -76,7 +79,9 @@ def test_a_tree_is_copied_whole(s3pp, store, bucket):
     assert (again.code, again.counts.done, again.counts.skipped) == (0, 0, 6)
 
 
-def test_odd_keys_are_copied_as_they_are_and_known_again(s3pp, store, bucket):
+def test_odd_keys_are_copied_as_they_are_and_known_again(
+    s3pp: Run, store: Store, bucket: Bucket
+) -> None:
     for key in ODD:
         bucket.put(f"odd &+%/{key}", key.encode())
     other = store.bucket()
@@ -111,7 +116,7 @@ MEANT = {
 
 
 @pytest.mark.thorough
-def test_what_a_source_means(s3pp, moto_bucket, moto):
+def test_what_a_source_means(s3pp: Run, moto_bucket: Bucket, moto: Store) -> None:
     for key, body in OBJECTS.items():
         moto_bucket.put(key, body)
     for (source, dest), expected in MEANT.items():
@@ -122,7 +127,7 @@ def test_what_a_source_means(s3pp, moto_bucket, moto):
 
 
 @pytest.mark.thorough
-def test_what_is_not_there(s3pp, moto, moto_bucket):
+def test_what_is_not_there(s3pp: Run, moto: Store, moto_bucket: Bucket) -> None:
     other, none = moto.bucket(), "s3://there-is-no-such-bucket"
     empty = s3pp("copy", moto_bucket.url, other.url)
     assert (empty.code, empty.counts.done) == (0, 0)
@@ -139,7 +144,7 @@ def test_what_is_not_there(s3pp, moto, moto_bucket):
     assert other.keys() == []
 
 
-def test_keys_that_cannot_be_fail_alone(s3pp, moto_bucket, moto):
+def test_keys_that_cannot_be_fail_alone(s3pp: Run, moto_bucket: Bucket, moto: Store) -> None:
     """Too long for S3 under the new prefix, or without any name there."""
     long = "/".join(["d" * 200] * 5)
     for key in ("p/", f"p/{long}", "p/z"):
@@ -153,7 +158,7 @@ def test_keys_that_cannot_be_fail_alone(s3pp, moto_bucket, moto):
 
 
 @pytest.mark.thorough
-def test_which_objects(s3pp, moto_bucket, moto):
+def test_which_objects(s3pp: Run, moto_bucket: Bucket, moto: Store) -> None:
     """The same choice, by names relative to the source, as for the other verbs."""
     for key in ("p/a.txt", "p/b.log", "p/d/c.txt", "p/d/e.log", "p/z.txt"):
         moto_bucket.put(key, key.encode())
@@ -171,7 +176,9 @@ def test_which_objects(s3pp, moto_bucket, moto):
         assert set(reasons(result)) == set(kept)
 
 
-def test_the_smallest_first(s3pp, moto_bucket, moto, recorder):
+def test_the_smallest_first(
+    s3pp: Run, moto_bucket: Bucket, moto: Store, recorder: MakeRecorder
+) -> None:
     sizes = [500, 3, 40_000, 0, 77]
     for number, size in enumerate(sizes):
         moto_bucket.put(f"{number}", b"x" * size)
@@ -182,7 +189,7 @@ def test_the_smallest_first(s3pp, moto_bucket, moto, recorder):
     assert [sizes[int(name)] for name in copied] == sorted(sizes)
 
 
-def test_source_and_destination_in_each_other(s3pp, moto_bucket):
+def test_source_and_destination_in_each_other(s3pp: Run, moto_bucket: Bucket) -> None:
     """The same place is refused; nested ones are made safe: nothing copied is copied again."""
     for key in ("p/a", "p/q/b", "p/q/q/c", "z"):
         moto_bucket.put(key, key.encode())
@@ -212,8 +219,8 @@ def test_source_and_destination_in_each_other(s3pp, moto_bucket):
 
 @pytest.mark.parametrize("elsewhere", [False, True])
 def test_one_object_to_its_own_name_lies_below_it_and_that_is_told(
-    s3pp, moto, moto_bucket, elsewhere
-):
+    s3pp: Run, moto: Store, moto_bucket: Bucket, elsewhere: bool
+) -> None:
     moto_bucket.put("d/x", b"1")
     place = moto.bucket() if elsewhere else moto_bucket
     words = [f"{moto_bucket.url}/d/x", f"{place.url}/d/x"]
@@ -229,7 +236,7 @@ def test_one_object_to_its_own_name_lies_below_it_and_that_is_told(
 
 
 @pytest.mark.parametrize(("verb", "source"), [("copy", "s3://somewhere/p"), ("put", ".")])
-def test_a_star_at_the_end_of_a_destination_is_refused(s3pp, verb, source):
+def test_a_star_at_the_end_of_a_destination_is_refused(s3pp: Run, verb: str, source: str) -> None:
     result = s3pp(verb, source, "s3://somewhere-else/q*")
     assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
     assert "'s3://somewhere-else/q*' ends in *" in result.err

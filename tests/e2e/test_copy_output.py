@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 
 import pytest
+
+from commands import Run
+from conftest import MakeRecorder
+from stores.store import Bucket, Store
 
 pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.mark.parametrize("mode", ["update", "add"])
 def test_a_dry_run_says_what_the_run_will_do_and_writes_nothing(
-    s3pp, moto, moto_bucket, recorder, mode
-):
+    s3pp: Run, moto: Store, moto_bucket: Bucket, recorder: MakeRecorder, mode: str
+) -> None:
     other = moto.bucket()
     for key, body in {"same": b"1", "size": b"22", "bytes": b"3", "d/new": b"4"}.items():
         moto_bucket.put(f"p/{key}", body)
@@ -50,7 +55,9 @@ def test_a_dry_run_says_what_the_run_will_do_and_writes_nothing(
     assert sorted(would.lines[:-1]) == lines
 
 
-def test_levels_events_journal_and_log(s3pp, moto, moto_bucket, tmp_path):
+def test_levels_events_journal_and_log(
+    s3pp: Run, moto: Store, moto_bucket: Bucket, tmp_path: Path
+) -> None:
     other, url = moto.bucket(), moto_bucket.url
     moto_bucket.put("p/f", b"22")
     moto_bucket.put("p/" + "x" * 1000, b"3")
@@ -90,7 +97,7 @@ def test_levels_events_journal_and_log(s3pp, moto, moto_bucket, tmp_path):
     assert (quiet.counts.skipped, quiet.counts.failed) == (2, 1)
 
 
-def test_four_processes_started_afresh(s3pp, moto, moto_bucket):
+def test_four_processes_started_afresh(s3pp: Run, moto: Store, moto_bucket: Bucket) -> None:
     bodies = {f"d{n % 5}/{n}": b"x" * n for n in range(80)}
     moto_bucket.fill(bodies)
     other = moto.bucket()
@@ -122,7 +129,9 @@ BAD = {
 }  # fmt: skip
 
 
-def test_every_bad_argument(s3pp, moto, moto_bucket, recorder):
+def test_every_bad_argument(
+    s3pp: Run, moto: Store, moto_bucket: Bucket, recorder: MakeRecorder
+) -> None:
     """One test for all: each start is cheap, and a list of what is wrong reads best whole."""
     moto_bucket.put("f", b"1")
     other, record = moto.bucket(), recorder(moto)
@@ -137,7 +146,7 @@ def test_every_bad_argument(s3pp, moto, moto_bucket, recorder):
     assert (record.requests, other.keys()) == ([], [])
 
 
-def test_help(s3pp):
+def test_help(s3pp: Run) -> None:
     shown = s3pp("copy", "--help", store=None)
     assert shown.code == 0
     assert all(word in shown.out for word in ("--source-profile", "--metadata-directive", "--acl"))

@@ -6,8 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from commands import Run
+from conftest import MakeRecorder, WriteProfiles
 from outcomes import failures, reasons
-from stores.relay import error
+from stores.relay import Answer, Request, error
+from stores.store import Bucket, Store
 from trees import content
 
 pytestmark = pytest.mark.timeout(120)
@@ -23,7 +26,9 @@ OBJECTS = {
 
 @pytest.mark.swift
 @pytest.mark.parametrize(("there", "how"), [("swift", "url"), ("moto", "profile")])
-def test_from_one_store_to_the_other(s3pp, moto, swift, profiles, there, how):
+def test_from_one_store_to_the_other(
+    s3pp: Run, moto: Store, swift: Store, profiles: WriteProfiles, there: str, how: str
+) -> None:
     source, dest = (moto, swift) if there == "swift" else (swift, moto)
     bucket, other = source.bucket(), dest.bucket()
     headers = {"ContentType": "text/x-mine", "CacheControl": "no-store", "Metadata": {"a": "b"}}
@@ -54,8 +59,8 @@ def test_from_one_store_to_the_other(s3pp, moto, swift, profiles, there, how):
 
 
 def test_streamed_bodies_come_whole_and_cost_a_get_and_a_put_each(
-    s3pp, moto, moto_bucket, recorder
-):
+    s3pp: Run, moto: Store, moto_bucket: Bucket, recorder: MakeRecorder
+) -> None:
     """Two endpoints are two stores, as far as anybody can see; what both sign is their own."""
     other = moto.bucket()
     objects = {f"{size}": content(size) for size in (0, 1, 5000, (1 << 20) + 1, 6 << 20)}
@@ -76,13 +81,13 @@ def test_streamed_bodies_come_whole_and_cost_a_get_and_a_put_each(
 
 
 def test_where_the_store_does_not_copy_it_goes_through_this_machine(
-    s3pp, moto, moto_bucket, recorder
-):
+    s3pp: Run, moto: Store, moto_bucket: Bucket, recorder: MakeRecorder
+) -> None:
     other = moto.bucket()
     for key in ("a", "b", "c"):
         moto_bucket.put(key, key.encode())
 
-    def refuse(request):
+    def refuse(request: Request) -> Answer | None:
         return error(501, "NotImplemented") if "x-amz-copy-source" in request.headers else None
 
     between = recorder(moto, intercept=refuse)
@@ -94,7 +99,7 @@ def test_where_the_store_does_not_copy_it_goes_through_this_machine(
     assert (again.code, again.counts.skipped) == (0, 3)
 
 
-def answer_code(answer):
+def answer_code(answer: Answer) -> str:
     return answer.body.decode().partition("<Code>")[2].partition("<")[0]
 
 
@@ -109,8 +114,15 @@ def answer_code(answer):
     ],
 )  # fmt: skip
 def test_a_refused_setting_is_no_store_that_cannot_copy(
-    s3pp, moto, moto_bucket, recorder, profiles, words, header, answer
-):
+    s3pp: Run,
+    moto: Store,
+    moto_bucket: Bucket,
+    recorder: MakeRecorder,
+    profiles: WriteProfiles,
+    words: list[str],
+    header: str,
+    answer: Answer,
+) -> None:
     """As MinIO without keys answers AES256, R2 any ACL, and AWS who may not set one."""
     other = moto.bucket()
     moto_bucket.fill({f"f{n:02}": b"1" for n in range(30)} | {"large": content(9 << 20)})
@@ -129,14 +141,16 @@ def test_a_refused_setting_is_no_store_that_cannot_copy(
     assert uploads.get("Uploads", []) == []
 
 
-def test_two_accounts_of_one_store(s3pp, moto, moto_bucket, recorder, profiles):
+def test_two_accounts_of_one_store(
+    s3pp: Run, moto: Store, moto_bucket: Bucket, recorder: MakeRecorder, profiles: WriteProfiles
+) -> None:
     """The keys of the destination copy, as long as they may read the source; else both are used."""
     other = moto.bucket()
     moto_bucket.put("closed", b"1")
     moto_bucket.put("open", b"2")
     theirs = "source-access-key"
 
-    def refuse(request):
+    def refuse(request: Request) -> Answer | None:
         if "x-amz-copy-source" in request.headers and request.path.endswith("/closed"):
             return error(403, "AccessDenied")
         return None
@@ -153,14 +167,16 @@ def test_two_accounts_of_one_store(s3pp, moto, moto_bucket, recorder, profiles):
         assert key == (theirs if of_source else moto.access_key), request.target
 
 
-def test_the_sources_profile_goes_before_the_variable(s3pp, moto, moto_bucket, recorder, profiles):
+def test_the_sources_profile_goes_before_the_variable(
+    s3pp: Run, moto: Store, moto_bucket: Bucket, recorder: MakeRecorder, profiles: WriteProfiles
+) -> None:
     """A variable cannot say which side it means; a profile that is named for one side can."""
     moto_bucket.put("a", b"1")
     other, source, dest = moto.bucket(), recorder(moto), recorder(moto)
     env = profiles(source=source.store, dest=dest.store)
     keys = {"AWS_ACCESS_KEY_ID": moto.access_key, "AWS_SECRET_ACCESS_KEY": moto.secret_key}
 
-    def copy(*words, variable):
+    def copy(*words: str, variable: str) -> tuple[list[set[str]], set[str]]:
         more = env | keys | {"AWS_ENDPOINT_URL": variable, "AWS_DEFAULT_REGION": "us-west-1"}
         result = s3pp("copy", *words, moto_bucket.url, other.url, store=None, env=more)
         assert result.code == 0, result.err
@@ -175,7 +191,9 @@ def test_the_sources_profile_goes_before_the_variable(s3pp, moto, moto_bucket, r
     assert copy(*both, variable="http://127.0.0.1:9") == one_each
 
 
-def test_a_source_that_is_wrong_is_named(s3pp, moto, moto_bucket, recorder):
+def test_a_source_that_is_wrong_is_named(
+    s3pp: Run, moto: Store, moto_bucket: Bucket, recorder: MakeRecorder
+) -> None:
     """Each side's own trouble, in one line, and nothing written."""
     moto_bucket.put("f", b"1")
     other, record = moto.bucket(), recorder(moto)
@@ -195,7 +213,9 @@ def test_a_source_that_is_wrong_is_named(s3pp, moto, moto_bucket, recorder):
     assert (record.puts, other.keys()) == (0, [])
 
 
-def test_a_store_by_another_name_is_the_same_store(s3pp, moto, moto_bucket, recorder):
+def test_a_store_by_another_name_is_the_same_store(
+    s3pp: Run, moto: Store, moto_bucket: Bucket, recorder: MakeRecorder
+) -> None:
     """Onto itself is refused, and elsewhere the store copies by itself."""
     moto_bucket.put("p/f", b"1")
     here = moto.url.replace("127.0.0.1", "localhost")

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from stores.relay import error
+from commands import Run
+from conftest import MakeRecorder, Tree, WriteProfiles
+from stores.certificates import Authority
+from stores.relay import Answer, Request, error
+from stores.store import Bucket, Store
 
 pytestmark = pytest.mark.timeout(90)
 
 NO_KEYS = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}
 
 
-def test_a_profile(s3pp, bucket, store, tree, tmp_path, profiles):
+def test_a_profile(
+    s3pp: Run, bucket: Bucket, store: Store, tree: Tree, tmp_path: Path, profiles: WriteProfiles
+) -> None:
     bucket.put("f", b"1")
     env = NO_KEYS | profiles(work=store)
     words = ["--profile", "work", bucket.url, tmp_path / "out"]
@@ -22,7 +29,9 @@ def test_a_profile(s3pp, bucket, store, tree, tmp_path, profiles):
     assert tree.read(tmp_path / "out") == {"f": b"1"}
 
 
-def test_without_credentials(s3pp, moto_bucket, moto, tree, recorder, tmp_path):
+def test_without_credentials(
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder, tmp_path: Path
+) -> None:
     moto_bucket.put("d/f", b"1", ACL="public-read")
     record = recorder(moto)
     words = ["--no-sign-request", f"{moto_bucket.url}/d", tmp_path / "out"]
@@ -33,11 +42,11 @@ def test_without_credentials(s3pp, moto_bucket, moto, tree, recorder, tmp_path):
 
 
 def test_one_object_of_a_bucket_that_may_not_be_listed(
-    s3pp, moto_bucket, moto, tree, recorder, tmp_path
-):
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder, tmp_path: Path
+) -> None:
     """As most public data is; a prefix there cannot be read, and that is said."""
 
-    def refuse(request):
+    def refuse(request: Request) -> Answer | None:
         return error(403, "AccessDenied") if request.of_bucket else None
 
     moto_bucket.put("d/f", b"1")
@@ -51,11 +60,13 @@ def test_one_object_of_a_bucket_that_may_not_be_listed(
     assert not (tmp_path / "no").exists()
 
 
-def test_a_key_that_is_refused_fails_alone(s3pp, moto_bucket, moto, tree, recorder, tmp_path):
+def test_a_key_that_is_refused_fails_alone(
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder, tmp_path: Path
+) -> None:
     for key in ("a", "closed", "gone", "z"):
         moto_bucket.put(key, b"1")
 
-    def refuse(request):
+    def refuse(request: Request) -> Answer | None:
         if request.path.endswith("/closed"):
             return error(403, "AccessDenied")
         return error(404, "NoSuchKey") if request.path.endswith("/gone") else None
@@ -69,8 +80,14 @@ def test_a_key_that_is_refused_fails_alone(s3pp, moto_bucket, moto, tree, record
 
 
 def test_https_with_a_private_authority(
-    s3pp, moto_bucket, moto, tree, recorder, authority, tmp_path
-):
+    s3pp: Run,
+    moto_bucket: Bucket,
+    moto: Store,
+    tree: Tree,
+    recorder: MakeRecorder,
+    authority: Authority,
+    tmp_path: Path,
+) -> None:
     tls = recorder(moto, tls=authority.context)
     objects = {"f": b"1", "d/g": b"2", "empty": b""}
     for key, body in objects.items():
@@ -87,7 +104,9 @@ def test_https_with_a_private_authority(
     assert (len(tls.requests), (tmp_path / "no").exists()) == (before, False)
 
 
-def test_virtual_addressing_and_requester_pays(s3pp, moto_bucket, moto, recorder, tmp_path):
+def test_virtual_addressing_and_requester_pays(
+    s3pp: Run, moto_bucket: Bucket, moto: Store, recorder: MakeRecorder, tmp_path: Path
+) -> None:
     """The bucket is in the Host, and nothing of it in the path."""
     between = recorder(moto)
     # <bucket>.localhost resolves nowhere on some machines; a proxy needs no resolving.
@@ -103,7 +122,9 @@ def test_virtual_addressing_and_requester_pays(s3pp, moto_bucket, moto, recorder
         assert f"/{moto_bucket.name}" not in request.path
 
 
-def test_requester_pays_is_said_everywhere(s3pp, moto_bucket, moto, recorder, tmp_path):
+def test_requester_pays_is_said_everywhere(
+    s3pp: Run, moto_bucket: Bucket, moto: Store, recorder: MakeRecorder, tmp_path: Path
+) -> None:
     moto_bucket.put("d/f", b"1")
     moto_bucket.put_multipart("parts", b"1")
     record = recorder(moto)
@@ -114,8 +135,10 @@ def test_requester_pays_is_said_everywhere(s3pp, moto_bucket, moto, recorder, tm
     assert {r.headers.get("x-amz-request-payer") for r in record.requests} == {"requester"}
 
 
-def test_a_bucket_in_another_region_is_found(s3pp, moto_bucket, moto, tree, recorder, tmp_path):
-    def redirect(request):
+def test_a_bucket_in_another_region_is_found(
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder, tmp_path: Path
+) -> None:
+    def redirect(request: Request) -> Answer | None:
         if "/eu-west-1/s3/" in request.headers["authorization"]:
             return None
         region = ("x-amz-bucket-region", "eu-west-1")
@@ -128,11 +151,11 @@ def test_a_bucket_in_another_region_is_found(s3pp, moto_bucket, moto, tree, reco
 
 
 def test_redirects_to_another_host_are_not_followed_with_credentials(
-    s3pp, moto_bucket, moto, tree, recorder, tmp_path
-):
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder, tmp_path: Path
+) -> None:
     elsewhere = recorder(moto)
 
-    def redirect(request):
+    def redirect(request: Request) -> Answer | None:
         if request.of_bucket:
             return None
         return error(307, "TemporaryRedirect", ("Location", elsewhere.url + request.target))
@@ -146,7 +169,9 @@ def test_redirects_to_another_host_are_not_followed_with_credentials(
     assert tree.read(tmp_path / "out") == {}
 
 
-def test_secrets_are_signed_with_and_never_shown(s3pp, moto_bucket, moto, recorder, tmp_path):
+def test_secrets_are_signed_with_and_never_shown(
+    s3pp: Run, moto_bucket: Bucket, moto: Store, recorder: MakeRecorder, tmp_path: Path
+) -> None:
     moto_bucket.put("f", b"1")
     token = "session-token-that-must-stay-secret/+=="
     record = recorder(moto)

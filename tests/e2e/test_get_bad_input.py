@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from commands import Run
+from conftest import MakeRecorder, Tree
 from stores.ports import free_port
+from stores.store import Bucket, Store
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -37,7 +41,9 @@ BAD = {
 }
 
 
-def test_every_bad_argument(s3pp, moto_bucket, moto, tree, recorder, tmp_path):
+def test_every_bad_argument(
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder, tmp_path: Path
+) -> None:
     """One test for all: each start is cheap, and a list of what is wrong reads best whole."""
     moto_bucket.put("f", b"1")
     record, out = recorder(moto), tmp_path / "out"
@@ -52,7 +58,9 @@ def test_every_bad_argument(s3pp, moto_bucket, moto, tree, recorder, tmp_path):
     assert (record.requests, list(tmp_path.iterdir())) == ([], [])
 
 
-def test_what_credentials_and_addresses_can_be_wrong_in(s3pp, moto, moto_bucket, tmp_path):
+def test_what_credentials_and_addresses_can_be_wrong_in(
+    s3pp: Run, moto: Store, moto_bucket: Bucket, tmp_path: Path
+) -> None:
     none = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}
     gone = replace(moto, url=f"http://127.0.0.1:{free_port()}")
     no_host = replace(moto, url="http://no-such-host.invalid")
@@ -70,7 +78,9 @@ def test_what_credentials_and_addresses_can_be_wrong_in(s3pp, moto, moto_bucket,
 
 
 @pytest.mark.swift
-def test_refused_credentials_end_the_run_with_the_stores_own_words(s3pp, swift_bucket, tmp_path):
+def test_refused_credentials_end_the_run_with_the_stores_own_words(
+    s3pp: Run, swift_bucket: Bucket, tmp_path: Path
+) -> None:
     swift_bucket.put("f", b"1")
     for change, code in (
         ({"AWS_SECRET_ACCESS_KEY": "not-the-right-secret"}, "SignatureDoesNotMatch"),

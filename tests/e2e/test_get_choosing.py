@@ -5,10 +5,15 @@ from __future__ import annotations
 import datetime
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from commands import Run
+from conftest import MakeRecorder, Tree
 from outcomes import failures, reasons
+from stores.relay import Answer, Request
+from stores.store import Bucket, Store
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -25,7 +30,7 @@ TXT = ["a.txt", "cache/f.txt", "deep/c.txt", "deep/er/e.txt"]
 
 
 @pytest.fixture
-def source(moto_bucket):
+def source(moto_bucket: Bucket) -> str:
     for key, body in OBJECTS.items():
         moto_bucket.put(key, body)
     return f"{moto_bucket.url}/p"
@@ -40,7 +45,9 @@ def source(moto_bucket):
         ("+deep/*.*", ["deep/c.txt", "deep/d.log"]),
     ],
 )  # fmt: skip
-def test_the_last_pattern_that_matches_wins(s3pp, source, tree, tmp_path, rules, kept):
+def test_the_last_pattern_that_matches_wins(
+    s3pp: Run, source: str, tree: Tree, tmp_path: Path, rules: str, kept: list[str]
+) -> None:
     """Patterns match the names that files get, not the keys."""
     words = []
     for rule in rules.split():
@@ -50,7 +57,9 @@ def test_the_last_pattern_that_matches_wins(s3pp, source, tree, tmp_path, rules,
     assert sorted(tree.read(tmp_path / "out")) == kept
 
 
-def test_what_is_excluded_is_no_failure(s3pp, moto_bucket, tree, tmp_path):
+def test_what_is_excluded_is_no_failure(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
     for key in ("a/../x", "f", "f/below", "z/"):
         moto_bucket.put(key, b"1")
     words = ["--exclude", "a", "--exclude", "f/**", "--exclude", "z"]
@@ -60,7 +69,7 @@ def test_what_is_excluded_is_no_failure(s3pp, moto_bucket, tree, tmp_path):
 
 
 @pytest.mark.thorough
-def test_sizes_and_limits(s3pp, moto_bucket, tree, tmp_path):
+def test_sizes_and_limits(s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path) -> None:
     """Sizes are inclusive, and the limit counts after every other rule, in key order."""
     for size in (0, 1023, 1024, 1025, 4096):
         moto_bucket.put(f"{size:04}", b"x" * size)
@@ -77,15 +86,17 @@ def test_sizes_and_limits(s3pp, moto_bucket, tree, tmp_path):
 
 
 @pytest.mark.thorough
-def test_ages(s3pp, moto_bucket, moto, tree, recorder, tmp_path):
+def test_ages(
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder, tmp_path: Path
+) -> None:
     """The times are the store's."""
     days = {"old": 40, "week": 6, "fresh": 0}
 
-    def written(name):
+    def written(name: str) -> str:
         then = time.gmtime(time.time() - days[name] * 86400)
         return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", then)
 
-    def listing(request, answer):
+    def listing(request: Request, answer: Answer) -> Answer:
         if "list-type=2" not in request.target:
             return answer
         rows = "".join(
@@ -114,7 +125,9 @@ def test_ages(s3pp, moto_bucket, moto, tree, recorder, tmp_path):
 
 
 @pytest.mark.parametrize("stdin", [False, True], ids=["file", "stdin"])
-def test_names_from_a_list(s3pp, moto_bucket, source, tree, tmp_path, stdin):
+def test_names_from_a_list(
+    s3pp: Run, moto_bucket: Bucket, source: str, tree: Tree, tmp_path: Path, stdin: bool
+) -> None:
     """They are relative to the prefix; blank lines mean nothing, and a name given twice is one."""
     moto_bucket.put("p/näme with space", b"8")
     text = "deep/c.txt\n\nnäme with space\r\na.txt\na.txt\ngone\n../p/a.txt\n".encode()
@@ -134,7 +147,9 @@ def test_names_from_a_list(s3pp, moto_bucket, source, tree, tmp_path, stdin):
 
 
 @pytest.mark.swift
-def test_null_lists_may_hold_newlines(s3pp, swift_bucket, tree, tmp_path):
+def test_null_lists_may_hold_newlines(
+    s3pp: Run, swift_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
     for key in ("two\nlines", "x", "y"):
         swift_bucket.put(key, b"1")
     listed = b"two\nlines\0y\0"
@@ -146,8 +161,8 @@ def test_null_lists_may_hold_newlines(s3pp, swift_bucket, tree, tmp_path):
 
 
 def test_a_short_list_in_a_huge_bucket_costs_few_requests(
-    s3pp, moto_bucket, moto, tree, recorder, tmp_path
-):
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder, tmp_path: Path
+) -> None:
     moto_bucket.fill({f"k{n:05}": b"1" for n in range(12_000)})
     record = recorder(moto)
     result = s3pp(
@@ -159,7 +174,9 @@ def test_a_short_list_in_a_huge_bucket_costs_few_requests(
     assert sorted(tree.read(tmp_path / "out")) == ["k00000", "k06000", "k11999"]
 
 
-def test_the_smallest_first(s3pp, moto_bucket, moto, tree, recorder, tmp_path):
+def test_the_smallest_first(
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder, tmp_path: Path
+) -> None:
     sizes = [500, 3, 40_000, 0, 77, 2_000_000, 4096]
     for number, size in enumerate(sizes):
         moto_bucket.put(f"{number}", b"x" * size)
@@ -173,7 +190,9 @@ def test_the_smallest_first(s3pp, moto_bucket, moto, tree, recorder, tmp_path):
     assert (limited.code, sorted(tree.read(tmp_path / "two"))) == (0, ["0", "1"])
 
 
-def test_the_choice_holds_for_a_single_object_too(s3pp, moto_bucket, tree, tmp_path):
+def test_the_choice_holds_for_a_single_object_too(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
     """As it does for a single file of put."""
     moto_bucket.put("d/one.log", b"12345")
     source, out = f"{moto_bucket.url}/d/one.log", tmp_path / "out"

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
+from commands import Run
+from conftest import MakeRecorder, Tree
 from outcomes import snapshot
+from stores.store import Bucket, Store
 from trees import Link
 
 pytestmark = pytest.mark.timeout(90)
@@ -14,8 +18,8 @@ pytestmark = pytest.mark.timeout(90)
 
 @pytest.mark.parametrize("mode", ["update", "add", "stupid"])
 def test_it_says_what_the_run_will_do_and_touches_nothing(
-    s3pp, moto_bucket, moto, tree, recorder, mode
-):
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder, mode: str
+) -> None:
     objects = {"same": b"1", "size": b"22", "bytes": b"3", "d/e/new": b"4", "m/": b""}
     for key, body in objects.items():
         moto_bucket.put(f"p/{key}", body)
@@ -70,7 +74,9 @@ def test_it_says_what_the_run_will_do_and_touches_nothing(
     assert sorted(would.lines[:-1]) == sorted(expected)
 
 
-def test_what_would_fail_fails_and_no_directory_is_made(s3pp, moto_bucket, tree, tmp_path):
+def test_what_would_fail_fails_and_no_directory_is_made(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
     for key in ("a", "a/below", "../out", "link/f", "z"):
         moto_bucket.put(key, b"1")
     words = ["-n", "--json", moto_bucket.url]

@@ -6,15 +6,19 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from commands import as_anybody
+from commands import Run, Start, as_anybody
+from conftest import MakeRecorder, Tree
 from outcomes import snapshot
 from stores.fault_actions import Truncate
 from stores.fault_proxy import FaultProxy, Rule
-from stores.relay import Answer
+from stores.relay import Answer, Request
+from stores.store import Bucket, Store
 from trees import content
 
 pytestmark = pytest.mark.timeout(90)
@@ -22,11 +26,11 @@ pytestmark = pytest.mark.timeout(90)
 LEFT = ".s3pp-0123456789abcdef"
 
 
-def private_umask():
+def private_umask() -> None:
     os.umask(0o027)
 
 
-def test_permissions(s3pp, moto_bucket, tree):
+def test_permissions(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
     """New files are as umask has them; a file that is replaced passes its permissions on."""
     modes = {"private": 0o600, "script": 0o755, "read-only": 0o444, "setuid": 0o6755}
     keys = [*modes, "new", "d/new", "large"]
@@ -50,7 +54,9 @@ def test_permissions(s3pp, moto_bucket, tree):
     assert tree.read(out) == expected  # another name of a replaced file keeps what it had
 
 
-def test_a_file_has_its_name_only_when_it_is_whole(s3pp, moto_bucket, moto, tree, recorder):
+def test_a_file_has_its_name_only_when_it_is_whole(
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder
+) -> None:
     """Bodies break off half way; what stands there is seen when the object is asked for again."""
     objects = {"small": content(5000), "large": content(4 << 20), "old": content(9000)}
     for key, body in objects.items():
@@ -58,7 +64,7 @@ def test_a_file_has_its_name_only_when_it_is_whole(s3pp, moto_bucket, moto, tree
     out = tree({"old": b"as it was"}, "out")
     asked, seen = set(), []
 
-    def look(request):
+    def look(request: Request) -> None:
         if not request.of_bucket and request.path in asked:
             seen.append({path.name: path.stat().st_size for path in out.iterdir()})
         asked.add(request.path)
@@ -75,7 +81,7 @@ def test_a_file_has_its_name_only_when_it_is_whole(s3pp, moto_bucket, moto, tree
         assert (name, size) in final or ".s3pp-" in name
 
 
-def test_final_names_while_files_arrive(s3pp_start, moto_bucket, tree):
+def test_final_names_while_files_arrive(s3pp_start: Start, moto_bucket: Bucket, tree: Tree) -> None:
     """Watched from outside: whoever finds a final name finds all of its bytes."""
     objects = {f"{n}": content(2 << 20, n) for n in range(6)}
     for key, body in objects.items():
@@ -93,7 +99,7 @@ def test_final_names_while_files_arrive(s3pp_start, moto_bucket, tree):
     assert tree.read(out) == objects
 
 
-def test_what_a_killed_run_left_is_swept(s3pp, moto_bucket, tree):
+def test_what_a_killed_run_left_is_swept(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
     """Temporary files only, and only in directories that files are written to."""
     for key in ("a", "d/b", "d/e/c"):
         moto_bucket.put(key, b"1")
@@ -112,21 +118,28 @@ def test_what_a_killed_run_left_is_swept(s3pp, moto_bucket, tree):
     assert tree.read(out) == kept | {"a": b"1", "d/b": b"1", "d/e/c": b"1"}
 
 
-def half_of_large(request, answer):
+def half_of_large(request: Request, answer: Answer) -> Answer:
     """Half of a body comes, and then nothing."""
     if not request.path.endswith("/large"):
         return answer
     return Answer(answer.status, answer.headers, answer.body[: 2 << 20])
 
 
-def wait_until(condition):
+def wait_until(condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + 40
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
-def test_runs_that_are_ended_half_way(s3pp, s3pp_start, moto_bucket, moto, tree, recorder):
+def test_runs_that_are_ended_half_way(
+    s3pp: Run,
+    s3pp_start: Start,
+    moto_bucket: Bucket,
+    moto: Store,
+    tree: Tree,
+    recorder: MakeRecorder,
+) -> None:
     """By Ctrl-C, twice, and by kill -9: what is left is no file, and the next run clears it."""
     moto_bucket.put("large", content(4 << 20))
     between, out = recorder(moto, rewrite=half_of_large), tree({}, "out")
@@ -147,7 +160,7 @@ def test_runs_that_are_ended_half_way(s3pp, s3pp_start, moto_bucket, moto, tree,
     assert tree.read(out) == {"large": content(4 << 20)}
 
 
-def test_fsync_writes_the_same(s3pp, bucket, tree, tmp_path):
+def test_fsync_writes_the_same(s3pp: Run, bucket: Bucket, tree: Tree, tmp_path: Path) -> None:
     objects = {"a": b"1", "d/e/f": b"", "large": content(3 << 20)}
     for key, body in objects.items():
         bucket.put(key, body)
@@ -158,7 +171,7 @@ def test_fsync_writes_the_same(s3pp, bucket, tree, tmp_path):
     assert int((tmp_path / "out/large").stat().st_mtime) == int(stored)
 
 
-def test_where_nothing_may_be_written(s3pp, moto_bucket, tree):
+def test_where_nothing_may_be_written(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
     """A directory that is closed fails its files by name; the others arrive."""
     for key in ("a", "shut/f", "z"):
         moto_bucket.put(key, b"1")
@@ -173,7 +186,14 @@ def test_where_nothing_may_be_written(s3pp, moto_bucket, tree):
 
 
 @pytest.mark.parametrize("dry_run", [[], ["--dry-run"]], ids=["real", "dry"])
-def test_a_directory_that_cannot_be_made(s3pp, moto, moto_bucket, tree, recorder, dry_run):
+def test_a_directory_that_cannot_be_made(
+    s3pp: Run,
+    moto: Store,
+    moto_bucket: Bucket,
+    tree: Tree,
+    recorder: MakeRecorder,
+    dry_run: list[str],
+) -> None:
     """It is told before anything is asked of the store, and nothing is made.
 
     One that is there need not be writable: directories in it may be.
@@ -198,8 +218,8 @@ def test_a_directory_that_cannot_be_made(s3pp, moto, moto_bucket, tree, recorder
 
 
 def test_what_only_making_it_tells_is_told_before_an_object_is_asked_for(
-    s3pp, moto, moto_bucket, recorder
-):
+    s3pp: Run, moto: Store, moto_bucket: Bucket, recorder: MakeRecorder
+) -> None:
     moto_bucket.put("a", b"1")
     record = recorder(moto)
     result = s3pp("get", moto_bucket.url, "/proc/self/no-such-place", store=record.store)

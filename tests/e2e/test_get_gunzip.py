@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import gzip
 import os
+from pathlib import Path
 
 import pytest
 
+from commands import Run
+from conftest import MakeRecorder, Tree
 from outcomes import failures, reasons
+from stores.relay import Answer, Request
+from stores.store import Bucket
 from trees import content
 
 pytestmark = pytest.mark.timeout(90)
 
 
-def test_the_way_there_and_back(s3pp, moto_bucket, tree, tmp_path):
+def test_the_way_there_and_back(s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path) -> None:
     files = {
         "page.html": b"<html>" + b"text " * 5000,
         "d/empty.txt": b"",
@@ -43,7 +48,9 @@ def test_the_way_there_and_back(s3pp, moto_bucket, tree, tmp_path):
     assert (mended.counts.done, tree.read(out)) == (1, files)
 
 
-def test_what_is_not_sound_fails_and_what_was_there_stays(s3pp, moto_bucket, tree):
+def test_what_is_not_sound_fails_and_what_was_there_stays(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree
+) -> None:
     whole = gzip.compress(content(3000))
     large = gzip.compress(content(3 << 20))
     stored = {
@@ -90,7 +97,9 @@ def test_what_is_not_sound_fails_and_what_was_there_stays(s3pp, moto_bucket, tre
     assert (out / "cut").read_bytes() == stored["cut"]
 
 
-def test_over_the_packed_bytes_that_a_run_without_it_left(s3pp, moto_bucket, tree, tmp_path):
+def test_over_the_packed_bytes_that_a_run_without_it_left(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
     files = {"page.html": b"<html>" + b"text " * 5000, "large.txt": content(1 << 20).hex().encode()}
     out = tmp_path / "out"
     for name, text in files.items():
@@ -113,7 +122,9 @@ def test_over_the_packed_bytes_that_a_run_without_it_left(s3pp, moto_bucket, tre
     assert (again.counts.done, again.counts.skipped) == (0, 3)
 
 
-def test_codings_are_a_list(s3pp, moto_bucket, tree, tmp_path, recorder):
+def test_codings_are_a_list(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path, recorder: MakeRecorder
+) -> None:
     """Any order, case and spacing, and several lines; aws-chunked means nothing."""
     text = b"text " * 1000
     once = gzip.compress(text, mtime=0)
@@ -132,7 +143,7 @@ def test_codings_are_a_list(s3pp, moto_bucket, tree, tmp_path, recorder):
     for key, (_, body) in stored.items():
         moto_bucket.put(key, body)
 
-    def encoded(request, answer):
+    def encoded(request: Request, answer: Answer) -> Answer:
         key = request.target.rpartition("/")[2]
         if key in stored:
             lines = stored[key][0].split(" ", 1)  # in two lines, where there is a space

@@ -6,10 +6,15 @@ import gzip
 import os
 from base64 import b64encode
 from dataclasses import replace
+from pathlib import Path
 from zlib import crc32
 
 import pytest
 
+from commands import Result, Run
+from conftest import MakeRecorder, Recorder, Tree
+from stores.relay import Answer, Request, Rewriter
+from stores.store import Bucket, Store
 from trees import content
 
 pytestmark = pytest.mark.timeout(120)
@@ -23,23 +28,23 @@ def in_parts(body: bytes, each: int) -> list[bytes]:
     return [body[at : at + each] for at in range(0, len(body), each)]
 
 
-def reasons(result):
+def reasons(result: Result) -> dict[str, str]:
     """{key: reason} of what was done or skipped."""
     return {e["key"]: e["reason"] for e in result.events if e["event"] in ("done", "skipped")}
 
 
-def ranges(record) -> list[str]:
+def ranges(record: Recorder) -> list[str]:
     """The ranges of objects that were asked for, in their order."""
     asked = (each.headers.get("range", "") for each in record.requests if each.method == "GET")
     return sorted((each for each in asked if each), key=lambda text: (len(text), text))
 
 
-def with_checksum(body: bytes):
+def with_checksum(body: bytes) -> Rewriter:
     """For a relay: HEADs are answered with the object's CRC, as S3 would."""
     value = b64encode(crc32(body).to_bytes(4, "big")).decode()
     told = [("x-amz-checksum-crc32", value), ("x-amz-checksum-type", "FULL_OBJECT")]
 
-    def amend(request, answer):
+    def amend(request: Request, answer: Answer) -> Answer:
         if request.method != "HEAD" or "x-amz-checksum-mode" not in request.headers:
             return answer
         return replace(answer, headers=[*answer.headers, *told])
@@ -47,7 +52,9 @@ def with_checksum(body: bytes):
     return amend
 
 
-def test_one_large_object_and_many_small_ones(s3pp, bucket, tree, tmp_path):
+def test_one_large_object_and_many_small_ones(
+    s3pp: Run, bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
     """Whole, with the objects' times, and the next run finds nothing to do."""
     files = {f"d/small{n}": content(1000, n) for n in range(20)} | {"d/large": content(SIZE)}
     for key, body in files.items():
@@ -64,7 +71,15 @@ def test_one_large_object_and_many_small_ones(s3pp, bucket, tree, tmp_path):
 
 
 @pytest.mark.parametrize("how", ["md5", "parts", "odd parts", "uneven parts", "crc"])
-def test_however_it_is_proved(s3pp, moto_bucket, moto, tree, tmp_path, recorder, how):
+def test_however_it_is_proved(
+    s3pp: Run,
+    moto_bucket: Bucket,
+    moto: Store,
+    tree: Tree,
+    tmp_path: Path,
+    recorder: MakeRecorder,
+    how: str,
+) -> None:
     body = content(SIZE)
     asked = [(0, 5 * MIB), (5 * MIB, 10 * MIB), (10 * MIB, SIZE)]
     if how == "parts":
@@ -88,7 +103,9 @@ def test_however_it_is_proved(s3pp, moto_bucket, moto, tree, tmp_path, recorder,
     assert all(r.headers.get("if-match") for r in record.requests if "range" in r.headers)
 
 
-def test_what_was_sent_in_parts_comes_as_such(s3pp, bucket, tree, tmp_path):
+def test_what_was_sent_in_parts_comes_as_such(
+    s3pp: Run, bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
     """On each store, whether it tells of parts or not; and is known again."""
     bucket.put_multipart("large", *in_parts(content(SIZE), 5 * MIB))
     result = s3pp("get", *RANGES, bucket.url, tmp_path / "out")
@@ -98,7 +115,7 @@ def test_what_was_sent_in_parts_comes_as_such(s3pp, bucket, tree, tmp_path):
     assert reasons(again) == {"large": "same etag"}
 
 
-def test_options_and_what_is_replaced(s3pp, moto_bucket, tree):
+def test_options_and_what_is_replaced(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
     """--fsync; the permissions of the old file; mode add leaves what is there."""
     moto_bucket.put("large", content(SIZE))
     out = tree({"large": b"the old one"}, "out")
@@ -117,7 +134,7 @@ def test_options_and_what_is_replaced(s3pp, moto_bucket, tree):
     assert tree.read(out) == {"large": content(SIZE)}
 
 
-def test_gunzip(s3pp, moto_bucket, tree, tmp_path):
+def test_gunzip(s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path) -> None:
     body = content(SIZE)
     moto_bucket.put("large", gzip.compress(body, 0), ContentEncoding="gzip")
     result = s3pp("get", "--gunzip", *RANGES, moto_bucket.url, tmp_path / "out")
@@ -126,8 +143,8 @@ def test_gunzip(s3pp, moto_bucket, tree, tmp_path):
 
 
 def test_what_cannot_be_unpacked_stays_for_a_run_without_gunzip(
-    s3pp, moto_bucket, moto, tree, tmp_path, recorder
-):
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, tmp_path: Path, recorder: MakeRecorder
+) -> None:
     """The failure says so; with --no-resume nothing stays, and nothing is said."""
     body, out = content(SIZE), tmp_path / "out"
     moto_bucket.put("large", body, ContentEncoding="gzip")
@@ -144,7 +161,9 @@ def test_what_cannot_be_unpacked_stays_for_a_run_without_gunzip(
     assert len(ranges(record)) == 3
 
 
-def test_a_dry_run_counts_and_writes_nothing(s3pp, moto_bucket, tree, tmp_path):
+def test_a_dry_run_counts_and_writes_nothing(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
     moto_bucket.put("large", content(SIZE))
     dry = s3pp("get", "--dry-run", *RANGES, moto_bucket.url, tmp_path / "out")
     assert (dry.code, dry.counts.done, dry.counts.bytes) == (0, 1, SIZE)
@@ -153,7 +172,9 @@ def test_a_dry_run_counts_and_writes_nothing(s3pp, moto_bucket, tree, tmp_path):
     assert dry.counts.requests == one.counts.requests + 3  # a HEAD, and three ranges for one
 
 
-def test_no_resume_leaves_no_name_to_find(s3pp, moto_bucket, tree, tmp_path):
+def test_no_resume_leaves_no_name_to_find(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
     moto_bucket.put("large", content(SIZE))
     result = s3pp("get", "--no-resume", *RANGES, moto_bucket.url, tmp_path / "out")
     assert (result.code, result.err) == (0, "")
@@ -161,7 +182,9 @@ def test_no_resume_leaves_no_name_to_find(s3pp, moto_bucket, tree, tmp_path):
 
 
 @pytest.mark.parametrize("each", [6 * MIB, 5 * MIB + 12_345])
-def test_update_knows_what_was_sent_in_parts(s3pp, moto_bucket, moto, tree, recorder, each):
+def test_update_knows_what_was_sent_in_parts(
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder, each: int
+) -> None:
     """By its bytes, whatever its time; likely part sizes cost no request, others two."""
     body = content(SIZE)
     moto_bucket.put_multipart("large", *in_parts(body, each))
@@ -179,7 +202,7 @@ def test_update_knows_what_was_sent_in_parts(s3pp, moto_bucket, moto, tree, reco
     assert tree.read(out) == {"large": body}
 
 
-def test_what_is_unfinished_is_not_put(s3pp, moto_bucket, tree):
+def test_what_is_unfinished_is_not_put(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
     names = [f"large.s3pp-0123456789abcdef{end}" for end in ("", ".part", ".ranges")]
     src = tree(dict.fromkeys(names, b"1") | {"large": b"2"})
     result = s3pp("put", "--json", src, moto_bucket.url)
@@ -188,7 +211,9 @@ def test_what_is_unfinished_is_not_put(s3pp, moto_bucket, tree):
     assert moto_bucket.keys() == ["large"]
 
 
-def test_keys_that_look_unfinished_are_not_got(s3pp, moto_bucket, tree, tmp_path):
+def test_keys_that_look_unfinished_are_not_got(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
     names = [f"large.s3pp-0123456789abcdef{end}" for end in (".part", ".ranges")]
     for name in names:
         moto_bucket.put(name, b"1")

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
+from commands import Run
+from conftest import MakeRecorder, Tree
 from outcomes import failures, reasons
+from stores.relay import Request
+from stores.store import Bucket, Store
 from trees import Link
 
 pytestmark = pytest.mark.timeout(90)
@@ -27,7 +32,7 @@ LEADING_OUT = {"abs/w", "chain/v", "circle/u", "out/x", "up/b"}
 
 
 @pytest.fixture
-def place(moto_bucket, tree, tmp_path):
+def place(moto_bucket: Bucket, tree: Tree, tmp_path: Path) -> Path:
     """A directory full of links, a bucket of keys that pass through them."""
     outside = tree({"kept": b"mine"}, "outside")
     for key, body in KEYS.items():
@@ -47,7 +52,9 @@ def place(moto_bucket, tree, tmp_path):
     return tree(links, "dest")
 
 
-def test_links_are_not_written_through(s3pp, moto_bucket, place, tree, tmp_path):
+def test_links_are_not_written_through(
+    s3pp: Run, moto_bucket: Bucket, place: Path, tree: Tree, tmp_path: Path
+) -> None:
     before = sorted(os.listdir(tmp_path))
     result = s3pp("get", "--json", moto_bucket.url, place)
     refused = LEADING_OUT | {"dangling/t", "file", "in/y"}
@@ -62,7 +69,9 @@ def test_links_are_not_written_through(s3pp, moto_bucket, place, tree, tmp_path)
         assert any(f"/{key} -> " in line and "link" in line for line in result.err.splitlines())
 
 
-def test_links_that_stay_inside_can_be_followed(s3pp, moto_bucket, place, tree, tmp_path):
+def test_links_that_stay_inside_can_be_followed(
+    s3pp: Run, moto_bucket: Bucket, place: Path, tree: Tree, tmp_path: Path
+) -> None:
     before = sorted(os.listdir(tmp_path))
     result = s3pp("get", "--json", "--follow-symlinks", moto_bucket.url, place)
     assert result.code == 1
@@ -75,7 +84,9 @@ def test_links_that_stay_inside_can_be_followed(s3pp, moto_bucket, place, tree, 
     assert set(reasons(again).values()) == {"same etag"}
 
 
-def test_a_link_at_a_files_own_place_is_left_alone(s3pp, moto_bucket, tree):
+def test_a_link_at_a_files_own_place_is_left_alone(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree
+) -> None:
     for key in ("a", "dir", "gone"):
         moto_bucket.put(key, b"theirs")
     place = tree({"a": Link("b"), "b": b"mine", "dir": Link("."), "gone": Link("nowhere")}, "dest")
@@ -89,7 +100,9 @@ def test_a_link_at_a_files_own_place_is_left_alone(s3pp, moto_bucket, tree):
     assert not (place / "nowhere").exists()
 
 
-def test_directory_itself_may_be_a_link(s3pp, moto_bucket, tree, tmp_path):
+def test_directory_itself_may_be_a_link(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
     moto_bucket.put("d/f", b"1")
     tree({"real/kept": b"2", "link": Link("real"), "file": b"3", "dangling": Link("nowhere")}, ".")
     assert s3pp("get", moto_bucket.url, tmp_path / "link").code == 0
@@ -105,14 +118,14 @@ def test_directory_itself_may_be_a_link(s3pp, moto_bucket, tree, tmp_path):
 
 
 def test_a_directory_swapped_for_a_link_during_the_run_leads_nowhere(
-    s3pp, moto_bucket, moto, tree, recorder, tmp_path
-):
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder, tmp_path: Path
+) -> None:
     """While the body is on its way another program replaces its directory by a link."""
     outside = tree({}, "outside")
     out = tree({"d": None}, "out")
     moto_bucket.put("d/f", b"1")
 
-    def swap(request):
+    def swap(request: Request) -> None:
         if request.path.endswith("/d/f") and not (out / "d").is_symlink():
             (out / "d").rename(out / "moved")
             (out / "d").symlink_to(outside)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
+from commands import Run
+from conftest import MakeRecorder, Tree
 from outcomes import files_of, reasons
+from stores.relay import Request
+from stores.store import Bucket, Store
 from trees import content
 
 pytestmark = pytest.mark.timeout(90)
 
 
-def test_update_fetches_what_is_new_or_differs(s3pp, bucket, tree):
+def test_update_fetches_what_is_new_or_differs(s3pp: Run, bucket: Bucket, tree: Tree) -> None:
     objects = {"same": b"1234", "size": b"12345", "bytes": b"1234", "new": b""}
     objects |= {"parts": b"abc", "other": b"cba"}
     for key, body in objects.items():
@@ -42,7 +47,7 @@ def test_update_fetches_what_is_new_or_differs(s3pp, bucket, tree):
     assert reasons(again) == dict.fromkeys(objects, "same etag")
 
 
-def test_content_decides_and_not_the_clock(s3pp, moto_bucket, tree):
+def test_content_decides_and_not_the_clock(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
     moto_bucket.put("f", b"1111")
     out = tree({}, "out")
     assert s3pp("get", moto_bucket.url, out).code == 0
@@ -54,7 +59,9 @@ def test_content_decides_and_not_the_clock(s3pp, moto_bucket, tree):
     assert tree.read(out) == {"f": b"1111"}
 
 
-def test_add_never_touches_what_is_there_and_says_where_it_differs(s3pp, bucket, tree):
+def test_add_never_touches_what_is_there_and_says_where_it_differs(
+    s3pp: Run, bucket: Bucket, tree: Tree
+) -> None:
     for key, body in {"there": b"theirs", "d/new": b"2", "d/other": b"size"}.items():
         bucket.put(f"p/{key}", body)
     out = tree({"there": b"mine!!", "d/other": b"another size"}, "out")
@@ -69,7 +76,9 @@ def test_add_never_touches_what_is_there_and_says_where_it_differs(s3pp, bucket,
     assert "another size" in line
 
 
-def test_stupid_fetches_always_and_asks_nothing(s3pp, store, bucket, tree, recorder):
+def test_stupid_fetches_always_and_asks_nothing(
+    s3pp: Run, store: Store, bucket: Bucket, tree: Tree, recorder: MakeRecorder
+) -> None:
     bucket.put("same", b"1")
     bucket.put("new", b"2")
     out = tree({"same": b"1"}, "out")
@@ -80,11 +89,13 @@ def test_stupid_fetches_always_and_asks_nothing(s3pp, store, bucket, tree, recor
     assert (record.heads, record.puts) == (0, 0)
 
 
-def test_add_is_free_of_races(s3pp, moto_bucket, moto, tree, recorder):
+def test_add_is_free_of_races(
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder
+) -> None:
     """What appears while the body is on its way is kept."""
     out = tree({}, "out")
 
-    def intercept(request):
+    def intercept(request: Request) -> None:
         for name in ("late", "late-dir"):
             if request.path.endswith(f"/{name}"):
                 (out / name).mkdir() if "dir" in name else (out / name).write_bytes(b"mine")
@@ -99,7 +110,9 @@ def test_add_is_free_of_races(s3pp, moto_bucket, moto, tree, recorder):
     assert tree.read(out) == {"f": b"theirs", "late": b"mine"}
 
 
-def test_update_knows_again_what_every_size_holds(s3pp, bucket, store, tree, recorder, tmp_path):
+def test_update_knows_again_what_every_size_holds(
+    s3pp: Run, bucket: Bucket, store: Store, tree: Tree, recorder: MakeRecorder, tmp_path: Path
+) -> None:
     """A second run costs the listing and nothing else, even where no ETag is an MD5."""
     sizes = [0, 1, 4095, 4096, 65_536, (1 << 20) + 1, (5 << 20) + 1]
     for size in sizes:

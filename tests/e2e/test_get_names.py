@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
+from commands import Run
+from conftest import MakeRecorder, Tree
 from outcomes import failures, reasons
+from stores.store import Bucket, Store
 from trees import content
 
 pytestmark = pytest.mark.timeout(90)
 
 
-def test_a_tree_arrives_whole(s3pp, bucket, tree, tmp_path):
+def test_a_tree_arrives_whole(s3pp: Run, bucket: Bucket, tree: Tree, tmp_path: Path) -> None:
     objects = {
         "a.txt": b"alpha",
         "empty": b"",
@@ -68,7 +72,7 @@ MEANT = {
 }
 
 
-def test_what_a_source_means(s3pp, moto_bucket, tree, tmp_path):
+def test_what_a_source_means(s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path) -> None:
     """The keys below PREFIX/, or the one object of that name, or every key that begins so."""
     for key, body in OBJECTS.items():
         moto_bucket.put(key, body)
@@ -82,7 +86,9 @@ def test_what_a_source_means(s3pp, moto_bucket, tree, tmp_path):
         assert out.is_dir()
 
 
-def test_keys_that_are_no_paths_are_addressed_as_they_are(s3pp, bucket, tree, tmp_path):
+def test_keys_that_are_no_paths_are_addressed_as_they_are(
+    s3pp: Run, bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
     """Where they are named themselves nothing of what makes them odd is left in their name."""
     objects = {"/abs": b"1", "a//b": b"2", "x/../y": b"3", "//": b""}
     for key, body in objects.items():
@@ -102,7 +108,7 @@ def test_keys_that_are_no_paths_are_addressed_as_they_are(s3pp, bucket, tree, tm
     assert set(failures(rooted)) <= {"//"}
 
 
-def test_what_is_not_there(s3pp, store, bucket, tmp_path):
+def test_what_is_not_there(s3pp: Run, store: Store, bucket: Bucket, tmp_path: Path) -> None:
     empty = s3pp("get", bucket.url, tmp_path / "empty")
     assert (empty.code, empty.err, empty.counts.done) == (0, "", 0)
     bucket.put("p", b"1")
@@ -118,7 +124,7 @@ def test_what_is_not_there(s3pp, store, bucket, tmp_path):
         assert not out.exists()
 
 
-def test_directory_markers(s3pp, bucket, tree):
+def test_directory_markers(s3pp: Run, bucket: Bucket, tree: Tree) -> None:
     """Keys that end in a slash are directories where they have no bytes, and fail where they do."""
     objects = {
         "a/": b"",
@@ -211,7 +217,7 @@ NAMES = [
 ]
 
 
-def possible(bucket, key):
+def possible(bucket: Bucket, key: str) -> bool:
     """Whether the store keeps such a key; moto, for one, cuts it at a newline."""
     try:
         bucket.put(key, key.encode())
@@ -221,8 +227,8 @@ def possible(bucket, key):
 
 
 def test_odd_keys_land_right_or_fail_by_name_and_nothing_leaves_the_directory(
-    s3pp, bucket, tree, tmp_path
-):
+    s3pp: Run, bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
     for key in NAMES:
         bucket.put(key, key.encode())
     for key in NO_NAMES:
@@ -246,7 +252,9 @@ def test_odd_keys_land_right_or_fail_by_name_and_nothing_leaves_the_directory(
     assert set(failures(again)) == set(no_names)
 
 
-def test_names_that_cannot_stand_beside_each_other(s3pp, moto_bucket, tree):
+def test_names_that_cannot_stand_beside_each_other(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree
+) -> None:
     objects = {
         "a": b"a file",
         "a-b": b"sorts between",
@@ -271,7 +279,9 @@ def test_names_that_cannot_stand_beside_each_other(s3pp, moto_bucket, tree):
         assert f"s3://{moto_bucket.name}/{key} -> " in result.err
 
 
-def test_however_directory_is_spelled_and_in_the_c_locale(s3pp, moto_bucket, tree, tmp_path):
+def test_however_directory_is_spelled_and_in_the_c_locale(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
     moto_bucket.put("ä/日", b"1")
     (tmp_path / "work").mkdir()
     for cwd, directory in [(tmp_path, "work/../ö//"), (tmp_path / "work", "../-odd name")]:
@@ -283,8 +293,8 @@ def test_however_directory_is_spelled_and_in_the_c_locale(s3pp, moto_bucket, tre
 
 @pytest.mark.parametrize("verb", ["get", "copy"])
 def test_an_object_beside_what_lies_below_its_name_is_told_once(
-    s3pp, moto, moto_bucket, recorder, tmp_path, verb
-):
+    s3pp: Run, moto: Store, moto_bucket: Bucket, recorder: MakeRecorder, tmp_path: Path, verb: str
+) -> None:
     for key in ("d/p", "d/p/a", "d/p/b", "d/p-q"):
         moto_bucket.put(key, b"1")
     to = tmp_path / "out" if verb == "get" else f"{moto.bucket().url}/out"

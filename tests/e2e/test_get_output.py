@@ -6,8 +6,14 @@ import hashlib
 import json
 import os
 import pty
+from pathlib import Path
+from typing import Any
 
 import pytest
+
+from commands import Result, Run, Start
+from conftest import Tree
+from stores.store import Bucket
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -15,14 +21,14 @@ OBJECTS = {"a.txt": b"1", "d/b": b"22", "../up": b"3"}
 
 
 @pytest.fixture
-def source(moto_bucket):
+def source(moto_bucket: Bucket) -> str:
     for key, body in OBJECTS.items():
         moto_bucket.put(f"p/{key}", body)
     return f"{moto_bucket.url}/p"
 
 
 @pytest.mark.thorough
-def test_levels(s3pp, source, tmp_path):
+def test_levels(s3pp: Run, source: str, tmp_path: Path) -> None:
     out = tmp_path / "out"
     got = [f"get {source}/a.txt -> {out}/a.txt (new)", f"get {source}/d/b -> {out}/d/b (new)"]
     loud = s3pp("get", "-v", source, out)
@@ -41,7 +47,9 @@ def test_levels(s3pp, source, tmp_path):
     assert (silent.code, silent.out, silent.err) == (1, "", "")
 
 
-def test_events_name_bucket_key_and_path(s3pp, source, moto_bucket, tree, tmp_path):
+def test_events_name_bucket_key_and_path(
+    s3pp: Run, source: str, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
     out, journal, log = tree({"a.txt": b"1"}, "out"), tmp_path / "journal", tmp_path / "log"
     words = ["--journal", journal, "--log-file", log, "-v", source, out]
     result = s3pp("get", "--json", *words)
@@ -85,11 +93,13 @@ def test_events_name_bucket_key_and_path(s3pp, source, moto_bucket, tree, tmp_pa
     assert {path.stat().st_mode & 0o077 for path in (journal, log)} == {0}
 
 
-def _told(result):
+def _told(result: Result) -> list[dict[str, Any]]:
     return [event for event in result.events if event["event"] != "summary"]
 
 
-def test_records_stay_out_of_the_directory(s3pp, source, tree, tmp_path):
+def test_records_stay_out_of_the_directory(
+    s3pp: Run, source: str, tree: Tree, tmp_path: Path
+) -> None:
     """An object of its name would replace the journal while it is written."""
     out = tree({"d": None}, "out")
     for option in ("--journal", "--log-file"):
@@ -101,7 +111,9 @@ def test_records_stay_out_of_the_directory(s3pp, source, tree, tmp_path):
     assert tree.read(out) == {}
 
 
-def test_progress_on_a_terminal_only(s3pp_start, moto_bucket, tmp_path):
+def test_progress_on_a_terminal_only(
+    s3pp_start: Start, moto_bucket: Bucket, tmp_path: Path
+) -> None:
     moto_bucket.fill({f"{n}": b"x" * n for n in range(50)})
     near, far = pty.openpty()
     running = s3pp_start("get", "--progress", moto_bucket.url, tmp_path / "out", stderr=far)
@@ -118,7 +130,9 @@ def test_progress_on_a_terminal_only(s3pp_start, moto_bucket, tmp_path):
     assert b"50" in shown
 
 
-def test_a_reader_that_goes_away_does_not_stop_the_work(s3pp_start, moto_bucket, tree, tmp_path):
+def test_a_reader_that_goes_away_does_not_stop_the_work(
+    s3pp_start: Start, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
     moto_bucket.fill({f"{n:03}": b"1" for n in range(150)})
     read, write = os.pipe()
     os.close(read)
@@ -128,7 +142,7 @@ def test_a_reader_that_goes_away_does_not_stop_the_work(s3pp_start, moto_bucket,
     assert len(tree.read(tmp_path / "out")) == 150
 
 
-def test_help(s3pp):
+def test_help(s3pp: Run) -> None:
     shown = s3pp("get", "--help", store=None)
     assert shown.code == 0
     words = ["DIRECTORY", "--mode", "--fsync", "--gunzip", "--order", "--files-from", "-n"]

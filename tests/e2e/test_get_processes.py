@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import sys
 import threading
+from pathlib import Path
 
 import pytest
+
+from commands import Run, Start
+from conftest import MakeRecorder, Tree
+from stores.relay import Answer, Request
+from stores.store import Bucket, Store
 
 pytestmark = pytest.mark.timeout(120)
 
 
-def test_any_number_of_processes_gives_the_same(s3pp, moto_bucket, tree, tmp_path):
+def test_any_number_of_processes_gives_the_same(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
     bodies = {f"d{n % 5}/{n}": b"x" * (n * 7) for n in range(120)}
     moto_bucket.fill(bodies)
     for number, words in enumerate(
@@ -25,11 +33,13 @@ def test_any_number_of_processes_gives_the_same(s3pp, moto_bucket, tree, tmp_pat
         assert tree.read(out) == bodies
 
 
-def test_children_name_themselves(s3pp_start, moto_bucket, moto, recorder, tmp_path):
+def test_children_name_themselves(
+    s3pp_start: Start, moto_bucket: Bucket, moto: Store, recorder: MakeRecorder, tmp_path: Path
+) -> None:
     """The store holds its answers until the process list was read."""
     gate = threading.Event()
 
-    def hold(request):
+    def hold(request: Request) -> None:
         if not request.of_bucket:
             gate.wait(30)
 
@@ -48,17 +58,19 @@ def test_children_name_themselves(s3pp_start, moto_bucket, moto, recorder, tmp_p
     assert running.wait().counts.done == 40
 
 
-def test_no_more_requests_in_flight_than_asked(s3pp, moto_bucket, moto, recorder, tmp_path):
+def test_no_more_requests_in_flight_than_asked(
+    s3pp: Run, moto_bucket: Bucket, moto: Store, recorder: MakeRecorder, tmp_path: Path
+) -> None:
     lock, now, most = threading.Lock(), [0], [0]
 
-    def enter(request):
+    def enter(request: Request) -> None:
         if not request.of_bucket:
             with lock:
                 now[0] += 1
                 most[0] = max(most[0], now[0])
             threading.Event().wait(0.02)
 
-    def leave(request, answer):
+    def leave(request: Request, answer: Answer) -> Answer:
         if not request.of_bucket:
             with lock:
                 now[0] -= 1
@@ -73,12 +85,12 @@ def test_no_more_requests_in_flight_than_asked(s3pp, moto_bucket, moto, recorder
     assert between.connections <= 6 + 6  # in flight, listers, and the once-per-run questions
 
 
-def test_a_fresh_sandbox_is_empty(s3pp, tmp_path):
+def test_a_fresh_sandbox_is_empty(s3pp: Run, tmp_path: Path) -> None:
     result = s3pp("get", "--sandbox", "s3://some-bucket", tmp_path / "out", store=None)
     assert (result.code, result.counts.done) == (0, 0)
 
 
-def test_put_copy_and_get_in_one_sandbox(s3pp, tree, tmp_path):
+def test_put_copy_and_get_in_one_sandbox(s3pp: Run, tree: Tree, tmp_path: Path) -> None:
     src, out = tree({"f": b"1", "d/g": b"2"}), tmp_path / "out"
     script = (
         "import os,subprocess,boto3;"

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import signal
 import sys
+from typing import Any
 
 import pytest
 
 import commands
+from commands import Running, Start
 
 pytestmark = pytest.mark.timeout(30)
 
 
 @pytest.fixture
-def script(s3pp_start, monkeypatch):
+def script(s3pp_start: Start, monkeypatch: pytest.MonkeyPatch) -> Start:
     """Run a Python text in place of the command."""
 
-    def begin(text, **settings):
+    def begin(text: str, **settings: Any) -> Running:
         monkeypatch.setattr(commands, "COMMAND", (sys.executable, "-c", text))
         return s3pp_start("put", **settings)
 
     return begin
 
 
-def test_what_was_said_is_returned(script):
+def test_what_was_said_is_returned(script: Start) -> None:
     text = (
         "import sys; print('out'); print('err', file=sys.stderr); sys.exit(len(sys.stdin.read()))"
     )
@@ -41,7 +43,9 @@ def test_what_was_said_is_returned(script):
         ("import time; time.sleep(30)", "still ran"),
     ],
 )
-def test_bad_ends_fail(script, monkeypatch, text, complaint):
+def test_bad_ends_fail(
+    script: Start, monkeypatch: pytest.MonkeyPatch, text: str, complaint: str
+) -> None:
     monkeypatch.setattr(commands, "GRACE", 0.5)
     running = script(text)
     with pytest.raises(AssertionError, match=complaint):
@@ -50,7 +54,7 @@ def test_bad_ends_fail(script, monkeypatch, text, complaint):
     assert running.pids() == []
 
 
-def test_children_are_found_by_their_titles(script):
+def test_children_are_found_by_their_titles(script: Start) -> None:
     running = script(
         "import setproctitle, os, time\n"
         "if os.fork() == 0: setproctitle.setproctitle('s3pp: walker')\n"
@@ -62,7 +66,7 @@ def test_children_are_found_by_their_titles(script):
     assert running.wait().code == -signal.SIGKILL
 
 
-def test_a_summary_can_be_read():
+def test_a_summary_can_be_read() -> None:
     line = "put 5 bytes in 2 files in 0.1 seconds (50 bytes/s, 20.0 files/s), 3 skipped, 1 failed"
     counts = commands.read_summary(line)
     assert (counts.bytes, counts.done, counts.skipped, counts.failed) == (5, 2, 3, 1)

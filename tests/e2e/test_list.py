@@ -9,10 +9,15 @@ import signal
 import subprocess
 import time
 import urllib.request
+from collections.abc import Iterable
+from signal import Signals
 
 import pytest
 
-from stores.relay import Answer, error
+from commands import Result, Run, Start
+from conftest import MakeRecorder
+from stores.relay import Answer, Request, error
+from stores.store import Bucket, Store
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -30,7 +35,7 @@ SUMMARY = re.compile(r"list (\d+) bytes in (\d+) objects in \d+\.\d seconds \(\d
 
 
 @pytest.fixture
-def filled(bucket):
+def filled(bucket: Bucket) -> Bucket:
     """The bucket with ``KEYS`` below ``p/``, and a few more about it."""
     for key, body in KEYS.items():
         bucket.put(f"p/{key}", body)
@@ -39,15 +44,15 @@ def filled(bucket):
     return bucket
 
 
-def keys(result) -> list[str]:
+def keys(result: Result) -> list[str]:
     return [found["key"] for line in result.lines if (found := LINE.fullmatch(line))]
 
 
-def ordered(names) -> list[str]:
+def ordered(names: Iterable[str]) -> list[str]:
     return sorted(names, key=str.encode)
 
 
-def test_a_line_for_each_key(s3pp, filled):
+def test_a_line_for_each_key(s3pp: Run, filled: Bucket) -> None:
     result = s3pp("list", f"{filled.url}/p")
     assert (result.code, result.err.count("\n")) == (0, 1)  # of the object p, which is left out
     found = [LINE.fullmatch(line) for line in result.lines]
@@ -60,7 +65,7 @@ def test_a_line_for_each_key(s3pp, filled):
         assert line["modified"].startswith(head.strftime("%Y-%m-%dT%H:%M"))
 
 
-def test_an_object_for_each_key(s3pp, filled):
+def test_an_object_for_each_key(s3pp: Run, filled: Bucket) -> None:
     result = s3pp("list", "--json", "--summarize", f"{filled.url}/p/")
     *objects, summary = result.events
     assert (result.code, result.err.count("\n")) == (0, 1)
@@ -90,12 +95,14 @@ def test_an_object_for_each_key(s3pp, filled):
         ("/p/é 漢.txt", ["p/é 漢.txt"]),
     ],
 )
-def test_what_a_source_means(s3pp, filled, source, found):
+def test_what_a_source_means(s3pp: Run, filled: Bucket, source: str, found: list[str]) -> None:
     result = s3pp("list", filled.url + source)
     assert (result.code, result.err, keys(result)) == (0, "", found)
 
 
-def test_an_object_that_is_left_out_is_named_with_what_means_it(s3pp, filled, recorder):
+def test_an_object_that_is_left_out_is_named_with_what_means_it(
+    s3pp: Run, filled: Bucket, recorder: MakeRecorder
+) -> None:
     record = recorder(filled.store)
     result = s3pp("list", f"{filled.url}/p", store=record.store)
     (note,) = result.err.splitlines()
@@ -110,20 +117,20 @@ def test_an_object_that_is_left_out_is_named_with_what_means_it(s3pp, filled, re
 
 
 @pytest.mark.parametrize("source", ["/nothing", "/nothing/", "/nothing*", "/p/deep/c"])
-def test_nothing_there(s3pp, filled, source):
+def test_nothing_there(s3pp: Run, filled: Bucket, source: str) -> None:
     result = s3pp("list", filled.url + source)
     assert (result.code, result.out) == (2, "")
     assert source.strip("/*") in result.err
     assert result.err.count("\n") == 1
 
 
-def test_an_empty_bucket(s3pp, bucket):
+def test_an_empty_bucket(s3pp: Run, bucket: Bucket) -> None:
     result = s3pp("list", "--summarize", bucket.url)
     assert (result.code, result.err) == (0, "")
     assert SUMMARY.fullmatch(result.out.strip()).groups() == ("0", "0")
 
 
-def test_no_bucket(s3pp, store):
+def test_no_bucket(s3pp: Run, store: Store) -> None:
     result = s3pp("list", "s3://there-is-no-such-bucket", store=store)
     assert (result.code, result.out) == (2, "")
     assert "there-is-no-such-bucket" in result.err
@@ -139,7 +146,9 @@ def test_no_bucket(s3pp, store):
         ("-**", []),
     ],
 )
-def test_globs_are_held_against_the_name_below_the_prefix(s3pp, filled, rules, found):
+def test_globs_are_held_against_the_name_below_the_prefix(
+    s3pp: Run, filled: Bucket, rules: str, found: list[str]
+) -> None:
     words = []
     for rule in rules.split():
         words += ["--include" if rule[0] == "+" else "--exclude", rule[1:]]
@@ -149,7 +158,7 @@ def test_globs_are_held_against_the_name_below_the_prefix(s3pp, filled, rules, f
     assert keys(starred) == keys(result)
 
 
-def test_sizes_ages_and_limit(s3pp, filled):
+def test_sizes_ages_and_limit(s3pp: Run, filled: Bucket) -> None:
     url = f"{filled.url}/p"
     sized = s3pp("list", "--min-size", "3", "--max-size", "5", url)
     assert keys(sized) == ["p/deep/c.txt", "p/deep/d.log", "p/deep/er/e.txt"]
@@ -160,14 +169,14 @@ def test_sizes_ages_and_limit(s3pp, filled):
     assert SUMMARY.fullmatch(limited.summary).groups() == ("4", "2")
 
 
-def test_a_list_of_names(s3pp, filled):
+def test_a_list_of_names(s3pp: Run, filled: Bucket) -> None:
     names = b"deep/c.txt\nnot/there\na.txt\n"
     result = s3pp("list", "--files-from", "-", f"{filled.url}/p", stdin=names)
     assert (result.code, keys(result)) == (1, ["p/a.txt", "p/deep/c.txt"])
     assert "not/there" in result.err
 
 
-def test_quiet(s3pp, filled):
+def test_quiet(s3pp: Run, filled: Bucket) -> None:
     url = f"{filled.url}/p"
     quiet = s3pp("list", "-q", "--summarize", url)
     assert SUMMARY.fullmatch(quiet.out.strip()).groups() == ("21", "7")
@@ -175,7 +184,7 @@ def test_quiet(s3pp, filled):
     assert s3pp("list", "-qq", "--summarize", url).out == ""
 
 
-def test_keys_that_a_terminal_must_not_obey(s3pp, bucket):
+def test_keys_that_a_terminal_must_not_obey(s3pp: Run, bucket: Bucket) -> None:
     if bucket.store.name == "moto":
         pytest.skip("moto cannot keep a newline in a key")
     bucket.put("two\nlines\x1b[31m\\", b"1")
@@ -184,12 +193,12 @@ def test_keys_that_a_terminal_must_not_obey(s3pp, bucket):
     assert s3pp("list", "--json", bucket.url).events[0]["key"] == "two\nlines\x1b[31m\\"
 
 
-def test_another_storage_class(s3pp, moto_bucket):
+def test_another_storage_class(s3pp: Run, moto_bucket: Bucket) -> None:
     moto_bucket.put("cold", b"1", StorageClass="GLACIER")
     assert s3pp("list", "--json", moto_bucket.url).events[0]["storage_class"] == "GLACIER"
 
 
-def test_the_sandbox(s3pp):
+def test_the_sandbox(s3pp: Run) -> None:
     result = s3pp("list", "--sandbox", "--summarize", "s3://bucket", store=None)
     assert (result.code, SUMMARY.fullmatch(result.summary).groups()) == (0, ("0", "0"))
     assert "in memory" in result.err
@@ -201,13 +210,15 @@ MANY = {f"k/{at:05}": b"x" * (at % 3) for at in range(4321)}
 
 
 @pytest.fixture
-def many(moto_bucket):
+def many(moto_bucket: Bucket) -> Bucket:
     moto_bucket.fill(MANY)
     return moto_bucket
 
 
 @pytest.mark.parametrize("listers", [1, 2, 16])
-def test_many_pages_by_many_listers(s3pp, many, moto, recorder, listers):
+def test_many_pages_by_many_listers(
+    s3pp: Run, many: Bucket, moto: Store, recorder: MakeRecorder, listers: int
+) -> None:
     record = recorder(moto)
     words = ["--listers", str(listers), f"{many.url}/k"]
     result = s3pp("list", *words, store=record.store)
@@ -216,10 +227,12 @@ def test_many_pages_by_many_listers(s3pp, many, moto, recorder, listers):
     assert pages == 5 if listers == 1 else 5 <= pages <= 5 * 2 + 2 * listers
 
 
-def test_a_store_that_ignores_start_after(s3pp, many, moto, recorder):
+def test_a_store_that_ignores_start_after(
+    s3pp: Run, many: Bucket, moto: Store, recorder: MakeRecorder
+) -> None:
     """It is noticed, said, and every key is listed once all the same."""
 
-    def forget(request):
+    def forget(request: Request) -> Answer | None:
         if "start-after=" not in request.target:
             return None
         target = re.sub("start-after=[^&]*", "", request.target)
@@ -235,10 +248,12 @@ def test_a_store_that_ignores_start_after(s3pp, many, moto, recorder):
 
 
 @pytest.mark.thorough
-def test_pages_that_break_off_are_an_error(s3pp, many, moto, recorder):
+def test_pages_that_break_off_are_an_error(
+    s3pp: Run, many: Bucket, moto: Store, recorder: MakeRecorder
+) -> None:
     asked = []
 
-    def refuse(request):
+    def refuse(request: Request) -> Answer | None:
         if "continuation-token" in request.target:
             asked.append(request)
             return error(500, "InternalError")
@@ -255,11 +270,13 @@ def test_pages_that_break_off_are_an_error(s3pp, many, moto, recorder):
     assert len(asked) == 2
 
 
-def test_a_bucket_that_may_not_be_listed(s3pp, many, moto, recorder):
+def test_a_bucket_that_may_not_be_listed(
+    s3pp: Run, many: Bucket, moto: Store, recorder: MakeRecorder
+) -> None:
     """But an object of that very name may be looked at."""
     many.put("k/alone", b"1")
 
-    def refuse(request):
+    def refuse(request: Request) -> Answer | None:
         return error(403, "AccessDenied") if request.of_bucket else None
 
     record = recorder(moto, intercept=refuse)
@@ -273,7 +290,7 @@ def test_a_bucket_that_may_not_be_listed(s3pp, many, moto, recorder):
 # Streams and signals
 
 
-def test_head_takes_one_line(s3pp_start, many):
+def test_head_takes_one_line(s3pp_start: Start, many: Bucket) -> None:
     with subprocess.Popen(["head", "-1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as head:
         running = s3pp_start("list", many.url, stdout=head.stdin)
         line, _ = head.communicate()
@@ -284,7 +301,7 @@ def test_head_takes_one_line(s3pp_start, many):
 
 @pytest.mark.thorough
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
-def test_a_full_disk_behind_stdout(s3pp_start, many):
+def test_a_full_disk_behind_stdout(s3pp_start: Start, many: Bucket) -> None:
     with open("/dev/full", "w") as full:
         result = s3pp_start("list", many.url, stdout=full).wait()
     assert result.code == 3
@@ -296,8 +313,10 @@ def test_a_full_disk_behind_stdout(s3pp_start, many):
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
-def test_stopped_by_a_signal(s3pp_start, many, moto, recorder, number, code):
-    def hang(request):
+def test_stopped_by_a_signal(
+    s3pp_start: Start, many: Bucket, moto: Store, recorder: MakeRecorder, number: Signals, code: int
+) -> None:
+    def hang(request: Request) -> None:
         if "continuation-token" in request.target:
             time.sleep(20)
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from stores.relay import error
+from commands import Run
+from conftest import MakeRecorder
+from stores.relay import Answer, Request, error
+from stores.store import Bucket, Store
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -14,12 +19,19 @@ def credentials(secret: str) -> str:
 
 
 @pytest.mark.parametrize("renewed", [True, False])
-def test_keys_that_expire_are_renewed_once(s3pp, moto_bucket, moto, recorder, tmp_path, renewed):
+def test_keys_that_expire_are_renewed_once(
+    s3pp: Run,
+    moto_bucket: Bucket,
+    moto: Store,
+    recorder: MakeRecorder,
+    tmp_path: Path,
+    renewed: bool,
+) -> None:
     moto_bucket.fill({f"{at:05}": b"" for at in range(3210)})
     path = tmp_path / "credentials"
     path.write_text(credentials("first"))
 
-    def expire(request):
+    def expire(request: Request) -> Answer | None:
         if "first" in request.headers["authorization"] and "max-keys=1" not in request.target:
             path.write_text(credentials("second" if renewed else "first"))
             return error(400, "ExpiredToken")

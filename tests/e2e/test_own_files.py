@@ -13,6 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from commands import Run, Start
+from conftest import Tree
+from stores.store import Bucket
+
 pytestmark = pytest.mark.timeout(60)
 
 EVENTS = ["start", "done", "summary"]
@@ -23,7 +27,9 @@ def mode(path: Path) -> str:
     return oct(stat.S_IMODE(path.stat().st_mode))
 
 
-def test_what_others_could_read_is_narrowed_and_said(s3pp, moto_bucket, tree, tmp_path):
+def test_what_others_could_read_is_narrowed_and_said(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
     src = tree({"a": b"1"})
     journal, log = tmp_path / "journal", tmp_path / "log"
     journal.touch(0o600)
@@ -42,7 +48,9 @@ def test_what_others_could_read_is_narrowed_and_said(s3pp, moto_bucket, tree, tm
     assert s3pp("put", *words).err == ""
 
 
-def test_a_link_that_others_may_have_put_there_is_refused(s3pp, moto_bucket, tree, tmp_path):
+def test_a_link_that_others_may_have_put_there_is_refused(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
     src = tree({"a": b"1"})
     shared, mine = tmp_path / "shared", tmp_path / "mine"
     meant = tmp_path / "meant"
@@ -65,7 +73,9 @@ def test_a_link_that_others_may_have_put_there_is_refused(s3pp, moto_bucket, tre
     assert meant.read_bytes().startswith(MEANT + b"2")  # a link of one's own leads where it did
 
 
-def test_a_named_pipe_or_a_socket_is_refused(s3pp, moto_bucket, tree, tmp_path):
+def test_a_named_pipe_or_a_socket_is_refused(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
     src, pipe, link = tree({"a": b"1"}), tmp_path / "pipe", tmp_path / "link"
     os.mkfifo(pipe)
     link.symlink_to(pipe)
@@ -82,7 +92,9 @@ def test_a_named_pipe_or_a_socket_is_refused(s3pp, moto_bucket, tree, tmp_path):
     assert moto_bucket.keys() == []
 
 
-def test_what_is_open_already_is_taken_as_it_is(s3pp_start, moto_bucket, tree, tmp_path):
+def test_what_is_open_already_is_taken_as_it_is(
+    s3pp_start: Start, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
     src, kept = tree({"a": b"1"}), tmp_path / "kept"
     kept.touch()
     kept.chmod(0o644)
@@ -97,7 +109,9 @@ def test_what_is_open_already_is_taken_as_it_is(s3pp_start, moto_bucket, tree, t
     assert [json.loads(line)["event"] for line in told.splitlines()] == EVENTS
 
 
-def test_a_line_that_a_full_disk_has_cut_is_made_whole(s3pp, moto_bucket, tree, tmp_path):
+def test_a_line_that_a_full_disk_has_cut_is_made_whole(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
     src = tree({f"f{n}": b"1" for n in range(9)})
     journal = tmp_path / "journal"
     words = ["--journal", journal, src, moto_bucket.url]

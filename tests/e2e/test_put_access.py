@@ -7,28 +7,33 @@ import hashlib
 import json
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from commands import Result, Run
+from conftest import MakeRecorder, Tree
+from stores.certificates import Authority
 from stores.ports import free_port
-from stores.relay import Answer, error
+from stores.relay import Answer, Interceptor, Request, error
+from stores.store import Bucket, Store
 
 pytestmark = pytest.mark.timeout(60)
 
 NO_KEYS = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}
 
 
-def signed_headers(request):
+def signed_headers(request: Request) -> list[str]:
     """What the signature covers."""
     return request.headers["authorization"].partition("SignedHeaders=")[2].split(",")[0].split(";")
 
 
-def scope(request):
+def scope(request: Request) -> list[str]:
     """(access key, day, region, service, terminator) of the signature."""
     return request.headers["authorization"].partition("Credential=")[2].split(",")[0].split("/")
 
 
-def test_a_profile(s3pp, bucket, store, tree, tmp_path):
+def test_a_profile(s3pp: Run, bucket: Bucket, store: Store, tree: Tree, tmp_path: Path) -> None:
     (tmp_path / "credentials").write_text(
         f"[work]\naws_access_key_id = {store.access_key}\n"
         f"aws_secret_access_key = {store.secret_key}\n"
@@ -45,7 +50,9 @@ def test_a_profile(s3pp, bucket, store, tree, tmp_path):
     assert (chosen.code, bucket.keys()) == (0, ["f", "p/f"])
 
 
-def test_a_credential_process(s3pp, bucket, store, tree, tmp_path):
+def test_a_credential_process(
+    s3pp: Run, bucket: Bucket, store: Store, tree: Tree, tmp_path: Path
+) -> None:
     answer = {"Version": 1, "AccessKeyId": store.access_key, "SecretAccessKey": store.secret_key}
     (tmp_path / "answer").write_text(json.dumps(answer))
     (tmp_path / "say.py").write_text(f"print(open({str(tmp_path / 'answer')!r}).read())\n")
@@ -58,8 +65,8 @@ def test_a_credential_process(s3pp, bucket, store, tree, tmp_path):
 
 
 def test_a_session_token_is_sent_and_signed_and_never_shown(
-    s3pp, moto_bucket, moto, tree, recorder, tmp_path
-):
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder, tmp_path: Path
+) -> None:
     token = "session-token-that-must-stay-secret/+=="
     record = recorder(moto)
     result = s3pp(
@@ -78,7 +85,9 @@ def test_a_session_token_is_sent_and_signed_and_never_shown(
     assert "Signature=" not in told
 
 
-def test_the_signature_covers_what_matters(s3pp, moto_bucket, moto, tree, recorder):
+def test_the_signature_covers_what_matters(
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder
+) -> None:
     record = recorder(moto)
     words = ["--acl", "private", "--metadata", "a=b"]
     assert s3pp("put", *words, tree({"f": b"1"}), moto_bucket.url, store=record.store).code == 0
@@ -93,7 +102,14 @@ def test_the_signature_covers_what_matters(s3pp, moto_bucket, moto, tree, record
     assert "transfer-encoding" not in put.headers
 
 
-def test_https_with_a_private_authority(s3pp, bucket, store, tree, recorder, authority):
+def test_https_with_a_private_authority(
+    s3pp: Run,
+    bucket: Bucket,
+    store: Store,
+    tree: Tree,
+    recorder: MakeRecorder,
+    authority: Authority,
+) -> None:
     tls = recorder(store, tls=authority.context)
     src = tree({"f": b"1", "d/g": b"2", "empty": b""})
     trusted = s3pp("put", "--ca-bundle", authority.ca_bundle, src, bucket.url, store=tls.store)
@@ -118,7 +134,9 @@ def test_https_with_a_private_authority(s3pp, bucket, store, tree, recorder, aut
     assert "Warning" not in careless.err
 
 
-def test_through_an_http_proxy(s3pp, bucket, store, tree, recorder):
+def test_through_an_http_proxy(
+    s3pp: Run, bucket: Bucket, store: Store, tree: Tree, recorder: MakeRecorder
+) -> None:
     proxy = recorder(store)
     src = tree({"f": b"1", "d/g ä": b"2"})
     result = s3pp("put", src, bucket.url, env={"http_proxy": proxy.url})
@@ -133,7 +151,9 @@ def test_through_an_http_proxy(s3pp, bucket, store, tree, recorder):
     assert proxy.requests == []
 
 
-def test_the_probe_and_the_data_go_by_one_rule(s3pp, moto_bucket, moto, tree, recorder):
+def test_the_probe_and_the_data_go_by_one_rule(
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder
+) -> None:
     """boto3 and libcurl each read some of these variables only, and in other ways."""
     proxy = recorder(moto)
     src, port = tree({"f": b"1"}), int(moto.url.rpartition(":")[2])
@@ -148,12 +168,12 @@ def test_the_probe_and_the_data_go_by_one_rule(s3pp, moto_bucket, moto, tree, re
         assert proxy.requests == [], exempt
 
 
-def refuse_others(password, after=0):
+def refuse_others(password: str, after: int = 0) -> Interceptor:
     """A proxy's interceptor: who comes without ``password`` is refused, after so many requests."""
     expected = "Basic " + base64.b64encode(f"me:{password}".encode()).decode()
     seen = []
 
-    def refuse(request):
+    def refuse(request: Request) -> Answer | None:
         seen.append(request)
         if request.headers.get("proxy-authorization") == expected or len(seen) <= after:
             return None
@@ -165,15 +185,22 @@ def refuse_others(password, after=0):
 @pytest.mark.parametrize("after", [0, 1], ids=["at the start", "later"])
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_proxy_that_refuses_us_ends_the_run_at_once(
-    s3pp, moto_bucket, moto, tree, recorder, authority, scheme, after
-):
+    s3pp: Run,
+    moto_bucket: Bucket,
+    moto: Store,
+    tree: Tree,
+    recorder: MakeRecorder,
+    authority: Authority,
+    scheme: str,
+    after: int,
+) -> None:
     tls = recorder(moto, tls=authority.context) if scheme == "https" else None
     proxy = recorder(moto, intercept=refuse_others("right-password", after))
     src = tree({f"f{n}": b"1" for n in range(100)})
     words = ["--ca-bundle", authority.ca_bundle, "-c", "8", src, moto_bucket.url]
     store = tls.store if tls else moto
 
-    def run(password, *more):
+    def run(password: str, *more: str) -> Result:
         url = proxy.url.replace("//", f"//me:{password}@")
         env = {f"{scheme}_proxy": url}
         return s3pp("put", *more, *words, store=store, env=env, timeout=20)
@@ -190,7 +217,7 @@ def test_a_proxy_that_refuses_us_ends_the_run_at_once(
     assert len(moto_bucket.keys()) == 100
 
 
-def test_a_proxy_that_is_of_no_use_is_named(s3pp, moto_bucket, tree):
+def test_a_proxy_that_is_of_no_use_is_named(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
     env = {"HTTP_PROXY": f"http://me:hidden-word@127.0.0.1:{free_port()}"}
     words = ["--max-attempts", "1", tree({"f": b"1"}), moto_bucket.url]
     result = s3pp("put", *words, env=env)
@@ -204,7 +231,14 @@ def test_a_proxy_that_is_of_no_use_is_named(s3pp, moto_bucket, tree):
     assert "hidden-word" not in result.err
 
 
-def test_https_through_a_proxy(s3pp, moto_bucket, moto, tree, recorder, authority):
+def test_https_through_a_proxy(
+    s3pp: Run,
+    moto_bucket: Bucket,
+    moto: Store,
+    tree: Tree,
+    recorder: MakeRecorder,
+    authority: Authority,
+) -> None:
     tls, proxy = recorder(moto, tls=authority.context), recorder(moto)
     words = ["--ca-bundle", authority.ca_bundle, tree({"f": b"1"}), moto_bucket.url]
     result = s3pp("put", *words, store=tls.store, env={"https_proxy": proxy.url})
@@ -214,16 +248,18 @@ def test_https_through_a_proxy(s3pp, moto_bucket, moto, tree, recorder, authorit
 
 
 @pytest.mark.parametrize("named", [True, False], ids=["named", "unnamed"])
-def test_a_bucket_in_another_region_is_found(s3pp, moto_bucket, moto, tree, recorder, named):
+def test_a_bucket_in_another_region_is_found(
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder, named: bool
+) -> None:
     """Whether or not the store names the region in its good answers too, as S3 itself does."""
     region = ("x-amz-bucket-region", "eu-west-1")
 
-    def redirect(request):
+    def redirect(request: Request) -> Answer | None:
         if scope(request)[2] == "eu-west-1":
             return None
         return error(301, "PermanentRedirect", region, message="use the right endpoint")
 
-    def name_it(request, answer):
+    def name_it(request: Request, answer: Answer) -> Answer:
         if named and region not in answer.headers:
             return replace(answer, headers=[*answer.headers, region])
         return answer
@@ -239,10 +275,12 @@ def test_a_bucket_in_another_region_is_found(s3pp, moto_bucket, moto, tree, reco
     assert {scope(r)[2] for r in between.requests} == {"eu-west-1"}
 
 
-def test_a_region_refused_by_the_signature_is_learnt(s3pp, moto_bucket, moto, tree, recorder):
+def test_a_region_refused_by_the_signature_is_learnt(
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder
+) -> None:
     """S3 proper answers a wrong region on a regional endpoint with 400 and the right one."""
 
-    def refuse(request):
+    def refuse(request: Request) -> Answer | None:
         if scope(request)[2] == "eu-west-1":
             return None
         answer = error(400, "AuthorizationHeaderMalformed", ("x-amz-bucket-region", "eu-west-1"))
@@ -255,11 +293,11 @@ def test_a_region_refused_by_the_signature_is_learnt(s3pp, moto_bucket, moto, tr
 
 
 def test_redirects_to_another_host_are_not_followed_with_credentials(
-    s3pp, moto_bucket, moto, tree, recorder
-):
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder
+) -> None:
     elsewhere = recorder(moto)
 
-    def redirect(request):
+    def redirect(request: Request) -> Answer | None:
         if request.method == "PUT":
             return error(307, "TemporaryRedirect", ("Location", elsewhere.url + request.target))
         return None
@@ -272,12 +310,12 @@ def test_redirects_to_another_host_are_not_followed_with_credentials(
     assert moto_bucket.keys() == []
 
 
-def test_virtual_addressing(s3pp, moto, tree, recorder):
+def test_virtual_addressing(s3pp: Run, moto: Store, tree: Tree, recorder: MakeRecorder) -> None:
     """The bucket is in the Host, and nothing of it in the path."""
     bucket = moto.bucket()
     seen = []
 
-    def to_path_style(request):
+    def to_path_style(request: Request) -> None:
         seen.append(request)
 
     between = recorder(moto, intercept=to_path_style)
@@ -293,14 +331,16 @@ def test_virtual_addressing(s3pp, moto, tree, recorder):
     assert f"/{bucket.name}" not in seen[0].path
 
 
-def s3_settings(tmp_path, *lines):
+def s3_settings(tmp_path: Path, *lines: str) -> dict[str, str]:
     """A configuration whose default profile has these settings of S3."""
     text = "".join(f"    {line}\n" for line in lines)
     (tmp_path / "config").write_text(f"[default]\ns3 =\n{text}")
     return {"AWS_CONFIG_FILE": str(tmp_path / "config")}
 
 
-def test_the_profiles_addressing_style_is_obeyed(s3pp, moto, tree, recorder, tmp_path):
+def test_the_profiles_addressing_style_is_obeyed(
+    s3pp: Run, moto: Store, tree: Tree, recorder: MakeRecorder, tmp_path: Path
+) -> None:
     bucket = moto.bucket()
     between = recorder(moto)
     store = replace(moto, url=f"http://localhost:{between.port}")
@@ -314,8 +354,14 @@ def test_the_profiles_addressing_style_is_obeyed(s3pp, moto, tree, recorder, tmp
 
 
 def test_bodies_are_signed_over_https_where_the_profile_wants_it(
-    s3pp, moto_bucket, moto, tree, recorder, authority, tmp_path
-):
+    s3pp: Run,
+    moto_bucket: Bucket,
+    moto: Store,
+    tree: Tree,
+    recorder: MakeRecorder,
+    authority: Authority,
+    tmp_path: Path,
+) -> None:
     """A policy may deny UNSIGNED-PAYLOAD."""
     tls = recorder(moto, tls=authority.context)
     env = s3_settings(tmp_path, "payload_signing_enabled = true")
@@ -325,7 +371,9 @@ def test_bodies_are_signed_over_https_where_the_profile_wants_it(
     assert put.headers["x-amz-content-sha256"] == hashlib.sha256(b"1").hexdigest()
 
 
-def test_an_endpoint_under_a_path(s3pp, moto_bucket, moto, tree, recorder, tmp_path):
+def test_an_endpoint_under_a_path(
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder, tmp_path: Path
+) -> None:
     """As Supabase has it; named by the option as well as by the environment."""
     under = "/storage/v1/s3"
     between = recorder(moto, under=under)
@@ -343,7 +391,9 @@ def test_an_endpoint_under_a_path(s3pp, moto_bucket, moto, tree, recorder, tmp_p
     assert tree.read(tmp_path / "back") == tree.read(src)
 
 
-def test_variables_that_are_empty_are_as_if_unset(s3pp, bucket, store, tree):
+def test_variables_that_are_empty_are_as_if_unset(
+    s3pp: Run, bucket: Bucket, store: Store, tree: Tree
+) -> None:
     """A CI system sets what it has no value for."""
     names = ("PROFILE", "SESSION_TOKEN", "REGION", "DEFAULT_REGION", "ENDPOINT_URL", "CA_BUNDLE")
     env = {f"AWS_{name}": "" for name in (*names, "ENDPOINT_URL_S3", "USE_FIPS_ENDPOINT")}
@@ -351,13 +401,17 @@ def test_variables_that_are_empty_are_as_if_unset(s3pp, bucket, store, tree):
     assert (result.code, result.err, bucket.tree()) == (0, "", {"f": b"1"})
 
 
-def test_an_endpoint_without_a_scheme(s3pp, moto_bucket, moto, tree):
+def test_an_endpoint_without_a_scheme(
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree
+) -> None:
     bare = replace(moto, url=moto.url.removeprefix("http://"))
     result = s3pp("put", "--insecure", tree({"f": b"1"}), moto_bucket.url, store=bare)
     assert (result.code, moto_bucket.keys()) == (0, ["f"])
 
 
-def test_settings_from_the_users_configuration(s3pp, moto_bucket, moto, tree, recorder, tmp_path):
+def test_settings_from_the_users_configuration(
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder, tmp_path: Path
+) -> None:
     """Endpoint and region come from the profile where the command line names none."""
     record = recorder(moto)
     (tmp_path / "config").write_text(
@@ -371,11 +425,13 @@ def test_settings_from_the_users_configuration(s3pp, moto_bucket, moto, tree, re
     assert {scope(r)[2] for r in record.requests} == {"eu-central-1"}
 
 
-def test_a_wrong_clock_is_corrected(s3pp, moto_bucket, moto, tree, recorder):
+def test_a_wrong_clock_is_corrected(
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder
+) -> None:
     """Until a request carries the store's date, the store says RequestTimeTooSkewed."""
     theirs = "Tue, 01 Jan 2030 12:00:00 GMT"
 
-    def skewed(request):
+    def skewed(request: Request) -> Answer | None:
         if request.method == "PUT" and not request.headers["x-amz-date"].startswith("20300101"):
             return error(403, "RequestTimeTooSkewed", ("Date", theirs))
         return None
@@ -388,7 +444,9 @@ def test_a_wrong_clock_is_corrected(s3pp, moto_bucket, moto, tree, recorder):
     assert len(refused) <= 40
 
 
-def test_requester_pays_is_said_everywhere(s3pp, moto_bucket, moto, tree, recorder):
+def test_requester_pays_is_said_everywhere(
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder
+) -> None:
     record = recorder(moto)
     src = tree({"f": b"1"})
     result = s3pp("put", "--request-payer", src, moto_bucket.url, store=record.store)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from commands import Run
+from conftest import MakeRecorder, Tree
 from stores.ports import free_port
+from stores.store import Bucket, Store
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -53,7 +57,9 @@ BAD = {
 }  # fmt: skip
 
 
-def test_every_bad_argument(s3pp, moto_bucket, moto, tree, recorder):
+def test_every_bad_argument(
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder
+) -> None:
     """One test for all: each start is cheap, and a list of what is wrong reads best whole."""
     src = tree({"f": b"1"})
     record = recorder(moto)
@@ -70,8 +76,8 @@ def test_every_bad_argument(s3pp, moto_bucket, moto, tree, recorder):
 
 
 def test_a_list_in_utf_16_is_wrong_usage_and_a_mark_of_utf_8_is_skipped(
-    s3pp, moto_bucket, tree, tmp_path
-):
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
     """From a pipe it shows only when the run has begun: exit code 3."""
     src, names = tree({"f": b"1", "g": b"2"}), tmp_path / "names"
     put = ("put", "--files-from", names, src, moto_bucket.url)
@@ -85,14 +91,14 @@ def test_a_list_in_utf_16_is_wrong_usage_and_a_mark_of_utf_8_is_skipped(
     assert moto_bucket.keys() == ["f"]
 
 
-def test_no_such_bucket(s3pp, store, tree):
+def test_no_such_bucket(s3pp: Run, store: Store, tree: Tree) -> None:
     result = s3pp("put", tree({"f": b"1"}), "s3://there-is-no-such-bucket")
     assert (result.code, result.out) == (2, "")
     assert "there-is-no-such-bucket" in result.err
     assert len(result.err.splitlines()) == 1
 
 
-def test_no_credentials(s3pp, moto, moto_bucket, tree):
+def test_no_credentials(s3pp: Run, moto: Store, moto_bucket: Bucket, tree: Tree) -> None:
     none = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}
     result = s3pp("put", tree({"f": b"1"}), moto_bucket.url, env=none)
     assert (result.code, result.out) == (2, "")
@@ -102,14 +108,16 @@ def test_no_credentials(s3pp, moto, moto_bucket, tree):
     assert (unsigned.code, moto_bucket.keys()) == (0, ["f"])
 
 
-def test_no_such_profile(s3pp, moto_bucket, tree):
+def test_no_such_profile(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
     result = s3pp("put", "--profile", "nobody", tree({"f": b"1"}), moto_bucket.url)
     assert (result.code, len(result.err.splitlines())) == (2, 1)
     assert "nobody" in result.err
 
 
 @pytest.mark.swift
-def test_refused_credentials_end_the_run_with_the_stores_own_words(s3pp, swift_bucket, tree):
+def test_refused_credentials_end_the_run_with_the_stores_own_words(
+    s3pp: Run, swift_bucket: Bucket, tree: Tree
+) -> None:
     src = tree({f"{n}": b"1" for n in range(30)})
     for change, code in (
         ({"AWS_SECRET_ACCESS_KEY": "not-the-right-secret"}, "SignatureDoesNotMatch"),
@@ -123,7 +131,7 @@ def test_refused_credentials_end_the_run_with_the_stores_own_words(s3pp, swift_b
     assert swift_bucket.keys() == []
 
 
-def test_nobody_at_the_endpoint(s3pp, moto, tree):
+def test_nobody_at_the_endpoint(s3pp: Run, moto: Store, tree: Tree) -> None:
     gone = replace(moto, url=f"http://127.0.0.1:{free_port()}")
     src = tree({"f": b"1"})
     result = s3pp("put", "--max-attempts", "3", src, "s3://bucket", store=gone, timeout=30)
@@ -132,7 +140,7 @@ def test_nobody_at_the_endpoint(s3pp, moto, tree):
     assert len(result.err.splitlines()) == 1
 
 
-def test_a_host_that_does_not_exist(s3pp, moto, tree):
+def test_a_host_that_does_not_exist(s3pp: Run, moto: Store, tree: Tree) -> None:
     gone = replace(moto, url="http://no-such-host.invalid")
     src = tree({"f": b"1"})
     result = s3pp("put", "--max-attempts", "2", src, "s3://bucket", store=gone, timeout=30)

@@ -5,8 +5,13 @@ from __future__ import annotations
 import datetime
 import os
 import time
+from pathlib import Path
 
 import pytest
+
+from commands import Run
+from conftest import Tree
+from stores.store import Bucket
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -38,7 +43,9 @@ TXT = ["a.txt", "cache/f.txt", "deep/c.txt", "deep/er/e.txt"]
         ("+?.log -b.*", ["deep/d.log"]),
     ],
 )  # fmt: skip
-def test_the_last_pattern_that_matches_wins(s3pp, moto_bucket, tree, rules, kept):
+def test_the_last_pattern_that_matches_wins(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, rules: str, kept: list[str]
+) -> None:
     words = []
     for rule in rules.split():
         words += ["--include" if rule[0] == "+" else "--exclude", rule[1:]]
@@ -47,7 +54,7 @@ def test_the_last_pattern_that_matches_wins(s3pp, moto_bucket, tree, rules, kept
     assert moto_bucket.keys() == kept
 
 
-def test_excluded_trees_are_not_entered(s3pp, moto_bucket, tree):
+def test_excluded_trees_are_not_entered(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
     """A directory that cannot be read, or holds a broken name, is no failure when excluded."""
     src = tree({"f": b"1", "out/x": b"2"})
     with open(os.path.join(os.fsencode(src), b"out", b"bad-\xff"), "wb"):
@@ -57,7 +64,7 @@ def test_excluded_trees_are_not_entered(s3pp, moto_bucket, tree):
     assert moto_bucket.keys() == ["f"]
 
 
-def test_ages(s3pp, moto_bucket, tree):
+def test_ages(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
     src = tree({"old": b"1", "week": b"2", "fresh": b"3"})
     now = time.time()
     os.utime(src / "old", (now - 40 * 86400,) * 2)
@@ -75,7 +82,7 @@ def test_ages(s3pp, moto_bucket, tree):
         assert (words, got) == (words, kept)
 
 
-def test_sizes_are_inclusive(s3pp, moto_bucket, tree):
+def test_sizes_are_inclusive(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
     src = tree({"0": 0, "1k-": 1023, "1k": 1024, "1k+": 1025, "1m": 1 << 20})
     assert s3pp("put", "--min-size", "1K", "--max-size", "1025", src, moto_bucket.url).code == 0
     assert moto_bucket.keys() == ["1k", "1k+"]
@@ -83,7 +90,7 @@ def test_sizes_are_inclusive(s3pp, moto_bucket, tree):
     assert s3pp("put", "--max-size", "0", src, f"{moto_bucket.url}/z").counts.done == 1
 
 
-def test_limit_counts_after_every_other_rule(s3pp, moto_bucket, tree):
+def test_limit_counts_after_every_other_rule(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
     src = tree(FILES)
     result = s3pp("put", "--limit", "2", "--include", "*.txt", src, moto_bucket.url)
     assert (result.code, result.counts.done) == (0, 2)
@@ -92,7 +99,15 @@ def test_limit_counts_after_every_other_rule(s3pp, moto_bucket, tree):
 
 @pytest.mark.parametrize(("end", "flags"), [("\n", []), ("\0", ["--null"])])
 @pytest.mark.parametrize("stdin", [False, True])
-def test_names_from_a_list(s3pp, moto_bucket, tree, tmp_path, end, flags, stdin):
+def test_names_from_a_list(
+    s3pp: Run,
+    moto_bucket: Bucket,
+    tree: Tree,
+    tmp_path: Path,
+    end: str,
+    flags: list[str],
+    stdin: bool,
+) -> None:
     src = tree(FILES | {"näme with space": b"8"})
     names = ["deep/c.txt", "näme with space", "a.txt"]
     text = "".join(name + end for name in names)
@@ -110,7 +125,7 @@ def test_names_from_a_list(s3pp, moto_bucket, tree, tmp_path, end, flags, stdin)
     assert (again.counts.done, again.counts.skipped) == (0, 3)
 
 
-def test_null_lists_may_hold_newlines(s3pp, bucket, tree):
+def test_null_lists_may_hold_newlines(s3pp: Run, bucket: Bucket, tree: Tree) -> None:
     if bucket.store.name == "moto":
         pytest.skip("moto cannot keep a newline in a key")
     src = tree({"two\nlines": b"1", "x": b"2"})
@@ -118,7 +133,7 @@ def test_null_lists_may_hold_newlines(s3pp, bucket, tree):
     assert (result.code, bucket.tree()) == (0, {"two\nlines": b"1"})
 
 
-def test_missing_names_of_a_list_fail_each(s3pp, moto_bucket, tree):
+def test_missing_names_of_a_list_fail_each(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
     src = tree({"here": b"1"})
     listed = b"gone-one\nhere\ngone-two\n"
     result = s3pp("put", "--json", "--files-from", "-", src, moto_bucket.url, stdin=listed)
@@ -131,7 +146,7 @@ def test_missing_names_of_a_list_fail_each(s3pp, moto_bucket, tree):
     assert moto_bucket.tree() == {"here": b"1"}
 
 
-def test_a_list_with_odd_lines(s3pp, moto_bucket, tree):
+def test_a_list_with_odd_lines(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
     """Blank lines mean nothing, a name given twice is one object, nothing escapes the source."""
     src = tree({"inside/f": b"1", "outside": b"secret"}, "base") / "inside"
     listed = b"\nf\n\nf\n../outside\n"

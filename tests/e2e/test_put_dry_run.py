@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from commands import Run
+from conftest import MakeRecorder, Tree
+from stores.store import Bucket, Store
+
 pytestmark = pytest.mark.timeout(60)
 
 
 @pytest.mark.parametrize("mode", ["update", "add", "stupid"])
 def test_it_says_what_the_run_will_do_and_touches_nothing(
-    s3pp, bucket, store, tree, recorder, mode
-):
+    s3pp: Run, bucket: Bucket, store: Store, tree: Tree, recorder: MakeRecorder, mode: str
+) -> None:
     src = tree({"same": b"1", "size": b"22", "bytes": b"3", "d/new": b"4"})
     before = {"same": b"1", "size": b"2", "bytes": b"x"}
     for key, body in before.items():
@@ -54,7 +58,9 @@ def test_it_says_what_the_run_will_do_and_touches_nothing(
     assert sorted(would.lines[:-1]) == expected
 
 
-def test_json_and_the_short_name(s3pp, moto_bucket, moto, tree, recorder):
+def test_json_and_the_short_name(
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder
+) -> None:
     record = recorder(moto)
     src = tree({"a": b"1", "b": b"22"})
     result = s3pp("put", "-n", "--json", "--gzip", src, moto_bucket.url, store=record.store)
@@ -65,7 +71,7 @@ def test_json_and_the_short_name(s3pp, moto_bucket, moto, tree, recorder):
     assert moto_bucket.keys() == []
 
 
-def test_what_would_fail_fails(s3pp, moto_bucket, tree):
+def test_what_would_fail_fails(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
     from trees import Link
 
     src = tree({"f": b"1", "broken": Link("nowhere")})

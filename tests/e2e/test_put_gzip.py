@@ -6,6 +6,10 @@ import gzip
 
 import pytest
 
+from commands import Run
+from conftest import Tree
+from stores.store import Bucket
+
 pytestmark = pytest.mark.timeout(60)
 
 TEXT = b"compressible text, " * 500
@@ -21,14 +25,16 @@ FILES = {
 }
 
 
-def encoded(bucket):
+def encoded(bucket: Bucket) -> set[str]:
     """The keys whose objects carry Content-Encoding: gzip."""
     return {
         key for key in sorted(bucket.keys()) if bucket.head(key).get("ContentEncoding") == "gzip"
     }
 
 
-def test_the_default_types_are_compressed_and_known_again(s3pp, bucket, tree):
+def test_the_default_types_are_compressed_and_known_again(
+    s3pp: Run, bucket: Bucket, tree: Tree
+) -> None:
     src = tree(FILES)
     result = s3pp("put", "--gzip", src, bucket.url)
     assert (result.code, result.counts.done) == (0, len(FILES))
@@ -48,7 +54,7 @@ def test_the_default_types_are_compressed_and_known_again(s3pp, bucket, tree):
     assert gzip.decompress(bucket.get("page.html")) == TEXT + b"!"
 
 
-def test_only_the_types_asked_for(s3pp, moto_bucket, tree):
+def test_only_the_types_asked_for(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
     result = s3pp(
         "put", "--gzip", "--gzip-type", "text/css", "--gzip-type", "text/plain",
         tree(FILES), moto_bucket.url,
@@ -57,7 +63,7 @@ def test_only_the_types_asked_for(s3pp, moto_bucket, tree):
     assert encoded(moto_bucket) - {"empty.txt"} == {"style.css", "readme.txt"}
 
 
-def test_guess_and_more(s3pp, moto_bucket, tree):
+def test_guess_and_more(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
     src = tree(FILES | {"x.md": TEXT})
     arguments = ["--gzip", "--gzip-type", "guess", "--gzip-type", "text/markdown"]
     assert s3pp("put", *arguments, src, moto_bucket.url).code == 0
@@ -65,7 +71,9 @@ def test_guess_and_more(s3pp, moto_bucket, tree):
     assert encoded(moto_bucket) - {"empty.txt"} == expected
 
 
-def test_all_means_all_that_is_not_compressed_already(s3pp, bucket, tree):
+def test_all_means_all_that_is_not_compressed_already(
+    s3pp: Run, bucket: Bucket, tree: Tree
+) -> None:
     src = tree(FILES)
     assert s3pp("put", "--gzip", "--gzip-type", "all", src, bucket.url).code == 0
     chosen = encoded(bucket)
@@ -74,7 +82,9 @@ def test_all_means_all_that_is_not_compressed_already(s3pp, bucket, tree):
     assert gzip.decompress(bucket.get("plain.bin")) == TEXT
 
 
-def test_a_body_too_large_for_memory_is_compressed_too(s3pp, moto_bucket, tree):
+def test_a_body_too_large_for_memory_is_compressed_too(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree
+) -> None:
     body = b"0123456789abcdef" * (3 << 20)  # 48 MiB
     src = tree({"big.txt": body})
     assert s3pp("put", "--gzip", src, moto_bucket.url).code == 0
@@ -82,6 +92,6 @@ def test_a_body_too_large_for_memory_is_compressed_too(s3pp, moto_bucket, tree):
     assert s3pp("put", "--gzip", src, moto_bucket.url).counts.skipped == 1
 
 
-def test_the_summary_counts_the_files_own_bytes(s3pp, moto_bucket, tree):
+def test_the_summary_counts_the_files_own_bytes(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
     result = s3pp("put", "--gzip", tree({"a.txt": TEXT}), moto_bucket.url)
     assert result.counts.bytes == len(TEXT)

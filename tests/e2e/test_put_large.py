@@ -5,11 +5,15 @@ from __future__ import annotations
 import gzip
 import tarfile
 from hashlib import md5
+from pathlib import Path
 
 import pytest
 
+from commands import Result, Run
+from conftest import MakeRecorder, Tree
 from outcomes import failures, reasons
-from stores.relay import Answer, error
+from stores.relay import Answer, Request, error
+from stores.store import Bucket, Store
 from trees import content
 
 pytestmark = pytest.mark.timeout(120)
@@ -30,17 +34,19 @@ def compound(body: bytes, each: int = 5 * MIB) -> str:
     return f"{md5(b''.join(digests)).hexdigest()}-{len(digests)}"
 
 
-def unfinished(bucket) -> list[str]:
+def unfinished(bucket: Bucket) -> list[str]:
     """The keys of uploads that were begun and not completed."""
     found = bucket.client.list_multipart_uploads(Bucket=bucket.name)
     return [upload["Key"] for upload in found.get("Uploads", [])]
 
 
-def etags(result) -> dict[str, str]:
+def etags(result: Result) -> dict[str, str]:
     return {e["key"]: e["etag"] for e in result.events if e["event"] == "done"}
 
 
-def test_parts_at_the_edges(s3pp, bucket, tree, store, recorder):
+def test_parts_at_the_edges(
+    s3pp: Run, bucket: Bucket, tree: Tree, store: Store, recorder: MakeRecorder
+) -> None:
     """An object above the threshold has the ETag of its parts; a second run sends nothing."""
     src = tree(FILES)
     contents = tree.read(src)
@@ -60,7 +66,7 @@ def test_parts_at_the_edges(s3pp, bucket, tree, store, recorder):
 
 
 @pytest.mark.swift
-def test_a_store_that_checks_takes_them(s3pp, swift_bucket, tree):
+def test_a_store_that_checks_takes_them(s3pp: Run, swift_bucket: Bucket, tree: Tree) -> None:
     src = tree({"large": LARGE})
     for checksum, told in (("md5", ""), ("crc32", UNTOLD)):
         words = [*SMALL_PARTS, "--mode=stupid", f"--checksum={checksum}"]
@@ -70,7 +76,9 @@ def test_a_store_that_checks_takes_them(s3pp, swift_bucket, tree):
         assert swift_bucket.tree() == tree.read(src)
 
 
-def test_a_tree_and_one_large_object(s3pp, bucket, tree, store, recorder):
+def test_a_tree_and_one_large_object(
+    s3pp: Run, bucket: Bucket, tree: Tree, store: Store, recorder: MakeRecorder
+) -> None:
     """Parts go side by side with small objects, through every process."""
     files = {f"d{n % 5}/f{n:03d}": 1000 + n for n in range(100)}
     src = tree(files | {"d2/large": LARGE})
@@ -81,7 +89,7 @@ def test_a_tree_and_one_large_object(s3pp, bucket, tree, store, recorder):
     assert record.count("PUT", "partNumber=") == 3
 
 
-def test_what_the_object_is_given(s3pp, moto_bucket, tree):
+def test_what_the_object_is_given(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
     src = tree({"large.csv": LARGE})
     words = ["--metadata=colour=blue", "--header=Cache-Control: max-age=60", "--tag=a b=c+d"]
     words += ["--storage-class=STANDARD_IA", "--sse=AES256"]
@@ -96,7 +104,7 @@ def test_what_the_object_is_given(s3pp, moto_bucket, tree):
 
 
 @pytest.mark.thorough
-def test_metadata_and_type_on_every_store(s3pp, bucket, tree):
+def test_metadata_and_type_on_every_store(s3pp: Run, bucket: Bucket, tree: Tree) -> None:
     src = tree({"large.csv": LARGE})
     result = s3pp("put", *SMALL_PARTS, "--metadata=colour=blue", src, bucket.url)
     assert (result.err, result.code) == ("", 0)
@@ -105,7 +113,9 @@ def test_metadata_and_type_on_every_store(s3pp, bucket, tree):
 
 
 @pytest.mark.parametrize("checksum", ["crc64nvme", "crc32", "crc32c", "sha256"])
-def test_checksums(s3pp, bucket, tree, store, recorder, checksum):
+def test_checksums(
+    s3pp: Run, bucket: Bucket, tree: Tree, store: Store, recorder: MakeRecorder, checksum: str
+) -> None:
     """CRCs of the whole, hashes of the parts: S3 user guide, "Checking object integrity"."""
     if checksum.startswith("crc") and checksum != "crc32":
         pytest.importorskip("awscrt")
@@ -138,7 +148,9 @@ def test_checksums(s3pp, bucket, tree, store, recorder, checksum):
         assert put.headers[f"x-amz-checksum-{checksum}"] == whole
 
 
-def test_a_large_body_that_is_compressed(s3pp, bucket, tree, store, recorder):
+def test_a_large_body_that_is_compressed(
+    s3pp: Run, bucket: Bucket, tree: Tree, store: Store, recorder: MakeRecorder
+) -> None:
     """Its file has no name, and yet every process sends of it."""
     text = content(6 * MIB).hex().encode()
     src = tree({"large.txt": text})
@@ -157,7 +169,9 @@ def test_a_large_body_that_is_compressed(s3pp, bucket, tree, store, recorder):
 
 
 @pytest.mark.parametrize("kind", ["w", "w:gz"])
-def test_members_of_archives(s3pp, moto_bucket, tree, tmp_path, kind):
+def test_members_of_archives(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path, kind: str
+) -> None:
     src = tree({"large": LARGE, "small": 1000, "other": 6 * MIB})
     with tarfile.open(tmp_path / "a.tar", kind) as archive:
         archive.add(src, "")
@@ -168,7 +182,9 @@ def test_members_of_archives(s3pp, moto_bucket, tree, tmp_path, kind):
     assert etags(result)["large"] == compound(content(LARGE, "large"))
 
 
-def test_mode_add_lets_the_store_decide(s3pp, bucket, tree, store, recorder):
+def test_mode_add_lets_the_store_decide(
+    s3pp: Run, bucket: Bucket, tree: Tree, store: Store, recorder: MakeRecorder
+) -> None:
     src = tree({"large": LARGE, "there": LARGE})
     bucket.put("there", b"mine")
     record = recorder(store)
@@ -181,10 +197,12 @@ def test_mode_add_lets_the_store_decide(s3pp, bucket, tree, store, recorder):
     assert bucket.get("large") == content(LARGE, "large")
 
 
-def test_what_another_writes_meanwhile_stays_in_mode_add(s3pp, bucket, tree, store, recorder):
+def test_what_another_writes_meanwhile_stays_in_mode_add(
+    s3pp: Run, bucket: Bucket, tree: Tree, store: Store, recorder: MakeRecorder
+) -> None:
     src = tree({"large": LARGE})
 
-    def another(request):
+    def another(request: Request) -> None:
         if request.method == "PUT" and "partNumber=3" in request.target:
             bucket.put("large", b"theirs")
 
@@ -196,7 +214,9 @@ def test_what_another_writes_meanwhile_stays_in_mode_add(s3pp, bucket, tree, sto
     assert unfinished(bucket) == [], "nobody will go on with it"
 
 
-def test_a_dry_run_counts_and_sends_nothing(s3pp, moto, moto_bucket, tree, recorder):
+def test_a_dry_run_counts_and_sends_nothing(
+    s3pp: Run, moto: Store, moto_bucket: Bucket, tree: Tree, recorder: MakeRecorder
+) -> None:
     src = tree({"large": LARGE, "small": 100})
     record = recorder(moto)
     words = ["--json", "--dry-run", *SMALL_PARTS]
@@ -213,8 +233,8 @@ def test_a_dry_run_counts_and_sends_nothing(s3pp, moto, moto_bucket, tree, recor
 
 @pytest.mark.thorough
 def test_without_resuming_nobody_is_asked_what_is_unfinished(
-    s3pp, moto, moto_bucket, tree, recorder
-):
+    s3pp: Run, moto: Store, moto_bucket: Bucket, tree: Tree, recorder: MakeRecorder
+) -> None:
     src = tree({"large": LARGE})
     theirs = moto_bucket.client.create_multipart_upload(Bucket=moto_bucket.name, Key="large")
     at = {"Bucket": moto_bucket.name, "Key": "large", "UploadId": theirs["UploadId"]}
@@ -238,14 +258,16 @@ def test_without_resuming_nobody_is_asked_what_is_unfinished(
         ("--multipart-threshold=-1", "size"),
     ],
 )
-def test_sizes_that_s3_does_not_know(s3pp, tree, option, word):
+def test_sizes_that_s3_does_not_know(s3pp: Run, tree: Tree, option: str, word: str) -> None:
     result = s3pp("put", option, tree({"a": 1}), "s3://bucket", store=None)
     assert (result.code, result.out) == (2, "")
     assert option.partition("=")[0] in result.err
     assert word in result.err
 
 
-def test_a_sparse_file_larger_than_one_request_may_be(s3pp, moto_bucket, tree):
+def test_a_sparse_file_larger_than_one_request_may_be(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree
+) -> None:
     """5 GiB + 1: beyond what one PUT carries, and no failure any more."""
     src = tree({"huge": b""})
     with (src / "huge").open("r+b") as file:
@@ -260,8 +282,8 @@ NOT_KNOWN = error(501, "NotImplemented", message="A header you provided implies 
 
 @pytest.mark.parametrize("refusal", [NOT_KNOWN, Answer(405)], ids=["501", "405 bare"])
 def test_a_store_without_parts_is_named_with_what_to_do(
-    s3pp, moto, moto_bucket, tree, recorder, refusal
-):
+    s3pp: Run, moto: Store, moto_bucket: Bucket, tree: Tree, recorder: MakeRecorder, refusal: Answer
+) -> None:
     src = tree({"a": 6 * MIB, "b": 6 * MIB, "small": 1})
     between = recorder(moto, intercept=lambda r: refusal if "uploads" in r.target else None)
     words = ["-P1", "--sse=AES256", src, moto_bucket.url]
@@ -278,8 +300,8 @@ def test_a_store_without_parts_is_named_with_what_to_do(
 
 
 def test_nothing_of_the_kind_is_said_where_a_header_is_refused(
-    s3pp, moto, moto_bucket, tree, recorder
-):
+    s3pp: Run, moto: Store, moto_bucket: Bucket, tree: Tree, recorder: MakeRecorder
+) -> None:
     refused = "x-amz-server-side-encryption"
     between = recorder(moto, intercept=lambda r: NOT_KNOWN if refused in r.headers else None)
     words = ["--json", *SMALL_PARTS, "-P1", "--sse=AES256", tree({"a": 6 * MIB, "b": 6 * MIB})]

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
-from stores.relay import error
+from commands import Result, Run
+from conftest import MakeRecorder, Tree
+from stores.relay import Answer, Request, error
+from stores.store import Bucket, Store
 from trees import content
 
 pytestmark = pytest.mark.timeout(60)
 
 
-def reasons(result):
+def reasons(result: Result) -> dict[str, str]:
     """{key: reason} of what was done or skipped."""
     return {e["key"]: e["reason"] for e in result.events if e["event"] in ("done", "skipped")}
 
 
-def test_update_sends_what_is_new_or_differs(s3pp, bucket, tree):
+def test_update_sends_what_is_new_or_differs(s3pp: Run, bucket: Bucket, tree: Tree) -> None:
     src = tree(
         {
             "same": b"1234",
@@ -49,7 +53,7 @@ def test_update_sends_what_is_new_or_differs(s3pp, bucket, tree):
     assert set(reasons(again).values()) == {"same etag"}
 
 
-def test_content_decides_and_not_the_clock(s3pp, moto_bucket, tree):
+def test_content_decides_and_not_the_clock(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
     src = tree({"f": b"1111", "g": b"2222"})
     assert s3pp("put", src, moto_bucket.url).code == 0
     before = (src / "f").stat()
@@ -61,7 +65,7 @@ def test_content_decides_and_not_the_clock(s3pp, moto_bucket, tree):
     assert moto_bucket.get("f") == b"9999"
 
 
-def test_add_never_touches_what_is_there(s3pp, bucket, tree):
+def test_add_never_touches_what_is_there(s3pp: Run, bucket: Bucket, tree: Tree) -> None:
     src = tree({"there": b"mine", "new": b"1", "d/there": b"mine", "d/new": b"2"})
     bucket.put("p/there", b"theirs")
     bucket.put("p/d/there", b"")
@@ -78,7 +82,9 @@ def test_add_never_touches_what_is_there(s3pp, bucket, tree):
     }
 
 
-def test_stupid_sends_always_and_asks_nothing(s3pp, bucket, tree, recorder, store):
+def test_stupid_sends_always_and_asks_nothing(
+    s3pp: Run, bucket: Bucket, tree: Tree, recorder: MakeRecorder, store: Store
+) -> None:
     src = tree({"same": b"1", "new": b"2"})
     bucket.put("same", b"1")
     record = recorder(store)
@@ -88,11 +94,13 @@ def test_stupid_sends_always_and_asks_nothing(s3pp, bucket, tree, recorder, stor
     assert record.lists <= 1  # the look whether the bucket is there
 
 
-def test_add_is_free_of_races(s3pp, moto_bucket, moto, tree, recorder):
+def test_add_is_free_of_races(
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder
+) -> None:
     """What appears after the listing is kept: the PUT itself says If-None-Match."""
     seen = []
 
-    def intercept(request):
+    def intercept(request: Request) -> None:
         if request.method == "PUT" and request.path.endswith("/late"):
             seen.append(request.headers.get("if-none-match"))
             moto_bucket.put("late", b"theirs")
@@ -106,9 +114,9 @@ def test_add_is_free_of_races(s3pp, moto_bucket, moto, tree, recorder):
 
 
 def test_add_does_without_the_condition_where_a_store_refuses_it(
-    s3pp, moto_bucket, moto, tree, recorder, tmp_path
-):
-    def refuse(request):
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder, tmp_path: Path
+) -> None:
+    def refuse(request: Request) -> Answer | None:
         if request.method == "PUT" and "if-none-match" in request.headers:
             return error(
                 501, "NotImplemented", message="A header you provided implies functionality"
@@ -129,7 +137,7 @@ def test_add_does_without_the_condition_where_a_store_refuses_it(
     assert "refuses If-None-Match" in (tmp_path / "log").read_text()
 
 
-def test_update_knows_again_what_every_size_holds(s3pp, bucket, tree):
+def test_update_knows_again_what_every_size_holds(s3pp: Run, bucket: Bucket, tree: Tree) -> None:
     sizes = [0, 1, 4095, 4096, 65_536, 1 << 20, (5 << 20) + 1]
     src = tree({f"{size}": content(size) for size in sizes})
     assert s3pp("put", src, bucket.url).counts.done == len(sizes)

@@ -11,17 +11,21 @@ import zlib
 
 import pytest
 
+from commands import Run
+from conftest import MakeRecorder, Tree
+from stores.store import Bucket, Store
+
 pytestmark = pytest.mark.timeout(60)
 
 PDF = b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<< >>\nendobj\n"
 UNTYPED = {"binary/octet-stream", "application/octet-stream"}
 
 
-def types(bucket):
+def types(bucket: Bucket) -> dict[str, str]:
     return {key: bucket.head(key)["ContentType"] for key in sorted(bucket.keys())}
 
 
-def test_types_are_guessed_by_name(s3pp, bucket, tree):
+def test_types_are_guessed_by_name(s3pp: Run, bucket: Bucket, tree: Tree) -> None:
     names = ["a.html", "b.json", "c.PNG", "d.txt", "unknown", "g.tar.gz", "h.svg"]
     src = tree(dict.fromkeys(names, PDF))
     assert s3pp("put", src, bucket.url).code == 0
@@ -37,7 +41,9 @@ def test_types_are_guessed_by_name(s3pp, bucket, tree):
     }
 
 
-def test_magic_looks_inside_where_the_name_tells_nothing(s3pp, moto_bucket, tree):
+def test_magic_looks_inside_where_the_name_tells_nothing(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree
+) -> None:
     png = bytes.fromhex("89504e470d0a1a0a0000000d4948445200000001000000010806000000")
     src = tree({"paper": PDF, "image": png, "named.html": PDF, "empty": b"", "text": "words\n"})
     assert s3pp("put", "--content-type", "magic", src, moto_bucket.url).code == 0
@@ -51,14 +57,14 @@ def test_magic_looks_inside_where_the_name_tells_nothing(s3pp, moto_bucket, tree
     }
 
 
-def test_a_fixed_type_is_given_to_all(s3pp, moto_bucket, tree):
+def test_a_fixed_type_is_given_to_all(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
     src = tree({"a.html": b"1", "b": b"2"})
     kind = "text/plain; charset=utf-8"
     assert s3pp("put", "--content-type", kind, src, moto_bucket.url).code == 0
     assert set(types(moto_bucket).values()) == {kind}
 
 
-def test_headers_metadata_and_acl(s3pp, bucket, tree):
+def test_headers_metadata_and_acl(s3pp: Run, bucket: Bucket, tree: Tree) -> None:
     result = s3pp(
         "put",
         "--header", "Cache-Control:max-age=60, public",
@@ -83,19 +89,21 @@ def test_headers_metadata_and_acl(s3pp, bucket, tree):
     assert again.counts.skipped == 2
 
 
-def test_a_content_type_header_overrides_the_guess(s3pp, moto_bucket, tree):
+def test_a_content_type_header_overrides_the_guess(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree
+) -> None:
     src = tree({"a.html": b"1", "b": b"2"})
     assert s3pp("put", "--header", "Content-Type:x/y", src, moto_bucket.url).code == 0
     assert set(types(moto_bucket).values()) == {"x/y"}
 
 
-def test_grant_is_another_word_for_acl(s3pp, moto_bucket, tree):
+def test_grant_is_another_word_for_acl(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
     src = tree({"f": b"1"})
     assert s3pp("put", "--grant", "authenticated-read", src, moto_bucket.url).code == 0
     assert ("AuthenticatedUsers", "READ") in moto_bucket.acl("f")
 
 
-def test_metadata_beyond_ascii_comes_back(s3pp, moto_bucket, tree):
+def test_metadata_beyond_ascii_comes_back(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
     """S3 takes US-ASCII; other text is refused before sending, or arrives readable (RFC 2047)."""
     result = s3pp("put", "--metadata", "name=Jürgen", tree({"f": b"1"}), moto_bucket.url)
     if result.code == 2:
@@ -110,7 +118,7 @@ def test_metadata_beyond_ascii_comes_back(s3pp, moto_bucket, tree):
         )
 
 
-def test_tags_and_storage_class(s3pp, moto_bucket, tree):
+def test_tags_and_storage_class(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
     result = s3pp(
         "put",
         "--tag", "team=a / b:c",
@@ -124,7 +132,7 @@ def test_tags_and_storage_class(s3pp, moto_bucket, tree):
     assert moto_bucket.head("f")["StorageClass"] == "STANDARD_IA"
 
 
-def test_encryption(s3pp, moto_bucket, tree):
+def test_encryption(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
     src = tree({"f": b"1"})
     assert s3pp("put", "--sse", "AES256", src, f"{moto_bucket.url}/s3").code == 0
     assert moto_bucket.head("s3/f")["ServerSideEncryption"] == "AES256"
@@ -136,14 +144,16 @@ def test_encryption(s3pp, moto_bucket, tree):
 
 
 @pytest.mark.swift
-def test_what_a_store_does_not_know_is_refused_with_its_own_words(s3pp, swift_bucket, tree):
+def test_what_a_store_does_not_know_is_refused_with_its_own_words(
+    s3pp: Run, swift_bucket: Bucket, tree: Tree
+) -> None:
     result = s3pp("put", "--sse", "AES256", tree({"f": b"1"}), swift_bucket.url, timeout=30)
     assert result.code in (1, 3)
     assert "NotImplemented" in result.err
     assert swift_bucket.keys() == []
 
 
-def crc(polynomial, width, body):
+def crc(polynomial: int, width: int, body: bytes) -> str:
     """A reflected CRC, bit by bit, as S3 writes it: base64 of big-endian bytes."""
     ones = (1 << width) - 1
     register = ones
@@ -163,14 +173,16 @@ CHECKSUMS = {
 }
 
 
-def test_the_reference_crc_is_right():
+def test_the_reference_crc_is_right() -> None:
     assert base64.b64decode(CHECKSUMS["crc32"][1]) == zlib.crc32(BODY).to_bytes(4, "big")
     check = "ae8b14860a799888"  # the catalogue's check value of CRC-64/NVME
     assert base64.b64decode(CHECKSUMS["crc64nvme"][1]).hex() == check
 
 
 @pytest.mark.parametrize("name", ["md5", *CHECKSUMS])
-def test_every_checksum_is_sent_and_right(s3pp, bucket, store, tree, recorder, name):
+def test_every_checksum_is_sent_and_right(
+    s3pp: Run, bucket: Bucket, store: Store, tree: Tree, recorder: MakeRecorder, name: str
+) -> None:
     record = recorder(store)
     src = tree({"f": BODY, "big": 300_000})
     result = s3pp("put", "--checksum", name, src, bucket.url, store=record.store)
@@ -189,7 +201,7 @@ def test_every_checksum_is_sent_and_right(s3pp, bucket, store, tree, recorder, n
     assert again.counts.skipped == 2
 
 
-def test_metadata_may_be_empty(s3pp, bucket, tree):
+def test_metadata_may_be_empty(s3pp: Run, bucket: Bucket, tree: Tree) -> None:
     """Swift verifies the signature, which covers the header that has no value."""
     words = ["--metadata", "empty=", "--metadata", "full=x", tree({"a": b"1"}), bucket.url]
     assert s3pp("put", *words).code == 0

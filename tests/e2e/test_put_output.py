@@ -9,10 +9,13 @@ import re
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from commands import ROOT
+from commands import ROOT, Run, Start
+from conftest import Tree
+from stores.store import Bucket
 from trees import Link
 
 pytestmark = pytest.mark.timeout(60)
@@ -21,7 +24,7 @@ KEYS = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret"}
 FILES = {"a.txt": b"1", "d/b": b"22", "broken": Link("nowhere")}
 
 
-def test_levels(s3pp, moto_bucket, tree):
+def test_levels(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
     src = tree(FILES)
     place = f"s3://{moto_bucket.name}"
     put = [f"put {src}/a.txt -> {place}/a.txt (new)", f"put {src}/d/b -> {place}/d/b (new)"]
@@ -43,7 +46,7 @@ def test_levels(s3pp, moto_bucket, tree):
     assert (silent.code, silent.out) == (1, "")
 
 
-def test_quiet_is_silent_on_success(s3pp, moto_bucket, tree):
+def test_quiet_is_silent_on_success(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
     src = tree({"a": b"1"})
     for words in ([], ["-v"], ["-n"], ["--json"]):
         result = s3pp("put", "-q", *words, src, moto_bucket.url)
@@ -53,7 +56,7 @@ def test_quiet_is_silent_on_success(s3pp, moto_bucket, tree):
     assert s3pp("put", "-qq", "--json", src, moto_bucket.url).out == ""
 
 
-def test_what_ends_the_run_stands_on_a_line_of_its_own(s3pp_start, tree):
+def test_what_ends_the_run_stands_on_a_line_of_its_own(s3pp_start: Start, tree: Tree) -> None:
     """The display is up while the bucket is looked for, and its process is killed when it is not.
 
     With the screen, not the bytes, in mind: what follows a display on its line is glued to it.
@@ -84,7 +87,7 @@ def read_terminal(near: int) -> str:
     return shown.decode()
 
 
-def test_json_is_json_and_counts_balance(s3pp, moto_bucket, tree):
+def test_json_is_json_and_counts_balance(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
     src = tree(FILES)
     moto_bucket.put("a.txt", b"1")
     result = s3pp("put", "--json", src, moto_bucket.url)
@@ -104,7 +107,7 @@ def test_json_is_json_and_counts_balance(s3pp, moto_bucket, tree):
     assert by_kind["done"][0]["etag"] == moto_bucket.head("d/b")["ETag"].strip('"')
 
 
-def test_log_file_and_journal(s3pp, moto_bucket, tree, tmp_path):
+def test_log_file_and_journal(s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path) -> None:
     src = tree(FILES)
     log, journal = tmp_path / "log", tmp_path / "journal"
     result = s3pp("put", "-v", "--log-file", log, "--journal", journal, src, moto_bucket.url)
@@ -125,7 +128,9 @@ def test_log_file_and_journal(s3pp, moto_bucket, tree, tmp_path):
     assert after.startswith(before) or before not in after  # appended whole, or replaced
 
 
-def test_where_a_log_cannot_be_written_nothing_is_sent(s3pp, moto_bucket, tree, tmp_path):
+def test_where_a_log_cannot_be_written_nothing_is_sent(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
     src = tree(FILES)
     for option in ("--log-file", "--journal"):
         result = s3pp("put", option, tmp_path / "no" / "where", src, moto_bucket.url)
@@ -135,7 +140,9 @@ def test_where_a_log_cannot_be_written_nothing_is_sent(s3pp, moto_bucket, tree, 
     assert moto_bucket.keys() == []
 
 
-def test_names_with_control_characters_do_not_reach_the_terminal_raw(s3pp, moto_bucket, tree):
+def test_names_with_control_characters_do_not_reach_the_terminal_raw(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree
+) -> None:
     src = tree({"evil\x1b[31m\x07": b"1", "gone\x1b]0;x": Link("nowhere")})
     result = s3pp("put", "-v", src, moto_bucket.url)
     assert result.code == 1
@@ -143,7 +150,9 @@ def test_names_with_control_characters_do_not_reach_the_terminal_raw(s3pp, moto_
     assert len(moto_bucket.keys()) == 1
 
 
-def test_progress_on_a_terminal_only(s3pp, s3pp_start, moto_bucket, tree):
+def test_progress_on_a_terminal_only(
+    s3pp: Run, s3pp_start: Start, moto_bucket: Bucket, tree: Tree
+) -> None:
     src = tree({f"{n}": n for n in range(50)})
     near, far = pty.openpty()
     running = s3pp_start("put", "--progress", src, moto_bucket.url, stderr=far)
@@ -158,7 +167,9 @@ def test_progress_on_a_terminal_only(s3pp, s3pp_start, moto_bucket, tree):
 
 
 @pytest.mark.parametrize("which", ["stdout", "stderr"])
-def test_a_reader_that_goes_away_does_not_stop_the_work(s3pp_start, moto_bucket, tree, which):
+def test_a_reader_that_goes_away_does_not_stop_the_work(
+    s3pp_start: Start, moto_bucket: Bucket, tree: Tree, which: str
+) -> None:
     src = tree({f"{n:03}": n for n in range(150)} | {"broken": Link("nowhere")})
     read, write = os.pipe()
     os.close(read)
@@ -169,7 +180,7 @@ def test_a_reader_that_goes_away_does_not_stop_the_work(s3pp_start, moto_bucket,
     assert result.code == 1  # "broken" failed, and nothing else did
 
 
-def test_the_script_of_a_checkout_runs_from_anywhere(tmp_path):
+def test_the_script_of_a_checkout_runs_from_anywhere(tmp_path: Path) -> None:
     script = ROOT / "bin" / "s3pp"
     done = subprocess.run(
         [sys.executable, script, "--version"], cwd=tmp_path, capture_output=True, timeout=30
@@ -178,7 +189,7 @@ def test_the_script_of_a_checkout_runs_from_anywhere(tmp_path):
     assert done.stdout.startswith(b"s3pp ")
 
 
-def test_version_and_help_are_quick_and_need_no_store(s3pp):
+def test_version_and_help_are_quick_and_need_no_store(s3pp: Run) -> None:
     version = s3pp("--version", store=None)
     assert version.code == 0
     assert re.fullmatch(r"s3pp \d+\.\d+.*\n", version.out)

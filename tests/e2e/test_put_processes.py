@@ -8,6 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from commands import Run, Start
+from conftest import MakeRecorder, Tree
+from stores.relay import Answer, Request
+from stores.store import Bucket, Store
+
 pytestmark = pytest.mark.timeout(90)
 
 
@@ -23,18 +28,22 @@ pytestmark = pytest.mark.timeout(90)
     ],
     ids=" ".join,
 )
-def test_any_number_of_processes_gives_the_same(s3pp, moto_bucket, tree, words):
+def test_any_number_of_processes_gives_the_same(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, words: list[str]
+) -> None:
     src = tree({f"d{n % 5}/{n}": n * 7 for n in range(120)})
     result = s3pp("put", *words, src, moto_bucket.url)
     assert (result.code, result.err, result.counts.done) == (0, "", 120)
     assert moto_bucket.tree() == tree.read(src)
 
 
-def test_children_name_themselves(s3pp_start, moto_bucket, moto, tree, recorder):
+def test_children_name_themselves(
+    s3pp_start: Start, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder
+) -> None:
     """The store holds its answers until the process list was read."""
     gate = threading.Event()
 
-    def hold(request):
+    def hold(request: Request) -> None:
         if request.method == "PUT":
             gate.wait(30)
 
@@ -56,17 +65,19 @@ def test_children_name_themselves(s3pp_start, moto_bucket, moto, tree, recorder)
     assert running.wait().counts.done == 40
 
 
-def test_no_more_requests_in_flight_than_asked(s3pp, moto_bucket, moto, tree, recorder):
+def test_no_more_requests_in_flight_than_asked(
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder
+) -> None:
     lock, now, most = threading.Lock(), [0], [0]
 
-    def enter(request):
+    def enter(request: Request) -> None:
         if request.method == "PUT":
             with lock:
                 now[0] += 1
                 most[0] = max(most[0], now[0])
             threading.Event().wait(0.02)
 
-    def leave(request, answer):
+    def leave(request: Request, answer: Answer) -> Answer:
         if request.method == "PUT":
             with lock:
                 now[0] -= 1
@@ -81,7 +92,9 @@ def test_no_more_requests_in_flight_than_asked(s3pp, moto_bucket, moto, tree, re
     assert 2 <= most[0] <= 6
 
 
-def test_it_runs_without_a_home_or_a_writable_directory(s3pp, moto_bucket, tree):
+def test_it_runs_without_a_home_or_a_writable_directory(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree
+) -> None:
     src = tree({"f": b"1"})
     result = s3pp("put", src, moto_bucket.url, cwd="/", env={"HOME": None, "LANG": None})
     assert (result.code, os.path.exists("/nohup.out")) == (0, False)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 import shutil
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
+from commands import Run
 from effort import examples
+from stores.store import Store
 from trees import content, make_tree, read_tree
 
 NAMES = st.text(
@@ -18,8 +21,10 @@ NAMES = st.text(
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map(tuple)
 SIZES = st.one_of(st.integers(0, 3), st.integers(0, 70_000))
 
+Files = dict[tuple[str, ...], int]  # path segments -> size
 
-def possible(paths):
+
+def possible(paths: Files) -> bool:
     """No path is a directory to another."""
     return not any(path[:n] in paths for path in paths for n in range(1, len(path)))
 
@@ -45,7 +50,7 @@ SORTS = {
 )
 @given(TREES)
 @example(SORTS)
-def test_any_tree(s3pp, moto, tmp_path, files):
+def test_any_tree(s3pp: Run, moto: Store, tmp_path: Path, files: Files) -> None:
     bucket = moto.bucket()
     src = make_tree(
         tmp_path / f"tree{next(COUNTER)}",

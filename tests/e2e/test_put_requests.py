@@ -7,12 +7,17 @@ from dataclasses import replace
 
 import pytest
 
-from stores.relay import error
+from commands import Run
+from conftest import MakeRecorder, Tree
+from stores.relay import Answer, Request, error
+from stores.store import Bucket, Store
 
 pytestmark = pytest.mark.timeout(90)
 
 
-def test_a_second_run_reads_the_listing_and_nothing_else(s3pp, bucket, store, tree, recorder):
+def test_a_second_run_reads_the_listing_and_nothing_else(
+    s3pp: Run, bucket: Bucket, store: Store, tree: Tree, recorder: MakeRecorder
+) -> None:
     src = tree({f"d{n % 3}/{n}": n for n in range(40)})
     first = recorder(store)
     assert s3pp("put", src, bucket.url, store=first.store).counts.done == 40
@@ -26,8 +31,8 @@ def test_a_second_run_reads_the_listing_and_nothing_else(s3pp, bucket, store, tr
 
 
 def test_thousands_of_unchanged_files_cost_a_listing_page_per_thousand(
-    s3pp, moto_bucket, moto, tree, recorder
-):
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder
+) -> None:
     files = {f"p{n % 10}/{n:04}": b"%d" % n for n in range(2500)}
     src = tree(files)
     moto_bucket.fill(files)
@@ -39,8 +44,8 @@ def test_thousands_of_unchanged_files_cost_a_listing_page_per_thousand(
 
 
 def test_a_sparse_source_in_a_huge_prefix_costs_no_more_than_heads(
-    s3pp, moto_bucket, moto, tree, recorder
-):
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder
+) -> None:
     moto_bucket.fill({f"k{n:04}": b"" for n in range(5000)})
     src = tree({"k0000": b"", "k2500": b"x", "k4999z": b"new"})
     record = recorder(moto)
@@ -50,7 +55,9 @@ def test_a_sparse_source_in_a_huge_prefix_costs_no_more_than_heads(
     assert record.puts == 2
 
 
-def test_a_prefix_is_all_that_is_listed(s3pp, moto_bucket, moto, tree, recorder):
+def test_a_prefix_is_all_that_is_listed(
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder
+) -> None:
     moto_bucket.fill({f"other/{n:04}": b"" for n in range(3000)})
     moto_bucket.put("p/f", b"1")
     moto_bucket.put("p-not", b"")
@@ -63,8 +70,10 @@ def test_a_prefix_is_all_that_is_listed(s3pp, moto_bucket, moto, tree, recorder)
     assert all("prefix=p%2F" in r.target for r in record.requests if "list-type" in r.target)
 
 
-def test_where_listing_is_refused_each_key_is_asked(s3pp, moto_bucket, moto, tree, recorder):
-    def refuse(request):
+def test_where_listing_is_refused_each_key_is_asked(
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder
+) -> None:
+    def refuse(request: Request) -> Answer | None:
         if request.method == "GET" and request.of_bucket:
             return error(403, "AccessDenied")
         return None
@@ -82,10 +91,12 @@ def test_where_listing_is_refused_each_key_is_asked(s3pp, moto_bucket, moto, tre
     assert (added.code, added.counts.done, added.counts.skipped) == (0, 0, 3)
 
 
-def test_a_listing_out_of_order_is_not_believed(s3pp, moto_bucket, moto, tree, recorder):
+def test_a_listing_out_of_order_is_not_believed(
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder
+) -> None:
     """Some stores list in their own order; merging with that would miss what is there."""
 
-    def reverse(request, answer):
+    def reverse(request: Request, answer: Answer) -> Answer:
         if "list-type=2" not in request.target:
             return answer
         found = re.findall(rb"<Contents>.*?</Contents>", answer.body)
@@ -103,7 +114,9 @@ def test_a_listing_out_of_order_is_not_believed(s3pp, moto_bucket, moto, tree, r
     assert between.puts == 1
 
 
-def test_connections_are_kept(s3pp, moto_bucket, moto, tree, recorder):
+def test_connections_are_kept(
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder
+) -> None:
     between = recorder(moto)
     src = tree({f"{n:03}": n for n in range(200)})
     assert s3pp("put", "-c", "4", "-P", "2", src, moto_bucket.url, store=between.store).code == 0

@@ -10,13 +10,17 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from signal import Signals
 
 import pytest
+
+from commands import Run, Start
+from conftest import Tree
 
 pytestmark = pytest.mark.timeout(90)
 
 
-def test_put_into_a_fresh_sandbox(s3pp, tree):
+def test_put_into_a_fresh_sandbox(s3pp: Run, tree: Tree) -> None:
     src = tree({"a": b"1", "d/b": b"22", "empty": b""})
     result = s3pp("put", "--sandbox", src, "s3://some-bucket/p", store=None)
     assert (result.code, result.counts.done, result.counts.bytes) == (0, 3, 3)
@@ -43,7 +47,7 @@ except UsageError as error:
 """
 
 
-def test_a_program_runs_a_job_as_the_command_does(tree, tmp_path):
+def test_a_program_runs_a_job_as_the_command_does(tree: Tree, tmp_path: Path) -> None:
     """What every front end calls: checks, sandbox, run and last lines, and how it ended."""
     src = tree({"a": b"1", "d/b": b"22"})
     program = [sys.executable, "-c", PROGRAM, str(src)]
@@ -74,7 +78,7 @@ raise SystemExit(7)
 
 
 @pytest.mark.thorough
-def test_one_command_in_a_sandbox(s3pp, tree, tmp_path):
+def test_one_command_in_a_sandbox(s3pp: Run, tree: Tree, tmp_path: Path) -> None:
     (tmp_path / "look.py").write_text(LOOK)
     result = s3pp("sandbox", "--", sys.executable, tmp_path / "look.py", store=None)
     assert result.code == 7
@@ -82,7 +86,7 @@ def test_one_command_in_a_sandbox(s3pp, tree, tmp_path):
 
 
 @pytest.mark.thorough
-def test_s3pp_in_a_sandbox(s3pp, tree):
+def test_s3pp_in_a_sandbox(s3pp: Run, tree: Tree) -> None:
     """The command's own words: make a bucket with boto3, put twice, the second finds it done."""
     src = tree({"f": b"1"})
     script = (
@@ -99,14 +103,14 @@ def test_s3pp_in_a_sandbox(s3pp, tree):
 
 
 @pytest.mark.thorough
-def test_a_command_that_is_not_there(s3pp):
+def test_a_command_that_is_not_there(s3pp: Run) -> None:
     result = s3pp("sandbox", "--", "no-such-command", store=None)
     assert result.code in (2, 127)
     assert "no-such-command" in result.err
     assert len(result.err.splitlines()) == 1
 
 
-def test_buckets_are_there_from_the_start(s3pp, tree):
+def test_buckets_are_there_from_the_start(s3pp: Run, tree: Tree) -> None:
     src = tree({"f": b"1"})
     words = ["--bucket", "demo", "--bucket", "s3://other", "--bucket", "demo", "--"]
     put = [sys.executable, "-m", "s3pp", "put", src]
@@ -118,14 +122,14 @@ def test_buckets_are_there_from_the_start(s3pp, tree):
 
 
 @pytest.mark.parametrize("name", ["a", "s3://", "with/slash", "with space"])
-def test_a_name_that_no_bucket_can_have(s3pp, name):
+def test_a_name_that_no_bucket_can_have(s3pp: Run, name: str) -> None:
     result = s3pp("sandbox", "--bucket", name, "--", "true", store=None)
     assert (result.code, len(result.err.splitlines())) == (2, 1)
     assert "--bucket" in result.err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_sandbox_stays_until_stopped(s3pp_start, number):
+def test_a_sandbox_stays_until_stopped(s3pp_start: Start, number: Signals) -> None:
     running = s3pp_start("sandbox", store=None)
     deadline = time.monotonic() + 40
     while "AWS_SECRET_ACCESS_KEY" not in running.out() and time.monotonic() < deadline:

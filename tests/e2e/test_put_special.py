@@ -7,15 +7,17 @@ import socket
 
 import pytest
 
-from commands import as_anybody
+from commands import Result, Run, as_anybody
+from conftest import Tree
+from stores.store import Bucket
 from trees import Link
 
 pytestmark = pytest.mark.timeout(60)
 
 
-def by_outcome(result):
+def by_outcome(result: Result) -> dict[tuple[str, str], list[str]]:
     """{(event, reason or kind): [base name of the source, ...]} from --json."""
-    found = {}
+    found: dict[tuple[str, str], list[str]] = {}
     for event in result.events:
         if event["event"] in ("done", "skipped", "failed"):
             why = event["kind"] if event["event"] == "failed" else event["reason"]
@@ -24,7 +26,9 @@ def by_outcome(result):
     return {outcome: sorted(names) for outcome, names in found.items()}
 
 
-def test_links_are_followed_loops_skipped_and_broken_links_fail(s3pp, moto_bucket, tree):
+def test_links_are_followed_loops_skipped_and_broken_links_fail(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree
+) -> None:
     tree({"inside": b"beyond"}, "outside")
     links = {
         "real/f": b"1",
@@ -52,7 +56,7 @@ def test_links_are_followed_loops_skipped_and_broken_links_fail(s3pp, moto_bucke
     assert outcomes == {}
 
 
-def test_links_can_be_left_alone(s3pp, moto_bucket, tree):
+def test_links_can_be_left_alone(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
     src = tree({"f": b"1", "l": Link("f"), "d": Link("."), "broken": Link("nowhere")})
     result = s3pp("put", "--json", "--no-follow-symlinks", src, moto_bucket.url)
     assert result.code == 0
@@ -63,13 +67,17 @@ def test_links_can_be_left_alone(s3pp, moto_bucket, tree):
     assert moto_bucket.keys() == ["f"]
 
 
-def test_a_link_as_the_source_itself_is_followed(s3pp, moto_bucket, tree):
+def test_a_link_as_the_source_itself_is_followed(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree
+) -> None:
     src = tree({"real/f": b"1", "link": Link("real"), "file": Link("real/f")})
     assert s3pp("put", src / "link", src / "file", moto_bucket.url).code == 0
     assert moto_bucket.tree() == {"f": b"1", "file": b"1"}
 
 
-def test_pipes_and_sockets_are_skipped_with_a_reason(s3pp, moto_bucket, tree, monkeypatch):
+def test_pipes_and_sockets_are_skipped_with_a_reason(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
     src = tree({"f": b"1"})
     os.mkfifo(src / "pipe")
     monkeypatch.chdir(src)  # socket paths are short
@@ -89,7 +97,9 @@ def test_pipes_and_sockets_are_skipped_with_a_reason(s3pp, moto_bucket, tree, mo
     assert (listed.err, listed.out.count("not a regular file")) == ("", 2)
 
 
-def test_what_cannot_be_read_fails_and_the_run_goes_on(s3pp, moto_bucket, tree):
+def test_what_cannot_be_read_fails_and_the_run_goes_on(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree
+) -> None:
     src = tree({"a": b"1", "closed": b"2", "shut/inner": b"3", "z": b"4"})
     (src / "closed").chmod(0)
     (src / "shut").chmod(0)

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import io
 import tarfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Literal
 
 import pytest
 
+from commands import Run
+from conftest import Tree
+from stores.store import Bucket
 from trees import content
 
 pytestmark = pytest.mark.timeout(60)
@@ -19,8 +25,15 @@ MEMBERS = {
     "long/" + "x" * 200: b"long name",
 }
 
+Mode = Literal["w", "w:gz", "w:bz2", "w:xz"]
 
-def archive(path, members=MEMBERS, mode="w", extras=()):
+
+def archive(
+    path: Path,
+    members: Mapping[str, bytes] | list[tuple[str, bytes]] = MEMBERS,
+    mode: Mode = "w",
+    extras: Iterable[tarfile.TarInfo] = (),
+) -> Path:
     with tarfile.open(path, mode) as tar:
         for name, body in members if isinstance(members, list) else members.items():
             member = tarfile.TarInfo(name)
@@ -31,14 +44,16 @@ def archive(path, members=MEMBERS, mode="w", extras=()):
     return path
 
 
-def special(name, kind, target=""):
+def special(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
     member = tarfile.TarInfo(name)
     member.type, member.linkname = kind, target
     return member
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
-def test_members_arrive_and_are_known_again(s3pp, moto_bucket, tmp_path, mode):
+def test_members_arrive_and_are_known_again(
+    s3pp: Run, moto_bucket: Bucket, tmp_path: Path, mode: Mode
+) -> None:
     path = archive(tmp_path / "some.archive", mode=mode)
     result = s3pp("put", "--walk", "tar", path, f"{moto_bucket.url}/p")
     assert (result.code, result.err) == (0, "")
@@ -51,14 +66,18 @@ def test_members_arrive_and_are_known_again(s3pp, moto_bucket, tmp_path, mode):
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
-def test_a_verifying_store_takes_them(s3pp, bucket, tmp_path, mode):
+def test_a_verifying_store_takes_them(
+    s3pp: Run, bucket: Bucket, tmp_path: Path, mode: Mode
+) -> None:
     path = archive(tmp_path / "a.tar", mode=mode)
     assert s3pp("put", "--walk", "tar", path, bucket.url).code == 0
     assert bucket.tree() == MEMBERS
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
-def test_links_are_skipped_and_the_last_of_a_name_wins(s3pp, moto_bucket, tmp_path, mode):
+def test_links_are_skipped_and_the_last_of_a_name_wins(
+    s3pp: Run, moto_bucket: Bucket, tmp_path: Path, mode: Mode
+) -> None:
     members = [("twice", b"first"), ("b", b"2"), ("twice", b"last")]
     extras = [
         special("link", tarfile.SYMTYPE, "b"),
@@ -77,7 +96,7 @@ def test_links_are_skipped_and_the_last_of_a_name_wins(s3pp, moto_bucket, tmp_pa
     assert (again.code, again.counts.done) == (0, 0)
 
 
-def test_names_cannot_leave_the_prefix(s3pp, moto_bucket, tmp_path):
+def test_names_cannot_leave_the_prefix(s3pp: Run, moto_bucket: Bucket, tmp_path: Path) -> None:
     members = {"./dot": b"1", "/absolute": b"2", "../up": b"3", "a/../../b": b"4", "fine": b"5"}
     path = archive(tmp_path / "a.tar", members)
     result = s3pp("put", "--walk", "tar", path, f"{moto_bucket.url}/p")
@@ -89,7 +108,7 @@ def test_names_cannot_leave_the_prefix(s3pp, moto_bucket, tmp_path):
     assert result.counts.done + result.counts.failed + result.counts.skipped == len(members)
 
 
-def test_options_apply_to_members(s3pp, moto_bucket, tmp_path):
+def test_options_apply_to_members(s3pp: Run, moto_bucket: Bucket, tmp_path: Path) -> None:
     import gzip
 
     path = archive(tmp_path / "a.tar", {"a.txt": b"1" * 5000, "b.log": b"2", "c/d.txt": b"3"})
@@ -99,7 +118,9 @@ def test_options_apply_to_members(s3pp, moto_bucket, tmp_path):
     assert gzip.decompress(moto_bucket.get("a.txt")) == b"1" * 5000
 
 
-def test_what_is_no_archive_is_said_so(s3pp, moto_bucket, tree, tmp_path):
+def test_what_is_no_archive_is_said_so(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
     src = tree({"not.tar": b"certainly not a tar " * 100})
     result = s3pp("put", "--walk", "tar", src / "not.tar", moto_bucket.url)
     assert result.code in (1, 2)

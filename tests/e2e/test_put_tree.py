@@ -6,8 +6,13 @@ import hashlib
 import json
 import os
 import re
+from pathlib import Path
 
 import pytest
+
+from commands import Run
+from conftest import Tree
+from stores.store import Bucket
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -21,7 +26,7 @@ TREE = {
 }
 
 
-def test_a_tree_arrives_whole(s3pp, bucket, tree):
+def test_a_tree_arrives_whole(s3pp: Run, bucket: Bucket, tree: Tree) -> None:
     src = tree(TREE)
     result = s3pp("put", src, bucket.url)
     assert (result.code, result.err) == (0, "")
@@ -41,7 +46,9 @@ def test_a_tree_arrives_whole(s3pp, bucket, tree):
     ("destination", "prefix"),
     [("", ""), ("/", ""), ("/p", "p/"), ("/p/", "p/"), ("/p/q.d", "p/q.d/"), ("/ü +", "ü +/")],
 )
-def test_a_prefix_is_a_directory(s3pp, moto_bucket, tree, destination, prefix):
+def test_a_prefix_is_a_directory(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, destination: str, prefix: str
+) -> None:
     src = tree({"f": b"1", "d/g": b"2"})
     assert s3pp("put", src, moto_bucket.url + destination).code == 0
     assert moto_bucket.tree() == {f"{prefix}f": b"1", f"{prefix}d/g": b"2"}
@@ -49,22 +56,24 @@ def test_a_prefix_is_a_directory(s3pp, moto_bucket, tree, destination, prefix):
 
 @pytest.mark.parametrize("source", ["src", "src/", "./src", "other/../src", "../work/src/.", "."])
 def test_however_a_source_is_spelled_its_own_name_is_no_part_of_keys(
-    s3pp, moto_bucket, tree, tmp_path, source
-):
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path, source: str
+) -> None:
     tree({"work/src/f": b"1", "work/src/d/g": b"2", "work/other": None}, ".")
     cwd = tmp_path / "work" / ("src" if source == "." else "")
     assert s3pp("put", source, f"{moto_bucket.url}/p", cwd=cwd).code == 0
     assert moto_bucket.tree() == {"p/f": b"1", "p/d/g": b"2"}
 
 
-def test_a_single_file_lands_under_its_base_name(s3pp, bucket, tree, tmp_path):
+def test_a_single_file_lands_under_its_base_name(
+    s3pp: Run, bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
     src = tree({"d/one.txt": b"1"})
     assert s3pp("put", src / "d" / "one.txt", bucket.url).counts.done == 1
     assert s3pp("put", "src/d/one.txt", f"{bucket.url}/p/", cwd=tmp_path).counts.done == 1
     assert bucket.tree() == {"one.txt": b"1", "p/one.txt": b"1"}
 
 
-def test_several_sources_go_side_by_side(s3pp, bucket, tree):
+def test_several_sources_go_side_by_side(s3pp: Run, bucket: Bucket, tree: Tree) -> None:
     one, two = tree({"a": b"1", "z": b"2"}, "one"), tree({"m": b"3"}, "two")
     single = tree({"b.txt": b"4"}, "three") / "b.txt"
     result = s3pp("put", two, single, one, bucket.url)
@@ -74,7 +83,9 @@ def test_several_sources_go_side_by_side(s3pp, bucket, tree):
     assert (again.code, again.counts.done, again.counts.skipped) == (0, 0, 4)
 
 
-def test_one_key_from_two_sources_is_sent_once_and_the_other_reported(s3pp, moto_bucket, tree):
+def test_one_key_from_two_sources_is_sent_once_and_the_other_reported(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree
+) -> None:
     one, two = tree({"same": b"first", "a": b""}, "one"), tree({"same": b"second"}, "two")
     result = s3pp("put", one, two, moto_bucket.url)
     assert (result.code, result.counts.done, result.counts.failed) == (1, 2, 1)
@@ -82,7 +93,7 @@ def test_one_key_from_two_sources_is_sent_once_and_the_other_reported(s3pp, moto
     assert moto_bucket.get("same") == b"first"
 
 
-def test_an_empty_tree_is_no_error(s3pp, moto_bucket, tree):
+def test_an_empty_tree_is_no_error(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
     result = s3pp("put", tree({"d/e": None}), moto_bucket.url)
     assert (result.code, result.counts.done) == (0, 0)
     assert moto_bucket.keys() == []
@@ -126,7 +137,9 @@ ODD_NAMES = [
 ]
 
 
-def test_odd_names_are_keys_as_they_are_and_found_again(s3pp, bucket, tree):
+def test_odd_names_are_keys_as_they_are_and_found_again(
+    s3pp: Run, bucket: Bucket, tree: Tree
+) -> None:
     names = [*ODD_NAMES, "new\nline"] if bucket.store.name == "swift" else ODD_NAMES
     src = tree({name: name for name in names})
     result = s3pp("put", src, f"{bucket.url}/odd &+%")
@@ -136,14 +149,14 @@ def test_odd_names_are_keys_as_they_are_and_found_again(s3pp, bucket, tree):
     assert (again.code, again.counts.done, again.counts.skipped) == (0, 0, len(names))
 
 
-def test_names_survive_the_c_locale(s3pp, moto_bucket, tree):
+def test_names_survive_the_c_locale(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
     src = tree({"ä/日": b"1"})
     result = s3pp("put", "-v", src, moto_bucket.url, env={"LANG": "C", "LC_ALL": "C"})
     assert (result.code, result.counts.done) == (0, 1)
     assert moto_bucket.keys() == ["ä/日"]
 
 
-def test_names_that_are_not_utf8_fail_alone(s3pp, moto_bucket, tree):
+def test_names_that_are_not_utf8_fail_alone(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
     src = tree({"good": b"1", "z": b"2"})
     for raw in (b"bad-\xff", b"dir-\xfe/inner"):
         path = os.path.join(os.fsencode(src), raw)
@@ -160,7 +173,9 @@ def test_names_that_are_not_utf8_fail_alone(s3pp, moto_bucket, tree):
     assert moto_bucket.tree() == {"good": b"1", "z": b"2"}
 
 
-def test_a_key_longer_than_s3_allows_fails_alone(s3pp, moto_bucket, tree):
+def test_a_key_longer_than_s3_allows_fails_alone(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree
+) -> None:
     long = "/".join(["d" * 200] * 5) + "/" + "f" * 18  # 1,023 bytes
     assert len(long) == 1023
     src = tree({long: b"long", long + "12": b"too long", "z": b"2"})
@@ -170,7 +185,7 @@ def test_a_key_longer_than_s3_allows_fails_alone(s3pp, moto_bucket, tree):
     assert moto_bucket.keys() == [long, "z"]
 
 
-def test_ten_megabytes_and_many_small_files_together(s3pp, bucket, tree):
+def test_ten_megabytes_and_many_small_files_together(s3pp: Run, bucket: Bucket, tree: Tree) -> None:
     many = 300 if bucket.store.name == "moto" else 60
     src = tree({"big": 10 << 20} | {f"d{n % 7}/{n}": n for n in range(many)})
     result = s3pp("put", src, bucket.url)
@@ -178,7 +193,9 @@ def test_ten_megabytes_and_many_small_files_together(s3pp, bucket, tree):
     assert bucket.tree() == tree.read(src)
 
 
-def test_journal_and_json_name_every_object(s3pp, moto_bucket, tree, tmp_path):
+def test_journal_and_json_name_every_object(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
     src = tree({"a": b"1", "d/b": b"22"})
     journal = tmp_path / "journal"
     result = s3pp("put", "--json", "--journal", journal, src, f"{moto_bucket.url}/p")

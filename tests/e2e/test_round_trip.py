@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import itertools
 import shutil
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
+from commands import Run
 from effort import examples
 from outcomes import files_of, snapshot
+from stores.store import Store
 from trees import content, make_tree, read_tree
 
+Files = dict[tuple[str, ...], int]  # path segments -> size
 
-def trees(besides):
+
+def trees(besides: str) -> st.SearchStrategy[Files]:
     """Path segments -> size; no name has a character of ``besides``."""
     characters = st.characters(exclude_categories=["Cs"], exclude_characters="/\0" + besides)
     names = st.text(characters, min_size=1, max_size=30).filter(
@@ -25,7 +30,7 @@ def trees(besides):
     return st.dictionaries(paths, sizes, min_size=1, max_size=15).filter(possible)
 
 
-def possible(paths):
+def possible(paths: Files) -> bool:
     """No path is a directory to another, and none is beyond what a key may have."""
     short = all(len("/".join(path).encode()) <= 1000 for path in paths)
     return short and not any(path[:n] in paths for path in paths for n in range(1, len(path)))
@@ -58,7 +63,7 @@ ROUNDS = settings(
 @ROUNDS
 @given(trees("\n"))  # moto cuts a key there
 @example(ODD)
-def test_any_tree_on_moto(s3pp, moto, tmp_path, files):
+def test_any_tree_on_moto(s3pp: Run, moto: Store, tmp_path: Path, files: Files) -> None:
     there_and_back(s3pp, moto, tmp_path / f"{next(NUMBERS)}", files)
 
 
@@ -67,11 +72,11 @@ def test_any_tree_on_moto(s3pp, moto, tmp_path, files):
 @ROUNDS
 @given(trees(""))
 @example(ODD | {("two\nlines", "\n"): 1})
-def test_any_tree_on_swift(s3pp, swift, tmp_path, files):
+def test_any_tree_on_swift(s3pp: Run, swift: Store, tmp_path: Path, files: Files) -> None:
     there_and_back(s3pp, swift, tmp_path / f"{next(NUMBERS)}", files)
 
 
-def there_and_back(s3pp, store, place, files):
+def there_and_back(s3pp: Run, store: Store, place: Path, files: Files) -> None:
     whole = {"/".join(path): content(size, path) for path, size in files.items()}
     one, two = store.bucket(), store.bucket()
     src, out = make_tree(place / "src", whole), place / "out"

@@ -6,7 +6,10 @@ import signal
 import threading
 import time
 
+from commands import Run, Start
+from conftest import MakeRecorder, Tree
 from stores.relay import Answer, Request, error
+from stores.store import Bucket, Store
 
 RATE = 100  # requests per second that the store takes
 OBJECTS = 500
@@ -36,7 +39,9 @@ class Throttle:
             return None
 
 
-def test_a_store_that_throttles_costs_no_object(s3pp, recorder, moto, moto_bucket, tree):
+def test_a_store_that_throttles_costs_no_object(
+    s3pp: Run, recorder: MakeRecorder, moto: Store, moto_bucket: Bucket, tree: Tree
+) -> None:
     """All arrives, little is refused, and the user is told why it takes so long."""
     files = {f"f{number:03}": f"body {number}".encode() for number in range(OBJECTS)}
     source = tree(files)
@@ -61,8 +66,8 @@ def test_a_store_that_throttles_costs_no_object(s3pp, recorder, moto, moto_bucke
 
 
 def test_a_store_that_throttles_for_ever_ends_the_object_in_bounded_time(
-    s3pp, recorder, moto, moto_bucket, tree
-):
+    s3pp: Run, recorder: MakeRecorder, moto: Store, moto_bucket: Bucket, tree: Tree
+) -> None:
     """Attempts do not bound it, time does; the message says which option."""
     source = tree({"a": b"a", "b": b"b"})
     throttle = Throttle(0.0, 0.0)
@@ -88,8 +93,8 @@ def refuse_pages(request: Request) -> Answer | None:
 
 
 def test_the_bound_is_the_same_for_the_first_request_listings_and_clean(
-    s3pp_start, recorder, moto, moto_bucket, tree
-):
+    s3pp_start: Start, recorder: MakeRecorder, moto: Store, moto_bucket: Bucket, tree: Tree
+) -> None:
     """Whatever asks: attempts do not count, and what the run waits for is said after a moment."""
     source = tree({"a": b"a"})
     commands = {
@@ -117,7 +122,9 @@ def test_the_bound_is_the_same_for_the_first_request_listings_and_clean(
     assert moto_bucket.tree() == {}
 
 
-def test_the_first_request_is_throttled_for_a_while(s3pp, recorder, moto, moto_bucket, tree):
+def test_the_first_request_is_throttled_for_a_while(
+    s3pp: Run, recorder: MakeRecorder, moto: Store, moto_bucket: Bucket, tree: Tree
+) -> None:
     refused: list[Request] = []
 
     def refuse_first(request: Request) -> Answer | None:
@@ -135,8 +142,8 @@ def test_the_first_request_is_throttled_for_a_while(s3pp, recorder, moto, moto_b
 
 
 def test_a_signal_ends_the_wait_for_the_first_request(
-    s3pp_start, recorder, moto, moto_bucket, tree
-):
+    s3pp_start: Start, recorder: MakeRecorder, moto: Store, moto_bucket: Bucket, tree: Tree
+) -> None:
     through = recorder(moto, intercept=refuse_all)
     source = tree({"a": b"a"})
     for words in (("put", source), ("clean",), ("list",)):

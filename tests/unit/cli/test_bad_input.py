@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+
+from cli.conftest import Told
 
 BAD = {
     "unknown option": (["--frobnicate", "SRC", "DEST"], "--frobnicate"),
@@ -54,7 +58,9 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_put(name, command, tmp_path, monkeypatch):
+def test_put(
+    name: str, command: Callable[..., Told], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     words, mention = BAD[name]
     (tmp_path / "src").mkdir()
     monkeypatch.chdir(tmp_path)
@@ -79,14 +85,16 @@ def test_put(name, command, tmp_path, monkeypatch):
         (["--"], "no command"),
     ],
 )
-def test_sandbox(words, mention, command):
+def test_sandbox(words: list[str], mention: str, command: Callable[..., Told]) -> None:
     told = command("sandbox", *words)
     assert (told.code, told.out) == (2, "")
     assert told.err.count("\n") == 1
     assert mention in told.err
 
 
-def test_an_unwritable_log_after_a_writable_journal(command, tmp_path):
+def test_an_unwritable_log_after_a_writable_journal(
+    command: Callable[..., Told], tmp_path: Path
+) -> None:
     source, log = tmp_path / "source", tmp_path / "log"
     source.mkdir()
     log.mkdir()
@@ -97,14 +105,16 @@ def test_an_unwritable_log_after_a_writable_journal(command, tmp_path):
 
 
 @pytest.mark.parametrize("option", ["--journal", "--log-file"])
-def test_a_record_of_the_run_within_what_is_sent(command, tmp_path, option):
+def test_a_record_of_the_run_within_what_is_sent(
+    command: Callable[..., Told], tmp_path: Path, option: str
+) -> None:
     told = command("put", option, f"{tmp_path}/deep/j", str(tmp_path), "s3://bucket")
     assert told.code == 2
     assert f"{option} '{tmp_path}/deep/j' lies in SOURCE" in told.err
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_ends_the_run_is_in_the_log_too(command, tmp_path):
+def test_what_ends_the_run_is_in_the_log_too(command: Callable[..., Told], tmp_path: Path) -> None:
     log = tmp_path / "log"
     told = command("put", "--log-file", str(log), "no-such-source", "s3://bucket")
     assert told.code == 2

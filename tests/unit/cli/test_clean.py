@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from cli.conftest import Told
 from s3pp.cli.verbs import build_job
 from s3pp.errors import UsageError
 from s3pp.job import Job, Output
@@ -16,14 +19,14 @@ def job(*words: str) -> Job:
     return build_job("clean", [*words])
 
 
-def test_defaults_are_the_jobs():
+def test_defaults_are_the_jobs() -> None:
     made = job("s3://bucket/p")
     assert made == Job("clean", origin=Origin("bucket", "p/", 2, "p"))
     assert made.choosing.older_than is None
     assert not made.dry_run
 
 
-def test_every_option_arrives():
+def test_every_option_arrives() -> None:
     made = job(
         "--include", "*.x", "--exclude", "a/**", "--older-than", "2026-01-01T00:00:00Z",
         "--limit", "7", "--endpoint-url", "https://s3.example", "--region", "eu-west-1",
@@ -40,7 +43,7 @@ def test_every_option_arrives():
     assert made.output == Output(verbosity=-1, json=True, journal="j")
 
 
-def test_an_age_of_nothing_is_now():
+def test_an_age_of_nothing_is_now() -> None:
     before = time.time()
     older_than = job("--older-than", "0s", "s3://bucket").choosing.older_than
     assert older_than is not None
@@ -67,7 +70,9 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input(name, command, tmp_path, monkeypatch):
+def test_bad_input(
+    name: str, command: Callable[..., Told], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     words, mention = BAD[name]
     monkeypatch.chdir(tmp_path)
     told = command("clean", *words)
@@ -78,13 +83,13 @@ def test_bad_input(name, command, tmp_path, monkeypatch):
     assert mention in told.err
 
 
-def test_help_names_every_option(command):
+def test_help_names_every_option(command: Callable[..., Told]) -> None:
     told = command("clean", "--help")
     assert (told.code, told.err) == (0, "")
     for option in ("--include", "--older-than", "--dry-run", "--journal", "--json", "--profile"):
         assert option in told.out
 
 
-def test_two_places_are_no_job():
+def test_two_places_are_no_job() -> None:
     with pytest.raises(UsageError, match="one place"):
         job("s3://one", "s3://two")

@@ -73,46 +73,48 @@ def name(literal: str) -> str:
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_option_and_no_other(verb):
+def test_every_option_and_no_other(verb: str) -> None:
     told = [options for verbs, options in sections().values() if verb in verbs]
     assert set().union(*told) | GENERAL == accepted(verb)
 
 
-def test_every_verb_is_a_command():
+def test_every_verb_is_a_command() -> None:
     assert [*VERBS, "sandbox"] == list(COMMANDS)
 
 
-def test_every_section_has_verbs_and_options():
+def test_every_section_has_verbs_and_options() -> None:
     for title, (verbs, options) in sections().items():
         assert verbs, title
         assert verbs <= set(VERBS), title
         assert options, title
 
 
-def test_no_option_is_made_up_in_passing():
+def test_no_option_is_made_up_in_passing() -> None:
     known = set().union({"--port"}, REPEATED, *(accepted(verb) for verb in VERBS))
     assert {name(each) for each in LITERALS if each.startswith("-")} <= known
 
 
 @pytest.mark.parametrize("verb", COMMANDS)
-def test_every_usage(verb):
+def test_every_usage(verb: str) -> None:
     assert f"s3pp {verb} " in re.sub(" +", " ", REFERENCE.split("Names\n-----")[0])
     usage = sandbox.USAGE if verb == "sandbox" else VERBS[verb].usage
     assert f"s3pp {verb} {usage}" in re.sub(" +", " ", REFERENCE)
 
 
 @pytest.mark.parametrize("values", [FailureKind, SkipReason, SendReason, ACLS, CHECKSUMS])
-def test_every_value(values):
+def test_every_value(
+    values: tuple[str, ...] | type[FailureKind] | type[SendReason] | type[SkipReason],
+) -> None:
     assert {getattr(value, "value", value) for value in values} <= LITERALS
 
 
 @pytest.mark.parametrize("values", [FailureKind, SkipReason])
-def test_every_value_is_among_the_guarantees(values):
+def test_every_value_is_among_the_guarantees(values: type[FailureKind] | type[SkipReason]) -> None:
     guarantees = (ROOT / "docs" / "guarantees.rst").read_text()
     assert {value.value for value in values} <= set(re.findall(r"``(.+?)``", guarantees))
 
 
-def test_every_exit_code():
+def test_every_exit_code() -> None:
     table = re.findall(r"^(\d+) {2,}", REFERENCE, re.MULTILINE)
     assert [int(code) for code in table] == sorted(ExitStatus)
 
@@ -136,14 +138,14 @@ def told_events() -> dict[tuple[str, str], list[str]]:
 
 
 @pytest.mark.parametrize("verb", JOBS)
-def test_the_events_are_those_that_are_printed(verb):
+def test_the_events_are_those_that_are_printed(verb: str) -> None:
     job = JOBS[verb]
     events = [Lines.of(job).event(outcome) for outcome in OUTCOMES]
     for event in [*events, summary_event(Totals(), job)]:
         assert told_events()[verb, event["event"]] == list(event)
 
 
-def test_the_lines_of_a_list_are_those_that_are_printed():
+def test_the_lines_of_a_list_are_those_that_are_printed() -> None:
     listed = Listed("p/a/b.txt", 5, OUTCOMES[0].etag, "2026-11-20T08:30:00.000Z", "STANDARD")
     for view in (KeyView("bucket"), KeyView("bucket", json=True)):
         assert f"    {view.lines([listed])[0]}\n" in REFERENCE
@@ -159,7 +161,7 @@ FATES = [
 ]
 
 
-def test_the_events_of_a_clean_are_those_that_are_printed():
+def test_the_events_of_a_clean_are_those_that_are_printed() -> None:
     job = Job("clean", origin=parse_origin("s3://bucket/p"))
     as_json = replace(job, output=Output(json=True))
     events = [json.loads(AbortView(job, 0.0).json(fate)) for fate in FATES]
@@ -167,7 +169,7 @@ def test_the_events_of_a_clean_are_those_that_are_printed():
         assert told_events()["clean", event["event"]] == list(event)
 
 
-def test_the_lines_of_a_clean_are_those_that_are_printed():
+def test_the_lines_of_a_clean_are_those_that_are_printed() -> None:
     job = Job("clean", origin=parse_origin("s3://bucket/p"), output=Output(verbosity=2))
     now = CLEANED.begun + 3 * 86400
     for line in AbortView(job, now).render(FATES).stdout:
@@ -177,12 +179,12 @@ def test_the_lines_of_a_clean_are_those_that_are_printed():
     assert f"    {abort_summary(totals, job)}\n" in REFERENCE
 
 
-def test_the_start_is_the_journals():
+def test_the_start_is_the_journals() -> None:
     assert told_events()["put", "start"] == list(_start(JOBS["put"]))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_command_lines_are_accepted(page):
+def test_the_command_lines_are_accepted(page: Path) -> None:
     for verb, rest in commands(page):
         build_job(verb, shlex.split(rest, comments=True))
 
@@ -194,12 +196,12 @@ def commands(page: Path) -> list[tuple[str, str]]:
     return [(verb, rest) for verb, rest in found if "OPTIONS" not in rest and "``" not in rest]
 
 
-def test_the_readme_shows_every_verb():
+def test_the_readme_shows_every_verb() -> None:
     assert {verb for verb, _ in commands(PAGES[0])} == set(VERBS)
     assert len(commands(PAGES[0])) > 15
 
 
-def test_the_architecture_is_short_and_names_every_room():
+def test_the_architecture_is_short_and_names_every_room() -> None:
     text = (ROOT / "docs" / "architecture.rst").read_text()
     assert len(text.splitlines()) <= 200
     rooms = {path.parent.name for path in (ROOT / "s3pp").glob("*/__init__.py")}
@@ -207,19 +209,19 @@ def test_the_architecture_is_short_and_names_every_room():
 
 
 @pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)
-def test_each_room_says_what_its_files_are_for(room):
+def test_each_room_says_what_its_files_are_for(room: Path) -> None:
     doc = ast.get_docstring(ast.parse((room / "__init__.py").read_text())) or ""
     files = {path.stem for path in room.glob("*.py")} - {"__init__"}
     assert files - set(re.findall(r"``(\w+)``", doc)) == set()
 
 
-def test_every_page_is_in_the_index():
+def test_every_page_is_in_the_index() -> None:
     linked = re.findall(r"<([\w-]+\.rst)>", (ROOT / "docs" / "index.rst").read_text())
     pages = {path.name for path in PAGES[1:]} - {"index.rst"}
     assert pages == set(linked)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_to_pages(page):
+def test_links_lead_to_pages(page: Path) -> None:
     for target in re.findall(r"<([\w./-]+\.rst)(?:#[\w-]+)?>", page.read_text()):
         assert (page.parent / target).is_file(), target

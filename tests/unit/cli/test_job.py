@@ -25,11 +25,11 @@ def refused(*words: str) -> str:
     return message
 
 
-def test_defaults_are_the_jobs():
+def test_defaults_are_the_jobs() -> None:
     assert job() == Job("put", ("src",), Place("bucket", "p"))
 
 
-def test_every_option_arrives():
+def test_every_option_arrives() -> None:
     made = job(
         "--mode", "add", "--include", "*.x", "--exclude", "a/**", "--include", "a/b",
         "--newer-than", "2026-01-01T00:00:00Z", "--older-than", "2026-01-02T00:00:00Z",
@@ -69,7 +69,7 @@ def test_every_option_arrives():
     assert (output.journal, output.log_file) == ("j", "l")
 
 
-def test_aliases_and_the_rest():
+def test_aliases_and_the_rest() -> None:
     made = job("--put", "stupid", "--grant", "public-read", "--walk", "tar", "--no-verify-ssl")
     assert (made.mode, made.objects.acl, made.walk) == (Mode.STUPID, "public-read", "tar")
     assert made.access.verify_ssl is False
@@ -77,14 +77,14 @@ def test_aliases_and_the_rest():
     assert job("--progress").output.progress is True
 
 
-def test_options_may_stand_anywhere():
+def test_options_may_stand_anywhere() -> None:
     words = ["a", "-n", "b", "--limit", "2", "s3://bucket", "-v"]
     made = build_job("put", words)
     assert (made.sources, made.dest) == (("a", "b"), Place("bucket"))
     assert (made.dry_run, made.choosing.limit, made.output.verbosity) == (True, 2, 1)
 
 
-def test_after_two_dashes_nothing_is_an_option():
+def test_after_two_dashes_nothing_is_an_option() -> None:
     made = build_job("put", ["a", "-n", "--", "-v", "--json", "s3://bucket"])
     assert (made.sources, made.dry_run) == (("a", "-v", "--json"), True)
     assert (made.output.verbosity, made.output.json) == (0, False)
@@ -101,11 +101,11 @@ def test_after_two_dashes_nothing_is_an_option():
         (["--gzip", "--gzip-type", "a/b", "--gzip-type", "all"], {"all"}),
     ],
 )
-def test_gzip_types(words, types):
+def test_gzip_types(words: list[str], types: frozenset[str] | set[str]) -> None:
     assert job(*words).objects.gzip_types == types
 
 
-def test_headers_that_have_an_option_of_their_own_are_that_option():
+def test_headers_that_have_an_option_of_their_own_are_that_option() -> None:
     made = job("--header", "content-type:x/y", "--header", "X-Amz-Meta-A:1", "--metadata", "b=2")
     assert made.objects.content_type == "x/y"
     assert made.objects.metadata == (("A", "1"), ("b", "2"))
@@ -122,15 +122,15 @@ def test_headers_that_have_an_option_of_their_own_are_that_option():
         ("http://store", ["--insecure"], "http://store"),
     ],
 )
-def test_the_endpoints_scheme(endpoint, scheme, url):
+def test_the_endpoints_scheme(endpoint: str, scheme: list[str], url: str) -> None:
     assert job("--endpoint-url", endpoint, *scheme).access.endpoint_url == url
 
 
-def test_insecure_alone_is_kept_for_the_session():
+def test_insecure_alone_is_kept_for_the_session() -> None:
     assert (job().access.secure, job("--insecure").access.secure) == (True, False)
 
 
-def test_no_more_processes_than_requests():
+def test_no_more_processes_than_requests() -> None:
     assert job("-c", "1").speed.processes == 1
     assert job("-P", "9", "-c", "4").speed.processes == 4
     assert job().speed == Speed()
@@ -163,7 +163,7 @@ def test_no_more_processes_than_requests():
         ([w for n in range(11) for w in ("--tag", f"k{n}=v")], ["--tag", "10"]),
     ],
 )
-def test_options_that_need_or_contradict_each_other(words, mentions):
+def test_options_that_need_or_contradict_each_other(words: list[str], mentions: list[str]) -> None:
     message = refused(*words)
     assert all(mention in message for mention in mentions)
 
@@ -194,20 +194,20 @@ def test_options_that_need_or_contradict_each_other(words, mentions):
         ("x-amz-request-payer", "--request-payer"),
     ],
 )
-def test_headers_that_are_s3pps_own(name, fix):
+def test_headers_that_are_s3pps_own(name: str, fix: str) -> None:
     message = refused("--header", f"{name}:s3cr3t")
     assert name in message
     assert fix in message
     assert "s3cr3t" not in message
 
 
-def test_headers_that_are_nobodys():
+def test_headers_that_are_nobodys() -> None:
     words = ["Cache-Control:a", "Content-Encoding:br", "Content-Language:de", "Expires:0"]
     made = job(*(word for header in words for word in ("--header", header)))
     assert [f"{name}:{value}" for name, value in made.objects.headers] == words
 
 
-def test_checksums_that_need_awscrt(monkeypatch):
+def test_checksums_that_need_awscrt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert "pip install 's3pp[crt]'" in refused("--checksum", "crc64nvme")
     assert job("--checksum", "crc32").objects.checksum == "crc32"
@@ -215,11 +215,11 @@ def test_checksums_that_need_awscrt(monkeypatch):
     assert job("--checksum", "crc32c").objects.checksum == "crc32c"
 
 
-def test_a_prefix_that_is_not_utf8():
+def test_a_prefix_that_is_not_utf8() -> None:
     with pytest.raises(UsageError, match="UTF-8"):
         build_job("put", ["src", "s3://bucket/\udcff"])
 
 
-def test_a_destination_does_not_mean_many_keys():
+def test_a_destination_does_not_mean_many_keys() -> None:
     with pytest.raises(UsageError, match=r"'s3://bucket/q\*' ends in \*.*'s3://bucket/q\*/'"):
         build_job("put", ["src", "s3://bucket/q*"])

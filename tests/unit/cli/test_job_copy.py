@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
+from cli.conftest import Told
 from s3pp.access import Access
 from s3pp.cli.verbs import build_job
 from s3pp.errors import UsageError
@@ -27,7 +29,7 @@ def refused(*words: str) -> str:
     return message
 
 
-def test_the_arguments_are_two_buckets():
+def test_the_arguments_are_two_buckets() -> None:
     made = job()
     assert (made.verb, made.origin) == ("copy", Origin("from", "p/", 2, "p"))
     assert (made.dest, made.sources, made.directory) == (Place("into", "q"), (), "")
@@ -35,7 +37,7 @@ def test_the_arguments_are_two_buckets():
     assert made.objects == Objects()
 
 
-def test_what_belongs_to_a_copy_arrives():
+def test_what_belongs_to_a_copy_arrives() -> None:
     made = job(
         "--mode", "add", "--listers", "9", "--acl", "private", "--tag", "t=u",
         "--storage-class", "STANDARD_IA", "--sse", "AES256", "--checksum", "sha256",
@@ -57,14 +59,14 @@ def test_what_belongs_to_a_copy_arrives():
     "words",
     [("--content-type", "a/b"), ("--header", "Cache-Control:no-store"), ("--metadata", "k=v")],
 )
-def test_what_is_given_here_needs_the_directive(words):
+def test_what_is_given_here_needs_the_directive(words: tuple[str, ...]) -> None:
     message = refused(*words)
     assert words[0] in message
     assert "--metadata-directive replace" in message
     assert job(*words, "--metadata-directive", "replace").objects.directive == "replace"
 
 
-def test_a_replacement_arrives():
+def test_a_replacement_arrives() -> None:
     made = job(
         "--metadata-directive", "replace", "--content-type", "a/b", "--metadata", "k=v",
         "--header", "Cache-Control:no-store",
@@ -74,13 +76,13 @@ def test_a_replacement_arrives():
     assert objects.headers == (("Cache-Control", "no-store"),)
 
 
-def test_no_content_is_looked_into():
+def test_no_content_is_looked_into() -> None:
     message = refused("--metadata-directive", "replace", "--content-type", "magic")
     assert "magic" in message
 
 
 @pytest.mark.parametrize("option", ["--gzip", "--walk", "--fsync", "--gunzip"])
-def test_what_is_about_files_is_no_option_here(option):
+def test_what_is_about_files_is_no_option_here(option: str) -> None:
     with pytest.raises(Exception, match=option):
         build_job("copy", [option, *ENDS])
 
@@ -88,7 +90,7 @@ def test_what_is_about_files_is_no_option_here(option):
 # Two ways to two stores
 
 
-def test_the_source_has_the_access_of_the_destination_unless_told():
+def test_the_source_has_the_access_of_the_destination_unless_told() -> None:
     made = job("--endpoint-url", "https://here", "--region", "eu-west-1", "--profile", "me")
     assert made.source_access is None
     assert made.access_to(Side.SOURCE) == made.access_to(Side.DEST) == made.access
@@ -103,7 +105,7 @@ def test_the_source_has_the_access_of_the_destination_unless_told():
         (["--source-profile", "you"], "profile", "you"),
     ],
 )
-def test_what_is_said_of_the_source_is_its_own(words, field, value):
+def test_what_is_said_of_the_source_is_its_own(words: list[str], field: str, value: str) -> None:
     made = job("--endpoint-url", "https://here", "--profile", "me", "--read-timeout", "9", *words)
     source = made.access_to(Side.SOURCE)
     assert getattr(source, field) == value
@@ -112,7 +114,7 @@ def test_what_is_said_of_the_source_is_its_own(words, field, value):
     assert dest == Access(endpoint_url="https://here", profile="me", read_timeout=9.0)
 
 
-def test_another_stores_region_is_not_that_of_the_destination():
+def test_another_stores_region_is_not_that_of_the_destination() -> None:
     words = ("--region", "eu-west-1", "--source-endpoint-url", "https://there")
     assert job(*words).access_to(Side.SOURCE).region is None
     assert job(*words, "--source-region", "x").access_to(Side.SOURCE).region == "x"
@@ -128,7 +130,7 @@ def test_another_stores_region_is_not_that_of_the_destination():
         (["--sse-kms-key-id", "k"], ["--sse aws:kms"]),
     ],
 )
-def test_options_that_need_or_contradict_each_other(words, mentions):
+def test_options_that_need_or_contradict_each_other(words: list[str], mentions: list[str]) -> None:
     message = refused(*words)
     assert all(mention in message for mention in mentions)
 
@@ -147,7 +149,7 @@ def test_options_that_need_or_contradict_each_other(words, mentions):
         (["--source-profile", "", *ENDS], "--source-profile"),
     ],
 )
-def test_what_cannot_be_meant(words, mention, command):
+def test_what_cannot_be_meant(words: list[str], mention: str, command: Callable[..., Told]) -> None:
     told = command("copy", *words)
     assert (told.code, told.out) == (2, "")
     assert told.err[:-1].isprintable()
@@ -155,7 +157,7 @@ def test_what_cannot_be_meant(words, mention, command):
 
 
 @pytest.mark.parametrize("dest", ["s3://bucket/*", "s3://bucket/q*", "s3://bucket/q/*"])
-def test_only_a_source_means_many_keys(dest):
+def test_only_a_source_means_many_keys(dest: str) -> None:
     with pytest.raises(UsageError) as caught:
         build_job("copy", ["s3://from/p*", dest])
     message = str(caught.value)
@@ -163,11 +165,11 @@ def test_only_a_source_means_many_keys(dest):
     assert repr(f"{dest}/") in message
 
 
-def test_a_directory_whose_name_ends_so_can_be_named():
+def test_a_directory_whose_name_ends_so_can_be_named() -> None:
     made = build_job("copy", ["s3://from/p", "s3://bucket/q*/"])
     assert made.dest.prefix == "q*"
 
 
-def test_the_option_that_contradicts_is_the_one_that_was_given():
+def test_the_option_that_contradicts_is_the_one_that_was_given() -> None:
     message = refused("--secure", "--source-endpoint-url", "http://there")
     assert "--source-endpoint-url http://there" in message

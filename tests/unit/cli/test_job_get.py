@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from cli.conftest import Told
 from s3pp.cli.verbs import build_job
 from s3pp.errors import UsageError
 from s3pp.job import Job, Landing, Mode
@@ -27,27 +29,27 @@ def refused(*words: str) -> str:
     return message
 
 
-def test_the_arguments_are_a_source_and_a_directory():
+def test_the_arguments_are_a_source_and_a_directory() -> None:
     made = job()
     assert (made.verb, made.origin, made.directory) == ("get", Origin("bucket", "p/", 2, "p"), "d")
     assert (made.sources, made.dest.bucket, made.source_access) == ((), "", None)
     assert (made.mode, made.dry_run, made.landing) == (Mode.UPDATE, False, Landing())
 
 
-def test_links_are_written_through_only_where_asked():
+def test_links_are_written_through_only_where_asked() -> None:
     assert not job().choosing.follow_symlinks
     assert job("--follow-symlinks").choosing.follow_symlinks is True
     assert job("--no-follow-symlinks").choosing.follow_symlinks is False
 
 
-def test_every_option_of_its_own_arrives():
+def test_every_option_of_its_own_arrives() -> None:
     made = job("--fsync", "--gunzip", "--listers", "9", "--order", "size", "--mode", "add", "-n")
     assert made.landing == Landing(fsync=True, gunzip=True)
     assert (made.speed.listers, made.choosing.order) == (9, "size")
     assert (made.mode, made.dry_run) == (Mode.ADD, True)
 
 
-def test_the_options_of_choosing_apply_to_keys():
+def test_the_options_of_choosing_apply_to_keys() -> None:
     made = job(
         "--include", "*.x", "--exclude", "a/**", "--min-size", "1k", "--max-size", "2k",
         "--newer-than", "2026-01-01T00:00:00Z", "--older-than", "2026-01-02T00:00:00Z",
@@ -61,7 +63,7 @@ def test_the_options_of_choosing_apply_to_keys():
 
 
 @pytest.mark.parametrize("option", ["--walk", "--gzip", "--header", "--tag", "--content-type"])
-def test_what_is_about_sending_is_no_option_here(option):
+def test_what_is_about_sending_is_no_option_here(option: str) -> None:
     with pytest.raises(Exception, match=option):
         build_job("get", [option, "x", SOURCE, "d"])
 
@@ -84,7 +86,13 @@ def test_what_is_about_sending_is_no_option_here(option):
         (["--min-size", "2k", "--max-size", "1k", SOURCE, "d"], "--max-size"),
     ],
 )
-def test_what_cannot_be_meant(words, mention, command, tmp_path, monkeypatch):
+def test_what_cannot_be_meant(
+    words: list[str],
+    mention: str,
+    command: Callable[..., Told],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.chdir(tmp_path)
     told = command("get", *words)
     assert (told.code, told.out) == (2, "")
@@ -103,7 +111,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("standing", ["file", "dangling", "fifo"])
-def test_a_directory_that_is_none(standing, here, command):
+def test_a_directory_that_is_none(standing: str, here: Path, command: Callable[..., Told]) -> None:
     {
         "file": lambda: (here / "d").write_bytes(b""),
         "dangling": lambda: (here / "d").symlink_to("nowhere"),
@@ -116,7 +124,9 @@ def test_a_directory_that_is_none(standing, here, command):
 
 @pytest.mark.parametrize("option", ["--journal", "--log-file"])
 @pytest.mark.parametrize("path", ["d/own", "d/below/own", "link/own"])
-def test_own_files_do_not_lie_where_objects_are_written(option, path, here, command):
+def test_own_files_do_not_lie_where_objects_are_written(
+    option: str, path: str, here: Path, command: Callable[..., Told]
+) -> None:
     (here / "d" / "below").mkdir(parents=True)
     (here / "link").symlink_to("d")
     told = command("get", option, path, SOURCE, "d")
@@ -126,7 +136,7 @@ def test_own_files_do_not_lie_where_objects_are_written(option, path, here, comm
     assert not (here / path).exists()
 
 
-def test_nor_where_the_directory_will_be(here, command):
+def test_nor_where_the_directory_will_be(here: Path, command: Callable[..., Told]) -> None:
     told = command("get", "--journal", "d/own", SOURCE, "d")
     assert told.code == 2
     assert os.listdir(here) == []
@@ -140,14 +150,16 @@ def test_nor_where_the_directory_will_be(here, command):
         (["--exclude", ".."], "glob"),
     ],
 )
-def test_what_is_not_there_to_be_used(words, mention, here, command):
+def test_what_is_not_there_to_be_used(
+    words: list[str], mention: str, here: Path, command: Callable[..., Told]
+) -> None:
     told = command("get", *words, SOURCE, "d")
     assert (told.code, told.out) == (2, "")
     assert mention in told.err
     assert os.listdir(here) == []
 
 
-def test_a_star_is_part_of_the_source():
+def test_a_star_is_part_of_the_source() -> None:
     made = build_job("get", ["s3://bucket/a/b*", "."])
     assert made.origin == parse_origin("s3://bucket/a/b*")
     assert str(made.origin) == "s3://bucket/a/b*"

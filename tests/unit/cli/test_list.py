@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
+from cli.conftest import Told
 from s3pp.cli.verbs import build_job
 from s3pp.errors import UsageError
 from s3pp.job import Job, Output, Speed
@@ -14,13 +18,13 @@ def job(*words: str) -> Job:
     return build_job("list", [*words])
 
 
-def test_defaults_are_the_jobs():
+def test_defaults_are_the_jobs() -> None:
     made = job("s3://bucket/p")
     assert made == Job("list", origin=Origin("bucket", "p/", 2, "p"), speed=Speed())
     assert made.reads == ("s3://bucket/p",)
 
 
-def test_every_option_arrives():
+def test_every_option_arrives() -> None:
     made = job(
         "--include", "*.x", "--exclude", "a/**", "--newer-than", "2026-01-01T00:00:00Z",
         "--min-size", "1k", "--max-size", "1M", "--limit", "7", "--files-from", "list", "--null",
@@ -67,7 +71,9 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input(name, command, tmp_path, monkeypatch):
+def test_bad_input(
+    name: str, command: Callable[..., Told], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     words, mention = BAD[name]
     monkeypatch.chdir(tmp_path)
     told = command("list", *words)
@@ -78,7 +84,7 @@ def test_bad_input(name, command, tmp_path, monkeypatch):
     assert mention in told.err
 
 
-def test_help_names_every_option(command):
+def test_help_names_every_option(command: Callable[..., Told]) -> None:
     told = command("list", "--help")
     assert (told.code, told.err) == (0, "")
     for option in (
@@ -92,6 +98,6 @@ def test_help_names_every_option(command):
         assert option in told.out
 
 
-def test_two_sources_are_no_job():
+def test_two_sources_are_no_job() -> None:
     with pytest.raises(UsageError, match="one source"):
         job("s3://one", "s3://two")

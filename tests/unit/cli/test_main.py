@@ -6,11 +6,14 @@ import errno
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 import s3pp.cli.verbs
+from cli.conftest import Told
 from s3pp.errors import FatalError
 
 ROOT = Path(__file__).parents[3]
@@ -40,7 +43,7 @@ print(int(code), *sorted({name.partition(".")[0] for name in sys.modules}))
         (["sandbox", "--port", "x"], 2),
     ],
 )
-def test_what_needs_no_store_imports_none_of_it(words, code):
+def test_what_needs_no_store_imports_none_of_it(words: list[str], code: int) -> None:
     told = subprocess.run(
         [sys.executable, "-c", LOADED, *words], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -50,12 +53,12 @@ def test_what_needs_no_store_imports_none_of_it(words, code):
     assert ("dataclasses" in modules) == (len(words) > 1)  # no Job without a verb
 
 
-def test_version(command):
+def test_version(command: Callable[..., Told]) -> None:
     for words in (["--version"], ["put", "--version"], ["sandbox", "--version"]):
         assert command(*words) == (0, f"s3pp {s3pp.__version__}\n", "")
 
 
-def test_help(command):
+def test_help(command: Callable[..., Told]) -> None:
     overview = command("--help")
     assert (overview.code, overview.err) == (0, "")
     assert all(word in overview.out for word in ("put", "sandbox", "--version"))
@@ -76,7 +79,7 @@ def test_help(command):
 
 
 @pytest.mark.parametrize("verb", ["put", "get", "copy", "list", "clean"])
-def test_help_describes_each_option_for_the_verb(verb, command):
+def test_help_describes_each_option_for_the_verb(verb: str, command: Callable[..., Told]) -> None:
     shown = " ".join(command(verb, "--help").out.partition("general:")[2].split())
     assert ("SOURCE" in shown) == (verb == "put")
     assert ("--files-from" in shown) == ("relative to" in shown) == (verb != "clean")
@@ -90,21 +93,23 @@ def test_help_describes_each_option_for_the_verb(verb, command):
     assert "==SUPPRESS==" not in shown
 
 
-def test_no_command(command):
+def test_no_command(command: Callable[..., Told]) -> None:
     told = command()
     assert (told.code, told.out) == (2, "")
     assert told.err.startswith("usage: s3pp")
 
 
 @pytest.mark.parametrize("word", ["frob", "--frob", "get", "put\n", ""])
-def test_no_such_command(command, word):
+def test_no_such_command(command: Callable[..., Told], word: str) -> None:
     told = command(word, "x")
     assert (told.code, told.out, told.err.count("\n")) == (2, "", 1)
 
 
-def test_errors_become_exit_codes(command, monkeypatch):
-    def raising(error):
-        def build_job(verb, argv):
+def test_errors_become_exit_codes(
+    command: Callable[..., Told], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raising(error: BaseException) -> Callable[[str, Sequence[str]], NoReturn]:
+        def build_job(verb: str, argv: Sequence[str]) -> NoReturn:
             raise error
 
         return build_job
@@ -139,7 +144,7 @@ def test_errors_become_exit_codes(command, monkeypatch):
     [[sys.executable, "-m", "s3pp"], [sys.executable, str(ROOT / "bin" / "s3pp")]],
     ids=str,
 )
-def test_ways_to_start(program, tmp_path):
+def test_ways_to_start(program: list[str], tmp_path: Path) -> None:
     env = os.environ | {"PYTHONPATH": str(ROOT)} if "-m" in program else dict(os.environ)
     told = subprocess.run(
         [*program, "--version"], cwd=tmp_path, env=env, capture_output=True, text=True, check=True
@@ -148,8 +153,8 @@ def test_ways_to_start(program, tmp_path):
 
 
 @pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)], ids=str)
-def test_closed_standard_streams(closed, tmp_path):
-    def close():
+def test_closed_standard_streams(closed: tuple[int, ...], tmp_path: Path) -> None:
+    def close() -> None:
         for descriptor in closed:
             os.close(descriptor)
 
@@ -165,7 +170,7 @@ def test_closed_standard_streams(closed, tmp_path):
 
 
 @pytest.mark.parametrize("target", ["pipe", "/dev/full"])
-def test_nobody_reads(target):
+def test_nobody_reads(target: str) -> None:
     if target == "pipe":
         read, write = os.pipe()
         os.close(read)

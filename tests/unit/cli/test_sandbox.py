@@ -9,7 +9,9 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from signal import Signals
 
 import pytest
 
@@ -27,7 +29,7 @@ pytestmark = pytest.mark.timeout(60)
 
 
 @pytest.fixture(scope="module")
-def sandbox():
+def sandbox() -> Iterator[Sandbox]:
     with Sandbox() as running:
         running.create_bucket("demo")
         yield running
@@ -45,7 +47,9 @@ def ends_listening(port: int, seconds: float = 10.0) -> bool:
     return not listens(port)
 
 
-def request(sandbox: Sandbox, method: str, path: str, body: bytes = b"", **headers: str):
+def request(
+    sandbox: Sandbox, method: str, path: str, body: bytes = b"", **headers: str
+) -> tuple[int, bytes, dict[str, str]]:
     connection = http.client.HTTPConnection("127.0.0.1", sandbox.port, timeout=20)
     connection.request(method, path, body, SIGNED | headers)
     response = connection.getresponse()
@@ -54,7 +58,7 @@ def request(sandbox: Sandbox, method: str, path: str, body: bytes = b"", **heade
     return answer
 
 
-def test_objects_come_back(sandbox):
+def test_objects_come_back(sandbox: Sandbox) -> None:
     assert request(sandbox, "PUT", "/demo/a%20b//c", b"hello")[0] == 200
     assert request(sandbox, "GET", "/demo/a%20b//c")[:2] == (200, b"hello")
     status, body, headers = request(sandbox, "HEAD", "/demo/a%20b//c")
@@ -63,12 +67,12 @@ def test_objects_come_back(sandbox):
     assert request(sandbox, "GET", "/demo/a%20b//c")[0] == 404
 
 
-def test_metadata_with_underscores_is_kept(sandbox):
+def test_metadata_with_underscores_is_kept(sandbox: Sandbox) -> None:
     request(sandbox, "PUT", "/demo/meta", b"", **{"x-amz-meta-a_b": "1"})
     assert request(sandbox, "HEAD", "/demo/meta")[2]["x-amz-meta-a_b"] == "1"
 
 
-def test_connections_are_kept_and_in_step(sandbox):
+def test_connections_are_kept_and_in_step(sandbox: Sandbox) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", sandbox.port, timeout=20)
     sockets = set()
     for method, path, body in [
@@ -86,14 +90,14 @@ def test_connections_are_kept_and_in_step(sandbox):
     assert last == b"x" * 100_000
 
 
-def test_half_an_object_is_no_object(sandbox):
+def test_half_an_object_is_no_object(sandbox: Sandbox) -> None:
     with socket.create_connection(("127.0.0.1", sandbox.port)) as client:
         client.sendall(b"PUT /demo/half HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf")
     time.sleep(0.2)
     assert request(sandbox, "GET", "/demo/half")[0] == 404
 
 
-def test_it_cannot_be_reached_from_elsewhere(sandbox):
+def test_it_cannot_be_reached_from_elsewhere(sandbox: Sandbox) -> None:
     listening = Path("/proc/net/tcp").read_text().splitlines()[1:]
     port = f":{sandbox.port:04X}"
     addresses = {line.split()[1] for line in listening if line.split()[1].endswith(port)}
@@ -101,12 +105,12 @@ def test_it_cannot_be_reached_from_elsewhere(sandbox):
     assert {address.partition(":")[0] for address in addresses} == {"0100007F"}
 
 
-def test_a_bucket_the_server_refuses(sandbox):
+def test_a_bucket_the_server_refuses(sandbox: Sandbox) -> None:
     with pytest.raises(UsageError, match=r"'ab'.*not valid"):
         sandbox.create_bucket("ab")
 
 
-def test_the_environment_leads_there_and_nowhere_else(sandbox):
+def test_the_environment_leads_there_and_nowhere_else(sandbox: Sandbox) -> None:
     environ = {"AWS_PROFILE": "mine", "AWS_SESSION_TOKEN": "t", "HOME": "/h", "AWS_REGION": "x"}
     before = dict(environ)
     with sandbox.imposed(environ):
@@ -121,7 +125,7 @@ def test_the_environment_leads_there_and_nowhere_else(sandbox):
     assert environ == before
 
 
-def test_proxies_are_passed_by(sandbox, monkeypatch):
+def test_proxies_are_passed_by(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.setenv("NO_PROXY", "example.org")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
@@ -130,14 +134,14 @@ def test_proxies_are_passed_by(sandbox, monkeypatch):
     sandbox.create_bucket("past-the-proxy")
 
 
-def test_export_lines_are_shell(sandbox, monkeypatch):
+def test_export_lines_are_shell(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "mine")
     script = exports(sandbox) + 'echo "$AWS_ENDPOINT_URL ${AWS_PROFILE-unset}"'
     told = subprocess.run(["sh", "-ec", script], capture_output=True, text=True, check=True)
     assert told.stdout == f"{sandbox.url} unset\n"
 
 
-def test_a_port_that_is_taken(sandbox):
+def test_a_port_that_is_taken(sandbox: Sandbox) -> None:
     with (
         pytest.raises(UsageError, match=rf"port {sandbox.port} is in use: choose another"),
         Sandbox(sandbox.port),
@@ -145,19 +149,19 @@ def test_a_port_that_is_taken(sandbox):
         pass
 
 
-def test_moto_is_named_where_it_is_missing(monkeypatch):
+def test_moto_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"pip install 's3pp\[sandbox\]'"), Sandbox():
         pass
 
 
-def test_it_ends_with_its_context():
+def test_it_ends_with_its_context() -> None:
     with Sandbox() as sandbox:
         assert listens(sandbox.port)
     assert not listens(sandbox.port)
 
 
-def test_it_ignores_ctrl_c_and_its_group():
+def test_it_ignores_ctrl_c_and_its_group() -> None:
     """A terminal's Ctrl-C reaches the whole group; requests in flight still need the server."""
     with Sandbox() as sandbox:
         pid = sandbox._server.pid
@@ -180,7 +184,7 @@ with Sandbox() as sandbox:
 
 
 @pytest.mark.parametrize("how", ["alone", "fork"])
-def test_kill_9_of_the_parent_ends_it(how):
+def test_kill_9_of_the_parent_ends_it(how: str) -> None:
     """With "fork" a child holds the pipe's end as well, as a worker of a run does."""
     parent = subprocess.Popen(
         [sys.executable, "-c", HOLD, how],
@@ -221,7 +225,7 @@ def start(*words: str) -> subprocess.Popen[str]:
         pytest.param(signal.SIGHUP, 129, marks=pytest.mark.thorough),
     ],
 )
-def test_it_stays_until_it_is_told(number, code):
+def test_it_stays_until_it_is_told(number: Signals, code: int) -> None:
     running = start()
     assert running.stdout is not None
     port = next(
@@ -248,7 +252,7 @@ def test_it_stays_until_it_is_told(number, code):
         pytest.param(["/etc/passwd"], 126, marks=pytest.mark.thorough),
     ],
 )
-def test_one_command(command, code):
+def test_one_command(command: list[str], code: int) -> None:
     running = start("--", *command)
     out, err = running.communicate(timeout=30)
     assert running.returncode == code
@@ -256,7 +260,7 @@ def test_one_command(command, code):
     assert err.count("\n") == (code in (126, 127))
 
 
-def test_ctrl_c_is_the_commands_to_answer():
+def test_ctrl_c_is_the_commands_to_answer() -> None:
     script = "trap 'echo caught; exit 5' INT; echo ready; while :; do sleep 0.05; done"
     running = start("--", "sh", "-c", script)
     assert running.stdout is not None
@@ -266,7 +270,7 @@ def test_ctrl_c_is_the_commands_to_answer():
     assert (running.returncode, out) == (5, "caught\n")
 
 
-def test_a_term_ends_the_command_too():
+def test_a_term_ends_the_command_too() -> None:
     running = start("--", "sh", "-c", "echo $$; exec sleep 30")
     assert running.stdout is not None
     pid = int(running.stdout.readline())

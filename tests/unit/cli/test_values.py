@@ -32,19 +32,19 @@ NOW = 1_800_000_000.0
         ("0.5", 0),
     ],
 )
-def test_size(text, size):
+def test_size(text: str, size: int) -> None:
     assert values.size(text) == size
 
 
 @given(st.integers(0, 2**63), st.sampled_from(["", "k", "M", "GiB"]))
-def test_whole_sizes_are_exact(number, unit):
+def test_whole_sizes_are_exact(number: int, unit: str) -> None:
     assert values.size(f"{number}{unit}") == number << 10 * " kMG".index(unit[:1] or " ")
 
 
 @pytest.mark.parametrize(
     "text", ["", "big", "-1", "1x", "1kk", "1e3", "0x10", "١٠", "k", "1.", ".5"]
 )
-def test_no_size(text):
+def test_no_size(text: str) -> None:
     with pytest.raises(ValueError, match="is not a size"):
         values.size(text)
 
@@ -53,12 +53,12 @@ def test_no_size(text):
     ("text", "seconds"),
     [("10", 10), ("2.5", 2.5), ("45s", 45), ("30m", 1800), ("12h", 43200), ("1D", 86400)],
 )
-def test_seconds(text, seconds):
+def test_seconds(text: str, seconds: float) -> None:
     assert values.seconds(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "0", "0s", "-3", "nan", "inf", "soon", "1y", "9" * 400])
-def test_no_seconds(text):
+def test_no_seconds(text: str) -> None:
     with pytest.raises(ValueError, match="is not a length of time"):
         values.seconds(text)
 
@@ -66,16 +66,16 @@ def test_no_seconds(text):
 @pytest.mark.parametrize(
     ("text", "age"), [("45s", 45), ("30m", 1800), ("12h", 43200), ("7d", 604800), ("2w", 1209600)]
 )
-def test_a_moment_may_be_an_age(text, age):
+def test_a_moment_may_be_an_age(text: str, age: int) -> None:
     assert values.moment(text, NOW) == NOW - age
 
 
-def test_a_moment_may_be_a_date_here():
+def test_a_moment_may_be_a_date_here() -> None:
     assert values.moment("2026-11-20", NOW) == datetime(2026, 11, 20).timestamp()
     assert values.moment("2026-11-20T08:30", NOW) == datetime(2026, 11, 20, 8, 30).timestamp()
 
 
-def test_local_midnight_is_local(monkeypatch):
+def test_local_midnight_is_local(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()
     try:
@@ -86,7 +86,7 @@ def test_local_midnight_is_local(monkeypatch):
         time.tzset()
 
 
-def test_a_moment_keeps_its_offset():
+def test_a_moment_keeps_its_offset() -> None:
     utc = datetime(2026, 11, 20, 8, 30, tzinfo=timezone.utc).timestamp()
     assert values.moment("2026-11-20T08:30:00Z", NOW) == utc
     assert values.moment("2026-11-20T08:30:00z", NOW) == utc
@@ -96,12 +96,12 @@ def test_a_moment_keeps_its_offset():
 @pytest.mark.parametrize(
     "text", ["", "7", "2.5", "yesterday", "2026-13-45", "2026", "7 days", "-7d"]
 )
-def test_no_moment(text):
+def test_no_moment(text: str) -> None:
     with pytest.raises(ValueError, match="neither an age"):
         values.moment(text, NOW)
 
 
-def test_whole():
+def test_whole() -> None:
     assert values.whole("1") == 1
     assert values.whole("512", most=512) == 512
     for text in ("0", "-1", "1.5", "", "many", "²", "9" * 30):
@@ -111,7 +111,7 @@ def test_whole():
         values.whole("513", most=512)
 
 
-def test_header():
+def test_header() -> None:
     assert values.header("Cache-Control: max-age=60, public ") == (
         "Cache-Control",
         "max-age=60, public",
@@ -135,13 +135,13 @@ def test_header():
         "N:\x7f",
     ],
 )
-def test_no_header(text):
+def test_no_header(text: str) -> None:
     told = r"not of the form|not a name|printable ASCII|has no value"
     with pytest.raises(ValueError, match=told):
         values.header(text)
 
 
-def test_metadata():
+def test_metadata() -> None:
     assert values.metadata("owner=me=you") == ("owner", "me=you")
     assert values.metadata("k=") == ("k", "")
     for text in ("owner", "=v", "k y=v", "k=ü", "k=a\nb"):
@@ -149,7 +149,7 @@ def test_metadata():
             values.metadata(text)
 
 
-def test_tag():
+def test_tag() -> None:
     assert values.tag("Größe=sehr groß") == ("Größe", "sehr groß")
     assert values.tag("k=") == ("k", "")
     assert values.tag("k" * 128 + "=" + "v" * 256)[1] == "v" * 256
@@ -158,7 +158,7 @@ def test_tag():
             values.tag(text)
 
 
-def test_endpoint():
+def test_endpoint() -> None:
     assert values.endpoint("http://127.0.0.1:9000/") == "http://127.0.0.1:9000"
     assert values.endpoint("store.example.org") == "store.example.org"
     assert values.endpoint("https://[::1]:9000") == "https://[::1]:9000"
@@ -181,18 +181,18 @@ def test_endpoint():
         "a b",
     ],
 )
-def test_no_endpoint(text):
+def test_no_endpoint(text: str) -> None:
     with pytest.raises(ValueError, match="is not of the form"):
         values.endpoint(text)
 
 
-def test_an_endpoint_with_a_password_is_refused_without_showing_it():
+def test_an_endpoint_with_a_password_is_refused_without_showing_it() -> None:
     with pytest.raises(ValueError, match="must not carry credentials") as caught:
         values.endpoint("http://me:hunter2@store")
     assert "hunter2" not in str(caught.value)
 
 
-def test_content_type():
+def test_content_type() -> None:
     for text in ("guess", "magic", "text/html", "text/plain; charset=utf-8", "image/svg+xml"):
         assert values.content_type(text) == text
     for text in ("", "text", "text/", "a b/c", "text/html\r\nX: y", "text/plain; x=ü"):
@@ -200,7 +200,7 @@ def test_content_type():
             values.content_type(text)
 
 
-def test_gzip_type():
+def test_gzip_type() -> None:
     assert values.gzip_type("Text/HTML") == "text/html"
     assert values.gzip_type("all") == "all"
     for text in ("magic", "text/html; charset=utf-8", ""):
@@ -209,7 +209,7 @@ def test_gzip_type():
 
 
 @given(st.text())
-def test_any_text_gives_a_value_or_a_value_error(text):
+def test_any_text_gives_a_value_or_a_value_error(text: str) -> None:
     parsers = [values.size, values.seconds, values.header, values.metadata, values.tag]
     parsers += [values.endpoint, values.content_type, values.gzip_type, values.token, values.whole]
     for parse in [*parsers, lambda t: values.moment(t, NOW)]:

@@ -21,13 +21,13 @@ EACH = [
 ]
 
 
-def test_every_option_is_of_some_verb_and_every_verb_has_options_that_are_declared():
+def test_every_option_is_of_some_verb_and_every_verb_has_options_that_are_declared() -> None:
     listed = {path for verb in VERBS.values() for group in verb.groups for path in group.fields}
     assert listed == set(DECLARED)
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_an_option_stands_once_in_a_verb(verb):
+def test_an_option_stands_once_in_a_verb(verb: str) -> None:
     listed = [path for group in VERBS[verb].groups for path in group.fields]
     assert len(listed) == len(set(listed))
     titles = [group.title for group in VERBS[verb].groups]
@@ -35,7 +35,9 @@ def test_an_option_stands_once_in_a_verb(verb):
 
 
 @pytest.mark.parametrize(("field", "option"), EACH)
-def test_help_is_one_line_and_gives_the_default_that_holds(field: Field[Any], option: Option):
+def test_help_is_one_line_and_gives_the_default_that_holds(
+    field: Field[Any], option: Option
+) -> None:
     for verb in VERBS:
         told = option.help_of(verb).format(default=field.default)
         assert told.isprintable()
@@ -47,7 +49,9 @@ def test_help_is_one_line_and_gives_the_default_that_holds(field: Field[Any], op
 
 
 @pytest.mark.parametrize(("field", "option"), EACH)
-def test_a_text_for_one_verb_is_for_a_verb_that_has_the_option(field: Field[Any], option: Option):
+def test_a_text_for_one_verb_is_for_a_verb_that_has_the_option(
+    field: Field[Any], option: Option
+) -> None:
     verbs = {verb for verb in VERBS if option.flags[0] in taken(verb)}
     assert set(option.verbs or {}) < verbs, "the text of all others is the general one"
 

@@ -30,7 +30,13 @@ INTERRUPTED = ExitStatus.INTERRUPTED
         (None, None, INTERRUPTED, INTERRUPTED, "stopped twice"),
     ],
 )
-def test_every_end(report, error, signal, status, why):
+def test_every_end(
+    report: StatterReport | None,
+    error: str | None,
+    signal: ExitStatus | None,
+    status: ExitStatus,
+    why: str | None,
+) -> None:
     result = run_result(report, error, signal)
     assert result.status is status
     assert result.totals == (report and report.totals)

@@ -24,7 +24,7 @@ from s3pp.report.escape import one_line, printable
         ("a\\n", "a\\\\n"),
     ],
 )
-def test_printable(name, shown):
+def test_printable(name: str, shown: str) -> None:
     assert printable(name) == shown
 
 
@@ -32,21 +32,21 @@ names = st.text(st.characters() | st.sampled_from("\\nrtxu0f1b\n\x1b\xff\udcff")
 
 
 @given(names)
-def test_always_one_printable_line_that_can_be_encoded(name):
+def test_always_one_printable_line_that_can_be_encoded(name: str) -> None:
     for shown in (printable(name), one_line(name)):
         assert shown.isprintable()
         shown.encode()
 
 
 @given(names, names)
-def test_no_two_names_look_the_same(one, other):
+def test_no_two_names_look_the_same(one: str, other: str) -> None:
     assert (printable(one) == printable(other)) == (one == other)
 
 
 @given(st.binary(min_size=1, max_size=8))
-def test_any_file_name(raw):
+def test_any_file_name(raw: bytes) -> None:
     assert printable(os.fsdecode(raw)).isprintable()
 
 
-def test_messages_keep_their_backslashes():
+def test_messages_keep_their_backslashes() -> None:
     assert one_line("C:\\x\ny") == "C:\\x\\ny"

@@ -5,6 +5,8 @@ import os
 import pickle
 import stat
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -21,11 +23,11 @@ from s3pp.report.totals import Totals
 from .samples import ALL, DONE, job
 
 
-def events(path):
+def events(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_a_run(tmp_path):
+def test_a_run(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     journal = Journal(str(path), job())
     journal.outcomes(ALL[:2])
@@ -40,7 +42,7 @@ def test_a_run(tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_dry_run_cannot_be_taken_for_a_real_one(tmp_path):
+def test_a_dry_run_cannot_be_taken_for_a_real_one(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     journal = Journal(str(path), job(dry_run=True))
     journal.outcomes([DONE])
@@ -48,7 +50,7 @@ def test_a_dry_run_cannot_be_taken_for_a_real_one(tmp_path):
     assert [event["dry_run"] for event in events(path)] == [True] * 3
 
 
-def test_a_torn_line_is_made_a_line_of_json(tmp_path):
+def test_a_torn_line_is_made_a_line_of_json(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     path.write_text('{"event":"start"}\n{"event":"do')
     Journal(str(path), job()).close(Totals())
@@ -61,7 +63,7 @@ def test_a_torn_line_is_made_a_line_of_json(tmp_path):
 @pytest.mark.parametrize(
     "torn", ["no line of ours", "{" + "x" * MOST_CUT], ids=["other", "too long"]
 )
-def test_what_is_no_line_of_ours_is_ended_and_left(tmp_path, torn):
+def test_what_is_no_line_of_ours_is_ended_and_left(tmp_path: Path, torn: str) -> None:
     path = tmp_path / "journal"
     path.write_text(torn)
     Journal(str(path), job()).close(Totals())
@@ -70,7 +72,7 @@ def test_what_is_no_line_of_ours_is_ended_and_left(tmp_path, torn):
     assert json.loads(start)["event"] == "start"
 
 
-def test_a_line_is_never_taken_from_a_run_that_still_writes(tmp_path):
+def test_a_line_is_never_taken_from_a_run_that_still_writes(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     other = open_journal(str(path))
     other.append('{"event":"do')
@@ -80,7 +82,9 @@ def test_a_line_is_never_taken_from_a_run_that_still_writes(tmp_path):
 
 
 @given(st.binary(max_size=40), st.sampled_from([b"", b"\n", b'{"event":"start"}\n']))
-def test_each_run_begins_a_line_and_loses_nothing(tmp_path_factory, tail, before):
+def test_each_run_begins_a_line_and_loses_nothing(
+    tmp_path_factory: pytest.TempPathFactory, tail: bytes, before: bytes
+) -> None:
     path = tmp_path_factory.mktemp("journal") / "journal"
     path.write_bytes(before + tail)
     journal = open_journal(str(path))
@@ -93,7 +97,7 @@ def test_each_run_begins_a_line_and_loses_nothing(tmp_path_factory, tail, before
     assert rest in (tail, tail + b"\n") or tail.rpartition(b"\n")[2].startswith(b"{")
 
 
-def test_nothing_secret_is_kept(tmp_path):
+def test_nothing_secret_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     run = replace(
         job(),
@@ -106,12 +110,12 @@ def test_nothing_secret_is_kept(tmp_path):
     assert "s3cr3t" not in path.read_text()
 
 
-def test_a_full_disk_stops_the_run():
+def test_a_full_disk_stops_the_run() -> None:
     with pytest.raises(FatalError, match=r"--journal '/dev/full': .*No space left"):
         Journal("/dev/full", job())
 
 
-def test_one_write_per_batch(tmp_path, monkeypatch):
+def test_one_write_per_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = Journal(str(tmp_path / "journal"), job())
     writes = []
     real = os.write
@@ -120,7 +124,7 @@ def test_one_write_per_batch(tmp_path, monkeypatch):
     assert len(writes) == 1
 
 
-def test_short_writes_are_completed(tmp_path, monkeypatch):
+def test_short_writes_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
     appender = Appender(str(path), "--journal")
     real = os.write
@@ -131,7 +135,7 @@ def test_short_writes_are_completed(tmp_path, monkeypatch):
     assert path.read_text() == "grün " * 20
 
 
-def test_names_that_are_no_utf8_do_not_break_a_file(tmp_path):
+def test_names_that_are_no_utf8_do_not_break_a_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
     appender = Appender(str(path), "--log-file")
     appender.append("\udcff\n")
@@ -139,7 +143,7 @@ def test_names_that_are_no_utf8_do_not_break_a_file(tmp_path):
     assert path.read_text() == "\\udcff\n"
 
 
-def test_check(tmp_path):
+def test_check(tmp_path: Path) -> None:
     path = tmp_path / "new"
     check_appendable(str(path), "--journal")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -148,7 +152,7 @@ def test_check(tmp_path):
             check_appendable(str(bad), "--journal")
 
 
-def test_a_pipe_will_do():
+def test_a_pipe_will_do() -> None:
     read, write = os.pipe()
     journal = Journal(f"/dev/fd/{write}", job())
     journal.close(Totals())
@@ -170,7 +174,9 @@ def test_a_pipe_will_do():
     ],
     ids=["get", "copy"],
 )
-def test_the_other_directions_say_what_they_read_and_write(tmp_path, run, sources, dest, pickled):
+def test_the_other_directions_say_what_they_read_and_write(
+    tmp_path: Path, run: Job, sources: list[str], dest: str, pickled: bool
+) -> None:
     """The statter is a child, and gets its job pickled where it was not forked."""
     path = tmp_path / "journal"
     journal = Journal(str(path), pickle.loads(pickle.dumps(run)) if pickled else run)

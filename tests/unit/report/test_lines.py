@@ -16,18 +16,18 @@ from .samples import DONE, FAILED, SAME, job
 LINES = Lines.of(job())
 
 
-def test_text():
+def test_text() -> None:
     assert LINES.text(DONE) == "put a/b.txt -> s3://bkt/p/a/b.txt (new)"
     assert LINES.text(SAME) == "skip a/c -> s3://bkt/p/a/c (same etag)"
     assert LINES.text(FAILED) == "put a/d -> s3://bkt/p/a/d: permission denied"
 
 
-def test_text_is_one_line_whatever_the_name():
+def test_text_is_one_line_whatever_the_name() -> None:
     failed = Failed("a\n\x1b[2J", "k\n\udcff", FailureKind.NAME, "not UTF-8:\n\x07")
     assert LINES.text(failed) == r"put a\n\x1b[2J -> s3://bkt/k\n\xff: not UTF-8:\n\x07"
 
 
-def test_events():
+def test_events() -> None:
     assert LINES.event(DONE) == {
         "event": "done",
         "verb": "put",
@@ -60,12 +60,12 @@ def test_events():
     }
 
 
-def test_a_dry_run_says_so_in_every_event():
+def test_a_dry_run_says_so_in_every_event() -> None:
     lines = Lines.of(job(dry_run=True))
     assert [lines.event(outcome)["dry_run"] for outcome in (DONE, SAME, FAILED)] == [True] * 3
 
 
-def test_json_is_one_ascii_line_and_gives_the_name_back():
+def test_json_is_one_ascii_line_and_gives_the_name_back() -> None:
     name = "ü\n\udcff\u2028"
     line = LINES.json(Done(name, name, 1, 1, "", SendReason.ALWAYS))
     assert line.isascii()
@@ -82,7 +82,7 @@ COPY = Job("copy", origin=parse_origin("s3://from/p"), dest=parse_place("s3://in
 COPIED = Done("p/a", "q/a", 5, 5, "0cc1", SendReason.ETAG)
 
 
-def test_text_of_a_get():
+def test_text_of_a_get() -> None:
     lines = Lines.of(GET)
     assert lines.text(GOT) == "get s3://bkt/p/a/b -> d/e/a/b (new)"
     same = Skipped("p/a", "a", 1, SkipReason.OTHER_SIZE)
@@ -95,12 +95,12 @@ def test_text_of_a_get():
     ("directory", "path"),
     [("d", "d/a"), ("d/", "d/a"), (".", "./a"), ("/", "/a"), ("d\n", r"d\n/a")],
 )
-def test_a_file_is_named_as_the_directory_was(directory, path):
+def test_a_file_is_named_as_the_directory_was(directory: str, path: str) -> None:
     lines = Lines.of(replace(GET, directory=directory))
     assert lines.text(GOT._replace(target="a")) == f"get s3://bkt/p/a/b -> {path} (new)"
 
 
-def test_events_of_a_get_name_the_object_and_the_file():
+def test_events_of_a_get_name_the_object_and_the_file() -> None:
     event = Lines.of(GET).event(GOT)
     assert event == {
         "event": "done",
@@ -117,7 +117,7 @@ def test_events_of_a_get_name_the_object_and_the_file():
     }
 
 
-def test_a_copy_names_both_ends():
+def test_a_copy_names_both_ends() -> None:
     lines = Lines.of(COPY)
     assert lines.text(COPIED) == "copy s3://from/p/a -> s3://into/q/a (etag differs)"
     event = lines.event(COPIED)
@@ -127,7 +127,7 @@ def test_a_copy_names_both_ends():
 
 
 @pytest.mark.parametrize("job", [GET, COPY], ids=["get", "copy"])
-def test_names_come_back_whatever_they_are(job):
+def test_names_come_back_whatever_they_are(job: Job) -> None:
     name = "ü\n\x1b\u2028"
     outcome = Done(f"p/{name}", name, 1, 1, "", SendReason.ALWAYS)
     lines = Lines.of(job)

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import termios
+from collections.abc import Iterator
 
 import pytest
 
@@ -36,16 +37,16 @@ from .samples import DONE, FAILED, job
         (Output(progress=True, verbosity=-1), True, True, True),
     ],
 )
-def test_wanted(output, terminal, listing, shown):
+def test_wanted(output: Output, terminal: bool, listing: bool, shown: bool) -> None:
     assert wanted(output, terminal=terminal, listing=listing) == shown
 
 
-def test_capable():
+def test_capable() -> None:
     assert capable({"TERM": "xterm-256color"})
     assert not any(map(capable, ({}, {"TERM": "dumb"}, {"TERM": ""}, {"TERM": "unknown"})))
 
 
-def test_without_a_display_rich_is_not_imported():
+def test_without_a_display_rich_is_not_imported() -> None:
     script = (
         "import sys, io; from s3pp.report.recorder import Recorder; from s3pp.job import *;"
         "r = Recorder.open(Job('put', ('a',), Place('b')), io.StringIO(), io.StringIO());"
@@ -54,7 +55,7 @@ def test_without_a_display_rich_is_not_imported():
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-def test_pace_is_of_the_last_seconds():
+def test_pace_is_of_the_last_seconds() -> None:
     pace = Pace()
     assert pace.rates(0.0, Totals()) == (0, 0)
     assert pace.rates(2.0, Totals(done=10, bytes=900, sent=100)) == (5, 50)
@@ -63,12 +64,12 @@ def test_pace_is_of_the_last_seconds():
     assert rates == (0, 0)
 
 
-def test_seconds_left():
+def test_seconds_left() -> None:
     assert seconds_left(Totals(done=10, skipped=5, failed=5), 120, 10.0) == 10
     assert seconds_left(Totals(done=10), 120, 0.0) is None
 
 
-def test_facts():
+def test_facts() -> None:
     pace = Pace()
     pace.rates(0.0, Totals())
     totals = Totals(done=1234, skipped=3, failed=2, bytes=5 << 20, sent=3 << 20, in_parts=2 << 20)
@@ -92,7 +93,7 @@ def test_facts():
     assert facts(Totals(done=1), 8000, True, pace=slow, now=1.0)[-1] == "2:13:19 left"
 
 
-def test_plain_lines_come_now_and_then():
+def test_plain_lines_come_now_and_then() -> None:
     now = [0.0]
     err = io.StringIO()
     progress = PlainProgress(Outlet(err), clock=lambda: now[0])
@@ -108,7 +109,7 @@ def test_plain_lines_come_now_and_then():
     ]
 
 
-def test_progress_that_was_asked_for_shows_in_short_runs_too():
+def test_progress_that_was_asked_for_shows_in_short_runs_too() -> None:
     err = io.StringIO()
     recorder = Recorder.open(job(progress=True), io.StringIO(), err)
     recorder.listed(1, True)
@@ -120,7 +121,7 @@ def test_progress_that_was_asked_for_shows_in_short_runs_too():
 class Terminal:
     """A pseudo terminal that remembers what was written to it."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.near, far = os.openpty()
         fcntl.ioctl(far, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
         self.stream = os.fdopen(far, "w")
@@ -133,20 +134,20 @@ class Terminal:
             chunks.append(os.read(self.near, 1 << 16))
         return b"".join(chunks).decode()
 
-    def close(self):
+    def close(self) -> None:
         self.stream.close()
         os.close(self.near)
 
 
 @pytest.fixture
-def terminal(monkeypatch):
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
     monkeypatch.setenv("TERM", "xterm-256color")
     made = Terminal()
     yield made
     made.close()
 
 
-def test_a_terminal_is_redrawn_and_left_clean(terminal):
+def test_a_terminal_is_redrawn_and_left_clean(terminal: Terminal) -> None:
     progress = open_progress(terminal.outlet, Output(), listing=False)
     assert isinstance(progress, TerminalProgress)
     progress.update(Totals(done=1), 10, False)
@@ -162,14 +163,14 @@ def test_a_terminal_is_redrawn_and_left_clean(terminal):
     assert terminal.shown() == ""
 
 
-def test_the_cursor_stays_visible(terminal):
+def test_the_cursor_stays_visible(terminal: Terminal) -> None:
     progress = TerminalProgress(terminal.outlet)
     progress.update(Totals(), 1, False)
     shown = terminal.shown()
     assert shown.rfind("\x1b[?25h") > shown.rfind("\x1b[?25l")
 
 
-def test_lines_are_not_mixed_into_the_display(terminal):
+def test_lines_are_not_mixed_into_the_display(terminal: Terminal) -> None:
     progress = TerminalProgress(terminal.outlet)
     streams = Streams(Outlet(None), terminal.outlet)
     recorder = Recorder(job(), streams, progress=progress)
@@ -182,7 +183,7 @@ def test_lines_are_not_mixed_into_the_display(terminal):
     recorder.close()
 
 
-def test_a_terminal_that_hangs_up_stops_nothing(terminal):
+def test_a_terminal_that_hangs_up_stops_nothing(terminal: Terminal) -> None:
     progress = TerminalProgress(terminal.outlet)
     progress.update(Totals(), 1, False)
     os.close(terminal.near)
@@ -192,14 +193,14 @@ def test_a_terminal_that_hangs_up_stops_nothing(terminal):
     progress.close()
 
 
-def test_redraws_are_bounded():
+def test_redraws_are_bounded() -> None:
     class Counting:
         updates = 0
 
-        def update(self, totals, listed, walk_done):
+        def update(self, totals: Totals, listed: int, walk_done: bool) -> None:
             self.updates += 1
 
-        def clear(self):
+        def clear(self) -> None:
             pass
 
         close = clear

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -19,11 +20,14 @@ from .samples import ALL, DONE, FAILED, SAME, job
 LOGGED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00 (INFO|WARNING|ERROR) (.*)")
 
 
-def log_lines(path):
-    return [LOGGED.fullmatch(line).groups() for line in path.read_text().splitlines()]
+def log_lines(path: Path) -> list[tuple[str, ...]]:
+    """The level and the text of each line, all of which must be whole."""
+    found = [LOGGED.fullmatch(line) for line in path.read_text().splitlines()]
+    assert all(found)
+    return [line.groups() for line in found if line]
 
 
-def test_a_run():
+def test_a_run() -> None:
     out, err = io.StringIO(), io.StringIO()
     times = iter([10.0, 12.5])
     recorder = Recorder(job(verbosity=1), Streams.of(out, err), clock=lambda: next(times))
@@ -43,7 +47,7 @@ def test_a_run():
     )
 
 
-def test_what_is_whole_is_counted_once_and_what_was_there_has_not_moved():
+def test_what_is_whole_is_counted_once_and_what_was_there_has_not_moved() -> None:
     recorder = Recorder(job(), Streams.of(None, None))
     size, totals = 100 << 20, recorder.close()
     for _ in range(3):
@@ -53,13 +57,13 @@ def test_what_is_whole_is_counted_once_and_what_was_there_has_not_moved():
     assert (totals.there, totals.moved) == (size + (16 << 20), 48 << 20)
 
 
-def test_seconds_count_from_the_runs_start():
+def test_seconds_count_from_the_runs_start() -> None:
     recorder = Recorder(job(), Streams.of(None, None), clock=lambda: 5.0, started=1.5)
     assert recorder.close().seconds == 3.5
 
 
 @pytest.mark.parametrize("verbosity", [-2, -1, 0, 1])
-def test_the_log_keeps_one_level_more_than_the_screen(tmp_path, verbosity):
+def test_the_log_keeps_one_level_more_than_the_screen(tmp_path: Path, verbosity: int) -> None:
     path = tmp_path / "log"
     out, err = io.StringIO(), io.StringIO()
     recorder = Recorder.open(job(log_file=str(path), verbosity=verbosity, json=True), out, err)
@@ -80,13 +84,13 @@ def test_the_log_keeps_one_level_more_than_the_screen(tmp_path, verbosity):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_an_error_after_the_run_joins_the_log(tmp_path):
+def test_an_error_after_the_run_joins_the_log(tmp_path: Path) -> None:
     path = tmp_path / "log"
     log_error(str(path), "the walker\ndied")
     assert log_lines(path) == [("ERROR", r"the walker\ndied")]
 
 
-def test_a_log_that_breaks_is_told_of_once_and_stops_nothing():
+def test_a_log_that_breaks_is_told_of_once_and_stops_nothing() -> None:
     err = io.StringIO()
     recorder = Recorder.open(job(log_file="/dev/full"), io.StringIO(), err)
     for _ in range(3):
@@ -96,7 +100,7 @@ def test_a_log_that_breaks_is_told_of_once_and_stops_nothing():
     assert "--log-file '/dev/full'" in err.getvalue()
 
 
-def test_the_journal_has_every_outcome_even_where_nothing_is_shown(tmp_path):
+def test_the_journal_has_every_outcome_even_where_nothing_is_shown(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     out, err = io.StringIO(), io.StringIO()
     recorder = Recorder.open(job(journal=str(path), verbosity=-2), out, err)
@@ -107,13 +111,13 @@ def test_the_journal_has_every_outcome_even_where_nothing_is_shown(tmp_path):
     assert kinds == ["start", "done", "skipped", "skipped", "failed", "summary"]
 
 
-def test_files_that_cannot_be_opened(tmp_path):
+def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
     for option in ("journal", "log_file"):
         with pytest.raises(UsageError, match="cannot be written"):
             Recorder.open(job(**{option: str(tmp_path)}), None, None)
 
 
-def test_streams_that_go_away_lose_no_count():
+def test_streams_that_go_away_lose_no_count() -> None:
     out = io.StringIO()
     out.close()
     recorder = Recorder.open(job(verbosity=2), out, None)

@@ -37,12 +37,14 @@ RATES = "40960000 bytes in 10000 files in 1.2 seconds (34133333 bytes/s, 8333.3 
         ({"failed": 2, "not_attempted": 70}, ", 2 failed, at least 70 not attempted"),
     ],
 )
-def test_text(counts, tail):
+def test_text(counts: dict[str, int], tail: str) -> None:
     assert summary(totals(**counts), job()) == f"put {RATES}{tail}"
 
 
 @given(st.integers(-4, 4), st.booleans(), st.booleans(), st.sampled_from(ExitStatus))
-def test_who_waits_for_it_gets_it(verbosity, as_json, dry_run, status):
+def test_who_waits_for_it_gets_it(
+    verbosity: int, as_json: bool, dry_run: bool, status: ExitStatus
+) -> None:
     wanted = wants_summary(job(dry_run=dry_run, verbosity=verbosity, json=as_json), status)
     if verbosity == -1:
         assert wanted == (as_json or dry_run or bool(status))
@@ -50,22 +52,22 @@ def test_who_waits_for_it_gets_it(verbosity, as_json, dry_run, status):
         assert wanted == (verbosity >= 0)
 
 
-def test_the_rate_is_of_what_moved():
+def test_the_rate_is_of_what_moved() -> None:
     line = summary(totals(sent=1_200_000), job())
     assert line == f"put {RATES}".replace("34133333 bytes/s", "1000000 bytes/s")
 
 
-def test_a_dry_run():
+def test_a_dry_run() -> None:
     line = summary(totals(skipped=3), job(dry_run=True))
     assert line == f"would put {RATES}, with 10011 requests, 3 skipped"
 
 
-def test_nothing_in_no_time():
+def test_nothing_in_no_time() -> None:
     line = summary(Totals(), job())
     assert line == "put 0 bytes in 0 files in 0.0 seconds (0 bytes/s, 0.0 files/s)"
 
 
-def test_json():
+def test_json() -> None:
     counts = totals(listed=10_004, skipped=3, failed=1, seconds=1.23456)
     line = summary(counts, job(json=True))
     assert line.startswith('{"event":"summary","verb":"put","listed":10004,')
@@ -81,6 +83,6 @@ def test_json():
     }
 
 
-def test_json_of_a_dry_run_that_was_stopped():
+def test_json_of_a_dry_run_that_was_stopped() -> None:
     event = json.loads(summary(totals(not_attempted=5), job(json=True, dry_run=True)))
     assert (event["dry_run"], event["requests"], event["not_attempted"]) == (True, 10_011, 5)

@@ -5,12 +5,13 @@ import pickle
 from hypothesis import given
 from hypothesis import strategies as st
 
+from s3pp.records import Outcome
 from s3pp.report.totals import Totals
 
 from .samples import ALL, DONE, FAILED, SAME
 
 
-def test_fold():
+def test_fold() -> None:
     totals = Totals(listed=4)
     totals.fold_all(ALL)
     totals.fold(DONE)
@@ -19,7 +20,7 @@ def test_fold():
 
 
 @given(st.lists(st.sampled_from(ALL)), st.integers(0, 3))
-def test_balanced_exactly_when_all_are_accounted_for(outcomes, left):
+def test_balanced_exactly_when_all_are_accounted_for(outcomes: list[Outcome], left: int) -> None:
     totals = Totals(listed=len(outcomes) + left)
     totals.fold_all(outcomes)
     assert totals.balanced == (left == 0)
@@ -29,7 +30,7 @@ def test_balanced_exactly_when_all_are_accounted_for(outcomes, left):
     assert not totals.balanced
 
 
-def test_they_travel():
+def test_they_travel() -> None:
     totals = Totals(listed=3, seconds=1.5)
     totals.fold(FAILED)
     assert pickle.loads(pickle.dumps(totals)) == totals

@@ -39,7 +39,7 @@ def view(*, dry_run: bool = False, verbosity: int = 0, json: bool = False) -> Vi
         (True, 1, [PUT, SAME, FIFO_LINE], [FAILURE]),
     ],
 )
-def test_text(dry_run, verbosity, stdout, stderr):
+def test_text(dry_run: bool, verbosity: int, stdout: list[str], stderr: list[str]) -> None:
     assert view(dry_run=dry_run, verbosity=verbosity).render(ALL) == (stdout, stderr)
 
 
@@ -52,14 +52,14 @@ def test_text(dry_run, verbosity, stdout, stderr):
         (2, ["done", "skipped", "skipped", "failed"], [NOTICE, FAILURE]),
     ],
 )
-def test_json(verbosity, events, stderr):
+def test_json(verbosity: int, events: list[str], stderr: list[str]) -> None:
     shown = view(verbosity=verbosity, json=True).render(ALL)
     assert [json.loads(line)["event"] for line in shown.stdout] == events
     assert shown.stderr == stderr
 
 
 @pytest.mark.parametrize("reason", SkipReason)
-def test_skips_nobody_asked_for_are_noticed(reason):
+def test_skips_nobody_asked_for_are_noticed(reason: SkipReason) -> None:
     surprising = {
         SkipReason.SPECIAL,
         SkipReason.LOOP,
@@ -72,14 +72,14 @@ def test_skips_nobody_asked_for_are_noticed(reason):
     assert shown.stdout == []
 
 
-def test_notices():
+def test_notices() -> None:
     assert view().notice("a worker died") == ["s3pp: a worker died"]
     assert view(verbosity=-1).notice("a worker died") == []
     assert view(verbosity=-1).render([FIFO]) == ([], [])
 
 
 @pytest.mark.parametrize("json", [False, True])
-def test_what_ends_the_run_is_not_told_of_each_object_too(json):
+def test_what_ends_the_run_is_not_told_of_each_object_too(json: bool) -> None:
     shown = view(json=json)
     other = FAILED._replace(message="another reason")
     shown.aborted(FAILED.message)
@@ -88,5 +88,5 @@ def test_what_ends_the_run_is_not_told_of_each_object_too(json):
     assert len(stdout) == (3 if json else 0)
 
 
-def test_a_notice_is_one_line_whatever_it_names():
+def test_a_notice_is_one_line_whatever_it_names() -> None:
     assert view().notice("s3://bkt/a\nb\x1b is there") == ["s3pp: s3://bkt/a\\nb\\x1b is there"]

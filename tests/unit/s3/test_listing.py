@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import quote, quote_plus
 from xml.sax.saxutils import escape
 
@@ -20,7 +20,11 @@ ETAG = "d41d8cd98f00b204e9800998ecf8427e"
 
 
 def page(
-    keys: Sequence[str], token: str | None = None, *, quoting=None, truncated: str | None = None
+    keys: Sequence[str],
+    token: str | None = None,
+    *,
+    quoting: Callable[[str], str] | None = None,
+    truncated: str | None = None,
 ) -> bytes:
     """A page as S3 writes it; ``quoting`` is how it encodes keys for ``encoding-type=url``."""
     contents = "".join(
@@ -47,7 +51,7 @@ XML_KEY = st.text("ab c+%&<>\"'/é漢😀", min_size=1, max_size=12)
 TOKEN = st.one_of(st.none(), st.text("aZ09+/=&<", min_size=1))
 
 
-def encoded(how: str):
+def encoded(how: str) -> Callable[[str], str]:
     """S3 writes a space as ``+``, Ceph and Swift as ``%20``; some leave ``/`` alone."""
     return {"s3": quote_plus, "ceph": quote, "all": lambda key: quote(key, safe="")}[how]
 

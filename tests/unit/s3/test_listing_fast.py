@@ -87,7 +87,7 @@ REST = [
 
 
 @st.composite
-def bodies(draw) -> bytes:
+def bodies(draw: st.DrawFn) -> bytes:
     """A page: sound, or with something about it that is not."""
     written = draw(st.sampled_from(WRITINGS))
     kinds = [*STORES.values(), *draw(st.sampled_from([[], ODD.values()]))]

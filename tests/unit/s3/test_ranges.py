@@ -231,7 +231,9 @@ NUMBERS = {f"{at:05}" for at in range(500)}
 
 @pytest.mark.parametrize("kind", [IgnoresStart, RefusesStart])
 @pytest.mark.parametrize("listers", [2, 16])
-def test_a_store_without_start_after_is_listed_by_its_tokens(kind, listers: int) -> None:
+def test_a_store_without_start_after_is_listed_by_its_tokens(
+    kind: type[IgnoresStart] | type[RefusesStart], listers: int
+) -> None:
     lister = kind(NUMBERS, 7)
     found, told = asyncio.run(collect(lister, listers=listers))
     assert found == sorted(NUMBERS)
@@ -339,7 +341,7 @@ class Overlapping(FakeLister):
 
 
 @pytest.mark.parametrize("kind", [Endless, Overlapping])
-def test_no_headway_is_an_error(kind) -> None:
+def test_no_headway_is_an_error(kind: type[Endless] | type[Overlapping]) -> None:
     lister = kind(NUMBERS, 5)
     with pytest.raises(ListingError):
         asyncio.run(collect(lister))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3pp.errors import UsageError
-from s3pp.sources.globs import parse
+from s3pp.sources.globs import Glob, parse
 
 MATCHES = [
     ("*.js", "a.js"),
@@ -114,7 +114,7 @@ def test_what_matches_below_a_directory_reaches_it(
         assert glob.reaches("/".join(above))
 
 
-def compiled(pattern: str):
+def compiled(pattern: str) -> Glob:
     """The glob, or one that matches all where this one can match nothing."""
     try:
         return parse(pattern)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from hypothesis import given
@@ -51,7 +52,7 @@ def test_what_is_not_chosen_takes_no_key(tmp_path: Path) -> None:
 KEYS = st.sets(st.text("aé\U0001f600-/", min_size=1, max_size=3))
 
 
-def stream(name: str, given: set[str]):
+def stream(name: str, given: set[str]) -> Iterator[tuple[bytes, Entry]]:
     found = sorted((key.encode(), Entry(key, f"{name}:{key}", 0, 0)) for key in given)
     return iter(found)
 
@@ -76,7 +77,7 @@ def test_the_limit_counts_entries_only(tmp_path: Path) -> None:
 
 
 def test_the_limit_asks_for_nothing_more() -> None:
-    def source():
+    def source() -> Iterator[Entry]:
         yield Entry("a", "a", 0, 0)
         raise AssertionError("asked for more than the limit")
 
