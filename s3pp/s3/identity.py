@@ -7,7 +7,9 @@ shown, with everything around it, by whatever refuses it: libcurl, botocore, a s
 from __future__ import annotations
 
 import errno
+import json
 import os
+import re
 import shlex
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
@@ -23,6 +25,10 @@ from s3pp.s3.sigv4 import Keys
 MOST_SAID = 200  # characters of what a program or a service said that go into a message
 _PROCESS = "custom-process"  # botocore's name for credential_process
 _UNREACHABLE = (boto_errors.ConnectionError, boto_errors.HTTPClientError)
+# How botocore begins what it says of a program that printed JSON, and no credentials.
+_NO_KEYS = ("Unsupported version ", "Missing required key ")
+_KEY = re.compile(r"(?=[A-Za-z+/=_-]*[0-9])[A-Za-z0-9+=_-][A-Za-z0-9+/=_-]{15,}")
+_LEAST_HIDDEN = 4  # characters: shorter arguments are options or words of everyday
 _UNSHOWN = "set it anew (it is not shown here)"
 
 
@@ -41,8 +47,10 @@ class Unfit(str, Enum):
     """Why a part of the credentials cannot be used."""
 
     EMPTY = "is empty"
+    ABSENT = "is missing"
+    OTHER = "is no string"
     HEADER = "has a line end, a control or a non-ASCII character, which no header can carry"
-    TEXT = "has a line end or another character that cannot be printed, as no secret key has"
+    TEXT = "has a line end, a control or a non-ASCII character, as no secret key has"
 
 
 class _Names(NamedTuple):
@@ -71,6 +79,7 @@ class Identity:
         self.profile, self.sign = profile, sign
         self._options = options
         forget_empty(os.environ)
+        check_files(os.environ)
         self.core: Any = None  # botocore's session: the settings of the profile, and clients
         self._credentials: Any = None
         self._sign_in()
@@ -131,20 +140,40 @@ class Identity:
             raise UsageError(f"{given}: {error}; {names}") from None
         except (boto_errors.ClientError, *_UNREACHABLE, RuntimeError) as error:
             # A service that gives credentials refused, did not answer, or gave expired ones.
+            if isinstance(error, RuntimeError) and self._process is not None:
+                raise UsageError(f"{self._program} printed credentials that have expired") from None
             raise FatalError(f"no credentials for {self._who}: {bounded(error)}") from None
         except Exception as error:  # botocore passes on whatever it stumbles over
             raise UsageError(self._fault(error)) from None
 
     def _fault(self, error: Exception) -> str:
-        process = process_of(_profiles(self.core), self._name_of_profile)
+        if isinstance(error, boto_errors.PartialCredentialsError):
+            return self._half(error.kwargs["provider"], error.kwargs["cred_var"])
+        process = self._process
         known = isinstance(error, boto_errors.BotoCoreError)
         told = error.kwargs if isinstance(error, boto_errors.CredentialRetrievalError) else {}
         if process is not None and (not known or told.get("provider") == _PROCESS):
-            what = process_fault(error, str(told.get("error_msg", "")))
-            return f"credential_process {program(process)} of {self._who} {what}"
+            said = str(told.get("error_msg", ""))
+            return (
+                f"{self._program} {command_fault(process) or process_fault(error, said, process)}"
+            )
         # Only botocore's own errors are sure to keep values to themselves.
         cause = bounded(error) if known else type(error).__name__
         return f"{self._who}: {cause}"
+
+    def _half(self, provider: str, missing: str) -> str:
+        """What to do about one half of a pair of keys."""
+        if provider == "env":
+            return f"{missing} is not set, and AWS_ACCESS_KEY_ID is: set both, or neither"
+        return f"{self._who} has no {missing} beside its other half: set both, or neither"
+
+    @property
+    def _process(self) -> str | None:
+        return process_of(_profiles(self.core), self._name_of_profile)
+
+    @property
+    def _program(self) -> str:
+        return f"credential_process {program(self._process or '')} of {self._who}"
 
     @property
     def _name_of_profile(self) -> str:
@@ -160,8 +189,7 @@ class Identity:
         if method == "env":
             return _variable(names.variable)
         if method == _PROCESS:
-            process = process_of(_profiles(self.core), self._name_of_profile) or ""
-            return f"the {names.answer} that credential_process {program(process)} printed"
+            return f"the {names.answer} that {self._program} printed"
         if method in ("shared-credentials-file", "config-file"):
             return f"{names.setting} of {self._who}"
         return f"the {names.answer} for {self._who} ({method})"
@@ -180,17 +208,26 @@ def forget_empty(environ: MutableMapping[str, str]) -> None:
             del environ[name]
 
 
+def check_files(environ: Mapping[str, str]) -> None:
+    """``UsageError`` for a directory where a file is to be named: botocore passes over it."""
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        if os.path.isdir(path := os.path.expanduser(environ.get(name, ""))):
+            raise UsageError(f"{name} {path!r} is a directory: name a file")
+
+
 def unfit_parts(keys: Keys) -> Iterator[tuple[str, Unfit]]:
     """The parts of ``keys`` that cannot be used, by field, and why."""
     for part, value in keys._asdict().items():
-        if value is None or (part == "token" and not value):
+        if part == "token" and value in (None, ""):
             continue
-        if not value:
+        if value is None:
+            yield part, Unfit.ABSENT
+        elif not isinstance(value, str):  # a program may print any JSON
+            yield part, Unfit.OTHER
+        elif not value:
             yield part, Unfit.EMPTY
-        elif not value.isprintable():
+        elif not (value.isprintable() and value.isascii()):
             yield part, Unfit.TEXT if part == "secret_key" else Unfit.HEADER
-        elif part != "secret_key" and not value.isascii():
-            yield part, Unfit.HEADER
 
 
 def own_settings(
@@ -213,8 +250,8 @@ def process_of(profiles: Mapping[str, Mapping[str, Any]], name: str) -> str | No
     while name in profiles and name not in seen:
         seen.add(name)
         profile = profiles[name]
-        if command := profile.get("credential_process"):
-            return str(command)
+        if "credential_process" in profile:
+            return str(profile["credential_process"])
         name = str(profile.get("source_profile", ""))
     return None
 
@@ -228,18 +265,45 @@ def program(command: str) -> str:
     return f"{bounded(first)!r}{' …' if rest else ''}"
 
 
-def process_fault(error: Exception, said: str) -> str:
+def command_fault(command: str) -> str | None:
+    """Why a command line cannot be run at all, as the end of a sentence; None if it can."""
+    try:
+        return None if shlex.split(command) else "is empty: name a program"
+    except ValueError:
+        return "has a quote that is not closed"
+
+
+def process_fault(error: Exception, said: str, command: str = "") -> str:
     """What went wrong with a ``credential_process``, as the end of a sentence.
 
     ``said``: what it, or botocore of what it printed, had to say. Its standard output, which
-    is where secrets are, is not shown.
+    is where secrets are, is not shown, and of its standard error the last line.
     """
-    if isinstance(error, boto_errors.CredentialRetrievalError):
-        return f"failed: {bounded(said)}" if said.strip() else "failed and said nothing"
+    if isinstance(error, boto_errors.CredentialRetrievalError) and not said.startswith(_NO_KEYS):
+        last = last_words(said, command)
+        return f"failed: {last}" if last else "failed and said nothing"
+    if isinstance(error, OverflowError | TypeError | ValueError) and not _is_decoding(error):
+        return "printed an Expiration that is no time with a zone, such as 2026-11-20T08:30:00Z"
     if isinstance(error, OSError):
         busy = error.errno == errno.EAGAIN
         return f"cannot be run: {unstarted(error) if busy else error.strerror}"
     return "did not print credentials as JSON (Version, AccessKeyId, SecretAccessKey)"
+
+
+def _is_decoding(error: Exception) -> bool:
+    return isinstance(error, json.JSONDecodeError | UnicodeError)
+
+
+def last_words(said: str, command: str) -> str:
+    """The last line of what a program wrote, without its arguments and whatever may be a key."""
+    line = (said.strip().splitlines() or [""])[-1]
+    try:
+        arguments = shlex.split(command)[1:]
+    except ValueError:
+        arguments = []
+    for argument in sorted(arguments, key=len, reverse=True):
+        line = line.replace(argument, "…") if len(argument) >= _LEAST_HIDDEN else line
+    return bounded(_KEY.sub("…", line))
 
 
 def bounded(what: object) -> str:

@@ -376,10 +376,19 @@ def _explained(access: Access, bucket: str, options: Options) -> Iterator[None]:
         if is_recursion(error):
             raise UsageError(_redirected(where, bucket, options)) from None
         raise FatalError(_unreachable(error, access, options)) from None
+    except boto_errors.InvalidRegionError as error:
+        region = error.kwargs["region_name"]
+        named = "--region" if access.region else _region_variable(os.environ)
+        raise UsageError(f"{named} {region!r} is no region, such as eu-west-1") from None
     except boto_errors.ParamValidationError:
         raise UsageError(f"{bucket!r} is not a bucket name that S3 allows") from None
     except (boto_errors.BotoCoreError, ValueError) as error:
         raise UsageError(_reason(error)) from None
+
+
+def _region_variable(environ: Mapping[str, str]) -> str:
+    names = ("AWS_REGION", "AWS_DEFAULT_REGION")
+    return next((name for name in names if environ.get(name)), "the region of the profile")
 
 
 def _reason(error: Exception) -> str:

@@ -203,7 +203,14 @@ KEYS = '"AccessKeyId": "key-not-to-show", "SecretAccessKey": "do-not-show"'
 @pytest.mark.parametrize(
     ("program", "said"),
     [
-        (Program("echo please log in >&2; echo first >&2; exit 1"), "failed: please log in first"),
+        (Program("echo do-not-show >&2; echo please log in >&2; exit 1"), "failed: please log in"),
+        (Program("echo '{\"Version\": 1, \"AccessKeyId\": null, \"SecretAccessKey\": 5}'"),
+         "of profile 'default' printed is missing"),
+        (Program(f"echo '{{\"Version\": 1, {KEYS}, \"SessionToken\": {{}}}}'"), "is no string"),
+        (Program(f"echo '{{\"Version\": 1, {KEYS}, \"Expiration\": \"2020-01-01T00:00:00Z\"}}'"),
+         "printed credentials that have expired"),
+        (Program(f"echo '{{\"Version\": 1, {KEYS}, \"Expiration\": \"2030-01-01\"}}'"),
+         "Expiration"),
         (Program("exit 1"), "failed and said nothing"),
         (Program("printf '\\377' >&2; exit 1"), "did not print credentials as JSON"),
         (Program(f"echo '{HALF}'"), "did not print credentials as JSON"),
@@ -212,7 +219,8 @@ KEYS = '"AccessKeyId": "key-not-to-show", "SecretAccessKey": "do-not-show"'
         (Program('echo \'{"Version": 1, "AccessKeyId": "do-not-show"}\''), "SecretAccessKey"),
         (Program(f"echo '{{\"Version\": 1, {KEYS}, \"SessionToken\": \"do-not-show\\u0000\"}}'"),
          "SessionToken"),
-        (Program(f"echo '{{\"Version\": 1, {KEYS}, \"Expiration\": \"do-not-show\"}}'"), "JSON"),
+        (Program(f"echo '{{\"Version\": 1, {KEYS}, \"Expiration\": \"do-not-show\"}}'"),
+         "Expiration"),
         (Program("exit 0", mode=0o644), "cannot be run: Permission denied"),
         (Program("yes long-words | head -c 100000 >&2; exit 1"), "failed: long-words"),
     ],
@@ -239,6 +247,36 @@ def test_a_program_that_is_not_there_is_named(moto_trial: PutTrial, tmp_path: Pa
     result = moto_trial.start(env=env).wait(20)
     assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
     assert "give-keys' … of profile 'default' cannot be run: No such file" in result.err
+
+
+# What is set, and which words of the message name it.
+SETTINGS: dict[str, tuple[dict[str, str | None], str]] = {
+    "half of a pair": ({"AWS_SECRET_ACCESS_KEY": None}, "AWS_SECRET_ACCESS_KEY is not set"),
+    "a region": ({"AWS_REGION": "eu west"}, "AWS_REGION 'eu west' is no region"),
+    "a directory": ({"AWS_CONFIG_FILE": "/"}, "AWS_CONFIG_FILE '/' is a directory"),
+    "a secret": ({"AWS_SECRET_ACCESS_KEY": "do-not-show-é"}, "AWS_SECRET_ACCESS_KEY has a"),
+}
+
+
+def test_a_setting_that_cannot_be_used_is_named(
+    s3pp: Callable[..., Result], moto: Store, tmp_path: Path
+) -> None:
+    def refused(env: dict[str, str | None], told: str) -> None:
+        result = s3pp("list", "s3://bucket", store=moto, env=env)
+        assert (result.code, result.out, result.err.count("\n")) == (2, "", 1), result.err
+        assert told in result.err
+        assert "do-not-show" not in result.err
+
+    for env, told in SETTINGS.values():
+        refused(env, told)
+    config = tmp_path / "config"
+    gone = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))
+    for command, told in {
+        "": "credential_process '' of profile 'p' is empty",
+        "/bin/give 'do-not-show": "'/bin/give' … of profile 'p' has a quote that is not closed",
+    }.items():
+        config.write_text(f"[profile p]\ncredential_process = {command}\n")
+        refused({**gone, "AWS_CONFIG_FILE": str(config), "AWS_PROFILE": "p"}, told)
 
 
 def test_nobody_who_signs_nothing_needs_a_program(moto_trial: PutTrial, tmp_path: Path) -> None:

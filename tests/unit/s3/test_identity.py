@@ -20,6 +20,7 @@ from s3pp.s3.identity import (
     Unfit,
     bounded,
     forget_empty,
+    last_words,
     process_fault,
     process_of,
     program,
@@ -39,7 +40,9 @@ PROCESS = "custom-process"
         (Keys("AKID", "secret"), {}),
         (Keys("AKID", "secret", "token/+=="), {}),
         (Keys("AKID", "secret", ""), {}),
-        (Keys("AKID", "gehäuse", None), {}),  # a secret is hashed, not sent
+        (Keys("AKID", "gehäuse", None), {"secret_key": Unfit.TEXT}),
+        (Keys(None, 5, {}), {"access_key": Unfit.ABSENT, "secret_key": Unfit.OTHER,
+                             "token": Unfit.OTHER}),  # as a program may print them
         (Keys("", "secret"), {"access_key": Unfit.EMPTY}),
         (Keys("AKID", ""), {"secret_key": Unfit.EMPTY}),
         (Keys("AK\nID", "secret"), {"access_key": Unfit.HEADER}),
@@ -117,15 +120,31 @@ def test_of_a_command_the_program_is_named_and_no_argument(command: str, named: 
         (FileNotFoundError(2, "No such file or directory"), "", "cannot be run: No such file"),
         (PermissionError(13, "Permission denied"), "", "cannot be run: Permission denied"),
         (json.JSONDecodeError("x", SECRET, 0), "", "did not print credentials as JSON"),
-        (CredentialRetrievalError(provider=PROCESS, error_msg="x"), "log\nin", "failed: log in"),
+        (CredentialRetrievalError(provider=PROCESS, error_msg="x"), "log\nin", "failed: in"),
         (CredentialRetrievalError(provider=PROCESS, error_msg=""), " ", "failed and said nothing"),
-        (TypeError(SECRET), "", "did not print credentials as JSON"),
+        (AttributeError(SECRET), "", "did not print credentials as JSON"),
+        (TypeError(SECRET), "", "printed an Expiration that is no time"),
     ],
 )
 def test_what_is_said_of_a_program(error: Exception, said: str, told: str) -> None:
     fault = process_fault(error, said)
     assert fault.startswith(told)
     assert SECRET not in fault
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("starting\nplease log in\n\n", "please log in"),
+        ("bad password hunter22\n", "bad password …"),
+        ("+ curl -H X-Vault-Token:s.AbCdEf0123456789AbCd", "+ curl -H X-Vault-Token:s.…"),
+        ("key wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY refused", "key … refused"),
+        ("/opt/vault/agent: no such file", "/opt/vault/agent: no such file"),
+        ("", ""),
+    ],
+)
+def test_of_what_a_program_wrote_the_last_line_is_shown(said: str, told: str) -> None:
+    assert last_words(said, "/bin/give-keys --password hunter22 -x a") == told
 
 
 def test_what_others_say_is_kept_short_and_on_one_line() -> None:
