@@ -14,7 +14,7 @@ class Misuse(UsageError):
     """Arguments that make no command; ``str()`` is the whole line, program name included."""
 
 
-class Answer(Exception):
+class HelpRequested(Exception):
     """No error: ``--help`` or ``--version`` ended the parsing; ``str()`` is the text asked for."""
 
 
@@ -72,4 +72,4 @@ class _AnswerAction(argparse.Action):
         self._text = text
 
     def __call__(self, *_: Any) -> None:
-        raise Answer(self._text())
+        raise HelpRequested(self._text())

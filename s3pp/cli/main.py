@@ -44,11 +44,11 @@ def run() -> NoReturn:
 
 def main(argv: Sequence[str], streams: Streams) -> int:
     """Run ``argv``, the program's name left out; returns the exit code, raises nothing."""
-    from s3pp.args.parser import Answer, Misuse
+    from s3pp.args.parser import HelpRequested, Misuse
 
     try:
         return _dispatch(argv, streams)
-    except Answer as answer:
+    except HelpRequested as answer:
         streams.stdout.write(str(answer))
         return ExitStatus.OK
     except Misuse as error:

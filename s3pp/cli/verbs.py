@@ -30,7 +30,7 @@ class Verb(NamedTuple):
 def build_job(verb: str, argv: Sequence[str]) -> Job:
     """The job that a command line describes; touches nothing.
 
-    Raises ``UsageError``, and ``Answer`` for ``--help`` and ``--version``.
+    Raises ``UsageError``, and ``HelpRequested`` for ``--help`` and ``--version``.
     """
     arguments, given = parser(verb).parse(argv)
     return building.build(VERBS[verb].read(arguments), given)

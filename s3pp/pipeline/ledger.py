@@ -49,7 +49,7 @@ class Losses(NamedTuple):
 
 
 @dataclass
-class Load(Generic[W, A]):
+class Workload(Generic[W, A]):
     """One worker's batches."""
 
     worker: W
@@ -92,7 +92,7 @@ class Ledger(Generic[W, A]):
         self._most = ahead * slots
         self._most_bytes = ahead_bytes
         self._split = split
-        self._loads: dict[W, Load[W, A]] = {}
+        self._loads: dict[W, Workload[W, A]] = {}
         self._waiting: deque[A] = deque()
         self._suspects: deque[A] = deque()
         self._together = 1  # suspects that are tried at a time
@@ -100,14 +100,14 @@ class Ledger(Generic[W, A]):
 
     def join(self, worker: W) -> None:
         """A worker is ready for batches."""
-        self._loads[worker] = Load(worker)
+        self._loads[worker] = Workload(worker)
 
     def leave(self, worker: W, *, busy: bool = False) -> list[A]:
         """A worker has died: its batches wait again, halved. Returns those given up.
 
         ``busy``: it had other work besides, which may have been what killed it.
         """
-        load = self._loads.pop(worker, Load(worker))
+        load = self._loads.pop(worker, Workload(worker))
         self._together = 1 if load.trial else self._together
         given_up: list[A] = []
         again: list[A] = []
@@ -122,7 +122,7 @@ class Ledger(Generic[W, A]):
         self._waiting.extendleft(reversed(again))
         return given_up
 
-    def _lost(self, batch: A, load: Load[W, A], *, busy: bool) -> Losses:
+    def _lost(self, batch: A, load: Workload[W, A], *, busy: bool) -> Losses:
         """The losses of a batch, the death of ``load``'s worker included."""
         workers, blame = self._losses.pop(batch.number, Losses())
         if batch.objects == 1 and len(load.batches) == 1 and not busy:
@@ -206,10 +206,10 @@ class Ledger(Generic[W, A]):
         waiting = self._waiting or self._suspects
         return not waiting and not any(load.batches for load in self._loads.values())
 
-    def _room(self, load: Load[W, A]) -> bool:
+    def _room(self, load: Workload[W, A]) -> bool:
         return self._fits(load) and not load.trial
 
-    def _fits(self, load: Load[W, A]) -> bool:
+    def _fits(self, load: Workload[W, A]) -> bool:
         """Whether a worker can do with another batch."""
         if not load.batches:
             return True

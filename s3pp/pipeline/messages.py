@@ -131,7 +131,7 @@ class Fatal(NamedTuple):
     text: str
 
 
-class Listed(NamedTuple):
+class WalkProgress(NamedTuple):
     """supervisor → statter: how far the walk has come."""
 
     objects: int  # listed so far
@@ -194,7 +194,7 @@ MESSAGES: tuple[type[Any], ...] = (
     PartProgress,
     Notice,
     Fatal,
-    Listed,
+    WalkProgress,
     KeysExpired,
     NewKeys,
     Heartbeat,

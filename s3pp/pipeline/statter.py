@@ -2,7 +2,7 @@
 
 ::
 
-    BatchReport, Notice, Fatal, Listed, …, RunDone ──▶ Recorder ──▶ StatterReport
+    BatchReport, Notice, Fatal, WalkProgress, …, RunDone ──▶ Recorder ──▶ StatterReport
 
 It alone writes the journal, the log and the lines on stdout and stderr while a run goes on.
 """
@@ -18,12 +18,12 @@ from s3pp.job import Job
 from s3pp.pipeline.messages import (
     BatchReport,
     Fatal,
-    Listed,
     Message,
     Notice,
     PartProgress,
     RunDone,
     StatterReport,
+    WalkProgress,
 )
 from s3pp.pipeline.pipes import MessageReader, MessageWriter
 from s3pp.records import Failed, Outcome
@@ -64,7 +64,7 @@ class Statter:
         match message:
             case BatchReport():
                 self._report(message)
-            case Listed(objects, walk_done):
+            case WalkProgress(objects, walk_done):
                 self._recorder.listed(objects, done=walk_done)
             case PartProgress(size, requests):
                 self._recorder.requests(requests)

@@ -84,7 +84,7 @@ class Supervisor:
         self._spool_dir = ""  # where the members of compressed archives are copied to
         self._deaths = 0  # of workers, since the last report of a batch or a part
         self._listed = self._finished = 0
-        self._told = messages.Listed(0, walk_done=False)  # what the statter knows of the walk
+        self._told = messages.WalkProgress(0, walk_done=False)  # what the statter knows of the walk
         self._walked = False  # the walker has named everything
         self._error: str | None = None
         self._signal: ExitStatus | None = None
@@ -196,7 +196,7 @@ class Supervisor:
             worker.kill()
         self._refresh_keys()
         self._flow.balance(self._now, self._statter)
-        listed = messages.Listed(self._listed, self._walked)
+        listed = messages.WalkProgress(self._listed, self._walked)
         if listed != self._told and self._phase is Phase.RUNNING:
             self._told = listed
             self._loop.send(self._statter, listed)

@@ -56,7 +56,7 @@ def run_walker(
     batcher = Batcher(outbox, job.speed.processes, large=job.parts.threshold)
     stream = os.fdopen(stdin.fileno(), "rb", closefd=False) if stdin else None
     around = Surroundings(setup.opened, buckets, notify, stream)
-    found = Found(walk(job, around))
+    found = StepsUntilError(walk(job, around))
     tasks = _tasks(found, batcher)
     if job.choosing.order == "size":
         tasks = ordered(tasks, key=attrgetter("size"), room=Room(RICH_RUN_LENGTH))
@@ -72,7 +72,7 @@ def run_walker(
     batcher.end(requests)
 
 
-class Found:
+class StepsUntilError:
     """The steps of a walk up to its end, or up to the error that ended it.
 
     What was found before an error still has to be sorted, spooled, batched and sent: for whatever

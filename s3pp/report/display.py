@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO, cast
 
 from s3pp.report.outlet import Outlet
-from s3pp.report.pace import Pace, seconds_left
+from s3pp.report.throughput import Throughput, seconds_left
 from s3pp.report.totals import Totals
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class PlainProgress:
         """``last``: write a line at the end too, so that even a short run shows one."""
         self._outlet = outlet
         self._clock = clock
-        self._pace = Pace()
+        self._throughput = Throughput()
         self._due = clock() + PLAIN_SECONDS
         self._last = last
         self._line = ""
@@ -38,7 +38,7 @@ class PlainProgress:
     def update(self, totals: Totals, listed: int, walk_done: bool) -> None:
         """Write a line, if one is due."""
         now = self._clock()
-        parts = facts(totals, listed, walk_done, pace=self._pace, now=now)
+        parts = facts(totals, listed, walk_done, throughput=self._throughput, now=now)
         self._line = f"s3pp: {', '.join(parts)}\n"
         if now >= self._due:
             self._due = now + PLAIN_SECONDS
@@ -66,13 +66,13 @@ class TerminalProgress:
         # An outlet writes, flushes and tells its encoding: all that rich asks of a file.
         self._console = Console(file=cast(TextIO, outlet), force_terminal=True)
         self._clock = clock
-        self._pace = Pace()
+        self._throughput = Throughput()
         self._live: Live | None = None
 
     def update(self, totals: Totals, listed: int, walk_done: bool) -> None:
         """Redraw."""
         now = self._clock()
-        parts = facts(totals, listed, walk_done, pace=self._pace, now=now)
+        parts = facts(totals, listed, walk_done, throughput=self._throughput, now=now)
         total = listed if walk_done else None
         self._draw(_row(parts, totals.finished, total=total, now=now))
 
@@ -102,9 +102,11 @@ class TerminalProgress:
         self._live.update(row, refresh=True)
 
 
-def facts(totals: Totals, listed: int, walk_done: bool, *, pace: Pace, now: float) -> list[str]:
-    """The display's text, part by part; ``now`` in seconds, of ``pace``'s origin."""
-    rates = pace.rates(now, totals)
+def facts(
+    totals: Totals, listed: int, walk_done: bool, *, throughput: Throughput, now: float
+) -> list[str]:
+    """The display's text, part by part; ``now`` in seconds, of ``throughput``'s origin."""
+    rates = throughput.rates(now, totals)
     parts = [
         f"{totals.finished:,} of {listed:,}{'' if walk_done else '+'} objects",
         _binary(totals.there),

@@ -26,14 +26,14 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
-class Opened(NamedTuple):
+class PrivateFile(NamedTuple):
     """An open file."""
 
     fd: int
     remark: str | None = None  # what was changed about it, for its owner
 
 
-def open_private(path: str, argument: str) -> Opened:
+def open_private(path: str, argument: str) -> PrivateFile:
     """Open ``path`` for reading and appending, and create it if need be.
 
     ``argument`` is the option that named it. Raises ``UsageError``.
@@ -46,7 +46,7 @@ def open_private(path: str, argument: str) -> Opened:
                 raise _no_file(path, argument)
             os.set_blocking(fd, True)
             remark = None if place.inherited else _narrow(fd, f"{argument} {path!r}")
-            return Opened(fd, remark)
+            return PrivateFile(fd, remark)
         except BaseException:
             os.close(fd)
             raise

@@ -53,7 +53,7 @@ class Unfit(str, Enum):
     TEXT = "has a line end, a control or a non-ASCII character, as no secret key has"
 
 
-class _Names(NamedTuple):
+class _Spellings(NamedTuple):
     """What one part of the credentials is called where it can come from."""
 
     variable: str
@@ -62,9 +62,9 @@ class _Names(NamedTuple):
 
 
 _NAMES = {
-    "access_key": _Names("AWS_ACCESS_KEY_ID", "aws_access_key_id", "AccessKeyId"),
-    "secret_key": _Names("AWS_SECRET_ACCESS_KEY", "aws_secret_access_key", "SecretAccessKey"),
-    "token": _Names("AWS_SESSION_TOKEN", "aws_session_token", "SessionToken"),
+    "access_key": _Spellings("AWS_ACCESS_KEY_ID", "aws_access_key_id", "AccessKeyId"),
+    "secret_key": _Spellings("AWS_SECRET_ACCESS_KEY", "aws_secret_access_key", "SecretAccessKey"),
+    "token": _Spellings("AWS_SESSION_TOKEN", "aws_session_token", "SessionToken"),
 }
 
 

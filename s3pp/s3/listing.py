@@ -224,7 +224,7 @@ def read_page(body: bytes, again: int) -> Page | None:
         return None
 
 
-class Course:
+class PageLoopGuard:
     """Holds each page of a listing against those before it, in constant memory.
 
     A token or page that comes again is found within three times the length of the circle: one page

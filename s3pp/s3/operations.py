@@ -22,7 +22,7 @@ from s3pp.s3.etag import etag_of, pin_of
 from s3pp.s3.limiter import RequestLimiter
 from s3pp.s3.list_requests import ListRequests
 from s3pp.s3.moments import seconds
-from s3pp.s3.refused_head import Asked, Signed, Step, next_step, skew_of
+from s3pp.s3.refused_head import AskedBefore, NextStep, Signed, next_step, skew_of
 from s3pp.s3.retry import (
     NOTICE_SECONDS,
     Backoff,
@@ -159,7 +159,7 @@ class Bucket:
         self._always = tuple(always)
         self.requests = 0  # sent so far, every attempt counted
         self._one_asks = asyncio.Lock()  # why HEADs are refused
-        self._asked: Asked | None = None
+        self._asked: AskedBefore | None = None
         self._list_requests = ListRequests(self._list)
         self._origin = endpoint.origin
 
@@ -253,9 +253,9 @@ class Bucket:
         async with self._one_asks if error.status == 403 else nullcontext():
             skew = skew_of(error.date, self.signer.now)
             step = next_step(error.status, skew, signed=signed, now=self._signed, asked=self._asked)
-            if step is Step.NOTHING:
+            if step is NextStep.NOTHING:
                 raise error
-            if step is Step.ASK:
+            if step is NextStep.ASK:
                 await self._ask_why(path, error)
 
     async def _ask_why(self, path: str, error: StoreError) -> None:
@@ -270,7 +270,7 @@ class Bucket:
             pass
         finally:
             if error.status == 403:
-                self._asked = Asked(keys, skew_of(error.date, self.signer.now))
+                self._asked = AskedBefore(keys, skew_of(error.date, self.signer.now))
 
     async def list_page(self, parameters: dict[str, str]) -> bytes:
         """One page of a listing as XML, see ``list_requests``."""

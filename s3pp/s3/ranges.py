@@ -29,8 +29,8 @@ from functools import partial
 from operator import attrgetter
 
 from s3pp.errors import ObjectError
-from s3pp.s3.listing import AGAIN, Course, Listed, Lister, ListingError, Page, read_page
-from s3pp.s3.splitting import Span, Splitter, Step, Stretch
+from s3pp.s3.listing import AGAIN, Listed, Lister, ListingError, Page, PageLoopGuard, read_page
+from s3pp.s3.splitting import KeySpan, PageStep, Splitter, Stretch
 from s3pp.s3.start_after import LOSES_KEYS, Witness, obeys, witness_in
 
 PAGES_AHEAD = 16  # per lister: pages fetched before their turn
@@ -53,9 +53,9 @@ class Range:
         self.busy = False  # a request is in flight
         self.error: Exception | None = None  # what ended it
         self._following: dict[str, str] | None = None  # parameters of the next request
-        self.course = Course(after)
-        self.steps: list[Step] = []  # that the last page told of
-        self._step = Step("", "", 0.0)  # of the last page, as far as it is known
+        self.course = PageLoopGuard(after)
+        self.steps: list[PageStep] = []  # that the last page told of
+        self._step = PageStep("", "", 0.0)  # of the last page, as far as it is known
         self._beyond: list[Listed] = []  # what the last page held beyond the end
 
     @property
@@ -110,10 +110,10 @@ class Range:
         first, last, stretch = objects[0].key, objects[-1].key, self.stretch
         # Until a range has pages of its own, its span is that of the range it was cut from.
         opening = stretch.span.first if stretch.span and self.fetched > 1 else first
-        stretch.span = Span(opening, last, self.fetched)
+        stretch.span = KeySpan(opening, last, self.fetched)
         stretch.low = max(stretch.low, last)
         self.steps = [self._step._replace(end=first)] if self._step.pages else []
-        self._step = Step(first, self.follower or "", at / len(objects))
+        self._step = PageStep(first, self.follower or "", at / len(objects))
         if at and self._beyond:
             self.steps.append(self._step)
 
@@ -314,7 +314,7 @@ class Crawl:
         self._go_alone("the store ignores start-after")
         if it is self._beginning:
             self._sift = it.after
-            it.course = Course()  # take in whatever comes
+            it.course = PageLoopGuard()  # take in whatever comes
 
     def _note_disorder(self) -> None:
         if self._ordered:

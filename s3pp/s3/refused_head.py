@@ -17,7 +17,7 @@ from s3pp.s3.sigv4 import Keys
 SKEW = 300.0
 
 
-class Step(Enum):
+class NextStep(Enum):
     """What a refused HEAD is followed by."""
 
     AGAIN = "the same HEAD: the keys or the clock have changed since it was signed"
@@ -32,7 +32,7 @@ class Signed(NamedTuple):
     offset: float  # seconds that the clock was corrected by
 
 
-class Asked(NamedTuple):
+class AskedBefore(NamedTuple):
     """The circumstances under which a GET was last asked for the reason."""
 
     keys: Keys | None
@@ -40,21 +40,21 @@ class Asked(NamedTuple):
 
 
 def next_step(
-    status: int, skew: float, *, signed: Signed, now: Signed, asked: Asked | None
-) -> Step:
+    status: int, skew: float, *, signed: Signed, now: Signed, asked: AskedBefore | None
+) -> NextStep:
     """Decide what a HEAD refused with ``status`` is followed by.
 
     ``skew``: seconds that the answer's ``Date`` is ahead of the signer's clock. A 400 is asked
     about each time: it is rare, and nearly always keys that have expired.
     """
     if now != signed:
-        return Step.AGAIN
+        return NextStep.AGAIN
     if status == 400:
-        return Step.ASK
+        return NextStep.ASK
     if status != 403 or now.keys is None:
-        return Step.NOTHING
+        return NextStep.NOTHING
     known = asked is not None and asked.keys == now.keys and abs(skew - asked.skew) <= SKEW
-    return Step.NOTHING if known else Step.ASK
+    return NextStep.NOTHING if known else NextStep.ASK
 
 
 def skew_of(date: str | None, now: float) -> float:

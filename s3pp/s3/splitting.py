@@ -30,7 +30,7 @@ _SAMPLES = 8  # keys of a page that are looked at
 _BELIEF = 16.0  # a guess is believed up to so many times the pages listed so far
 
 
-class Span(NamedTuple):
+class KeySpan(NamedTuple):
     """Pages of one range that followed each other."""
 
     first: str  # key
@@ -44,7 +44,7 @@ class Stretch:
 
     low: str  # no key that is left is less
     high: str | None  # or greater; None: the end of the prefix
-    span: Span | None = None  # where the density is known from
+    span: KeySpan | None = None  # where the density is known from
     trust: str = ""  # the density is believed for what begins so
     left: float = 1.0  # pages, as far as they can be guessed
     most: float = 0.0  # pages up to which a guess is believed
@@ -54,7 +54,7 @@ class Stretch:
         return self.low < at and (self.high is None or at < self.high)
 
 
-class Step(NamedTuple):
+class PageStep(NamedTuple):
     """From a page's first key to that of the next one, or to what follows a range."""
 
     start: str
@@ -62,7 +62,7 @@ class Step(NamedTuple):
     pages: float  # 1, or less where a range ended in the page
 
 
-class Cut(NamedTuple):
+class Split(NamedTuple):
     """``right`` begins where ``left`` now ends."""
 
     left: Stretch
@@ -87,14 +87,14 @@ class _Guess(NamedTuple):
         return self.scale.key(self.low + step, max(1, step // 8))
 
 
-class _Pace:
+class _KeyDensity:
     """How far listings get with a page, at each place of a key."""
 
     def __init__(self) -> None:
         self._pages: dict[int, float] = defaultdict(float)  # listed within one group of that place
         self._steps: dict[int, int] = defaultdict(int)  # from group to group, in characters
 
-    def note(self, step: Step, alphabets: Alphabets) -> None:
+    def note(self, step: PageStep, alphabets: Alphabets) -> None:
         """Add one step."""
         place = len(shared(step.start, step.end))
         for above in range(place + 1):
@@ -114,7 +114,7 @@ class Splitter:
         """``credit``: barren ranges there may be beyond one for each fruitful page."""
         self._prefix = prefix
         self._alphabets = Alphabets(prefix)
-        self._pace = _Pace()
+        self._pace = _KeyDensity()
         self._probes: list[str] = []  # descending
         self._credit = credit
         self._fruitful = 1  # pages
@@ -142,7 +142,7 @@ class Splitter:
         stretch.most = _BELIEF * self._fruitful
         self.measure(stretch)
 
-    def pass_on(self, step: Step) -> None:
+    def pass_on(self, step: PageStep) -> None:
         """Take in how far a page got."""
         self._pace.note(step, self._alphabets)
 
@@ -156,8 +156,8 @@ class Splitter:
         guess = self._guess(stretch)
         stretch.left = max(1.0, min(guess.pages, stretch.most)) if guess else 1.0
 
-    def cut(self, near: Sequence[Stretch], far: Sequence[Stretch]) -> Cut | None:
-        """Cut one of the stretches, one of ``far`` only if none of ``near``; None: leave them."""
+    def cut(self, near: Sequence[Stretch], far: Sequence[Stretch]) -> Split | None:
+        """Split one of the stretches, one of ``far`` only if none of ``near``; None: leave them."""
         if self._credit < 0:
             return None
         for stretch, at in self._places(near, far):
@@ -188,15 +188,15 @@ class Splitter:
             if pages >= LEAST:
                 yield stretch, _sendable(guess.at(pages))
 
-    def _divide(self, left: Stretch, at: str) -> Cut:
+    def _divide(self, left: Stretch, at: str) -> Split:
         left.most /= 2
         right = replace(left, low=at)
         left.high = at
         self.measure(left)
         self.measure(right)
-        return Cut(left, right)
+        return Split(left, right)
 
-    def _trusted(self, span: Span, after: str) -> str:
+    def _trusted(self, span: KeySpan, after: str) -> str:
         """What all begins with in which the density of ``span`` is to be believed."""
         group = shared(span.first, span.last)[:-1]
         if after.endswith(TOP) and span.first.startswith(after[:-2]):

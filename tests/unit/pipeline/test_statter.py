@@ -13,11 +13,11 @@ from s3pp.errors import FailureKind, FatalError
 from s3pp.job import Job, Output
 from s3pp.pipeline.messages import (
     Fatal,
-    Listed,
     Message,
     Notice,
     RunDone,
     StatterReport,
+    WalkProgress,
     batch_report,
 )
 from s3pp.pipeline.pipes import MessageReader, MessageWriter
@@ -107,9 +107,9 @@ def test_it_sums_up() -> None:
 
 def test_how_far_the_walker_is_passes_through() -> None:
     scene = Scene()
-    scene.statter.hear(Listed(7, walk_done=False))
+    scene.statter.hear(WalkProgress(7, walk_done=False))
     assert (scene.recorder.totals.listed, scene.recorder.walk_done) == (7, False)
-    scene.statter.hear(Listed(9, walk_done=True))
+    scene.statter.hear(WalkProgress(9, walk_done=True))
     assert (scene.recorder.totals.listed, scene.recorder.walk_done) == (9, True)
 
 

@@ -16,9 +16,9 @@ import pytest
 from s3pp.job import Output
 from s3pp.report.display import PlainProgress, TerminalProgress, facts
 from s3pp.report.outlet import Outlet, Streams
-from s3pp.report.pace import Pace, seconds_left
 from s3pp.report.progress import capable, open_progress, wanted
 from s3pp.report.recorder import Recorder
+from s3pp.report.throughput import Throughput, seconds_left
 from s3pp.report.totals import Totals
 
 from .samples import DONE, FAILED, job
@@ -55,12 +55,12 @@ def test_without_a_display_rich_is_not_imported() -> None:
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-def test_pace_is_of_the_last_seconds() -> None:
-    pace = Pace()
-    assert pace.rates(0.0, Totals()) == (0, 0)
-    assert pace.rates(2.0, Totals(done=10, bytes=900, sent=100)) == (5, 50)
+def test_throughput_is_of_the_last_seconds() -> None:
+    throughput = Throughput()
+    assert throughput.rates(0.0, Totals()) == (0, 0)
+    assert throughput.rates(2.0, Totals(done=10, bytes=900, sent=100)) == (5, 50)
     for second in range(3, 40):  # nothing happens any more
-        rates = pace.rates(float(second), Totals(done=10, bytes=900, sent=100))
+        rates = throughput.rates(float(second), Totals(done=10, bytes=900, sent=100))
     assert rates == (0, 0)
 
 
@@ -70,10 +70,10 @@ def test_seconds_left() -> None:
 
 
 def test_facts() -> None:
-    pace = Pace()
-    pace.rates(0.0, Totals())
+    throughput = Throughput()
+    throughput.rates(0.0, Totals())
     totals = Totals(done=1234, skipped=3, failed=2, bytes=5 << 20, sent=3 << 20, in_parts=2 << 20)
-    assert facts(totals, 12345, False, pace=pace, now=2.0) == [
+    assert facts(totals, 12345, False, throughput=throughput, now=2.0) == [
         "1,239 of 12,345+ objects",
         "7.0 MiB",
         "620 objects/s",
@@ -82,15 +82,15 @@ def test_facts() -> None:
         "2 failed",
         "at least 0:18 left",
     ]
-    assert facts(Totals(done=4), 4, True, pace=Pace(), now=0.0) == [
+    assert facts(Totals(done=4), 4, True, throughput=Throughput(), now=0.0) == [
         "4 of 4 objects",
         "0 bytes",
         "0 objects/s",
         "0 bytes/s",
     ]
-    slow = Pace()
+    slow = Throughput()
     slow.rates(0.0, Totals())
-    assert facts(Totals(done=1), 8000, True, pace=slow, now=1.0)[-1] == "2:13:19 left"
+    assert facts(Totals(done=1), 8000, True, throughput=slow, now=1.0)[-1] == "2:13:19 left"
 
 
 def test_plain_lines_come_now_and_then() -> None:

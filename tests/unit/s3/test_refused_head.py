@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3pp.s3.refused_head import SKEW, Asked, Signed, Step, next_step, skew_of
+from s3pp.s3.refused_head import SKEW, AskedBefore, NextStep, Signed, next_step, skew_of
 from s3pp.s3.sigv4 import Keys
 
 KEYS, OTHERS = Keys("AKID", "secret"), Keys("AKID2", "secret")
@@ -16,19 +16,25 @@ NOW = Signed(KEYS, 0.0)
 @pytest.mark.parametrize(
     ("status", "skew", "now", "asked", "step"),
     [
-        (400, 0.0, NOW, Asked(KEYS, 0.0), Step.ASK),
-        (400, 0.0, Signed(None, 0.0), None, Step.ASK),
-        (403, 0.0, NOW, None, Step.ASK),
-        (403, 0.0, NOW, Asked(KEYS, 0.0), Step.NOTHING),
-        (403, 0.0, NOW, Asked(OTHERS, 0.0), Step.ASK),
-        (403, 3600.0, NOW, Asked(KEYS, 0.0), Step.ASK),  # a clock was set meanwhile
-        (403, 3600.0, NOW, Asked(KEYS, 3600.0), Step.NOTHING),  # Date is wrong, and nobody minds
-        (403, 0.0, Signed(None, 0.0), None, Step.NOTHING),  # nothing was signed
-        (501, 3600.0, NOW, None, Step.NOTHING),
+        (400, 0.0, NOW, AskedBefore(KEYS, 0.0), NextStep.ASK),
+        (400, 0.0, Signed(None, 0.0), None, NextStep.ASK),
+        (403, 0.0, NOW, None, NextStep.ASK),
+        (403, 0.0, NOW, AskedBefore(KEYS, 0.0), NextStep.NOTHING),
+        (403, 0.0, NOW, AskedBefore(OTHERS, 0.0), NextStep.ASK),
+        (403, 3600.0, NOW, AskedBefore(KEYS, 0.0), NextStep.ASK),  # a clock was set meanwhile
+        (
+            403,
+            3600.0,
+            NOW,
+            AskedBefore(KEYS, 3600.0),
+            NextStep.NOTHING,
+        ),  # Date is wrong, and nobody minds
+        (403, 0.0, Signed(None, 0.0), None, NextStep.NOTHING),  # nothing was signed
+        (501, 3600.0, NOW, None, NextStep.NOTHING),
     ],
 )
 def test_what_follows(
-    status: int, skew: float, now: Signed, asked: Asked | None, step: Step
+    status: int, skew: float, now: Signed, asked: AskedBefore | None, step: NextStep
 ) -> None:
     assert next_step(status, skew, signed=now, now=now, asked=asked) is step
 
@@ -36,16 +42,16 @@ def test_what_follows(
 @pytest.mark.parametrize("status", [400, 403])
 @pytest.mark.parametrize("signed", [Signed(OTHERS, 0.0), Signed(KEYS, 60.0)])
 def test_what_was_signed_otherwise_is_signed_again(status: int, signed: Signed) -> None:
-    asked = Asked(KEYS, 0.0)
-    assert next_step(status, 0.0, signed=signed, now=NOW, asked=asked) is Step.AGAIN
+    asked = AskedBefore(KEYS, 0.0)
+    assert next_step(status, 0.0, signed=signed, now=NOW, asked=asked) is NextStep.AGAIN
 
 
 @given(st.lists(st.floats(-SKEW / 2, SKEW / 2)))
 def test_forbidden_keys_are_asked_about_once(skews: list[float]) -> None:
     asked, asks = None, 0
     for skew in skews:
-        if next_step(403, skew, signed=NOW, now=NOW, asked=asked) is Step.ASK:
-            asked, asks = Asked(KEYS, skew), asks + 1
+        if next_step(403, skew, signed=NOW, now=NOW, asked=asked) is NextStep.ASK:
+            asked, asks = AskedBefore(KEYS, skew), asks + 1
     assert asks == bool(skews)
 
 

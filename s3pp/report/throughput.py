@@ -17,7 +17,7 @@ class Rates(NamedTuple):
     bytes: float
 
 
-class Pace:
+class Throughput:
     """Rates over the last seconds: what is slow now shows, whatever the start was like."""
 
     def __init__(self) -> None:
