@@ -7,7 +7,6 @@ the options and what to change.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections import defaultdict
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from s3pp.access import Access
 from s3pp.args.headers import METADATA, Pairs, check_headers, check_metadata, check_tags
 from s3pp.args.values import check_no_stream
 from s3pp.errors import UsageError
+from s3pp.integrity.checksums import ALGORITHMS
 from s3pp.job import Choosing, Job, Landing, Objects, Output, Parts, Speed
 from s3pp.option import Option, Value, option, options
 
@@ -38,7 +38,6 @@ DEFAULT_GZIP_TYPES = frozenset(
         "text/xml",
     }
 )
-CRT_CHECKSUMS = ("crc32c", "crc64nvme")  # Python's standard library has neither
 
 
 @dataclass(frozen=True)
@@ -208,7 +207,7 @@ def _check_needs(objects: Objects) -> None:
     if objects.sse_kms_key_id is not None and objects.sse != "aws:kms":
         raise UsageError("--sse-kms-key-id needs --sse aws:kms")
     kind = objects.checksum
-    if kind in CRT_CHECKSUMS and importlib.util.find_spec("awscrt") is None:
+    if not ALGORITHMS[kind].is_available:
         raise UsageError(f"--checksum {kind} needs the package awscrt: pip install 's3pp[crt]'")
 
 

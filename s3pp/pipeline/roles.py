@@ -16,6 +16,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from s3pp.integrity.checksums import ALGORITHMS
 from s3pp.job import Job, Mode, Side
 from s3pp.records import Outcome, PartOutcome
 from s3pp.s3.operations import Bucket
@@ -49,7 +50,7 @@ class Role(Protocol):
 def load(job: Job) -> None:
     """Import what ``job``'s workers need, so that those who are forked have it already."""
     import_module(f"s3pp.transfer.{job.verb}.{TITLES[job.verb]}")
-    if job.verb == "get" or job.objects.checksum in ("crc32c", "crc64nvme"):
+    if job.verb == "get" or ALGORITHMS[job.objects.checksum].needs_awscrt:
         with suppress(ImportError):  # an extra; it takes longer than all the rest
             import_module("awscrt.checksums")
 
@@ -66,7 +67,7 @@ def role(job: Job, buckets: Buckets, means: Means) -> Role:
 
 
 def _putter(job: Job, buckets: Buckets, means: Means) -> Role:
-    from s3pp.transfer.digests import Digester
+    from s3pp.integrity.digests import Digester
     from s3pp.transfer.put.prepare import Preparer
     from s3pp.transfer.put.putter import Putter
 

@@ -15,14 +15,11 @@ whether an ETag of parts is that of the body may have to be asked, see ``get.par
 from __future__ import annotations
 
 import hashlib
-from binascii import b2a_base64
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
-from typing import NamedTuple, Protocol, cast
-
-from isal import isal_zlib
+from typing import NamedTuple
 
 from s3pp.errors import FailureKind, ObjectError
+from s3pp.integrity.checksums import ALGORITHMS, checksum, digest
 from s3pp.records import Dest
 from s3pp.s3.causes import no_store
 from s3pp.s3.endpoint import Endpoint
@@ -33,12 +30,6 @@ from s3pp.transfer.etags import is_md5, proves_content
 
 # A GET that has this is answered with the object's checksum, if it is stored with one.
 ASK_CHECKSUM = ("x-amz-checksum-mode", "ENABLED")
-
-# The cheapest first: any one of them proves the content.
-_HASHES = ("md5", "sha1", "sha256", "sha512")
-_CRC_BYTES = {"crc32": 4, "crc32c": 4, "crc64nvme": 8}
-# Those whose equality means equal bytes: of 32 bits one change in four billion would go unseen.
-STRONG = frozenset({"crc64nvme", *_HASHES})
 
 
 class Corrupt(ObjectError):
@@ -141,13 +132,12 @@ def _checksum_fault(arrived: Arrived, response: Response) -> Corrupt | None:
 
 
 def stored_checksum(response: Response, *, strong: bool = False) -> tuple[str, str] | None:
-    """The cheapest of ``whole_checksums`` that this machine can compute; or of the ``STRONG``."""
-    can = (
-        each
-        for each in whole_checksums(response)
-        if (each[0] in STRONG or not strong) and (each[0] in _HASHES or _crc_function(each[0]))
-    )
-    return next(can, None)
+    """The cheapest of ``whole_checksums`` that this machine can compute; or of the strong ones."""
+    for name, value in whole_checksums(response):
+        algorithm = ALGORITHMS[name]
+        if (algorithm.is_strong or not strong) and algorithm.is_available:
+            return name, value
+    return None
 
 
 def whole_checksums(response: Response) -> Iterator[tuple[str, str]]:
@@ -157,72 +147,7 @@ def whole_checksums(response: Response) -> Iterator[tuple[str, str]]:
     """
     if (response.header(b"x-amz-checksum-type") or "").upper() == "COMPOSITE":
         return
-    for name in (*_CRC_BYTES, *_HASHES):
-        value = response.header(b"x-amz-checksum-%s" % name.encode())
+    for algorithm in ALGORITHMS.values():
+        value = response.header(algorithm.header.encode())
         if value and "-" not in value:
-            yield name, value
-
-
-def checksum(name: str, pieces: Iterable[bytes]) -> str:
-    """A checksum as S3 writes it, in base64. Raises as ``digest`` does."""
-    return checksum_text(digest(name, pieces))
-
-
-def checksum_text(raw: bytes) -> str:
-    """A digest as S3 writes checksums."""
-    return b2a_base64(raw, newline=False).decode()
-
-
-def digest(name: str, pieces: Iterable[bytes]) -> bytes:
-    """A checksum by the name S3 has for it, in lower case; a CRC with its highest byte first.
-
-    Raises ``ValueError`` for one that this machine cannot compute.
-    """
-    state = running(name)
-    for piece in pieces:
-        state.update(piece)
-    return state.digest()
-
-
-class Running(Protocol):
-    """A digest of bytes that come piece by piece."""
-
-    def update(self, piece: bytes, /) -> None:
-        """The next piece."""
-
-    def digest(self) -> bytes:
-        """Of what came so far."""
-
-
-def running(name: str) -> Running:
-    """A checksum that is begun; names and errors are those of ``digest``."""
-    if name not in _CRC_BYTES:
-        return hashlib.new(name, usedforsecurity=False)
-    function = _crc_function(name)
-    if function is None:
-        raise ValueError(f"{name} needs awscrt")
-    return _RunningCrc(function, _CRC_BYTES[name])
-
-
-class _RunningCrc:
-    def __init__(self, function: Callable[[bytes, int], int], size: int) -> None:
-        self._function = function
-        self._size = size
-        self._crc = 0
-
-    def update(self, piece: bytes, /) -> None:
-        self._crc = self._function(piece, self._crc)
-
-    def digest(self) -> bytes:
-        return self._crc.to_bytes(self._size, "big")
-
-
-@lru_cache
-def _crc_function(name: str) -> Callable[[bytes, int], int] | None:
-    if name == "crc32":
-        return isal_zlib.crc32  # zlib's, at many times its speed
-    try:
-        from awscrt import checksums
-    except ImportError:  # it is an extra
-        return None
-    return cast("Callable[[bytes, int], int] | None", getattr(checksums, name, None))
+            yield algorithm.name, value

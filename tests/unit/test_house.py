@@ -25,6 +25,7 @@ FLOORS = {
     "records": 0,
     "s3": 1,
     "sandbox": 1,
+    "integrity": 2,
     "sources": 3,
     "transfer": 4,
     "report": 4,

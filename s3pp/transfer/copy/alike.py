@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import asyncio
 
+from s3pp.integrity.checksums import ALGORITHMS
 from s3pp.records import Dest
 from s3pp.s3.operations import Bucket
 from s3pp.s3.retry import StoreError
 from s3pp.transfer.verify import ASK_CHECKSUM, whole_checksums
 
-# Of 32 bits one change in four billion would go unseen, and never be copied.
-_STRONG = frozenset({"crc64nvme", "md5", "sha1", "sha256", "sha512"})
-
 
 async def alike(source: tuple[Bucket, str, Dest], dest: tuple[Bucket, str, Dest]) -> bool:
     """True if both objects, as listed, have a strong checksum of the same kind, and it is equal."""
     here, there = await asyncio.gather(_checksums(*source), _checksums(*dest))
-    return bool(_STRONG & dict(here & there).keys())
+    # What one of 32 bits did not show would never be copied.
+    return any(ALGORITHMS[name].is_strong for name, _ in here & there)
 
 
 async def _checksums(bucket: Bucket, key: str, listed: Dest) -> set[tuple[str, str]]:

@@ -6,10 +6,12 @@ are is proven before the upload is completed, so that nothing else gets the targ
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Callable, Collection
 from typing import NamedTuple, Protocol
 
 from s3pp.errors import FailureKind, ObjectError
+from s3pp.integrity.checksums import full_object
 from s3pp.limits import MAX_SINGLE_PUT
 from s3pp.records import Dest, PartDone
 from s3pp.s3.etag import etag_of
@@ -21,7 +23,7 @@ from s3pp.transfer.copy.course import Course, OtherParts, Unable, Written
 from s3pp.transfer.copy.labels import Labels
 from s3pp.transfer.copy.layout import Basis, Cut, Layouts
 from s3pp.transfer.etags import is_md5
-from s3pp.transfer.parts import crc, sums
+from s3pp.transfer.parts import sums
 from s3pp.transfer.parts.compound import made_of
 from s3pp.transfer.parts.lead import Again, Lead
 from s3pp.transfer.parts.plan import Spans
@@ -238,7 +240,7 @@ def _prove_stored(stored: tuple[str, str], parts: list[PartDone]) -> None:
     name, value = stored
     if not name or not all(part.stored for part in parts):
         return
-    ours = crc.full_object(name, sums.crcs((part.stored, part.size) for part in parts))
+    ours = full_object(name, ((b64decode(part.stored), part.size) for part in parts))
     if ours != value:
         raise _other(f"have the {name} {ours}, and {value} is stored with it")
 

@@ -24,6 +24,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from s3pp.errors import FailureKind, ObjectError
+from s3pp.integrity.checksums import ALGORITHMS
 from s3pp.job import Job
 from s3pp.limits import MAX_PART, MAX_SINGLE_PUT, MIN_PART
 from s3pp.records import Dest
@@ -39,7 +40,6 @@ from s3pp.transfer.refused import source_fault, vanished
 from s3pp.transfer.verify import ASK_CHECKSUM, stored_checksum
 
 _LEARNED = 3  # part sizes found on other objects that are tried first
-_CRCS = ("crc32", "crc32c", "crc64nvme")  # which those of parts make, without the bytes
 _OTHER = "the source is another by now"
 _UNPINNED = "the store tells no ETag, by which its parts could be pinned"
 
@@ -200,4 +200,5 @@ class Layouts:
 
 def _stored(seen: Response) -> tuple[str, str]:
     name, value = stored_checksum(seen) or ("", "")
-    return (name, value) if name in _CRCS else ("", "")
+    # The CRCs of parts make that of the whole, without the bytes.
+    return (name, value) if name and ALGORITHMS[name].is_crc else ("", "")

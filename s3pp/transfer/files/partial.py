@@ -29,6 +29,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from s3pp.errors import FailureKind, ObjectError
+from s3pp.integrity.checksums import running
 from s3pp.records import GetPart
 from s3pp.sources.naming import shown
 from s3pp.transfer.files import record
@@ -37,7 +38,6 @@ from s3pp.transfer.files.locks import lock, unlock
 from s3pp.transfer.files.paths import PARTIAL, record_name, temporary_name
 from s3pp.transfer.files.record import Layout
 from s3pp.transfer.files.tree import Descriptor, Tree, split
-from s3pp.transfer.verify import running
 
 _TRIES = 3  # times a file is opened that others rename or remove meanwhile
 _WAITS, _WAIT = 50, 0.2  # how often, and how many seconds, those are waited for who still write

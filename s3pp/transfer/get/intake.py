@@ -6,11 +6,12 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 
+from s3pp.integrity.checksums import digest
 from s3pp.transfer.bodies import PIECE
 from s3pp.transfer.files.landing import Landing, Manner
 from s3pp.transfer.files.tree import Tree
 from s3pp.transfer.parts.compound import Rolling
-from s3pp.transfer.verify import Arrived, digest
+from s3pp.transfer.verify import Arrived
 
 
 class Intake:

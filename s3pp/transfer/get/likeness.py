@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+from s3pp.integrity.checksums import checksum
 from s3pp.job import Job
 from s3pp.records import Dest, GetTask, SendReason, SkipReason
 from s3pp.s3.operations import Bucket
@@ -22,7 +23,7 @@ from s3pp.transfer.get.proof import Parts, made_of_md5s
 from s3pp.transfer.parts.compound import likely_sizes, part_count, same_in_parts
 from s3pp.transfer.parts.plan import Spans
 from s3pp.transfer.reading import Reader
-from s3pp.transfer.verify import ASK_CHECKSUM, checksum, stored_checksum
+from s3pp.transfer.verify import ASK_CHECKSUM, stored_checksum
 
 
 class Likeness:

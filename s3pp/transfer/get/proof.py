@@ -21,6 +21,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
+from s3pp.integrity.checksums import ALGORITHMS, CHEAP, checksum_text, full_object, running
 from s3pp.limits import MIB
 from s3pp.records import Dest, PartDone, Span
 from s3pp.s3.operations import Answer, Bucket, Call
@@ -33,13 +34,10 @@ from s3pp.transfer.parts.compound import (
     part_count,
     plausible,
 )
-from s3pp.transfer.parts.crc import full_object
 from s3pp.transfer.parts.plan import Spans
-from s3pp.transfer.verify import Corrupt, checksum_text, running, stored_checksum
+from s3pp.transfer.verify import Corrupt, stored_checksum
 
-CHEAP = "crc32"  # of a range, where it only has to be known again
 LONGEST = 128 * MIB  # bytes of a range: what is lost with a connection, or a process
-_CRCS = ("crc32", "crc32c", "crc64nvme")
 _HEADS = 16  # at a time
 _UNTOLD = (400, 403, 405, 416, 501)  # what stores say that do not know of part numbers
 
@@ -67,7 +65,7 @@ class Proof:
 async def proof_of(bucket: Bucket, key: str, answer: Answer, *, longest: int = LONGEST) -> Proof:
     """The proof for the object that a HEAD told of; may ask for the size of its parts."""
     stored, etag = stored_checksum(answer.response), answer.etag
-    if stored is not None and stored[0] in _CRCS:
+    if stored is not None and ALGORITHMS[stored[0]].is_crc:
         return _Crc(*stored)
     if proves_content(etag, answer.response, bucket.endpoint):
         return _InOrder("md5", etag, "ETag")
@@ -176,7 +174,8 @@ class _Crc(Proof):
         self._value = value
 
     async def fault(self, parts: Sequence[PartDone]) -> Corrupt | None:
-        ours = full_object(self.digest, ((int(part.checksum, 16), part.size) for part in parts))
+        crcs = ((bytes.fromhex(part.checksum), part.size) for part in parts)
+        ours = full_object(self.digest, crcs)
         if ours == self._value:
             return None
         return Corrupt(f"its {self.digest} is {ours}, and {self._value} is stored")

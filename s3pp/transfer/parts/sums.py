@@ -7,17 +7,16 @@ parts' hashes (COMPOSITE): S3 user guide, "Checking object integrity".
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from s3pp.errors import FailureKind, ObjectError
+from s3pp.integrity.checksums import ALGORITHMS, composite, full_object
 from s3pp.records import PartDone
 from s3pp.s3.operations import Headers
 from s3pp.s3.retry import element
 from s3pp.s3.uploads import Checksum
 from s3pp.s3.wire import Response
-from s3pp.transfer.parts.crc import composite, full_object
 
-_WHOLE = ("crc32", "crc32c", "crc64nvme")
 # Of requests with a body (API reference, "PutObject"); a beginning names the algorithm otherwise.
 _SDK = "x-amz-sdk-checksum-algorithm"
 _MD5 = "content-md5"  # which no answer tells again
@@ -29,7 +28,7 @@ def begun_with(checksum: str, headers: Headers) -> Headers:
     asked = [pair for pair in headers if pair[0] != _SDK]
     if checksum == "md5":
         return asked
-    kind = "FULL_OBJECT" if checksum in _WHOLE else "COMPOSITE"
+    kind = "FULL_OBJECT" if ALGORITHMS[checksum].is_crc else "COMPOSITE"
     named = ("x-amz-checksum-algorithm", checksum.upper()), ("x-amz-checksum-type", kind)
     return [*asked, *named]
 
@@ -39,10 +38,11 @@ def of_the_whole(checksum: str, parts: Sequence[PartDone]) -> Headers:
 
     Those of ``parts`` are in base64, in order.
     """
-    if checksum not in _WHOLE or not all(part.checksum for part in parts):
+    algorithm = ALGORITHMS[checksum]
+    if not algorithm.is_crc or not all(part.checksum for part in parts):
         return ()
     value = _full(checksum, parts)
-    return ((f"x-amz-checksum-{checksum}", value), ("x-amz-checksum-type", "FULL_OBJECT"))
+    return ((algorithm.header, value), ("x-amz-checksum-type", "FULL_OBJECT"))
 
 
 def of_each(checksum: str, parts: Iterable[PartDone]) -> dict[int, Checksum]:
@@ -69,7 +69,7 @@ def proven(checksum: str, parts: Sequence[PartDone], answer: Response) -> bool:
     Raises ``ObjectError`` where it tells another. A hash without a count may be one of the whole
     object, which nobody has computed.
     """
-    header = answer.header(f"x-amz-checksum-{checksum}".encode())
+    header = answer.header(ALGORITHMS[checksum].header.encode())
     theirs = element(answer.body, f"Checksum{checksum.upper()}") or header
     if not theirs or not all(part.checksum for part in parts):
         return False
@@ -77,7 +77,7 @@ def proven(checksum: str, parts: Sequence[PartDone], answer: Response) -> bool:
     if theirs in (ours, ours.partition("-")[0]):
         return True
     if "-" not in theirs:
-        if checksum not in _WHOLE:
+        if not ALGORITHMS[checksum].is_crc:
             return False
         ours = _full(checksum, parts)
     if theirs != ours:
@@ -87,9 +87,4 @@ def proven(checksum: str, parts: Sequence[PartDone], answer: Response) -> bool:
 
 
 def _full(checksum: str, parts: Sequence[PartDone]) -> str:
-    return full_object(checksum, crcs((part.checksum, part.size) for part in parts))
-
-
-def crcs(parts: Iterable[tuple[str, int]]) -> Iterator[tuple[int, int]]:
-    """CRCs in base64, each with its part's size, as ``crc.full_object`` takes them."""
-    return ((int.from_bytes(b64decode(value), "big"), size) for value, size in parts)
+    return full_object(checksum, ((b64decode(part.checksum), part.size) for part in parts))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
 from s3pp.errors import FailureKind
+from s3pp.integrity.checksums import ALGORITHMS
 from s3pp.job import Job
 from s3pp.records import Entry, PartDone, PartFailed, PartOutcome, PutPart, Span
 from s3pp.s3.operations import Bucket, Headers
@@ -25,7 +26,6 @@ from s3pp.transfer.parts.resume import Found, unfinished
 from s3pp.transfer.put.given import given
 from s3pp.transfer.put.part import PartSender
 from s3pp.transfer.put.prepare import Prepared
-from s3pp.transfer.verify import STRONG
 
 _UNOPENED = (FailureKind.NOT_FOUND, FailureKind.UNREADABLE)
 _PROC = "/proc/"
@@ -191,7 +191,7 @@ class _Body:
             return part
         name, value = there.checksum or ("", "")
         # Two parts may well have one CRC of 32 bits: of those the ETag has to tell.
-        ours = value if name == self._checksum and name in STRONG else ""
+        ours = value if name == self._checksum and ALGORITHMS[name].is_strong else ""
         return part._replace(known=there.etag, known_checksum=ours)
 
 

@@ -18,10 +18,10 @@ from functools import lru_cache
 from hashlib import md5
 
 from s3pp.errors import FailureKind, ObjectError
+from s3pp.integrity.digests import Digester, Digests
 from s3pp.job import Objects, Parts
 from s3pp.records import Dest, Entry
 from s3pp.transfer.bodies import Slice, open_entry, size_fault, unreadable
-from s3pp.transfer.digests import Digester, Digests
 from s3pp.transfer.etags import is_md5
 from s3pp.transfer.modes import Local
 from s3pp.transfer.parts.compound import likely_sizes, same_in_parts

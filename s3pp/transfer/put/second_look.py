@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from s3pp.integrity.checksums import checksum
 from s3pp.records import Dest, SendReason, SkipReason
 from s3pp.s3.operations import Bucket, Call
 from s3pp.s3.retry import StoreError
@@ -19,7 +20,7 @@ from s3pp.transfer import modes
 from s3pp.transfer.parts.compound import part_count, plausible, same_in_parts
 from s3pp.transfer.put.prepare import Prepared
 from s3pp.transfer.reading import Reader
-from s3pp.transfer.verify import ASK_CHECKSUM, checksum, stored_checksum
+from s3pp.transfer.verify import ASK_CHECKSUM, stored_checksum
 
 Verdict = SkipReason | SendReason
 

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from effort import examples
 from s3pp.errors import FailureKind, FatalError, ObjectError, Unfinished
+from s3pp.integrity.checksums import checksum as digest
 from s3pp.job import Job, Mode, Objects, Parts, Speed
 from s3pp.places import Place
 from s3pp.records import Entry, PartDone, PartFailed, PartOutcome, PutPart
@@ -34,7 +35,6 @@ from s3pp.transfer.put.in_parts import UNTOLD_CHECKSUMS, InParts, Sent, work_of
 from s3pp.transfer.put.part import PartSender
 from s3pp.transfer.put.prepare import Prepared
 from s3pp.transfer.reading import Reader
-from s3pp.transfer.verify import checksum as digest
 
 from . import parted
 from .parted import Parted, etag_of

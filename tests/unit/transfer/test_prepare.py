@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from s3pp.errors import FailureKind, ObjectError
+from s3pp.integrity.digests import Digester
 from s3pp.job import Objects, Parts
 from s3pp.limits import MAX_SINGLE_PUT, MIB
 from s3pp.records import Dest, Entry
 from s3pp.transfer.bodies import SMALL, Changed
-from s3pp.transfer.digests import Digester
 from s3pp.transfer.parts.compound import compound_etag
 from s3pp.transfer.parts.plan import spans
 from s3pp.transfer.put.prepare import Prepared, Preparer

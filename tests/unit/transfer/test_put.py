@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from s3pp.errors import FailureKind, FatalError, ObjectError
+from s3pp.integrity.digests import Digester
 from s3pp.job import Job, Mode, Objects, Parts
 from s3pp.places import Place
 from s3pp.records import Dest, Done, Entry, Failed, Outcome, PutTask, SendReason, Skipped
@@ -25,7 +26,6 @@ from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import Response, WireError
 from s3pp.transfer.bodies import PIECE, SMALL, Changed
 from s3pp.transfer.condition import SURE
-from s3pp.transfer.digests import Digester
 from s3pp.transfer.parts.compound import compound_etag
 from s3pp.transfer.put.prepare import Prepared, Preparer
 from s3pp.transfer.put.putter import Putter, static_headers

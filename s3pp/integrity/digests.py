@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from binascii import b2a_base64
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
-from isal import isal_zlib
-
+from s3pp.integrity.checksums import ALGORITHMS, crc_update
 from s3pp.s3.sigv4 import UNSIGNED
 
 
@@ -28,12 +27,13 @@ class Digester:
     """
 
     def __init__(self, checksum: str, *, md5: bool, signed: bool) -> None:
+        algorithm = ALGORITHMS[checksum]
         self._checksum = checksum
         self._md5 = md5 or checksum == "md5"
         self._sha256 = signed or checksum == "sha256"
         self._signed = signed
-        self._header = "content-md5" if checksum == "md5" else f"x-amz-checksum-{checksum}"
-        self._crc = _CRCS[checksum]() if checksum in _CRCS else None
+        self._header, self._size = algorithm.request_header, algorithm.size
+        self._crc = crc_update(checksum) if algorithm.is_crc else None
 
     def of_body(self, body: bytes) -> Digests:
         """Digest a body held in memory."""
@@ -59,32 +59,9 @@ class Digester:
         return self._digests(md5.digest() if md5 else b"", sha256.digest() if sha256 else b"", crc)
 
     def _digests(self, md5: bytes, sha256: bytes, crc: int) -> Digests:
-        if self._checksum == "md5":
-            raw = md5
-        elif self._checksum == "sha256":
-            raw = sha256
+        if self._crc:
+            raw = crc.to_bytes(self._size, "big")
         else:
-            raw = crc.to_bytes(8 if self._checksum == "crc64nvme" else 4, "big")
+            raw = md5 if self._checksum == "md5" else sha256
         header = (self._header, b2a_base64(raw, newline=False).decode())
         return Digests(md5.hex(), header, sha256.hex() if self._signed else UNSIGNED)
-
-
-def _crc32() -> Callable[[bytes, int], int]:
-    return isal_zlib.crc32  # zlib's, at many times its speed
-
-
-def _awscrt(name: str) -> Callable[[], Callable[[bytes, int], int]]:
-    def load() -> Callable[[bytes, int], int]:
-        from awscrt import checksums
-
-        function: Any = getattr(checksums, name)
-        return lambda piece, crc: int(function(piece, crc))
-
-    return load
-
-
-_CRCS: dict[str, Callable[[], Callable[[bytes, int], int]]] = {
-    "crc32": _crc32,
-    "crc32c": _awscrt("crc32c"),
-    "crc64nvme": _awscrt("crc64nvme"),
-}

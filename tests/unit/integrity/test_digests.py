@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from effort import examples
+from s3pp.integrity.digests import Digester
 from s3pp.limits import CHECKSUMS
 from s3pp.s3.sigv4 import UNSIGNED
-from s3pp.transfer.digests import Digester
 
 
 def header(checksum: str, body: bytes) -> tuple[str, str]:

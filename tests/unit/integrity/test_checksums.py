@@ -1,0 +1,125 @@
+"""The table of checksums; CRCs of parts make the CRC of the whole, and hashes a hash of hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import time
+import zlib
+from base64 import b64encode
+from collections.abc import Callable
+from types import ModuleType
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s3pp.integrity import checksums
+from s3pp.integrity.checksums import ALGORITHMS, composite, digest, full_object
+from s3pp.limits import CHECKSUMS, MAX_PARTS, MIB
+from s3pp.transfer.parts.plan import spans
+
+BODIES = st.binary(max_size=300)
+SIZES = {"crc32": 4, "crc32c": 4, "crc64nvme": 8}
+# Reflected: IEEE 802.3; RFC 3720, 12.1; and the NVM Command Set Specification, "64b CRC".
+POLYNOMIALS = {"crc32": 0xEDB88320, "crc32c": 0x82F63B78, "crc64nvme": 0x9A6C9329AC4BC9B5}
+
+
+def crc_of(name: str) -> Callable[[bytes], int]:
+    if name == "crc32":
+        return zlib.crc32
+    found: Callable[[bytes], int] = getattr(pytest.importorskip("awscrt.checksums"), name)
+    return found
+
+
+def test_the_table_has_what_users_can_choose() -> None:
+    """``limits`` lists it for the command line, which needs no library for that."""
+    assert set(CHECKSUMS) <= set(ALGORITHMS)
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_the_table_is_right(name: str) -> None:
+    pytest.importorskip("awscrt.checksums")
+    algorithm = ALGORITHMS[name]
+    assert algorithm.name == name
+    assert algorithm.is_available
+    assert len(digest(name, [b"some ", b"bytes"])) == algorithm.size
+    assert algorithm.is_strong == (name not in ("crc32", "crc32c"))
+    assert algorithm.is_crc == (name in SIZES)
+
+
+def test_without_awscrt_two_cannot_be_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor with one that combines no CRCs: what is sent in parts needs both."""
+    monkeypatch.setattr(checksums, "_crc", checksums._crc.__wrapped__)
+    for missing in (None, ModuleType("awscrt")):
+        for name in ("awscrt", "awscrt.checksums"):
+            monkeypatch.setitem(sys.modules, name, missing)
+        unavailable = {each.name for each in ALGORITHMS.values() if not each.is_available}
+        assert unavailable == {"crc32c", "crc64nvme"}
+        with pytest.raises(ValueError, match="awscrt"):
+            digest("crc32c", [])
+
+
+@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.parametrize("size", [1 << 16, MIB - 1, 5 * MIB + 7])
+def test_two_make_one_however_long(name: str, size: int) -> None:
+    second = bytes(range(256)) * (size // 256) + b"!" * (size % 256)
+    parts = [(digest(name, [b"first"]), 5), (digest(name, [second]), size)]
+    assert full_object(name, parts) == checksums.checksum(name, [b"first", second])
+
+
+@pytest.mark.parametrize("name", SIZES)
+@given(body=BODIES, each=st.integers(1, 400))
+def test_parts_make_the_whole(name: str, body: bytes, each: int) -> None:
+    crc = crc_of(name)
+    cut = [body[at : at + size] for _, at, size in map(tuple, spans(len(body), each))]
+    expected = b64encode(crc(body).to_bytes(SIZES[name], "big")).decode()
+    assert full_object(name, ((digest(name, [part]), len(part)) for part in cut)) == expected
+
+
+@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.parametrize("size", [1, 16 * MIB, 5 << 30, 50 * 10**12])
+def test_the_sizes_of_what_nobody_would_make_for_a_test(name: str, size: int) -> None:
+    """Beyond what 32 bits count; held against multiplication by x to the power of 8 * size."""
+    width, polynomial = SIZES[name] * 8, POLYNOMIALS[name]
+
+    def times(a: int, b: int) -> int:
+        product = 0
+        for bit in range(width - 1, -1, -1):
+            product ^= b if a >> bit & 1 else 0
+            b = b >> 1 ^ (polynomial if b & 1 else 0)
+        return product
+
+    power, square = 1 << width - 1, 1 << width - 2
+    for bit in range((8 * size).bit_length()):
+        power = times(power, square) if 8 * size >> bit & 1 else power
+        square = times(square, square)
+    first, second = 0x12345678, 0x9ABCDEF0
+    raw = [each.to_bytes(width // 8, "big") for each in (first, second)]
+    expected = (times(first, power) ^ second).to_bytes(width // 8, "big")
+    assert full_object(name, zip(raw, (1, size), strict=True)) == b64encode(expected).decode()
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_as_many_parts_as_there_can_be_take_no_time_to_speak_of(name: str) -> None:
+    size = SIZES[name]
+    parts = [((n * 0x9E3779B1).to_bytes(8, "big")[-size:], 16 * MIB) for n in range(MAX_PARTS)]
+    start = time.process_time()
+    full_object(name, parts)
+    assert time.process_time() - start < 1  # some 5 ms
+
+
+@pytest.mark.parametrize("name", ["sha256", "sha1", "crc32"])
+@given(parts=st.lists(BODIES, min_size=1, max_size=5))
+def test_a_composite_is_the_checksum_of_checksums(name: str, parts: list[bytes]) -> None:
+    digests = [digest(name, [part]) for part in parts]
+    value, _, count = composite(name, iter(digests)).partition("-")
+    assert int(count) == len(parts)
+    assert value == b64encode(digest(name, [b"".join(digests)])).decode()
+
+
+def test_a_composite_as_documented() -> None:
+    """S3 user guide, "Checking object integrity": the hash of the concatenated raw hashes."""
+    raw = [hashlib.sha256(part).digest() for part in (b"one", b"two")]
+    expected = b64encode(hashlib.sha256(b"".join(raw)).digest()).decode()
+    assert composite("sha256", raw) == f"{expected}-2"
