@@ -5,28 +5,82 @@
     worker ──Feedback──▶ CongestionControl ──RateLimit──▶ every worker   at once, when lowered
                               └──────────────RateLimit──▶ every worker   each BALANCE, by backlog
                               └──────────────Flow───────▶ statter        likewise, where it changed
+           └────▶ StallWatch ──Stall──▶ supervisor, which ends the run
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
+from s3pp.errors import FailureKind
 from s3pp.pipeline.messages import Message
+from s3pp.report.failures import Cause
 from s3pp.report.totals import Flow
-from s3pp.s3.congestion import CongestionControl, Feedback
+from s3pp.s3.congestion import CongestionControl, Feedback, Refusal
 
 BALANCE = 0.25  # seconds between two looks at who needs how much of the rate
 
 W = TypeVar("W", bound=Hashable)
 
 
+class Stall(NamedTuple):
+    """The store has throttled every request of the run for so long that the run is to end."""
+
+    seconds: float
+    refusal: Refusal
+
+    @property
+    def cause(self) -> Cause:
+        """By which objects fail that were refused."""
+        return Cause(FailureKind.STORE, self.refusal.code)
+
+    def __str__(self) -> str:
+        why = f"throttled for {self.seconds:.0f} s in which no request succeeded"
+        return f"{self.refusal.text} ({why}, and the rest is not tried: see --max-throttled)"
+
+
+class StallWatch:
+    """Sees when the store has accepted nothing of the whole run for ``bound`` seconds."""
+
+    def __init__(self, bound: float) -> None:
+        self._bound = bound
+        self._accepted = float("-inf")  # when a worker last said that something was
+        self._since: float | None = None  # the first refusal since then
+
+    def see(self, before: Feedback | None, seen: Feedback, now: float) -> Stall | None:
+        """Take a worker's report; ``before`` is its last one. Returns why the run has to end.
+
+        It ends by a refusal, so that a store that was not asked meanwhile gets another chance.
+        """
+        taken, throttled = (before.taken, before.throttled) if before else (0, 0)
+        if seen.taken > taken:
+            self._accepted, self._since = now, None
+        elif seen.throttled > throttled:
+            if self._since is None:
+                self._since = max(self._accepted, now - seen.stalled)
+            if now - self._since >= self._bound:
+                return Stall(now - self._since, seen.refusal)
+        return None
+
+
 class FlowControl(Generic[W]):
     """Holds the congestion control of one run; times in seconds of one monotonic clock."""
 
-    def __init__(self, send: Callable[[W, Message], None]) -> None:
-        """``send`` sends a message to a worker, or to the statter."""
+    def __init__(
+        self,
+        send: Callable[[W, Message], None],
+        abort: Callable[[str, Cause], None],
+        bound: float,
+    ) -> None:
+        """``send`` sends a message to a worker, or to the statter.
+
+        ``abort`` ends the run, as ``StallWatch`` with ``bound`` has it: why, and by which cause its
+        objects fail.
+        """
         self._send = send
+        self._abort = abort
+        self._stalled = StallWatch(bound)
         self._control: CongestionControl[W] = CongestionControl()
         self._seen: dict[W, Feedback] = {}
         self._throttled_before = 0  # by workers that are gone
@@ -45,9 +99,11 @@ class FlowControl(Generic[W]):
 
     def observe(self, worker: W, seen: Feedback, now: float) -> None:
         """Take what a worker sees; if the limit has to be lowered, every worker is told."""
-        self._seen[worker] = seen
+        before, self._seen[worker] = self._seen.get(worker), seen
         if self._control.observe(worker, seen, now):
             self.spread()
+        if stall := self._stalled.see(before, seen, now):
+            self._abort(str(stall), stall.cause)
 
     def balance(self, now: float, statter: W) -> None:
         """Each ``BALANCE``: share the limit by what waits now, and tell the user how it stands."""

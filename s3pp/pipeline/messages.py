@@ -29,6 +29,7 @@ from s3pp.records import (
     Skipped,
     Task,
 )
+from s3pp.report.failures import Cause
 from s3pp.report.totals import Flow, Totals
 from s3pp.s3.congestion import Feedback, RateLimit
 from s3pp.s3.endpoint import Opened
@@ -129,6 +130,7 @@ class Fatal(NamedTuple):
     """walker, worker, statter, supervisor → supervisor, statter: why the run cannot go on."""
 
     text: str
+    cause: Cause | None = None  # of failures that this explains, as well as those of this text
 
 
 class WalkProgress(NamedTuple):

@@ -73,8 +73,10 @@ class Statter:
                 self._recorder.flow(message)
             case Notice(text):
                 self._notice(text)
-            case Fatal(text):
+            case Fatal(text, cause):
                 self._recorder.aborted(text)
+                if cause is not None:
+                    self._recorder.ended_by(cause)
 
     def end(self, message: RunDone) -> StatterReport:
         """Close the records."""

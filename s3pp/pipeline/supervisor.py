@@ -40,6 +40,7 @@ from s3pp.pipeline.statter import run_statter
 from s3pp.pipeline.walker import run_walker
 from s3pp.pipeline.worker import run_worker
 from s3pp.records import OpenUpload
+from s3pp.report.failures import Cause
 from s3pp.s3.congestion import Feedback
 from s3pp.transfer.files.ground import make_ground
 
@@ -79,7 +80,7 @@ class Supervisor:
         self._started = self._now = time.monotonic()
         self._assignments: Assignments[Child] = Assignments(job)
         self._dead_getters = DeadGetters(job)
-        self._flow: FlowControl[Child] = FlowControl(self._loop.send)
+        self._flow = FlowControl[Child](self._loop.send, self._abort, job.access.max_throttled)
         self._silence = Silence()  # of the workers
         self._spool_dir = ""  # where the members of compressed archives are copied to
         self._deaths = 0  # of workers, since the last report of a batch or a part
@@ -298,10 +299,10 @@ class Supervisor:
             else:
                 self._drop_workers()
 
-    def _abort(self, error: str, *, drain: bool = True) -> None:
+    def _abort(self, error: str, cause: Cause | None = None, *, drain: bool = True) -> None:
         if self._error is None:
             self._error = error
-            self._loop.send(self._statter, messages.Fatal(error))  # before the failures it explains
+            self._loop.send(self._statter, messages.Fatal(error, cause))  # before the failures
         if drain and self._phase is Phase.RUNNING:
             self._drain()
 

@@ -80,6 +80,13 @@ class RateLimit(NamedTuple):
 NO_LIMIT = RateLimit()
 
 
+class Refusal(NamedTuple):
+    """What a store says that throttles."""
+
+    code: str
+    text: str  # with the endpoint, for the user
+
+
 class Feedback(NamedTuple):
     """What one process sees of the store. Sent by ``limiter``, read by ``CongestionControl``.
 
@@ -94,6 +101,9 @@ class Feedback(NamedTuple):
     span: float  # the seconds in which that was; fewer than one at the start
     backlog: int  # requests and tasks that wait
     throttled: int = 0  # requests that the store throttled, of all time
+    taken: int = 0  # those that it did not, likewise
+    stalled: float = 0.0  # seconds since the first refusal behind which none was taken
+    refusal: Refusal = Refusal("", "")  # the last of these refusals
     silent: float = -1.0  # seconds without any answer; negative where none is expected
 
     @property

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from s3pp.errors import Unfinished
-from s3pp.s3.congestion import NO_LIMIT, Feedback, RateLimit
+from s3pp.s3.congestion import NO_LIMIT, Feedback, RateLimit, Refusal
 
 WINDOW = 1.0  # seconds that a meter looks back
 SHORTEST = 0.02  # seconds that it looks back at least
@@ -119,7 +119,8 @@ class RequestLimiter:
         self._size = self._free = size
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._answers = self._bad = 0  # since they were last noted
-        self._throttled = 0
+        self._throttled = self._taken = 0  # of all time
+        self._refusal = Refusal("", "")
         self._answered = clock()  # when an answer came last, or none was expected
         self._stalled_since: float | None = None  # the first refusal since any success
         self._due = 0.0  # when the next request may go, while there is a limit
@@ -172,9 +173,13 @@ class RequestLimiter:
         if self._waiting:
             self._release()
 
-    def refused(self, epoch: int) -> None:
-        """The store throttles a request that was sent in ``epoch``, and has been given back."""
+    def refused(self, epoch: int, code: str = "", text: str = "") -> None:
+        """The store throttles a request that was sent in ``epoch``, and has been given back.
+
+        ``code`` and ``text`` as ``Refusal`` has them.
+        """
         self._throttled += 1
+        self._refusal = Refusal(code, text)
         if self._stalled_since is None:
             self._stalled_since = self._clock()
         self._congested(epoch, refused=1)
@@ -269,13 +274,17 @@ class RequestLimiter:
         backlog = self.backlog() + len(self._waiting)
         seen = self._meter.feedback(self.limit.epoch, backlog)
         silent = -1.0 if self._free == self._size else self._clock() - self._answered
-        self._report(seen._replace(throttled=self._throttled, silent=silent))
+        seen = seen._replace(throttled=self._throttled, taken=self._taken, silent=silent)
+        if self._stalled_since is not None:
+            seen = seen._replace(stalled=self.stalled, refusal=self._refusal)
+        self._report(seen)
 
     def _settle(self) -> None:
         answers, bad = self._answers, self._bad
         self._answers = self._bad = 0
         if answers > bad:
             self._stalled_since = None
+            self._taken += answers - bad
             self._budget.earn(answers - bad)
         if answers > 0:
             self._meter.note(answers)

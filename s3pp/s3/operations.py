@@ -8,7 +8,6 @@ up, ``NetworkError`` when no whole answer came, ``FatalError`` when no request c
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
 from enum import Enum
@@ -24,12 +23,12 @@ from s3pp.s3.list_requests import ListRequests
 from s3pp.s3.moments import seconds
 from s3pp.s3.refused_head import AskedBefore, NextStep, Signed, next_step, skew_of
 from s3pp.s3.retry import (
-    NOTICE_SECONDS,
     Backoff,
     NetworkError,
     NotStored,
     Remedy,
     StoreError,
+    ThrottledWaits,
     Trouble,
     element,
     is_whole,
@@ -37,7 +36,6 @@ from s3pp.s3.retry import (
     retry_after,
     store_error,
     tags_of,
-    throttled_notice,
     until,
 )
 from s3pp.s3.sigv4 import EMPTY_SHA256, Keys, Signer
@@ -155,7 +153,8 @@ class Bucket:
         self.endpoint = endpoint
         self.signer = signer
         self._wire = wire
-        self._backoff, self._renew, self._sleep, self._limiter, self._notify = recovery
+        self._backoff, self._renew, self._sleep, self._limiter, notify = recovery
+        self._throttled = ThrottledWaits(self._backoff, notify)
         self._always = tuple(always)
         self.requests = 0  # sent so far, every attempt counted
         self._one_asks = asyncio.Lock()  # why HEADs are refused
@@ -366,21 +365,17 @@ class Bucket:
     async def _slow_down(
         self, response: Response, error: StoreError, trouble: Trouble, epoch: int
     ) -> None:
-        """Wait for another attempt: the store is too busy, which no number of attempts bounds."""
-        now = time.monotonic()
+        """Wait for another attempt: the store is too busy, which time bounds, and not attempts.
+
+        Who shares a limiter is stopped when nothing of the whole run was accepted for too long.
+        """
         trouble.throttled += 1
-        trouble.since = now if trouble.since is None else trouble.since
-        limiter = self._limiter
-        if limiter is not None:
-            limiter.refused(epoch)
-        stalled = now - trouble.since if limiter is None else limiter.stalled
-        asked, paced = retry_after(response.header(b"retry-after")), limiter is not None
-        wait = self._backoff.throttled(trouble.throttled, stalled, asked=asked, paced=paced)
-        if wait is None:
-            raise error.after_waiting(stalled)
-        if self._notify is not None and stalled + wait > NOTICE_SECONDS:
-            self._notify(throttled_notice(self._origin, error, self._backoff.max_throttled))
-            self._notify = None
+        asked = retry_after(response.header(b"retry-after"))
+        if self._limiter is None:
+            wait = self._throttled.wait(trouble, error, self._origin, asked=asked)
+        else:
+            self._limiter.refused(epoch, error.code, f"{self._origin}: {error}")
+            wait = self._backoff.paced(trouble.throttled, self._limiter.stalled, asked=asked)
         await until(self._sleep(wait), trouble)
 
     async def _pause(self, trouble: Trouble) -> None:

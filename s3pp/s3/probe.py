@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from itertools import count
 from typing import Any, NamedTuple, TypeVar
 
 from botocore.exceptions import ClientError
@@ -16,14 +15,7 @@ from s3pp.s3.causes import bare
 from s3pp.s3.identity import Options
 from s3pp.s3.list_requests import lacks_second_version
 from s3pp.s3.listing import AGAIN
-from s3pp.s3.retry import (
-    NOTICE_SECONDS,
-    Backoff,
-    Remedy,
-    StoreError,
-    retry_after,
-    throttled_notice,
-)
+from s3pp.s3.retry import Remedy, StoreError, ThrottledWaits, Trouble, retry_after
 
 T = TypeVar("T")
 
@@ -80,40 +72,23 @@ def end_if_busy(response: Any = None, **_: object) -> None:
 class ThrottledProbe:
     """Sends a request of botocore's again while the store throttles it: by time, not attempts.
 
-    ``notify`` tells the user. A signal ends the wait as it ends any other call.
+    A signal ends the wait as it ends any other call.
     """
 
-    def __init__(
-        self,
-        backoff: Backoff,
-        notify: Callable[[str], None],
-        *,
-        sleep: Callable[[float], None] = time.sleep,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._backoff = backoff
-        self._notify = notify
+    def __init__(self, waits: ThrottledWaits, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._waits = waits
         self._sleep = sleep
-        self._clock = clock
 
     def send(self, request: Callable[[], T], endpoint: str) -> T:
         """The answer. Raises ``StoreError`` where ``max_throttled`` is over."""
-        since, told = None, False
-        for attempt in count(1):
+        trouble = Trouble()
+        while True:
             try:
                 return request()
             except Busy as busy:
                 error, asked = busy.error, busy.asked
-            now = self._clock()
-            since = now if since is None else since
-            wait = self._backoff.throttled(attempt, now - since, asked=asked)
-            if wait is None:
-                raise error.after_waiting(now - since)
-            if not told and now - since + wait > NOTICE_SECONDS:
-                told = True
-                self._notify(throttled_notice(endpoint, error, self._backoff.max_throttled))
-            self._sleep(wait)
-        raise AssertionError  # the count has no end
+            trouble.throttled += 1
+            self._sleep(self._waits.wait(trouble, error, endpoint, asked=asked))
 
 
 def refuse_other(response_dict: dict[str, Any] | None = None, **_: object) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import re
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -184,7 +185,9 @@ async def until(waiting: Awaitable[None], trouble: Trouble | None) -> None:
             raise
         ending = isinstance(end, Unfinished)
         why = "not tried again: the run is ending" if ending else str(end)
-        raise ObjectError(trouble.cause.kind, f"{trouble.cause} ({why})") from None
+        given_up = ObjectError(trouble.cause.kind, f"{trouble.cause} ({why})")
+        given_up.code = trouble.cause.code
+        raise given_up from None
 
 
 def store_error(response: Response, endpoint: str = "") -> StoreError:
@@ -243,15 +246,6 @@ def tags_of(body: bytes) -> list[tuple[str, str]]:
     return [(unescape(key), unescape(value)) for key, value in pairs]
 
 
-NOTICE_SECONDS = 1.5  # of throttling after which the user is told why nothing happens
-
-
-def throttled_notice(endpoint: str, error: StoreError, bound: float) -> str:
-    """Why nothing happens, for the user; ``bound``, in seconds, is that of ``--max-throttled``."""
-    tried = f"requests are sent again until it accepts one, for at most {bound:g} s"
-    return f"{endpoint} throttles requests ({error}): {tried} (--max-throttled)"
-
-
 MOST_ASKED = 60.0  # seconds that a store may ask for with Retry-After (RFC 9110, 10.2.3)
 _PACED_CAP = 1.0  # seconds: what keeps requests apart is the rate
 _MOST_DOUBLINGS = 64  # beyond every cap, and short of what a float can hold
@@ -274,17 +268,56 @@ class Backoff:
         """How long to wait after attempt number ``attempt`` (from 1) failed."""
         return self.draw(0.0, min(self.cap, self.base * 2.0 ** min(attempt, _MOST_DOUBLINGS)))
 
-    def throttled(
-        self, attempt: int, stalled: float, *, asked: float = 0.0, paced: bool = False
-    ) -> float | None:
+    def throttled(self, attempt: int, stalled: float, *, asked: float = 0.0) -> float | None:
         """Likewise after the store was too busy; None where ``max_throttled`` is over.
 
-        For ``stalled`` seconds it has accepted nothing; it asks to wait for ``asked``. ``paced``:
-        the rate of all requests is lowered. The last attempt is made when the time is up.
+        For ``stalled`` seconds it has accepted nothing; it asks to wait for ``asked``. The last
+        attempt is made when the time is up.
         """
         left = self.max_throttled - stalled
-        if left <= 0.0:
-            return None
-        wait = self.wait(attempt)
-        wait = min(wait, self.draw(0.0, _PACED_CAP)) if paced else wait
-        return min(left, max(asked, wait))
+        return min(left, max(asked, self.wait(attempt))) if left > 0.0 else None
+
+    def paced(self, attempt: int, stalled: float, *, asked: float = 0.0) -> float:
+        """Likewise where the rate of all requests is lowered, and the end is not ours to decide."""
+        wait = max(asked, min(self.wait(attempt), self.draw(0.0, _PACED_CAP)))
+        left = self.max_throttled - stalled
+        return min(left, wait) if left > 0.0 else wait
+
+
+NOTICE_SECONDS = 1.5  # of throttling after which the user is told why nothing happens
+
+
+class ThrottledWaits:
+    """The waits of requests that no limiter knows of, while the store throttles: bounded by time.
+
+    ``notify`` tells the user, once, why nothing happens. ``clock`` tells seconds.
+    """
+
+    def __init__(
+        self,
+        backoff: Backoff,
+        notify: Callable[[str], None] | None,
+        *,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        self._backoff = backoff
+        self._notify = notify
+        self._clock = clock or time.monotonic
+
+    def wait(self, trouble: Trouble, error: StoreError, endpoint: str, *, asked: float) -> float:
+        """Seconds until the next attempt of a request in ``trouble``, at which ``error`` came.
+
+        ``asked`` as ``retry_after`` gives it. Raises ``StoreError`` when the time is up.
+        """
+        now = self._clock()
+        trouble.since = now if trouble.since is None else trouble.since
+        stalled = now - trouble.since
+        wait = self._backoff.throttled(trouble.throttled, stalled, asked=asked)
+        if wait is None:
+            raise error.after_waiting(stalled)
+        if self._notify is not None and stalled + wait > NOTICE_SECONDS:
+            tried = "requests are sent again until it accepts one"
+            bound = f"for at most {self._backoff.max_throttled:g} s (--max-throttled)"
+            self._notify(f"{endpoint} throttles requests ({error}): {tried}, {bound}")
+            self._notify = None
+        return wait

@@ -42,7 +42,7 @@ from s3pp.s3.probe import (
     unlisted,
 )
 from s3pp.s3.proxies import Proxy, proxy_for
-from s3pp.s3.retry import Backoff, StoreError
+from s3pp.s3.retry import Backoff, StoreError, ThrottledWaits
 from s3pp.s3.sigv4 import Keys
 
 T = TypeVar("T")
@@ -74,7 +74,8 @@ class Session:
         self._access = access
         self._bucket = bucket
         self._options = options
-        self._throttled = ThrottledProbe(Backoff(access.max_attempts, access.max_throttled), notify)
+        backoff = Backoff(access.max_attempts, access.max_throttled)
+        self._throttled = ThrottledProbe(ThrottledWaits(backoff, notify))
         self._region: str | None = None  # of the bucket, as some answer named it
         self._proxy: Proxy | None = None
         self._identity: Identity

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import signal
 import threading
 import time
@@ -65,21 +67,45 @@ def test_a_store_that_throttles_costs_no_object(
     assert throttle.refused < 0.3 * OBJECTS
 
 
-def test_a_store_that_throttles_for_ever_ends_the_object_in_bounded_time(
+def test_a_store_that_takes_nothing_ends_the_run_in_bounded_time(
     s3pp: Run, recorder: MakeRecorder, moto: Store, moto_bucket: Bucket, tree: Tree
 ) -> None:
-    """Attempts do not bound it, time does; the message says which option."""
-    source = tree({"a": b"a", "b": b"b"})
+    """Not each object by itself, at the one request a second that is left of the rate."""
+    source = tree({f"f{number:03}": b"body" for number in range(OBJECTS)})
     throttle = Throttle(0.0, 0.0)
     through = recorder(moto, intercept=throttle)
-    options = ("--mode", "stupid", "--max-attempts", "1", "--max-throttled", "2")
+    options = ("--max-attempts=1", "--max-throttled=3", "--concurrency=128", "--journal=j")
+    began = time.monotonic()
     result = s3pp("put", *options, source, moto_bucket.url, store=through.store)
-    assert result.code == 1
-    assert result.counts.failed == 2
-    assert result.err.count("--max-throttled") == 2
-    assert "SlowDown" in result.err
-    assert throttle.refused > 2
+    assert time.monotonic() - began < 20
+    assert result.code == 3
+    notice, end = result.err.splitlines()
+    assert "the store throttles requests" in notice
+    assert re.fullmatch(
+        f"s3pp: {through.url}: SlowDown: made up \\(throttled for [3-9] s in which no request"
+        " succeeded, and the rest is not tried: see --max-throttled\\)",
+        end,
+    )
+    failed, untried = result.counts.failed, int(re.findall(r"(\d+) not attempted", result.out)[0])
+    assert failed > 0
+    assert untried > 0
+    assert failed + untried == OBJECTS
+    records = map(json.loads, (source.parent / "j").read_text().splitlines())
+    ended = [each for each in records if each["event"] == "failed"]
+    assert len({each["source"] for each in ended}) == len(ended) == failed
+    assert {(each["kind"], each["code"]) for each in ended} == {("store", "SlowDown")}
     assert moto_bucket.tree() == {}
+
+
+def test_a_store_that_takes_a_request_now_and_then_is_asked_on(
+    s3pp: Run, recorder: MakeRecorder, moto: Store, moto_bucket: Bucket, tree: Tree
+) -> None:
+    """One each second, of all workers, is within the bound: no object fails."""
+    source = tree(dict.fromkeys("abcd", b"body"))
+    through = recorder(moto, intercept=Throttle(1.0, 1.0))
+    options = ("--mode=stupid", "--max-throttled=4", "--processes=4")
+    result = s3pp("put", *options, source, moto_bucket.url, store=through.store)
+    assert (result.code, result.counts.done) == (0, 4)
 
 
 def refuse_all(_: Request) -> Answer:

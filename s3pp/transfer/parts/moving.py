@@ -15,7 +15,6 @@ from s3pp.errors import (
     unexpected_kind,
 )
 from s3pp.records import PartDone, PartFailed, PartOutcome, PartTask
-from s3pp.s3.retry import StoreError
 
 _TRIES = 3  # of a part that does not come, or arrive, as it is
 
@@ -86,7 +85,7 @@ def part_failed(number: int, error: Exception) -> PartFailed:
     """How a part ended whose way ended in ``error``, an ``ObjectError`` or a defect."""
     if not isinstance(error, ObjectError):
         return PartFailed(number, unexpected_kind(error), unexpected(error))
-    code = error.code if isinstance(error, StoreError) else ""
+    code = error.code if isinstance(error, ObjectError) else ""
     return PartFailed(number, error.kind, str(error), code)
 
 

@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3pp.pipeline.flow import BALANCE, FlowControl
+from s3pp.errors import FailureKind
+from s3pp.pipeline.flow import BALANCE, FlowControl, StallWatch
 from s3pp.pipeline.messages import Message
+from s3pp.report.failures import Cause
 from s3pp.report.totals import SILENCE, Flow
-from s3pp.s3.congestion import NO_LIMIT, Feedback, RateLimit
+from s3pp.s3.congestion import NO_LIMIT, Feedback, RateLimit, Refusal
 
 CONTENT = Feedback(0, accepted=100, refused=0, unanswered=0, lately=100, span=1.0, backlog=5)
 THROTTLED = CONTENT._replace(accepted=50, refused=50, lately=50, throttled=50)
@@ -20,7 +22,12 @@ class Watched:
 
     def __init__(self) -> None:
         self._sent: list[tuple[str, Message]] = []
-        self._flow: FlowControl[str] = FlowControl(lambda to, what: self._sent.append((to, what)))
+        self.ends: list[tuple[str, Cause]] = []
+        self._flow: FlowControl[str] = FlowControl(
+            lambda to, what: self._sent.append((to, what)),
+            lambda why, cause: self.ends.append((why, cause)),
+            60.0,
+        )
         self.join, self.leave = self._flow.join, self._flow.leave
 
     def observe(self, worker: str, message: Feedback, now: float) -> list[tuple[str, Message]]:
@@ -155,3 +162,47 @@ def test_news_are_what_a_user_should_know_and_are_told_once() -> None:
     later = flow.news(100.0)
     assert later is not None
     assert later.rate == 0.0  # there is no limit any more
+
+
+# A store that accepts nothing of the whole run
+
+
+REFUSAL = Refusal("SlowDown", "http://127.0.0.1:9: SlowDown: made up")
+QUIET = Feedback(0, accepted=0, refused=0, unanswered=0, lately=0, span=1.0, backlog=0)
+
+
+def test_a_run_of_which_nothing_is_accepted_ends_for_all_workers() -> None:
+    flow = flow_of("a", "b", "idle")
+    for second in range(1, 62):
+        for worker in "ab":
+            refused = QUIET._replace(throttled=second, refusal=REFUSAL)
+            flow.observe(worker, refused, float(second))
+            assert (flow.ends == []) == (second < 61)
+        flow.observe("idle", QUIET, float(second))
+    assert flow.ends[0] == (
+        "http://127.0.0.1:9: SlowDown: made up (throttled for 60 s in which no request succeeded,"
+        " and the rest is not tried: see --max-throttled)",
+        Cause(FailureKind.STORE, "SlowDown"),
+    )
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 1), st.floats(0.1, 9.0)), max_size=60))
+def test_whatever_one_worker_has_accepted_keeps_the_run_going(
+    reports: list[tuple[int, int, float]],
+) -> None:
+    """It ends by a refusal, and then only if nothing was accepted for the whole of the bound."""
+    watch, bound, now = StallWatch(20.0), 20.0, 0.0
+    last = dict.fromkeys(range(3), QUIET)
+    refused_since: float | None = None
+    for worker, taken, pause in reports:
+        now += pause
+        seen = last[worker]._replace(
+            throttled=last[worker].throttled + 1, taken=last[worker].taken + taken
+        )
+        stall = watch.see(last[worker], seen, now)
+        last[worker] = seen
+        refused_since = None if taken else (now if refused_since is None else refused_since)
+        due = refused_since is not None and now - refused_since >= bound
+        assert (stall is not None) == due
+        # Where nothing is sent nothing is refused.
+        assert watch.see(seen, seen, now + 1000.0) is None

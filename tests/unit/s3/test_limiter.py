@@ -147,17 +147,21 @@ def test_what_was_sent_under_another_limit_does_not_count() -> None:
 
 
 def test_a_store_is_stalled_from_the_first_refusal_until_it_accepts_something() -> None:
-    async def test(limiter: RequestLimiter, _: list[Feedback]) -> None:
+    async def test(limiter: RequestLimiter, reports: list[Feedback]) -> None:
         limiter.start()
         await asyncio.sleep(100)
         assert limiter.stalled == 0.0  # it was asked for nothing
         limiter.give()
-        limiter.refused(0)
+        limiter.refused(0, "SlowDown", "http://store: SlowDown: no")
         await asyncio.sleep(30)
         assert limiter.stalled == pytest.approx(30.0)
+        assert (reports[-1].throttled, reports[-1].taken) == (1, 0)
+        assert reports[-1].stalled == pytest.approx(30.0, abs=0.2)
+        assert reports[-1].refusal == ("SlowDown", "http://store: SlowDown: no")
         limiter.give()
         await asyncio.sleep(1)
         assert limiter.stalled == 0.0
+        assert (reports[-1].taken, reports[-1].stalled) == (1, 0.0)
 
     limited(test)
 

@@ -700,7 +700,8 @@ class Ticket:
     def give(self) -> None:
         self.free += 1
 
-    def refused(self, epoch: int) -> None:
+    def refused(self, epoch: int, code: str, text: str) -> None:
+        assert text.startswith("http://") or text.startswith("https://"), "which store says so"
         self.congested.append(("refused", epoch))
 
     def unanswered(self, epoch: int) -> None:
@@ -736,25 +737,27 @@ def test_throttling_takes_no_attempts_from_other_errors() -> None:
     assert len(script.sent) == 12
 
 
-def test_a_store_that_only_throttles_fails_the_object_after_max_throttled() -> None:
-    class Stalling(Ticket):
-        def refused(self, epoch: int) -> None:
-            super().refused(epoch)
-            self.stalled += 10.0
+def test_who_shares_a_limiter_goes_on_until_the_run_is_ended() -> None:
+    """Others may be accepted: whether nothing is, the supervisor knows."""
 
-    script, limiter = Script(*[THROTTLED] * 50), Stalling()
-    with pytest.raises(StoreError, match=r"^SlowDown: .*--max-throttled") as caught:
-        put(script.bucket(max_throttled=30.0, limiter=limiter))
-    assert "30 s" in str(caught.value)
-    assert (caught.value.kind, caught.value.status) == (FailureKind.STORE, 503)
-    assert len(script.sent) == 3
+    class Stalling(Ticket):
+        def refused(self, epoch: int, code: str, text: str) -> None:
+            super().refused(epoch, code, text)
+            self.stalled += 0.25
+
+    script = Script(*[THROTTLED] * 50, OK)
+    assert put(script.bucket(max_throttled=1.5, limiter=Stalling())).attempts == 51
+    # It is asked again when the bound is over, however long it asks to wait.
+    script = Script(*[said(503, "SlowDown", b"Retry-After: 9\r\n")] * 7, OK)
+    put(script.bucket(max_throttled=1.5, limiter=Stalling()))
+    assert script.slept == [1.25, 1.0, 0.75, 0.5, 0.25, 9.0, 9.0]
 
 
 def test_without_a_limiter_max_throttled_counts_from_the_first_refusal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     script = Script(said(500), *[THROTTLED] * 50)
-    monkeypatch.setattr("s3pp.s3.operations.time.monotonic", lambda: script.now - NOW)
+    monkeypatch.setattr("s3pp.s3.retry.time.monotonic", lambda: script.now - NOW)
     with pytest.raises(StoreError, match="--max-throttled"):
         put(script.bucket(max_throttled=60.0))
     # 2 s after the error, then 60 in all: the last attempt is made when they are over.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from s3pp.s3.probe import Busy, ThrottledProbe
-from s3pp.s3.retry import Backoff, StoreError
+from s3pp.s3.retry import Backoff, StoreError, ThrottledWaits
 
 SLOW_DOWN = StoreError(503, "SlowDown", "made up")
 ENDPOINT = "http://127.0.0.1:9"
@@ -26,10 +26,8 @@ class Scene:
 
     def send(self, max_throttled: float = 600.0) -> str:
         backoff = Backoff(1, max_throttled, base=1.0, draw=lambda low, high: high)
-        probe = ThrottledProbe(
-            backoff, self.notices.append, sleep=self._sleep, clock=lambda: self.now
-        )
-        return probe.send(self._request, ENDPOINT)
+        waits = ThrottledWaits(backoff, self.notices.append, clock=lambda: self.now)
+        return ThrottledProbe(waits, self._sleep).send(self._request, ENDPOINT)
 
     def _request(self) -> str:
         self.sent += 1

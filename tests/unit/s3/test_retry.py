@@ -150,18 +150,21 @@ def test_waits_are_spread_by_chance(attempt: int) -> None:
 def test_a_throttled_request_waits_a_second_at_most_where_the_rate_is_lowered(attempt: int) -> None:
     backoff = Backoff(9, draw=lambda low, high: high)
     assert backoff.throttled(attempt, 0.0) == backoff.wait(attempt)
-    assert backoff.throttled(attempt, 0.0, paced=True) == min(1.0, backoff.wait(attempt))
+    assert backoff.paced(attempt, 0.0) == min(1.0, backoff.wait(attempt))
 
 
-@given(st.integers(1, 50), st.floats(0, 100), st.floats(0, MOST_ASKED), st.booleans())
+@given(st.integers(1, 50), st.floats(0, 100), st.floats(0, MOST_ASKED))
 def test_no_wait_for_a_store_that_throttles_goes_beyond_the_bound(
-    attempt: int, stalled: float, asked: float, paced: bool
+    attempt: int, stalled: float, asked: float
 ) -> None:
-    wait = Backoff(9, max_throttled=50.0).throttled(attempt, stalled, asked=asked, paced=paced)
+    backoff, left = Backoff(9, max_throttled=50.0), 50.0 - stalled
+    wait, paced = backoff.throttled(attempt, stalled, asked=asked), backoff.paced(attempt, stalled)
     if wait is None:
-        assert stalled >= 50.0
+        assert left <= 0
+        assert 0 <= paced <= 1.0
     else:
-        assert min(asked, 50.0 - stalled) <= wait <= 50.0 - stalled
+        assert min(asked, left) <= wait <= left
+        assert 0 <= paced <= min(1.0, left)
 
 
 @pytest.mark.parametrize(
