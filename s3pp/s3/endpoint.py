@@ -30,6 +30,7 @@ class Endpoint(NamedTuple):
     bucket: str
     signs_for: str = "s3"  # the service that a signature names
     signs_bodies: bool = False  # over TLS too: a policy of the bucket may want that
+    proxy: str = ""  # by which it is reached, as messages name it: no user, no password
 
     def path(self, key: str) -> str:
         """The encoded path of ``key``; of the bucket itself where ``key`` is empty."""
@@ -41,6 +42,11 @@ class Endpoint(NamedTuple):
     def origin(self) -> str:
         """Where requests go, as messages name it: ``http://127.0.0.1:9000``."""
         return f"{self.scheme}://{self.host}"
+
+    @property
+    def where(self) -> str:
+        """Who may have answered: the store, or the proxy on the way to it."""
+        return f"{self.origin} through the proxy {self.proxy}" if self.proxy else self.origin
 
     @property
     def unsigned_bodies(self) -> bool:

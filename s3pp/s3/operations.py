@@ -160,7 +160,7 @@ class Bucket:
         self._one_asks = asyncio.Lock()  # why HEADs are refused
         self._asked: AskedBefore | None = None
         self._list_requests = ListRequests(self._list)
-        self._origin = endpoint.origin
+        self._origin, self._where = endpoint.origin, endpoint.where
 
     def put(
         self, key: str, body: bytes | Stream, *, headers: Headers, payload_hash: str
@@ -315,7 +315,7 @@ class Bucket:
             if response.status < 300 and (late is None or is_whole(response.body)):
                 return Answer(response, trouble.attempts + 1 if trouble else 1)
             trouble = trouble or Trouble()
-            refusal = store_error(response, self._origin)
+            refusal = store_error(response, self._where)
             if method == "POST" and refusal.code == _CONFLICT:
                 raise refusal  # no completion of this upload can succeed any more
             await self._recover(response, refusal, trouble, epoch)
@@ -330,7 +330,7 @@ class Bucket:
         if self._limiter is not None and error.congested:
             self._limiter.unanswered(epoch)
         trouble.failures += 1
-        trouble.cause = NetworkError(error, self._origin)
+        trouble.cause = NetworkError(error, self._where)
         if trouble.failures >= self._backoff.attempts:
             raise trouble.cause
         await self._pause(trouble)

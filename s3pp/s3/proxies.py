@@ -26,6 +26,10 @@ _PORTS = {"http": 80, "https": 443}
 _SCHEMES = ("http", "https")
 _PORT = re.compile(r"(?P<host>\[.*\]|[^:]*)(?::(?P<port>\d{1,5}))?\Z")
 
+# What urllib3 and libcurl both take: what they do not, they repeat, with the password in it.
+_HOST = r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])"
+_USABLE = re.compile(rf"[A-Za-z]+://(?:[!-?A-~]*@)?{_HOST}(?::[0-9]+)?(?:[/?#][!-~]*)?\Z")
+
 
 class Proxy(NamedTuple):
     """A proxy; ``url`` may hold its password, so it is printed by ``str()`` alone."""
@@ -112,6 +116,9 @@ def _checked(variable: str, value: str) -> str:
         there = bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
         there = False
-    if not there or not (url.isascii() and url.isprintable()):  # not shown: it may hold a password
-        raise UsageError(f"{variable} is not of the form http://[USER:PASSWORD@]HOST[:PORT]")
+    if not there or _USABLE.match(url) is None:  # not shown: it may hold a password
+        raise UsageError(
+            f"{variable} is not of the form http://[USER:PASSWORD@]HOST[:PORT]"
+            " (in USER and PASSWORD, write @ as %40, and likewise what else is special)"
+        )
     return url

@@ -140,6 +140,8 @@ class Session:
     def _as_opened(self, client: Any, *, listable: bool) -> Opened:
         proxy = self._proxy.url if self._proxy else ""
         endpoint = self._endpoint(client)
+        if self._proxy:
+            endpoint = endpoint._replace(proxy=str(self._proxy))
         return Opened(endpoint, self.keys(), self._ca_bundle(), listable, proxy=proxy)
 
     def _has_single(self, client: Any, origin: Origin) -> bool:
@@ -219,6 +221,8 @@ class Session:
         if keys is not None:
             asked["MaxKeys"] = keys
         place = f"s3://{self._bucket} at {client.meta.endpoint_url}"
+        if self._proxy:
+            place = f"{place} through the proxy {self._proxy}"
         try:
             return self._send(client, lambda: first_page(client, asked), f"cannot list {place}")
         except boto_errors.ClientError as error:

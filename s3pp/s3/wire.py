@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import select
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -132,7 +133,12 @@ def _cause(error: pycurl.error, curl: Any) -> str:
     code, number = error.args[0], curl.getinfo(pycurl.OS_ERRNO)
     if code == pycurl.E_COULDNT_CONNECT and number:
         return os.strerror(number).lower()
-    return "host not found" if code == pycurl.E_COULDNT_RESOLVE_HOST else str(error.args[-1])
+    if code == pycurl.E_COULDNT_RESOLVE_HOST:
+        return "host not found"
+    return _USER_INFO.sub("//", str(error.args[-1]))  # some of them repeat the proxy's URL
+
+
+_USER_INFO = re.compile(r"//[^/'\"]*@")
 
 
 _CERTIFICATE_ERRORS = (

@@ -168,6 +168,33 @@ def test_the_probe_and_the_data_go_by_one_rule(
         assert proxy.requests == [], exempt
 
 
+def test_a_proxy_is_named_without_its_password(
+    s3pp: Run, moto: Store, tree: Tree, recorder: MakeRecorder
+) -> None:
+    """One that cannot be used ends the run before anything is sent; a 502 may be its own."""
+    bucket, src = moto.bucket(), tree({"f": b"1"})
+    result = s3pp("put", src, bucket.url, env={"http_proxy": "http://us er:p@sswd@127.0.0.1:9"})
+    assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+    assert result.err.startswith("s3pp: http_proxy is not of the form")
+    assert "sswd" not in result.err
+    broken = recorder(moto, intercept=lambda _: Answer(502, [], b"no"))
+    at = broken.url.removeprefix("http://")
+    words = ["--max-attempts=1", src, bucket.url]
+    result = s3pp("put", *words, env={"http_proxy": f"http://me:p%40sswd@{at}"})
+    assert (result.code, result.out) == (3, "")
+    assert f"through the proxy http://{at}: HTTP 502 Bad Gateway" in result.err
+    assert "sswd" not in result.err
+    broken = recorder(
+        moto, intercept=lambda request: Answer(502, [], b"") if request.method == "PUT" else None
+    )
+    at = broken.url.removeprefix("http://")
+    result = s3pp("put", *words, env={"http_proxy": f"http://me:p%40sswd@{at}"})
+    assert result.code == 1
+    assert f"HTTP 502 Bad Gateway without an S3 error body: from {moto.url} through" in result.err
+    assert f"the proxy http://{at}" in result.err
+    assert "sswd" not in result.err
+
+
 def refuse_others(password: str, after: int = 0) -> Interceptor:
     """A proxy's interceptor: who comes without ``password`` is refused, after so many requests."""
     expected = "Basic " + base64.b64encode(f"me:{password}".encode()).decode()

@@ -91,9 +91,30 @@ def test_a_proxy_without_a_scheme_speaks_http() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["socks5://me:hidden@p", "http://", "http://me:hidden@p:x", "http://me:hidden@p:99999"]
+    "value",
+    [
+        "socks5://me:hidden@p",
+        "http://",
+        "http://me:hidden@p:x",
+        "http://me:hidden@p:99999",
+        "http://m e:hidden@p",
+        "http://me:hid@den@p",
+        "http://me:hid\tden@p",
+        "http://me:hidden@p q",
+        "http://me:hidden@p\u00e9",
+        "http://me:hidden@[p]",
+    ],
 )
 def test_what_is_no_proxy_is_refused_by_its_variables_name(value: str) -> None:
     with pytest.raises(UsageError, match="ALL_PROXY") as caught:
         proxy_for("http", "x", {"ALL_PROXY": value})
     assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://me:p%40ss!%20@p-1.x_y:80", "http://[::1]:3128/", "http://p/a"]
+)
+def test_what_can_be_a_proxy_is_taken_as_it_is(url: str) -> None:
+    found = proxy_for("http", "x", {"http_proxy": url})
+    assert found is not None
+    assert found.url == url
