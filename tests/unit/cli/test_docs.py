@@ -19,11 +19,12 @@ from s3pp.errors import ExitStatus, FailureKind
 from s3pp.job import Job, Output
 from s3pp.limits import ACLS, CHECKSUMS
 from s3pp.places import Place, parse_origin
-from s3pp.records import Done, Failed, SendReason, Skipped, SkipReason
+from s3pp.records import Done, Failed, Outcome, SendReason, Skipped, SkipReason
 from s3pp.report.aborts import (
     Aborted,
     AbortTotals,
     AbortView,
+    Fate,
     Refused,
     Spared,
     Weight,
@@ -124,8 +125,9 @@ JOBS = {
     "get": Job("get", origin=parse_origin("s3://bucket/p"), directory="photos"),
     "copy": Job("copy", origin=parse_origin("s3://bucket/p"), dest=Place("archive")),
 }
-OUTCOMES = [
-    Done("a", "b", 5, 5, "5d41402abc4b2a76b9719d911017c592", SendReason.NEW),
+DONE = Done("a", "b", 5, 5, "5d41402abc4b2a76b9719d911017c592", SendReason.NEW)
+OUTCOMES: list[Outcome] = [
+    DONE,
     Skipped("a", "b", 7, SkipReason.SAME_ETAG),
     Failed("a", "b", FailureKind.NAME, "why"),
 ]
@@ -146,7 +148,7 @@ def test_the_events_are_those_that_are_printed(verb: str) -> None:
 
 
 def test_the_lines_of_a_list_are_those_that_are_printed() -> None:
-    listed = Listed("p/a/b.txt", 5, OUTCOMES[0].etag, "2026-11-20T08:30:00.000Z", "STANDARD")
+    listed = Listed("p/a/b.txt", 5, DONE.etag, "2026-11-20T08:30:00.000Z", "STANDARD")
     for view in (KeyView("bucket"), KeyView("bucket", json=True)):
         assert f"    {view.lines([listed])[0]}\n" in REFERENCE
     summary = json.loads(KeyView("bucket", json=True).summary(KeyTotals()))
@@ -154,7 +156,7 @@ def test_the_lines_of_a_list_are_those_that_are_printed() -> None:
 
 
 CLEANED = Upload("p/film.mp4", "VXBsb2FkIDE", "2026-11-17T08:30:00.000Z")
-FATES = [
+FATES: list[Fate] = [
     Aborted(CLEANED, Weight(12, 201326592)),
     Spared(CLEANED._replace(key="p/new.mp4"), SkipReason.YOUNG),
     Refused(CLEANED, FailureKind.ACCESS, "why", "AccessDenied"),

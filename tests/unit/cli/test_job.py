@@ -50,7 +50,7 @@ def test_every_option_arrives() -> None:
     assert (choosing.min_size, choosing.max_size, choosing.limit) == (1024, 1 << 20, 7)
     assert (choosing.files_from, choosing.null, choosing.follow_symlinks) == ("list", True, False)
     objects = made.objects
-    assert (objects.content_type, objects.gzip_types) == ("magic", {"text/css"})
+    assert (objects.content_type, objects.gzip_types) == ("magic", frozenset({"text/css"}))
     assert (objects.headers, objects.metadata) == ((("A", "b"),), (("k", "v"),))
     assert (objects.tags, objects.acl) == ((("t", "u"),), "private")
     assert (objects.storage_class, objects.sse) == ("STANDARD_IA", "aws:kms")

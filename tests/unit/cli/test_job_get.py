@@ -112,11 +112,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("standing", ["file", "dangling", "fifo"])
 def test_a_directory_that_is_none(standing: str, here: Path, command: Callable[..., Told]) -> None:
-    {
+    ways: dict[str, Callable[[], object]] = {
         "file": lambda: (here / "d").write_bytes(b""),
         "dangling": lambda: (here / "d").symlink_to("nowhere"),
         "fifo": lambda: os.mkfifo(here / "d"),
-    }[standing]()
+    }
+    ways[standing]()
     told = command("get", SOURCE, "d")
     assert (told.code, told.out) == (2, "")
     assert "DIRECTORY 'd'" in told.err

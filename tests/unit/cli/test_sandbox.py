@@ -164,7 +164,9 @@ def test_it_ends_with_its_context() -> None:
 def test_it_ignores_ctrl_c_and_its_group() -> None:
     """A terminal's Ctrl-C reaches the whole group; requests in flight still need the server."""
     with Sandbox() as sandbox:
-        pid = sandbox._server.pid
+        server = sandbox._server
+        assert server is not None
+        pid = server.pid
         assert os.getsid(pid) != os.getsid(0)
         os.kill(pid, signal.SIGINT)
         time.sleep(0.2)

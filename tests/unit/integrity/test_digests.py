@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from base64 import b64encode
+from collections.abc import Callable
 
 import pytest
 from awscrt import checksums
@@ -19,15 +20,15 @@ from s3pp.s3.sigv4 import UNSIGNED
 
 def header(checksum: str, body: bytes) -> tuple[str, str]:
     """The checksum header S3 defines for ``body``."""
-    raw = {
+    ways: dict[str, Callable[[], bytes]] = {
         "md5": lambda: hashlib.md5(body).digest(),
         "sha256": lambda: hashlib.sha256(body).digest(),
         "crc32": lambda: zlib.crc32(body).to_bytes(4, "big"),
         "crc32c": lambda: checksums.crc32c(body).to_bytes(4, "big"),
         "crc64nvme": lambda: checksums.crc64nvme(body).to_bytes(8, "big"),
-    }[checksum]()
+    }
     name = "content-md5" if checksum == "md5" else f"x-amz-checksum-{checksum}"
-    return name, b64encode(raw).decode()
+    return name, b64encode(ways[checksum]()).decode()
 
 
 @given(

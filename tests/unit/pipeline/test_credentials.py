@@ -59,7 +59,7 @@ def test_they_are_not_looked_at_all_the_time() -> None:
 
 def test_keys_that_cannot_be_refreshed_are_an_error() -> None:
     session = Session()
-    session.held = FatalError("expired")  # type: ignore[assignment]
+    session.held = FatalError("expired")
     with pytest.raises(FatalError, match="expired"):
         credentials(session).refresh(NOW + PERIOD)
 

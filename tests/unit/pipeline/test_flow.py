@@ -45,7 +45,9 @@ class Watched:
     def news(self, now: float) -> Flow | None:
         self._flow.balance(now, "statter")
         told = [what for to, what in self._taken() if to == "statter"]
-        return told[-1] if told else None
+        last = told[-1] if told else None
+        assert last is None or isinstance(last, Flow)
+        return last
 
     def _taken(self) -> list[tuple[str, Message]]:
         taken, self._sent[:] = list(self._sent), []
@@ -61,7 +63,7 @@ def flow_of(*workers: str) -> Watched:
 
 def limits_of(messages: list[tuple[str, Message]]) -> dict[str, RateLimit]:
     assert {type(message) for _, message in messages} <= {RateLimit}
-    found = dict(messages)
+    found = {to: message for to, message in messages if isinstance(message, RateLimit)}
     assert len(found) == len(messages), "a worker was sent two limits at once"
     return found
 
@@ -101,6 +103,7 @@ def limit_of_one(throttled: Feedback, workers: int) -> RateLimit:
     more = 100 * (workers - 1)
     seen = throttled._replace(accepted=throttled.accepted + more, lately=throttled.lately + more)
     ((_, message),) = flow_of("only").observe("only", seen, 1.1)
+    assert isinstance(message, RateLimit)
     return message
 
 

@@ -151,7 +151,7 @@ def test_threads_that_share_a_writer_do_not_mix_their_messages() -> None:
         got = [reader.receive() for _ in messages]
         for thread in threads:
             thread.join()
-    assert sorted(got) == sorted(messages)  # type: ignore[type-var]
+    assert sorted(got) == sorted(messages)
 
 
 def test_a_child_whose_supervisor_is_gone_is_told() -> None:

@@ -94,10 +94,15 @@ class World:
         self._thread = thread
 
     def has(
-        self, side: Side, *keys: str, name: str | None = None, listable: bool = True, **more: Dest
+        self,
+        side: Side,
+        *keys: str,
+        name: str | None = None,
+        listable: bool = True,
+        more: Mapping[str, Dest] | None = None,
     ) -> Bucket:
         """Make a side's bucket: ``keys`` hold one byte each, those of ``more`` what they say."""
-        held = {key: Dest(1, f"etag-{key}") for key in keys} | more
+        held = {key: Dest(1, f"etag-{key}") for key in keys} | dict(more or {})
         made = Bucket(self._thread, name or side.value, held, listable=listable)
         self.buckets[side] = made
         return made
@@ -398,7 +403,7 @@ def copy(source: str, dest: str, mode: Mode = Mode.UPDATE) -> Job:
 def test_a_copy_goes_through_two_listings(world: World) -> None:
     source = world.has(Side.SOURCE, "p/a", "p/b", "p/c", "o")
     same, other = Dest(1, "etag-p/b"), Dest(1, "another")
-    dest = world.has(Side.DEST, **{"q/b": same, "q/c": other, "x": same})
+    dest = world.has(Side.DEST, more={"q/b": same, "q/c": other, "x": same})
     steps = world.walk(copy("s3://source/p", "s3://dest/q"))
     assert steps[0] == copy_task("p/a", "q/a")
     assert steps[1] == Skipped("p/b", "q/b", 1, SkipReason.SAME_ETAG)

@@ -110,7 +110,7 @@ class Scene:
         self._reader = MessageReader(read)
         self.fake = Fake(act)
         outbox = MessageWriter(self._write)
-        self.worker = Worker(outbox, self.fake, [self.fake], slots=SLOTS, job=JOB)  # type: ignore[arg-type]
+        self.worker = Worker(outbox, self.fake, [self.fake], slots=SLOTS, job=JOB)  # type: ignore[list-item]
         self.messages: list[Any] = []
 
     def take(self, number: int, *names: object) -> list[PutTask]:
@@ -644,7 +644,8 @@ def test_finishing_leaves_leads_and_parts_that_have_not_begun(scene: Callable[..
             await go.wait()
             return PartDone(each.span.number, 1, "etag")
 
-        go, begun, here = asyncio.Event(), [], scene(left)
+        begun: list[int] = []
+        go, here = asyncio.Event(), scene(left)
         here.fake.move = move
         running = asyncio.ensure_future(here.worker.run())
         for number in range(1, 7):

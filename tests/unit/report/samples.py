@@ -7,13 +7,13 @@ from typing import Any
 from s3pp.errors import FailureKind
 from s3pp.job import Job, Output
 from s3pp.places import Place
-from s3pp.records import Done, Failed, SendReason, Skipped, SkipReason
+from s3pp.records import Done, Failed, Outcome, SendReason, Skipped, SkipReason
 
 DONE = Done("a/b.txt", "p/a/b.txt", 5, 4, "0cc1", SendReason.NEW)
 SAME = Skipped("a/c", "p/a/c", 7, SkipReason.SAME_ETAG)
 FIFO = Skipped("a/f", "p/a/f", 0, SkipReason.SPECIAL)
 FAILED = Failed("a/d", "p/a/d", FailureKind.UNREADABLE, "permission denied")
-ALL = [DONE, SAME, FIFO, FAILED]
+ALL: list[Outcome] = [DONE, SAME, FIFO, FAILED]
 
 
 def job(*, dry_run: bool = False, **output: Any) -> Job:

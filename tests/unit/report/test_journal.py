@@ -117,9 +117,14 @@ def test_a_full_disk_stops_the_run() -> None:
 
 def test_one_write_per_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = Journal(str(tmp_path / "journal"), job())
-    writes = []
+    writes: list[int] = []
     real = os.write
-    monkeypatch.setattr(os, "write", lambda fd, data: writes.append(len(data)) or real(fd, data))
+
+    def noted(fd: int, data: bytes) -> int:
+        writes.append(len(data))
+        return real(fd, data)
+
+    monkeypatch.setattr(os, "write", noted)
     journal.outcomes(ALL * 50)
     assert len(writes) == 1
 

@@ -112,9 +112,9 @@ def test_the_journal_has_every_outcome_even_where_nothing_is_shown(tmp_path: Pat
 
 
 def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
-    for option in ("journal", "log_file"):
+    for refused in (job(journal=str(tmp_path)), job(log_file=str(tmp_path))):
         with pytest.raises(UsageError, match="cannot be written"):
-            Recorder.open(job(**{option: str(tmp_path)}), None, None)
+            Recorder.open(refused, None, None)
 
 
 def test_streams_that_go_away_lose_no_count() -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,14 +15,9 @@ from s3pp.report.totals import Totals
 from .samples import job
 
 
-def totals(**counts: float) -> Totals:
-    return Totals(
-        **(
-            {"done": 10_000, "bytes": 40_960_000, "sent": 40_960_000, "seconds": 1.2}
-            | {"requests": 10_011}
-            | counts
-        )
-    )
+def totals(**counts: Any) -> Totals:
+    usual = Totals(done=10_000, bytes=40_960_000, sent=40_960_000, seconds=1.2, requests=10_011)
+    return replace(usual, **counts)
 
 
 RATES = "40960000 bytes in 10000 files in 1.2 seconds (34133333 bytes/s, 8333.3 files/s)"

@@ -165,7 +165,11 @@ def profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Profile:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
-    return lambda text: (tmp_path / "config").write_text(text) and None
+
+    def write(text: str) -> None:
+        (tmp_path / "config").write_text(text)
+
+    return write
 
 
 def test_white_space_around_keys_is_none_of_theirs(

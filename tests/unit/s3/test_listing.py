@@ -53,7 +53,12 @@ TOKEN = st.one_of(st.none(), st.text("aZ09+/=&<", min_size=1))
 
 def encoded(how: str) -> Callable[[str], str]:
     """S3 writes a space as ``+``, Ceph and Swift as ``%20``; some leave ``/`` alone."""
-    return {"s3": quote_plus, "ceph": quote, "all": lambda key: quote(key, safe="")}[how]
+    ways: dict[str, Callable[[str], str]] = {
+        "s3": quote_plus,
+        "ceph": quote,
+        "all": lambda key: quote(key, safe=""),
+    }
+    return ways[how]
 
 
 @given(st.lists(ANY_KEY, max_size=5), TOKEN, st.sampled_from(["s3", "ceph", "all"]))

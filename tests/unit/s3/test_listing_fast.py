@@ -73,7 +73,13 @@ HEADS = [
     "<?xml version='1.0'?>",
     "<!-- <Contents> -->",
 ]
-WRITINGS = [escape, str, quote, quote_plus, lambda key: quote(key, safe="")]
+WRITINGS: list[Callable[[str], str]] = [
+    escape,
+    str,
+    quote,
+    quote_plus,
+    lambda key: quote(key, safe=""),
+]
 BETWEEN = ["", "", "", "\n", "x", "<Prefix>p</Prefix>", "<!-- -->"]
 AROUND = ["{}", "{}", "{}", "<X>{}</X>", "<!--{}-->", "<![CDATA[{}]]>", "{}</X>"]
 REST = [

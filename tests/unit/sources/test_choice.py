@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -130,7 +131,13 @@ def test_pruning_changes_nothing(paths: set[str], rules: tuple[tuple[str, str], 
 
 def test_excluded_trees_are_not_entered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(tmp_path, {"keep/a": "", "build/deep/b": ""})
-    scandir, listed = os.scandir, []
-    monkeypatch.setattr(os, "scandir", lambda path: listed.append(path) or scandir(path))
+    listed: list[str] = []
+    scandir = os.scandir
+
+    def noted(path: str) -> Iterator[os.DirEntry[str]]:
+        listed.append(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", noted)
     assert keys(tmp_path, rules=(("exclude", "build"),)) == ["keep/a"]
     assert [os.path.relpath(path, tmp_path) for path in listed] == [".", "keep"]

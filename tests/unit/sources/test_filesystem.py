@@ -186,6 +186,7 @@ def test_a_broken_link_fails_with_its_target(target: str, tmp_path: Path) -> Non
     assert isinstance(failure, Failed)
     assert (failure.target, failure.kind.value) == ("broken", "not-found")
     assert failure.message == f"broken symbolic link to {target!r}"
+    assert isinstance(entry, Entry)
     assert entry.key == "file"
 
 
@@ -275,7 +276,7 @@ def test_an_unreadable_directory_fails_and_the_walk_goes_on(tmp_path: Path, fail
         records[1].kind,  # type: ignore[union-attr]
         "the directory cannot be listed: Permission denied",
     )
-    assert records[1].kind.value == "unreadable"  # type: ignore[union-attr]
+    assert records[1].kind.value == "unreadable"
 
 
 @pytest.mark.skipif(ROOT, reason="root reads every directory")
@@ -370,6 +371,7 @@ def test_a_directory_that_vanishes_before_its_turn(tmp_path: Path) -> None:
 def test_a_source_that_vanished_after_the_check(tmp_path: Path) -> None:
     records = walked(tmp_path / "gone")
     assert outcomes(records) == [("gone", "not-found")]
+    assert isinstance(records[0], Failed)
     assert records[0].message == "file not found"
 
 
@@ -393,8 +395,14 @@ def test_deep_trees_do_not_recurse(tmp_path: Path) -> None:
 
 def test_one_stat_a_file_and_no_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(tmp_path, {f"d/{n}": "" for n in range(50)})
-    stat, calls = os.stat, []
-    monkeypatch.setattr(os, "stat", lambda path: calls.append(path) or stat(path))
+    calls: list[str] = []
+    stat = os.stat
+
+    def noted(path: str) -> os.stat_result:
+        calls.append(path)
+        return stat(path)
+
+    monkeypatch.setattr(os, "stat", noted)
     monkeypatch.setattr("builtins.open", lambda *_: pytest.fail("opened"))
     assert len(keys(tmp_path)) == 50
     below = [path for path in calls if path != str(tmp_path)]

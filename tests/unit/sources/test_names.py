@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from s3pp.errors import FatalError
 from s3pp.records import Entry, Failed
 from s3pp.sources import entries, names
-from s3pp.sources.sorting import Room
+from s3pp.sources.sorting import Room, ordered
 
 from .trees import job, keys, outcomes, plant, walked
 
@@ -23,7 +24,7 @@ def top(tmp_path: Path) -> Path:
     return plant(tmp_path / "top", {"a": "1", "a-b": "", "d/x": "22", "d/y": "", "z": ""})
 
 
-def from_list(top: Path, text: bytes, **choosing: object) -> list[tuple[str, str]]:
+def from_list(top: Path, text: bytes, **choosing: Any) -> list[tuple[str, str]]:
     """The outcomes of a list given on stdin."""
     settings = job(top, files_from="-", **choosing)
     return outcomes(list(entries(settings, io.BytesIO(text))))
@@ -152,11 +153,8 @@ def test_a_deep_name_without_following(top: Path) -> None:
 
 
 def test_a_long_list_spills(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(names, "ordered", lambda rows: _ordered(rows, room=Room(3, 3)))
+    monkeypatch.setattr(names, "ordered", lambda rows: ordered(rows, room=Room(3, 3)))
     assert keys_of(top, b"z\na\nd/x\nz\na\nd/y\na-b\nz\na") == ["a", "a-b", "d/x", "d/y", "z"]
-
-
-_ordered = names.ordered
 
 
 def keys_of(top: Path, text: bytes) -> list[str]:

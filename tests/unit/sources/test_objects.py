@@ -127,7 +127,7 @@ def test_every_key_that_begins_so_comes_where_a_star_says_it(found: Walk) -> Non
 
 def test_names_are_matched_as_they_are_at_the_destination(found: Walk) -> None:
     store = Store(["a/log-1/x.gz", "a/log-1/y", "a/log-2/x.gz"], 10)
-    rules = (("include", "log-1/**"), ("exclude", "*.gz"))
+    rules: tuple[tuple[str, str], ...] = (("include", "log-1/**"), ("exclude", "*.gz"))
     assert keys(found(store, "s3://bucket/a/log*", rules=rules)) == ["a/log-1/y"]
     rules = (("include", "a/**"),)
     assert keys(found(store, "s3://bucket/a/log*", rules=rules)) == []

@@ -18,12 +18,12 @@ from s3pp.errors import FatalError
 from s3pp.records import Dest, Entry, Failed, PutTask
 from s3pp.sources import Spooled, spool, spooling
 
-from .trees import content, pack, walked
+from .trees import Packing, content, pack, walked
 
 SIZES = {"d/b": 700, "a": 0, "c": 5000, "e": 3, "é": 2_500_000}
 
 
-def packed(path: Path, sizes: dict[str, int], mode: str = "w:gz") -> Path:
+def packed(path: Path, sizes: dict[str, int], mode: Packing = "w:gz") -> Path:
     return pack(path, {n: name_bytes(n, size) for n, size in sizes.items()}, mode=mode)
 
 
@@ -55,7 +55,7 @@ def room(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz"])
-def test_every_member_comes_out_whole(mode: str, tmp_path: Path, room: Path) -> None:
+def test_every_member_comes_out_whole(mode: Packing, tmp_path: Path, room: Path) -> None:
     path = packed(tmp_path / "a.tar", SIZES, mode)
     batches = list(spool(tasks(path), str(room)))
     assert read(batches) == {name: name_bytes(name, size) for name, size in SIZES.items()}

@@ -6,6 +6,7 @@ import io
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Literal
 
 from s3pp.job import Choosing, Job
 from s3pp.places import Place
@@ -22,19 +23,19 @@ def plant(top: Path, contents: Mapping[str, str | bytes]) -> Path:
     return top
 
 
-def job(*sources: object, prefix: str = "", walk: str = "filesystem", **choosing: object) -> Job:
+def job(*sources: object, prefix: str = "", walk: str = "filesystem", **choosing: Any) -> Job:
     """A put of ``sources`` to ``s3://bucket/prefix``."""
-    chosen = Choosing(**choosing)  # type: ignore[arg-type]
+    chosen = Choosing(**choosing)
     dest = Place("bucket", prefix)
     return Job("put", tuple(str(s) for s in sources), dest, walk=walk, choosing=chosen)
 
 
-def walked(*sources: object, **settings: object) -> list[Record]:
+def walked(*sources: object, **settings: Any) -> list[Record]:
     """Everything ``entries`` yields for such a job."""
-    return list(entries(job(*sources, **settings)))  # type: ignore[arg-type]
+    return list(entries(job(*sources, **settings)))
 
 
-def keys(*sources: object, **settings: object) -> list[str]:
+def keys(*sources: object, **settings: Any) -> list[str]:
     """The keys of the entries; fails on any other record."""
     records = walked(*sources, **settings)
     assert [r for r in records if not isinstance(r, Entry)] == []
@@ -60,6 +61,9 @@ def content(entry: Entry) -> bytes:
         return stream.read(entry.size)
 
 
+Packing = Literal["w", "w:gz", "w:bz2", "w:xz"]
+
+
 def member(name: str, type_: bytes = tarfile.REGTYPE, **fields: object) -> tarfile.TarInfo:
     """The header of a tar member."""
     header = tarfile.TarInfo(name)
@@ -70,7 +74,7 @@ def member(name: str, type_: bytes = tarfile.REGTYPE, **fields: object) -> tarfi
 
 
 def pack(
-    path: Path, contents: Mapping[str, bytes], *more: tarfile.TarInfo, mode: str = "w"
+    path: Path, contents: Mapping[str, bytes], *more: tarfile.TarInfo, mode: Packing = "w"
 ) -> Path:
     """A tar archive of regular members, then the bare headers ``more``."""
     with tarfile.open(path, mode) as archive:

@@ -39,7 +39,10 @@ class Scene:
         return str(next_of(self._writes))
 
     def write(self, **how: bool) -> str:
-        return asyncio.run(self.absence.write("key", self._send, **how))
+        async def main() -> str:
+            return await self.absence.write("key", self._send, **how)
+
+        return asyncio.run(main())
 
 
 @pytest.mark.parametrize("mode", [Mode.STUPID, Mode.UPDATE])

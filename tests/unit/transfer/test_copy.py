@@ -116,7 +116,7 @@ def test_what_is_to_be_copied_is_copied_once(
     (sent,) = pair.dest.sent
     assert (sent.key, sent.source, sent.pin) == ("to/key.txt", ("from", "src/key.txt"), f'"{MD5}"')
     assert sent.conditional == (mode is Mode.ADD)
-    assert pair.dest.asked == pair.source.asked == pair.source.got == []
+    assert (pair.dest.asked, pair.source.asked, pair.source.got) == ([], [], [])
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_dry_run_writes_nothing(shared: bool, spared: int) -> None:
     pair = Pair()
     assert pair.one(dry_run=True, shared=shared) == done(attempts=0)
     assert pair.spared == spared
-    assert pair.dest.sent == pair.source.got == []
+    assert (pair.dest.sent, pair.source.got) == ([], [])
     assert [note for note in pair.notes if "ACLs" in note]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from s3pp.integrity.digests import Digester
 from s3pp.records import Dest
 from s3pp.s3.operations import Answer
 from s3pp.s3.retry import StoreError
-from s3pp.transfer import spill
 from s3pp.transfer.bodies import SMALL, Slice
 from s3pp.transfer.copy.fetch import Fetched, Fetcher
 from s3pp.transfer.verify import ASK_CHECKSUM, Corrupt
@@ -133,6 +133,6 @@ def test_what_fails_while_it_is_sent_on_leaves_nothing_either(body: bytes) -> No
 
 
 def test_a_full_disk_is_everybodys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spill.tempfile, "tempdir", str(tmp_path / "gone"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
     with pytest.raises(FatalError, match="TMPDIR"):
         fetch(Scripted(gets=[got(LARGE)]), listed(LARGE))

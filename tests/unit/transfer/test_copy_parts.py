@@ -574,7 +574,7 @@ def test_keys_of_its_own_prove_nothing() -> None:
 
 @pytest.mark.parametrize("size", [len(BODY), HUGE])
 def test_where_copied_parts_have_no_md5s_what_can_goes_whole(size: int) -> None:
-    huge = {"body": b"", "etag": f"{'f' * 32}-641", "first": 8 * MIB, "size": HUGE}
+    huge: dict[str, Any] = {"body": b"", "etag": f"{'f' * 32}-641", "first": 8 * MIB, "size": HUGE}
     pair = Pair(**(huge if size == HUGE else {}))
     pair.dest.mark = "-2"
     pair.dest.copies = [copied(pair.source.etag)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 from base64 import b64encode
 from hashlib import sha256
 from pathlib import Path
@@ -19,7 +20,6 @@ from s3pp.places import Place, parse_origin
 from s3pp.records import CopyTask, Done, Failed, Outcome, SendReason, Skipped, SkipReason
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import WireError
-from s3pp.transfer import spill
 from s3pp.transfer.bodies import SMALL
 from s3pp.transfer.condition import SURE
 from s3pp.transfer.copy.copier import Copier
@@ -327,7 +327,7 @@ def test_a_full_disk_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(fd: int, piece: bytes) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(spill.os, "write", full)
+    monkeypatch.setattr(os, "write", full)
     with pytest.raises(FatalError, match="TMPDIR"):
         copy(Scripted(gets=[got(LARGE)]), Scripted(puts=[kept]), task(LARGE))
 
@@ -344,7 +344,7 @@ def test_what_an_attempt_brought_is_forgotten_by_the_next() -> None:
 
 
 def test_temporary_files_have_no_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spill.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     seen: list[list[Path]] = []
 
     def put(body: bytes) -> Any:

@@ -162,7 +162,7 @@ CRC = f"x-amz-checksum-crc32: {b64encode(crc32(BODY).to_bytes(4, 'big')).decode(
 SHA = f"x-amz-checksum-sha256: {b64encode(hashlib.sha256(BODY).digest()).decode()}"
 KMS = "x-amz-server-side-encryption: aws:kms"
 OPAQUE = "0" * 32
-STORES = {
+STORES: dict[str, Callable[[], Store]] = {
     "md5": Store,
     "parts": lambda: Store(compound(*cut(*EVEN)), parts=EVEN),
     "one part": lambda: Store(compound(BODY)),

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from s3pp.errors import UsageError
-from s3pp.transfer.files import ground
 from s3pp.transfer.files.ground import check_ground, make_ground
 
 Act = Callable[[str], None]
@@ -30,7 +29,7 @@ def barred(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     def access(path: str, mode: int) -> bool:
         return path not in paths and real(path, mode)
 
-    monkeypatch.setattr(ground.os, "access", access)
+    monkeypatch.setattr(os, "access", access)
     return paths
 
 
@@ -77,7 +76,12 @@ def test_it_has_to_be_entered_and_need_not_be_written(
 ) -> None:
     (here / "shut").mkdir()
     asked: list[int] = []
-    monkeypatch.setattr(ground.os, "access", lambda path, mode: asked.append(mode) or not mode)
+
+    def access(path: str, mode: int) -> bool:
+        asked.append(mode)
+        return not mode
+
+    monkeypatch.setattr(os, "access", access)
     assert "it cannot be opened: Permission denied" in refusal(check_ground, "shut")
     assert asked == [os.R_OK | os.X_OK]
 
@@ -101,5 +105,5 @@ def test_a_read_only_file_system_is_called_so(
     here: Path, barred: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     barred.add(str(here))
-    monkeypatch.setattr(ground.os, "statvfs", lambda _: os.statvfs_result([0] * 8 + [1, 0]))
+    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result([0] * 8 + [1, 0]))
     assert "Read-only file system" in refusal(check_ground, "new")

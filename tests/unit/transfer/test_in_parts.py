@@ -86,7 +86,7 @@ class Scene:
             self.offered(part)
             return await sender.part(part)
 
-        leads = InParts(self.job, sender, offer, self.told.append)  # type: ignore[arg-type]
+        leads = InParts(self.job, sender, offer, self.told.append)
         for _ in range(readings - 1):
             with suppress(Changed):
                 return await self._lead(leads)
@@ -668,7 +668,7 @@ def test_what_another_process_cannot_open_is_sent_by_this_one(scene: Scene, open
             lost = PartFailed(part.span.number, FailureKind.UNREADABLE, "Permission denied")
             return await sender.part(part) if openable else lost
 
-        leads = InParts(JOB, sender, offer, scene.told.append)  # type: ignore[arg-type]
+        leads = InParts(JOB, sender, offer, scene.told.append)
         entry = Entry("key", "/nowhere", 3, 0)
         with scene.path.open("rb") as file:
             scene.path.unlink()

@@ -15,11 +15,11 @@ import pytest
 
 from s3pp.errors import ObjectError
 from s3pp.records import GetPart
-from s3pp.transfer.files import leftovers, locks, partial
+from s3pp.transfer.files import locks, partial
 from s3pp.transfer.files.landing import Landing, Vanished
 from s3pp.transfer.files.leftovers import KEPT, Superseded, sweep
 from s3pp.transfer.files.partial import InUse, Misfit, NoLocks, Partial, RangeFile
-from s3pp.transfer.files.paths import MAX_NAME_BYTES, partial_name, partial_stem
+from s3pp.transfer.files.paths import MAX_NAME_BYTES, PARTIAL, partial_name, partial_stem
 from s3pp.transfer.files.record import Layout
 from s3pp.transfer.files.tree import Tree
 from s3pp.transfer.parts.plan import Spans
@@ -444,4 +444,4 @@ def test_names_are_of_one_target_and_one_origin() -> None:
     assert len(names) == 6
     assert all(len(name.replace(".part", ".ranges").encode()) <= MAX_NAME_BYTES for name in names)
     assert partial_stem(long) != partial_stem(f"{long}2")
-    assert leftovers.PARTIAL.search(partial_name("f", "a"))
+    assert PARTIAL.search(partial_name("f", "a"))

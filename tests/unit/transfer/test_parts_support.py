@@ -25,7 +25,7 @@ class Store:
 
     endpoint = Endpoint("http", "h:1", "/b", "r", "b")
 
-    def __init__(self, *answers: Any) -> None:
+    def __init__(self, *answers: Answer | Exception) -> None:
         self._answers = list(answers)
         self.calls: list[str] = []
 

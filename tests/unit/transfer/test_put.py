@@ -212,7 +212,7 @@ def test_what_is_to_be_sent_is_sent_once(mode: Mode, dest: Dest | None, reason: 
 def test_update_skips_the_same_content() -> None:
     script = Script()
     assert run(script, Mode.UPDATE, Dest(4, MD5)) == skipped(Skip.SAME_ETAG)
-    assert script.sent == script.asked == []
+    assert (script.sent, script.asked) == ([], [])
 
 
 def test_an_object_in_parts_that_is_the_same_is_skipped_unasked() -> None:
@@ -639,13 +639,15 @@ def test_a_source_that_cannot_be_read_has_failed() -> None:
 @pytest.mark.parametrize("error", [RuntimeError("two\nlines"), KeyError("x")])
 @pytest.mark.parametrize("where", ["puts", "readings", "heads"])
 def test_a_defect_of_ours_fails_one_object(error: Exception, where: str) -> None:
-    script = Script(**{where: [error]})
+    script = Script()
+    setattr(script, where, [error])
     assert failure(run(script, ask=True)) is FailureKind.INTERNAL
 
 
 @pytest.mark.parametrize("where", ["puts", "readings", "heads"])
 def test_what_ends_the_run_is_passed_on(where: str) -> None:
-    script = Script(**{where: [FatalError("the keys have expired")]})
+    script = Script()
+    setattr(script, where, [FatalError("the keys have expired")])
     with pytest.raises(FatalError, match="expired"):
         run(script, ask=True)
 

@@ -38,9 +38,9 @@ def wrong(
     listed = listed or Dest(len(BODY), etag_of(BODY))
     expected = Expected(listed, answer, at or endpoint("bkt"))
     whole = fault(held(body), expected)
+    pieces = [body[:3], body[3:]]
     for md5 in ("", etag_of(body)):
-        pieces = [body[:3], body[3:]]
-        came = fault(Arrived(len(body), md5, lambda pieces=pieces: pieces), expected)
+        came = fault(Arrived(len(body), md5, lambda: pieces), expected)
         assert str(came) == str(whole)
     assert whole is None or whole.kind is FailureKind.INTEGRITY
     return whole
