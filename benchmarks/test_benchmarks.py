@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import os
 import re
 import shutil
@@ -15,6 +14,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import IO
 
 import boto3
 import pytest
@@ -76,7 +76,7 @@ def whole(number: int, size: int) -> bytes:
 
 
 def code(error: pytest.ExceptionInfo[ClientError]) -> str:
-    return error.value.response["Error"]["Code"]
+    return str(error.value.response["Error"]["Code"])
 
 
 @pytest.mark.parametrize("size", [0, 1, 4096, 70_000, 3_000_001])
@@ -461,9 +461,7 @@ def few(stock: Peer) -> Peer:
     return stock
 
 
-def _run(
-    tool: Tool, command: list[str], peer: Peer, stdout: io.BufferedIOBase | None = None
-) -> None:
+def _run(tool: Tool, command: list[str], peer: Peer, stdout: IO[bytes] | None = None) -> None:
     run = measure(command, env=tool.environment(peer.endpoint), stdout=stdout)
     assert (run.status, run.left) == (0, 0), run.errors
 

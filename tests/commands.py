@@ -178,8 +178,9 @@ class Running:
         **popen: Any,
     ) -> None:
         # Whatever starts a session of its own still inherits this.
-        self._mark = f"S3PP_TEST_RUN={uuid.uuid4()}"
-        self.store, self._env = store, dict([self._mark.split("=")]) | dict(env)
+        mark = str(uuid.uuid4())
+        self._mark = f"S3PP_TEST_RUN={mark}"
+        self.store, self._env = store, {"S3PP_TEST_RUN": mark, **env}
         self._streams = contextlib.ExitStack()
         self._in, self._out, self._err = (self._stream() for _ in range(3))
         self._in.write(stdin or b"")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -227,7 +227,7 @@ class Tree:
     def __init__(self, tmp_path: Path) -> None:
         self._tmp_path = tmp_path
 
-    def __call__(self, files: dict[str, Content], name: str = "src") -> Path:
+    def __call__(self, files: Mapping[str, Content], name: str = "src") -> Path:
         return make_tree(self._tmp_path / name, files)
 
     make = __call__

@@ -19,4 +19,6 @@ def choose_effort(*, thorough: bool) -> None:
 
 def examples(count: int) -> int:
     """For ``max_examples`` of a test that tries ``count`` in the thorough run."""
-    return max(1, count * settings.default.max_examples // ALL)
+    profile = settings.default
+    assert profile is not None  # hypothesis always has one
+    return max(1, count * profile.max_examples // ALL)

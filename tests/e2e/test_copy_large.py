@@ -18,7 +18,7 @@ MIB = 1 << 20
 SIZE = 12 * MIB + 5
 PARTS = ["--part-size", "5M", "--multipart-threshold", "5M"]
 WAYS = pytest.mark.parametrize("streamed", [False, True], ids=["by the store", "streamed"])
-LABELS = {
+LABELS: dict[str, Any] = {
     "ContentType": "application/x-special; charset=utf-8",
     "CacheControl": "max-age=60, public",
     "ContentEncoding": "gzip",
@@ -42,7 +42,9 @@ def in_parts(bucket: Bucket, key: str, body: bytes, each: int = 5 * MIB, **setti
 
 
 def unfinished(bucket: Bucket) -> list[dict[str, Any]]:
-    return bucket.client.list_multipart_uploads(Bucket=bucket.name).get("Uploads", [])
+    found = bucket.client.list_multipart_uploads(Bucket=bucket.name)
+    uploads: list[dict[str, Any]] = found.get("Uploads", [])
+    return uploads
 
 
 def options(streamed: bool, relay: MakeRelay, bucket: Bucket) -> list[str]:
@@ -51,7 +53,7 @@ def options(streamed: bool, relay: MakeRelay, bucket: Bucket) -> list[str]:
 
 
 def etag(bucket: Bucket, key: str) -> str:
-    return bucket.head(key)["ETag"].strip('"')
+    return str(bucket.head(key)["ETag"]).strip('"')
 
 
 @WAYS
@@ -95,7 +97,7 @@ def test_what_was_sent_whole_stays_whole(
 def test_everything_is_carried(
     s3pp: Run, store: Store, bucket: Bucket, relay: MakeRelay, streamed: bool
 ) -> None:
-    more = {"Tagging": "a=1&b%20c=%2F", "StorageClass": "STANDARD_IA"}
+    more: dict[str, Any] = {"Tagging": "a=1&b%20c=%2F", "StorageClass": "STANDARD_IA"}
     in_parts(
         bucket, "large", content(SIZE), **LABELS, **(more if "tagging" in store.features else {})
     )

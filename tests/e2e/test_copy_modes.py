@@ -80,7 +80,8 @@ def test_thousands_of_copies_are_known_by_two_listings(
 def test_add_never_touches_what_is_there_and_says_where_it_differs(
     s3pp: Run, store: Store, bucket: Bucket, recorder: MakeRecorder
 ) -> None:
-    other, seen = store.bucket(), []
+    seen: list[str] = []
+    other = store.bucket()
     for key in ("there", "new", "other", "late"):
         bucket.put(key, b"mine")
     other.put("there", b"mine")
@@ -127,7 +128,8 @@ def test_the_store_copies_and_the_source_is_pinned(
     s3pp: Run, store: Store, bucket: Bucket, recorder: MakeRecorder
 ) -> None:
     """No byte of an object passes through here, and a source that changes is not mixed up."""
-    other, changed = store.bucket(), []
+    changed: list[Request] = []
+    other = store.bucket()
     for key in ("f", "g"):
         bucket.put(key, b"before")
 

@@ -182,7 +182,8 @@ def test_the_sources_profile_goes_before_the_variable(
         assert result.code == 0, result.err
         sides = [{r.path.split("/")[1] for r in each.requests} for each in (source, dest)]
         scopes = {r.headers["authorization"].split("/")[2] for r in source.requests}
-        source.clear(), dest.clear()
+        source.clear()
+        dest.clear()
         return sides, scopes
 
     one_each = ([{moto_bucket.name}, {other.name}], {"us-east-1"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,12 +65,13 @@ def test_what_credentials_and_addresses_can_be_wrong_in(
     none = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}
     gone = replace(moto, url=f"http://127.0.0.1:{free_port()}")
     no_host = replace(moto, url="http://no-such-host.invalid")
-    for words, settings, code, mention in [
+    cases: list[tuple[list[str], dict[str, Any], int, str]] = [
         ([], {"env": none}, 2, "credentials"),
         (["--profile", "nobody"], {}, 2, "nobody"),
         (["--max-attempts", "2"], {"store": gone}, 3, gone.url),
         (["--max-attempts", "2"], {"store": no_host}, 3, "no-such-host.invalid"),
-    ]:
+    ]
+    for words, settings, code, mention in cases:
         result = s3pp("get", *words, moto_bucket.url, tmp_path / "out", timeout=45, **settings)
         assert (mention, result.code, result.out) == (mention, code, "")
         assert mention in result.err

@@ -19,7 +19,7 @@ from stores.fault_actions import Truncate
 from stores.fault_proxy import FaultProxy, Rule
 from stores.relay import Answer, Request
 from stores.store import Bucket, Store
-from trees import content
+from trees import Content, content
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -103,8 +103,12 @@ def test_what_a_killed_run_left_is_swept(s3pp: Run, moto_bucket: Bucket, tree: T
     """Temporary files only, and only in directories that files are written to."""
     for key in ("a", "d/b", "d/e/c"):
         moto_bucket.put(key, b"1")
-    left = {f"a{LEFT}": b"half", f"d/b{LEFT}": b"half", f"d/e/other{LEFT}": 5000}
-    kept = {
+    left: dict[str, Content] = {
+        f"a{LEFT}": b"half",
+        f"d/b{LEFT}": b"half",
+        f"d/e/other{LEFT}": 5000,
+    }
+    kept: dict[str, Content] = {
         "notes.s3pp-backup": b"2",
         "a.s3pp-0123": b"3",
         f"a{LEFT}.txt": b"4",

@@ -12,7 +12,7 @@ from conftest import MakeRecorder, Tree
 from outcomes import failures, reasons
 from stores.relay import Request
 from stores.store import Bucket, Store
-from trees import Link
+from trees import Content, Link
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -37,7 +37,7 @@ def place(moto_bucket: Bucket, tree: Tree, tmp_path: Path) -> Path:
     outside = tree({"kept": b"mine"}, "outside")
     for key, body in KEYS.items():
         moto_bucket.put(key, body)
-    links = {
+    links: dict[str, Content] = {
         "abs": Link(str(outside)),
         "chain": Link("middle"),
         "middle": Link("../outside"),

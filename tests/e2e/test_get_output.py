@@ -68,7 +68,7 @@ def test_events_name_bucket_key_and_path(
         "attempts": 1,
     }
     assert by_kind["done"] == named | done
-    skipped = {"event": "skipped", "source": f"{source}/a.txt", "key": "p/a.txt"}
+    skipped: dict[str, Any] = {"event": "skipped", "source": f"{source}/a.txt", "key": "p/a.txt"}
     skipped |= {"path": f"{out}/a.txt", "size": 1, "reason": "same etag"}
     assert by_kind["skipped"] == named | skipped
     failed = by_kind["failed"]

@@ -21,10 +21,11 @@ def test_any_number_of_processes_gives_the_same(
 ) -> None:
     bodies = {f"d{n % 5}/{n}": b"x" * (n * 7) for n in range(120)}
     moto_bucket.fill(bodies)
+    journal = ["--journal", f"{tmp_path}/j"]
     for number, words in enumerate(
         [
             ["-P", "1", "-c", "1"],
-            ["-P", "5", "--listers", "1", "--start-method", "spawn", "--journal", tmp_path / "j"],
+            ["-P", "5", "--listers", "1", "--start-method", "spawn", *journal],
         ]
     ):
         out = tmp_path / f"out{number}"

@@ -48,6 +48,13 @@ def keys(result: Result) -> list[str]:
     return [found["key"] for line in result.lines if (found := LINE.fullmatch(line))]
 
 
+def summed(line: str) -> tuple[str, ...]:
+    """The bytes and the objects that a summary names."""
+    found = SUMMARY.fullmatch(line)
+    assert found, line
+    return found.groups()
+
+
 def ordered(names: Iterable[str]) -> list[str]:
     return sorted(names, key=str.encode)
 
@@ -55,7 +62,8 @@ def ordered(names: Iterable[str]) -> list[str]:
 def test_a_line_for_each_key(s3pp: Run, filled: Bucket) -> None:
     result = s3pp("list", f"{filled.url}/p")
     assert (result.code, result.err.count("\n")) == (0, 1)  # of the object p, which is left out
-    found = [LINE.fullmatch(line) for line in result.lines]
+    found = [line for line in map(LINE.fullmatch, result.lines) if line]
+    assert len(found) == len(result.lines)
     assert [line["key"] for line in found] == ordered(f"p/{key}" for key in KEYS)
     for line in found:
         body = KEYS[line["key"].removeprefix("p/")]
@@ -127,7 +135,7 @@ def test_nothing_there(s3pp: Run, filled: Bucket, source: str) -> None:
 def test_an_empty_bucket(s3pp: Run, bucket: Bucket) -> None:
     result = s3pp("list", "--summarize", bucket.url)
     assert (result.code, result.err) == (0, "")
-    assert SUMMARY.fullmatch(result.out.strip()).groups() == ("0", "0")
+    assert summed(result.out.strip()) == ("0", "0")
 
 
 def test_no_bucket(s3pp: Run, store: Store) -> None:
@@ -166,7 +174,7 @@ def test_sizes_ages_and_limit(s3pp: Run, filled: Bucket) -> None:
     assert len(keys(s3pp("list", "--newer-than", "1h", url))) == len(KEYS)
     limited = s3pp("list", "--limit", "2", "--include", "*.txt", "--summarize", url)
     assert keys(limited) == ["p/a.txt", "p/deep/c.txt"]
-    assert SUMMARY.fullmatch(limited.summary).groups() == ("4", "2")
+    assert summed(limited.summary) == ("4", "2")
 
 
 def test_a_list_of_names(s3pp: Run, filled: Bucket) -> None:
@@ -179,7 +187,7 @@ def test_a_list_of_names(s3pp: Run, filled: Bucket) -> None:
 def test_quiet(s3pp: Run, filled: Bucket) -> None:
     url = f"{filled.url}/p"
     quiet = s3pp("list", "-q", "--summarize", url)
-    assert SUMMARY.fullmatch(quiet.out.strip()).groups() == ("21", "7")
+    assert summed(quiet.out.strip()) == ("21", "7")
     assert s3pp("list", "-q", url).out == ""
     assert s3pp("list", "-qq", "--summarize", url).out == ""
 
@@ -200,7 +208,7 @@ def test_another_storage_class(s3pp: Run, moto_bucket: Bucket) -> None:
 
 def test_the_sandbox(s3pp: Run) -> None:
     result = s3pp("list", "--sandbox", "--summarize", "s3://bucket", store=None)
-    assert (result.code, SUMMARY.fullmatch(result.summary).groups()) == (0, ("0", "0"))
+    assert (result.code, summed(result.summary)) == (0, ("0", "0"))
     assert "in memory" in result.err
 
 
@@ -296,7 +304,9 @@ def test_head_takes_one_line(s3pp_start: Start, many: Bucket) -> None:
         line, _ = head.communicate()
     result = running.wait()
     assert (result.code, result.err) == (0, "")
-    assert LINE.fullmatch(line.decode().rstrip("\n"))["key"] == "k/00000"
+    found = LINE.fullmatch(line.decode().rstrip("\n"))
+    assert found
+    assert found["key"] == "k/00000"
 
 
 @pytest.mark.thorough

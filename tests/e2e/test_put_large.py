@@ -6,6 +6,7 @@ import gzip
 import tarfile
 from hashlib import md5
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -170,7 +171,7 @@ def test_a_large_body_that_is_compressed(
 
 @pytest.mark.parametrize("kind", ["w", "w:gz"])
 def test_members_of_archives(
-    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path, kind: str
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path, kind: Literal["w", "w:gz"]
 ) -> None:
     src = tree({"large": LARGE, "small": 1000, "other": 6 * MIB})
     with tarfile.open(tmp_path / "a.tar", kind) as archive:

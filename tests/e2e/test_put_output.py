@@ -10,18 +10,19 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from commands import ROOT, Run, Start
 from conftest import Tree
 from stores.store import Bucket
-from trees import Link
+from trees import Content, Link
 
 pytestmark = pytest.mark.timeout(60)
 
 KEYS = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret"}
-FILES = {"a.txt": b"1", "d/b": b"22", "broken": Link("nowhere")}
+FILES: dict[str, Content] = {"a.txt": b"1", "d/b": b"22", "broken": Link("nowhere")}
 
 
 def test_levels(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
@@ -92,7 +93,7 @@ def test_json_is_json_and_counts_balance(s3pp: Run, moto_bucket: Bucket, tree: T
     moto_bucket.put("a.txt", b"1")
     result = s3pp("put", "--json", src, moto_bucket.url)
     assert result.code == 1
-    by_kind = {}
+    by_kind: dict[str, list[dict[str, Any]]] = {}
     for event in result.events:
         by_kind.setdefault(event["event"], []).append(event)
     (summary,) = by_kind["summary"]

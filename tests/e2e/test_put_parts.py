@@ -68,7 +68,15 @@ def test_what_s5cmd_sent_is_the_same(
     if not S5CMD.exists():
         pytest.skip("s5cmd is not installed")
     src = tree({"large": content(51 * MIB if not options else SIZE)})
-    run = [S5CMD, "--endpoint-url", moto.url, "cp", *options, src / "large", moto_bucket.url + "/"]
+    run: list[str | Path] = [
+        S5CMD,
+        "--endpoint-url",
+        moto.url,
+        "cp",
+        *options,
+        src / "large",
+        moto_bucket.url + "/",
+    ]
     subprocess.run(run, check=True, capture_output=True, env=os.environ | moto.environment)
     assert "-" in moto_bucket.head("large")["ETag"]
     result = s3pp("put", "--json", src, moto_bucket.url)

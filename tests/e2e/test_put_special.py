@@ -10,7 +10,7 @@ import pytest
 from commands import Result, Run, as_anybody
 from conftest import Tree
 from stores.store import Bucket
-from trees import Link
+from trees import Content, Link
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -30,7 +30,7 @@ def test_links_are_followed_loops_skipped_and_broken_links_fail(
     s3pp: Run, moto_bucket: Bucket, tree: Tree
 ) -> None:
     tree({"inside": b"beyond"}, "outside")
-    links = {
+    links: dict[str, Content] = {
         "real/f": b"1",
         "to-file": Link("real/f"),
         "to-dir": Link("real"),

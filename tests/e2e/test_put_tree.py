@@ -13,10 +13,11 @@ import pytest
 from commands import Run
 from conftest import Tree
 from stores.store import Bucket
+from trees import Content
 
 pytestmark = pytest.mark.timeout(60)
 
-TREE = {
+TREE: dict[str, Content] = {
     "a.txt": b"alpha",
     "empty": b"",
     "dir/b.bin": 70_000,

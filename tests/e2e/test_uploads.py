@@ -51,7 +51,7 @@ async def send(uploads: Uploads, slot: Slot, body: bytes) -> str:
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_from_the_first_part_to_the_object(bucket: Bucket, key: str) -> None:
+def test_from_the_first_part_to_the_object(bucket: stores.Bucket, key: str) -> None:
     pieces = [b"a" * LEAST, b"b" * 17]
     bucket.put("source", pieces[0] + b"more")
 
@@ -77,7 +77,7 @@ def test_from_the_first_part_to_the_object(bucket: Bucket, key: str) -> None:
     assert head["Metadata"] == {"colour": "blue"}
 
 
-def test_what_is_aborted_is_gone(bucket: Bucket) -> None:
+def test_what_is_aborted_is_gone(bucket: stores.Bucket) -> None:
     async def act(uploads: Uploads) -> None:
         upload = await uploads.create("a")
         await send(uploads, Slot("a", upload, 1), b"x")
@@ -92,7 +92,7 @@ def test_what_is_aborted_is_gone(bucket: Bucket) -> None:
     run(bucket, act)
 
 
-def test_what_is_completed_cannot_be_aborted(bucket: Bucket) -> None:
+def test_what_is_completed_cannot_be_aborted(bucket: stores.Bucket) -> None:
 
     async def act(uploads: Uploads) -> None:
         upload = await uploads.create("a")
@@ -106,7 +106,7 @@ def test_what_is_completed_cannot_be_aborted(bucket: Bucket) -> None:
 
 
 @pytest.mark.thorough
-def test_more_than_a_thousand_uploads(swift_bucket: Bucket) -> None:
+def test_more_than_a_thousand_uploads(swift_bucket: stores.Bucket) -> None:
     """Swift alone: moto knows no pages of them."""
     count = 1003
 
@@ -126,7 +126,7 @@ def test_more_than_a_thousand_uploads(swift_bucket: Bucket) -> None:
     run(swift_bucket, act)
 
 
-def test_more_than_a_thousand_parts(moto_bucket: Bucket) -> None:
+def test_more_than_a_thousand_parts(moto_bucket: stores.Bucket) -> None:
     count = 1203
 
     async def act(uploads: Uploads) -> None:

@@ -104,7 +104,7 @@ def test_killed_again_and_again_at_random(moto_get: GetTrial) -> None:
 
 
 @pytest.mark.parametrize("number", [1, 2])
-def test_a_killed_getter_costs_nothing(moto_get: GetTrial, number: int) -> None:
+def test_a_killed_getter_costs_nothing(moto_get: GetTrial, number: signal.Signals) -> None:
     """Whether it led the object or only fetched ranges of it: the others bring it to its end."""
     moto_get.bucket.put("large", BODY)
     moto_get.killed = True
@@ -121,7 +121,7 @@ def test_a_killed_getter_costs_nothing(moto_get: GetTrial, number: int) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_run_that_is_stopped_is_gone_on_with(moto_get: GetTrial, number: int) -> None:
+def test_a_run_that_is_stopped_is_gone_on_with(moto_get: GetTrial, number: signal.Signals) -> None:
     moto_get.bucket.put("large", BODY)
     moto_get.resumable = True
     gate = Gate()

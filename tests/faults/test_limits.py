@@ -71,7 +71,9 @@ CAPABILITIES = "+dac_override,+dac_read_search"
 NPROC = re.compile(r"s3pp.*: .*no more (processes|threads) .*: raise ulimit -u.*")
 
 
-def as_user_with(processes: int, *words: str, store: Store | None) -> subprocess.CompletedProcess:
+def as_user_with(
+    processes: int, *words: str, store: Store | None
+) -> subprocess.CompletedProcess[str]:
     user = str(61_000 + os.getpid() % 1000)
     prefix = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
     prefix += [f"--inh-caps={CAPABILITIES}", f"--ambient-caps={CAPABILITIES}"]

@@ -124,7 +124,7 @@ def test_a_weak_source_is_copied_by_the_store_without_a_pin(moto_copy: CopyTrial
 def test_a_range_is_compared_where_it_cannot_be_pinned(moto_get: GetTrial) -> None:
     contents = moto_get.fill({"ranged": 11 * MIB})
     new = contents["ranged"][::-1]
-    replaced: list[None] = []
+    replaced: list[str] = []
 
     @dataclass(frozen=True)
     class Replacing(Action):

@@ -33,7 +33,7 @@ class Difference:
     reason: str
     tests: tuple[str, ...]
 
-    def covers(self, store: str | None, test: str, case: str) -> bool:
+    def covers(self, store: object, test: str, case: str) -> bool:
         """Whether it is about this case of ``file::name``."""
         return store == self.store and any(_matches(each, test, case) for each in self.tests)
 

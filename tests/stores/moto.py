@@ -107,11 +107,12 @@ def _end_with_stdin() -> None:
 
 
 def main() -> None:
-    from moto.server import DomainDispatcherApplication, create_backend_app
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
     dispatcher = DomainDispatcherApplication(create_backend_app)
     # It would list moto's modules on disk for each request, which takes longer than many a PUT.
-    dispatcher.get_backend_for_host = cache(dispatcher.get_backend_for_host)
+    quick = cache(dispatcher.get_backend_for_host)
+    dispatcher.get_backend_for_host = quick  # type: ignore[method-assign]
     app = _with_all_at_once(dispatcher)
     server = make_server("127.0.0.1", int(sys.argv[1]), app, True, request_handler=_KeptAlive)
     threading.Thread(target=_end_with_stdin, daemon=True).start()
