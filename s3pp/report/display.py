@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TextIO, cast
 
 from s3pp.report.outlet import Outlet
 from s3pp.report.throughput import Throughput, seconds_left
-from s3pp.report.totals import Totals
+from s3pp.report.totals import Fact, Totals
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.live import Live
     from rich.table import Table
 
 PLAIN_SECONDS = 5.0  # between two lines where there is no terminal
+BARS = (20, 10, 0)  # columns: the widest bar that the text leaves room for
 
 
 class PlainProgress:
@@ -39,7 +41,7 @@ class PlainProgress:
         """Write a line, if one is due."""
         now = self._clock()
         parts = facts(totals, listed, walk_done, throughput=self._throughput, now=now)
-        self._line = f"s3pp: {', '.join(parts)}\n"
+        self._line = f"s3pp: {', '.join(each.text for each in parts)}\n"
         if now >= self._due:
             self._due = now + PLAIN_SECONDS
             self._write()
@@ -73,8 +75,10 @@ class TerminalProgress:
         """Redraw."""
         now = self._clock()
         parts = facts(totals, listed, walk_done, throughput=self._throughput, now=now)
-        total = listed if walk_done else None
-        self._draw(_row(parts, totals.finished, total=total, now=now))
+        width, total = self._console.width, listed if walk_done else None
+        text = fitted(parts, width)
+        bar = next(each for each in BARS if not each or len(text) + 1 + each <= width)
+        self._draw(_row(text, totals.finished, total=total, bar=bar, now=now))
 
     def clear(self) -> None:
         """Erase the display."""
@@ -104,36 +108,52 @@ class TerminalProgress:
 
 def facts(
     totals: Totals, listed: int, walk_done: bool, *, throughput: Throughput, now: float
-) -> list[str]:
+) -> list[Fact]:
     """The display's text, part by part; ``now`` in seconds, of ``throughput``'s origin."""
     rates = throughput.rates(now, totals)
+    count = f"{totals.finished:,} of {listed:,}{'' if walk_done else '+'}"
+    bytes_rate = f"{_binary(rates.bytes)}/s"
     parts = [
-        f"{totals.finished:,} of {listed:,}{'' if walk_done else '+'} objects",
-        _binary(totals.there),
-        f"{rates.objects:,.0f} objects/s",
-        f"{_binary(rates.bytes)}/s",
+        Fact(f"{count} objects", count),
+        Fact(_binary(totals.there), _binary(totals.there), rank=6),
+        Fact(f"{rates.objects:,.0f} objects/s", f"{rates.objects:,.0f}/s", rank=5),
+        Fact(bytes_rate, bytes_rate, rank=4),
     ]
-    parts += [f"{totals.skipped:,} skipped"] if totals.skipped else []
-    parts += [f"{totals.failed:,} failed"] if totals.failed else []
+    for number, what, rank in ((totals.skipped, "skipped", 3), (totals.failed, "failed", 2)):
+        if number:
+            parts.append(Fact(f"{number:,} {what}", f"{number:,} {what}", rank))
     parts += totals.flow.told
     left = seconds_left(totals, listed, rates.objects)
     if left is not None:
-        parts.append(f"{'' if walk_done else 'at least '}{_clock(left)} left")
+        clock, least = _clock(left), not walk_done
+        text = f"{'at least ' if least else ''}{clock} left"
+        parts.append(Fact(text, f"{clock}{'+' if least else ''} left", rank=1))
     return parts
 
 
-def _row(parts: list[str], finished: int, *, total: int | None, now: float) -> Table:
-    """The display; without a ``total`` the bar only shows that there is life."""
+def fitted(parts: Sequence[Fact], width: int) -> str:
+    """As much as fits into ``width`` columns: all, all shortened, or what matters most of it."""
+    text = ", ".join(each.text for each in parts)
+    by_rank = sorted(range(len(parts)), key=lambda at: parts[at].rank)
+    for count in range(len(parts), 0, -1):
+        if len(text) <= width:
+            break
+        text = ", ".join(parts[at].short for at in sorted(by_rank[:count]))
+    return text
+
+
+def _row(text: str, finished: int, *, total: int | None, bar: int, now: float) -> Table:
+    """The display; without a ``total`` the bar, if any, only shows that there is life."""
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
 
-    pulse = total is None
-    bar = ProgressBar(total=total, completed=finished, width=20, pulse=pulse, animation_time=now)
-    row = Table.grid(padding=(0, 1))
-    row.add_column()
-    row.add_column(no_wrap=True, overflow="ellipsis")
-    row.add_row(bar, Text(", ".join(parts)))
+    row, pulse = Table.grid(padding=(0, 1)), total is None
+    cells: list[RenderableType] = [Text(text, no_wrap=True, overflow="ellipsis")]
+    if bar:
+        done = ProgressBar(total, finished, bar, pulse, animation_time=now)
+        cells.insert(0, done)
+    row.add_row(*cells)
     return row
 
 

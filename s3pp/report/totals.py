@@ -11,6 +11,14 @@ from s3pp.records import Done, Outcome, Skipped
 SILENCE = 5.0  # seconds without an answer that are worth a word
 
 
+class Fact(NamedTuple):
+    """A part of what a display says, in two lengths."""
+
+    text: str
+    short: str
+    rank: int = 0  # where there is no room the highest is left out first
+
+
 class Flow(NamedTuple):
     """How the store takes the requests of a run. Producer: the supervisor; consumer: displays."""
 
@@ -19,15 +27,18 @@ class Flow(NamedTuple):
     silent: float = 0.0  # seconds for which no request was answered, though some are waiting
 
     @property
-    def told(self) -> tuple[str, ...]:
+    def told(self) -> tuple[Fact, ...]:
         """What a user should know of it, in a few words."""
-        words = []
+        facts = []
         if self.rate:
-            refused = f" ({self.throttled:,} throttled)" if self.throttled else ""
-            words.append(f"limited to {self.rate:,.0f} requests/s{refused}")
+            rate, refused = f"{self.rate:,.0f}", ""
+            if self.throttled:
+                refused = f" ({self.throttled:,} throttled)"
+            facts.append(Fact(f"limited to {rate} requests/s{refused}", f"limit {rate}/s{refused}"))
         if self.silent >= SILENCE:
-            words.append(f"no answer from the store for {self.silent:.0f} s")
-        return tuple(words)
+            time = f"{self.silent:.0f} s"
+            facts.append(Fact(f"no answer from the store for {time}", f"no answer for {time}"))
+        return tuple(facts)
 
 
 @dataclass(slots=True)

@@ -10,16 +10,19 @@ import subprocess
 import sys
 import termios
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from s3pp.job import Output
-from s3pp.report.display import PlainProgress, TerminalProgress, facts
+from s3pp.report.display import PlainProgress, TerminalProgress, facts, fitted
 from s3pp.report.outlet import Outlet, Streams
 from s3pp.report.progress import capable, open_progress, wanted
 from s3pp.report.recorder import Recorder
 from s3pp.report.throughput import Throughput, seconds_left
-from s3pp.report.totals import Totals
+from s3pp.report.totals import Fact, Flow, Totals
 
 from .samples import DONE, FAILED, job
 
@@ -69,11 +72,15 @@ def test_seconds_left() -> None:
     assert seconds_left(Totals(done=10), 120, 0.0) is None
 
 
+def texts(*arguments: Any, **settings: Any) -> list[str]:
+    return [each.text for each in facts(*arguments, **settings)]
+
+
 def test_facts() -> None:
     throughput = Throughput()
     throughput.rates(0.0, Totals())
     totals = Totals(done=1234, skipped=3, failed=2, bytes=5 << 20, sent=3 << 20, in_parts=2 << 20)
-    assert facts(totals, 12345, False, throughput=throughput, now=2.0) == [
+    assert texts(totals, 12345, False, throughput=throughput, now=2.0) == [
         "1,239 of 12,345+ objects",
         "7.0 MiB",
         "620 objects/s",
@@ -82,7 +89,7 @@ def test_facts() -> None:
         "2 failed",
         "at least 0:18 left",
     ]
-    assert facts(Totals(done=4), 4, True, throughput=Throughput(), now=0.0) == [
+    assert texts(Totals(done=4), 4, True, throughput=Throughput(), now=0.0) == [
         "4 of 4 objects",
         "0 bytes",
         "0 objects/s",
@@ -90,7 +97,36 @@ def test_facts() -> None:
     ]
     slow = Throughput()
     slow.rates(0.0, Totals())
-    assert facts(Totals(done=1), 8000, True, throughput=slow, now=1.0)[-1] == "2:13:19 left"
+    assert texts(Totals(done=1), 8000, True, throughput=slow, now=1.0)[-1] == "2:13:19 left"
+
+
+def throttled_facts(walk_done: bool = True) -> list[Fact]:
+    throughput = Throughput()
+    throughput.rates(0.0, Totals())
+    flow = Flow(throttled=1234, rate=192.0, silent=6.0)
+    totals = Totals(done=240, failed=3, bytes=14_000, sent=14_000, flow=flow)
+    return facts(totals, 3000, walk_done, throughput=throughput, now=2.0)
+
+
+def test_what_matters_is_in_80_columns_while_the_store_throttles() -> None:
+    text = fitted(throttled_facts(), 80)
+    assert len(text) <= 80
+    assert text == "243 of 3,000, limit 192/s (1,234 throttled), no answer for 6 s, 0:23 left"
+    assert fitted(throttled_facts(), 90).count("failed") == 1
+    assert "0:23+ left" in fitted(throttled_facts(walk_done=False), 80)
+    assert fitted(throttled_facts(), 1000) == ", ".join(each.text for each in throttled_facts())
+
+
+@given(st.integers(1, 250), st.booleans())
+def test_what_fits_is_shown_and_the_least_is_left_out_first(width: int, walk_done: bool) -> None:
+    parts = throttled_facts(walk_done)
+    text = fitted(parts, width)
+    words = text.split(", ")
+    shown = [each for each in parts if each.text in words or each.short in words]
+    assert len(shown) == len(words)
+    assert len(text) <= width or len(shown) == 1
+    left_out = [each.rank for each in parts if each not in shown]
+    assert max(each.rank for each in shown) <= min(left_out, default=9)
 
 
 def test_plain_lines_come_now_and_then() -> None:
@@ -161,6 +197,21 @@ def test_a_terminal_is_redrawn_and_left_clean(terminal: Terminal) -> None:
     assert "\x1b[2K" in terminal.shown()
     progress.close()
     assert terminal.shown() == ""
+
+
+def test_a_narrow_terminal_shows_that_the_store_throttles(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    progress = TerminalProgress(terminal.outlet, clock=iter([0.0, 2.0]).__next__)
+    progress.update(Totals(), 3000, True)
+    terminal.shown()
+    flow = Flow(throttled=1234, rate=192.0)
+    progress.update(Totals(done=240, bytes=14_000, sent=14_000, flow=flow), 3000, True)
+    shown = terminal.shown()
+    assert "limit 192/s (1,234 throttled)" in shown
+    assert "0:23 left" in shown
+    assert "…" not in shown
 
 
 def test_the_cursor_stays_visible(terminal: Terminal) -> None:
