@@ -10,10 +10,11 @@ import os
 import random
 import signal
 import time
+from collections.abc import Callable
 
 import pytest
 
-from commands import Running, session_pids
+from commands import Result, Running, session_pids
 from faults.accounting import check_all_done
 from faults.large import (
     MIB,
@@ -74,6 +75,28 @@ def test_after_kill_9_only_the_rest_is_sent(trial: PutTrial) -> None:
     trial.inject()
     assert "2 of 4 parts were there already" in check_rest(trial, contents, [2, 4])
     assert uploads(trial.bucket) == set()
+
+
+def test_an_upload_without_a_part_may_be_anybodys_and_is_left_to_clean(
+    s3pp: Callable[..., Result], moto_trial: PutTrial
+) -> None:
+    """Of a run that was killed right after it began it: the next one must not abort it."""
+    contents = moto_trial.tree({"large": SIZE})
+    moto_trial.inject(Rule(Hang(), "PUT", "partNumber="))
+    running = moto_trial.start(*SMALL_PARTS, "--read-timeout=60")
+    deadline = time.monotonic() + 30
+    while not sent(moto_trial):
+        assert time.monotonic() < deadline, "no part is on its way"
+        time.sleep(0.02)
+    kill_all(running)
+    moto_trial.inject()
+    left = uploads(moto_trial.bucket)
+    assert len(left) == 1
+    check_rest(moto_trial, contents, FOUR)
+    assert uploads(moto_trial.bucket) == left
+    cleaned = s3pp("clean", "-v", "--older-than=0s", moto_trial.bucket.url)
+    assert "(0 parts, 0 bytes, " in cleaned.out
+    assert uploads(moto_trial.bucket) == set()
 
 
 def test_interrupted_parts_stay_and_are_gone_on_with(moto_trial: PutTrial) -> None:
