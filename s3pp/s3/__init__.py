@@ -8,6 +8,7 @@ requests     ``operations``, signed by ``sigv4``, over ``wire`` and ``multi`` (l
 listings     ``list_requests`` asks each store in the way it knows, ``listing`` and ``contents``
              read pages, ``ranges`` reads many side by side, by ``splitting``, ``keyspace`` and
              ``start_after``
-uploads      ``uploads`` of parts; ``upload_pages`` lists the unfinished, in ``upload_order``
-values       ``etag``, ``moments`` (times) and ``sizes``, as stores write them
+uploads      ``uploads`` of parts, as long as ``part_plan`` says; ``upload_pages`` lists the
+             unfinished, in ``upload_order``
+values       ``etag``, ``moments`` (times), ``sizes`` and ``codings``, as stores write them
 """

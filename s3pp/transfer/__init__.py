@@ -14,7 +14,5 @@ deciding   ``modes``: whether to send, and why; ``known``: what the destination 
            ``condition``: mode ``add``'s promise, ``If-None-Match``
 bodies     ``bodies`` and ``reading`` read them, ``spill`` holds on the disk what is made here or
            passes through; ``means`` is what a worker gives its role for that
-proving    ``etags`` and ``verify``: what is proved; ``acknowledged``: what answers of success do
-           not show; ``codings``: what an object is packed in
 errors     ``refused``: what a refusal means for an object; ``ending``: how it becomes an outcome
 """

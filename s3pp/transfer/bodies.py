@@ -12,7 +12,6 @@ import stat
 from collections.abc import Iterator
 
 from s3pp.errors import FailureKind, FatalError, ObjectError
-from s3pp.limits import MAX_OBJECT
 from s3pp.records import Entry, PutPart, Stamp
 
 SMALL = 256 * 1024  # bytes up to which a body is held in memory
@@ -161,14 +160,6 @@ def open_part(part: PutPart) -> Slice:
         opened.close()
         raise Changed(part.name)
     return opened
-
-
-def size_fault(size: int) -> str | None:
-    """Why a body of ``size`` bytes cannot go, and what to do; None when it can."""
-    if size <= MAX_OBJECT:
-        return None
-    most = f"{MAX_OBJECT // 10**12} TB"
-    return f"{size} bytes is more than an object holds ({most}): split it"
 
 
 def unreadable(source: str, error: OSError) -> ObjectError:

@@ -25,9 +25,9 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
+from s3pp.integrity.etag import is_md5
 from s3pp.job import Mode
 from s3pp.records import Dest, SendReason, SkipReason
-from s3pp.transfer.etags import is_md5
 
 SECOND = 1_000_000_000  # nanoseconds
 EMPTY_MD5 = "d41d8cd98f00b204e9800998ecf8427e"

@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 
 from s3pp.integrity.checksums import ALGORITHMS
+from s3pp.integrity.received import ASK_CHECKSUM, whole_checksums
 from s3pp.records import Dest
 from s3pp.s3.operations import Bucket
 from s3pp.s3.retry import StoreError
-from s3pp.transfer.verify import ASK_CHECKSUM, whole_checksums
 
 
 async def alike(source: tuple[Bucket, str, Dest], dest: tuple[Bucket, str, Dest]) -> bool:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from s3pp.errors import FailureKind, ObjectError
+from s3pp.integrity.acknowledged import confirm
+from s3pp.integrity.etag import is_md5, proves_content
 from s3pp.job import Mode
 from s3pp.records import Dest
 from s3pp.s3.operations import Answer, Bucket, Copied, Headers
 from s3pp.s3.retry import StoreError
-from s3pp.transfer.acknowledged import confirm
 from s3pp.transfer.condition import Absence, seen
 from s3pp.transfer.copy.carry import Carrier, Lightening, Loss
 from s3pp.transfer.copy.course import Course, Stale, Target, Unable, Written
-from s3pp.transfer.etags import is_md5, proves_content
 from s3pp.transfer.refused import source_fault
 
 

@@ -24,11 +24,11 @@ from typing import NamedTuple, TypeVar
 from urllib.parse import quote
 
 from s3pp.job import Objects
+from s3pp.s3.codings import codings
 from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.operations import Headers
 from s3pp.s3.retry import StoreError
 from s3pp.s3.wire import Response
-from s3pp.transfer.codings import codings
 from s3pp.transfer.put.content import by_name
 from s3pp.transfer.put.given import Likeness, judged
 from s3pp.transfer.put.putter import static_headers

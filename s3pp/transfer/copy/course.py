@@ -10,8 +10,8 @@ from s3pp.errors import FailureKind, ObjectError
 from s3pp.limits import MAX_PART, MAX_SINGLE_PUT
 from s3pp.records import CopyTask, Dest, Done, SendReason, Skipped, SkipReason
 from s3pp.s3.etag import pin_of
+from s3pp.s3.part_plan import Spans, part_size
 from s3pp.s3.retry import StoreError
-from s3pp.transfer.parts.plan import Spans, part_size
 
 
 class Written(NamedTuple):

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from s3pp.errors import ObjectError
 from s3pp.integrity.digests import Digester, Digests
+from s3pp.integrity.received import ASK_CHECKSUM, Arrived, Corrupt, Expected, fault
 from s3pp.records import Dest
 from s3pp.s3.operations import Answer, Bucket, Coding, Oversized
 from s3pp.s3.retry import StoreError
@@ -21,7 +22,6 @@ from s3pp.transfer.bodies import PIECE, SMALL, Slice
 from s3pp.transfer.means import Means
 from s3pp.transfer.refused import source_fault
 from s3pp.transfer.spill import Spill
-from s3pp.transfer.verify import ASK_CHECKSUM, Arrived, Corrupt, Expected, fault
 
 
 class Fetched(NamedTuple):

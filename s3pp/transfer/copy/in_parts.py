@@ -12,21 +12,21 @@ from typing import NamedTuple, Protocol
 
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.integrity.checksums import full_object
+from s3pp.integrity.etag import is_md5
+from s3pp.integrity.multipart_etag import made_of
 from s3pp.limits import MAX_SINGLE_PUT
 from s3pp.records import Dest, PartDone
 from s3pp.s3.etag import etag_of
 from s3pp.s3.operations import Bucket, Headers
+from s3pp.s3.part_plan import Spans
 from s3pp.s3.retry import StoreError
 from s3pp.s3.uploads import Uploads
 from s3pp.transfer.copy.carry import likeness
 from s3pp.transfer.copy.course import Course, OtherParts, Unable, Written
 from s3pp.transfer.copy.labels import Labels
 from s3pp.transfer.copy.layout import Basis, Cut, Layouts
-from s3pp.transfer.etags import is_md5
 from s3pp.transfer.parts import sums
-from s3pp.transfer.parts.compound import made_of
 from s3pp.transfer.parts.lead import Again, Lead
-from s3pp.transfer.parts.plan import Spans
 from s3pp.transfer.parts.resume import Found
 from s3pp.transfer.parts.support import UNSUPPORTED
 from s3pp.transfer.put.given import DOUBT, Likeness

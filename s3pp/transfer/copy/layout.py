@@ -25,19 +25,19 @@ from typing import NamedTuple
 
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.integrity.checksums import ALGORITHMS
+from s3pp.integrity.etag import proves_content
+from s3pp.integrity.multipart_etag import likely_sizes, part_count, plausible
+from s3pp.integrity.received import ASK_CHECKSUM, stored_checksum
+from s3pp.integrity.verifiers import Parts
 from s3pp.job import Job
 from s3pp.limits import MAX_PART, MAX_SINGLE_PUT, MIN_PART
 from s3pp.records import Dest
 from s3pp.s3.operations import Bucket, Headers
+from s3pp.s3.part_plan import Spans, UnequalSpans, allowed, part_size
 from s3pp.s3.retry import StoreError
 from s3pp.s3.wire import Response
 from s3pp.transfer.copy.course import Course, Stale, Target
-from s3pp.transfer.etags import proves_content
-from s3pp.transfer.get.proof import Parts
-from s3pp.transfer.parts.compound import likely_sizes, part_count, plausible
-from s3pp.transfer.parts.plan import Spans, UnequalSpans, allowed, part_size
 from s3pp.transfer.refused import source_fault, vanished
-from s3pp.transfer.verify import ASK_CHECKSUM, stored_checksum
 
 _LEARNED = 3  # part sizes found on other objects that are tried first
 _OTHER = "the source is another by now"

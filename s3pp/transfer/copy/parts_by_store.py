@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
+from s3pp.integrity.etag import proves_content
 from s3pp.job import Job
 from s3pp.records import CopyPart, GoOn, Moved, PartDone, Span
 from s3pp.s3.etag import read_tag
@@ -16,7 +17,6 @@ from s3pp.s3.uploads import Slot, Uploads, vanished
 from s3pp.transfer.copy.by_store import meant
 from s3pp.transfer.copy.course import Course
 from s3pp.transfer.copy.layout import Cut
-from s3pp.transfer.etags import proves_content
 from s3pp.transfer.means import Offer
 from s3pp.transfer.parts.moving import moved
 from s3pp.transfer.parts.resume import Found

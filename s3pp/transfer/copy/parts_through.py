@@ -16,25 +16,25 @@ from contextlib import asynccontextmanager
 from s3pp.errors import ObjectError
 from s3pp.integrity.checksums import checksum
 from s3pp.integrity.digests import Digester, Digests
+from s3pp.integrity.etag import Mismatch, is_md5, proves_content
+from s3pp.integrity.multipart_etag import Rolling
+from s3pp.integrity.received import Corrupt
 from s3pp.job import Job
 from s3pp.records import CopyPart, GoOn, PartDone, PartOutcome, Span
 from s3pp.s3.etag import etag_of, read_tag
 from s3pp.s3.operations import Answer, Bucket, Headers
+from s3pp.s3.part_plan import Spans
 from s3pp.s3.retry import StoreError
 from s3pp.s3.uploads import Part, Slot, Uploads
 from s3pp.transfer.bodies import PIECE, Slice
 from s3pp.transfer.copy.course import Course, Stale, Target
 from s3pp.transfer.copy.layout import Basis, Cut
-from s3pp.transfer.etags import Mismatch, is_md5, proves_content
 from s3pp.transfer.means import Means
 from s3pp.transfer.parts import sums
-from s3pp.transfer.parts.compound import Rolling
 from s3pp.transfer.parts.moving import PartRefused, carried, moved
-from s3pp.transfer.parts.plan import Spans
 from s3pp.transfer.parts.resume import Found, unfinished
 from s3pp.transfer.refused import source_fault
 from s3pp.transfer.spill import Spill
-from s3pp.transfer.verify import Corrupt
 
 _CHANGED = ("PreconditionFailed", "HTTP412")
 

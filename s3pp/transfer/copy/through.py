@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from s3pp.errors import FailureKind, ObjectError
+from s3pp.integrity.acknowledged import confirm_whole
 from s3pp.integrity.digests import Digester
+from s3pp.integrity.etag import Mismatch, proves_content
 from s3pp.job import Job
 from s3pp.limits import MAX_SINGLE_PUT
 from s3pp.records import Dest
 from s3pp.s3.operations import Answer, Bucket, Headers
-from s3pp.transfer.acknowledged import confirm_whole
 from s3pp.transfer.condition import Absence
 from s3pp.transfer.copy.course import Course, Written
 from s3pp.transfer.copy.fetch import Fetched, Fetcher
 from s3pp.transfer.copy.labels import Labels
-from s3pp.transfer.etags import Mismatch, proves_content
 from s3pp.transfer.means import Means
 
 _GROWN = "the object has grown beyond what one request carries: copy it again"

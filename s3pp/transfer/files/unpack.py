@@ -10,9 +10,9 @@ from isal import isal_zlib
 from isal.igzip_lib import IsalError
 
 from s3pp.errors import FailureKind, ObjectError
+from s3pp.s3.codings import codings, gzip_layers
 from s3pp.s3.wire import Response
 from s3pp.transfer.bodies import PIECE
-from s3pp.transfer.codings import codings, gzip_layers
 from s3pp.transfer.files.landing import Landing, Manner
 from s3pp.transfer.files.tree import Tree
 

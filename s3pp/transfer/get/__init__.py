@@ -2,5 +2,5 @@
 
 ``planner`` decides by names; ``getter`` brings one object to its end, a larger body through
 ``intake``. ``likeness`` and ``parted`` know what was sent in parts. Of large objects: ``in_ranges``
-leads, ``range`` fetches one, ``proof`` proves the whole, ``follower`` reads ranges in their order.
+leads, ``range`` fetches one, ``follower`` reads them in their order, to verify the whole.
 """

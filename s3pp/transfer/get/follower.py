@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+from s3pp.integrity.verifiers import Feed
 from s3pp.records import Span
+from s3pp.s3.part_plan import Spans
 from s3pp.transfer.files.landing import Landing
-from s3pp.transfer.get.proof import Feed
-from s3pp.transfer.parts.plan import Spans
 from s3pp.transfer.reading import Reader
 
 

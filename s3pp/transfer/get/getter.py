@@ -18,6 +18,8 @@ from contextlib import closing
 from typing import NamedTuple
 
 from s3pp.errors import FailureKind, ObjectError
+from s3pp.integrity.etag import is_md5, proves_content
+from s3pp.integrity.received import ASK_CHECKSUM, Corrupt, Expected, fault, held
 from s3pp.job import Job, Mode
 from s3pp.records import (
     Dest,
@@ -30,13 +32,12 @@ from s3pp.records import (
     Skipped,
     SkipReason,
 )
+from s3pp.s3.codings import is_gzip
 from s3pp.s3.operations import Answer, Bucket, Coding, Oversized
 from s3pp.s3.retry import StoreError
 from s3pp.transfer import modes
 from s3pp.transfer.bodies import PIECE, SMALL
-from s3pp.transfer.codings import is_gzip
 from s3pp.transfer.ending import failed
-from s3pp.transfer.etags import is_md5, proves_content
 from s3pp.transfer.files import times
 from s3pp.transfer.files.landing import Landing as Arriving
 from s3pp.transfer.files.landing import Manner, Vanished, land
@@ -50,7 +51,6 @@ from s3pp.transfer.get.parted import Overtaken, Parted
 from s3pp.transfer.get.range import RangeFetcher
 from s3pp.transfer.means import Means
 from s3pp.transfer.refused import source_fault, vanished
-from s3pp.transfer.verify import ASK_CHECKSUM, Corrupt, Expected, fault, held
 
 _FETCHES = 3  # times a body is asked for before it counts as never arriving whole
 

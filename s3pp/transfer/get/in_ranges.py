@@ -21,9 +21,12 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from s3pp.errors import FailureKind, ObjectError, Unfinished
+from s3pp.integrity.received import ASK_CHECKSUM, Corrupt
+from s3pp.integrity.verifiers import LONGEST, Proof, proof_of
 from s3pp.job import Job
 from s3pp.records import GetPart, GetTask, PartDone, PartOutcome, PartTask, Span
 from s3pp.s3.operations import Answer, Bucket
+from s3pp.s3.part_plan import Spans, part_size
 from s3pp.transfer.files.landing import Landing, Vanished
 from s3pp.transfer.files.leftovers import Superseded
 from s3pp.transfer.files.partial import InUse, NoLocks, Partial
@@ -31,13 +34,10 @@ from s3pp.transfer.files.paths import partial_name
 from s3pp.transfer.files.record import Layout
 from s3pp.transfer.files.tree import Tree, split
 from s3pp.transfer.get.follower import Follower
-from s3pp.transfer.get.proof import LONGEST, Proof, proof_of
 from s3pp.transfer.get.range import MISFIT, REPLACED, VANISHED
 from s3pp.transfer.means import Means
 from s3pp.transfer.parts.moving import moved
-from s3pp.transfer.parts.plan import Spans, part_size
 from s3pp.transfer.refused import vanished
-from s3pp.transfer.verify import ASK_CHECKSUM, Corrupt
 
 _STARTS = 3  # objects begun under one key before it counts as always being replaced
 # Of an object that has shrunk a store may say first that the range is not there.

@@ -7,11 +7,11 @@ import os
 from collections.abc import Callable, Iterator
 
 from s3pp.integrity.checksums import digest
+from s3pp.integrity.multipart_etag import Rolling
+from s3pp.integrity.received import Arrived
 from s3pp.transfer.bodies import PIECE
 from s3pp.transfer.files.landing import Landing, Manner
 from s3pp.transfer.files.tree import Tree
-from s3pp.transfer.parts.compound import Rolling
-from s3pp.transfer.verify import Arrived
 
 
 class Intake:

@@ -12,18 +12,18 @@
 from __future__ import annotations
 
 from s3pp.integrity.checksums import checksum
+from s3pp.integrity.multipart_etag import likely_sizes, part_count, same_in_parts
+from s3pp.integrity.received import ASK_CHECKSUM, stored_checksum
+from s3pp.integrity.verifiers import Parts, made_of_md5s
 from s3pp.job import Job
 from s3pp.records import Dest, GetTask, SendReason, SkipReason
 from s3pp.s3.operations import Bucket
+from s3pp.s3.part_plan import Spans
 from s3pp.s3.retry import StoreError
 from s3pp.transfer import modes
 from s3pp.transfer.files.tree import Tree
 from s3pp.transfer.get.intake import pieces_of
-from s3pp.transfer.get.proof import Parts, made_of_md5s
-from s3pp.transfer.parts.compound import likely_sizes, part_count, same_in_parts
-from s3pp.transfer.parts.plan import Spans
 from s3pp.transfer.reading import Reader
-from s3pp.transfer.verify import ASK_CHECKSUM, stored_checksum
 
 
 class Likeness:

@@ -8,22 +8,22 @@
                    │              └─ HEADs of all parts ─ of that size ─▶ Corrupt
                    └─ not told, or parts are not equally long ─▶ nothing but the length
 
-Larger objects come in ranges, and are proved by the same rules: see ``proof``.
+Larger objects come in ranges, and are proved by the same rules: see ``integrity/verifiers``.
 """
 
 from __future__ import annotations
 
 from s3pp.errors import FailureKind, ObjectError
+from s3pp.integrity.multipart_etag import likely_sizes, part_count
+from s3pp.integrity.received import Arrived, Corrupt, stored_checksum
+from s3pp.integrity.verifiers import Feed, proof_in_order
 from s3pp.job import Job
 from s3pp.records import Dest, GetTask
 from s3pp.s3.operations import Answer, Bucket
 from s3pp.s3.retry import StoreError
 from s3pp.transfer.bodies import SMALL
 from s3pp.transfer.get.in_ranges import REPLACED_CODES
-from s3pp.transfer.get.proof import Feed, proof_in_order
-from s3pp.transfer.parts.compound import likely_sizes, part_count
 from s3pp.transfer.reading import Reader
-from s3pp.transfer.verify import Arrived, Corrupt, stored_checksum
 
 
 class Overtaken(ObjectError):
@@ -50,7 +50,7 @@ class Parted:
     async def fault(self, key: str, answer: Answer, arrived: Arrived) -> Corrupt | None:
         """Why a body does not make the ETag of ``answer``; None where it does, or nobody knows.
 
-        ``verify.fault`` has nothing against it. Where its ETag is not made yet a request is made,
+        ``received.fault`` has nothing against it. Where its ETag is not made yet a request is made,
         and the body is read, both only for ETags of parts; where it turns out another, a request
         for each part. Raises ``Overtaken``, and as ``Bucket`` does.
         """

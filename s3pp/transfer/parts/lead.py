@@ -26,16 +26,16 @@ from enum import Enum
 from typing import NamedTuple, Protocol
 
 from s3pp.errors import FailureKind, FatalError, ObjectError, Unfinished
+from s3pp.integrity.acknowledged import HiddenObject, confirm
+from s3pp.integrity.etag import OtherBytes
+from s3pp.integrity.multipart_etag import Evidence, evidence, made_of
 from s3pp.job import Job
 from s3pp.records import PartDone
 from s3pp.s3.operations import Answer, Bucket, Copied, Headers
 from s3pp.s3.retry import StoreError
 from s3pp.s3.uploads import Uploads, vanished
-from s3pp.transfer.acknowledged import HiddenObject, confirm
 from s3pp.transfer.condition import Absence, Taken
-from s3pp.transfer.etags import OtherBytes
 from s3pp.transfer.parts import sums
-from s3pp.transfer.parts.compound import Evidence, evidence, made_of
 from s3pp.transfer.parts.own import OwnUploads
 from s3pp.transfer.parts.resume import LEFT, UNTOLD, Found, Silent, begun_of
 from s3pp.transfer.parts.support import MultipartSupport

@@ -21,10 +21,10 @@ from s3pp.limits import MAX_PART, MAX_PARTS, MIN_PART
 from s3pp.records import PartDone
 from s3pp.s3.listing import ListingError
 from s3pp.s3.moments import seconds
+from s3pp.s3.part_plan import Spans, count_of
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.upload_pages import latest
 from s3pp.s3.uploads import Part, Shown, Upload, Uploads, vanished
-from s3pp.transfer.parts.plan import Spans, count_of
 
 MOST_UPLOADS = 16  # of one key looked into, the latest first
 QUIET = 3600  # seconds: a part of 5 GiB at 12 Mbit/s takes as long

@@ -14,6 +14,7 @@ from s3pp.integrity.checksums import ALGORITHMS
 from s3pp.job import Job
 from s3pp.records import Entry, PartDone, PartFailed, PartOutcome, PutPart, Span
 from s3pp.s3.operations import Bucket, Headers
+from s3pp.s3.part_plan import Spans, part_size
 from s3pp.s3.uploads import Part, Uploads
 from s3pp.transfer.bodies import Changed, Slice
 from s3pp.transfer.means import Offer
@@ -21,7 +22,6 @@ from s3pp.transfer.parts import sums
 from s3pp.transfer.parts.lead import Lead
 from s3pp.transfer.parts.moving import PartRefused, moved
 from s3pp.transfer.parts.own import OwnUploads
-from s3pp.transfer.parts.plan import Spans, part_size
 from s3pp.transfer.parts.resume import Found, unfinished
 from s3pp.transfer.put.given import given
 from s3pp.transfer.put.part import PartSender

@@ -8,13 +8,13 @@ looked at it at all; then the MD5 is computed, of this part and of all to come.
 from __future__ import annotations
 
 from s3pp.integrity.digests import Digester, Digests
+from s3pp.integrity.etag import Mismatch, proves_content
 from s3pp.job import Job
 from s3pp.records import PartDone, PartOutcome, PutPart
 from s3pp.s3.etag import etag_of, read_tag
 from s3pp.s3.operations import Answer, Bucket
 from s3pp.s3.uploads import Slot, Uploads
 from s3pp.transfer.bodies import Slice, open_part
-from s3pp.transfer.etags import Mismatch, proves_content
 from s3pp.transfer.parts import sums
 from s3pp.transfer.parts.moving import carried
 from s3pp.transfer.reading import Reader

@@ -20,6 +20,8 @@ from functools import partial
 from urllib.parse import quote
 
 from s3pp.errors import FailureKind
+from s3pp.integrity.acknowledged import confirm_whole
+from s3pp.integrity.etag import Mismatch, OtherBytes, proves_content
 from s3pp.job import Job, Mode, Objects
 from s3pp.records import (
     Dest,
@@ -36,11 +38,9 @@ from s3pp.records import (
 from s3pp.s3.operations import Answer, Bucket
 from s3pp.s3.retry import StoreError
 from s3pp.transfer import modes
-from s3pp.transfer.acknowledged import confirm_whole
 from s3pp.transfer.bodies import PIECE, SMALL, Changed
 from s3pp.transfer.condition import Absence, Taken, seen
 from s3pp.transfer.ending import failed
-from s3pp.transfer.etags import Mismatch, OtherBytes, proves_content
 from s3pp.transfer.means import Offer
 from s3pp.transfer.parts.own import OwnUploads
 from s3pp.transfer.parts.resume import LEFT

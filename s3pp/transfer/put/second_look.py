@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from s3pp.integrity.checksums import checksum
+from s3pp.integrity.multipart_etag import part_count, plausible, same_in_parts
+from s3pp.integrity.received import ASK_CHECKSUM, stored_checksum
 from s3pp.records import Dest, SendReason, SkipReason
 from s3pp.s3.operations import Bucket, Call
 from s3pp.s3.retry import StoreError
 from s3pp.transfer import modes
-from s3pp.transfer.parts.compound import part_count, plausible, same_in_parts
 from s3pp.transfer.put.prepare import Prepared
 from s3pp.transfer.reading import Reader
-from s3pp.transfer.verify import ASK_CHECKSUM, stored_checksum
 
 Verdict = SkipReason | SendReason
 

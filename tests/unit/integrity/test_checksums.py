@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from s3pp.integrity import checksums
 from s3pp.integrity.checksums import ALGORITHMS, composite, digest, full_object
 from s3pp.limits import CHECKSUMS, MAX_PARTS, MIB
-from s3pp.transfer.parts.plan import spans
+from s3pp.s3.part_plan import spans
 
 BODIES = st.binary(max_size=300)
 SIZES = {"crc32": 4, "crc32c": 4, "crc64nvme": 8}

@@ -10,10 +10,10 @@ from hashlib import md5
 from typing import Any
 from urllib.parse import parse_qsl
 
+from s3pp.integrity.multipart_etag import compound_etag
 from s3pp.s3.operations import Answer, Call
 from s3pp.s3.retry import StoreError
 from s3pp.s3.wire import Response
-from s3pp.transfer.parts.compound import compound_etag
 
 from .buckets import endpoint, read
 

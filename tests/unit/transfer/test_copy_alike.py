@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from s3pp.integrity.received import ASK_CHECKSUM
 from s3pp.records import Dest
 from s3pp.s3.operations import Answer
 from s3pp.transfer.copy.alike import alike
-from s3pp.transfer.verify import ASK_CHECKSUM
 
 from .buckets import DENIED, Pairs, Scripted, looked
 

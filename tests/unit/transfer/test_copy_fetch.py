@@ -12,12 +12,12 @@ import pytest
 
 from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.integrity.digests import Digester
+from s3pp.integrity.received import ASK_CHECKSUM, Corrupt
 from s3pp.records import Dest
 from s3pp.s3.operations import Answer
 from s3pp.s3.retry import StoreError
 from s3pp.transfer.bodies import SMALL, Slice
 from s3pp.transfer.copy.fetch import Fetched, Fetcher
-from s3pp.transfer.verify import ASK_CHECKSUM, Corrupt
 
 from .buckets import DENIED, EVERYTHING, GONE, Scripted, answer, etag_of, means
 

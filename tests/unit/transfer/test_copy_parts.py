@@ -16,6 +16,7 @@ from zlib import crc32
 import pytest
 
 from s3pp.errors import FailureKind, Unfinished
+from s3pp.integrity.multipart_etag import compound_etag
 from s3pp.job import Job, Mode, Objects, Parts
 from s3pp.limits import GIB, MAX_OBJECT, MIB
 from s3pp.places import Place, parse_origin
@@ -39,7 +40,6 @@ from s3pp.s3.wire import Sink
 from s3pp.transfer.copy.copier import Copier
 from s3pp.transfer.copy.parts_by_store import AT_ONCE
 from s3pp.transfer.means import Means
-from s3pp.transfer.parts.compound import compound_etag
 from s3pp.transfer.parts.own import OwnUploads
 from s3pp.transfer.reading import Budget, Reader
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from s3pp.errors import S3ppError
+from s3pp.s3.part_plan import Spans
 from s3pp.transfer.files.landing import Landing
 from s3pp.transfer.files.tree import Tree
 from s3pp.transfer.get.follower import Follower
-from s3pp.transfer.parts.plan import Spans
 from s3pp.transfer.reading import Reader
 
 EACH, COUNT = 1000, 40

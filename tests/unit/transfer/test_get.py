@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from effort import examples
 from s3pp.errors import FailureKind, FatalError
+from s3pp.integrity.multipart_etag import compound_etag
 from s3pp.job import Job, Landing, Mode
 from s3pp.places import Origin
 from s3pp.records import Done, Failed, GetTask, Outcome, SendReason, Skipped
@@ -37,7 +38,6 @@ from s3pp.transfer.files.tree import Tree
 from s3pp.transfer.get.getter import Getter
 from s3pp.transfer.get.intake import md5_of
 from s3pp.transfer.means import Means
-from s3pp.transfer.parts.compound import compound_etag
 from s3pp.transfer.parts.own import OwnUploads
 from s3pp.transfer.reading import Budget, Reader
 

@@ -14,6 +14,7 @@ from zlib import crc32
 import pytest
 
 from s3pp.errors import FailureKind, FatalError, Unfinished
+from s3pp.integrity import verifiers
 from s3pp.job import Job, Mode, Parts
 from s3pp.limits import MIB
 from s3pp.places import Origin
@@ -33,7 +34,6 @@ from s3pp.s3.operations import Answer, Call
 from s3pp.s3.retry import StoreError
 from s3pp.s3.wire import Response, Sink
 from s3pp.transfer.files.tree import Tree
-from s3pp.transfer.get import proof
 from s3pp.transfer.get.getter import Getter
 from s3pp.transfer.means import Means
 from s3pp.transfer.parts.own import OwnUploads
@@ -214,9 +214,9 @@ def test_one_bit_is_seen(
 def test_long_parts_are_followed_in_order(place: Place) -> None:
     """Where the parts are longer than ranges may be."""
     store = STORES["parts"]()
-    first_part = proof.LONGEST
+    first_part = verifiers.LONGEST
     assert first_part > 6 * MIB  # so that this has to be asked for
-    found = asyncio.run(proof.proof_of(store, "k", asyncio.run(_looked(store)), longest=MIB))  # type: ignore[arg-type]
+    found = asyncio.run(verifiers.proof_of(store, "k", asyncio.run(_looked(store)), longest=MIB))  # type: ignore[arg-type]
     assert found.feed is not None
     assert found.part_size is None
     found.feed(BODY)

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from effort import examples
 from s3pp.errors import FailureKind, FatalError, ObjectError, Unfinished
 from s3pp.integrity.checksums import checksum as digest
+from s3pp.integrity.multipart_etag import compound_etag
 from s3pp.job import Job, Mode, Objects, Parts, Speed
 from s3pp.places import Place
 from s3pp.records import Entry, PartDone, PartFailed, PartOutcome, PutPart
@@ -28,7 +29,6 @@ from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import WireError
 from s3pp.transfer.bodies import Changed, Slice, open_entry
 from s3pp.transfer.condition import Taken
-from s3pp.transfer.parts.compound import compound_etag
 from s3pp.transfer.parts.lead import HIDDEN
 from s3pp.transfer.parts.resume import LEFT, UNTOLD
 from s3pp.transfer.put.in_parts import UNTOLD_CHECKSUMS, InParts, Sent, work_of
@@ -123,7 +123,7 @@ def scenes() -> Iterator[Scene]:
     """Parts may be as small as anybody likes."""
     with (
         TemporaryDirectory() as directory,
-        patch("s3pp.transfer.parts.plan.MIN_PART", 1),
+        patch("s3pp.s3.part_plan.MIN_PART", 1),
         patch("s3pp.transfer.parts.resume.MIN_PART", 1),
     ):
         path = Path(directory) / "file"

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3pp.errors import FailureKind, FatalError, ObjectError
+from s3pp.integrity.multipart_etag import compound_etag
+from s3pp.integrity.received import Expected, fault
 from s3pp.records import Dest
 from s3pp.transfer.bodies import PIECE
 from s3pp.transfer.files.landing import Manner
 from s3pp.transfer.files.tree import Tree
 from s3pp.transfer.get.intake import Intake, md5_of
-from s3pp.transfer.parts.compound import compound_etag
-from s3pp.transfer.verify import Expected, fault
 
 from .buckets import answer, endpoint, etag_of
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from s3pp.integrity.etag import is_md5
 from s3pp.job import Mode
 from s3pp.records import Dest, SendReason, SkipReason
-from s3pp.transfer.etags import is_md5
 from s3pp.transfer.modes import (
     EMPTY_MD5,
     Equality,

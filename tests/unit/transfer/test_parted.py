@@ -13,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3pp.errors import FailureKind
+from s3pp.integrity.multipart_etag import compound_etag
+from s3pp.integrity.received import Arrived, Corrupt
 from s3pp.job import Job
 from s3pp.limits import MIB
 from s3pp.places import Origin
@@ -23,9 +25,7 @@ from s3pp.s3.retry import StoreError
 from s3pp.s3.wire import Response
 from s3pp.transfer.bodies import SMALL
 from s3pp.transfer.get.parted import Overtaken, Parted
-from s3pp.transfer.parts.compound import compound_etag
 from s3pp.transfer.reading import Reader
-from s3pp.transfer.verify import Arrived, Corrupt
 
 from .buckets import endpoint, looked
 

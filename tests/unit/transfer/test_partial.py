@@ -15,6 +15,7 @@ import pytest
 
 from s3pp.errors import ObjectError
 from s3pp.records import GetPart
+from s3pp.s3.part_plan import Spans
 from s3pp.transfer.files import locks, partial
 from s3pp.transfer.files.landing import Landing, Vanished
 from s3pp.transfer.files.leftovers import KEPT, Superseded, sweep
@@ -22,7 +23,6 @@ from s3pp.transfer.files.partial import InUse, Misfit, NoLocks, Partial, RangeFi
 from s3pp.transfer.files.paths import MAX_NAME_BYTES, PARTIAL, partial_name, partial_stem
 from s3pp.transfer.files.record import Layout
 from s3pp.transfer.files.tree import Tree
-from s3pp.transfer.parts.plan import Spans
 from trees import content
 
 BODY = bytes(range(250))

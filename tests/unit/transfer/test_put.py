@@ -16,6 +16,7 @@ import pytest
 
 from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.integrity.digests import Digester
+from s3pp.integrity.multipart_etag import compound_etag
 from s3pp.job import Job, Mode, Objects, Parts
 from s3pp.places import Place
 from s3pp.records import Dest, Done, Entry, Failed, Outcome, PutTask, SendReason, Skipped
@@ -26,7 +27,6 @@ from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import Response, WireError
 from s3pp.transfer.bodies import PIECE, SMALL, Changed
 from s3pp.transfer.condition import SURE
-from s3pp.transfer.parts.compound import compound_etag
 from s3pp.transfer.put.prepare import Prepared, Preparer
 from s3pp.transfer.put.putter import Putter, static_headers
 from s3pp.transfer.reading import Budget, Reader

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.limits import MAX_PARTS, MIB, MIN_PART
 from s3pp.s3.listing import ListingError
+from s3pp.s3.part_plan import Spans
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.uploads import Part, Shown, Upload
 from s3pp.s3.wire import WireError
-from s3pp.transfer.parts.plan import Spans
 from s3pp.transfer.parts.resume import MOST_UPLOADS, QUIET, Found, Silent, fitting, unfinished
 
 SIZE = 5 * MIN_PART + 7

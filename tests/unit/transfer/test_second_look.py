@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
+from s3pp.integrity.multipart_etag import compound_etag, likely_sizes
 from s3pp.limits import MIB
 from s3pp.records import Dest, SendReason, SkipReason
 from s3pp.s3.operations import Answer, Call
+from s3pp.s3.part_plan import spans
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import WireError
-from s3pp.transfer.parts.compound import compound_etag, likely_sizes
-from s3pp.transfer.parts.plan import spans
 from s3pp.transfer.put.prepare import Prepared
 from s3pp.transfer.put.second_look import Compared, second_look
 from s3pp.transfer.reading import Reader

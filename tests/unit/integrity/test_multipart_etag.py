@@ -10,9 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3pp.limits import GIB, MAX_OBJECT, MAX_PART, MAX_PARTS, MIB, MIN_PART
-from s3pp.records import Dest, PartDone
-from s3pp.transfer.parts.compound import (
+from s3pp.integrity.multipart_etag import (
     MOST_SIZES,
     Evidence,
     Rolling,
@@ -24,7 +22,9 @@ from s3pp.transfer.parts.compound import (
     plausible_sizes,
     same_in_parts,
 )
-from s3pp.transfer.parts.plan import count_of, part_size, spans
+from s3pp.limits import GIB, MAX_OBJECT, MAX_PART, MAX_PARTS, MIB, MIN_PART
+from s3pp.records import Dest, PartDone
+from s3pp.s3.part_plan import count_of, part_size, spans
 
 MD5 = "0123456789abcdef" * 2
 BODIES = st.binary(max_size=300)

@@ -18,7 +18,7 @@ from s3pp.limits import (
     MIN_PART,
 )
 from s3pp.records import Span
-from s3pp.transfer.parts.plan import UnequalSpans, allowed, count_of, part_size, spans
+from s3pp.s3.part_plan import UnequalSpans, allowed, count_of, part_size, spans
 
 TIB = 1024 * GIB
 SIZES = st.integers(0, MAX_OBJECT) | st.integers(0, 2 * GIB)

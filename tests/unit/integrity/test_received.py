@@ -9,16 +9,15 @@ from base64 import b64encode
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from transfer.buckets import endpoint, etag_of, response
 
 from s3pp.errors import FailureKind
+from s3pp.integrity.received import Arrived, Corrupt, Expected, fault, held, stored_checksum
 from s3pp.records import Dest
 from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.operations import Answer, Coding
 from s3pp.s3.retry import StoreError
 from s3pp.transfer.refused import source_fault
-from s3pp.transfer.verify import Arrived, Corrupt, Expected, fault, held, stored_checksum
-
-from .buckets import endpoint, etag_of, response
 
 BODY, PARTS = b"some bytes", "0" * 32 + "-2"
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from transfer.buckets import endpoint
 
 from s3pp.errors import FailureKind
+from s3pp.integrity.etag import Mismatch, is_md5, proves_content
 from s3pp.s3.wire import Response
-from s3pp.transfer.etags import Mismatch, is_md5, proves_content
-
-from .buckets import endpoint
 
 MD5 = "0123456789abcdef" * 2
 SSE = "x-amz-server-side-encryption"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from s3pp.s3.codings import codings, gzip_layers, is_gzip
 from s3pp.s3.wire import Response
-from s3pp.transfer.codings import codings, gzip_layers, is_gzip
 
 
 def response(*values: str) -> Response:

@@ -13,10 +13,10 @@ upload in parts ends with a request that holds none of them: see ``parts/lead``.
 from __future__ import annotations
 
 from s3pp.errors import FailureKind
+from s3pp.integrity.etag import Mismatch, OtherBytes, proves_content
+from s3pp.integrity.received import ASK_CHECKSUM
 from s3pp.s3.operations import Answer, Bucket
 from s3pp.s3.retry import StoreError
-from s3pp.transfer.etags import Mismatch, OtherBytes, proves_content
-from s3pp.transfer.verify import ASK_CHECKSUM
 
 _ABSENT = "the store acknowledged it, and HEAD finds no such object"
 _UNTOLD = "the store acknowledged it, and HEAD does not tell its size"

@@ -20,13 +20,13 @@ from typing import NamedTuple
 
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.integrity.checksums import ALGORITHMS, checksum, digest
+from s3pp.integrity.etag import is_md5, proves_content
 from s3pp.records import Dest
 from s3pp.s3.causes import no_store
+from s3pp.s3.codings import is_gzip
 from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.operations import Answer, Coding
 from s3pp.s3.wire import Response
-from s3pp.transfer.codings import is_gzip
-from s3pp.transfer.etags import is_md5, proves_content
 
 # A GET that has this is answered with the object's checksum, if it is stored with one.
 ASK_CHECKSUM = ("x-amz-checksum-mode", "ENABLED")

@@ -22,20 +22,20 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from s3pp.integrity.checksums import ALGORITHMS, CHEAP, checksum_text, full_object, running
-from s3pp.limits import MIB
-from s3pp.records import Dest, PartDone, Span
-from s3pp.s3.operations import Answer, Bucket, Call
-from s3pp.s3.retry import StoreError
-from s3pp.transfer.etags import proves_content
-from s3pp.transfer.parts.compound import (
+from s3pp.integrity.etag import proves_content
+from s3pp.integrity.multipart_etag import (
     Rolling,
     compound_etag,
     likely_sizes,
     part_count,
     plausible,
 )
-from s3pp.transfer.parts.plan import Spans
-from s3pp.transfer.verify import Corrupt, stored_checksum
+from s3pp.integrity.received import Corrupt, stored_checksum
+from s3pp.limits import MIB
+from s3pp.records import Dest, PartDone, Span
+from s3pp.s3.operations import Answer, Bucket, Call
+from s3pp.s3.part_plan import Spans
+from s3pp.s3.retry import StoreError
 
 LONGEST = 128 * MIB  # bytes of a range: what is lost with a connection, or a process
 _HEADS = 16  # at a time

@@ -1,9 +1,8 @@
 """The plan of an object's parts: how long they are, and where each lies. Pure, and deterministic.
 
 All parts but the last are equally long, which the last is at most; only copies of objects that were
-sent otherwise differ. An object of no bytes has one
-part of no bytes: an upload of no parts cannot be completed (API reference,
-"CompleteMultipartUpload").
+sent otherwise differ. An object of no bytes has one part of no bytes: an upload of no parts cannot
+be completed (API reference, "CompleteMultipartUpload").
 """
 
 from __future__ import annotations
@@ -12,9 +11,8 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 from s3pp.errors import FailureKind, ObjectError
-from s3pp.limits import MAX_PART, MAX_PARTS, MIB, MIN_PART
+from s3pp.limits import MAX_OBJECT, MAX_PART, MAX_PARTS, MIB, MIN_PART
 from s3pp.records import Span
-from s3pp.transfer.bodies import size_fault
 
 
 def part_size(size: int, wanted: int) -> int:
@@ -29,6 +27,14 @@ def part_size(size: int, wanted: int) -> int:
     if count_of(size, allowed) <= MAX_PARTS:
         return allowed
     return rounded_up(size, MAX_PARTS * MIB) // MAX_PARTS
+
+
+def size_fault(size: int) -> str | None:
+    """Why a body of ``size`` bytes cannot go, and what to do; None when it can."""
+    if size <= MAX_OBJECT:
+        return None
+    most = f"{MAX_OBJECT // 10**12} TB"
+    return f"{size} bytes is more than an object holds ({most}): split it"
 
 
 def count_of(size: int, each: int) -> int:
