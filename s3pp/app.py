@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from s3pp.report.outlet import Streams
 
 
+MOST_READ = 1 << 20  # bytes of a file of certificates, in which the first of them begins
+
+
 def run(job: Job, output: Streams) -> RunResult:
     """Run ``job`` to its end, and print its last lines.
 
@@ -68,7 +71,7 @@ def _check_files(job: Job, output: Streams) -> None:
     from s3pp.report.escape import one_line
 
     if job.access.ca_bundle is not None:
-        _check_readable(job.access.ca_bundle, "--ca-bundle")
+        _check_certificates(job.access.ca_bundle, "--ca-bundle")
     if job.choosing.files_from == "-":
         _check_stdin()
     _check_places(job)
@@ -79,12 +82,21 @@ def _check_files(job: Job, output: Streams) -> None:
             output.stderr.write(f"s3pp: {one_line(remark)}\n")
 
 
-def _check_readable(path: str, argument: str) -> None:
+def _beginning(path: str, argument: str) -> bytes:
+    """What a file holds, up to ``MOST_READ`` bytes. Raises ``UsageError``."""
     try:
         with open(path, "rb") as file:
-            file.read(1)  # a directory opens, and then cannot be read
+            return file.read(MOST_READ)  # a directory opens, and then cannot be read
     except OSError as error:
         raise UsageError(f"{argument} {path!r} cannot be read: {error.strerror}") from None
+
+
+def _check_certificates(path: str, argument: str) -> None:
+    # TRUSTED CERTIFICATE, X509 CERTIFICATE: OpenSSL takes these as well.
+    if b"CERTIFICATE-----" not in _beginning(path, argument):
+        raise UsageError(
+            f"{argument} {path!r} holds no certificate: name a file of PEM certificates"
+        )
 
 
 def _check_stdin() -> None:

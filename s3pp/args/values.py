@@ -65,7 +65,9 @@ def part_size(text: str) -> int:
 def seconds(text: str) -> float:
     """A length of time greater than zero: ``10``, ``2.5``, ``90s``, ``5m``, in seconds."""
     length = _length(text)
-    if not length:
+    if length == 0:
+        raise ValueError(f"{text!r} is no time to wait: write more than 0")
+    if length is None:
         raise ValueError(f"{text!r} is not a length of time: write seconds, or 90s, 5m, 2h")
     return length
 
@@ -128,7 +130,9 @@ def token(text: str) -> str:
 def visible(text: str) -> str:
     """Something in printable ASCII, all that a header can carry unharmed."""
     if not _VISIBLE.fullmatch(text):
-        raise ValueError(f"value {text!r} must be printable ASCII, without line ends, not empty")
+        if not text:
+            raise ValueError("the value is empty")
+        raise ValueError(f"value {text!r}: only printable ASCII characters can be sent in a header")
     return text
 
 

@@ -85,11 +85,10 @@ class Statter:
         if denied is not None:
             self._recorder.ended_by(cause_of(denied))
         try:
-            totals = self._recorder.close(not_attempted=message.not_attempted)
-        except FatalError as error:
+            self._recorder.close(not_attempted=message.not_attempted)
+        except FatalError as error:  # the totals are whole all the same
             self._outbox.send(Fatal(str(error)))
-            raise
-        return StatterReport(totals, denied.message if denied else None)
+        return StatterReport(self._recorder.totals, denied.message if denied else None)
 
     def _report(self, report: BatchReport) -> None:
         outcomes = report.outcomes

@@ -15,13 +15,21 @@ from s3pp.report.private_file import open_private, refuse_pipe
 MOST_CUT = 1 << 20  # bytes of a line that was cut; what is longer is no line of ours
 
 
+class Unwritten(FatalError):
+    """The file cannot be written any more; ``what`` says which and why, and not what to do."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}: fix that, and run the same command again")
+        self.what = what
+
+
 class Appender:
     """``path``, opened for appending as ``private_file`` does.
 
     Concurrent runs may share a file: each ``append`` is one write at the end of it.
     ``argument`` is the option that named the file, for messages. ``restate`` says what is to stand
     in place of a last line that was cut, by a full disk or a kill: without it the line just ends.
-    Raises ``UsageError`` where the file cannot be opened, and ``FatalError`` as ``append`` does.
+    Raises ``UsageError`` where the file cannot be opened, and ``Unwritten`` as ``append`` does.
     """
 
     def __init__(
@@ -34,7 +42,7 @@ class Appender:
             self._begin_line(restate)
 
     def append(self, text: str) -> None:
-        """Write ``text`` at the end of the file; ``FatalError`` where the disk refuses."""
+        """Write ``text`` at the end of the file; ``Unwritten`` where the disk refuses."""
         rest = memoryview(text.encode("utf-8", "backslashreplace"))
         try:
             while rest:
@@ -66,11 +74,8 @@ class Appender:
             self.append("\n")
         _locked(self._fd, fcntl.LOCK_SH)
 
-    def _broken(self, error: OSError) -> FatalError:
-        return FatalError(
-            f"{self._argument} {self._path!r}: writing failed: {error.strerror}: "
-            "fix that, and run the same command again"
-        )
+    def _broken(self, error: OSError) -> Unwritten:
+        return Unwritten(f"{self._argument} {self._path!r}: writing failed: {error.strerror}")
 
 
 def check_appendable(path: str, argument: str) -> str | None:

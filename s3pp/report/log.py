@@ -10,10 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 
-from s3pp.errors import FatalError
 from s3pp.job import Job
 from s3pp.records import Failed, Outcome, Skipped
-from s3pp.report.appender import Appender
+from s3pp.report.appender import Appender, Unwritten
 from s3pp.report.escape import one_line
 from s3pp.report.lines import Lines
 from s3pp.report.view import SURPRISING, Detail
@@ -27,7 +26,8 @@ class Log:
         louder = replace(job.output, verbosity=job.output.verbosity + 1, json=False)
         detail = Detail.of(louder, dry_run=job.dry_run)
         self._detail = detail._replace(failed=True, notices=True)
-        self._file: Appender | None = Appender(path, "--log-file")
+        self._file: Appender | None = None
+        self.opening_fault = self._guarded(lambda: self._open(path))  # a complaint, as below
 
     def outcomes(self, outcomes: Sequence[Outcome]) -> str | None:
         """Log a batch. Returns the complaint if the file just became unwritable."""
@@ -38,11 +38,13 @@ class Log:
         """Log one line; returns as ``outcomes`` does."""
         return self._append([(level, text)])
 
-    def close(self) -> None:
-        """Bring everything to the disk, as far as it lets us."""
-        if self._file is not None:
-            self._guarded(self._file.close)
-        self._file = None
+    def close(self) -> str | None:
+        """Bring everything to the disk, as far as it lets us; returns as ``outcomes`` does."""
+        file, self._file = self._file, None
+        return self._guarded(file.close) if file is not None else None
+
+    def _open(self, path: str) -> None:
+        self._file = Appender(path, "--log-file")
 
     def _append(self, entries: list[tuple[str, str]]) -> str | None:
         if self._file is None or not entries:
@@ -53,9 +55,9 @@ class Log:
     def _guarded(self, write: Callable[[], None]) -> str | None:
         try:
             write()
-        except FatalError as error:
+        except Unwritten as error:
             self._file = None
-            return f"{error}; logging ends here"
+            return f"{error.what}: the log ends here, and the run goes on"
         return None
 
 

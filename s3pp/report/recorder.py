@@ -51,6 +51,8 @@ class Recorder:
         self._view = View(lines, detail, json=job.output.json)
         self._log = Log(job.output.log_file, job) if job.output.log_file else None
         self._journal = Journal(job.output.journal, job) if job.output.journal else None
+        if self._log is not None:
+            self._complain(self._log.opening_fault)
 
     @classmethod
     def open(
@@ -64,6 +66,11 @@ class Recorder:
         listing = streams.stdout.terminal and Detail.of(job.output, dry_run=job.dry_run).done
         progress = open_progress(streams.stderr, job.output, listing=listing)
         return cls(job, streams, progress=progress, started=started)
+
+    @property
+    def totals(self) -> Totals:
+        """What was folded so far; of a whole run once ``close`` was called, even if it raised."""
+        return self._totals
 
     def listed(self, count: int, done: bool) -> None:
         """The walker has named ``count`` objects so far, in all; ``done``: it will name no more."""
@@ -153,7 +160,7 @@ class Recorder:
             self._progress.close()
         if self._log is not None:
             self._complain(self._log.line("INFO", summary_text(totals, self._job)))
-            self._log.close()
+            self._complain(self._log.close())
         if self._journal is not None:
             self._journal.close(totals)
         return totals

@@ -8,7 +8,7 @@ import sys
 from s3pp.errors import UsageError
 from s3pp.job import Choosing, Job
 from s3pp.sources.choice import Choice
-from s3pp.sources.names import is_utf16
+from s3pp.sources.names import UTF16, is_utf16
 from s3pp.sources.naming import shown
 from s3pp.sources.scope import Scope
 
@@ -92,8 +92,8 @@ def _check_readable_list(choosing: Choosing) -> None:
 def _check_encoding(path: str) -> None:
     try:
         with open(path, "rb") as file:
-            beginning = file.read(2)
+            beginning = file.read(4)
     except OSError as error:
         raise UsageError(f"--files-from '{shown(path)}' cannot be read: {error.strerror}") from None
     if is_utf16(beginning):
-        raise UsageError(f"--files-from '{shown(path)}' is UTF-16: save it as UTF-8")
+        raise UsageError(f"--files-from '{shown(path)}' {UTF16}")

@@ -83,15 +83,21 @@ def split(stream: BinaryIO, *, null: bool) -> Iterator[bytes]:
     yield from _kept([rest], carriage)
 
 
+UTF16 = "looks like UTF-16: save it as UTF-8 (or use --null, if its names end in NUL)"
+
+
 def is_utf16(beginning: bytes) -> bool:
-    """Whether a list that begins so says that it is UTF-16; two bytes are enough."""
-    return beginning.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    """Whether a list that begins so is UTF-16, by its mark or its zeros; four bytes are enough."""
+    if beginning.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return True
+    zeros = [byte == 0 for byte in beginning[:4]]
+    return zeros in ([False, True] * 2, [True, False] * 2)
 
 
 def _without_mark(chunk: bytes) -> bytes:
     """The beginning of a list without the byte order mark that editors on Windows put there."""
     if is_utf16(chunk):
-        raise FatalError("the list of --files-from is UTF-16: save it as UTF-8")
+        raise FatalError(f"the list of --files-from {UTF16}")
     return chunk.removeprefix(codecs.BOM_UTF8)
 
 

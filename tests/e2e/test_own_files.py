@@ -118,6 +118,7 @@ def test_a_line_that_a_full_disk_has_cut_is_made_whole(
     words = ["--journal", journal, src, moto_bucket.url]
     full = s3pp("put", *words, preexec_fn=partial(at_most, 400))
     assert full.code == 3
+    assert full.summary.startswith("put ")  # and so it is without a journal
     assert "File too large" in full.err
     cut = journal.read_text().splitlines()[-1]
     assert journal.stat().st_size == 400
@@ -127,6 +128,23 @@ def test_a_line_that_a_full_disk_has_cut_is_made_whole(
     assert [event["text"] for event in events if event["event"] == "cut"] == [cut]
     assert kinds[kinds.index("cut") + 1] == "start"
     assert kinds[-1] == "summary"
+
+
+def test_a_log_that_cannot_be_written_is_not_worth_a_run(s3pp, moto_bucket, tree, tmp_path):
+    """Whether it fills on the way or, with a line to make whole, when it is opened."""
+    src = tree({f"f{n}": b"1" for n in range(9)})
+    log = tmp_path / "log"
+    for beginning in (b"", b"x" * 400):
+        log.write_bytes(beginning)
+        log.chmod(0o600)
+        words = ["--mode=stupid", "--log-file", log, src, moto_bucket.url]
+        result = s3pp("put", *words, preexec_fn=partial(at_most, 400))
+        assert (result.code, result.counts.done) == (0, 9)
+        assert result.err == (
+            f"s3pp: --log-file '{log}': writing failed: File too large:"
+            " the log ends here, and the run goes on\n"
+        )
+        assert log.stat().st_size == 400
 
 
 def at_most(size: int) -> None:

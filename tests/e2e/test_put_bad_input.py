@@ -84,7 +84,12 @@ def test_a_list_in_utf_16_is_wrong_usage_and_a_mark_of_utf_8_is_skipped(
     names.write_text("f\r\n", encoding="utf-16")
     result = s3pp(*put)
     assert (result.code, result.out) == (2, "")
-    assert result.err == f"s3pp: --files-from '{names}' is UTF-16: save it as UTF-8\n"
+    told = f"s3pp: --files-from '{names}' looks like UTF-16: save it as UTF-8 ("
+    assert result.err.startswith(told)
+    names.write_text("f\r\n", encoding="utf-16-le")  # without a mark
+    result = s3pp(*put)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith(told)
     assert moto_bucket.keys() == []
     names.write_text("f\r\n", encoding="utf-8-sig")
     assert s3pp(*put).code == 0

@@ -60,8 +60,9 @@ def test_a_byte_order_mark_is_no_part_of_a_name(top: Path) -> None:
 
 @pytest.mark.parametrize("coding", ["utf-16-le", "utf-16-be"])
 def test_utf_16_is_refused(top: Path, coding: str) -> None:
-    with pytest.raises(FatalError, match="is UTF-16: save it as UTF-8"):
-        from_list(top, "\ufeffa\r\n".encode(coding))
+    for text in ("\ufeffa\r\n", "a\r\n"):
+        with pytest.raises(FatalError, match="looks like UTF-16: save it as UTF-8"):
+            from_list(top, text.encode(coding))
 
 
 def test_carriage_returns_empty_lines_and_hashes(top: Path) -> None:
@@ -120,7 +121,7 @@ def test_names_that_cannot_be_keys(top: Path) -> None:
 
 
 def test_a_null_list_without_null_says_so(top: Path) -> None:
-    (failure,) = entries(job(top, files_from="-"), io.BytesIO(b"a\0z\0"))
+    (failure,) = entries(job(top, files_from="-"), io.BytesIO(b"aa\0zz\0"))
     assert isinstance(failure, Failed)
     assert "--null" in failure.message
 
