@@ -93,8 +93,9 @@ def _check_failures_are_named(end: Ending) -> None:
     for record in end.failed.values():
         if end.code == 3 and told and told[-1].endswith(record["message"]):
             continue  # what ended the run, told once
-        if end.code == 3 and "no request succeeded" in told[-1] and record["code"] in told[-1]:
-            continue  # likewise, for how long the store accepted nothing
+        stalled = end.code == 3 and "no request succeeded" in told[-1]
+        if stalled and record.get("code", "?") in told[-1]:
+            continue  # likewise, by a store that accepted nothing
         if alike[record["kind"], record.get("code")] > SHOWN:
             continue  # so many are named, and the others counted
         source = record["source"]
