@@ -174,8 +174,11 @@ class Wire:
 
         Raises ``WireError``, or what the stream or the sink raised.
         """
-        body = request.body
-        shape = "bytes" if type(body) is bytes and request.method == "PUT" else _shape(request)
+        method, body = request.method, request.body
+        if body is None:
+            shape = method if request.sink is None else "sink"
+        else:
+            shape = "bytes" if method == "PUT" and type(body) is bytes else _shape(body)
         pool = self._idle.setdefault(shape, [])
         handle = pool.pop() if pool else _Handle(shape, self._settings)
         handle.load(request)
@@ -196,13 +199,12 @@ class Wire:
         self._multi.close()
 
 
-def _shape(request: Request) -> str:
-    """Requests of one shape share handles: only URL, headers and body differ between them."""
-    if request.body is None:
-        return request.method if request.sink is None else "sink"
-    if not isinstance(request.body, bytes):
-        return "stream"
-    return "post"
+def _shape(body: bytes | Stream) -> str:
+    """The shape of a request with a body, but for the commonest of them.
+
+    Requests of one shape share handles: only URL, headers and body differ between them.
+    """
+    return "post" if isinstance(body, bytes) else "stream"
 
 
 class _Handle:

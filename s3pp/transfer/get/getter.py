@@ -72,6 +72,7 @@ class Getter:
 
     def __init__(self, job: Job, bucket: Bucket, tree: Tree, means: Means) -> None:
         self._mode = job.mode
+        self._if_absent = SendReason.ALWAYS if job.mode is Mode.STUPID else SendReason.NEW
         self._dry_run = job.dry_run
         self._landing = job.landing
         self._bucket = bucket
@@ -89,15 +90,16 @@ class Getter:
 
     async def transfer(self, task: GetTask) -> Outcome:
         """Bring one object to its end. Raises ``FatalError`` only."""
-        grant = self._budget.grant(max(task.size, 1) if task.size <= SMALL else PIECE)
-        if not self._budget.take_at_once(grant):
-            await self._budget.take(grant)
+        budget = self._budget
+        held = min(task.size or 1 if task.size <= SMALL else PIECE, budget.size)
+        if not budget.take_at_once(held):
+            await budget.take(held)
         try:
             return await self._get(task)
         except Exception as error:
             return failed(task, error)
         finally:
-            self._budget.give(grant)
+            budget.give(held)
 
     async def part(self, part: GetPart) -> PartOutcome:
         """Move one range. Raises ``FatalError`` only."""
@@ -106,9 +108,13 @@ class Getter:
     async def _get(self, task: GetTask) -> Outcome:
         if is_marker(task.target):
             return await self._reader.run(self._make_directory, task)
-        here = await self._reader.run(self._tree.status, task.target)
+        reader = self._reader
+        if reader.threaded:
+            here = await reader.run(self._tree.status, task.target)
+        else:
+            here = reader.here(self._tree.status, task.target)
         try:
-            verdict = await self._verdict(task, here)
+            verdict = self._if_absent if here is None else await self._verdict(task, here)
             if isinstance(verdict, SkipReason):
                 return Skipped(task.source, task.target, task.size, verdict)
             if self._dry_run:
@@ -120,10 +126,8 @@ class Getter:
 
     # What stands there already
 
-    async def _verdict(self, task: GetTask, here: os.stat_result | None) -> Verdict:
+    async def _verdict(self, task: GetTask, here: os.stat_result) -> Verdict:
         """Whether to get it, and why. Raises ``ObjectError`` where no file can take the place."""
-        if here is None:
-            return modes.decide_get(self._mode, task.size, None) or SendReason.NEW
         if not stat.S_ISREG(here.st_mode):
             return self._irregular(task, here.st_mode)
         verdict = modes.decide_get(self._mode, task.size, here.st_size)
@@ -215,7 +219,8 @@ class Getter:
     # Getting it
 
     async def _fetch(self, task: GetTask, reason: SendReason, *, mode: int | None) -> Outcome:
-        way, fetches, coding = self._way(task), 0, self._coding
+        fetches, coding = 0, self._coding
+        way = self._small if task.size <= SMALL else self._way(task)
         while True:
             fetches += 1
             try:
@@ -236,8 +241,6 @@ class Getter:
         return Done(task.source, task.target, size, moved, etag, reason, answer.attempts)
 
     def _way(self, task: GetTask) -> Callable[[GetTask, int | None, Coding], Awaitable[_Arrival]]:
-        if task.size <= SMALL:
-            return self._small
         return self._large if task.size <= self._threshold else self._ranged
 
     def _requests(self, task: GetTask) -> int:
@@ -254,12 +257,15 @@ class Getter:
             if wrong := wrong or await self._parted.fault(task.source, answer, arrived):
                 raise wrong
         manner = self._manner(task, answer, etag=etag, mode=mode)
-        if times := self._layers(answer):
+        reader = self._reader
+        if self._landing.gunzip and (times := self._layers(answer)):
             landed = await self._unpack(task, (body,), manner, times=times)
         elif manner.fsync:
-            landed = await self._reader.away(lambda: land(self._tree, task.target, body, manner))
+            landed = await reader.away(lambda: land(self._tree, task.target, body, manner))
+        elif reader.threaded:
+            landed = await reader.run(land, self._tree, task.target, body, manner)
         else:
-            landed = await self._reader.run(land, self._tree, task.target, body, manner)
+            landed = reader.here(land, self._tree, task.target, body, manner)
         return _Arrival(answer, etag, len(body), landed, len(body))
 
     async def _large(self, task: GetTask, mode: int | None, coding: Coding) -> _Arrival:
