@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from s3pp.errors import FailureKind
 from s3pp.integrity.etag import Mismatch, OtherBytes, proves_content
-from s3pp.integrity.received import ASK_CHECKSUM
+from s3pp.integrity.stored_object import ASK_CHECKSUM
 from s3pp.s3.operations import Answer, Bucket
 from s3pp.s3.retry import StoreError
 

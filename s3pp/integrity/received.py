@@ -15,21 +15,19 @@ whether an ETag of parts is that of the body may have to be asked, see ``get.par
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from s3pp.errors import FailureKind, ObjectError
-from s3pp.integrity.checksums import ALGORITHMS, checksum, digest
+from s3pp.integrity.checksums import checksum, digest
 from s3pp.integrity.etag import is_md5, proves_content
+from s3pp.integrity.stored_object import stored_checksum
 from s3pp.records import Dest
 from s3pp.s3.causes import no_store
 from s3pp.s3.codings import is_gzip
 from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.operations import Answer, Coding
 from s3pp.s3.wire import Response
-
-# A GET that has this is answered with the object's checksum, if it is stored with one.
-ASK_CHECKSUM = ("x-amz-checksum-mode", "ENABLED")
 
 
 class Corrupt(ObjectError):
@@ -129,25 +127,3 @@ def _checksum_fault(arrived: Arrived, response: Response) -> Corrupt | None:
     name, value = stored
     ours = checksum(name, arrived.pieces())
     return None if ours == value else Corrupt(f"its {name} is {ours}, and {value} is stored")
-
-
-def stored_checksum(response: Response, *, strong: bool = False) -> tuple[str, str] | None:
-    """The cheapest of ``whole_checksums`` that this machine can compute; or of the strong ones."""
-    for name, value in whole_checksums(response):
-        algorithm = ALGORITHMS[name]
-        if (algorithm.is_strong or not strong) and algorithm.is_available:
-            return name, value
-    return None
-
-
-def whole_checksums(response: Response) -> Iterator[tuple[str, str]]:
-    """The checksums of the whole object that an answer tells, as (name, base64).
-
-    Those of a multipart upload's parts taken together are none.
-    """
-    if (response.header(b"x-amz-checksum-type") or "").upper() == "COMPOSITE":
-        return
-    for algorithm in ALGORITHMS.values():
-        value = response.header(algorithm.header.encode())
-        if value and "-" not in value:
-            yield algorithm.name, value

@@ -91,11 +91,6 @@ def by_emptiness(ours: str, theirs: str) -> SkipReason:
     return SkipReason.SAME_ETAG if ours == theirs else SkipReason.SAME_CHECKSUM
 
 
-def by_checksum(ours: str, stored: str) -> SkipReason | SendReason:
-    """The verdict on checksums of the whole; of a kind whose equality means equal bytes."""
-    return SkipReason.SAME_CHECKSUM if ours == stored else SendReason.CHECKSUM
-
-
 _BY_EQUALITY: dict[Equality, SkipReason | SendReason] = {
     Equality.EQUAL: SkipReason.SAME_ETAG,
     Equality.DIFFERENT: SendReason.ETAG,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.integrity.acknowledged import confirm
 from s3pp.integrity.etag import is_md5, proves_content
+from s3pp.integrity.stored_object import if_told
 from s3pp.job import Mode
 from s3pp.records import Dest
 from s3pp.s3.operations import Answer, Bucket, Copied, Headers
@@ -109,10 +110,7 @@ class ByStore:
 
     async def _found(self, course: Course) -> Answer | None:
         """The source as it is now; None where that cannot be seen."""
-        try:
-            return await self._source.look(course.task.source)
-        except StoreError:
-            return None
+        return await if_told(self._source.look(course.task.source))
 
 
 def meant(error: StoreError, *, same_keys: bool) -> Exception:

@@ -15,6 +15,8 @@ the parts that go through this machine are moved by any copier.
 from __future__ import annotations
 
 from s3pp.errors import FailureKind, ObjectError
+from s3pp.integrity.compare import same_checksum
+from s3pp.integrity.stored_object import StoredObject
 from s3pp.job import Job, Mode
 from s3pp.limits import MAX_SINGLE_PUT
 from s3pp.records import (
@@ -31,7 +33,6 @@ from s3pp.s3.operations import Bucket
 from s3pp.s3.retry import StoreError
 from s3pp.transfer import modes
 from s3pp.transfer.condition import Taken, seen
-from s3pp.transfer.copy.alike import alike
 from s3pp.transfer.copy.asked import Asked
 from s3pp.transfer.copy.by_store import ByStore
 from s3pp.transfer.copy.carry import Carrier
@@ -111,7 +112,7 @@ class Copier:
         reason = modes.decide_copy(self._mode, source, dest)
         if isinstance(reason, SkipReason):
             return Skipped(task.source, task.target, task.size, reason)
-        if reason is SendReason.UNKNOWN and dest and await self._alike(task, source, dest):
+        if reason is SendReason.UNKNOWN and dest and await self._is_same(task, source, dest):
             return Skipped(task.source, task.target, task.size, SkipReason.SAME_CHECKSUM)
         check_size(task.size)
         course = Course(task, source, task.storage_class, reason)
@@ -120,8 +121,9 @@ class Copier:
             self._tell(self._detour)
         return await (self._imagined(course) if self._dry_run else self._tried(course))
 
-    async def _alike(self, task: CopyTask, source: Dest, dest: Dest) -> bool:
-        return await alike((self._source, task.source, source), (self._dest, task.target, dest))
+    async def _is_same(self, task: CopyTask, source: Dest, dest: Dest) -> bool:
+        here = StoredObject(self._source, task.source, source)
+        return await same_checksum(here, StoredObject(self._dest, task.target, dest))
 
     async def _imagined(self, course: Course) -> Outcome:
         cut = await self._layouts.cut(course)

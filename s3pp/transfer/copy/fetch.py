@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from s3pp.errors import ObjectError
 from s3pp.integrity.digests import Digester, Digests
-from s3pp.integrity.received import ASK_CHECKSUM, Arrived, Corrupt, Expected, fault
+from s3pp.integrity.received import Arrived, Corrupt, Expected, fault
+from s3pp.integrity.stored_object import ASK_CHECKSUM
 from s3pp.records import Dest
 from s3pp.s3.operations import Answer, Bucket, Coding, Oversized
 from s3pp.s3.retry import StoreError

@@ -27,8 +27,7 @@ from s3pp.errors import FailureKind, ObjectError
 from s3pp.integrity.checksums import ALGORITHMS
 from s3pp.integrity.etag import proves_content
 from s3pp.integrity.multipart_etag import likely_sizes, part_count, plausible
-from s3pp.integrity.received import ASK_CHECKSUM, stored_checksum
-from s3pp.integrity.verifiers import Parts
+from s3pp.integrity.stored_object import ASK_CHECKSUM, StoredObject, if_told, stored_checksum
 from s3pp.job import Job
 from s3pp.limits import MAX_PART, MAX_SINGLE_PUT, MIN_PART
 from s3pp.records import Dest
@@ -147,10 +146,7 @@ class Layouts:
         source = course.source
         if part_count(source.etag) == 1:
             return Spans(source.size, source.size), Basis.ALL
-        try:
-            each = await self._parts_of(course).first()
-        except StoreError:
-            return None
+        each = await if_told(self._stored_object(course).first_part())
         if each is None or not MIN_PART <= each <= MAX_PART:
             return None
         if plausible(source, each):
@@ -161,14 +157,11 @@ class Layouts:
 
     async def _unequal(self, course: Course, first: int) -> Spans | None:
         """The parts as each is told, where S3 allows them: the first has ``first`` bytes."""
-        try:
-            sizes = await self._parts_of(course).sizes(first)
-        except StoreError:
-            return None
+        sizes = await if_told(self._stored_object(course).part_sizes(first))
         return UnequalSpans(sizes) if sizes and allowed(sizes) else None
 
-    def _parts_of(self, course: Course) -> Parts:
-        return Parts(self._source, course.task.source, course.source)
+    def _stored_object(self, course: Course) -> StoredObject:
+        return StoredObject(self._source, course.task.source, course.source)
 
     def _stays(self, course: Course, seen: Response) -> bool:
         """Whether the ETag proves all the bytes, which it can do of the whole only."""

@@ -18,8 +18,11 @@ from contextlib import closing
 from typing import NamedTuple
 
 from s3pp.errors import FailureKind, ObjectError
+from s3pp.integrity.compare import Body, compare
 from s3pp.integrity.etag import is_md5, proves_content
-from s3pp.integrity.received import ASK_CHECKSUM, Corrupt, Expected, fault, held
+from s3pp.integrity.multipart_etag import likely_sizes, part_count
+from s3pp.integrity.received import Corrupt, Expected, fault, held
+from s3pp.integrity.stored_object import ASK_CHECKSUM, StoredObject
 from s3pp.job import Job, Mode
 from s3pp.records import (
     Dest,
@@ -45,8 +48,7 @@ from s3pp.transfer.files.paths import is_marker
 from s3pp.transfer.files.tree import Tree
 from s3pp.transfer.files.unpack import GZIP, layers, unpacked
 from s3pp.transfer.get.in_ranges import LEFT, InRanges
-from s3pp.transfer.get.intake import Intake, md5_of
-from s3pp.transfer.get.likeness import Likeness
+from s3pp.transfer.get.intake import Intake, md5_of, pieces_of
 from s3pp.transfer.get.parted import Overtaken, Parted
 from s3pp.transfer.get.range import RangeFetcher
 from s3pp.transfer.means import Means
@@ -80,7 +82,7 @@ class Getter:
         self._reader = means.reader
         self._budget = means.budget
         self._threshold = job.parts.threshold
-        self._likeness = Likeness(job, bucket, tree, means.reader)
+        self._part_size = job.parts.size
         self._parted = Parted(job, bucket, means.reader)
         self._ranges = RangeFetcher(bucket, tree, means.reader)
         self._in_ranges = InRanges(job, bucket, tree, means, self._tell)
@@ -149,10 +151,22 @@ class Getter:
         return verdict
 
     async def _parted_verdict(self, task: GetTask, here: os.stat_result) -> Verdict:
-        verdict = await self._likeness.verdict(task)
+        verdict = await self._compared(task)
         # What differs may be what it was unpacked to, which only the time tells.
         unpacked = self._landing.gunzip and isinstance(verdict, SendReason)
-        return _by_time(task, here) if verdict is None or unpacked else verdict
+        return _by_time(task, here) if verdict is SendReason.UNKNOWN or unpacked else verdict
+
+    async def _compared(self, task: GetTask) -> Verdict:
+        """What the bytes of a file of the same size say, where the ETag is one of parts."""
+        if part_count(task.etag) is None:
+            return SendReason.UNKNOWN
+        there = Dest(task.size, task.etag)
+        likely = likely_sizes(there, self._part_size)
+        body = Body(lambda: pieces_of(self._tree, task.target), self._reader, likely)
+        if likely and await body.makes(there, likely):
+            return SkipReason.SAME_ETAG
+        stored = StoredObject(self._bucket, task.source, there)
+        return await compare(stored, body, conclusive=True)
 
     def _irregular(self, task: GetTask, mode: int) -> Verdict:
         """A link, a directory or a device: mode ``add`` leaves links, nothing is ever replaced."""

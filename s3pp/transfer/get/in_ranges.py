@@ -21,10 +21,11 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from s3pp.errors import FailureKind, ObjectError, Unfinished
-from s3pp.integrity.received import ASK_CHECKSUM, Corrupt
+from s3pp.integrity.received import Corrupt
+from s3pp.integrity.stored_object import ASK_CHECKSUM, StoredObject
 from s3pp.integrity.verifiers import LONGEST, Proof, proof_of
 from s3pp.job import Job
-from s3pp.records import GetPart, GetTask, PartDone, PartOutcome, PartTask, Span
+from s3pp.records import Dest, GetPart, GetTask, PartDone, PartOutcome, PartTask, Span
 from s3pp.s3.operations import Answer, Bucket
 from s3pp.s3.part_plan import Spans, part_size
 from s3pp.transfer.files.landing import Landing, Vanished
@@ -125,9 +126,8 @@ class InRanges:
 
     async def _once(self, task: GetTask, answer: Answer, pin: str, *, mode: int | None) -> Fetched:
         try:
-            proof = await proof_of(
-                self._bucket, task.source, answer, longest=max(LONGEST, self._parts.size)
-            )
+            stored = StoredObject(self._bucket, task.source, Dest(answer.size, answer.etag))
+            proof = await proof_of(stored, answer, longest=max(LONGEST, self._parts.size))
         except ObjectError as error:
             raise (_Replaced() if _code(error) in REPLACED_CODES else error) from None
         if not (pin or proof.proves):

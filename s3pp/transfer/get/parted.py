@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.integrity.multipart_etag import likely_sizes, part_count
-from s3pp.integrity.received import Arrived, Corrupt, stored_checksum
+from s3pp.integrity.received import Arrived, Corrupt
+from s3pp.integrity.stored_object import StoredObject, stored_checksum
 from s3pp.integrity.verifiers import Feed, proof_in_order
 from s3pp.job import Job
 from s3pp.records import Dest, GetTask
@@ -64,7 +65,8 @@ class Parted:
             raise (Overtaken() if error.code in REPLACED_CODES else error) from None
 
     async def _asked(self, key: str, answer: Answer, arrived: Arrived) -> Corrupt | None:
-        proof = await proof_in_order(self._bucket, key, answer, arrived.size)
+        stored = StoredObject(self._bucket, key, Dest(arrived.size, answer.etag))
+        proof = await proof_in_order(stored, answer)
         feed = proof.feed
         if feed is None:
             return None

@@ -21,7 +21,9 @@ from urllib.parse import quote
 
 from s3pp.errors import FailureKind
 from s3pp.integrity.acknowledged import confirm_whole
+from s3pp.integrity.compare import Body, compare
 from s3pp.integrity.etag import Mismatch, OtherBytes, proves_content
+from s3pp.integrity.stored_object import StoredObject
 from s3pp.job import Job, Mode, Objects
 from s3pp.records import (
     Dest,
@@ -47,7 +49,6 @@ from s3pp.transfer.parts.resume import LEFT
 from s3pp.transfer.put.in_parts import InParts, work_of
 from s3pp.transfer.put.part import PartSender
 from s3pp.transfer.put.prepare import Prepared, Preparer
-from s3pp.transfer.put.second_look import Compared, second_look
 
 READINGS = 3  # times a source is read before it counts as always changing
 
@@ -141,8 +142,9 @@ class Putter:
         assert dest is not None, "else there would be nothing to compare with"
         reason = modes.decide(self._mode, self._preparer.local(prepared), dest)
         if reason is SendReason.UNKNOWN:
-            source = Compared(prepared, self._preparer.tried(dest), self._preparer.reader)
-            reason = await second_look(self._bucket, attempt.task.entry.key, dest, source)
+            stored = StoredObject(self._bucket, attempt.task.entry.key, dest)
+            body = Body(prepared.pieces, self._preparer.reader, self._preparer.tried(dest))
+            reason = await compare(stored, body, conclusive=False)  # else it is sent anyway
             prepared.check()
         return reason
 

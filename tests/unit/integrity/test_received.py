@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from transfer.buckets import endpoint, etag_of, response
 
 from s3pp.errors import FailureKind
-from s3pp.integrity.received import Arrived, Corrupt, Expected, fault, held, stored_checksum
+from s3pp.integrity.received import Arrived, Corrupt, Expected, fault, held
+from s3pp.integrity.stored_object import stored_checksum
 from s3pp.records import Dest
 from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.operations import Answer, Coding

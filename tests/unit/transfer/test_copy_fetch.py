@@ -12,7 +12,8 @@ import pytest
 
 from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.integrity.digests import Digester
-from s3pp.integrity.received import ASK_CHECKSUM, Corrupt
+from s3pp.integrity.received import Corrupt
+from s3pp.integrity.stored_object import ASK_CHECKSUM
 from s3pp.records import Dest
 from s3pp.s3.operations import Answer
 from s3pp.s3.retry import StoreError

@@ -13,7 +13,6 @@ from s3pp.transfer.modes import (
     EMPTY_MD5,
     Equality,
     Local,
-    by_checksum,
     by_content,
     by_emptiness,
     by_time,
@@ -110,11 +109,6 @@ def test_an_etag_in_parts_that_the_body_gives_too_is_equal(
 def test_what_is_empty_is_the_same_whatever_its_etag(etag: str, reason: object) -> None:
     assert decide(Mode.UPDATE, Local(0, EMPTY_MD5), Dest(0, etag)) is reason
     assert by_emptiness(etag, EMPTY_MD5) is reason
-
-
-def test_checksums_tell_equal_from_different() -> None:
-    assert by_checksum("abc=", "abc=") is SkipReason.SAME_CHECKSUM
-    assert by_checksum("abc=", "abd=") is SendReason.CHECKSUM
 
 
 @given(st.text(), st.text())

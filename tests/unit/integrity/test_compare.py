@@ -10,19 +10,18 @@ from hashlib import md5, sha256
 from typing import Any
 
 import pytest
+from transfer.buckets import DENIED, endpoint, looked, next_of
 
+from s3pp.integrity.compare import Body, compare
 from s3pp.integrity.multipart_etag import compound_etag, likely_sizes
+from s3pp.integrity.stored_object import StoredObject
 from s3pp.limits import MIB
 from s3pp.records import Dest, SendReason, SkipReason
 from s3pp.s3.operations import Answer, Call
 from s3pp.s3.part_plan import spans
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import WireError
-from s3pp.transfer.put.prepare import Prepared
-from s3pp.transfer.put.second_look import Compared, second_look
 from s3pp.transfer.reading import Reader
-
-from .buckets import DENIED, endpoint, looked, next_of
 
 UNKNOWN, DIFFERS = SendReason.UNKNOWN, SendReason.CHECKSUM
 BODY = b"0123456789abcdef" * (MIB // 2)  # 8 MiB
@@ -51,16 +50,15 @@ class Bucket:
         return next_of(self.looks)  # type: ignore[no-any-return]
 
     async def call(self, call: Call) -> Answer:
-        assert (call.method, call.path, call.query) == ("HEAD", "/key", "partNumber=1")
-        self.asked.append("part")
+        assert (call.method, call.path) == ("HEAD", "/key")
+        self.asked.append(call.query.replace("partNumber=1", "part"))
         return next_of(self.parts)  # type: ignore[no-any-return]
 
 
-def verdict(bucket: Bucket, there: Dest, body: bytes = BODY) -> Any:
-    prepared = Prepared(body, len(body), len(body), None, ())
-    reader = Reader(ThreadPoolExecutor(1))
-    source = Compared(prepared, likely_sizes(there), reader)
-    return asyncio.run(second_look(bucket, "key", there, source))  # type: ignore[arg-type]
+def verdict(bucket: Bucket, there: Dest, body: bytes = BODY, *, conclusive: bool = False) -> Any:
+    stored = StoredObject(bucket, "key", there)  # type: ignore[arg-type]
+    here = Body(lambda: (body[:7], body[7:]), Reader(ThreadPoolExecutor(1)), likely_sizes(there))
+    return asyncio.run(compare(stored, here, conclusive=conclusive))
 
 
 def checksum_line(body: bytes) -> str:
@@ -108,6 +106,15 @@ def test_the_first_part_tells_the_size_of_all() -> None:
     assert verdict(bucket, PARTED) is SkipReason.SAME_ETAG
     assert verdict(bucket, PARTED, OTHER) is UNKNOWN
     assert bucket.asked == ["look", "part"] * 2
+
+
+def test_whoever_has_to_know_asks_for_each_part() -> None:
+    last = len(BODY) - ODD
+    for told, expected in ((last, SendReason.ETAG), (last - 1, UNKNOWN)):
+        sizes = (ODD, ODD, told)  # the first is asked for twice
+        bucket = Bucket([looked(PARTED.etag, PARTED.size)], [looked("x", size) for size in sizes])
+        assert verdict(bucket, PARTED, OTHER, conclusive=True) is expected
+        assert bucket.asked == ["look", "part", "part", "partNumber=2"]
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,12 @@ import asyncio
 from typing import Any
 
 import pytest
+from transfer.buckets import DENIED, Pairs, Scripted, looked
 
-from s3pp.integrity.received import ASK_CHECKSUM
+from s3pp.integrity.compare import same_checksum
+from s3pp.integrity.stored_object import ASK_CHECKSUM, StoredObject
 from s3pp.records import Dest
 from s3pp.s3.operations import Answer
-from s3pp.transfer.copy.alike import alike
-
-from .buckets import DENIED, Pairs, Scripted, looked
 
 HERE, THERE = Dest(9, "etag-2"), Dest(9, "other")
 SHA, OTHER = "x-amz-checksum-sha256: AAAA", "x-amz-checksum-sha256: BBBB"
@@ -29,7 +28,8 @@ class Bucket(Scripted):
 
 def compared(one: Any, other: Any, source: Dest = HERE, dest: Dest = THERE) -> bool:
     here, there = Bucket(looks=[one]), Bucket(looks=[other])
-    found = asyncio.run(alike((here, "a", source), (there, "b", dest)))  # type: ignore[arg-type]
+    objects = StoredObject(here, "a", source), StoredObject(there, "b", dest)  # type: ignore[arg-type]
+    found = asyncio.run(same_checksum(*objects))
     assert (here.asked, there.asked) == (["a"], ["b"])
     return found
 
