@@ -41,7 +41,7 @@ PROCESS = "custom-process"
         (Keys("AKID", "secret", "token/+=="), {}),
         (Keys("AKID", "secret", ""), {}),
         (Keys("AKID", "gehäuse", None), {"secret_key": Unfit.TEXT}),
-        (Keys(None, 5, {}), {"access_key": Unfit.ABSENT, "secret_key": Unfit.OTHER,
+        (Keys._make([None, 5, {}]), {"access_key": Unfit.ABSENT, "secret_key": Unfit.OTHER,
                              "token": Unfit.OTHER}),  # as a program may print them
         (Keys("", "secret"), {"access_key": Unfit.EMPTY}),
         (Keys("AKID", ""), {"secret_key": Unfit.EMPTY}),
