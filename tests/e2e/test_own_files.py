@@ -130,7 +130,9 @@ def test_a_line_that_a_full_disk_has_cut_is_made_whole(
     assert kinds[-1] == "summary"
 
 
-def test_a_log_that_cannot_be_written_is_not_worth_a_run(s3pp, moto_bucket, tree, tmp_path):
+def test_a_log_that_cannot_be_written_is_not_worth_a_run(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
     """Whether it fills on the way or, with a line to make whole, when it is opened."""
     src = tree({f"f{n}": b"1" for n in range(9)})
     log = tmp_path / "log"
