@@ -85,12 +85,19 @@ DIFFERENCES = (
         ),
     ),
     Difference(
+        "rgw",
+        "the slashes of listed keys are encoded, so that the first page is asked for both ways",
+        (
+            "test_copy_modes::test_a_second_run_costs_two_listings_and_nothing_else",
+            "test_put_requests::test_a_second_run_reads_the_listing_and_nothing_else",
+        ),
+    ),
+    Difference(
         "seaweedfs",
         "keys are listed directory by directory, and start-after is not obeyed",
         (
             "test_get_names::test_a_tree_arrives_whole",
             "test_list::test_a_line_for_each_key",
-            "test_list::test_a_list_of_names",
             "test_list::test_an_object_for_each_key",
             "test_list::test_an_object_that_is_left_out_is_named_with_what_means_it",
             "test_list::test_what_a_source_means[found0",
@@ -120,6 +127,11 @@ DIFFERENCES = (
             "test_put_tree::test_odd_names_are_keys_as_they_are_and_found_again",
             "test_uploads::test_from_the_first_part_to_the_object[//x/../y",
         ),
+    ),
+    Difference(
+        "seaweedfs",
+        "metadata without a value is not kept",
+        ("test_put_objects::test_metadata_may_be_empty",),
     ),
     Difference(
         "seaweedfs",
