@@ -174,7 +174,7 @@ def _transfer(job: Job, output: Streams) -> RunResult:
 
 
 def _clean(job: Job, output: Streams) -> RunResult:
-    from s3pp.pipeline.cleaning import clean
+    from s3pp.pipeline.cleaner import clean
 
     assert job.origin is not None
     return clean(job, job.origin, output)
@@ -228,11 +228,6 @@ def _summary(result: RunResult, job: Job) -> str | None:
         return _summary_of_keys(result, job)
     if not isinstance(result.totals, Totals) or not wants_summary(job, result.status):
         return None
-    if job.verb == "clean":
-        from s3pp.report.aborts import AbortTotals, abort_summary
-
-        assert isinstance(result.totals, AbortTotals)
-        return abort_summary(result.totals, job)
     return summary(result.totals, job)
 
 

@@ -6,6 +6,8 @@
     bucket ─Listed──▶ walker ──GetTask──▶ getter ─┼─Done | Skipped | Failed──▶ statter
                              ──CopyTask─▶ copier ─┘
 
+     incomplete uploads ──▶ aborter ──Done | Skipped | Failed──▶ recorder
+
      of a large one: role ──PutPart | …──▶ any worker ──PartDone | PartFailed──▶ role
 
 All are NamedTuples: frozen, typed, and the cheapest thing to pickle. Every task ends in exactly
@@ -45,7 +47,7 @@ class SendReason(str, Enum):
     """Why an object was, or would be, sent."""
 
     NEW = "new"  # the key is absent
-    ALWAYS = "always"  # mode stupid
+    ALWAYS = "always"  # mode stupid; clean
     SIZE = "size differs"
     ETAG = "etag differs"
     CHECKSUM = "checksum differs"  # the ETag tells nothing, and checksums disagree
@@ -233,6 +235,14 @@ class OpenUpload(NamedTuple):
     open: bool  # False: by now it is complete, or aborted
 
 
+class UploadFacts(NamedTuple):
+    """What is known of an incomplete upload besides its key."""
+
+    id: str
+    initiated: str  # as the store writes it, ISO 8601
+    parts: int | None = None  # that the store has; None: not known, and so is their size
+
+
 class Done(NamedTuple):
     """The store acknowledged the object (or would have been asked to, in a dry run)."""
 
@@ -243,6 +253,7 @@ class Done(NamedTuple):
     etag: str  # as the store returned it; the expected one in a dry run
     reason: SendReason
     attempts: int = 1
+    upload: UploadFacts | None = None  # of a clean, whose sources and targets are keys
 
 
 class Skipped(NamedTuple):
@@ -252,6 +263,7 @@ class Skipped(NamedTuple):
     target: str
     size: int
     reason: SkipReason
+    upload: UploadFacts | None = None  # likewise
 
 
 class Failed(NamedTuple):
@@ -262,6 +274,7 @@ class Failed(NamedTuple):
     kind: FailureKind
     message: str  # one line
     code: str = ""  # what the store calls the cause; of a defect, the exception's type
+    upload: UploadFacts | None = None  # likewise
 
 
 Outcome = Done | Skipped | Failed

@@ -7,9 +7,8 @@
     statter ◀───────────  └────────────┘
        │  totals, journal, log, progress       a pipe to and from each child, beside its sentinel
 
-processes    ``supervisor``, ``walker``, ``worker``, ``statter``; ``listing`` and ``cleaning`` run
-             ``list`` and ``clean`` in one: ``aborting`` ends one upload, ``watch`` says when to
-             give up, ``stopping`` ends both at a signal
+processes    ``supervisor``, ``walker``, ``worker``, ``statter``; ``listing`` and ``cleaner`` run
+             ``list`` and ``clean`` in one
 by verb      ``walks`` is what a walker goes through, ``roles`` what a worker does with a task
 messages     ``messages``, through ``pipes``; ``batches`` of tasks, and of what a dead worker had
 supervising  ``ledger`` knows who has what, ``part_scheduler`` likewise of parts, ``assignments``

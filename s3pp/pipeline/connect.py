@@ -10,11 +10,12 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from s3pp.access import Access
-from s3pp.errors import no_thread
+from s3pp.errors import FailureKind, ObjectError, no_thread
 from s3pp.job import Side
 from s3pp.pipeline.messages import KeysExpired
 from s3pp.pipeline.pipes import MessageWriter
@@ -71,6 +72,24 @@ class RetryHooks(NamedTuple):
 
 
 _NO_HOOKS = RetryHooks()
+
+
+class Pause:
+    """The wait before another attempt; once the run is ending there is none."""
+
+    def __init__(self) -> None:
+        self._ending = asyncio.Event()
+
+    def end(self) -> None:
+        """Wake all who wait."""
+        self._ending.set()
+
+    async def __call__(self, seconds: float) -> None:
+        """Wait. Raises ``ObjectError`` where that is in vain."""
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._ending.wait(), seconds)
+        if self._ending.is_set():
+            raise ObjectError(FailureKind.STORE, "not tried again: the run is ending")
 
 
 def connect(

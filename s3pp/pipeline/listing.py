@@ -18,14 +18,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from itertools import islice
-from typing import Any
 
 from s3pp.errors import ExitStatus, FailureKind, FatalError, ObjectError
 from s3pp.job import Job, Side
 from s3pp.pipeline.connect import DistantBucket, LoopThread, RetryHooks, connect
 from s3pp.pipeline.credentials import Credentials
 from s3pp.pipeline.descriptors import ensure_listing
-from s3pp.pipeline.loops import new_loop
+from s3pp.pipeline.loops import only_loop
 from s3pp.places import Origin
 from s3pp.records import Failed
 from s3pp.report.keys import KeyTotals, KeyView
@@ -131,7 +130,7 @@ def list_keys(job: Job, origin: Origin, streams: Streams, view: KeyView) -> KeyT
     ensure_listing()
     sheet = Sheet(streams, view)
     session = Session(job.access, origin.bucket, notify=sheet.tell)
-    run = _loop(sheet).run_until_complete
+    run = only_loop(streams).run_until_complete
     gc.freeze()  # what was imported is never garbage
     by_name = job.choosing.files_from is not None
     if not by_name and run(_list_at_once(job, origin, session, sheet)):
@@ -142,16 +141,6 @@ def list_keys(job: Job, origin: Origin, streams: Streams, view: KeyView) -> KeyT
     else:
         _list_found(job, session, opened, sheet)
     return sheet.totals
-
-
-def _loop(sheet: Sheet) -> asyncio.AbstractEventLoop:
-    def on_error(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        if "handle" in context:  # in a callback, that is
-            sheet.give_up(f"internal error: {context.get('exception')!r}")
-
-    loop = new_loop()
-    loop.set_exception_handler(on_error)
-    return loop
 
 
 def _sign_in(session: Session, opened: Opened) -> SignIn:

@@ -181,7 +181,7 @@ class StatterReport(NamedTuple):
     """statter → supervisor: the sums, by which the exit code is decided."""
 
     totals: Totals
-    refused: str | None  # why, if the store refused access to every object it was sent
+    refused: str | None  # what aborts a run that came to its end: the store refused everything
 
 
 # Any of ``MESSAGES``.

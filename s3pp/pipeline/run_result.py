@@ -32,8 +32,7 @@ def run_result(
         why = error or "stopped twice: what was done cannot be told"
         return RunResult(signal or ExitStatus.ABORTED, None, why)
     totals = report.totals
-    if error is None and report.refused is not None:
-        error = f"the store refuses access: {report.refused}"
+    error = error or report.refused
     if error is None and not totals.balanced:
         error = "the counts do not add up: please report this"
     if error is not None:

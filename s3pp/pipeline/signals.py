@@ -106,3 +106,6 @@ class Signals:
             raise Stopped(status)
         self._stopping = True
         self._came.append(status)
+        # An event loop has a wakeup descriptor of its own while it runs, in place of ours.
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._wake, b"\0")

@@ -13,7 +13,7 @@ import os
 import select
 import sys
 
-from s3pp.errors import FailureKind, FatalError
+from s3pp.errors import FatalError
 from s3pp.job import Job
 from s3pp.pipeline.messages import (
     BatchReport,
@@ -26,12 +26,8 @@ from s3pp.pipeline.messages import (
     WalkProgress,
 )
 from s3pp.pipeline.pipes import MessageReader, MessageWriter
-from s3pp.records import Failed, Outcome
-from s3pp.report.failures import Refusals, cause_of
 from s3pp.report.recorder import REDRAW_SECONDS, Recorder
 from s3pp.report.totals import Flow
-
-ENOUGH_SILENCE = 100  # objects in a row, each tried to the end, that no answer came for
 
 
 def run_statter(inbox: MessageReader, outbox: MessageWriter, job: Job, started: float) -> None:
@@ -56,8 +52,6 @@ class Statter:
         self._recorder = recorder
         self._outbox = outbox
         self._told: set[str] = set()  # notices: several workers may find out the same
-        self._refusals = Refusals()
-        self._unreached = 0  # objects in a row that no answer came for
 
     def hear(self, message: Message) -> None:
         """Take a message, other than ``RunDone``."""
@@ -81,37 +75,18 @@ class Statter:
     def end(self, message: RunDone) -> StatterReport:
         """Close the records."""
         self._recorder.listed(message.listed, done=message.walk_done)
-        denied = self._refusals.denied if self._refusals.everything else None
-        if denied is not None:
-            self._recorder.ended_by(cause_of(denied))
         try:
             self._recorder.close(not_attempted=message.not_attempted)
         except FatalError as error:  # the totals are whole all the same
             self._outbox.send(Fatal(str(error)))
-        return StatterReport(self._recorder.totals, denied.message if denied else None)
+        return StatterReport(self._recorder.totals, self._recorder.refusal)
 
     def _report(self, report: BatchReport) -> None:
-        outcomes = report.outcomes
-        self._watch(outcomes)  # first: what ends the run is told in one line
         try:
             self._recorder.requests(report.requests)
-            self._recorder.outcomes(outcomes)
+            self._recorder.outcomes(report.outcomes)
         except FatalError as error:
             self._outbox.send(Fatal(str(error)))
-
-    def _watch(self, outcomes: list[Outcome]) -> None:
-        """Stop a run early whose every object is refused, or whose store has gone."""
-        for outcome in outcomes:
-            if not isinstance(outcome, Failed) or outcome.kind is not FailureKind.NETWORK:
-                self._unreached = 0
-                continue
-            self._unreached += 1
-            if self._unreached == ENOUGH_SILENCE:
-                self._outbox.send(Fatal(f"the store does not answer any more: {outcome.message}"))
-        if refused := self._refusals.add(outcomes):
-            self._recorder.ended_by(cause_of(refused))
-            everything = "the store refuses every object"
-            self._outbox.send(Fatal(f"{everything}, and the rest is not tried: {refused.message}"))
 
     def _notice(self, text: str) -> None:
         if text not in self._told:

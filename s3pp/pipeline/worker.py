@@ -27,7 +27,7 @@ from s3pp.errors import FatalError, Unfinished
 from s3pp.job import Job, Side
 from s3pp.limits import PLACES
 from s3pp.pipeline.admission import PERIOD, Admission
-from s3pp.pipeline.connect import Renewal, RetryHooks, connect
+from s3pp.pipeline.connect import Pause, Renewal, RetryHooks, connect
 from s3pp.pipeline.loops import new_loop
 from s3pp.pipeline.messages import (
     Fatal,
@@ -47,7 +47,6 @@ from s3pp.pipeline.messages import (
 from s3pp.pipeline.part_client import PartClient
 from s3pp.pipeline.pipes import MessageReader, MessageWriter
 from s3pp.pipeline.roles import Role, means, role
-from s3pp.pipeline.stopping import Pause
 from s3pp.pipeline.task_pool import TaskPool
 from s3pp.records import Failed, OpenUpload, Outcome, PartDone, PartFailed, Task
 from s3pp.s3.congestion import RateLimit

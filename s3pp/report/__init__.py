@@ -11,8 +11,7 @@
 ``recorder`` takes everything in; ``failures`` are causes, and when they end a run. ``view``
 decides which ``lines`` are printed, ``escape`` makes them safe, ``summary`` is the last.
 ``journal`` and ``log`` are files by ``appender``, which ``private_file`` opens; ``progress``,
-``display`` and ``throughput`` are the display. ``keys`` are the lines of ``list``, ``aborts`` with
-``abort_record`` those of ``clean``.
+``display`` and ``throughput`` are the display. ``keys`` are the lines of ``list``.
 
 Nothing here opens a standard stream: streams are given, and may go away without harm (``outlet``).
 """

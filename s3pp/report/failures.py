@@ -18,6 +18,7 @@ SHOWN = 20  # failures of one cause
 HELD_SECONDS = 3.0  # for which a failure waits until something is accepted
 ENOUGH_REFUSALS = 50  # objects to which access was refused alike, with none accepted
 ENOUGH_ALIKE = 100  # objects refused alike for any other cause
+ENOUGH_SILENCE = 100  # objects in a row, each tried to the end, that no answer came for
 
 # Reasons that show that the store let us in.
 _ACCEPTED = frozenset(
@@ -57,23 +58,51 @@ def accepted(outcomes: Iterable[Outcome]) -> bool:
     return any(not isinstance(each, Failed) and each.reason in _ACCEPTED for each in outcomes)
 
 
-class Refusals:
-    """Finds the cause that has refused everything so far, and often enough to end the run."""
+class GiveUp(NamedTuple):
+    """The reason to end a run: no other object would end better."""
 
-    def __init__(self) -> None:
+    why: str  # one line
+    cause: Cause | None  # by which all were refused: no failure has to say the same
+
+
+class GiveUpRule:
+    """Finds out that a store refuses everything alike, or does not answer any more."""
+
+    def __init__(self, verb: str) -> None:
+        clean = verb == "clean"  # whose objects are uploads
+        self._object, self._access = ("abort", "every abort") if clean else ("object", "access")
         self._accepted = False
         self._counts: Counter[Cause] = Counter()
-        self.denied: Failed | None = None  # the last that access was refused to
+        self._unreached = 0  # objects in a row that no answer came for
+        self._denied: Failed | None = None  # the last that access was refused to
 
-    @property
-    def everything(self) -> bool:
-        """Whether access was refused, and nothing accepted."""
-        return self.denied is not None and not self._accepted
+    def add(self, outcomes: Sequence[Outcome]) -> GiveUp | None:
+        """Take a batch. Returns the reason that it gives to end the run, if any, once."""
+        silent = self._silence(outcomes)
+        refused = None if self._accepted else self._refusal(outcomes)
+        if refused is None:
+            return silent and GiveUp(f"the store does not answer any more: {silent.message}", None)
+        rest = f"every {self._object}, and the rest is not tried"
+        return GiveUp(f"the store refuses {rest}: {refused.message}", cause_of(refused))
 
-    def add(self, outcomes: Sequence[Outcome]) -> Failed | None:
-        """Take a batch. Returns a failure by the cause that ends the run, if one does, once."""
-        if self._accepted:
+    def end(self) -> GiveUp | None:
+        """The reason that there is at the end: access was refused, and nothing accepted."""
+        if self._denied is None or self._accepted:
             return None
+        why = f"the store refuses {self._access}: {self._denied.message}"
+        return GiveUp(why, cause_of(self._denied))
+
+    def _silence(self, outcomes: Sequence[Outcome]) -> Failed | None:
+        found = None
+        for each in outcomes:
+            if not isinstance(each, Failed) or each.kind is not FailureKind.NETWORK:
+                self._unreached = 0
+                continue
+            self._unreached += 1
+            found = each if self._unreached == ENOUGH_SILENCE else found
+        return found
+
+    def _refusal(self, outcomes: Sequence[Outcome]) -> Failed | None:
         self._accepted = accepted(outcomes)
         found = None
         for each in outcomes:
@@ -81,7 +110,7 @@ class Refusals:
                 self._counts[cause] += 1
                 found = each if self._counts[cause] == _limit(cause) else found
             if isinstance(each, Failed) and each.kind is FailureKind.ACCESS:
-                self.denied = each
+                self._denied = each
         return None if self._accepted else found
 
 
@@ -140,7 +169,7 @@ class FailureLines:
                     (self._held if wait else shown).append(each)
         return shown
 
-    def end(self, cause: Cause) -> None:
+    def end(self, cause: Cause | None) -> None:
         """The run ends by this cause, and says so: no failure has to say it as well."""
         self._ended_by = cause
         self._held = [each for each in self._held if cause_of(each) != cause]

@@ -64,8 +64,8 @@ def _start(job: Job) -> dict[str, Any]:
         "version": __version__,
         "verb": job.verb,
         "sources": list(job.reads),
-        "dest": job.writes,
-        "mode": job.mode.value,
-        "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
+    if job.verb != "clean":
+        event |= {"dest": job.writes, "mode": job.mode.value}
+    event["time"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
     return event | ({"dry_run": True} if job.dry_run else {})

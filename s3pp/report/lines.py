@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from dataclasses import dataclass
 from typing import Any
 
 from s3pp.job import Job
-from s3pp.records import Done, Failed, Outcome, Skipped
+from s3pp.records import Done, Failed, Outcome, Skipped, UploadFacts
 from s3pp.report.escape import one_line, printable
+from s3pp.s3.moments import moment
 
 # ASCII only: a lone surrogate survives, and no stream's encoding can refuse the line.
 _encode = json.JSONEncoder(separators=(",", ":")).encode
@@ -36,6 +38,8 @@ class Lines:
     def of(cls, job: Job) -> Lines:
         """The forms for ``job``'s outcomes."""
         source = f"s3://{job.origin.bucket}/" if job.origin else ""
+        if job.verb == "clean":
+            return UploadLines(job.verb, source, source, job.dry_run, time.time())
         target = f"s3://{job.dest.bucket}/"
         if job.verb == "get":
             target = os.path.join(job.directory, "")
@@ -56,42 +60,82 @@ class Lines:
 
     def event(self, outcome: Outcome) -> dict[str, Any]:
         """The outcome as ``--json`` and the journal give it."""
-        event: dict[str, Any] = {
-            "event": type(outcome).__name__.lower(),
-            "verb": self.verb,
-            "source": self.source + outcome.source,
-        }
+        event: dict[str, Any] = {"event": type(outcome).__name__.lower(), "verb": self.verb}
         event |= self._place(outcome)
-        event |= _particulars(outcome)
+        event |= self._particulars(outcome)
         if self.dry_run:
             event["dry_run"] = True
         return event
-
-    def _place(self, outcome: Outcome) -> dict[str, str]:
-        """What a program finds the object by: its bucket and key, and of a getter the file."""
-        if self.verb == "get":
-            bucket = _bucket(self.source)
-            return {"bucket": bucket, "key": outcome.source, "path": self.target + outcome.target}
-        return {"bucket": _bucket(self.target), "key": outcome.target}
 
     def json(self, outcome: Outcome) -> str:
         """``event`` as one line of JSON, without the line end."""
         return _encode(self.event(outcome))
 
+    def _place(self, outcome: Outcome) -> dict[str, str]:
+        """What a program finds the object by: its bucket and key, and of a getter the file."""
+        source, target = self.source + outcome.source, self.target + outcome.target
+        if self.verb == "get":
+            bucket, key = _bucket(self.source), outcome.source
+            return {"source": source, "bucket": bucket, "key": key, "path": target}
+        return {"source": source, "bucket": _bucket(self.target), "key": outcome.target}
+
+    def _particulars(self, outcome: Outcome) -> dict[str, Any]:
+        if isinstance(outcome, Failed):
+            code = {"code": outcome.code} if outcome.code else {}
+            return {"kind": outcome.kind.value, "message": outcome.message} | code
+        facts = {"size": outcome.size, "reason": outcome.reason.value}
+        if isinstance(outcome, Done):
+            facts |= {"sent": outcome.sent, "etag": outcome.etag, "attempts": outcome.attempts}
+        return facts
+
+
+@dataclass(frozen=True)
+class UploadLines(Lines):
+    """The forms of the outcomes of a clean. Ages count from ``now``, seconds since the epoch."""
+
+    now: float = 0.0
+
+    def text(self, outcome: Outcome) -> str:
+        """``abort s3://b/a (2 parts, 4096 bytes, begun 2026-11-17T08:30:00Z: 3d ago)``.
+
+        As ``Lines.text``; the line of one that was left alone begins with ``skip``.
+        """
+        place = printable(self.target + outcome.target)
+        if isinstance(outcome, Failed):
+            return f"abort {place}: {one_line(outcome.message)}"
+        if isinstance(outcome, Skipped):
+            return f"skip {place} ({outcome.reason.value})"
+        _, initiated, parts = _upload(outcome)
+        held = "parts unknown" if parts is None else f"{parts} parts, {outcome.size} bytes"
+        ago = age(self.now - moment(initiated).timestamp())
+        return f"abort {place} ({held}, begun {printable(initiated)}: {ago} ago)"
+
+    def _place(self, outcome: Outcome) -> dict[str, str]:
+        upload = _upload(outcome)
+        key = {"bucket": _bucket(self.target), "key": outcome.target}
+        return {**key, "upload_id": upload.id, "initiated": upload.initiated}
+
+    def _particulars(self, outcome: Outcome) -> dict[str, Any]:
+        if isinstance(outcome, Done):
+            parts = _upload(outcome).parts
+            return {"parts": parts, "size": None if parts is None else outcome.size}
+        if isinstance(outcome, Skipped):
+            return {"reason": outcome.reason.value}
+        return super()._particulars(outcome)
+
+
+def age(seconds: float) -> str:
+    """An age as the options take it, rounded down to one unit: ``3d``, ``26h``, ``12m``, ``5s``."""
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= 2 * length:
+            return f"{int(seconds // length)}{unit}"
+    return f"{max(0, int(seconds))}s"
+
+
+def _upload(outcome: Outcome) -> UploadFacts:
+    assert outcome.upload is not None, "a clean has outcomes of uploads only"
+    return outcome.upload
+
 
 def _bucket(place: str) -> str:
     return place.removeprefix("s3://").removesuffix("/")
-
-
-def _particulars(outcome: Outcome) -> dict[str, Any]:
-    if isinstance(outcome, Failed):
-        code = {"code": outcome.code} if outcome.code else {}
-        return {"kind": outcome.kind.value, "message": outcome.message} | code
-    facts = {"size": outcome.size, "reason": outcome.reason.value}
-    if isinstance(outcome, Done):
-        facts |= {
-            "sent": outcome.sent,
-            "etag": outcome.etag,
-            "attempts": outcome.attempts,
-        }
-    return facts

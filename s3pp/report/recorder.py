@@ -9,13 +9,13 @@ from typing import TextIO
 from s3pp.errors import FatalError
 from s3pp.job import Job
 from s3pp.records import Done, Outcome
-from s3pp.report.failures import HELD_SECONDS, Cause
+from s3pp.report.failures import HELD_SECONDS, Cause, GiveUpRule
 from s3pp.report.journal import Journal
 from s3pp.report.lines import Lines
 from s3pp.report.log import Log
 from s3pp.report.outlet import Streams
 from s3pp.report.progress import Progress, open_progress
-from s3pp.report.summary import summary_text
+from s3pp.report.summary import left_alone, summary_text
 from s3pp.report.totals import Flow, Totals
 from s3pp.report.view import Detail, Rendered, View
 
@@ -48,6 +48,7 @@ class Recorder:
         self._redraw_at = self._started
         self._release_at = self._started  # when failures have waited long enough
         self._totals = Totals()
+        self._give_up = GiveUpRule(job.verb)
         self._view = View(lines, detail, json=job.output.json)
         self._log = Log(job.output.log_file, job) if job.output.log_file else None
         self._journal = Journal(job.output.journal, job) if job.output.journal else None
@@ -79,8 +80,17 @@ class Recorder:
         self.tick()
 
     def outcomes(self, outcomes: Sequence[Outcome]) -> None:
-        """Fold and tell a batch; ``FatalError`` where the journal's or stdout's disk refuses."""
+        """Fold and tell a batch.
+
+        Raises ``FatalError`` where the journal's or stdout's disk refuses, and where the batch
+        shows that no other object would end better.
+        """
+        give_up = self._give_up.add(outcomes)
+        if give_up is not None:
+            self.ended_by(give_up.cause)  # first: what ends the run is told in one line
         self._totals.fold_all(outcomes)
+        if self._job.verb == "clean":
+            self._totals.fold_uploads(outcomes)
         self._whole(outcomes)
         waited = self._view.holding
         self._print(self._view.render(outcomes))
@@ -95,6 +105,8 @@ class Recorder:
         if stdout.trouble is not None:  # said last: by now the other records have the batch
             trouble, stdout.trouble = stdout.trouble, None
             raise FatalError(f"standard output cannot be written: {trouble}")
+        if give_up is not None:
+            raise FatalError(give_up.why)
 
     def _whole(self, outcomes: Sequence[Outcome]) -> None:
         """What is whole is counted so, and no longer by its parts."""
@@ -125,7 +137,7 @@ class Recorder:
         """The run ends for this reason; the command line tells it, once."""
         self._view.aborted(why)
 
-    def ended_by(self, cause: Cause) -> None:
+    def ended_by(self, cause: Cause | None) -> None:
         """The run ends by a cause of failures: what ends it says so for all of them."""
         self._view.ended_by(cause)
 
@@ -146,12 +158,23 @@ class Recorder:
             self._redraw_at = now + REDRAW_SECONDS
             self._progress.update(self._totals, self._totals.listed, self._totals.walk_done)
 
-    def close(self, not_attempted: int = 0) -> Totals:
-        """End the run's records and return its totals; ``FatalError`` as ``outcomes`` does.
+    @property
+    def refusal(self) -> str | None:
+        """Why a run fails that came to its end: the store refused access, and accepted nothing."""
+        end = self._give_up.end()
+        return end and end.why
 
-        ``not_attempted``: objects listed that an interrupted run left where they are.
+    def close(self, not_attempted: int = 0) -> Totals:
+        """End the run's records and return its totals.
+
+        ``not_attempted``: objects listed that an interrupted run left where they are. Raises
+        ``FatalError`` where the journal's disk refuses.
         """
-        totals = self._totals
+        totals, end = self._totals, self._give_up.end()
+        if end is not None:
+            self.ended_by(end.cause)
+        if totals.young and not self._job.dry_run:
+            self.notice(left_alone(totals.young))
         totals.not_attempted = not_attempted
         totals.seconds = self._clock() - self._started
         self._print(Rendered([], self._view.closing()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 from s3pp.errors import ExitStatus
 from s3pp.job import Job
@@ -26,32 +26,43 @@ def summary(totals: Totals, job: Job) -> str:
     return as_json(summary_event(totals, job)) if job.output.json else summary_text(totals, job)
 
 
+def left_alone(young: int) -> str:
+    """The notice of a clean that skipped so many uploads because they may be in use."""
+    begun = "begun less than a day ago"
+    if young == 1:
+        return f"1 upload {begun} is left alone: --older-than 0s aborts it too"
+    return f"{young} uploads {begun} are left alone: --older-than 0s aborts them too"
+
+
 def summary_text(totals: Totals, job: Job) -> str:
     """``put 4096 bytes in 1 files in 0.1 seconds (40960 bytes/s, 10.0 files/s), 3 skipped``.
 
-    The first number is of the bytes of sources, the rate of those that moved.
+    The first number is of the bytes of sources, the rate of those that moved. Of a clean:
+    ``clean 3 uploads (31457280 bytes) in 0.4 seconds, 2 skipped``.
     """
+    line = _uploads(totals, job) if job.verb == "clean" else _objects(totals, job)
+    if job.dry_run:
+        line += f", with {totals.requests} requests"
+    return line + _not_done(totals)
+
+
+def _objects(totals: Totals, job: Job) -> str:
     per_second = 1 / totals.seconds if totals.seconds > 0 else 0.0
     verb = f"would {job.verb}" if job.dry_run else job.verb
-    line = (
+    return (
         f"{verb} {totals.bytes} bytes in {totals.done} files in {totals.seconds:.1f} seconds"
         f" ({totals.sent * per_second:.0f} bytes/s, {totals.done * per_second:.1f} files/s)"
     )
-    if job.dry_run:
-        line += f", with {totals.requests} requests"
-    return line + besides(totals)
 
 
-class Counts(Protocol):
-    """What ``besides`` reads of the totals of a run, whatever they count."""
-
-    skipped: int
-    failed: int
-    not_attempted: int  # of those listed
-    walk_done: bool  # all that there are were listed
+def _uploads(totals: Totals, job: Job) -> str:
+    verb = "would abort" if job.dry_run else "clean"
+    least = "at least " if totals.unknown_sizes else ""
+    size = f"{least}{totals.bytes} bytes"
+    return f"{verb} {totals.done} uploads ({size}) in {totals.seconds:.1f} seconds"
 
 
-def besides(totals: Counts) -> str:
+def _not_done(totals: Totals) -> str:
     """What was not done, for the end of a line: ``, 3 skipped, 1 failed``."""
     least = "" if totals.walk_done else "at least "
     counts = {

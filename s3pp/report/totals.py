@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from s3pp.records import Done, Outcome, Skipped
+from s3pp.records import Done, Outcome, Skipped, SkipReason
 
 SILENCE = 5.0  # seconds without an answer that are worth a word
 
@@ -57,6 +57,8 @@ class Totals:
     in_parts: int = 0  # bytes of parts that were sent, of objects that are not done
     seconds: float = 0.0  # since the run started
     flow: Flow = field(default_factory=Flow)
+    young: int = 0  # of a clean: uploads skipped that may be in use
+    unknown_sizes: int = 0  # of a clean: uploads done whose bytes the store does not tell
 
     def fold(self, outcome: Outcome) -> None:
         """Add one outcome."""
@@ -79,6 +81,13 @@ class Totals:
         self.failed += failed
         self.bytes += size
         self.sent += sent
+
+    def fold_uploads(self, outcomes: Iterable[Outcome]) -> None:
+        """Add what only the outcomes of a clean have, besides ``fold_all``."""
+        for outcome in outcomes:
+            upload = outcome.upload if isinstance(outcome, Done) else None
+            self.unknown_sizes += upload is not None and upload.parts is None
+            self.young += isinstance(outcome, Skipped) and outcome.reason is SkipReason.YOUNG
 
     @property
     def there(self) -> int:

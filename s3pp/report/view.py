@@ -104,7 +104,7 @@ class View:
         table = self._failures.table() if self._detail.failed else []
         return self.release() + [f"s3pp: {line}" for line in table]
 
-    def ended_by(self, cause: Cause) -> None:
+    def ended_by(self, cause: Cause | None) -> None:
         """The run ends by a cause of failures, which are not shown then."""
         self._failures.end(cause)
 

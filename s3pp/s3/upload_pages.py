@@ -18,6 +18,7 @@ from typing import NamedTuple, TypeVar
 from urllib.parse import unquote_plus
 from xml.parsers import expat
 
+from s3pp.records import UploadFacts
 from s3pp.s3.etag import read_tag
 from s3pp.s3.listing import AGAIN, MOST_EMPTY_PAGES, ListingError
 from s3pp.s3.moments import moment, seconds
@@ -46,6 +47,10 @@ class Upload(NamedTuple):
     def begun(self) -> float:
         """When it was initiated, seconds since the epoch; ``ValueError`` if that cannot be told."""
         return moment(self.initiated).timestamp()
+
+    def facts(self, parts: int | None = None) -> UploadFacts:
+        """What outcomes tell of it; ``parts`` is how many the store has, None if not known."""
+        return UploadFacts(self.id, self.initiated, parts)
 
 
 class Part(NamedTuple):

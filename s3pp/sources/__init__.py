@@ -9,13 +9,15 @@
 
     bucket       beside keys in order  ─┐
     objects      a bucket's listing    ─┴──▶ Listed | Failed, by key
+    unfinished   a bucket's uploads    ────▶ Upload | Skipped | Failed
 
 ``filesystem``, ``names``, and ``tar`` with ``archive`` and ``spooling`` are the files that are
 put; ``merging`` joins them. ``objects`` are what is got, copied and listed, ``lookup`` finds
 those that a list names, ``namesake`` the one that is left out beside a prefix; ``bucket`` is the
-destination's listing. ``scope`` carries what all of them need of the job, ``checking`` looks
-before anything starts, ``choice`` and ``globs`` decide what belongs to it, ``naming`` turns
-names into keys, and ``sorting`` keeps order in constant memory.
+destination's listing, ``unfinished`` the uploads that a clean aborts. ``scope`` carries what all of
+them need of the job, ``checking`` looks before anything starts, ``choice`` and ``globs`` decide
+what belongs to it, ``naming`` turns names into keys, and ``sorting`` keeps order in constant
+memory.
 """
 
 from __future__ import annotations

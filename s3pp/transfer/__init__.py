@@ -14,5 +14,6 @@ deciding   ``modes``: whether to send, and why; ``known``: what the destination 
            ``condition``: mode ``add``'s promise, ``If-None-Match``
 bodies     ``bodies`` and ``reading`` read them, ``spill`` holds on the disk what is made here or
            passes through; ``means`` is what a worker gives its role for that
+clean      ``aborter``: an unfinished upload is aborted, which goes without planner and task
 errors     ``refused``: what a refusal means for an object; ``ending``: how it becomes an outcome
 """

@@ -7,13 +7,18 @@ from s3pp.records import Failed, Task
 
 
 def failed(task: Task, error: Exception) -> Failed:
-    """The outcome of a task whose way ended in ``error``.
+    """The outcome of a task whose way ended in ``error``; raises as ``failure`` does."""
+    return failure(task.source, task.target, error)
+
+
+def failure(source: str, target: str, error: Exception) -> Failed:
+    """The outcome of what ended in ``error``, by the words of outcomes.
 
     Raises ``FatalError`` and ``Unfinished`` as they are: there is no outcome.
     """
     if isinstance(error, FatalError | Unfinished):
         raise error
     if isinstance(error, ObjectError):
-        return Failed(task.source, task.target, error.kind, str(error), error.code)
+        return Failed(source, target, error.kind, str(error), error.code)
     kind, code = unexpected_kind(error), type(error).__name__
-    return Failed(task.source, task.target, kind, unexpected(error), code)
+    return Failed(source, target, kind, unexpected(error), code)

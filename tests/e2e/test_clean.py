@@ -383,6 +383,44 @@ def test_uploads_none_of_which_may_be_aborted(
     assert begun(three) == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "enough"), [(400, "Strange", 100), (403, "AccessDenied", 50)]
+)
+def test_a_store_that_refuses_the_first_so_many_alike(
+    s3pp: Run,
+    moto_bucket: Bucket,
+    moto: Store,
+    recorder: MakeRecorder,
+    tmp_path: Path,
+    status: int,
+    code: str,
+    enough: int,
+) -> None:
+    """Of three times as many; no more aborts are begun, and one line says why."""
+    begun_at = "<Initiated>2020-01-01T00:00:00Z</Initiated></Upload>"
+    listed = "".join(
+        f"<Upload><Key>{at:03}</Key><UploadId>u</UploadId>{begun_at}" for at in range(3 * enough)
+    )
+    page = f"<ListMultipartUploadsResult>{listed}</ListMultipartUploadsResult>".encode()
+
+    def refuse(request: Request) -> Answer | None:
+        if "uploads" in request.target:
+            return Answer(200, [("Content-Type", "application/xml")], page)
+        if request.method == "DELETE":
+            return error(status, code)
+        return error(403, "AccessDenied") if "uploadId" in request.target else None
+
+    between, journal = recorder(moto, intercept=refuse), tmp_path / "journal"
+    result = s3pp("clean", "--journal", journal, moto_bucket.url, store=between.store)
+    assert result.code == 3
+    (line,) = result.err.splitlines()
+    told = f"s3pp: the store refuses every abort, and the rest is not tried: {code}"
+    assert line.startswith(told)
+    events = [json.loads(each)["event"] for each in journal.read_text().splitlines()]
+    assert enough <= events.count("failed") <= between.count("DELETE") <= enough + 17
+    assert summary(result)["rest"].startswith(f", {events.count('failed')} failed")
+
+
 def test_a_time_that_is_not_told(
     s3pp: Run, three: Bucket, moto: Store, recorder: MakeRecorder
 ) -> None:

@@ -6,7 +6,6 @@ import ast
 import json
 import re
 import shlex
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -16,27 +15,17 @@ from s3pp.cli import sandbox
 from s3pp.cli.main import COMMANDS
 from s3pp.cli.verbs import VERBS, build_job, parser
 from s3pp.errors import ExitStatus, FailureKind
-from s3pp.job import Job, Output
+from s3pp.job import Job
 from s3pp.limits import ACLS, CHECKSUMS
 from s3pp.places import Place, parse_origin
-from s3pp.records import Done, Failed, Outcome, SendReason, Skipped, SkipReason
-from s3pp.report.aborts import (
-    Aborted,
-    AbortTotals,
-    AbortView,
-    Fate,
-    Refused,
-    Spared,
-    Weight,
-    abort_summary,
-)
+from s3pp.records import Done, Failed, Outcome, SendReason, Skipped, SkipReason, UploadFacts
 from s3pp.report.journal import _start
 from s3pp.report.keys import KeyTotals, KeyView
-from s3pp.report.lines import Lines
-from s3pp.report.summary import summary_event
+from s3pp.report.lines import Lines, UploadLines
+from s3pp.report.summary import summary, summary_event
 from s3pp.report.totals import Totals
 from s3pp.s3.listing import Listed
-from s3pp.s3.uploads import Upload
+from s3pp.s3.moments import moment
 
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.rst", *sorted((ROOT / "docs").glob("*.rst"))]
@@ -155,30 +144,29 @@ def test_the_lines_of_a_list_are_those_that_are_printed() -> None:
     assert told_events()["list", "summary"] == list(summary)
 
 
-CLEANED = Upload("p/film.mp4", "VXBsb2FkIDE", "2026-11-17T08:30:00.000Z")
-FATES: list[Fate] = [
-    Aborted(CLEANED, Weight(12, 201326592)),
-    Spared(CLEANED._replace(key="p/new.mp4"), SkipReason.YOUNG),
-    Refused(CLEANED, FailureKind.ACCESS, "why", "AccessDenied"),
+FILM, NEW = "p/film.mp4", "p/new.mp4"
+UPLOAD = UploadFacts("VXBsb2FkIDE", "2026-11-17T08:30:00.000Z", 12)
+CLEANED: list[Outcome] = [
+    Done(FILM, FILM, 201326592, 0, "", SendReason.ALWAYS, upload=UPLOAD),
+    Skipped(NEW, NEW, 0, SkipReason.YOUNG, UPLOAD),
+    Failed(FILM, FILM, FailureKind.ACCESS, "why", "AccessDenied", UPLOAD),
 ]
+CLEAN = Job("clean", origin=parse_origin("s3://bucket/p"))
 
 
 def test_the_events_of_a_clean_are_those_that_are_printed() -> None:
-    job = Job("clean", origin=parse_origin("s3://bucket/p"))
-    as_json = replace(job, output=Output(json=True))
-    events = [json.loads(AbortView(job, 0.0).json(fate)) for fate in FATES]
-    for event in [*events, json.loads(abort_summary(AbortTotals(), as_json))]:
+    events = [Lines.of(CLEAN).event(outcome) for outcome in CLEANED]
+    for event in [*events, summary_event(Totals(), CLEAN)]:
         assert told_events()["clean", event["event"]] == list(event)
 
 
 def test_the_lines_of_a_clean_are_those_that_are_printed() -> None:
-    job = Job("clean", origin=parse_origin("s3://bucket/p"), output=Output(verbosity=2))
-    now = CLEANED.begun + 3 * 86400
-    for line in AbortView(job, now).render(FATES).stdout:
-        assert f"    {line}\n" in REFERENCE
-    totals = AbortTotals(skipped=1, seconds=0.4)
-    totals.count(FATES[0])
-    assert f"    {abort_summary(totals, job)}\n" in REFERENCE
+    now = moment(UPLOAD.initiated).timestamp() + 3 * 86400
+    lines = UploadLines("clean", "s3://bucket/", "s3://bucket/", now=now)
+    for outcome in CLEANED[:2]:
+        assert f"    {lines.text(outcome)}\n" in REFERENCE
+    totals = Totals(done=1, bytes=201326592, skipped=1, seconds=0.4)
+    assert f"    {summary(totals, CLEAN)}\n" in REFERENCE
 
 
 def test_the_start_is_the_journals() -> None:

@@ -23,7 +23,7 @@ INTERRUPTED = ExitStatus.INTERRUPTED
         (StatterReport(SOME, None), None, None, SOME_FAILED, None),
         (StatterReport(SOME, None), None, INTERRUPTED, INTERRUPTED, None),
         (StatterReport(DONE, None), "full", INTERRUPTED, ABORTED, "full"),
-        (StatterReport(SOME, "denied"), None, None, ABORTED, "the store refuses access: denied"),
+        (StatterReport(SOME, "denied"), None, None, ABORTED, "denied"),
         (StatterReport(SOME, "denied"), "full", None, ABORTED, "full"),
         (StatterReport(LOST, None), None, None, ABORTED, "the counts do not add up"),
         (None, "lost", None, ABORTED, "lost"),

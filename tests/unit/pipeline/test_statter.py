@@ -21,10 +21,9 @@ from s3pp.pipeline.messages import (
     batch_report,
 )
 from s3pp.pipeline.pipes import MessageReader, MessageWriter
-from s3pp.pipeline.statter import ENOUGH_SILENCE, Statter, run_statter
+from s3pp.pipeline.statter import Statter, run_statter
 from s3pp.places import Place
 from s3pp.records import Done, Failed, Outcome, SendReason, Skipped, SkipReason
-from s3pp.report.failures import ENOUGH_ALIKE, ENOUGH_REFUSALS, Cause
 from s3pp.report.totals import Totals
 
 DONE = Done("/src/a", "a", 1, 1, "etag", SendReason.NEW)
@@ -38,8 +37,8 @@ class Recorder:
         self.totals = Totals()
         self.notices: list[str] = []
         self.reasons: list[str] = []
-        self.causes: list[Cause] = []
         self.walk_done = False
+        self.refusal: str | None = None
         self._broken = broken
 
     def listed(self, count: int, done: bool) -> None:
@@ -56,9 +55,6 @@ class Recorder:
 
     def notice(self, text: str) -> None:
         self.notices.append(text)
-
-    def ended_by(self, cause: Cause) -> None:
-        self.causes.append(cause)
 
     def aborted(self, why: str) -> None:
         self.reasons.append(why)
@@ -126,90 +122,13 @@ def test_why_a_run_ends_is_known_before_the_failures_it_explains() -> None:
     assert (scene.recorder.reasons, scene.recorder.notices) == (["no room é"], [])
 
 
-def test_a_run_whose_every_object_is_refused_is_called_off() -> None:
+def test_a_run_that_was_refused_whole_says_why() -> None:
     scene = Scene()
-    for _ in range(ENOUGH_REFUSALS - 1):
-        scene.report(REFUSED)
-    assert scene.fatal == []
-    scene.report(REFUSED)
-    assert len(scene.fatal) == 1
-    assert "AccessDenied: no" in scene.fatal[0]
+    scene.recorder.refusal = "the store refuses access: AccessDenied: no"
+    assert scene.verdict().refused == "the store refuses access: AccessDenied: no"
 
 
-NO_ACL = Failed(
-    "/src/a", "a", FailureKind.REJECTED, "no ACLs here", "AccessControlListNotSupported"
-)
-
-
-def test_whatever_refuses_the_first_hundred_alike_ends_the_run() -> None:
-    scene = Scene()
-    scene.report(*[NO_ACL] * (ENOUGH_ALIKE - 1))
-    scene.report(*[NO_ACL._replace(code="AnotherCode")] * (ENOUGH_ALIKE - 1))
-    scene.report(*[NO_ACL._replace(code="")] * ENOUGH_ALIKE)  # which is each object's own
-    assert (scene.fatal, scene.recorder.causes) == ([], [])
-    scene.report(NO_ACL, NO_ACL)
-    assert len(scene.fatal) == 1
-    assert "no ACLs here" in scene.fatal[0]
-    assert scene.recorder.causes == [Cause(NO_ACL.kind, NO_ACL.code)]
-    assert scene.verdict().refused is None
-
-
-ACCEPTED = [
-    DONE,
-    DONE._replace(reason=SendReason.UNKNOWN),
-    Skipped("/src/a", "a", 1, SkipReason.EXISTS),
-    Skipped("/src/a", "a", 1, SkipReason.SAME_ETAG),
-]
-
-
-@pytest.mark.parametrize("accepted", ACCEPTED)
-@pytest.mark.parametrize("at", [0, ENOUGH_REFUSALS - 1])
-def test_one_object_accepted_keeps_the_run_going(accepted: Outcome, at: int) -> None:
-    scene = Scene()
-    for turn in range(3 * ENOUGH_REFUSALS):
-        if turn == at:
-            scene.report(accepted)
-        scene.report(REFUSED)
-    assert scene.fatal == []
-    assert scene.verdict().refused is None
-
-
-@pytest.mark.parametrize(
-    "outcome",
-    [
-        Skipped("/src/a", "a", 1, SkipReason.SPECIAL),
-        Skipped("/src/a", "a", 1, SkipReason.SYMLINK),
-        REFUSED._replace(kind=FailureKind.UNREADABLE),
-    ],
-)
-def test_what_the_store_was_not_asked_says_nothing_of_it(outcome: Outcome) -> None:
-    scene = Scene()
-    scene.report(*[outcome] * (2 * ENOUGH_REFUSALS))
-    assert scene.fatal == []
-    assert scene.verdict().refused is None
-    scene.report(*[REFUSED] * ENOUGH_REFUSALS)
-    assert len(scene.fatal) == 1
-
-
-def test_a_store_that_has_gone_ends_the_run() -> None:
-    scene = Scene()
-    silence = REFUSED._replace(kind=FailureKind.NETWORK)
-    scene.report(*[silence] * (ENOUGH_SILENCE - 1))
-    scene.report(Skipped("/src/a", "a", 1, SkipReason.SAME_ETAG))  # it was there all the time
-    scene.report(*[silence] * (ENOUGH_SILENCE - 1))
-    assert scene.fatal == []
-    scene.report(silence)
-    assert len(scene.fatal) == 1
-
-
-def test_a_small_run_that_was_refused_whole_says_why() -> None:
-    scene = Scene()
-    scene.report(REFUSED, REFUSED)
-    assert scene.verdict().refused == "AccessDenied: no"
-    assert scene.recorder.causes == [Cause(REFUSED.kind, REFUSED.code)]  # so no object says it too
-
-
-def test_a_journal_that_cannot_be_written_ends_the_run() -> None:
+def test_what_the_recorder_gives_up_for_ends_the_run() -> None:
     scene = Scene(broken="outcomes")
     scene.report(DONE)
     assert scene.fatal == ["journal: no space left"]

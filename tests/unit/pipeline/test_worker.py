@@ -16,6 +16,7 @@ from s3pp.errors import FailureKind, FatalError, ObjectError, Unfinished
 from s3pp.job import Job, Mode, Parts, Side, Speed
 from s3pp.limits import MIB, PLACES
 from s3pp.pipeline.children import Child, start_context
+from s3pp.pipeline.connect import Pause
 from s3pp.pipeline.messages import (
     BatchReport,
     Fatal,
@@ -28,7 +29,6 @@ from s3pp.pipeline.messages import (
     task_batch,
 )
 from s3pp.pipeline.pipes import MessageReader, MessageWriter
-from s3pp.pipeline.stopping import Pause
 from s3pp.pipeline.worker import LEADS, Worker, run_worker, slot_count
 from s3pp.places import Place
 from s3pp.records import (

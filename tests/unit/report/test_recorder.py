@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from s3pp.errors import UsageError
+from s3pp.errors import FailureKind, FatalError, UsageError
+from s3pp.report.failures import ENOUGH_REFUSALS
 from s3pp.report.log import log_error
 from s3pp.report.outlet import Streams
 from s3pp.report.recorder import Recorder
@@ -115,6 +116,23 @@ def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
     for refused in (job(journal=str(tmp_path)), job(log_file=str(tmp_path))):
         with pytest.raises(UsageError, match="cannot be written"):
             Recorder.open(refused, None, None)
+
+
+def test_a_run_that_is_given_up_has_the_batch_and_says_why_in_one_line() -> None:
+    err, denied = io.StringIO(), FAILED._replace(kind=FailureKind.ACCESS)
+    recorder = Recorder(job(), Streams.of(None, err))
+    with pytest.raises(FatalError, match=r"the store refuses every object, .*: permission denied"):
+        recorder.outcomes([denied] * ENOUGH_REFUSALS)
+    assert recorder.close().failed == ENOUGH_REFUSALS
+    assert err.getvalue() == ""
+
+
+def test_a_small_run_that_was_refused_whole_says_so_in_one_line() -> None:
+    err = io.StringIO()
+    recorder = Recorder(job(), Streams.of(None, err))
+    recorder.outcomes([FAILED._replace(kind=FailureKind.ACCESS)] * 2)
+    assert recorder.close().failed == 2
+    assert (recorder.refusal, err.getvalue()) == ("the store refuses access: permission denied", "")
 
 
 def test_streams_that_go_away_lose_no_count() -> None:

@@ -1,4 +1,4 @@
-"""What became of unfinished uploads, as lines, events and sums."""
+"""How the outcomes of a clean are told: as lines, events and sums."""
 
 from __future__ import annotations
 
@@ -12,48 +12,42 @@ import pytest
 from s3pp.errors import FailureKind, FatalError
 from s3pp.job import Job, Output
 from s3pp.places import Origin
-from s3pp.records import SkipReason
-from s3pp.report.abort_record import AbortRecord
-from s3pp.report.aborts import (
-    Aborted,
-    AbortTotals,
-    AbortView,
-    Fate,
-    Refused,
-    Spared,
-    Weight,
-    abort_summary,
-    age,
-)
+from s3pp.records import Done, Failed, Outcome, SendReason, Skipped, SkipReason, UploadFacts
+from s3pp.report.lines import UploadLines, age
 from s3pp.report.outlet import Streams
-from s3pp.s3.uploads import Upload
+from s3pp.report.recorder import Recorder
+from s3pp.report.summary import summary
+from s3pp.report.totals import Totals
+from s3pp.report.view import Detail, View
 
 NOW = 1795163400.0  # 2026-11-20T08:30:00Z
-UPLOAD = Upload("p/film.mp4", "id", "2026-11-17T08:30:00.000Z")
-ODD = Upload("odd\n\x1b", "id2", "2026-11-20T08:29:00Z")
-ABORTED = Aborted(UPLOAD, Weight(12, 4096))
-UNWEIGHED = Aborted(ODD, None)
-YOUNG, GONE = Spared(ODD, SkipReason.YOUNG), Spared(UPLOAD, SkipReason.GONE)
-REFUSED = Refused(UPLOAD, FailureKind.ACCESS, "AccessDenied: no\nway")
-ALL: list[Fate] = [ABORTED, UNWEIGHED, YOUNG, GONE, REFUSED]
+FILM, ODD = "p/film.mp4", "odd\n\x1b"
+OLD = UploadFacts("id", "2026-11-17T08:30:00.000Z", 12)
+NEW = UploadFacts("id2", "2026-11-20T08:29:00Z")
+ABORTED = Done(FILM, FILM, 4096, 0, "", SendReason.ALWAYS, upload=OLD)
+UNKNOWN = Done(ODD, ODD, 0, 0, "", SendReason.ALWAYS, upload=NEW)
+YOUNG = Skipped(ODD, ODD, 0, SkipReason.YOUNG, NEW)
+GONE = Skipped(FILM, FILM, 0, SkipReason.GONE, OLD)
+REFUSED = Failed(FILM, FILM, FailureKind.ACCESS, "AccessDenied: no\nway", upload=OLD)
+ALL: list[Outcome] = [ABORTED, UNKNOWN, YOUNG, GONE, REFUSED]
 
 
 def job(*, dry_run: bool = False, **output: Any) -> Job:
     return Job("clean", origin=Origin("bkt"), dry_run=dry_run, output=Output(**output))
 
 
-def view(**settings: Any) -> AbortView:
-    return AbortView(job(**settings), NOW)
+def lines(*, dry_run: bool = False) -> UploadLines:
+    return UploadLines("clean", "s3://bkt/", "s3://bkt/", dry_run, NOW)
 
 
-def test_lines_for_people() -> None:
-    assert view(verbosity=2).render(ALL).stdout == [
+def test_lines() -> None:
+    assert [lines().text(each) for each in ALL] == [
         "abort s3://bkt/p/film.mp4 (12 parts, 4096 bytes, begun 2026-11-17T08:30:00.000Z: 3d ago)",
         "abort s3://bkt/odd\\n\\x1b (parts unknown, begun 2026-11-20T08:29:00Z: 60s ago)",
         "skip s3://bkt/odd\\n\\x1b (begun less than a day ago)",
         "skip s3://bkt/p/film.mp4 (gone already)",
+        "abort s3://bkt/p/film.mp4: AccessDenied: no\\nway",
     ]
-    assert view().render(ALL).stderr == ["s3pp: abort s3://bkt/p/film.mp4: AccessDenied: no\\nway"]
 
 
 @pytest.mark.parametrize(
@@ -72,22 +66,24 @@ def test_lines_for_people() -> None:
     ],
 )
 def test_how_much_is_said(settings: dict[str, Any], out: int, err: int) -> None:
-    rendered = view(**settings).render(ALL)
+    run = job(**settings)
+    view = View(lines(), Detail.of(run.output, dry_run=run.dry_run), json=run.output.json)
+    rendered = view.render(ALL)
     assert (len(rendered.stdout), len(rendered.stderr)) == (out, err)
 
 
 def test_events() -> None:
     named = {"verb": "clean", "bucket": "bkt"}
-    film = {**named, "key": "p/film.mp4", "upload_id": "id", "initiated": UPLOAD.initiated}
-    odd = {**named, "key": "odd\n\x1b", "upload_id": "id2", "initiated": ODD.initiated}
-    assert [json.loads(line) for line in view(json=True).render(ALL).stdout] == [
+    film = {**named, "key": FILM, "upload_id": "id", "initiated": OLD.initiated}
+    odd = {**named, "key": ODD, "upload_id": "id2", "initiated": NEW.initiated}
+    assert [json.loads(lines().json(each)) for each in ALL] == [
         {"event": "done", **film, "parts": 12, "size": 4096},
         {"event": "done", **odd, "parts": None, "size": None},
         {"event": "skipped", **odd, "reason": "begun less than a day ago"},
         {"event": "skipped", **film, "reason": "gone already"},
         {"event": "failed", **film, "kind": "access", "message": "AccessDenied: no\nway"},
     ]
-    assert json.loads(view(dry_run=True).json(ABORTED))["dry_run"] is True
+    assert lines(dry_run=True).event(ABORTED)["dry_run"] is True
 
 
 @pytest.mark.parametrize(
@@ -101,12 +97,11 @@ def test_ages(seconds: float, told: str) -> None:
     assert age(seconds) == told
 
 
-def summed(*fates: Fate, dry_run: bool = False) -> str:
-    totals = AbortTotals(listed=len(fates), requests=9, seconds=0.44)
-    for fate in fates:
-        totals.count(fate)
-    assert totals.balanced
-    return abort_summary(totals, job(dry_run=dry_run))
+def summed(*outcomes: Outcome, dry_run: bool = False) -> str:
+    totals = Totals(listed=len(outcomes), requests=9, seconds=0.44)
+    totals.fold_all(outcomes)
+    totals.fold_uploads(outcomes)
+    return summary(totals, job(dry_run=dry_run))
 
 
 def test_the_sum() -> None:
@@ -117,27 +112,26 @@ def test_the_sum() -> None:
     assert summed(ABORTED, dry_run=True) == (
         "would abort 1 uploads (4096 bytes) in 0.4 seconds, with 9 requests"
     )
-    totals = AbortTotals(listed=3, done=2, not_attempted=1)
-    assert abort_summary(totals, job()).endswith(", at least 1 not attempted")
-    assert json.loads(abort_summary(totals, job(json=True))) == {
+    totals = Totals(listed=3, done=2, not_attempted=1)
+    assert summary(totals, job()).endswith(", at least 1 not attempted")
+    assert json.loads(summary(totals, job(json=True))) == {
         "event": "summary", "verb": "clean", "listed": 3, "done": 2, "skipped": 0, "failed": 0,
         "bytes": 0, "seconds": 0.0, "not_attempted": 1,
     }  # fmt: skip
 
 
-def recorded(fates: list[Fate], **settings: Any) -> tuple[AbortTotals, str, str]:
+def recorded(outcomes: list[Outcome], **settings: Any) -> tuple[Totals, str, str]:
     out, err = io.StringIO(), io.StringIO()
-    record = AbortRecord(job(**settings), Streams.of(out, err))
-    for fate in fates:
-        record.listed()
-        record.fates([fate])
-    return record.close(7), out.getvalue(), err.getvalue()
+    recorder = Recorder(job(**settings), Streams.of(out, err))
+    for outcome in outcomes:
+        recorder.outcomes([outcome])
+    return recorder.close(), out.getvalue(), err.getvalue()
 
 
 def test_a_record_folds_and_shows() -> None:
     totals, out, err = recorded(ALL, verbosity=1)
-    counts = (totals.listed, totals.done, totals.skipped, totals.failed, totals.requests)
-    assert counts == (5, 2, 2, 1, 7)
+    assert (totals.done, totals.skipped, totals.failed) == (2, 2, 1)
+    assert (totals.young, totals.unknown_sizes) == (1, 1)
     assert (out.count("\n"), err.count("\n")) == (2, 2)
     assert "1 upload begun less than a day ago is left alone: --older-than 0s" in err
 
@@ -168,7 +162,7 @@ class Full(io.StringIO):
 
 def test_a_full_disk_behind_stdout_ends_the_run(tmp_path: Path) -> None:
     journal = tmp_path / "journal"
-    record = AbortRecord(job(verbosity=1, journal=str(journal)), Streams.of(Full(), io.StringIO()))
+    recorder = Recorder(job(verbosity=1, journal=str(journal)), Streams.of(Full(), io.StringIO()))
     with pytest.raises(FatalError, match="No space left"):
-        record.fates([ABORTED])
+        recorder.outcomes([ABORTED])
     assert journal.read_text().count('"done"') == 1

@@ -1,0 +1,194 @@
+"""``s3pp clean``: unfinished uploads are listed, and aborted, in one process on one event loop.
+
+::
+
+                        at most ABORTS_AT_ONCE of them
+    pages ──▶ select ──▶ Aborter │ Aborter │ Aborter … ──Done | Skipped | Failed──▶ Recorder
+
+The listing waits while that many are active, so that memory does not grow with their number.
+Outcomes are recorded in the order of the listing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+
+from s3pp.errors import ExitStatus, FatalError
+from s3pp.job import Job
+from s3pp.limits import ABORTS_AT_ONCE
+from s3pp.pipeline.connect import Pause, RetryHooks, connect
+from s3pp.pipeline.credentials import Credentials
+from s3pp.pipeline.listing import SignIn
+from s3pp.pipeline.loops import only_loop
+from s3pp.pipeline.messages import StatterReport
+from s3pp.pipeline.run_result import RunResult, run_result
+from s3pp.pipeline.signals import Signals, stopping_notice
+from s3pp.places import Origin
+from s3pp.records import Failed, Outcome, Skipped
+from s3pp.report.outlet import Streams
+from s3pp.report.recorder import Recorder
+from s3pp.s3.session import Session
+from s3pp.s3.uploads import Upload, Uploads
+from s3pp.sources.unfinished import Selection, select
+from s3pp.transfer.aborter import Aborter
+
+PROBES = 1  # requests of botocore's that find the bucket
+PER_ABORT = 2  # requests a dry run does not make: the abort, and a look whether it is gone
+TICK = 1.0  # seconds between looks at the clock
+
+
+def clean(job: Job, origin: Origin, streams: Streams) -> RunResult:
+    """Abort what is unfinished in ``origin`` and chosen by ``job``, or say so in a dry run.
+
+    Raises ``Stopped`` for a signal that comes before anything was done, and as ``Session.open``
+    does. Not raised but returned is what breaks it off later.
+    """
+    with Signals() as signals:
+        recorder, pause = Recorder(job, streams), Pause()
+        session = Session(job.access, origin.bucket, notify=recorder.notice)
+        opened = session.open(origin.prefix)
+        renew = SignIn(Credentials(session, opened.keys, time.monotonic()))
+        hooks = RetryHooks(pause, notify=recorder.notice)
+
+        async def run() -> RunResult:
+            bucket = connect(job.access, opened, ABORTS_AT_ONCE + 1, renew=renew, hooks=hooks)
+            uploads = Uploads(bucket)
+            found = select(uploads, Selection(job, origin, uploads.clock))
+            aborter = Aborter(uploads, dry_run=job.dry_run, sleep=pause)
+            cleaner = Cleaner(Sweep(found, aborter, pause), recorder, signals)
+            await cleaner.run()
+            unmade = PER_ABORT * recorder.totals.done if job.dry_run else 0
+            recorder.requests(PROBES + bucket.requests + unmade)
+            return cleaner.end()
+
+        signals.calm = True
+        return only_loop(streams).run_until_complete(run())
+
+
+class Cleaner:
+    """Records how the uploads of a sweep end, and ends it when a signal or an error says so."""
+
+    def __init__(self, sweep: Sweep, recorder: Recorder, signals: Signals) -> None:
+        self._sweep = sweep
+        self._recorder = recorder
+        self._signals = signals
+        self._status: ExitStatus | None = None  # what the first signal asked for
+
+    async def run(self) -> None:
+        """Run the sweep to its end."""
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._signals.fd, self._on_signal)
+        self._tick()
+        async for outcome in self._sweep.outcomes():
+            self._recorder.listed(self._sweep.listed, self._sweep.complete)
+            if self._sweep.error is not None:
+                self._recorder.aborted(self._sweep.error)
+            try:
+                self._recorder.outcomes([outcome])
+            except FatalError as error:
+                self._sweep.fail(error)
+        loop.remove_reader(self._signals.fd)
+
+    def end(self) -> RunResult:
+        """Close the records. What was listed and has no outcome counts as not attempted."""
+        sweep, recorder = self._sweep, self._recorder
+        recorder.listed(sweep.listed, sweep.complete)
+        try:
+            recorder.close(not_attempted=sweep.listed - recorder.totals.finished)
+        except FatalError as error:
+            sweep.fail(error)
+        return run_result(
+            StatterReport(recorder.totals, recorder.refusal), sweep.error, self._status
+        )
+
+    def _on_signal(self) -> None:
+        for status in self._signals.taken():
+            if self._status is not None:
+                self._sweep.leave()
+                continue
+            self._status = status
+            self._recorder.notice(stopping_notice(status, "requests"))
+            self._sweep.stop()
+
+    def _tick(self) -> None:
+        self._recorder.tick()
+        asyncio.get_running_loop().call_later(TICK, self._tick)
+
+
+class Sweep:
+    """Lists uploads and aborts them side by side."""
+
+    def __init__(
+        self,
+        found: AsyncGenerator[Upload | Skipped | Failed, None],
+        aborter: Aborter,
+        pause: Pause,
+    ) -> None:
+        """``pause`` is what ``aborter`` and its requests wait for before they try again."""
+        self.listed = 0  # uploads of the job, so far
+        self.complete = False  # they are all
+        self.error: str | None = None  # what ended it
+        self._found = found
+        self._aborter = aborter
+        self._pause = pause
+        self._slots = asyncio.Semaphore(ABORTS_AT_ONCE)
+        self._queue: asyncio.Queue[asyncio.Task[Outcome] | None] = asyncio.Queue()
+        self._active: set[asyncio.Task[Outcome]] = set()
+        self._listing: asyncio.Future[None] | None = None
+
+    async def outcomes(self) -> AsyncGenerator[Outcome, None]:
+        """How each upload ended, in the order of the listing; what was left has no outcome."""
+        self._listing = asyncio.ensure_future(self._list())
+        while (task := await self._queue.get()) is not None:
+            await asyncio.wait([task])
+            self._active.discard(task)
+            self._slots.release()
+            if not task.cancelled():
+                yield task.result()
+        with suppress(asyncio.CancelledError):
+            await self._listing
+
+    def fail(self, error: FatalError) -> None:
+        """Begin nothing more, for this reason."""
+        self.error = self.error or str(error)
+        self.stop()
+
+    def stop(self) -> None:
+        """Begin nothing more; what is active comes to its end."""
+        self._pause.end()
+        if self._listing is not None:
+            self._listing.cancel()
+
+    def leave(self) -> None:
+        """Leave what is active where it is."""
+        for task in self._active:
+            task.cancel()
+
+    async def _list(self) -> None:
+        """Start what is due, as slots get free."""
+        try:
+            async with aclosing(self._found) as found:
+                async for each in found:
+                    await self._slots.acquire()
+                    self.listed += 1
+                    task = asyncio.ensure_future(self._end(each))
+                    self._active.add(task)
+                    self._queue.put_nowait(task)
+            self.complete = True
+        except FatalError as error:
+            self.fail(error)
+        finally:
+            self._queue.put_nowait(None)
+
+    async def _end(self, found: Upload | Skipped | Failed) -> Outcome:
+        if not isinstance(found, Upload):
+            return found
+        try:
+            return await self._aborter.abort(found)
+        except FatalError as error:  # the run's, and it is this upload's outcome too
+            self.fail(error)
+            failed = Failed(found.key, found.key, error.kind, str(error))
+            return failed._replace(upload=found.facts())

@@ -1,0 +1,77 @@
+"""The unfinished uploads of a bucket, as a clean takes them: which belong to it, and which are due.
+
+::
+
+    pages ──Upload──▶ Selection ──▶ Upload | Skipped | Failed
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+
+from s3pp.errors import FailureKind, FatalError, ObjectError
+from s3pp.job import Job
+from s3pp.limits import DEFAULT_ABORT_AGE
+from s3pp.places import Origin
+from s3pp.records import Failed, Skipped, SkipReason
+from s3pp.s3.uploads import Upload, Uploads
+from s3pp.sources.choice import NS, Choice
+
+_NO_TIME = "the store does not tell when it was begun: it may be in use"
+
+
+class Selection:
+    """Which uploads belong to a job, and which of those are due. Pure."""
+
+    def __init__(self, job: Job, origin: Origin, clock: Callable[[], float]) -> None:
+        """``clock`` tells the time at the store, seconds since the epoch."""
+        self.origin = origin
+        self.limit = job.choosing.limit  # uploads to abort at most; None: all
+        self._choice = Choice(job.choosing)
+        self._clock = clock
+        self._keep_young = job.choosing.older_than is None
+
+    @property
+    def prefix(self) -> str:
+        """What the keys of all uploads meant begin with, and those of some others."""
+        return self.origin.prefix if self.origin.single is None else self.origin.single
+
+    def decide(self, upload: Upload) -> Upload | Skipped | Failed | None:
+        """The upload if it is to be aborted, its outcome if not, None if it is not the job's."""
+        key, name = upload.key, self._name(upload.key)
+        if name is None or self._choice.name_refusal(name) is not None:
+            return None
+        try:
+            begun = upload.begun
+        except ValueError:
+            return Failed(key, key, FailureKind.STORE, _NO_TIME, upload=upload.facts())
+        if self._keep_young and begun > self._clock() - DEFAULT_ABORT_AGE:
+            return Skipped(key, key, 0, SkipReason.YOUNG, upload.facts())
+        return None if self._choice.stat_refusal(0, int(begun * NS)) else upload
+
+    def _name(self, key: str) -> str | None:
+        """The name that patterns are held against; None for a key beside the origin."""
+        if key == self.origin.single:
+            return self.origin.alone.relative(key)
+        return self.origin.relative(key) if key.startswith(self.origin.prefix) else None
+
+
+async def select(
+    uploads: Uploads, selection: Selection
+) -> AsyncGenerator[Upload | Skipped | Failed, None]:
+    """What belongs to the job, in the order of the store's list. Raises ``FatalError``."""
+    left = selection.limit
+    try:
+        async with aclosing(uploads.unfinished(selection.prefix)) as found:
+            async for upload in found:
+                decided = selection.decide(upload)
+                if decided is None:
+                    continue
+                yield decided
+                if left is not None and isinstance(decided, Upload):
+                    left -= 1
+                    if not left:
+                        return
+    except ObjectError as error:
+        raise FatalError(f"list the uploads of {selection.origin}: {error}") from None
