@@ -13,8 +13,9 @@ upload in parts ends with a request that holds none of them: see ``parts/lead``.
 from __future__ import annotations
 
 from s3pp.errors import FailureKind
-from s3pp.integrity.etag import Mismatch, OtherBytes, proves_content
+from s3pp.integrity.etag import OtherBytes, check_md5
 from s3pp.integrity.stored_object import ASK_CHECKSUM
+from s3pp.records import Dest
 from s3pp.s3.operations import Answer, Bucket
 from s3pp.s3.retry import StoreError
 
@@ -51,13 +52,11 @@ async def confirm(bucket: Bucket, key: str, size: int) -> Answer:
     return answer
 
 
-async def confirm_whole(bucket: Bucket, key: str, size: int, md5: str) -> str:
-    """The ETag of an object that was sent whole; its ``md5`` may be unknown, and is empty then.
+async def etag_of_whole(bucket: Bucket, key: str, answer: Answer, sent: Dest) -> str:
+    """The ETag of an object that was sent whole, by the answer to its PUT, or by a HEAD.
 
-    Raises as ``confirm`` does.
+    ``sent``: its size, and its MD5 or an empty string. Raises as ``confirm`` does.
     """
-    answer = await confirm(bucket, key, size)
-    etag = answer.etag
-    if md5 and etag != md5 and proves_content(etag, answer.response, bucket.endpoint):
-        raise Mismatch(md5, etag)
-    return etag
+    shown = answer if answer.etag else await confirm(bucket, key, sent.size)
+    check_md5(shown, sent.etag, bucket.endpoint)
+    return shown.etag

@@ -122,7 +122,7 @@ def composite(name: str, digests: Iterable[bytes]) -> str:
     return f"{checksum(name, parts)}-{len(parts)}"
 
 
-class _Crc(NamedTuple):
+class _CrcFunctions(NamedTuple):
     update: Update
     combine: Callable[[int, int, int], int]  # two CRCs, and the bytes that the second is of
 
@@ -145,7 +145,7 @@ def crc_update(name: str) -> Update:
     return _needed(name).update
 
 
-def _needed(name: str) -> _Crc:
+def _needed(name: str) -> _CrcFunctions:
     found = _crc(name)
     if found is None:
         raise ValueError(f"{name} needs awscrt")
@@ -153,15 +153,15 @@ def _needed(name: str) -> _Crc:
 
 
 @lru_cache
-def _crc(name: str) -> _Crc | None:
+def _crc(name: str) -> _CrcFunctions | None:
     """The functions of a library for a CRC; None where it is not installed, or is too old."""
     if name == "crc32":
         from isal import isal_zlib  # zlib's, at many times its speed
 
-        return _Crc(isal_zlib.crc32, isal_zlib.crc32_combine)
+        return _CrcFunctions(isal_zlib.crc32, isal_zlib.crc32_combine)
     try:
         from awscrt import checksums
 
-        return _Crc(getattr(checksums, name), getattr(checksums, f"combine_{name}"))
+        return _CrcFunctions(getattr(checksums, name), getattr(checksums, f"combine_{name}"))
     except (ImportError, AttributeError):
         return None

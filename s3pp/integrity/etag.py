@@ -49,6 +49,16 @@ def proves_content(etag: str, response: Response, endpoint: Endpoint) -> bool:
     return own_key is None and header(b"x-amz-server-side-encryption") not in _KMS
 
 
+def check_md5(answer: Answer, md5: str, endpoint: Endpoint) -> None:
+    """Raise ``Mismatch`` where the ETag of an answer proves other bytes than those with this MD5.
+
+    ``md5`` is in hex, and empty where nobody knows it: then nothing is proved.
+    """
+    etag = answer.etag
+    if md5 and etag != md5 and proves_content(etag, answer.response, endpoint):
+        raise Mismatch(md5, etag)
+
+
 def made_of_md5s(answer: Answer, endpoint: Endpoint) -> bool:
     """Whether an ETag of parts, as the answer's, must be made of their MD5s."""
     # MinIO that was started with --no-compat makes up ETags, which end so (minio/minio, MD5Current-

@@ -1,4 +1,4 @@
-"""What proves a large object whole, when its ranges come in any order.
+"""What verifies a large object as a whole, though its ranges come in any order.
 
 ::
 
@@ -12,7 +12,7 @@
 
 The first that applies is taken. An ETag of parts may be of parts that are not all equally long: one
 that ours do not make says that the body is wrong only if the store tells the same lengths. Objects
-that come with one GET have their ETag of parts proved here as well, see ``parted``.
+that come with one GET have their ETag of parts verified here as well, see ``get/parted``.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Feed(Protocol):
         """The next piece."""
 
 
-class Proof:
+class Verifier:
     """Nothing but the length; the others build on it."""
 
     digest = CHEAP  # of each range, as ``GetPart`` has it
@@ -57,36 +57,36 @@ class Proof:
         return None
 
 
-async def proof_of(stored: StoredObject, answer: Answer, *, longest: int = LONGEST) -> Proof:
-    """The proof for an object by what a HEAD told; may ask for the size of its parts."""
+async def verifier_of(stored: StoredObject, answer: Answer, *, longest: int = LONGEST) -> Verifier:
+    """The verifier of an object, by what a HEAD told; may ask for the size of its parts."""
     kept, etag = stored_checksum(answer.response), answer.etag
     if kept is not None and ALGORITHMS[kept[0]].is_crc:
-        return _Crc(*kept)
+        return _CrcOfRanges(*kept)
     if proves_content(etag, answer.response, stored.endpoint):
-        return _InOrder("md5", etag, "ETag")
+        return _BytesInOrder("md5", etag, "ETag")
     if made_of_md5s(answer, stored.endpoint):
         each = await stored.part_size()
         if each is not None:
             alone = each == answer.size  # so that nobody could fetch it but one
-            return (_LargeParted if alone or each > longest else _Parted)(stored, each)
+            return (_PartsInOrder if alone or each > longest else _PartsAsRanges)(stored, each)
         likely = [each for each in likely_sizes(stored.listed) if each <= longest]
         if likely:
-            return _Guessed(stored, likely[0])
-    return Proof() if kept is None else _InOrder(*kept, "checksum")
+            return _GuessedParts(stored, likely[0])
+    return Verifier() if kept is None else _BytesInOrder(*kept, "checksum")
 
 
-async def proof_in_order(stored: StoredObject, answer: Answer) -> Proof:
-    """The proof by its ETag of parts for an object that came in ``answer``.
+async def parts_verifier(stored: StoredObject, answer: Answer) -> Verifier:
+    """The verifier by its ETag of parts of an object that came in ``answer``.
 
     Has a ``feed``, if it is more than none. Asks for the size of the parts.
     """
     if not made_of_md5s(answer, stored.endpoint):
-        return Proof()
+        return Verifier()
     each = await stored.part_size()
-    return Proof() if each is None else _LargeParted(stored, each)
+    return Verifier() if each is None else _PartsInOrder(stored, each)
 
 
-class _Crc(Proof):
+class _CrcOfRanges(Verifier):
     proves = True
 
     def __init__(self, name: str, value: str) -> None:
@@ -101,7 +101,7 @@ class _Crc(Proof):
         return Corrupt(f"its {self.digest} is {ours}, and {self._value} is stored")
 
 
-class _InOrder(Proof):
+class _BytesInOrder(Verifier):
     """A digest that needs all bytes in order: an ETag in hex, or a checksum in base64."""
 
     proves = True
@@ -119,7 +119,7 @@ class _InOrder(Proof):
         return Corrupt(f"its {self._name} is {ours}, and its {self._what} says {self._wanted}")
 
 
-class _Parted(Proof):
+class _PartsAsRanges(Verifier):
     """The ranges are the parts."""
 
     digest = "md5"
@@ -140,7 +140,7 @@ class _Parted(Proof):
         return Corrupt(f"its parts make the ETag {ours}, and it has {etag}")
 
 
-class _LargeParted(_Parted):
+class _PartsInOrder(_PartsAsRanges):
     """The parts are too long to be fetched as such."""
 
     digest = CHEAP
@@ -156,7 +156,7 @@ class _LargeParted(_Parted):
         return await self._held(self._rolling.etags()[self._each])
 
 
-class _Guessed(_Parted):
+class _GuessedParts(_PartsAsRanges):
     """The store does not tell how long the parts are: where ours do not fit, nothing is known."""
 
     proves = False

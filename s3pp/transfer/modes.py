@@ -22,7 +22,6 @@ send (time differs).
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import NamedTuple
 
 from s3pp.integrity.etag import is_md5
@@ -39,27 +38,6 @@ class Local(NamedTuple):
     size: int  # bytes
     md5: str  # in hex; empty where ``parted`` made it needless
     parted: str = ""  # the ETag in parts that its bytes were found to give; empty: none
-
-
-class Equality(Enum):
-    """The three answers to "is it the same?"."""
-
-    EQUAL = "equal"
-    DIFFERENT = "different"
-    UNKNOWN = "unknown"
-
-
-def compare(md5: str, etag: str, parted: str = "") -> Equality:
-    """Compare an MD5 with an ETag, which is one only for single-part, unencrypted objects.
-
-    ``parted`` is an ETag of the same bytes in parts. Another ETag than that tells nothing: it may
-    be of the same bytes in other parts.
-    """
-    if etag and etag == parted:
-        return Equality.EQUAL
-    if not is_md5(etag):
-        return Equality.UNKNOWN
-    return Equality.EQUAL if md5 == etag else Equality.DIFFERENT
 
 
 def decide_unread(mode: Mode, dest: Dest | None) -> SkipReason | SendReason | None:
@@ -80,7 +58,14 @@ def decide(mode: Mode, local: Local, dest: Dest | None) -> SkipReason | SendReas
         return SendReason.SIZE
     if local.size == 0:
         return by_emptiness(dest.etag, EMPTY_MD5)
-    return _BY_EQUALITY[compare(local.md5, dest.etag, local.parted)]
+    return by_etag(local, dest.etag)
+
+
+def by_etag(local: Local, etag: str) -> SkipReason | SendReason:
+    """The verdict on a body by its MD5 and its ETag in parts; of any other ETag it is "unknown"."""
+    if etag and etag == local.parted:
+        return SkipReason.SAME_ETAG
+    return by_content(local.md5, etag) if is_md5(etag) else SendReason.UNKNOWN
 
 
 def by_emptiness(ours: str, theirs: str) -> SkipReason:
@@ -89,13 +74,6 @@ def by_emptiness(ours: str, theirs: str) -> SkipReason:
     An empty object that was sent in parts has an ETag of parts, and under a KMS key any.
     """
     return SkipReason.SAME_ETAG if ours == theirs else SkipReason.SAME_CHECKSUM
-
-
-_BY_EQUALITY: dict[Equality, SkipReason | SendReason] = {
-    Equality.EQUAL: SkipReason.SAME_ETAG,
-    Equality.DIFFERENT: SendReason.ETAG,
-    Equality.UNKNOWN: SendReason.UNKNOWN,
-}
 
 
 def decide_copy(mode: Mode, source: Dest, dest: Dest | None) -> SkipReason | SendReason:

@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from s3pp.errors import ObjectError
 from s3pp.integrity.checksums import checksum
 from s3pp.integrity.digests import Digester, Digests
-from s3pp.integrity.etag import Mismatch, is_md5, proves_content
+from s3pp.integrity.etag import check_md5, is_md5
 from s3pp.integrity.multipart_etag import Rolling
 from s3pp.integrity.received import Corrupt
 from s3pp.job import Job
@@ -174,12 +174,10 @@ class PartsThrough:
             slot, body=body, headers=[digests.header], payload_hash=digests.payload_hash
         )
         sums.told(answer.response, digests.header)
-        md5, etag = digests.md5, answer.etag
-        if etag != md5 and proves_content(etag, answer.response, self._dest.endpoint):
-            raise Mismatch(md5, etag)
+        check_md5(answer, digests.md5, self._dest.endpoint)
         ours = "" if self._checksum == "md5" else digests.header[1]
         written = read_tag(answer.response.header(b"etag")).text
-        return PartDone(part.span.number, body.size, written, md5, ours, stored=stored)
+        return PartDone(part.span.number, body.size, written, digests.md5, ours, stored=stored)
 
     async def _stored(self, part: CopyPart, body: Slice, digests: Digests) -> str:
         if not part.stored:

@@ -23,7 +23,7 @@ from typing import NamedTuple
 from s3pp.errors import FailureKind, ObjectError, Unfinished
 from s3pp.integrity.received import Corrupt
 from s3pp.integrity.stored_object import ASK_CHECKSUM, StoredObject
-from s3pp.integrity.verifiers import LONGEST, Proof, proof_of
+from s3pp.integrity.verifiers import LONGEST, Verifier, verifier_of
 from s3pp.job import Job
 from s3pp.records import Dest, GetPart, GetTask, PartDone, PartOutcome, PartTask, Span
 from s3pp.s3.operations import Answer, Bucket
@@ -127,16 +127,16 @@ class InRanges:
     async def _once(self, task: GetTask, answer: Answer, pin: str, *, mode: int | None) -> Fetched:
         try:
             stored = StoredObject(self._bucket, task.source, Dest(answer.size, answer.etag))
-            proof = await proof_of(stored, answer, longest=max(LONGEST, self._parts.size))
+            verifier = await verifier_of(stored, answer, longest=max(LONGEST, self._parts.size))
         except ObjectError as error:
             raise (_Replaced() if _code(error) in REPLACED_CODES else error) from None
-        if not (pin or proof.proves):
+        if not (pin or verifier.proves):
             raise _Unranged
-        work = await self._reader.away(lambda: self._opened(task, answer, proof, mode))
+        work = await self._reader.away(lambda: self._opened(task, answer, verifier, mode))
         landing = work.landing
         try:
-            parts = await self._moved(work._replace(part=work.part._replace(pin=pin)), proof)
-            if fault := await proof.fault(parts):
+            parts = await self._moved(work._replace(part=work.part._replace(pin=pin)), verifier)
+            if fault := await verifier.fault(parts):
                 raise fault
         except ObjectError as error:
             what = error
@@ -152,14 +152,14 @@ class InRanges:
 
     # The file
 
-    def _opened(self, task: GetTask, answer: Answer, proof: Proof, mode: int | None) -> _Work:
+    def _opened(self, task: GetTask, answer: Answer, verifier: Verifier, mode: int | None) -> _Work:
         size, etag = answer.size, answer.etag
-        each = proof.part_size or self._range_size(size)
-        part = GetPart(task.source, etag, _NOWHERE, "", proof.digest)
+        each = verifier.part_size or self._range_size(size)
+        part = GetPart(task.source, etag, _NOWHERE, "", verifier.digest)
         name = self._name(task, etag) if self._parts.resume else ""
         try:
             if name:
-                layout = Layout(etag, size, each, proof.digest)
+                layout = Layout(etag, size, each, verifier.digest)
                 partial = Partial(self._tree, task.target, name, layout, mode=mode)
                 part = part._replace(path=partial.temporary, claim=partial.claim)
                 part = part._replace(inode=partial.inode)
@@ -188,11 +188,11 @@ class InRanges:
 
     # The ranges
 
-    async def _moved(self, work: _Work, proof: Proof) -> list[PartDone]:
-        if proof.feed is None:
+    async def _moved(self, work: _Work, verifier: Verifier) -> list[PartDone]:
+        if verifier.feed is None:
             return await moved(work.parts(), self._offer, at_once=self._at_once)
         ahead = _AHEAD * self._at_once
-        follower = Follower(work.landing, work.plan, proof.feed, self._reader, ahead=ahead)
+        follower = Follower(work.landing, work.plan, verifier.feed, self._reader, ahead=ahead)
 
         async def followed(part: PartTask) -> PartOutcome:
             await follower.near(part.span.number)

@@ -17,7 +17,7 @@ from s3pp.errors import FailureKind, ObjectError
 from s3pp.integrity.multipart_etag import likely_sizes, part_count
 from s3pp.integrity.received import Arrived, Corrupt
 from s3pp.integrity.stored_object import StoredObject, stored_checksum
-from s3pp.integrity.verifiers import Feed, proof_in_order
+from s3pp.integrity.verifiers import Feed, parts_verifier
 from s3pp.job import Job
 from s3pp.records import Dest, GetTask
 from s3pp.s3.operations import Answer, Bucket
@@ -66,15 +66,15 @@ class Parted:
 
     async def _asked(self, key: str, answer: Answer, arrived: Arrived) -> Corrupt | None:
         stored = StoredObject(self._bucket, key, Dest(arrived.size, answer.etag))
-        proof = await proof_in_order(stored, answer)
-        feed = proof.feed
+        verifier = await parts_verifier(stored, answer)
+        feed = verifier.feed
         if feed is None:
             return None
         if arrived.size <= SMALL:
             _fed(arrived, feed)
         else:
             await self._reader.whole(lambda: _fed(arrived, feed))
-        return await proof.fault(())
+        return await verifier.fault(())
 
 
 def _fed(arrived: Arrived, feed: Feed) -> None:

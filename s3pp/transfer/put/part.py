@@ -8,7 +8,7 @@ looked at it at all; then the MD5 is computed, of this part and of all to come.
 from __future__ import annotations
 
 from s3pp.integrity.digests import Digester, Digests
-from s3pp.integrity.etag import Mismatch, proves_content
+from s3pp.integrity.etag import check_md5, proves_content
 from s3pp.job import Job
 from s3pp.records import PartDone, PartOutcome, PutPart
 from s3pp.s3.etag import etag_of, read_tag
@@ -64,14 +64,12 @@ class PartSender:
 
     async def _verified(self, answer: Answer, digests: Digests, opened: Slice) -> Digests:
         told = sums.told(answer.response, digests.header)
-        etag = answer.etag
-        if not proves_content(etag, answer.response, self.bucket.endpoint):
-            return digests
-        if not digests.md5 and not told:
+        endpoint = self.bucket.endpoint
+        unproved = not digests.md5 and not told
+        if unproved and proves_content(answer.etag, answer.response, endpoint):
             self._digester = self._with_md5
             digests = await self._digests(self._with_md5, opened)
-        if digests.md5 and digests.md5 != etag:
-            raise Mismatch(digests.md5, etag)
+        check_md5(answer, digests.md5, endpoint)
         return digests
 
     async def _digested(self, part: PutPart, opened: Slice) -> Digests:

@@ -20,9 +20,9 @@ from functools import partial
 from urllib.parse import quote
 
 from s3pp.errors import FailureKind
-from s3pp.integrity.acknowledged import confirm_whole
+from s3pp.integrity.acknowledged import etag_of_whole
 from s3pp.integrity.compare import Body, compare
-from s3pp.integrity.etag import Mismatch, OtherBytes, proves_content
+from s3pp.integrity.etag import OtherBytes
 from s3pp.integrity.stored_object import StoredObject
 from s3pp.job import Job, Mode, Objects
 from s3pp.records import (
@@ -182,12 +182,8 @@ class Putter:
 
     async def _verify(self, key: str, prepared: Prepared, answer: Answer) -> str:
         """The ETag of an object that was sent, where it is not the MD5 of the body."""
-        md5, etag = self._preparer.digests(prepared).md5, answer.etag
-        if not etag:
-            return await confirm_whole(self._bucket, key, prepared.sent, md5)
-        if md5 and proves_content(etag, answer.response, self._bucket.endpoint):
-            raise Mismatch(md5, etag)
-        return etag
+        sent = Dest(prepared.sent, self._preparer.digests(prepared).md5)
+        return await etag_of_whole(self._bucket, key, answer, sent)
 
     async def _hinted(self, outcome: Failed) -> Failed:
         """A failure, with what it leaves in the store."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from transfer.buckets import endpoint
 
 from s3pp.errors import FailureKind
-from s3pp.integrity.etag import Mismatch, is_md5, proves_content
+from s3pp.integrity.etag import Mismatch, check_md5, is_md5, proves_content
+from s3pp.s3.operations import Answer
 from s3pp.s3.wire import Response
 
 MD5 = "0123456789abcdef" * 2
@@ -59,3 +62,20 @@ def test_a_mismatch_names_both() -> None:
     assert error.kind is FailureKind.INTEGRITY
     assert MD5 in str(error)
     assert "other" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("lines", "md5", "wrong"),
+    [
+        ((), "f" * 32, True),
+        ((), MD5, False),
+        ((), "", False),  # nobody computed it
+        ((f"{SSE}: aws:kms",), "f" * 32, False),
+    ],
+)
+def test_an_answer_is_held_against_the_md5_of_what_was_sent(
+    lines: tuple[str, ...], md5: str, wrong: bool
+) -> None:
+    head = [f"{line}\r\n".encode() for line in ("", f'ETag: "{MD5}"', *lines)]
+    with pytest.raises(Mismatch) if wrong else nullcontext():
+        check_md5(Answer(Response(200, head, b""), 1), md5, endpoint("bucket"))

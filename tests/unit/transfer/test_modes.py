@@ -11,12 +11,11 @@ from s3pp.job import Mode
 from s3pp.records import Dest, SendReason, SkipReason
 from s3pp.transfer.modes import (
     EMPTY_MD5,
-    Equality,
     Local,
     by_content,
     by_emptiness,
+    by_etag,
     by_time,
-    compare,
     decide,
     decide_copy,
     decide_get,
@@ -69,19 +68,19 @@ def test_the_source_is_read_only_to_compare_it(mode: Mode, dest: Dest | None) ->
 @pytest.mark.parametrize(
     ("etag", "answer"),
     [
-        (OURS, Equality.EQUAL),
-        (OTHER, Equality.DIFFERENT),
-        (f"{OURS}-1", Equality.UNKNOWN),
-        (OURS[:-1], Equality.UNKNOWN),
-        (f"{OURS}0", Equality.UNKNOWN),
-        (f"{OURS}\n", Equality.UNKNOWN),
-        (OURS.replace("a", "g"), Equality.UNKNOWN),
-        ("", Equality.UNKNOWN),
+        (OURS, SAME),
+        (OTHER, ETAG),
+        (f"{OURS}-1", UNKNOWN),
+        (OURS[:-1], UNKNOWN),
+        (f"{OURS}0", UNKNOWN),
+        (f"{OURS}\n", UNKNOWN),
+        (OURS.replace("a", "g"), UNKNOWN),
+        ("", UNKNOWN),
     ],
 )
-def test_compare(etag: str, answer: Equality) -> None:
-    assert compare(OURS, etag) is answer
-    assert is_md5(etag) == (answer is not Equality.UNKNOWN)
+def test_an_md5_is_compared_with_an_md5_alone(etag: str, answer: object) -> None:
+    assert by_etag(LOCAL, etag) is answer
+    assert is_md5(etag) == (answer is not UNKNOWN)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +112,7 @@ def test_what_is_empty_is_the_same_whatever_its_etag(etag: str, reason: object) 
 
 @given(st.text(), st.text())
 def test_unknown_never_means_equal(md5: str, etag: str) -> None:
-    assert (compare(md5, etag) is Equality.EQUAL) == (md5 == etag and is_md5(etag))
+    assert (by_etag(Local(1, md5), etag) is SAME) == (md5 == etag and is_md5(etag))
 
 
 @given(st.sampled_from(Mode), st.integers(0), st.text(), st.text())
