@@ -22,11 +22,7 @@ from typing import Protocol
 
 from s3pp.integrity.checksums import ALGORITHMS, CHEAP, checksum_text, full_object, running
 from s3pp.integrity.etag import made_of_md5s, proves_content
-from s3pp.integrity.multipart_etag import (
-    Rolling,
-    compound_etag,
-    likely_sizes,
-)
+from s3pp.integrity.multipart_etag import Rolling, compound_etag, likely_sizes, part_count
 from s3pp.integrity.received import Corrupt
 from s3pp.integrity.stored_object import StoredObject, stored_checksum
 from s3pp.limits import MIB
@@ -75,12 +71,15 @@ async def verifier_of(stored: StoredObject, answer: Answer, *, longest: int = LO
     return Verifier() if kept is None else _BytesInOrder(*kept, "checksum")
 
 
-async def parts_verifier(stored: StoredObject, answer: Answer) -> Verifier:
-    """The verifier by its ETag of parts of an object that came in ``answer``.
+async def parts_verifier(stored: StoredObject, answer: Answer, made: str) -> Verifier:
+    """The verifier, by its ETag of parts, of an object that came with one GET.
 
-    Has a ``feed``, if it is more than none. Asks for the size of the parts.
+    ``made`` is the ETag that what came was found to make. Has a ``feed`` if it verifies anything
+    that neither ``made`` nor ``received.fault`` has; only then the size of the parts is asked for.
     """
-    if not made_of_md5s(answer, stored.endpoint):
+    if made == answer.etag or part_count(answer.etag) is None:
+        return Verifier()
+    if stored_checksum(answer.response) or not made_of_md5s(answer, stored.endpoint):
         return Verifier()
     each = await stored.part_size()
     return Verifier() if each is None else _PartsInOrder(stored, each)

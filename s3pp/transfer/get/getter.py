@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
@@ -83,7 +83,7 @@ class Getter:
         self._budget = means.budget
         self._threshold = job.parts.threshold
         self._part_size = job.parts.size
-        self._parted = Parted(job, bucket, means.reader)
+        self._parted = Parted(bucket, means.reader)
         self._ranges = RangeFetcher(bucket, tree, means.reader)
         self._in_ranges = InRanges(job, bucket, tree, means, self._tell)
         self._coding = Coding.GZIP  # in which the last object came as it is stored
@@ -156,12 +156,16 @@ class Getter:
         unpacked = self._landing.gunzip and isinstance(verdict, SendReason)
         return _by_time(task, here) if verdict is SendReason.UNKNOWN or unpacked else verdict
 
+    def _likely(self, task: GetTask) -> Sequence[int]:
+        """The part sizes, in bytes, that an object was likely sent in; none: not in parts."""
+        return likely_sizes(Dest(task.size, task.etag), self._part_size)
+
     async def _compared(self, task: GetTask) -> Verdict:
         """What the bytes of a file of the same size say, where the ETag is one of parts."""
         if part_count(task.etag) is None:
             return SendReason.UNKNOWN
         there = Dest(task.size, task.etag)
-        likely = likely_sizes(there, self._part_size)
+        likely = self._likely(task)
         body = Body(lambda: pieces_of(self._tree, task.target), self._reader, likely)
         if likely and await body.makes(there, likely):
             return SkipReason.SAME_ETAG
@@ -285,7 +289,8 @@ class Getter:
     async def _large(self, task: GetTask, mode: int | None, coding: Coding) -> _Arrival:
         ordinary = is_md5(task.etag)
         headers = () if ordinary else (ASK_CHECKSUM,)
-        each = None if ordinary else self._parted.likely(task)
+        likely = () if ordinary else self._likely(task)
+        each = likely[0] if likely else None
         with closing(Intake(self._tree, task.target, mode=mode, part_size=each)) as intake:
             answer = await self._bucket.get(
                 task.source, headers=headers, sink=intake, coding=coding

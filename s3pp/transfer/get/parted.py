@@ -14,12 +14,10 @@ Larger objects come in ranges, and are proved by the same rules: see ``integrity
 from __future__ import annotations
 
 from s3pp.errors import FailureKind, ObjectError
-from s3pp.integrity.multipart_etag import likely_sizes, part_count
 from s3pp.integrity.received import Arrived, Corrupt
-from s3pp.integrity.stored_object import StoredObject, stored_checksum
+from s3pp.integrity.stored_object import StoredObject
 from s3pp.integrity.verifiers import Feed, parts_verifier
-from s3pp.job import Job
-from s3pp.records import Dest, GetTask
+from s3pp.records import Dest
 from s3pp.s3.operations import Answer, Bucket
 from s3pp.s3.retry import StoreError
 from s3pp.transfer.bodies import SMALL
@@ -38,15 +36,9 @@ class Overtaken(ObjectError):
 class Parted:
     """Verifies bodies of objects that were sent in parts."""
 
-    def __init__(self, job: Job, bucket: Bucket, reader: Reader) -> None:
-        self._part_size = job.parts.size
+    def __init__(self, bucket: Bucket, reader: Reader) -> None:
         self._bucket = bucket
         self._reader = reader
-
-    def likely(self, task: GetTask) -> int | None:
-        """The part size, in bytes, that the object was most likely sent in; None: not in parts."""
-        likely = likely_sizes(Dest(task.size, task.etag), self._part_size)
-        return likely[0] if likely else None
 
     async def fault(self, key: str, answer: Answer, arrived: Arrived) -> Corrupt | None:
         """Why a body does not make the ETag of ``answer``; None where it does, or nobody knows.
@@ -55,26 +47,19 @@ class Parted:
         and the body is read, both only for ETags of parts; where it turns out another, a request
         for each part. Raises ``Overtaken``, and as ``Bucket`` does.
         """
-        if arrived.etag == answer.etag or part_count(answer.etag) is None:
-            return None
-        if stored_checksum(answer.response) is not None:
-            return None
+        stored = StoredObject(self._bucket, key, Dest(arrived.size, answer.etag))
         try:
-            return await self._asked(key, answer, arrived)
+            verifier = await parts_verifier(stored, answer, arrived.etag)
+            feed = verifier.feed
+            if feed is None:
+                return None
+            if arrived.size <= SMALL:
+                _fed(arrived, feed)
+            else:
+                await self._reader.whole(lambda: _fed(arrived, feed))
+            return await verifier.fault(())
         except StoreError as error:
             raise (Overtaken() if error.code in REPLACED_CODES else error) from None
-
-    async def _asked(self, key: str, answer: Answer, arrived: Arrived) -> Corrupt | None:
-        stored = StoredObject(self._bucket, key, Dest(arrived.size, answer.etag))
-        verifier = await parts_verifier(stored, answer)
-        feed = verifier.feed
-        if feed is None:
-            return None
-        if arrived.size <= SMALL:
-            _fed(arrived, feed)
-        else:
-            await self._reader.whole(lambda: _fed(arrived, feed))
-        return await verifier.fault(())
 
 
 def _fed(arrived: Arrived, feed: Feed) -> None:

@@ -265,3 +265,16 @@ def test_an_etag_is_evidence_by_its_bytes_or_else_by_its_count(
 def test_what_tells_no_count_shows_nothing(etag: str) -> None:
     parts = sent([b"a", b"b"], hashed=True, opaque=False)
     assert evidence(etag, parts, random=False) is Evidence.NONE
+
+
+@pytest.mark.parametrize("each", [5, 8, 15, 16, 50])
+def test_the_sizes_in_use_are_likely(each: int) -> None:
+    for size in (each * MIB + 1, 2 * each * MIB, 60 * MIB + 5):
+        count = -(-size // (each * MIB))
+        likely = likely_sizes(Dest(size, f"{'0' * 32}-{count}"))
+        assert -(-size // likely[0]) == count
+
+
+def test_of_what_is_not_in_parts_no_size_is_likely() -> None:
+    for etag in ("", "word", "0" * 32, f"{'0' * 32}-10001"):
+        assert likely_sizes(Dest(20 * MIB, etag)) == []

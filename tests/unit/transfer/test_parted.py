@@ -15,10 +15,6 @@ from hypothesis import strategies as st
 from s3pp.errors import FailureKind
 from s3pp.integrity.multipart_etag import compound_etag
 from s3pp.integrity.received import Arrived, Corrupt
-from s3pp.job import Job
-from s3pp.limits import MIB
-from s3pp.places import Origin
-from s3pp.records import GetTask
 from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.operations import Answer, Call
 from s3pp.s3.retry import StoreError
@@ -73,8 +69,7 @@ class Store:
 
 
 def parted(store: Store) -> Parted:
-    job = Job("get", origin=Origin("bucket"), directory="/nowhere")
-    return Parted(job, store, Reader(ThreadPoolExecutor(1)))  # type: ignore[arg-type]
+    return Parted(store, Reader(ThreadPoolExecutor(1)))  # type: ignore[arg-type]
 
 
 def verdict(
@@ -167,18 +162,3 @@ def test_what_is_replaced_meanwhile_is_not_called_wrong(how: StoreError | str) -
     with pytest.raises(Overtaken if replaced else StoreError) as raised:
         verdict(store, BODY, etag=etag)
     assert raised.value.kind is (FailureKind.CHANGED if replaced else FailureKind.STORE)
-
-
-@pytest.mark.parametrize("each", [5, 8, 15, 16, 50])
-def test_the_sizes_in_use_are_likely(each: int) -> None:
-    for size in (each * MIB + 1, 2 * each * MIB, 60 * MIB + 5):
-        count = -(-size // (each * MIB))
-        task = GetTask("k", "k", size, f"{'0' * 32}-{count}", "")
-        likely = parted(Store("", [])).likely(task)
-        assert likely is not None
-        assert -(-size // likely) == count
-
-
-def test_of_what_is_not_in_parts_no_size_is_likely() -> None:
-    for etag in ("", "word", "0" * 32, f"{'0' * 32}-10001"):
-        assert parted(Store("", [])).likely(GetTask("k", "k", 20 * MIB, etag, "")) is None
