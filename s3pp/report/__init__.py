@@ -1,4 +1,4 @@
-"""What a run tells: facts folded in ``totals``, everything else a view of them.
+"""The output of a run: its results are counted in ``totals`` and shown by views.
 
 ::
 
@@ -8,10 +8,11 @@
                     ├──▶ Log     --log-file      text, with time and level
                     └──▶ progress display        on a terminal
 
-``recorder`` takes everything in; ``failures`` are causes, and when they end a run. ``view``
-decides which ``lines`` are printed, ``escape`` makes them safe, ``summary`` is the last.
-``journal`` and ``log`` are files by ``appender``, which ``private_file`` opens; ``progress``,
-``display`` and ``throughput`` are the display. ``keys`` are the lines of ``list``.
+``recorder`` receives all results; ``failures`` groups failures by cause, and decides when one
+ends the run. ``view`` selects the ``lines`` to print, ``escape`` makes them safe, ``summary`` is
+the last. ``journal`` and ``log`` write their files through ``appender``, which opens them through
+``private_file``; ``progress``, ``display`` and ``throughput`` are the progress display. ``keys``
+formats the lines of ``list``.
 
-Nothing here opens a standard stream: streams are given, and may go away without harm (``outlet``).
+Nothing here opens a standard stream: streams are arguments, and may be closed early (``outlet``).
 """

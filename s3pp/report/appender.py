@@ -1,4 +1,4 @@
-"""A file of ours that only grows: the journal, the log."""
+"""Append-only files: the journal and the log."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from contextlib import suppress
 from s3pp.errors import FatalError, UsageError
 from s3pp.report.private_file import open_private, refuse_pipe
 
-MOST_CUT = 1 << 20  # bytes of a line that was cut; what is longer is no line of ours
+MOST_CUT = 1 << 20  # bytes of an incomplete last line; a longer one was not written by s3pp
 
 
 class Unwritten(FatalError):
-    """The file cannot be written any more; ``what`` says which and why, and not what to do."""
+    """Raised when the file can no longer be written; ``what`` names the file and the cause."""
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what}: fix that, and run the same command again")
@@ -26,10 +26,10 @@ class Unwritten(FatalError):
 class Appender:
     """``path``, opened for appending as ``private_file`` does.
 
-    Concurrent runs may share a file: each ``append`` is one write at the end of it.
-    ``argument`` is the option that named the file, for messages. ``restate`` says what is to stand
-    in place of a last line that was cut, by a full disk or a kill: without it the line just ends.
-    Raises ``UsageError`` where the file cannot be opened, and ``Unwritten`` as ``append`` does.
+    Concurrent runs may share a file: each ``append`` is one write at its end. ``argument`` is the
+    option that named the file, for messages. ``restate`` returns the replacement of a last line
+    that a full disk or a kill left incomplete; without it a line end is added.
+    Raises ``UsageError`` if the file cannot be opened, and ``Unwritten`` as ``append`` does.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Appender:
             self._begin_line(restate)
 
     def append(self, text: str) -> None:
-        """Write ``text`` at the end of the file; ``Unwritten`` where the disk refuses."""
+        """Write ``text`` at the end of the file; raises ``Unwritten`` if writing fails."""
         rest = memoryview(text.encode("utf-8", "backslashreplace"))
         try:
             while rest:
@@ -51,7 +51,7 @@ class Appender:
             raise self._broken(error) from None
 
     def close(self) -> None:
-        """Bring everything to the disk, and close."""
+        """Flush the file to the disk and close it."""
         try:
             os.fsync(self._fd)
         except OSError as error:
@@ -61,8 +61,8 @@ class Appender:
             os.close(self._fd)
 
     def _begin_line(self, restate: Callable[[str], str] | None) -> None:
-        """See to it that what is appended begins a line, and that the one before is whole."""
-        # Held while the file is open: who gets the other kind of lock knows that nobody writes.
+        """Complete or replace an incomplete last line, so that the next append begins a line."""
+        # A shared lock is held while the file is open: an exclusive one proves that nothing writes.
         alone = _locked(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         cut = _cut_line(self._fd)
         if cut is None:
@@ -79,22 +79,22 @@ class Appender:
 
 
 def check_appendable(path: str, argument: str) -> str | None:
-    """Create ``path`` if need be; ``UsageError`` naming ``argument`` if it cannot be written.
+    """Create ``path`` if it is missing; raises ``UsageError`` if it cannot be written.
 
-    Returns what was changed about it that its owner should know.
+    ``argument`` is named in messages. Returns a remark on a change of the file's mode, if any.
     """
     if os.path.isfile(path) or os.path.isdir(path) or not os.path.exists(path):
         fd, remark = open_private(path, argument)
         os.close(fd)
         return remark
     refuse_pipe(path, argument)
-    if not os.access(path, os.W_OK):  # a pipe is not opened: closing it would end its reader
+    if not os.access(path, os.W_OK):  # pipes are not opened: closing one would end its reader
         raise UsageError(f"{argument} {path!r} cannot be written: permission denied")
     return None
 
 
 def _locked(fd: int, kind: int) -> bool:
-    """Whether the file could be locked so; where it cannot be locked at all, it is not."""
+    """Lock the file; returns false if that fails, or if the file cannot be locked at all."""
     with suppress(OSError):
         fcntl.flock(fd, kind)
         return True
@@ -102,7 +102,7 @@ def _locked(fd: int, kind: int) -> bool:
 
 
 def _cut_line(fd: int) -> bytes | None:
-    """The last line if it has no end, at most ``MOST_CUT`` of it; None if it has one."""
+    """Return the last line if it is incomplete, at most ``MOST_CUT`` bytes of it; else None."""
     size = os.fstat(fd).st_size
     with suppress(OSError):  # opened for writing only
         if not size or os.pread(fd, 1, size - 1) == b"\n":

@@ -1,4 +1,4 @@
-"""The progress displays: a line that stays in place on a terminal, lines now and then elsewhere."""
+"""The progress displays: one line redrawn in place on a terminal, periodic lines elsewhere."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
 
-PLAIN_SECONDS = 5.0  # between two lines where there is no terminal
+PLAIN_SECONDS = 5.0  # between two lines without a terminal
 BARS = (20, 10, 0)  # columns: the widest bar that the text leaves room for
 
 
 class PlainProgress:
-    """For stderr that is no terminal: a whole line every few seconds."""
+    """Progress on a stderr that is no terminal: a whole line every few seconds."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class PlainProgress:
         last: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``last``: write a line at the end too, so that even a short run shows one."""
+        """Set up the display; ``last``: write a final line too, so that a short run shows one."""
         self._outlet = outlet
         self._clock = clock
         self._throughput = Throughput()
@@ -38,7 +38,7 @@ class PlainProgress:
         self._line = ""
 
     def update(self, totals: Totals, listed: int, walk_done: bool) -> None:
-        """Write a line, if one is due."""
+        """Write a line if one is due."""
         now = self._clock()
         parts = facts(totals, listed, walk_done, throughput=self._throughput, now=now)
         self._line = f"s3pp: {', '.join(each.text for each in parts)}\n"
@@ -47,10 +47,10 @@ class PlainProgress:
             self._write()
 
     def clear(self) -> None:
-        """Nothing is in the way."""
+        """Do nothing: whole lines need no erasing."""
 
     def close(self) -> None:
-        """Write the last line, if one is wanted."""
+        """Write the last line, if ``last`` was set."""
         if self._last:
             self._write()
 
@@ -60,19 +60,19 @@ class PlainProgress:
 
 
 class TerminalProgress:
-    """For a terminal: a bar and the facts, redrawn in place, gone when closed."""
+    """Progress on a terminal: a bar and counts, redrawn in place, erased by ``close``."""
 
     def __init__(self, outlet: Outlet, clock: Callable[[], float] = time.monotonic) -> None:
         from rich.console import Console
 
-        # An outlet writes, flushes and tells its encoding: all that rich asks of a file.
+        # An outlet has write, flush and encoding: all that rich needs of a file.
         self._console = Console(file=cast(TextIO, outlet), force_terminal=True)
         self._clock = clock
         self._throughput = Throughput()
         self._live: Live | None = None
 
     def update(self, totals: Totals, listed: int, walk_done: bool) -> None:
-        """Redraw."""
+        """Redraw the display."""
         now = self._clock()
         parts = facts(totals, listed, walk_done, throughput=self._throughput, now=now)
         width, total = self._console.width, listed if walk_done else None
@@ -92,7 +92,7 @@ class TerminalProgress:
         if self._live is None:
             from rich.live import Live
 
-            # No thread of rich's: the statter draws, and nobody else.
+            # No thread of rich's: only the statter draws.
             self._live = Live(
                 console=self._console,
                 auto_refresh=False,
@@ -101,7 +101,7 @@ class TerminalProgress:
                 redirect_stderr=False,
             )
             self._live.start()
-            # Visible, so that no kill can leave the terminal without a cursor.
+            # Visible, so that a kill cannot leave the terminal without a cursor.
             self._console.show_cursor(True)
         self._live.update(row, refresh=True)
 
@@ -109,7 +109,7 @@ class TerminalProgress:
 def facts(
     totals: Totals, listed: int, walk_done: bool, *, throughput: Throughput, now: float
 ) -> list[Fact]:
-    """The display's text, part by part; ``now`` in seconds, of ``throughput``'s origin."""
+    """Return the parts of the display's text; ``now`` is in seconds, on ``throughput``'s clock."""
     rates = throughput.rates(now, totals)
     count = f"{totals.finished:,} of {listed:,}{'' if walk_done else '+'}"
     bytes_rate = f"{_binary(rates.bytes)}/s"
@@ -132,7 +132,7 @@ def facts(
 
 
 def fitted(parts: Sequence[Fact], width: int) -> str:
-    """As much as fits into ``width`` columns: all, all shortened, or what matters most of it."""
+    """Return text for ``width`` columns: all parts, all shortened, or the most important ones."""
     text = ", ".join(each.text for each in parts)
     by_rank = sorted(range(len(parts)), key=lambda at: parts[at].rank)
     for count in range(len(parts), 0, -1):
@@ -143,7 +143,7 @@ def fitted(parts: Sequence[Fact], width: int) -> str:
 
 
 def _row(text: str, finished: int, *, total: int | None, bar: int, now: float) -> Table:
-    """The display; without a ``total`` the bar, if any, only shows that there is life."""
+    """Return the display; without a ``total`` the bar, if any, only pulses."""
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
@@ -158,7 +158,7 @@ def _row(text: str, finished: int, *, total: int | None, bar: int, now: float) -
 
 
 def _binary(size: float) -> str:
-    """``size`` bytes for users, in the units the command line takes."""
+    """Format ``size`` bytes in the units that the command line accepts."""
     for unit in ("bytes", "KiB", "MiB", "GiB"):
         if size < 1024:
             return f"{size:.0f} bytes" if unit == "bytes" else f"{size:.1f} {unit}"

@@ -1,14 +1,14 @@
-"""Names as one printable line: a file may be called anything, the terminal must not obey it."""
+"""Escaping of names and messages to one printable line, safe for terminals."""
 
 from __future__ import annotations
 
 
 def printable(name: str) -> str:
-    r"""``name`` with a backslash escape for all that is not printable, and for the backslash.
+    r"""Return ``name`` with backslash escapes for non-printable characters and the backslash.
 
     Control characters, line ends, invisible and reordering characters become ``\n``, ``\x1b``,
-    ``\u202e``; a byte that is not UTF-8 (a surrogate to Python) becomes ``\xff``. No two names
-    give the same text.
+    ``\u202e``; a byte that is not UTF-8 (a surrogate in Python) becomes ``\xff``. Different names
+    give different text.
     """
     if name.isprintable() and "\\" not in name:
         return name
@@ -16,7 +16,7 @@ def printable(name: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """``text`` with escapes as in ``printable``, but the backslash as it is: for messages."""
+    """Return ``text`` escaped as by ``printable``, but with backslashes unchanged: for messages."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else _escape(c) for c in text)
@@ -26,7 +26,7 @@ def _escape(character: str) -> str:
     code = ord(character)
     if 0xDC80 <= code <= 0xDCFF:  # os.fsdecode's stand-in for the byte code - 0xDC00
         return f"\\x{code - 0xDC00:02x}"
-    if 0x7F <= code <= 0xFF:  # not \x..: that is the byte
+    if 0x7F <= code <= 0xFF:  # not \x..: that denotes a byte
         return f"\\u{code:04x}"
     return character.encode("ascii", "backslashreplace").decode() if code > 0x7F else _short(code)
 

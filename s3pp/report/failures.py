@@ -1,8 +1,8 @@
-"""Failures by their cause: which of them are shown, and which cause no object escapes.
+"""Failures by cause: which of them are shown, and which cause ends the run.
 
-A cause may hit every object of a run. It is then shown at most ``SHOWN`` times and counted after
-that; the journal and the log name every object. As long as the store has accepted nothing, what it
-refuses waits here for a moment: where that turns out to end the run, one line says so.
+A cause may affect every object of a run. It is shown at most ``SHOWN`` times and then only
+counted; the journal and the log name every object. Until the store has accepted an object,
+failures are held back for a moment: if their cause ends the run, a single line reports it.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from s3pp.errors import FailureKind
 from s3pp.records import Failed, Outcome, SendReason, SkipReason
 
 SHOWN = 20  # failures of one cause
-HELD_SECONDS = 3.0  # for which a failure waits until something is accepted
-ENOUGH_REFUSALS = 50  # objects to which access was refused alike, with none accepted
-ENOUGH_ALIKE = 100  # objects refused alike for any other cause
-ENOUGH_SILENCE = 100  # objects in a row, each tried to the end, that no answer came for
+HELD_SECONDS = 3.0  # for which a failure is held back until an object is accepted
+ENOUGH_REFUSALS = 50  # objects refused access for the same cause, with none accepted
+ENOUGH_ALIKE = 100  # objects refused for the same cause of any other kind, with none accepted
+ENOUGH_SILENCE = 100  # consecutive objects, with all retries used up, without an answer
 
-# Reasons that show that the store let us in.
+# Reasons that prove that the store granted access.
 _ACCEPTED = frozenset(
     {
         *SendReason,
@@ -34,14 +34,14 @@ _ACCEPTED = frozenset(
 
 
 class Cause(NamedTuple):
-    """Why objects failed: alike, if kind and code are the same."""
+    """The cause of failures, identified by kind and code."""
 
     kind: FailureKind
-    code: str  # what the store calls it; empty for what concerns an object alone
+    code: str  # the store's error code; empty for a cause that concerns a single object
 
     @property
     def decides(self) -> bool:
-        """Whether it may be the cause for every object: the store's, not the object's own."""
+        """Whether the cause may affect every object: the store's, not the object's own."""
         return bool(self.code) or self.kind is FailureKind.ACCESS
 
     def __str__(self) -> str:
@@ -49,35 +49,35 @@ class Cause(NamedTuple):
 
 
 def cause_of(failed: Failed) -> Cause:
-    """The cause of a failure."""
+    """Return the cause of a failure."""
     return Cause(failed.kind, failed.code)
 
 
 def accepted(outcomes: Iterable[Outcome]) -> bool:
-    """Whether one of these shows that the store accepts objects."""
+    """Return whether one of the outcomes proves that the store accepts objects."""
     return any(not isinstance(each, Failed) and each.reason in _ACCEPTED for each in outcomes)
 
 
 class GiveUp(NamedTuple):
-    """The reason to end a run: no other object would end better."""
+    """The reason to end a run, because every other object would fail too."""
 
     why: str  # one line
-    cause: Cause | None  # by which all were refused: no failure has to say the same
+    cause: Cause | None  # of all refusals, reported once; None: the store does not answer
 
 
 class GiveUpRule:
-    """Finds out that a store refuses everything alike, or does not answer any more."""
+    """A detector of a store that refuses every object for one cause, or no longer answers."""
 
     def __init__(self, verb: str) -> None:
-        clean = verb == "clean"  # whose objects are uploads
+        clean = verb == "clean"  # its objects are uploads
         self._object, self._access = ("abort", "every abort") if clean else ("object", "access")
         self._accepted = False
         self._counts: Counter[Cause] = Counter()
-        self._unreached = 0  # objects in a row that no answer came for
-        self._denied: Failed | None = None  # the last that access was refused to
+        self._unreached = 0  # consecutive objects without an answer
+        self._denied: Failed | None = None  # the last failure with access denied
 
     def add(self, outcomes: Sequence[Outcome]) -> GiveUp | None:
-        """Take a batch. Returns the reason that it gives to end the run, if any, once."""
+        """Count a batch. Returns, once, the reason to end the run that it completes, if any."""
         silent = self._silence(outcomes)
         refused = None if self._accepted else self._refusal(outcomes)
         if refused is None:
@@ -86,7 +86,7 @@ class GiveUpRule:
         return GiveUp(f"the store refuses {rest}: {refused.message}", cause_of(refused))
 
     def end(self) -> GiveUp | None:
-        """The reason that there is at the end: access was refused, and nothing accepted."""
+        """Return a reason at the end of the run: access was denied, and no object accepted."""
         if self._denied is None or self._accepted:
             return None
         why = f"the store refuses {self._access}: {self._denied.message}"
@@ -119,20 +119,20 @@ def _limit(cause: Cause) -> int:
 
 
 class CauseCounts:
-    """Counts failures by cause, each of which is shown ``SHOWN`` times."""
+    """Counts of failures by cause, each of which is shown ``SHOWN`` times."""
 
     def __init__(self) -> None:
         self._counts: Counter[Cause] = Counter()
 
     def add(self, cause: Cause) -> bool:
-        """Count one failure; returns whether it is to be shown."""
+        """Count one failure; returns whether to show it."""
         self._counts[cause] += 1
         return self._counts[cause] <= SHOWN
 
     def table(self, *, ended_by: Cause | None = None) -> list[str]:
-        """Lines that count the failures by cause; empty where each of them was shown.
+        """Return lines with the failures by cause; empty if each failure was shown.
 
-        ``ended_by``: the one that ended the run, and is said with its end.
+        ``ended_by``: the cause that ended the run, which is reported elsewhere.
         """
         counts = [(cause, n) for cause, n in self._counts.most_common() if cause != ended_by]
         if all(count <= SHOWN for _, count in counts):
@@ -143,22 +143,22 @@ class CauseCounts:
 
 
 class FailureLines:
-    """Chooses the failures that are shown on stderr; writes nothing."""
+    """The selection of failures to show on stderr; writes nothing."""
 
     def __init__(self) -> None:
         self._accepted = False
         self._counts = CauseCounts()
         self._held: list[Failed] = []
         self._ended_by: Cause | None = None
-        self._why: str | None = None  # the run is aborted, in words
+        self._why: str | None = None  # the run is aborted: the reason
 
     @property
     def holding(self) -> bool:
-        """Whether failures wait to be shown."""
+        """Whether failures are held back."""
         return bool(self._held)
 
     def take(self, outcomes: Sequence[Outcome]) -> list[Failed]:
-        """Count the failures of a batch; returns those to be shown now."""
+        """Count the failures of a batch; returns those to show now."""
         self._accepted = self._accepted or accepted(outcomes)
         shown = self.release() if self._accepted else []
         for each in outcomes:
@@ -170,20 +170,20 @@ class FailureLines:
         return shown
 
     def end(self, cause: Cause | None) -> None:
-        """The run ends by this cause, and says so: no failure has to say it as well."""
+        """Drop failures of this cause, which ends the run and is reported with its end."""
         self._ended_by = cause
         self._held = [each for each in self._held if cause_of(each) != cause]
 
     def aborted(self, why: str) -> None:
-        """The run ends for this reason, and says so: no failure has to say the same."""
+        """Drop failures with this message, the reason that ends the run, which is reported once."""
         self._why = why
         self._held = [each for each in self._held if each.message != why]
 
     def release(self) -> list[Failed]:
-        """Those that waited."""
+        """Return the failures held back, and hold them no more."""
         held, self._held = self._held, []
         return held
 
     def table(self) -> list[str]:
-        """As ``CauseCounts.table``; what the end of the run says of objects is not counted."""
+        """Return ``CauseCounts.table`` without failures that the end of the run accounts for."""
         return self._counts.table(ended_by=self._ended_by)

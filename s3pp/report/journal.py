@@ -1,4 +1,4 @@
-"""The journal: JSON lines, one per object, the record of what became of each.
+"""The journal: JSON lines, one per object, with its outcome.
 
 ::
 
@@ -7,7 +7,7 @@
     {"event":"summary", …}   missing: the run did not come to its end
     {"event":"cut","text":…} what the last run before this one could not write to its end
 
-Of the job only what names the objects is kept: no header, no key id, no endpoint.
+Of the job only the names of the objects are recorded: no header, key id or endpoint.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from s3pp.report.totals import Totals
 
 
 class Journal:
-    """Writes a run's journal. ``FatalError`` where the disk fills: an unrecorded run must stop."""
+    """The journal of a run. Raises ``FatalError`` if writing fails: an unrecorded run must stop."""
 
     def __init__(self, path: str, job: Job) -> None:
         self._job = job
@@ -35,11 +35,11 @@ class Journal:
         self._file.append(as_json(_start(job)) + "\n")
 
     def outcomes(self, outcomes: Iterable[Outcome]) -> None:
-        """Record a batch: one write, so that a killed run tears at most its last line."""
+        """Record a batch in one write, so that a kill truncates at most the last line."""
         self._file.append("".join(f"{self._lines.json(outcome)}\n" for outcome in outcomes))
 
     def close(self, totals: Totals) -> None:
-        """Record how the run ended, and bring it all to the disk."""
+        """Record the summary of the run, and flush the journal to the disk."""
         try:
             self._file.append(as_json(summary_event(totals, self._job)) + "\n")
         finally:
@@ -47,7 +47,7 @@ class Journal:
 
 
 def open_journal(path: str) -> Appender:
-    """The journal at ``path``, each line of it JSON: also one that a full disk or a kill has cut.
+    """Open the journal at ``path``; an incomplete last line in it is replaced by JSON.
 
     Raises as ``Appender`` does.
     """

@@ -1,4 +1,4 @@
-"""What ``s3pp list`` prints: a line for each key, and their sum.
+"""The output of ``s3pp list``: a line for each key, and a summary.
 
 ::
 
@@ -25,12 +25,12 @@ class KeyTotals:
     """Counts of a listing so far."""
 
     keys: int = 0
-    failed: int = 0  # names of --files-from that are not there
+    failed: int = 0  # names of --files-from without an object
     bytes: int = 0
     seconds: float = 0.0
 
     def fold(self, found: Sequence[Found]) -> None:
-        """Add a page."""
+        """Add a page to the counts."""
         sizes = [each.size for each in found if isinstance(each, Listed)]
         self.keys += len(sizes)
         self.bytes += sum(sizes)
@@ -39,7 +39,7 @@ class KeyTotals:
 
 @dataclass(frozen=True)
 class KeyView:
-    """The lines of one listing: decides, writes nothing."""
+    """The lines of one listing; writes nothing."""
 
     bucket: str
     json: bool = False
@@ -47,19 +47,19 @@ class KeyView:
 
     @classmethod
     def of(cls, job: Job) -> KeyView:
-        """The view that ``job`` asks for."""
+        """Return the view for the settings of ``job``."""
         assert job.origin is not None
         return cls(job.origin.bucket, job.output.json, job.output.verbosity)
 
     def lines(self, page: Iterable[Found]) -> list[str]:
-        """What goes to stdout for a page; nothing with ``-q``."""
+        """Return the lines on stdout for a page; none with ``-q``."""
         if self.verbosity < 0:
             return []
         listed = [each for each in page if isinstance(each, Listed)]
         return [self._json(each) for each in listed] if self.json else _texts(listed)
 
     def remarks(self, page: Iterable[Found]) -> list[str]:
-        """What goes to stderr for a page."""
+        """Return the lines on stderr for a page."""
         if self.verbosity < -1:
             return []
         return [
@@ -69,11 +69,11 @@ class KeyView:
         ]
 
     def notice(self, text: str) -> list[str]:
-        """What goes to stderr for something that concerns no one key."""
+        """Return the lines on stderr for a notice, which concerns no single key."""
         return [f"s3pp: {one_line(text)}"] if self.verbosity >= 0 else []
 
     def summary(self, totals: KeyTotals) -> str:
-        """The last line, for ``--summarize``."""
+        """Return the last line, for ``--summarize``."""
         if self.json:
             return as_json(_summary_event(totals))
         rate = totals.keys / totals.seconds if totals.seconds > 0 else 0.0
@@ -96,7 +96,7 @@ class KeyView:
         )
 
 
-_TEXT = "%-24s %12d %-34s %s"  # quicker than an f-string that pads
+_TEXT = "%-24s %12d %-34s %s"  # faster than an f-string with padding
 
 
 def _texts(page: list[Listed]) -> list[str]:

@@ -1,4 +1,4 @@
-"""One record, two forms: a line for users, an event for programs."""
+"""The two forms of an outcome: a line for users, an event for programs."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from s3pp.records import Done, Failed, Outcome, Skipped, UploadFacts
 from s3pp.report.escape import one_line, printable
 from s3pp.s3.moments import moment
 
-# ASCII only: a lone surrogate survives, and no stream's encoding can refuse the line.
+# ASCII only: lone surrogates are preserved, and every stream's encoding accepts the line.
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def as_json(event: dict[str, Any]) -> str:
-    """``event`` as one line of JSON, without the line end."""
+    """Return ``event`` as one line of JSON, without the line end."""
     return _encode(event)
 
 
 @dataclass(frozen=True)
 class Lines:
-    """The forms of an outcome, for one job.
+    """Formatter of the outcomes of one job.
 
-    ``source`` and ``target`` are what its names are completed by: ``s3://bucket/``, ``DIRECTORY/``.
+    ``source`` and ``target`` are prefixes of the names: ``s3://bucket/``, ``DIRECTORY/``.
     """
 
     verb: str
@@ -36,7 +36,7 @@ class Lines:
 
     @classmethod
     def of(cls, job: Job) -> Lines:
-        """The forms for ``job``'s outcomes."""
+        """Return the formatter for ``job``."""
         source = f"s3://{job.origin.bucket}/" if job.origin else ""
         if job.verb == "clean":
             return UploadLines(job.verb, source, source, job.dry_run, time.time())
@@ -46,9 +46,9 @@ class Lines:
         return cls(job.verb, source, target, job.dry_run)
 
     def text(self, outcome: Outcome) -> str:
-        """``put a/b.txt -> s3://b/p/a/b.txt (new)``, without the line end.
+        """Return ``put a/b.txt -> s3://b/p/a/b.txt (new)``, without the line end.
 
-        A failure ends in its cause: ``put a/b.txt -> s3://b/p/a/b.txt: permission denied``.
+        A failure ends with its cause: ``put a/b.txt -> s3://b/p/a/b.txt: permission denied``.
         """
         kind = type(outcome)
         verb = "skip" if kind is Skipped else self.verb
@@ -59,7 +59,7 @@ class Lines:
         return f"{line} ({outcome.reason.value})"
 
     def event(self, outcome: Outcome) -> dict[str, Any]:
-        """The outcome as ``--json`` and the journal give it."""
+        """Return the outcome as an event of ``--json`` and the journal."""
         event: dict[str, Any] = {"event": type(outcome).__name__.lower(), "verb": self.verb}
         event |= self._place(outcome)
         event |= self._particulars(outcome)
@@ -68,11 +68,11 @@ class Lines:
         return event
 
     def json(self, outcome: Outcome) -> str:
-        """``event`` as one line of JSON, without the line end."""
+        """Return ``event(outcome)`` as one line of JSON, without the line end."""
         return _encode(self.event(outcome))
 
     def _place(self, outcome: Outcome) -> dict[str, str]:
-        """What a program finds the object by: its bucket and key, and of a getter the file."""
+        """Return the location of the object: its bucket and key, and for a get the file."""
         source, target = self.source + outcome.source, self.target + outcome.target
         if self.verb == "get":
             bucket, key = _bucket(self.source), outcome.source
@@ -91,14 +91,14 @@ class Lines:
 
 @dataclass(frozen=True)
 class UploadLines(Lines):
-    """The forms of the outcomes of a clean. Ages count from ``now``, seconds since the epoch."""
+    """Formatter of the outcomes of a clean. Ages are relative to ``now``, in seconds (epoch)."""
 
     now: float = 0.0
 
     def text(self, outcome: Outcome) -> str:
-        """``abort s3://b/a (2 parts, 4096 bytes, begun 2026-11-17T08:30:00Z: 3d ago)``.
+        """Return ``abort s3://b/a (2 parts, 4096 bytes, begun 2026-11-17T08:30:00Z: 3d ago)``.
 
-        As ``Lines.text``; the line of one that was left alone begins with ``skip``.
+        Like ``Lines.text``; the line of a skipped upload begins with ``skip``.
         """
         place = printable(self.target + outcome.target)
         if isinstance(outcome, Failed):
@@ -125,7 +125,7 @@ class UploadLines(Lines):
 
 
 def age(seconds: float) -> str:
-    """An age as the options take it, rounded down to one unit: ``3d``, ``26h``, ``12m``, ``5s``."""
+    """Format an age as in options, rounded down to one unit: ``3d``, ``26h``, ``12m``, ``5s``."""
     for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds >= 2 * length:
             return f"{int(seconds // length)}{unit}"

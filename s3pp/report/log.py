@@ -1,7 +1,7 @@
-"""The log file: what users are told, with time and level, and one ``-v`` more of it.
+"""The log file: the messages to users, with time and level, at one ``-v`` more.
 
-A log is read afterwards, when nobody can ask again: it names what is done unless ``-q`` is given,
-and every failure, notice and summary in any case.
+A log is read after the run: it names every object transferred unless ``-q`` is given, and every
+failure, notice and summary in any case.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from s3pp.report.view import SURPRISING, Detail
 
 
 class Log:
-    """Appends to the log file. A log that cannot be written any more is told of once, and left."""
+    """The log of a run. If writing fails, that is reported once, and the log ends there."""
 
     def __init__(self, path: str, job: Job) -> None:
         self._lines = Lines.of(job)
@@ -27,7 +27,7 @@ class Log:
         detail = Detail.of(louder, dry_run=job.dry_run)
         self._detail = detail._replace(failed=True, notices=True)
         self._file: Appender | None = None
-        self.opening_fault = self._guarded(lambda: self._open(path))  # a complaint, as below
+        self.opening_fault = self._guarded(lambda: self._open(path))  # see ``outcomes``
 
     def outcomes(self, outcomes: Sequence[Outcome]) -> str | None:
         """Log a batch. Returns the complaint if the file just became unwritable."""
@@ -35,11 +35,11 @@ class Log:
         return self._append([(_level(o), self._lines.text(o)) for o in shown])
 
     def line(self, level: str, text: str) -> str | None:
-        """Log one line; returns as ``outcomes`` does."""
+        """Log one line; returns a complaint as ``outcomes`` does."""
         return self._append([(level, text)])
 
     def close(self) -> str | None:
-        """Bring everything to the disk, as far as it lets us; returns as ``outcomes`` does."""
+        """Flush the log to the disk if possible; returns a complaint as ``outcomes`` does."""
         file, self._file = self._file, None
         return self._guarded(file.close) if file is not None else None
 
@@ -62,7 +62,7 @@ class Log:
 
 
 def log_error(path: str, text: str) -> None:
-    """Append one error to the log of a run that has no ``Recorder``, or has it no more."""
+    """Append one error to the log of a run without a ``Recorder``, or with a closed one."""
     file = Appender(path, "--log-file")
     file.append(_stamped([("ERROR", text)]))
     file.close()

@@ -1,4 +1,4 @@
-"""A text stream that may go away: ``s3pp … | head -1`` must not stop the transfer."""
+"""Text streams that may be closed early: ``s3pp … | head -1`` must not stop the transfer."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import NamedTuple, TextIO
 
 
 class Outlet:
-    """Writes to ``stream`` for as long as that works, and drops everything after that.
+    """A writer to ``stream`` that drops all output once writing has failed.
 
-    ``stream`` may be None, as Python sets ``sys.stdout`` where there is none. What the stream's
-    encoding lacks is written as backslash escapes.
+    ``stream`` may be None, as ``sys.stdout`` is in a process without one. Characters that the
+    stream's encoding lacks are written as backslash escapes.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
-        self.trouble: str | None = None  # what lost text that somebody still wanted: a full disk
+        self.trouble: str | None = None  # an error that lost output: a full disk, not EPIPE
 
     @property
     def terminal(self) -> bool:
-        """Whether a terminal reads this."""
+        """Whether the stream is a terminal."""
         try:
             return self._stream is not None and self._stream.isatty()
         except ValueError:  # closed
@@ -29,19 +29,19 @@ class Outlet:
 
     @property
     def encoding(self) -> str:
-        """What the stream encodes its text in."""
+        """The encoding of the stream."""
         return getattr(self._stream, "encoding", None) or "utf-8"
 
     @property
     def gone(self) -> bool:
-        """Whether nothing that is written arrives any more."""
+        """Whether all further output is dropped."""
         return self._stream is None
 
     def flush(self) -> None:
-        """Nothing is ever held back."""
+        """Do nothing: output is never buffered here."""
 
     def write(self, text: str) -> None:
-        """Write and flush ``text``; never raises for what is wrong with the stream."""
+        """Write and flush ``text``; never raises for an error of the stream."""
         if self._stream is None or not text:
             return
         try:
@@ -55,7 +55,7 @@ class Outlet:
             self._give_up()
 
     def lines(self, lines: list[str]) -> None:
-        """Write ``lines``, which come without line ends, in one go."""
+        """Write ``lines``, given without line ends, in one call."""
         if lines:
             self.write("\n".join(lines) + "\n")
 
@@ -68,7 +68,7 @@ class Outlet:
 
     def _give_up(self) -> None:
         stream, self._stream = self._stream, None
-        # What is still buffered would fail again, loudly, when the interpreter ends.
+        # Buffered text would fail again, with a traceback, when the interpreter exits.
         with suppress(OSError, ValueError, AttributeError):
             assert stream is not None
             descriptor = stream.fileno()
@@ -78,12 +78,12 @@ class Outlet:
 
 
 class Streams(NamedTuple):
-    """Where results go, and where everything for users goes."""
+    """The streams for results and for messages to users."""
 
     stdout: Outlet
     stderr: Outlet
 
     @classmethod
     def of(cls, stdout: TextIO | None, stderr: TextIO | None) -> Streams:
-        """Both, made to outlive their readers."""
+        """Wrap both streams in outlets."""
         return cls(Outlet(stdout), Outlet(stderr))

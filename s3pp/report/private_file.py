@@ -1,12 +1,12 @@
-"""Opening a file of the user's own that names objects: nobody else shall read it or redirect it.
+"""Opening of private files, which name objects: other users must not read or redirect them.
 
-* A new file gets mode 0600. What an existing one lets others do is taken away, and that is said;
-  where it cannot be taken away, because the file belongs to another user, the file is refused.
-* A symbolic link is followed only where no other user could have put it: each directory on the way
-  that holds one must belong to us or to root, and be writable by its owner alone. Otherwise
-  whoever may write to a shared directory could have lines appended to any file of ours.
-* A named pipe or a socket is refused: its reader could hold up the whole run, or never come. What
-  is open already, such as ``/dev/stderr``, is taken as it is, and its mode is not ours to change.
+* A new file gets mode 0600. Permissions of others on an existing one are removed, with a remark;
+  if they cannot be removed, because the file belongs to another user, the file is refused.
+* A symbolic link is followed only if no other user could have created it: each directory on the
+  path that holds one must belong to this user or to root, and be writable by its owner alone.
+  Otherwise any user who may write to a shared directory could have lines appended to our files.
+* A named pipe or a socket is refused: its reader could block the whole run, or never open it. A
+  file that is open already, such as ``/dev/stderr``, is accepted without changing its mode.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import NamedTuple
 from s3pp.errors import UsageError
 
 MODE = 0o600
-_MOST_LINKS = 40  # as Linux has it: path_resolution(7)
+_MOST_LINKS = 40  # the limit of Linux: path_resolution(7)
 _DESCRIPTORS = re.compile(r"/proc/[0-9]+(/task/[0-9]+)?/fd")
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
@@ -30,13 +30,13 @@ class PrivateFile(NamedTuple):
     """An open file."""
 
     fd: int
-    remark: str | None = None  # what was changed about it, for its owner
+    remark: str | None = None  # on a change of its mode, for the user
 
 
 def open_private(path: str, argument: str) -> PrivateFile:
-    """Open ``path`` for reading and appending, and create it if need be.
+    """Open ``path`` for reading and appending; a missing file is created.
 
-    ``argument`` is the option that named it. Raises ``UsageError``.
+    ``argument`` is the option that named it. Raises ``UsageError`` if the file is refused.
     """
     try:
         place = _without_links(path)
@@ -56,7 +56,7 @@ def open_private(path: str, argument: str) -> PrivateFile:
             " can change: name the file that is meant"
         ) from None
     except OSError as error:
-        if error.errno == errno.ENXIO:  # a socket, or a named pipe that nobody reads
+        if error.errno == errno.ENXIO:  # a socket, or a named pipe without a reader
             raise _no_file(path, argument) from None
         raise UsageError(
             f"{argument} {path!r} cannot be written: {error.strerror}; name another file"
@@ -69,7 +69,7 @@ def refuse_pipe(path: str, argument: str) -> None:
         place = _without_links(path).path
         refused = _is_pipe(os.stat(place).st_mode, place)
     except (OSError, _UntrustedLinkError):
-        return  # opening it says why
+        return  # opening it reports why
     if refused:
         raise _no_file(path, argument)
 
@@ -80,7 +80,7 @@ def _no_file(path: str, argument: str) -> UsageError:
 
 class _Place(NamedTuple):
     path: str  # without links
-    inherited: bool  # it is a descriptor that was open already: /dev/stderr, /dev/fd/3
+    inherited: bool  # a descriptor that was open already: /dev/stderr, /dev/fd/3
 
 
 class _UntrustedLinkError(Exception):
@@ -90,20 +90,20 @@ class _UntrustedLinkError(Exception):
 
 
 def _open(path: str) -> int:
-    # The reader of a pipe that we could read as well would never be missed.
+    # A pipe opened for reading too would never report that its reader is gone.
     way = os.O_RDWR if os.path.isfile(path) or not os.path.exists(path) else os.O_WRONLY
     if not _is_magic(path):
-        way |= os.O_NOFOLLOW  # it was no link a moment ago
-    # To open a named pipe waits for its reader, without an end and deaf to signals.
+        way |= os.O_NOFOLLOW  # _without_links has resolved all links
+    # Opening a named pipe would wait for its reader, without limit and deaf to signals.
     flags = way | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
     try:
         return os.open(path, flags, MODE)
-    except PermissionError:  # to append is enough: only the last line is read
+    except PermissionError:  # appending suffices: only the last line is read
         return os.open(path, flags & ~os.O_RDWR | os.O_WRONLY, MODE)
 
 
 def _narrow(fd: int, name: str) -> str | None:
-    """Leave a file to its owner alone; what others could do with it before, if anything."""
+    """Remove the permissions of other users; returns a remark if there were any."""
     found = os.fstat(fd)
     mode = stat.S_IMODE(found.st_mode)
     if not stat.S_ISREG(found.st_mode) or not mode & _OTHERS:
@@ -123,9 +123,9 @@ def _is_pipe(mode: int, path: str) -> bool:
 
 
 def _without_links(path: str) -> _Place:
-    """``path`` with every link in it replaced by what it leads to.
+    """Return ``path`` with every link in it replaced by its target.
 
-    Raises ``_UntrustedLinkError`` at a link that another user may have put there.
+    Raises ``_UntrustedLinkError`` for a link that another user may have created.
     """
     names = os.path.join(os.getcwd(), path).split("/")[::-1]
     place, links, inherited = "/", 0, False
@@ -147,7 +147,7 @@ def _without_links(path: str) -> _Place:
 
 
 def _is_magic(path: str) -> bool:
-    """Whether ``path`` is a link of /proc's to something open that no path leads to: a pipe."""
+    """Return whether ``path`` is a link in /proc to an open file without a path, such as a pipe."""
     try:
         target = os.path.join(os.path.dirname(path), os.readlink(path))
     except OSError:

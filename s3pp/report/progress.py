@@ -1,4 +1,4 @@
-"""Whether progress is shown, and on what."""
+"""The choice of a progress display."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from s3pp.report.totals import Totals
 
 
 class Progress(Protocol):
-    """A display of the facts so far: ``display.PlainProgress``, ``display.TerminalProgress``."""
+    """A display of the totals: ``display.PlainProgress`` or ``display.TerminalProgress``."""
 
     def update(self, totals: Totals, listed: int, walk_done: bool) -> None:
-        """Show them; cheap enough for ten times a second."""
+        """Show the totals; cheap enough for ten calls per second."""
 
     def clear(self) -> None:
-        """Make room for lines to be printed; the next ``update`` draws again."""
+        """Erase the display before lines are printed; the next ``update`` redraws it."""
 
     def close(self) -> None:
-        """Show nothing any more."""
+        """End the display."""
 
 
 def open_progress(stderr: Outlet, output: Output, *, listing: bool) -> Progress | None:
-    """The display these settings and this stderr ask for, or None.
+    """Return the display for these settings and this stderr, or None.
 
-    ``listing``: a line per object goes to a terminal too, and the two would be in each other's way.
+    ``listing``: a line per object goes to a terminal too, which excludes a display by default.
     """
     terminal = stderr.terminal
     if not wanted(output, terminal=terminal, listing=listing):
         return None
-    # Only now: the display imports rich, which costs more than many a run.
+    # Imported late: the display imports rich, which takes longer than many runs.
     from s3pp.report.display import PlainProgress, TerminalProgress
 
     if terminal and capable(os.environ):
@@ -41,19 +41,19 @@ def open_progress(stderr: Outlet, output: Output, *, listing: bool) -> Progress 
 
 
 def erase_display(stderr: Outlet, output: Output) -> None:
-    """Empty the terminal's line, if a display may stand on it that nobody closed."""
+    """Erase the terminal's line, which may still show a display that was not closed."""
     terminal = stderr.terminal
     if terminal and wanted(output, terminal=True, listing=False) and capable(os.environ):
-        stderr.write("\r\x1b[2K")  # the display is one line; that of a closed one is empty
+        stderr.write("\r\x1b[2K")  # the display is one line, and empty once closed
 
 
 def wanted(output: Output, *, terminal: bool, listing: bool) -> bool:
-    """Whether progress is shown: as asked, else on a terminal that nothing else scrolls."""
+    """Return whether to show progress: as set, else on a terminal without other output."""
     if output.progress is not None:
         return output.progress
     return terminal and not listing and output.verbosity >= 0
 
 
 def capable(environ: Mapping[str, str]) -> bool:
-    """Whether the terminal can move its cursor."""
+    """Return whether the terminal can move its cursor."""
     return environ.get("TERM", "dumb") not in ("dumb", "unknown", "")

@@ -1,4 +1,4 @@
-"""Everything a run tells, behind the one object the statter drives."""
+"""The recorder: all output of a run, behind one object that the statter drives."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ REDRAW_SECONDS = 0.1
 
 
 class Recorder:
-    """Folds outcomes into totals, and shows, journals and logs them.
+    """The recorder of a run: counts, shows, journals and logs outcomes.
 
-    Not the summary on stdout: that is the last line even where the statter died, and so the
-    command line's to print (``report.summary``).
+    The summary on stdout is not printed here but by the command line (``report.summary``), so that
+    it is the last line even if the statter died.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Recorder:
         clock: Callable[[], float] = time.monotonic,
         started: float | None = None,
     ) -> None:
-        """``started``: what ``clock`` said when the run started; None: now."""
+        """Open the log and journal of ``job``; ``started``: ``clock()`` at the start; None: now."""
         lines, detail = Lines.of(job), Detail.of(job.output, dry_run=job.dry_run)
         self._job = job
         self._streams = streams
@@ -59,9 +59,9 @@ class Recorder:
     def open(
         cls, job: Job, stdout: TextIO | None, stderr: TextIO | None, *, started: float | None = None
     ) -> Recorder:
-        """The recorder of one run on these streams; ``started`` as ``time.monotonic()`` gave it.
+        """Return the recorder of a run on these streams; ``started`` is a ``time.monotonic()``.
 
-        Raises ``UsageError`` where the journal or the log cannot be opened.
+        Raises ``UsageError`` if the journal or the log cannot be opened.
         """
         streams = Streams.of(stdout, stderr)
         listing = streams.stdout.terminal and Detail.of(job.output, dry_run=job.dry_run).done
@@ -70,24 +70,24 @@ class Recorder:
 
     @property
     def totals(self) -> Totals:
-        """What was folded so far; of a whole run once ``close`` was called, even if it raised."""
+        """The totals so far; of the whole run after ``close``, even if that raised."""
         return self._totals
 
     def listed(self, count: int, done: bool) -> None:
-        """The walker has named ``count`` objects so far, in all; ``done``: it will name no more."""
+        """Record that the walker has listed ``count`` objects so far; ``done``: it has finished."""
         self._totals.listed = count
         self._totals.walk_done = done
         self.tick()
 
     def outcomes(self, outcomes: Sequence[Outcome]) -> None:
-        """Fold and tell a batch.
+        """Record a batch.
 
-        Raises ``FatalError`` where the journal's or stdout's disk refuses, and where the batch
-        shows that no other object would end better.
+        Raises ``FatalError`` if the journal or stdout cannot be written, or if the batch proves
+        that every other object would fail too.
         """
         give_up = self._give_up.add(outcomes)
         if give_up is not None:
-            self.ended_by(give_up.cause)  # first: what ends the run is told in one line
+            self.ended_by(give_up.cause)  # first: the end of the run is reported in one line
         self._totals.fold_all(outcomes)
         if self._job.verb == "clean":
             self._totals.fold_uploads(outcomes)
@@ -102,29 +102,29 @@ class Recorder:
             self._journal.outcomes(outcomes)
         self.tick()
         stdout = self._streams.stdout
-        if stdout.trouble is not None:  # said last: by now the other records have the batch
+        if stdout.trouble is not None:  # raised last, when the other records have the batch
             trouble, stdout.trouble = stdout.trouble, None
             raise FatalError(f"standard output cannot be written: {trouble}")
         if give_up is not None:
             raise FatalError(give_up.why)
 
     def _whole(self, outcomes: Sequence[Outcome]) -> None:
-        """What is whole is counted so, and no longer by its parts."""
+        """Stop counting the parts of objects that are now counted as done."""
         for outcome in outcomes:
             if isinstance(outcome, Done) and outcome.size > self._job.parts.threshold:
                 self._totals.in_parts = max(0, self._totals.in_parts - outcome.sent)
 
     def requests(self, count: int) -> None:
-        """So many more requests were made or, in a dry run, would have been."""
+        """Add requests that were made or, in a dry run, would have been."""
         self._totals.requests += count
 
     def moved(self, size: int) -> None:
-        """A part of ``size`` bytes of some large object was sent to where it belongs."""
+        """Add ``size`` bytes, a part of a large object that was transferred."""
         self._totals.in_parts += size
         self.tick()
 
     def flow(self, flow: Flow) -> None:
-        """How the store takes the requests."""
+        """Set the rate limit and response state of the store; report the first throttling."""
         if flow.rate and not self._totals.flow.throttled:
             self.notice(
                 "the store throttles requests, or does not answer them:"
@@ -134,21 +134,21 @@ class Recorder:
         self.tick()
 
     def aborted(self, why: str) -> None:
-        """The run ends for this reason; the command line tells it, once."""
+        """Hide failures with this message, which ends the run: the command line reports it once."""
         self._view.aborted(why)
 
     def ended_by(self, cause: Cause | None) -> None:
-        """The run ends by a cause of failures: what ends it says so for all of them."""
+        """Hide failures of this cause, which ends the run and is reported once for all."""
         self._view.ended_by(cause)
 
     def notice(self, text: str) -> None:
-        """Notify users of something that concerns the run and no one object."""
+        """Notify users of something that concerns the run and no single object."""
         self._print(Rendered([], self._view.notice(text)))
         if self._log is not None:
             self._complain(self._log.line("WARNING", text))
 
     def tick(self) -> None:
-        """Redraw the progress display, if it is time; harmless to call at any rate."""
+        """Redraw the progress display if it is due; may be called as often as needed."""
         if self._view.holding and self._clock() >= self._release_at:
             self._print(Rendered([], self._view.release()))
         if self._progress is None:
@@ -160,15 +160,15 @@ class Recorder:
 
     @property
     def refusal(self) -> str | None:
-        """Why a run fails that came to its end: the store refused access, and accepted nothing."""
+        """Why a finished run counts as failed: access was denied, and no object accepted."""
         end = self._give_up.end()
         return end and end.why
 
     def close(self, not_attempted: int = 0) -> Totals:
         """End the run's records and return its totals.
 
-        ``not_attempted``: objects listed that an interrupted run left where they are. Raises
-        ``FatalError`` where the journal's disk refuses.
+        ``not_attempted``: objects that an interrupted run listed but did not start. Raises
+        ``FatalError`` if the journal cannot be written.
         """
         totals, end = self._totals, self._give_up.end()
         if end is not None:

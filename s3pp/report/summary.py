@@ -1,4 +1,4 @@
-"""The last line of a run."""
+"""The summary of a run: its last line."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from s3pp.report.totals import Totals
 
 
 def wants_summary(job: Job, status: ExitStatus) -> bool:
-    """Whether the last line is printed on stdout; ``status`` is how the run ended.
+    """Return whether to print the summary on stdout; ``status`` is the run's exit status.
 
-    With ``-q`` only for who waits for it: a run that is not all well, a dry run, which has no other
-    result, and the programs that read ``--json``.
+    With ``-q`` only if it matters: after a run with any fault, for a dry run, which has no other
+    result, and for programs that read ``--json``.
     """
     level = job.output.verbosity
     asked = job.output.json or job.dry_run or status is not ExitStatus.OK
@@ -22,12 +22,12 @@ def wants_summary(job: Job, status: ExitStatus) -> bool:
 
 
 def summary(totals: Totals, job: Job) -> str:
-    """The line the contract asks for, as text or, with ``--json``, as an event; no line end."""
+    """Return the summary as text or, with ``--json``, as an event; no line end."""
     return as_json(summary_event(totals, job)) if job.output.json else summary_text(totals, job)
 
 
 def left_alone(young: int) -> str:
-    """The notice of a clean that skipped so many uploads because they may be in use."""
+    """Return the notice of a clean that skipped ``young`` uploads, which may be in use."""
     begun = "begun less than a day ago"
     if young == 1:
         return f"1 upload {begun} is left alone: --older-than 0s aborts it too"
@@ -35,9 +35,9 @@ def left_alone(young: int) -> str:
 
 
 def summary_text(totals: Totals, job: Job) -> str:
-    """``put 4096 bytes in 1 files in 0.1 seconds (40960 bytes/s, 10.0 files/s), 3 skipped``.
+    """Return ``put 4096 bytes in 1 files in 0.1 seconds (40960 bytes/s, 10.0 files/s), 3 skipped``.
 
-    The first number is of the bytes of sources, the rate of those that moved. Of a clean:
+    The first number counts the bytes of the sources, the rate those transferred. For a clean:
     ``clean 3 uploads (31457280 bytes) in 0.4 seconds, 2 skipped``.
     """
     line = _uploads(totals, job) if job.verb == "clean" else _objects(totals, job)
@@ -63,7 +63,7 @@ def _uploads(totals: Totals, job: Job) -> str:
 
 
 def _not_done(totals: Totals) -> str:
-    """What was not done, for the end of a line: ``, 3 skipped, 1 failed``."""
+    """Return the counts of objects not done, to end a line: ``, 3 skipped, 1 failed``."""
     least = "" if totals.walk_done else "at least "
     counts = {
         "skipped": totals.skipped,
@@ -78,7 +78,7 @@ def _not_done(totals: Totals) -> str:
 
 
 def summary_event(totals: Totals, job: Job) -> dict[str, Any]:
-    """The same facts for programs; seconds to the millisecond."""
+    """Return the summary as an event for programs; seconds to the millisecond."""
     event: dict[str, Any] = {
         "event": "summary",
         "verb": job.verb,

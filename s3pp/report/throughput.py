@@ -1,4 +1,4 @@
-"""How fast a run goes now, and how long it will take from here."""
+"""The current rates of a run, and its estimated time left."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import NamedTuple
 
 from s3pp.report.totals import Totals
 
-WINDOW = 10.0  # seconds that "now" reaches back
+WINDOW = 10.0  # seconds over which the current rates are measured
 
 
 class Rates(NamedTuple):
-    """Per second, over the window."""
+    """Rates per second, over the window."""
 
     objects: float
     bytes: float
 
 
 class Throughput:
-    """Rates over the last seconds: what is slow now shows, whatever the start was like."""
+    """Rates over the last ``WINDOW`` seconds, independent of the start of the run."""
 
     def __init__(self) -> None:
         self._samples: deque[tuple[float, int, int]] = deque()
@@ -36,7 +36,7 @@ class Throughput:
 
 
 def seconds_left(totals: Totals, listed: int, rate: float) -> float | None:
-    """Seconds until what is listed so far is through, at ``rate`` objects/s; None: no telling."""
+    """Return seconds until all listed objects are done, at ``rate`` objects/s; None: unknown."""
     if rate <= 0:
         return None
     return max(0, listed - totals.finished) / rate

@@ -1,4 +1,4 @@
-"""The facts of a run: counts and sums, folded from outcomes."""
+"""The totals of a run: counts and sums of its outcomes."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import NamedTuple
 
 from s3pp.records import Done, Outcome, Skipped, SkipReason
 
-SILENCE = 5.0  # seconds without an answer that are worth a word
+SILENCE = 5.0  # seconds without an answer after which a display mentions it
 
 
 class Fact(NamedTuple):
-    """A part of what a display says, in two lengths."""
+    """A part of a display's text, in two lengths."""
 
     text: str
     short: str
-    rank: int = 0  # where there is no room the highest is left out first
+    rank: int = 0  # the highest is dropped first for lack of space
 
 
 class Flow(NamedTuple):
-    """How the store takes the requests of a run. Producer: the supervisor; consumer: displays."""
+    """The state of the store under a run's load. Producer: the supervisor; consumer: displays."""
 
-    throttled: int = 0  # requests that the store refused for being too many, so far
-    rate: float = 0.0  # requests a second that it is sent at the most; 0: there is no limit
-    silent: float = 0.0  # seconds for which no request was answered, though some are waiting
+    throttled: int = 0  # requests that the store has throttled so far
+    rate: float = 0.0  # maximum requests per second sent to it; 0: no limit
+    silent: float = 0.0  # seconds without an answer while requests are waiting
 
     @property
     def told(self) -> tuple[Fact, ...]:
-        """What a user should know of it, in a few words."""
+        """The parts of a display's text that describe it."""
         facts = []
         if self.rate:
             rate, refused = f"{self.rate:,.0f}", ""
@@ -45,17 +45,17 @@ class Flow(NamedTuple):
 class Totals:
     """Counts of a run so far. Producer: the statter's ``Recorder``; consumer: supervisor, views."""
 
-    listed: int = 0  # objects the walker named
-    walk_done: bool = False  # it has named all there are
+    listed: int = 0  # objects found by the walker
+    walk_done: bool = False  # the walker has finished
     done: int = 0
     skipped: int = 0
     failed: int = 0
-    not_attempted: int = 0  # of an interrupted run: named, but left where they are
+    not_attempted: int = 0  # of an interrupted run: listed, but not started
     bytes: int = 0  # of the sources that are done
-    sent: int = 0  # bytes that moved for them: fewer where compressed, or there in part already
+    sent: int = 0  # bytes transferred for them: fewer if compressed or resumed
     requests: int = 0  # to the store, listings included; in a dry run, those that would be
-    in_parts: int = 0  # bytes of parts that were sent, of objects that are not done
-    seconds: float = 0.0  # since the run started
+    in_parts: int = 0  # bytes of parts transferred, of objects that are not done
+    seconds: float = 0.0  # since the start of the run
     flow: Flow = field(default_factory=Flow)
     young: int = 0  # of a clean: uploads skipped that may be in use
     unknown_sizes: int = 0  # of a clean: uploads done whose bytes the store does not tell
@@ -65,7 +65,7 @@ class Totals:
         self.fold_all((outcome,))
 
     def fold_all(self, outcomes: Iterable[Outcome]) -> None:
-        """Add a batch. On the path of every object: locals, and one pass."""
+        """Add a batch. Runs for every object, hence local variables and one pass."""
         done = skipped = failed = size = sent = 0
         for outcome in outcomes:
             if isinstance(outcome, Done):
@@ -91,20 +91,20 @@ class Totals:
 
     @property
     def there(self) -> int:
-        """Bytes that are where they belong, those sent of unfinished objects included."""
+        """Bytes at the destination, including those sent of unfinished objects."""
         return self.bytes + self.in_parts
 
     @property
     def moved(self) -> int:
-        """Bytes that moved, by which rates are told: what was there already took no time."""
+        """Bytes transferred, from which rates are computed: resumed bytes took no time."""
         return self.sent + self.in_parts
 
     @property
     def finished(self) -> int:
-        """Objects that have their outcome."""
+        """The number of objects that have their outcome."""
         return self.done + self.skipped + self.failed
 
     @property
     def balanced(self) -> bool:
-        """Whether every object listed is accounted for, exactly once."""
+        """Whether every object listed is accounted for exactly once."""
         return self.listed == self.finished + self.not_attempted

@@ -1,4 +1,4 @@
-"""What is shown of the outcomes on stdout and stderr.
+"""The lines on stdout and stderr for outcomes.
 
 ====================  ============================  ===========================
 printed               to stdout, from verbosity     to stderr, from verbosity
@@ -23,7 +23,7 @@ from s3pp.report.escape import one_line
 from s3pp.report.failures import Cause, FailureLines
 from s3pp.report.lines import Lines
 
-# Nobody asked for these to be left out, or they are not what they seem.
+# Skips that the user did not request and may not expect.
 SURPRISING = frozenset(
     {
         SkipReason.SPECIAL,
@@ -36,7 +36,7 @@ SURPRISING = frozenset(
 
 
 class Detail(NamedTuple):
-    """Which records are printed at all."""
+    """The kinds of records that are printed."""
 
     done: bool
     skipped: bool
@@ -45,7 +45,7 @@ class Detail(NamedTuple):
 
     @classmethod
     def of(cls, output: Output, *, dry_run: bool) -> Detail:
-        """The detail these settings ask for."""
+        """Return the detail for these settings."""
         level = output.verbosity
         listing = (dry_run or output.json) and level >= 0
         return cls(
@@ -56,7 +56,7 @@ class Detail(NamedTuple):
         )
 
     def wants(self, outcome: Outcome) -> bool:
-        """Whether anything is printed for ``outcome``."""
+        """Return whether anything is printed for ``outcome``."""
         if isinstance(outcome, Done):
             return self.done
         if isinstance(outcome, Skipped):
@@ -72,7 +72,7 @@ class Rendered(NamedTuple):
 
 
 class View:
-    """Turns outcomes into the lines to print: decides, writes nothing."""
+    """A converter of outcomes to the lines to print; writes nothing."""
 
     def __init__(self, lines: Lines, detail: Detail, *, json: bool = False) -> None:
         self._lines = lines
@@ -82,7 +82,7 @@ class View:
         self._failures = FailureLines()
 
     def render(self, outcomes: Sequence[Outcome]) -> Rendered:
-        """The lines for a batch."""
+        """Return the lines for a batch."""
         wanted = self._wanted(outcomes)
         remarks = [line for outcome in wanted if (line := self._remark(outcome)) is not None]
         return Rendered(
@@ -92,32 +92,32 @@ class View:
 
     @property
     def holding(self) -> bool:
-        """Whether failures wait for what the store says to others."""
+        """Whether failures are held back, see ``failures``."""
         return self._failures.holding
 
     def release(self) -> list[str]:
-        """The lines on stderr for failures that waited."""
+        """Return the lines on stderr for failures that were held back."""
         return self._complaints(self._failures.release())
 
     def closing(self) -> list[str]:
-        """The last lines on stderr: what waited, and the causes of what was only counted."""
+        """Return the last lines on stderr: failures held back, and counts by cause."""
         table = self._failures.table() if self._detail.failed else []
         return self.release() + [f"s3pp: {line}" for line in table]
 
     def ended_by(self, cause: Cause | None) -> None:
-        """The run ends by a cause of failures, which are not shown then."""
+        """Hide failures of this cause, which ends the run."""
         self._failures.end(cause)
 
     def notice(self, text: str) -> list[str]:
-        """The lines on stderr for a notice."""
+        """Return the lines on stderr for a notice."""
         return [f"s3pp: {one_line(text)}"] if self._detail.notices else []
 
     def aborted(self, why: str) -> None:
-        """The run ends for this reason, and says so: no failure has to say it on stderr as well."""
+        """Hide failures with this message, the reason that ends the run, on stderr."""
         self._failures.aborted(why)
 
     def _wanted(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
-        if not self._detail.done:  # the usual case, and it has to cost next to nothing
+        if not self._detail.done:  # the usual case, which must be cheap
             outcomes = [outcome for outcome in outcomes if type(outcome) is not Done]
         return [outcome for outcome in outcomes if self._detail.wants(outcome)]
 

@@ -1,4 +1,4 @@
-"""What a walker can walk: directory trees, lists of names, tar archives, buckets.
+"""The sources of a job: directory trees, lists of names, tar archives, buckets.
 
 ::
 
@@ -11,13 +11,13 @@
     objects      a bucket's listing    ─┴──▶ Listed | Failed, by key
     unfinished   a bucket's uploads    ────▶ Upload | Skipped | Failed
 
-``filesystem``, ``names``, and ``tar`` with ``archive`` and ``spooling`` are the files that are
-put; ``merging`` joins them. ``objects`` are what is got, copied and listed, ``lookup`` finds
-those that a list names, ``namesake`` the one that is left out beside a prefix; ``bucket`` is the
-destination's listing, ``unfinished`` the uploads that a clean aborts. ``scope`` carries what all of
-them need of the job, ``checking`` looks before anything starts, ``choice`` and ``globs`` decide
-what belongs to it, ``naming`` turns names into keys, and ``sorting`` keeps order in constant
-memory.
+``filesystem``, ``names``, and ``tar`` with ``archive`` and ``spooling`` yield the files to
+upload; ``merging`` joins them. ``objects`` yields the objects to download, copy or list;
+``lookup`` finds those named in a list, ``namesake`` the one left out beside a prefix. ``bucket``
+is the destination's listing, ``unfinished`` yields the uploads for ``clean`` to abort. ``scope``
+carries the settings that all sources share, ``checking`` validates them before the run starts,
+``choice`` and ``globs`` are the filters, ``naming`` turns names into keys, and ``sorting`` sorts
+in constant memory.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ __all__ = ["Record", "Spooled", "check", "entries", "spool"]
 
 
 def entries(job: Job, stdin: BinaryIO | None = None) -> Iterator[Record]:
-    """Everything the sources of ``job`` hold, each under one outcome or one entry.
+    """Yield one entry or one outcome for each file in the sources of ``job``.
 
-    Ascending by the UTF-8 bytes of ``Entry.key``; a directory that fails stands where its
-    contents would. Memory does not grow with their number. ``stdin`` is what ``--files-from -``
-    reads. ``check`` should have passed; what has changed since ends as ``Failed``.
+    Ascending by the UTF-8 bytes of ``Entry.key``; a directory that fails takes the place of its
+    contents. Memory does not grow with their number. ``stdin`` is read for ``--files-from -``.
+    ``check`` should have passed; sources that changed since then yield ``Failed``.
 
-    Entries with ``spool`` set cannot be read in place: their tasks go through ``spool`` first.
+    Entries with ``spool`` set cannot be read in place: pass their tasks through ``spool`` first.
     The ``mtime_ns`` of an entry with an ``offset`` is the member's, not that of ``path``.
     """
     scope = Scope.of(job)

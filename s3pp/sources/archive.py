@@ -1,7 +1,7 @@
-"""Reading a tar archive from front to back, plain or compressed, member by member.
+"""Sequential reading of tar archives, plain or compressed, member by member.
 
-The standard library reads the headers; what is added here is what a long run needs: constant
-memory, and no archive that ends early without a word.
+The standard library reads the headers; this module adds constant memory, and an error for an
+archive that ends early.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from isal import igzip
 from s3pp.limits import MIB
 
 PIECE = MIB  # bytes read at once
-MAX_EXTENSION = 16 * MIB  # bytes of one extended header; beyond that it is a bomb, not a name
+MAX_EXTENSION = 16 * MIB  # bytes of one extended header; larger ones are refused
 
 _MAGIC = {b"\x1f\x8b": "gz", b"BZh": "bz2", b"\xfd7zXZ\0": "xz", b"\x5d\0\0": "xz"}
 _EXTENSIONS = frozenset(
@@ -33,7 +33,7 @@ _EXTENSIONS = frozenset(
 
 
 class _Header(tarfile.TarInfo):
-    """A header that refuses what ``TarFile`` would take for the end of the archive."""
+    """A header that raises for defects that ``TarFile`` would take for the end of the archive."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Header:
@@ -56,7 +56,7 @@ class _Header(tarfile.TarInfo):
 
 
 class Archive:
-    """An open archive, at its first member. Any defect raises; ``tarfile`` is not choosy what."""
+    """An open archive, at its first member. Defects raise whatever ``tarfile`` raises."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -68,25 +68,25 @@ class Archive:
         )
 
     def members(self) -> Iterator[tarfile.TarInfo]:
-        """The headers in archive order; content has to be read before the next one is asked for."""
+        """Yield the headers in archive order; read a member's content before the next header."""
         before = 0
-        if self._tar.offset == 0:  # no member at all; before 3.11 asking again would raise
+        if self._tar.offset == 0:  # no members; before 3.11 another call of next() would raise
             return
         while (member := self._tar.next()) is not None:
             if self._tar.offset <= before:  # a negative size in an extended header
                 raise tarfile.ReadError("a header that points backwards")
             before = self._tar.offset
-            self._tar.members = []  # type: ignore[attr-defined]  # it remembers all it has met
+            self._tar.members = []  # type: ignore[attr-defined]  # or it would keep all members
             yield member
 
     def content(self, member: tarfile.TarInfo) -> Iterator[bytes]:
-        """The content of the member just met, in pieces; holes of sparse members are filled."""
+        """Yield the content of the current member in pieces; holes of sparse members are filled."""
         stream = self._tar.extractfile(member)
         while stream is not None and (piece := stream.read(PIECE)):
             yield piece
 
     def skip(self) -> None:
-        """Go past the data of the member just met; raises when the archive ends before it."""
+        """Skip the data of the current member; raises if the archive ends within it."""
         end = self._tar.offset
         if end == self._stream.tell():
             return
@@ -95,14 +95,14 @@ class Archive:
             raise tarfile.ReadError("cut off within a member")
 
     def drain(self) -> None:
-        """Read to the very end, where compressed streams keep their checksums."""
+        """Read to the end of the stream, where compressed streams keep their checksums."""
         while self._stream.read(PIECE):
             pass
 
 
 @contextmanager
 def opened(path: str) -> Iterator[Archive]:
-    """The archive at ``path``, until the context ends."""
+    """Open the archive at ``path``; leaving the context closes it."""
     with ExitStack() as stack:
         stream: BinaryIO = stack.enter_context(open(path, "rb"))
         packing = compression(stream)
@@ -112,7 +112,7 @@ def opened(path: str) -> Iterator[Archive]:
 
 
 def compression(stream: BinaryIO) -> str | None:
-    """How a stream at its beginning is compressed: gz, bz2, xz or None; it stays where it is."""
+    """Return the compression of a stream (gz, bz2, xz or None), which is left at its start."""
     start = stream.read(8)
     stream.seek(0)
     return next((name for magic, name in _MAGIC.items() if start.startswith(magic)), None)

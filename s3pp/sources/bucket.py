@@ -1,9 +1,9 @@
-"""A bucket's listing, walked beside keys in order: what the store holds under each we pass.
+"""Lookups of ascending keys in a bucket's listing, which is read as the keys advance.
 
-Both sides come in UTF-8 byte order, so one pass answers every key from memory for one page. A
-listing page answers 1,000 HEADs; where the source is sparse in a huge prefix the listing jumps
-ahead with ``start-after``, so that it never makes more requests than HEADs would: a page that
-follows on is asked for only after the page before it answered two keys.
+Both sides come in UTF-8 byte order, so one pass answers every key while holding one page. A
+listing page replaces 1,000 HEADs; where the source is sparse in a huge prefix the listing jumps
+ahead with ``start-after``, so that it never makes more requests than HEADs would: the following
+page is requested only after the current page has answered two keys.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from s3pp.s3.listing import UNSENDABLE, Listed, Lister, ListingError, Page, hone
 
 
 class Unordered(Exception):
-    """The store does not list in UTF-8 byte order: nothing can be merged with this listing."""
+    """Raised when the store does not list in UTF-8 byte order, so that no merge is possible."""
 
 
 class Runner(Protocol):
     """Runs coroutines on an event loop in another thread."""
 
     def __call__(self, coroutine: Coroutine[Any, Any, Page]) -> Future[Page]:
-        """Start ``coroutine``; the future is its result."""
+        """Start ``coroutine`` and return the future of its result."""
 
 
 class BucketListing:
-    """Answers what the store holds under keys that are asked for in ascending order."""
+    """The objects of a listing, looked up by key in ascending order."""
 
     def __init__(self, lister: Lister, prefix: str, *, run: Runner) -> None:
         self._lister = lister
@@ -41,9 +41,9 @@ class BucketListing:
         self._ahead: Future[Page] | None = None
 
     def lookup(self, key: str) -> Listed | None:
-        """What is stored under ``key``, or None. ``key`` is greater than all asked before.
+        """Return the object stored under ``key``, or None. Keys must ascend from call to call.
 
-        Raises ``Unordered``, ``ListingError``, or what the request raises.
+        Raises ``Unordered``, ``ListingError``, and the errors of the request.
         """
         wanted = key.encode()
         while not self._keys or self._keys[-1] < wanted:
@@ -86,10 +86,10 @@ class BucketListing:
 
 
 def just_before(key: str) -> str:
-    """A string below ``key`` with next to nothing between the two, for ``start-after``.
+    """Return a string that sorts closely before ``key``, for ``start-after``.
 
-    It holds no character that XML cannot carry, since stores send it back: ``key`` is cut at the
-    first such, and at its last where the character before that one is such.
+    It contains no character that XML cannot carry, since stores send it back: ``key`` is cut at the
+    first such character, and before its last one if the predecessor of that character is such.
     """
     odd = UNSENDABLE.search(key)
     if odd:

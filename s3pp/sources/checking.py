@@ -1,4 +1,4 @@
-"""What can be told of a job's sources before anything starts."""
+"""Checks of a job's sources before the run starts."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ WALKS = ("filesystem", "tar")
 
 
 def check(job: Job) -> None:
-    """Raise ``UsageError`` for a source, list or glob that no run can work with.
+    """Raise ``UsageError`` for an unusable source, list or glob.
 
-    Sources may still change afterwards; that ends in outcomes, not in an error.
+    Changes of the sources after this check yield outcomes, not errors.
     """
     if not job.sources:
         raise UsageError("no SOURCE: name a directory, a file or an archive")
@@ -60,7 +60,7 @@ def _check_list(job: Job) -> None:
 
 
 def check_origin(job: Job) -> None:
-    """Likewise, for a job whose source is a bucket."""
+    """Raise ``UsageError`` as ``check`` does, for a job whose source is a bucket."""
     _check_surroundings()
     Choice(job.choosing)
     if job.choosing.files_from is not None:
@@ -82,7 +82,7 @@ def _check_readable_list(choosing: Choosing) -> None:
         return
     if not os.path.exists(path):
         raise UsageError(f"--files-from '{shown(path)}' does not exist")
-    # Asked for, not opened: it may be a pipe (process substitution) that can be read only once.
+    # Not opened: it may be a pipe (process substitution), which can be read only once.
     if os.path.isdir(path) or not os.access(path, os.R_OK):
         raise UsageError(f"--files-from '{shown(path)}' cannot be read")
     if os.path.isfile(path) and not choosing.null:

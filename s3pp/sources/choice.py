@@ -1,16 +1,16 @@
-"""Choosing: which of the things a source holds belong to the job. Pure; nothing is looked up.
+"""Filters: the rules that choose files and objects by name, age and size. Pure functions.
 
-* Of the ``--include`` and ``--exclude`` globs the last one that matches decides, so a later
-  option overrides an earlier one, in either direction.
-* What no glob matches is included, unless the first option is an ``--include``: then it is
-  excluded. ``--include '*.js'`` alone means the ``.js`` files and nothing else;
-  ``--exclude '*' --include '*.js'`` says the same at length.
+* The last ``--include`` or ``--exclude`` glob that matches decides, so a later option overrides
+  an earlier one, in either direction.
+* A name that no glob matches is included, unless the first option is an ``--include``: then it
+  is excluded. ``--include '*.js'`` alone chooses only the ``.js`` files, like
+  ``--exclude '*' --include '*.js'``.
 * An excluded directory is not entered, unless a later ``--include`` could match something in
   it: ``--exclude build --include '*.js'`` has to look for ``.js`` files in ``build``.
 * ``--newer-than`` and ``--older-than`` compare the time of the last modification,
-  ``--min-size`` and ``--max-size`` the size in bytes, both inclusive. They ask only about files
-  that could be read; the globs ask about everything that has a name, so an excluded FIFO or
-  broken link is not mentioned.
+  ``--min-size`` and ``--max-size`` the size in bytes, both inclusive. They apply only to files
+  that could be read; globs apply to every name, so an excluded FIFO or broken link is not
+  reported.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class Rule:
 
 
 class Choice:
-    """The rules of one job. Each question is answered by None, or by the reason for the refusal."""
+    """The rules of one job. Each method returns None or the reason for the refusal."""
 
     def __init__(self, choosing: Choosing) -> None:
-        """Compile the globs of ``choosing``; raises ``UsageError`` for one that is none."""
+        """Compile the globs of ``choosing``; raises ``UsageError`` for an invalid one."""
         self._choosing = choosing
         self._rules = tuple(_rule(*rule) for rule in choosing.rules)
         self._last_first = self._rules[::-1]
@@ -45,29 +45,29 @@ class Choice:
 
     @property
     def by_name(self) -> bool:
-        """False when every name is chosen, so that nobody needs to ask."""
+        """Whether any rule concerns names; if not, every name is chosen."""
         return bool(self._rules)
 
     @property
     def by_stat(self) -> bool:
-        """False when every size and age is chosen."""
+        """Whether any rule concerns sizes or ages."""
         c = self._choosing
         return (c.newer_than, c.older_than, c.min_size, c.max_size) != (None,) * 4
 
     @property
     def by_age(self) -> bool:
-        """False when nobody needs to know a time."""
+        """Whether any rule concerns modification times."""
         return (self._choosing.newer_than, self._choosing.older_than) != (None, None)
 
     def name_refusal(self, path: str) -> str | None:
-        """Why the file at ``path``, relative to SOURCE, is not chosen."""
+        """Return why the file at ``path``, relative to SOURCE, is not chosen."""
         for rule in self._last_first:
             if rule.glob.matches(path):
                 return None if rule.include else rule.reason
         return self._unmatched
 
     def tree_refusal(self, directory: str) -> str | None:
-        """Why nothing below ``directory`` is chosen; None also when that cannot be told."""
+        """Return why nothing below ``directory`` is chosen; None also where that is unknown."""
         for rule in self._last_first:
             if rule.glob.covers(directory):
                 return None if rule.include else rule.reason
@@ -76,7 +76,7 @@ class Choice:
         return self._unmatched
 
     def stat_refusal(self, size: int, mtime_ns: int) -> str | None:
-        """Why a file of this size (bytes) and age is not chosen."""
+        """Return why a file of this size (bytes) and modification time is not chosen."""
         c = self._choosing
         if c.newer_than is not None and mtime_ns <= c.newer_than * NS:
             return "--newer-than"

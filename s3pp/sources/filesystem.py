@@ -1,22 +1,22 @@
-"""Walking a directory tree in key order.
+"""Walks of directory trees in key order.
 
-* The contents of SOURCE land at their path relative to it; a single file under its base name.
-  ``.``, ``..`` and absolute paths make no difference to the keys.
+* The key of a file is its path relative to SOURCE; of a SOURCE that is a file, its base name.
+  Keys are the same whether SOURCE is written with ``.``, ``..`` or as an absolute path.
 * A directory sorts as ``name/``: the file ``a-b`` comes before the file ``a/x``, as in a listing.
 * Symbolic links are followed. A link to a directory that contains it (by device and inode: on
-  the path walked, or around SOURCE) is skipped as a loop; a link to nothing, or only to itself,
-  fails. Links that merely meet again are followed each time: the kernel ends such a walk after 40
-  links in one path. With ``--no-follow-symlinks`` every link below SOURCE is skipped; SOURCE
-  itself may be one.
+  the path walked, or above SOURCE) is skipped as a loop; a broken link, or one to itself, fails.
+  Several links to one directory are each followed: the kernel ends such a walk after 40 links in
+  one path. With ``--no-follow-symlinks`` every link below SOURCE is skipped; SOURCE itself may be
+  a link.
 * FIFOs, sockets and devices are skipped, and never opened.
 * Unfinished downloads of a ``get`` are skipped, by their names.
-* A directory that cannot be listed fails under its own name, and the walk goes on. So does what
-  vanishes between listing and looking.
-* Empty directories leave no trace: S3 has no directories.
-* Names that are not UTF-8 fail one by one, those below a directory of such a name too.
+* A directory that cannot be listed fails under its own name, and the walk continues. A file that
+  vanishes between listing and ``stat`` fails too.
+* Empty directories yield nothing: S3 has no directories.
+* Names that are not UTF-8 fail one by one, including those below a directory of such a name.
 
-A file costs one ``stat``, a link two. Each directory is sorted on its own; memory holds the names
-of the directories on the path walked, and ``sorting`` bounds those.
+A file costs one ``stat``, a link two. Each directory is sorted by itself; memory holds the names
+of the directories on the path walked, up to a limit set by ``sorting``.
 """
 
 from __future__ import annotations
@@ -35,31 +35,31 @@ from s3pp.sources.naming import is_unfinished, key_fault, raw, shown
 from s3pp.sources.scope import Record, Scope, Stream
 from s3pp.sources.sorting import Room, ordered
 
-# What a name in a directory stands for. FILE is whatever only a stat can tell.
+# The kinds of names in a directory. FILE is anything that needs a stat to classify.
 FILE, DIRECTORY, LINK, LOOP = range(4)
 
-Name = tuple[bytes, str, int]  # the bytes it sorts by in its directory, the name, what it is
+Name = tuple[bytes, str, int]  # the bytes it sorts by in its directory, the name, its kind
 
 
 class _Level(NamedTuple):
     """A directory on the path walked."""
 
     path: str
-    base: str  # what the paths of its contents begin with: "" or "top/a/b/"
-    relative: str  # likewise, relative to SOURCE: "" or "a/b/"
-    order: bytes  # likewise, the bytes of their keys
-    names: Iterator[Name]  # those that are left
+    base: str  # the prefix of the paths of its contents: "" or "top/a/b/"
+    relative: str  # the same, relative to SOURCE: "" or "a/b/"
+    order: bytes  # the prefix of their keys, as bytes
+    names: Iterator[Name]  # those not walked yet
 
 
 def found(source: str, scope: Scope) -> Stream:
-    """What the file or directory ``source`` holds; the source itself may be a link."""
+    """Walk the file or directory ``source``, which may itself be a link."""
     if os.path.isdir(source):
         return _Walk(source, scope).found()
     return single(source, scope)
 
 
 def single(source: str, scope: Scope) -> Stream:
-    """The file ``source`` under its base name."""
+    """Yield the file ``source`` under its base name."""
     name = os.path.basename(source)
     order = raw(scope.prefix + name)
     if scope.choice.name_refusal(name) is None:
@@ -69,7 +69,7 @@ def single(source: str, scope: Scope) -> Stream:
 
 
 def look(path: str, key: str, order: bytes, scope: Scope) -> Record | None:
-    """The record of the file at ``path``, whose key has the bytes ``order``.
+    """Return the record of the file at ``path``, whose key has the bytes ``order``.
 
     None when its size or age is not chosen. Links are followed.
     """
@@ -95,7 +95,7 @@ def _irregular(path: str, key: str, status: os.stat_result) -> Record:
 
 
 def stat_failure(path: str, key: str, error: OSError) -> Failed:
-    """Why ``path`` could not be looked at; tells a broken link from what has vanished."""
+    """Return the failure of a ``stat`` of ``path``: a broken link, a missing file, or another."""
     if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
         return Failed(path, key, _kind(error), f"cannot be looked at: {error.strerror}")
     try:
@@ -140,7 +140,7 @@ class _Walk:
                 self._stack.pop()
 
     def _enter(self, relative: str) -> Stream:
-        """Put a directory on the stack, unless it is excluded; yield why it cannot be listed."""
+        """Push a directory on the stack unless it is excluded; yield a failure to list it."""
         if relative and self._scope.choice.tree_refusal(relative[:-1]):
             return
         path = (self._base + relative)[:-1] if relative else self._top
@@ -155,7 +155,7 @@ class _Walk:
             yield level.order, Failed(path, key, _kind(error), message)
 
     def _scan(self, path: str, trouble: list[OSError]) -> Iterator[Name]:
-        """The names in a directory as they come; what goes wrong is put into ``trouble``."""
+        """Yield the names in a directory, unsorted; an error is appended to ``trouble``."""
         try:
             with os.scandir(path) as entries:
                 for entry in entries:
@@ -174,12 +174,12 @@ class _Walk:
                 return FILE
             return LOOP if entry.is_symlink() and self._contains(entry) else DIRECTORY
         except OSError:
-            return FILE  # looked at again when its turn comes, and reported then
+            return FILE  # the stat of its record fails again, and is reported
 
     def _contains(self, link: os.DirEntry[str]) -> bool:
-        """Whether ``link`` leads back to a directory on the path walked, or to one around SOURCE.
+        """Return whether ``link`` leads to a directory on the path walked, or to one above SOURCE.
 
-        The directory being read is not on the stack yet; it is where ``link`` lies.
+        The directory being read is not on the stack yet; it is the parent of ``link``.
         """
         target = link.stat()
         above = [*self._around, *(level.path for level in self._stack)]
@@ -188,7 +188,7 @@ class _Walk:
         )
 
     def _record(self, level: _Level, name: str, order: bytes, kind: int) -> Record | None:
-        """What becomes of one name that is not a directory to enter."""
+        """Return the record of one name, which is not a directory to enter."""
         relative = level.relative + name
         scope = self._scope
         if scope.choice.by_name and self._refused(relative, kind):

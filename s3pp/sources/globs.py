@@ -1,6 +1,6 @@
-"""Globs: what a pattern of ``--include`` and ``--exclude`` matches.
+"""Glob patterns of ``--include`` and ``--exclude``.
 
-A pattern is held against the path relative to SOURCE, as in a ``.gitignore``:
+A pattern is matched against the path relative to SOURCE, as in a ``.gitignore``:
 
 ====================  ==============================================================
 ``*``  ``?``          any characters, any one character, but never ``/``
@@ -34,15 +34,15 @@ class Glob:
     heads: tuple[re.Pattern[str], ...]  # one per leading segment, up to the first ``**``
 
     def matches(self, path: str) -> bool:
-        """Whether the file at ``path`` (relative, no leading slash) is meant."""
+        """Return whether the pattern matches the file at ``path`` (relative, no leading slash)."""
         return self.whole.fullmatch(path) is not None
 
     def covers(self, directory: str) -> bool:
-        """True only if every path below ``directory`` is meant."""
+        """Return true only if the pattern matches every path below ``directory``."""
         return self.whole.fullmatch(directory + "/") is not None
 
     def reaches(self, directory: str) -> bool:
-        """False only if no path below ``directory`` can be meant."""
+        """Return false only if the pattern can match no path below ``directory``."""
         names = directory.split("/")
         return all(head.fullmatch(name) for head, name in zip(self.heads, names, strict=False))
 
@@ -61,7 +61,7 @@ def parse(pattern: str) -> Glob:
 
 
 def _tidied(segments: list[str], directories: bool) -> tuple[list[str], bool]:
-    """Fold repeated ``**``; say a closing one in terms of directories: ``a/**`` is ``/a/``."""
+    """Fold repeated ``**``, and turn a closing one into a directory: ``a/**`` is ``/a/``."""
     folded = [
         segment
         for before, segment in zip([None, *segments], segments, strict=False)
@@ -98,7 +98,7 @@ _TOKEN = re.compile(
 
 
 def _segment(segment: str) -> str:
-    """The regular expression of one segment."""
+    """Return the regular expression for one segment."""
     return "".join(_token(token) for token in _TOKEN.finditer(segment))
 
 
@@ -113,7 +113,7 @@ def _token(token: re.Match[str]) -> str:
 
 
 def _set(members: str, *, none: bool) -> str:
-    """A bracket expression; a range that runs backwards holds nothing, as in the shell."""
+    """Return the regular expression of a bracket expression; reversed ranges match nothing."""
     parts = []
     for low, high, single in re.findall(r"(.)-(.)|(.)", members, re.DOTALL):
         if single:

@@ -1,8 +1,7 @@
-"""Names of a list, looked up in a bucket: in its listing as it goes by, or by a HEAD each.
+"""Lookup of listed names in a bucket: in its listing, or by one HEAD each.
 
-The listing answers 1,000 names with a request. Where the store has none that can be used, or
-refuses it, every name is asked for, several at a time, which takes the right to read objects
-and no other.
+A request of the listing answers up to 1,000 names. Where the listing is unusable or denied,
+a HEAD is sent for every name, several at a time, which takes only the permission to read objects.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ class Heads(Protocol):
     """Starts HEADs on another thread's event loop."""
 
     def __call__(self, key: str, /) -> Future[Answer | None]:
-        """HEAD ``key``; the result is None where there is no such key."""
+        """Send a HEAD of ``key``; the result is None if there is no such key."""
 
 
 class _Name(NamedTuple):
@@ -42,7 +41,7 @@ class _Name(NamedTuple):
 
 
 class Lookup:
-    """Finds the objects of one origin by their names, which come sorted, each once."""
+    """Finds the objects of one origin by their names, which are sorted and unique."""
 
     def __init__(self, origin: Origin, listing: BucketListing, head: Heads, tell: Tell) -> None:
         self._origin = origin
@@ -51,7 +50,7 @@ class Lookup:
         self._tell = tell
 
     def find(self, names: Iterable[str]) -> Iterator[Listed | Failed]:
-        """What is under each of ``names``. Raises ``FatalError`` where nobody can know."""
+        """Yield the object or failure of each name. Raises ``FatalError`` if listing fails."""
         start = self._origin.prefix[: self._origin.cut]
         wanted = (_Name(name, start + name) for name in names)
         for each in wanted:
@@ -104,20 +103,20 @@ class Lookup:
 
 
 def as_listed(key: str, answer: Answer) -> Listed:
-    """What a listing would say of the object that a HEAD found under ``key``.
+    """Return the listing entry equivalent to the answer of a HEAD of ``key``.
 
-    Raises ``ObjectError`` where its size is not told.
+    Raises ``ObjectError`` if the answer lacks the size.
     """
     if answer.declared is None:
         raise ObjectError(FailureKind.INTEGRITY, _UNTOLD)
     header = answer.response.header
-    storage_class = header(b"x-amz-storage-class") or "STANDARD"  # which goes unsaid
+    storage_class = header(b"x-amz-storage-class") or "STANDARD"  # which is omitted
     modified = _as_listed(header(b"last-modified") or "")
     return Listed(key, answer.declared, answer.etag, modified, storage_class)
 
 
 def _as_listed(text: str) -> str:
-    """A header's time as a listing writes it; empty where it is none."""
+    """Return a header's time in the format of a listing; empty if it is no valid time."""
     try:
         return moment(text).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     except ValueError:

@@ -1,4 +1,4 @@
-"""Several sources as one: their streams merged by key, and one key taken by one source."""
+"""Merging of several sources by key, with conflicts between them as failures."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from s3pp.sources.scope import Record, Stream
 
 
 def merged(streams: Sequence[Stream]) -> Iterator[Record]:
-    """The records of ``streams``, each ascending, in ascending order.
+    """Return the records of ``streams``, each of which ascends, in ascending order.
 
-    Where several sources give the same key, the one named first on the command line has it, and
-    the others fail as conflicts.
+    If several sources map to the same key, the one named first on the command line gets it, and the
+    others fail as conflicts.
     """
     if len(streams) == 1:
         return (record for _, record in streams[0])
-    # The merge is stable: of equal keys, that of the first stream comes first.
+    # The merge is stable: of equal keys, the one from the first stream comes first.
     return _without_conflicts(heapq.merge(*streams, key=itemgetter(0)))
 
 
@@ -37,7 +37,7 @@ def _without_conflicts(stream: Stream) -> Iterator[Record]:
 
 
 def limited(records: Iterator[Record], limit: int | None) -> Iterator[Record]:
-    """``records`` up to and with the entry that makes ``limit`` of them; None: all."""
+    """Yield ``records`` up to and including the entry number ``limit``; None: all of them."""
     if limit is None:
         yield from records
         return

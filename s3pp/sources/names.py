@@ -1,12 +1,12 @@
-"""``--files-from``: walking a list of names instead of a tree.
+"""``--files-from``: a list of names as a source, instead of a tree.
 
 * Names are relative to the one SOURCE, a directory; ``./x`` and ``a//b`` mean ``x`` and ``a/b``.
-* One name a line, a carriage return at its end dropped; with ``--null`` each ends in NUL instead.
-  Empty lines are ignored, and nothing is a comment. A byte order mark of UTF-8 is skipped, and a
-  list in UTF-16 refused, unless ``--null`` is given.
-* A name that is absolute or has a ``..`` segment fails, as one outside the source. A name that
-  is not there fails. So does a directory: the list has to name the files below it.
-* A name given twice counts once. The globs, ages and sizes choose among the names as in a walk.
+* One name per line, without a carriage return at its end; with ``--null`` each ends in NUL
+  instead. Empty lines are ignored, and there are no comments. A byte order mark of UTF-8 is
+  skipped, and a list in UTF-16 refused, unless ``--null`` is given.
+* A name that is absolute or has a ``..`` segment fails as outside the source. A missing file
+  fails. So does a directory: the list has to name the files below it.
+* Repeated names count once. The filters apply to the names as in a walk.
 * With ``--no-follow-symlinks`` a name that is a link, or leads through one, is skipped.
 """
 
@@ -29,14 +29,14 @@ from s3pp.sources.scope import Record, Scope, Stream
 from s3pp.sources.sorting import ordered
 
 CHUNK = 1 << 16  # bytes read at once
-LONGEST = 1 << 13  # bytes kept of one name: twice what a path may have, so the rest is not missed
+LONGEST = 1 << 13  # bytes kept of one name: twice the maximum length of a path
 
 
 @contextmanager
 def read_list(choosing: Choosing, stdin: BinaryIO | None) -> Iterator[Iterator[bytes]]:
-    """The names in the list of ``--files-from``; ``stdin`` is what "-" reads.
+    """Open the list of ``--files-from`` and return its names; "-" reads ``stdin``.
 
-    Raises ``FatalError`` where it cannot be opened.
+    Raises ``FatalError`` if it cannot be opened.
     """
     path = choosing.files_from
     if path == "-":
@@ -53,7 +53,7 @@ def read_list(choosing: Choosing, stdin: BinaryIO | None) -> Iterator[Iterator[b
 
 
 def found(source: str, scope: Scope, given: Iterable[bytes]) -> Stream:
-    """What the names ``given`` stand for in the directory ``source``."""
+    """Yield the records of the files in the directory ``source`` that ``given`` names."""
     names = _Names(source, scope)
     before = None
     for order, name in ordered(names.rows(given)):
@@ -66,14 +66,14 @@ def found(source: str, scope: Scope, given: Iterable[bytes]) -> Stream:
 
 
 def split(stream: BinaryIO, *, null: bool) -> Iterator[bytes]:
-    """The names in ``stream``, without the empty ones; the last needs no end.
+    """Yield the names in ``stream`` that are not empty; the last may lack its end.
 
-    A name longer than any path keeps a beginning that is still too long, so that binary rubbish
-    fails by name and not for want of memory.
+    A name longer than any path is cut to a length that is still too long, so that binary data fails
+    as a name instead of exhausting memory.
     """
     end, carriage = (b"\0", b"") if null else (b"\n", b"\r")
     rest, chunk = b"", _read(stream)
-    if not null:  # a list for users; what ends in NUL is a program's, and means its bytes
+    if not null:  # lists ended by NUL come from programs and are taken literally
         chunk = _without_mark(chunk)
     while chunk:
         *whole, rest = (rest + chunk).split(end)
@@ -87,7 +87,7 @@ UTF16 = "looks like UTF-16: save it as UTF-8 (or use --null, if its names end in
 
 
 def is_utf16(beginning: bytes) -> bool:
-    """Whether a list that begins so is UTF-16, by its mark or its zeros; four bytes are enough."""
+    """Return whether a list is UTF-16, by its byte order mark or zero bytes; four bytes suffice."""
     if beginning.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return True
     zeros = [byte == 0 for byte in beginning[:4]]
@@ -95,7 +95,7 @@ def is_utf16(beginning: bytes) -> bool:
 
 
 def _without_mark(chunk: bytes) -> bytes:
-    """The beginning of a list without the byte order mark that editors on Windows put there."""
+    """Return ``chunk``, the start of a list, without the byte order mark of Windows editors."""
     if is_utf16(chunk):
         raise FatalError(f"the list of --files-from {UTF16}")
     return chunk.removeprefix(codecs.BOM_UTF8)
@@ -105,7 +105,7 @@ def _read(stream: BinaryIO) -> bytes:
     try:
         return stream.read(CHUNK)
     except OSError as error:
-        # Nobody can say which names are missing now, so nothing else would be honest.
+        # The missing names are unknown, so the run cannot continue.
         raise FatalError(f"reading the list of --files-from: {error.strerror}") from error
 
 
@@ -122,11 +122,11 @@ class _Names:
     def __init__(self, source: str, scope: Scope) -> None:
         self._scope = scope
         self._base = "" if source == "." else os.path.join(source, "")
-        # Sorted names share their directories: a small memory spares most of the lookups.
+        # Sorted names share directories: a small cache saves most of the lookups.
         self._behind_link = lru_cache(maxsize=256)(self._has_link)
 
     def rows(self, names: Iterable[bytes]) -> Iterator[tuple[bytes, str]]:
-        """The names that the globs choose, each with the bytes of its key."""
+        """Yield the names that the globs choose, each with the bytes of its key."""
         choice = self._scope.choice
         for given in names:
             name = os.fsdecode(given)
@@ -136,7 +136,7 @@ class _Names:
                 yield raw(self._scope.prefix + name), name
 
     def record(self, name: str, order: bytes) -> Record | None:
-        """What becomes of one name; None when its size or age is not chosen."""
+        """Return the record of one name; None if its size or age is not chosen."""
         path, key = self._base + name, self._scope.prefix + name
         if climbs(name):
             return Failed(name, key, FailureKind.NAME, "outside the source")
@@ -147,10 +147,10 @@ class _Names:
         return look(path, key, order, self._scope)
 
     def _is_linked(self, name: str) -> bool:
-        """Whether ``name`` is a link below the source, or lies behind one."""
+        """Return whether ``name`` or a directory above it, below the source, is a link."""
         return os.path.islink(self._base + name) or self._behind_link(name.rpartition("/")[0])
 
     def _has_link(self, directory: str) -> bool:
-        """Whether a segment of ``directory``, relative to the source, is a link."""
+        """Return whether a segment of ``directory``, relative to the source, is a link."""
         above = accumulate(directory.split("/"), "{}/{}".format)
         return any(os.path.islink(self._base + path) for path in above if path)

@@ -1,9 +1,9 @@
-"""Names: how a local name becomes a key, how it sorts, and how it is shown.
+"""Names: their conversion to keys, their order, and their printable form.
 
 * A key is the destination's prefix and the name relative to its source, joined by one slash.
 * Keys sort by their UTF-8 bytes, as S3 lists them. A name that is not UTF-8 sorts by its own bytes.
-* Only UTF-8 of at most 1,024 bytes can be a key; every other name fails, and says what to do.
-* Outcomes carry such a name as Python has it, with surrogates; ``report`` escapes what it prints.
+* Only UTF-8 of at most 1,024 bytes can be a key; other names fail with advice on what to do.
+* Outcomes carry such a name as Python has it, with surrogates; ``report`` escapes its output.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ import re
 
 from s3pp.limits import MAX_KEY_BYTES
 
-# What a get appends to the names of files that are on their way in, and of what it notes of them.
+# The suffixes of files being downloaded, and of the records of the ranges they hold.
 _UNFINISHED = re.compile(r"\.s3pp-[0-9a-f]{16}(\.part|\.ranges)?\Z")
 
 
 def raw(text: str) -> bytes:
-    """The bytes a name or key sorts by; any surrogate-escaped text will do."""
+    """Return the bytes that a name or key sorts by; surrogate-escaped text is accepted."""
     return text.encode("utf-8", "surrogateescape")
 
 
 def shown(text: str) -> str:
-    """``text`` as it can be printed: the bytes that are not UTF-8 become ``\\xNN``."""
+    """Return ``text`` for printing, with bytes that are not UTF-8 as ``\\xNN``."""
     if text.isascii():
         return text
     return raw(text).decode("utf-8", "backslashreplace")
 
 
 def key_fault(order: bytes) -> str | None:
-    """Why the key with these bytes cannot be one, and what to do; None when it can."""
+    """Return why these bytes cannot be a key, and what to do; None if they can."""
     if len(order) > MAX_KEY_BYTES:
         return f"the key has {len(order)} bytes and S3 allows {MAX_KEY_BYTES}: shorten the name"
     if order.isascii():
@@ -42,18 +42,18 @@ def key_fault(order: bytes) -> str | None:
 
 
 def is_unfinished(name: str) -> bool:
-    """Whether a file of that name is an unfinished download, or belongs to one."""
+    """Return whether the name is that of an unfinished download or of its record."""
     return ".s3pp-" in name and _UNFINISHED.search(name) is not None
 
 
 def normal(name: str) -> str:
-    """``name`` without its empty and ``.`` segments: ``./a//b`` is ``a/b``, and ``/`` is empty."""
+    """Return ``name`` without empty and ``.`` segments: ``a/b`` for ``./a//b``, empty for ``/``."""
     return "/".join(segment for segment in name.split("/") if segment not in ("", "."))
 
 
 def climbs(name: str) -> bool:
-    """True when ``name`` is absolute or has a ``..`` segment.
+    """Return whether ``name`` is absolute or has a ``..`` segment.
 
-    ``a/../b`` counts too: where ``a`` is a link, only the kernel knows what it means.
+    ``a/../b`` counts too: if ``a`` is a link, only the kernel can resolve it.
     """
     return name.startswith("/") or ".." in name.split("/")

@@ -1,12 +1,12 @@
-"""A bucket as a source: what its listing holds, or what a list of names means in it.
+"""A bucket as a source: the objects of its listing, or those named in a list.
 
-* The globs, ages and sizes choose among the objects as they do among files; names are those that
-  the objects get at the destination, relative to the origin.
-* Objects come in key order. Where a store lists out of order the rest of its listing is sorted on
-  disk, and said: those who look for clashes and merge with another listing depend on it.
-* With ``--files-from`` the names are sorted and looked up in the listing as it goes by, so that
-  few names in a huge bucket cost few requests; where it cannot be listed, each is asked for. A name
-  that is not there fails.
+* The filters apply to objects as they do to files; globs match the key relative to the origin,
+  which is the name at the destination.
+* Objects come in key order. If a store lists out of order, the rest of its listing is sorted on
+  disk, with a notice: the detection of conflicts and merges with another listing depend on it.
+* With ``--files-from`` the names are sorted and looked up in the listing while it is read, so
+  that few names in a huge bucket cost few requests; if the bucket cannot be listed, each name
+  costs a HEAD. A missing name fails.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ class Distant(Lister, Protocol):
     """A bucket whose coroutines run on another thread's event loop."""
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
-        """Start ``coroutine``; the future is its result."""
+        """Start ``coroutine`` and return the future of its result."""
 
     async def look(self, key: str) -> Answer | None:
-        """What a HEAD of ``key`` answered; None where there is no such key."""
+        """Return the answer to a HEAD of ``key``; None if there is no such key."""
 
 
 def objects(
     job: Job, origin: Origin, bucket: Distant, tell: Tell, stdin: BinaryIO | None = None
 ) -> Iterator[Listed | Failed]:
-    """What of ``origin`` belongs to ``job``, in key order; memory does not grow with its number.
+    """Yield the objects of ``origin`` that ``job`` chooses, in key order and constant memory.
 
-    Raises ``FatalError`` where the listing cannot be had or not be trusted.
+    Raises ``FatalError`` if the listing is unavailable or inconsistent.
     """
     choice = Choice(job.choosing)
     if job.choosing.files_from is None:
@@ -68,13 +68,13 @@ def objects(
 
 
 def single(job: Job, origin: Origin, found: Listed) -> Iterator[Listed]:
-    """The one object that ``origin`` means, if ``job`` chooses it."""
+    """Yield ``found``, the single object that ``origin`` names, if ``job`` chooses it."""
     if not _refused(found, origin, Choice(job.choosing)):
         yield found
 
 
 def _listed(job: Job, origin: Origin, bucket: Distant, tell: Tell) -> Iterator[Listed]:
-    def but_order(line: str) -> None:  # what becomes of disorder is told by ``in_order``
+    def but_order(line: str) -> None:  # ``in_order`` reports disorder
         if line != DISORDER:
             tell(line)
 
@@ -84,10 +84,10 @@ def _listed(job: Job, origin: Origin, bucket: Distant, tell: Tell) -> Iterator[L
 
 
 def _waited(generator: Any, bucket: Distant) -> Iterator[list[Listed]]:
-    """The pages of an asynchronous generator on the bucket's loop, one ahead of the walk."""
+    """Yield the pages of an asynchronous generator on the bucket's loop, fetched one ahead."""
 
     async def following() -> list[Listed] | None:
-        # Called on the loop: closing the generator must not be left to the walk's own thread.
+        # Runs on the loop: the generator must not be closed by the walk's own thread.
         return await anext(generator, None)
 
     ahead = bucket.run(following())
@@ -101,7 +101,7 @@ def _waited(generator: Any, bucket: Distant) -> Iterator[list[Listed]]:
 
 
 def _told(origin: Origin, listing: Iterator[list[Listed]]) -> Iterator[list[Listed]]:
-    """Without a listing nobody can say what is missing: the run cannot go on."""
+    """Yield the pages of ``listing``; raises ``FatalError`` if it fails, which ends the run."""
     try:
         yield from listing
     except ObjectError as error:
@@ -109,10 +109,10 @@ def _told(origin: Origin, listing: Iterator[list[Listed]]) -> Iterator[list[List
 
 
 def in_order(listing: Iterator[list[Listed]], tell: Tell) -> Iterator[Listed]:
-    """The objects of ``listing`` in the order of their keys, each once."""
+    """Yield the objects of ``listing`` in the order of their keys, each once."""
     last: str | None = None
     for page in listing:
-        keys = [each.key for each in page]  # sorted as text they are sorted as UTF-8
+        keys = [each.key for each in page]  # text sorts like its UTF-8
         if page and (keys != sorted(keys) or (last is not None and keys[0] < last)):
             tell("the store does not list in key order: its listing is sorted on disk")
             rest = chain(page, chain.from_iterable(listing))
@@ -133,7 +133,7 @@ def _once(found: Iterator[Listed], last: str | None) -> Iterator[Listed]:
 
 
 def chosen(page: list[Listed], origin: Origin, choice: Choice) -> list[Listed]:
-    """Those of a page of ``origin``'s listing that belong to the job."""
+    """Return the objects of a page of ``origin``'s listing that belong to the job."""
     if not (choice.by_name or choice.by_stat):
         return page
     return [each for each in page if not _refused(each, origin, choice)]
@@ -158,7 +158,7 @@ def _mtime_ns(found: Listed, choice: Choice) -> int:
 
 
 def _limited(found: Iterator[Listed | Failed], limit: int | None) -> Iterator[Listed | Failed]:
-    """``found`` up to and with the object that makes ``limit`` of them; None: all."""
+    """Yield ``found`` up to and including the object number ``limit``; None: all of them."""
     if limit is None:
         yield from found
         return
@@ -169,7 +169,7 @@ def _limited(found: Iterator[Listed | Failed], limit: int | None) -> Iterator[Li
 
 
 def _names(names: Iterable[bytes], choice: Choice) -> Iterator[str]:
-    """The chosen ones of ``names``, sorted as keys are, each once."""
+    """Yield the chosen names, sorted like keys, each once."""
     chosen_names = (name for name in names if choice.name_refusal(os.fsdecode(name)) is None)
     for name, _ in groupby(ordered(chosen_names)):
         yield os.fsdecode(name)

@@ -1,4 +1,4 @@
-"""What every source needs to know of the job, and how it says what it found."""
+"""The settings that every source needs, and the type of the records it yields."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from s3pp.sources.choice import Choice
 
 Record = Entry | Skipped | Failed
 
-# The bytes a record sorts by, and the record. Records cannot sort by their own keys: those of
+# The bytes a record sorts by, and the record. Records cannot sort by their own keys: the keys of
 # failures are made printable, and a directory sorts as ``name/``.
 Found = tuple[bytes, Record]
 Stream = Iterator[Found]  # ascending
@@ -19,14 +19,14 @@ Stream = Iterator[Found]  # ascending
 
 @dataclass(frozen=True)
 class Scope:
-    """Where names lead to, and which of them are chosen."""
+    """The prefix of the keys, and the rules that choose names."""
 
-    prefix: str  # what every key begins with: "" or "some/prefix/"
+    prefix: str  # of every key: "" or "some/prefix/"
     choice: Choice
     follow: bool  # symbolic links are followed
 
     @classmethod
     def of(cls, job: Job) -> Scope:
-        """The scope of ``job``; raises ``UsageError`` for a glob that is none."""
+        """Return the scope of ``job``; raises ``UsageError`` for an invalid glob."""
         choosing = job.choosing
         return cls(job.dest.key(""), Choice(choosing), choosing.follow_symlinks is not False)

@@ -1,10 +1,9 @@
-"""Sorting more records than memory should hold.
+"""External sorting of records, in constant memory.
 
-Records gather in *runs*. What fits one run is sorted in memory and touches no disk. Otherwise
-each full run is sorted and spilled, and the runs are merged while they are read back. All runs
-of a sort lie one after another in one temporary file (``$TMPDIR``), so a sort costs one
-descriptor however much it spills; the file has no name, so nothing is left behind even by
-``kill -9``.
+Records are collected in *runs*. Records that fit one run are sorted in memory without touching
+the disk. Otherwise each full run is sorted and spilled, and the runs are merged while they are
+read back. All runs of a sort are stored in one temporary file (``$TMPDIR``), so a sort costs one
+descriptor however much it spills; the file has no name, so even ``kill -9`` leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -24,15 +23,15 @@ T = TypeVar("T")
 Key = Callable[[T], Any]
 
 RUN_LENGTH = 100_000  # records in memory, over all sorts that share a Room
-RICH_RUN_LENGTH = 25_000  # likewise, for records of half a kilobyte, such as entries and tasks
-LEAST_RUN = 1_000  # what a sort may hold even where others have taken the room
+RICH_RUN_LENGTH = 25_000  # the same, for records of half a kilobyte, such as entries and tasks
+LEAST_RUN = 1_000  # records that a sort may hold even if others have used up the limit
 FAN_IN = 64  # runs merged at once: each keeps one block in memory
 BLOCK = 500  # records pickled together: pickling them one by one costs three times as much
 HEADER = 4  # bytes of a block's length
 
 
 class Room:
-    """How many records the sorts of one walk may hold together: nested directories share it."""
+    """A limit on the records held by all sorts of one walk: nested directories share it."""
 
     def __init__(self, records: int = RUN_LENGTH, least: int = LEAST_RUN) -> None:
         self._free = records
@@ -40,21 +39,21 @@ class Room:
 
     @property
     def run_length(self) -> int:
-        """Records the next run may have."""
+        """The maximum number of records in the next run."""
         return max(self._least, self._free)
 
     def take(self, records: int) -> None:
-        """Count ``records`` as held; negative when they are given back."""
+        """Count ``records`` as held; a negative number releases them."""
         self._free -= records
 
 
 def ordered(
     records: Iterable[T], *, key: Key[T] | None = None, room: Room | None = None
 ) -> Iterator[T]:
-    """``sorted(records, key=key)``, stable likewise, in constant memory.
+    """Yield ``sorted(records, key=key)``, also stable, in constant memory.
 
-    ``records`` must pickle when they are more than one run. Raises ``FatalError`` when the
-    temporary file cannot be written. Closing the generator frees the file.
+    ``records`` must be picklable if they exceed one run. Raises ``FatalError`` if the temporary
+    file cannot be written. Closing the generator frees the file.
     """
     room = room or Room()
     length = room.run_length
@@ -84,7 +83,7 @@ def _spilled(run: list[T], source: Iterator[T], key: Key[T] | None) -> Iterator[
 
 
 def _narrowed(runs: _Runs[T], key: Key[T] | None) -> _Runs[T]:
-    """At most ``FAN_IN`` runs, merged from neighbours so that the sort stays stable."""
+    """Merge neighbouring runs until at most ``FAN_IN`` are left; the sort stays stable."""
     while len(runs.spans) > FAN_IN:
         with runs:
             wider = _Runs[T]()
@@ -95,7 +94,7 @@ def _narrowed(runs: _Runs[T], key: Key[T] | None) -> _Runs[T]:
 
 
 class _Runs(AbstractContextManager["_Runs[T]"], Generic[T]):
-    """Sorted runs in one nameless file; a span is the first and the last-but-one byte of a run."""
+    """Sorted runs in one unnamed file; a span is the offsets of the start and the end of a run."""
 
     def __init__(self) -> None:
         self.spans: list[tuple[int, int]] = []
@@ -120,7 +119,7 @@ class _Runs(AbstractContextManager["_Runs[T]"], Generic[T]):
         self.spans.append((begin, self._file.tell()))
 
     def merged(self, spans: Iterable[tuple[int, int]], key: Key[T] | None) -> Iterator[T]:
-        """The records of several runs in order; equal ones in the order of their runs."""
+        """Return the records of several runs in order; equal ones in the order of their runs."""
         return heapq.merge(*(self._read(*span) for span in spans), key=key)  # type: ignore[arg-type]
 
     def _read(self, at: int, end: int) -> Iterator[T]:
@@ -133,7 +132,7 @@ class _Runs(AbstractContextManager["_Runs[T]"], Generic[T]):
 
 @contextmanager
 def _disk_trouble() -> Iterator[None]:
-    """Turn what the disk refuses into the end of the run: without order there is no merge."""
+    """Raise ``FatalError`` for an error of the disk: the run cannot continue unsorted."""
     try:
         yield
     except OSError as error:

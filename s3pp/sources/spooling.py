@@ -1,9 +1,9 @@
-"""Copying members out of archives that cannot be read in place, in one pass over each archive.
+"""Extraction of members from archives that cannot be read in place, in one pass per archive.
 
-The tasks arrive in key order, and are sorted by their place in the archive. Members are then
+The tasks arrive in key order, and are sorted by their offset in the archive. Members are then
 copied one after another into spool files, each of which holds a batch of tasks: at most
 ``batch_bytes`` or ``BATCH_LENGTH`` members, or one larger member alone. Nothing is copied before
-the consumer asks for the next batch, so the disk never holds more spool files than the consumer
+the consumer requests the next batch, so the disk never holds more spool files than the consumer
 has taken and not deleted.
 """
 
@@ -28,7 +28,7 @@ BATCH_LENGTH = 128  # members
 
 
 class Spooled(NamedTuple):
-    """A spool file and the tasks that read from it; who has ended them all deletes it."""
+    """A spool file and the tasks that read from it; the consumer deletes it after the last one."""
 
     path: str
     tasks: list[PutTask]
@@ -39,11 +39,11 @@ Copied = Iterator[Spooled | Failed]
 
 
 def spool(tasks: Iterable[PutTask], directory: str, batch_bytes: int = BATCH_BYTES) -> Copied:
-    """Copy the members that ``tasks`` want into files in ``directory``.
+    """Copy the members that ``tasks`` name into files in ``directory``.
 
-    Every task comes back once: in a batch, its entry pointing into the spool file, or as a
-    ``Failed`` when the archive has changed since its headers were read, or broke. Raises
-    ``FatalError`` when a spool file cannot be written.
+    Every task is yielded once: in a batch, with its entry pointing into the spool file, or as a
+    ``Failed`` if the archive is damaged or has changed since its headers were read. Raises
+    ``FatalError`` if a spool file cannot be written.
     """
     place = attrgetter("entry.path", "entry.offset")
     in_place = ordered(tasks, key=place, room=Room(RICH_RUN_LENGTH))
@@ -62,7 +62,7 @@ class _Pass:
         self._batch: _Batch | None = None
 
     def copied(self, path: str) -> Copied:
-        """The batches of the archive at ``path``, then the tasks it did not serve."""
+        """Yield the batches of the archive at ``path``, then a failure for each remaining task."""
         try:
             trouble = "the archive changed while it was read"
             try:
@@ -70,7 +70,7 @@ class _Pass:
                     yield from self._batches(archive)
             except FatalError:
                 raise
-            except Exception as error:  # what tarfile raises on damage is not a closed list
+            except Exception as error:  # tarfile documents no complete list of its errors on damage
                 trouble = f"the archive cannot be read again: {error}"
             yield from self._finished()
             yield from self._left(trouble)
@@ -83,7 +83,7 @@ class _Pass:
             task = self._task
             if task is None:
                 return
-            # Both passes number the members alike, so that another place means another archive.
+            # Both passes read the same offsets, so another offset means another archive.
             if member.offset_data == task.entry.offset and member.size == task.entry.size:
                 if self._batch and not self._batch.has_room(member.size, self._batch_bytes):
                     yield from self._finished()
@@ -114,11 +114,11 @@ class _Batch:
         self._size = 0  # bytes
 
     def has_room(self, size: int, batch_bytes: int) -> bool:
-        """Whether a member of ``size`` bytes still belongs to this batch."""
+        """Return whether a member of ``size`` bytes still fits in this batch."""
         return len(self._tasks) < BATCH_LENGTH and self._size + size <= batch_bytes
 
     def add(self, task: PutTask, pieces: Iterable[bytes]) -> None:
-        """Append the member; what is left of one that broke is not pointed to."""
+        """Append the member; no task refers to the bytes of an incomplete one."""
         begin = self._size
         for piece in pieces:
             with _disk_trouble(self._directory):
@@ -128,13 +128,13 @@ class _Batch:
         self._tasks.append(task._replace(entry=entry))
 
     def finished(self) -> Spooled:
-        """Close the file, and hand it over."""
+        """Close the file and return it with its tasks."""
         with _disk_trouble(self._directory):
             self._file.close()
         return Spooled(self._path, self._tasks, self._size)
 
     def discard(self) -> None:
-        """Leave nothing behind."""
+        """Delete the file."""
         os.unlink(self._path)
         with suppress(OSError):  # what is still buffered may not fit a full disk
             self._file.close()

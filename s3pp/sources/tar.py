@@ -1,17 +1,17 @@
 """``--walk tar``: the regular members of tar archives, without unpacking them.
 
-* A SOURCE is an archive, plain or compressed with gzip, bzip2 or xz. Members land under their
-  names in the archive; ``./a`` and ``a`` are the same.
+* A SOURCE is an archive, plain or compressed with gzip, bzip2 or xz. Keys are the names in the
+  archive; ``./a`` and ``a`` are the same.
 * A name that is absolute or has a ``..`` segment fails: it escapes the archive.
-* Links are skipped, and so are FIFOs, devices and other oddities. Directories leave no trace.
-* Where a name occurs more than once, the last member has it, as it would after extraction.
+* Links, FIFOs, devices and other special members are skipped. Directories yield nothing.
+* If a name occurs more than once, the last member counts, as after extraction.
 * The members of a plain archive are read in place. Those of a compressed archive, and sparse
   ones, cannot be: their entries have ``spool`` set, and ``spooling`` copies them out in one
   more pass over the archive.
-* An archive that is cut off or damaged fails under its own name; what stood before the damage
-  goes on (of a gzip stream, up to a read buffer of 8 KiB less). Damage includes a missing
-  end-of-archive mark, and a wrong checksum of the compressed stream. Something that is no
-  archive at all fails likewise.
+* A truncated or damaged archive fails under its own name; the members before the damage are
+  processed (of a gzip stream, up to a read buffer of 8 KiB less). Damage includes a missing
+  end-of-archive mark and a wrong checksum of the compressed stream. A file that is no archive
+  fails in the same way.
 
 Only headers are read here, into the external sort: memory is constant however many members.
 """
@@ -29,14 +29,14 @@ from s3pp.sources.naming import climbs, key_fault, normal, raw
 from s3pp.sources.scope import Record, Scope, Stream
 from s3pp.sources.sorting import RICH_RUN_LENGTH, Room, ordered
 
-LAST = b"\xff"  # sorts after every key: no UTF-8 begins so
+LAST = b"\xff"  # sorts after every key: UTF-8 contains no such byte
 NS = 1_000_000_000  # nanoseconds in a second
 
-Row = tuple[bytes, int, Record]  # the bytes it sorts by, its place in the archive, the record
+Row = tuple[bytes, int, Record]  # the bytes it sorts by, its number in the archive, the record
 
 
 def found(path: str, scope: Scope) -> Stream:
-    """The members of the archive at ``path``, then what was wrong with it."""
+    """Yield the members of the archive at ``path``, then its failure, if any."""
     choice = scope.choice
     rows = ordered(_Members(path, scope).rows(), room=Room(RICH_RUN_LENGTH))
     for order, record in _latest(rows):
@@ -50,7 +50,7 @@ def found(path: str, scope: Scope) -> Stream:
 
 
 def _latest(rows: Iterator[Row]) -> Stream:
-    """Of the members with one name, the last."""
+    """Yield the last of the members with the same name."""
     last = next(rows, None)
     for row in rows:
         if last is not None and last[0] != row[0]:
@@ -61,7 +61,7 @@ def _latest(rows: Iterator[Row]) -> Stream:
 
 
 class _Members:
-    """The rules of the archive at one path."""
+    """The members of one archive, as records."""
 
     def __init__(self, path: str, scope: Scope) -> None:
         self._path = path
@@ -70,7 +70,7 @@ class _Members:
         self._changed_ns = 0  # the archive's own time
 
     def rows(self) -> Iterator[Row]:
-        """Every member that has a name and is chosen by it, in archive order."""
+        """Yield every member with a name that the globs choose, in archive order."""
         place = 0
         try:
             with open(self._path, "rb") as stream:
@@ -78,11 +78,11 @@ class _Members:
                 self._changed_ns = os.fstat(stream.fileno()).st_mtime_ns
             with opened(self._path) as archive:
                 for place, member in enumerate(archive.members()):
-                    archive.skip()  # a member counts once all of it is known to be there
+                    archive.skip()  # a member counts once all of it is known to exist
                     yield from self._row(member, place)
                 if self._packed:
                     archive.drain()
-        except Exception as error:  # what tarfile raises on damage is not a closed list
+        except Exception as error:  # tarfile documents no complete list of its errors on damage
             message = f"the archive cannot be read to its end: {_reason(error)}"
             key = self._scope.prefix
             yield LAST, place, Failed(self._path, key, FailureKind.UNREADABLE, message)
@@ -110,7 +110,7 @@ class _Members:
 
 
 def _mtime_ns(member: tarfile.TarInfo) -> int:
-    """Nanoseconds since the epoch; 0 for a time that is none (pax headers hold any text)."""
+    """Return nanoseconds since the epoch; 0 for an invalid time (pax headers may hold any text)."""
     try:
         return int(member.mtime * NS)
     except (ValueError, OverflowError):

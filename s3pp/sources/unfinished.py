@@ -1,4 +1,4 @@
-"""The unfinished uploads of a bucket, as a clean takes them: which belong to it, and which are due.
+"""The incomplete multipart uploads of a bucket, as a source for ``clean``.
 
 ::
 
@@ -22,23 +22,23 @@ _NO_TIME = "the store does not tell when it was begun: it may be in use"
 
 
 class Selection:
-    """Which uploads belong to a job, and which of those are due. Pure."""
+    """The rules that choose the uploads of one job to abort. Pure."""
 
     def __init__(self, job: Job, origin: Origin, clock: Callable[[], float]) -> None:
-        """``clock`` tells the time at the store, seconds since the epoch."""
+        """``clock`` returns the time at the store, in seconds since the epoch."""
         self.origin = origin
-        self.limit = job.choosing.limit  # uploads to abort at most; None: all
+        self.limit = job.choosing.limit  # maximum number of uploads to abort; None: all
         self._choice = Choice(job.choosing)
         self._clock = clock
         self._keep_young = job.choosing.older_than is None
 
     @property
     def prefix(self) -> str:
-        """What the keys of all uploads meant begin with, and those of some others."""
+        """The prefix shared by the keys of all uploads chosen, and by some others."""
         return self.origin.prefix if self.origin.single is None else self.origin.single
 
     def decide(self, upload: Upload) -> Upload | Skipped | Failed | None:
-        """The upload if it is to be aborted, its outcome if not, None if it is not the job's."""
+        """Return the upload if it is to be aborted, else its outcome; None if it is not chosen."""
         key, name = upload.key, self._name(upload.key)
         if name is None or self._choice.name_refusal(name) is not None:
             return None
@@ -51,7 +51,7 @@ class Selection:
         return None if self._choice.stat_refusal(0, int(begun * NS)) else upload
 
     def _name(self, key: str) -> str | None:
-        """The name that patterns are held against; None for a key beside the origin."""
+        """Return the name to match globs against; None for a key outside the origin."""
         if key == self.origin.single:
             return self.origin.alone.relative(key)
         return self.origin.relative(key) if key.startswith(self.origin.prefix) else None
@@ -60,7 +60,7 @@ class Selection:
 async def select(
     uploads: Uploads, selection: Selection
 ) -> AsyncGenerator[Upload | Skipped | Failed, None]:
-    """What belongs to the job, in the order of the store's list. Raises ``FatalError``."""
+    """Yield the uploads of the job in the order of the store's list. Raises ``FatalError``."""
     left = selection.limit
     try:
         async with aclosing(uploads.unfinished(selection.prefix)) as found:
