@@ -1,4 +1,4 @@
-"""Why a request came to nothing, in words: the one cause at the root of what libraries raise."""
+"""Descriptions of failed requests: the root cause of the exceptions that libraries raise."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 
 def status_text(status: int) -> str:
-    """A status with its name: ``HTTP 502 Bad Gateway``."""
+    """Return a status with its name: ``HTTP 502 Bad Gateway``."""
     try:
         return f"HTTP {status} {HTTPStatus(status).phrase}"
     except ValueError:
@@ -17,21 +17,21 @@ def status_text(status: int) -> str:
 
 
 def bare(status: int) -> str:
-    """An error that is told by its status alone: a proxy's, or a server's that is no S3 store."""
+    """Describe an error known only by its status: from a proxy, or a server other than S3."""
     return f"{status_text(status)} without an S3 error body"
 
 
 def is_store(names: Iterable[str]) -> bool:
-    """Whether an answer about an object has one of the headers that every S3 store sends.
+    """Whether a response about an object has one of the headers that every S3 store sends.
 
-    ``names`` of its headers, or their lines, in lower case. A portal, a web application or
-    another service answers any request with a page of its own.
+    ``names``: its header names, or whole header lines, in lower case. A captive portal, a web
+    application or another service answers any request with a page of its own.
     """
     return any(name.startswith(("etag", "x-amz-")) for name in names)
 
 
 def no_store(endpoint: str) -> str:
-    """What an answer without such headers means."""
+    """The message for a response that lacks such headers."""
     return (
         f"no S3 store answers at {endpoint} (the answer has neither an ETag nor any x-amz header): "
         "check the endpoint URL"
@@ -39,7 +39,7 @@ def no_store(endpoint: str) -> str:
 
 
 def connection_cause(error: BaseException) -> str:
-    """What kept a connection from being made, or broke it: ``connection refused``."""
+    """Return why a connection failed or broke: ``connection refused``."""
     said = error
     for said in _chain(error):
         if isinstance(said, ConnectionRefusedError):
@@ -52,7 +52,7 @@ def connection_cause(error: BaseException) -> str:
 
 
 def is_recursion(error: BaseException) -> bool:
-    """Whether it all began with a recursion that had no end, which libraries may have wrapped."""
+    """Whether the root cause is infinite recursion, which libraries may have wrapped."""
     return any(isinstance(each, RecursionError) for each in _chain(error))
 
 
@@ -63,7 +63,7 @@ def origin(url: str) -> str:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and what it was raised for, outermost first."""
+    """Yield an error and its causes, outermost first."""
     each: BaseException | None = error
     while each is not None:
         yield each

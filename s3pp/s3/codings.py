@@ -1,7 +1,7 @@
-"""Content codings: what an object is packed in, as its Content-Encoding lists it (RFC 9110, 8.4).
+"""Content codings: how an object is compressed, from its Content-Encoding (RFC 9110, 8.4).
 
-The header is a list, in the order of packing, and may come in several lines. ``aws-chunked`` in it
-says how a body was once sent, which some stores keep; of what is stored it says nothing.
+The header is a list, in order of application, possibly over several lines. ``aws-chunked``
+describes how a body was sent, not how it is stored, but some stores keep it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _GZIP = frozenset({"gzip", "x-gzip"})
 
 
 def codings(response: Response) -> list[str]:
-    """What an object is packed in, as its store spells it; first what was applied first."""
+    """The codings of an object, spelled as the store does, in order of application."""
     listed = (each.strip() for value in _values(response) for each in value.split(","))
     return [each for each in listed if each.lower() not in ("", "aws-chunked")]
 
@@ -26,9 +26,9 @@ def is_gzip(response: Response) -> bool:
 
 
 def gzip_layers(response: Response) -> int | None:
-    """How many times an object is packed with gzip, and with nothing else; 0: it is not.
+    """How many times an object is compressed with gzip, and with nothing else; 0: not at all.
 
-    None: with gzip among others, so that undoing gzip alone would give neither one nor the other.
+    None: gzip is mixed with other codings, so that undoing gzip alone would be wrong.
     """
     applied = [each.lower() for each in codings(response) if each.lower() != "identity"]
     if _GZIP.issuperset(applied):

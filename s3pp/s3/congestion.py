@@ -1,8 +1,8 @@
-"""Congestion control: how many requests a second one store is sent, over all processes of a run.
+"""Congestion control: the request rate towards one store, over all processes of a run.
 
-A store that throttles (503 SlowDown, 429) limits requests per second, which is what is controlled
-here; the requests in flight follow, as rate times latency. There is no limit until a store asks
-for one. From then on the limit is a curve of the time since it was last lowered::
+A store that throttles (503 SlowDown, 429) limits requests per second, so that is the quantity
+controlled; the number of requests in flight follows, as rate times latency. There is no limit until
+a store asks for one. From then on it is a function of the time since it was last lowered::
 
     rate
       │                 ╱  the excess over the ceiling doubles every 0.4 seconds, so that a
@@ -12,9 +12,9 @@ for one. From then on the limit is a curve of the time since it was last lowered
       └─────────┬──────────────▶ time
         lowered      refused again: a new ceiling, a new epoch
 
-The curve serves the purpose of CUBIC's (RFC 9438): it stays near what was good last time, and
-leaves it ever faster. Like BBR it takes the ceiling from what was
-delivered, not from what was sent. Nothing here waits or sends: ``limiter`` does.
+The curve serves the purpose of CUBIC's (RFC 9438): it stays near the last rate that worked, then
+leaves it at an increasing pace. Like BBR, it derives the ceiling from the delivery rate, not the
+send rate. Nothing here waits or sends: ``limiter`` does.
 """
 
 from __future__ import annotations
@@ -22,42 +22,42 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Generic, NamedTuple, TypeVar
 
-HEADROOM = 0.03  # share of the ceiling that a limit begins below it
+HEADROOM = 0.03  # share of the ceiling by which a limit starts below it
 EXCESS = 0.002  # share of the ceiling by which it grows in the first DOUBLING
 DOUBLING = 0.4  # seconds in which the growth doubles
-SLOW_START = 0.2  # likewise, while the ceiling is far below that of a moment ago
+SLOW_START = 0.2  # the same, while the ceiling is far below that of a moment ago
 RECOVERY = 0.15  # seconds in which the rate doubles after the store refused nearly everything
 LIFTED = 6.0  # seconds without a refusal after which there is no limit: by now 66 ceilings
 
-EVIDENCE = 8  # answers of an epoch that are enough to judge it by
-PATIENCE = 0.25  # seconds after which fewer are enough
-DOUBT = 3  # refusals without which no limit is set: one alone means little
-UNSEEN = 0.02  # share of refusals up to which nothing is done: requests come at random moments
+EVIDENCE = 8  # answers within an epoch that suffice to judge it
+PATIENCE = 0.25  # seconds after which fewer suffice
+DOUBT = 3  # refusals needed before a limit is set: one alone means little
+UNSEEN = 0.02  # share of refusals that is ignored: requests arrive at random times
 MOSTLY = 0.5  # share of refusals at which the rate is lowered at once, not only its ceiling
-AT_FIRST = 0.1  # seconds in which the first refusals are taken to have come
+AT_FIRST = 0.1  # seconds over which the first refusals are assumed to have arrived
 STEEPEST = 0.5  # the most that one step lowers the rate: to this share of it
 
-LEAST = 1.0  # requests a second that always go: somebody has to find out that it is over
-# Likewise where no answer comes, as attempts are counted then: 512 requests make their 8 attempts
-# in about a minute.
+LEAST = 1.0  # requests a second that are always sent, to find out when throttling ends
+# The same where no answer comes, since attempts are counted then: 512 requests make their 8
+# attempts in about a minute.
 LEAST_UNANSWERED = 64.0
 
-# Refusals that do not become fewer at a quarter of the rate have another cause than the rate.
+# If refusals do not decrease at a quarter of the rate, the rate is not their cause.
 INDIFFERENT = 4.0
-MOST_TOLERATED = 0.5  # share of refusals that can be no matter of the rate
+MOST_TOLERATED = 0.5  # largest share of refusals that may be independent of the rate
 TOLERANCE = 20.0  # seconds for which such refusals are ignored
 
 WorkerT = TypeVar("WorkerT", bound=Hashable)
 
 
 class RateLimit(NamedTuple):
-    """A limit on requests per second; ``ceiling`` 0 stands for none."""
+    """A limit on requests per second; a ``ceiling`` of 0 means no limit."""
 
-    epoch: int = 0  # each lowering begins another
+    epoch: int = 0  # incremented each time the limit is lowered
     ceiling: float = 0.0  # requests per second
     since: float = 0.0  # when it was set, in seconds of a monotonic clock
     doubling: float = DOUBLING  # seconds
-    start: float = 1.0  # share of the ceiling to begin with, which doubles each RECOVERY
+    start: float = 1.0  # initial share of the ceiling, which doubles each RECOVERY
 
     def rate(self, now: float) -> float:
         """Requests per second at ``now``; infinite where there is no limit."""
@@ -69,7 +69,7 @@ class RateLimit(NamedTuple):
         return self.ceiling * min(share, recovered)
 
     def active(self, now: float) -> bool:
-        """Whether it still limits anything."""
+        """Whether the limit is in effect."""
         return self.ceiling > 0.0 and now - self.since < LIFTED
 
     def share(self, part: float) -> RateLimit:
@@ -81,16 +81,16 @@ NO_LIMIT = RateLimit()
 
 
 class Refusal(NamedTuple):
-    """What a store says that throttles."""
+    """The error with which a store throttles."""
 
     code: str
     text: str  # with the endpoint, for the user
 
 
 class Feedback(NamedTuple):
-    """What one process sees of the store. Sent by ``limiter``, read by ``CongestionControl``.
+    """One process's measurements of the store. Sent by ``limiter``, read by ``CongestionControl``.
 
-    The answers counted are those of the last second, to requests sent within ``epoch``.
+    Answers are counted over the last second, for requests sent within ``epoch``.
     """
 
     epoch: int
@@ -98,11 +98,11 @@ class Feedback(NamedTuple):
     refused: int  # throttled
     unanswered: int  # reset, timed out
     lately: int  # accepted within the last second, whatever the epoch
-    span: float  # the seconds in which that was; fewer than one at the start
-    backlog: int  # requests and tasks that wait
-    throttled: int = 0  # requests that the store throttled, of all time
-    taken: int = 0  # those that it did not, likewise
-    stalled: float = 0.0  # seconds since the first refusal behind which none was taken
+    span: float  # the seconds in which these were counted; less than one at the start
+    backlog: int  # waiting requests and tasks
+    throttled: int = 0  # requests that the store throttled, since the start
+    taken: int = 0  # requests that it did not, since the start
+    stalled: float = 0.0  # seconds since the first refusal after which none was accepted
     refusal: Refusal = Refusal("", "")  # the last of these refusals
     silent: float = -1.0  # seconds without any answer; negative where none is expected
 
@@ -130,15 +130,15 @@ class _Sums(NamedTuple):
 
 
 class CongestionControl(Generic[WorkerT]):
-    """One limit for all workers, from what each of them reports; times in seconds, given by the
+    """The limit for all workers, computed from their reports; times in seconds, given by the
     caller, of one monotonic clock."""
 
     def __init__(self) -> None:
         self.limit = NO_LIMIT
         self._reports: dict[WorkerT, _Sums] = {}
         self._sums = _Sums()
-        self._heard: set[WorkerT] = set()  # who has reported at all
-        self._counted: set[WorkerT] = set()  # whose report is of this epoch
+        self._heard: set[WorkerT] = set()  # those that have reported at all
+        self._counted: set[WorkerT] = set()  # those whose report belongs to this epoch
         self._recent = 0.0  # the highest ceiling of a moment ago
         self._episode = _Episode()
         self._tolerated = UNSEEN
@@ -146,27 +146,27 @@ class CongestionControl(Generic[WorkerT]):
 
     @property
     def workers(self) -> list[WorkerT]:
-        """Those that send requests."""
+        """The workers that send requests."""
         return list(self._reports)
 
     def join(self, worker: WorkerT) -> None:
-        """A worker is going to send requests."""
+        """Add a worker that will send requests."""
         self._reports.setdefault(worker, _Sums())
 
     def leave(self, worker: WorkerT) -> None:
-        """A worker is gone."""
+        """Remove a worker."""
         self._sums = self._sums.changed(self._reports.pop(worker, _Sums()), _Sums())
         self._heard.discard(worker)
         self._counted.discard(worker)
 
     def share(self, worker: WorkerT) -> float:
-        """The part of the rate that ``worker`` gets: all are to be through at the same time."""
-        # One more for each, so that whoever has nothing to do can begin.
+        """The share of the rate for ``worker``, chosen so that all finish at the same time."""
+        # One more for each, so that an idle worker can start.
         mine = self._reports[worker].backlog + 1.0
         return mine / (self._sums.backlog + len(self._reports))
 
     def observe(self, worker: WorkerT, feedback: Feedback, now: float) -> bool:
-        """Take a report; returns whether the limit was lowered, and begins another epoch."""
+        """Process a report; return whether the limit was lowered, which begins a new epoch."""
         self._count(worker, feedback)
         if not self._congested(now):
             return False
@@ -218,8 +218,8 @@ class CongestionControl(Generic[WorkerT]):
             ceiling = min(ceiling, rate * kept / (1.0 - HEADROOM))
         unanswered = 2.0 * sums.unanswered > sums.congested
         least = LEAST_UNANSWERED if unanswered else LEAST
-        # A second of what was accepted is no burst. Where nearly all was refused little was sent,
-        # and little of that accepted: that alone is no reason to forget the ceiling.
+        # A full second of accepted requests is no burst. Where nearly all were refused, few were
+        # sent and fewer accepted: that alone is no reason to discard the ceiling.
         known = lately if mostly or sums.rate <= 1.01 * sums.lately else 0.0
         ceiling = max(ceiling, known, least, STEEPEST * limit.ceiling)
         self._episode = self._episode.step(lately, sums, now)
@@ -232,18 +232,18 @@ class CongestionControl(Generic[WorkerT]):
     def _accepted_rate(self) -> float:
         """Requests a second that were accepted.
 
-        At the start that may be a burst that the store allows once, so that a limit taken from it
-        is halved as long as too much is refused. Where nothing is known to have been accepted it is
-        what was refused.
+        At the start this may be a burst that the store allows once, so a limit derived from it is
+        halved as long as too many requests are refused. If none is known to have been accepted,
+        the refused ones are counted instead.
         """
         return self._of_all(self._sums.rate or self._sums.congested / AT_FIRST)
 
     def _of_all(self, of_those_heard: float) -> float:
-        """A sum over all workers: who has not reported yet is like the others."""
+        """Scale a sum to all workers, assuming that those yet to report are like the others."""
         return of_those_heard * len(self._reports) / max(len(self._heard), 1)
 
     def _indifferent(self) -> bool:
-        """Whether as much is refused as was at many times the rate: it is not the rate then."""
+        """Whether the share of refusals is what it was at many times the rate, so not due to it."""
         episode, refusals = self._episode, self._sums.refusals
         return (
             self.limit.ceiling > 0.0
@@ -254,7 +254,7 @@ class CongestionControl(Generic[WorkerT]):
         )
 
     def _begin(self, limit: RateLimit) -> None:
-        """Begin an epoch: what was answered before does not count in it."""
+        """Begin an epoch, in which earlier answers do not count."""
         self.limit = limit._replace(epoch=self.limit.epoch + 1)
         for worker in self._counted:
             seen = self._reports[worker]
@@ -265,10 +265,10 @@ class CongestionControl(Generic[WorkerT]):
 
 
 class _Episode(NamedTuple):
-    """A limit that is lowered again and again: where it began, and what was answered since."""
+    """A series of lowerings: the ceiling it started from, and the answers since."""
 
     ceiling: float = 0.0
-    until: float = 0.0  # a lowering before this belongs to it
+    until: float = 0.0  # a lowering before this time belongs to the episode
     accepted: float = 0.0
     congested: float = 0.0
 
@@ -277,11 +277,11 @@ class _Episode(NamedTuple):
         return self.congested / max(self.accepted + self.congested, 1.0)
 
     def step(self, ceiling: float, sums: _Sums, now: float) -> _Episode:
-        """The episode with one more lowering."""
+        """Return the episode with one more lowering."""
         before = self if now < self.until else _Episode(ceiling)
         return _Episode(
             before.ceiling,
-            now + 1.5,  # by then a limit that is right has grown back to its ceiling
+            now + 1.5,  # by then a correct limit has grown back to its ceiling
             before.accepted + sums.accepted,
             before.congested + sums.congested,
         )

@@ -1,4 +1,4 @@
-"""The entries of a listing page by one regular expression, where they are as stores write them.
+"""Fast parser for the entries of a listing page: one regular expression, for common spellings.
 
 ::
 
@@ -6,11 +6,11 @@
                        └ an entry ─────────┘ └ an entry ─────────┘
     └ the rest, with the first entry ──────┘                       └ the rest ────────┘
 
-The expression costs 1.2 µs an entry, expat 5.5. It knows one spelling of an entry, in the orders
-of elements that AWS, Ceph, MinIO, moto and Swift use, and has to find nothing else between the
-first and the last. The rest is a document of its own, for expat: it holds the first entry, so that
-both have read it, and must agree. They do not where the entries stand in a comment or in another
-element than the root, or where the document is broken, cut, or not in UTF-8.
+The expression costs 1.2 µs an entry, expat 5.5. It accepts one spelling of an entry, in the element
+orders that AWS, Ceph, MinIO, moto and Swift use, and nothing else between the first entry and the
+last. The rest is a document of its own, parsed by expat. It includes the first entry, so that both
+parsers read that one and must agree. They disagree where the entries are in a comment or in an
+element other than the root, or where the document is malformed, truncated, or not in UTF-8.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import NamedTuple
 from s3pp.s3.sizes import DIGITS
 
 _OPEN, _CLOSE = b"<Contents>", b"</Contents>"
-_TEXT = r"[^<>&\x00-\x1f\ufffe\uffff]*"  # what expat would give back as it is, and only that
+_TEXT = r"[^<>&\x00-\x1f\ufffe\uffff]*"  # what expat returns unchanged
 _QUOTE = '(?:"|&quot;|&#34;)'
 _OWNER = f"(?:<Owner>(?:<ID>{_TEXT}</ID>)?(?:<DisplayName>{_TEXT}</DisplayName>)?</Owner>)?"
 _HEAD = (
@@ -34,19 +34,19 @@ _ENTRY = re.compile(
     f"<Size>({DIGITS})</Size>{_OWNER}(?:<StorageClass>({_TEXT})</StorageClass>)?{_OWNER}"
     f"(?:<Type>{_TEXT}</Type>)?</Contents>"
 )
-# What most stores write, most of the time: a fifth quicker for having no choices.
+# The most common form: a fifth faster for having no alternatives.
 _COMMON = re.compile(
     f"{_HEAD}<Size>({DIGITS})</Size><StorageClass>({_TEXT})</StorageClass></Contents>"
 )
-_STRIDE = 1 + _ENTRY.groups  # of what ``split`` gives: what stood between, and the groups
+_STRIDE = 1 + _ENTRY.groups  # of the result of ``split``: the text between, and the groups
 _ENCODING = re.compile(rb"\s*<\?xml[^>]*\sencoding\s*=\s*[\"']([^\"']*)")
 
 
 class Entries(NamedTuple):
-    """All entries of a page, by column, and the page without all but the first."""
+    """All entries of a page, by column, and the page with only the first entry left."""
 
     rest: bytes
-    keys: list[str]  # as they are written, be they URL-encoded or not
+    keys: list[str]  # as written, URL-encoded or not
     sizes: list[int]
     etags: list[str]
     modified: list[str]
@@ -54,7 +54,7 @@ class Entries(NamedTuple):
 
 
 def read_entries(body: bytes) -> Entries | None:
-    """Read the entries of ``body``, or None where they may mean something else than they seem."""
+    """Parse the entries of ``body``; None where the fast path cannot be sure of their meaning."""
     start, end = body.find(_OPEN), body.rfind(_CLOSE) + len(_CLOSE)
     first_end = body.find(_CLOSE, start) + len(_CLOSE)
     if start < 0 or end < first_end or not _is_utf8(body):
@@ -77,7 +77,7 @@ def read_entries(body: bytes) -> Entries | None:
 
 
 def _split(text: str) -> list[str] | None:
-    """The groups of each entry, with what stands before, between and behind them: nothing."""
+    """Split into the groups of each entry; None if there is text before, between or after them."""
     for expression in (_COMMON, _ENTRY):
         if expression.match(text):
             parts = expression.split(text)

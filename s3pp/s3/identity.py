@@ -1,7 +1,7 @@
-"""Who signs the requests of one side: a profile's credentials, found and refreshed by botocore.
+"""The credentials of one side of a transfer, from a profile, found and refreshed by botocore.
 
-Keys are checked before anything is made of them. A value that cannot travel in a header would be
-shown, with everything around it, by whatever refuses it: libcurl, botocore, a server's error.
+Keys are validated before use. A value that is not allowed in a header would otherwise be shown in
+the error of whatever rejects it: libcurl, botocore, or a server.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from botocore import exceptions as boto_errors
 from s3pp.errors import FatalError, S3ppError, UsageError, unstarted
 from s3pp.s3.sigv4 import Keys
 
-MOST_SAID = 200  # characters of what a program or a service said that go into a message
+MOST_SAID = 200  # characters of a program's or a service's output that go into a message
 _PROCESS = "custom-process"  # botocore's name for credential_process
 _UNREACHABLE = (boto_errors.ConnectionError, boto_errors.HTTPClientError)
-# How botocore begins what it says of a program that printed JSON, and no credentials.
+# How botocore's messages begin for a program that printed JSON, but no credentials.
 _NO_KEYS = ("Unsupported version ", "Missing required key ")
 _KEY = re.compile(r"(?=[A-Za-z+/=_-]*[0-9])[A-Za-z0-9+=_-][A-Za-z0-9+/=_-]{15,}")
-_LEAST_HIDDEN = 4  # characters: shorter arguments are options or words of everyday
+_LEAST_HIDDEN = 4  # characters: shorter arguments are options or everyday words
 _UNSHOWN = "set it anew (it is not shown here)"
 
 
 class Options(NamedTuple):
-    """What the options are called by which a side is reached, for messages."""
+    """The names of the options that configure one side, for messages."""
 
-    profile: str = "--profile"  # that named the profile
-    endpoint_url: str = "--endpoint-url"  # that named the endpoint
-    mends: str = "--"  # what those begin with that can name something else: or "--source-"
+    profile: str = "--profile"  # the option that named the profile
+    endpoint_url: str = "--endpoint-url"  # the option that named the endpoint
+    mends: str = "--"  # prefix of the options that can change the settings: or "--source-"
 
 
 OPTIONS = Options()
@@ -54,7 +54,7 @@ class Unfit(str, Enum):
 
 
 class _Spellings(NamedTuple):
-    """What one part of the credentials is called where it can come from."""
+    """The names of one part of the credentials, by where it comes from."""
 
     variable: str
     setting: str  # in a profile
@@ -72,9 +72,9 @@ class Identity:
     """One profile's credentials."""
 
     def __init__(self, profile: str | None, *, sign: bool, options: Options) -> None:
-        """Sign in; without ``sign`` only the profile's settings are read.
+        """Load credentials; without ``sign``, only the profile's settings.
 
-        Raises ``UsageError`` where there are no credentials, and as ``keys`` does.
+        Raises ``UsageError`` where there are no credentials, and the errors of ``keys``.
         """
         self.profile, self.sign = profile, sign
         self._options = options
@@ -101,14 +101,14 @@ class Identity:
         return keys
 
     def renewed(self) -> Keys | None:
-        """Sign in again, for a store that calls our keys expired; None if nothing changed."""
+        """Load credentials again after the store said they expired; None if nothing changed."""
         before = self.keys()
         self._sign_in()
         after = self.keys()
         return None if after == before else after
 
     def own_settings(self, environ: Mapping[str, str]) -> Mapping[str, str]:
-        """Endpoint and region of the profile itself, whatever ``environ`` says of them."""
+        """The profile's own endpoint and region, even if ``environ`` sets others."""
         profile, services = self.core.get_scoped_config(), self.core.full_config.get("services", {})
         ignored = environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
         return own_settings(
@@ -129,7 +129,7 @@ class Identity:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Turn whatever botocore lets through into one line without a secret in it."""
+        """Turn any exception from botocore into a one-line error that contains no secret."""
         try:
             yield
         except S3ppError:
@@ -139,11 +139,11 @@ class Identity:
             names = "'aws configure list-profiles' names them"
             raise UsageError(f"{given}: {error}; {names}") from None
         except (boto_errors.ClientError, *_UNREACHABLE, RuntimeError) as error:
-            # A service that gives credentials refused, did not answer, or gave expired ones.
+            # A credentials service refused, did not answer, or returned expired ones.
             if isinstance(error, RuntimeError) and self._process is not None:
                 raise UsageError(f"{self._program} printed credentials that have expired") from None
             raise FatalError(f"no credentials for {self._who}: {bounded(error)}") from None
-        except Exception as error:  # botocore passes on whatever it stumbles over
+        except Exception as error:  # botocore lets all kinds of exceptions through
             raise UsageError(self._fault(error)) from None
 
     def _fault(self, error: Exception) -> str:
@@ -157,12 +157,12 @@ class Identity:
             return (
                 f"{self._program} {command_fault(process) or process_fault(error, said, process)}"
             )
-        # Only botocore's own errors are sure to keep values to themselves.
+        # Only botocore's own errors are sure to show no values.
         cause = bounded(error) if known else type(error).__name__
         return f"{self._who}: {cause}"
 
     def _half(self, provider: str, missing: str) -> str:
-        """What to do about one half of a pair of keys."""
+        """The message for a pair of keys of which one half is missing."""
         if provider == "env":
             return f"{missing} is not set, and AWS_ACCESS_KEY_ID is: set both, or neither"
         return f"{self._who} has no {missing} beside its other half: set both, or neither"
@@ -184,7 +184,7 @@ class Identity:
         return f"profile {self._name_of_profile!r}"
 
     def _name(self, part: str) -> str:
-        """What the user calls a part of the credentials."""
+        """The name under which the user set a part of the credentials."""
         method, names = self._credentials.method, _NAMES[part]
         if method == "env":
             return _variable(names.variable)
@@ -199,9 +199,9 @@ class Identity:
 
 
 def forget_empty(environ: MutableMapping[str, str]) -> None:
-    """Remove the AWS variables that are empty: to leave one empty is to leave it unset.
+    """Remove empty AWS variables: an empty one counts as unset.
 
-    An empty name of a file stays: it says that there is none.
+    An empty file name is kept: it means that there is no file.
     """
     for name, value in list(environ.items()):
         if name.startswith("AWS_") and not name.endswith("_FILE") and not value.strip():
@@ -209,14 +209,14 @@ def forget_empty(environ: MutableMapping[str, str]) -> None:
 
 
 def check_files(environ: Mapping[str, str]) -> None:
-    """``UsageError`` for a directory where a file is to be named: botocore passes over it."""
+    """Raise ``UsageError`` for a directory in place of a file, which botocore would ignore."""
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         if os.path.isdir(path := os.path.expanduser(environ.get(name, ""))):
             raise UsageError(f"{name} {path!r} is a directory: name a file")
 
 
 def unfit_parts(keys: Keys) -> Iterator[tuple[str, Unfit]]:
-    """The parts of ``keys`` that cannot be used, by field, and why."""
+    """Yield each part of ``keys`` that cannot be used, by field, and why."""
     for part, value in keys._asdict().items():
         if part == "token" and value in (None, ""):
             continue
@@ -233,9 +233,9 @@ def unfit_parts(keys: Keys) -> Iterator[tuple[str, Unfit]]:
 def own_settings(
     profile: Mapping[str, Any], services: Mapping[str, Any], *, ignored: str
 ) -> dict[str, str]:
-    """``endpoint_url`` and ``region`` of a profile and its section of services, as far as set.
+    """The ``endpoint_url`` and ``region`` set in a profile and its section of services.
 
-    ``ignored``: whether its endpoints are to be ignored, as the configuration has it.
+    ``ignored``: the configuration's value for whether endpoints are ignored (``"true"``).
     """
     endpoint = services.get("s3", {}).get("endpoint_url") or profile.get("endpoint_url")
     found = {"region": profile.get("region")}
@@ -245,7 +245,7 @@ def own_settings(
 
 
 def process_of(profiles: Mapping[str, Mapping[str, Any]], name: str) -> str | None:
-    """The ``credential_process`` that gives a profile its keys, over its source profiles."""
+    """The ``credential_process`` that supplies a profile's keys, following source profiles."""
     seen: set[str] = set()
     while name in profiles and name not in seen:
         seen.add(name)
@@ -257,7 +257,7 @@ def process_of(profiles: Mapping[str, Mapping[str, Any]], name: str) -> str | No
 
 
 def program(command: str) -> str:
-    """The program of a command line; its arguments, which can be secrets, are left out."""
+    """The program of a command line; its arguments, which may be secrets, are left out."""
     try:
         first, *rest = shlex.split(command) or [""]
     except ValueError:  # a quote that is not closed
@@ -276,8 +276,8 @@ def command_fault(command: str) -> str | None:
 def process_fault(error: Exception, said: str, command: str = "") -> str:
     """What went wrong with a ``credential_process``, as the end of a sentence.
 
-    ``said``: what it, or botocore of what it printed, had to say. Its standard output, which
-    is where secrets are, is not shown, and of its standard error the last line.
+    ``said``: its standard error, or botocore's message about its output. Its standard output,
+    which holds secrets, is not shown; of its standard error, only the last line is.
     """
     if isinstance(error, boto_errors.CredentialRetrievalError) and not said.startswith(_NO_KEYS):
         last = last_words(said, command)
@@ -295,7 +295,7 @@ def _is_decoding(error: Exception) -> bool:
 
 
 def last_words(said: str, command: str) -> str:
-    """The last line of what a program wrote, without its arguments and whatever may be a key."""
+    """The last line of a program's output, with its arguments and possible keys removed."""
     line = (said.strip().splitlines() or [""])[-1]
     try:
         arguments = shlex.split(command)[1:]
@@ -307,7 +307,7 @@ def last_words(said: str, command: str) -> str:
 
 
 def bounded(what: object) -> str:
-    """``what`` on one line, and no longer than a message can bear."""
+    """Format ``what`` on one line, truncated to ``MOST_SAID`` characters."""
     text = " ".join(str(what).split())
     return text if len(text) <= MOST_SAID else f"{text[:MOST_SAID]}…"
 
@@ -317,7 +317,7 @@ def _trimmed(value: Any) -> Any:
 
 
 def _variable(name: str) -> str:
-    # botocore takes the token's older name first.
+    # botocore prefers the token's older name.
     older = "AWS_SECURITY_TOKEN"
     return older if name == _NAMES["token"].variable and older in os.environ else name
 
@@ -325,5 +325,5 @@ def _variable(name: str) -> str:
 def _profiles(core: Any) -> Mapping[str, Mapping[str, Any]]:
     try:
         return dict(core.full_config.get("profiles", {}))
-    except boto_errors.BotoCoreError:  # a file that cannot be parsed, which is the error by then
+    except boto_errors.BotoCoreError:  # an unparsable file, already the error reported
         return {}

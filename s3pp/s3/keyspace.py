@@ -1,7 +1,7 @@
-"""Keys as numbers, so that one can be named that lies between two others.
+"""Mapping between keys and numbers, to find a key that lies between two others.
 
-Each place of a key has an alphabet of its own: the characters seen there and, until the listing has
-gone through all that there are, those of their kind: a ``7`` means digits, a ``c`` beside digits
+Each position in a key has its own alphabet: the characters seen there and, until the listing has
+covered all that occur, others of their kind: a ``7`` implies all digits, a ``c`` beside digits the
 hexadecimal ones.
 """
 
@@ -10,9 +10,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 
-TOP = "~"  # sorts after nearly everything in use: ``a/~`` is just behind what is in ``a/``
-_PLACES = 64  # of a key, behind the prefix, whose characters are noted
-_DEPTH = 12  # characters that make a key's number
+TOP = "~"  # sorts after nearly everything in use: ``a/~`` is just after the keys in ``a/``
+_PLACES = 64  # positions of a key, after the prefix, whose characters are recorded
+_DEPTH = 12  # characters that make up a key's number
 
 DIGITS = frozenset("0123456789")
 _HEX = frozenset("abcdef")
@@ -21,7 +21,7 @@ _UPPER = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
 def shared(one: str, other: str) -> str:
-    """What both begin with."""
+    """Return the longest common prefix."""
     for place, (mine, theirs) in enumerate(zip(one, other, strict=False)):
         if mine != theirs:
             return one[:place]
@@ -29,17 +29,17 @@ def shared(one: str, other: str) -> str:
 
 
 class Alphabets:
-    """The characters to expect at each place of the keys below ``prefix``."""
+    """The characters to expect at each position of the keys below ``prefix``."""
 
     def __init__(self, prefix: str) -> None:
         self._start = len(prefix)
         self._seen: list[set[str]] = [set() for _ in range(_PLACES)]
         self._anywhere: set[str] = set()
-        self._closed = _PLACES  # from this place on, keys went through all that there is
+        self._closed = _PLACES  # from this place on, all characters that occur were seen
         self._known: dict[int, str] = {}
 
     def learn(self, keys: Sequence[str]) -> None:
-        """Take in some keys of a page, ascending, its first and last among them."""
+        """Record some keys of a page, ascending, including its first and last."""
         for key in keys:
             tail = key[self._start : self._start + _PLACES]
             for seen, character in zip(self._seen, tail, strict=False):
@@ -49,17 +49,17 @@ class Alphabets:
         self._known.clear()
 
     def _close(self, low: str, high: str) -> None:
-        """Keys were listed from ``low`` to ``high``, and so all that begin as one of them did."""
+        """Record that all keys from ``low`` to ``high`` were listed."""
         self._closed = min(self._closed, len(shared(low, high)) + 1 - self._start)
 
     def at(self, place: int) -> str:
-        """The characters expected at ``place`` of a key, ascending."""
+        """The characters expected at position ``place`` of a key, ascending."""
         if place not in self._known:
             self._known[place] = "".join(sorted(self._expected(place - self._start)))
         return self._known[place]
 
     def distance(self, low: str, high: str, place: int) -> int:
-        """How many characters it is from one key to another that differ at ``place`` first."""
+        """The distance in characters between two keys that first differ at ``place``."""
         alphabet = self.at(place)
         before = bisect_left(alphabet, low[place]) if place < len(low) else -1
         return bisect_left(alphabet, high[place]) - before if place < len(high) else 0
@@ -69,7 +69,7 @@ class Alphabets:
         return seen if place >= self._closed else seen | self._kinds(seen)
 
     def _kinds(self, seen: set[str]) -> set[str]:
-        """All characters of the kinds of those in ``seen``; of letters, one alone tells nothing."""
+        """All characters of the kinds in ``seen``; a single letter is not enough evidence."""
         kinds: set[str] = set()
         lower = _HEX if self._anywhere.isdisjoint(_LOWER - _HEX) else _LOWER
         has_digits = not seen.isdisjoint(DIGITS)
@@ -87,12 +87,12 @@ class Alphabets:
 
 
 class Scale:
-    """Keys that begin with ``base`` as numbers, by the characters behind it."""
+    """Converts keys that begin with ``base`` to numbers and back, by the characters after it."""
 
     def __init__(self, alphabets: Alphabets, base: str) -> None:
         self._base = base
         self._alphabets = [alphabets.at(len(base) + place) for place in range(_DEPTH)]
-        # A digit more on either side: the end of a key, and what sorts behind the alphabet.
+        # One more digit on either side: the end of a key, and what sorts after the alphabet.
         radices = [len(alphabet) + 2 for alphabet in self._alphabets]
         self._units = [1] * _DEPTH
         for place in range(_DEPTH - 1, 0, -1):
@@ -101,7 +101,7 @@ class Scale:
         self._end = self.unit * radices[0]
 
     def number(self, key: str | None) -> int:
-        """The number of ``key``; None is the end of all that begins with the base."""
+        """The number of ``key``; None means the end of all keys that begin with the base."""
         if key is None or not key.startswith(self._base):
             return 0 if key is not None and key < self._base else self._end
         total = 0
@@ -114,7 +114,7 @@ class Scale:
         return total
 
     def key(self, number: int, near: int) -> str:
-        """A short key at ``number``, or less than ``near`` below it."""
+        """A short key whose number is ``number``, or less than ``near`` below it."""
         key = self._base
         for unit, alphabet in zip(self._units, self._alphabets, strict=True):
             digit, number = divmod(number, unit)

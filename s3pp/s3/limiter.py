@@ -1,4 +1,4 @@
-"""What lets one process's requests go: so many in flight, so many a second, and retries in measure.
+"""Admission of one process's requests: limits on requests in flight, their rate, and retries.
 
 ::
 
@@ -6,7 +6,7 @@
                      ▲                                                     │
                      └── due times, first come first served ◀── RateLimit ─┘
 
-While there is no limit, ``take_at_once`` and ``give`` are all that a request meets.
+While there is no rate limit, a request passes through ``take_at_once`` and ``give`` only.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from s3pp.errors import Unfinished
 from s3pp.s3.congestion import NO_LIMIT, Feedback, RateLimit, Refusal
 
 WINDOW = 1.0  # seconds that a meter looks back
-SHORTEST = 0.02  # seconds that it looks back at least
-TICK = 0.1  # seconds between two reports of few processes, and of one slice of a meter
-SOON = 0.01  # seconds after a refusal in which it is reported, with those that come meanwhile
-BURST = 0.02  # seconds of the rate that may go at once after a pause
-LOOK = 0.25  # seconds after which the limit is looked at again, as it grows
+SHORTEST = 0.02  # seconds that it looks back at least, at the start
+TICK = 0.1  # seconds between two reports of few processes; length of one slice of a meter
+SOON = 0.01  # seconds after a refusal until it is reported, with those that arrive meanwhile
+BURST = 0.02  # seconds' worth of requests that may be sent at once after a pause
+LOOK = 0.25  # seconds after which the limit, which grows, is evaluated again
 
-# Retries after errors that no lower rate would have avoided (500, 502, 504): without a budget a
-# store that fails is asked eight times as often as one that works.
+# Retries after errors that a lower rate would not have avoided (500, 502, 504): without a budget, a
+# failing store would get eight times as many requests as a working one.
 RETRIES_AT_FIRST = 256.0
 RETRIES_PER_SECOND = 10.0
 RETRIES_PER_ANSWER = 0.2
@@ -47,7 +47,7 @@ class Meter:
         self._slices: deque[_Slice] = deque()
 
     def note(self, answers: int, *, refused: int = 0, unanswered: int = 0) -> None:
-        """``answers`` came, whatever they were; or some of those asked for a lower rate."""
+        """Add ``answers`` of any kind; or count some already added as asking for a lower rate."""
         current = self._current()
         if self._start is None:
             self._start = current.began
@@ -56,12 +56,12 @@ class Meter:
         current.unanswered += unanswered
 
     def begin_epoch(self) -> None:
-        """What comes from now on is counted by itself."""
+        """Count answers from now on separately."""
         self._epoch_began = self._clock()
         self._slices.append(_Slice(self._epoch_began))
 
     def feedback(self, epoch: int, backlog: int) -> Feedback:
-        """What is to be reported now."""
+        """The report to send now."""
         now = self._clock()
         self._forget(now)
         own = [each for each in self._slices if each.began >= self._epoch_began]
@@ -101,16 +101,16 @@ class _Slice:
 
 
 class RequestLimiter:
-    """Lets ``size`` requests be in flight at a time, and as many a second as the limit says.
+    """Admits up to ``size`` requests in flight, at no more than the limit's rate.
 
-    ``report`` sends what was counted to whoever sets the limit: soon after a refusal, and each
-    ``TICK``. Times are in seconds, as ``clock`` gives them.
+    ``report`` sends the counts to the process that sets the limit: soon after a refusal, and every
+    ``TICK``. Times are in seconds, as returned by ``clock``.
     """
 
     def __init__(
         self, size: int, report: Callable[[Feedback], None], *, clock: Clock = time.monotonic
     ) -> None:
-        self.backlog: Callable[[], int] = int  # counts tasks that wait to become requests
+        self.backlog: Callable[[], int] = int  # the number of tasks waiting to become requests
         self.limit = NO_LIMIT
         self.epoch = NO_LIMIT.epoch
         self._report = report
@@ -119,11 +119,11 @@ class RequestLimiter:
         self._size = self._free = size
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._answers = self._bad = 0  # since they were last noted
-        self._throttled = self._taken = 0  # of all time
+        self._throttled = self._taken = 0  # since the start
         self._refusal = Refusal("", "")
-        self._answered = clock()  # when an answer came last, or none was expected
-        self._stalled_since: float | None = None  # the first refusal since any success
-        self._due = 0.0  # when the next request may go, while there is a limit
+        self._answered = clock()  # when an answer last came, or none was expected
+        self._stalled_since: float | None = None  # time of the first refusal since any success
+        self._due = 0.0  # when the next request may be sent, while there is a limit
         self._release_timer: asyncio.TimerHandle | None = None
         self._report_timer: asyncio.TimerHandle | None = None
         self._budget = RetryBudget(clock)
@@ -136,11 +136,11 @@ class RequestLimiter:
 
     @property
     def stalled(self) -> float:
-        """Seconds for which the store has refused, and accepted nothing."""
+        """Seconds for which the store has refused requests and accepted none."""
         return 0.0 if self._stalled_since is None else self._clock() - self._stalled_since
 
     def start(self, tick: float = TICK) -> None:
-        """Begin to count, and to report every ``tick`` seconds; the event loop must be running."""
+        """Start counting, and reporting every ``tick`` seconds; the event loop must be running."""
         if self._answers or self._free == self._size:
             self._answered = self._clock()
         self._settle()
@@ -148,35 +148,35 @@ class RequestLimiter:
         asyncio.get_running_loop().call_later(tick, self.start, tick)
 
     def take_at_once(self) -> bool:
-        """Let a request go if nothing holds it."""
+        """Admit a request if it need not wait; return whether it was admitted."""
         if self._waiting or self._free <= 0 or (self.limit.ceiling and self._held()):
             return False
         self._free -= 1
         return True
 
     async def take(self) -> None:
-        """Let a request go as soon as may be. Raises ``Unfinished`` if the run ends first."""
+        """Wait until a request is admitted. Raises ``Unfinished`` if the run ends first."""
         turn = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         self._release()
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # it had been let go
+            if turn.done() and not turn.cancelled():  # it had been admitted
                 self._free += 1
             raise
 
     def give(self) -> None:
-        """A request has come to its end, whatever that was."""
+        """Record that a request has ended, with whatever result."""
         self._free += 1
         self._answers += 1
         if self._waiting:
             self._release()
 
     def refused(self, epoch: int, code: str = "", text: str = "") -> None:
-        """The store throttles a request that was sent in ``epoch``, and has been given back.
+        """Record that the store throttled a request sent in ``epoch`` and already given back.
 
-        ``code`` and ``text`` as ``Refusal`` has them.
+        ``code`` and ``text`` are those of ``Refusal``.
         """
         self._throttled += 1
         self._refusal = Refusal(code, text)
@@ -185,17 +185,17 @@ class RequestLimiter:
         self._congested(epoch, refused=1)
 
     def unanswered(self, epoch: int) -> None:
-        """No answer came to a request that was sent in ``epoch``, and has been given back."""
+        """Record that a request sent in ``epoch``, and already given back, got no answer."""
         self._congested(epoch, unanswered=1)
 
     def set_limit(self, limit: RateLimit) -> None:
-        """Obey ``limit`` from now on."""
+        """Apply ``limit`` from now on."""
         now = self._clock()
         latest = now + 1.0 / limit.rate(now)
         if limit.epoch != self.limit.epoch:
             self._settle()
             self._meter.begin_epoch()
-            # Processes that all begin to count now must not all send at the same moments.
+            # Random, because all processes start to count now and must not send in step.
             self._due = random.uniform(now, latest)
         self.limit, self.epoch = limit, limit.epoch
         self._due = min(self._due, latest)
@@ -205,7 +205,7 @@ class RequestLimiter:
         self._release()
 
     async def retry(self) -> None:
-        """Wait until one more retry is in the budget, mostly not at all.
+        """Wait until the budget allows one more retry; usually it does at once.
 
         Raises ``Unfinished`` if the run ends first.
         """
@@ -215,7 +215,7 @@ class RequestLimiter:
                 raise Unfinished
 
     def end(self) -> None:
-        """The run is ending: none that waits is sent any more; what still follows goes at once."""
+        """End the run: waiting requests are dropped, later ones are admitted without a limit."""
         self._ended = True
         waiting, self._waiting = self._waiting, deque()
         for turn in waiting:
@@ -223,7 +223,7 @@ class RequestLimiter:
                 turn.set_exception(Unfinished())
 
     def _congested(self, epoch: int, *, refused: int = 0, unanswered: int = 0) -> None:
-        if epoch != self.limit.epoch:  # it tells nothing of the limit there is now
+        if epoch != self.limit.epoch:  # it says nothing about the current limit
             self._answers -= 1
             return
         self._bad += 1
@@ -234,7 +234,7 @@ class RequestLimiter:
             self._report_timer = loop.call_later(SOON, self._on_report)
 
     def _held(self) -> bool:
-        """Whether the limit holds the next request; if not, it counts as gone."""
+        """Whether the limit holds the next request back; if not, it is counted as sent."""
         now = self._clock()
         if self._ended or not self.limit.active(now):
             return False
@@ -244,7 +244,7 @@ class RequestLimiter:
         return False
 
     def _release(self) -> None:
-        """Let those go that may, and come back when the next one may."""
+        """Admit waiting requests, and schedule the next call for when another may be sent."""
         while self._waiting and self._free > 0:
             if self._waiting[0].done():  # cancelled
                 self._waiting.popleft()
@@ -291,7 +291,7 @@ class RequestLimiter:
 
 
 class RetryBudget:
-    """Retries that may be made: some at first, so many a second, and a share of what succeeds."""
+    """Budget for retries: an initial amount, plus some per second and per success."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
@@ -299,11 +299,11 @@ class RetryBudget:
         self._at = clock()
 
     def earn(self, answers: int) -> None:
-        """``answers`` requests did not need one."""
+        """Add the share for ``answers`` requests that needed no retry."""
         self._left = min(RETRIES_AT_FIRST, self._left + RETRIES_PER_ANSWER * answers)
 
     def take(self) -> bool:
-        """Take one if there is one."""
+        """Take one retry if there is one; return whether there was."""
         now = self._clock()
         earned = RETRIES_PER_SECOND * (now - self._at)
         self._left, self._at = min(RETRIES_AT_FIRST, self._left + earned), now

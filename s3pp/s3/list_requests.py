@@ -1,12 +1,12 @@
-"""How a store is asked for pages of a listing, as far as stores differ in what they understand.
+"""Requests for pages of a listing, adapted to what a store supports.
 
-* A store that refuses ListObjectsV2, or answers it with a page of ListObjects, is asked for the
-  latter. Its pages name no token: the next one is asked for with the last key as its marker.
-* Pages are asked for with ``encoding-type=url``, for XML cannot carry control characters: without
-  it S3 and Ceph RGW send pages that are no XML, and SeaweedFS sends another character instead.
-* Some stores encode keys without saying so, or say so and do not, and a key such as ``a%20b`` looks
-  the same either way. The first page whose keys could be meant in two ways is asked for once more,
-  without ``encoding-type``: a store that was not honest is never asked for encoded keys again.
+* If a store refuses ListObjectsV2, or answers it with a page of ListObjects, the latter is used.
+  Its pages contain no token: the next one is requested with the last key as its marker.
+* Pages are requested with ``encoding-type=url``, because XML cannot contain control characters:
+  without it S3 and Ceph RGW send invalid XML, and SeaweedFS substitutes another character.
+* Some stores encode keys without declaring it, or declare it and do not, and a key such as
+  ``a%20b`` looks the same either way. The first page with ambiguous keys is requested once more,
+  without ``encoding-type``: if the declaration was wrong, encoding is not requested again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from s3pp.s3.listing import ListingError, parse_page
 from s3pp.s3.retry import Remedy, StoreError
 
 _ENCODED = {"encoding-type": "url"}
-_LACKING = frozenset({400, 404, 405, 501})  # what servers answer that do not know ``list-type``
+_LACKING = frozenset({400, 404, 405, 501})  # answers of servers that do not support ``list-type``
 _CODED_KEY = re.compile(rb"<Key>[^<%+]*[%+]")
 _CONTROL = re.compile(b"%(?:[01][0-9a-fA-F]|7[fF])")
 _SAYING, _END = b"<EncodingType>url</EncodingType>", b"</ListBucketResult>"
@@ -30,19 +30,19 @@ Parameters = dict[str, str]
 
 
 class ListRequests:
-    """The requests for pages of one bucket, by what its answers have shown so far."""
+    """Requests pages of one bucket's listing, adapting to what its answers have shown so far."""
 
     def __init__(self, send: Callable[[Parameters], Awaitable[bytes]]) -> None:
-        """``send`` asks the bucket itself with a query; it raises ``StoreError``."""
+        """``send`` sends a query to the bucket itself; it raises ``StoreError``."""
         self._send = send
-        self._first_version = False  # the store lists by markers
-        self._second_version = False  # it is known to list by tokens
+        self._first_version = False  # the store is known to use markers
+        self._second_version = False  # the store is known to use tokens
         self._encoded = _ENCODED
-        self._checked = False  # whether the store means what it says of its keys' encoding
+        self._checked = False  # whether the store's declaration of its keys' encoding was checked
         self._one_checks = asyncio.Lock()
 
     async def page(self, parameters: Parameters) -> bytes:
-        """A page as XML, asked for with ListObjectsV2's parameters or with a ``marker``."""
+        """Fetch a page as XML, given ListObjectsV2's parameters or a ``marker``."""
         encoded = self._encoded
         body = await self._ask({**encoded, **parameters})
         if self._checked or not is_doubtful(body):
@@ -55,7 +55,7 @@ class ListRequests:
             return body if self._encoded else await self._ask(parameters)
         try:
             plain = await self._ask(parameters)
-        except StoreError:  # a store that cannot be asked so is believed
+        except StoreError:  # if it refuses, its declaration is trusted
             plain = body
         honest = is_honest(body, plain)
         self._checked = honest is not None or plain is body
@@ -78,7 +78,7 @@ class ListRequests:
             self._second_version = True
             return body
         self._first_version = True
-        # What was asked to be left out is in the page: ListObjects does not know ``start-after``.
+        # ListObjects does not know ``start-after``, so the page includes the keys to leave out.
         return await self._ask(parameters) if "start-after" in parameters else body
 
     async def _instead(self, parameters: Parameters, refusal: StoreError) -> bytes:
@@ -91,14 +91,14 @@ class ListRequests:
 
 
 def _of_first_version(parameters: Parameters) -> Parameters:
-    """The parameters of ListObjects: ``marker`` is what ``start-after`` is to its successor."""
+    """Convert to the parameters of ListObjects, where ``start-after`` is called ``marker``."""
     return {
         ("marker" if name == "start-after" else name): what for name, what in parameters.items()
     }
 
 
 def lacks_second_version(refusal: StoreError) -> bool:
-    """Whether ListObjectsV2 may be what was refused, rather than this bucket or this caller."""
+    """Whether the store may have refused ListObjectsV2, rather than this bucket or caller."""
     return (
         refusal.status in _LACKING
         and refusal.code != "NoSuchBucket"
@@ -108,18 +108,18 @@ def lacks_second_version(refusal: StoreError) -> bool:
 
 
 def is_first_version(body: bytes) -> bool:
-    """Whether a page is ListObjects', which echoes a marker and counts no keys."""
+    """Whether a page is from ListObjects, which echoes a marker and has no key count."""
     newer = b"<KeyCount>" in body or b"ContinuationToken>" in body
     return not newer and (b"<Marker" in body or b"<NextMarker" in body)
 
 
 def is_doubtful(body: bytes) -> bool:
-    """Whether some key of a page would be another one if the store said otherwise of encoding.
+    """Whether the meaning of some key of a page depends on the store's encoding declaration.
 
-    A page said to be encoded that has control characters is believed: without encoding it would be
-    no XML, and Swift answers 500.
+    A page declared as encoded that has encoded control characters is trusted: without encoding it
+    would be invalid XML, and Swift answers 500.
     """
-    # Tokens are full of these characters, and looking at every key takes a while.
+    # Tokens are full of these characters, and searching every key is slow.
     start, end = body.find(b"<Contents>"), body.rfind(b"</Contents>")
     coded = body.find(b"%", start, end) >= 0 or body.find(b"+", start, end) >= 0
     if not coded or _CODED_KEY.search(body, start) is None:
@@ -128,22 +128,22 @@ def is_doubtful(body: bytes) -> bool:
 
 
 def is_honest(asked: bytes, plain: bytes) -> bool | None:
-    """Whether a page asked for with ``encoding-type`` means the keys that ``plain`` has.
+    """Whether the encoding declared in a page requested with ``encoding-type`` is correct.
 
-    ``plain`` is the same page asked for without. What was written or deleted in between makes them
-    differ as well, so that the reading decides of which more keys are in ``plain``; None: neither.
+    ``plain`` is the same page requested without. Concurrent writes and deletions make them differ
+    too, so the reading that has more keys in common with ``plain`` decides; None: neither has.
     """
     says = _ENCODING.search(asked) is not None
     other = _ENCODING.sub(b"", asked) if says else asked.replace(_END, _SAYING + _END)
     truly, meant, otherwise = _keys(plain), _keys(asked), _keys(other)
-    if truly is None:  # characters that only an encoded page can carry
+    if truly is None:  # characters that only an encoded page can contain
         return says or meant is None
     as_meant, as_not = _common(meant, truly), _common(otherwise, truly)
     return None if as_meant == as_not else as_meant > as_not
 
 
 def _common(some: list[str] | None, others: list[str]) -> int:
-    """How many keys are in both; -1 where one of them could not be read."""
+    """The number of keys in both lists; -1 if the first is None, for a page that is unreadable."""
     return -1 if some is None else (Counter(some) & Counter(others)).total()
 
 

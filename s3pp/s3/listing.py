@@ -1,8 +1,7 @@
-"""Listings: their pages, and the rules that keep a listing honest.
+"""Pages of listings, and the checks that a listing is complete.
 
-A page that says it is truncated without a way on, a token or page that comes again, a key that
-comes twice, or XML that is no listing is an error: other tools take each for the end and lose keys
-(or, when mirroring, delete them).
+A truncated page without a token, a repeated token or page, a duplicate key, or XML that is not a
+listing is an error: tools that take these for the end lose keys (or, when mirroring, delete them).
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ from s3pp.s3.etag import etag_of
 from s3pp.s3.moments import moment
 from s3pp.s3.sizes import size
 
-AGAIN = 2  # times that a page which cannot be read is asked for once more
-MOST_EMPTY_PAGES = 100  # in a row: a store may skip over what is deleted, but not for ever
+AGAIN = 2  # times that a page is requested again when it cannot be read
+MOST_EMPTY_PAGES = 100  # in a row: a store may skip deleted keys, but not forever
 
-# XML 1.0, "Characters", and the control characters it allows but nobody should send.
+# What XML 1.0, "Characters", excludes, and the control characters it allows but discourages.
 UNSENDABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
@@ -33,25 +32,25 @@ class Listed(NamedTuple):
     key: str
     size: int  # bytes
     etag: str  # see ``etag.etag_of``
-    modified: str  # as the store writes it, ISO 8601
+    modified: str  # ISO 8601, as the store writes it
     storage_class: str = ""  # empty: the store's default
 
     @property
     def mtime(self) -> float:
-        """Last modification, seconds since the epoch."""
+        """Time of last modification, in seconds since the epoch."""
         return moment(self.modified).timestamp()
 
 
 class Page(NamedTuple):
-    """One answer of ListObjectsV2, or of ListObjects."""
+    """One page of ListObjectsV2, or of ListObjects."""
 
     objects: list[Listed]
     token: str | None  # None: the last page
-    by_marker: bool = False  # the token is a key, and the next page is one of ListObjects
+    by_marker: bool = False  # the token is a key, and the next page is from ListObjects
 
     @property
     def following(self) -> dict[str, str] | None:
-        """Of the request for the next page; None: there is none."""
+        """The parameters of the request for the next page; None: this is the last page."""
         if self.token is None:
             return None
         return {"marker" if self.by_marker else "continuation-token": self.token}
@@ -68,11 +67,11 @@ class Lister(Protocol):
     """The one operation a listing needs; ``operations.Bucket`` has it."""
 
     async def list_page(self, parameters: dict[str, str]) -> bytes:
-        """One page of a listing as XML, asked for as ``list_requests`` has it."""
+        """Fetch one page of a listing as XML; for ``parameters`` see ``list_requests``."""
 
 
 class _Parser:
-    """Collects the leaves of a ListBucketResult; everything it does not know it skips."""
+    """Collects the leaf elements of a ListBucketResult; unknown elements are skipped."""
 
     def __init__(self) -> None:
         self.objects: list[Listed] = []
@@ -120,7 +119,7 @@ class _Parser:
 
 
 def parse_page(body: bytes) -> Page:
-    """Read a page. Raises ``ListingError`` when it is not a sound one."""
+    """Parse a page. Raises ``ListingError`` when it is invalid."""
     try:
         objects, top = _fast(body) or _whole(body)
     except (expat.ExpatError, LookupError, ValueError) as error:
@@ -137,9 +136,10 @@ def parse_page(body: bytes) -> Page:
 
 
 def _marker(objects: list[Listed], top: dict[str, str]) -> str:
-    """What the page behind one of ListObjects begins with; empty for one of ListObjectsV2.
+    """The marker for the page after a page of ListObjects; empty for one of ListObjectsV2.
 
-    The last key, since ``NextMarker`` goes with a delimiter, and is encoded by some stores only.
+    It is the last key, since ``NextMarker`` is sent with a delimiter, and only some stores encode
+    it.
     """
     if "KeyCount" in top or top.keys().isdisjoint(("Marker", "NextMarker")):
         return ""
@@ -160,7 +160,7 @@ def _whole(body: bytes) -> _Parsed:
 
 
 def _fast(body: bytes) -> _Parsed | None:
-    """What ``_whole`` would return, in a quarter of the time; None where it has to be asked."""
+    """Return what ``_whole`` would, in a quarter of the time; None if ``_whole`` is needed."""
     entries = read_entries(body)
     if entries is None:
         return None
@@ -168,11 +168,11 @@ def _fast(body: bytes) -> _Parsed | None:
         first, top = _whole(entries.rest)
         objects = _listed(entries, encoded=_encoded(top))
     except (expat.ExpatError, LookupError, ValueError):
-        return None  # for the error to tell of the page as it came
+        return None  # so that the error describes the original page
     return (objects, top) if first == objects[:1] else None
 
 
-# What ``Listed._make`` does, without a call into Python for each key.
+# Equivalent to ``Listed._make``, without a Python call for each key.
 _LISTED = partial(tuple.__new__, Listed)
 
 
@@ -183,7 +183,7 @@ def _listed(entries: Entries, *, encoded: bool) -> list[Listed]:
 
 
 def _lowered(etags: list[str]) -> list[str]:
-    """ETags without quotes, as ``etag_of`` has them: those of nearly all stores are so."""
+    """Normalise ETags without quotes as ``etag_of`` does; nearly all stores' need no change."""
     joined = "".join(etags).replace("-", "")
     return etags if joined.isalnum() and joined.islower() else list(map(etag_of, etags))
 
@@ -193,7 +193,7 @@ def _encoded(top: dict[str, str]) -> bool:
 
 
 def _decoded(keys: list[str]) -> list[str]:
-    """Undo ``encoding-type=url``, for all keys at once unless one of them holds a line end."""
+    """Undo ``encoding-type=url``, for all keys at once unless one of them contains a newline."""
     joined = "\n".join(keys)
     if "%" not in joined and "+" not in joined:
         return keys
@@ -204,7 +204,7 @@ def _decoded(keys: list[str]) -> list[str]:
 
 
 async def honest_page(lister: Lister, parameters: dict[str, str]) -> Page:
-    """Fetch and parse one page; one that cannot be read is asked for ``AGAIN`` times more."""
+    """Fetch and parse one page, trying again up to ``AGAIN`` times if it cannot be read."""
     again = AGAIN
     while (page := read_page(await lister.list_page(parameters), again)) is None:
         again -= 1
@@ -212,9 +212,9 @@ async def honest_page(lister: Lister, parameters: dict[str, str]) -> Page:
 
 
 def read_page(body: bytes, again: int) -> Page | None:
-    """Parse a page; None where it cannot be read and may be asked for ``again`` times more.
+    """Parse a page; None where it cannot be read and ``again`` more attempts are left.
 
-    Raises ``ListingError`` where it may not.
+    Raises ``ListingError`` where none is left.
     """
     try:
         return parse_page(body)
@@ -225,24 +225,24 @@ def read_page(body: bytes, again: int) -> Page | None:
 
 
 class PageLoopGuard:
-    """Holds each page of a listing against those before it, in constant memory.
+    """Compares each page of a listing with those before it, to detect loops, in constant memory.
 
-    A token or page that comes again is found within three times the length of the circle: one page
-    is remembered, and replaced after 1, 2, 4, 8, … others (Brent's method).
+    A repeated token or page is detected within three times the length of the cycle: one page is
+    remembered, and replaced after 1, 2, 4, 8, … others (Brent's method).
     """
 
     def __init__(self, after: str = "") -> None:
-        """``after``: what every key has to be greater than."""
+        """``after``: a string that every key must be greater than."""
         self.last = after  # key
         self._before: list[Listed] = []  # the page before
-        self._marked = ("", "")  # the first key and the token of the page that is remembered
+        self._marked = ("", "")  # the first key and the token of the remembered page
         self._since = self._limit = 1
         self._empty = 0  # pages in a row
 
     def follow(self, page: Page) -> bool:
-        """Take the next page in; False if its keys are not in UTF-8 byte order.
+        """Check the next page; False if its keys are not in UTF-8 byte order.
 
-        Raises ``ListingError`` where pages, tokens or keys come twice, or no keys for too long.
+        Raises ``ListingError`` for repeated pages, tokens or keys, or too many empty pages.
         """
         first = page.objects[0].key if page.objects else ""
         self._check_circle(first, page.token or "")
@@ -280,9 +280,9 @@ class PageLoopGuard:
 
 
 def ascending(objects: list[Listed]) -> bool:
-    """Whether keys are in UTF-8 byte order, none of them twice.
+    """Whether keys are in UTF-8 byte order, without duplicates.
 
-    The order of ``str`` is that order: no key holds a surrogate.
+    The order of ``str`` is that order, because no key contains a surrogate.
     """
     keys = [listed.key for listed in objects]
     return all(map(lt, keys, keys[1:]))

@@ -1,4 +1,4 @@
-"""Times as stores write them: ISO 8601 in listings, RFC 9110 in headers."""
+"""Parser for times as stores write them: ISO 8601 in listings, RFC 9110 in headers."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import re
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
-# Python 3.10 reads fractions of 3 or 6 digits only, and no version more than 6.
+# Python 3.10 parses only fractions of 3 or 6 digits, and no version more than 6.
 _FRACTION = re.compile(r"\.([0-9]+)")
 
 
 def moment(text: str) -> datetime:
-    """``text`` as a time of UTC; so is one that names no zone, whatever zone this machine is in.
+    """Parse ``text`` into a time in UTC, which is assumed if it names no zone.
 
-    Raises ``ValueError`` where it is none.
+    Raises ``ValueError`` if it is not a time.
     """
     try:
         found = datetime.fromisoformat(_FRACTION.sub(_six_digits, text).replace("Z", "+00:00"))
@@ -23,12 +23,12 @@ def moment(text: str) -> datetime:
         return found.replace(tzinfo=timezone.utc)
     try:
         return found.astimezone(timezone.utc)
-    except OverflowError:  # its zone makes it one of before the year 1, or after 9999
+    except OverflowError:  # in UTC it is before the year 1 or after 9999
         raise _no_time(text) from None
 
 
 def seconds(text: str | None) -> float | None:
-    """``text`` in seconds since the epoch; None where it is no time."""
+    """Parse ``text`` into seconds since the epoch; None if it is not a time."""
     try:
         return moment(text or "").timestamp()
     except ValueError:

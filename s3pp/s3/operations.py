@@ -1,8 +1,8 @@
-"""What s3pp asks of a bucket, each operation one method; every attempt signed anew.
+"""S3 operations on a bucket, one method each; every attempt is signed anew.
 
-Errors raised by every method: ``StoreError`` when the store refuses for good or attempts are used
-up, ``NetworkError`` when no whole answer came, ``FatalError`` when no request can succeed any more
-(the credentials have expired and no new ones are to be had).
+Errors raised by every method: ``StoreError`` when the store refuses permanently or no attempts are
+left, ``NetworkError`` when no complete answer came, ``FatalError`` when no request can succeed any
+more (for example, the credentials have expired and cannot be renewed).
 """
 
 from __future__ import annotations
@@ -45,18 +45,18 @@ from s3pp.s3.wire import MOST_HELD, Request, Response, Sink, Stream, WireError
 Headers = Sequence[tuple[str, str]]  # lower-case names
 _CONFLICT = "ConditionalRequestConflict"  # API reference, "CompleteMultipartUpload", errors
 _TYPED, _UNTYPED = ("Expect:",), ("Expect:", "Content-Type:")
-COPY_SPEED = 10_000_000  # bytes per second at which a store copies at least
+COPY_SPEED = 10_000_000  # minimum bytes per second at which a store copies
 
 
 class Sender(Protocol):
-    """The wire, as far as operations know it."""
+    """The transport that operations need; ``wire.Wire`` implements it."""
 
     async def send(self, request: Request) -> Response:
-        """Send one request and return its whole answer, or raise ``WireError``."""
+        """Send one request and return the complete answer. Raises ``WireError``."""
 
 
 class Answer(NamedTuple):
-    """A successful answer and how many attempts it took."""
+    """A successful response and the number of attempts it took."""
 
     response: Response
     attempts: int
@@ -68,17 +68,17 @@ class Answer(NamedTuple):
 
     @property
     def pin(self) -> str:
-        """What If-Match has to say to mean just this object; empty: see ``etag.pin_of``."""
+        """The value of If-Match that matches exactly this object; empty: see ``etag.pin_of``."""
         return pin_of(self.response.header(b"etag"))
 
     @property
     def declared(self) -> int | None:
-        """The length the store declared, in bytes; None where it did not, or declared no length."""
+        """The length the store declared, in bytes; None where it declared no valid one."""
         return declared_size(self.response.header(b"content-length"))
 
     @property
     def is_store(self) -> bool:
-        """Whether an S3 store may have given this answer about an object: see ``causes``."""
+        """Whether an S3 store may have sent this answer about an object: see ``causes``."""
         return is_store(str(line, "latin-1").lower() for line in self.response.lines)
 
     @property
@@ -88,14 +88,14 @@ class Answer(NamedTuple):
 
 
 class Copied(NamedTuple):
-    """A CopyObject that succeeded: the new object's ETag, which stands in the answer's body."""
+    """The result of a copy: the new object's ETag, from the answer's body."""
 
-    etag: str  # see ``etag.etag_of``; empty where none is told
+    etag: str  # see ``etag.etag_of``; empty where there is none
     answer: Answer
 
 
 class Oversized(ObjectError):
-    """An answer is too long to be held: where it is an object, ask for it with a sink."""
+    """An answer is too long to hold in memory: objects must be requested with a sink."""
 
     def __init__(self, endpoint: str = "") -> None:
         what = f"unreadable answer from {endpoint}: longer than {MOST_HELD} bytes"
@@ -103,18 +103,18 @@ class Oversized(ObjectError):
 
 
 class Coding(str, Enum):
-    """The content coding in which a body is accepted, beside the plain one."""
+    """The content coding accepted for a body, besides none."""
 
-    GZIP = "gzip"  # what is stored packed comes so, else some stores and proxies unpack it
-    IDENTITY = "identity"  # what is stored plain comes so, else some proxies pack it
+    GZIP = "gzip"  # keeps stores and proxies from unpacking what is stored with gzip
+    IDENTITY = "identity"  # keeps proxies from packing what is stored plain
 
 
-# Not signed: Google's front end changes it on its way to the store.
+# Not signed: Google's front end changes it before the store sees it.
 _ACCEPT = {each: (f"Accept-Encoding: {each.value}",) for each in Coding}
 
 
 class Call(NamedTuple):
-    """A request as an operation means it: every attempt signs it anew."""
+    """A request as an operation defines it; every attempt signs it anew."""
 
     method: str
     path: str  # encoded
@@ -123,23 +123,23 @@ class Call(NamedTuple):
     body: bytes | Stream | None = None
     payload_hash: str = EMPTY_SHA256
     sink: Sink | None = None
-    # Seconds an answer may take more than others, and may then turn out an error in its body.
+    # Extra seconds that the answer may take; its body may then contain an error despite status 200.
     late: int | None = None
     unsigned: Sequence[str] = ()  # header lines that a proxy may change without harm
 
 
 class Recovery(NamedTuple):
-    """What a request that failed can fall back on, and what every attempt waits for."""
+    """How failed requests are retried, and what every attempt waits for."""
 
     backoff: Backoff
     renew: Callable[[], Awaitable[Keys | None]]  # new keys for expired ones; None: there are none
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep  # seconds
-    limiter: RequestLimiter | None = None  # None: no request has to wait for another
-    notify: Callable[[str], None] | None = None  # tells the user, once, that the store throttles
+    limiter: RequestLimiter | None = None  # None: requests are not limited
+    notify: Callable[[str], None] | None = None  # informs the user, once, that the store throttles
 
 
 class Bucket:
-    """One bucket, reached through one wire; ``always`` are headers of every request."""
+    """One bucket, accessed through one wire; ``always`` are headers added to every request."""
 
     def __init__(
         self,
@@ -157,7 +157,7 @@ class Bucket:
         self._throttled = ThrottledWaits(self._backoff, notify)
         self._always = tuple(always)
         self.requests = 0  # sent so far, every attempt counted
-        self._one_asks = asyncio.Lock()  # why HEADs are refused
+        self._one_asks = asyncio.Lock()  # held while asking why a HEAD was refused
         self._asked: AskedBefore | None = None
         self._list_requests = ListRequests(self._list)
         self._origin, self._where = endpoint.origin, endpoint.where
@@ -165,7 +165,7 @@ class Bucket:
     def put(
         self, key: str, body: bytes | Stream, *, headers: Headers, payload_hash: str
     ) -> Awaitable[Answer]:
-        """PutObject. ``headers`` may hold the content's checksum, which the store verifies."""
+        """PutObject. ``headers`` may include the content's checksum, which the store verifies."""
         return self.call(Call("PUT", self.endpoint.path(key), "", headers, body, payload_hash))
 
     async def get(
@@ -176,10 +176,10 @@ class Bucket:
         sink: Sink | None = None,
         coding: Coding = Coding.GZIP,
     ) -> Answer:
-        """GetObject: the body is the answer's, or goes to ``sink`` where there is one.
+        """GetObject. The body is in the answer, or goes to ``sink`` if there is one.
 
-        It is never unpacked here. Raises ``Oversized`` for a body too long to be held, and what the
-        sink raises.
+        It is not decoded here. Raises ``Oversized`` for a body too long to hold, and any error of
+        the sink.
         """
         path = self.endpoint.path(key)
         accept = _ACCEPT[coding]
@@ -188,10 +188,10 @@ class Bucket:
     async def copy(
         self, key: str, source: tuple[str, str], *, headers: Headers, size: int
     ) -> Copied:
-        """CopyObject from ``source``, a bucket and a key, to ``key``.
+        """CopyObject from ``source`` (bucket and key) to ``key``.
 
-        ``size``, in bytes, tells how long the store may take. An answer of 200 that holds an
-        error is no success (API reference, "CopyObject"); one without an ETag shows nothing.
+        ``size``, in bytes, determines how long the store may take. A 200 that contains an error is
+        not a success (API reference, "CopyObject"); one without an ETag proves nothing.
         """
         named = ("x-amz-copy-source", copy_source(*source))
         path, late = self.endpoint.path(key), size // COPY_SPEED
@@ -199,20 +199,20 @@ class Bucket:
         return Copied(etag_of(element(answer.response.body, "ETag")), answer)
 
     async def tags(self, key: str) -> list[tuple[str, str]]:
-        """GetObjectTagging, in the store's order."""
+        """GetObjectTagging; the tags in the store's order."""
         answer = await self.call(Call("GET", self.endpoint.path(key), "tagging="))
         return tags_of(answer.response.body)
 
     async def head(self, key: str) -> Dest | None:
-        """HeadObject, as size and ETag; None where the key is absent."""
+        """HeadObject; the size and ETag, or None where the key is absent."""
         answer = await self.look(key)
         return Dest(answer.size, answer.etag) if answer else None
 
     async def look(self, key: str, *, headers: Headers = ()) -> Answer | None:
         """HeadObject; None where the key is absent.
 
-        Asked again where no size is told: it may be of a body that is packed on the way. Raises
-        ``NotStored``.
+        Sent again if the answer has no size: a proxy may have announced a compressed body. Also
+        raises ``NotStored``.
         """
         path = self.endpoint.path(key)
         accept = _ACCEPT[Coding.GZIP]
@@ -247,8 +247,8 @@ class Bucket:
             raise
 
     async def _learn_why(self, path: str, error: StoreError, signed: Signed) -> None:
-        """Return where the HEAD may succeed now; raise ``error``, or what a GET says instead."""
-        # Of many that are refused at a time one asks, and the others find out what it has learned.
+        """Return if the HEAD may succeed now; otherwise raise ``error``, or that of a GET."""
+        # If many are refused at once, one asks, and the others use the result.
         async with self._one_asks if error.status == 403 else nullcontext():
             skew = skew_of(error.date, self.signer.now)
             step = next_step(error.status, skew, signed=signed, now=self._signed, asked=self._asked)
@@ -258,21 +258,21 @@ class Bucket:
                 await self._ask_why(path, error)
 
     async def _ask_why(self, path: str, error: StoreError) -> None:
-        """GET what the HEAD was refused: its answer says why, and may lead to a remedy."""
+        """GET the object of a refused HEAD: the answer says why, and may be recoverable."""
         keys = self.signer.keys
         try:
             await self.call(Call("GET", path, headers=(("range", "bytes=0-0"),)))
         except StoreError as refusal:
-            if refusal.status not in (404, 416):  # the key is absent, or empty: the HEAD will tell
+            if refusal.status not in (404, 416):  # the key is absent, or empty: see the next HEAD
                 raise
-        except Oversized:  # a store without ranges sends it whole
+        except Oversized:  # a store without range support sends the whole object
             pass
         finally:
             if error.status == 403:
                 self._asked = AskedBefore(keys, skew_of(error.date, self.signer.now))
 
     async def list_page(self, parameters: dict[str, str]) -> bytes:
-        """One page of a listing as XML, see ``list_requests``."""
+        """Fetch one page of a listing as XML, see ``list_requests``."""
         return await self._list_requests.page(parameters)
 
     async def _list(self, parameters: dict[str, str]) -> bytes:
@@ -281,7 +281,7 @@ class Bucket:
         return answer.response.body
 
     async def call(self, call: Call) -> Answer:
-        """Send a request, again where that may help. Raises as this module's docstring says."""
+        """Send a request, and retry it where that may help; for errors see the module docstring."""
         method, path, query, headers, content, payload_hash, sink, late, unsigned = call
         url = f"{self._origin}{path}?{query}" if query else self._origin + path
         parts = (self.endpoint.host, path, query)
@@ -298,8 +298,8 @@ class Bucket:
                 lines = self.signer.sign(method, parts, [*headers, *self._always], payload_hash)
                 lines += unsigned
                 if content is not None:
-                    # Without these libcurl would wait for "100 Continue" before a large body, and
-                    # would name the type of a form.
+                    # Without these, libcurl would wait for "100 Continue" before a large body, and
+                    # would send the content type of a form.
                     lines += _TYPED if "content-type" in dict(headers) else _UNTYPED
                 request = Request(method, url, lines, content, sink, late or 0)
                 response = await self._wire.send(request)
@@ -317,7 +317,7 @@ class Bucket:
             trouble = trouble or Trouble()
             refusal = store_error(response, self._where)
             if method == "POST" and refusal.code == _CONFLICT:
-                raise refusal  # no completion of this upload can succeed any more
+                raise refusal  # this upload can no longer be completed
             await self._recover(response, refusal, trouble, epoch)
 
     async def _after_loss(self, error: WireError, trouble: Trouble, epoch: int) -> None:
@@ -338,7 +338,7 @@ class Bucket:
     async def _recover(
         self, response: Response, error: StoreError, trouble: Trouble, epoch: int
     ) -> None:
-        """Do what lets the next attempt succeed, or raise."""
+        """Apply the error's remedy before the next attempt, or raise."""
         if error.status == 407:
             raise FatalError(refused_by_proxy(self._origin, str(error)))
         remedy, tried = error.remedy, trouble.tried
@@ -356,7 +356,7 @@ class Bucket:
             raise error
         elif remedy is Remedy.CLOCK and remedy not in tried:
             self._set_clock(response, error)
-        elif remedy is Remedy.CLOCK:  # we have its time, and it is still not content
+        elif remedy is Remedy.CLOCK:  # its time was already applied, in vain
             raise error
         else:
             await self._pause(trouble)
@@ -365,9 +365,9 @@ class Bucket:
     async def _slow_down(
         self, response: Response, error: StoreError, trouble: Trouble, epoch: int
     ) -> None:
-        """Wait for another attempt: the store is too busy, which time bounds, and not attempts.
+        """Wait before another attempt while the store throttles; bounded by time, not attempts.
 
-        Who shares a limiter is stopped when nothing of the whole run was accepted for too long.
+        With a shared limiter, the run is stopped once nothing was accepted for too long.
         """
         trouble.throttled += 1
         asked = retry_after(response.header(b"retry-after"))

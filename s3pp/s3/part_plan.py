@@ -1,8 +1,8 @@
-"""The plan of an object's parts: how long they are, and where each lies. Pure, and deterministic.
+"""Part layout of an object: the size and offset of each part. Pure and deterministic.
 
-All parts but the last are equally long, which the last is at most; only copies of objects that were
-sent otherwise differ. An object of no bytes has one part of no bytes: an upload of no parts cannot
-be completed (API reference, "CompleteMultipartUpload").
+All parts have the same size, except for a shorter last one; only copies of objects uploaded
+differently deviate from this. An empty object has one empty part: an upload without parts cannot be
+completed (API reference, "CompleteMultipartUpload").
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from s3pp.records import Span
 
 
 def part_size(size: int, wanted: int) -> int:
-    """The part size, in bytes, for an object of ``size`` bytes.
+    """Choose the part size, in bytes, for an object of ``size`` bytes.
 
-    ``wanted``, brought within what S3 allows; where ``MAX_PARTS`` of it would not do, as few whole
-    MiB as will. Raises ``ObjectError`` for more than ``MAX_OBJECT``.
+    This is ``wanted``, clamped to the limits of S3, or the smallest number of whole MiB that is
+    enough where ``MAX_PARTS`` of it are not. Raises ``ObjectError`` for more than ``MAX_OBJECT``.
     """
     if fault := size_fault(size):
         raise ObjectError(FailureKind.TOO_LARGE, fault)
@@ -30,7 +30,7 @@ def part_size(size: int, wanted: int) -> int:
 
 
 def size_fault(size: int) -> str | None:
-    """Why a body of ``size`` bytes cannot go, and what to do; None when it can."""
+    """Why a body of ``size`` bytes cannot be stored, and what to do; None when it can."""
     if size <= MAX_OBJECT:
         return None
     most = f"{MAX_OBJECT // 10**12} TB"
@@ -38,20 +38,20 @@ def size_fault(size: int) -> str | None:
 
 
 def count_of(size: int, each: int) -> int:
-    """How many parts of ``each`` bytes make an object of ``size`` bytes: at least one."""
+    """The number of parts of ``each`` bytes in an object of ``size`` bytes: at least one."""
     return max(1, -(-size // each))
 
 
 def rounded_up(size: int, step: int) -> int:
-    """The first multiple of ``step`` that is no less than ``size``."""
+    """The smallest multiple of ``step`` that is not less than ``size``."""
     return -(-size // step) * step
 
 
 class Spans:
-    """The parts of an object of ``size`` bytes in parts of ``part_size``, each made when asked for.
+    """The parts of an object of ``size`` bytes, ``part_size`` each; computed on demand.
 
-    Keeps to no limit: ``part_size`` chooses one that does, and a copy may have to follow a source
-    whose store knows others.
+    No limits are enforced: the function ``part_size`` does so, and a copy may have to follow a
+    source whose store has other limits.
     """
 
     equal = True  # all but the last are equally long
@@ -62,7 +62,7 @@ class Spans:
         self.count = count_of(size, part_size)
 
     def span(self, number: int) -> Span:
-        """The part of that number. Raises ``IndexError`` where there is none."""
+        """Return part ``number``, counted from 1. Raises ``IndexError`` if there is none."""
         if not 1 <= number <= self.count:
             raise IndexError(f"part {number} of {self.count}")
         offset = (number - 1) * self.part_size
@@ -76,7 +76,7 @@ class Spans:
 
 
 class UnequalSpans(Spans):
-    """The parts of an object by their sizes; ``part_size`` is that of the longest."""
+    """The parts of an object, given their sizes; ``part_size`` is the largest."""
 
     equal = False
 
@@ -97,7 +97,7 @@ class UnequalSpans(Spans):
 
 
 def allowed(sizes: Sequence[int]) -> bool:
-    """Whether S3 takes an upload in parts of these sizes, in bytes; none of them may be empty."""
+    """Whether S3 accepts an upload in parts of these sizes, in bytes; no part may be empty."""
     shortest = min(sizes[:-1], default=MIN_PART)
     return shortest >= MIN_PART and sizes[-1] > 0 and max(sizes) <= MAX_PART
 

@@ -1,4 +1,4 @@
-"""What the first request to a bucket tells: whether it is there, and whether it may be listed."""
+"""The first request to a bucket, which shows whether it exists and can be listed."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ _REFUSED_KEYS = (
     "SignatureDoesNotMatch",
     "TokenRefreshRequired",
 )
-_ROOT = re.compile(rb"<([A-Za-z][A-Za-z0-9:._-]{0,63})")  # behind a declaration or a doctype
+_ROOT = re.compile(rb"<([A-Za-z][A-Za-z0-9:._-]{0,63})")  # after a declaration or a doctype
 
 
 class NoListing(Exception):
-    """What came in place of a listing: whoever answers so is no S3 store."""
+    """The answer to a listing is something else: the server is not an S3 store."""
 
 
 class Probe(NamedTuple):
-    """What listing one key told."""
+    """The result of listing one key."""
 
     listable: bool
-    keys: int | None  # how many were listed; None: unseen, for a clock or a miscount
+    keys: int | None  # number listed; None: unknown, due to clock skew or a miscount
     refusal: str = ""
-    denied: bool = False  # for want of a right
+    denied: bool = False  # for lack of permission
 
 
 class Busy(Exception):
-    """The store throttles a request of botocore's, and asks to wait for ``asked`` seconds."""
+    """The store throttles a request sent by botocore, and asks to wait ``asked`` seconds."""
 
     def __init__(self, error: StoreError, asked: float) -> None:
         super().__init__(str(error))
@@ -52,9 +52,9 @@ class Busy(Exception):
 
 
 def end_if_busy(response: Any = None, **_: object) -> None:
-    """Hear of an answer before botocore decides on another attempt: it would count this one.
+    """Stop on a throttled answer, before botocore retries it and counts the attempt.
 
-    Raises ``Busy``.
+    For botocore's event ``needs-retry``. Raises ``Busy``.
     """
     if response is None:
         return
@@ -70,9 +70,9 @@ def end_if_busy(response: Any = None, **_: object) -> None:
 
 
 class ThrottledProbe:
-    """Sends a request of botocore's again while the store throttles it: by time, not attempts.
+    """Retries a botocore request while the store throttles it, limited by time, not attempts.
 
-    A signal ends the wait as it ends any other call.
+    A signal interrupts the wait as it does any other call.
     """
 
     def __init__(self, waits: ThrottledWaits, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -80,7 +80,7 @@ class ThrottledProbe:
         self._sleep = sleep
 
     def send(self, request: Callable[[], T], endpoint: str) -> T:
-        """The answer. Raises ``StoreError`` where ``max_throttled`` is over."""
+        """Return the answer. Raises ``StoreError`` once ``max_throttled`` has passed."""
         trouble = Trouble()
         while True:
             try:
@@ -92,10 +92,10 @@ class ThrottledProbe:
 
 
 def refuse_other(response_dict: dict[str, Any] | None = None, **_: object) -> None:
-    """Raise ``NoListing`` for a good answer to a listing that is none.
+    """Raise ``NoListing`` for a successful answer to a listing that does not contain one.
 
-    For boto3's event ``response-received``, the only one that has the answer as it came: boto3
-    takes any other XML for an empty listing, and what is no XML for a failure of the server.
+    For boto3's event ``response-received``, the only one with the raw answer: boto3 treats any
+    other XML as an empty listing, and anything else as a server failure.
     """
     if response_dict is None:  # no answer came
         return
@@ -107,10 +107,10 @@ def refuse_other(response_dict: dict[str, Any] | None = None, **_: object) -> No
 
 
 def first_page(client: Any, asked: dict[str, Any]) -> Probe:
-    """ListObjectsV2, or ListObjects of a store that does not know it.
+    """List with ListObjectsV2, or with ListObjects if the store does not support it.
 
-    Raises ``ClientError``, and ``NoListing`` where the answer is none, however often it is asked
-    for.
+    Raises ``ClientError``, and ``NoListing`` if the answer is still not a listing after ``AGAIN``
+    retries.
     """
     try:
         page = _page(client.list_objects_v2, asked)
@@ -123,7 +123,7 @@ def first_page(client: Any, asked: dict[str, Any]) -> Probe:
         except ClientError:
             raise error from None
     found = len(page.get("Contents", ()))
-    # A page without keys that is not the last says nothing: whoever lists will see.
+    # An empty page that is not the last proves nothing: the listing itself will show.
     return Probe(listable=True, keys=None if page.get("IsTruncated") and not found else found)
 
 
@@ -137,16 +137,16 @@ def _page(ask: Callable[..., dict[str, Any]], asked: dict[str, Any]) -> dict[str
 
 
 def refused(error: ClientError, place: str, options: Options) -> Probe:
-    """What a refusal tells. Raises ``UsageError`` or ``FatalError`` where no run is possible."""
+    """Interpret a refusal. Raises ``UsageError`` or ``FatalError`` where no run is possible."""
     if error.response["Error"].get("Code") == "RequestTimeTooSkewed":
-        # botocore cannot take the store's time; our own requests can.
+        # botocore cannot adopt the store's time; our own requests can.
         return Probe(listable=True, keys=None)
     _check(error, place, options)
     return Probe(listable=False, keys=0, refusal=told(error), denied=status_of(error) == 403)
 
 
 def told(error: ClientError) -> str:
-    """The store's own words, on one line; the status where it has none."""
+    """The store's error text, on one line; the status where it has none."""
     said = error.response["Error"]
     code, message = str(said.get("Code") or ""), said.get("Message")
     if not code or code.isdigit():  # botocore's own, for an answer without an S3 error
@@ -155,18 +155,18 @@ def told(error: ClientError) -> str:
 
 
 def unlisted(origin: Origin, probe: Probe) -> str:
-    """Why an origin cannot be read from, and which right would be needed."""
+    """The message for an origin that cannot be listed, with the permission needed."""
     what = f"access denied: ListBucket on {origin}" if probe.denied else f"cannot list {origin}"
     return f"{what}: {probe.refusal}"
 
 
 def status_of(error: ClientError) -> int:
-    """The HTTP status of a refusal; 0 where there was none."""
+    """The HTTP status of a refusal; 0 if it has none."""
     return int(error.response["ResponseMetadata"].get("HTTPStatusCode", 0))
 
 
 def _check(error: ClientError, place: str, options: Options) -> None:
-    """Raise what the probe's failure means; return where writing may still be allowed."""
+    """Raise the error that the refusal implies; return where writing may still be allowed."""
     code, status = error.response["Error"].get("Code", ""), status_of(error)
     if code == "NoSuchBucket" or (status == 404 and code in ("404", "NotFound")):
         raise UsageError(f"bucket not found: {place}: create it, or check the endpoint")
@@ -179,7 +179,7 @@ def _check(error: ClientError, place: str, options: Options) -> None:
 
 
 def _elsewhere(error: ClientError, place: str, options: Options) -> str:
-    """What to do where a bucket is in another region, or at another endpoint."""
+    """The message for a bucket in another region, or at another endpoint."""
     said, headers = error.response["Error"], error.response["ResponseMetadata"]["HTTPHeaders"]
     region = said.get("Region") or headers.get("x-amz-bucket-region")
     named = f"{options.mends}region {region}" if region else f"its {options.mends}region"

@@ -1,15 +1,16 @@
-"""The proxy by which a store is reached, as the usual variables say.
+"""Choice of the proxy for a store, from the usual environment variables.
 
-botocore and libcurl read them differently: botocore knows neither ``ALL_PROXY`` nor networks in
-``NO_PROXY``, libcurl no ``HTTP_PROXY`` in capitals and no ports. So the question is answered here,
-once, and both are given the answer::
+botocore and libcurl interpret them differently: botocore supports neither ``ALL_PROXY`` nor
+networks in ``NO_PROXY``, libcurl neither ``HTTP_PROXY`` in capitals nor ports. So the proxy is
+chosen once, here, and passed to both::
 
     http_proxy, https_proxy   by the scheme of the store's URL
     all_proxy                 where that is not set
     no_proxy                  stores that are reached without: names with all below them, addresses,
                               networks (10.0.0.0/8), each with or without a port, or * for all
 
-In lower case or in capitals, lower case first; an empty one is as if unset.
+Names may be in lower case or in capitals; lower case takes precedence. An empty variable counts as
+unset.
 """
 
 from __future__ import annotations
@@ -26,15 +27,15 @@ _PORTS = {"http": 80, "https": 443}
 _SCHEMES = ("http", "https")
 _PORT = re.compile(r"(?P<host>\[.*\]|[^:]*)(?::(?P<port>\d{1,5}))?\Z")
 
-# What urllib3 and libcurl both take: what they do not, they repeat, with the password in it.
+# What urllib3 and libcurl both accept: their errors would show the rest, including the password.
 _HOST = r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])"
 _USABLE = re.compile(rf"[A-Za-z]+://(?:[!-?A-~]*@)?{_HOST}(?::[0-9]+)?(?:[/?#][!-~]*)?\Z")
 
 
 class Proxy(NamedTuple):
-    """A proxy; ``url`` may hold its password, so it is printed by ``str()`` alone."""
+    """A proxy. ``url`` may contain a password: show ``str()`` of the proxy instead."""
 
-    variable: str  # that named it
+    variable: str  # the environment variable that named it
     url: str
 
     def __str__(self) -> str:
@@ -46,9 +47,9 @@ class Proxy(NamedTuple):
 
 
 def proxy_for(scheme: str, host: str, environ: Mapping[str, str]) -> Proxy | None:
-    """The proxy for the store at ``host``, which may end in a port; None: it needs none.
+    """The proxy for the store at ``host``, which may include a port; None: no proxy.
 
-    Raises ``UsageError`` for a variable that names no proxy that can be used.
+    Raises ``UsageError`` for a variable that does not name a usable proxy.
     """
     variable = _set(environ, f"{scheme}_proxy") or _set(environ, "all_proxy")
     if variable is None:
@@ -60,7 +61,7 @@ def proxy_for(scheme: str, host: str, environ: Mapping[str, str]) -> Proxy | Non
 
 
 def exempt(scheme: str, host: str, rules: str) -> bool:
-    """Whether ``rules``, a value of ``no_proxy``, name the store at ``host``."""
+    """Whether ``rules``, a value of ``no_proxy``, match the store at ``host``."""
     name, port = _split(host)
     for rule in re.split(r"[,\s]+", rules.strip()):
         theirs, their_port = _split(rule)
@@ -90,18 +91,18 @@ def _address(name: str) -> IPv4Address | IPv6Address | None:
 
 
 def _split(host: str) -> tuple[str, int | None]:
-    """``host`` in lower case without brackets and a last dot, and its port."""
+    """Split into the host, in lower case without brackets and trailing dot, and the port."""
     found = _PORT.match(host)
-    if found is None:  # an IPv6 address as it stands in no_proxy
+    if found is None:  # an IPv6 address without brackets, as in no_proxy
         return host.lower(), None
     name = found["host"].lower().strip("[]").removesuffix(".")
     return name, int(found["port"]) if found["port"] else None
 
 
 def _set(environ: Mapping[str, str], name: str) -> str | None:
-    """The variable of that name that is set, in lower case or in capitals."""
+    """The name of the variable that is set, in lower case or in capitals; None: neither."""
     upper = name.upper()
-    # To a CGI program HTTP_PROXY is a header "Proxy" that anybody can send.
+    # In a CGI program, HTTP_PROXY is the request header "Proxy", which any client can send.
     names = (name,) if upper == "HTTP_PROXY" and "REQUEST_METHOD" in environ else (name, upper)
     return next((each for each in names if environ.get(each, "").strip()), None)
 

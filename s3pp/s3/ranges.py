@@ -1,4 +1,4 @@
-"""A listing as ranges of keys, fetched side by side and delivered in order.
+"""Concurrent listing: ranges of keys, fetched in parallel and delivered in order.
 
 ::
 
@@ -6,16 +6,16 @@
     fetched     ▒▒▒▒▒▒▒▒→     ▒▒▒▒→       ▒▒▒▒▒▒→            one request in flight each
     delivered   ░░░░
 
-A range begins behind one string (``start-after``) and ends with another. Any string will do: what
-a page holds beyond the end of its range is left out, for the next range has it too. Whenever there
-could be one more request and no range is without, one of them is cut in two.
+A range begins after one string (``start-after``) and ends with another. Any strings will do: keys
+of a page beyond the end of its range are dropped, since the next range includes them. Whenever
+another request is allowed and every range has one in flight, a range is split in two.
 
-What is fetched before its turn is bounded, and so is memory. Ranges that are far from what is to be
-delivered next have a share of that alone, and the first range is never held up.
+The number of pages fetched ahead of delivery is bounded, and so is memory. Ranges far from the next
+page to deliver get only a share of it, and the first range is never held back.
 
-Where a store shows that it ignores ``start-after``, or does not list in order, one range goes on
-alone, from token to token. It misses nothing: where a range ends is known to hold only once the
-next has begun behind it, and ``start_after`` has shown that the store obeys.
+If a store turns out to ignore ``start-after``, or not to list in order, one range continues alone,
+token by token. Nothing is missed: the end of a range is relied on only after the next range has
+begun behind it, and ``start_after`` has shown that the store honours the parameter.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from s3pp.s3.splitting import KeySpan, PageStep, Splitter, Stretch
 from s3pp.s3.start_after import LOSES_KEYS, Witness, obeys, witness_in
 
 PAGES_AHEAD = 16  # per lister: pages fetched before their turn
-DISORDER = "the store does not list keys in order"  # told by ``pages``
+DISORDER = "the store does not list keys in order"  # a notice from ``pages``
 
 Tell = Callable[[str], None]
 
@@ -42,21 +42,21 @@ UNREAD = Page([], None)
 
 
 class Range:
-    """The keys behind ``after``, up to and with ``stretch.high``."""
+    """The keys after ``after``, up to and including ``stretch.high``."""
 
     def __init__(self, after: str, stretch: Stretch) -> None:
         self.after = after
         self.stretch = stretch
-        self.pages: deque[list[Listed]] = deque()  # fetched, and not delivered
+        self.pages: deque[list[Listed]] = deque()  # fetched but not delivered
         self.fetched = 0  # pages
         self.done = False  # nothing is left to fetch
         self.busy = False  # a request is in flight
         self.error: Exception | None = None  # what ended it
         self._following: dict[str, str] | None = None  # parameters of the next request
         self.course = PageLoopGuard(after)
-        self.steps: list[PageStep] = []  # that the last page told of
-        self._step = PageStep("", "", 0.0)  # of the last page, as far as it is known
-        self._beyond: list[Listed] = []  # what the last page held beyond the end
+        self.steps: list[PageStep] = []  # completed by the last page
+        self._step = PageStep("", "", 0.0)  # of the last page, as far as known
+        self._beyond: list[Listed] = []  # entries of the last page beyond the end
 
     @property
     def open(self) -> bool:
@@ -65,22 +65,22 @@ class Range:
 
     @property
     def begun(self) -> bool:
-        """Whether it is known that the store began behind ``after``, or why it did not."""
+        """Whether it is known that the store began after ``after``, or why it did not."""
         return self.fetched > 0 or self.done or self.error is not None
 
     @property
     def follower(self) -> str | None:
-        """The first key listed beyond the end; nothing lies between."""
+        """The first key listed beyond the end; there are no keys between."""
         return self._beyond[0].key if self._beyond else None
 
     def parameters(self) -> dict[str, str]:
-        """Of the request for the next page."""
+        """The parameters of the request for the next page."""
         if self._following is not None:
             return self._following
         return {"start-after": self.after} if self.after else {}
 
     def take(self, page: Page) -> bool:
-        """Take in the next page; False if its keys are not in order.
+        """Add the next page; False if its keys are not in order.
 
         Raises ``ListingError`` where the listing cannot be trusted.
         """
@@ -98,7 +98,7 @@ class Range:
         return ordered
 
     def reopen(self) -> None:
-        """Go on to the end of the prefix."""
+        """Extend the range to the end of the prefix."""
         self.stretch.high = None
         if self._beyond:
             self.pages.append(self._beyond)
@@ -106,9 +106,9 @@ class Range:
         self.done = self.fetched > 0 and self._following is None
 
     def _note(self, objects: list[Listed], at: int) -> None:
-        """Note how far this page got; ``at`` of ``objects`` are within the range."""
+        """Record how far this page got; ``at`` of ``objects`` are within the range."""
         first, last, stretch = objects[0].key, objects[-1].key, self.stretch
-        # Until a range has pages of its own, its span is that of the range it was cut from.
+        # Until a range has pages of its own, it has the span of the range it was split from.
         opening = stretch.span.first if stretch.span and self.fetched > 1 else first
         stretch.span = KeySpan(opening, last, self.fetched)
         stretch.low = max(stretch.low, last)
@@ -139,17 +139,17 @@ class Crawl:
         self._splitter = Splitter(prefix, credit=2 * listers)
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_flight = 0  # requests
-        self._turn = asyncio.Lock()  # to read a page
+        self._turn = asyncio.Lock()  # held while parsing a page
         self._landed = asyncio.Event()
         self._ordered = True
-        self._sift = ""  # keys up to this are left out by us, for the store does not
-        self._witness: Witness | None = None  # by which start-after can be put to the test
+        self._sift = ""  # keys up to this are dropped here, since the store does not
+        self._witness: Witness | None = None  # with which start-after can be tested
         self._proving = self._proved = False
         self._closed = False
         self._defect: Exception | None = None
 
     async def pages(self) -> AsyncGenerator[list[Listed], None]:
-        """The pages in order. Raises what a request raises, and ``ListingError``."""
+        """Yield the pages in order. Raises any error of a request, and ``ListingError``."""
         try:
             while (page := await self._next()) is not None:
                 yield page
@@ -186,12 +186,12 @@ class Crawl:
         return [each for each in page if each.key > self._sift] if self._sift else page
 
     async def _requests_sent(self) -> None:
-        """Let requests that were started go out, before somebody is at work for longer."""
+        """Let started requests reach the wire before longer work blocks the event loop."""
         await asyncio.sleep(0)  # the tasks begin
-        await asyncio.sleep(0)  # the wire sends what it was given
+        await asyncio.sleep(0)  # the wire sends their requests
 
     def _schedule(self) -> None:
-        """Start as many requests as there may be."""
+        """Start as many requests as are allowed."""
         while self._in_flight < self._listers and not self._closed:
             near, far = self._fetchable()
             idle = [each for each in (*near, *far) if not each.busy]
@@ -201,15 +201,15 @@ class Crawl:
             self._start(chosen)
 
     def _fetchable(self) -> tuple[list[Range], list[Range]]:
-        """The ranges that may fetch a page: those near what is to be delivered, and the others."""
+        """The ranges that may fetch a page: those near the next page to deliver, and the others."""
         most = self._ahead
         held = sum(len(each.pages) + each.busy for each in self._ranges)
         near: list[Range] = []
         far: list[Range] = []
-        offset = 0.0  # pages before the range, as far as they can be guessed
+        offset = 0.0  # estimated number of pages before the range
         for each in self._ranges:
             if each.open:
-                # What comes next needs room most: else far ranges fill it, and one lister is left.
+                # Reserve room for near ranges: else far ones fill it, and only one lister works.
                 share = 1.0 if offset <= most / 4 else 0.75 if offset <= most else 0.25
                 front = not near and not far and not each.pages
                 if front or held < most * share:
@@ -231,7 +231,7 @@ class Crawl:
         return right
 
     def _prove(self) -> None:
-        """Put ``start-after`` to the test, once, before anything relies on it."""
+        """Start the test of ``start-after``, once, before anything relies on it."""
         if self._witness is None or self._proving or self._alone:
             return
         self._proving = True
@@ -267,15 +267,15 @@ class Crawl:
             self._land(it, partial(self._fail, it, error))
 
     async def _fetch_page(self, it: Range, parameters: dict[str, str]) -> None:
-        """As ``honest_page``, but pages that come together are not read together.
+        """Like ``honest_page``, but pages that arrive together are parsed one by one.
 
-        Between two of them the request that follows the first goes out: else all requests would
-        wait until all pages are read, and come together again.
+        Between two of them, the request that follows the first is sent: else all requests would
+        wait until all pages are parsed, and their answers arrive together again.
         """
         for again in range(AGAIN, -1, -1):
             body = await self._lister.list_page(parameters)
             async with self._turn:
-                # Of a range that was dropped, what came is not wanted.
+                # The page of a dropped range is not needed.
                 page = UNREAD if it.done else read_page(body, again)
                 if page is not None:
                     self._land(it, partial(self._take, it, page))
@@ -283,14 +283,14 @@ class Crawl:
                     return
 
     def _land(self, it: Range, settle: Callable[[], None]) -> None:
-        """A request has ended; start another at once."""
+        """Handle the end of a request, and start another at once."""
         it.busy = False
         self._in_flight -= 1
         try:
             if not it.done:  # else it was dropped
                 settle()
             self._schedule()
-        except Exception as defect:  # nobody would hear of it here, and all would wait for ever
+        except Exception as defect:  # raised in ``_next``, which would otherwise wait forever
             self._defect = defect
         self._landed.set()
 
@@ -310,11 +310,11 @@ class Crawl:
                 self._learn(it, page.objects)
 
     def _begin_anew(self, it: Range) -> None:
-        """The store answered for its first key, not for those behind ``it.after``."""
+        """Fall back where the store listed from its first key, not from after ``it.after``."""
         self._go_alone("the store ignores start-after")
         if it is self._beginning:
             self._sift = it.after
-            it.course = PageLoopGuard()  # take in whatever comes
+            it.course = PageLoopGuard()  # accept any keys
 
     def _note_disorder(self) -> None:
         if self._ordered:
@@ -345,7 +345,7 @@ class Crawl:
                 self._ranges.remove(it)
 
     def _close_gap(self, it: Range) -> None:
-        """Drop ranges that lie where ``it`` has shown that there are no keys."""
+        """Drop the ranges in the gap in which ``it`` has shown that there are no keys."""
         follower = it.follower
         at = self._ranges.index(it) + 1
         while at < len(self._ranges) and not self._ranges[at].fetched:
@@ -367,7 +367,7 @@ class Crawl:
             it.error = error
 
     def _go_alone(self, why: str | None) -> None:
-        """Let the first range go on to the end, and forget the others."""
+        """Continue with the first range to the end, and drop the others."""
         if why is not None:
             self._tell(f"{why}: its keys are listed page after page")
         self._alone = True
@@ -385,14 +385,14 @@ async def pages(
     start_after: str = "",
     tell: Tell | None = None,
 ) -> AsyncGenerator[list[Listed], None]:
-    """Every key that begins with ``prefix``, each once, in UTF-8 byte order, by the page.
+    """Yield every key that begins with ``prefix``, once, in UTF-8 byte order, page by page.
 
-    One page is fetched ahead of whoever takes them; with ``listers``, that many requests are in
-    flight at a time, and up to ``PAGES_AHEAD`` pages for each are held. ``start_after``: leave out
-    keys up to and with this. ``tell`` is given a line where the store hinders that, or does not
-    list in order, in which case keys come as it lists them.
+    One page is fetched ahead of the consumer; with several ``listers``, that many requests are in
+    flight at a time, and up to ``PAGES_AHEAD`` pages for each are held. ``start_after``: omit keys
+    up to and including this. ``tell`` is called with a notice where the store prevents concurrent
+    listing, or does not list in order, in which case keys are yielded in the store's order.
 
-    Raises ``ListingError`` where the listing cannot be trusted, or what a request raises.
+    Raises ``ListingError`` where the listing cannot be trusted, and any error of a request.
     """
     crawl = Crawl(lister, prefix, listers, start_after, tell or (lambda _: None))
     async with aclosing(crawl.pages()) as found:

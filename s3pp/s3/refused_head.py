@@ -1,7 +1,7 @@
-"""Why a HEAD was refused: its answer has no body, so a GET has to be asked.
+"""Finding out why a HEAD was refused: its answer has no body, so a GET must be sent.
 
-A GET for each refused key would double the requests of a run over forbidden keys. One answer is
-enough as long as nothing changes that it depends on: the keys, and the difference of the clocks.
+A GET for each refused key would double the requests of a run over forbidden keys. One is enough
+until something changes that the answer depends on: the credentials, or the clock skew.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import NamedTuple
 from s3pp.s3.moments import seconds
 from s3pp.s3.sigv4 import Keys
 
-# Seconds between two clocks that no network explains. Stores refuse from 900 on (S3 API reference,
-# "Error responses", RequestTimeTooSkewed), some from 300.
+# Seconds of clock skew that network delay does not explain. Stores refuse from 900 on (S3 API
+# reference, "Error responses", RequestTimeTooSkewed), some from 300.
 SKEW = 300.0
 
 
 class NextStep(Enum):
-    """What a refused HEAD is followed by."""
+    """The request that follows a refused HEAD."""
 
     AGAIN = "the same HEAD: the keys or the clock have changed since it was signed"
     ASK = "a GET, whose answer says why"
@@ -26,26 +26,26 @@ class NextStep(Enum):
 
 
 class Signed(NamedTuple):
-    """What a signature depends on."""
+    """The inputs that a signature depends on."""
 
     keys: Keys | None
     offset: float  # seconds that the clock was corrected by
 
 
 class AskedBefore(NamedTuple):
-    """The circumstances under which a GET was last asked for the reason."""
+    """The state in which a GET was last sent to find the reason."""
 
     keys: Keys | None
-    skew: float  # seconds that the store's clock was ahead of the signer's, once it was answered
+    skew: float  # seconds by which the store's clock was ahead of the signer's afterwards
 
 
 def next_step(
     status: int, skew: float, *, signed: Signed, now: Signed, asked: AskedBefore | None
 ) -> NextStep:
-    """Decide what a HEAD refused with ``status`` is followed by.
+    """Decide what follows a HEAD refused with ``status``.
 
-    ``skew``: seconds that the answer's ``Date`` is ahead of the signer's clock. A 400 is asked
-    about each time: it is rare, and nearly always keys that have expired.
+    ``skew``: seconds by which the answer's ``Date`` is ahead of the signer's clock. A 400 is always
+    followed by a GET: it is rare, and nearly always means expired credentials.
     """
     if now != signed:
         return NextStep.AGAIN
@@ -58,6 +58,6 @@ def next_step(
 
 
 def skew_of(date: str | None, now: float) -> float:
-    """Seconds that a ``Date`` header is ahead of ``now``; 0 where there is none to be read."""
+    """Seconds by which a ``Date`` header is ahead of ``now``; 0 if absent or unreadable."""
     found = seconds(date)
     return 0.0 if found is None else found - now

@@ -1,8 +1,8 @@
-"""What an answer means for the request that got it: which errors pass, and how long to wait.
+"""Retry rules: which errors are transient, and how long to wait before another attempt.
 
-The table follows the S3 API reference, "Error responses", corrected by what stores really send:
+The table follows the S3 API reference, "Error responses", corrected by what stores actually send:
 botocore retries neither ``BadDigest`` nor ``IncompleteBody`` nor 409
-``ConditionalRequestConflict``, and each of them passes.
+``ConditionalRequestConflict``, and each of them is transient.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from s3pp.s3.wire import Response, WireError
 
 
 class Remedy(Enum):
-    """What could make the same request succeed."""
+    """What to do before the same request is sent again."""
 
     WAIT = "send it again later"
     THROTTLE = "send it again later, and all others more slowly"
@@ -43,7 +43,7 @@ _WAIT_CODES = frozenset(
         "RequestTimeout",
     }
 )
-# As stores and what stands in front of them say it; the list is botocore's, "legacy retry mode".
+# Codes of stores and of proxies in front of them; from botocore's list for "legacy retry mode".
 _THROTTLE_CODES = frozenset(
     {
         "BandwidthLimitExceeded",
@@ -71,7 +71,7 @@ _REMEDIES = {
     "TokenRefreshRequired": Remedy.KEYS,
     "RequestTimeTooSkewed": Remedy.CLOCK,
 }
-# The keys themselves are refused: no other object would fare better.
+# The credentials themselves are refused, so every other object would fail too.
 _BAD_KEYS = frozenset(
     {"InvalidAccessKeyId", "InvalidToken", "InvalidSecurity", "AccountProblem", "NotSignedUp"}
 )
@@ -87,7 +87,7 @@ _LATE = {
     "NoSuchUpload": 404,
     "PreconditionFailed": 412,
 }
-# The end of a result that has no ETag. Of the copy of a part the ETag is the whole result.
+# The end of a result without an ETag. For the copy of a part, the ETag is the whole result.
 _RESULT = re.compile(rb"(CopyObject|CompleteMultipartUpload)Result(\s[^<>]*)?/?>\s*\Z")
 _KINDS = {
     401: FailureKind.ACCESS,
@@ -98,10 +98,10 @@ _KINDS = {
 
 
 class StoreError(ObjectError):
-    """The store answered, and the answer was no."""
+    """The store answered with an error."""
 
     def __init__(self, status: int, code: str, message: str, date: str | None = None) -> None:
-        """``date``: the answer's header of that name, as it was sent."""
+        """``date``: the answer's ``Date`` header, unparsed."""
         kind = FailureKind.STORE if status >= 500 else _KINDS.get(status, FailureKind.REJECTED)
         if _REMEDIES.get(code) is Remedy.REREAD:
             kind = FailureKind.INTEGRITY
@@ -114,13 +114,13 @@ class StoreError(ObjectError):
         self._text = message
 
     def after_waiting(self, seconds: float) -> StoreError:
-        """The same error, at the end of ``seconds`` in which the store throttled every request."""
+        """Return this error, extended by the ``seconds`` for which every request was throttled."""
         why = f"throttled for {seconds:.0f} s in which no request succeeded: see --max-throttled"
         return StoreError(self.status, self.code, f"{self._text} ({why})".lstrip())
 
     @property
     def remedy(self) -> Remedy:
-        """The remedy for this answer; ``501 NotImplemented`` is one that has none."""
+        """The remedy for this error; ``501 NotImplemented``, for example, has none."""
         if self.code in _REMEDIES:
             return _REMEDIES[self.code]
         if self.status in _THROTTLE_STATUS or self.code in _THROTTLE_CODES:
@@ -130,12 +130,12 @@ class StoreError(ObjectError):
 
     @property
     def keys_refused(self) -> bool:
-        """The store does not know these credentials: no request of this run can succeed."""
+        """Whether the store rejects these credentials, so that no request can succeed."""
         return self.code in _BAD_KEYS or self.remedy is Remedy.KEYS
 
 
 class NetworkError(ObjectError):
-    """No whole answer came, as often as it was tried."""
+    """No attempt got a complete answer."""
 
     def __init__(self, error: WireError, endpoint: str = "") -> None:
         what = "unreadable answer" if error.unreadable else "no answer"
@@ -144,14 +144,14 @@ class NetworkError(ObjectError):
 
 
 class NotStored(ObjectError):
-    """An answer about an object that no S3 store has given."""
+    """An answer about an object that did not come from an S3 store."""
 
     def __init__(self, endpoint: str) -> None:
         super().__init__(FailureKind.STORE, no_store(endpoint))
 
 
 def _words(status: int, code: str, message: str) -> str:
-    """The store's own words, or of an answer that has none its status."""
+    """The store's error text, or the status for an answer that has none."""
     if code == f"HTTP{status}":
         return f"{bare(status)}: {message}" if message else bare(status)
     return f"{code}: {message}" if message else code
@@ -159,24 +159,24 @@ def _words(status: int, code: str, message: str) -> str:
 
 @dataclass
 class Trouble:
-    """What went wrong with a request so far."""
+    """The failed attempts of a request so far."""
 
     failures: int = 0  # attempts that count
-    throttled: int = 0  # attempts that the store was too busy for, which do not
+    throttled: int = 0  # throttled attempts, which do not count
     since: float | None = None  # when it was first throttled, in seconds of a monotonic clock
     tried: set[Remedy] = field(default_factory=set)
-    cause: ObjectError | None = None  # of the last one
+    cause: ObjectError | None = None  # of the last failure
 
     @property
     def attempts(self) -> int:
-        """Attempts that were in vain."""
+        """The number of failed attempts, throttled ones included."""
         return self.failures + self.throttled
 
 
 async def until(waiting: Awaitable[None], trouble: Trouble | None) -> None:
-    """Wait for the next attempt. If the run ends first, the object ends by what was wrong before.
+    """Wait for the next attempt. If the run ends first, raise the cause of the last failure.
 
-    Raises ``ObjectError``, or ``Unfinished`` where nothing was.
+    Raises ``ObjectError``, or ``Unfinished`` if no attempt has failed.
     """
     try:
         await waiting
@@ -191,12 +191,12 @@ async def until(waiting: Awaitable[None], trouble: Trouble | None) -> None:
 
 
 def store_error(response: Response, endpoint: str = "") -> StoreError:
-    """Read the error out of an answer; a body that is no S3 error is told by its status.
+    """Parse the error of an answer; for a body that is not an S3 error, use the status.
 
-    ``endpoint`` is where it came from, for those.
+    ``endpoint``: where the answer came from, for messages about such bodies.
 
-    An error after a status of 200 came when the store had begun to answer: the status it would
-    have had is told by its code, and is 500 for all that may pass.
+    An error in a 200 occurred after the store had begun to answer: the status it would have had is
+    derived from its code, and is 500 for all that may be transient.
     """
     code, message = element(response.body, "Code"), element(response.body, "Message") or ""
     if response.status < 300:
@@ -212,18 +212,18 @@ def store_error(response: Response, endpoint: str = "") -> StoreError:
 
 
 def is_whole(body: bytes) -> bool:
-    """Whether an answer of 200 to a copy, or a completion, holds a result: whole, and no error."""
+    """Whether a 200 to a copy or a completion contains a complete result, and no error."""
     return b"</ETag>" in body or _RESULT.search(body) is not None
 
 
 def refused_by_proxy(origin: str, how: str) -> str:
-    """Why no request can be sent, and what to do."""
+    """The message for a proxy that refuses to connect to ``origin``."""
     advice = "check http_proxy, https_proxy or all_proxy, with its user and password"
     return f"the proxy refuses to reach {origin} ({how}): {advice}"
 
 
 def retry_after(header: str | None) -> float:
-    """The seconds that ``Retry-After`` asks to wait, ``MOST_ASKED`` at most; 0 if it is absent."""
+    """The seconds to wait according to ``Retry-After``, at most ``MOST_ASKED``; 0 if absent."""
     asked = header or ""
     return min(MOST_ASKED, float(asked)) if asked.isascii() and asked.isdigit() else 0.0
 
@@ -240,15 +240,15 @@ def element(body: bytes, name: str) -> str | None:
 
 
 def tags_of(body: bytes) -> list[tuple[str, str]]:
-    """The pairs of a ``Tagging`` document."""
+    """The key-value pairs of a ``Tagging`` document."""
     text = body.decode("utf-8", "replace")
     pairs = re.findall(r"<Key>([^<]*)</Key>\s*<Value>([^<]*)</Value>", text)
     return [(unescape(key), unescape(value)) for key, value in pairs]
 
 
 MOST_ASKED = 60.0  # seconds that a store may ask for with Retry-After (RFC 9110, 10.2.3)
-_PACED_CAP = 1.0  # seconds: what keeps requests apart is the rate
-_MOST_DOUBLINGS = 64  # beyond every cap, and short of what a float can hold
+_PACED_CAP = 1.0  # seconds; short, because the rate limit spaces requests out
+_MOST_DOUBLINGS = 64  # beyond every cap, and within the range of a float
 
 
 @dataclass(frozen=True)
@@ -259,26 +259,26 @@ class Backoff:
     """
 
     attempts: int
-    max_throttled: float = DEFAULT_MAX_THROTTLED  # seconds in which nothing succeeds
+    max_throttled: float = DEFAULT_MAX_THROTTLED  # seconds without any success
     base: float = 0.2
     cap: float = 20.0
     draw: Callable[[float, float], float] = random.uniform
 
     def wait(self, attempt: int) -> float:
-        """How long to wait after attempt number ``attempt`` (from 1) failed."""
+        """Seconds to wait after attempt number ``attempt`` (from 1) failed."""
         return self.draw(0.0, min(self.cap, self.base * 2.0 ** min(attempt, _MOST_DOUBLINGS)))
 
     def throttled(self, attempt: int, stalled: float, *, asked: float = 0.0) -> float | None:
-        """Likewise after the store was too busy; None where ``max_throttled`` is over.
+        """Seconds to wait after attempt ``attempt`` was throttled; None after ``max_throttled``.
 
-        For ``stalled`` seconds it has accepted nothing; it asks to wait for ``asked``. The last
-        attempt is made when the time is up.
+        ``stalled``: seconds for which the store has accepted nothing; ``asked``: seconds that it
+        asks to wait. The last attempt is made when the time is up.
         """
         left = self.max_throttled - stalled
         return min(left, max(asked, self.wait(attempt))) if left > 0.0 else None
 
     def paced(self, attempt: int, stalled: float, *, asked: float = 0.0) -> float:
-        """Likewise where the rate of all requests is lowered, and the end is not ours to decide."""
+        """Like ``throttled``, for a rate-limited run, where another process decides when to end."""
         wait = max(asked, min(self.wait(attempt), self.draw(0.0, _PACED_CAP)))
         left = self.max_throttled - stalled
         return min(left, wait) if left > 0.0 else wait
@@ -288,9 +288,9 @@ NOTICE_SECONDS = 1.5  # of throttling after which the user is told why nothing h
 
 
 class ThrottledWaits:
-    """The waits of requests that no limiter knows of, while the store throttles: bounded by time.
+    """Waits of throttled requests that have no limiter; bounded by time.
 
-    ``notify`` tells the user, once, why nothing happens. ``clock`` tells seconds.
+    ``notify`` informs the user, once, why nothing happens. ``clock`` returns seconds.
     """
 
     def __init__(
@@ -305,9 +305,9 @@ class ThrottledWaits:
         self._clock = clock or time.monotonic
 
     def wait(self, trouble: Trouble, error: StoreError, endpoint: str, *, asked: float) -> float:
-        """Seconds until the next attempt of a request in ``trouble``, at which ``error`` came.
+        """Seconds until the next attempt of the throttled request, whose last error is ``error``.
 
-        ``asked`` as ``retry_after`` gives it. Raises ``StoreError`` when the time is up.
+        ``asked`` is the result of ``retry_after``. Raises ``StoreError`` when the time is up.
         """
         now = self._clock()
         trouble.since = now if trouble.since is None else trouble.since

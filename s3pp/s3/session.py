@@ -1,9 +1,8 @@
-"""What happens once per run: credentials, region, endpoint, and whether the bucket is there.
+"""One-time setup of a run: credentials, region, endpoint, and a check that the bucket exists.
 
-botocore does it, so that a user's profiles, roles, SSO, environment and endpoint settings work here
-as they do everywhere else. The endpoint is read off a request for a probe key that is signed and
-not sent, which tells scheme, host, path style and region for every flavour of endpoint through
-public API.
+botocore does the work, so that a user's profiles, roles, SSO, environment and endpoint settings
+have their usual effect. The endpoint is taken from a request for a probe key that is signed but not
+sent, which reveals scheme, host, path style and region of any kind of endpoint through public API.
 """
 
 from __future__ import annotations
@@ -48,11 +47,11 @@ from s3pp.s3.sigv4 import Keys
 T = TypeVar("T")
 
 _PROBE_KEY = "probe"
-_NOBODY = Keys("anonymous", "anonymous")  # keeps botocore from looking for keys that nobody needs
+_NOBODY = Keys("anonymous", "anonymous")  # keeps botocore from searching for unneeded keys
 
 
 def _to_nobody(_: str) -> None:
-    """Nothing is told."""
+    """Discard a notice."""
 
 
 class Session:
@@ -67,28 +66,28 @@ class Session:
         options: Options = OPTIONS,
         notify: Callable[[str], None] = _to_nobody,
     ) -> None:
-        """``like``: another, whose sign-in serves here too if it used the same profile.
+        """``like``: another session, whose credentials are shared if its profile is the same.
 
-        ``notify`` tells the user why the bucket has not been found yet.
+        ``notify`` informs the user why finding the bucket takes long.
         """
         self._access = access
         self._bucket = bucket
         self._options = options
         backoff = Backoff(access.max_attempts, access.max_throttled)
         self._throttled = ThrottledProbe(ThrottledWaits(backoff, notify))
-        self._region: str | None = None  # of the bucket, as some answer named it
+        self._region: str | None = None  # of the bucket, if an answer named it
         self._proxy: Proxy | None = None
         self._identity: Identity
         if like and (like._access.profile, like._access.sign) == (access.profile, access.sign):
-            self._identity = copy(like._identity)  # each is renewed by itself
+            self._identity = copy(like._identity)  # each is renewed separately
         else:
             self._identity = Identity(access.profile, sign=access.sign, options=options)
 
     def open(self, prefix: str) -> Opened:
-        """Find the bucket and the endpoint that serves it; ``prefix`` is that of all keys meant.
+        """Find the bucket and its endpoint; ``prefix`` is common to all keys that will be used.
 
-        Raises ``UsageError`` where it does not exist or nobody can be reached as configured, and
-        ``FatalError`` where the store refuses the credentials.
+        Raises ``UsageError`` where it does not exist or the configuration is wrong, and
+        ``FatalError`` where the store cannot be reached or refuses the credentials.
         """
         with self._explained():
             client = self._watched_client()
@@ -97,9 +96,9 @@ class Session:
         return opened
 
     def presumed(self) -> Opened:
-        """Where the bucket is if all is as configured. Nobody is asked.
+        """Return the bucket's address according to the configuration, without any request.
 
-        For who will notice if it is not, and then opens it. Raises ``UsageError``.
+        For a caller that would notice a wrong one, and then call ``open``. Raises ``UsageError``.
         """
         with self._explained():
             client = self._client(self._access)
@@ -108,11 +107,11 @@ class Session:
         return opened
 
     def open_source(self, origin: Origin, *, by_name: bool = False) -> Opened:
-        """Likewise, for what is read: it has to exist, and ListBucket to be allowed.
+        """Like ``open``, for a source: it must exist, and ListBucket must be allowed.
 
-        ``by_name``: what is read is named by a list, so that nothing need be listed. Where nothing
-        lies below the origin's prefix it means the one object of its name. Raises
-        ``UsageError`` where there is neither, and as ``open`` does.
+        ``by_name``: the keys come from a list, so no listing is needed. If there are no keys below
+        the origin's prefix, the origin means the single object of that name. Raises ``UsageError``
+        where there is neither, and the errors of ``open``.
         """
         with self._explained():
             client = self._watched_client()
@@ -162,11 +161,11 @@ class Session:
         return {"RequestPayer": "requester"} if self._access.request_payer else {}
 
     def keys(self) -> Keys | None:
-        """The keys to use now; refreshes those that are about to expire."""
+        """The credentials to use now; refreshes those about to expire."""
         return self._identity.keys()
 
     def renewed(self) -> Keys | None:
-        """Sign in again, for a store that calls our keys expired; None if nothing changed."""
+        """Load credentials again after the store said they expired; None if nothing changed."""
         return self._identity.renewed()
 
     def _watched_client(self) -> Any:
@@ -179,7 +178,7 @@ class Session:
         return client
 
     def _client(self, access: Access) -> Any:
-        """A client that takes the one proxy, or none: botocore is not to look for it itself."""
+        """A client that uses the proxy chosen here, or none, instead of botocore's choice."""
         client = self._made_client(access, {})
         endpoint = self._endpoint(client)
         self._proxy = proxy_for(endpoint.scheme, endpoint.host, os.environ)
@@ -198,7 +197,7 @@ class Session:
             connect_timeout=access.connect_timeout,
             read_timeout=access.read_timeout,
             retries={"mode": "standard", "total_max_attempts": access.max_attempts},
-            # What is not named here is as the profile has it.
+            # Settings not named here come from the profile.
             s3={"addressing_style": access.addressing} if access.addressing else None,
             request_checksum_calculation="when_required",
             proxies=dict(proxies),
@@ -216,7 +215,7 @@ class Session:
         )
 
     def _probe(self, client: Any, prefix: str, *, keys: int | None = 1) -> Probe:
-        """List one key, no more than a policy for ``prefix`` allows: tells whether we may."""
+        """List one key within ``prefix``, so that a policy for it suffices, to test access."""
         asked: dict[str, Any] = {"Bucket": self._bucket, "Prefix": prefix, **self._payer()}
         if keys is not None:
             asked["MaxKeys"] = keys
@@ -237,14 +236,14 @@ class Session:
         return self._options.endpoint_url if self._access.endpoint_url else "the endpoint URL"
 
     def _send(self, client: Any, request: Callable[[], T], what: str) -> T:
-        """The answer to ``request``. Raises ``FatalError`` if the store throttles for too long."""
+        """Return the answer. Raises ``FatalError`` if the store throttles for too long."""
         try:
             return self._throttled.send(request, origin_of(client.meta.endpoint_url))
         except StoreError as error:
             raise FatalError(f"{what}: {error}") from None
 
     def _note_region(self, response: Any = None, **_: object) -> None:
-        """Keep the region that an answer names; botocore follows a redirect silently."""
+        """Record the region that an answer names; botocore follows redirects silently."""
         if response is None:
             return
         http, parsed = response
@@ -252,7 +251,7 @@ class Session:
         self._region = named or self._region
 
     def _end_by_proxy(self, caught_exception: Exception | None = None, **_: object) -> None:
-        """A proxy that refuses to reach the store will not be asked again, as botocore would."""
+        """Raise ``FatalError`` if the proxy refuses to connect, which botocore would retry."""
         if not isinstance(caught_exception, boto_errors.ProxyConnectionError):
             return
         cause = getattr(caught_exception.kwargs.get("error"), "original_error", None)
@@ -306,13 +305,13 @@ class Session:
 
 
 class _NotSent(Exception):
-    """A request was made and signed, and that is all that was wanted of it."""
+    """Raised to stop a request after it was signed, before it is sent."""
 
 
 def _unsent(client: Any, bucket: str) -> Any:
-    """The request that ``client`` would send to get the probe key; nothing is sent.
+    """Build the request that ``client`` would send for the probe key, without sending it.
 
-    No presigned URL shows this: botocore has those lead to an endpoint of all regions.
+    A presigned URL does not show this: botocore makes those for the global endpoint.
     """
     made: list[Any] = []
 
@@ -330,20 +329,20 @@ def _unsent(client: Any, bucket: str) -> Any:
 
 
 def _scope(authorization: bytes | str | None) -> list[str]:
-    """What a signature is for: key, day, region, service and its end; nothing of it unsigned."""
+    """The credential scope: key, day, region, service and terminator; ``[""]`` if unsigned."""
     text = authorization.decode("latin-1") if isinstance(authorization, bytes) else authorization
     return (text or "").partition("Credential=")[2].partition(",")[0].split("/")
 
 
 def _redirected(where: str, bucket: str, options: Options) -> str:
-    """What botocore's endless recursion means: a redirect that does not say to which region."""
+    """The message for botocore's endless recursion: a redirect that names no region."""
     told = f"{where} redirects requests for s3://{bucket} and names no region"
     mends = f"{options.mends}region or {options.mends}endpoint-url"
     return f"{told} (PermanentRedirect): use its {mends}"
 
 
 def _unreachable(error: Exception, access: Access, options: Options) -> str:
-    """Where no connection could be made, and why."""
+    """The message for a connection that could not be made, with its cause."""
     url = str(getattr(error, "kwargs", {}).get("endpoint_url") or access.endpoint_url or "")
     where, hint = origin_of(url) if url else "the store", ""
     given = urlsplit(access.endpoint_url or "").netloc
@@ -361,7 +360,7 @@ def _explained(access: Access, bucket: str, options: Options) -> Iterator[None]:
     where = f"{options.endpoint_url} {access.endpoint_url}" if access.endpoint_url else "the store"
     try:
         with warnings.catch_warnings():
-            if not access.verify_ssl:  # who asked for it need not be told
+            if not access.verify_ssl:  # the user asked for it, so no warning
                 warnings.simplefilter("ignore", InsecureRequestWarning)
             yield
     except S3ppError:

@@ -1,8 +1,8 @@
-"""Signature Version 4, for headers, with everything cached that lasts longer than a request.
+"""Signature Version 4 in headers; all that outlasts a request is cached.
 
 Rules: AWS General Reference, "Signature Version 4 signing process", and the S3 API reference,
-"Authenticating requests: using the Authorization header". For S3 the path is encoded once and is
-not normalised, which is why ``a//b`` and ``a/../b`` stay what they are.
+"Authenticating requests: using the Authorization header". For S3 the path is encoded once and not
+normalised, so ``a//b`` and ``a/../b`` are kept.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class Keys(NamedTuple):
 
 
 class Signer:
-    """Signs requests to one region with one set of keys; both can be replaced while it runs.
+    """Signs requests to one region with one set of keys; both can be replaced at any time.
 
-    ``offset`` is added to the clock, in seconds: how far the store's clock is ahead of ours.
-    Without keys it signs nothing (anonymous access).
+    ``offset``, in seconds, is added to the clock: how far the store's clock is ahead of ours.
+    Without keys, requests are not signed (anonymous access).
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Signer:
         signed = [*headers, ("x-amz-content-sha256", payload_hash), ("x-amz-date", stamp)]
         if keys.token:
             signed.append(("x-amz-security-token", keys.token))
-        # Loops in C, unless there is an empty value.
+        # The loop runs in C, unless there is an empty value.
         lines = _lines(signed) if "" in dict(signed).values() else list(map(_LINE, signed))
         signed.append(("host", url[0]))
         signed.sort()
@@ -98,11 +98,11 @@ class Signer:
 
     @property
     def now(self) -> float:
-        """The time at the store as far as it is known, in seconds since the epoch."""
+        """The store's time as far as known, in seconds since the epoch."""
         return self._clock() + self.offset
 
     def set_time(self, now: float) -> None:
-        """Take ``now``, in seconds since the epoch, as the time at the store."""
+        """Set the store's time to ``now``, in seconds since the epoch."""
         self.offset = now - self._clock()
 
     def _key(self, keys: Keys, day: str) -> bytes:

@@ -1,15 +1,14 @@
-"""Where to cut a range of keys in two, guessed from what was listed so far. Pure; asks nobody.
+"""Choice of where to split a range of keys, estimated from what was listed so far. Pure.
 
-A guess may be any string: what is listed on its two sides is right whatever it is, and only the
-balance between them depends on it.
+An estimate may be any string: the listings on its two sides are correct in any case, and only their
+balance depends on it.
 
-How much is left of a range is told by how densely keys lie in it, by its pages so far, or else by
-the pace of listings anywhere: how many pages it took to get from ``d1`` to ``d2`` tells what it may
-take from there to ``d9``. Densities are believed only for the group of keys they come from and for
-those beside it: where a page holds what begins with ``a/17``, for all that begins with ``a/1``.
-What follows is found out by probes: ranges that begin just behind ``a/1``, ``a/`` and so on
-(``a/1~``). Each is at once at the next group, or barren. Only where nothing else can be cut, more
-is believed.
+The remainder of a range is estimated from the density of keys in its pages so far, or else from the
+pace of all listings: the number of pages from ``d1`` to ``d2`` predicts the number from there to
+``d9``. A density is trusted only for the group of keys it comes from and for adjacent groups: if a
+page covers keys that begin with ``a/17``, for all that begin with ``a/1``. What follows is explored
+by probes: ranges that begin just after ``a/1``, ``a/`` and so on (``a/1~``). Each finds the next
+group at once, or is empty. Only if nothing else can be split, densities are trusted further.
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ from s3pp.limits import MAX_KEY_BYTES
 from s3pp.s3.keyspace import DIGITS, TOP, Alphabets, Scale, shared
 from s3pp.s3.listing import UNSENDABLE, Listed
 
-CHUNK = 16.0  # pages: a range is not cut further than that from where it is
-LEAST = 1.25  # pages that have to be left of a range for it to be cut
-_SAMPLES = 8  # keys of a page that are looked at
-_BELIEF = 16.0  # a guess is believed up to so many times the pages listed so far
+CHUNK = 16.0  # pages: the largest distance of a split from a range's current position
+LEAST = 1.25  # estimated pages left that a range needs to be split
+_SAMPLES = 8  # keys sampled from a page
+_BELIEF = 16.0  # an estimate is trusted up to this multiple of the pages listed so far
 
 
 class KeySpan(NamedTuple):
-    """Pages of one range that followed each other."""
+    """Consecutive pages of one range."""
 
     first: str  # key
     last: str  # key
@@ -40,37 +39,37 @@ class KeySpan(NamedTuple):
 
 @dataclass(eq=False)
 class Stretch:
-    """What is left to list of a range, and what is known of it."""
+    """The part of a range still to list, and what is known about it."""
 
-    low: str  # no key that is left is less
-    high: str | None  # or greater; None: the end of the prefix
-    span: KeySpan | None = None  # where the density is known from
-    trust: str = ""  # the density is believed for what begins so
-    left: float = 1.0  # pages, as far as they can be guessed
-    most: float = 0.0  # pages up to which a guess is believed
+    low: str  # lower bound of the remaining keys
+    high: str | None  # upper bound; None: the end of the prefix
+    span: KeySpan | None = None  # the pages that the density comes from
+    trust: str = ""  # the density is trusted for keys that begin with this
+    left: float = 1.0  # estimated pages
+    most: float = 0.0  # pages up to which an estimate is trusted
 
     def holds(self, at: str) -> bool:
-        """Whether ``at`` cuts this in two."""
+        """Whether ``at`` lies inside, so that it can be split there."""
         return self.low < at and (self.high is None or at < self.high)
 
 
 class PageStep(NamedTuple):
-    """From a page's first key to that of the next one, or to what follows a range."""
+    """The step from a page's first key to that of the next page, or to the key after a range."""
 
     start: str
     end: str
-    pages: float  # 1, or less where a range ended in the page
+    pages: float  # 1, or less where a range ended within the page
 
 
 class Split(NamedTuple):
-    """``right`` begins where ``left`` now ends."""
+    """The two halves of a split; ``right`` begins where ``left`` now ends."""
 
     left: Stretch
     right: Stretch
 
 
 class _Guess(NamedTuple):
-    """The part of a stretch in which a density is believed."""
+    """The part of a stretch in which a density is trusted."""
 
     scale: Scale
     low: int
@@ -82,16 +81,16 @@ class _Guess(NamedTuple):
         return (self.high - self.low) / self.per_page
 
     def at(self, pages: float) -> str:
-        """A key this many pages from the low end, or in the middle where that is nearer."""
+        """A key this many pages from the low end, or in the middle if that is nearer."""
         step = int(min((self.high - self.low) // 2, self.per_page * pages))
         return self.scale.key(self.low + step, max(1, step // 8))
 
 
 class _KeyDensity:
-    """How far listings get with a page, at each place of a key."""
+    """How far listings advance per page, at each position of a key."""
 
     def __init__(self) -> None:
-        self._pages: dict[int, float] = defaultdict(float)  # listed within one group of that place
+        self._pages: dict[int, float] = defaultdict(float)  # listed within one group there
         self._steps: dict[int, int] = defaultdict(int)  # from group to group, in characters
 
     def note(self, step: PageStep, alphabets: Alphabets) -> None:
@@ -102,16 +101,16 @@ class _KeyDensity:
         self._steps[place] += max(1, alphabets.distance(step.start, step.end, place))
 
     def at(self, place: int) -> float | None:
-        """Characters that a page gets further at ``place``; None: nobody got to the next one."""
+        """Characters by which a page advances at ``place``; None: none has advanced there."""
         steps = self._steps.get(place)
         return steps / self._pages[place] if steps and self._pages[place] else None
 
 
 class Splitter:
-    """Learns what keys look like, and cuts."""
+    """Learns the distribution of keys, and splits stretches."""
 
     def __init__(self, prefix: str, credit: int) -> None:
-        """``credit``: barren ranges there may be beyond one for each fruitful page."""
+        """``credit``: empty ranges allowed in addition to one for each page that had keys."""
         self._prefix = prefix
         self._alphabets = Alphabets(prefix)
         self._pace = _KeyDensity()
@@ -120,10 +119,10 @@ class Splitter:
         self._fruitful = 1  # pages
 
     def begin(self, first: str, last: str) -> None:
-        """Take in where the first page of all begins and ends.
+        """Record the first and last key of the very first page, and prepare probes.
 
-        Of places in a row without digits one probe will do: what is behind ``ab`` is behind
-        ``abc``.
+        For consecutive positions without digits one probe suffices: keys after ``ab`` are after
+        ``abc`` too.
         """
         group = shared(first, last)
         ends = range(len(self._prefix) + 1, len(group) + 1)
@@ -134,7 +133,7 @@ class Splitter:
         ]
 
     def learn(self, stretch: Stretch, objects: Sequence[Listed], after: str) -> None:
-        """Take in a page of the range behind ``after``; ``stretch.span`` has it already."""
+        """Learn from a page of the range after ``after``; ``stretch.span`` already includes it."""
         some = objects[:: max(1, len(objects) // _SAMPLES)]
         self._alphabets.learn([*(listed.key for listed in some), objects[-1].key])
         if stretch.span:
@@ -143,21 +142,21 @@ class Splitter:
         self.measure(stretch)
 
     def pass_on(self, step: PageStep) -> None:
-        """Take in how far a page got."""
+        """Record how far a page advanced."""
         self._pace.note(step, self._alphabets)
 
     def harvest(self, *, fruitful: bool) -> None:
-        """Take in that a page had keys of its range, or that a range turned out to have none."""
+        """Record that a page had keys of its range, or that a range turned out to be empty."""
         self._credit += 1 if fruitful else -1
         self._fruitful += fruitful
 
     def measure(self, stretch: Stretch) -> None:
-        """Guess anew what is left of a stretch that has changed."""
+        """Update the estimate of what is left of a stretch that has changed."""
         guess = self._guess(stretch)
         stretch.left = max(1.0, min(guess.pages, stretch.most)) if guess else 1.0
 
     def cut(self, near: Sequence[Stretch], far: Sequence[Stretch]) -> Split | None:
-        """Split one of the stretches, one of ``far`` only if none of ``near``; None: leave them."""
+        """Split one of the stretches, preferring those in ``near``; None: split none."""
         if self._credit < 0:
             return None
         for stretch, at in self._places(near, far):
@@ -168,7 +167,7 @@ class Splitter:
     def _places(
         self, near: Sequence[Stretch], far: Sequence[Stretch]
     ) -> Iterator[tuple[Stretch, str]]:
-        """Where one might cut, the best first."""
+        """Yield the candidates for a split, best first."""
         while self._probes:
             at = self._probes.pop()
             yield from ((stretch, at) for stretch in (*near, *far))
@@ -181,7 +180,7 @@ class Splitter:
         yield from self._bold_places(near)
 
     def _bold_places(self, stretches: Sequence[Stretch]) -> Iterator[tuple[Stretch, str]]:
-        """In the middle, as if keys lay everywhere as densely as where that is known."""
+        """Yield the middles of stretches, assuming the known density everywhere."""
         guesses = [(self._guess(each, bold=True), each) for each in stretches]
         large = [(guess.pages, guess, each) for guess, each in guesses if guess]
         for pages, guess, stretch in sorted(large, key=itemgetter(0), reverse=True):
@@ -197,10 +196,10 @@ class Splitter:
         return Split(left, right)
 
     def _trusted(self, span: KeySpan, after: str) -> str:
-        """What all begins with in which the density of ``span`` is to be believed."""
+        """The prefix of the keys for which the density of ``span`` is trusted."""
         group = shared(span.first, span.last)[:-1]
         if after.endswith(TOP) and span.first.startswith(after[:-2]):
-            # The range began behind a group of keys, and at once there was the next one.
+            # The range began after a group of keys, and the next group followed at once.
             group = min(group, after[:-2], key=len)
         return max(group, self._prefix, key=len)
 
@@ -223,13 +222,13 @@ class Splitter:
         return _Guess(scale, scale.number(low), scale.number(high), seen / span.pages)
 
     def _base(self, stretch: Stretch, high: str | None) -> str:
-        """What all that is left begins with."""
+        """The common prefix of all that is left."""
         if high is None or stretch.span is None:
             return self._prefix
         return shared(min(stretch.span.first, stretch.low), high)
 
 
 def _sendable(key: str) -> str:
-    """``key`` up to its first character that XML cannot carry: stores send it back."""
+    """Cut ``key`` before its first character that XML cannot contain, since stores echo it."""
     odd = UNSENDABLE.search(key)
     return key[: odd.start()] if odd else key

@@ -1,8 +1,8 @@
-"""Whether a store lists what lies behind ``start-after``.
+"""Test of whether a store lists all keys after ``start-after``.
 
-SeaweedFS takes it for the path of a file: behind the name of a directory it leaves out all that the
-directory holds. A listing that is cut at such a name would lose those keys without a word, so that
-the first directory seen is used to find out.
+SeaweedFS treats it as the path of a file: after the name of a directory, it omits everything in the
+directory. A listing split at such a name would silently lose those keys, so the first directory
+seen is used for a test.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ LOSES_KEYS = "the store leaves out keys behind start-after"
 
 
 class Witness(NamedTuple):
-    """``first`` is the first key behind the directory's name ``after``."""
+    """A directory's name ``after`` and the first key after it, for the test."""
 
     after: str
     first: str
 
 
 def witness_in(objects: Sequence[Listed], prefix: str, *, first: bool) -> Witness | None:
-    """The first directory that begins in a page; ``first``: no keys come before the page."""
+    """The first directory that begins in a page; ``first``: no keys precede the page."""
     before = "" if first else None
     for key in (each.key for each in objects):
         directory = key[: max(0, key.rfind("/"))]
@@ -36,9 +36,9 @@ def witness_in(objects: Sequence[Listed], prefix: str, *, first: bool) -> Witnes
 
 
 async def obeys(lister: Lister, prefix: str, witness: Witness) -> bool:
-    """Whether the store lists the first key behind ``witness.after`` when it is asked for it.
+    """Whether the store lists ``witness.first`` as the first key after ``witness.after``.
 
-    One that refuses ``start-after`` shows so elsewhere. Raises ``ListingError``.
+    A refusal of ``start-after`` is handled elsewhere. Raises ``ListingError``.
     """
     asked = {"prefix": prefix, "start-after": witness.after, "max-keys": "1"}
     try:

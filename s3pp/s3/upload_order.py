@@ -1,8 +1,8 @@
-"""Whether a list of unfinished uploads, still going on, has gone past those of one key.
+"""Detection of when a list of incomplete uploads has passed those of one key.
 
-S3 sorts them by key (API reference, "ListMultipartUploads"), and other stores by what they keep:
-by the key with something behind it (``key.2~id``, ``key/id``), by age, or not at all. Who stops too
-early misses an upload, so only a list that shows how it is sorted is cut short.
+S3 sorts them by key (API reference, "ListMultipartUploads"), other stores by an internal name: the
+key with a suffix (``key.2~id``, ``key/id``), by age, or not at all. Stopping too early would miss
+an upload, so only a list whose order is evident is cut short.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from s3pp.s3.upload_pages import Upload
 
-_BEHIND = "0"  # the character after "/": what stores put behind a key sorts before it
+_BEHIND = "0"  # the character after "/": the suffixes that stores add sort before it
 
 
 class Passage:
@@ -23,10 +23,10 @@ class Passage:
         self._first: str | None = None
         self._last = Upload("", "", "")
         self._by_key = True
-        self._older = self._younger = False  # whether any upload is so than the one before it
+        self._older = self._younger = False  # than its predecessor, for any upload
 
     def past(self, page: Sequence[Upload]) -> bool:
-        """Take the next page in; whether no upload of the key can follow it."""
+        """Add the next page; return whether no upload of the key can follow it."""
         for before, upload in pairwise([self._last, *page]):
             self._by_key = self._by_key and before.key <= upload.key
             if self._first is not None:

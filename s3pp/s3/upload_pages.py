@@ -1,13 +1,13 @@
-"""Pages of unfinished uploads and of their parts, and the rules that keep both listings honest.
+"""Parsers for lists of incomplete uploads and of their parts, with checks for completeness.
 
-As with the listing of keys (``listing``), a page that says it is truncated without a marker, a
-marker that comes again, or XML that is no such page is an error: who took it for the end would
-leave uploads behind, or send parts again that the store has.
+As with the listing of keys (``listing``), a truncated page without a marker, a repeated marker, or
+XML that is not such a page is an error: if it were taken for the end, uploads would be left behind,
+or parts sent again that the store has.
 
-Keys are asked for as they are. Stores differ in what they make of ``encoding-type=url`` here: Ceph
-RGW encodes the keys, not the marker, and does not say so; SeaweedFS and LocalStack say so and do
-not. Only where keys with control characters make a page unreadable is it asked for encoded, and
-then what it holds tells whether it is.
+Keys are requested unencoded. Stores differ in how they handle ``encoding-type=url`` here: Ceph RGW
+encodes the keys, but not the marker, and does not declare it; SeaweedFS and LocalStack declare it
+but do not encode. Encoding is requested only where keys with control characters make a page
+unreadable, and then the content shows whether it is encoded.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ from s3pp.s3.listing import AGAIN, MOST_EMPTY_PAGES, ListingError
 from s3pp.s3.moments import moment, seconds
 from s3pp.s3.sizes import size
 
-_CHECKSUM = "Checksum"  # what the names of a part's checksum elements begin with
+_CHECKSUM = "Checksum"  # prefix of the names of a part's checksum elements
 _NO_HEADWAY = "the store's list of {} makes no headway: "
-_ENCODED = re.compile(r"[\w.~!*'()/+%-]*\Z", re.ASCII).match  # what a key is once it is encoded
+_ENCODED = re.compile(r"[\w.~!*'()/+%-]*\Z", re.ASCII).match  # a key that may be encoded
 _OWN_KEY = re.compile(rb"<Key>[^<]*</Key>")  # in a list of parts: of their upload
 
-# The errors of characters that no XML holds: raw, and by number (expat.h, enum XML_Error).
+# Errors for characters that XML does not allow: raw, and as references (expat.h, enum XML_Error).
 _NO_CHARACTERS = (4, 14)
 
 PageT = TypeVar("PageT")
-Checksum = tuple[str, str]  # its name as in ``limits.CHECKSUMS``, and its value in base64
+Checksum = tuple[str, str]  # a name in ``limits.CHECKSUMS``, and the value in base64
 
 
 class Upload(NamedTuple):
-    """An unfinished upload, as ListMultipartUploads names it."""
+    """An incomplete upload, as listed by ListMultipartUploads."""
 
     key: str
     id: str
-    initiated: str  # as the store writes it, ISO 8601
+    initiated: str  # ISO 8601, as the store writes it
 
     @property
     def begun(self) -> float:
-        """When it was initiated, seconds since the epoch; ``ValueError`` if that cannot be told."""
+        """When it was initiated, in seconds since the epoch; ``ValueError`` if unreadable."""
         return moment(self.initiated).timestamp()
 
     def facts(self, parts: int | None = None) -> UploadFacts:
@@ -54,51 +54,51 @@ class Upload(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A part that the store has, as ListParts names it."""
+    """An uploaded part, as listed by ListParts."""
 
     number: int  # from 1
     size: int  # bytes
-    etag: str  # without its quotes, else as the store writes it
-    checksum: Checksum | None  # where the store tells one
+    etag: str  # as the store writes it, but without quotes
+    checksum: Checksum | None  # if the store sends one
 
 
 class UploadPage(NamedTuple):
-    """One answer of ListMultipartUploads."""
+    """One page of ListMultipartUploads."""
 
     uploads: list[Upload]
-    marker: tuple[str, str] | None  # key and upload id behind which the next begins; None: the last
+    marker: tuple[str, str] | None  # key and upload id to continue after; None: the last page
 
 
 class PartPage(NamedTuple):
-    """One answer of ListParts."""
+    """One page of ListParts."""
 
     parts: list[Part]
-    marker: int | None  # the part number behind which the next page begins; None: the last
-    newest: float | None  # when the latest arrived, seconds since the epoch; None: not told
+    marker: int | None  # the part number to continue after; None: the last page
+    newest: float | None  # when the latest arrived, seconds since the epoch; None: unknown
 
 
 class Illegible(ListingError):
-    """The page has characters that XML cannot hold: encoded it may be read."""
+    """A page contains characters that XML does not allow; with encoding it may be readable."""
 
     def __init__(self) -> None:
         super().__init__("the store's list of uploads holds characters that are no XML")
 
 
 class Headway:
-    """Finds markers that go in a circle, in constant memory.
+    """Detects cycles of markers, in constant memory.
 
     One marker is remembered, and replaced after 1, 2, 4, 8, … others (Brent's method).
     """
 
     def __init__(self, what: str) -> None:
-        """``what``: of which the pages are, for users."""
+        """``what`` the pages list, for messages."""
         self._complaint = _NO_HEADWAY.format(what)
         self._marked: object = None
         self._since = self._limit = 1
         self._empty = 0  # pages in a row
 
     def follow(self, page: UploadPage | PartPage) -> None:
-        """Take the next page in. Raises ``ListingError`` where it leads nowhere."""
+        """Check the next page. Raises ``ListingError`` if the list makes no progress."""
         entries, marker = page[:2]
         if marker is not None and marker == self._marked:
             raise ListingError(f"{self._complaint}a marker repeats")
@@ -113,7 +113,7 @@ class Headway:
 
 
 async def honest(fetch: Callable[[], Awaitable[bytes]], parse: Callable[[bytes], PageT]) -> PageT:
-    """Fetch and parse a page; one that cannot be read is asked for ``AGAIN`` times more."""
+    """Fetch and parse a page, trying again up to ``AGAIN`` times if it cannot be read."""
     for _ in range(AGAIN):
         try:
             return parse(await fetch())
@@ -123,13 +123,13 @@ async def honest(fetch: Callable[[], Awaitable[bytes]], parse: Callable[[bytes],
 
 
 def parse_uploads(body: bytes, *, encoded: bool = False) -> UploadPage:
-    """Read a ListMultipartUploads answer; ``encoded``: its keys were asked for so.
+    """Parse an answer of ListMultipartUploads; ``encoded``: encoded keys were requested.
 
-    Raises ``ListingError`` when it is not a sound one, ``Illegible`` where that may help.
+    Raises ``ListingError`` when it is invalid, ``Illegible`` where encoding may help.
     """
     entries, top = _document(body, "ListMultipartUploads", "Upload")
     url = top.get("EncodingType") == "url"
-    if encoded:  # whatever it says
+    if encoded:  # whatever the page declares
         url = all(_ENCODED(entry.get("Key", "")) for entry in entries)
     try:
         uploads = [_upload(entry, url=url) for entry in entries]
@@ -144,8 +144,8 @@ def parse_uploads(body: bytes, *, encoded: bool = False) -> UploadPage:
 
 
 def parse_parts(body: bytes) -> PartPage:
-    """Read a ListParts answer. Raises ``ListingError`` when it is not a sound one."""
-    # The key is known, and one with control characters would make the page unreadable.
+    """Parse an answer of ListParts. Raises ``ListingError`` when it is invalid."""
+    # The key is already known, and control characters in it would make the page unreadable.
     entries, top = _document(_OWN_KEY.sub(b"", body, count=1), "ListParts", "Part")
     try:
         parts = [_part(entry) for entry in entries]
@@ -158,7 +158,7 @@ def parse_parts(body: bytes) -> PartPage:
 
 
 def latest(moments: Iterable[float | None]) -> float | None:
-    """The latest of those that are told; None where none is."""
+    """The latest of the known times; None if there is none."""
     return max((each for each in moments if each is not None), default=None)
 
 
@@ -169,7 +169,7 @@ def _upload(entry: dict[str, str], *, url: bool) -> Upload:
 
 def _upload_marker(uploads: list[Upload], top: dict[str, str], *, url: bool) -> tuple[str, str]:
     key = top.get("NextKeyMarker", "")
-    # Swift and Ceph RGW encode the keys, as they were asked to, but not the marker.
+    # Swift and Ceph RGW encode the keys, as requested, but not the marker.
     if url and not (uploads and uploads[-1].key == key):
         key = unquote_plus(key, errors="strict")
     return key, top.get("NextUploadIdMarker", "")
@@ -200,7 +200,7 @@ def _unreadable(what: str, error: Exception) -> ListingError:
 
 
 class _Reader:
-    """Collects the leaves below the root, and those of each ``entry`` there."""
+    """Collects the leaf elements below the root, and those of each ``entry`` element there."""
 
     def __init__(self, entry: str) -> None:
         self.root = ""
@@ -237,7 +237,7 @@ class _Reader:
         self._text.clear()
 
 
-_Parsed = tuple[list[dict[str, str]], dict[str, str]]  # the entries, and the leaves beside them
+_Parsed = tuple[list[dict[str, str]], dict[str, str]]  # the entries, and the other leaf elements
 
 
 def _document(body: bytes, operation: str, entry: str) -> _Parsed:

@@ -1,4 +1,4 @@
-"""Multipart uploads: begun, fed part by part, completed or aborted; and those that are unfinished.
+"""Multipart uploads: creating, completing, aborting and listing them, and sending parts.
 
 ::
 
@@ -7,10 +7,10 @@
                    ▼  └───── unfinished, parts: what a killed run left
                  abort
 
-Every method raises as ``operations`` says. An upload that is not there is a ``StoreError`` for
-which ``vanished`` is true. Of ``complete`` that means one of two things: somebody aborted the
-upload, or an attempt whose answer was lost had completed it (API reference,
-"CompleteMultipartUpload"). Only the object can tell which; whoever asked has to look at it.
+Every method raises the errors listed in ``operations``. If an upload does not exist, it raises a
+``StoreError`` for which ``vanished`` is true. From ``complete``, that means that either the upload
+was aborted, or an attempt whose answer was lost had completed it (API reference,
+"CompleteMultipartUpload"). Only the object shows which; the caller must examine it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 
 class Slot(NamedTuple):
-    """Where a part goes."""
+    """The destination of a part."""
 
     key: str
     upload_id: str
@@ -61,14 +61,14 @@ class Slot(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """What the store shows of an upload."""
+    """The uploaded parts of an upload, as the store lists them."""
 
     parts: list[Part]  # by number
-    newest: float | None  # when the latest of them arrived, seconds since the epoch; None: not told
+    newest: float | None  # when the latest arrived, seconds since the epoch; None: unknown
 
 
 class Nameless(ObjectError):
-    """A part was acknowledged without an ETag, by which a completion would have to name it."""
+    """A part was acknowledged without the ETag that completing the upload requires."""
 
     def __init__(self, slot: Slot) -> None:
         message = f"the store acknowledged part {slot.number} without an ETag"
@@ -76,11 +76,11 @@ class Nameless(ObjectError):
 
 
 def vanished(error: StoreError) -> bool:
-    """Whether there is no such upload: it was aborted, or it was completed.
+    """Whether the upload does not exist: it was aborted or completed.
 
-    Of a request on an upload alone: where a part is copied, the key that is missing may be its
-    source's. The code tells, and not the status of 404: a completion can say so after a status
-    of 200. ``NoSuchKey`` is what Ceph says to ListParts, and Swift to an abort after completion.
+    Not for copies of parts, where the missing key may be the source's. The code is decisive, not
+    the status 404: a completion can fail after a status of 200. Ceph answers ListParts with
+    ``NoSuchKey``, and so does Swift an abort after completion.
     """
     return error.code in ("NoSuchUpload", "NoSuchKey")
 
@@ -89,24 +89,24 @@ class Uploads:
     """The multipart uploads of one bucket."""
 
     def __init__(self, bucket: Bucket, *, own: Iterable[str] = ()) -> None:
-        """``own``: ids of uploads that this run has begun; those begun here join."""
+        """``own``: ids of uploads that this run has created; those created here are added."""
         self.own = set(own)
         self._bucket = bucket
-        self._ahead: float | None = None  # seconds that the store's clock is ahead of ours
+        self._ahead: float | None = None  # seconds by which the store's clock is ahead of ours
 
     def clock(self) -> float:
-        """The time at the store, seconds since the epoch: ages of what it has count from it.
+        """The store's time, in seconds since the epoch, for computing ages of what it holds.
 
-        As its latest answer to a listing has it; before there is one, as the signer knows it.
+        From the latest answer to a listing; before there is one, from the signer.
         """
         ahead = self._bucket.signer.offset if self._ahead is None else self._ahead
         return time.time() + ahead
 
     async def create(self, key: str, *, headers: Headers = ()) -> str:
-        """CreateMultipartUpload; returns the upload id.
+        """CreateMultipartUpload; return the upload id.
 
-        ``headers`` are those the object is to have. An attempt whose answer was lost leaves an
-        upload without parts behind.
+        ``headers`` are those of the object. An attempt whose answer was lost leaves an upload
+        without parts behind.
         """
         path = self._bucket.endpoint.path(key)
         answer = await self._bucket.call(Call("POST", path, "uploads=", headers, b""))
@@ -119,9 +119,9 @@ class Uploads:
     async def send(
         self, slot: Slot, *, body: bytes | Stream, headers: Headers, payload_hash: str
     ) -> Answer:
-        """UploadPart. ``headers`` may hold the part's checksum, which the store verifies.
+        """UploadPart. ``headers`` may include the part's checksum, which the store verifies.
 
-        Raises ``Nameless`` too.
+        Also raises ``Nameless``.
         """
         path, query = self._bucket.endpoint.path(slot.key), _query(slot)
         answer = await self._bucket.call(Call("PUT", path, query, headers, body, payload_hash))
@@ -132,10 +132,10 @@ class Uploads:
     async def copy(
         self, slot: Slot, source: tuple[str, str], *, headers: Headers, size: int
     ) -> Copied:
-        """UploadPartCopy from ``source``, a bucket and a key; ``headers`` name range and pin.
+        """UploadPartCopy from ``source`` (bucket and key); ``headers`` name range and pin.
 
-        ``size``, in bytes, is the part's, and tells how long the store may take. An answer of 200
-        that holds an error is no success. Raises ``Nameless`` too.
+        ``size``, in bytes, is the part's, and determines how long the store may take. A 200 that
+        contains an error is not a success. Also raises ``Nameless``.
         """
         named = ("x-amz-copy-source", copy_source(*source))
         path, late = self._bucket.endpoint.path(slot.key), size // COPY_SPEED
@@ -154,13 +154,13 @@ class Uploads:
         headers: Headers = (),
         checksums: Mapping[int, Checksum] | None = None,
     ) -> Copied:
-        """CompleteMultipartUpload from ``parts``: numbers and ETags, in any order.
+        """CompleteMultipartUpload with ``parts``: numbers and ETags, in any order.
 
-        ``headers`` may hold a condition, the whole's checksum or its size. ``checksums``, by part
-        number, are wanted of uploads that were created with one of the composite kind. An answer
-        of 200 that holds an error is none; what passes is asked again. See the module's docstring
-        for an upload that has vanished. 409 ``ConditionalRequestConflict`` in the end means that
-        the upload is spent: all its parts have to be sent again, to another.
+        ``headers`` may include a condition, the object's checksum or its size. ``checksums``, by
+        part number, are required for uploads created with a composite checksum. A 200 that contains
+        an error is not a success, and transient errors are retried. See the module docstring for an
+        upload that has vanished. A final 409 ``ConditionalRequestConflict`` means that the upload
+        is spent: all its parts must be sent again, to a new one.
         """
         body = _manifest(parts, checksums or {})
         path, query = self._bucket.endpoint.path(key), query_string({"uploadId": upload_id})
@@ -169,9 +169,9 @@ class Uploads:
         return _with_etag(await self._bucket.call(call))
 
     async def abort(self, key: str, upload_id: str) -> bool:
-        """AbortMultipartUpload; False where it was gone already, be it aborted or completed.
+        """AbortMultipartUpload; False if it was already aborted or completed.
 
-        Parts in flight may still arrive afterwards: then it has to be aborted again.
+        Parts in flight may still arrive afterwards: then it must be aborted again.
         """
         path, query = self._bucket.endpoint.path(key), query_string({"uploadId": upload_id})
         try:
@@ -183,10 +183,10 @@ class Uploads:
         return True
 
     async def unfinished(self, prefix: str = "") -> AsyncGenerator[Upload, None]:
-        """Every unfinished upload whose key begins with ``prefix``, a page at a time.
+        """Yield every incomplete upload whose key begins with ``prefix``, fetched by the page.
 
-        S3 sorts them by key, then by age; other stores do not. Uploads that begin or end meanwhile
-        may be among them or not. Raises ``ListingError`` where the list cannot be trusted.
+        S3 sorts them by key, then by age; other stores do not. Uploads created or ended meanwhile
+        may be included or not. Raises ``ListingError`` where the list cannot be trusted.
         """
         async with aclosing(self._upload_pages(prefix)) as pages:
             async for page in pages:
@@ -194,9 +194,9 @@ class Uploads:
                     yield upload
 
     async def of(self, key: str) -> AsyncGenerator[Upload, None]:
-        """Every unfinished upload of ``key`` itself, a page at a time.
+        """Yield every incomplete upload of exactly ``key``, fetched by the page.
 
-        Ends where no other can follow, however many keys begin with this one. Raises
+        Stops once no other can follow, however many keys begin with this one. Raises
         ``ListingError`` where the list cannot be trusted.
         """
         passage = Passage(key)
@@ -209,9 +209,9 @@ class Uploads:
                     return
 
     async def lists(self, upload: Upload) -> bool:
-        """Whether the store lists an upload of which it said that there is none.
+        """Whether the store lists an upload that it reported as missing.
 
-        Raises as ``of`` does.
+        Raises the errors of ``of``.
         """
         async with aclosing(self.of(upload.key)) as found:
             async for each in found:
@@ -220,7 +220,7 @@ class Uploads:
         return False
 
     async def parts(self, key: str, upload_id: str) -> AsyncGenerator[Part, None]:
-        """Every part the store has of an upload, by number, a page at a time.
+        """Yield every uploaded part of an upload, by number, fetched by the page.
 
         Raises ``ListingError`` where the list cannot be trusted.
         """
@@ -230,7 +230,7 @@ class Uploads:
                     yield part
 
     async def shown(self, key: str, upload_id: str) -> Shown:
-        """Every part the store has of an upload, and when the newest of them arrived.
+        """Return every uploaded part of an upload, and when the newest arrived.
 
         Raises ``ListingError`` where the list cannot be trusted.
         """
@@ -245,7 +245,7 @@ class Uploads:
             page = await self._upload_page(prefix, marker)
             headway.follow(page)
             marker = page.marker
-            # Whatever a store makes of prefixes.
+            # Filtered here too, since stores interpret prefixes differently.
             yield UploadPage([each for each in page.uploads if each.key.startswith(prefix)], marker)
 
     async def _part_pages(self, key: str, upload_id: str) -> AsyncGenerator[PartPage, None]:
@@ -267,11 +267,11 @@ class Uploads:
         except StoreError as error:
             if error.status != 500:
                 raise
-            # OpenStack Swift does not come to an end with keys that are no XML.
+            # OpenStack Swift fails on keys that XML cannot contain.
             return await self._uploads_in(given, encoded=True)
 
     async def _uploads_in(self, given: dict[str, str], *, encoded: bool = False) -> UploadPage:
-        """One page; once it turns out that its keys are no XML, they are asked for encoded."""
+        """Fetch one page, with encoded keys once they turn out to be invalid in XML."""
 
         def fetch() -> Awaitable[bytes]:
             encoding = {"encoding-type": "url"} if encoded else {}
@@ -300,7 +300,7 @@ class Uploads:
 
 
 def _ascending(page: PartPage, last: int) -> int:
-    """The number of the last part by now. Raises ``ListingError`` where they do not ascend."""
+    """The number of the page's last part. Raises ``ListingError`` unless numbers ascend."""
     for part in page.parts:
         if part.number <= last:
             raise ListingError("the store's list of parts is out of order, or repeats")
@@ -317,7 +317,7 @@ def _with_etag(answer: Answer) -> Copied:
 
 
 def _manifest(parts: Sequence[tuple[int, str]], checksums: Mapping[int, Checksum]) -> bytes:
-    """The parts as CompleteMultipartUpload wants them: ascending."""
+    """The request body of CompleteMultipartUpload, with the parts in ascending order."""
     told = "".join(
         f"<Part><PartNumber>{number}</PartNumber><ETag>&quot;{_text(etag)}&quot;</ETag>"
         f"{_checksum_element(checksums.get(number))}</Part>"

@@ -1,4 +1,4 @@
-"""HTTP by libcurl: many requests in flight over kept connections, one event loop.
+"""HTTP transport by libcurl: concurrent requests over persistent connections in an event loop.
 
 ::
 
@@ -6,8 +6,8 @@
         ▲                                                    │ epoll
         └────────── Response | WireError ◀── future ◀────────┘
 
-libcurl's connections live in the multi handle, so a pooled easy handle is only settings and two
-lists. ``multi`` drives it where there is epoll, else pycurl's own ``AsyncCurlMulti``.
+libcurl's connections belong to the multi handle, so a pooled easy handle is only settings and two
+lists. It is driven by ``multi`` where there is epoll, else by pycurl's own ``AsyncCurlMulti``.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ import pycurl
 from s3pp.errors import S3ppError
 from s3pp.s3.multi import EpollMulti
 
-UPLOAD_BUFFER = 256 * 1024  # bytes libcurl asks a stream for at a time
-DOWNLOAD_BUFFER = 256 * 1024  # bytes libcurl hands a sink at a time, at most
+UPLOAD_BUFFER = 256 * 1024  # bytes libcurl reads from a stream at a time
+DOWNLOAD_BUFFER = 256 * 1024  # bytes libcurl passes to a sink at a time, at most
 MOST_HELD = 16 * 1024 * 1024  # bytes of an answer without a sink; a listing page has 4 MiB at most
-LEAST_SPEED = 16  # bytes per second: what comes slower for the read timeout counts as nothing
+LEAST_SPEED = 16  # bytes per second: less than this for the read timeout counts as silence
 
 
 class Stream(Protocol):
-    """A body too large to hold: read in order, and again from the start on a retry."""
+    """A body too large to hold in memory: read in order, and again from the start on a retry."""
 
     size: int
 
@@ -43,28 +43,28 @@ class Stream(Protocol):
 
 
 class Sink(Protocol):
-    """Where the body of a good answer goes, as it comes; that of an error goes to no sink."""
+    """Receives the body of a successful answer piece by piece; error bodies are not passed."""
 
     def restart(self) -> None:
-        """A body begins: forget what an attempt before this one brought."""
+        """Start a body: discard what an earlier attempt wrote."""
 
     def write(self, piece: bytes) -> None:
-        """Take the next piece."""
+        """Append the next piece."""
 
 
 class Request(NamedTuple):
-    """What goes out; ``headers`` are complete lines, the signature among them."""
+    """An HTTP request; ``headers`` are complete lines, including the signature."""
 
     method: str
     url: str
     headers: list[str]
     body: bytes | Stream | None = None
     sink: Sink | None = None
-    patience: int = 0  # seconds more than the read timeout, for what takes the store long
+    patience: int = 0  # seconds added to the read timeout, for operations that take long
 
 
 class Response(NamedTuple):
-    """What came back, whatever the status."""
+    """An HTTP response of any status."""
 
     status: int
     lines: list[bytes]  # raw header lines
@@ -72,7 +72,7 @@ class Response(NamedTuple):
 
     def header(self, name: bytes) -> str | None:
         """The value of the header ``name`` (given in lower case), or None."""
-        # As one string, since no loop in Python is as quick as a search in C.
+        # As one string, because a search in C is faster than a loop in Python.
         head = b"".join(self.lines)
         at = head.lower().find(b"\n%s:" % name)
         if at < 0:
@@ -83,37 +83,37 @@ class Response(NamedTuple):
 
 
 class WireError(S3ppError):
-    """No whole answer came: connection, name, TLS or time-out. ``code`` is libcurl's."""
+    """No complete answer came: connection, name, TLS or timeout. ``code`` is libcurl's."""
 
     def __init__(self, code: int, message: str, *, tunnel: int = 0) -> None:
-        """``tunnel``: the status of a proxy's answer to CONNECT, 0 where there was none."""
+        """``tunnel``: the status of a proxy's answer to CONNECT; 0 if there was none."""
         super().__init__(message or f"curl error {code}")
         self.code = code
         self._tunnel = tunnel
 
     @property
     def refused_by_proxy(self) -> bool:
-        """The proxy will not reach the store for us: another attempt would not help."""
+        """Whether the proxy refuses to connect to the store; another attempt would not help."""
         return 400 <= self._tunnel < 500
 
     @property
     def untrusted(self) -> bool:
-        """The peer's certificate was not accepted: another attempt would not help."""
+        """Whether the peer's certificate was rejected; another attempt would not help."""
         return self.code in _CERTIFICATE_ERRORS
 
     @property
     def congested(self) -> bool:
-        """The peer, or the way to it, has more to do than it can: reset, silent, not reached."""
+        """Whether the peer or the network may be overloaded: reset, silence, no connection."""
         return self.code in _CONGESTION_ERRORS
 
     @property
     def unreadable(self) -> bool:
-        """There was an answer, and it is not HTTP: a length that is none, or no headers at all."""
+        """Whether the answer is not valid HTTP: an invalid length, or no headers at all."""
         return self.code in _UNREADABLE
 
     @property
     def oversized(self) -> bool:
-        """The answer is longer than ``MOST_HELD``: it wants a sink."""
+        """Whether the answer is longer than ``MOST_HELD`` and needs a sink."""
         return bool(self.code == pycurl.E_FILESIZE_EXCEEDED)
 
 
@@ -129,7 +129,7 @@ _UNREADABLE = (pycurl.E_FTP_WEIRD_SERVER_REPLY, pycurl.E_UNSUPPORTED_PROTOCOL)
 
 
 def _cause(error: pycurl.error, curl: Any) -> str:
-    """libcurl's words, but where it hides the system's in many of its own."""
+    """libcurl's message, or a shorter one where the system's error is more useful."""
     code, number = error.args[0], curl.getinfo(pycurl.OS_ERRNO)
     if code == pycurl.E_COULDNT_CONNECT and number:
         return os.strerror(number).lower()
@@ -150,18 +150,18 @@ _CERTIFICATE_ERRORS = (
 
 @dataclass(frozen=True)
 class WireSettings:
-    """How connections are made; times in seconds."""
+    """Settings of connections; times in seconds."""
 
-    connections: int  # kept open at most
+    connections: int  # maximum kept open
     connect_timeout: float
     read_timeout: float  # without a byte in either direction
     ca_bundle: str | None = None
     verify: bool = True
-    proxy: str = ""  # its URL; empty: none, whatever the environment says
+    proxy: str = ""  # its URL; empty: none, even if the environment names one
 
 
 class Wire:
-    """Sends requests; one per process and event loop, never carried across a fork."""
+    """Sends requests; one per process and event loop, never used across a fork."""
 
     def __init__(self, settings: WireSettings) -> None:
         self._settings = settings
@@ -170,9 +170,9 @@ class Wire:
         self._idle: dict[str, list[_Handle]] = {}
 
     async def send(self, request: Request) -> Response:
-        """Send and await the whole answer.
+        """Send a request and return the complete answer.
 
-        Raises ``WireError``, or what the stream or the sink raised.
+        Raises ``WireError``, or an error of the stream or the sink.
         """
         method, body = request.method, request.body
         if body is None:
@@ -200,7 +200,7 @@ class Wire:
 
 
 def _shape(body: bytes | Stream) -> str:
-    """The shape of a request with a body, but for the commonest of them.
+    """The shape of a request with a body, except for the most common one.
 
     Requests of one shape share handles: only URL, headers and body differ between them.
     """
@@ -208,7 +208,7 @@ def _shape(body: bytes | Stream) -> str:
 
 
 class _Handle:
-    """A curl easy handle with what it received; its settings last, its request changes."""
+    """A curl easy handle and the answer it received; its settings are reused across requests."""
 
     def __init__(self, shape: str, settings: WireSettings) -> None:
         self.curl: Any = pycurl.Curl()
@@ -217,7 +217,7 @@ class _Handle:
         self._chunks: list[bytes] = []
         self._stream: Stream | None = None
         self._sink: Sink | None = None
-        self._begun = False  # the sink takes this answer's body
+        self._begun = False  # whether the sink receives this answer's body
         self._read_timeout = max(1, round(settings.read_timeout))
         self._patience = 0
         self._connection(settings)
@@ -241,7 +241,7 @@ class _Handle:
     def response(self) -> Response:
         status = self.curl.getinfo(pycurl.RESPONSE_CODE)
         if self._sink is not None and not self._begun and status < 300:
-            self._sink.restart()  # the body is empty: no piece of it has told the sink
+            self._sink.restart()  # the body is empty, so ``_write`` was not called
         return Response(status, self._lines.copy(), b"".join(self._chunks))
 
     def lost(self, error: pycurl.error) -> WireError:
@@ -264,7 +264,7 @@ class _Handle:
         setopt(pycurl.LOW_SPEED_TIME, self._read_timeout)
         setopt(pycurl.HEADERFUNCTION, self._lines.append)
         setopt(pycurl.WRITEFUNCTION, self._chunks.append)
-        setopt(pycurl.PROXY, settings.proxy)  # even if empty: libcurl is not to look for one
+        setopt(pycurl.PROXY, settings.proxy)  # even if empty, so that libcurl does not look for one
         setopt(pycurl.NOPROXY, "")
         if settings.ca_bundle:
             setopt(pycurl.CAINFO, settings.ca_bundle)
@@ -302,7 +302,7 @@ class _Handle:
             return int(pycurl.READFUNC_ABORT)
 
     def _write(self, piece: bytes) -> int | None:
-        """Hand a piece to the sink, or keep it if it is an error's; None means all was taken."""
+        """Pass a piece to the sink, or keep it if part of an error; None: all was consumed."""
         try:
             assert self._sink is not None
             if not self._begun and self._status() >= 300:
@@ -318,7 +318,7 @@ class _Handle:
             return -1
 
     def _status(self) -> int:
-        """The status as the header lines so far have it: libcurl cannot be asked from within."""
+        """The status from the header lines so far: libcurl cannot be queried in a callback."""
         line = next(line for line in reversed(self._lines) if line.startswith(b"HTTP/"))
         return int(line.split(None, 2)[1])
 
