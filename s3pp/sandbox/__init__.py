@@ -1,4 +1,4 @@
-"""An S3 server in memory, on loopback, in a child process: for trying s3pp and for its tests.
+"""An in-memory S3 server on loopback, in a child process, for trying and testing s3pp.
 
 The child runs ``server``.
 
@@ -26,9 +26,9 @@ from s3pp.errors import FatalError, UsageError, unstarted
 
 HOST = "127.0.0.1"
 REGION = "us-east-1"
-STOP_SECONDS = 5.0  # for the server to end once its standard input is closed
+STOP_SECONDS = 5.0  # for the server to exit after its standard input is closed
 
-# Settings of the user's that would send requests, or sign them, past the sandbox.
+# User settings that would direct or sign requests for a store other than the sandbox.
 UNSET = (
     "AWS_PROFILE",
     "AWS_DEFAULT_PROFILE",
@@ -41,10 +41,10 @@ _PROXIES = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
 
 
 class Sandbox:
-    """Context manager around one server; what it holds is gone when it ends.
+    """A context manager around one server; its contents are lost when it ends.
 
-    ``port`` 0 takes a free port. Entering raises ``UsageError`` where moto is not installed or
-    the port is taken, ``FatalError`` where the server does not come up.
+    ``port`` 0 picks a free port. Entering raises ``UsageError`` if moto is not installed or the
+    port is in use, ``FatalError`` if the server does not start.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -79,12 +79,12 @@ class Sandbox:
         self._stop()
 
     def wait(self) -> int:
-        """Wait until the server ends by itself, which it does not in the normal course."""
+        """Wait until the server exits by itself, which is not expected; returns its exit status."""
         assert self._server is not None
         return self._server.wait()
 
     def environment(self) -> dict[str, str]:
-        """The variables that lead any AWS client to this server, and past proxies."""
+        """Return the variables that direct any AWS client to this server, bypassing proxies."""
         fixed = {
             "AWS_ACCESS_KEY_ID": "sandbox",
             "AWS_SECRET_ACCESS_KEY": "sandbox",
@@ -99,7 +99,7 @@ class Sandbox:
 
     @contextmanager
     def imposed(self, environ: MutableMapping[str, str]) -> Iterator[None]:
-        """``environ`` with this server's variables, as it was again afterwards."""
+        """Set this server's variables in ``environ``, and restore it afterwards."""
         before = dict(environ)
         for name in UNSET:
             environ.pop(name, None)
@@ -111,7 +111,7 @@ class Sandbox:
             environ.update(before)
 
     def create_bucket(self, name: str) -> None:
-        """Create bucket ``name``; ``UsageError`` with the server's reason if it refuses."""
+        """Create bucket ``name``; raises ``UsageError`` with the server's reason if it refuses."""
         connection = http.client.HTTPConnection(HOST, self.port, timeout=30)
         try:
             connection.request("PUT", f"/{name}")
@@ -139,21 +139,21 @@ class Sandbox:
 
 
 def _spawn(port: int) -> subprocess.Popen[bytes]:
-    # A session of its own: Ctrl-C goes to the terminal's whole foreground group, and the
+    # In a new session: Ctrl-C goes to the terminal's whole foreground group, and the
     # transfer it stops still has requests in flight to this server.
     return subprocess.Popen(
         [sys.executable, "-m", "s3pp.sandbox.server", str(port)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        cwd="/",  # "-m" puts the working directory first on the path: none of the user's files
+        cwd="/",  # "-m" puts the working directory first on the path: keeps out the user's files
         env=_server_environment(os.environ),
         start_new_session=True,
     )
 
 
 def _server_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """``environ`` without anything of AWS, and with this very s3pp importable."""
+    """Return ``environ`` without AWS variables, and with this copy of s3pp importable."""
     kept = {name: value for name, value in environ.items() if not name.startswith("AWS_")}
     here = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     given = [os.path.abspath(p) for p in environ.get("PYTHONPATH", "").split(os.pathsep) if p]

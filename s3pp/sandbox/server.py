@@ -1,8 +1,8 @@
 """The sandbox's child process: moto's S3 behind a threaded HTTP/1.1 server.
 
-Run as ``python -m s3pp.sandbox.server PORT``. It tells its port as a line of JSON on standard
-output, and ends when standard input does: whatever kills the parent, kernel or keyboard, also
-closes that pipe.
+Run as ``python -m s3pp.sandbox.server PORT``. It prints its port as a line of JSON on standard
+output, and exits at the end of standard input: the death of the parent, however caused, closes
+that pipe.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from s3pp.errors import no_thread
 
 HOST = "127.0.0.1"
 BACKLOG = 1024  # more than the connections a run opens at once by default
-WATCH_SECONDS = 1.0  # between two looks at the parent's process id
+WATCH_SECONDS = 1.0  # between two checks of the parent's process id
 
 
 class Exchange(WSGIRequestHandler):
-    """One connection. Werkzeug's own closes it after every request; this one keeps it."""
+    """A connection kept open between requests, unlike Werkzeug's own."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    wbufsize = 1 << 16  # head and body of an answer in one segment
+    wbufsize = 1 << 16  # head and body of a response in one segment
 
     def run_wsgi(self) -> None:
-        """Answer one request, its body read whole before the application sees it."""
+        """Answer one request, after reading its whole body."""
         self.environ = environ = self.make_environ()
         body = _body(environ)
-        if body is None:  # the client left in the middle; half an object is no object
+        if body is None:  # the client disconnected: do not store half an object
             self.close_connection = True
             return
         environ["wsgi.input"] = io.BytesIO(body)
@@ -57,20 +57,20 @@ class Exchange(WSGIRequestHandler):
         self.wfile.flush()
 
     def log(self, type: str, message: str, *args: Any) -> None:
-        """Nothing is logged."""
+        """Log nothing."""
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Nothing is logged."""
+        """Log nothing."""
 
 
 class Server(ThreadedWSGIServer):
-    """A thread per connection; none of them keeps the process alive."""
+    """A server with one daemon thread per connection."""
 
     daemon_threads = True
 
 
 def _body(environ: dict[str, Any]) -> bytes | None:
-    """The request's body, or None where it was cut short."""
+    """Return the request's body, or None if it was truncated."""
     source = environ["wsgi.input"]
     if environ.get("wsgi.input_terminated"):  # chunked
         try:
@@ -90,7 +90,7 @@ def _application() -> Callable[..., Any]:
     lock = threading.Lock()
 
     def one_at_a_time(environ: Any, start_response: Any) -> Any:
-        # moto's store is plain dicts, iterated by listings: not safe under threads.
+        # moto's store is plain dicts, iterated by listings: not thread-safe.
         with lock:
             return app(environ, start_response)
 
@@ -98,7 +98,7 @@ def _application() -> Callable[..., Any]:
 
 
 def _exchange() -> type[WSGIRequestHandler]:
-    """``Exchange`` over moto's own request class, which keeps underscores in header names."""
+    """Return ``Exchange`` over moto's request class, which keeps underscores in header names."""
     from moto.moto_server import werkzeug_app
 
     base = getattr(werkzeug_app, "MotoRequestHandler", WSGIRequestHandler)
@@ -112,9 +112,9 @@ def _listening(port: int) -> Server:
 
 
 def _end_with(parent: int) -> None:
-    """End this process with its parent.
+    """Exit this process when its parent exits.
 
-    Children the parent forked hold the pipe's other end as well, so its process id is watched too.
+    Children forked by the parent hold the pipe's other end too, so its process id is also watched.
     """
     while os.getppid() == parent:
         readable, _, _ = select.select([0], [], [], WATCH_SECONDS)
@@ -131,7 +131,7 @@ def _tell(report: dict[str, Any]) -> None:
 
 
 def main(port: int) -> int:
-    """Serve on ``port`` (0: a free one) until the parent is gone; 1 where that cannot start."""
+    """Serve on ``port`` (0: a free one) until the parent exits; returns 1 if it cannot start."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()

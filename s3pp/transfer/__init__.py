@@ -1,14 +1,14 @@
-"""One object's way: what is done with it, and how it is shown to be right.
+"""Transfer of single objects, and the verification of the result.
 
 ::
 
-    put/    a file becomes an object           files/  names and files below DIRECTORY
-    get/    an object becomes a file           parts/  large objects in parts
-    copy/   an object becomes another one
+    put/    uploads of files                   files/  names and files below DIRECTORY
+        get/    downloads to files                 parts/  large objects in parts
+        copy/   copies of objects
 
-In each of the first three a planner, which runs in the walker and turns what was found into tasks,
-and a role (``Putter``, ``Getter``, ``Copier``), which runs in the workers and brings a task to its
-outcome. Here is what they share:
+Each of the first three has a planner, which runs in the walker and turns records into tasks, and a
+role (``Putter``, ``Getter``, ``Copier``), which runs in the workers and performs them. This
+package has what they share:
 
 deciding   ``modes``: whether to send, and why; ``known``: what the destination holds;
            ``condition``: mode ``add``'s promise, ``If-None-Match``

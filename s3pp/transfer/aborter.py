@@ -1,4 +1,4 @@
-"""One unfinished upload under ``clean``, from its name to its outcome."""
+"""Aborting of one incomplete multipart upload, for ``clean``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from s3pp.s3.retry import StoreError
 from s3pp.s3.uploads import Upload, Uploads, vanished
 from s3pp.transfer.ending import failure
 
-PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds before an upload that has parts still is aborted again
+PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds before an upload that still has parts is aborted again
 _DENIED = (
     "the store lists this upload (id {}) and answers that there is none (NoSuchUpload): "
     "it may list other keys than it has; abort it by its real key"
@@ -21,7 +21,7 @@ _DENIED = (
 
 
 class Aborter:
-    """Aborts uploads; in a dry run it makes every request but the aborts."""
+    """An aborter of uploads; in a dry run it sends every request except the aborts."""
 
     def __init__(
         self,
@@ -35,10 +35,10 @@ class Aborter:
         self._sleep = sleep
 
     async def abort(self, upload: Upload) -> Outcome:
-        """Bring one upload to its end. Raises ``FatalError`` only."""
+        """Abort one upload and return its outcome. Raises only ``FatalError``."""
         try:
             return await self._outcome(upload)
-        except Exception as error:  # of a defect too: the others are aborted all the same
+        except Exception as error:  # also for a defect in s3pp: the others are still aborted
             return failure(upload.key, upload.key, error)._replace(upload=upload.facts())
 
     async def _outcome(self, upload: Upload) -> Outcome:
@@ -53,7 +53,7 @@ class Aborter:
         return await self._confirm_gone(upload)
 
     async def _measure(self, upload: Upload) -> tuple[int | None, int]:
-        """How many parts the store has, and their bytes; None and 0 where it does not say."""
+        """Return the number of parts and their total bytes; None and 0 if they cannot be listed."""
         count = size = 0
         try:
             async for part in self._uploads.parts(upload.key, upload.id):
@@ -66,7 +66,7 @@ class Aborter:
         return count, size
 
     async def _delete(self, upload: Upload) -> bool:
-        """False where it was gone already.
+        """Abort the upload until it has no parts; returns false if it no longer exists.
 
         A part that is in flight may arrive after its upload was aborted, and is kept, and paid
         for, until it is aborted again (API reference, "AbortMultipartUpload").
@@ -93,7 +93,7 @@ class Aborter:
             raise
 
     async def _confirm_gone(self, upload: Upload) -> Skipped:
-        """The outcome of one that was listed, and of which the store says that there is none."""
+        """Return the outcome of an upload that was listed, but does not exist when aborted."""
         for pause in PAUSES:  # a list may lag behind
             if not await self._uploads.lists(upload):
                 return Skipped(upload.key, upload.key, 0, SkipReason.GONE, upload.facts())
@@ -102,6 +102,6 @@ class Aborter:
 
 
 def _unlistable(error: ObjectError) -> bool:
-    """Whether parts cannot be listed here, which is no reason not to abort their upload."""
+    """Return whether ``error`` shows that parts cannot be listed, which prevents no abort."""
     unknown = isinstance(error, StoreError) and error.status == 501
     return unknown or isinstance(error, ListingError) or error.kind is FailureKind.ACCESS

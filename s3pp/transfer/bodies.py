@@ -1,7 +1,7 @@
-"""Sources opened and read: a whole file or a slice of one, small in memory, large as a stream.
+"""Reading of source files or slices of them: small ones in memory, large ones as streams.
 
-A file is stamped (size and times) when it is opened and again when it has been read or sent;
-if the stamps differ it changed meanwhile, and what was read is not trusted.
+The stamp of a file (size and times) is taken when it is opened and again when it has been read or
+sent; if the stamps differ, the file changed meanwhile, and the data read is discarded.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MISSING = (errno.ENOENT, errno.ENOTDIR)
 
 
 class Changed(ObjectError):
-    """The source changed while it was read; reading it again may help."""
+    """Raised when the source changed while it was read; reading it again may help."""
 
     def __init__(self, path: str) -> None:
         super().__init__(FailureKind.CHANGED, f"{path} changed while it was read")
@@ -30,7 +30,7 @@ class Changed(ObjectError):
 class Slice:
     """An open source, read in order; a ``wire.Stream``.
 
-    ``size`` is what the file holds now, not what the walk saw. Close it.
+    ``size`` is its current size in bytes, not that seen by the walk. Close it.
     """
 
     def __init__(self, fd: int, path: str, *, start: int = 0, size: int | None = None) -> None:
@@ -45,7 +45,7 @@ class Slice:
     def read(self, count: int) -> bytes:
         """Return up to ``count`` bytes, empty at the end.
 
-        Raises ``Changed`` if they are gone, ``ObjectError`` if they cannot be read.
+        Raises ``Changed`` if the file was truncated, ``ObjectError`` if it cannot be read.
         """
         count = min(count, self.size - self._at)
         if count == 0:
@@ -64,31 +64,31 @@ class Slice:
         self._at = 0
 
     def pieces(self) -> Iterator[bytes]:
-        """The whole of it, ``PIECE`` bytes at a time."""
+        """Yield the whole content, ``PIECE`` bytes at a time."""
         self.rewind()
         while piece := self.read(PIECE):
             yield piece
 
     def head(self, count: int) -> bytes:
-        """The first ``count`` bytes, or all if there are fewer."""
+        """Return the first ``count`` bytes, or all if there are fewer."""
         return os.pread(self._fd, min(count, self.size), self._start)
 
     @property
     def stamp(self) -> Stamp:
-        """What tells the file as it was opened from any other state of it."""
+        """The stamp of the file when it was opened, which identifies its state."""
         return self._stamp
 
     def fileno(self) -> int:
-        """The open file's descriptor."""
+        """Return the file's descriptor."""
         return self._fd
 
     @property
     def start(self) -> int:
-        """Where in the file it begins, in bytes."""
+        """The offset of the slice in the file, in bytes."""
         return self._start
 
     def check(self) -> None:
-        """Raise ``Changed`` if the file is not as it was when it was opened."""
+        """Raise ``Changed`` if the file has changed since it was opened."""
         if _stamp(os.fstat(self._fd)) != self._stamp:
             raise Changed(self._path)
 
@@ -98,9 +98,9 @@ class Slice:
 
 
 def open_entry(entry: Entry) -> bytes | Slice:
-    """The body of an entry: in memory if it is small, else open.
+    """Return the body of an entry: in memory if it is small, else open.
 
-    Raises ``ObjectError`` where it is no readable regular file, ``Changed`` if it is written to.
+    Raises ``ObjectError`` if it is no readable regular file, ``Changed`` if it is being written.
     """
     try:
         # Without O_NONBLOCK a FIFO that took the file's place would block here for ever.
@@ -118,11 +118,11 @@ def open_entry(entry: Entry) -> bytes | Slice:
         start = entry.offset or 0
         size = status.st_size if entry.offset is None else entry.size
         if size <= SMALL:
-            # One byte more than a whole file says it has: some, as in /proc, say nothing and hold
-            # much.
+            # One byte more than the size of a whole file: some, as in /proc, have size 0 but much
+            # content.
             body = os.pread(fd, size if entry.offset is not None else size + 1, start)
             after = os.fstat(fd)
-            # As ``_stamp`` has it, but for the calls: every small file passes here.
+            # ``_stamp`` inlined, to save calls: this runs for every small file.
             if (
                 len(body) == size
                 and after.st_mtime_ns == status.st_mtime_ns
@@ -146,9 +146,9 @@ def _hides_its_size(source: str) -> ObjectError:
 
 
 def open_part(part: PutPart) -> Slice:
-    """One part of a body, open. Raises ``Changed`` if the file is not what the lead opened.
+    """Open one part of a body. Raises ``Changed`` if the file is not in the state the lead opened.
 
-    Raises ``ObjectError`` where it is not readable any more.
+    Raises ``ObjectError`` if it is no longer readable.
     """
     try:
         fd = os.open(part.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -163,8 +163,8 @@ def open_part(part: PutPart) -> Slice:
 
 
 def unreadable(source: str, error: OSError) -> ObjectError:
-    """The failure an ``OSError`` on a source means."""
-    if error.errno in (errno.EMFILE, errno.ENFILE):  # says nothing about this file
+    """Return the failure for an ``OSError`` on a source."""
+    if error.errno in (errno.EMFILE, errno.ENFILE):  # concerns the process, not this file
         message = f"{error.strerror}: raise the limit (ulimit -n), or lower --concurrency"
         raise FatalError(message, FailureKind.UNREADABLE)
     kind = FailureKind.NOT_FOUND if error.errno in _MISSING else FailureKind.UNREADABLE
@@ -173,5 +173,5 @@ def unreadable(source: str, error: OSError) -> ObjectError:
 
 
 def _stamp(status: os.stat_result) -> Stamp:
-    """What tells two states of a file apart without reading it."""
+    """Return values that distinguish states of a file without reading it."""
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns

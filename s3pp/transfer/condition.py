@@ -1,13 +1,13 @@
-"""Mode add's promise that nothing is overwritten: ``If-None-Match: *``, or a look right before.
+"""Conditional writes for mode ``add``: ``If-None-Match: *``, or a HEAD right before the write.
 
 ::
 
     write with the condition ─ 412 ─▶ Taken
                              ─ 501 ─▶ HEAD ─▶ Taken | write without
 
-An object that is refused costs no other its condition. Only where the store has taken ``SURE``
-objects without it that it refused with it, and none with it, is the condition left out: then it is
-the condition that the store does not know.
+A refusal for one object does not remove the condition for others. The condition is left out only
+after the store has accepted ``SURE`` objects without it that it had refused with it, and none
+with it: then the store does not support the condition.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from s3pp.s3.operations import Bucket, Headers
 from s3pp.s3.retry import StoreError
 
 _IF_ABSENT = (("if-none-match", "*"),)
-SURE = 3  # objects; each costs one request that is refused
+SURE = 3  # objects; each costs one refused request
 REFUSED = (
     "{} refuses If-None-Match: where it does, mode add asks with HEAD right before it writes, "
     "and overwrites what another writer stores in between"
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class Taken(Exception):
-    """The key exists: ``dest`` is what was seen there, or ``refusal`` how the store put it."""
+    """Raised when the key exists: ``dest`` is the object seen, or ``refusal`` the store's error."""
 
     def __init__(self, dest: Dest | None = None, refusal: StoreError | None = None) -> None:
         super().__init__()
@@ -40,15 +40,15 @@ class Taken(Exception):
 
 
 class Absence:
-    """Writes under a key only while it is absent, in mode ``add``; in others just writes.
+    """Writes that in mode ``add`` succeed only if the key is absent; in other modes plain writes.
 
-    One for each kind of request: a store may know the condition on one and not on the other.
+    Use one per kind of request: a store may support the condition on one but not on another.
     """
 
     def __init__(self, mode: Mode, bucket: Bucket, tell: Callable[[str], None]) -> None:
-        self.kept = False  # a write under the condition has succeeded: the store knows it
+        self.kept = False  # a write with the condition has succeeded: the store supports it
         self._wanted = mode is Mode.ADD
-        self._doubts = 0  # objects that the store took only without the condition
+        self._doubts = 0  # objects that the store accepted only without the condition
         self._bucket = bucket
         self._tell = tell
 
@@ -62,10 +62,10 @@ class Absence:
     ) -> Awaitable[T]:
         """Call ``send`` with the headers of the condition, if any.
 
-        ``ours``: what is there has been written by this very task. ``look``: make do without the
-        condition. Raises ``Taken``, and what ``send`` raises.
+        ``ours``: this task itself wrote the existing object. ``look``: use a HEAD instead of the
+        condition. Raises ``Taken``, and the errors of ``send``.
         """
-        # No coroutine of its own: in the other modes every small object passes here.
+        # Not a coroutine: in the other modes this runs for every small object.
         if not self._wanted or ours:
             return send(())
         if look or (self._doubts >= SURE and not self.kept):
@@ -73,7 +73,7 @@ class Absence:
         return self._under_condition(key, send)
 
     def doubt(self) -> None:
-        """Count an object of which the store did not keep the condition."""
+        """Count an object for which the store did not support the condition."""
         if not self._doubts:
             self._tell(REFUSED.format(self._bucket.endpoint.host))
         self._doubts += 1
@@ -90,7 +90,7 @@ class Absence:
             self.kept = True
             return written
         written = await self._looked(key, send)
-        self.doubt()  # only now is it known that the condition was what is refused
+        self.doubt()  # only now is it known that the condition was refused
         return written
 
     async def _looked(self, key: str, send: Callable[[Headers], Awaitable[T]]) -> T:
@@ -101,7 +101,7 @@ class Absence:
 
 
 async def seen(bucket: Bucket, key: str) -> Dest | None:
-    """HEAD a key; where that is forbidden nothing is known, as if it were absent."""
+    """Return the answer to a HEAD; None if the key is absent or HEAD is forbidden."""
     try:
         return await bucket.head(key)
     except StoreError as error:

@@ -1,4 +1,4 @@
-"""How any task comes to its end where something went wrong: as an outcome, whatever it was."""
+"""Conversion of errors of any kind to failed outcomes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from s3pp.records import Failed, Task
 
 
 def failed(task: Task, error: Exception) -> Failed:
-    """The outcome of a task whose way ended in ``error``; raises as ``failure`` does."""
+    """Return the outcome of a task that raised ``error``; raises as ``failure`` does."""
     return failure(task.source, task.target, error)
 
 
 def failure(source: str, target: str, error: Exception) -> Failed:
-    """The outcome of what ended in ``error``, by the words of outcomes.
+    """Return the failure of ``source`` and ``target`` for ``error``.
 
-    Raises ``FatalError`` and ``Unfinished`` as they are: there is no outcome.
+    ``FatalError`` and ``Unfinished`` are raised again: they have no outcome.
     """
     if isinstance(error, FatalError | Unfinished):
         raise error

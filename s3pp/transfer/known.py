@@ -1,4 +1,4 @@
-"""What the destination bucket holds, as a walk in key order asks for it."""
+"""Lookups of the destination's objects during a walk in key order."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from s3pp.sources.bucket import BucketListing, Unordered
 
 
 class Known:
-    """Answers from the bucket's listing, as long as the store has one that can be merged with.
+    """The objects at the destination, from its listing while that can be merged with the source.
 
-    Where it has none, ``ask`` says so: whoever does the task has to HEAD its key.
+    If it cannot, ``ask`` is true: the worker has to send a HEAD of each key.
     """
 
     def __init__(
         self, job: Job, listing: BucketListing | None, tell: Callable[[str], None]
     ) -> None:
         self._bucket = str(job.dest)
-        # Mode stupid has nothing to ask.
+        # Mode stupid needs no lookups.
         self._listing = None if job.mode is Mode.STUPID else listing
         self.ask = listing is None and job.mode is not Mode.STUPID
         self._tell = tell
         self._last = ""
 
     def lookup(self, key: str) -> Dest | None:
-        """What is under ``key``; None also where that is not known."""
+        """Return the object under ``key``; None also if that is unknown."""
         if self._listing is None:
             return None
         if key < self._last:
@@ -48,7 +48,7 @@ class Known:
             if error.remedy is not Remedy.NONE:
                 raise FatalError(f"list {self._bucket}: {error}") from None
             self._fall_back(f"{_refused(error)} on {self._bucket} ({error})")
-        except ListingError as error:  # what it has answered so far was sound
+        except ListingError as error:  # earlier answers remain valid
             self._fall_back(f"list {self._bucket}: {error}")
         except ObjectError as error:
             raise FatalError(f"list {self._bucket}: {error}") from None

@@ -1,4 +1,4 @@
-"""What a worker gives its role to work with."""
+"""The resources that a worker shares with its role."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from s3pp.records import PartOutcome
 from s3pp.transfer.parts.own import OwnUploads
 from s3pp.transfer.reading import Budget, Reader
 
-# Has a part, one of ``records.PartTask``, moved by whichever worker has room. Raises
+# Transfers a part, one of ``records.PartTask``, in any worker with free capacity. Raises
 # ``Unfinished`` once the run is ending.
 Offer = Callable[[Any], Awaitable[PartOutcome]]
 
 
 class Means(NamedTuple):
-    """What is there once in each worker, for all objects that pass through it."""
+    """The resources of one worker, shared by all objects that it transfers."""
 
-    reader: Reader  # for what blocks
+    reader: Reader  # for blocking reads
     budget: Budget  # of memory for bodies
     offer: Offer  # of a large object's parts
-    own: OwnUploads  # that this run has begun
+    own: OwnUploads  # the uploads that this run has created

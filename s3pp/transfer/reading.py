@@ -1,9 +1,9 @@
-"""Reading without stalling the sockets: in the event loop while files come quickly, else off it.
+"""Reading without stalling the sockets: on the event loop while reads are fast, else on threads.
 
-From the page cache an open and a read cost some 15 µs, and handing them to a thread costs more
+From the page cache an open and a read take some 15 µs, and handing them to a thread takes more
 than that. On a disk or a network file system an open can take 5 ms, during which no socket would
-be served: then the hop is cheap, and many threads read at once. Which of the two holds is
-measured as the run goes, and followed.
+be served: then the hop is cheap, and many threads read at once. The choice follows measurements
+made during the run.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from s3pp.errors import Unfinished, no_thread
 _SLOW = 0.001  # seconds per read above which threads read
 _QUICK = 0.0003  # seconds below which the loop reads again
 _WEIGHT = 0.01  # of the newest measurement in the running mean
-_LONGEST = 0.005  # seconds a measurement counts for at most: being preempted is no slow disk
-_PROBE = 16  # while threads read, every so many reads is made, and measured, on the loop
+_LONGEST = 0.005  # maximum of a measurement in seconds: preemption is no sign of a slow disk
+_PROBE = 16  # while threads read, one in so many reads is made and measured on the loop
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
 
 def on_thread(threads: Executor, work: Callable[[], T]) -> asyncio.Future[T]:
-    """Begin ``work()`` on a thread. Raises ``FatalError`` where none can be started."""
+    """Start ``work()`` on a thread. Raises ``FatalError`` if no thread can be started."""
     try:
         return asyncio.get_running_loop().run_in_executor(threads, work)
     except RuntimeError:
@@ -36,10 +36,10 @@ def on_thread(threads: Executor, work: Callable[[], T]) -> asyncio.Future[T]:
 
 
 class Reader:
-    """Runs short blocking reads where they do the least harm.
+    """A runner of short blocking reads, on the loop or on threads.
 
-    Only reads on the loop are measured: on a thread the wait for the interpreter counts too, and
-    would keep a busy process on threads for ever.
+    Only reads on the loop are measured: on a thread the wait for the interpreter would count too,
+    and keep a busy process on threads for ever.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Reader:
         return self.here(read, *args, **kwargs)
 
     def here(self, read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return ``read(*args, **kwargs)``, called here, and see how long it takes."""
+        """Return ``read(*args, **kwargs)``, called here and timed."""
         start = self._clock()
         try:
             return read(*args, **kwargs)
@@ -72,14 +72,14 @@ class Reader:
             self.threaded = self._mean > (_QUICK if self.threaded else _SLOW)
 
     async def away(self, work: Callable[[], T]) -> T:
-        """Return ``work()``, always called on a thread: for what is known to take long."""
+        """Return ``work()``, always called on a thread: for work known to be slow."""
         return await on_thread(self._threads, work)
 
     async def whole(self, work: Callable[[], T]) -> T:
         """Return ``work()``, which reads a whole body and changes nothing; called on a thread.
 
-        Raises ``Unfinished`` once the run is ending. The thread goes on then, and nobody hears of
-        it: a body may be of any size.
+        Raises ``Unfinished`` once the run is ending. The thread then continues and its result is
+        dropped: a body may be of any size.
         """
         if self._ended:
             raise Unfinished
@@ -95,26 +95,26 @@ class Reader:
             self._whole.discard(reading)
 
     def end(self) -> None:
-        """The run is ending: nobody waits for whole bodies any more."""
+        """End the waits for whole bodies, as the run is ending."""
         self._ended = True
         for reading in self._whole:
             reading.cancel()
 
 
 class Budget:
-    """Bounds what is held at once, bytes of bodies or turns; those who wait are served in order."""
+    """A limit on bytes of bodies, or turns, held at once; waiters are served in order."""
 
     def __init__(self, size: int) -> None:
-        self.size = size  # more than that is never granted
+        self.size = size  # the most that is ever granted
         self._free = size
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     def grant(self, count: int) -> int:
-        """What a body of ``count`` bytes takes: never more than there is, so nobody starves."""
+        """Return the grant for ``count`` bytes: at most the whole budget, so that it can be met."""
         return min(count, self.size)
 
     def take_at_once(self, count: int) -> bool:
-        """Take ``count`` bytes, as granted, if they are free and nobody waits."""
+        """Take ``count`` bytes, as granted, if they are free and there are no waiters."""
         if self._waiting or count > self._free:
             return False
         self._free -= count
@@ -129,12 +129,12 @@ class Budget:
         try:
             await turn
         except asyncio.CancelledError:
-            if not turn.cancelled():  # it had been served
+            if not turn.cancelled():  # already granted
                 self.give(count)
             raise
 
     def give(self, count: int) -> None:
-        """Give back what was taken."""
+        """Release ``count`` bytes."""
         self._free += count
         while self._waiting and self._waiting[0][0] <= self._free:
             count, turn = self._waiting.popleft()

@@ -1,4 +1,4 @@
-"""A body too large to hold, made here or on its way through: a temporary file without a name."""
+"""Unnamed temporary files for bodies too large for memory."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from s3pp.transfer.bodies import Slice
 
 
 class Spill:
-    """Takes what a store sends, as a ``wire.Sink``. Close it, unless ``whole`` was called.
+    """A temporary file that receives a body, a ``wire.Sink``. Close it unless ``whole`` was called.
 
-    Every method raises ``FatalError`` where the disk has no room, and ``ObjectError`` where this
-    process may not write so much into one file.
+    Every method raises ``FatalError`` if the disk is full, and ``ObjectError`` if the limit on the
+    size of this process's files is reached.
     """
 
     def __init__(self, name: str) -> None:
@@ -27,24 +27,24 @@ class Spill:
             os.unlink(path)
 
     def restart(self) -> None:
-        """Forget what an attempt before this one brought."""
+        """Discard the data of an earlier attempt."""
         with _disk_trouble():
             os.ftruncate(self._fd, 0)
             os.lseek(self._fd, 0, os.SEEK_SET)
 
     def write(self, piece: bytes) -> None:
-        """Take the next piece."""
+        """Append the next piece."""
         view = memoryview(piece)
         with _disk_trouble():
             while view:
                 view = view[os.write(self._fd, view) :]
 
     def whole(self) -> Slice:
-        """What came, to be read and sent; closing it is all there is left to close."""
+        """Return the body for reading, which then owns the file: close that instead."""
         return Slice(self._fd, self._name)
 
     def close(self) -> None:
-        """Give the room back."""
+        """Close the file, which frees its space."""
         os.close(self._fd)
 
 
@@ -58,7 +58,7 @@ def _disk_trouble() -> Iterator[None]:
 
 def _meant(error: OSError) -> ObjectError | FatalError:
     limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
-    if error.errno == errno.EFBIG and limit != resource.RLIM_INFINITY:  # no other disk would do
+    if error.errno == errno.EFBIG and limit != resource.RLIM_INFINITY:  # no disk would help
         message = (
             f"it passes through a temporary file, and those may have {limit} bytes (ulimit -f)"
         )

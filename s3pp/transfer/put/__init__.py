@@ -1,7 +1,7 @@
-"""A file becomes an object: compared, read, typed, packed where asked, hashed, sent.
+"""Uploads of files as objects: reading, comparing, content types, compression, sending.
 
-``planner`` decides by names and listings; ``putter`` brings one file to its end. ``prepare``
-makes a body of it, by ``content`` (type, gzip or not) and ``compress``. Of large files:
-``in_parts`` has them sent, ``part`` sends one part, ``given`` says whether an object has the
-headers of this run.
+``planner`` decides by names and listings; ``putter`` uploads one file. ``prepare`` turns it into
+a body, using ``content`` (type, gzip or not) and ``compress``. For large files: ``in_parts``
+runs the upload, ``part`` sends one part, ``given`` compares an object's headers with those of
+this run.
 """

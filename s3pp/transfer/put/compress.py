@@ -1,7 +1,7 @@
-"""gzip with bytes that depend on the content alone, so that ``update`` knows them again.
+"""Reproducible gzip compression: the bytes depend on the content alone, as ``update`` needs.
 
 ISA-L's compressor at its strongest level: several times the speed of zlib at a slightly larger
-size. No name and no time go into the header. Other releases of the library may give other bytes;
+size. The header has no name and no time. Other releases of the library may produce other bytes;
 then an unchanged file is sent once more.
 """
 
@@ -20,12 +20,12 @@ _GZIP_WINDOW = 16 + zlib.MAX_WBITS  # zlib's manual: 16 more asks for a gzip hea
 
 
 def compressed(body: bytes) -> bytes:
-    """The gzip form of a body held in memory."""
+    """Compress a body held in memory."""
     return igzip.compress(body, _LEVEL, mtime=0)
 
 
 def compressed_file(pieces: Iterable[bytes], name: str) -> Slice:
-    """The gzip form of a body too large to hold, in a temporary file. Raises as ``Spill`` does."""
+    """Compress a large body into a temporary file. Raises as ``Spill`` does."""
     packer = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, _GZIP_WINDOW)
     spill = Spill(name)
     try:

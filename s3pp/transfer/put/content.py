@@ -1,8 +1,8 @@
-"""Content types and compression: what an object is labelled as, and whether it is gzipped.
+"""Content types, and the choice of objects to compress.
 
-Names decide first, by Python's ``mimetypes``. A name such as ``x.js.gz`` says that its content is
-already compressed: it is labelled as what it is (``application/gzip``), never compressed again,
-and never given a Content-Encoding that would make a browser unpack it.
+Names decide first, by Python's ``mimetypes``. A name such as ``x.js.gz`` means that its content
+is already compressed: its type is that of the compressed form (``application/gzip``), it is never
+compressed again, and gets no Content-Encoding that would make a browser unpack it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import mimetypes
 from functools import lru_cache
 from typing import NamedTuple
 
-# What Python versions disagree on, or do not know.
+# Types that differ between Python versions or are missing in some.
 _PINNED = {
     ".avif": "image/avif",
     ".js": "text/javascript",
@@ -32,7 +32,7 @@ _COMPRESSED_NAMES = {
     "br": "application/x-brotli",
     "compress": "application/x-compress",
 }
-# Leading bytes of formats that gain nothing: gzip, bzip2, xz, zstd, zip, 7z, PNG, JPEG.
+# Leading bytes of compressed formats: gzip, bzip2, xz, zstd, zip, 7z, PNG, JPEG.
 _COMPRESSED_MAGIC = (
     b"\x1f\x8b",
     b"BZh",
@@ -44,11 +44,11 @@ _COMPRESSED_MAGIC = (
     b"\xff\xd8\xff",
 )
 _COMPRESSED_TYPES = ("audio/", "video/", "image/gif", "image/webp", "image/avif", "font/woff")
-MAGIC_BYTES = 4096  # what libmagic is shown; its documentation asks for at least 2048
+MAGIC_BYTES = 4096  # passed to libmagic; its documentation asks for at least 2048
 
 
 class ByName(NamedTuple):
-    """What a name says: the type, or None, and whether the content is compressed already."""
+    """The type guessed from a name, or None, and whether the content is already compressed."""
 
     type: str | None
     compressed: bool
@@ -57,7 +57,7 @@ class ByName(NamedTuple):
 def by_name(name: str) -> ByName:
     """Guess from the last suffix of ``name``, without reading anything."""
     dot = name.rfind(".")
-    # A dot that begins the name begins no suffix.
+    # A leading dot starts no suffix.
     suffix = name[dot:] if dot > name.rfind("/") + 1 else ""
     return _by_suffix(suffix if suffix == ".Z" else suffix.lower())  # .z is not compress's
 
@@ -73,9 +73,9 @@ def _by_suffix(suffix: str) -> ByName:
 
 
 def by_content(head: bytes) -> str | None:
-    """Ask libmagic about the first bytes; costs about a millisecond, so not on an event loop."""
-    # First, whatever the sorter says: it points python-magic to the library that it carries. The
-    # system's own libmagic, where there is one, cannot read the database that comes with it.
+    """Guess with libmagic from the first bytes; takes about 1 ms, so not on an event loop."""
+    # Before magic, against the import order: it points python-magic to its bundled library. The
+    # system's own libmagic, if there is one, cannot read the bundled database.
     import pylibmagic  # noqa: F401, I001
     import magic
 
@@ -84,12 +84,12 @@ def by_content(head: bytes) -> str | None:
 
 
 def should_compress(kind: str | None, types: frozenset[str]) -> bool:
-    """Whether an object of this content type is among those to gzip."""
+    """Return whether to gzip an object of this content type."""
     if not types or (kind or "").startswith(_COMPRESSED_TYPES):
         return False
     return "all" in types or (kind or "").partition(";")[0].strip().lower() in types
 
 
 def looks_compressed(head: bytes) -> bool:
-    """Whether the first bytes are those of a compressed format."""
+    """Return whether the first bytes are those of a compressed format."""
     return head.startswith(_COMPRESSED_MAGIC)

@@ -1,9 +1,8 @@
-"""Whether an object was given what this run gives: asked where another run began its upload.
+"""Comparison of an object's headers with those of this run, for an upload that was resumed.
 
-What an upload was begun with the store does not tell, but of the object once it is completed. An
-ACL, a key of KMS's and what a bucket gives by itself cannot be compared, and are not. Nor is
-what a store may not know, or may add by itself: AWS alone is known to tell everything, and to add
-nothing.
+A store reports headers only of the completed object, not of an upload. An ACL, a KMS key and
+defaults of the bucket cannot be compared and are ignored. So are headers that a store may not
+support or may add by itself: only AWS is known to report all of them and to add none.
 """
 
 from __future__ import annotations
@@ -29,9 +28,9 @@ _TOLD = (
 )
 _META = "x-amz-meta-"
 _TAGS = "x-amz-tagging"
-# API reference, "HeadObject": the class is told of all objects but those of this one.
+# API reference, "HeadObject": the class is returned for all objects except those of this one.
 _UNTOLD = {"x-amz-storage-class": "STANDARD"}
-# What many stores take and do not know.
+# Headers that many stores accept and ignore.
 _OPTIONAL = ("x-amz-storage-class", "x-amz-website-redirect-location")
 _AWS = ("amazonaws.com", "amazonaws.com.cn")
 DOUBT = (
@@ -41,7 +40,7 @@ DOUBT = (
 
 
 class Likeness(Enum):
-    """What a HEAD's answer shows of the headers that an object should have."""
+    """The result of comparing a HEAD's answer with the headers that an object should have."""
 
     SAME = "it has them"
     UNTOLD = "it may have them, or those of an earlier run"
@@ -49,14 +48,14 @@ class Likeness(Enum):
 
 
 async def given(bucket: Bucket, key: str, wanted: Headers, tell: Callable[[str], None]) -> bool:
-    """Whether the object at ``key`` has the headers and tags ``wanted``; True if it cannot be told.
+    """Return whether the object has the headers and tags ``wanted``; True if that is unknown.
 
-    Raises as ``Bucket.look`` does, but for a refusal.
+    Raises as ``Bucket.look`` does, except for a refusal (403).
     """
     try:
         answer = await bucket.look(key)
         if answer is None:
-            return True  # somebody has deleted it since: that is no concern of ours
+            return True  # deleted since by another client, which is not an error
         like = likeness(answer.response, wanted, bucket.endpoint)
         if like is Likeness.OTHER or not await _has_tags(bucket, key, wanted, answer.response):
             return False
@@ -70,7 +69,7 @@ async def given(bucket: Bucket, key: str, wanted: Headers, tell: Callable[[str],
 
 
 def likeness(response: Response, wanted: Headers, endpoint: Endpoint) -> Likeness:
-    """What a HEAD's answer shows of the headers ``wanted``, and of metadata beside them."""
+    """Compare a HEAD's answer with the headers ``wanted``; other metadata also counts."""
     told = {name: response.header(name.encode()) for name, _ in wanted if _comparable(name)}
     differing = [
         (name, told[name])
@@ -85,10 +84,10 @@ def likeness(response: Response, wanted: Headers, endpoint: Endpoint) -> Likenes
 def judged(
     differing: Collection[tuple[str, str | None]], more: Collection[str], endpoint: Endpoint
 ) -> Likeness:
-    """What it means that an object has other headers than it should have.
+    """Return what differences between actual and expected headers mean.
 
-    ``differing``: their names, and what is told of each, if anything. ``more``: metadata that it
-    should not have, which no re-sending takes from it where the store gives it by itself.
+    ``differing``: names of the headers, with the actual values, if any. ``more``: unexpected
+    metadata, which sending again does not remove if the store adds it by itself.
     """
     if any(told or name not in _OPTIONAL for name, told in differing):
         return Likeness.OTHER

@@ -1,6 +1,6 @@
-"""A large body on its way up: which parts it has, whoever sends them, and what a change means.
+"""Uploads of large bodies in parts, which any worker may send.
 
-How its upload is led, from the beginning to the end, is in ``transfer/parts/lead``.
+The steps of an upload, from creation to completion, are in ``transfer/parts/lead``.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ UNTOLD_CHECKSUMS = (
 
 
 class Work(NamedTuple):
-    """A body that goes in parts."""
+    """A body to send in parts."""
 
-    part: PutPart  # any of its parts: what all of them have in common
+    part: PutPart  # the fields that all parts have in common
     size: int  # bytes
-    headers: Headers  # what the object gets
-    shared: bool  # every worker can open it; False: this one, and others perhaps
+    headers: Headers  # of the object
+    shared: bool  # every worker can open it; False: this one, and possibly others
 
 
 class Sent(NamedTuple):
-    """An object that the store has."""
+    """An object that the store has acknowledged."""
 
     etag: str
-    sent: int  # bytes, those left out that were there already
+    sent: int  # bytes, without those that were there already
     attempts: int
 
 
@@ -69,16 +69,16 @@ class InParts:
         self._own = own or OwnUploads()
         self._lead = Lead(job, sender.bucket, tell, own=self._own)
         self._tell = tell
-        self._changed: set[str] = set()  # ids of uploads whose source changed meanwhile
+        self._changed: set[str] = set()  # ids of uploads whose source changed while it was sent
 
     def count(self, size: int) -> int:
-        """How many parts a body of ``size`` bytes makes. Raises ``ObjectError`` if too many."""
+        """Return the number of parts for ``size`` bytes. Raises ``ObjectError`` if too many."""
         return Spans(size, part_size(size, self._part_size)).count
 
     async def put(self, work: Work) -> Sent:
-        """Bring a body into the store.
+        """Upload a body.
 
-        Raises ``Changed`` if the source did, ``Taken`` if mode add forbids, and ``ObjectError``.
+        Raises ``Changed`` if the source did, ``Taken`` if mode add forbids it, and ``ObjectError``.
         """
         key, name = work.part.key, work.part.name
         body = _Body(work, self._means, self._own.left(key))
@@ -94,14 +94,14 @@ class InParts:
         return Sent(led.etag, led.moved, led.attempts)
 
     async def clear(self, key: str) -> None:
-        """Abort the uploads of ``key`` that nobody will resume, now that it is there."""
+        """Abort the uploads of ``key`` that are obsolete now that the object exists."""
         await self._lead.clear(key)
 
     async def stays(self, key: str, kind: FailureKind) -> bool:
-        """Whether the store keeps parts of an object that has failed by now.
+        """Return whether the store keeps parts of an object that has failed.
 
-        Another run cannot know those of a source that keeps changing for ours. So they stay only
-        where nothing else does: else each run would leave some more.
+        Another run cannot recognize the parts of a source that keeps changing. So they are kept
+        only if the key has no other uploads: otherwise each run would leave more of them.
         """
         if kind is FailureKind.CHANGED and not await self._lead.is_alone(key):
             await self._lead.clear(key)
@@ -109,7 +109,7 @@ class InParts:
 
 
 class _Means(NamedTuple):
-    """What all bodies of a job are sent with."""
+    """The resources that all bodies of a job share."""
 
     job: Job
     bucket: Bucket
@@ -119,12 +119,12 @@ class _Means(NamedTuple):
 
 
 class _Body:
-    """One of them: a ``Load``."""
+    """The upload of one body: a ``Load``."""
 
-    spoils: Collection[FailureKind] = ()  # each part is compared with the file as it is then
+    spoils: Collection[FailureKind] = ()  # each part is compared with the current file
 
     def __init__(self, work: Work, means: _Means, left: Collection[str] = ()) -> None:
-        """``left``: uploads of the key that this run began, of what the source was before."""
+        """Set up; ``left``: the key's uploads by this run, of earlier states of the source."""
         self.key, self.name, self.size = work.part.key, work.part.name, work.size
         self.resumes = means.job.parts.resume
         self.written = False
@@ -154,7 +154,7 @@ class _Body:
         offer = self._means.offer if self._work.shared else self._near
         at_once = self._means.job.speed.parts_at_once
         try:
-            # Where the upload is aborted at once no part may arrive behind that.
+            # If the upload is aborted on failure, no part may arrive after that.
             return await moved(self._parts(begun), offer, at_once=at_once, settled=not self.resumes)
         except PartRefused as refused:
             if refused.kind is FailureKind.CHANGED:
@@ -162,7 +162,7 @@ class _Body:
             raise
 
     async def prove(self, begun: Found, parts: list[PartDone]) -> None:
-        """Each was proven by whoever sent it; whether that took its MD5 is said."""
+        """Report whether MD5s were needed; each part has been verified by its sender."""
         new = (part for part in parts if part.moved and part.number not in begun.parts)
         if self._checksum != "md5" and any(part.md5 for part in new):
             self._means.tell(UNTOLD_CHECKSUMS)
@@ -172,7 +172,7 @@ class _Body:
         return await given(means.bucket, self.key, self._work.headers, means.tell)
 
     async def _near(self, part: PutPart) -> PartOutcome:
-        """Offer a part of a body that has no name, and send it here if no other can open that."""
+        """Offer a part of an unnamed file to all workers; send it here if no other can open it."""
         sender = self._means.sender
         if not part.path.startswith(_PROC):
             return await sender.part(part)
@@ -190,13 +190,13 @@ class _Body:
         if there is None:
             return part
         name, value = there.checksum or ("", "")
-        # Two parts may well have one CRC of 32 bits: of those the ETag has to tell.
+        # Two parts may have the same 32-bit CRC: in that case the ETag decides.
         ours = value if name == self._checksum and ALGORITHMS[name].is_strong else ""
         return part._replace(known=there.etag, known_checksum=ours)
 
 
 def work_of(entry: Entry, prepared: Prepared, headers: Headers) -> Work:
-    """What has to be done with a body that is streamed."""
+    """Return the work for a body that is streamed."""
     body = prepared.body
     assert isinstance(body, Slice)
     shared = body is prepared.source
@@ -206,6 +206,6 @@ def work_of(entry: Entry, prepared: Prepared, headers: Headers) -> Work:
 
 
 def _nameless(descriptor: int) -> str:
-    """How a file without a name is opened: where there is a /proc, by any process of ours."""
+    """Return a path for opening an unnamed file: with /proc, from any process of this run."""
     path = f"{_PROC}{os.getpid()}/fd/{descriptor}"
     return path if os.path.exists(path) else f"/dev/fd/{descriptor}"

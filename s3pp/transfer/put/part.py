@@ -1,8 +1,8 @@
-"""One part of a body on its way: read, digested, compared with what is there, sent, verified.
+"""Sending of one part: read, digest, compare with the stored part, send, verify.
 
-Its ETag is held against its MD5 where that is known. By another checksum it need not be: a store
-that tells the checksum again has verified it. Of one that does not, nobody knows whether it has
-looked at it at all; then the MD5 is computed, of this part and of all to come.
+The ETag is compared with the MD5 if that is known. With another checksum no MD5 is needed: a store
+that returns the checksum has verified it. A store that does not return it may not have checked
+it; then the MD5 is computed, for this part and all later ones.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from s3pp.transfer.reading import Reader
 
 
 class PartSender:
-    """Sends the parts of uploads that any worker leads."""
+    """A sender of parts of uploads, which any worker may lead."""
 
     def __init__(self, job: Job, bucket: Bucket, reader: Reader) -> None:
         self.bucket = bucket
@@ -34,11 +34,11 @@ class PartSender:
         self._with_md5 = Digester(checksum, md5=True, signed=signed)
 
     async def part(self, part: PutPart) -> PartOutcome:
-        """Move one part. Raises ``FatalError`` and ``Unfinished`` only."""
+        """Send one part. Raises only ``FatalError`` and ``Unfinished``."""
         return await carried(part.span.number, lambda: self._sent(part))
 
     async def digests(self, part: PutPart) -> Digests:
-        """Read a part, and no more. Raises ``ObjectError``, ``Changed`` among them."""
+        """Compute the digests of a part. Raises ``ObjectError``, including ``Changed``."""
         opened = await self._reader.away(lambda: open_part(part))
         try:
             return await self._digested(part, opened)
@@ -82,7 +82,7 @@ class PartSender:
         return digests
 
     def same(self, part: PutPart, digests: Digests) -> bool:
-        """Whether what the store has of a part is what was read of it."""
+        """Return whether the stored part equals the part read."""
         if part.known_checksum:
             return part.known_checksum == digests.header[1]
         return bool(part.known) and etag_of(part.known) == digests.md5

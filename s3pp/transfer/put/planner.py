@@ -1,7 +1,7 @@
-"""From what a source holds to what is to be done: tasks for the putters, or outcomes at once.
+"""Planning of uploads: tasks for the putters, or immediate outcomes.
 
-What can be decided from names and listings alone is decided here and never reaches a putter; what
-needs the content (mode ``update``, an object present) goes along with what the store holds.
+Files that names and listings suffice to decide never reach a putter; if the content is needed
+(mode ``update``, an object present), the task carries the listing entry of that object.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from s3pp.transfer.known import Known
 
 
 class PutPlanner:
-    """Turns entries into tasks or outcomes by what the destination holds."""
+    """A converter of entries to tasks or outcomes, given the destination's listing."""
 
     def __init__(self, job: Job, known: Known) -> None:
         self._mode = job.mode
         self._known = known
 
     def plan(self, found: Iterable[Entry | Skipped | Failed]) -> Iterator[PutTask | Outcome]:
-        """Yield a task or an outcome for each thing found, in order."""
+        """Yield a task or an outcome for each record found, in order."""
         for item in found:
             yield self._step(item) if isinstance(item, Entry) else item
 
     def _step(self, entry: Entry) -> PutTask | Outcome:
-        # Told before a member of an archive is copied out of it for nothing.
+        # Checked here, before a member is copied out of an archive for nothing.
         if fault := size_fault(entry.size):
             return Failed(entry.source, entry.key, FailureKind.TOO_LARGE, fault)
         dest = self._known.lookup(entry.key)

@@ -1,13 +1,13 @@
-"""From an entry to a body ready to send: opened, typed, compressed, hashed.
+"""Preparation of bodies: opening, content type, compression, digests.
 
 ::
 
     Entry ──open──▶ Slice ──small──▶ bytes ──type, gzip──▶ bytes ──digest──▶ Prepared
                       └────large───▶ type, gzip (temporary file), digest on a thread ──▶ Prepared
 
-Where the store holds an object of the same size that was sent in parts, the body is first compared
-with that; a large one that is the same needs no digest. One that goes in parts is digested by
-whoever sends them.
+If the store holds an object of the same size that was sent in parts, the body is first compared
+with that; a large body that is equal needs no digest. The digests of a body sent in parts are
+computed by the senders of the parts.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from s3pp.transfer.reading import Budget, Reader
 
 @dataclass
 class Prepared:
-    """A body and all that its PUT has to say of it. Close it once sent."""
+    """A body and the data for its PUT. Close it once sent."""
 
     body: bytes | Slice
     size: int  # bytes of the source
     sent: int  # bytes of the body
-    digests: Digests | None  # None: to be computed if it is sent, or by its parts
+    digests: Digests | None  # None: computed when it is sent, or for each part
     labels: tuple[tuple[str, str], ...]  # Content-Type and Content-Encoding, lower-case names
-    source: Slice | None = None  # open as long as a stream needs it
-    parted: str = ""  # the ETag in parts that the store has, if the body gives it too
+    source: Slice | None = None  # open while the body is streamed
+    parted: str = ""  # the stored multipart ETag, if the body has the same one
 
     def pieces(self) -> Iterable[bytes]:
-        """The body, from its first byte; one that is streamed is read: not on an event loop."""
+        """Return the pieces of the body; a streamed one blocks on reads: not on an event loop."""
         return (self.body,) if isinstance(self.body, bytes) else self.body.pieces()
 
     def check(self) -> None:
@@ -52,7 +52,7 @@ class Prepared:
             self.source.check()
 
     def close(self) -> None:
-        """Close whatever is open."""
+        """Close the open files."""
         if self.source:
             self.source.close()
         if isinstance(self.body, Slice) and self.body is not self.source:
@@ -60,7 +60,7 @@ class Prepared:
 
 
 class Preparer:
-    """Prepares bodies by the rules of one run."""
+    """A factory of bodies by the rules of one run."""
 
     def __init__(
         self,
@@ -85,9 +85,9 @@ class Preparer:
         self._labels_by_suffix = lru_cache(maxsize=1024)(self._labels_of)
 
     async def prepare(self, entry: Entry, there: Dest | None = None) -> Prepared:
-        """Read an entry. Raises ``ObjectError`` where it cannot be read, or keeps changing.
+        """Read an entry. Raises ``ObjectError`` if it cannot be read, or changes meanwhile.
 
-        ``there`` is what the store holds, if the body is to be compared with it.
+        ``there`` is the stored object, if the body is to be compared with it.
         """
         try:
             reader = self.reader
@@ -106,7 +106,7 @@ class Preparer:
             raise unreadable(entry.source, error) from None
 
     def local(self, prepared: Prepared) -> Local:
-        """What ``modes.decide`` compares."""
+        """Return the facts of a body that ``modes.decide`` compares."""
         if prepared.digests:
             return Local(prepared.sent, prepared.digests.md5)
         if prepared.parted or not isinstance(prepared.body, bytes):
@@ -114,7 +114,7 @@ class Preparer:
         return Local(prepared.sent, md5(prepared.body, usedforsecurity=False).hexdigest())
 
     def digests(self, prepared: Prepared) -> Digests:
-        """What the PUT of a body says of it."""
+        """Return the digests for the PUT of a body."""
         if prepared.digests is None:
             assert isinstance(prepared.body, bytes)
             prepared.digests = self._digester.of_body(prepared.body)
@@ -155,7 +155,7 @@ class Preparer:
         return Prepared(body, source.size, body.size, digests, labels, source, parted)
 
     def tried(self, there: Dest) -> list[int]:
-        """The part sizes by which a body is compared with what is there."""
+        """Return the part sizes to try when a body is compared with a stored object."""
         return likely_sizes(there, self._parts.size)
 
     def _parted(self, pieces: Iterable[bytes], size: int, there: Dest | None) -> str:
@@ -176,7 +176,7 @@ class Preparer:
 
 
 def _tells(size: int, there: Dest | None) -> bool:
-    """Whether the MD5 of a body of ``size`` bytes would tell if it is what is there."""
+    """Return whether the MD5 of a body of ``size`` bytes decides if it equals the stored object."""
     return there is not None and there.size == size and is_md5(there.etag)
 
 

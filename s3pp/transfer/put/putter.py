@@ -1,4 +1,4 @@
-"""The putter: one task in, one outcome out.
+"""The putter: takes upload tasks and returns their outcomes.
 
 ::
 
@@ -9,7 +9,7 @@
                   │           └─ mode add: under the condition that it is absent
                   └─ the source changed, or the store got other bytes: read again
 
-What is rare branches off; a small file that meets no trouble passes through these lines alone.
+Rare cases branch off; a small file without complications takes only this path.
 """
 
 from __future__ import annotations
@@ -55,16 +55,16 @@ READINGS = 3  # times a source is read before it counts as always changing
 
 @dataclass(slots=True)
 class PutAttempt:
-    """How far one task has come, over all readings of its source."""
+    """The state of one task, over all readings of its source."""
 
     task: PutTask
     dest: Dest | None
-    reason: SendReason | None = None  # once decided, it stays: what is there may be our own by now
-    written: bool = False  # the store acknowledged a PUT of ours: no condition protects it from us
+    reason: SendReason | None = None  # decided only once: the stored object may be our own by now
+    written: bool = False  # the store acknowledged a PUT of ours: later ones are unconditional
 
 
 class Putter:
-    """Puts objects into one bucket by the rules of one job."""
+    """An uploader to one bucket by the rules of one job."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class Putter:
         self._bucket = bucket
         self._preparer = preparer
         self._headers = static_headers(job.objects)
-        self.notes: list[str] = []  # what users should know once, read by the worker
+        self.notes: list[str] = []  # notices for users, read by the worker
         self._absence = Absence(job.mode, bucket, self.notes.append)
         self.requests_spared = 0  # that a dry run did not make
         self._threshold = job.parts.threshold
@@ -88,11 +88,11 @@ class Putter:
         self._in_parts = InParts(job, self._sender, offer, self.notes.append, own=own)
 
     async def part(self, part: PutPart) -> PartOutcome:
-        """Send one part of an upload that some putter leads. Raises ``FatalError`` only."""
+        """Send one part of an upload that any putter may lead. Raises only ``FatalError``."""
         return await self._sender.part(part)
 
     async def transfer(self, task: PutTask) -> Outcome:
-        """Bring one object to its end. Raises ``FatalError`` and ``Unfinished`` only."""
+        """Upload one file and return its outcome. Raises only ``FatalError`` and ``Unfinished``."""
         entry, budget = task.entry, self._preparer.budget
         held = min(entry.size or 1 if entry.size <= SMALL else PIECE, budget.size)
         if not budget.take_at_once(held):
@@ -115,7 +115,7 @@ class Putter:
             budget.give(held)
 
     async def _attempt(self, attempt: PutAttempt) -> Outcome:
-        """Read the source, decide, and send it."""
+        """Read the source, decide whether to send it, and send it."""
         entry, dest = attempt.task.entry, attempt.dest
         reason = attempt.reason or modes.decide_unread(self._mode, dest)
         if isinstance(reason, SkipReason):
@@ -137,7 +137,7 @@ class Putter:
                 prepared.close()
 
     async def _compare(self, attempt: PutAttempt, prepared: Prepared) -> SkipReason | SendReason:
-        """Decide by the content what to do about an object that exists."""
+        """Decide by the content whether to replace an existing object."""
         dest = attempt.dest
         assert dest is not None, "else there would be nothing to compare with"
         reason = modes.decide(self._mode, self._preparer.local(prepared), dest)
@@ -149,7 +149,7 @@ class Putter:
         return reason
 
     async def _send(self, attempt: PutAttempt, prepared: Prepared) -> Outcome:
-        """Send a body in one request, and verify what the store says it holds."""
+        """Send a body in one request, and verify the ETag in the answer."""
         entry = attempt.task.entry
         key = entry.key
         digests = prepared.digests or self._preparer.digests(prepared)
@@ -166,7 +166,7 @@ class Putter:
             return await self._taken(attempt, prepared, taken)
         except StoreError as error:
             if error.kind is FailureKind.INTEGRITY:
-                prepared.check()  # that is what the store noticed, if the source changed
+                prepared.check()  # if the source changed, that is the cause
             raise
         attempt.written = True
         if prepared.source is not None:
@@ -174,19 +174,19 @@ class Putter:
         etag = answer.etag
         if etag != digests.md5 or not etag:
             etag = await self._verify(key, prepared, answer)
-        if self._own.left(key):  # it was larger, when it was begun
+        if self._own.left(key):  # left from when the source was larger
             await self._in_parts.clear(key)
         source, sent = entry.name or entry.path, prepared.sent
         assert attempt.reason is not None, "it was decided before anything was sent"
         return Done(source, key, prepared.size, sent, etag, attempt.reason, answer.attempts)
 
     async def _verify(self, key: str, prepared: Prepared, answer: Answer) -> str:
-        """The ETag of an object that was sent, where it is not the MD5 of the body."""
+        """Return the ETag of an object that was sent, if it is not the MD5 of the body."""
         sent = Dest(prepared.sent, self._preparer.digests(prepared).md5)
         return await etag_of_whole(self._bucket, key, answer, sent)
 
     async def _hinted(self, outcome: Failed) -> Failed:
-        """A failure, with what it leaves in the store."""
+        """Return ``outcome`` with a remark if parts are kept in the store."""
         if not self._own.left(outcome.target):
             return outcome
         stays = await self._in_parts.stays(outcome.target, outcome.kind)
@@ -204,14 +204,14 @@ class Putter:
         return done._replace(sent=sent.sent)
 
     def _requests(self, prepared: Prepared) -> int:
-        """How many requests it would take to send a body."""
+        """Return the number of requests needed to send a body."""
         if prepared.sent <= self._threshold:
             return 1
-        return self._in_parts.count(prepared.sent) + 2  # it is begun, and completed
+        return self._in_parts.count(prepared.sent) + 2  # to create and to complete it
 
     async def _taken(self, attempt: PutAttempt, prepared: Prepared, taken: Taken) -> Outcome:
-        """The key exists: by another's hand, or by our own PUT whose answer was lost."""
-        if taken.refusal is None:  # it was there before anything was sent
+        """Return the outcome for an existing key: another's object, or ours after a lost answer."""
+        if taken.refusal is None:  # it existed before anything was sent
             return _skipped(attempt, prepared.size, SkipReason.EXISTS)
         try:
             dest = await self._bucket.head(attempt.task.entry.key)
@@ -219,7 +219,7 @@ class Putter:
             if error.status != 403:
                 raise
             return _skipped(attempt, prepared.size, SkipReason.EXISTS)
-        if dest is None:  # and by now it does not
+        if dest is None:  # it no longer exists
             raise taken.refusal
         local = self._preparer.local(prepared)
         attempt.written = ours = dest == Dest(local.size, local.md5)
@@ -242,7 +242,7 @@ def _skipped(attempt: PutAttempt, size: int, reason: SkipReason) -> Skipped:
 
 
 def static_headers(objects: Objects) -> Sequence[tuple[str, str]]:
-    """The headers that are the same for every object of a run, lower-case names."""
+    """Return the headers common to all objects of a run, with lower-case names."""
     headers = [(k.lower(), v) for k, v in objects.headers if k.lower() != "content-type"]
     headers += [(f"x-amz-meta-{k.lower()}", v) for k, v in objects.metadata]
     named = {
@@ -250,7 +250,7 @@ def static_headers(objects: Objects) -> Sequence[tuple[str, str]]:
         "x-amz-storage-class": objects.storage_class,
         "x-amz-server-side-encryption": objects.sse,
         "x-amz-server-side-encryption-aws-kms-key-id": objects.sse_kms_key_id,
-        # As SDKs say it: some stores keep the checksum only of those who name its algorithm.
+        # As sent by SDKs: some stores keep a checksum only if its algorithm is named.
         "x-amz-sdk-checksum-algorithm": None
         if objects.checksum == "md5"
         else objects.checksum.upper(),
