@@ -3,8 +3,8 @@
 ::
 
     put/    uploads of files                   files/  names and files below DIRECTORY
-        get/    downloads to files                 parts/  large objects in parts
-        copy/   copies of objects
+    get/    downloads to files                 parts/  large objects in parts
+    copy/   copies of objects
 
 Each of the first three has a planner, which runs in the walker and turns records into tasks, and a
 role (``Putter``, ``Getter``, ``Copier``), which runs in the workers and performs them. This

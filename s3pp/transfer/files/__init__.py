@@ -1,8 +1,8 @@
-"""Names and files below DIRECTORY: which names can be files, and files that are only seen whole.
+"""Names and files below DIRECTORY: checks of names, and atomic writing of files.
 
-``paths`` and ``clashes`` say which keys can be files, ``times`` which time they get. Whatever
-touches DIRECTORY goes through ``tree``; ``ground`` makes DIRECTORY itself. ``landing`` writes a
-file and gives it its name, ``partial`` with its ``record`` one that arrives in ranges and
-outlives the run; ``room`` takes the disk space, ``locks`` keep two runs apart, ``unpack`` undoes
-gzip, ``leftovers`` removes what killed runs left.
+``paths`` and ``clashes`` decide which keys can be files, ``times`` converts their times. All
+access to DIRECTORY goes through ``tree``; ``ground`` creates DIRECTORY itself. ``landing`` writes
+a file and renames it, ``partial`` with its ``record`` one that is written in ranges and can be
+resumed; ``room`` allocates disk space, ``locks`` keep concurrent runs apart, ``unpack``
+decompresses gzip, ``leftovers`` removes temporary files of killed runs.
 """

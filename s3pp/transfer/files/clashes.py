@@ -1,14 +1,14 @@
-"""Names that cannot stand beside each other in a directory tree, found while they stream by.
+"""Detection of names that cannot coexist in a directory tree, in a stream of names.
 
 A bucket may hold ``a``, ``a/`` and ``a/b``; a file system cannot: ``a`` is a file or a directory.
-The file wins, and what would lie below it fails. It comes first in key order as well, but not
-always right before the others (``a-b`` sorts between ``a`` and ``a/b``), so the files whose names
-begin the current name are kept on a stack: every name that begins with a given string stands in
-one stretch of the order, so nothing else needs to be remembered.
+The file wins, and names below it fail. It also comes first in key order, but not always right
+before the others (``a-b`` sorts between ``a`` and ``a/b``), so the files whose names are prefixes
+of the current name are kept on a stack: all names with a given prefix are contiguous in the
+order, so nothing else needs to be kept.
 
-Where a file system takes ``A`` for ``a``, or both spellings of ``é`` for one, names are compared as
-it would: sorted by their folded form first, then by the same walk. Of files that fold to one name
-the first in key order wins.
+On a file system that does not distinguish ``A`` from ``a``, or the two spellings of ``é``, names
+are compared in folded form: sorted by it first, then checked in the same way. Of files that fold
+to one name the first in key order wins.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from s3pp.transfer.files.paths import is_marker, temporary_name
 T = TypeVar("T")
 Name = Callable[[T], "str | None"]
 
-_LOOKED_AT = 1000  # names of a directory that are looked at for one that folds
+_LOOKED_AT = 1000  # names of a directory that are examined to detect folding
 
-# Unicode's Default_Ignorable_Code_Point, DerivedCoreProperties.txt: file systems that fold drop
-# these as well.
+# Unicode's Default_Ignorable_Code_Point, DerivedCoreProperties.txt: file systems that fold names
+# drop these as well.
 _IGNORED = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8"
@@ -38,15 +38,15 @@ _IGNORED = re.compile(
 
 
 class Clashes:
-    """Finds clashes among names that come in UTF-8 byte order, each once, in constant memory."""
+    """A detector of clashes among unique names in UTF-8 byte order, in constant memory."""
 
     def __init__(self) -> None:
-        self._files: list[tuple[str, str]] = []  # folded and as given; each begins the next
+        self._files: list[tuple[str, str]] = []  # folded and as given; each is a prefix of the next
 
     def fault(self, path: str, *, fold: Callable[[str], str] | None = None) -> str | None:
-        """Why ``path`` cannot be written beside what came before, and what to do; None if it can.
+        """Return why ``path`` clashes with an earlier name, and what to do; None if it does not.
 
-        With ``fold`` names come in the order of their folded form.
+        With ``fold`` names must come in the order of their folded form.
         """
         name = fold(path) if fold else path
         files = self._files
@@ -63,10 +63,10 @@ class Clashes:
 
 
 def apart(records: Iterable[T], name: Name[T]) -> Iterator[tuple[T, str | None]]:
-    """``(record, fault)`` for records in the UTF-8 byte order of their names.
+    """Yield ``(record, fault)`` for records in the UTF-8 byte order of their names.
 
-    A name that comes twice in a row is one object listed twice, and is dropped. What has no name
-    (None) will not be written, and passes through.
+    A name repeated in a row is one object listed twice, and is dropped. A record without a name
+    (None) will not be written, and passes unchecked.
     """
     yield from _apart(records, name, None)
 
@@ -74,9 +74,9 @@ def apart(records: Iterable[T], name: Name[T]) -> Iterator[tuple[T, str | None]]
 def apart_folded(
     records: Iterable[T], name: Name[T], *, room: Room | None = None
 ) -> Iterator[tuple[T, str | None]]:
-    """``apart`` for a file system that folds names: the pairs come in the folded order.
+    """Yield as ``apart`` for a file system that folds names: pairs come in the folded order.
 
-    ``records`` come as for ``apart``, and must pickle. Raises ``FatalError`` as ``ordered`` does.
+    ``records`` are as for ``apart``, and picklable. Raises ``FatalError`` as ``ordered`` does.
     """
 
     def folded_name(record: T) -> str:
@@ -100,9 +100,9 @@ def _apart(
 
 
 def folded(name: str) -> str:
-    """What names have in common that file systems may take for the same.
+    """Return the folded form of a name, equal for names that file systems may treat as the same.
 
-    Caseless matching as Unicode defines it (D145), less the characters one cannot see.
+    Caseless matching as defined by Unicode (D145), without ignorable characters.
     """
     if name.isascii():
         return name.lower()
@@ -111,11 +111,11 @@ def folded(name: str) -> str:
 
 
 def folds(directory: str, *, write: bool = True) -> bool:
-    """Whether the file system of an existing directory takes different names for the same.
+    """Return whether the file system of an existing directory folds names.
 
-    Two empty files are made in it and removed again. Without ``write`` (in a dry run), or where
-    nothing can be made, the names that are there already have to tell; if none can, the answer
-    is False.
+    Up to two empty files are created in it and removed. Without ``write`` (in a dry run), or if
+    no file can be created, existing names are examined; if they show nothing, the answer is
+    False.
     """
     if write:
         try:
@@ -129,12 +129,12 @@ def _probed(directory: str) -> bool:
     before = os.stat(directory)
     try:
         return any(_probe(directory, *pair) for pair in (("S", "s"), ("\u00e9", "e\u0301")))
-    finally:  # a run that has nothing to do should leave no trace
+    finally:  # a run that writes no files should leave no trace
         os.utime(directory, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def _probe(directory: str, made: str, sought: str) -> bool:
-    name = temporary_name("probe")  # swept by the next run, should this one be killed right here
+    name = temporary_name("probe")  # removed by the next run if this one is killed here
     path = os.path.join(directory, made + name)
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
     try:

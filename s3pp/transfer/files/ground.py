@@ -1,7 +1,7 @@
-"""Whether DIRECTORY can be what a run writes to: told before anything is asked of the store.
+"""Check and creation of DIRECTORY, before the first request to the store.
 
-What is on the way to it may be missing, and is then made in it. Later, and while others change
-things, the same trouble is told by ``Tree``, of each file.
+Missing directories on the path to it are created too. The same faults, if they arise during the
+run, are reported by ``Tree`` for each file.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from s3pp.sources.naming import shown
 
 
 def check_ground(directory: str) -> None:
-    """``UsageError`` where ``directory`` cannot be made, or not be entered. Makes nothing.
+    """Raise ``UsageError`` if ``directory`` cannot be created or entered. Creates nothing.
 
-    One that is there and may not be written to can have directories in it that may be.
+    An existing directory need not be writable: directories in it may be.
     """
     path = os.path.abspath(directory)
     nearest = _nearest(directory, path)
@@ -31,7 +31,7 @@ def check_ground(directory: str) -> None:
 
 
 def make_ground(directory: str) -> None:
-    """Make ``directory`` where it is not there; ``UsageError`` where that fails."""
+    """Create ``directory`` if it is missing; raises ``UsageError`` if that fails."""
     try:
         os.makedirs(directory, exist_ok=True)
     except OSError as error:
@@ -39,7 +39,7 @@ def make_ground(directory: str) -> None:
 
 
 def _nearest(directory: str, path: str) -> str:
-    """``path``, or the nearest above it that exists."""
+    """Return ``path``, or the nearest directory above it that exists."""
     while True:
         try:
             os.lstat(path)

@@ -1,4 +1,4 @@
-"""A file on its way in: written under a temporary name, and given its own when it is whole.
+"""Atomic writing of files: under a temporary name, renamed when complete.
 
 ::
 
@@ -6,9 +6,9 @@
                         │  ▲
                         └──┘ restart: another attempt
 
-Under its final name a file is always whole: the old one until the rename, the new one after it.
-Should the temporary be gone by then (a sweeper took it, or its directory was moved away), nothing
-was done, and all of it can be done again: ``Vanished``.
+Under its final name a file is always complete: the old one until the rename, the new one after it.
+If the temporary file has been removed by then (by a sweeper, or with its directory), nothing was
+changed, and the write can be repeated: ``Vanished``.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from s3pp.transfer.files.locks import lock
 from s3pp.transfer.files.paths import temporary_name
 from s3pp.transfer.files.tree import Descriptor, Tree, split
 
-_TRIES = 3  # times a small file is written before its vanishing is worth a failure
+_TRIES = 3  # times a small file is written before its vanishing counts as a failure
 
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_PERMISSIONS = 0o777  # what a file keeps of the one it replaces: nobody's setuid bit
+_PERMISSIONS = 0o777  # kept from the file it replaces: no setuid bit
 
-# What file systems say that have no hard links, no permissions, or no directory to bring to disk.
+# The errors of file systems without hard links, permissions, or fsync of directories.
 _NO_LINKS = (errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS)
 _UNKNOWN_HERE = (errno.EPERM, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 class Vanished(ObjectError):
-    """The temporary file was gone before it got its name; fetching it again may help."""
+    """Raised when the temporary file was removed before the rename; fetching again may help."""
 
     def __init__(self, path: str) -> None:
         message = f"the temporary file of {path!r} vanished: does another program clean up there?"
@@ -46,20 +46,20 @@ class Vanished(ObjectError):
 
 
 class Manner(NamedTuple):
-    """How a file is finished."""
+    """The attributes of a finished file."""
 
     mtime_ns: int | None = None  # since the epoch; None: as it was written
     mode: int | None = None  # st_mode of the file it replaces; None: a new file, as umask has it
-    fsync: bool = False  # on the disk before it has its name, and then the name too
-    fresh: bool = False  # only if nothing stands under its name
+    fsync: bool = False  # of the file before the rename, and then of the directory
+    fresh: bool = False  # only if its name is free
 
 
 def land(tree: Tree, path: str, body: bytes, manner: Manner) -> bool:
-    """Write a whole file; False where ``manner.fresh`` and something stands there already.
+    """Write a whole file; returns false if ``manner.fresh`` and the name exists.
 
     For bodies in memory: costs an open, a write, a close, a rename and little else. Raises
-    ``ObjectError`` (``Vanished`` where the temporary kept vanishing) or ``FatalError``; nothing of
-    it is left then.
+    ``ObjectError`` (``Vanished`` if the temporary kept vanishing) or ``FatalError``, after removing
+    the temporary.
     """
     for _ in range(_TRIES - 1):
         try:
@@ -90,33 +90,33 @@ def _land(tree: Tree, path: str, body: bytes, manner: Manner) -> bool:
 
 
 class Landing:
-    """A file that arrives piece by piece. Finish it or discard it.
+    """A file that is written piece by piece. Finish it or discard it.
 
-    While it is written an exclusive lock tells sweepers of other runs that it is not left over.
-    ``mode`` is as in ``Manner``. Every method raises as ``land`` does, and has discarded it then.
+    While it is written an exclusive lock keeps sweepers of other runs from removing it.
+    ``mode`` is as in ``Manner``. Every method raises as ``land`` does, after discarding the file.
     """
 
     def __init__(self, tree: Tree, path: str, *, mode: int | None = None) -> None:
-        self.size = 0  # bytes written since the last start
+        self.size = 0  # bytes written since the start or ``restart``
         self._tree = tree
         self._path = path
         self._mode = mode
         self._parent, self._name = split(path)
-        self._directory: Descriptor | None = None  # in which the temporary was made
+        self._directory: Descriptor | None = None  # of the temporary file
         self._temporary, self._fd = self._opened()
 
     @property
     def temporary(self) -> str:
-        """The path it is written under."""
+        """The temporary path, relative to the tree."""
         return f"{self._parent}/{self._temporary}" if self._parent else self._temporary
 
     @property
     def inode(self) -> tuple[int, int]:
-        """Device and number of what is open, by which others know the file again."""
+        """Device and inode number of the open file, by which others identify it."""
         return inode(self._fd)
 
     def preallocate(self, size: int) -> None:
-        """Take the room for ``size`` bytes, see ``room``. Not on an event loop: it may wait."""
+        """Allocate ``size`` bytes of disk space, see ``room``. May block: not on an event loop."""
         try:
             room.take(self._fd, size)
         except OSError as error:
@@ -132,7 +132,7 @@ class Landing:
         self.size += len(piece)
 
     def restart(self) -> None:
-        """Forget what was written: the body comes again, from its first byte."""
+        """Discard the data written, for a new attempt from the first byte."""
         try:
             os.ftruncate(self._fd, 0)
             os.lseek(self._fd, 0, os.SEEK_SET)
@@ -141,23 +141,23 @@ class Landing:
         self.size = 0
 
     def pieces(self, start: int = 0, size: int | None = None) -> Iterator[bytes]:
-        """What was written, read again, ``PIECE`` bytes at a time; all, or ``size`` bytes of it."""
+        """Yield the data written from ``start``, all or ``size`` bytes, in pieces of ``PIECE``."""
         at, end = start, self.size if size is None else start + size
         while at < end and (piece := self._read(at, min(PIECE, end - at))):
             yield piece
             at += len(piece)
 
     def finish(self, mtime_ns: int | None, *, fsync: bool = False, fresh: bool = False) -> bool:
-        """Give the file its name; False where ``fresh`` and something stands there already.
+        """Rename the file to its final name; returns false if ``fresh`` and the name exists.
 
-        The directory is looked up again: it is the one that is there by now.
+        The directory is looked up again, in case it was replaced.
         """
         manner = Manner(mtime_ns, self._mode, fsync, fresh)
         held = -1
         try:
-            held = os.dup(self._fd)  # nobody else may claim it before it has its name
+            held = os.dup(self._fd)  # keeps the lock until the rename
             _seal(self._fd, manner)
-            self._close()  # some file systems say only now that it could not be written
+            self._close()  # some file systems report write errors only here
             directory = self._tree.made(self._parent)
             landed = _give_name(directory, self._temporary, name=self._name, manner=manner)
         except OSError as error:
@@ -173,17 +173,17 @@ class Landing:
         return landed
 
     def leave(self) -> bool:
-        """Keep what is not finished, if a later run can go on with it; else discard it."""
+        """Keep the file if a later run can resume it, else discard it; returns whether kept."""
         self.discard()
         return False
 
     def discard(self) -> None:
-        """Remove what is not finished, if there is anything. Never raises."""
+        """Remove the unfinished file, if any. Never raises."""
         with contextlib.suppress(OSError):
             self._close()
         temporary, self._temporary = self._temporary, ""
         directory, self._directory = self._directory, None
-        if temporary and directory is not None:  # wherever that is by now
+        if temporary and directory is not None:  # even if it was moved
             remove(directory, temporary)
 
     def _opened(self) -> tuple[str, int]:
@@ -221,37 +221,37 @@ class Landing:
 
 
 def first_mode(mode: int | None) -> int:
-    """What a temporary file may be read by: while it replaces a private file, by nobody else."""
+    """Return the mode of a temporary file: private while it replaces an existing file."""
     return 0o666 if mode is None else 0o600
 
 
 def inode(fd: int) -> tuple[int, int]:
-    """Device and number of an open file."""
+    """Return device and inode number of an open file."""
     status = os.fstat(fd)
     return status.st_dev, status.st_ino
 
 
 def _claimed(fd: int) -> bool:
-    """Lock a new temporary file; False where a sweeper found it before."""
+    """Lock a new temporary file; returns false if a sweeper got it first."""
     try:
         lock(fd)
     except BlockingIOError:
         return False
-    except OSError:  # no locks here: sweepers go by its age then
+    except OSError:  # no locks here: sweepers then go by its age
         return True
     return os.fstat(fd).st_nlink > 0
 
 
 def _write(fd: int, body: bytes) -> None:
     written = os.write(fd, body)
-    if written < len(body):  # the last room on the disk, or a limit: the next one says which
+    if written < len(body):  # disk almost full, or a limit: the next write raises the error
         rest = memoryview(body)[written:]
         while rest:
             rest = rest[os.write(fd, rest) :]
 
 
 def _seal(fd: int, manner: Manner) -> None:
-    """All but the name."""
+    """Set mode and time, and fsync if wanted."""
     try:
         if manner.mode is not None:
             os.fchmod(fd, manner.mode & _PERMISSIONS)
@@ -278,7 +278,7 @@ def _give_name(directory: Descriptor, temporary: str, *, name: str, manner: Mann
 
 
 def _link(directory: Descriptor, temporary: str, name: str) -> bool:
-    """Rename, but never over anything; the temporary is gone either way."""
+    """Rename without replacing; the temporary name is removed in any case."""
     try:
         os.link(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
     except FileExistsError:
@@ -294,7 +294,7 @@ def _link(directory: Descriptor, temporary: str, name: str) -> bool:
 
 
 def _rename_if_free(directory: Descriptor, temporary: str, name: str) -> bool:
-    """The best there is without hard links: another writer may still come in between."""
+    """Rename if the name is free; without hard links another writer may still interfere."""
     try:
         _look(directory, name)
     except FileNotFoundError:
@@ -305,7 +305,7 @@ def _rename_if_free(directory: Descriptor, temporary: str, name: str) -> bool:
 
 
 def _look(directory: Descriptor, name: str) -> None:
-    """Raise ``IsADirectoryError`` or ``FileNotFoundError`` where ``name`` is that."""
+    """Raise ``IsADirectoryError`` or ``FileNotFoundError`` if ``name`` is one or missing."""
     if stat.S_ISDIR(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
 
@@ -316,7 +316,7 @@ def remove(directory: Descriptor, temporary: str) -> None:
 
 
 def _let_pass(error: OSError) -> None:
-    """Raise it, unless the file system only says that it has no such thing."""
+    """Raise ``error`` unless it means that the file system does not support the operation."""
     if error.errno not in _UNKNOWN_HERE:
         raise error
 

@@ -1,24 +1,24 @@
-"""What killed runs left: their temporary files, found by name and removed by the next run.
+"""Removal of temporary files left by killed runs, which are found by name.
 
-Another run may be alive in the same directory, and its temporaries have such names too. Which of
-them are left over?
+Another run may be active in the same directory, and its temporaries have such names too. These
+rules decide which of them are left over:
 
-* A file that arrives piece by piece (``Landing``) is locked by its writer, and the system drops
-  the lock however the writer ends. A lock that can be had at once therefore says: not of these.
-* A small file (``land``) takes no lock, for it lives some 20 µs and a lock would cost a tenth of
-  that. Its writer holds a shared lock on the *directory* instead, once for thousands of files. If
-  the sweeper gets the directory exclusively, nobody is landing in it, and every file that was there
-  before is left over, however young: a run started right after ``kill -9`` finds a clean place.
-* Where others do land in the directory, what was last touched a few seconds ago is left over too.
+* A file written piece by piece (``Landing``) is locked by its writer, and the system drops the
+  lock however the writer ends. A file that can be locked at once therefore has no such writer.
+* A small file (``land``) is not locked, as it exists for some 20 µs and a lock would cost a tenth
+  of that. Its writer holds a shared lock on the *directory* instead, once for thousands of files.
+  If the sweeper gets an exclusive lock on the directory, no run is writing there, and every earlier
+  temporary is left over, whatever its age: a run right after ``kill -9`` finds a clean directory.
+* If others do write in the directory, files last changed more than a few seconds ago are left over.
   The time is ctime, since mtime is the object's; the few seconds are a hundred thousand lifetimes.
-* Where locks cannot be had (some network file systems), only an hour without a write is proof.
+* Without locks (some network file systems), only an hour without a change is proof.
 
-* An unfinished download that a later run can go on with (``Partial``) is no left-over, for as long
-  as that: until it is of no use to the object that is got now (``Superseded``), or nobody has
-  touched it for a month. Its record alone, without it, is one at once.
+* An unfinished download that a later run can resume (``Partial``) is kept until it does not match
+  the current object (``Superseded``), or has been unchanged for a month. A record without its
+  partial file is left over at once.
 
-None of this has to be right for anything to be safe. A temporary name is never used twice, so what
-is removed is never a file under its own name; and a writer whose temporary was taken gets ENOENT
+Safety does not depend on these rules. A temporary name is never used twice, so a file under its
+final name is never removed; and a writer whose temporary was removed gets ENOENT
 from its rename, reports nothing done, and does it again. The rules only make that rare.
 """
 
@@ -37,42 +37,42 @@ from s3pp.transfer.files.locks import lock
 from s3pp.transfer.files.paths import PARTIAL, RECORD, TEMPORARY, partial_stem, record_name
 from s3pp.transfer.files.tree import Descriptor, Tree, split
 
-SETTLED = 10.0  # seconds after which a file that nobody has locked is left over
-SILENT = 3600.0  # seconds after which it is where locks tell nothing
-KEPT = 30 * 86400.0  # seconds for which an unfinished download waits for the run that goes on
+SETTLED = 10.0  # seconds after which an unlocked file is left over
+SILENT = 3600.0  # seconds after which a file is left over where there are no locks
+KEPT = 30 * 86400.0  # seconds for which an unfinished download is kept to be resumed
 
-# For writing: where locks are made of byte ranges (NFS), an exclusive one needs that.
+# For writing: where locks are byte-range locks (NFS), an exclusive one needs that.
 _TO_LOCK = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def sweep(tree: Tree, directory: str, *, clock: Callable[[], float] = time.time) -> int:
-    """Remove what killed runs left in ``directory`` itself, and say how many files that were.
+    """Remove the files left by killed runs in ``directory`` itself; returns their number.
 
-    A directory that is missing or cannot be read has none. Nothing may be landing there through
-    ``tree`` itself. ``clock`` gives seconds since the epoch. Raises ``FatalError`` where no
+    A directory that is missing or cannot be read has none. No file may be written there through
+    ``tree`` meanwhile. ``clock`` returns seconds since the epoch. Raises ``FatalError`` if no
     descriptor is left.
     """
     try:
         found = tree.directory(directory, make=False)
         return 0 if found is None else _swept(found, clock())
-    except (ObjectError, OSError):  # whatever is to be written there will say what is wrong
+    except (ObjectError, OSError):  # writing there reports the fault
         return 0
 
 
 class Sweeper:
-    """Sweeps each directory of a walk when the walk first comes to a file in it.
+    """A sweeper of each directory of a walk, at the first file in it.
 
-    Paths come in key order, in which all that lies below a directory stands together: of the
-    directories that were swept, only those that lead to the present one have to be remembered.
+    Paths come in key order, in which all paths below a directory are contiguous: of the
+    directories swept, only the ancestors of the current one need to be kept.
     """
 
     def __init__(self, tree: Tree) -> None:
         self.removed = 0
         self._tree = tree
-        self._swept: list[str] = []  # each lies in the one before
+        self._swept: list[str] = []  # each is below the one before
 
     def enter(self, path: str) -> None:
-        """Sweep where the file ``path`` (or the marker of a directory) lies, if that is not done.
+        """Sweep the directory of the file (or directory marker) ``path`` unless already done.
 
         Raises as ``sweep`` does.
         """
@@ -90,10 +90,10 @@ def _within(path: str, directory: str) -> bool:
 
 
 class _Ground(NamedTuple):
-    """A directory that is being swept."""
+    """A directory being swept."""
 
     fd: int
-    alone: bool  # nobody lands in it
+    alone: bool  # no other run writes in it
     now: float  # seconds since the epoch
 
 
@@ -104,8 +104,8 @@ def _swept(directory: Descriptor, now: float) -> int:
     names = [name for name in found if TEMPORARY.search(name)]
     if not names:
         return removed
-    # Only now, after the names are known: whoever made one of them and still lands holds a lock.
-    # Our own is none: it becomes the exclusive one, and ends with it.
+    # Only after the names were read: an active writer of one of them holds a lock. Our own
+    # shared lock does not count: it becomes the exclusive one, and ends with it.
     directory.shared = False
     ground = _Ground(directory, _is_alone(directory), now)
     try:
@@ -116,15 +116,15 @@ def _swept(directory: Descriptor, now: float) -> int:
 
 
 class Superseded:
-    """Removes what is left of downloads whose object has been replaced since."""
+    """Removal of partial files whose object has been replaced since."""
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
-        self._parent: str | None = None  # the directory looked at last: most are beside another
+        self._parent: str | None = None  # of the last call: most files are in the same one
         self._names: list[str] = []
 
     def remove(self, path: str, *, keep: str) -> None:
-        """Remove partial files of ``path`` but for the one named ``keep``, unless they are in use.
+        """Remove partial files of ``path`` except the one named ``keep``, unless in use.
 
         Reads the directory: not on an event loop. Raises as ``sweep`` does.
         """
@@ -147,7 +147,7 @@ def _partials(directory: Descriptor) -> list[str]:
 
 
 def _given_up(directory: Descriptor, found: list[str], now: float) -> int:
-    """Remove the partial files nobody will go on with; say how many files that were."""
+    """Remove partial files that are too old to resume, and lone records; returns their number."""
     partials = {name for name in found if PARTIAL.search(name)}
     whose = {record_name(name) for name in partials}
     lone = [name for name in found if RECORD.search(name) and name not in whose]
@@ -160,7 +160,7 @@ def _given_up(directory: Descriptor, found: list[str], now: float) -> int:
 
 
 def _is_lone(directory: Descriptor, name: str) -> bool:
-    """Whether a record is alone: what came after it was looked for may have been seen first."""
+    """Return whether a record has no partial file; checked again, as the listing may be older."""
     try:
         os.stat(f"{name.removesuffix('.ranges')}.part", dir_fd=directory, follow_symlinks=False)
     except FileNotFoundError:
@@ -169,9 +169,9 @@ def _is_lone(directory: Descriptor, name: str) -> bool:
 
 
 def _remove_partial(directory: Descriptor, name: str, *, silent: bool = False) -> bool:
-    """Remove a partial file with its record, unless somebody leads it.
+    """Remove a partial file with its record, unless a lead has it locked.
 
-    ``silent``: nobody has touched it for so long that it goes where locks tell nothing, too.
+    ``silent``: unchanged for so long that it is removed even where there are no locks.
     """
     try:
         fd = os.open(name, _TO_LOCK, dir_fd=directory)
@@ -200,14 +200,14 @@ def _is_unfinished(entry: os.DirEntry[str]) -> bool:
 def _removed(ground: _Ground, name: str) -> bool:
     fd = -1
     try:
-        with contextlib.suppress(PermissionError):  # another's file: only its age can tell
+        with contextlib.suppress(PermissionError):  # another user's file: only its age decides
             fd = os.open(name, _TO_LOCK, dir_fd=ground.fd)
         status = os.stat(name, dir_fd=ground.fd, follow_symlinks=False)
         if not _left_over(ground, _lock(fd), status.st_ctime):
             return False
-        os.unlink(name, dir_fd=ground.fd)  # while the lock is held: its writer would notice
+        os.unlink(name, dir_fd=ground.fd)  # while the lock is held, so that its writer notices
         return True
-    except OSError:  # it has its name by now, or is not ours to remove
+    except OSError:  # renamed meanwhile, or not removable by this user
         return False
     finally:
         if fd >= 0:
@@ -215,9 +215,9 @@ def _removed(ground: _Ground, name: str) -> bool:
 
 
 def _left_over(ground: _Ground, locked: bool | None, touched: float) -> bool:
-    """Whether nobody writes a temporary file any more, which was last ``touched`` then.
+    """Return whether a temporary file, last changed at ``touched``, has no writer.
 
-    ``locked`` says whether its lock could be had; None: locks tell nothing.
+    ``locked`` is whether it could be locked; None: there are no locks.
     """
     age = ground.now - touched
     if locked is None:
@@ -226,7 +226,7 @@ def _left_over(ground: _Ground, locked: bool | None, touched: float) -> bool:
 
 
 def _is_alone(directory: Descriptor) -> bool:
-    """Lock a directory; False where others land in it, or may."""
+    """Lock a directory; returns false if others write in it, or may."""
     try:
         fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -235,9 +235,9 @@ def _is_alone(directory: Descriptor) -> bool:
 
 
 def _lock(fd: int) -> bool | None:
-    """Lock a file: True if that succeeded, False if another holds it, None if nobody can.
+    """Lock a file: True if that succeeded, False if another holds it, None if unsupported.
 
-    None likewise for one that could not be opened.
+    None also for a file that could not be opened.
     """
     if fd < 0:
         return None

@@ -1,14 +1,14 @@
-"""Locks on files that others write to meanwhile, by descriptors of their own.
+"""Locks on files that others write to meanwhile, through other descriptors.
 
-Anywhere but on SMB this is flock(2): its locks concern nobody who does not ask for them, and are
-dropped with the last descriptor, however a process ends. On SMB (Linux 5.5 and later) such a lock
-is a wall around the file: whoever reads or writes it by another descriptor is refused with EACCES
-(flock(2), "CIFS details"), and while it is shared nobody at all can write. So there one byte is
-locked that no file has; this takes a lock of fcntl(2) that belongs to the open file as well.
+Except on SMB this is flock(2): its locks are advisory, and dropped with the last descriptor,
+however a process ends. On SMB (Linux 5.5 and later) such a lock is mandatory: reads and writes
+through another descriptor fail with EACCES (flock(2), "CIFS details"), and a shared lock prevents
+all writes. So there one byte beyond any file's end is locked, by a lock of fcntl(2) that belongs
+to the open file description as well.
 
-Why not everywhere: FUSE tells a file system when a lock of flock ends, or one that belongs to a
-process, but not one that belongs to an open file (fuse_setlk in the kernel's fs/fuse/file.c). What
-a killed process had locked might stay so for good.
+Not used everywhere, because FUSE notifies a file system of the end of a flock lock, or of one owned
+by a process, but not of one owned by an open file (fuse_setlk in the kernel's fs/fuse/file.c). The
+locks of a killed process might persist.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ _BEYOND = 1 << 62  # the offset of that byte
 _FLOCK = struct.Struct("hhqqi")  # l_type, l_whence, l_start, l_len, l_pid; fcntl(2)
 
 _SMB = (0xFF534D42, 0xFE534D42)  # f_type of SMB 1, and of 2 and 3; statfs(2)
-_ROOM = 256  # bytes, more than a ``struct statfs`` has
+_ROOM = 256  # bytes, larger than a ``struct statfs``
 _TYPE_BITS = 0xFFFFFFFF
 
 
 def lock(fd: int, *, shared: bool = False) -> None:
-    """Lock an open file, which can be written to; ``shared``: with others who do so.
+    """Lock an open file, which is writable; ``shared``: compatible with other shared locks.
 
-    Never waits. Raises ``BlockingIOError`` where another has it, ``OSError`` where nobody can.
+    Never waits. Raises ``BlockingIOError`` if another holds it, ``OSError`` if unsupported.
     """
     if not on_smb(fd):
         return fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     kind = fcntl.F_RDLCK if shared else fcntl.F_WRLCK
     try:
         _set(fd, kind)
-    except PermissionError:  # by POSIX that may mean the same as EAGAIN, and on SMB it does
+    except PermissionError:  # POSIX allows it in place of EAGAIN, and SMB uses it so
         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from None
 
 
 def unlock(fd: int) -> None:
-    """Give back what ``lock`` took."""
+    """Release the lock taken by ``lock``."""
     if on_smb(fd):
         _set(fd, fcntl.F_UNLCK)
     else:
@@ -53,7 +53,7 @@ def unlock(fd: int) -> None:
 
 
 def on_smb(fd: int) -> bool:
-    """Whether an open file lies on a server that SMB leads to."""
+    """Return whether an open file is on an SMB mount."""
     told = _fstatfs()
     return told is not None and told(fd) in _SMB
 
@@ -65,7 +65,7 @@ def _set(fd: int, kind: int) -> None:
 
 @cache
 def _fstatfs() -> Callable[[int], int] | None:
-    """The type of an open file's file system, which Python does not tell; None likewise."""
+    """Return a function for a file system's type, which Python lacks; None if unavailable."""
     if sys.platform != "linux":
         return None
     try:

@@ -1,4 +1,4 @@
-"""A file that arrives in ranges, by the hands of many processes, and outlives them all.
+"""Partial files: written in ranges by several processes, and resumable by later runs.
 
 ::
 
@@ -7,16 +7,15 @@
     any       RangeFile: opens both, locks the record with others ─▶ pwrite … ─▶ notes the range
     worker
 
-The name says what it is of, so a later run finds it again. The lock on the file says that a lead is
-alive, and another run then writes its own under another name. A lead that died may have left
-others at work on ranges that it offered; they share the lock on the record, and its claim tells
-them whose they are. So a new lead waits for those who write, changes the claim, and from then on
-nobody writes but for it: what has been verified stays as it is.
+The name identifies the object, so a later run finds the file. A lock on the file means that a lead
+is alive, and another run then writes its own file under another name. A lead that died may have
+left workers writing ranges that it offered; they share the lock on the record, whose claim
+identifies their lead. So a new lead waits for those writers and changes the claim; from then on
+only its own workers write: verified ranges stay unchanged.
 
-A name that can be guessed may be taken by another user, who could then write to what has been
-verified. So the lead makes the file, or goes on with one that has the owner that a file made there
-has (which is not this user wherever the mount shows another); and those who write to it look
-whether it is the one that the lead opened.
+A predictable name may be taken by another user, who could then write to verified ranges. So the
+lead creates the file, or resumes one that has the owner of files created there (which is not this
+user if the mount shows another); and writers check that it is the file that the lead opened.
 """
 
 from __future__ import annotations
@@ -39,8 +38,8 @@ from s3pp.transfer.files.paths import PARTIAL, record_name, temporary_name
 from s3pp.transfer.files.record import Layout
 from s3pp.transfer.files.tree import Descriptor, Tree, split
 
-_TRIES = 3  # times a file is opened that others rename or remove meanwhile
-_WAITS, _WAIT = 50, 0.2  # how often, and how many seconds, those are waited for who still write
+_TRIES = 3  # attempts to open a file that others rename or remove meanwhile
+_WAITS, _WAIT = 50, 0.2  # number and seconds of waits for other writers
 
 _PIECE = 256 * 1024  # bytes read at a time, of each of many ranges
 
@@ -49,15 +48,15 @@ _NEW = _SAFE | os.O_CREAT | os.O_EXCL
 
 
 class InUse(Exception):
-    """Another run has this partial file, or nobody can say whether: take another name."""
+    """Raised when another run uses this partial file, or may use it: take another name."""
 
 
 class NoLocks(InUse):
-    """Nobody can say whether; its text tells users what that means for them."""
+    """Raised when the file cannot be locked; the message tells users the consequence."""
 
 
 class Misfit(ObjectError):
-    """What came is not the range that was asked for."""
+    """Raised when the data received is not the range requested."""
 
     def __init__(self, what: str) -> None:
         message = f"the store does not answer with the range that is asked for: {what}"
@@ -65,10 +64,10 @@ class Misfit(ObjectError):
 
 
 class Partial(Landing):
-    """A ``Landing`` under a name that a later run finds again. Finish, leave or discard it.
+    """A ``Landing`` under a name that a later run can find. Finish, leave or discard it.
 
-    ``layout`` is what is wanted, and then what is there: of ranges of another size too, unless
-    their digests are MD5s, by which they are the object's parts. Raises ``InUse``, and as
+    ``layout`` is first the one wanted, then that of the file: ranges of another size are accepted
+    too, unless their digests are MD5s, which requires the object's parts. Raises ``InUse``, and as
     ``Landing``. May wait for seconds: not on an event loop.
     """
 
@@ -77,7 +76,7 @@ class Partial(Landing):
     ) -> None:
         self.layout = layout
         self.claim = f"{random.getrandbits(64):016x}"
-        self.known: dict[int, str] = {}  # digests, by the numbers of ranges that were there
+        self.known: dict[int, str] = {}  # digests of existing ranges, by number
         self._fixed_name = name
         self._record = -1
         super().__init__(tree, path, mode=mode)
@@ -90,7 +89,7 @@ class Partial(Landing):
             raise
 
     def leave(self) -> bool:
-        """Keep what has come, if anything has; whether it has."""
+        """Keep the file if it has any range, else discard it; returns whether it was kept."""
         with contextlib.suppress(OSError):
             noted = record.read(self._record)
             if noted is not None and noted.ranges and self._temporary:
@@ -102,7 +101,7 @@ class Partial(Landing):
         return False
 
     def discard(self) -> None:
-        """Remove it, and its record. Never raises."""
+        """Remove the file and its record. Never raises."""
         directory = self._directory
         super().discard()
         if directory is not None and self._record >= 0:
@@ -129,7 +128,7 @@ class Partial(Landing):
         """Lock the file, or close it and raise ``InUse``."""
         try:
             return lock(fd)
-        except BlockingIOError:  # nor is it ours any more if we made it
+        except BlockingIOError:  # another run has it, even if we created it
             os.close(fd)
             raise InUse from None
         except OSError as error:
@@ -141,7 +140,7 @@ class Partial(Landing):
             raise NoLocks(message) from None
 
     def _settle(self) -> None:
-        """Take the record, and go on with what it says or begin anew."""
+        """Claim the record, and resume its ranges or start anew."""
         assert self._directory is not None
         name = record_name(self._fixed_name)
         self._record, _ = _open(self._directory, name, 0o666)
@@ -166,8 +165,8 @@ class Partial(Landing):
         record.claim(self._record, self.claim)
         self.layout, self.size = noted.layout, noted.layout.size
         self.known = {number: digest for number, (_, digest) in noted.ranges.items()}
-        # The record has the permissions that the umask leaves, and this file those of the file
-        # it was to replace when it was begun.
+        # The record has the permissions left by the umask, and this file those of the file that
+        # it was to replace when it was created.
         mode = os.fstat(self._record).st_mode if self._mode is None else first_mode(self._mode)
         with contextlib.suppress(OSError):
             os.fchmod(self._fd, stat.S_IMODE(mode))
@@ -179,9 +178,9 @@ class Partial(Landing):
 
 
 class RangeFile:
-    """One range of a file that is led elsewhere; a ``wire.Sink``. Close it.
+    """One range of a file with a lead elsewhere; a ``wire.Sink``. Close it.
 
-    Raises ``Vanished`` where the file is gone or another, or has another lead by now.
+    Raises ``Vanished`` if the file was removed or replaced, or has another lead by now.
     """
 
     def __init__(self, tree: Tree, part: GetPart) -> None:
@@ -206,24 +205,24 @@ class RangeFile:
 
     @property
     def digest(self) -> str:
-        """Of what came, in hex."""
+        """The digest of the data received, in hex."""
         return self._state.digest().hex()
 
     @property
     def size(self) -> int:
-        """Bytes that came."""
+        """The number of bytes received."""
         return self._at + _PIECE - self._room
 
     def restart(self) -> None:
-        """A body begins."""
+        """Start receiving a body from its first byte."""
         self._at = 0  # bytes written
-        self._held: list[bytes] = []  # pieces that came since
-        self._room = _PIECE  # bytes until these are written
-        self._left = self._part.span.size  # bytes that may still come
+        self._held: list[bytes] = []  # pieces received since then
+        self._room = _PIECE  # bytes until they are written
+        self._left = self._part.span.size  # bytes still expected
         self._state = running(self._part.digest)
 
     def write(self, piece: bytes) -> None:
-        """Put ``piece`` where it belongs. Raises ``Misfit`` where the range ends before it does."""
+        """Write ``piece`` at its offset, buffered. Raises ``Misfit`` if it exceeds the range."""
         count = len(piece)
         self._left -= count
         if self._left < 0:
@@ -231,11 +230,11 @@ class RangeFile:
         self._state.update(piece)
         self._held.append(piece)
         self._room -= count
-        if self._room <= 0:  # libcurl gives 16 KiB at a time, too few for a system call each
+        if self._room <= 0:  # libcurl passes 16 KiB at a time, too little for a system call each
             self.flush()
 
     def flush(self) -> None:
-        """Write what came last."""
+        """Write the buffered pieces."""
         pieces, count = self._held, _PIECE - self._room
         try:
             self._put(pieces, self._part.span.offset + self._at, count)
@@ -244,14 +243,14 @@ class RangeFile:
         self._at, self._held, self._room = self._at + count, [], _PIECE
 
     def digest_there(self) -> str:
-        """The digest, in hex, of what is there already; reads it: not on an event loop."""
+        """Return the digest, in hex, of the range in the file; reads it: not on an event loop."""
         state, span = running(self._part.digest), self._part.span
         for piece in pieces_of(self._fd, span.offset, span.size):
             state.update(piece)
         return state.digest().hex()
 
     def note(self) -> None:
-        """Let later runs know that the range is there."""
+        """Record for later runs that the range is complete."""
         span = self._part.span
         if self._record < 0:
             return
@@ -268,11 +267,11 @@ class RangeFile:
     def _put(self, pieces: list[bytes], offset: int, count: int) -> None:
         written = os.pwritev(self._fd, pieces, offset) if pieces else 0
         rest = memoryview(b"".join(pieces)) if written < count else memoryview(b"")
-        while written < count:  # the last room on the disk: the next one says so
+        while written < count:  # disk almost full: the next write raises the error
             written += os.pwrite(self._fd, rest[written:], offset + written)
 
     def _attended(self, directory: Descriptor, name: str) -> int:
-        """The record, locked with others, if it is still the lead's that offered this part."""
+        """Return the record, with a shared lock, if its claim is that of this part's lead."""
         try:
             fd = os.open(name, _SAFE | os.O_APPEND, dir_fd=directory)
         except OSError as error:
@@ -293,7 +292,7 @@ class RangeFile:
 
 
 def pieces_of(fd: int, offset: int, size: int) -> Iterator[bytes]:
-    """``size`` bytes of an open file, in order; fewer where it ends before."""
+    """Yield ``size`` bytes of an open file, in order; fewer if it ends before."""
     while size and (piece := os.pread(fd, min(size, _PIECE), offset)):
         yield piece
         offset += len(piece)
@@ -301,9 +300,9 @@ def pieces_of(fd: int, offset: int, size: int) -> Iterator[bytes]:
 
 
 def _open(directory: Descriptor, name: str, mode: int) -> tuple[int, bool]:
-    """Make a file, or open one that is ours alone; and whether it was made.
+    """Create a file, or open one that is ours alone; returns whether it was created.
 
-    What others can write to is never resumed.
+    A file that others can write to is never resumed.
     """
     try:
         return os.open(name, _NEW, mode, dir_fd=directory), True
@@ -322,7 +321,7 @@ def _open(directory: Descriptor, name: str, mode: int) -> tuple[int, bool]:
 
 
 def _is_ours(directory: Descriptor, fd: int) -> bool:
-    """Whether what is open is a file of ours, under one name only."""
+    """Return whether an open file is a regular file of ours, with one name only."""
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
         return False
@@ -330,9 +329,9 @@ def _is_ours(directory: Descriptor, fd: int) -> bool:
 
 
 def _owner_shown(directory: Descriptor) -> int:
-    """The owner of what we make there, who on some mounts is not who we are; -1: none can be told.
+    """Return the owner of files created there, who differs from us on some mounts; -1: unknown.
 
-    A run that is killed right here leaves what the next one sweeps.
+    If the run is killed here, the next one removes the file.
     """
     name = temporary_name("owner")
     try:
@@ -355,7 +354,7 @@ def _stands(directory: Descriptor, name: str) -> bool:
 
 
 def _is_there(directory: Descriptor, name: str, fd: int) -> bool:
-    """Whether an open file still stands under its name: others may have taken it away."""
+    """Return whether an open file still has its name: others may have removed it."""
     try:
         there = os.stat(name, dir_fd=directory, follow_symlinks=False)
         return os.path.samestat(os.fstat(fd), there)
@@ -364,7 +363,7 @@ def _is_there(directory: Descriptor, name: str, fd: int) -> bool:
 
 
 def _wait_for(fd: int, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Lock a record once nobody writes for a lead that is gone; ``InUse`` where that takes long."""
+    """Lock a record once a dead lead's writers are done; raises ``InUse`` if that takes long."""
     for _ in range(_WAITS):
         try:
             return lock(fd)

@@ -1,7 +1,7 @@
-"""Which keys can be files below a directory, and which name they land under first.
+"""Checks of keys as file names below a directory, and names of temporary files.
 
-A key is taken as it is or not at all: nothing is escaped, cut or joined differently, for then two
-keys could meet in one file, and the way back would give other keys.
+A key is used unchanged or not at all: nothing is escaped, cut or joined differently, as then two
+keys could map to one file, and an upload of the files would give other keys.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from s3pp.sources.naming import is_unfinished
 MAX_NAME_BYTES = 255  # of one segment, on every file system in common use
 MAX_PATH_BYTES = 4096 - 256  # Linux's PATH_MAX, less some for DIRECTORY and the closing NUL
 
-# Appended to a file's name while it is on its way in: recognised by every later run.
+# Appended to a file's name while it is downloaded: recognised by every later run.
 TEMPORARY = re.compile(r"\.s3pp-[0-9a-f]{16}\Z")
-PARTIAL = re.compile(r"\.s3pp-[0-9a-f]{16}\.part\Z")  # a file that a later run can go on with
-RECORD = re.compile(r"\.s3pp-[0-9a-f]{16}\.ranges\Z")  # beside it: which ranges it has
+PARTIAL = re.compile(r"\.s3pp-[0-9a-f]{16}\.part\Z")  # a file that a later run can resume
+RECORD = re.compile(r"\.s3pp-[0-9a-f]{16}\.ranges\Z")  # the record of its ranges
 _SUFFIX_BYTES = len(".s3pp-") + 16
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -28,11 +28,11 @@ _DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]) *(\.|\Z)"
 
 
 def path_fault(relative: str, size: int, *, windows: bool = os.name == "nt") -> str | None:
-    """Why a key of ``size`` bytes, named ``relative`` there, can be no file below DIRECTORY.
+    """Return why an object of ``size`` bytes cannot be the file ``relative`` in DIRECTORY.
 
-    None when it can; else one line, and what to do. A name that ends in a slash, or is empty
-    (the key of DIRECTORY itself), marks a directory, and then there must be no bytes. ``windows``
-    adds what that system cannot have.
+    None if it can; else one line, with what to do. A name that ends in a slash, or is empty
+    (the key of DIRECTORY itself), marks a directory, and then the size must be 0. ``windows``
+    adds the restrictions of that system.
     """
     if not windows and _plain(relative):
         return None
@@ -44,26 +44,26 @@ def path_fault(relative: str, size: int, *, windows: bool = os.name == "nt") -> 
 
 
 def is_marker(relative: str) -> bool:
-    """Whether a name means a directory, not a file."""
+    """Return whether a name marks a directory, not a file."""
     return not relative or relative[-1] == "/"
 
 
 def temporary_name(name: str) -> str:
-    """A new name for ``name`` on its way in: recognisable, never the same twice, not too long."""
-    # The generator is seeded anew in each process.
+    """Return a temporary name for ``name``: recognisable, unique, not too long."""
+    # The generator is seeded separately in each process.
     return f"{_cut(name, _SUFFIX_BYTES)}.s3pp-{random.getrandbits(64):016x}"
 
 
 def partial_name(name: str, *origin: str) -> str:
-    """The name for ``name`` on its way in, by which a later run finds it again.
+    """Return the name of a partial file of ``name``, by which a later run finds it.
 
-    ``origin`` is all that says what of: the same for the same bytes, and for others another.
+    ``origin`` identifies the content: equal for the same bytes, and different for others.
     """
     return f"{partial_stem(name)}{_told(*origin)}.part"
 
 
 def partial_stem(name: str) -> str:
-    """What all names that ``partial_name`` gives for ``name`` begin with, and no others."""
+    """Return the prefix of all names, and no others, that ``partial_name`` returns for ``name``."""
     cut = _cut(name, _SUFFIX_BYTES + len(".ranges"))
     return f"{cut}.s3pp-{_told(name)}"
 
@@ -73,7 +73,7 @@ def _told(*what: str) -> str:
 
 
 def record_name(partial: str) -> str:
-    """The name of the record beside a partial file."""
+    """Return the name of the record beside a partial file."""
     return f"{partial.removesuffix('.part')}.ranges"
 
 
@@ -85,7 +85,7 @@ def _cut(name: str, suffix: int) -> str:
 
 
 def _plain(relative: str) -> bool:
-    """True for most names that have no fault, told quickly: there may be a billion of them."""
+    """Return true for most valid names: a fast path, as there may be a billion of them."""
     return (
         0 < len(relative) <= MAX_NAME_BYTES
         and relative.isascii()

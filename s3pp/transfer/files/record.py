@@ -1,12 +1,12 @@
-"""The record beside a partial file: what it is of, and which of its ranges have come.
+"""The record beside a partial file: the identity of its object, and its completed ranges.
 
 ::
 
     <claim> ["<etag>", <size>, <size of a range>, "<digest>"]      the claim is of fixed length
     <number> <size> <digest of these bytes, in hex>                appended when the range is there
 
-Nothing in it is trusted: a range that it names is read again, and held against its digest. So a
-line that was torn when the machine went down does no harm, and none is brought to the disk.
+Nothing in it is trusted: a range that it lists is read again, and compared with its digest. So a
+line left incomplete by a crash of the machine does no harm, and lines are not flushed to the disk.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LINE = re.compile(r"(\d{1,9}) (\d{1,20}) ([0-9a-f]{8,32})")
 
 
 class Layout(NamedTuple):
-    """What a partial file is of, and how its ranges lie."""
+    """The identity of a partial file's object, and the layout of its ranges."""
 
     etag: str
     size: int  # bytes
@@ -30,20 +30,20 @@ class Layout(NamedTuple):
 
 
 class Noted(NamedTuple):
-    """What a record says."""
+    """The content of a record."""
 
     layout: Layout
     ranges: dict[int, tuple[int, str]]  # size in bytes and digest, by number
 
 
 def write(fd: int, claim: str, layout: Layout) -> None:
-    """Begin a record anew."""
+    """Start a new record."""
     os.ftruncate(fd, 0)
     os.pwrite(fd, f"{claim} {json.dumps(layout)}\n".encode(), 0)
 
 
 def read(fd: int) -> Noted | None:
-    """What a record says; None where it is none."""
+    """Return the content of a record; None if it is invalid."""
     first, *rest = _text(fd).split("\n")
     try:
         etag, size, part_size, digest = json.loads(first[CLAIM + 1 :])
@@ -59,15 +59,15 @@ def _text(fd: int) -> str:
 
 
 def claim(fd: int, claim: str) -> None:
-    """Write who leads from now on; ``fd`` must not append."""
+    """Write the claim of a new lead; ``fd`` must not append."""
     os.pwrite(fd, claim.encode(), 0)
 
 
 def claimed(fd: int) -> str:
-    """Who leads."""
+    """Return the claim of the current lead."""
     return os.pread(fd, CLAIM, 0).decode("utf-8", "replace")
 
 
 def note(fd: int, number: int, size: int, digest: str) -> None:
-    """Append that a range has come; ``fd`` must append."""
+    """Append a completed range; ``fd`` must append."""
     os.write(fd, f"{number} {size} {digest}\n".encode())

@@ -1,11 +1,11 @@
-"""Room for a file whose size is known, taken before its bytes come.
+"""Allocation of disk space for a file of known size, before its data arrives.
 
-A file system that deals in extents gives any size at once, and says at once if it has not got it:
-better than after hours. One in memory has to find page after page, which keeps a processor busy for
-as long as writing them half does, while nothing else of the object can move; there the writing may
-as well do it. Which of the two it is shows as the room is taken.
+A file system with extents allocates any size at once, or reports at once that it cannot: better
+than after hours. One in memory has to allocate page by page, which takes a processor about half as
+long as writing them, while no data of the object is transferred; there the writes may as well
+allocate. Which kind it is shows during the allocation.
 
-``posix_fallocate`` would not do: where the file system has no such thing, as NFS before 4.2, the C
+``posix_fallocate`` is unsuitable: if the file system does not support it, as NFS before 4.2, the C
 library writes to each block instead (glibc manual, "Storage Allocation").
 """
 
@@ -19,9 +19,9 @@ import time
 from collections.abc import Callable
 from functools import cache
 
-_STEP = 64 << 20  # bytes asked for first; each time twice as many
-_QUICK = 16 << 30  # bytes/s above which taking room first costs an object no time worth saving
-_PATIENCE = 0.02  # seconds after which that is looked at
+_STEP = 64 << 20  # bytes of the first request, doubled each time
+_QUICK = 16 << 30  # bytes/s above which the time for allocation is negligible
+_PATIENCE = 0.02  # seconds before that rate is checked
 
 _ABSENT = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EPERM, errno.ENODEV)
 
@@ -29,9 +29,9 @@ Allocate = Callable[[int, int, int], None]
 
 
 def take(fd: int, size: int, *, clock: Callable[[], float] = time.monotonic) -> None:
-    """Make an open file ``size`` bytes long, with the room for them as far as that comes quickly.
+    """Extend an open file to ``size`` bytes, and allocate space as long as that is fast.
 
-    Raises ``OSError`` where there is not so much room, or files must not be so large.
+    Raises ``OSError`` if there is not enough space, or a file must not be so large.
     """
     os.ftruncate(fd, size)
     allocate, start, done, step = _allocate(), clock(), 0, _STEP
@@ -49,7 +49,7 @@ def take(fd: int, size: int, *, clock: Callable[[], float] = time.monotonic) -> 
 
 @cache
 def _allocate() -> Allocate | None:
-    """fallocate(2), which Python has not; None where the system has not either."""
+    """Return fallocate(2), which Python lacks; None if the system lacks it too."""
     if sys.platform != "linux" or sys.maxsize < 1 << 32:  # there offsets have 32 bits
         return None
     try:

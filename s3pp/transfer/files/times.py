@@ -1,4 +1,4 @@
-"""Times of objects, as stores write them, in the unit of files."""
+"""Conversion of objects' times, as stores write them, to nanoseconds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from s3pp.s3.moments import moment
 
 @lru_cache(maxsize=1024)  # neighbours in a listing were often written in the same second
 def nanoseconds(text: str) -> int | None:
-    """``text`` in nanoseconds since the epoch; None where it is no time."""
+    """Return ``text`` in nanoseconds since the epoch; None if it is no valid time."""
     try:
         return round(moment(text).timestamp() * 1_000_000) * 1000
     except ValueError:

@@ -1,8 +1,8 @@
-"""DIRECTORY, reached only through descriptors, so that no name leads out of it.
+"""Access to DIRECTORY through descriptors only, so that no name leads out of it.
 
 A path is walked segment by segment, each opened below the one before and never through a symbolic
-link. Whoever swaps a directory for a link during the run wins nothing: what is open is still the
-directory that was there, and after a second at most the path is walked anew.
+link. Replacing a directory by a link during the run has no effect: the open descriptor is still
+that of the directory, and after a second at most the path is walked again.
 
 ::
 
@@ -24,11 +24,11 @@ from collections.abc import Callable
 from s3pp.errors import FailureKind, FatalError, ObjectError, S3ppError
 from s3pp.sources.naming import shown
 
-OPEN_DIRECTORIES = 64  # at once, and never more than
-SHARE = 8  # the limit on descriptors divided by this: most keys are beside the one before
-TRUSTED = 1.0  # seconds an open directory is taken for the one its path leads to
+OPEN_DIRECTORIES = 64  # the most kept open, and never more than
+SHARE = 8  # this fraction of the limit on descriptors: most keys share the previous key's directory
+TRUSTED = 1.0  # seconds for which a path is assumed to lead to the open directory
 
-_TRIES = 3  # walks made before a directory counts as one that others keep removing
+_TRIES = 3  # walks made before a directory counts as repeatedly removed by others
 _LEADS_AWAY = ("", ".", "..")
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -41,30 +41,30 @@ _NO_SUCH_NAMES = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL)
 
 
 def most_directories() -> int:
-    """How many directories a tree keeps open."""
+    """Return the maximum number of directories that a tree keeps open."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     unlimited = soft == resource.RLIM_INFINITY
     return OPEN_DIRECTORIES if unlimited else max(1, min(OPEN_DIRECTORIES, soft // SHARE))
 
 
 class Descriptor(int):
-    """An open directory: usable wherever a descriptor is, and closed when nobody holds it.
+    """An open directory: a descriptor that is closed when no reference is left.
 
-    So it may leave the cache while another thread is about to use it, and its number is not given
-    to another file in between.
+    So it may leave the cache while another thread is about to use it, and its number is not
+    reused for another file meanwhile.
     """
 
-    shared = False  # True: sweepers have been told that somebody writes in here
+    shared = False  # True: the lock that keeps sweepers out is held
 
     def __del__(self) -> None:
         os.close(self)
 
 
 class Tree:
-    """The directory a run writes to. It may be a symbolic link itself.
+    """The directory that a run writes to. It may be a symbolic link itself.
 
     Paths are relative to it, "/"-separated, without empty or dot segments. All methods may be
-    called from any thread. Make one in each process: its locks would be shared across a fork.
+    called from any thread. Create one in each process: its locks would be shared across a fork.
     """
 
     def __init__(
@@ -75,9 +75,9 @@ class Tree:
         fsync: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``follow``: links to directories are followed as long as they lead to inside ``top``.
+        """``follow``: links to directories are followed if they lead to inside ``top``.
 
-        ``fsync``: the directories it makes are brought to the disk. ``clock`` gives seconds.
+        ``fsync``: created directories are flushed to the disk. ``clock`` returns seconds.
         """
         self.top = top
         self._fsync = fsync
@@ -85,16 +85,16 @@ class Tree:
         self._inside = Tree(top, fsync=fsync, clock=clock) if follow else None  # follows no link
         self._until = 0.0
         self._most = most_directories()
-        self._open: dict[str, Descriptor] = {}  # by path, the longest unused first
+        self._open: dict[str, Descriptor] = {}  # by path, the least recently used first
 
     def directory(self, path: str, *, make: bool) -> Descriptor | None:
-        """The open directory ``path`` ("" is the top); None where there is none.
+        """Return the open directory ``path`` ("" is the top); None if it does not exist.
 
-        ``make`` says that something will be written in it: what is missing is made, and the
-        answer is never None. It stays open as long as you hold it; do not hold it for long.
+        ``make`` means that a file will be written in it: missing directories are created, and the
+        result is never None. It stays open while referenced; do not keep it for long.
 
-        Raises ``ObjectError`` where a file or a link stands in the way or the system refuses,
-        ``FatalError`` where the disk is full or no descriptor is left.
+        Raises ``ObjectError`` if a file or a link is in the way or the system refuses,
+        ``FatalError`` if the disk is full or no descriptor is left.
         """
         if self._clock() >= self._until:
             self.forget()
@@ -109,24 +109,24 @@ class Tree:
         return found
 
     def made(self, path: str) -> Descriptor:
-        """``directory(path, make=True)``."""
+        """Return ``directory(path, make=True)``."""
         found = self.directory(path, make=True)
         assert found is not None
         return found
 
     def forget(self) -> None:
-        """Walk every path anew: something was not where it ought to be."""
+        """Drop the cache, so that every path is walked again."""
         self._until = self._clock() + TRUSTED
         self._open = {}
         if self._inside is not None:
             self._inside.forget()
 
     def close(self) -> None:
-        """Close every directory nobody uses."""
+        """Close every directory not in use."""
         self.forget()
 
     def status(self, path: str) -> os.stat_result | None:
-        """What stands under ``path``, a link as such; None where nothing does. Makes nothing.
+        """Return the lstat of ``path``; None if it does not exist. Creates nothing.
 
         Raises like ``directory``.
         """
@@ -142,7 +142,7 @@ class Tree:
             raise self.refusal(path, "looked at", error) from None
 
     def open_read(self, path: str) -> int:
-        """A descriptor for reading the regular file ``path``; the caller closes it.
+        """Open the regular file ``path`` for reading; the caller closes the descriptor.
 
         Raises ``ObjectError``: NOT_FOUND, CONFLICT for anything but a regular file, UNREADABLE.
         """
@@ -162,9 +162,9 @@ class Tree:
         return fd
 
     def make_directory(self, path: str) -> bool:
-        """Make the directory ``path`` (with or without a closing slash), and those it lies in.
+        """Create the directory ``path`` (with or without a closing slash), and its parents.
 
-        False where it was there already. Raises like ``directory``.
+        Returns false if it existed already. Raises like ``directory``.
         """
         path = path.removesuffix("/")
         if self.directory(path, make=False) is not None:
@@ -173,8 +173,8 @@ class Tree:
         return True
 
     def refusal(self, path: str, done: str, error: OSError) -> S3ppError:
-        """What it means that ``path`` cannot be ``done`` ("written"): for this file or the run."""
-        if error.errno in _NO_DESCRIPTORS:  # says nothing about this file
+        """Return the error for an ``OSError``: ``path`` cannot be ``done`` ("written", "read")."""
+        if error.errno in _NO_DESCRIPTORS:  # concerns the process, not this file
             message = f"{error.strerror}: raise the limit (ulimit -n), or lower --concurrency"
             return FatalError(message, FailureKind.UNREADABLE)
         if error.errno in _FULL:
@@ -191,14 +191,14 @@ class Tree:
             for _ in range(_TRIES - 1):
                 try:
                     return self._descend(path, make)
-                except FileNotFoundError:  # the ground was taken away: start from the top
+                except FileNotFoundError:  # a directory was removed: start from the top
                     self.forget()
             return self._descend(path, make)
         except OSError as error:
             raise self.refusal(path, "made" if make else "opened", error) from None
 
     def _descend(self, path: str, make: bool) -> Descriptor | None:
-        """Open what of ``path`` is not open yet, from the nearest open directory downwards."""
+        """Open the directories of ``path`` that are not open, below the nearest open one."""
         at = path
         while at and at not in self._open:
             at = at.rpartition("/")[0]
@@ -235,7 +235,7 @@ class Tree:
             raise ObjectError(FailureKind.CONFLICT, message) from None
 
     def _step(self, above: Descriptor, path: str, *, make: bool) -> Descriptor | None:
-        """Open the last segment of ``path``, which lies in ``above``."""
+        """Open the last segment of ``path``, whose parent is ``above``."""
         name = split(path)[1]
         try:
             return _opened(above, name)
@@ -249,19 +249,19 @@ class Tree:
         try:
             self._make(above, name)
             return _opened(above, name)
-        except NotADirectoryError:  # another made it, and no directory
+        except NotADirectoryError:  # another process created it, and not as a directory
             return self._detour(above, path, make=make)
 
     def _make(self, above: Descriptor, name: str) -> None:
         try:
             os.mkdir(name, 0o777, dir_fd=above)
-        except FileExistsError:  # another worker was quicker
+        except FileExistsError:  # another worker was faster
             return
         if self._fsync:
             os.fsync(above)
 
     def _detour(self, above: Descriptor, path: str, *, make: bool) -> Descriptor | None:
-        """What to do where ``path`` is no directory."""
+        """Follow the link ``path``, if it is one and allowed; else raise ``ObjectError``."""
         if not stat.S_ISLNK(os.stat(split(path)[1], dir_fd=above, follow_symlinks=False).st_mode):
             message = f"{path!r} is a file here, so nothing can go below it: move it away"
             raise ObjectError(FailureKind.CONFLICT, message)
@@ -271,7 +271,7 @@ class Tree:
         return self._inside.directory(self._resolved(path), make=make)
 
     def _resolved(self, path: str) -> str:
-        """Where the link ``path`` leads, relative to the top; no link is left in it."""
+        """Return the resolved target of the link ``path``, relative to the top."""
         top = os.path.realpath(self.top)
         link = os.path.join(top, path)
         real = os.path.realpath(link)
@@ -279,12 +279,12 @@ class Tree:
             message = f"{path!r} is a symbolic link that leads out of '{shown(self.top)}'"
             raise ObjectError(FailureKind.CONFLICT, f"{message}: nothing is written through it")
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            os.stat(link)  # raises ELOOP for one that leads in circles
+            os.stat(link)  # raises ELOOP for a loop of links
         return "" if real == top else os.path.relpath(real, top)
 
 
 def split(path: str) -> tuple[str, str]:
-    """The directory and the name of ``path``. Raises ``ObjectError`` for a name that is none."""
+    """Split ``path`` into directory and name. Raises ``ObjectError`` for an invalid name."""
     parent, slash, name = path.rpartition("/")
     if name in _LEADS_AWAY or (slash and not parent):
         raise ObjectError(FailureKind.NAME, f"{path!r} is no path below the directory")
@@ -296,12 +296,12 @@ def _opened(above: Descriptor, name: str) -> Descriptor:
 
 
 def _share(directory: Descriptor) -> None:
-    """Tell sweepers that somebody writes in here (see ``leftovers.py``)."""
+    """Lock out sweepers while files are written here (see ``leftovers.py``)."""
     try:
         fcntl.flock(directory, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:  # a sweeper is at work: next time
         return
-    except OSError:  # no locks here, for sweepers neither
+    except OSError:  # no locks here, not for sweepers either
         pass
     directory.shared = True
 

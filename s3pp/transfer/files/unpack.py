@@ -1,4 +1,4 @@
-"""Objects stored with Content-Encoding gzip, written as what they are the packed form of."""
+"""Decompression of objects stored with Content-Encoding gzip."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from s3pp.transfer.bodies import PIECE
 from s3pp.transfer.files.landing import Landing, Manner
 from s3pp.transfer.files.tree import Tree
 
-GZIP = b"\x1f\x8b"  # what every member begins with (RFC 1952)
+GZIP = b"\x1f\x8b"  # the start of every member (RFC 1952)
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS  # zlib's manual: 16 more asks for a gzip header
 
 
 def layers(response: Response) -> int:
-    """How many times an object has to be unpacked. Raises ``ObjectError`` where gzip is not all."""
+    """Return how often to unpack an object. Raises ``ObjectError`` for codings other than gzip."""
     found = gzip_layers(response)
     if found is None:
         listed = ", ".join(codings(response))
@@ -33,10 +33,10 @@ def layers(response: Response) -> int:
 def unpacked(
     tree: Tree, path: str, packed: Iterable[bytes], manner: Manner, *, times: int = 1
 ) -> bool:
-    """Write ``packed``, unpacked so many times, to ``path``.
+    """Write ``packed``, unpacked ``times`` times, to ``path``.
 
-    Returns and raises as ``landing.land`` does. Memory does not grow with what comes out. Raises
-    ``ObjectError`` where it is no whole gzip.
+    Returns and raises as ``landing.land`` does. Memory does not grow with the size. Raises
+    ``ObjectError`` if it is not complete gzip data.
     """
     landing = Landing(tree, path, mode=manner.mode)
     for _ in range(times):
@@ -50,9 +50,9 @@ def unpacked(
 
 
 def inflated(packed: Iterable[bytes]) -> Iterator[bytes]:
-    """What ``packed`` unpacks to, ``PIECE`` bytes at a time at most; of all its gzip members.
+    """Yield the decompressed data of all gzip members, in pieces of at most ``PIECE`` bytes.
 
-    Zeros behind a member are padding, as for gzip(1): tapes are filled up with them.
+    Zeros after a member are padding, as for gzip(1): tapes are padded with them.
     """
     unpacker, members, start = None, 0, b""
     for piece in packed:
@@ -75,7 +75,7 @@ def inflated(packed: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _unpacker_for(rest: bytes, members: int) -> Any:
-    """What unpacks a member that ``rest`` begins with; ``members`` came before it."""
+    """Return a decompressor for the member at the start of ``rest``, after ``members`` others."""
     if not rest.startswith(GZIP):
         raise _no_member(members)
     return isal_zlib.decompressobj(_GZIP_WINDOW)
