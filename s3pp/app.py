@@ -28,10 +28,10 @@ MOST_READ = 1 << 20  # bytes of a file of certificates, in which the first of th
 
 
 def run(job: Job, output: Streams) -> RunResult:
-    """Run ``job`` to its end, and print its last lines.
+    """Run ``job`` to completion, and print its final lines.
 
-    Raises ``UsageError`` for what the job names and is not there to be used, and ``FatalError`` for
-    what shows before anything is done; both are written into the job's log as well.
+    Raises ``UsageError`` for files and places that cannot be used, and ``FatalError`` for errors
+    found before anything is done; both are also written to the job's log.
     """
     _check_own_files(job)
     try:
@@ -47,9 +47,10 @@ def run(job: Job, output: Streams) -> RunResult:
 
 
 def _check_own_files(job: Job) -> None:
-    """A journal below SOURCE would be sent while it is written, and could become public.
+    """Refuse a journal or log in SOURCE or DIRECTORY.
 
-    One in DIRECTORY could be replaced by an object of its name.
+    In SOURCE it would be sent while being written, and could become public; in DIRECTORY an object
+    of its name could replace it.
     """
     word = "SOURCE" if job.sources else "DIRECTORY"
     for path, argument in _own_files(job):
@@ -66,7 +67,7 @@ def _own_files(job: Job) -> list[tuple[str, str]]:
 
 
 def _check_files(job: Job, output: Streams) -> None:
-    """``UsageError`` for files the job names that are not there to be used."""
+    """Raise ``UsageError`` for files of the job that cannot be used."""
     from s3pp.report.appender import check_appendable
     from s3pp.report.escape import one_line
 
@@ -83,7 +84,7 @@ def _check_files(job: Job, output: Streams) -> None:
 
 
 def _beginning(path: str, argument: str) -> bytes:
-    """What a file holds, up to ``MOST_READ`` bytes. Raises ``UsageError``."""
+    """Read up to ``MOST_READ`` bytes of a file. Raises ``UsageError``."""
     try:
         with open(path, "rb") as file:
             return file.read(MOST_READ)  # a directory opens, and then cannot be read
@@ -92,7 +93,7 @@ def _beginning(path: str, argument: str) -> bytes:
 
 
 def _check_certificates(path: str, argument: str) -> None:
-    # TRUSTED CERTIFICATE, X509 CERTIFICATE: OpenSSL takes these as well.
+    # OpenSSL also accepts TRUSTED CERTIFICATE and X509 CERTIFICATE.
     if b"CERTIFICATE-----" not in _beginning(path, argument):
         raise UsageError(
             f"{argument} {path!r} holds no certificate: name a file of PEM certificates"
@@ -107,7 +108,7 @@ def _check_stdin() -> None:
 
 
 def _check_places(job: Job) -> None:
-    """``UsageError`` for sources, filters or a DIRECTORY that no run can work with."""
+    """Raise ``UsageError`` for sources, filters or a DIRECTORY that cannot be used."""
     if job.origin is None:
         from s3pp import sources
 
@@ -127,9 +128,9 @@ def _check_places(job: Job) -> None:
 
 @contextmanager
 def _sandbox_for(job: Job, output: Streams) -> Iterator[Job]:
-    """``job`` itself or, with ``--sandbox``, ``job`` against a fresh S3 in memory.
+    """Yield ``job`` itself or, with ``--sandbox``, ``job`` against a fresh S3 in memory.
 
-    That S3 has the job's buckets, and ends with the context.
+    The sandbox has the job's buckets, and is stopped on exit.
     """
     if not job.sandbox:
         yield job
@@ -195,7 +196,7 @@ def _list(job: Job, output: Streams) -> RunResult:
 
 
 def _end_at_once(number: int, _frame: object) -> None:
-    """Exit: a listing has nothing to finish, and what was printed is right as far as it goes."""
+    """Exit: a listing has nothing to finish, and the lines printed so far are correct."""
     os._exit(128 + number)
 
 
@@ -203,7 +204,7 @@ def _end_at_once(number: int, _frame: object) -> None:
 
 
 def _report(result: RunResult, job: Job, output: Streams) -> RunResult:
-    """Print why the run was aborted, and its summary; stdout that is not written aborts it too."""
+    """Print the error, if any, and the summary; a failure to write stdout is an error too."""
     from s3pp.report.escape import one_line
 
     if result.error is not None:
@@ -220,7 +221,7 @@ def _report(result: RunResult, job: Job, output: Streams) -> RunResult:
 
 
 def _summary(result: RunResult, job: Job) -> str | None:
-    """The last line; None where none is wanted, or the totals are unknown."""
+    """The summary line; None where it is disabled, or the totals are unknown."""
     from s3pp.report.summary import summary, wants_summary
     from s3pp.report.totals import Totals
 
@@ -240,7 +241,7 @@ def _summary_of_keys(result: RunResult, job: Job) -> str | None:
 
 
 def _log(job: Job, error: str) -> None:
-    """Write the error that ended the run into its log as well."""
+    """Write the error that ended the run to its log."""
     if job.output.log_file is None:
         return
     from s3pp.report.log import log_error

@@ -31,7 +31,7 @@ class ExitStatus(IntEnum):
 
 
 class FailureKind(str, Enum):
-    """Why one object failed; closed, so that scripts can rely on the journal's ``kind``."""
+    """Why an object failed; a closed set, so that scripts can rely on the journal's ``kind``."""
 
     NAME = "name"  # it cannot be a key (not UTF-8, too long), or no file name
     CONFLICT = "conflict"  # another source gives this key, or something else stands there
@@ -49,17 +49,17 @@ class FailureKind(str, Enum):
 
 
 class S3ppError(Exception):
-    """Root of everything s3pp raises on purpose; ``str()`` is one line for users."""
+    """Base class of all errors that s3pp raises; ``str()`` is one line for users."""
 
 
 class UsageError(S3ppError):
-    """The command cannot start: a bad argument, or something it names is not there."""
+    """The command cannot start: a bad argument, or one that names something missing."""
 
 
 class ObjectError(S3ppError):
     """One object failed; ``kind`` says why, the message names the cause and what to do."""
 
-    code = ""  # what the store calls the cause, where it is the store's
+    code = ""  # the store's error code, if the store reported it
 
     def __init__(self, kind: FailureKind, message: str) -> None:
         super().__init__(message)
@@ -69,7 +69,7 @@ class ObjectError(S3ppError):
 class FatalError(S3ppError):
     """The run cannot go on: refused credentials, a full disk, a lost process.
 
-    ``kind`` is what the object fails by at which this was noticed.
+    ``kind`` is that of the object being transferred when this was detected.
     """
 
     def __init__(self, message: str, kind: FailureKind = FailureKind.ACCESS) -> None:
@@ -85,9 +85,9 @@ class Unfinished(S3ppError):
 
 
 def no_thread() -> FatalError:
-    """The end of a run in which no thread can be started: ``ulimit -u``, or no room for its stack.
+    """The error for a thread that cannot be started: ``ulimit -u``, or no room for its stack.
 
-    That, and nothing else, is what ``RuntimeError`` means where a thread is started.
+    This is the only meaning of ``RuntimeError`` when starting a thread.
     """
     return FatalError(
         "no more threads can be started: raise ulimit -u (or ulimit -v), or lower --processes"
@@ -95,21 +95,21 @@ def no_thread() -> FatalError:
 
 
 def unstarted(error: OSError) -> str:
-    """Why no process could be started, and which limit stands in the way."""
+    """Why a process could not be started, and which limit to raise."""
     if error.errno == errno.EAGAIN:
         return "no more processes are allowed: raise ulimit -u, or lower --processes"
     return system_fault(error) or str(error)
 
 
-# What only a mistake of the program's own can be answered with.
+# Errors that only a defect of the program can cause.
 _OWN_ERRORS = frozenset({errno.EBADF, errno.EFAULT, errno.EINVAL, errno.ENOTSOCK})
 
 
 def system_fault(error: BaseException) -> str | None:
-    """What this machine had no room for or refused, in one line; None for a defect of s3pp's.
+    """Describe an error of the system in one line; None for a defect in s3pp.
 
-    For errors that nobody expected where they came: the system is to be blamed for those that
-    only it can raise, and the limit is named where there is one.
+    For errors that were unexpected where they occurred: those that only the system can raise are
+    attributed to it, and the limit to raise is named where there is one.
     """
     number = error.errno if isinstance(error, OSError) else None
     if isinstance(error, MemoryError) or number == errno.ENOMEM:
@@ -122,7 +122,7 @@ def system_fault(error: BaseException) -> str | None:
 
 
 def unexpected(error: BaseException, where: str = "") -> str:
-    """The line for an error that nobody expected; ``where`` says who met it."""
+    """The message for an unexpected error; ``where`` names the process it occurred in."""
     told = system_fault(error)
     if told is not None:
         return f"{where}: {told}" if where else told
@@ -130,5 +130,5 @@ def unexpected(error: BaseException, where: str = "") -> str:
 
 
 def unexpected_kind(error: BaseException) -> FailureKind:
-    """What an object fails by that met such an error."""
+    """The kind of failure of an object for which such an error was raised."""
     return FailureKind.INTERNAL if system_fault(error) is None else FailureKind.UNREADABLE

@@ -17,7 +17,7 @@ from s3pp.places import NOWHERE, Origin, Place
 
 
 class Mode(str, Enum):
-    """When an object is sent; the rules themselves are in ``transfer/modes.py``."""
+    """The condition for sending an object; the rules are in ``transfer/modes.py``."""
 
     ADD = "add"
     STUPID = "stupid"
@@ -25,7 +25,7 @@ class Mode(str, Enum):
 
 
 class Side(str, Enum):
-    """The two ends of a run; those of them that are a bucket have to be opened."""
+    """The two ends of a run; each that is a bucket must be opened."""
 
     SOURCE = "source"
     DEST = "dest"
@@ -33,7 +33,7 @@ class Side(str, Enum):
 
 @dataclass(frozen=True)
 class Choosing:
-    """Which of the entries a source holds belong to the job."""
+    """Filters and order of the entries of a source."""
 
     # ("include" | "exclude", glob) in command line order: the last match wins.
     rules: tuple[tuple[str, str], ...] = options(
@@ -109,7 +109,7 @@ class Choosing:
 
 @dataclass(frozen=True)
 class Landing:
-    """How a getter writes files."""
+    """Options for writing downloaded files."""
 
     fsync: bool = option(
         False, "--fsync", help="bring each file to the disk before it gets its name"
@@ -121,9 +121,9 @@ class Landing:
 
 @dataclass(frozen=True)
 class Objects:
-    """What every object sent is given.
+    """Attributes of every object sent.
 
-    Those that no option sets alone are set by several (``args/building.py``).
+    Fields without an option of their own are set by several (``args/building.py``).
     """
 
     content_type: str = "guess"  # "guess", "magic", or a literal type
@@ -168,7 +168,7 @@ class Objects:
 
 @dataclass(frozen=True)
 class Parts:
-    """How large objects are moved: in parts, by all workers at once."""
+    """Options for transferring large objects in parts, by all workers at once."""
 
     size: int = option(  # bytes
         DEFAULT_PART_SIZE,
@@ -189,7 +189,7 @@ class Parts:
 
 @dataclass(frozen=True)
 class Speed:
-    """How many at a time."""
+    """Limits on concurrency."""
 
     processes: int = option(
         lambda: max(2, os.cpu_count() or 2),
@@ -228,18 +228,18 @@ class Speed:
 
     @property
     def places(self) -> int:
-        """How many parts of large objects one process moves at a time."""
+        """The number of parts of large objects that one process transfers at a time."""
         return max(1, min(PLACES, self.concurrency // self.processes))
 
     @property
     def parts_at_once(self) -> int:
-        """How many parts of one object are offered: what all processes take, and some to spare."""
+        """The number of parts of one object in progress: the places of all processes, and spare."""
         return self.processes * self.places + self.processes
 
 
 @dataclass(frozen=True)
 class Output:
-    """What is printed or written down of a run, and where."""
+    """Options for what is printed or logged, and where."""
 
     verbosity: int = 0  # -q counts down, -v counts up
     json: bool = option(
@@ -282,8 +282,8 @@ class Job:
     clean  ``origin``, unfinished uploads     ends those
     =====  =================================  ===========
 
-    ``access`` is how the one bucket is reached; of a copy, the destination's, and the source's is
-    ``source_access``, or the same where that is None.
+    ``access`` configures access to the bucket; for a copy, to the destination, while the source has
+    ``source_access``, or the same if that is None.
     """
 
     verb: str
@@ -328,20 +328,20 @@ class Job:
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The sources, as users call them."""
+        """The sources, as named by the user."""
         return self.sources if self.origin is None else (str(self.origin),)
 
     @property
     def sides(self) -> tuple[Side, ...]:
-        """The sides that are a bucket."""
+        """The sides that are buckets."""
         found = {Side.SOURCE: self.origin is not None, Side.DEST: self.dest != NOWHERE}
         return tuple(side for side, there in found.items() if there)
 
     def access_to(self, side: Side) -> Access:
-        """How a side is reached."""
+        """The access settings of a side."""
         return (side is Side.SOURCE and self.source_access) or self.access
 
     @property
     def writes(self) -> str:
-        """The destination, as users call it."""
+        """The destination, as named by the user."""
         return self.directory if self.dest == NOWHERE else str(self.dest)

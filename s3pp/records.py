@@ -1,4 +1,4 @@
-"""The records that flow through the pipeline: what is to be done, and how it ended.
+"""The records that flow through the pipeline: tasks, parts and outcomes.
 
 ::
 
@@ -10,12 +10,12 @@
 
      of a large one: role ──PutPart | …──▶ any worker ──PartDone | PartFailed──▶ role
 
-All are NamedTuples: frozen, typed, and the cheapest thing to pickle. Every task ends in exactly
-one outcome; sources also yield outcomes themselves, for what can be named but never be a task
+All are NamedTuples: immutable, typed, and cheapest to pickle. Every task ends in exactly one
+outcome; sources also yield outcomes themselves, for entries that cannot become tasks
 (a FIFO, a broken link, a name that is not UTF-8).
 
-``source`` and ``target`` of tasks and outcomes are what the object comes from and goes to: a key,
-or a local path (for a getter relative to the directory).
+``source`` and ``target`` of tasks and outcomes name the object's origin and destination: a key, or
+a local path (for a getter relative to the directory).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class SendReason(str, Enum):
 
 
 class Dest(NamedTuple):
-    """What the store holds under a key, as a listing or a HEAD tells it."""
+    """The object at a key, as a listing or a HEAD describes it."""
 
     size: int  # bytes
     etag: str  # as ``s3.etag`` reads it: without quotes, MD5s in lower case
@@ -76,12 +76,12 @@ class Entry(NamedTuple):
 
     @property
     def source(self) -> str:
-        """The source as outcomes name it."""
+        """The source, as named in outcomes."""
         return self.name or self.path
 
     @property
     def target(self) -> str:
-        """The key, by the word of outcomes."""
+        """The key, under its name in outcomes."""
         return self.key
 
 
@@ -89,22 +89,22 @@ class PutTask(NamedTuple):
     """One object to put. Producer: walker; consumer: putter."""
 
     entry: Entry
-    dest: Dest | None  # None: the key is absent, or the mode does not care
+    dest: Dest | None  # None: the key is absent, or the mode does not compare
     ask: bool = False  # True: the listing could not tell, HEAD the key
 
     @property
     def source(self) -> str:
-        """What it comes from: a file, or a member of an archive."""
+        """The source: a file, or a member of an archive."""
         return self.entry.source
 
     @property
     def target(self) -> str:
-        """What it goes to: a key."""
+        """The destination key."""
         return self.entry.key
 
     @property
     def size(self) -> int:
-        """Bytes, as the walk saw them."""
+        """The size in bytes, as found by the walk."""
         return self.entry.size
 
 
@@ -134,7 +134,7 @@ Task = PutTask | GetTask | CopyTask
 
 
 class Span(NamedTuple):
-    """Where one part lies in its object."""
+    """The position of one part in its object."""
 
     number: int  # from 1, as S3 counts
     offset: int  # bytes before it
@@ -186,13 +186,13 @@ class CopyPart(NamedTuple):
 
 
 class GoOn(NamedTuple):
-    """No part: whether to move the next one, asked by who moves parts without any other's help."""
+    """Not a part: a check, by a role that transfers parts by itself, whether to continue."""
 
     span: Span = Span(0, 0, 0)
 
 
 class Moved(NamedTuple):
-    """No part to move: one that has been, without any other's help. Told for the progress alone."""
+    """Not a part to transfer: one that the role has transferred itself, for the progress only."""
 
     span: Span
 
@@ -201,7 +201,7 @@ PartTask = PutPart | GetPart | CopyPart | GoOn | Moved
 
 
 class PartDone(NamedTuple):
-    """A part that is where it belongs. Producer: a worker; consumer: the one that leads."""
+    """A part at its destination. Producer: a worker; consumer: the one that leads."""
 
     number: int
     size: int  # bytes
@@ -213,7 +213,7 @@ class PartDone(NamedTuple):
 
 
 class PartFailed(NamedTuple):
-    """A part that is not. Producer and consumer likewise."""
+    """A part that failed. Producer: a worker; consumer: the one that leads."""
 
     number: int
     kind: FailureKind
@@ -232,7 +232,7 @@ class OpenUpload(NamedTuple):
 
     key: str
     upload_id: str
-    open: bool  # False: by now it is complete, or aborted
+    open: bool  # False: it was completed or aborted
 
 
 class UploadFacts(NamedTuple):
@@ -267,13 +267,13 @@ class Skipped(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """Not in the store as it should be; named on stderr and in the journal."""
+    """Not transferred; shown on stderr and in the journal."""
 
     source: str
     target: str
     kind: FailureKind
     message: str  # one line
-    code: str = ""  # what the store calls the cause; of a defect, the exception's type
+    code: str = ""  # the store's error code; for a defect, the exception's type
     upload: UploadFacts | None = None  # likewise
 
 

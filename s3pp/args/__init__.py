@@ -1,6 +1,6 @@
-"""From the words of a command line to a ``Job``: what all front ends share.
+"""Conversion of a command line to a ``Job``, shared by all front ends.
 
-``parser`` is argparse; ``options`` gives it the options that fields of ``Job`` declare; ``values``
-reads what follows an option; ``building`` settles what several options say together, and refuses
-what cannot be meant; ``headers`` knows which headers may be set. The argparse Namespace ends here.
+``parser`` wraps argparse; ``options`` adds the options declared on fields of ``Job``; ``values``
+parses their values; ``building`` combines options and rejects contradictions; ``headers`` checks
+which headers may be set. No argparse Namespace leaves this package.
 """

@@ -1,8 +1,8 @@
-"""What was given on a command line becomes a ``Job``.
+"""Construction of a ``Job`` from parsed options.
 
-Most options are a field of it. ``Asked`` holds those that only together are one. What argparse
-cannot see is checked here: options that contradict or need each other. Every ``UsageError`` names
-the options and what to change.
+Most options are fields of it. ``Asked`` holds those that set a field only in combination. Options
+that contradict or require each other, which argparse cannot check, are checked here. Every
+``UsageError`` names the options and what to change.
 """
 
 from __future__ import annotations
@@ -126,9 +126,9 @@ def declared_fields() -> dict[str, Field[Any]]:
 
 
 def build(job: Job, given: Mapping[str, Any]) -> Job:
-    """``job`` with what was given, which has the paths of ``declared_fields`` as its keys.
+    """Return ``job`` with the given options, whose keys are paths of ``declared_fields``.
 
-    Raises ``UsageError`` where that cannot be meant.
+    Raises ``UsageError`` for contradictory or incomplete combinations.
     """
     sections: defaultdict[str, dict[str, Any]] = defaultdict(dict)
     for path, value in given.items():
@@ -139,7 +139,7 @@ def build(job: Job, given: Mapping[str, Any]) -> Job:
 
 
 def _settle(job: Job, asked: Asked) -> Job:
-    """Check what options say together, and set the fields that need several of them."""
+    """Check combinations of options, and set the fields that depend on several."""
     _check_filters(job)
     objects = _objects(job, asked)
     access = _access(job, asked)
@@ -190,7 +190,7 @@ def _objects(job: Job, asked: Asked) -> Objects:
 
 
 def _check_copied(objects: Objects, asked: Asked) -> None:
-    """As long as a copy keeps what the source's object has, nothing can be added to that."""
+    """Refuse options that have no effect while a copy keeps the source's type and headers."""
     given = {
         "--content-type": asked.content_type is not None,
         "--header": bool(asked.headers),
@@ -212,7 +212,7 @@ def _check_needs(objects: Objects) -> None:
 
 
 def _metadata(asked: Asked) -> tuple[Pairs, Pairs]:
-    """The headers that are no metadata, and all metadata: one setting, two spellings."""
+    """Split into headers and metadata, which can be spelt as headers too."""
     ours = [pair for pair in asked.headers if pair[0].lower().startswith(METADATA)]
     spelt = [(name[len(METADATA) :], value) for name, value in ours]
     rest = tuple(pair for pair in asked.headers if pair not in ours)
@@ -220,7 +220,7 @@ def _metadata(asked: Asked) -> tuple[Pairs, Pairs]:
 
 
 def _content_type(asked: str | None, headers: Pairs) -> tuple[str, Pairs]:
-    """The content type, and the headers without it: likewise."""
+    """The content type, which can be spelt as a header too, and the other headers."""
     given = [value for name, value in headers if name.lower() == "content-type"]
     if given and asked is not None:
         raise UsageError("--header Content-Type contradicts --content-type; drop one")
@@ -243,7 +243,7 @@ def _gzip_types(asked: Asked) -> frozenset[str]:
 
 
 def _access(job: Job, asked: Asked) -> Access:
-    """How the bucket is reached; of a copy, the destination."""
+    """The access settings of the bucket; for a copy, of the destination."""
     access = job.access
     if job.sandbox:
         _check_sandbox(access, asked)
@@ -253,13 +253,13 @@ def _access(job: Job, asked: Asked) -> Access:
         access,
         endpoint_url=_with_scheme(access.endpoint_url, asked.secure, "--endpoint-url"),
         secure=asked.secure is not False,
-        # With a profile for each side, they say more than a variable for both.
+        # With a profile for each side, its settings take precedence over variables for both.
         own_settings=access.profile is not None and asked.source_profile is not None,
     )
 
 
 def _source_access(job: Job, asked: Asked, access: Access) -> Access | None:
-    """How the source of a copy is reached; None: as the destination, by ``access``."""
+    """The access settings of a copy's source; None: the same as the destination's."""
     named = (asked.source_endpoint_url, asked.source_region, asked.source_profile)
     endpoint, region, profile = named
     if not any(named):
@@ -290,7 +290,7 @@ def _with_scheme(endpoint: str | None, secure: bool | None, flag: str) -> str | 
 
 
 def _check_sandbox(access: Access, asked: Asked) -> None:
-    """The sandbox is an endpoint, an account and a scheme of its own."""
+    """Refuse options that the sandbox determines itself: endpoint, account and scheme."""
     contradictions = {
         "--endpoint-url": access.endpoint_url is not None,
         "--profile": access.profile is not None,
@@ -307,7 +307,7 @@ def _check_sandbox(access: Access, asked: Asked) -> None:
 
 
 def _fit(speed: Speed) -> Speed:
-    """No more processes than requests: the others would have none to make."""
+    """Limit the processes to the number of concurrent requests: others would be idle."""
     return replace(speed, processes=min(speed.processes, speed.concurrency))
 
 

@@ -1,4 +1,4 @@
-"""Which headers ``--header`` may set: not those that s3pp itself has to get right."""
+"""Checks of the headers that ``--header`` may set: not those that s3pp sets itself."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ Pairs = tuple[tuple[str, str], ...]
 
 
 def check_headers(headers: Pairs, *, gzip: bool) -> None:
-    """``UsageError`` for a header s3pp owns, one given twice, or one that contradicts --gzip."""
+    """Raise ``UsageError`` for headers that are reserved, repeated, or contradict --gzip."""
     for name, _ in headers:
         if reason := _owner(name.lower()):
             raise UsageError(f"--header {name} {reason}")
@@ -58,7 +58,7 @@ def check_headers(headers: Pairs, *, gzip: bool) -> None:
 
 
 def check_metadata(pairs: Pairs) -> None:
-    """``UsageError`` for a key given twice, or more than S3 keeps."""
+    """Raise ``UsageError`` for a repeated key, or more metadata than S3 stores."""
     _check_unique("--metadata", pairs)
     total = sum(len(name) + len(value) for name, value in pairs)
     if total > MAX_METADATA_BYTES:

@@ -24,9 +24,9 @@ class Group(NamedTuple):
 def add_groups(
     parser: Parser, groups: Sequence[Group], *, declared: Mapping[str, Field[Any]], verb: str
 ) -> None:
-    """Have ``parser`` take what ``groups`` list; ``declared`` has the fields by their paths.
+    """Add the options of ``groups`` to ``parser``; ``declared`` maps paths to fields.
 
-    What is given is found by the same paths; what is not given leaves no trace.
+    Parsed values are stored under the same paths; options not given are absent.
     """
     now = time.time()
     for group in groups:
@@ -44,7 +44,7 @@ def add_groups(
 
 
 def _behaviour(default: object, option: Option, now: float) -> dict[str, Any]:
-    """What argparse does where it meets ``option``."""
+    """The arguments of ``add_argument`` that define the effect of ``option``."""
     if option.value is not None:
         action = "append" if isinstance(default, tuple) else "store"
         reader = argument_type(_reader(option.value, now))
@@ -55,7 +55,7 @@ def _behaviour(default: object, option: Option, now: float) -> dict[str, Any]:
 
 
 def _reader(value: Value, now: float) -> Callable[[str], Any]:
-    """The function that reads ``value``; ``now`` is the one moment all ages are counted from."""
+    """The function that parses ``value``; all ages are relative to ``now``."""
     if value.reader == values.moment.__name__:
         return partial(values.moment, now=now)
     read = getattr(values, value.reader)

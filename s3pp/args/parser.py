@@ -1,4 +1,4 @@
-"""Argparse, made to answer in one line, to print nothing itself and never to exit."""
+"""An argparse parser that reports errors in one line, prints nothing and never exits."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from s3pp.errors import UsageError
 
 
 class Misuse(UsageError):
-    """Arguments that make no command; ``str()`` is the whole line, program name included."""
+    """Invalid arguments; ``str()`` is the whole line, including the program's name."""
 
 
 class HelpRequested(Exception):
-    """No error: ``--help`` or ``--version`` ended the parsing; ``str()`` is the text asked for."""
+    """``--help`` or ``--version`` was given; ``str()`` is the text to print."""
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser of one command's arguments: no abbreviations, ``Misuse`` for what is wrong."""
+    """A parser for one command's arguments, without abbreviations; raises ``Misuse``."""
 
     def __init__(self, prog: str, usage: str, description: str) -> None:
         super().__init__(
@@ -41,13 +41,13 @@ class Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
-        """Raise what argparse found wrong as ``Misuse``."""
+        """Raise argparse's error as ``Misuse``."""
         raise Misuse(f"{self.prog}: {message} (see {self.prog} --help)")
 
     def parse(self, argv: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
-        """The arguments that are no options, and what was given of the others, by their paths.
+        """Parse into positional arguments, and the options given, by their paths.
 
-        The former stand between and after the options; all that follow ``--`` are such.
+        Positional arguments may stand between and after options; all after ``--`` are positional.
         """
         split = argv.index("--") if "--" in argv else len(argv)
         given = vars(self.parse_intermixed_args(argv[:split]))
@@ -55,7 +55,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def argument_type(parse: Callable[[str], Any]) -> Callable[[str], Any]:
-    """``parse`` as argparse takes it, its own words kept where it raises ``ValueError``."""
+    """Wrap ``parse`` for argparse, keeping the message of its ``ValueError``."""
 
     def convert(text: str) -> Any:
         try:

@@ -1,7 +1,7 @@
-"""Text in, value out: the values of options, then the arguments that are no options.
+"""Parsers for the values of options, and for positional arguments.
 
-What reads an option's value raises ``ValueError``, and the parser names the option; what reads an
-argument raises ``UsageError``, which names it. Both say what is wrong and what to write instead.
+Parsers of option values raise ``ValueError``, and argparse adds the option's name; parsers of
+arguments raise ``UsageError``, which names the argument. Both state the fault and a remedy.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def seconds(text: str) -> float:
 def moment(text: str, now: float) -> float:
     """Seconds since the epoch: an age before ``now`` (``7d``), or an ISO date or time.
 
-    A date is its first moment here; a time without an offset is local.
+    A date means its start in local time; a time without an offset is local.
     """
     age = _length(text)
     if age is not None and not text[-1].isdigit():
@@ -121,14 +121,14 @@ def tag(text: str) -> tuple[str, str]:
 
 
 def token(text: str) -> str:
-    """A word as header names are: ASCII letters, digits, and ``-_.`` and their like."""
+    """A token as in header names: ASCII letters, digits, ``-_.`` and similar characters."""
     if not _TOKEN.fullmatch(text):
         raise ValueError(f"{text!r} is not a name: use letters, digits, '-', '_' and '.'")
     return text
 
 
 def visible(text: str) -> str:
-    """Something in printable ASCII, all that a header can carry unharmed."""
+    """Non-empty printable ASCII, the only text that is safe in a header."""
     if not _VISIBLE.fullmatch(text):
         if not text:
             raise ValueError("the value is empty")
@@ -151,12 +151,12 @@ def gzip_type(text: str) -> str:
 
 
 def include(text: str) -> tuple[str, str]:
-    """A pattern of names that are meant; it shares one list with ``exclude``: the order counts."""
+    """A pattern of names to include; it shares an ordered list with ``exclude``."""
     return "include", _glob(text)
 
 
 def exclude(text: str) -> tuple[str, str]:
-    """A pattern of names that are not."""
+    """A pattern of names to exclude."""
     return "exclude", _glob(text)
 
 
@@ -171,7 +171,7 @@ def endpoint(text: str) -> str:
 
 
 def bucket(text: str) -> str:
-    """``NAME``, or ``s3://NAME``, as commands take it: the name."""
+    """A bucket's name, given as ``NAME`` or ``s3://NAME``."""
     name = text.removeprefix("s3://").removesuffix("/")
     try:
         place = parse_place(f"s3://{name}")
@@ -195,7 +195,7 @@ def mode(text: str) -> Mode:
 
 
 def source(text: str) -> str:
-    """A file or directory that is put."""
+    """A file or directory to upload."""
     if not text:
         raise UsageError("SOURCE '' is empty; name a directory or a file, '.' for this one")
     check_no_stream(text, "SOURCE", "put reads files only")
@@ -205,7 +205,7 @@ def source(text: str) -> str:
 
 
 def directory(text: str) -> str:
-    """Where files are written."""
+    """The directory to write files to."""
     if not text:
         raise UsageError("DIRECTORY '' is empty; '.' means this one")
     check_no_stream(text, "DIRECTORY", "get writes files only")
@@ -215,7 +215,7 @@ def directory(text: str) -> str:
 
 
 def dest(text: str) -> Place:
-    """The place that is written to: its prefix is part of a key, and does not end in ``*``."""
+    """The destination; its prefix is part of a key, and does not end in ``*``."""
     place = parse_place(text)
     _check_utf8(text, place.prefix, "destination")
     if text.endswith("*"):
@@ -227,16 +227,17 @@ def dest(text: str) -> Place:
 
 
 def origin(text: str) -> Origin:
-    """The objects that are read."""
+    """The objects to read."""
     found = parse_origin(text)
     _check_utf8(text, found.prefix, "source")
     return found
 
 
 def check_no_stream(text: str | None, argument: str, instead: str) -> None:
-    """``UsageError`` for ``-``, where no standard stream can be meant; ``instead`` says what can.
+    """Raise ``UsageError`` for ``-`` where standard streams are not supported.
 
-    Other programs take it for one, so that a file of that name would surprise.
+    Other programs treat it as one, so a file of that name would be surprising. ``instead`` is the
+    end of the message, and says what is supported.
     """
     if text == "-":
         raise UsageError(
@@ -265,7 +266,7 @@ def _pair(text: str, separator: str, form: str) -> tuple[str, str]:
 
 
 def _length(text: str) -> float | None:
-    """Seconds, or None where ``text`` is no length of time."""
+    """Seconds, or None if ``text`` is not a length of time."""
     found = _DURATION.fullmatch(text)
     length = float(found[1]) * _FACTOR[found[2].lower()] if found else math.inf
     return length if math.isfinite(length) else None

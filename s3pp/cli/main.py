@@ -43,7 +43,7 @@ def run() -> NoReturn:
 
 
 def main(argv: Sequence[str], streams: Streams) -> int:
-    """Run ``argv``, the program's name left out; returns the exit code, raises nothing."""
+    """Run the command in ``argv`` (without program name); returns the exit code, never raises."""
     from s3pp.args.parser import HelpRequested, Misuse
 
     try:

@@ -29,7 +29,7 @@ NOT_FOUND, NOT_EXECUTABLE = 127, 126  # the shell's exit codes
 
 
 def main(argv: Sequence[str], streams: Streams) -> int:
-    """Run the command; errors are raised."""
+    """Run the command and return its exit code; raises ``S3ppError``."""
     given = parse(argv)
     command = given.command
     from s3pp.sandbox import Sandbox
@@ -52,7 +52,7 @@ class Wanted(NamedTuple):
 
 
 def parse(argv: Sequence[str]) -> Wanted:
-    """Parse the arguments; ``UsageError`` where they make no command."""
+    """Parse the arguments. Raises ``UsageError``."""
     split = list(argv).index("--") if "--" in argv else len(argv)
     parser = Parser("s3pp sandbox", USAGE, ABOUT)
     parser.add_argument(
@@ -80,7 +80,7 @@ def parse(argv: Sequence[str]) -> Wanted:
 
 
 def exports(sandbox: Sandbox) -> str:
-    """Shell lines that lead the shell's clients to ``sandbox``."""
+    """Shell commands that configure S3 clients to use ``sandbox``."""
     from s3pp.sandbox import UNSET
 
     lines = [f"export {name}={shlex.quote(value)}" for name, value in sandbox.environment().items()]
@@ -114,10 +114,10 @@ def _run(sandbox: Sandbox, command: Sequence[str], streams: Streams) -> int:
 
 
 def _outcome(command: Sequence[str]) -> int:
-    """Run the command and wait for it; signals are its to answer, and its code decides.
+    """Run the command, leave signals to it, and return its exit code.
 
-    TERM and HUP are handed on. INT is not: a terminal sends Ctrl-C to the command as well. None
-    is ignored by SIG_IGN, which the command would inherit.
+    TERM and HUP are forwarded. INT is not: a terminal sends Ctrl-C to the command too. SIG_IGN is
+    not used, because the command would inherit it.
     """
     running: list[subprocess.Popen[bytes]] = []
     came: list[int] = []
@@ -135,7 +135,7 @@ def _outcome(command: Sequence[str]) -> int:
 
 
 class _Ended(BaseException):
-    """A signal asked the sandbox to end; ``status`` is the exit code for it."""
+    """Raised by a signal that ends the sandbox; ``status`` is the exit code."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -148,9 +148,9 @@ def _end(number: int, _frame: object) -> None:
 
 @contextmanager
 def _on(actions: dict[signal.Signals, Callable[..., None]]) -> Iterator[None]:
-    """These actions for these signals, and those of before afterwards.
+    """Install signal handlers, and restore the previous ones on exit.
 
-    A signal that is ignored (a HUP under nohup) stays so.
+    A signal that is ignored (a HUP under nohup) stays ignored.
     """
     before = {
         number: signal.signal(number, action)

@@ -1,4 +1,4 @@
-"""The verbs: of each its usage, what its arguments name, and its options, group by group.
+"""The verbs: usage, arguments, and options by group.
 
 An option is declared on the field that it sets (``job.py``, ``args/building.py``); the groups here
 list those fields.
@@ -19,7 +19,7 @@ from s3pp.job import Job
 
 
 class Verb(NamedTuple):
-    """What there is to know of a verb before it runs."""
+    """The command line of a verb."""
 
     usage: str
     about: str
@@ -28,7 +28,7 @@ class Verb(NamedTuple):
 
 
 def build_job(verb: str, argv: Sequence[str]) -> Job:
-    """The job that a command line describes; touches nothing.
+    """Build the job that a command line describes, without side effects.
 
     Raises ``UsageError``, and ``HelpRequested`` for ``--help`` and ``--version``.
     """
@@ -37,7 +37,7 @@ def build_job(verb: str, argv: Sequence[str]) -> Job:
 
 
 def parser(verb: str) -> Parser:
-    """The parser of a verb's command line."""
+    """Create the parser for a verb's command line."""
     usage, about, _, groups = VERBS[verb]
     made = Parser(f"s3pp {verb}", usage, about)
     made.add_argument("arguments", nargs="*", help=SUPPRESS)  # the usage line shows them

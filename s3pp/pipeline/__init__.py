@@ -1,4 +1,4 @@
-"""The processes and what travels between them.
+"""The processes of a run and the messages between them.
 
 ::
 
@@ -9,15 +9,14 @@
 
 processes    ``supervisor``, ``walker``, ``worker``, ``statter``; ``listing`` and ``cleaner`` run
              ``list`` and ``clean`` in one
-by verb      ``walks`` is what a walker goes through, ``roles`` what a worker does with a task
-messages     ``messages``, through ``pipes``; ``batches`` of tasks, and of what a dead worker had
-supervising  ``ledger`` knows who has what, ``part_scheduler`` likewise of parts, ``assignments``
+by verb      ``walks`` produces a walker's tasks, ``roles`` selects what a worker does with one
+messages     ``messages``, sent through ``pipes``; ``batches`` groups tasks, and splits lost batches
+supervising  ``ledger`` assigns batches to workers, ``part_scheduler`` parts, ``assignments``
              joins both; ``selector_loop`` waits for all children and ``signals``; ``children``
-             starts and ends them, ``descriptors`` looks whether there are enough; ``spools``,
-             ``open_uploads`` and ``dead_getters`` are what a dead worker would leave;
-             ``run_result`` is how it ended
-in a child   ``connect`` is its way to a bucket, with ``credentials`` that the supervisor renews;
-             ``loops`` makes event loops, ``admission`` says how many slots of a worker work,
-             ``flow`` how many requests a second all send; ``task_pool`` and ``part_client`` are
-             for large objects
+             starts and ends them, ``descriptors`` checks the limit on open files; ``spools``,
+             ``open_uploads`` and ``dead_getters`` track what a dead worker leaves behind;
+             ``run_result`` computes the result
+in a child   ``connect`` opens buckets, with ``credentials`` that the supervisor renews;
+             ``loops`` makes event loops, ``admission`` limits the active slots of a worker,
+             ``flow`` the request rate of all; ``task_pool`` and ``part_client`` serve large objects
 """

@@ -1,9 +1,9 @@
-"""How many of a worker's slots may work: more only while the worker has time to spare.
+"""Limit on a worker's active slots, raised only while the worker has idle time.
 
-Requests in flight hide latency. Where there is none to hide (a store nearby, a slow core) more of
+Requests in flight hide latency. Without latency to hide (a nearby store, a slow core), more of
 them only lengthen the queue, and their connections cost cache and memory: measured against a
-loopback peer, 64 in flight instead of 512 take 10% less CPU for each object. So a worker begins
-with few slots, and doubles them as often as it finds that it slept though tasks were waiting.
+loopback peer, 64 in flight instead of 512 take 10% less CPU per object. So a worker starts with
+few slots, and doubles them whenever it finds that it slept while tasks were waiting.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-FIRST = 32  # slots to begin with, of all workers
-PERIOD = 0.03  # seconds between looks
-SPARE = 0.15  # share of the time slept above which more slots are worth it
+FIRST = 32  # initial slots, over all workers
+PERIOD = 0.03  # seconds between decisions
+SPARE = 0.15  # share of time slept above which more slots are worthwhile
 
 
 class Admission:
-    """Decides how many of ``slots`` are admitted; ``busy`` and ``clock`` give seconds."""
+    """Decides how many of ``slots`` may be active; ``busy`` and ``clock`` return seconds."""
 
     def __init__(
         self,
@@ -36,11 +36,11 @@ class Admission:
 
     @property
     def settled(self) -> bool:
-        """Whether all slots are admitted, and there is nothing left to decide."""
+        """Whether all slots are admitted, so that nothing is left to decide."""
         return self.admitted >= self._slots
 
     def look(self, *, wanted: bool) -> int:
-        """How many slots are admitted from now on; ``wanted``: more would have had work."""
+        """Update and return the number of admitted slots; ``wanted``: more would have had work."""
         (then, before), now, busy = self._then, self._clock(), self._busy() or 0.0
         self._then = (now, busy)
         if wanted and 1 - (busy - before) / max(now - then, 1e-9) > SPARE:
@@ -49,7 +49,7 @@ class Admission:
 
 
 def busy_seconds() -> float | None:
-    """How long this process ran, or could have run and was not let; None where nobody counts.
+    """Seconds this process ran, or waited for a CPU; None where the system does not count them.
 
     Linux counts both, in nanoseconds, for the main thread, which is the event loop's.
     """

@@ -1,4 +1,4 @@
-"""Who has what: the batches and the parts that are out with workers, or wait for one.
+"""Assignment of batches and parts to workers.
 
 ::
 
@@ -40,15 +40,15 @@ class Assignments(Generic[W]):
         self.uploads: OpenUploads[W] = OpenUploads()
 
     def join(self, worker: W) -> None:
-        """A worker is ready."""
+        """Add a worker that is ready."""
         self._ledger.join(worker)
         self._scheduler.join(worker)
 
     def leave(self, worker: W) -> tuple[list[tuple[W, Message]], list[TaskBatch]]:
-        """A worker has died: what it had waits again.
+        """Remove a worker that has died; its work is queued again.
 
-        Returns the messages to others, who wait for parts that were given up or inherit its
-        uploads; and the batches, each of one object, that were given up.
+        Returns the messages to send to other workers, which wait for abandoned parts or inherit its
+        uploads; and the abandoned batches, of one object each.
         """
         shared, busy = self._scheduler.serves_others(worker), bool(self._ledger.batches_of(worker))
         given_up = self._ledger.leave(worker, busy=shared)
@@ -58,52 +58,52 @@ class Assignments(Generic[W]):
         return [*self._scheduler.leave(worker, busy=busy), *heirs], given_up
 
     def add(self, batch: TaskBatch) -> None:
-        """A new batch waits."""
+        """Queue a new batch."""
         self._ledger.add(batch)
 
     def close(self, worker: W, number: int) -> None:
-        """A batch was reported."""
+        """Remove a batch that was reported."""
         self._ledger.close(worker, number)
         self.spools.drop(number)
 
     def offer(self, lead: W, part: PartRequest) -> None:
-        """Take a part that ``lead`` wants to have moved."""
+        """Queue a part that ``lead`` wants transferred."""
         self._scheduler.offer(lead, part)
 
     def part_ended(self, worker: W, result: PartResult) -> tuple[W, PartResult] | None:
-        """A part that a worker had has ended. Returns who is to hear of it; None: nobody waits."""
+        """Remove an ended part. Returns the lead and the result to send it; None: it is gone."""
         answer = self._scheduler.ended(worker, result)
         if answer and result.size:
             self._ledger.progress(answer[0])
         return answer
 
     def part_moved(self, lead: W) -> None:
-        """A worker has moved a part of an object that it leads."""
+        """Record that a worker has transferred a part of an object that it leads."""
         self._ledger.progress(lead)
 
     def assign(self) -> Iterator[tuple[W, Message]]:
-        """Give what waits to those with room; yields each assignment."""
+        """Assign queued work to workers with capacity; yields each assignment."""
         if self._scheduler.settled:
             yield from self._ledger.assign()
         yield from self._scheduler.assign()
 
     def batches_of(self, worker: W) -> list[TaskBatch]:
-        """The batches that a worker has."""
+        """The batches assigned to a worker."""
         return self._ledger.batches_of(worker)
 
     def drop_waiting(self) -> None:
-        """Forget what no worker has."""
+        """Drop all unassigned work."""
         self._ledger.drop_waiting()
         self._scheduler.drop()
 
     @property
     def wants_more(self) -> bool:
-        """Whether some worker has room for another batch and none waits."""
+        """Whether some worker has capacity for another batch and none is queued."""
         return self._ledger.wants_more
 
     @property
     def empty(self) -> bool:
-        """Whether no batch waits and none is out."""
+        """Whether no batch is queued or assigned."""
         return self._ledger.empty
 
     def _split(self, batch: TaskBatch) -> list[TaskBatch]:

@@ -1,7 +1,7 @@
-"""Batches: how many tasks travel together, and how one that was lost is taken apart.
+"""Grouping of tasks into batches, and splitting of batches that were lost.
 
-One message costs about 33 µs in each direction whatever it holds, so tasks travel in batches; but
-a batch is one worker's, so the first are small, a large source is alone, and none waits long.
+A message costs about 33 µs in each direction regardless of size, so tasks are sent in batches; but
+a batch goes to one worker, so the first are small, a large source is alone, and none waits long.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from s3pp.sources import Spooled
 
 FULL = 128  # tasks in a batch, once the run is under way
 HEAVY = 8 * 1024 * 1024  # bytes of sources in a batch; a larger source is a batch of its own
-STALE = 0.05  # seconds after which a batch goes out as it is
+STALE = 0.05  # seconds after which an incomplete batch is sent
 
 
 class Batcher:
-    """Gathers tasks into batches: small at first, so that few files still reach every worker."""
+    """Collects tasks into batches: small at first, so that even few files reach every worker."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Batcher:
         self._batches = 0
 
     def add(self, task: Task) -> None:
-        """Take a task; send the batch it completes."""
+        """Add a task; send the batch if this completes it."""
         size = task.size
         if self._tasks and self._size + size > HEAVY:
             self.flush()
@@ -67,32 +67,32 @@ class Batcher:
             self.flush()
 
     def ended(self, outcome: Outcome) -> None:
-        """Take an outcome of the walker's own."""
+        """Add an outcome determined by the walker itself."""
         self._outcomes.append(outcome)
         if len(self._outcomes) >= FULL:
             self._flush_outcomes()
 
     def flush(self) -> None:
-        """Send the batch as it is."""
+        """Send the batch, even if incomplete."""
         if self._tasks:
             self._send(self._tasks, self._size)
             self._tasks, self._size = [], 0
         self._flush_outcomes()
 
     def send_spooled(self, spooled: Spooled) -> None:
-        """Send a batch whose sources lie in one temporary file."""
+        """Send a batch whose sources are in one temporary file."""
         path, tasks, size = spooled
         self._outbox.send(SpoolFile(self._batches + 1, path))
         self._send(tasks, size)
 
     def report(self, requests: int) -> None:
-        """Send what is left, and how many requests the walk took."""
+        """Send what is left, and the number of requests that the walk took."""
         self.flush()
         if requests:
             self._outbox.send(batch_report([], requests))
 
     def end(self, requests: int) -> None:
-        """Send what is left, and say that this is all."""
+        """Send what is left, and ``WalkDone``."""
         self.report(requests)
         self._outbox.send(WalkDone())
 
@@ -111,7 +111,7 @@ class Batcher:
 
 
 def halves(batch: TaskBatch, numbers: Iterator[int], *, large: int) -> list[TaskBatch]:
-    """Two batches that hold the tasks of one; ``large`` in bytes, as for ``Batcher``."""
+    """Split a batch in two; ``large`` in bytes, as for ``Batcher``."""
     tasks = batch.tasks
     middle = len(tasks) // 2
     return [
@@ -121,7 +121,7 @@ def halves(batch: TaskBatch, numbers: Iterator[int], *, large: int) -> list[Task
 
 
 def crashed(batch: TaskBatch, how: str) -> BatchReport:
-    """The report of a batch whose workers died; ``how`` the last of them ended."""
+    """The report of a batch whose workers died; ``how`` describes the end of the last one."""
     message = f"{MOST_LOSSES} workers died while they had only this object; the last {how}"
     kind = FailureKind.CRASHED
     outcomes = [Failed(task.source, task.target, kind, message) for task in batch.tasks]
@@ -129,5 +129,5 @@ def crashed(batch: TaskBatch, how: str) -> BatchReport:
 
 
 def _batch(tasks: Sequence[Task], number: int, *, size: int, large: int) -> TaskBatch:
-    led = len(tasks) == 1 and size > large  # by whoever gets it, and moved by all
+    led = len(tasks) == 1 and size > large  # one worker leads it, all transfer its parts
     return task_batch(tasks, number, 0 if led else size)

@@ -1,4 +1,4 @@
-"""Children: how one is started, named, watched and ended.
+"""Child processes: starting, naming, watching and ending them.
 
 The start method is chosen, not inherited: fork on Linux, where it is cheap and the supervisor is
 single-threaded, spawn elsewhere; everything works under both. Children are started before
@@ -27,7 +27,7 @@ Role = Callable[..., None]  # (inbox: MessageReader, outbox: MessageWriter, *arg
 
 
 class Child:
-    """One child as the supervisor sees it: a process and the queue pair to it."""
+    """The supervisor's view of a child: a process and a pair of queues to it."""
 
     def __init__(self, name: str, role: Role, *, context: Any, arguments: tuple[Any, ...]) -> None:
         self.name = name
@@ -46,7 +46,7 @@ class Child:
 
     @property
     def descriptors(self) -> tuple[int, int]:
-        """The supervisor's ends, which no other child may keep open."""
+        """The supervisor's ends, which no child may keep open."""
         return self._mine[0].fileno(), self._mine[1].fileno()
 
     def start(self, others: tuple[int, ...]) -> None:
@@ -74,14 +74,14 @@ class Child:
         self._theirs_out.close()
 
     def how_it_ended(self) -> str:
-        """Its end in words: ``was killed (SIGKILL)``, ``ended with code 1``."""
+        """Describe its end: ``was killed (SIGKILL)``, ``ended with code 1``."""
         code = self.process.exitcode
         if code is not None and code < 0:
             return f"was killed ({signal.Signals(-code).name})"
         return f"ended with code {code}"
 
     def kill(self) -> None:
-        """End it at once, and wait until it has ended."""
+        """Kill the process, and wait until it has ended."""
         with contextlib.suppress(ValueError):
             self.process.kill()
             self.process.join()
@@ -107,8 +107,8 @@ def _child_main(
     arguments: tuple[Any, ...],
     inherited: tuple[int, ...],
 ) -> None:
-    # A terminal's Ctrl-C and a service manager's TERM reach every process of the group; what they
-    # mean is decided by the supervisor alone, which tells its children.
+    # A terminal's Ctrl-C and a service manager's TERM reach every process of the group; only the
+    # supervisor acts on them, and it notifies its children.
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
     signal.set_wakeup_fd(-1)
@@ -124,7 +124,7 @@ def _play(name: str, role: Role, arguments: tuple[Any, ...]) -> int:
     try:
         role(*arguments)
     except BrokenPipeError:
-        return 1  # the supervisor is gone, and nobody is left to tell
+        return 1  # the supervisor is gone, so there is nowhere to report to
     except S3ppError as error:
         return _report(arguments[1], str(error))
     except Exception as error:
@@ -147,10 +147,10 @@ def _set_title(title: str) -> None:
 
 
 class Silence(dict[Child, float]):
-    """For how many seconds each worker has said nothing."""
+    """Seconds since each worker's last message."""
 
     def passed(self, seconds: float, most: float) -> list[Child]:
-        """Let time pass. Returns those who have been silent for longer than ``most``, once."""
+        """Add ``seconds``. Returns the workers silent for longer than ``most``, and resets them."""
         for worker in self:
             self[worker] += seconds
         lost = [worker for worker, silent in self.items() if silent > most]

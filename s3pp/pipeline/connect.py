@@ -1,7 +1,7 @@
-"""A child's own way to a bucket: wire, signer and operations, made after the fork, never before.
+"""A child's own connection to a bucket: wire, signer and operations, created after the fork.
 
-Keys are renewed by the supervisor: a child whose keys the store calls expired says so once, and
-every request that met the same answer waits for the one reply.
+Keys are renewed by the supervisor: a child whose keys have expired requests new ones once, and all
+its requests that failed for that reason wait for the same reply.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ CONNECTIONS = 16  # kept open by a walker, for listings
 
 
 class Renews(Protocol):
-    """Whatever gets new keys for expired ones."""
+    """A source of new keys for expired ones."""
 
     async def __call__(self) -> Keys | None:
-        """New keys; None if there are none."""
+        """Return new keys; None if there are none."""
 
     def reply(self, keys: Keys | None) -> None:
-        """Keys came, be they asked for or not."""
+        """Accept keys, requested or not."""
 
 
 class Renewal:
-    """The keys' renewal as one process sees it; lives on its event loop."""
+    """Requests new keys from the supervisor, for one process; used on its event loop."""
 
     def __init__(self, outbox: MessageWriter, side: Side) -> None:
         self._outbox = outbox
@@ -50,25 +50,25 @@ class Renewal:
         self._asked: asyncio.Future[Keys | None] | None = None
 
     async def __call__(self) -> Keys | None:
-        """Ask for new keys, or join those who have asked; None if there are none."""
+        """Request new keys, or wait for a pending request; None if there are none."""
         if self._asked is None:
             self._asked = asyncio.get_running_loop().create_future()
             self._outbox.send(KeysExpired(self._side))
         return await asyncio.shield(self._asked)
 
     def reply(self, keys: Keys | None) -> None:
-        """Wake those who wait."""
+        """Resolve the pending request, if any."""
         asked, self._asked = self._asked, None
         if asked and not asked.done():
             asked.set_result(keys)
 
 
 class RetryHooks(NamedTuple):
-    """What attempts wait for, as ``Recovery`` has it."""
+    """The hooks of ``Recovery`` that attempts wait for."""
 
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     limiter: RequestLimiter | None = None
-    notify: Callable[[str], None] | None = None  # tells the user that the store throttles
+    notify: Callable[[str], None] | None = None  # informs the user that the store throttles
 
 
 _NO_HOOKS = RetryHooks()
@@ -100,7 +100,7 @@ def connect(
     renew: Callable[[], Awaitable[Keys | None]],
     hooks: RetryHooks = _NO_HOOKS,
 ) -> Bucket:
-    """A bucket as it is to be reached; call it on the loop that will use it."""
+    """Create a bucket's client; call it on the event loop that will use it."""
     settings = WireSettings(
         connections=connections,
         connect_timeout=access.connect_timeout,
@@ -130,7 +130,7 @@ class LoopThread:
     """An event loop in a thread of its own, for a process that is busy elsewhere."""
 
     def __init__(self, on_defect: Callable[[str], None]) -> None:
-        """``on_defect`` hears of what went wrong in a callback: nobody would be woken any more."""
+        """``on_defect`` is called for an error in a callback, which would block waiters forever."""
         self._loop = asyncio.new_event_loop()
         self._loop.set_exception_handler(lambda _, context: _defect(context, on_defect))
         start_thread(self._loop.run_forever)
@@ -140,18 +140,18 @@ class LoopThread:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     def call(self, act: Callable[[], None]) -> None:
-        """Do something on the thread's loop, soon."""
+        """Schedule a call on the thread's loop."""
         self._loop.call_soon_threadsafe(act)
 
 
 def _defect(context: dict[str, Any], on_defect: Callable[[str], None]) -> None:
-    """Errors of tasks that nobody waits for any more, which asyncio tells as well, are none."""
+    """Report errors in callbacks; ignore asyncio's reports about abandoned tasks."""
     if "handle" in context:
         on_defect(f"internal error: {context.get('exception')!r}")
 
 
 class DistantBucket:
-    """A bucket on another thread's loop: its coroutines are to be run there."""
+    """A bucket on another thread's loop: its coroutines must be run there."""
 
     def __init__(
         self,
@@ -162,7 +162,7 @@ class DistantBucket:
         renewal: Renews,
         notify: Callable[[str], None],
     ) -> None:
-        """``notify`` tells the user, from the thread, that the store throttles."""
+        """``notify``, called in the thread, informs the user that the store throttles."""
         self.run = thread.run
         self._thread = thread
         self._renewal = renewal
@@ -185,7 +185,7 @@ class DistantBucket:
         return await self._connected().look(key)
 
     def take_keys(self, keys: Keys | None) -> None:
-        """Hand on what the supervisor sent, be it asked for or not."""
+        """Pass on keys from the supervisor, requested or not."""
         self._thread.call(lambda: self._take(keys))
 
     def _connected(self) -> Bucket:
@@ -195,6 +195,6 @@ class DistantBucket:
     def _take(self, keys: Keys | None) -> None:
         if keys and self._bucket:
             self._bucket.signer.keys = keys
-        elif keys:  # the first request is still to come
+        elif keys:  # no request was made yet
             self._opened = self._opened._replace(keys=keys)
         self._renewal.reply(keys)

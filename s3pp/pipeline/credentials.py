@@ -1,4 +1,4 @@
-"""The buckets of a run and the credentials for them: opened once, kept fresh for all children."""
+"""The buckets of a run and their credentials: opened once, and refreshed for all children."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from s3pp.s3.session import Session
 from s3pp.s3.sigv4 import Keys
 from s3pp.transfer.copy.overlap import Overlap
 
-PERIOD = 30.0  # seconds between looks at their expiry; botocore refreshes ten minutes before it
-FRESH = 5.0  # seconds in which renewed keys answer everyone who asks
+PERIOD = 30.0  # seconds between checks of their expiry; botocore refreshes ten minutes before it
+FRESH = 5.0  # seconds for which renewed keys answer further requests
 
 
 class Credentials:
@@ -27,9 +27,9 @@ class Credentials:
         self._renewed = now - FRESH
 
     def refresh(self, now: float) -> bool:
-        """Look, if it is time, whether the keys were refreshed, and say so.
+        """Whether the keys were refreshed since the last check; checks every ``PERIOD``.
 
-        Raises ``S3ppError`` where they have run out and cannot be.
+        Raises ``S3ppError`` where they have expired and cannot be refreshed.
         """
         if now - self._looked < PERIOD:
             return False
@@ -39,9 +39,9 @@ class Credentials:
         return changed
 
     def renew(self, now: float) -> Keys | None:
-        """Sign in again, once for all who ask at about the same time; None if that helps nobody.
+        """Load new keys, once for all requests within ``FRESH``; None if there are no others.
 
-        Raises ``FatalError``, which says why, where it is not possible.
+        Raises ``FatalError``, with the reason, where it is not possible.
         """
         if now - self._renewed < FRESH:
             return self.keys
@@ -56,10 +56,10 @@ class Credentials:
 
 
 class OpenBuckets:
-    """The sides of a job that are a bucket; ``now`` is seconds on a monotonic clock everywhere."""
+    """The buckets of a job; ``now`` is seconds on a monotonic clock everywhere."""
 
     def __init__(self, job: Job, now: float, notify: Callable[[str], None]) -> None:
-        """Find the buckets. Raises what ``Session.open`` raises; ``notify`` as it has it."""
+        """Find the buckets. Raises the errors of ``Session.open``; ``notify`` as in ``Session``."""
         self.opened: dict[Side, Opened] = {}
         self._credentials: dict[Side, Credentials] = {}
         session: Session | None = None
@@ -73,20 +73,20 @@ class OpenBuckets:
 
     @property
     def probes(self) -> int:
-        """Requests it took to find them."""
+        """The number of requests it took to find them."""
         return len(self.opened)
 
     def refresh(self, now: float) -> Iterator[Side]:
-        """Those whose keys changed since the last look, if it is time for one.
+        """Yield the sides whose keys changed since the last check; checks every ``PERIOD``.
 
-        Raises ``S3ppError`` where keys have run out and cannot be refreshed.
+        Raises ``S3ppError`` where keys have expired and cannot be refreshed.
         """
         for side, credentials in self._credentials.items():
             if credentials.refresh(now):
                 yield self._changed(side)
 
     def renew(self, side: Side, now: float) -> Keys | None:
-        """Sign in again. Returns and raises as ``Credentials.renew`` does."""
+        """Load new keys for ``side``, see ``Credentials.renew``."""
         keys = self._credentials[side].renew(now)
         self._changed(side)
         return keys
@@ -109,7 +109,7 @@ def _bucket(job: Job, side: Side) -> str:
 
 
 def _options(job: Job, side: Side) -> Options:
-    """Which options to name where this side cannot be reached; the source may share the others'."""
+    """The options to name in messages about this side; the source may share the general ones."""
     if job.verb != "copy" or side is Side.DEST:
         return Options()
     source, shared = job.access_to(side), job.access

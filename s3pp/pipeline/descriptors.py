@@ -1,6 +1,6 @@
-"""Whether the limit on open files leaves room for a run at all; how much more is ``slot_count``'s.
+"""Check that the limit on open files permits a run; ``slot_count`` uses what exceeds the minimum.
 
-With too few nothing fails where it could be told: modules are not found, libraries do not start.
+With too few, failures are obscure: modules are not found, libraries do not start.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ import resource
 
 from s3pp.errors import FatalError
 
-# Measured, and some more for TLS and the files a run writes.
+# Measured, plus a margin for TLS and the files a run writes.
 LISTING = 32  # of ``s3pp list``, which takes 18
 RUN, EACH_WORKER = 32, 4  # of a supervisor and for each of its workers, which take 30 and 4
 
 
 def ensure_run(processes: int) -> None:
-    """Raise our own limit as far as a run needs; ``FatalError`` where the system forbids it."""
+    """Raise the soft limit as far as a run needs; ``FatalError`` where the system forbids it."""
     _ensure(RUN + EACH_WORKER * processes)
 
 
 def ensure_listing() -> None:
-    """Likewise, for one process that lists."""
+    """Raise the soft limit as far as a listing in one process needs; raises ``FatalError``."""
     _ensure(LISTING)
 
 

@@ -1,4 +1,4 @@
-"""One rate for the whole run: what workers see of the store, and each one's share of the limit.
+"""Rate control over the whole run: from workers' feedback to each worker's share of the limit.
 
 ::
 
@@ -19,20 +19,20 @@ from s3pp.report.failures import Cause
 from s3pp.report.totals import Flow
 from s3pp.s3.congestion import CongestionControl, Feedback, Refusal
 
-BALANCE = 0.25  # seconds between two looks at who needs how much of the rate
+BALANCE = 0.25  # seconds between two redistributions of the rate
 
 W = TypeVar("W", bound=Hashable)
 
 
 class Stall(NamedTuple):
-    """The store has throttled every request of the run for so long that the run is to end."""
+    """The store has throttled every request for so long that the run must end."""
 
     seconds: float
     refusal: Refusal
 
     @property
     def cause(self) -> Cause:
-        """By which objects fail that were refused."""
+        """The cause with which the refused objects fail."""
         return Cause(FailureKind.STORE, self.refusal.code)
 
     def __str__(self) -> str:
@@ -41,17 +41,17 @@ class Stall(NamedTuple):
 
 
 class StallWatch:
-    """Sees when the store has accepted nothing of the whole run for ``bound`` seconds."""
+    """Detects that the store has accepted no request of the run for ``bound`` seconds."""
 
     def __init__(self, bound: float) -> None:
         self._bound = bound
-        self._accepted = float("-inf")  # when a worker last said that something was
+        self._accepted = float("-inf")  # when a worker last reported an accepted request
         self._since: float | None = None  # the first refusal since then
 
     def see(self, before: Feedback | None, seen: Feedback, now: float) -> Stall | None:
-        """Take a worker's report; ``before`` is its last one. Returns why the run has to end.
+        """Process a worker's report; ``before`` is its previous one. Returns why the run must end.
 
-        It ends by a refusal, so that a store that was not asked meanwhile gets another chance.
+        Only a refusal ends it, so that a store without requests meanwhile gets another chance.
         """
         taken, throttled = (before.taken, before.throttled) if before else (0, 0)
         if seen.taken > taken:
@@ -75,8 +75,8 @@ class FlowControl(Generic[W]):
     ) -> None:
         """``send`` sends a message to a worker, or to the statter.
 
-        ``abort`` ends the run, as ``StallWatch`` with ``bound`` has it: why, and by which cause its
-        objects fail.
+        ``abort`` ends the run after ``bound`` seconds of throttling, see ``StallWatch``; it gets
+        the reason, and the cause with which objects fail.
         """
         self._send = send
         self._abort = abort
@@ -88,17 +88,17 @@ class FlowControl(Generic[W]):
         self._told = Flow()
 
     def join(self, worker: W) -> None:
-        """A worker is going to send requests."""
+        """Add a worker that will send requests."""
         self._control.join(worker)
 
     def leave(self, worker: W) -> None:
-        """A worker is gone."""
+        """Remove a worker."""
         self._control.leave(worker)
         seen = self._seen.pop(worker, None)
         self._throttled_before += seen.throttled if seen else 0
 
     def observe(self, worker: W, seen: Feedback, now: float) -> None:
-        """Take what a worker sees; if the limit has to be lowered, every worker is told."""
+        """Process a worker's feedback; if this lowers the limit, send it to every worker."""
         before, self._seen[worker] = self._seen.get(worker), seen
         if self._control.observe(worker, seen, now):
             self.spread()
@@ -106,7 +106,7 @@ class FlowControl(Generic[W]):
             self._abort(str(stall), stall.cause)
 
     def balance(self, now: float, statter: W) -> None:
-        """Each ``BALANCE``: share the limit by what waits now, and tell the user how it stands."""
+        """Every ``BALANCE``, redistribute the limit by backlog and send the flow to the statter."""
         if now - self._balanced < BALANCE:
             return
         self._balanced = now

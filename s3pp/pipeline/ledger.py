@@ -1,16 +1,16 @@
-"""The ledger: which batch is out with which worker, and what is waiting for one.
+"""The ledger: which batches are assigned to which worker, and which are waiting.
 
-What a batch holds is not unpickled here. A batch leaves the ledger when its report comes. If its
-worker dies first, it is halved and waits again, for any of its objects may be what killed the
-worker::
+The contents of a batch are not unpickled here. A batch leaves the ledger when its report arrives.
+If its worker dies first, it is halved and queued again, since any of its objects may have killed
+the worker::
 
     lost once         both halves go to the head of those that wait
     lost again        they are suspects: tried by workers that have nothing else, one batch after a
                       death, and one more at a time for each that came to its end since
     an object alone   given up after ``MOST_LOSSES`` workers that had nothing else
 
-So the object that kills is found in some ten deaths, and no object fails because of what its
-neighbours, or another program, did to their worker.
+So an object that kills workers is found within some ten deaths, and no object fails because its
+neighbours, or another program, killed their worker.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ from typing import Generic, NamedTuple, TypeVar
 
 from s3pp.pipeline.messages import Assignable
 
-MOST_LOSSES = 3  # workers that may die with nothing but one object before it is given up
-PATIENCE = 5  # times as many, if parts of the object arrived with each of them
-AHEAD = 2  # tasks a worker has, as a multiple of those it can keep going
-AHEAD_BYTES = 256 * 1024 * 1024  # bytes of sources a worker has, unless it is one batch
+MOST_LOSSES = 3  # workers that may die with only this object before it is given up
+PATIENCE = 5  # times as many, if each of them transferred parts of the object
+AHEAD = 2  # tasks assigned to a worker, as a multiple of those it runs concurrently
+AHEAD_BYTES = 256 * 1024 * 1024  # bytes of sources assigned to a worker, unless one batch
 
 W = TypeVar("W")
 A = TypeVar("A", bound=Assignable)
 
 
 class Losses(NamedTuple):
-    """How a batch, or one it was a part of, was lost."""
+    """How often a batch, or one that it was split from, was lost."""
 
-    workers: int = 0  # that died while they had it
+    workers: int = 0  # number that died with it
     blame: int = 0  # for those that had nothing else: ``PATIENCE`` each, or 1 after progress
 
     @property
     def suspect(self) -> bool:
-        """Whether it has to be tried alone."""
+        """Whether it must be tried alone."""
         return self.workers > 1
 
     @property
     def enough(self) -> bool:
-        """Whether it is to be given up."""
+        """Whether to give it up."""
         return self.blame >= MOST_LOSSES * PATIENCE
 
 
@@ -60,13 +60,13 @@ class Workload(Generic[W, A]):
     progress: bool = False  # a part of what it leads has arrived
 
     def take(self, batch: A) -> None:
-        """A batch is out with the worker."""
+        """Add a batch assigned to the worker."""
         self.batches[batch.number] = batch
         self.tasks += batch.objects
         self.size += batch.size
 
     def drop(self, number: int) -> None:
-        """The worker has one batch less."""
+        """Remove a batch."""
         batch = self.batches.pop(number)
         self.tasks -= batch.objects
         self.size -= batch.size
@@ -74,11 +74,11 @@ class Workload(Generic[W, A]):
 
 
 class Ledger(Generic[W, A]):
-    """Assigns batches to workers; ``slots`` is how many tasks one keeps going.
+    """Assigns batches to workers; ``slots`` is the number of tasks a worker runs concurrently.
 
-    ``ahead`` is how many times that a worker is given, and ``ahead_bytes`` the bytes of sources it
-    is given, unless they are one batch; None: as many as there are. ``split`` makes two batches of
-    one; it is not asked to split a single object.
+    A worker is assigned up to ``ahead`` times as many tasks, and up to ``ahead_bytes`` of sources
+    (None: any number) unless they are one batch. ``split`` makes two batches of one; it is not
+    called for a single object.
     """
 
     def __init__(
@@ -95,17 +95,17 @@ class Ledger(Generic[W, A]):
         self._loads: dict[W, Workload[W, A]] = {}
         self._waiting: deque[A] = deque()
         self._suspects: deque[A] = deque()
-        self._together = 1  # suspects that are tried at a time
-        self._losses: dict[int, Losses] = {}  # of those batches that were lost
+        self._together = 1  # suspects tried at a time
+        self._losses: dict[int, Losses] = {}  # of lost batches, by number
 
     def join(self, worker: W) -> None:
-        """A worker is ready for batches."""
+        """Add a worker that is ready for batches."""
         self._loads[worker] = Workload(worker)
 
     def leave(self, worker: W, *, busy: bool = False) -> list[A]:
-        """A worker has died: its batches wait again, halved. Returns those given up.
+        """Remove a dead worker and queue its batches again, halved. Returns those given up.
 
-        ``busy``: it had other work besides, which may have been what killed it.
+        ``busy``: it had other work too, which may have killed it.
         """
         load = self._loads.pop(worker, Workload(worker))
         self._together = 1 if load.trial else self._together
@@ -123,28 +123,28 @@ class Ledger(Generic[W, A]):
         return given_up
 
     def _lost(self, batch: A, load: Workload[W, A], *, busy: bool) -> Losses:
-        """The losses of a batch, the death of ``load``'s worker included."""
+        """The losses of a batch, including the death of ``load``'s worker."""
         workers, blame = self._losses.pop(batch.number, Losses())
         if batch.objects == 1 and len(load.batches) == 1 and not busy:
             blame += 1 if load.progress else PATIENCE
         return Losses(workers + 1, blame)
 
     def progress(self, worker: W) -> None:
-        """A part of what a worker leads has arrived: what it does is not in vain."""
+        """Record that a part of an object that the worker leads was transferred."""
         if worker in self._loads:
             self._loads[worker].progress = True
 
     def batches_of(self, worker: W) -> list[A]:
-        """What a worker has."""
+        """The batches assigned to a worker."""
         load = self._loads.get(worker)
         return list(load.batches.values()) if load else []
 
     def add(self, batch: A) -> None:
-        """A new batch waits."""
+        """Queue a new batch."""
         self._waiting.append(batch)
 
     def assign(self) -> Iterable[tuple[W, A]]:
-        """Give what waits to those with room, the least loaded first; yields each assignment."""
+        """Assign waiting batches to workers with room, least loaded first; yields each pair."""
         if self._suspects:
             yield from self._assign_suspects()
         while self._waiting:
@@ -157,10 +157,10 @@ class Ledger(Generic[W, A]):
             yield load.worker, batch
 
     def _assign_suspects(self) -> Iterable[tuple[W, A]]:
-        """Give suspects to workers that have nothing, and nothing besides.
+        """Assign suspects to workers that have no batches, and give these no others.
 
-        Workers with work go on with it. Those that replace the dead have none, so suspects
-        neither hold up the others nor wait for the end of the run.
+        Other workers continue. Replacements of dead workers have no batches, so suspects neither
+        delay the others nor wait for the end of the run.
         """
         for load in [load for load in self._loads.values() if not load.batches]:
             load.trial, load.progress = bool(self._suspects), False
@@ -172,14 +172,14 @@ class Ledger(Generic[W, A]):
                 yield load.worker, batch
 
     def close(self, worker: W, number: int) -> None:
-        """A batch was reported."""
+        """Remove a batch that was reported."""
         load = self._loads[worker]
         self._together += load.trial
         load.drop(number)
         self._losses.pop(number, None)
 
     def drop_waiting(self, numbers: Container[int] | None = None) -> None:
-        """Forget what no worker has: all of it, or the batches of these numbers."""
+        """Drop unassigned batches: all of them, or those with these numbers."""
         for waiting in (self._waiting, self._suspects):
             kept = [] if numbers is None else [b for b in waiting if b.number not in numbers]
             waiting.clear()
@@ -187,22 +187,22 @@ class Ledger(Generic[W, A]):
 
     @property
     def out(self) -> set[int]:
-        """The numbers of the batches that some worker has."""
+        """The numbers of all assigned batches."""
         return {number for load in self._loads.values() for number in load.batches}
 
     @property
     def wants_more(self) -> bool:
-        """Whether some worker has room and nothing waits for it."""
+        """Whether some worker has room and no batch is waiting."""
         return not self._waiting and any(self._room(load) for load in self._loads.values())
 
     @property
     def workers(self) -> list[W]:
-        """Those that are ready for batches."""
+        """The workers that are ready for batches."""
         return list(self._loads)
 
     @property
     def empty(self) -> bool:
-        """Whether nothing waits and nothing is out."""
+        """Whether no batch is waiting or assigned."""
         waiting = self._waiting or self._suspects
         return not waiting and not any(load.batches for load in self._loads.values())
 
@@ -210,7 +210,7 @@ class Ledger(Generic[W, A]):
         return self._fits(load) and not load.trial
 
     def _fits(self, load: Workload[W, A]) -> bool:
-        """Whether a worker can do with another batch."""
+        """Whether a worker's limits allow another batch."""
         if not load.batches:
             return True
         small = self._most_bytes is None or load.size < self._most_bytes

@@ -1,11 +1,11 @@
-"""``s3pp list``: the walker's listing in one process, with nobody to send it to.
+"""``s3pp list``: the walker's listing, in one process and written to stdout.
 
 ::
 
     pages ──Listed──▶ choice ──▶ lines ──▶ stdout
 
-All of it on one event loop: while one page is written, the next are on their way. Only names that
-have to be looked up go the walker's way, through a loop in another thread.
+All on one event loop: while a page is written, the next are being fetched. Only names that must be
+looked up are handled as in the walker, with a loop in another thread.
 """
 
 from __future__ import annotations
@@ -43,25 +43,25 @@ AT_ONCE = 1000  # keys written together: a page
 
 
 class SignIn:
-    """New keys for a process that has its own session."""
+    """Renews keys in a process that has its own session."""
 
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
         self._one_at_a_time = ThreadPoolExecutor(1)
 
     async def __call__(self) -> Keys | None:
-        """Sign in again; whoever else asks meanwhile gets the same keys."""
+        """Load new keys; concurrent callers get the same ones."""
         return await on_thread(self._one_at_a_time, self._renew)
 
     def reply(self, keys: Keys | None) -> None:
-        """Nobody sends any."""
+        """Do nothing: no other process sends keys here."""
 
     def _renew(self) -> Keys | None:
         return self._credentials.renew(time.monotonic())
 
 
 class Sheet:
-    """Writes pages of a listing, and counts."""
+    """Writes pages of a listing, and counts their objects."""
 
     def __init__(self, streams: Streams, view: KeyView) -> None:
         self.totals = KeyTotals()
@@ -69,7 +69,7 @@ class Sheet:
         self._view = view
 
     def take(self, page: Sequence[Listed | Failed]) -> bool:
-        """Write a page; False if nobody reads any more. Raises ``FatalError`` for a full disk."""
+        """Write a page; False once stdout was closed. Raises ``FatalError`` if writing fails."""
         stdout, stderr = self._streams
         self.totals.fold(page)
         stdout.lines(self._view.lines(page))
@@ -83,49 +83,49 @@ class Sheet:
         self._streams.stderr.lines(self._view.notice(text))
 
     def give_up(self, defect: str) -> None:
-        """Something went wrong where nobody waits: whoever waits elsewhere would do so for ever."""
+        """Exit the process after an error in a callback, whose waiters would wait forever."""
         self._streams.stderr.lines([f"s3pp: {defect}"])
         os._exit(ExitStatus.ABORTED)
 
 
 class Patience:
-    """The wait before another attempt; as long as it is not granted there is no other."""
+    """The wait before another attempt; until it is granted, there are no further attempts."""
 
     def __init__(self, tell: Callable[[str], None]) -> None:
-        """``tell`` says why there is a wait."""
+        """``tell`` informs the user why there is a wait."""
         self.granted = False
         self._tell = tell
 
     def notify(self, text: str) -> None:
-        """Say why there is a wait, where there is one."""
+        """Pass on why there is a wait, if waiting is granted."""
         if self.granted:
             self._tell(text)
 
     async def __call__(self, seconds: float) -> None:
-        """Wait. Raises ``ObjectError`` instead where nobody should."""
+        """Wait. Raises ``ObjectError`` instead if waiting is not granted."""
         if not self.granted:
             raise ObjectError(FailureKind.STORE, "not tried again")
         await asyncio.sleep(seconds)
 
 
 class Primed:
-    """A bucket whose first page is there already."""
+    """A bucket whose first page was already fetched."""
 
     def __init__(self, bucket: Lister, first: bytes) -> None:
         self._bucket = bucket
         self._first: bytes | None = first
 
     async def list_page(self, parameters: dict[str, str]) -> bytes:
-        """``Bucket.list_page``, of which the first request is for the first page."""
+        """``Bucket.list_page``; the first call returns the page already fetched."""
         first, self._first = self._first, None
         return first if first is not None else await self._bucket.list_page(parameters)
 
 
 def list_keys(job: Job, origin: Origin, streams: Streams, view: KeyView) -> KeyTotals:
-    """Write what ``origin`` holds and ``job`` chooses to stdout; returns the counts.
+    """Write the objects of ``origin`` that ``job`` selects to stdout; returns the counts.
 
-    Ends early where nobody reads stdout any more. Raises as ``Session.open_source`` does, and
-    ``FatalError`` where the listing breaks off or stdout's disk is full.
+    Stops early once stdout was closed. Raises the errors of ``Session.open_source``, and
+    ``FatalError`` where the listing fails or stdout cannot be written.
     """
     ensure_listing()
     sheet = Sheet(streams, view)
@@ -148,9 +148,9 @@ def _sign_in(session: Session, opened: Opened) -> SignIn:
 
 
 async def _list_at_once(job: Job, origin: Origin, session: Session, sheet: Sheet) -> bool:
-    """List without looking first what is there: the usual case, which costs no request more.
+    """List without probing the bucket first: the usual case, which saves a request.
 
-    False, and nothing is done, where the first page does not come at once or has no keys.
+    False, with nothing written, if the first page fails at the first attempt or has no keys.
     """
     opened, patience = session.presumed(), Patience(sheet.tell)
     renew, hooks = _sign_in(session, opened), RetryHooks(patience, notify=patience.notify)
@@ -170,7 +170,7 @@ async def _first_page(bucket: Lister, origin: Origin) -> bytes | None:
     try:
         first = await bucket.list_page({"prefix": origin.prefix})
         return first if parse_page(first).objects else None
-    except (ObjectError, FatalError):  # botocore tells why, and finds buckets in other regions
+    except (ObjectError, FatalError):  # botocore finds the reason, and buckets in other regions
         return None
 
 
@@ -190,7 +190,7 @@ async def _tell_of(beside: asyncio.Future[str | None], sheet: Sheet) -> None:
 
 
 async def _write_pages(job: Job, origin: Origin, bucket: Lister, sheet: Sheet) -> None:
-    """Whole pages from the listing to stdout, in one thread."""
+    """Write the listing to stdout page by page, in one thread."""
     choice, left = Choice(job.choosing), job.choosing.limit
     listing = pages(bucket, origin.prefix, listers=job.speed.listers, tell=sheet.tell)
     try:
@@ -205,8 +205,8 @@ async def _write_pages(job: Job, origin: Origin, bucket: Lister, sheet: Sheet) -
 
 
 def _list_found(job: Job, session: Session, opened: Opened, sheet: Sheet) -> None:
-    """As a walker lists: names that are looked up, or an object that is there alone."""
-    # Imported where they are needed: most listings go without.
+    """List as a walker does, for names to look up, or a single object."""
+    # Imported here because most listings do not need them.
     from s3pp.pipeline.walks import Surroundings, listed
 
     renewal, thread = _sign_in(session, opened), LoopThread(sheet.give_up)

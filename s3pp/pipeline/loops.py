@@ -1,4 +1,4 @@
-"""The event loop of a process: uvloop's where there is one, asyncio's own elsewhere."""
+"""The event loop of a process: uvloop's if installed, else asyncio's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from s3pp.report.outlet import Streams
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
-    """A loop that runs nothing yet."""
+    """Create an event loop that is not running."""
     try:
         import uvloop
     except ImportError:

@@ -1,9 +1,9 @@
 """The messages between the processes; ``MESSAGES`` lists them all.
 
 The first line of each docstring says who sends a message and who receives it. All travel through
-the supervisor, which routes most of them by the fields it can read; what it need not look at is
-``bytes``, pickled once where it is made and unpickled once where it is used. Exceptions never
-travel: by then they are records.
+the supervisor, which routes most of them by their readable fields; content that it does not need is
+``bytes``, pickled once by the producer and unpickled once by the consumer. Exceptions are never
+sent: they are converted to records first.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class PartRequest(NamedTuple):
 
     @property
     def objects(self) -> int:
-        """What the ledger counts."""
+        """The number of tasks, for the ledger: 1."""
         return 1
 
     def open(self) -> PartTask:
@@ -221,11 +221,11 @@ class Assignable(Protocol):
 
     @property
     def number(self) -> int:
-        """Which one it is."""
+        """The number that identifies it."""
 
     @property
     def objects(self) -> int:
-        """How many tasks it holds."""
+        """The number of tasks in it."""
 
     @property
     def size(self) -> int:
@@ -233,33 +233,33 @@ class Assignable(Protocol):
 
 
 def encode(message: Message) -> bytes:
-    """A message as it travels; its fields as a plain tuple, which pickles fastest."""
+    """Encode a message for a pipe; the fields as a plain tuple, which pickles fastest."""
     body = pickled(tuple(message))
     return HEAD.pack(len(body), _TAGS[type(message)]) + body
 
 
 def decode(tag: int, body: bytes | memoryview) -> Any:
-    """The message of an encoded body."""
+    """Decode a message from its tag and body."""
     return MESSAGES[tag](*pickle.loads(body))
 
 
 def pickled(content: object) -> bytes:
-    """Content for a ``bytes`` field."""
+    """Pickle the content of a ``bytes`` field."""
     return pickle.dumps(content, pickle.HIGHEST_PROTOCOL)
 
 
-# Plain tuples pickle in a tenth of the time that named ones take (0.4 µs a task against 6), and
-# every object of a run passes here four times.
+# Plain tuples pickle in a tenth of the time of named ones (0.4 µs a task against 6), and every
+# object of a run passes through here four times.
 
 
 def task_batch(tasks: Sequence[Task], number: int, size: int) -> TaskBatch:
-    """A batch of tasks, all of one kind."""
+    """Create a batch of tasks, all of one kind."""
     tag = _TASK_TAGS[type(tasks[0])]
     return TaskBatch(number, len(tasks), size, pickled((tag, [_PACK[tag](task) for task in tasks])))
 
 
 def batch_report(outcomes: Sequence[Outcome], requests: int, *, batch: int = 0) -> BatchReport:
-    """How a batch ended, or what the walker could tell at once."""
+    """Create the report of a batch, or of outcomes determined by the walker."""
     rows = [(_OUTCOME_TAGS[type(outcome)], tuple(outcome)) for outcome in outcomes]
     return BatchReport(batch, len(rows), requests, pickled(rows))
 

@@ -1,7 +1,7 @@
-"""The uploads that workers have begun, and those whose worker has died.
+"""The open uploads of each worker, and those whose worker has died.
 
-It belongs to the supervisor, which tells all workers of the latter: one of them will lead the
-object again.
+Owned by the supervisor, which sends the latter to all workers: one of them will lead the object
+again.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ W = TypeVar("W")
 
 
 class OpenUploads(Generic[W]):
-    """Who leads which upload."""
+    """Tracks the worker that leads each upload."""
 
     def __init__(self) -> None:
-        self.orphans: list[OpenUpload] = []  # whose workers died: a worker that starts has to know
+        self.orphans: list[OpenUpload] = []  # whose workers died; sent to new workers
         self._led: dict[W, dict[str, OpenUpload]] = {}
 
     def update(self, worker: W, upload: OpenUpload) -> None:
-        """A worker has begun an upload, or has come to its end."""
+        """Record that a worker has created an upload, or ended it."""
         led = self._led.setdefault(worker, {})
         if upload.open:
             led[upload.upload_id] = upload
@@ -29,7 +29,7 @@ class OpenUploads(Generic[W]):
             led.pop(upload.upload_id, None)
 
     def leave(self, worker: W) -> list[OpenUpload]:
-        """A worker is gone. Returns what the others are to hear."""
+        """Remove a worker. Returns its uploads, to be sent to the others."""
         lost = list(self._led.pop(worker, {}).values())
         self.orphans += lost
         return lost

@@ -1,4 +1,4 @@
-"""What a worker that leads a large object asks of all: its parts, offered one by one.
+"""Client of the part scheduler, for a worker that leads a large object.
 
 ::
 
@@ -20,7 +20,7 @@ _HEARD = PartDone(0, 0, "")
 
 
 class PartClient:
-    """The parts that this worker waits for."""
+    """Requests the transfer of parts, and tracks those that this worker waits for."""
 
     def __init__(self, outbox: MessageWriter) -> None:
         self._outbox = outbox
@@ -29,10 +29,10 @@ class PartClient:
         self._ended = False
 
     async def move(self, part: PartTask) -> PartOutcome:
-        """Have some worker move ``part``. Raises ``Unfinished`` once the run is ending.
+        """Have any worker transfer ``part``. Raises ``Unfinished`` once the run is ending.
 
-        ``GoOn`` goes nowhere, and ``Moved`` to the statter: both are answered at once, the one
-        unless it raises, the other always.
+        ``GoOn`` only checks that, and ``Moved``, which never raises, is reported to the statter;
+        both return at once.
         """
         if isinstance(part, Moved):
             self._outbox.send(PartProgress(part.span.size))
@@ -51,13 +51,13 @@ class PartClient:
             self._waiting.pop(number, None)
 
     def resolve(self, result: PartResult) -> None:
-        """A part of ours has ended; whoever has given up waiting for it does not care."""
+        """Deliver the result of a part; ignored if the caller no longer waits."""
         turn = self._waiting.get(result.number)
         if turn is not None and not turn.done():
             turn.set_result(result.open())
 
     def end(self) -> None:
-        """The run is ending: nobody will move a part any more."""
+        """End all waiting with ``Unfinished``: no more parts will be transferred."""
         self._ended = True
         for turn in self._waiting.values():
             if not turn.done():

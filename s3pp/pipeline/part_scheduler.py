@@ -1,9 +1,9 @@
-"""The part scheduler: parts of large objects, from the workers that lead them to any that has room.
+"""The part scheduler: assigns parts of large objects to any worker with room.
 
-It belongs to the supervisor. A part that was out with a worker that dies goes to another; those of
-a lead that dies are forgotten, as whoever leads its object next finds out in the store, or on the
-disk, what is there. Those at work then go on, and nobody should look before they have ended: it
-would not find them.
+Owned by the supervisor. A part assigned to a worker that dies goes to another; the parts of a lead
+that dies are dropped, since the next lead of the object finds those already transferred in the
+store or on disk. Parts in progress then continue, and the next lead must not look before they have
+ended: it would not find them.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ class _Offer(NamedTuple):
 
 
 class PartScheduler(Generic[W]):
-    """Who moves which part for whom; ``places`` is how many one worker moves at a time."""
+    """Assigns parts to workers; ``places`` is the number that a worker transfers at a time."""
 
     def __init__(self, places: int) -> None:
         self._ledger: Ledger[W, PartRequest] = Ledger(places, ahead=1, ahead_bytes=None)
         self._offers: dict[int, _Offer] = {}
         self._number = 0
-        self._stray: set[int] = set()  # parts at work whose lead is gone
+        self._stray: set[int] = set()  # parts in progress whose lead is gone
 
     def join(self, worker: W) -> None:
-        """A worker is ready for parts."""
+        """Add a worker that is ready for parts."""
         self._ledger.join(worker)
 
     def leave(self, worker: W, *, busy: bool = False) -> list[tuple[W, PartResult]]:
-        """A worker is gone. Returns who is to hear of the parts too many have died on, and how.
+        """Remove a worker. Returns the leads of abandoned parts, with the results to send them.
 
-        ``busy``: it had batches as well.
+        ``busy``: it had batches too.
         """
         given_up = self._ledger.leave(worker, busy=busy)
         self._forget(worker)  # after that: what it moved for itself waits by now
@@ -48,22 +48,22 @@ class PartScheduler(Generic[W]):
         return [routed for each in lost if (routed := self._routed(each))]
 
     def offer(self, lead: W, request: PartRequest) -> None:
-        """Take a part that ``lead`` wants to have moved."""
+        """Queue a part that ``lead`` wants transferred."""
         self._number += 1
         self._offers[self._number] = _Offer(lead, request.number)
         self._ledger.add(request._replace(number=self._number))
 
     @property
     def settled(self) -> bool:
-        """Whether no part is at work whose lead is gone."""
+        """Whether no part is in progress whose lead is gone."""
         return not self._stray
 
     def assign(self) -> Iterable[tuple[W, PartRequest]]:
-        """Give what waits to those with room; yields each assignment."""
+        """Assign queued parts to workers with room; yields each assignment."""
         return self._ledger.assign()
 
     def ended(self, worker: W, result: PartResult) -> tuple[W, PartResult] | None:
-        """A part that ``worker`` had has ended. Returns who is to hear it; None: nobody waits."""
+        """Remove an ended part. Returns the lead and the result to send it; None: it is gone."""
         self._ledger.close(worker, result.number)
         self._stray.discard(result.number)
         return self._routed(result)
@@ -74,7 +74,7 @@ class PartScheduler(Generic[W]):
         return any(offer is None or offer.lead != worker for offer in offers)
 
     def drop(self) -> None:
-        """Forget what no worker has."""
+        """Drop all unassigned parts."""
         self._ledger.drop_waiting()
 
     def _routed(self, result: PartResult) -> tuple[W, PartResult] | None:

@@ -1,9 +1,9 @@
-"""Messages through pipes with one writer and one reader each, which survive a killed process.
+"""Messages over pipes with one writer and one reader each, robust against killed processes.
 
 A ``multiprocessing.Queue`` shared by several processes freezes when one of them is killed while
-it holds the queue's lock (measured: 6 of 14 runs). A pipe has no lock; what a killed writer left
-unfinished stays an unfinished message and is dropped. The supervisor's ends never block, so that a
-stopped child stops nobody else; a child may block on its own.
+it holds the queue's lock (measured: 6 of 14 runs). A pipe has no lock; an incomplete message of a
+killed writer is dropped. The supervisor's ends never block, so that a stopped child affects no
+other process; a child's ends may block.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ _CHUNK = 256 * 1024  # bytes per read, and the pipe's capacity where it can be s
 
 
 class MessageReader:
-    """Takes messages off a pipe; ``closed`` once the other end is."""
+    """Reads messages from a pipe; ``closed`` is set once the other end is closed."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self.closed = False
         self._buffer = bytearray()
-        self._at = 0  # where the next message begins in the buffer
+        self._at = 0  # offset of the next message in the buffer
 
     def receive(self) -> Any:
-        """The next message, waiting for it; None once the other end is closed."""
+        """Wait for and return the next message; None once the other end is closed."""
         while True:
             if (message := self._next()) is not None:
                 return message
@@ -39,18 +39,18 @@ class MessageReader:
             self._read()
 
     def buffered(self) -> list[Any]:
-        """The messages that earlier reads brought along."""
+        """Return the complete messages already in the buffer."""
         return self._whole()
 
     def available(self) -> list[Any]:
-        """The messages that are there now, waiting for none; the pipe must not block."""
+        """Return the messages available now without waiting; the pipe must be non-blocking."""
         with contextlib.suppress(BlockingIOError):
             while not self.closed:
                 self._read()
         return self._whole()
 
     def once(self) -> list[Any]:
-        """The messages that one read completes; the pipe must be readable or must not block."""
+        """Read once and return the complete messages; the pipe must be readable or non-blocking."""
         with contextlib.suppress(BlockingIOError):
             self._read()
         return self._whole()
@@ -79,14 +79,14 @@ class MessageReader:
 
 
 class MessageWriter:
-    """Puts messages on a pipe that blocks: the children's end."""
+    """Writes messages to a blocking pipe: the children's end."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self._lock = threading.Lock()  # the walker's threads share one
 
     def send(self, message: Message) -> None:
-        """Write a message whole. Raises ``BrokenPipeError`` when the supervisor is gone."""
+        """Write a complete message. Raises ``BrokenPipeError`` when the supervisor is gone."""
         view = memoryview(encode(message))
         with self._lock:
             while view:
@@ -94,23 +94,23 @@ class MessageWriter:
 
 
 class Outbox:
-    """Messages on their way into a pipe that must not block: the supervisor's end."""
+    """Queues messages for a non-blocking pipe: the supervisor's end."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self._waiting: deque[memoryview] = deque()
 
     def __len__(self) -> int:
-        """Messages that still wait for room."""
+        """The number of messages not yet written."""
         return len(self._waiting)
 
     def send(self, message: Message) -> None:
-        """Write what fits, keep the rest for ``flush``."""
+        """Write as much as the pipe accepts, and keep the rest for ``flush``."""
         self._waiting.append(memoryview(encode(message)))
         self.flush()
 
     def flush(self) -> None:
-        """Write what fits now; a reader that is gone takes everything, as it takes nothing."""
+        """Write as much as the pipe accepts; if the reader is gone, discard everything."""
         try:
             while self._waiting:
                 view = self._waiting[0]
@@ -126,7 +126,7 @@ class Outbox:
 
 
 def widen(fd: int) -> None:
-    """Give a pipe room for a batch or two, where the system lets us."""
+    """Enlarge a pipe to hold a batch or two, where the system allows it."""
     if hasattr(fcntl, "F_SETPIPE_SZ"):
         with contextlib.suppress(OSError):
             fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _CHUNK)

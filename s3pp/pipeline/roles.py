@@ -1,4 +1,4 @@
-"""What a worker is under each verb, and how it is made.
+"""The role of a worker under each verb, and its construction.
 
 ::
 
@@ -32,37 +32,37 @@ Buckets = Mapping[Side, Bucket]
 
 
 class Role(Protocol):
-    """What brings one task after another to its end."""
+    """Executes tasks, and parts of large objects."""
 
-    notes: list[str]  # what users should know once; whoever reads them takes them away
-    requests_spared: int  # that a dry run did not make
+    notes: list[str]  # notices for the user, each shown once; the reader removes them
+    requests_spared: int  # requests that a dry run did not make
 
     async def transfer(self, task: Any) -> Outcome:
-        """Bring one task to its end. Raises ``FatalError`` and ``Unfinished`` only."""
+        """Execute a task. Raises only ``FatalError`` and ``Unfinished``."""
 
     async def part(self, part: Any) -> PartOutcome:
-        """Move one part of an object that some worker leads.
+        """Transfer a part of an object that some worker leads.
 
-        Raises ``FatalError`` and ``Unfinished`` only.
+        Raises only ``FatalError`` and ``Unfinished``.
         """
 
 
 def load(job: Job) -> None:
-    """Import what ``job``'s workers need, so that those who are forked have it already."""
+    """Import the modules that ``job``'s workers need, so that forked workers share them."""
     import_module(f"s3pp.transfer.{job.verb}.{TITLES[job.verb]}")
     if job.verb == "get" or ALGORITHMS[job.objects.checksum].needs_awscrt:
-        with suppress(ImportError):  # an extra; it takes longer than all the rest
+        with suppress(ImportError):  # an extra; its import takes longer than all others
             import_module("awscrt.checksums")
 
 
 def means(offer: Offer, own: OwnUploads | None = None) -> Means:
-    """What one worker has; ``offer`` has a part moved by any of them."""
+    """Create a worker's resources; ``offer`` has a part transferred by any worker."""
     reader, budget = Reader(ThreadPoolExecutor(THREADS)), Budget(BODY_MEMORY)
     return Means(reader, budget, offer, own or OwnUploads())
 
 
 def role(job: Job, buckets: Buckets, means: Means) -> Role:
-    """The role of ``job``'s workers, for one of them."""
+    """Create the role of one of ``job``'s workers."""
     return _MAKERS[job.verb](job, buckets, means)
 
 
@@ -74,7 +74,7 @@ def _putter(job: Job, buckets: Buckets, means: Means) -> Role:
     dest = buckets[Side.DEST]
     digester = Digester(
         job.objects.checksum,
-        md5=job.mode is not Mode.STUPID,  # the others compare it with an ETag
+        md5=job.mode is not Mode.STUPID,  # the other modes compare it with an ETag
         signed=job.access.sign and not dest.endpoint.unsigned_bodies,
     )
     preparer = Preparer(job.objects, digester, job.parts, reader=means.reader, budget=means.budget)

@@ -1,4 +1,4 @@
-"""How a run ended: the exit code, what was done, and why it was aborted."""
+"""The result of a run: exit code, totals, and the error that aborted it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # of a listing, which no other verb loads
 
 
 class RunResult(NamedTuple):
-    """How a run ended."""
+    """The result of a run."""
 
     status: ExitStatus
     totals: Totals | KeyTotals | None  # None: nothing was done, or the statter was killed
@@ -23,7 +23,7 @@ class RunResult(NamedTuple):
 def run_result(
     report: StatterReport | None, error: str | None, signal: ExitStatus | None
 ) -> RunResult:
-    """The result of a run that its supervisor has ended.
+    """Compute the result of a run that its supervisor has ended.
 
     ``report`` is the statter's last, None where it was killed; ``error`` is what aborted the run,
     ``signal`` the exit code of the signal that stopped it.

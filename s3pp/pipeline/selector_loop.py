@@ -1,6 +1,6 @@
-"""The selector loop: every queue and sentinel of the supervisor's in one selector.
+"""The selector loop: all queues and sentinels of the supervisor in one selector.
 
-What to do when a descriptor is ready is a call without arguments, kept with the descriptor.
+Each descriptor is registered with a callback without arguments.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ Act = Callable[[], None]
 
 
 class SelectorLoop:
-    """Waits for all children at once, and never for one of them alone."""
+    """Waits for all children at once, never for a single one."""
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
-        self.children: list[Child] = []  # that run, or have ended and were not forgotten yet
+        self.children: list[Child] = []  # that run, or have ended but were not yet removed
 
     def turn(self, seconds: float) -> None:
-        """Wait until something is ready, ``seconds`` at most, and act on all that is."""
+        """Wait up to ``seconds`` for descriptors to become ready, and call their callbacks."""
         for key, _ in self._selector.select(seconds):
-            # An event before may have closed it, and a new child may have its number by now.
+            # An earlier callback may have closed it, and a new child may have reused its number.
             if self._selector.get_map().get(key.fd) == key:
                 key.data()
 
     def add(self, child: Child, *, on_death: Act) -> None:
-        """Start a child and watch its sentinel. Raises ``OSError`` if there is no room for it."""
+        """Start a child and watch its sentinel. Raises ``OSError`` if it cannot be started."""
         try:
             child.start(tuple(fd for each in self.children for fd in each.descriptors))
         except OSError:
@@ -40,7 +40,7 @@ class SelectorLoop:
         self.watch(child.process.sentinel, on_death)
 
     def forget(self, child: Child) -> None:
-        """Close everything that belongs to a child that has ended."""
+        """Remove a child that has ended, and close its descriptors."""
         for fd in (child.process.sentinel, child.inbox.fd, child.outbox.fd):
             self.unwatch(fd)
         child.close()
@@ -48,7 +48,7 @@ class SelectorLoop:
             self.children.remove(child)
 
     def send(self, child: Child, message: Message) -> None:
-        """Send what fits into the child's queue now, and the rest as it finds room.
+        """Send a message; what does not fit into the child's queue is sent as it drains.
 
         Messages to a removed child are dropped.
         """
@@ -60,11 +60,11 @@ class SelectorLoop:
             self._selector.register(fd, selectors.EVENT_WRITE, lambda: self._flush(child))
 
     def watch(self, fd: int, act: Act) -> None:
-        """Act whenever ``fd`` is readable."""
+        """Call ``act`` whenever ``fd`` is readable."""
         self._selector.register(fd, selectors.EVENT_READ, act)
 
     def unwatch(self, fd: int) -> None:
-        """Act no more; harmless for what is not watched."""
+        """Stop watching ``fd``; does nothing if it is not watched."""
         with contextlib.suppress(KeyError, ValueError):
             self._selector.unregister(fd)
 
@@ -73,7 +73,7 @@ class SelectorLoop:
         return fd in self._selector.get_map()
 
     def close(self) -> None:
-        """Watch nothing any more."""
+        """Close the selector."""
         self._selector.close()
 
     def _flush(self, child: Child) -> None:

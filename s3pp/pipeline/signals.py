@@ -1,4 +1,4 @@
-"""The signals that end a run, turned into something an event loop can wait for."""
+"""Signals that end a run, made available to an event loop through a descriptor."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _NAMES = {
 
 
 def stopping_notice(status: ExitStatus, active: str = "transfers") -> str:
-    """What a first signal does, for the user; ``active`` names what is brought to its end."""
+    """The notice for a first signal; ``active`` names what is being finished."""
     again = f"{_NAMES[status]} again to stop now"
     return f"{_WORDS[status]}: finishing active {active} ({again})"
 
 
 class Stopped(BaseException):
-    """A signal came while nothing had begun; ``status`` is the exit code it asks for."""
+    """A signal arrived before anything had begun; ``status`` is the exit code for it."""
 
     def __init__(self, status: ExitStatus) -> None:
         super().__init__(_WORDS[status])
@@ -46,9 +46,9 @@ class Stopped(BaseException):
 
 
 def taken_over(handler: Callable[[int, FrameType | None], Any]) -> dict[signal.Signals, Any]:
-    """Have ``handler`` hear of INT, TERM and HUP, but of none that is ignored (nohup).
+    """Install ``handler`` for INT, TERM and HUP, except those that are ignored (nohup).
 
-    Returns what heard of them before.
+    Returns the previous handlers.
     """
     heard = [number for number in STATUS if signal.getsignal(number) is not signal.SIG_IGN]
     return {number: signal.signal(number, handler) for number in heard}
@@ -57,16 +57,16 @@ def taken_over(handler: Callable[[int, FrameType | None], Any]) -> dict[signal.S
 def given_back(before: dict[signal.Signals, Any], *, stopping: bool) -> None:
     """Undo ``taken_over``."""
     for number, handler in before.items():
-        # Who was told to stop is stopping: another signal must not change the exit code now.
+        # The run is already stopping: another signal must not change the exit code now.
         signal.signal(number, signal.SIG_IGN if stopping else handler)
 
 
 class Signals:
     """Collects INT, TERM and HUP while it is entered.
 
-    ``fd`` becomes readable when one has come. Until ``calm`` is set a signal raises ``Stopped``
-    wherever the program is: before the first task is out there is nothing to bring to an end.
-    A HUP that was ignored from the start (nohup) stays so.
+    ``fd`` becomes readable when one has arrived. Until ``calm`` is set, a signal raises ``Stopped``
+    immediately, since nothing needs finishing before the first task is sent.
+    A HUP that was ignored from the start (nohup) stays ignored.
     """
 
     def __init__(self) -> None:
@@ -95,10 +95,10 @@ class Signals:
         os.close(self._wake)
 
     def taken(self) -> list[ExitStatus]:
-        """The exit codes asked for since the last call, oldest first."""
+        """The exit codes for signals received since the last call, oldest first."""
         with contextlib.suppress(BlockingIOError):
             os.read(self.fd, 4096)
-        return [self._came.popleft() for _ in range(len(self._came))]  # others may come meanwhile
+        return [self._came.popleft() for _ in range(len(self._came))]  # more may arrive meanwhile
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         status = STATUS[signal.Signals(number)]

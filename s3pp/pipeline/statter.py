@@ -1,10 +1,10 @@
-"""The statter: folds reports into totals, and shows and keeps what is told of them.
+"""The statter: computes totals from reports, and writes all output of a run.
 
 ::
 
     BatchReport, Notice, Fatal, WalkProgress, …, RunDone ──▶ Recorder ──▶ StatterReport
 
-It alone writes the journal, the log and the lines on stdout and stderr while a run goes on.
+Only it writes the journal, the log and the lines on stdout and stderr during a run.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from s3pp.report.totals import Flow
 
 
 def run_statter(inbox: MessageReader, outbox: MessageWriter, job: Job, started: float) -> None:
-    """The statter's process, from the first message to the last."""
+    """Run the statter's process until ``RunDone``."""
     recorder = Recorder.open(job, sys.stdout, sys.stderr, started=started)
     statter = Statter(recorder, outbox)
     os.set_blocking(inbox.fd, False)
@@ -46,15 +46,15 @@ def run_statter(inbox: MessageReader, outbox: MessageWriter, job: Job, started: 
 
 
 class Statter:
-    """Hears every message of a run, and sums up."""
+    """Processes the messages of a run, and computes the totals."""
 
     def __init__(self, recorder: Recorder, outbox: MessageWriter) -> None:
         self._recorder = recorder
         self._outbox = outbox
-        self._told: set[str] = set()  # notices: several workers may find out the same
+        self._told: set[str] = set()  # notices; several workers may send the same
 
     def hear(self, message: Message) -> None:
-        """Take a message, other than ``RunDone``."""
+        """Process a message other than ``RunDone``."""
         match message:
             case BatchReport():
                 self._report(message)
@@ -73,11 +73,11 @@ class Statter:
                     self._recorder.ended_by(cause)
 
     def end(self, message: RunDone) -> StatterReport:
-        """Close the records."""
+        """Close the recorder and return the report."""
         self._recorder.listed(message.listed, done=message.walk_done)
         try:
             self._recorder.close(not_attempted=message.not_attempted)
-        except FatalError as error:  # the totals are whole all the same
+        except FatalError as error:  # the totals are complete all the same
             self._outbox.send(Fatal(str(error)))
         return StatterReport(self._recorder.totals, self._recorder.refusal)
 

@@ -1,10 +1,10 @@
 """The supervisor: the main process and the selector loop.
 
-It starts the children, routes messages between them by what their fields say, keeps the
-ledger of who has what, replaces a worker that dies, watches the signals, and decides the exit
-code. It never waits for one child: the selector loop watches all pipes and sentinels.
+It starts the children, routes messages between them by their fields, keeps the ledger of
+assignments, replaces workers that die, watches the signals, and decides the exit code. It
+never waits for a single child: the selector loop watches all pipes and sentinels.
 
-A run's phases, and what moves it on::
+The phases of a run and their transitions::
 
     RUNNING ──WalkDone or walker's Fatal, ledger empty──▶ CLOSING ──StatterReport──▶ OVER
        └──signal, another's Fatal──▶ DRAINING ──ledger empty of what had begun──▶ CLOSING
@@ -44,13 +44,13 @@ from s3pp.report.failures import Cause
 from s3pp.s3.congestion import Feedback
 from s3pp.transfer.files.ground import make_ground
 
-TICK = 0.5  # seconds between looks at the clock
-MOST_DEATHS = 10  # of workers in a row without a single report between, and two for each worker
-STATTER_BACKLOG = 256  # messages the statter may be behind before the walker has to wait
+TICK = 0.5  # seconds between periodic checks
+MOST_DEATHS = 10  # of workers in a row without a report in between, plus two for each worker
+STATTER_BACKLOG = 256  # unsent messages to the statter above which the walker must wait
 
 
 class Phase(Enum):
-    """Where a run is; the module's picture says what moves it on."""
+    """The phase of a run; for the transitions see the module docstring."""
 
     RUNNING = 1
     DRAINING = 2
@@ -69,7 +69,7 @@ def run(job: Job) -> RunResult:
 
 
 class Supervisor:
-    """Carries one run from start to end."""
+    """Executes one run."""
 
     def __init__(self, job: Job, signals: Signals) -> None:
         self._job = job
@@ -85,14 +85,14 @@ class Supervisor:
         self._spool_dir = ""  # where the members of compressed archives are copied to
         self._deaths = 0  # of workers, since the last report of a batch or a part
         self._listed = self._finished = 0
-        self._told = messages.WalkProgress(0, walk_done=False)  # what the statter knows of the walk
-        self._walked = False  # the walker has named everything
+        self._told = messages.WalkProgress(0, walk_done=False)  # last sent to the statter
+        self._walked = False  # the walk is complete, or has failed
         self._error: str | None = None
         self._signal: ExitStatus | None = None
         self._report: messages.StatterReport | None = None
 
     def run(self) -> RunResult:
-        """Start everything, carry messages until all has ended, and leave nothing behind."""
+        """Start the children, route messages until all is done, and clean up."""
         try:
             if self._job.walk == "tar":  # nothing else needs it, and a killed run would leave it
                 self._spool_dir = tempfile.mkdtemp(prefix="s3pp-")
@@ -137,7 +137,7 @@ class Supervisor:
         return child
 
     def _set_up(self) -> None:
-        """Find the buckets, and tell those who need to reach them."""
+        """Find the buckets, and send their addresses to the walker and the workers."""
         from s3pp.pipeline.credentials import OpenBuckets  # it imports botocore
 
         self._buckets = OpenBuckets(self._job, self._now, self._tell)
@@ -160,7 +160,7 @@ class Supervisor:
         self._tick()
 
     def _gate(self) -> None:
-        """Read from the walker only while somebody has room for what it says."""
+        """Read from the walker only while workers and the statter have room for its messages."""
         if self._walker not in self._loop.children:
             return  # and the number of its descriptor may be another child's by now
         wanted = (
@@ -176,7 +176,7 @@ class Supervisor:
             self._loop.unwatch(fd)
 
     def _advance(self) -> None:
-        """Move on to the next phase, if this one has come to its end."""
+        """Enter the next phase, if this one is complete."""
         if not self._assignments.empty or self._phase not in (Phase.RUNNING, Phase.DRAINING):
             return
         if self._phase is Phase.RUNNING and not self._walked:
@@ -188,8 +188,8 @@ class Supervisor:
         self._loop.send(self._statter, messages.RunDone(self._listed, left, self._walked))
 
     def _tick(self) -> None:
-        """What goes by the clock: silence, the credentials' expiry, the count of what is listed."""
-        # A supervisor that was itself stopped must not take its children's silence for theirs.
+        """Periodic work: worker timeouts, credentials, rate limit and walk progress."""
+        # Bounded, so that a supervisor that was suspended does not time out its workers.
         passed = min(time.monotonic() - self._now, 2 * TICK)
         self._now = time.monotonic()
         for worker in self._silence.passed(passed, self._job.speed.worker_timeout):
@@ -255,7 +255,7 @@ class Supervisor:
         self._loop.send(self._statter, report)
 
     def _on_part_result(self, child: Child, result: messages.PartResult) -> None:
-        """A part has ended: its lead has to know, and the statter what was moved."""
+        """Route the result of a part to its lead, and its size to the statter."""
         self._deaths = 0
         if answer := self._assignments.part_ended(child, result):
             self._loop.send(*answer)
@@ -271,7 +271,7 @@ class Supervisor:
             self._abort(str(error))
 
     def _renew_keys(self, child: Child, side: Side) -> None:
-        """The store calls a child's keys expired."""
+        """Renew keys that a child reports as expired."""
         try:
             if self._buckets.renew(side, self._now) is not None:
                 self._spread_keys(side)
@@ -307,7 +307,7 @@ class Supervisor:
             self._drain()
 
     def _drain(self) -> None:
-        """Begin nothing more: what workers have in flight ends and is reported."""
+        """Start nothing more; transfers in flight finish and are reported."""
         self._phase = Phase.DRAINING
         self._walker.kill()
         self._forget(self._walker)
@@ -316,7 +316,7 @@ class Supervisor:
             self._loop.send(worker, messages.StartNothing())
 
     def _drop_workers(self) -> None:
-        """Asked a second time: end at once. What is in flight stays unreported."""
+        """Kill the workers after a second signal; transfers in flight stay unreported."""
         for worker in list(self._silence):
             worker.kill()
             self._assignments.leave(worker)
@@ -370,7 +370,7 @@ class Supervisor:
         self._flow.spread()
 
     def _fail(self, batches: list[messages.TaskBatch], how: str) -> None:
-        """Report objects that were given up; ``how`` the last worker ended."""
+        """Report objects that were given up; ``how`` describes the end of the last worker."""
         for batch in batches:
             self._deaths = 0
             self._finished += batch.objects

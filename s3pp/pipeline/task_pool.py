@@ -1,4 +1,4 @@
-"""A pool: a few large things at a time, beside the slots of the small ones."""
+"""A pool with limited concurrency, for large objects and parts beside a worker's slots."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class TaskPool(Generic[T]):
-    """Works on ``most`` things at once, in the order they came; ``work`` must not raise."""
+    """Runs ``work`` on up to ``most`` elements at once, in order; ``work`` must not raise."""
 
     def __init__(self, most: int, work: Callable[[T], Awaitable[None]]) -> None:
         self._most = most
@@ -20,18 +20,18 @@ class TaskPool(Generic[T]):
         self._running: set[asyncio.Task[None]] = set()
 
     def add(self, each: T) -> None:
-        """Take one more."""
+        """Add one element."""
         self._waiting.append(each)
         self._start()
 
     def drop(self) -> list[T]:
-        """Begin no other; returns those that will not be."""
+        """Start no more elements; returns those not started."""
         left = list(self._waiting)
         self._waiting.clear()
         return left
 
     async def idle(self) -> None:
-        """Wait until nothing is at work."""
+        """Wait until nothing is running."""
         while self._running:
             await asyncio.wait(self._running)
 
@@ -44,5 +44,5 @@ class TaskPool(Generic[T]):
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         if not task.cancelled():
-            task.exception()  # as when the supervisor is gone: nobody is left to tell
+            task.exception()  # retrieved and ignored: the supervisor is gone
         self._start()

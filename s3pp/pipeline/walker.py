@@ -1,4 +1,4 @@
-"""The walker: the source, in key order, merged with what the destination holds, in batches.
+"""The walker: merges source and destination in key order, and sends tasks in batches.
 
 ::
 
@@ -6,8 +6,8 @@
        └─Skipped, Failed──────▶  └────────BatchReport──▶ supervisor
 
 Its main thread walks; one thread runs the event loop of the listings, a page ahead; one thread
-listens to the supervisor, and ends the process when that is gone. The walker writes nothing but
-into its queue (and removes what killed getters left), so it may be killed at any time.
+listens to the supervisor, and ends the process when that is gone. The walker writes only to its
+queue (and removes files that killed getters left), so it may be killed at any time.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from s3pp.records import CopyTask, GetTask, Outcome, PutTask, Task
 from s3pp.sources import Spooled, spool
 from s3pp.sources.sorting import RICH_RUN_LENGTH, Room, ordered
 
-SPOOL_BYTES = 256 * 1024 * 1024  # of members copied out of archives, waiting to be put
-SPOOL_LOOK = 0.02  # seconds between looks at which of them are gone
+SPOOL_BYTES = 256 * 1024 * 1024  # of members extracted from archives and waiting to be sent
+SPOOL_LOOK = 0.02  # seconds between checks of which have been removed
 
 
 def run_walker(
     inbox: MessageReader, outbox: MessageWriter, job: Job, spool_dir: str, stdin: Connection | None
 ) -> None:
-    """The walker's process, from the first message to the last."""
+    """Run the walker's process."""
     setup: Setup | None = inbox.receive()
     if setup is None:
         return
@@ -68,15 +68,15 @@ def run_walker(
     requests = sum(bucket.requests for bucket in buckets.values())
     if found.error is not None:
         batcher.report(requests)
-        raise found.error  # all that came before it is with the supervisor by now
+        raise found.error  # the supervisor already has all that came before it
     batcher.end(requests)
 
 
 class StepsUntilError:
-    """The steps of a walk up to its end, or up to the error that ended it.
+    """Iterates over the steps of a walk up to its end, or up to a ``FatalError``, which is kept.
 
-    What was found before an error still has to be sorted, spooled, batched and sent: for whatever
-    does so the walk just ends.
+    Steps found before an error must still be sorted, spooled, batched and sent: to the code that
+    does so, the walk just ends.
     """
 
     def __init__(self, steps: Iterable[Task | Outcome]) -> None:
@@ -91,9 +91,9 @@ class StepsUntilError:
 
 
 class SpoolRoom:
-    """Bounds the temporary files of compressed archives: they go when their batches are done.
+    """Bounds the size of spooled files of compressed archives, removed as their batches end.
 
-    ``limit`` in bytes; one member larger than that still goes, alone.
+    ``limit`` in bytes; a single member may exceed it.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class SpoolRoom:
         self._files: dict[str, int] = {}
 
     def take(self, spooled: Spooled) -> None:
-        """Count one more file; wait until there is room for the next."""
+        """Add a file, and wait until there is room for the next."""
         self._files[spooled.path] = spooled.size
         while sum(self._files.values()) >= self._limit:
             self._files = {p: size for p, size in self._files.items() if os.path.exists(p)}
@@ -113,7 +113,7 @@ class SpoolRoom:
 
 
 def _tasks(steps: Iterable[Task | Outcome], batcher: Batcher) -> Iterator[Task]:
-    """The tasks among ``steps``; the outcomes go their own way."""
+    """Yield the tasks among ``steps``; pass the outcomes to ``batcher``."""
     for step in steps:
         if isinstance(step, PutTask | GetTask | CopyTask):
             yield step
@@ -122,7 +122,7 @@ def _tasks(steps: Iterable[Task | Outcome], batcher: Batcher) -> Iterator[Task]:
 
 
 def _send_archives(members: Iterable[Task], batcher: Batcher, spool_dir: str) -> None:
-    """Batch the members of archives; those that cannot be read in place are spooled, at the end."""
+    """Batch the members of archives; those not readable in place are spooled, at the end."""
     room = SpoolRoom()
     for copied in spool(_not_in_place(members, batcher), spool_dir):
         if isinstance(copied, Spooled):
@@ -147,7 +147,7 @@ def _give_up(outbox: MessageWriter, defect: str) -> None:
 
 
 def _listen(inbox: MessageReader, buckets: dict[Side, DistantBucket]) -> None:
-    """Take new keys from the supervisor; end with it."""
+    """Receive new keys from the supervisor; exit when it is gone."""
     while (message := inbox.receive()) is not None:
         if isinstance(message, NewKeys):
             buckets[message.side].take_keys(message.keys)

@@ -1,4 +1,4 @@
-"""What a walker goes through under each verb, up to the tasks.
+"""The walk of each verb: from listings and files to tasks.
 
 ::
 
@@ -39,7 +39,7 @@ Steps = Iterator[Task | Outcome]
 
 
 class Surroundings(NamedTuple):
-    """What a walk has to go by."""
+    """The environment of a walk."""
 
     opened: Mapping[Side, Opened]
     buckets: Mapping[Side, DistantBucket]
@@ -48,7 +48,7 @@ class Surroundings(NamedTuple):
 
 
 def walk(job: Job, around: Surroundings) -> Steps:
-    """Every task of ``job``, and what ends without ever being one."""
+    """Yield the tasks of ``job``, and the outcomes of entries that do not become tasks."""
     if job.verb == "put":
         return PutPlanner(job, _known(job, around)).plan(entries(job, around.stdin))
     origin, found = _source(job, around)
@@ -58,7 +58,7 @@ def walk(job: Job, around: Surroundings) -> Steps:
 
 
 def listed(job: Job, around: Surroundings) -> Iterator[Listed | Failed]:
-    """Everything that ``job`` reads of its origin, in key order."""
+    """Yield everything that ``job`` reads from its origin, in key order."""
     return _source(job, around)[1]
 
 
@@ -78,10 +78,10 @@ def _origin(job: Job, around: Surroundings) -> Origin:
 
 
 def _is_empty(origin: Origin, bucket: DistantBucket) -> bool:
-    """Whether nothing lies below the prefix of an origin that could mean an object as well."""
+    """Whether an origin that may mean a single object has nothing below its prefix."""
     if origin.single is None:
         return False
-    # A whole page: not every store counts rightly to one.
+    # A whole page: not every store handles max-keys=1 correctly.
     try:
         page = bucket.run(honest_page(bucket, {"prefix": origin.prefix})).result()
     except ObjectError as error:
@@ -99,7 +99,7 @@ def _found(job: Job, origin: Origin, around: Surroundings) -> Iterator[Listed | 
 def _besides(
     job: Job, origin: Origin, around: Surroundings, found: Iterator[Listed | Failed]
 ) -> Iterator[Listed | Failed]:
-    """``found``, and a word about an object that is left out; both are asked for at once."""
+    """Yield ``found``, with a notice about an omitted object; both are requested at once."""
     bucket = around.buckets[Side.SOURCE]
     asked = bucket.run(namesake(job, origin, bucket))
     first = next(found, None)
@@ -111,7 +111,7 @@ def _besides(
 
 
 def _looked_up(origin: Origin, bucket: DistantBucket) -> Listed:
-    """The object itself; the bucket need not let itself be listed."""
+    """Look up the object itself, which does not require ListBucket."""
     try:
         answer = bucket.run(bucket.look(origin.prefix)).result()
         found = as_listed(origin.prefix, answer) if answer else None

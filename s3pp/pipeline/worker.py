@@ -1,4 +1,4 @@
-"""A worker: one event loop that keeps its share of the requests in flight.
+"""A worker: a process with one event loop that executes its share of the tasks.
 
 ::
 
@@ -7,10 +7,10 @@
     a large object ─▶ pool of leads ─▶ Role.transfer ─▶ its parts, as requests to all workers
     PartRequest ─▶ pool of parts ─▶ Role.part ─▶ PartResult
 
-A slot is a coroutine that brings one task after another to its end. A batch is reported once,
-whole, so that the supervisor may give it to another worker until then and nothing counts twice.
-What is done with a task is its role's: ``roles`` has them. Leads, which mostly wait, take no slot
-from small objects, nor from the parts they wait for.
+A slot is a coroutine that executes one task after another. A batch is reported once, as a whole, so
+that until then the supervisor may reassign it without counting anything twice. Tasks are executed
+by a role, see ``roles``. Leads, which mostly wait, take no slots from small objects, nor from the
+parts they wait for.
 """
 
 from __future__ import annotations
@@ -65,11 +65,11 @@ _FDS_SPARE = 32  # queues, epoll, libraries, the interpreter
 
 
 def run_worker(inbox: MessageReader, outbox: MessageWriter, job: Job) -> None:
-    """A worker's process, from the first message to the last."""
+    """Run a worker's process."""
     setup: Setup | None = inbox.receive()
     if setup is None:
         return
-    gc.freeze()  # what the fork brought is never garbage, and touching it would copy it
+    gc.freeze()  # inherited objects are never garbage, and touching them would copy their pages
     loop = new_loop()
     loop.run_until_complete(_serve(inbox, outbox, job, setup.opened))
 
@@ -79,7 +79,7 @@ async def _serve(
 ) -> None:
     slots = slot_count(job.speed.concurrency, job.speed.processes)
     renewals, pause = {side: Renewal(outbox, side) for side in opened}, Pause()
-    # It counts parts as well, which have no slot.
+    # It also counts parts, which have no slot.
     limiter = RequestLimiter(slots, outbox.send)
     hooks = RetryHooks(pause, limiter)
     buckets = {
@@ -125,7 +125,7 @@ async def _serve(
 
 
 class Batch:
-    """A batch at work: how many of its tasks are still to end, and how the others did."""
+    """A batch in progress: the number of open tasks, and the outcomes of the others."""
 
     def __init__(self, number: int, count: int) -> None:
         self.number = number
@@ -134,7 +134,7 @@ class Batch:
 
 
 class Worker:
-    """Keeps ``slots`` tasks going at once, and reports batches as they become complete."""
+    """Runs up to ``slots`` tasks concurrently, and reports batches as they complete."""
 
     def __init__(
         self,
@@ -145,7 +145,7 @@ class Worker:
         slots: int,
         job: Job,
     ) -> None:
-        self._large = job.parts.threshold  # bytes: what is larger is led in parts
+        self._large = job.parts.threshold  # bytes: larger objects are transferred in parts
         # Neither has more room than there are slots: where descriptors are few, so are these.
         self._leads: TaskPool[tuple[Batch, Task]] = TaskPool(min(LEADS, slots), self._lead)
         self._parts: TaskPool[PartRequest] = TaskPool(min(job.speed.places, slots), self._move)
@@ -167,21 +167,21 @@ class Worker:
 
     @property
     def backlog(self) -> int:
-        """Tasks that no slot has taken yet."""
+        """The number of tasks that no slot has started."""
         return len(self._waiting)
 
     @property
     def wants_more(self) -> bool:
-        """Whether more slots than are admitted would have work."""
+        """Whether more slots than admitted would have work."""
         return len(self._waiting) > 0
 
     def admit(self, slots: int) -> None:
-        """Let so many slots work at a time; at the end, all."""
+        """Set the number of slots that may be active; at the end of the run, all may."""
         self._admitted = self._slots if self._ended else slots
         self._wake(len(self._waiting))
 
     def take(self, tasks: TaskBatch) -> None:
-        """Take a batch of tasks."""
+        """Queue a batch of tasks."""
         batch = Batch(tasks.number, tasks.objects)
         for task in tasks.tasks:
             if task.size > self._large:
@@ -191,18 +191,18 @@ class Worker:
         self._wake(len(self._waiting))
 
     def take_part(self, part: PartRequest) -> None:
-        """Take a part of an object that some worker leads."""
+        """Queue a part of an object that some worker leads."""
         self._parts.add(part)
 
     def finish(self) -> None:
-        """Begin no other task: tasks in flight end, the others are left as they are."""
+        """Start no more tasks; those in flight finish, the others are dropped."""
         self._parts.drop()
         left, self._waiting = [*self._waiting, *self._leads.drop()], deque()
         for batch, _ in left:
             self._close_one(batch)
 
     def end(self) -> None:
-        """No more tasks will come."""
+        """Let ``run`` return once all tasks have ended: no more will come."""
         self._ended = True
         self._admitted = self._slots
         self._wake(self._slots)
@@ -223,11 +223,11 @@ class Worker:
         try:
             batch.outcomes.append(await self._role.transfer(task))
         except Unfinished:
-            pass  # it counts as left
+            pass  # counted as not attempted
         except FatalError as error:
             self._outbox.send(Fatal(str(error)))
             batch.outcomes.append(Failed(task.source, task.target, error.kind, str(error)))
-        except Exception as error:  # a defect of the role's: nobody may wait for the batch
+        except Exception as error:  # a defect in the role; the batch must be reported all the same
             batch.outcomes.append(failed(task, error))
         self._close_one(batch)
 
@@ -235,7 +235,7 @@ class Worker:
         part = request.open()
         try:
             outcome = await self._role.part(part)
-        except Unfinished:  # its lead has been told that the run is ending
+        except Unfinished:  # its lead was also notified that the run is ending
             return
         except FatalError as error:
             self._outbox.send(Fatal(str(error)))
@@ -261,14 +261,14 @@ class Worker:
         self._outbox.send(batch_report(batch.outcomes, self._spent(), batch=batch.number))
 
     def _spent(self) -> int:
-        """Requests since this was last asked."""
+        """The number of requests since the last call."""
         requests = self._role.requests_spared + sum(each.requests for each in self._buckets)
         spent, self._reported = requests - self._reported, requests
         return spent
 
 
 def slot_count(concurrency: int, processes: int) -> int:
-    """How many tasks one worker keeps going: its share, as far as descriptors allow."""
+    """The number of slots of one worker: its share, as far as descriptors allow."""
     share = max(1, concurrency // processes)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = (share + PLACES + LEADS) * _FDS_PER_SLOT + OPEN_DIRECTORIES + _FDS_SPARE
@@ -283,13 +283,13 @@ def slot_count(concurrency: int, processes: int) -> int:
 
 
 def _slots_in(groups: int) -> int:
-    """The most slots that so many groups of descriptors suffice for, beside the pools."""
+    """The number of slots that ``groups`` of descriptors permit, in addition to the pools."""
     both_full, leads_full = groups - PLACES - LEADS, (groups - LEADS) // 2
     return max(1, both_full, min(leads_full, PLACES), min(groups // 3, LEADS))
 
 
 def _listen(inbox: MessageReader, receive: Callable[[Message], None]) -> None:
-    """Receive every message as it comes; end with the supervisor."""
+    """Pass each message to ``receive`` as it arrives; exit when the supervisor is gone."""
 
     def readable() -> None:
         for message in inbox.once():
@@ -310,9 +310,9 @@ def _new_keys(bucket: Bucket, renewal: Renewal, keys: Keys | None) -> None:
 
 
 def _admit(worker: Worker, admission: Admission, limiter: RequestLimiter) -> None:
-    """Look again and again whether more slots are worth it, until all are admitted.
+    """Decide periodically whether to admit more slots, until all are admitted.
 
-    While the store limits the rate they are not: their requests would only wait.
+    None are while the store limits the rate: their requests would only wait.
     """
     if not admission.settled:
         wanted = worker.wants_more and not limiter.limited
@@ -321,6 +321,6 @@ def _admit(worker: Worker, admission: Admission, limiter: RequestLimiter) -> Non
 
 
 def _beat(outbox: MessageWriter, period: float) -> None:
-    """Tell the supervisor every ``period`` seconds that this event loop turns."""
+    """Send a heartbeat every ``period`` seconds, which shows that the event loop is running."""
     outbox.send(Heartbeat())
     asyncio.get_running_loop().call_later(period, _beat, outbox, period)
