@@ -30,10 +30,10 @@ class SkipReason(str, Enum):
     """Why an object was not sent; the value is what users and scripts read."""
 
     EXISTS = "exists"  # mode add: the key is taken
-    OTHER_SIZE = "exists with another size"  # likewise, and it is not the same object
+    OTHER_SIZE = "exists with another size"  # mode add: the key is taken by another object
     SAME_ETAG = "same etag"  # mode update: same size, same content
-    SAME_CHECKSUM = "same checksum"  # mode update: ETags tell nothing; checksums do, or 0 bytes
-    SAME_TIME = "same time"  # mode update: the ETag tells nothing, and the time is the object's
+    SAME_CHECKSUM = "same checksum"  # mode update: ETag not comparable; checksum equal, or 0 bytes
+    SAME_TIME = "same time"  # mode update: ETag not comparable, and the time is the object's
     SPECIAL = "not a regular file"  # FIFO, socket, device
     SYMLINK = "symbolic link"  # with --no-follow-symlinks
     LOOP = "symbolic link loop"  # a link to a directory that contains it
@@ -50,9 +50,9 @@ class SendReason(str, Enum):
     ALWAYS = "always"  # mode stupid; clean
     SIZE = "size differs"
     ETAG = "etag differs"
-    CHECKSUM = "checksum differs"  # the ETag tells nothing, and checksums disagree
-    TIME = "time differs"  # the ETag tells nothing, and the times differ
-    UNKNOWN = "etag unknown"  # equality cannot be shown: neither ETag nor checksum tells
+    CHECKSUM = "checksum differs"  # ETag not comparable, and checksums differ
+    TIME = "time differs"  # ETag not comparable, and the times differ
+    UNKNOWN = "etag unknown"  # neither ETag nor checksum can show equality
 
 
 class Dest(NamedTuple):
@@ -71,7 +71,7 @@ class Entry(NamedTuple):
     mtime_ns: int
     offset: int | None = None  # first byte within ``path``; None: the whole file
     name: str | None = None  # what users call it where ``path`` does not say (``a.tar:b/c``)
-    spool: bool = False  # True: unreadable in place, ``sources.spool`` has to copy it out first
+    spool: bool = False  # True: unreadable in place, ``sources.spool`` must extract it first
     archive_ns: int | None = None  # mtime of the archive at ``path`` as walked, if read in place
 
     @property
@@ -90,7 +90,7 @@ class PutTask(NamedTuple):
 
     entry: Entry
     dest: Dest | None  # None: the key is absent, or the mode does not compare
-    ask: bool = False  # True: the listing could not tell, HEAD the key
+    ask: bool = False  # True: the listing is inconclusive, HEAD the key
 
     @property
     def source(self) -> str:
@@ -127,7 +127,7 @@ class CopyTask(NamedTuple):
     etag: str
     storage_class: str  # empty: the store's default, or not known
     dest: Dest | None  # what the target is now; None: absent, or the mode does not care
-    ask: bool = False  # True: the listing could not tell, HEAD the target
+    ask: bool = False  # True: the listing is inconclusive, HEAD the target
 
 
 Task = PutTask | GetTask | CopyTask
@@ -155,7 +155,7 @@ class PutPart(NamedTuple):
     key: str
     upload_id: str
     known: str = ""  # the ETag of what the store has already; the part is sent if it differs
-    known_checksum: str = ""  # likewise, in base64, by the run's checksum
+    known_checksum: str = ""  # its checksum, by the run's algorithm, in base64
 
 
 class GetPart(NamedTuple):
@@ -169,7 +169,7 @@ class GetPart(NamedTuple):
     claim: str = ""  # of the lead on that file, if others may lay claim to it; see files/partial
     known: str = ""  # what of the range is there already, by its digest; fetched if it differs
     inode: tuple[int, int] = (0, 0)  # of that file, device and number: no other is written to
-    pin: str = ""  # its If-Match; empty: the ETag of the answer alone tells
+    pin: str = ""  # value of If-Match; empty: compare the ETag of the answer
 
 
 class CopyPart(NamedTuple):
@@ -206,7 +206,7 @@ class PartDone(NamedTuple):
     number: int
     size: int  # bytes
     etag: str  # without quotes, else as the store wrote it: a completion names the part so
-    md5: str = ""  # in hex; empty where nobody asked for it
+    md5: str = ""  # in hex; empty where not requested
     checksum: str = ""  # in base64, by the run's checksum; empty for md5. Of a range: in hex
     moved: bool = True  # False: it was there already
     stored: str = ""  # in base64, by the checksum that the source of a copy keeps

@@ -15,8 +15,8 @@ from s3pp.errors import ExitStatus, S3ppError, UsageError, system_fault
 if TYPE_CHECKING:
     from s3pp.report.outlet import Streams
 
-# For the garbage collector, and for the children too: what is imported stays, and what travels is
-# in no cycle. At Python's own thresholds it costs a tenth of the start.
+# Thresholds of the garbage collector, in children too: imported objects are permanent, and records
+# are in no cycle. With Python's defaults it takes a tenth of the start-up time.
 RARELY = (100_000, 20, 50)
 
 USAGE = "usage: s3pp COMMAND [OPTIONS] ...    (s3pp COMMAND --help lists its options)"
@@ -118,7 +118,7 @@ def _fill_standard_descriptors() -> None:
     The next file opened would take its number, and get whatever is printed there, by us or by
     the children, who inherit it.
     """
-    # Standard input for writing only: reading it has to fail, as it does where it is closed.
+    # Standard input for writing only, so that reading fails, as it does where it is closed.
     for descriptor, way in ((0, os.O_WRONLY), (1, os.O_RDWR), (2, os.O_RDWR)):
         try:
             os.fstat(descriptor)

@@ -22,7 +22,7 @@ def new_loop() -> asyncio.AbstractEventLoop:
 def only_loop(streams: Streams) -> asyncio.AbstractEventLoop:
     """The loop of a run that has no other process; a defect in a callback of it ends the run.
 
-    Else whoever waits for what the callback would have done would do so for ever.
+    Otherwise, code that waits for the callback's effect would wait forever.
     """
 
     def end(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -219,7 +219,7 @@ class Supervisor:
                 self._listed += message.objects
                 self._assignments.add(message)
             case messages.PartRequest():
-                if self._phase is Phase.RUNNING:  # else its lead is told by StartNothing
+                if self._phase is Phase.RUNNING:  # else its lead gets StartNothing
                     self._assignments.offer(child, message)
             case messages.PartResult():
                 self._on_part_result(child, message)
