@@ -58,7 +58,7 @@ class Totals:
     seconds: float = 0.0  # since the start of the run
     flow: Flow = field(default_factory=Flow)
     young: int = 0  # of a clean: uploads skipped that may be in use
-    unknown_sizes: int = 0  # of a clean: uploads done whose bytes the store does not tell
+    unknown_sizes: int = 0  # of a clean: uploads done with an unknown number of bytes
 
     def fold(self, outcome: Outcome) -> None:
         """Add one outcome."""

@@ -12,8 +12,8 @@ package has what they share:
 
 deciding   ``modes``: whether to send, and why; ``known``: what the destination holds;
            ``condition``: mode ``add``'s promise, ``If-None-Match``
-bodies     ``bodies`` and ``reading`` read them, ``spill`` holds on the disk what is made here or
-           passes through; ``means`` is what a worker gives its role for that
-clean      ``aborter``: an unfinished upload is aborted, which goes without planner and task
-errors     ``refused``: what a refusal means for an object; ``ending``: how it becomes an outcome
+bodies     ``bodies`` and ``reading`` read them, ``spill`` stores compressed or relayed ones on
+           disk; ``means`` are the resources that a worker shares with its role
+clean      ``aborter``: aborts an incomplete upload, without planner and task
+errors     ``refused``: the failure for a refusal; ``ending``: the outcome for an error
 """

@@ -1,8 +1,8 @@
-"""Whether a store refuses what copies were asked to be given, rather than to copy.
+"""Test whether a store refuses the requested settings of copies, rather than copying.
 
-A store without ACLs, keys of its own or KMS answers a CopyObject that has them as one would that
-cannot copy at all (501); and where a right to set them is lacking, as where the source may not be
-read (403). An upload in parts that is created with the settings alone, and aborted, tells:
+A store without ACLs, encryption keys or KMS answers a CopyObject that has them like a store that
+cannot copy (501); and a lack of permission to set them is answered like a source that may not be
+read (403). A multipart upload created with only the settings, and aborted, distinguishes them:
 
 ==================  =====================  ===========================================
 with the settings   without them           what it means
@@ -24,7 +24,7 @@ from s3pp.s3.retry import StoreError
 from s3pp.s3.uploads import Uploads
 from s3pp.transfer.parts.support import refused_creation
 
-# Headers that give an object something a store may not have, and the options that ask for it.
+# Headers for features that a store may lack, and the options that set them.
 _OPTIONS = {
     "x-amz-acl": "--acl",
     "x-amz-server-side-encryption": "--sse",
@@ -36,10 +36,10 @@ _OTHERS = ("x-amz-grant-", "x-amz-server-side-encryption", "x-amz-object-lock-")
 
 
 class Asked:
-    """The settings of one run, and what the destination makes of them: asked once at most."""
+    """The settings of one run, and whether the destination refuses them: tested at most once."""
 
     def __init__(self, headers: Headers, dest: Bucket) -> None:
-        """``headers``: what every copy is given; those that are no settings are passed over."""
+        """Set up; ``headers``: those of every copy; headers that are not settings are ignored."""
         self._settings = settings_of(headers)
         self._uploads = Uploads(dest)
         self._verdict: asyncio.Task[StoreError | None] | None = None
@@ -63,11 +63,11 @@ class Asked:
 
 
 def settings_of(headers: Headers) -> Sequence[tuple[str, str]]:
-    """Those of ``headers`` that ask for something a store may not have."""
+    """Return those of ``headers`` that set features a store may lack."""
     return [each for each in headers if each[0] in _OPTIONS or each[0].startswith(_OTHERS)]
 
 
 def named(settings: Headers) -> str:
-    """What the user calls the settings."""
+    """Return the settings as the options of the command line."""
     names = [_OPTIONS.get(name, f"--header {name}") for name, _ in settings]
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

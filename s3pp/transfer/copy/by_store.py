@@ -19,7 +19,7 @@ from s3pp.transfer.refused import source_fault
 
 
 class ByStore:
-    """Lets the store that has both buckets copy from one to the other."""
+    """A copier that lets the store of both buckets copy from one to the other."""
 
     def __init__(
         self,
@@ -35,13 +35,13 @@ class ByStore:
         self._same_keys = source.signer.keys == dest.signer.keys
         self.absence = Absence(mode, dest, tell)
         self._lightening = Lightening(self._lighter, tell)
-        self.trusted = False  # it works here: what is refused is refused to one object
+        self.trusted = False  # copies work here: a refusal concerns a single object
 
     async def write(self, course: Course) -> Written:
         """Copy one object.
 
-        Raises ``Taken``; ``Stale``, if the source is not the one that is pinned; ``Unable``, if it
-        can only be copied otherwise; and ``ObjectError``.
+        Raises ``Taken``; ``Stale`` if the source is not the pinned one; ``Unable`` if it can only
+        be copied in another way; and ``ObjectError``.
         """
         try:
             copied = await self.absence.write(
@@ -61,7 +61,7 @@ class ByStore:
         return Written(copied.etag, copied.answer.attempts)
 
     def doubt(self) -> None:
-        """If-None-Match failed where it holds: if it never worked, this store may not know it."""
+        """Count a failure of If-None-Match for an absent key, if the condition never worked."""
         if not self.absence.kept:
             self.absence.doubt()
 
@@ -78,13 +78,13 @@ class ByStore:
 
     def _lighter(self, error: StoreError, headers: Headers) -> Loss | None:
         loss = self._carrier.without(error, headers)
-        # Other keys may read the tags: then they go along through this machine.
+        # Other keys may be allowed to read the tags: then they are copied through this machine.
         if loss is None and self._same_keys:
             return self._carrier.without_tags(error, headers)
         return loss
 
     async def _check(self, course: Course, copied: Copied) -> None:
-        """Find out why the ETags differ; ``ObjectError`` if the store copied something else."""
+        """Find out why the ETags differ; raises ``ObjectError`` if the store copied other data."""
         etag, expected = copied.etag, course.source.etag
         if not is_md5(expected) or self._source.endpoint.etags_are_random:
             return
@@ -92,7 +92,7 @@ class ByStore:
             return
         found = await self._found(course)
         if found is not None and found.etag != expected:
-            # It was replaced, and the store did not mind the condition: go by what it is now.
+            # It was replaced, and the store ignored the condition: use its current state.
             storage_class = found.response.header(b"x-amz-storage-class") or ""
             course.take(Dest(found.size, found.etag), storage_class)
         if found is not None and (
@@ -109,14 +109,14 @@ class ByStore:
             raise ObjectError(FailureKind.INTEGRITY, message)
 
     async def _found(self, course: Course) -> Answer | None:
-        """The source as it is now; None where that cannot be seen."""
+        """Return the current state of the source; None if that is unknown."""
         return await if_told(self._source.look(course.task.source))
 
 
 def meant(error: StoreError, *, same_keys: bool) -> Exception:
-    """What a refused CopyObject or UploadPartCopy means, other than by a condition on the target.
+    """Return the error for a refused CopyObject or UploadPartCopy, the target's condition aside.
 
-    ``same_keys``: those of the destination are the source's.
+    ``same_keys``: source and destination use the same access keys.
     """
     if error.status == 412:
         return Stale(error, Target.FREE)

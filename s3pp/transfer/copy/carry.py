@@ -1,4 +1,4 @@
-"""What of a source object goes along with its copy, and what cannot.
+"""The headers and tags of a source object that its copy keeps.
 
 ======================  =====================  ==========================  =================
 ..                      CopyObject             GET and PUT                 unless
@@ -12,7 +12,7 @@ ACL, encryption, locks  not                    not                         --acl
 ======================  =====================  ==========================  =================
 
 (API reference, "CopyObject".) A copy that the store refuses for its tags or its storage class is
-made without them, and that is said: better a whole object less its labels than none.
+made without them, with a notice: an object without its labels is better than none.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _CLASS, _TAGS = "x-amz-storage-class", "x-amz-tagging"
 _TAGS_DIRECTIVE = "x-amz-tagging-directive"
 _SDK_CHECKSUM, _COPY_CHECKSUM = "x-amz-sdk-checksum-algorithm", "x-amz-checksum-algorithm"
 
-# The default of every bucket, and classes that belong to a kind of bucket rather than an object.
+# The default of every bucket, and classes of kinds of buckets rather than of objects.
 _DEFAULT_CLASSES = frozenset(
     {"", "STANDARD", "EXPRESS_ONEZONE", "FSX_ONTAP", "FSX_OPENZFS", "OUTPOSTS", "SNOW"}
 )
@@ -61,20 +61,20 @@ NO_META = "the source keeps back metadata that no header can hold: some copies l
 
 
 class Loss(NamedTuple):
-    """A request without what was refused."""
+    """The headers of a request without those refused, and a notice."""
 
     headers: Headers
     note: str
 
 
 class Lightening(NamedTuple):
-    """How a refused request is made lighter."""
+    """Repetition of a refused request with fewer headers."""
 
-    lighter: Callable[[StoreError, Headers], Loss | None]  # None: nothing helps
+    lighter: Callable[[StoreError, Headers], Loss | None]  # None: it cannot be helped
     tell: Callable[[str], None]
 
     async def send(self, send: Callable[[Headers], Awaitable[T]], headers: Headers) -> T:
-        """Call ``send``, again without what is refused and can be left behind; that is told."""
+        """Call ``send``, repeatedly without refused headers that are optional; reports the loss."""
         notes: list[str] = []
         while True:
             try:
@@ -92,19 +92,19 @@ class Lightening(NamedTuple):
 
 
 class Carrier:
-    """Says what the requests of one run carry along."""
+    """The rules of one run for the headers of copies."""
 
     def __init__(self, objects: Objects, dest: Endpoint) -> None:
         self._objects = objects
         self._keeps = objects.directive == "copy"
-        # Under directive "copy" headers of these names would be in conflict with the source's.
+        # Under directive "copy" headers of these names would conflict with the source's.
         own = [(name, value) for name, value in objects.headers if not _is_label(name.lower())]
         given = replace(objects, headers=tuple(own), metadata=()) if self._keeps else objects
         self._given = static_headers(given)
         self._names = frozenset(name for name, _ in self._given)
         self._classless = objects.storage_class is not None or dest.etags_are_random
         self._fixed_type = _fixed_type(objects)
-        self.left_behind = _left_behind(objects)  # what no copy of this run has, for its user
+        self.left_behind = _left_behind(objects)  # a notice of what no copy of this run gets
 
     @property
     def given(self) -> Headers:
@@ -112,7 +112,7 @@ class Carrier:
         return self._given
 
     def with_copy(self, key: str, storage_class: str) -> Headers:
-        """The headers of a CopyObject from ``key``, an object of ``storage_class``."""
+        """Return the headers of a CopyObject from ``key``, an object of ``storage_class``."""
         headers = [(_as_copied(name), value) for name, value in self._given]
         headers += self._class(storage_class)
         if self._objects.tags:
@@ -122,22 +122,22 @@ class Carrier:
         return headers
 
     def with_put(self, key: str, source: Response, storage_class: str) -> Headers:
-        """The headers, less tags, of the PUT of what ``source`` answered to a GET of ``key``.
+        """Return the headers, without tags, of a PUT of the answer ``source`` to a GET of ``key``.
 
-        ``storage_class`` is the listing's, for a store whose answers do not tell.
+        ``storage_class`` is the listing's, for a store whose answers lack it.
         """
         carried = _described(source) if self._keeps else self._type(key)
         carried += self._class(source.header(_CLASS.encode()) or storage_class)
         return [*self._given, *(each for each in carried if each[0] not in self._names)]
 
     def wants_tags(self, source: Response) -> bool:
-        """Whether the tags of what ``source`` answered to a GET have to be asked for."""
+        """Return whether the object of the answer ``source`` has tags that must be requested."""
         return not self._objects.tags and (source.header(b"x-amz-tagging-count") or "0") != "0"
 
     def without(self, error: StoreError, headers: Headers) -> Loss | None:
-        """What to send instead of a PUT or CopyObject that was refused; None: nothing helps.
+        """Return what to send instead of a refused PUT or CopyObject; None: it cannot be helped.
 
-        What was asked for on the command line is never left out.
+        Settings of the command line are never left out.
         """
         if error.code == "InvalidStorageClass":
             return self._less(_CLASS, headers, NO_CLASS)
@@ -146,9 +146,9 @@ class Carrier:
         return None
 
     def without_tags(self, error: StoreError, headers: Headers) -> Loss | None:
-        """A CopyObject that leaves the tags behind, where they may be why it was refused.
+        """Return a CopyObject without tags, if they may be why it was refused; else None.
 
-        The store copies them by itself, and refuses the whole copy to those who may not read them.
+        The store copies them by itself, and refuses the whole copy if they may not be read.
         """
         if error.code != "AccessDenied" or _TAGS_DIRECTIVE in dict(headers):
             return None
@@ -168,14 +168,14 @@ class Carrier:
 
 
 def tag_header(tags: Sequence[tuple[str, str]]) -> Headers:
-    """The header that gives an object its tags."""
+    """Return the header that sets the tags of an object."""
     return [(_TAGS, "&".join(f"{quote(k, '')}={quote(v, '')}" for k, v in tags))] if tags else []
 
 
 def likeness(response: Response, wanted: Headers, endpoint: Endpoint) -> Likeness:
-    """What a HEAD's answer shows of the type, headers and metadata ``wanted``.
+    """Compare a HEAD's answer with the type, headers and metadata ``wanted``.
 
-    What is not wanted, and not metadata, may be the store's own default.
+    Other headers, except metadata, may be the store's defaults and are ignored.
     """
     there = dict(_described(response))
     given = {name: value for name, value in wanted if _is_label(name) or name == _REDIRECT}
@@ -187,7 +187,7 @@ def likeness(response: Response, wanted: Headers, endpoint: Endpoint) -> Likenes
 
 
 def _left_behind(objects: Objects) -> str:
-    """One text for all ways to copy: a run that takes two of them says it once."""
+    """Return the same notice for all ways to copy: a run that uses two of them shows it once."""
     named = {"ACLs (see --acl)": objects.acl, "encryption settings (see --sse)": objects.sse}
     left = [what for what, carried in named.items() if not carried]
     told = f"copies do not get the source's {', '.join([*left, 'object locks'])}"
@@ -208,7 +208,7 @@ def _fixed_type(objects: Objects) -> str | None:
 
 
 def _described(source: Response) -> list[tuple[str, str]]:
-    """The headers of an answer that describe the object."""
+    """Return the headers of an answer that describe the object."""
     found: dict[str, str] = {}
     for line in source.lines:
         name, colon, value = line.partition(b":")
@@ -220,7 +220,7 @@ def _described(source: Response) -> list[tuple[str, str]]:
 
 
 def _sendable(value: bytes) -> str:
-    """A header's value in ASCII; what else a store wrote becomes RFC 2047, as S3 itself has it."""
+    """Return a header's value in ASCII; other text is encoded by RFC 2047, as S3 does."""
     if value.isascii() and value.decode("ascii").isprintable():
         return value.decode("ascii")
     text = value.decode("utf-8") if _is_utf8(value) else value.decode("latin-1")

@@ -1,4 +1,4 @@
-"""The copier: one task in, one outcome out.
+"""The copier: takes copy tasks and returns their outcomes.
 
 ::
 
@@ -8,8 +8,8 @@
                     └ not possible ─▶ through this machine ─────┴─▶ Done | Failed
                       (GET, verify, PUT, or UploadPart)
 
-Whether an object goes whole or in parts is ``layout``'s to say; ``in_parts`` leads the latter, and
-the parts that go through this machine are moved by any copier.
+``layout`` decides whether an object is copied whole or in parts; ``in_parts`` does the latter, and
+parts that pass through this machine are transferred by any copier.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ from s3pp.transfer.means import Means
 from s3pp.transfer.parts.lead import Lead
 from s3pp.transfer.refused import source_fault, vanished
 
-_TRIES = 4  # of an object that changes, or does not come whole
+_TRIES = 4  # of an object that changes, or arrives incomplete
 _TWICE = (
     "some objects are sent twice: their parts are not of the size that was tried first, and only "
     "in parts like its source's is a copy known again by the next run"
@@ -67,20 +67,20 @@ _TWO_STORES = "source and destination are two stores: objects are copied through
 class Copier:
     """Copies objects from one bucket to another by the rules of one job.
 
-    ``shared``: one store serves both buckets, so that it may copy by itself.
+    ``shared``: the same store serves both buckets, so that it may copy by itself.
     """
 
     def __init__(
         self, job: Job, source: Bucket, dest: Bucket, *, shared: bool, means: Means
     ) -> None:
-        self.notes: list[str] = []  # what users should know once, read by the worker
+        self.notes: list[str] = []  # notices for users, read by the worker
         self._told: set[str] = set()
         self._mode = job.mode
         self._dry_run = job.dry_run
         self._looks_back = job.parts.resume
         self._source = source
         self._dest = dest
-        # Why objects go through this machine; None: they do not.
+        # Why objects are copied through this machine; None: they are not.
         self._detour = None if shared else _TWO_STORES
         self._carrier = Carrier(job.objects, dest.endpoint)
         self._asked = Asked(self._carrier.given, dest)
@@ -96,14 +96,14 @@ class Copier:
         self.requests_spared = 0  # that a dry run did not make
 
     async def transfer(self, task: CopyTask) -> Outcome:
-        """Bring one object to its end. Raises ``FatalError`` only."""
+        """Copy one object and return its outcome. Raises only ``FatalError``."""
         try:
             return await self._copy(task)
         except Exception as error:
             return failed(task, error)
 
     async def part(self, part: CopyPart) -> PartOutcome:
-        """Move one range. Raises ``FatalError`` only."""
+        """Transfer one range. Raises only ``FatalError``."""
         return await self._parts_through.part(part)
 
     async def _copy(self, task: CopyTask) -> Outcome:
@@ -130,7 +130,7 @@ class Copier:
         each = 2 if course.streamed else 1
         if cut is None:
             self.requests_spared += each
-        else:  # to begin and to complete it takes two more, and one to look what is there
+        else:  # two more to create and to complete it, and one to find an earlier upload
             self.requests_spared += each * len(cut.spans) + 2 + self._looks_back
         self._tell(self._carrier.left_behind)
         return course.done(Written(course.source.etag, 0))
@@ -178,7 +178,7 @@ class Copier:
         return self._parts_through if course.streamed else self._parts_by_store
 
     def _detoured(self, course: Course, unable: Unable) -> None:
-        """Go on in another way: whole, where it went in parts, else through this machine."""
+        """Switch to another way: whole after parts have failed, else through this machine."""
         if course.parted and course.source.size <= MAX_SINGLE_PUT:
             course.whole = True
             if unable.lasting:
@@ -187,14 +187,14 @@ class Copier:
         course.streamed, course.whole = True, False
         note = f"{unable}: objects are copied through this machine"
         self._tell(note)
-        # What a store that has copied others refuses, it refuses to this one object.
+        # A store that has copied other objects refuses only this one.
         self._detour = None if self._by_store.trusted else note
 
     async def _taken(self, course: Course, taken: Taken) -> Outcome:
-        """The target exists, by another's hand or our own; or the source is what was refused."""
+        """Return the outcome for an existing target; raises ``Stale`` if the source may be why."""
         dest, refusal = taken.dest, taken.refusal
         if course.doubted and course.streamed:
-            self._by_store.absence.kept = True  # it has told the truth
+            self._by_store.absence.kept = True  # its answer was right
         try:
             dest = dest or await self._dest.head(course.task.target)
         except StoreError as error:
@@ -213,9 +213,9 @@ class Copier:
         return course.skipped(reason)
 
     def _judged(self, course: Course, stale: Stale) -> Outcome | None:
-        """What a failed condition means if the source has not changed; None: try once more.
+        """Return the outcome of a failed condition for an unchanged source; None: try once more.
 
-        OpenStack Swift holds If-None-Match of a CopyObject against the source, which is there.
+        OpenStack Swift applies If-None-Match of a CopyObject to the source, which exists.
         """
         if stale.target is Target.FREE:
             raise stale.refusal
@@ -225,13 +225,13 @@ class Copier:
         elif self._by_store.absence.kept:
             return course.skipped(SkipReason.EXISTS)
         else:
-            course.streamed = True  # the one condition of a PUT means one thing
+            course.streamed = True  # the condition of a PUT is unambiguous
         return None
 
     async def _look_again(self, course: Course) -> bool:
-        """Take the source as it is now; False if that is what it was before.
+        """Update the source to its current state; returns false if it is unchanged.
 
-        If it is, and yet its ETag turns out to be none that conditions know, those go without it.
+        If its ETag turns out to be unusable for conditions, later requests omit them.
         """
         try:
             found = await self._source.look(course.task.source)

@@ -1,4 +1,4 @@
-"""How far the copy of one object has come, and what can turn up on the way."""
+"""The state of the copy of one object, and the errors that change its course."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Written(NamedTuple):
 
     etag: str
     attempts: int
-    kept: int = 0  # bytes that the store had already, of an upload that was resumed
+    kept: int = 0  # bytes that the store had already, for a resumed upload
 
 
 class Target(Enum):
-    """Whether the condition that a target be absent can be what failed."""
+    """Whether the condition that the target be absent may be what failed."""
 
     FREE = "there was no such condition"
     ABSENT = "there was, and it holds"
@@ -31,9 +31,9 @@ class Target(Enum):
 
 
 class Stale(ObjectError):
-    """A condition failed, it seems that of the source: it is not what it was when last seen.
+    """Raised when a condition failed, probably that of the source, which then has changed.
 
-    ``refusal`` is how the store put it; ``target`` what is known of the other condition.
+    ``refusal`` is the store's error; ``target`` the state of the other condition.
     """
 
     def __init__(self, refusal: StoreError, target: Target) -> None:
@@ -43,9 +43,9 @@ class Stale(ObjectError):
 
 
 class Unable(Exception):
-    """The store cannot copy this object so; in another way it may arrive.
+    """Raised when the store cannot copy this object in this way; another may work.
 
-    ``lasting``: nor any other object.
+    ``lasting``: it cannot copy any other object either.
     """
 
     def __init__(self, why: str, *, lasting: bool = False) -> None:
@@ -54,7 +54,7 @@ class Unable(Exception):
 
 
 class OtherParts(ObjectError):
-    """The source was sent in other parts than these: only in its own can the copy have its ETag."""
+    """Raised when the source has other parts: the copy gets its ETag only with the same parts."""
 
     def __init__(self, spans: Spans) -> None:
         super().__init__(FailureKind.INTEGRITY, "the source was sent in parts of another size")
@@ -63,36 +63,36 @@ class OtherParts(ObjectError):
 
 @dataclass(slots=True)
 class Course:
-    """One task, over all its attempts."""
+    """The state of one task, over all its attempts."""
 
     task: CopyTask
-    source: Dest  # as last seen: what is copied, or nothing
+    source: Dest  # as last seen; only this state is copied
     storage_class: str
     reason: SendReason
-    ours: Dest = field(init=False)  # what the target is once a write of ours succeeded
-    pin: str = field(init=False)  # the source's If-Match; empty: only comparing ETags tells
-    written: bool = False  # one has: no condition protects the target from us
-    doubted: bool = False  # what the store says of the condition on the target makes no sense
+    ours: Dest = field(init=False)  # the target after a successful write of ours
+    pin: str = field(init=False)  # the source's If-Match; empty: ETags are compared instead
+    written: bool = False  # a write of ours succeeded: later ones are unconditional
+    doubted: bool = False  # the store's answers to the target's condition are inconsistent
     streamed: bool = False  # the store cannot copy it by itself
-    whole: bool = False  # it cannot go in parts, this way
-    parted: bool = False  # what was tried last: in parts
-    spans: Spans | None = None  # the source's parts, where an attempt has found them out
+    whole: bool = False  # it cannot be copied in parts in this way
+    parted: bool = False  # the last attempt was in parts
+    spans: Spans | None = None  # the source's parts, if an attempt has found them
 
     def __post_init__(self) -> None:
         self.ours, self.pin = self.source, pin_of(self.source.etag)
 
     @property
     def certain(self) -> bool:
-        """Whether a 412 can but mean the target: no condition on the source went with it."""
+        """Whether a 412 can only concern the target: the request had no condition on the source."""
         return self.streamed or self.parted
 
     @property
     def has_another_way(self) -> bool:
-        """Whether there is one left, if it cannot be copied in parts as it was to be."""
+        """Whether another way is left if copying in parts in this way fails."""
         return not self.streamed or self.source.size <= MAX_SINGLE_PUT
 
     def take(self, source: Dest, storage_class: str) -> None:
-        """Go on with the source as it is now. Raises ``ObjectError`` if it is too large by now."""
+        """Set the current state of the source. Raises ``ObjectError`` if it is now too large."""
         check_size(source.size)
         self.source = self.ours = source
         self.pin = pin_of(source.etag)
@@ -100,16 +100,16 @@ class Course:
         self.spans = None
 
     def done(self, written: Written) -> Done:
-        """The outcome of a copy that is there."""
+        """Return the outcome of a completed copy."""
         source, target, size = self.task.source, self.task.target, self.source.size
         sent = size - written.kept
         return Done(source, target, size, sent, written.etag, self.reason, written.attempts)
 
     def skipped(self, reason: SkipReason) -> Skipped:
-        """The outcome where nothing was to be copied."""
+        """Return the outcome of an object that is not copied."""
         return Skipped(self.task.source, self.task.target, self.source.size, reason)
 
 
 def check_size(size: int) -> None:
-    """Raise ``ObjectError`` where no object can have ``size`` bytes, in however many parts."""
+    """Raise ``ObjectError`` if no object can have ``size`` bytes in any number of parts."""
     part_size(size, MAX_PART)

@@ -1,4 +1,4 @@
-"""Fetches an object whole and verified, to be sent on: in memory if it is small, else spilled.
+"""Fetching of whole, verified objects for a copy: in memory if small, else on disk.
 
 ::
 
@@ -26,7 +26,7 @@ from s3pp.transfer.spill import Spill
 
 
 class Fetched(NamedTuple):
-    """An object as it is now: perhaps another than the listed one, but whole."""
+    """An object in its current state, complete, and possibly newer than the listed one."""
 
     answer: Answer
     body: bytes | Slice
@@ -35,19 +35,19 @@ class Fetched(NamedTuple):
 
 
 class Fetcher:
-    """Fetches from one bucket; ``digester`` must give the MD5."""
+    """A fetcher from one bucket; ``digester`` must compute the MD5."""
 
     def __init__(self, source: Bucket, digester: Digester, means: Means) -> None:
         self._source = source
         self._digester = digester
-        self._coding = Coding.GZIP  # in which the last object came as it is stored
+        self._coding = Coding.GZIP  # with which the last object arrived as stored
         self._reader, self._budget = means.reader, means.budget
 
     @asynccontextmanager
     async def fetched(self, key: str, listed: Dest) -> AsyncIterator[Fetched]:
-        """The object under ``key``, as long as the context lasts.
+        """Fetch the object under ``key``; leaving the context closes it.
 
-        Raises ``Corrupt`` where what came is not the object, and other ``ObjectError``s.
+        Raises ``Corrupt`` if the data received is not the object, and other ``ObjectError``s.
         """
         grant = self._budget.grant(max(listed.size, 1) if listed.size <= SMALL else PIECE)
         await self._budget.take(grant)

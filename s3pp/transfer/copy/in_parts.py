@@ -1,7 +1,7 @@
-"""A large copy on its way up: what it carries along, who moves its parts, and what proves them.
+"""Copies of large objects in parts: their headers, and the verification of the parts.
 
-How its upload is led, from the beginning to the end, is in ``transfer/parts/lead``. What the parts
-are is proven before the upload is completed, so that nothing else gets the target's name.
+The steps of an upload, from creation to completion, are in ``transfer/parts/lead``. The parts are
+verified before the upload is completed, so that no other data gets the target's name.
 """
 
 from __future__ import annotations
@@ -44,30 +44,30 @@ _UNTOLD = (403, *UNSUPPORTED)  # a store that refuses to list parts
 
 
 class Way(Protocol):
-    """How the parts of a copy move."""
+    """A way to transfer the parts of a copy."""
 
     def resumes(self, cut: Cut) -> bool:
-        """Whether another run can go on with an upload of this way."""
+        """Return whether another run can resume an upload of this kind."""
 
     async def found(self, course: Course, cut: Cut) -> Found | None:
-        """As ``Load.found``, where ``resumes``. Raises ``Stale`` too."""
+        """Return as ``Load.found``, if ``resumes``. Raises ``Stale`` too."""
 
     async def etags(self, course: Course, cut: Cut) -> dict[int, str]:
-        """The ETag of the source by each likely part size; empty where its bytes do not come here.
+        """Return the source's ETag for each likely part size; empty if its data is not fetched.
 
         Raises ``Stale``, ``Unfinished`` and ``ObjectError``.
         """
 
     async def moved(self, course: Course, cut: Cut, begun: Found) -> list[PartDone]:
-        """Have all parts moved; returns them by number.
+        """Transfer all parts; returns them by number.
 
-        Raises ``Stale`` if the source changed, ``Unable`` where this way leads nowhere,
+        Raises ``Stale`` if the source changed, ``Unable`` if this way cannot work,
         ``Unfinished`` if the run ends, and ``ObjectError``.
         """
 
 
 class InParts:
-    """Copies in parts by the rules of one job."""
+    """A copier of objects in parts by the rules of one job."""
 
     def __init__(
         self,
@@ -93,13 +93,13 @@ class InParts:
         return Written(led.etag, led.attempts, copy.size - led.moved)
 
     async def clear(self, key: str) -> None:
-        """Abort what this run has begun of an object that went whole in the end."""
+        """Abort the uploads by this run of an object that was finally copied whole."""
         if self._lead.own.left(key):
             await self._lead.clear(key)
 
 
 class _Means(NamedTuple):
-    """What all copies of a job are made with."""
+    """The resources that all copies of a job share."""
 
     checksum: str
     dest: Bucket
@@ -109,7 +109,7 @@ class _Means(NamedTuple):
 
 
 class _Copy:
-    """One of them: a ``Load``."""
+    """The copy of one object: a ``Load``."""
 
     spoils: Collection[FailureKind] = (
         FailureKind.INTEGRITY,
@@ -126,7 +126,7 @@ class _Copy:
 
     async def found(self) -> Found | None:
         found = await self._way.found(self._course, self._cut)
-        if found:  # an earlier run may have guessed better
+        if found:  # an earlier run may have found the right part size
             self._cut = self._cut._replace(spans=Spans(self.size, found.part_size))
         return found
 
@@ -153,16 +153,16 @@ class _Copy:
         shown = cut.likely and made and await self._shown(made)
         if not shown and not all(part.moved for part in parts):
             raise Again("what was there already is not the source's")
-        await layouts.check(course)  # a store may not mind what parts are pinned to
+        await layouts.check(course)  # a store may ignore the condition on the source
         if own:
             raise _other(f"make the ETag {made}, and the source's is {etag}")
         _prove_stored(cut.stored, parts)
         await self._check_sizes(begun.upload_id)
 
     def _check_md5s(self, parts: list[PartDone]) -> None:
-        """Say where the ETag of a part has not even the form of an MD5.
+        """Report ETags of parts that do not have the form of an MD5.
 
-        Raises ``Unable`` for what can be copied whole: SeaweedFS keeps its ETag then.
+        Raises ``Unable`` for an object that can be copied whole: SeaweedFS then keeps its ETag.
         """
         if all(is_md5(etag_of(part.etag)) for part in parts):
             return
@@ -171,10 +171,10 @@ class _Copy:
             raise Unable(_NO_MD5S, lasting=True)
 
     async def _shown(self, made: str) -> bool:
-        """Whether all bytes of the source, fetched once more, have the ETag that the parts make.
+        """Return whether the source, fetched once more, has the ETag that results from the parts.
 
-        False where none are fetched. Raises ``OtherParts`` where the source's own ETag is theirs in
-        parts of another size, and ``ObjectError`` where these parts are of other bytes.
+        False if nothing is fetched. Raises ``OtherParts`` if its data has the source's ETag in
+        parts of another size, and ``ObjectError`` if the parts have other data.
         """
         course, cut = self._course, self._cut
         etags = await self._way.etags(course, cut)
@@ -196,7 +196,7 @@ class _Copy:
         except StoreError as error:
             if error.status != 403:
                 raise
-            return True  # it may not be looked at
+            return True  # a HEAD is not permitted
         if answer is None:
             return True
         like = likeness(answer.response, await self._carried(), dest.endpoint)

@@ -1,4 +1,4 @@
-"""What the source has beside its bytes, for copies by other requests than CopyObject."""
+"""Headers and tags of the source, for copies by requests other than CopyObject."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from s3pp.transfer.refused import source_fault
 
 
 class Labels:
-    """Reads them off the answer to a GET or HEAD, and asks for the tags, which it only counts."""
+    """Headers from the answer to a GET or HEAD, and tags, requested if that counts any."""
 
     def __init__(self, source: Bucket, carrier: Carrier, tell: Callable[[str], None]) -> None:
-        self.lightening = Lightening(carrier.without, tell)  # of requests that have them
+        self.lightening = Lightening(carrier.without, tell)  # for requests with them
         self._source = source
         self._carrier = carrier
         self._tell = tell
 
     async def of(self, course: Course, seen: Response) -> Headers:
-        """The headers of the PUT, or CreateMultipartUpload, of what ``seen`` tells of."""
+        """Return the headers of a PUT or CreateMultipartUpload for the object in ``seen``."""
         key = course.task.source
         if seen.header(b"x-amz-missing-meta"):
             self._tell(NO_META)

@@ -1,14 +1,14 @@
-"""Source and destination of a copy in one bucket: what is refused, and what is made safe.
+"""Overlap of source and destination in one bucket: what is refused, and what is excluded.
 
 Every key read begins with ``origin.prefix``; every target begins with the destination's name and a
-slash, so that either lies inside the other or they have nothing in common::
+slash, so that one is inside the other or they have nothing in common::
 
     s3://b/p         s3://b/p        every object onto itself          refused
     s3://b/p         s3://b/p/old    the destination is in the source  keys below p/old/ left out
     s3://b/p/q       s3://b/p        the source is in the destination  p/q/q/x, to p/q/x, fails
     s3://b/p         s3://b/pp       nothing in common
 
-What has been written is then never read: no copy of a copy, whatever the order and the timing.
+Objects written by the run are then never read: there are no copies of copies, in any order.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from s3pp.places import Origin, Place
 
 
 class Overlap(NamedTuple):
-    """What source and destination have in common, and what follows."""
+    """The overlap of source and destination, and its consequences."""
 
     refusal: str | None = None  # why nothing can be copied at all, and what to do
-    note: str | None = None  # what users should know once
-    left_out: tuple[str, ...] = ()  # beginnings of keys that are not part of the source
-    kept_free: tuple[str, ...] = ()  # beginnings that no target may have
+    note: str | None = None  # a notice for users
+    left_out: tuple[str, ...] = ()  # prefixes of keys that are not part of the source
+    kept_free: tuple[str, ...] = ()  # prefixes that no target may have
 
     @classmethod
     def of(cls, origin: Origin, dest: Place, *, same: bool) -> Overlap:
-        """Compare the two; ``same``: both are in the same bucket of the same store."""
+        """Compare source and destination; ``same``: both are in one bucket of one store."""
         below = dest.key("")
         if same and below == origin.prefix[: origin.cut]:
             why = f"{origin} to {dest} would copy every object onto itself"
@@ -43,18 +43,18 @@ class Overlap(NamedTuple):
         return cls(kept_free=(origin.prefix,) if origin.prefix.startswith(below) else ())
 
     def excluded(self, key: str) -> bool:
-        """Whether ``key`` of the source lies below the destination."""
+        """Return whether ``key`` of the source is below the destination."""
         return key.startswith(self.left_out)
 
     def fault(self, target: str) -> str | None:
-        """Why nothing can be copied to ``target``; None where something can."""
+        """Return why nothing can be copied to ``target``; None if it can."""
         if not target.startswith(self.kept_free):
             return None
         return f"its copy, {target}, would lie inside the source: choose another destination"
 
 
 def _doubled(origin: Origin, dest: Place) -> str | None:
-    """What to say where who copies one object may have meant its name, and gets it twice."""
+    """Return a notice if the key of a single object repeats the last segment of ``dest``."""
     name = origin.relative(origin.prefix)
     if dest.prefix.rpartition("/")[2] != name:
         return None

@@ -1,6 +1,6 @@
-"""The parts of a copy, where the store copies: UploadPartCopy, each pinned to the source's ETag.
+"""Copies of parts by the store: UploadPartCopy, each pinned to the source's ETag.
 
-No byte of them passes through this machine, so whoever leads the copy makes all the requests.
+No data passes through this machine, so the lead of the copy sends all the requests.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from s3pp.transfer.means import Offer
 from s3pp.transfer.parts.moving import moved
 from s3pp.transfer.parts.resume import Found
 
-AT_ONCE = 16  # parts of one object; one takes seconds, and nothing of this machine meanwhile
+AT_ONCE = 16  # parts of one object; each takes seconds, but no resources of this machine
 
 
 class PartsByStore:
-    """A ``Way``: lets the store that has both buckets copy part after part."""
+    """A ``Way`` in which the store of both buckets copies the parts."""
 
     def __init__(self, job: Job, buckets: tuple[Bucket, Bucket], offer: Offer) -> None:
-        """``buckets``: the source, and the destination."""
+        """Set up; ``buckets``: the source, and the destination."""
         self._source, self._dest = buckets
         self._uploads = Uploads(self._dest)
         self._same_keys = self._source.signer.keys == self._dest.signer.keys
@@ -37,19 +37,19 @@ class PartsByStore:
         self._offer = offer
 
     def resumes(self, cut: Cut) -> bool:
-        """Never: to copy a part again costs no more than to look whether it is there."""
+        """Return false: copying a part again costs no more than looking whether it exists."""
         return False
 
     async def found(self, course: Course, cut: Cut) -> Found | None:
-        """Nothing, see ``resumes``."""
+        """Return None, see ``resumes``."""
         return None
 
     async def etags(self, course: Course, cut: Cut) -> dict[int, str]:
-        """None: the bytes do not come here."""
+        """Return nothing: the data is not fetched."""
         return {}
 
     async def moved(self, course: Course, cut: Cut, begun: Found) -> list[PartDone]:
-        """Have all parts copied. Raises as ``Way.moved`` says."""
+        """Copy all parts. Raises as ``Way.moved``."""
         key, (size, etag) = course.task.source, course.source
         target = course.task.target
         any_part = CopyPart(key, etag, size, Span(0, 0, 0), target, begun.upload_id, pin=course.pin)
@@ -85,7 +85,7 @@ class PartsByStore:
 def _headers(part: CopyPart) -> Headers:
     _, offset, size = part.span
     pin = [("x-amz-copy-source-if-match", part.pin)] if part.pin else []
-    # A range is refused of sources that are small (API reference, "UploadPartCopy").
+    # A range is refused for small sources (API reference, "UploadPartCopy").
     if size == part.size:
         return pin
     return [*pin, ("x-amz-copy-source-range", f"bytes={offset}-{offset + size - 1}")]

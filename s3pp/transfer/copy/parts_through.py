@@ -1,11 +1,11 @@
-"""The parts of a copy that go through this machine, each by whichever worker has room for it.
+"""Copies of parts through this machine, each by any worker with free capacity.
 
 ::
 
     lead ──CopyPart──▶ any copier: GET of the range, pinned ─▶ temporary file ─▶ digests
                        ─▶ UploadPart ─▶ the ETag, held against the MD5 ──PartDone──▶ lead
 
-The temporary file has no name, and holds one part; of that no more than a piece is in memory.
+The temporary file is unnamed and holds one part; at most one piece of it is in memory.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ _CHANGED = ("PreconditionFailed", "HTTP412")
 
 
 class PartsThrough:
-    """A ``Way``: offers the parts to all workers; and moves those that are given to this one."""
+    """A ``Way`` that offers the parts to all workers, and transfers those assigned to this one."""
 
     def __init__(self, job: Job, buckets: tuple[Bucket, Bucket], means: Means) -> None:
-        """``buckets``: the source, and the destination."""
+        """Set up; ``buckets``: the source, and the destination."""
         self._resume = job.parts.resume
         self._source, self._dest = buckets
         self._uploads = Uploads(self._dest)
@@ -55,12 +55,12 @@ class PartsThrough:
         self._digester = Digester(self._checksum, md5=True, signed=signed)
 
     def resumes(self, cut: Cut) -> bool:
-        """Whether an unfinished upload can be resumed: the source's ETag proves all parts."""
+        """Return whether uploads can be resumed: the source's ETag then verifies all parts."""
         known = cut.basis is not Basis.NOTHING and cut.spans.equal
         return self._resume and known and len(cut.spans) > 1
 
     async def found(self, course: Course, cut: Cut) -> Found | None:
-        """The upload of an earlier run, if one of its parts was fetched and is the source's."""
+        """Return the upload of an earlier run if one of its parts equals the source's."""
         sizes = cut.likely or (cut.spans.part_size,)
 
         async def proves(plan: Spans, there: Part) -> bool:
@@ -81,13 +81,13 @@ class PartsThrough:
             raise Stale(error, Target.FREE) if error.status == 412 else error from None
 
     async def moved(self, course: Course, cut: Cut, begun: Found) -> list[PartDone]:
-        """Have all parts moved that are not there. Raises as ``Way.moved`` says."""
+        """Transfer all missing parts. Raises as ``Way.moved``."""
         kept = dict(self._kept(begun))
         any_part = _part(course, cut.spans.span(1))
         any_part = any_part._replace(upload_id=begun.upload_id, stored=cut.stored[0])
         parts = (any_part._replace(span=s) for s in cut.spans if s.number not in kept)
         try:
-            # Where the upload is aborted at once no part may arrive behind that.
+            # If the upload is aborted on failure, no part may arrive after that.
             settled = not self.resumes(cut)
             sent = await moved(parts, self._offer, at_once=self._at_once, settled=settled)
         except PartRefused as refused:
@@ -97,7 +97,7 @@ class PartsThrough:
         return sorted([*sent, *kept.values()])
 
     async def etags(self, course: Course, cut: Cut) -> dict[int, str]:
-        """The ETag that the source has in parts of each likely size. Fetches all of it, in order.
+        """Return the source's ETag for parts of each likely size. Fetches all of it, in order.
 
         Raises ``Stale``, ``Unfinished`` and ``ObjectError``.
         """
@@ -112,7 +112,7 @@ class PartsThrough:
         return rolling.etags()
 
     def _kept(self, begun: Found) -> Iterator[tuple[int, PartDone]]:
-        """The parts that need not be sent: those of which all is known that completing takes."""
+        """Yield parts that need not be sent: those with all data needed for the completion."""
         for number, size, written, told in begun.parts.values():
             name, value = told or ("", "")
             ours = value if name == self._checksum else ""
@@ -121,7 +121,7 @@ class PartsThrough:
                 yield number, PartDone(number, size, written, md5, ours, moved=False)
 
     async def part(self, part: CopyPart) -> PartOutcome:
-        """Move one part. Raises ``FatalError`` and ``Unfinished`` only."""
+        """Transfer one part. Raises only ``FatalError`` and ``Unfinished``."""
         return await carried(part.span.number, lambda: self._carried(part))
 
     async def _carried(self, part: CopyPart) -> PartDone:
@@ -208,8 +208,8 @@ def _first_to_last(part: CopyPart) -> str:
 
 
 def _check(part: CopyPart, answer: Answer, size: int) -> None:
-    """Raise ``ObjectError`` where what came is not the part."""
-    if answer.etag != part.etag:  # a store that does not know If-Match
+    """Raise ``ObjectError`` if the data received is not the part."""
+    if answer.etag != part.etag:  # a store that does not support If-Match
         raise StoreError(412, _CHANGED[0], "the source is another by now")
     wanted = f"bytes {_first_to_last(part)}/{part.size}"
     said = answer.response.header(b"content-range")

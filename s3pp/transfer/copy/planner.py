@@ -1,6 +1,6 @@
-"""From what one bucket holds to what is to be copied to another: tasks, or outcomes at once.
+"""Planning of copies: tasks for the copiers, or immediate outcomes.
 
-Both sides are listings here, so that whatever they can tell is decided without a request.
+Both sides are listings, and decisions that they suffice for need no request.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from s3pp.transfer.known import Known
 
 
 class CopyPlanner:
-    """Turns the objects of an origin into tasks by what the destination holds."""
+    """A converter of an origin's objects to tasks or outcomes, given the destination's listing."""
 
     def __init__(self, job: Job, origin: Origin, known: Known, *, overlap: Overlap) -> None:
         self._mode = job.mode

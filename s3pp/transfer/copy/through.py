@@ -1,4 +1,4 @@
-"""Copies through this machine: GET, verify, PUT with a checksum and all that goes along."""
+"""Copies through this machine: GET, verify, PUT with a checksum, headers and tags."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _GROWN = "the object has grown beyond what one request carries: copy it again"
 
 
 class Through:
-    """Carries objects from one bucket to another, which may be of different stores."""
+    """A copier from one bucket to another, which may be on different stores."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class Through:
         means: Means,
         tell: Callable[[str], None],
     ) -> None:
-        """``buckets``: the source, and the destination."""
+        """Set up; ``buckets``: the source, and the destination."""
         source, dest = buckets
         signed = job.access.sign and not dest.endpoint.unsigned_bodies
         digester = Digester(job.objects.checksum, md5=True, signed=signed)
@@ -41,7 +41,7 @@ class Through:
         self._absence = Absence(job.mode, dest, tell)
 
     async def write(self, course: Course) -> Written:
-        """Copy one object, as it is by now. Raises ``Taken`` and ``ObjectError``."""
+        """Copy one object in its current state. Raises ``Taken`` and ``ObjectError``."""
         task = course.task
         async with self._fetcher.fetched(task.source, course.source) as fetched:
             course.take(Dest(fetched.size, fetched.answer.etag), course.storage_class)
