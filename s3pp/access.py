@@ -48,7 +48,7 @@ class Access:
         DEFAULT_MAX_THROTTLED,
         "--max-throttled",
         TIME,
-        help="of throttling without success until giving up (default: {default:g})",
+        help="give up once the store has only throttled for this long (default: {default:g})",
     )
     connect_timeout: float = option(  # seconds
         10.0, "--connect-timeout", TIME, help="seconds, or 90s, 5m (default: {default:g})"

@@ -257,7 +257,7 @@ class Output:
         None,
         "--journal",
         FILE,
-        help="append a JSON line per object: its end",
+        help="append a JSON line for each object: what became of it",
         clean="append a JSON line per upload: what became of it",
     )
     log_file: str | None = option(

@@ -335,7 +335,8 @@ class Supervisor:
         elif child is self._walker:
             if not self._walked:
                 self._abort(
-                    f"the walker {child.how_it_ended()}: what it had not named is left as it was"
+                    f"the walker {child.how_it_ended()}: what it had not listed is not transferred:"
+                    " run the same command again"
                 )
         elif self._phase in (Phase.RUNNING, Phase.DRAINING):
             self._on_worker_death(child)

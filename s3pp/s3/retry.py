@@ -116,7 +116,7 @@ class StoreError(ObjectError):
     def after_waiting(self, seconds: float) -> StoreError:
         """Return this error, extended by the ``seconds`` for which every request was throttled."""
         why = f"throttled for {seconds:.0f} s in which no request succeeded: see --max-throttled"
-        return StoreError(self.status, self.code, f"{self._text} ({why})".lstrip())
+        return StoreError(self.status, self.code, f"{self._text} ({why})" if self._text else why)
 
     @property
     def remedy(self) -> Remedy:

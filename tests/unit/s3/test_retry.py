@@ -192,7 +192,7 @@ def test_an_error_after_long_throttling_names_the_option() -> None:
         "SlowDown: Please reduce your request rate. (throttled for 601 s in which no request"
         " succeeded: see --max-throttled)"
     )
-    assert "without an S3 error body: (throttled for 1 s" in str(
+    assert "without an S3 error body: throttled for 1 s" in str(
         StoreError(503, "HTTP503", "").after_waiting(1)
     )
 
