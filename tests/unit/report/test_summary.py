@@ -60,8 +60,9 @@ def test_a_dry_run() -> None:
 
 
 def test_nothing_in_no_time() -> None:
-    line = summary(Totals(), job())
-    assert line == "put 0 bytes in 0 files in 0.0 seconds (0 bytes/s, 0.0 files/s)"
+    nothing = "put 0 bytes in 0 files in 0.0 seconds (0 bytes/s, 0.0 files/s)"
+    assert summary(Totals(walk_done=True), job()) == nothing
+    assert summary(Totals(), job()) == f"{nothing}, at least 0 not attempted"
 
 
 def test_json() -> None:
