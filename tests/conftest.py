@@ -47,7 +47,10 @@ UNCHECKED = re.compile(r"tests/e2e/test_(clean|list)\.")  # no body is sent: mot
 
 def pytest_configure(config: pytest.Config) -> None:
     choose_effort(thorough=is_thorough(config))
-    # A shell has what it starts in the background ignore Ctrl-C, and commands would inherit that.
+
+
+def pytest_runtest_setup() -> None:
+    """Have commands obey Ctrl-C: they inherit it ignored from a shell, or from a test before."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
