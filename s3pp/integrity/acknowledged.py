@@ -16,7 +16,8 @@ from s3pp.errors import FailureKind
 from s3pp.integrity.etag import OtherBytes, check_md5
 from s3pp.integrity.stored_object import ASK_CHECKSUM
 from s3pp.records import Dest
-from s3pp.s3.operations import Answer, Bucket
+from s3pp.s3.answers import Answer
+from s3pp.s3.client import Bucket
 from s3pp.s3.retry import StoreError
 
 _ABSENT = "the store acknowledged it, and HEAD finds no such object"

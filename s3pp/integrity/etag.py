@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 
 from s3pp.errors import FailureKind, ObjectError
+from s3pp.s3.answers import Answer
 from s3pp.s3.endpoint import Endpoint
-from s3pp.s3.operations import Answer
 from s3pp.s3.wire import Response
 
 _MD5 = re.compile(r"[0-9a-f]{32}\Z")

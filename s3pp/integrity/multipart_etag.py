@@ -18,7 +18,7 @@ from hashlib import md5
 from s3pp.integrity.etag import is_md5
 from s3pp.limits import DEFAULT_PART_SIZE, GIB, MAX_PART, MAX_PARTS, MIB, MIN_PART
 from s3pp.records import Dest, PartDone
-from s3pp.s3.etag import etag_of
+from s3pp.s3.answers import etag_of
 from s3pp.s3.part_plan import count_of, part_size, rounded_up
 
 _COMPOUND = re.compile(r"[0-9a-f]{32}-([1-9][0-9]{0,4})\Z")

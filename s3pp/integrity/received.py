@@ -23,10 +23,9 @@ from s3pp.integrity.checksums import checksum, digest
 from s3pp.integrity.etag import is_md5, proves_content
 from s3pp.integrity.stored_object import stored_checksum
 from s3pp.records import Dest
-from s3pp.s3.causes import no_store
-from s3pp.s3.codings import is_gzip
+from s3pp.s3.answers import Answer, is_gzip, no_store_message
+from s3pp.s3.client import Coding
 from s3pp.s3.endpoint import Endpoint
-from s3pp.s3.operations import Answer, Coding
 from s3pp.s3.wire import Response
 
 
@@ -71,7 +70,7 @@ def fault(arrived: Arrived, expected: Expected) -> Corrupt | None:
     if etag and etag == arrived.etag and (etag != listed.etag or arrived.size == listed.size):
         return None  # the way of nearly all
     if not answer.is_store:
-        return Corrupt(no_store(endpoint.origin))
+        return Corrupt(no_store_message(endpoint.origin))
     if why := _length_fault(arrived.size, etag, expected) or _packed_fault(expected):
         return _changed_on_the_way(why, arrived.size, expected)
     if proves_content(etag, response, endpoint):

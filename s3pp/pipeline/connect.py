@@ -19,9 +19,10 @@ from s3pp.errors import FailureKind, ObjectError, no_thread
 from s3pp.job import Side
 from s3pp.pipeline.messages import KeysExpired
 from s3pp.pipeline.pipes import MessageWriter
+from s3pp.s3.answers import Answer
+from s3pp.s3.client import Bucket, Recovery
 from s3pp.s3.endpoint import Opened
 from s3pp.s3.limiter import RequestLimiter
-from s3pp.s3.operations import Answer, Bucket, Recovery
 from s3pp.s3.retry import Backoff
 from s3pp.s3.sigv4 import Keys, Signer
 from s3pp.s3.wire import Wire, WireSettings

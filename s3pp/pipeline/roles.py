@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from s3pp.integrity.checksums import ALGORITHMS
 from s3pp.job import Job, Mode, Side
 from s3pp.records import Outcome, PartOutcome
-from s3pp.s3.operations import Bucket
+from s3pp.s3.client import Bucket
 from s3pp.transfer.means import Means, Offer
 from s3pp.transfer.parts.own import OwnUploads
 from s3pp.transfer.reading import Budget, Reader

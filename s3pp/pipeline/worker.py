@@ -49,10 +49,10 @@ from s3pp.pipeline.pipes import MessageReader, MessageWriter
 from s3pp.pipeline.roles import Role, means, role
 from s3pp.pipeline.task_pool import TaskPool
 from s3pp.records import Failed, OpenUpload, Outcome, PartDone, PartFailed, Task
+from s3pp.s3.client import Bucket
 from s3pp.s3.congestion import RateLimit
 from s3pp.s3.endpoint import Opened
 from s3pp.s3.limiter import RequestLimiter
-from s3pp.s3.operations import Bucket
 from s3pp.s3.sigv4 import Keys
 from s3pp.transfer.ending import failed
 from s3pp.transfer.files.tree import OPEN_DIRECTORIES, most_directories

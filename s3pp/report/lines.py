@@ -11,7 +11,7 @@ from typing import Any
 from s3pp.job import Job
 from s3pp.records import Done, Failed, Outcome, Skipped, UploadFacts
 from s3pp.report.escape import one_line, printable
-from s3pp.s3.moments import moment
+from s3pp.s3.answers import parse_time
 
 # ASCII only: lone surrogates are preserved, and every stream's encoding accepts the line.
 _encode = json.JSONEncoder(separators=(",", ":")).encode
@@ -107,7 +107,7 @@ class UploadLines(Lines):
             return f"skip {place} ({outcome.reason.value})"
         _, initiated, parts = _upload(outcome)
         held = "parts unknown" if parts is None else f"{parts} parts, {outcome.size} bytes"
-        ago = age(self.now - moment(initiated).timestamp())
+        ago = age(self.now - parse_time(initiated).timestamp())
         return f"abort {place} ({held}, begun {printable(initiated)}: {ago} ago)"
 
     def _place(self, outcome: Outcome) -> dict[str, str]:

@@ -2,13 +2,12 @@
 
 once a run   ``session`` finds the bucket, with ``identity`` (credentials), ``proxies`` and
              ``probe`` (the first request); ``endpoint`` holds its address
-requests     ``operations``, signed by ``sigv4``, over ``wire`` and ``multi`` (libcurl); ``retry``
-             classifies errors, ``causes`` and ``refused_head`` find the cause of a failure without
-             an error body; ``congestion`` sets the request rate, ``limiter`` enforces it
+requests     ``client`` has the operations, signed by ``sigv4``, sent by ``wire`` and ``multi``
+             (libcurl); ``answers`` parses what comes back, ``retry`` classifies errors;
+             ``congestion`` sets the request rate, ``limiter`` enforces it
 listings     ``list_requests`` adapts requests to the store, ``listing`` and ``contents`` parse
              pages, ``ranges`` fetches many concurrently, using ``splitting``, ``keyspace`` and
              ``start_after``
 uploads      ``uploads`` does multipart uploads, with parts sized by ``part_plan``;
              ``upload_pages`` parses listings of incomplete ones, sorted as ``upload_order`` expects
-values       ``etag``, ``moments`` (times), ``sizes`` and ``codings`` parse what stores send
 """

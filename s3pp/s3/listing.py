@@ -14,10 +14,8 @@ from urllib.parse import unquote_plus
 from xml.parsers import expat
 
 from s3pp.errors import FailureKind, ObjectError
+from s3pp.s3.answers import etag_of, parse_size, parse_time
 from s3pp.s3.contents import Entries, read_entries
-from s3pp.s3.etag import etag_of
-from s3pp.s3.moments import moment
-from s3pp.s3.sizes import size
 
 AGAIN = 2  # times that a page is requested again when it cannot be read
 MOST_EMPTY_PAGES = 100  # in a row: a store may skip deleted keys, but not forever
@@ -31,14 +29,14 @@ class Listed(NamedTuple):
 
     key: str
     size: int  # bytes
-    etag: str  # see ``etag.etag_of``
+    etag: str  # see ``answers.etag_of``
     modified: str  # ISO 8601, as the store writes it
     storage_class: str = ""  # empty: the store's default
 
     @property
     def mtime(self) -> float:
         """Time of last modification, in seconds since the epoch."""
-        return moment(self.modified).timestamp()
+        return parse_time(self.modified).timestamp()
 
 
 class Page(NamedTuple):
@@ -64,7 +62,7 @@ class ListingError(ObjectError):
 
 
 class Lister(Protocol):
-    """The one operation a listing needs; ``operations.Bucket`` has it."""
+    """The one operation a listing needs; ``client.Bucket`` has it."""
 
     async def list_page(self, parameters: dict[str, str]) -> bytes:
         """Fetch one page of a listing as XML; for ``parameters`` see ``list_requests``."""
@@ -110,7 +108,7 @@ class _Parser:
         self.objects.append(
             Listed(
                 fields["Key"],
-                size(fields["Size"]),
+                parse_size(fields["Size"]),
                 etag_of(fields.get("ETag")),
                 fields.get("LastModified", ""),
                 fields.get("StorageClass", ""),

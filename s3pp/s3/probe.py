@@ -1,21 +1,39 @@
-"""The first request to a bucket, which shows whether it exists and can be listed."""
+"""The first request to a bucket, and the meaning of its failures.
+
+It shows whether the bucket exists and can be listed. Exceptions of botocore and urllib3 become
+one-line errors with the root cause and what to do.
+"""
 
 from __future__ import annotations
 
+import os
 import re
+import socket
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlsplit
 
+from botocore import exceptions as boto_errors
 from botocore.exceptions import ClientError
+from urllib3.exceptions import InsecureRequestWarning
 
-from s3pp.errors import FatalError, UsageError
+from s3pp.access import Access
+from s3pp.errors import FatalError, S3ppError, UsageError
 from s3pp.places import Origin
-from s3pp.s3.causes import bare
 from s3pp.s3.identity import Options
 from s3pp.s3.list_requests import lacks_second_version
 from s3pp.s3.listing import AGAIN
-from s3pp.s3.retry import Remedy, StoreError, ThrottledWaits, Trouble, retry_after
+from s3pp.s3.retry import (
+    Remedy,
+    StoreError,
+    ThrottledWaits,
+    Trouble,
+    describe_status,
+    retry_after,
+)
 
 T = TypeVar("T")
 
@@ -150,7 +168,7 @@ def told(error: ClientError) -> str:
     said = error.response["Error"]
     code, message = str(said.get("Code") or ""), said.get("Message")
     if not code or code.isdigit():  # botocore's own, for an answer without an S3 error
-        return bare(status_of(error))
+        return describe_status(status_of(error))
     return f"{code}: {message}" if message else code
 
 
@@ -185,3 +203,101 @@ def _elsewhere(error: ClientError, place: str, options: Options) -> str:
     named = f"{options.mends}region {region}" if region else f"its {options.mends}region"
     endpoint = f" (the store names the endpoint {said['Endpoint']})" if "Endpoint" in said else ""
     return f"bucket is in another region: {place}: {told(error)}: use {named}{endpoint}"
+
+
+def _redirected(where: str, bucket: str, options: Options) -> str:
+    """The message for botocore's endless recursion: a redirect that names no region."""
+    told = f"{where} redirects requests for s3://{bucket} and names no region"
+    mends = f"{options.mends}region or {options.mends}endpoint-url"
+    return f"{told} (PermanentRedirect): use its {mends}"
+
+
+def _unreachable(error: Exception, access: Access, options: Options) -> str:
+    """The message for a connection that could not be made, with its cause."""
+    url = str(getattr(error, "kwargs", {}).get("endpoint_url") or access.endpoint_url or "")
+    where, hint = origin_of(url) if url else "the store", ""
+    given = urlsplit(access.endpoint_url or "").netloc
+    if given and where.endswith(given):
+        host = urlsplit(where).netloc
+        where = f"{options.endpoint_url} {access.endpoint_url}"
+        if host != given:
+            hint = f": the host asked for is {host}; --addressing path leaves the bucket out of it"
+    return f"{where} cannot be reached: {connection_cause(error)}{hint}"
+
+
+@contextmanager
+def explain_errors(access: Access, bucket: str, options: Options) -> Iterator[None]:
+    """Turn botocore's exceptions into one line that names the cause and what to do."""
+    where = f"{options.endpoint_url} {access.endpoint_url}" if access.endpoint_url else "the store"
+    try:
+        with warnings.catch_warnings():
+            if not access.verify_ssl:  # the user asked for it, so no warning
+                warnings.simplefilter("ignore", InsecureRequestWarning)
+            yield
+    except S3ppError:
+        raise
+    except boto_errors.SSLError as error:
+        if "CERTIFICATE" not in str(error):
+            raise FatalError(
+                f"{where} does not speak TLS as expected ({_one_line(error)}): "
+                "http, or another port?"
+            ) from None
+        raise FatalError(
+            f"{where}: its certificate is not trusted ({_one_line(error)}): "
+            "name the authority's file with --ca-bundle, or use --no-verify-ssl"
+        ) from None
+    except RecursionError:
+        raise UsageError(_redirected(where, bucket, options)) from None
+    except (boto_errors.ConnectionError, boto_errors.HTTPClientError) as error:
+        if is_recursion(error):
+            raise UsageError(_redirected(where, bucket, options)) from None
+        raise FatalError(_unreachable(error, access, options)) from None
+    except boto_errors.InvalidRegionError as error:
+        region = error.kwargs["region_name"]
+        named = "--region" if access.region else _region_variable(os.environ)
+        raise UsageError(f"{named} {region!r} is no region, such as eu-west-1") from None
+    except boto_errors.ParamValidationError:
+        raise UsageError(f"{bucket!r} is not a bucket name that S3 allows") from None
+    except (boto_errors.BotoCoreError, ValueError) as error:
+        raise UsageError(_one_line(error)) from None
+
+
+def _region_variable(environ: Mapping[str, str]) -> str:
+    names = ("AWS_REGION", "AWS_DEFAULT_REGION")
+    return next((name for name in names if environ.get(name)), "the region of the profile")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def connection_cause(error: BaseException) -> str:
+    """Return why a connection failed or broke: ``connection refused``."""
+    said = error
+    for said in _chain(error):
+        if isinstance(said, ConnectionRefusedError):
+            return "connection refused"
+        if isinstance(said, socket.gaierror):
+            return f"host not found ({said.strerror})"
+        if isinstance(said, OSError) and said.strerror:
+            return said.strerror[:1].lower() + said.strerror[1:]
+    return " ".join(str(said).split()) or type(said).__name__
+
+
+def is_recursion(error: BaseException) -> bool:
+    """Whether the root cause is infinite recursion, which libraries may have wrapped."""
+    return any(isinstance(each, RecursionError) for each in _chain(error))
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of ``url``, without credentials: ``http://127.0.0.1:9000``."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and its causes, outermost first."""
+    each: BaseException | None = error
+    while each is not None:
+        yield each
+        each = each.__cause__ or each.__context__

@@ -13,12 +13,12 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import Enum
-from html import unescape
+from http import HTTPStatus
 
 from s3pp.errors import FailureKind, ObjectError, Unfinished
 from s3pp.limits import DEFAULT_MAX_THROTTLED
-from s3pp.s3.causes import bare, no_store
-from s3pp.s3.wire import Response, WireError
+from s3pp.s3.answers import no_store_message, xml_text
+from s3pp.s3.wire import MOST_HELD, Response, WireError
 
 
 class Remedy(Enum):
@@ -147,14 +147,35 @@ class NotStored(ObjectError):
     """An answer about an object that did not come from an S3 store."""
 
     def __init__(self, endpoint: str) -> None:
-        super().__init__(FailureKind.STORE, no_store(endpoint))
+        super().__init__(FailureKind.STORE, no_store_message(endpoint))
+
+
+class Oversized(ObjectError):
+    """An answer is too long to hold in memory: objects must be requested with a sink."""
+
+    def __init__(self, endpoint: str = "") -> None:
+        what = f"unreadable answer from {endpoint}: longer than {MOST_HELD} bytes"
+        super().__init__(FailureKind.STORE, what)
 
 
 def _words(status: int, code: str, message: str) -> str:
     """The store's error text, or the status for an answer that has none."""
     if code == f"HTTP{status}":
-        return f"{bare(status)}: {message}" if message else bare(status)
+        return f"{describe_status(status)}: {message}" if message else describe_status(status)
     return f"{code}: {message}" if message else code
+
+
+def _status_text(status: int) -> str:
+    """Return a status with its name: ``HTTP 502 Bad Gateway``."""
+    try:
+        return f"HTTP {status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return f"HTTP {status}"
+
+
+def describe_status(status: int) -> str:
+    """Describe an error known only by its status: from a proxy, or a server other than S3."""
+    return f"{_status_text(status)} without an S3 error body"
 
 
 @dataclass
@@ -198,7 +219,7 @@ def store_error(response: Response, endpoint: str = "") -> StoreError:
     An error in a 200 occurred after the store had begun to answer: the status it would have had is
     derived from its code, and is 500 for all that may be transient.
     """
-    code, message = element(response.body, "Code"), element(response.body, "Message") or ""
+    code, message = xml_text(response.body, "Code"), xml_text(response.body, "Message") or ""
     if response.status < 300:
         code = code or "IncompleteAnswer"
         return StoreError(_LATE.get(code, 500), code, message or "the answer ends in the middle")
@@ -226,24 +247,6 @@ def retry_after(header: str | None) -> float:
     """The seconds to wait according to ``Retry-After``, at most ``MOST_ASKED``; 0 if absent."""
     asked = header or ""
     return min(MOST_ASKED, float(asked)) if asked.isascii() and asked.isdigit() else 0.0
-
-
-def element(body: bytes, name: str) -> str | None:
-    """The text of the first element ``name`` in an XML ``body``."""
-    begin = b"<%s>" % name.encode()
-    start = body.find(begin) + len(begin)
-    end = body.find(b"</", start)
-    if start < len(begin) or end < 0:
-        return None
-    text = body[start:end].decode("utf-8", "replace")
-    return None if "<" in text else " ".join(unescape(text).split())
-
-
-def tags_of(body: bytes) -> list[tuple[str, str]]:
-    """The key-value pairs of a ``Tagging`` document."""
-    text = body.decode("utf-8", "replace")
-    pairs = re.findall(r"<Key>([^<]*)</Key>\s*<Value>([^<]*)</Value>", text)
-    return [(unescape(key), unescape(value)) for key, value in pairs]
 
 
 MOST_ASKED = 60.0  # seconds that a store may ask for with Retry-After (RFC 9110, 10.2.3)

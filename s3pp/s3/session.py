@@ -8,7 +8,6 @@ sent, which reveals scheme, host, path style and region of any kind of endpoint 
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
@@ -20,21 +19,22 @@ from botocore import UNSIGNED
 from botocore import exceptions as boto_errors
 from botocore.config import Config
 from botocore.httpsession import get_cert_path
-from urllib3.exceptions import InsecureRequestWarning
 
 from s3pp.access import Access
-from s3pp.errors import FatalError, S3ppError, UsageError
+from s3pp.errors import FatalError, UsageError
 from s3pp.places import Origin
-from s3pp.s3.causes import connection_cause, is_recursion, is_store, no_store
-from s3pp.s3.causes import origin as origin_of
+from s3pp.s3.answers import is_store, no_store_message
 from s3pp.s3.endpoint import Endpoint, Opened
 from s3pp.s3.identity import OPTIONS, Identity, Options, bounded
 from s3pp.s3.probe import (
     NoListing,
     Probe,
     ThrottledProbe,
+    connection_cause,
     end_if_busy,
+    explain_errors,
     first_page,
+    origin_of,
     refuse_other,
     refused,
     told,
@@ -154,7 +154,7 @@ class Session:
                 return False
             raise FatalError(f"head {origin}: {told(error)}") from None
         if not is_store(found["ResponseMetadata"]["HTTPHeaders"]):
-            raise FatalError(f"head {origin}: {no_store(client.meta.endpoint_url)}")
+            raise FatalError(f"head {origin}: {no_store_message(client.meta.endpoint_url)}")
         return True
 
     def _payer(self) -> dict[str, str]:
@@ -295,7 +295,7 @@ class Session:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        with _explained(self._access, self._bucket, self._options):
+        with explain_errors(self._access, self._bucket, self._options):
             try:
                 yield
             except boto_errors.ProxyConnectionError as error:
@@ -332,68 +332,3 @@ def _scope(authorization: bytes | str | None) -> list[str]:
     """The credential scope: key, day, region, service and terminator; ``[""]`` if unsigned."""
     text = authorization.decode("latin-1") if isinstance(authorization, bytes) else authorization
     return (text or "").partition("Credential=")[2].partition(",")[0].split("/")
-
-
-def _redirected(where: str, bucket: str, options: Options) -> str:
-    """The message for botocore's endless recursion: a redirect that names no region."""
-    told = f"{where} redirects requests for s3://{bucket} and names no region"
-    mends = f"{options.mends}region or {options.mends}endpoint-url"
-    return f"{told} (PermanentRedirect): use its {mends}"
-
-
-def _unreachable(error: Exception, access: Access, options: Options) -> str:
-    """The message for a connection that could not be made, with its cause."""
-    url = str(getattr(error, "kwargs", {}).get("endpoint_url") or access.endpoint_url or "")
-    where, hint = origin_of(url) if url else "the store", ""
-    given = urlsplit(access.endpoint_url or "").netloc
-    if given and where.endswith(given):
-        host = urlsplit(where).netloc
-        where = f"{options.endpoint_url} {access.endpoint_url}"
-        if host != given:
-            hint = f": the host asked for is {host}; --addressing path leaves the bucket out of it"
-    return f"{where} cannot be reached: {connection_cause(error)}{hint}"
-
-
-@contextmanager
-def _explained(access: Access, bucket: str, options: Options) -> Iterator[None]:
-    """Turn botocore's exceptions into one line that names the cause and what to do."""
-    where = f"{options.endpoint_url} {access.endpoint_url}" if access.endpoint_url else "the store"
-    try:
-        with warnings.catch_warnings():
-            if not access.verify_ssl:  # the user asked for it, so no warning
-                warnings.simplefilter("ignore", InsecureRequestWarning)
-            yield
-    except S3ppError:
-        raise
-    except boto_errors.SSLError as error:
-        if "CERTIFICATE" not in str(error):
-            raise FatalError(
-                f"{where} does not speak TLS as expected ({_reason(error)}): http, or another port?"
-            ) from None
-        raise FatalError(
-            f"{where}: its certificate is not trusted ({_reason(error)}): "
-            "name the authority's file with --ca-bundle, or use --no-verify-ssl"
-        ) from None
-    except RecursionError:
-        raise UsageError(_redirected(where, bucket, options)) from None
-    except (boto_errors.ConnectionError, boto_errors.HTTPClientError) as error:
-        if is_recursion(error):
-            raise UsageError(_redirected(where, bucket, options)) from None
-        raise FatalError(_unreachable(error, access, options)) from None
-    except boto_errors.InvalidRegionError as error:
-        region = error.kwargs["region_name"]
-        named = "--region" if access.region else _region_variable(os.environ)
-        raise UsageError(f"{named} {region!r} is no region, such as eu-west-1") from None
-    except boto_errors.ParamValidationError:
-        raise UsageError(f"{bucket!r} is not a bucket name that S3 allows") from None
-    except (boto_errors.BotoCoreError, ValueError) as error:
-        raise UsageError(_reason(error)) from None
-
-
-def _region_variable(environ: Mapping[str, str]) -> str:
-    names = ("AWS_REGION", "AWS_DEFAULT_REGION")
-    return next((name for name in names if environ.get(name)), "the region of the profile")
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -19,10 +19,8 @@ from urllib.parse import unquote_plus
 from xml.parsers import expat
 
 from s3pp.records import UploadFacts
-from s3pp.s3.etag import read_tag
+from s3pp.s3.answers import epoch_seconds, parse_etag, parse_size, parse_time
 from s3pp.s3.listing import AGAIN, MOST_EMPTY_PAGES, ListingError
-from s3pp.s3.moments import moment, seconds
-from s3pp.s3.sizes import size
 
 _CHECKSUM = "Checksum"  # prefix of the names of a part's checksum elements
 _NO_HEADWAY = "the store's list of {} makes no headway: "
@@ -46,7 +44,7 @@ class Upload(NamedTuple):
     @property
     def begun(self) -> float:
         """When it was initiated, in seconds since the epoch; ``ValueError`` if unreadable."""
-        return moment(self.initiated).timestamp()
+        return parse_time(self.initiated).timestamp()
 
     def facts(self, parts: int | None = None) -> UploadFacts:
         """What outcomes tell of it; ``parts`` is how many the store has, None if not known."""
@@ -154,7 +152,9 @@ def parse_parts(body: bytes) -> PartPage:
         raise _unreadable("parts", error) from None
     if marker == 0:
         raise _cut_short("parts")
-    return PartPage(parts, marker, latest(seconds(entry.get("LastModified")) for entry in entries))
+    return PartPage(
+        parts, marker, latest(epoch_seconds(entry.get("LastModified")) for entry in entries)
+    )
 
 
 def latest(moments: Iterable[float | None]) -> float | None:
@@ -176,8 +176,8 @@ def _upload_marker(uploads: list[Upload], top: dict[str, str], *, url: bool) -> 
 
 
 def _part(entry: dict[str, str]) -> Part:
-    etag = read_tag(entry.get("ETag")).text
-    return Part(int(entry["PartNumber"]), size(entry["Size"]), etag, _checksum(entry))
+    etag = parse_etag(entry.get("ETag")).text
+    return Part(int(entry["PartNumber"]), parse_size(entry["Size"]), etag, _checksum(entry))
 
 
 def _checksum(entry: dict[str, str]) -> Checksum | None:

@@ -7,7 +7,7 @@
                    ▼  └───── unfinished, parts: what a killed run left
                  abort
 
-Every method raises the errors listed in ``operations``. If an upload does not exist, it raises a
+Every method raises the errors listed in ``client``. If an upload does not exist, it raises a
 ``StoreError`` for which ``vanished`` is true. From ``complete``, that means that either the upload
 was aborted, or an attempt whose answer was lost had completed it (API reference,
 "CompleteMultipartUpload"). Only the object shows which; the caller must examine it.
@@ -23,12 +23,11 @@ from html import escape
 from typing import NamedTuple
 
 from s3pp.errors import FailureKind, ObjectError
+from s3pp.s3.answers import Answer, Copied, epoch_seconds, etag_of, xml_text
+from s3pp.s3.client import COPY_SPEED, Bucket, Call, Headers
 from s3pp.s3.endpoint import copy_source, query_string
-from s3pp.s3.etag import etag_of
 from s3pp.s3.listing import ListingError
-from s3pp.s3.moments import seconds
-from s3pp.s3.operations import COPY_SPEED, Answer, Bucket, Call, Copied, Headers
-from s3pp.s3.retry import StoreError, element
+from s3pp.s3.retry import StoreError
 from s3pp.s3.upload_order import Passage
 from s3pp.s3.upload_pages import (
     Checksum,
@@ -110,7 +109,7 @@ class Uploads:
         """
         path = self._bucket.endpoint.path(key)
         answer = await self._bucket.call(Call("POST", path, "uploads=", headers, b""))
-        upload_id = element(answer.response.body, "UploadId")
+        upload_id = xml_text(answer.response.body, "UploadId")
         if not upload_id:
             raise StoreError(500, "IncompleteAnswer", "the store began an upload without an id")
         self.own.add(upload_id)
@@ -294,7 +293,7 @@ class Uploads:
 
     async def _page(self, key: str, query: str) -> bytes:
         answer = await self._bucket.call(Call("GET", self._bucket.endpoint.path(key), query))
-        now = seconds(answer.response.header(b"date"))
+        now = epoch_seconds(answer.response.header(b"date"))
         self._ahead = self._ahead if now is None else now - time.time()
         return answer.response.body
 
@@ -313,7 +312,7 @@ def _query(slot: Slot) -> str:
 
 
 def _with_etag(answer: Answer) -> Copied:
-    return Copied(etag_of(element(answer.response.body, "ETag")), answer)
+    return Copied(etag_of(xml_text(answer.response.body, "ETag")), answer)
 
 
 def _manifest(parts: Sequence[tuple[int, str]], checksums: Mapping[int, Checksum]) -> bytes:

@@ -15,9 +15,8 @@ from typing import NamedTuple, Protocol
 from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.places import Origin
 from s3pp.records import Failed
+from s3pp.s3.answers import Answer, parse_time
 from s3pp.s3.listing import Listed, ListingError
-from s3pp.s3.moments import moment
-from s3pp.s3.operations import Answer
 from s3pp.s3.retry import Remedy, StoreError
 from s3pp.sources.bucket import BucketListing, Unordered
 from s3pp.sources.naming import key_fault, raw
@@ -118,6 +117,6 @@ def as_listed(key: str, answer: Answer) -> Listed:
 def _as_listed(text: str) -> str:
     """Return a header's time in the format of a listing; empty if it is no valid time."""
     try:
-        return moment(text).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return parse_time(text).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     except ValueError:
         return ""

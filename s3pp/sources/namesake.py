@@ -12,13 +12,13 @@ from typing import Protocol
 from s3pp.errors import S3ppError
 from s3pp.job import Job
 from s3pp.places import Origin
-from s3pp.s3.operations import Answer
+from s3pp.s3.answers import Answer
 
 PATIENCE = 10.0  # seconds: the run does not wait longer for a notice
 
 
 class Looker(Protocol):
-    """The one operation needed here; implemented by ``operations.Bucket``."""
+    """The one operation needed here; implemented by ``client.Bucket``."""
 
     async def look(self, key: str) -> Answer | None:
         """Return the answer to a HEAD of ``key``; None if there is no such key."""

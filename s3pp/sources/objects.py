@@ -22,8 +22,8 @@ from s3pp.errors import FatalError, ObjectError
 from s3pp.job import Job
 from s3pp.places import Origin
 from s3pp.records import Failed
+from s3pp.s3.answers import Answer
 from s3pp.s3.listing import Listed, Lister
-from s3pp.s3.operations import Answer
 from s3pp.s3.ranges import DISORDER, pages
 from s3pp.sources.bucket import BucketListing
 from s3pp.sources.choice import NS, Choice

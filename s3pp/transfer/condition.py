@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from s3pp.job import Mode
 from s3pp.records import Dest
-from s3pp.s3.operations import Bucket, Headers
+from s3pp.s3.client import Bucket, Headers
 from s3pp.s3.retry import StoreError
 
 _IF_ABSENT = (("if-none-match", "*"),)

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from s3pp.s3.client import Bucket, Recovery
 from s3pp.s3.endpoint import Endpoint
-from s3pp.s3.operations import Bucket, Recovery
 from s3pp.s3.retry import Backoff, StoreError
 from s3pp.s3.sigv4 import Keys, Signer
 from s3pp.s3.uploads import Slot, Uploads, vanished

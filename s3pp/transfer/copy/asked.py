@@ -19,7 +19,7 @@ import asyncio
 from collections.abc import Sequence
 
 from s3pp.errors import FailureKind, ObjectError
-from s3pp.s3.operations import Bucket, Headers
+from s3pp.s3.client import Bucket, Headers
 from s3pp.s3.retry import StoreError
 from s3pp.s3.uploads import Uploads
 from s3pp.transfer.parts.support import refused_creation

@@ -10,7 +10,8 @@ from s3pp.integrity.etag import is_md5, proves_content
 from s3pp.integrity.stored_object import if_told
 from s3pp.job import Mode
 from s3pp.records import Dest
-from s3pp.s3.operations import Answer, Bucket, Copied, Headers
+from s3pp.s3.answers import Answer, Copied
+from s3pp.s3.client import Bucket, Headers
 from s3pp.s3.retry import StoreError
 from s3pp.transfer.condition import Absence, seen
 from s3pp.transfer.copy.carry import Carrier, Lightening, Loss

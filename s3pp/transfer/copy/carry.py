@@ -24,9 +24,9 @@ from typing import NamedTuple, TypeVar
 from urllib.parse import quote
 
 from s3pp.job import Objects
-from s3pp.s3.codings import codings
+from s3pp.s3.answers import content_codings
+from s3pp.s3.client import Headers
 from s3pp.s3.endpoint import Endpoint
-from s3pp.s3.operations import Headers
 from s3pp.s3.retry import StoreError
 from s3pp.s3.wire import Response
 from s3pp.transfer.put.content import by_name
@@ -215,7 +215,7 @@ def _described(source: Response) -> list[tuple[str, str]]:
         lower = name.decode("latin-1").lower()
         if colon and (_is_label(lower) or lower == _REDIRECT):
             found[lower] = _sendable(value.strip())
-    found["content-encoding"] = _sendable(",".join(codings(source)).encode("latin-1"))
+    found["content-encoding"] = _sendable(",".join(content_codings(source)).encode("latin-1"))
     return [(name, value) for name, value in found.items() if value or name.startswith(_META)]
 
 

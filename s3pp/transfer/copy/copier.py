@@ -29,7 +29,7 @@ from s3pp.records import (
     Skipped,
     SkipReason,
 )
-from s3pp.s3.operations import Bucket
+from s3pp.s3.client import Bucket
 from s3pp.s3.retry import StoreError
 from s3pp.transfer import modes
 from s3pp.transfer.condition import Taken, seen

@@ -16,8 +16,8 @@ from s3pp.integrity.etag import is_md5
 from s3pp.integrity.multipart_etag import made_of
 from s3pp.limits import MAX_SINGLE_PUT
 from s3pp.records import Dest, PartDone
-from s3pp.s3.etag import etag_of
-from s3pp.s3.operations import Bucket, Headers
+from s3pp.s3.answers import etag_of
+from s3pp.s3.client import Bucket, Headers
 from s3pp.s3.part_plan import Spans
 from s3pp.s3.retry import StoreError
 from s3pp.s3.uploads import Uploads

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from s3pp.errors import FailureKind
-from s3pp.s3.operations import Bucket, Headers
+from s3pp.s3.client import Bucket, Headers
 from s3pp.s3.retry import StoreError
 from s3pp.s3.wire import Response
 from s3pp.transfer.copy.carry import NO_META, NO_TAGS, Carrier, Lightening, tag_header

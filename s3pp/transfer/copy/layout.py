@@ -31,7 +31,7 @@ from s3pp.integrity.stored_object import ASK_CHECKSUM, StoredObject, if_told, st
 from s3pp.job import Job
 from s3pp.limits import MAX_PART, MAX_SINGLE_PUT, MIN_PART
 from s3pp.records import Dest
-from s3pp.s3.operations import Bucket, Headers
+from s3pp.s3.client import Bucket, Headers
 from s3pp.s3.part_plan import Spans, UnequalSpans, allowed, part_size
 from s3pp.s3.retry import StoreError
 from s3pp.s3.wire import Response

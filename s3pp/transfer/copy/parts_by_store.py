@@ -10,9 +10,9 @@ import asyncio
 from s3pp.integrity.etag import proves_content
 from s3pp.job import Job
 from s3pp.records import CopyPart, GoOn, Moved, PartDone, Span
-from s3pp.s3.etag import read_tag
-from s3pp.s3.operations import Bucket, Copied, Headers
-from s3pp.s3.retry import StoreError, element
+from s3pp.s3.answers import Copied, parse_etag, xml_text
+from s3pp.s3.client import Bucket, Headers
+from s3pp.s3.retry import StoreError
 from s3pp.s3.uploads import Slot, Uploads, vanished
 from s3pp.transfer.copy.by_store import meant
 from s3pp.transfer.copy.course import Course
@@ -77,8 +77,8 @@ class PartsByStore:
         etag, response = copied.etag, copied.answer.response
         md5 = etag if proves_content(etag, response, self._dest.endpoint) else ""
         name = f"Checksum{self._checksum.upper()}"
-        checksum = "" if self._checksum == "md5" else element(response.body, name) or ""
-        written = read_tag(element(response.body, "ETag")).text
+        checksum = "" if self._checksum == "md5" else xml_text(response.body, name) or ""
+        written = parse_etag(xml_text(response.body, "ETag")).text
         return PartDone(part.span.number, part.span.size, written, md5, checksum)
 
 

@@ -21,8 +21,8 @@ from s3pp.integrity.multipart_etag import Rolling
 from s3pp.integrity.received import Corrupt
 from s3pp.job import Job
 from s3pp.records import CopyPart, GoOn, PartDone, PartOutcome, Span
-from s3pp.s3.etag import etag_of, read_tag
-from s3pp.s3.operations import Answer, Bucket, Headers
+from s3pp.s3.answers import Answer, etag_of, parse_etag
+from s3pp.s3.client import Bucket, Headers
 from s3pp.s3.part_plan import Spans
 from s3pp.s3.retry import StoreError
 from s3pp.s3.uploads import Part, Slot, Uploads
@@ -176,7 +176,7 @@ class PartsThrough:
         sums.told(answer.response, digests.header)
         check_md5(answer, digests.md5, self._dest.endpoint)
         ours = "" if self._checksum == "md5" else digests.header[1]
-        written = read_tag(answer.response.header(b"etag")).text
+        written = parse_etag(answer.response.header(b"etag")).text
         return PartDone(part.span.number, body.size, written, digests.md5, ours, stored=stored)
 
     async def _stored(self, part: CopyPart, body: Slice, digests: Digests) -> str:

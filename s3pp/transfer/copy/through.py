@@ -10,7 +10,8 @@ from s3pp.integrity.digests import Digester
 from s3pp.job import Job
 from s3pp.limits import MAX_SINGLE_PUT
 from s3pp.records import Dest
-from s3pp.s3.operations import Answer, Bucket, Headers
+from s3pp.s3.answers import Answer
+from s3pp.s3.client import Bucket, Headers
 from s3pp.transfer.condition import Absence
 from s3pp.transfer.copy.course import Course, Written
 from s3pp.transfer.copy.fetch import Fetched, Fetcher

@@ -10,7 +10,7 @@ from isal import isal_zlib
 from isal.igzip_lib import IsalError
 
 from s3pp.errors import FailureKind, ObjectError
-from s3pp.s3.codings import codings, gzip_layers
+from s3pp.s3.answers import content_codings, gzip_layers
 from s3pp.s3.wire import Response
 from s3pp.transfer.bodies import PIECE
 from s3pp.transfer.files.landing import Landing, Manner
@@ -24,7 +24,7 @@ def layers(response: Response) -> int:
     """Return how often to unpack an object. Raises ``ObjectError`` for codings other than gzip."""
     found = gzip_layers(response)
     if found is None:
-        listed = ", ".join(codings(response))
+        listed = ", ".join(content_codings(response))
         message = f"stored with Content-Encoding {listed}, of which only gzip can be unpacked: "
         raise ObjectError(FailureKind.REJECTED, f"{message}get it without --gunzip")
     return found

@@ -35,9 +35,9 @@ from s3pp.records import (
     Skipped,
     SkipReason,
 )
-from s3pp.s3.codings import is_gzip
-from s3pp.s3.operations import Answer, Bucket, Coding, Oversized
-from s3pp.s3.retry import StoreError
+from s3pp.s3.answers import Answer, is_gzip
+from s3pp.s3.client import Bucket, Coding
+from s3pp.s3.retry import Oversized, StoreError
 from s3pp.transfer import modes
 from s3pp.transfer.bodies import PIECE, SMALL
 from s3pp.transfer.ending import failed

@@ -26,7 +26,8 @@ from s3pp.integrity.stored_object import ASK_CHECKSUM, StoredObject
 from s3pp.integrity.verifiers import LONGEST, Verifier, verifier_of
 from s3pp.job import Job
 from s3pp.records import Dest, GetPart, GetTask, PartDone, PartOutcome, PartTask, Span
-from s3pp.s3.operations import Answer, Bucket
+from s3pp.s3.answers import Answer
+from s3pp.s3.client import Bucket
 from s3pp.s3.part_plan import Spans, part_size
 from s3pp.transfer.files.landing import Landing, Vanished
 from s3pp.transfer.files.leftovers import Superseded

@@ -18,7 +18,8 @@ from s3pp.integrity.received import Arrived, Corrupt
 from s3pp.integrity.stored_object import StoredObject
 from s3pp.integrity.verifiers import Feed, parts_verifier
 from s3pp.records import Dest
-from s3pp.s3.operations import Answer, Bucket
+from s3pp.s3.answers import Answer
+from s3pp.s3.client import Bucket
 from s3pp.s3.retry import StoreError
 from s3pp.transfer.bodies import SMALL
 from s3pp.transfer.get.in_ranges import REPLACED_CODES

@@ -10,7 +10,8 @@ from contextlib import closing
 
 from s3pp.errors import FatalError, Unfinished
 from s3pp.records import GetPart, PartDone, PartFailed, PartOutcome
-from s3pp.s3.operations import Answer, Bucket
+from s3pp.s3.answers import Answer
+from s3pp.s3.client import Bucket
 from s3pp.s3.retry import StoreError
 from s3pp.transfer.files.landing import Vanished
 from s3pp.transfer.files.partial import Misfit, RangeFile

@@ -31,7 +31,8 @@ from s3pp.integrity.etag import OtherBytes
 from s3pp.integrity.multipart_etag import Evidence, evidence, made_of
 from s3pp.job import Job
 from s3pp.records import PartDone
-from s3pp.s3.operations import Answer, Bucket, Copied, Headers
+from s3pp.s3.answers import Answer, Copied
+from s3pp.s3.client import Bucket, Headers
 from s3pp.s3.retry import StoreError
 from s3pp.s3.uploads import Uploads, vanished
 from s3pp.transfer.condition import Absence, Taken

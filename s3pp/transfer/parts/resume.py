@@ -19,8 +19,8 @@ from typing import NamedTuple
 from s3pp.errors import ObjectError
 from s3pp.limits import MAX_PART, MAX_PARTS, MIN_PART
 from s3pp.records import PartDone
+from s3pp.s3.answers import epoch_seconds
 from s3pp.s3.listing import ListingError
-from s3pp.s3.moments import seconds
 from s3pp.s3.part_plan import Spans, count_of
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.upload_pages import latest
@@ -146,7 +146,7 @@ def _is_quiet(uploads: Uploads, upload: Upload, shown: Shown) -> bool:
 
     By the store's clock; what the store tells no time of may be new.
     """
-    sign = latest((seconds(upload.initiated), shown.newest))
+    sign = latest((epoch_seconds(upload.initiated), shown.newest))
     return sign is not None and sign < uploads.clock() - QUIET
 
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.integrity.checksums import ALGORITHMS, composite, full_object
 from s3pp.records import PartDone
-from s3pp.s3.operations import Headers
-from s3pp.s3.retry import element
+from s3pp.s3.answers import xml_text
+from s3pp.s3.client import Headers
 from s3pp.s3.uploads import Checksum
 from s3pp.s3.wire import Response
 
@@ -70,7 +70,7 @@ def proven(checksum: str, parts: Sequence[PartDone], answer: Response) -> bool:
     object, which nobody has computed.
     """
     header = answer.header(ALGORITHMS[checksum].header.encode())
-    theirs = element(answer.body, f"Checksum{checksum.upper()}") or header
+    theirs = xml_text(answer.body, f"Checksum{checksum.upper()}") or header
     if not theirs or not all(part.checksum for part in parts):
         return False
     ours = composite(checksum, (b64decode(part.checksum) for part in parts))

@@ -13,7 +13,7 @@ from enum import Enum
 
 from s3pp.errors import ObjectError
 from s3pp.limits import MAX_SINGLE_PUT
-from s3pp.s3.operations import Bucket, Headers
+from s3pp.s3.client import Bucket, Headers
 from s3pp.s3.retry import StoreError
 from s3pp.s3.uploads import Uploads
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Collection
 from enum import Enum
 from urllib.parse import parse_qsl
 
+from s3pp.s3.client import Bucket, Headers
 from s3pp.s3.endpoint import Endpoint
-from s3pp.s3.operations import Bucket, Headers
 from s3pp.s3.retry import StoreError
 from s3pp.s3.wire import Response
 

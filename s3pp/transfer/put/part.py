@@ -11,8 +11,8 @@ from s3pp.integrity.digests import Digester, Digests
 from s3pp.integrity.etag import check_md5, proves_content
 from s3pp.job import Job
 from s3pp.records import PartDone, PartOutcome, PutPart
-from s3pp.s3.etag import etag_of, read_tag
-from s3pp.s3.operations import Answer, Bucket
+from s3pp.s3.answers import Answer, etag_of, parse_etag
+from s3pp.s3.client import Bucket
 from s3pp.s3.uploads import Slot, Uploads
 from s3pp.transfer.bodies import Slice, open_part
 from s3pp.transfer.parts import sums
@@ -57,7 +57,7 @@ class PartSender:
             )
             opened.check()
             digests = await self._verified(answer, digests, opened)
-            written = read_tag(answer.response.header(b"etag")).text
+            written = parse_etag(answer.response.header(b"etag")).text
             return self._done(part, digests, written, moved=True)
         finally:
             opened.close()

@@ -37,7 +37,8 @@ from s3pp.records import (
     Skipped,
     SkipReason,
 )
-from s3pp.s3.operations import Answer, Bucket
+from s3pp.s3.answers import Answer
+from s3pp.s3.client import Bucket
 from s3pp.s3.retry import StoreError
 from s3pp.transfer import modes
 from s3pp.transfer.bodies import PIECE, SMALL, Changed

@@ -24,8 +24,8 @@ from s3pp.report.keys import KeyTotals, KeyView
 from s3pp.report.lines import Lines, UploadLines
 from s3pp.report.summary import summary, summary_event
 from s3pp.report.totals import Totals
+from s3pp.s3.answers import parse_time
 from s3pp.s3.listing import Listed
-from s3pp.s3.moments import moment
 
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.rst", *sorted((ROOT / "docs").glob("*.rst"))]
@@ -161,7 +161,7 @@ def test_the_events_of_a_clean_are_those_that_are_printed() -> None:
 
 
 def test_the_lines_of_a_clean_are_those_that_are_printed() -> None:
-    now = moment(UPLOAD.initiated).timestamp() + 3 * 86400
+    now = parse_time(UPLOAD.initiated).timestamp() + 3 * 86400
     lines = UploadLines("clean", "s3://bucket/", "s3://bucket/", now=now)
     for outcome in CLEANED[:2]:
         assert f"    {lines.text(outcome)}\n" in REFERENCE

@@ -17,7 +17,8 @@ from s3pp.integrity.multipart_etag import compound_etag, likely_sizes
 from s3pp.integrity.stored_object import StoredObject
 from s3pp.limits import MIB
 from s3pp.records import Dest, SendReason, SkipReason
-from s3pp.s3.operations import Answer, Call
+from s3pp.s3.answers import Answer
+from s3pp.s3.client import Call
 from s3pp.s3.part_plan import spans
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import WireError

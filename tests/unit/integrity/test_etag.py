@@ -11,7 +11,7 @@ from transfer.buckets import endpoint
 
 from s3pp.errors import FailureKind
 from s3pp.integrity.etag import Mismatch, check_md5, is_md5, proves_content
-from s3pp.s3.operations import Answer
+from s3pp.s3.answers import Answer
 from s3pp.s3.wire import Response
 
 MD5 = "0123456789abcdef" * 2

@@ -15,8 +15,9 @@ from s3pp.errors import FailureKind
 from s3pp.integrity.received import Arrived, Corrupt, Expected, fault, held
 from s3pp.integrity.stored_object import stored_checksum
 from s3pp.records import Dest
+from s3pp.s3.answers import Answer
+from s3pp.s3.client import Coding
 from s3pp.s3.endpoint import Endpoint
-from s3pp.s3.operations import Answer, Coding
 from s3pp.s3.retry import StoreError
 from s3pp.transfer.refused import source_fault
 

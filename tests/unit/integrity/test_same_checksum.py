@@ -11,7 +11,7 @@ from transfer.buckets import DENIED, Pairs, Scripted, looked
 from s3pp.integrity.compare import same_checksum
 from s3pp.integrity.stored_object import ASK_CHECKSUM, StoredObject
 from s3pp.records import Dest
-from s3pp.s3.operations import Answer
+from s3pp.s3.answers import Answer
 
 HERE, THERE = Dest(9, "etag-2"), Dest(9, "other")
 SHA, OTHER = "x-amz-checksum-sha256: AAAA", "x-amz-checksum-sha256: BBBB"

@@ -24,8 +24,8 @@ from s3pp.records import (
     PartTask,
     PutTask,
 )
+from s3pp.s3.answers import Answer, Copied
 from s3pp.s3.endpoint import Endpoint
-from s3pp.s3.operations import Answer, Copied
 from s3pp.s3.sigv4 import Keys, Signer
 from s3pp.s3.wire import Response, Sink
 from s3pp.transfer.copy.copier import Copier

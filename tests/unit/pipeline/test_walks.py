@@ -27,8 +27,8 @@ from s3pp.records import (
     SkipReason,
     Task,
 )
+from s3pp.s3.answers import Answer
 from s3pp.s3.endpoint import Endpoint, Opened
-from s3pp.s3.operations import Answer
 from s3pp.s3.retry import StoreError
 from s3pp.s3.wire import Response
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3pp.s3.refused_head import SKEW, AskedBefore, NextStep, Signed, next_step, skew_of
+from s3pp.s3.client import SKEW, AskedBefore, NextStep, Signed, next_step, skew_of
 from s3pp.s3.sigv4 import Keys
 
 KEYS, OTHERS = Keys("AKID", "secret"), Keys("AKID2", "secret")

@@ -9,16 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3pp.errors import FailureKind
-from s3pp.s3.retry import (
-    MOST_ASKED,
-    Backoff,
-    Remedy,
-    StoreError,
-    element,
-    retry_after,
-    store_error,
-    tags_of,
-)
+from s3pp.s3.answers import parse_tags, xml_text
+from s3pp.s3.retry import MOST_ASKED, Backoff, Remedy, StoreError, retry_after, store_error
 from s3pp.s3.wire import Response
 
 WAIT, THROTTLE, REREAD, CLOCK, KEYS, NONE = (
@@ -248,7 +240,7 @@ def test_an_answer_that_ends_in_the_middle_passes(body: bytes) -> None:
     ],
 )
 def test_the_first_element_of_a_name(body: bytes, text: str | None) -> None:
-    assert element(body, "ETag") == text
+    assert xml_text(body, "ETag") == text
 
 
 XML_TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"])) | st.text("a<>&\"' ")
@@ -261,9 +253,9 @@ def test_tags_come_back(pairs: list[tuple[str, str]], space: str) -> None:
         for key, value in pairs
     )
     body = f"<Tagging><TagSet>{tags}</TagSet></Tagging>".encode()
-    assert tags_of(body) == pairs
+    assert parse_tags(body) == pairs
 
 
 @pytest.mark.parametrize("body", [b"", b"<Tagging><TagSet/></Tagging>", b"<TagSet></TagSet>"])
 def test_no_tags_are_none(body: bytes) -> None:
-    assert tags_of(body) == []
+    assert parse_tags(body) == []

@@ -20,7 +20,7 @@ from s3pp.s3.upload_pages import parse_parts, parse_uploads
 from s3pp.s3.uploads import COMPLETING, Part, Slot, Upload, Uploads, vanished
 from s3pp.s3.wire import Request, Response, WireError
 
-from .test_operations import TIMEOUT, Script, run, said
+from .test_client import TIMEOUT, Script, run, said
 
 T = TypeVar("T")
 GONE = said(404, "NoSuchUpload")

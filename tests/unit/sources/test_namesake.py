@@ -10,7 +10,7 @@ import pytest
 from s3pp.errors import FatalError
 from s3pp.job import Choosing, Job
 from s3pp.places import parse_origin
-from s3pp.s3.operations import Answer
+from s3pp.s3.answers import Answer
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import Response, WireError
 from s3pp.sources.namesake import namesake

@@ -19,8 +19,8 @@ from s3pp.job import Choosing, Job, Speed
 from s3pp.pipeline.connect import LoopThread
 from s3pp.places import parse_origin
 from s3pp.records import Failed
+from s3pp.s3.answers import Answer
 from s3pp.s3.listing import Listed
-from s3pp.s3.operations import Answer
 from s3pp.s3.retry import StoreError
 from s3pp.s3.wire import Response
 from s3pp.sources.choice import Choice

@@ -9,9 +9,9 @@ from hashlib import md5
 from typing import Any
 
 from s3pp.records import Dest, PartOutcome, PartTask
+from s3pp.s3.answers import Answer, Copied
 from s3pp.s3.endpoint import Endpoint
-from s3pp.s3.operations import Answer, Copied, Oversized
-from s3pp.s3.retry import StoreError
+from s3pp.s3.retry import Oversized, StoreError
 from s3pp.s3.sigv4 import Keys, Signer
 from s3pp.s3.wire import Response, Sink, Stream
 from s3pp.transfer.means import Means

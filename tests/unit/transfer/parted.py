@@ -11,7 +11,8 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from s3pp.integrity.multipart_etag import compound_etag
-from s3pp.s3.operations import Answer, Call
+from s3pp.s3.answers import Answer
+from s3pp.s3.client import Call
 from s3pp.s3.retry import StoreError
 from s3pp.s3.wire import Response
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from s3pp.job import Mode
 from s3pp.records import Dest
-from s3pp.s3.operations import Headers
+from s3pp.s3.client import Headers
 from s3pp.s3.retry import StoreError
 from s3pp.transfer.condition import REFUSED, SURE, Absence, Taken, seen
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from s3pp.errors import FailureKind, ObjectError
+from s3pp.s3.answers import Answer
+from s3pp.s3.client import Call
 from s3pp.s3.endpoint import Endpoint
-from s3pp.s3.operations import Answer, Call
 from s3pp.s3.retry import StoreError
 from s3pp.s3.wire import Response
 from s3pp.transfer.copy.asked import Asked, named, settings_of

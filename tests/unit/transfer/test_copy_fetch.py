@@ -15,7 +15,7 @@ from s3pp.integrity.digests import Digester
 from s3pp.integrity.received import Corrupt
 from s3pp.integrity.stored_object import ASK_CHECKSUM
 from s3pp.records import Dest
-from s3pp.s3.operations import Answer
+from s3pp.s3.answers import Answer
 from s3pp.s3.retry import StoreError
 from s3pp.transfer.bodies import SMALL, Slice
 from s3pp.transfer.copy.fetch import Fetched, Fetcher

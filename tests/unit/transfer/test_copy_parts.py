@@ -34,7 +34,8 @@ from s3pp.records import (
     SendReason,
     Skipped,
 )
-from s3pp.s3.operations import Answer, Call
+from s3pp.s3.answers import Answer
+from s3pp.s3.client import Call
 from s3pp.s3.retry import StoreError
 from s3pp.s3.wire import Sink
 from s3pp.transfer.copy.copier import Copier

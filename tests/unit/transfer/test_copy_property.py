@@ -15,7 +15,7 @@ from s3pp.errors import FailureKind
 from s3pp.job import Job, Mode
 from s3pp.places import Place, parse_origin
 from s3pp.records import CopyTask, Dest, Done, Failed, Outcome, Skipped
-from s3pp.s3.operations import Answer, Copied
+from s3pp.s3.answers import Answer, Copied
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.sigv4 import Signer
 from s3pp.s3.wire import Sink, Stream, WireError

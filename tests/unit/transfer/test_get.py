@@ -28,9 +28,10 @@ from s3pp.job import Job, Landing, Mode
 from s3pp.places import Origin
 from s3pp.records import Done, Failed, GetTask, Outcome, SendReason, Skipped
 from s3pp.records import SkipReason as Skip
+from s3pp.s3.answers import Answer
+from s3pp.s3.client import Call
 from s3pp.s3.endpoint import Endpoint
-from s3pp.s3.operations import Answer, Call, Oversized
-from s3pp.s3.retry import NetworkError, StoreError
+from s3pp.s3.retry import NetworkError, Oversized, StoreError
 from s3pp.s3.wire import Sink, WireError
 from s3pp.transfer.bodies import PIECE, SMALL
 from s3pp.transfer.files.paths import TEMPORARY

@@ -31,8 +31,9 @@ from s3pp.records import (
     Skipped,
     SkipReason,
 )
+from s3pp.s3.answers import Answer
+from s3pp.s3.client import Call
 from s3pp.s3.endpoint import Endpoint
-from s3pp.s3.operations import Answer, Call
 from s3pp.s3.retry import StoreError
 from s3pp.s3.wire import Response, Sink
 from s3pp.transfer.files.tree import Tree

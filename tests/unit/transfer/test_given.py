@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
+from s3pp.s3.answers import Answer
 from s3pp.s3.endpoint import Endpoint
-from s3pp.s3.operations import Answer
 from s3pp.s3.retry import StoreError
 from s3pp.transfer.put.given import DOUBT, given
 

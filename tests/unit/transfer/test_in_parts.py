@@ -24,7 +24,7 @@ from s3pp.integrity.multipart_etag import compound_etag
 from s3pp.job import Job, Mode, Objects, Parts, Speed
 from s3pp.places import Place
 from s3pp.records import Entry, PartDone, PartFailed, PartOutcome, PutPart
-from s3pp.s3.operations import Call, Headers
+from s3pp.s3.client import Call, Headers
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import WireError
 from s3pp.transfer.bodies import Changed, Slice, open_entry

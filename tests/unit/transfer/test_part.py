@@ -19,7 +19,7 @@ from s3pp.integrity.digests import Digester, Digests
 from s3pp.job import Job, Mode, Objects
 from s3pp.places import Place
 from s3pp.records import PartDone, PartFailed, PartOutcome, PutPart, Span
-from s3pp.s3.operations import Answer
+from s3pp.s3.answers import Answer
 from s3pp.s3.retry import StoreError
 from s3pp.transfer.bodies import Slice
 from s3pp.transfer.put.part import PartSender

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from s3pp.errors import FailureKind
 from s3pp.integrity.multipart_etag import compound_etag
 from s3pp.integrity.received import Arrived, Corrupt
+from s3pp.s3.answers import Answer
+from s3pp.s3.client import Call
 from s3pp.s3.endpoint import Endpoint
-from s3pp.s3.operations import Answer, Call
 from s3pp.s3.retry import StoreError
 from s3pp.s3.wire import Response
 from s3pp.transfer.bodies import SMALL

@@ -9,8 +9,9 @@ import pytest
 
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.limits import MAX_SINGLE_PUT
+from s3pp.s3.answers import Answer
+from s3pp.s3.client import Call
 from s3pp.s3.endpoint import Endpoint
-from s3pp.s3.operations import Answer, Call
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import Response, WireError
 from s3pp.transfer.parts.support import MultipartSupport

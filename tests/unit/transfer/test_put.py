@@ -21,8 +21,8 @@ from s3pp.job import Job, Mode, Objects, Parts
 from s3pp.places import Place
 from s3pp.records import Dest, Done, Entry, Failed, Outcome, PutTask, SendReason, Skipped
 from s3pp.records import SkipReason as Skip
+from s3pp.s3.answers import Answer
 from s3pp.s3.endpoint import Endpoint
-from s3pp.s3.operations import Answer
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import Response, WireError
 from s3pp.transfer.bodies import PIECE, SMALL, Changed

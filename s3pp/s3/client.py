@@ -13,39 +13,38 @@ from contextlib import nullcontext
 from enum import Enum
 from typing import NamedTuple, Protocol
 
-from s3pp.errors import FailureKind, FatalError, ObjectError
+from s3pp.errors import FatalError
 from s3pp.records import Dest
-from s3pp.s3.causes import is_store
+from s3pp.s3.answers import Answer, Copied, epoch_seconds, etag_of, parse_tags, xml_text
 from s3pp.s3.endpoint import Endpoint, copy_source, query_string
-from s3pp.s3.etag import etag_of, pin_of
 from s3pp.s3.limiter import RequestLimiter
 from s3pp.s3.list_requests import ListRequests
-from s3pp.s3.moments import seconds
-from s3pp.s3.refused_head import AskedBefore, NextStep, Signed, next_step, skew_of
 from s3pp.s3.retry import (
     Backoff,
     NetworkError,
     NotStored,
+    Oversized,
     Remedy,
     StoreError,
     ThrottledWaits,
     Trouble,
-    element,
     is_whole,
     refused_by_proxy,
     retry_after,
     store_error,
-    tags_of,
     until,
 )
 from s3pp.s3.sigv4 import EMPTY_SHA256, Keys, Signer
-from s3pp.s3.sizes import declared_size
-from s3pp.s3.wire import MOST_HELD, Request, Response, Sink, Stream, WireError
+from s3pp.s3.wire import Request, Response, Sink, Stream, WireError
 
 Headers = Sequence[tuple[str, str]]  # lower-case names
 _CONFLICT = "ConditionalRequestConflict"  # API reference, "CompleteMultipartUpload", errors
 _TYPED, _UNTYPED = ("Expect:",), ("Expect:", "Content-Type:")
 COPY_SPEED = 10_000_000  # minimum bytes per second at which a store copies
+
+# Seconds of clock skew that network delay does not explain. Stores refuse from 900 on (S3 API
+# reference, "Error responses", RequestTimeTooSkewed), some from 300.
+SKEW = 300.0
 
 
 class Sender(Protocol):
@@ -53,53 +52,6 @@ class Sender(Protocol):
 
     async def send(self, request: Request) -> Response:
         """Send one request and return the complete answer. Raises ``WireError``."""
-
-
-class Answer(NamedTuple):
-    """A successful response and the number of attempts it took."""
-
-    response: Response
-    attempts: int
-
-    @property
-    def etag(self) -> str:
-        """The ETag, see ``etag.etag_of``; empty where there is none."""
-        return etag_of(self.response.header(b"etag"))
-
-    @property
-    def pin(self) -> str:
-        """The value of If-Match that matches exactly this object; empty: see ``etag.pin_of``."""
-        return pin_of(self.response.header(b"etag"))
-
-    @property
-    def declared(self) -> int | None:
-        """The length the store declared, in bytes; None where it declared no valid one."""
-        return declared_size(self.response.header(b"content-length"))
-
-    @property
-    def is_store(self) -> bool:
-        """Whether an S3 store may have sent this answer about an object: see ``causes``."""
-        return is_store(str(line, "latin-1").lower() for line in self.response.lines)
-
-    @property
-    def size(self) -> int:
-        """The length the store declared, in bytes; 0 where it did not."""
-        return self.declared or 0
-
-
-class Copied(NamedTuple):
-    """The result of a copy: the new object's ETag, from the answer's body."""
-
-    etag: str  # see ``etag.etag_of``; empty where there is none
-    answer: Answer
-
-
-class Oversized(ObjectError):
-    """An answer is too long to hold in memory: objects must be requested with a sink."""
-
-    def __init__(self, endpoint: str = "") -> None:
-        what = f"unreadable answer from {endpoint}: longer than {MOST_HELD} bytes"
-        super().__init__(FailureKind.STORE, what)
 
 
 class Coding(str, Enum):
@@ -136,6 +88,52 @@ class Recovery(NamedTuple):
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep  # seconds
     limiter: RequestLimiter | None = None  # None: requests are not limited
     notify: Callable[[str], None] | None = None  # informs the user, once, that the store throttles
+
+
+class NextStep(Enum):
+    """The request that follows a refused HEAD."""
+
+    AGAIN = "the same HEAD: the keys or the clock have changed since it was signed"
+    ASK = "a GET, whose answer says why"
+    NOTHING = "nothing: why HEADs are refused is known, and this one is meant"
+
+
+class Signed(NamedTuple):
+    """The inputs that a signature depends on."""
+
+    keys: Keys | None
+    offset: float  # seconds that the clock was corrected by
+
+
+class AskedBefore(NamedTuple):
+    """The state in which a GET was last sent to find the reason."""
+
+    keys: Keys | None
+    skew: float  # seconds by which the store's clock was ahead of the signer's afterwards
+
+
+def next_step(
+    status: int, skew: float, *, signed: Signed, now: Signed, asked: AskedBefore | None
+) -> NextStep:
+    """Decide what follows a HEAD refused with ``status``.
+
+    ``skew``: seconds by which the answer's ``Date`` is ahead of the signer's clock. A 400 is always
+    followed by a GET: it is rare, and nearly always means expired credentials.
+    """
+    if now != signed:
+        return NextStep.AGAIN
+    if status == 400:
+        return NextStep.ASK
+    if status != 403 or now.keys is None:
+        return NextStep.NOTHING
+    known = asked is not None and asked.keys == now.keys and abs(skew - asked.skew) <= SKEW
+    return NextStep.NOTHING if known else NextStep.ASK
+
+
+def skew_of(date: str | None, now: float) -> float:
+    """Seconds by which a ``Date`` header is ahead of ``now``; 0 if absent or unreadable."""
+    found = epoch_seconds(date)
+    return 0.0 if found is None else found - now
 
 
 class Bucket:
@@ -196,12 +194,12 @@ class Bucket:
         named = ("x-amz-copy-source", copy_source(*source))
         path, late = self.endpoint.path(key), size // COPY_SPEED
         answer = await self.call(Call("PUT", path, "", [named, *headers], b"", late=late))
-        return Copied(etag_of(element(answer.response.body, "ETag")), answer)
+        return Copied(etag_of(xml_text(answer.response.body, "ETag")), answer)
 
     async def tags(self, key: str) -> list[tuple[str, str]]:
         """GetObjectTagging; the tags in the store's order."""
         answer = await self.call(Call("GET", self.endpoint.path(key), "tagging="))
-        return tags_of(answer.response.body)
+        return parse_tags(answer.response.body)
 
     async def head(self, key: str) -> Dest | None:
         """HeadObject; the size and ETag, or None where the key is absent."""
@@ -390,6 +388,6 @@ class Bucket:
         self.signer.keys = keys
 
     def _set_clock(self, response: Response, error: StoreError) -> None:
-        if (now := seconds(response.header(b"date"))) is None:
+        if (now := epoch_seconds(response.header(b"date"))) is None:
             raise error
         self.signer.set_time(now)

@@ -11,9 +11,10 @@ import pytest
 
 from s3pp.errors import FailureKind, FatalError, ObjectError, Unfinished
 from s3pp.records import Dest
+from s3pp.s3.answers import Answer
+from s3pp.s3.client import Bucket, Recovery
 from s3pp.s3.endpoint import Endpoint
-from s3pp.s3.operations import Answer, Bucket, Oversized, Recovery
-from s3pp.s3.retry import MOST_ASKED, Backoff, NetworkError, NotStored, StoreError
+from s3pp.s3.retry import MOST_ASKED, Backoff, NetworkError, NotStored, Oversized, StoreError
 from s3pp.s3.sigv4 import Keys, Signer
 from s3pp.s3.wire import Request, Response, WireError
 

@@ -1,0 +1,235 @@
+"""What the answers of a store contain: header values, and elements of short XML documents.
+
+An entity tag (RFC 9110, 8.8.3)::
+
+    "9e10…"    9e10…    W/"9e10…"    "9E10…"      all name the same object: 9e10…
+
+A proxy that changes a body in transit marks the tag as weak (``W/``), and some stores mark all of
+theirs: such a tag still names the object that a listing names without the mark. It matters
+only where a tag is sent back in a condition, see ``pin_of``.
+
+Content-Encoding (RFC 9110, 8.4) is a list, in order of application, possibly over several lines.
+``aws-chunked`` describes how a body was sent, not how it is stored, but some stores keep it.
+
+Times are ISO 8601 in listings, RFC 9110 in headers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from html import unescape
+from typing import NamedTuple
+
+from s3pp.s3.wire import Response
+
+# An MD5 in hex, or one of MD5s and their count. In other tags, case is significant.
+_HEX = re.compile(r"[0-9a-fA-F]{32}(-[0-9]+)?\Z")
+_QUOTES = ' \t"'
+
+# Bytes in decimal, below a petabyte: S3 objects have at most 50 TB, and sums must not overflow.
+SIZE_DIGITS = "[0-9]{1,15}"
+_SIZE = re.compile(SIZE_DIGITS)
+
+# Python 3.10 parses only fractions of 3 or 6 digits, and no version more than 6.
+_FRACTION = re.compile(r"\.([0-9]+)")
+
+_CODING_HEADER = b"content-encoding"
+_GZIP = frozenset({"gzip", "x-gzip"})
+
+
+class Answer(NamedTuple):
+    """A successful response and the number of attempts it took."""
+
+    response: Response
+    attempts: int
+
+    @property
+    def etag(self) -> str:
+        """The ETag, see ``etag_of``; empty where there is none."""
+        return etag_of(self.response.header(b"etag"))
+
+    @property
+    def pin(self) -> str:
+        """The value of If-Match that matches exactly this object; empty: see ``pin_of``."""
+        return pin_of(self.response.header(b"etag"))
+
+    @property
+    def declared(self) -> int | None:
+        """The length the store declared, in bytes; None where it declared no valid one."""
+        return declared_size(self.response.header(b"content-length"))
+
+    @property
+    def is_store(self) -> bool:
+        """Whether an S3 store may have sent this answer about an object: see ``is_store``."""
+        return is_store(str(line, "latin-1").lower() for line in self.response.lines)
+
+    @property
+    def size(self) -> int:
+        """The length the store declared, in bytes; 0 where it did not."""
+        return self.declared or 0
+
+
+class Copied(NamedTuple):
+    """The result of a copy or a completed upload: the ETag is in the answer's body."""
+
+    etag: str  # see ``etag_of``; empty where there is none
+    answer: Answer
+
+
+class EntityTag(NamedTuple):
+    """A parsed tag; case is kept."""
+
+    text: str  # without quotes; empty: there is none
+    weak: bool
+
+
+def parse_etag(written: str | None) -> EntityTag:
+    """Parse the value of an ETag header or element; pass None where there is none."""
+    text = (written or "").strip()
+    weak = text[:3] in ('W/"', 'w/"')
+    return EntityTag((text[2:] if weak else text).strip(_QUOTES), weak)
+
+
+def etag_of(written: str | None) -> str:
+    """The ETag in its form for comparison: without quotes, MD5s in lower case; may be empty."""
+    plain = (written or "").strip('"')
+    if plain.isalnum() and plain.islower():
+        return plain  # nearly all
+    text = parse_etag(written).text
+    return text.lower() if _HEX.match(text) else text
+
+
+def pin_of(written: str | None) -> str:
+    """The value of If-Match that matches exactly this tag; empty: no value can.
+
+    If-Match compares strongly, so a weak tag matches nothing, not even itself (RFC 9110,
+    13.1.1). Where there is no pin, the tag of each response must be compared instead.
+    """
+    text, weak = parse_etag(written)
+    return f'"{text}"' if text and not weak else ""
+
+
+def parse_size(text: str) -> int:
+    """Parse ``text`` into bytes. Raises ``ValueError`` if it is not a valid size."""
+    if not _SIZE.fullmatch(text):
+        raise ValueError(f"{text!r} is no size")
+    return int(text)
+
+
+def declared_size(text: str | None) -> int | None:
+    """Parse a ``Content-Length`` into bytes; None if absent or invalid.
+
+    A repeated header may be a list of equal values (RFC 9110, 8.6).
+    """
+    values = {each.strip() for each in (text or "").split(",")}
+    try:
+        return parse_size(values.pop()) if len(values) == 1 else None
+    except ValueError:
+        return None
+
+
+def content_codings(response: Response) -> list[str]:
+    """The codings of an object, spelled as the store does, in order of application."""
+    listed = (each.strip() for value in _coding_headers(response) for each in value.split(","))
+    return [each for each in listed if each.lower() not in ("", "aws-chunked")]
+
+
+def is_gzip(response: Response) -> bool:
+    """Whether gzip is among the codings."""
+    return not _GZIP.isdisjoint(map(str.lower, content_codings(response)))
+
+
+def gzip_layers(response: Response) -> int | None:
+    """How many times an object is compressed with gzip, and with nothing else; 0: not at all.
+
+    None: gzip is mixed with other codings, so that undoing gzip alone would be wrong.
+    """
+    applied = [each.lower() for each in content_codings(response) if each.lower() != "identity"]
+    if _GZIP.issuperset(applied):
+        return len(applied)
+    return 0 if _GZIP.isdisjoint(applied) else None
+
+
+def _coding_headers(response: Response) -> Iterator[str]:
+    for line in response.lines:
+        name, _, value = line.partition(b":")
+        if name.strip().lower() == _CODING_HEADER:
+            yield value.decode("latin-1")
+
+
+def parse_time(text: str) -> datetime:
+    """Parse ``text`` into a time in UTC, which is assumed if it names no zone.
+
+    Raises ``ValueError`` if it is not a time.
+    """
+    try:
+        found = datetime.fromisoformat(_FRACTION.sub(_six_digits, text).replace("Z", "+00:00"))
+    except ValueError:
+        found = _parse_header_time(text)
+    if not found.tzinfo:
+        return found.replace(tzinfo=timezone.utc)
+    try:
+        return found.astimezone(timezone.utc)
+    except OverflowError:  # in UTC it is before the year 1 or after 9999
+        raise _no_time(text) from None
+
+
+def epoch_seconds(text: str | None) -> float | None:
+    """Parse ``text`` into seconds since the epoch; None if it is not a time."""
+    try:
+        return parse_time(text or "").timestamp()
+    except ValueError:
+        return None
+
+
+def _six_digits(fraction: re.Match[str]) -> str:
+    return f".{fraction[1][:6]:0<6}"
+
+
+def _parse_header_time(text: str) -> datetime:
+    try:
+        return parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        raise _no_time(text) from None
+
+
+def _no_time(text: str) -> ValueError:
+    return ValueError(f"{text!r} is no time")
+
+
+def xml_text(body: bytes, name: str) -> str | None:
+    """The text of the first element ``name`` in an XML ``body``."""
+    begin = b"<%s>" % name.encode()
+    start = body.find(begin) + len(begin)
+    end = body.find(b"</", start)
+    if start < len(begin) or end < 0:
+        return None
+    text = body[start:end].decode("utf-8", "replace")
+    return None if "<" in text else " ".join(unescape(text).split())
+
+
+def parse_tags(body: bytes) -> list[tuple[str, str]]:
+    """The key-value pairs of a ``Tagging`` document."""
+    text = body.decode("utf-8", "replace")
+    pairs = re.findall(r"<Key>([^<]*)</Key>\s*<Value>([^<]*)</Value>", text)
+    return [(unescape(key), unescape(value)) for key, value in pairs]
+
+
+def is_store(names: Iterable[str]) -> bool:
+    """Whether a response about an object has one of the headers that every S3 store sends.
+
+    ``names``: its header names, or whole header lines, in lower case. A captive portal, a web
+    application or another service answers any request with a page of its own.
+    """
+    return any(name.startswith(("etag", "x-amz-")) for name in names)
+
+
+def no_store_message(endpoint: str) -> str:
+    """The message for a response that lacks such headers."""
+    return (
+        f"no S3 store answers at {endpoint} (the answer has neither an ETag nor any x-amz header): "
+        "check the endpoint URL"
+    )
