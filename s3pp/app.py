@@ -20,8 +20,8 @@ from s3pp.job import Job
 from s3pp.places import access_point
 
 if TYPE_CHECKING:
-    from s3pp.pipeline.run_result import RunResult
     from s3pp.report.outlet import Streams
+    from s3pp.report.totals import RunResult
 
 
 MOST_READ = 1 << 20  # bytes of a file of certificates, in which the first of them begins
@@ -69,7 +69,7 @@ def _own_files(job: Job) -> list[tuple[str, str]]:
 def _check_files(job: Job, output: Streams) -> None:
     """Raise ``UsageError`` for files of the job that cannot be used."""
     from s3pp.report.appender import check_appendable
-    from s3pp.report.escape import one_line
+    from s3pp.report.outlet import one_line
 
     if job.access.ca_bundle is not None:
         _check_certificates(job.access.ca_bundle, "--ca-bundle")
@@ -150,8 +150,8 @@ def _sandbox_for(job: Job, output: Streams) -> Iterator[Job]:
 
 
 def _run(job: Job, output: Streams) -> RunResult:
-    from s3pp.pipeline.run_result import RunResult
     from s3pp.pipeline.signals import Stopped
+    from s3pp.report.totals import RunResult
 
     runs = {"list": _list, "clean": _clean}
     try:
@@ -184,8 +184,8 @@ def _clean(job: Job, output: Streams) -> RunResult:
 def _list(job: Job, output: Streams) -> RunResult:
     started = time.monotonic()
     from s3pp.pipeline.listing import list_keys
-    from s3pp.pipeline.run_result import RunResult
-    from s3pp.report.keys import KeyView
+    from s3pp.report.lines import KeyView
+    from s3pp.report.totals import RunResult
 
     signal.signal(signal.SIGTERM, _end_at_once)
     signal.signal(signal.SIGHUP, _end_at_once)
@@ -205,7 +205,7 @@ def _end_at_once(number: int, _frame: object) -> None:
 
 def _report(result: RunResult, job: Job, output: Streams) -> RunResult:
     """Print the error, if any, and the summary; a failure to write stdout is an error too."""
-    from s3pp.report.escape import one_line
+    from s3pp.report.outlet import one_line
 
     if result.error is not None:
         _log(job, result.error)
@@ -222,8 +222,7 @@ def _report(result: RunResult, job: Job, output: Streams) -> RunResult:
 
 def _summary(result: RunResult, job: Job) -> str | None:
     """The summary line; None where it is disabled, or the totals are unknown."""
-    from s3pp.report.summary import summary, wants_summary
-    from s3pp.report.totals import Totals
+    from s3pp.report.totals import Totals, summary, wants_summary
 
     if job.verb == "list":
         return _summary_of_keys(result, job)
@@ -233,7 +232,7 @@ def _summary(result: RunResult, job: Job) -> str | None:
 
 
 def _summary_of_keys(result: RunResult, job: Job) -> str | None:
-    from s3pp.report.keys import KeyTotals, KeyView
+    from s3pp.report.lines import KeyTotals, KeyView
 
     assert isinstance(result.totals, KeyTotals)
     wanted = job.output.summarize and job.output.verbosity > -2
@@ -244,7 +243,7 @@ def _log(job: Job, error: str) -> None:
     """Write the error that ended the run to its log."""
     if job.output.log_file is None:
         return
-    from s3pp.report.log import log_error
+    from s3pp.report.journal import log_error
 
     try:
         log_error(job.output.log_file, error)

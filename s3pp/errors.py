@@ -4,6 +4,7 @@
 
     S3ppError
     ├── UsageError      nothing was sent; exit code 2; names the argument and what to do
+    │   └── Misuse      of a command line
     ├── ObjectError     this object failed, the run goes on; ends as ``Failed``, exit code 1
     ├── Unfinished      the run ends before this object did, which is left as it is
     └── FatalError      the run stops; exit code 3; what was acknowledged stays reported as done
@@ -56,6 +57,10 @@ class UsageError(S3ppError):
     """The command cannot start: a bad argument, or one that names something missing."""
 
 
+class Misuse(UsageError):
+    """Invalid arguments; ``str()`` is the whole line, including the program's name."""
+
+
 class ObjectError(S3ppError):
     """One object failed; ``kind`` says why, the message names the cause and what to do."""
 
@@ -82,6 +87,10 @@ class Unfinished(S3ppError):
 
     def __init__(self) -> None:
         super().__init__("the run is ending")
+
+
+class HelpRequested(Exception):
+    """``--help`` or ``--version`` was given; ``str()`` is the text to print."""
 
 
 def no_thread() -> FatalError:

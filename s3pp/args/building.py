@@ -1,7 +1,7 @@
 """Construction of a ``Job`` from parsed options.
 
-Most options are fields of it. ``Asked`` holds those that set a field only in combination. Options
-that contradict or require each other, which argparse cannot check, are checked here. Every
+Most options are fields of it. ``CombinedOptions`` holds those that set a field only in combination.
+Options that contradict or require each other, which argparse cannot check, are checked here. Every
 ``UsageError`` names the options and what to change.
 """
 
@@ -15,8 +15,14 @@ from types import MappingProxyType
 from typing import Any
 
 from s3pp.access import Access
-from s3pp.args.headers import METADATA, Pairs, check_headers, check_metadata, check_tags
-from s3pp.args.values import check_no_stream
+from s3pp.args.values import (
+    METADATA,
+    Pairs,
+    check_headers,
+    check_metadata,
+    check_no_stream,
+    check_tags,
+)
 from s3pp.errors import UsageError
 from s3pp.integrity.checksums import ALGORITHMS
 from s3pp.job import Choosing, Job, Landing, Objects, Output, Parts, Speed
@@ -41,7 +47,7 @@ DEFAULT_GZIP_TYPES = frozenset(
 
 
 @dataclass(frozen=True)
-class Asked:
+class CombinedOptions:
     """Options that set a field of ``Job`` only together with others, or in another form."""
 
     content_type: str | None = option(
@@ -102,7 +108,7 @@ class Asked:
     )
 
 
-ASKED = "asked"
+COMBINED = "combined"
 # By the name of the field of ``Job`` that holds them.
 _SECTIONS: Mapping[str, type] = MappingProxyType(
     {
@@ -120,7 +126,7 @@ _SECTIONS: Mapping[str, type] = MappingProxyType(
 def declared_fields() -> dict[str, Field[Any]]:
     """Every field that an option may set, by its path: ``mode``, ``choosing.limit``."""
     found: dict[str, Field[Any]] = {each.name: each for each in fields(Job)}
-    for section, kind in {**_SECTIONS, ASKED: Asked}.items():
+    for section, kind in {**_SECTIONS, COMBINED: CombinedOptions}.items():
         found |= {f"{section}.{each.name}": each for each in fields(kind)}
     return found
 
@@ -135,21 +141,21 @@ def build(job: Job, given: Mapping[str, Any]) -> Job:
         section, _, name = path.rpartition(".")
         sections[section][name] = tuple(value) if isinstance(value, list) else value
     parts = {name: replace(getattr(job, name), **sections[name]) for name in _SECTIONS}
-    return _settle(replace(job, **sections[""], **parts), Asked(**sections[ASKED]))
+    return _settle(replace(job, **sections[""], **parts), CombinedOptions(**sections[COMBINED]))
 
 
-def _settle(job: Job, asked: Asked) -> Job:
+def _settle(job: Job, combined: CombinedOptions) -> Job:
     """Check combinations of options, and set the fields that depend on several."""
     _check_filters(job)
-    objects = _objects(job, asked)
-    access = _access(job, asked)
+    objects = _objects(job, combined)
+    access = _access(job, combined)
     return replace(
         job,
         objects=objects,
         access=access,
-        source_access=_source_access(job, asked, access),
+        source_access=_source_access(job, combined, access),
         speed=_fit(job.speed),
-        output=_output(job.output, asked),
+        output=_output(job.output, combined),
     )
 
 
@@ -171,35 +177,35 @@ def _check_order(low: str, least: float | None, high: str, most: float | None) -
 # What objects are given
 
 
-def _objects(job: Job, asked: Asked) -> Objects:
+def _objects(job: Job, combined: CombinedOptions) -> Objects:
     if job.verb == "copy":
-        _check_copied(job.objects, asked)
-    check_headers(asked.headers, gzip=asked.gzip)
-    headers, metadata = _metadata(asked)
+        _check_copied(job.objects, combined)
+    check_headers(combined.headers, gzip=combined.gzip)
+    headers, metadata = _metadata(combined)
     check_metadata(metadata)
     check_tags(job.objects.tags)
     _check_needs(job.objects)
-    content_type, headers = _content_type(asked.content_type, headers)
+    content_type, headers = _content_type(combined.content_type, headers)
     return replace(
         job.objects,
         content_type=content_type,
-        gzip_types=_gzip_types(asked),
+        gzip_types=_gzip_types(combined),
         headers=headers,
         metadata=metadata,
     )
 
 
-def _check_copied(objects: Objects, asked: Asked) -> None:
+def _check_copied(objects: Objects, combined: CombinedOptions) -> None:
     """Refuse options that have no effect while a copy keeps the source's type and headers."""
     given = {
-        "--content-type": asked.content_type is not None,
-        "--header": bool(asked.headers),
-        "--metadata": bool(asked.metadata),
+        "--content-type": combined.content_type is not None,
+        "--header": bool(combined.headers),
+        "--metadata": bool(combined.metadata),
     }
     for flag, there in given.items():
         if there and objects.directive == "copy":
             raise UsageError(f"{flag} needs --metadata-directive replace: copy keeps all")
-    if asked.content_type == "magic":
+    if combined.content_type == "magic":
         raise UsageError("--content-type magic looks into files; a copy can take a type, or guess")
 
 
@@ -211,29 +217,29 @@ def _check_needs(objects: Objects) -> None:
         raise UsageError(f"--checksum {kind} needs the package awscrt: pip install 's3pp[crt]'")
 
 
-def _metadata(asked: Asked) -> tuple[Pairs, Pairs]:
+def _metadata(combined: CombinedOptions) -> tuple[Pairs, Pairs]:
     """Split into headers and metadata, which can be spelt as headers too."""
-    ours = [pair for pair in asked.headers if pair[0].lower().startswith(METADATA)]
+    ours = [pair for pair in combined.headers if pair[0].lower().startswith(METADATA)]
     spelt = [(name[len(METADATA) :], value) for name, value in ours]
-    rest = tuple(pair for pair in asked.headers if pair not in ours)
-    return rest, (*spelt, *asked.metadata)
+    rest = tuple(pair for pair in combined.headers if pair not in ours)
+    return rest, (*spelt, *combined.metadata)
 
 
-def _content_type(asked: str | None, headers: Pairs) -> tuple[str, Pairs]:
+def _content_type(combined: str | None, headers: Pairs) -> tuple[str, Pairs]:
     """The content type, which can be spelt as a header too, and the other headers."""
     given = [value for name, value in headers if name.lower() == "content-type"]
-    if given and asked is not None:
+    if given and combined is not None:
         raise UsageError("--header Content-Type contradicts --content-type; drop one")
     rest = tuple(pair for pair in headers if pair[0].lower() != "content-type")
-    return given[0] if given else asked or "guess", rest
+    return given[0] if given else combined or "guess", rest
 
 
-def _gzip_types(asked: Asked) -> frozenset[str]:
-    if asked.gzip_types and not asked.gzip:
+def _gzip_types(combined: CombinedOptions) -> frozenset[str]:
+    if combined.gzip_types and not combined.gzip:
         raise UsageError("--gzip-type needs --gzip: it says which types that compresses")
-    if not asked.gzip:
+    if not combined.gzip:
         return frozenset()
-    named = set(asked.gzip_types or ["guess"])
+    named = set(combined.gzip_types or ["guess"])
     if "all" in named:
         return frozenset({"all"})
     return frozenset(named - {"guess"}) | (DEFAULT_GZIP_TYPES if "guess" in named else frozenset())
@@ -242,25 +248,25 @@ def _gzip_types(asked: Asked) -> frozenset[str]:
 # How stores are reached
 
 
-def _access(job: Job, asked: Asked) -> Access:
+def _access(job: Job, combined: CombinedOptions) -> Access:
     """The access settings of the bucket; for a copy, of the destination."""
     access = job.access
     if job.sandbox:
-        _check_sandbox(access, asked)
+        _check_sandbox(access, combined)
     if access.ca_bundle is not None and not access.verify_ssl:
         raise UsageError("--ca-bundle and --no-verify-ssl contradict each other; drop one")
     return replace(
         access,
-        endpoint_url=_with_scheme(access.endpoint_url, asked.secure, "--endpoint-url"),
-        secure=asked.secure is not False,
+        endpoint_url=_with_scheme(access.endpoint_url, combined.secure, "--endpoint-url"),
+        secure=combined.secure is not False,
         # With a profile for each side, its settings take precedence over variables for both.
-        own_settings=access.profile is not None and asked.source_profile is not None,
+        own_settings=access.profile is not None and combined.source_profile is not None,
     )
 
 
-def _source_access(job: Job, asked: Asked, access: Access) -> Access | None:
+def _source_access(job: Job, combined: CombinedOptions, access: Access) -> Access | None:
     """The access settings of a copy's source; None: the same as the destination's."""
-    named = (asked.source_endpoint_url, asked.source_region, asked.source_profile)
+    named = (combined.source_endpoint_url, combined.source_region, combined.source_profile)
     endpoint, region, profile = named
     if not any(named):
         return None
@@ -269,7 +275,7 @@ def _source_access(job: Job, asked: Asked, access: Access) -> Access | None:
     # Another store's region says nothing about this one.
     return replace(
         access,
-        endpoint_url=_with_scheme(endpoint, asked.secure, "--source-endpoint-url")
+        endpoint_url=_with_scheme(endpoint, combined.secure, "--source-endpoint-url")
         or access.endpoint_url,
         region=region or (access.region if endpoint is None else None),
         profile=profile or access.profile,
@@ -289,14 +295,14 @@ def _with_scheme(endpoint: str | None, secure: bool | None, flag: str) -> str | 
     return endpoint
 
 
-def _check_sandbox(access: Access, asked: Asked) -> None:
+def _check_sandbox(access: Access, combined: CombinedOptions) -> None:
     """Refuse options that the sandbox determines itself: endpoint, account and scheme."""
     contradictions = {
         "--endpoint-url": access.endpoint_url is not None,
         "--profile": access.profile is not None,
         "--no-sign-request": not access.sign,
         "--addressing virtual": access.addressing == "virtual",
-        "--secure": asked.secure is True,
+        "--secure": combined.secure is True,
     }
     for flag, given in contradictions.items():
         if given:
@@ -311,10 +317,10 @@ def _fit(speed: Speed) -> Speed:
     return replace(speed, processes=min(speed.processes, speed.concurrency))
 
 
-def _output(output: Output, asked: Asked) -> Output:
+def _output(output: Output, combined: CombinedOptions) -> Output:
     journal, log_file = output.journal, output.log_file
     for path, flag in ((journal, "--journal"), (log_file, "--log-file")):
         check_no_stream(path, flag, "it is written to a file")
     if journal and log_file and os.path.realpath(journal) == os.path.realpath(log_file):
         raise UsageError("--journal and --log-file are the same file; name another for one")
-    return replace(output, verbosity=asked.verbose - asked.quiet)
+    return replace(output, verbosity=combined.verbose - combined.quiet)

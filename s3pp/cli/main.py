@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from s3pp import __version__
-from s3pp.errors import ExitStatus, S3ppError, UsageError, system_fault
+from s3pp.errors import ExitStatus, HelpRequested, Misuse, S3ppError, UsageError, system_fault
 
 if TYPE_CHECKING:
     from s3pp.report.outlet import Streams
@@ -44,8 +44,6 @@ def run() -> NoReturn:
 
 def main(argv: Sequence[str], streams: Streams) -> int:
     """Run the command in ``argv`` (without program name); returns the exit code, never raises."""
-    from s3pp.args.parser import HelpRequested, Misuse
-
     try:
         return _dispatch(argv, streams)
     except HelpRequested as answer:
@@ -94,7 +92,7 @@ def _overview() -> str:
 
 
 def _complain(streams: Streams, line: str, status: ExitStatus) -> ExitStatus:
-    from s3pp.report.escape import one_line
+    from s3pp.report.outlet import one_line
 
     streams.stderr.write(one_line(line) + "\n")
     return status

@@ -13,8 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from s3pp.args import values
-from s3pp.args.parser import Misuse, Parser, argument_type
-from s3pp.errors import ExitStatus, FatalError, unstarted
+from s3pp.args.parser import Parser, argument_type
+from s3pp.errors import ExitStatus, FatalError, Misuse, unstarted
 
 if TYPE_CHECKING:
     from s3pp.report.outlet import Streams

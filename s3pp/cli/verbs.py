@@ -12,8 +12,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from s3pp.args import building, values
-from s3pp.args.options import Group, add_groups
-from s3pp.args.parser import Parser
+from s3pp.args.parser import Group, Parser, add_groups
 from s3pp.errors import UsageError
 from s3pp.job import Job
 
@@ -87,13 +86,13 @@ def _fields(section: str, names: str) -> tuple[str, ...]:
 _NAMES = _fields("choosing", "rules newer_than older_than min_size max_size limit files_from null")
 _LINKS = ("choosing.follow_symlinks",)
 _TRIES = _fields("access", "max_attempts max_throttled connect_timeout read_timeout")
-_VOLUME = _fields("asked", "verbose quiet")
+_VOLUME = _fields("combined", "verbose quiet")
 
 _FILTERS = Group("filters", ("mode", *_NAMES, "choosing.order"))
 _OBJECTS = Group(
     "objects",
     (
-        *_fields("asked", "content_type headers metadata"),
+        *_fields("combined", "content_type headers metadata"),
         *_fields("objects", "tags acl storage_class sse sse_kms_key_id checksum"),
     ),
 )
@@ -105,7 +104,7 @@ _S3 = Group(
     (
         *_fields("access", "endpoint_url region profile sign request_payer"),
         *_fields("access", "addressing ca_bundle verify_ssl"),
-        *("asked.secure", "sandbox"),
+        *("combined.secure", "sandbox"),
     ),
 )
 _RETRIES = Group("retries and timeouts", (*_TRIES, "speed.worker_timeout", "output.journal"))
@@ -122,7 +121,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                 _FILTERS,
                 Group("source", ("walk", *_LINKS)),
                 _OBJECTS,
-                Group("compression", _fields("asked", "gzip gzip_types")),
+                Group("compression", _fields("combined", "gzip gzip_types")),
                 *(_PARTS, _SPEED, _S3, _RETRIES, _OUTPUT),
             ),
         ),
@@ -151,7 +150,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                 *(_PARTS, _SPEED, _LISTING, _S3),
                 Group(
                     "the source's S3 (default: as above)",
-                    _fields("asked", "source_endpoint_url source_region source_profile"),
+                    _fields("combined", "source_endpoint_url source_region source_profile"),
                 ),
                 *(_RETRIES, _OUTPUT),
             ),
@@ -165,7 +164,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                 Group("filters", _NAMES),
                 *(_LISTING, _S3),
                 Group("retries and timeouts", _TRIES),
-                Group("output", (*_fields("output", "json summarize"), "asked.quiet")),
+                Group("output", (*_fields("output", "json summarize"), "combined.quiet")),
             ),
         ),
         "clean": Verb(

@@ -14,8 +14,7 @@ messages     ``messages``, sent through ``pipes``; ``batches`` groups tasks, and
 supervising  ``ledger`` assigns batches to workers, ``part_scheduler`` parts, ``assignments``
              joins both; ``selector_loop`` waits for all children and ``signals``; ``children``
              starts and ends them, ``descriptors`` checks the limit on open files; ``spools``,
-             ``open_uploads`` and ``dead_getters`` track what a dead worker leaves behind;
-             ``run_result`` computes the result
+             ``open_uploads`` and ``dead_getters`` track what a dead worker leaves behind
 in a child   ``connect`` opens buckets, with ``credentials`` that the supervisor renews;
              ``loops`` makes event loops, ``admission`` limits the active slots of a worker,
              ``flow`` the request rate of all; ``task_pool`` and ``part_client`` serve large objects

@@ -23,13 +23,12 @@ from s3pp.pipeline.connect import Pause, RetryHooks, connect
 from s3pp.pipeline.credentials import Credentials
 from s3pp.pipeline.listing import SignIn
 from s3pp.pipeline.loops import only_loop
-from s3pp.pipeline.messages import StatterReport
-from s3pp.pipeline.run_result import RunResult, run_result
 from s3pp.pipeline.signals import Signals, stopping_notice
 from s3pp.places import Origin
 from s3pp.records import Failed, Outcome, Skipped
 from s3pp.report.outlet import Streams
 from s3pp.report.recorder import Recorder
+from s3pp.report.totals import RunResult, run_result
 from s3pp.s3.session import Session
 from s3pp.s3.uploads import Upload, Uploads
 from s3pp.sources.unfinished import Selection, select
@@ -101,7 +100,7 @@ class Cleaner:
         except FatalError as error:
             sweep.fail(error)
         return run_result(
-            StatterReport(recorder.totals, recorder.refusal), sweep.error, self._status
+            recorder.totals, refusal=recorder.refusal, error=sweep.error, signal=self._status
         )
 
     def _on_signal(self) -> None:

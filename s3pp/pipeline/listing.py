@@ -27,7 +27,7 @@ from s3pp.pipeline.descriptors import ensure_listing
 from s3pp.pipeline.loops import only_loop
 from s3pp.places import Origin
 from s3pp.records import Failed
-from s3pp.report.keys import KeyTotals, KeyView
+from s3pp.report.lines import KeyTotals, KeyView
 from s3pp.report.outlet import Streams
 from s3pp.s3.endpoint import Opened
 from s3pp.s3.listing import Listed, Lister, parse_page

@@ -181,7 +181,7 @@ class StatterReport(NamedTuple):
     """statter → supervisor: the sums, by which the exit code is decided."""
 
     totals: Totals
-    refused: str | None  # what aborts a run that came to its end: the store refused everything
+    refusal: str | None  # why a run that came to its end counts as aborted, see ``Recorder``
 
 
 # Any of ``MESSAGES``.

@@ -33,7 +33,6 @@ from s3pp.pipeline.children import Child, Silence, start_context
 from s3pp.pipeline.dead_getters import DeadGetters
 from s3pp.pipeline.flow import FlowControl
 from s3pp.pipeline.roles import TITLES, load
-from s3pp.pipeline.run_result import RunResult, run_result
 from s3pp.pipeline.selector_loop import SelectorLoop
 from s3pp.pipeline.signals import Signals, stopping_notice
 from s3pp.pipeline.statter import run_statter
@@ -41,6 +40,7 @@ from s3pp.pipeline.walker import run_walker
 from s3pp.pipeline.worker import run_worker
 from s3pp.records import OpenUpload
 from s3pp.report.failures import Cause
+from s3pp.report.totals import RunResult, run_result
 from s3pp.s3.congestion import Feedback
 from s3pp.transfer.files.ground import make_ground
 
@@ -101,7 +101,8 @@ class Supervisor:
             self._signals.calm = True
             while self._phase is not Phase.OVER:
                 self._turn()
-            return run_result(self._report, self._error, self._signal)
+            totals, refusal = self._report or (None, None)
+            return run_result(totals, refusal=refusal, error=self._error, signal=self._signal)
         finally:
             self._clean_up()
 
@@ -343,9 +344,8 @@ class Supervisor:
 
     def _on_statter_death(self, child: Child) -> None:
         if self._report is None:
-            lost = "what was done cannot be told: run the same command again"
-            why = f"the statter {child.how_it_ended()}: {lost}"
-            self._error = self._error or why
+            why = "what was done is unknown: run the same command again"
+            self._error = self._error or f"the statter {child.how_it_ended()}: {why}"
             self._phase = Phase.OVER
 
     def _on_worker_death(self, child: Child) -> None:

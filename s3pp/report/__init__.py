@@ -9,10 +9,10 @@
                     └──▶ progress display        on a terminal
 
 ``recorder`` receives all results; ``failures`` groups failures by cause, and decides when one
-ends the run. ``view`` selects the ``lines`` to print, ``escape`` makes them safe, ``summary`` is
-the last. ``journal`` and ``log`` write their files through ``appender``, which opens them through
-``private_file``; ``progress``, ``display`` and ``throughput`` are the progress display. ``keys``
-formats the lines of ``list``.
+ends the run. ``view`` selects the ``lines`` to print; the summary in ``totals`` is the last.
+``journal`` writes the journal and the log through ``appender``, as private files; ``progress`` is
+the progress display.
 
-Nothing here opens a standard stream: streams are arguments, and may be closed early (``outlet``).
+Nothing here opens a standard stream: streams are arguments, and may be closed early (``outlet``,
+which also escapes text for terminals).
 """

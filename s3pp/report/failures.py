@@ -118,36 +118,12 @@ def _limit(cause: Cause) -> int:
     return ENOUGH_REFUSALS if cause.kind is FailureKind.ACCESS else ENOUGH_ALIKE
 
 
-class CauseCounts:
-    """Counts of failures by cause, each of which is shown ``SHOWN`` times."""
-
-    def __init__(self) -> None:
-        self._counts: Counter[Cause] = Counter()
-
-    def add(self, cause: Cause) -> bool:
-        """Count one failure; returns whether to show it."""
-        self._counts[cause] += 1
-        return self._counts[cause] <= SHOWN
-
-    def table(self, *, ended_by: Cause | None = None) -> list[str]:
-        """Return lines with the failures by cause; empty if each failure was shown.
-
-        ``ended_by``: the cause that ended the run, which is reported elsewhere.
-        """
-        counts = [(cause, n) for cause, n in self._counts.most_common() if cause != ended_by]
-        if all(count <= SHOWN for _, count in counts):
-            return []
-        rows = [f"{count:>8}  {cause}" for cause, count in counts]
-        named = f"the first {SHOWN} of each are named above; --journal names all"
-        return [f"failures by cause ({named}):", *rows]
-
-
 class FailureLines:
     """The selection of failures to show on stderr; writes nothing."""
 
     def __init__(self) -> None:
         self._accepted = False
-        self._counts = CauseCounts()
+        self._counts: Counter[Cause] = Counter()
         self._held: list[Failed] = []
         self._ended_by: Cause | None = None
         self._why: str | None = None  # the run is aborted: the reason
@@ -164,7 +140,8 @@ class FailureLines:
         for each in outcomes:
             if type(each) is Failed and each.message != self._why:
                 cause = cause_of(each)
-                if self._counts.add(cause) and cause != self._ended_by:
+                self._counts[cause] += 1
+                if self._counts[cause] <= SHOWN and cause != self._ended_by:
                     wait = cause.decides and not self._accepted
                     (self._held if wait else shown).append(each)
         return shown
@@ -185,5 +162,13 @@ class FailureLines:
         return held
 
     def table(self) -> list[str]:
-        """Return ``CauseCounts.table`` without failures that the end of the run accounts for."""
-        return self._counts.table(ended_by=self._ended_by)
+        """Return lines with the failures by cause; empty if each failure was shown.
+
+        The cause that ended the run is left out: it is reported elsewhere.
+        """
+        counts = [(cause, n) for cause, n in self._counts.most_common() if cause != self._ended_by]
+        if all(count <= SHOWN for _, count in counts):
+            return []
+        rows = [f"{count:>8}  {cause}" for cause, count in counts]
+        named = f"the first {SHOWN} of each are named above; --journal names all"
+        return [f"failures by cause ({named}):", *rows]

@@ -10,13 +10,11 @@ from s3pp.errors import FatalError
 from s3pp.job import Job
 from s3pp.records import Done, Outcome
 from s3pp.report.failures import HELD_SECONDS, Cause, GiveUpRule
-from s3pp.report.journal import Journal
+from s3pp.report.journal import Journal, Log
 from s3pp.report.lines import Lines
-from s3pp.report.log import Log
 from s3pp.report.outlet import Streams
 from s3pp.report.progress import Progress, open_progress
-from s3pp.report.summary import left_alone, summary_text
-from s3pp.report.totals import Flow, Totals
+from s3pp.report.totals import Flow, Totals, left_alone, summary_text
 from s3pp.report.view import Detail, Rendered, View
 
 REDRAW_SECONDS = 0.1
@@ -25,7 +23,7 @@ REDRAW_SECONDS = 0.1
 class Recorder:
     """The recorder of a run: counts, shows, journals and logs outcomes.
 
-    The summary on stdout is not printed here but by the command line (``report.summary``), so that
+    The summary on stdout is not printed here but by ``app``, so that
     it is the last line even if the statter died.
     """
 

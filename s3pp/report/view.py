@@ -19,9 +19,9 @@ from typing import NamedTuple
 
 from s3pp.job import Output
 from s3pp.records import Done, Failed, Outcome, Skipped, SkipReason
-from s3pp.report.escape import one_line
 from s3pp.report.failures import Cause, FailureLines
 from s3pp.report.lines import Lines
+from s3pp.report.outlet import one_line
 
 # Skips that the user did not request and may not expect.
 SURPRISING = frozenset(

@@ -20,10 +20,8 @@ from s3pp.limits import ACLS, CHECKSUMS
 from s3pp.places import Place, parse_origin
 from s3pp.records import Done, Failed, Outcome, SendReason, Skipped, SkipReason, UploadFacts
 from s3pp.report.journal import _start
-from s3pp.report.keys import KeyTotals, KeyView
-from s3pp.report.lines import Lines, UploadLines
-from s3pp.report.summary import summary, summary_event
-from s3pp.report.totals import Totals
+from s3pp.report.lines import KeyTotals, KeyView, Lines, UploadLines
+from s3pp.report.totals import Totals, summary, summary_event
 from s3pp.s3.answers import parse_time
 from s3pp.s3.listing import Listed
 

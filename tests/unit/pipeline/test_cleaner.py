@@ -17,13 +17,12 @@ from s3pp.limits import ABORTS_AT_ONCE
 from s3pp.pipeline.cleaner import Cleaner, Sweep
 from s3pp.pipeline.connect import Pause
 from s3pp.pipeline.loops import new_loop
-from s3pp.pipeline.run_result import RunResult
 from s3pp.pipeline.signals import Signals
 from s3pp.places import Origin
 from s3pp.report.failures import ENOUGH_REFUSALS, ENOUGH_SILENCE
 from s3pp.report.outlet import Streams
 from s3pp.report.recorder import Recorder
-from s3pp.report.totals import Totals
+from s3pp.report.totals import RunResult, Totals
 from s3pp.s3.listing import ListingError
 from s3pp.s3.retry import StoreError
 from s3pp.s3.uploads import Part, Upload

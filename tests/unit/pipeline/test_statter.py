@@ -125,7 +125,7 @@ def test_why_a_run_ends_is_known_before_the_failures_it_explains() -> None:
 def test_a_run_that_was_refused_whole_says_why() -> None:
     scene = Scene()
     scene.recorder.refusal = "the store refuses access: AccessDenied: no"
-    assert scene.verdict().refused == "the store refuses access: AccessDenied: no"
+    assert scene.verdict().refusal == "the store refuses access: AccessDenied: no"
 
 
 def test_what_the_recorder_gives_up_for_ends_the_run() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3pp.report.escape import one_line, printable
+from s3pp.report.outlet import one_line, printable
 
 
 @pytest.mark.parametrize(

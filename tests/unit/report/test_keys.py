@@ -8,7 +8,7 @@ import pytest
 
 from s3pp.errors import FailureKind
 from s3pp.records import Failed
-from s3pp.report.keys import KeyTotals, KeyView
+from s3pp.report.lines import KeyTotals, KeyView
 from s3pp.s3.listing import Listed
 
 ETAG = "620f0b67a91f7f74151bc5be745b7110"

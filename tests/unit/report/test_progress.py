@@ -17,11 +17,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3pp.job import Output
-from s3pp.report.display import PlainProgress, TerminalProgress, facts, fitted
 from s3pp.report.outlet import Outlet, Streams
-from s3pp.report.progress import capable, open_progress, wanted
+from s3pp.report.progress import (
+    PlainProgress,
+    TerminalProgress,
+    Throughput,
+    capable,
+    facts,
+    fitted,
+    open_progress,
+    seconds_left,
+    wanted,
+)
 from s3pp.report.recorder import Recorder
-from s3pp.report.throughput import Throughput, seconds_left
 from s3pp.report.totals import Fact, Flow, Totals
 
 from .samples import DONE, FAILED, job

@@ -12,7 +12,7 @@ import pytest
 
 from s3pp.errors import FailureKind, FatalError, UsageError
 from s3pp.report.failures import ENOUGH_REFUSALS
-from s3pp.report.log import log_error
+from s3pp.report.journal import log_error
 from s3pp.report.outlet import Streams
 from s3pp.report.recorder import Recorder
 

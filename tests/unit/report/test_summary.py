@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3pp.errors import ExitStatus
-from s3pp.report.summary import summary, wants_summary
-from s3pp.report.totals import Totals
+from s3pp.report.totals import Totals, summary, wants_summary
 
 from .samples import job
 

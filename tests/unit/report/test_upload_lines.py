@@ -16,8 +16,7 @@ from s3pp.records import Done, Failed, Outcome, SendReason, Skipped, SkipReason,
 from s3pp.report.lines import UploadLines, age
 from s3pp.report.outlet import Streams
 from s3pp.report.recorder import Recorder
-from s3pp.report.summary import summary
-from s3pp.report.totals import Totals
+from s3pp.report.totals import Totals, summary
 from s3pp.report.view import Detail, View
 
 NOW = 1795163400.0  # 2026-11-20T08:30:00Z
