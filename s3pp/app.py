@@ -118,9 +118,9 @@ def _check_places(job: Job) -> None:
 
     check_origin(job)
     if job.directory:
-        from s3pp.transfer.files.ground import check_ground
+        from s3pp.localfs.tree import check_directory
 
-        check_ground(job.directory)
+        check_directory(job.directory)
 
 
 # The run

@@ -108,7 +108,7 @@ class Choosing:
 
 
 @dataclass(frozen=True)
-class Landing:
+class DownloadOptions:
     """Options for writing downloaded files."""
 
     fsync: bool = option(
@@ -319,7 +319,7 @@ class Job:
     )
     choosing: Choosing = Choosing()
     objects: Objects = Objects()
-    landing: Landing = Landing()
+    download: DownloadOptions = DownloadOptions()
     parts: Parts = Parts()
     access: Access = Access()
     source_access: Access | None = None

@@ -166,7 +166,9 @@ class GetPart(NamedTuple):
     span: Span
     path: str  # the file it is written to, at the span's offset; relative to the directory
     digest: str  # what is computed of the range: "md5", or a CRC by the name S3 has for it
-    claim: str = ""  # of the lead on that file, if others may lay claim to it; see files/partial
+    claim: str = (
+        ""  # of the lead on that file, if others may lay claim to it; see localfs/partial_file
+    )
     known: str = ""  # what of the range is there already, by its digest; fetched if it differs
     inode: tuple[int, int] = (0, 0)  # of that file, device and number: no other is written to
     pin: str = ""  # value of If-Match; empty: compare the ETag of the answer

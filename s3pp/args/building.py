@@ -25,7 +25,7 @@ from s3pp.args.values import (
 )
 from s3pp.errors import UsageError
 from s3pp.integrity.checksums import ALGORITHMS
-from s3pp.job import Choosing, Job, Landing, Objects, Output, Parts, Speed
+from s3pp.job import Choosing, DownloadOptions, Job, Objects, Output, Parts, Speed
 from s3pp.option import Option, Value, option, options
 
 # The types s3-parallel-put compressed by default, and their successors' names.
@@ -114,7 +114,7 @@ _SECTIONS: Mapping[str, type] = MappingProxyType(
     {
         "choosing": Choosing,
         "objects": Objects,
-        "landing": Landing,
+        "download": DownloadOptions,
         "parts": Parts,
         "access": Access,
         "speed": Speed,

@@ -133,7 +133,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             _get,
             (
                 _FILTERS,
-                Group("files", (*_fields("landing", "fsync gunzip"), *_LINKS)),
+                Group("files", (*_fields("download", "fsync gunzip"), *_LINKS)),
                 *(_PARTS, _SPEED, _LISTING, _S3, _RETRIES, _OUTPUT),
             ),
         ),

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 
 from s3pp.errors import FatalError
 from s3pp.job import Job
+from s3pp.localfs.stale_files import sweep
+from s3pp.localfs.tree import Tree
 from s3pp.pipeline.messages import TaskBatch
-from s3pp.transfer.files.leftovers import sweep
-from s3pp.transfer.files.tree import Tree
 
 
 class DeadGetters:

@@ -82,10 +82,12 @@ def _putter(job: Job, buckets: Buckets, means: Means) -> Role:
 
 
 def _getter(job: Job, buckets: Buckets, means: Means) -> Role:
-    from s3pp.transfer.files.tree import Tree
+    from s3pp.localfs.tree import Tree
     from s3pp.transfer.get.getter import Getter
 
-    tree = Tree(job.directory, follow=job.choosing.follow_symlinks is True, fsync=job.landing.fsync)
+    tree = Tree(
+        job.directory, follow=job.choosing.follow_symlinks is True, fsync=job.download.fsync
+    )
     return Getter(job, buckets[Side.SOURCE], tree, means)
 
 

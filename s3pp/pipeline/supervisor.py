@@ -26,6 +26,7 @@ from multiprocessing.connection import Connection
 
 from s3pp.errors import ExitStatus, FatalError, S3ppError, unstarted
 from s3pp.job import Job, Side
+from s3pp.localfs.tree import make_directory
 from s3pp.pipeline import messages
 from s3pp.pipeline.assignments import Assignments
 from s3pp.pipeline.batches import crashed
@@ -42,7 +43,6 @@ from s3pp.records import OpenUpload
 from s3pp.report.failures import Cause
 from s3pp.report.totals import RunResult, run_result
 from s3pp.s3.congestion import Feedback
-from s3pp.transfer.files.ground import make_ground
 
 TICK = 0.5  # seconds between periodic checks
 MOST_DEATHS = 10  # of workers in a row without a report in between, plus two for each worker
@@ -143,7 +143,7 @@ class Supervisor:
 
         self._buckets = OpenBuckets(self._job, self._now, self._tell)
         if self._job.directory and not self._job.dry_run:
-            make_ground(self._job.directory)
+            make_directory(self._job.directory)
         for child in (self._walker, *self._silence):
             self._loop.send(child, messages.Setup(self._buckets.opened))
         self._loop.send(self._statter, messages.batch_report([], self._buckets.probes))

@@ -21,6 +21,7 @@ from operator import attrgetter
 
 from s3pp.errors import FatalError
 from s3pp.job import Job, Side
+from s3pp.localfs.external_sort import RICH_RUN_LENGTH, SortMemory, sort_records
 from s3pp.pipeline.batches import Batcher
 from s3pp.pipeline.connect import DistantBucket, LoopThread, Renewal, start_thread
 from s3pp.pipeline.messages import Fatal, NewKeys, Notice, Setup
@@ -28,7 +29,6 @@ from s3pp.pipeline.pipes import MessageReader, MessageWriter
 from s3pp.pipeline.walks import Surroundings, walk
 from s3pp.records import CopyTask, GetTask, Outcome, PutTask, Task
 from s3pp.sources import Spooled, spool
-from s3pp.sources.sorting import RICH_RUN_LENGTH, Room, ordered
 
 SPOOL_BYTES = 256 * 1024 * 1024  # of members extracted from archives and waiting to be sent
 SPOOL_LOOK = 0.02  # seconds between checks of which have been removed
@@ -59,7 +59,7 @@ def run_walker(
     found = StepsUntilError(walk(job, around))
     tasks = _tasks(found, batcher)
     if job.choosing.order == "size":
-        tasks = ordered(tasks, key=attrgetter("size"), room=Room(RICH_RUN_LENGTH))
+        tasks = sort_records(tasks, key=attrgetter("size"), memory=SortMemory(RICH_RUN_LENGTH))
     if job.walk == "tar":
         _send_archives(tasks, batcher, spool_dir)
     else:

@@ -16,6 +16,9 @@ from typing import BinaryIO, NamedTuple
 
 from s3pp.errors import FatalError, ObjectError
 from s3pp.job import Job, Mode, Side
+from s3pp.localfs.name_conflicts import folds_names
+from s3pp.localfs.stale_files import Sweeper
+from s3pp.localfs.tree import Tree
 from s3pp.pipeline.connect import DistantBucket
 from s3pp.places import Origin
 from s3pp.records import Failed, Outcome, Task
@@ -28,9 +31,6 @@ from s3pp.sources.namesake import namesake
 from s3pp.sources.objects import objects, single
 from s3pp.transfer.copy.overlap import Overlap
 from s3pp.transfer.copy.planner import CopyPlanner
-from s3pp.transfer.files.clashes import folds
-from s3pp.transfer.files.leftovers import Sweeper
-from s3pp.transfer.files.tree import Tree
 from s3pp.transfer.get.planner import GetPlanner
 from s3pp.transfer.known import Known
 from s3pp.transfer.put.planner import PutPlanner
@@ -134,10 +134,12 @@ def _known(job: Job, around: Surroundings) -> Known:
 def _planned_get(job: Job, origin: Origin) -> GetPlanner:
     tree = Tree(job.directory, follow=job.choosing.follow_symlinks is True)
     if job.dry_run:
-        folding = tree.directory("", make=False) is not None and folds(job.directory, write=False)
+        folding = tree.directory("", make=False) is not None and folds_names(
+            job.directory, write=False
+        )
         return GetPlanner(origin, folds=folding, entering=lambda _: None)
-    tree.made("")
-    return GetPlanner(origin, folds=folds(job.directory), entering=Sweeper(tree).enter)
+    tree.make("")
+    return GetPlanner(origin, folds=folds_names(job.directory), entering=Sweeper(tree).enter)
 
 
 def _planned_copy(job: Job, origin: Origin, around: Surroundings) -> CopyPlanner:

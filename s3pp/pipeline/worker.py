@@ -26,6 +26,7 @@ from collections.abc import Callable, Sequence
 from s3pp.errors import FatalError, Unfinished
 from s3pp.job import Job, Side
 from s3pp.limits import PLACES
+from s3pp.localfs.tree import OPEN_DIRECTORIES, most_directories
 from s3pp.pipeline.admission import PERIOD, Admission
 from s3pp.pipeline.connect import Pause, Renewal, RetryHooks, connect
 from s3pp.pipeline.loops import new_loop
@@ -55,7 +56,6 @@ from s3pp.s3.endpoint import Opened
 from s3pp.s3.limiter import RequestLimiter
 from s3pp.s3.sigv4 import Keys
 from s3pp.transfer.ending import failed
-from s3pp.transfer.files.tree import OPEN_DIRECTORIES, most_directories
 from s3pp.transfer.parts.moving import part_failed
 from s3pp.transfer.parts.own import OwnUploads
 

@@ -20,6 +20,7 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from html import unescape
 from typing import NamedTuple
 
@@ -181,6 +182,15 @@ def epoch_seconds(text: str | None) -> float | None:
     """Parse ``text`` into seconds since the epoch; None if it is not a time."""
     try:
         return parse_time(text or "").timestamp()
+    except ValueError:
+        return None
+
+
+@lru_cache(maxsize=1024)  # neighbours in a listing were often written in the same second
+def epoch_nanoseconds(text: str) -> int | None:
+    """Parse ``text`` into nanoseconds since the epoch; None if it is not a time."""
+    try:
+        return round(parse_time(text).timestamp() * 1_000_000) * 1000
     except ValueError:
         return None
 

@@ -16,8 +16,7 @@ upload; ``merging`` joins them. ``objects`` yields the objects to download, copy
 ``lookup`` finds those named in a list, ``namesake`` the one left out beside a prefix. ``bucket``
 is the destination's listing, ``unfinished`` yields the uploads for ``clean`` to abort. ``scope``
 carries the settings that all sources share, ``checking`` validates them before the run starts,
-``choice`` and ``globs`` are the filters, ``naming`` turns names into keys, and ``sorting`` sorts
-in constant memory.
+``choice`` and ``globs`` are the filters, and ``naming`` turns names into keys.
 """
 
 from __future__ import annotations

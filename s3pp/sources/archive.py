@@ -15,9 +15,8 @@ from typing import BinaryIO, cast
 
 from isal import igzip
 
-from s3pp.limits import MIB
+from s3pp.limits import MIB, PIECE
 
-PIECE = MIB  # bytes read at once
 MAX_EXTENSION = 16 * MIB  # bytes of one extended header; larger ones are refused
 
 _MAGIC = {b"\x1f\x8b": "gz", b"BZh": "bz2", b"\xfd7zXZ\0": "xz", b"\x5d\0\0": "xz"}

@@ -7,9 +7,9 @@ import sys
 
 from s3pp.errors import UsageError
 from s3pp.job import Choosing, Job
+from s3pp.localfs.paths import shown
 from s3pp.sources.choice import Choice
 from s3pp.sources.names import UTF16, is_utf16
-from s3pp.sources.naming import shown
 from s3pp.sources.scope import Scope
 
 WALKS = ("filesystem", "tar")

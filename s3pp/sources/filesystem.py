@@ -16,7 +16,7 @@
 * Names that are not UTF-8 fail one by one, including those below a directory of such a name.
 
 A file costs one ``stat``, a link two. Each directory is sorted by itself; memory holds the names
-of the directories on the path walked, up to a limit set by ``sorting``.
+of the directories on the path walked, up to a limit set by ``external_sort``.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ from stat import S_ISDIR, S_ISREG
 from typing import NamedTuple
 
 from s3pp.errors import FailureKind
+from s3pp.localfs.external_sort import SortMemory, sort_records
+from s3pp.localfs.paths import is_unfinished, shown
 from s3pp.records import Entry, Failed, Skipped, SkipReason
-from s3pp.sources.naming import is_unfinished, key_fault, raw, shown
+from s3pp.sources.naming import key_fault, raw
 from s3pp.sources.scope import Record, Scope, Stream
-from s3pp.sources.sorting import Room, ordered
 
 # The kinds of names in a directory. FILE is anything that needs a stat to classify.
 FILE, DIRECTORY, LINK, LOOP = range(4)
@@ -121,7 +122,7 @@ class _Walk:
         self._scope = scope
         self._base = "" if top == "." else os.path.join(top, "")
         self._stack: list[_Level] = []
-        self._room = Room()
+        self._memory = SortMemory()
         self._around = [str(path) for path in Path(os.path.realpath(top)).parents]
 
     def found(self) -> Stream:
@@ -145,7 +146,7 @@ class _Walk:
             return
         path = (self._base + relative)[:-1] if relative else self._top
         trouble: list[OSError] = []
-        names = ordered(self._scan(path, trouble), room=self._room)
+        names = sort_records(self._scan(path, trouble), memory=self._memory)
         first = list(islice(names, 1))  # by now all of the directory has been read
         key = self._scope.prefix + relative
         level = _Level(path, self._base + relative, relative, raw(key), chain(first, names))

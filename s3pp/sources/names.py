@@ -22,11 +22,11 @@ from typing import BinaryIO
 
 from s3pp.errors import FailureKind, FatalError
 from s3pp.job import Choosing
+from s3pp.localfs.external_sort import sort_records
 from s3pp.records import Failed, Skipped, SkipReason
 from s3pp.sources.filesystem import look
 from s3pp.sources.naming import climbs, normal, raw
 from s3pp.sources.scope import Record, Scope, Stream
-from s3pp.sources.sorting import ordered
 
 CHUNK = 1 << 16  # bytes read at once
 LONGEST = 1 << 13  # bytes kept of one name: twice the maximum length of a path
@@ -56,7 +56,7 @@ def found(source: str, scope: Scope, given: Iterable[bytes]) -> Stream:
     """Yield the records of the files in the directory ``source`` that ``given`` names."""
     names = _Names(source, scope)
     before = None
-    for order, name in ordered(names.rows(given)):
+    for order, name in sort_records(names.rows(given)):
         if order == before:
             continue
         before = order

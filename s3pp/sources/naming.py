@@ -1,4 +1,4 @@
-"""Names: their conversion to keys, their order, and their printable form.
+"""Names: their conversion to keys, and their order.
 
 * A key is the destination's prefix and the name relative to its source, joined by one slash.
 * Keys sort by their UTF-8 bytes, as S3 lists them. A name that is not UTF-8 sorts by its own bytes.
@@ -8,24 +8,12 @@
 
 from __future__ import annotations
 
-import re
-
 from s3pp.limits import MAX_KEY_BYTES
-
-# The suffixes of files being downloaded, and of the records of the ranges they hold.
-_UNFINISHED = re.compile(r"\.s3pp-[0-9a-f]{16}(\.part|\.ranges)?\Z")
 
 
 def raw(text: str) -> bytes:
     """Return the bytes that a name or key sorts by; surrogate-escaped text is accepted."""
     return text.encode("utf-8", "surrogateescape")
-
-
-def shown(text: str) -> str:
-    """Return ``text`` for printing, with bytes that are not UTF-8 as ``\\xNN``."""
-    if text.isascii():
-        return text
-    return raw(text).decode("utf-8", "backslashreplace")
 
 
 def key_fault(order: bytes) -> str | None:
@@ -39,11 +27,6 @@ def key_fault(order: bytes) -> str | None:
     except UnicodeDecodeError:
         return "the name is not UTF-8: rename it"
     return None
-
-
-def is_unfinished(name: str) -> bool:
-    """Return whether the name is that of an unfinished download or of its record."""
-    return ".s3pp-" in name and _UNFINISHED.search(name) is not None
 
 
 def normal(name: str) -> str:

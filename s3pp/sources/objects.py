@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, Protocol
 
 from s3pp.errors import FatalError, ObjectError
 from s3pp.job import Job
+from s3pp.localfs.external_sort import RICH_RUN_LENGTH, SortMemory, sort_records
 from s3pp.places import Origin
 from s3pp.records import Failed
 from s3pp.s3.answers import Answer
@@ -29,7 +30,6 @@ from s3pp.sources.bucket import BucketListing
 from s3pp.sources.choice import NS, Choice
 from s3pp.sources.lookup import Lookup
 from s3pp.sources.names import read_list
-from s3pp.sources.sorting import RICH_RUN_LENGTH, Room, ordered
 
 Tell = Callable[[str], None]
 
@@ -116,7 +116,9 @@ def in_order(listing: Iterator[list[Listed]], tell: Tell) -> Iterator[Listed]:
         if page and (keys != sorted(keys) or (last is not None and keys[0] < last)):
             tell("the store does not list in key order: its listing is sorted on disk")
             rest = chain(page, chain.from_iterable(listing))
-            yield from _once(ordered(rest, key=attrgetter("key"), room=Room(RICH_RUN_LENGTH)), last)
+            yield from _once(
+                sort_records(rest, key=attrgetter("key"), memory=SortMemory(RICH_RUN_LENGTH)), last
+            )
             return
         if len(set(keys)) < len(keys) or (keys and keys[0] == last):
             yield from _once(iter(page), last)
@@ -171,5 +173,5 @@ def _limited(found: Iterator[Listed | Failed], limit: int | None) -> Iterator[Li
 def _names(names: Iterable[bytes], choice: Choice) -> Iterator[str]:
     """Yield the chosen names, sorted like keys, each once."""
     chosen_names = (name for name in names if choice.name_refusal(os.fsdecode(name)) is None)
-    for name, _ in groupby(ordered(chosen_names)):
+    for name, _ in groupby(sort_records(chosen_names)):
         yield os.fsdecode(name)

@@ -19,9 +19,9 @@ from typing import NamedTuple
 
 from s3pp.errors import FailureKind, FatalError
 from s3pp.limits import MIB
+from s3pp.localfs.external_sort import RICH_RUN_LENGTH, SortMemory, sort_records
 from s3pp.records import Failed, PutTask
 from s3pp.sources.archive import Archive, opened
-from s3pp.sources.sorting import RICH_RUN_LENGTH, Room, ordered
 
 BATCH_BYTES = 32 * MIB
 BATCH_LENGTH = 128  # members
@@ -46,7 +46,7 @@ def spool(tasks: Iterable[PutTask], directory: str, batch_bytes: int = BATCH_BYT
     ``FatalError`` if a spool file cannot be written.
     """
     place = attrgetter("entry.path", "entry.offset")
-    in_place = ordered(tasks, key=place, room=Room(RICH_RUN_LENGTH))
+    in_place = sort_records(tasks, key=place, memory=SortMemory(RICH_RUN_LENGTH))
     for path, wanted in groupby(in_place, key=attrgetter("entry.path")):
         yield from _Pass(wanted, directory, batch_bytes).copied(path)
 

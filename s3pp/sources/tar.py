@@ -23,11 +23,11 @@ import tarfile
 from collections.abc import Iterator
 
 from s3pp.errors import FailureKind
+from s3pp.localfs.external_sort import RICH_RUN_LENGTH, SortMemory, sort_records
 from s3pp.records import Entry, Failed, Skipped, SkipReason
 from s3pp.sources.archive import compression, opened
 from s3pp.sources.naming import climbs, key_fault, normal, raw
 from s3pp.sources.scope import Record, Scope, Stream
-from s3pp.sources.sorting import RICH_RUN_LENGTH, Room, ordered
 
 LAST = b"\xff"  # sorts after every key: UTF-8 contains no such byte
 NS = 1_000_000_000  # nanoseconds in a second
@@ -38,7 +38,7 @@ Row = tuple[bytes, int, Record]  # the bytes it sorts by, its number in the arch
 def found(path: str, scope: Scope) -> Stream:
     """Yield the members of the archive at ``path``, then its failure, if any."""
     choice = scope.choice
-    rows = ordered(_Members(path, scope).rows(), room=Room(RICH_RUN_LENGTH))
+    rows = sort_records(_Members(path, scope).rows(), memory=SortMemory(RICH_RUN_LENGTH))
     for order, record in _latest(rows):
         if (
             choice.by_stat

@@ -2,9 +2,10 @@
 
 ::
 
-    put/    uploads of files                   files/  names and files below DIRECTORY
-    get/    downloads to files                 parts/  large objects in parts
+    put/    uploads of files
+    get/    downloads to files
     copy/   copies of objects
+    parts/  large objects in parts
 
 Each of the first three has a planner, which runs in the walker and turns records into tasks, and a
 role (``Putter``, ``Getter``, ``Copier``), which runs in the workers and performs them. This

@@ -12,10 +12,10 @@ import stat
 from collections.abc import Iterator
 
 from s3pp.errors import FailureKind, FatalError, ObjectError
+from s3pp.limits import PIECE
 from s3pp.records import Entry, PutPart, Stamp
 
 SMALL = 256 * 1024  # bytes up to which a body is held in memory
-PIECE = 1024 * 1024  # bytes read at a time where a body is streamed
 
 _MISSING = (errno.ENOENT, errno.ENOTDIR)
 

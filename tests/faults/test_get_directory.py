@@ -325,7 +325,7 @@ def test_one_without_locks(moto_get: GetTrial, tmp_path: Path) -> None:
 # What SMB makes of flock(2): no other descriptor writes to the file, and if it is shared, none.
 WALLS = """
 import errno, fcntl, os
-from s3pp.transfer.files import locks
+from s3pp.localfs import locks
 locks.on_smb = lambda fd: True
 def walled(function):
     def write(fd, *rest):

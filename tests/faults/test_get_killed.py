@@ -124,7 +124,7 @@ def test_a_killed_walker_or_statter_ends_the_run(moto_get: GetTrial, name: str) 
     result = running.wait(20)
     assert result.code == 3
     assert name in result.err
-    moto_get.check_ground(set(), complete=False)
+    moto_get.check_directory(set(), complete=False)
     check_rerun(moto_get, contents)
 
 
@@ -146,7 +146,7 @@ def test_a_killed_run_leaves_nothing_unfinished_under_its_name(
     assert moto_get.temporaries()
     assert moto_get.files()["large1"] == before["large1"]
     assert moto_get.claims() <= moto_get.files().keys()
-    moto_get.check_ground(set(), complete=False)
+    moto_get.check_directory(set(), complete=False)
     check_rerun(moto_get, contents)
 
 

@@ -95,7 +95,7 @@ def test_a_signal_while_the_listing_is_awaited(moto_get: GetTrial) -> None:
     moto_get.proxy.wait_for(2, "GET")
     running.signal_group(SIGTERM)
     assert running.wait(40).code == 143
-    moto_get.check_ground(set(), complete=True)
+    moto_get.check_directory(set(), complete=True)
 
 
 def test_a_copy_finishes_what_is_in_flight(moto_copy: CopyTrial) -> None:

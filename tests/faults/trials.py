@@ -175,9 +175,9 @@ class GetTrial(Transfer):
             _check_time(Path(record["path"]), found["LastModified"].timestamp())
         check_done(end, lambda key: self._landed(end.done[key]), contents)
         told = {os.path.relpath(record["path"], self.directory) for record in end.done.values()}
-        self.check_ground(told, complete=end.complete and not self.killed)
+        self.check_directory(told, complete=end.complete and not self.killed)
 
-    def check_ground(self, told: set[str], *, complete: bool) -> None:
+    def check_directory(self, told: set[str], *, complete: bool) -> None:
         """Nothing but ``told``, relative paths, was touched, here or around.
 
         What a run that was broken off did last may be there, untold, but whole.

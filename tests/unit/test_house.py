@@ -26,17 +26,19 @@ FLOORS = {
     "s3": 1,
     "sandbox": 1,
     "integrity": 2,
-    "sources": 3,
-    "transfer": 4,
-    "report": 4,
-    "pipeline": 5,
-    "app": 6,
-    "args": 6,
-    "cli": 7,
-    "compat": 7,
+    "localfs": 3,
+    # Above localfs: a source leaves out names of temporary files, and sorts names on the disk.
+    "sources": 4,
+    "transfer": 5,
+    "report": 5,
+    "pipeline": 6,
+    "app": 7,
+    "args": 7,
+    "cli": 8,
+    "compat": 8,
     # The package itself: its verbs and its command stand on everything.
-    "__init__": 8,
-    "__main__": 8,
+    "__init__": 9,
+    "__main__": 9,
 }
 
 # What only one place may import, and that place.

@@ -20,13 +20,14 @@ from s3pp.integrity.etag import check_md5, is_md5
 from s3pp.integrity.multipart_etag import Rolling
 from s3pp.integrity.received import Corrupt
 from s3pp.job import Job
+from s3pp.limits import PIECE
 from s3pp.records import CopyPart, GoOn, PartDone, PartOutcome, Span
 from s3pp.s3.answers import Answer, etag_of, parse_etag
 from s3pp.s3.client import Bucket, Headers
 from s3pp.s3.part_plan import Spans
 from s3pp.s3.retry import StoreError
 from s3pp.s3.uploads import Part, Slot, Uploads
-from s3pp.transfer.bodies import PIECE, Slice
+from s3pp.transfer.bodies import Slice
 from s3pp.transfer.copy.course import Course, Stale, Target
 from s3pp.transfer.copy.layout import Basis, Cut
 from s3pp.transfer.means import Means

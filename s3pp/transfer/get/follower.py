@@ -11,9 +11,9 @@ import asyncio
 import contextlib
 
 from s3pp.integrity.verifiers import Feed
+from s3pp.localfs.temporary_file import TemporaryFile
 from s3pp.records import Span
 from s3pp.s3.part_plan import Spans
-from s3pp.transfer.files.landing import Landing
 from s3pp.transfer.reading import Reader
 
 
@@ -21,10 +21,10 @@ class Follower:
     """Gives ``feed`` the bytes of all ranges of ``plan``, in order. Stop it in any case."""
 
     def __init__(
-        self, landing: Landing, plan: Spans, feed: Feed, reader: Reader, *, ahead: int
+        self, file: TemporaryFile, plan: Spans, feed: Feed, reader: Reader, *, ahead: int
     ) -> None:
         """``ahead``: how many ranges there may be that have not been fed yet."""
-        self._landing = landing
+        self._file = file
         self._plan = plan
         self._feed = feed
         self._reader = reader
@@ -49,7 +49,7 @@ class Follower:
         self._more.set()
 
     async def done(self) -> None:
-        """Return once all has been fed. Raises as ``Landing`` does."""
+        """Return once all has been fed. Raises as ``TemporaryFile`` does."""
         await self._task
 
     async def stop(self) -> None:
@@ -73,7 +73,7 @@ class Follower:
 
     async def _read(self, span: Span) -> None:
         def read() -> None:
-            for piece in self._landing.pieces(span.offset, span.size):
+            for piece in self._file.pieces(span.offset, span.size):
                 if self._stopped:
                     return
                 self._feed(piece)

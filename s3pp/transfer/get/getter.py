@@ -24,6 +24,10 @@ from s3pp.integrity.multipart_etag import likely_sizes, part_count
 from s3pp.integrity.received import Corrupt, Expected, fault, held
 from s3pp.integrity.stored_object import ASK_CHECKSUM, StoredObject
 from s3pp.job import Job, Mode
+from s3pp.limits import PIECE
+from s3pp.localfs.paths import is_marker
+from s3pp.localfs.temporary_file import FileAttributes, TemporaryFile, Vanished, write_file
+from s3pp.localfs.tree import Tree
 from s3pp.records import (
     Dest,
     Done,
@@ -35,22 +39,17 @@ from s3pp.records import (
     Skipped,
     SkipReason,
 )
-from s3pp.s3.answers import Answer, is_gzip
+from s3pp.s3.answers import Answer, epoch_nanoseconds, is_gzip
 from s3pp.s3.client import Bucket, Coding
 from s3pp.s3.retry import Oversized, StoreError
 from s3pp.transfer import modes
-from s3pp.transfer.bodies import PIECE, SMALL
+from s3pp.transfer.bodies import SMALL
 from s3pp.transfer.ending import failed
-from s3pp.transfer.files import times
-from s3pp.transfer.files.landing import Landing as Arriving
-from s3pp.transfer.files.landing import Manner, Vanished, land
-from s3pp.transfer.files.paths import is_marker
-from s3pp.transfer.files.tree import Tree
-from s3pp.transfer.files.unpack import GZIP, layers, unpacked
 from s3pp.transfer.get.in_ranges import LEFT, InRanges
 from s3pp.transfer.get.intake import Intake, md5_of, pieces_of
 from s3pp.transfer.get.parted import Overtaken, Parted
 from s3pp.transfer.get.range import RangeFetcher
+from s3pp.transfer.get.unpack import GZIP, layers, unpacked
 from s3pp.transfer.means import Means
 from s3pp.transfer.refused import source_fault, vanished
 
@@ -76,7 +75,7 @@ class Getter:
         self._mode = job.mode
         self._if_absent = SendReason.ALWAYS if job.mode is Mode.STUPID else SendReason.NEW
         self._dry_run = job.dry_run
-        self._landing = job.landing
+        self._options = job.download
         self._bucket = bucket
         self._tree = tree
         self._reader = means.reader
@@ -133,17 +132,17 @@ class Getter:
         if not stat.S_ISREG(here.st_mode):
             return self._irregular(task, here.st_mode)
         verdict = modes.decide_get(self._mode, task.size, here.st_size)
-        if verdict is SkipReason.OTHER_SIZE and self._landing.gunzip:
+        if verdict is SkipReason.OTHER_SIZE and self._options.gunzip:
             return SkipReason.EXISTS  # another size is what unpacking makes
-        if verdict is None and task.size == 0 and not self._landing.gunzip:
+        if verdict is None and task.size == 0 and not self._options.gunzip:
             return modes.by_emptiness(task.etag, modes.EMPTY_MD5)
         if verdict is None and is_md5(task.etag):
             verdict = modes.by_content(await self._md5(task), task.etag)
-            if verdict is SkipReason.SAME_ETAG and self._landing.gunzip:
+            if verdict is SkipReason.SAME_ETAG and self._options.gunzip:
                 return await self._packed_look(task)
         elif verdict is None:
             verdict = await self._parted_verdict(task, here)
-            if verdict is not SkipReason.SAME_ETAG or not self._landing.gunzip:
+            if verdict is not SkipReason.SAME_ETAG or not self._options.gunzip:
                 return verdict
             return await self._packed_look(task)
         if verdict is SendReason.SIZE or verdict is SendReason.ETAG:
@@ -153,7 +152,7 @@ class Getter:
     async def _parted_verdict(self, task: GetTask, here: os.stat_result) -> Verdict:
         verdict = await self._compared(task)
         # What differs may be what it was unpacked to, which only the time tells.
-        unpacked = self._landing.gunzip and isinstance(verdict, SendReason)
+        unpacked = self._options.gunzip and isinstance(verdict, SendReason)
         return _by_time(task, here) if verdict is SendReason.UNKNOWN or unpacked else verdict
 
     def _likely(self, task: GetTask) -> Sequence[int]:
@@ -196,7 +195,7 @@ class Getter:
         Both are seen in a HEAD alone, and both leave the time to tell. Costs a request for files
         that somebody changed without changing their time, and for those that are meant.
         """
-        unpacking = self._landing.gunzip
+        unpacking = self._options.gunzip
         if verdict is SendReason.SIZE and not unpacking:
             return verdict
         if _by_time(task, here) is not SkipReason.SAME_TIME:
@@ -276,14 +275,14 @@ class Getter:
                 raise wrong
         manner = self._manner(task, answer, etag=etag, mode=mode)
         reader = self._reader
-        if self._landing.gunzip and (times := self._layers(answer)):
+        if self._options.gunzip and (times := self._layers(answer)):
             landed = await self._unpack(task, (body,), manner, times=times)
         elif manner.fsync:
-            landed = await reader.away(lambda: land(self._tree, task.target, body, manner))
+            landed = await reader.away(lambda: write_file(self._tree, task.target, body, manner))
         elif reader.threaded:
-            landed = await reader.run(land, self._tree, task.target, body, manner)
+            landed = await reader.run(write_file, self._tree, task.target, body, manner)
         else:
-            landed = reader.here(land, self._tree, task.target, body, manner)
+            landed = reader.here(write_file, self._tree, task.target, body, manner)
         return _Arrival(answer, etag, len(body), landed, len(body))
 
     async def _large(self, task: GetTask, mode: int | None, coding: Coding) -> _Arrival:
@@ -310,20 +309,20 @@ class Getter:
         fetched = await self._in_ranges.fetch(task, mode=mode)
         if fetched is None:
             return await self._large(task, mode, coding)
-        landing, answer, moved = fetched
+        file, answer, moved = fetched
         manner = self._manner(task, answer, etag=answer.etag, mode=mode)
         try:
             if times := self._layers(answer):
-                landed = await self._unpack(task, landing.pieces(), manner, times=times)
-                await self._reader.away(landing.discard)
+                landed = await self._unpack(task, file.pieces(), manner, times=times)
+                await self._reader.away(file.discard)
             else:
-                landed = await self._reader.away(lambda: _finished(landing, manner))
+                landed = await self._reader.away(lambda: _finished(file, manner))
         except ObjectError as error:
-            if await self._reader.away(landing.leave):
+            if await self._reader.away(file.keep_or_discard):
                 error.args = (f"{error}{LEFT}",)
             raise
         finally:
-            await self._reader.away(landing.leave)
+            await self._reader.away(file.keep_or_discard)
         return _Arrival(answer, answer.etag, answer.size, landed, moved)
 
     def _tell(self, note: str) -> None:
@@ -331,10 +330,10 @@ class Getter:
 
     def _layers(self, answer: Answer) -> int:
         """How many times what came has to be unpacked. Raises as ``unpack.layers`` does."""
-        return layers(answer.response) if self._landing.gunzip else 0
+        return layers(answer.response) if self._options.gunzip else 0
 
     async def _unpack(
-        self, task: GetTask, packed: Iterable[bytes], manner: Manner, *, times: int
+        self, task: GetTask, packed: Iterable[bytes], manner: FileAttributes, *, times: int
     ) -> bool:
         tree, target = self._tree, task.target
         return await self._reader.away(lambda: unpacked(tree, target, packed, manner, times=times))
@@ -342,24 +341,26 @@ class Getter:
     def _expected(self, task: GetTask, answer: Answer) -> Expected:
         return Expected(Dest(task.size, task.etag), answer, self._bucket.endpoint)
 
-    def _manner(self, task: GetTask, answer: Answer, *, etag: str, mode: int | None) -> Manner:
+    def _manner(
+        self, task: GetTask, answer: Answer, *, etag: str, mode: int | None
+    ) -> FileAttributes:
         # What took the place of the listed object has a time of its own.
         replaced = etag != task.etag or not task.modified
         modified = answer.response.header(b"last-modified") if replaced else task.modified
-        return Manner(
-            times.nanoseconds(modified) if modified else None,
+        return FileAttributes(
+            epoch_nanoseconds(modified) if modified else None,
             mode,
-            self._landing.fsync,
+            self._options.fsync,
             fresh=self._mode is Mode.ADD,
         )
 
 
-def _finished(landing: Arriving, manner: Manner) -> bool:
-    return landing.finish(manner.mtime_ns, fsync=manner.fsync, fresh=manner.fresh)
+def _finished(file: TemporaryFile, manner: FileAttributes) -> bool:
+    return file.finish(manner.mtime_ns, fsync=manner.fsync, fresh=manner.fresh)
 
 
 def _by_time(task: GetTask, here: os.stat_result) -> Verdict:
-    return modes.by_time(times.nanoseconds(task.modified), here.st_mtime_ns)
+    return modes.by_time(epoch_nanoseconds(task.modified), here.st_mtime_ns)
 
 
 _KINDS = (

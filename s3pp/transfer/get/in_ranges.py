@@ -25,16 +25,15 @@ from s3pp.integrity.received import Corrupt
 from s3pp.integrity.stored_object import ASK_CHECKSUM, StoredObject
 from s3pp.integrity.verifiers import LONGEST, Verifier, verifier_of
 from s3pp.job import Job
+from s3pp.localfs.partial_file import InUse, NoLocks, PartialFile, RangeLayout
+from s3pp.localfs.paths import partial_name
+from s3pp.localfs.stale_files import SupersededFiles
+from s3pp.localfs.temporary_file import TemporaryFile, Vanished
+from s3pp.localfs.tree import Tree, split
 from s3pp.records import Dest, GetPart, GetTask, PartDone, PartOutcome, PartTask, Span
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Bucket
 from s3pp.s3.part_plan import Spans, part_size
-from s3pp.transfer.files.landing import Landing, Vanished
-from s3pp.transfer.files.leftovers import Superseded
-from s3pp.transfer.files.partial import InUse, NoLocks, Partial
-from s3pp.transfer.files.paths import partial_name
-from s3pp.transfer.files.record import Layout
-from s3pp.transfer.files.tree import Tree, split
 from s3pp.transfer.get.follower import Follower
 from s3pp.transfer.get.range import MISFIT, REPLACED, VANISHED
 from s3pp.transfer.means import Means
@@ -54,7 +53,7 @@ LEFT = "; the partial file is kept; the next run resumes it"
 class Fetched(NamedTuple):
     """An object that has come, and was verified."""
 
-    landing: Landing  # to be finished
+    file: TemporaryFile  # to be finished
     answer: Answer  # of the HEAD
     moved: int  # bytes, those left out that were there already
 
@@ -84,7 +83,7 @@ class InRanges:
         self._reader = means.reader
         self._offer = means.offer
         self._tell = tell
-        self._superseded = Superseded(tree)
+        self._superseded = SupersededFiles(tree)
 
     def requests(self, size: int) -> int:
         """How many requests an object of ``size`` bytes costs."""
@@ -93,8 +92,8 @@ class InRanges:
     async def fetch(self, task: GetTask, *, mode: int | None) -> Fetched | None:
         """Bring an object here, verified; None where that has to be done with one request.
 
-        ``mode`` is as in ``Manner``. Raises ``Corrupt`` and ``Vanished``, after which fetching it
-        again may help, and ``ObjectError``, ``FatalError`` and ``Unfinished``.
+        ``mode`` is as in ``FileAttributes``. Raises ``Corrupt`` and ``Vanished``, after which
+        fetching it again may help, and ``ObjectError``, ``FatalError`` and ``Unfinished``.
         """
         before = None
         for _ in range(_STARTS):
@@ -134,22 +133,22 @@ class InRanges:
         if not (pin or verifier.proves):
             raise _Unranged
         work = await self._reader.away(lambda: self._opened(task, answer, verifier, mode))
-        landing = work.landing
+        file = work.file
         try:
             parts = await self._moved(work._replace(part=work.part._replace(pin=pin)), verifier)
             if fault := await verifier.fault(parts):
                 raise fault
         except ObjectError as error:
             what = error
-            raise await self._reader.away(lambda: _meant(what, task, landing)) from None
+            raise await self._reader.away(lambda: _meant(what, task, file)) from None
         except BaseException as error:  # the run is ending
-            if landing.leave() and isinstance(error, Unfinished):
+            if file.keep_or_discard() and isinstance(error, Unfinished):
                 self._tell(f"{task.target}: not finished{LEFT}")
             raise
         kept = sum(not part.moved for part in parts)
         if kept:
             self._tell(f"{task.target}: {kept} of {len(parts)} ranges were there already")
-        return Fetched(landing, answer, sum(part.size for part in parts if part.moved))
+        return Fetched(file, answer, sum(part.size for part in parts if part.moved))
 
     # The file
 
@@ -160,8 +159,8 @@ class InRanges:
         name = self._name(task, etag) if self._parts.resume else ""
         try:
             if name:
-                layout = Layout(etag, size, each, verifier.digest)
-                partial = Partial(self._tree, task.target, name, layout, mode=mode)
+                layout = RangeLayout(etag, size, each, verifier.digest)
+                partial = PartialFile(self._tree, task.target, name, layout, mode=mode)
                 part = part._replace(path=partial.temporary, claim=partial.claim)
                 part = part._replace(inode=partial.inode)
                 plan = Spans(size, partial.layout.part_size)
@@ -172,10 +171,10 @@ class InRanges:
             pass
         finally:
             self._superseded.remove(task.target, keep=name)
-        landing = Landing(self._tree, task.target, mode=mode)
-        landing.preallocate(size)
-        part = part._replace(path=landing.temporary, inode=landing.inode)
-        return _Work(landing, part, Spans(size, each), {})
+        file = TemporaryFile(self._tree, task.target, mode=mode)
+        file.preallocate(size)
+        part = part._replace(path=file.temporary, inode=file.inode)
+        return _Work(file, part, Spans(size, each), {})
 
     def _name(self, task: GetTask, etag: str) -> str:
         endpoint = self._bucket.endpoint
@@ -193,7 +192,7 @@ class InRanges:
         if verifier.feed is None:
             return await moved(work.parts(), self._offer, at_once=self._at_once)
         ahead = _AHEAD * self._at_once
-        follower = Follower(work.landing, work.plan, verifier.feed, self._reader, ahead=ahead)
+        follower = Follower(work.file, work.plan, verifier.feed, self._reader, ahead=ahead)
 
         async def followed(part: PartTask) -> PartOutcome:
             await follower.near(part.span.number)
@@ -213,7 +212,7 @@ class InRanges:
 class _Work(NamedTuple):
     """A file and the ranges it is to have."""
 
-    landing: Landing
+    file: TemporaryFile
     part: GetPart  # any of them: what all have in common
     plan: Spans
     known: dict[int, str]  # digests, by the numbers of ranges that are there
@@ -223,7 +222,7 @@ class _Work(NamedTuple):
             yield self.part._replace(span=span, known=self.known.get(span.number, ""))
 
 
-def _meant(error: ObjectError, task: GetTask, landing: Landing) -> Exception:
+def _meant(error: ObjectError, task: GetTask, file: TemporaryFile) -> Exception:
     """What an error means for the object; what is of no use any more is removed."""
     code = _code(error)
     meant: dict[str, Exception] = {VANISHED: Vanished(task.target)}
@@ -234,9 +233,9 @@ def _meant(error: ObjectError, task: GetTask, landing: Landing) -> Exception:
     ):
         meant |= dict.fromkeys(codes, what)
     if code in meant or isinstance(error, Corrupt):
-        landing.discard()
+        file.discard()
         return meant.get(code, error)
-    if landing.leave():
+    if file.keep_or_discard():
         error.args = (f"{error}{LEFT}",)
     return error
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from s3pp.integrity.checksums import digest
 from s3pp.integrity.multipart_etag import Rolling
 from s3pp.integrity.received import Arrived
-from s3pp.transfer.bodies import PIECE
-from s3pp.transfer.files.landing import Landing, Manner
-from s3pp.transfer.files.tree import Tree
+from s3pp.limits import PIECE
+from s3pp.localfs.temporary_file import FileAttributes, TemporaryFile
+from s3pp.localfs.tree import Tree
 
 
 class Intake:
@@ -21,41 +21,41 @@ class Intake:
         self, tree: Tree, path: str, *, mode: int | None, part_size: int | None = None
     ) -> None:
         """``part_size``: bytes of the parts that the ETag is to be made of; None: it is the MD5."""
-        self._landing = Landing(tree, path, mode=mode)
+        self._file = TemporaryFile(tree, path, mode=mode)
         self._part_size = part_size
         self._feed, self._etag = self._digest()
 
     def restart(self) -> None:
         """A body begins."""
-        if self._landing.size:
-            self._landing.restart()
+        if self._file.size:
+            self._file.restart()
         self._feed, self._etag = self._digest()
 
     def write(self, piece: bytes) -> None:
         """Append ``piece``."""
-        self._landing.write(piece)
+        self._file.write(piece)
         self._feed(piece)
 
     @property
     def size(self) -> int:
         """Bytes that came."""
-        return self._landing.size
+        return self._file.size
 
     def arrived(self) -> Arrived:
         """What came, with the ETag that it makes."""
-        return Arrived(self._landing.size, self._etag(), self.pieces)
+        return Arrived(self._file.size, self._etag(), self.pieces)
 
     def pieces(self) -> Iterator[bytes]:
         """What came, read again."""
-        return self._landing.pieces()
+        return self._file.pieces()
 
-    def finish(self, manner: Manner) -> bool:
+    def finish(self, manner: FileAttributes) -> bool:
         """Give the file its name; False where ``manner.fresh`` and something stands there."""
-        return self._landing.finish(manner.mtime_ns, fsync=manner.fsync, fresh=manner.fresh)
+        return self._file.finish(manner.mtime_ns, fsync=manner.fsync, fresh=manner.fresh)
 
     def close(self) -> None:
         """Leave nothing behind that was not finished."""
-        self._landing.discard()
+        self._file.discard()
 
     def _digest(self) -> tuple[Callable[[bytes], object], Callable[[], str]]:
         """What takes the pieces, and what tells the ETag that they make."""

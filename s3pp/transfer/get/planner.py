@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from s3pp.errors import FailureKind
+from s3pp.localfs.name_conflicts import mark_conflicts, mark_conflicts_folded
+from s3pp.localfs.paths import path_fault
 from s3pp.places import Origin
 from s3pp.records import Failed, GetTask, Outcome
 from s3pp.s3.listing import Listed
-from s3pp.transfer.files.clashes import apart, apart_folded
-from s3pp.transfer.files.paths import path_fault
 
 
 class GetPlanner:
@@ -30,7 +30,7 @@ class GetPlanner:
 
     def plan(self, found: Iterable[Listed | Failed]) -> Iterator[GetTask | Outcome]:
         """Yield a task or an outcome for each object found."""
-        separate = apart_folded if self._folds else apart
+        separate = mark_conflicts_folded if self._folds else mark_conflicts
         steps = (each if isinstance(each, Failed) else self._step(each) for each in found)
         for step, clash in separate(steps, _written):
             if clash is not None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from contextlib import closing
 
 from s3pp.errors import FatalError, Unfinished
+from s3pp.localfs.partial_file import RangeFile, WrongRange
+from s3pp.localfs.temporary_file import Vanished
+from s3pp.localfs.tree import Tree
 from s3pp.records import GetPart, PartDone, PartFailed, PartOutcome
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Bucket
 from s3pp.s3.retry import StoreError
-from s3pp.transfer.files.landing import Vanished
-from s3pp.transfer.files.partial import Misfit, RangeFile
-from s3pp.transfer.files.tree import Tree
 from s3pp.transfer.parts.moving import part_failed
 from s3pp.transfer.reading import Reader
 from s3pp.transfer.refused import source_fault
@@ -23,7 +23,7 @@ from s3pp.transfer.refused import source_fault
 _FETCHES = 3  # times a range is asked for before the store counts as having none
 
 # Beside the store's own codes, which ``PartFailed`` has:
-MISFIT = "Misfit"  # the store does not answer with the range asked for
+MISFIT = "WrongRange"  # the store does not answer with the range asked for
 VANISHED = "Vanished"  # the file it was to be written to
 REPLACED = "PreconditionFailed"  # the object, by another
 
@@ -47,19 +47,19 @@ class RangeFetcher:
         except StoreError as error:
             fault = source_fault(error)
             return PartFailed(number, fault.kind, str(fault), error.code)
-        except (Misfit, Vanished) as error:
-            code = MISFIT if isinstance(error, Misfit) else VANISHED
+        except (WrongRange, Vanished) as error:
+            code = MISFIT if isinstance(error, WrongRange) else VANISHED
             return PartFailed(number, error.kind, str(error), code)
         except Exception as error:
             return part_failed(number, error)
 
     async def _moved(self, part: GetPart, place: RangeFile) -> PartOutcome:
-        if part.known and part.known == await self._reader.whole(place.digest_there):
+        if part.known and part.known == await self._reader.whole(place.digest_in_file):
             return _done(part, part.known, moved=False)
         for _ in range(_FETCHES - 1):
             try:
                 return await self._fetched(part, place)
-            except Misfit:
+            except WrongRange:
                 continue
         return await self._fetched(part, place)
 
@@ -72,9 +72,9 @@ class RangeFetcher:
             message = "the object was replaced while it was fetched"
             raise StoreError(412, REPLACED, message)
         if what := _misfit(part, answer, place.size):
-            raise Misfit(what)
+            raise WrongRange(what)
         await self._reader.run(place.flush)
-        await self._reader.run(place.note)
+        await self._reader.run(place.record)
         return _done(part, place.digest, moved=True)
 
 

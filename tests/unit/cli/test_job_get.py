@@ -11,7 +11,7 @@ import pytest
 from cli.conftest import Told
 from s3pp.cli.verbs import build_job
 from s3pp.errors import UsageError
-from s3pp.job import Job, Landing, Mode
+from s3pp.job import DownloadOptions, Job, Mode
 from s3pp.places import Origin, parse_origin
 
 SOURCE = "s3://bucket/p"
@@ -33,7 +33,7 @@ def test_the_arguments_are_a_source_and_a_directory() -> None:
     made = job()
     assert (made.verb, made.origin, made.directory) == ("get", Origin("bucket", "p/", 2, "p"), "d")
     assert (made.sources, made.dest.bucket, made.source_access) == ((), "", None)
-    assert (made.mode, made.dry_run, made.landing) == (Mode.UPDATE, False, Landing())
+    assert (made.mode, made.dry_run, made.download) == (Mode.UPDATE, False, DownloadOptions())
 
 
 def test_links_are_written_through_only_where_asked() -> None:
@@ -44,7 +44,7 @@ def test_links_are_written_through_only_where_asked() -> None:
 
 def test_every_option_of_its_own_arrives() -> None:
     made = job("--fsync", "--gunzip", "--listers", "9", "--order", "size", "--mode", "add", "-n")
-    assert made.landing == Landing(fsync=True, gunzip=True)
+    assert made.download == DownloadOptions(fsync=True, gunzip=True)
     assert (made.speed.listers, made.choosing.order) == (9, "size")
     assert (made.mode, made.dry_run) == (Mode.ADD, True)
 

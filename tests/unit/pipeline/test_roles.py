@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from s3pp.access import Access
-from s3pp.job import Choosing, Job, Landing, Mode, Objects, Side
+from s3pp.job import Choosing, DownloadOptions, Job, Mode, Objects, Side
 from s3pp.pipeline.roles import TITLES, means, role
 from s3pp.places import Place, parse_origin
 from s3pp.records import (
@@ -185,7 +185,7 @@ def test_a_getter_brings_directories_to_the_disk_where_asked(
 ) -> None:
     synced: list[int] = []
     monkeypatch.setattr("os.fsync", lambda fd: synced.append(int(fd)))
-    job = replace(GET, directory=str(tmp_path), landing=Landing(fsync=fsync))
+    job = replace(GET, directory=str(tmp_path), download=DownloadOptions(fsync=fsync))
     transfer(job, GetTask("p/d/", "d/", 0, MD5, ""), Bucket(), None)
     assert bool(synced) == fsync
 

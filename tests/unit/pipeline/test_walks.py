@@ -286,7 +286,7 @@ def test_names_that_fold_are_told_apart_where_the_file_system_folds(
         asked.append((directory, write))
         return True
 
-    monkeypatch.setattr("s3pp.pipeline.walks.folds", folds)
+    monkeypatch.setattr("s3pp.pipeline.walks.folds_names", folds)
     for dry_run in (False, True):
         steps = world.walk(get("s3://source", tmp_path, dry_run=dry_run))
         assert {step.target: type(step) for step in steps} == {

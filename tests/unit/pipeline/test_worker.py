@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from s3pp.errors import FailureKind, FatalError, ObjectError, Unfinished
 from s3pp.job import Job, Mode, Parts, Side, Speed
 from s3pp.limits import MIB, PLACES
+from s3pp.localfs.tree import most_directories
 from s3pp.pipeline.children import Child, start_context
 from s3pp.pipeline.connect import Pause
 from s3pp.pipeline.messages import (
@@ -45,7 +46,6 @@ from s3pp.records import (
     Span,
 )
 from s3pp.s3.endpoint import Endpoint, Opened
-from s3pp.transfer.files.tree import most_directories
 
 SLOTS = 3
 THRESHOLD = 5 * MIB

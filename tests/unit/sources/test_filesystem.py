@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from effort import examples
+from s3pp.localfs.external_sort import SortMemory
 from s3pp.records import Entry, Failed
 from s3pp.sources import entries, filesystem
-from s3pp.sources.sorting import Room
 
 from .trees import content, job, keys, outcomes, plant, walked
 
@@ -75,7 +75,7 @@ def test_any_tree_comes_in_byte_order_and_whole(paths: set[bytes], spilled: bool
     files = sorted(p for p in paths if not any(q.startswith(p + b"/") for q in paths))
     with tempfile.TemporaryDirectory() as top, pytest.MonkeyPatch.context() as patch:
         if spilled:
-            patch.setattr(filesystem, "Room", lambda: Room(1, 1))
+            patch.setattr(filesystem, "SortMemory", lambda: SortMemory(1, 1))
         for path in files:
             plant(Path(top), {os.fsdecode(path): b""})
         records = walked(top)

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3pp.errors import FatalError
+from s3pp.localfs.external_sort import SortMemory, sort_records
 from s3pp.records import Entry, Failed
 from s3pp.sources import entries, names
-from s3pp.sources.sorting import Room, ordered
 
 from .trees import job, keys, outcomes, plant, walked
 
@@ -154,7 +154,9 @@ def test_a_deep_name_without_following(top: Path) -> None:
 
 
 def test_a_long_list_spills(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(names, "ordered", lambda rows: ordered(rows, room=Room(3, 3)))
+    monkeypatch.setattr(
+        names, "sort_records", lambda rows: sort_records(rows, memory=SortMemory(3, 3))
+    )
     assert keys_of(top, b"z\na\nd/x\nz\na\nd/y\na-b\nz\na") == ["a", "a-b", "d/x", "d/y", "z"]
 
 

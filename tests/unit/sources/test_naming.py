@@ -1,22 +1,12 @@
-"""Names as keys, as bytes, and as text."""
+"""Names as keys, and as bytes."""
 
 from __future__ import annotations
-
-import os
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3pp.sources.naming import climbs, is_unfinished, key_fault, normal, raw, shown
-
-ANY_NAME = st.binary().map(os.fsdecode)
-
-
-@given(ANY_NAME)
-def test_what_is_shown_can_be_printed(name: str) -> None:
-    assert shown(name) == os.fsencode(name).decode("utf-8", "backslashreplace")
-    shown(name).encode()
+from s3pp.sources.naming import climbs, key_fault, normal, raw
 
 
 @given(st.text(), st.text())
@@ -56,11 +46,3 @@ def test_climbing(name: str) -> None:
 @pytest.mark.parametrize("name", ["a", "..a", "a..", "a/...", "./a"])
 def test_not_climbing(name: str) -> None:
     assert not climbs(name)
-
-
-@pytest.mark.parametrize("end", ["", ".part", ".ranges"])
-def test_unfinished_downloads(end: str) -> None:
-    assert is_unfinished(f"a.s3pp-0123456789abcdef{end}")
-    assert is_unfinished(f".s3pp-0123456789abcdef{end}")
-    assert not is_unfinished(f"a.s3pp-0123456789abcde{end}")
-    assert not is_unfinished(f"a.s3pp-0123456789abcdef{end}2")

@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from effort import examples
+from s3pp.localfs.external_sort import SortMemory
 from s3pp.records import Entry, Failed
 from s3pp.sources import archive, tar
-from s3pp.sources.sorting import Room
 
 from .trees import content, keys, member, outcomes, pack, plant, walked
 
@@ -183,7 +183,7 @@ def test_any_archive_comes_in_key_order(
             packed.addfile(member(name, size=len(data)), io.BytesIO(data))
     with pytest.MonkeyPatch.context() as patch:
         if spilled:
-            patch.setattr(tar, "Room", lambda _: Room(2, 2))
+            patch.setattr(tar, "SortMemory", lambda _: SortMemory(2, 2))
         records = walked(path, walk="tar")
     found = [(r.key, content(r)) for r in records if isinstance(r, Entry)]
     assert found == sorted(dict(given).items(), key=lambda pair: pair[0].encode())

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from s3pp.errors import S3ppError
+from s3pp.localfs.temporary_file import TemporaryFile
+from s3pp.localfs.tree import Tree
 from s3pp.s3.part_plan import Spans
-from s3pp.transfer.files.landing import Landing
-from s3pp.transfer.files.tree import Tree
 from s3pp.transfer.get.follower import Follower
 from s3pp.transfer.reading import Reader
 
@@ -23,15 +23,15 @@ PLAN = Spans(len(BODY), EACH)
 
 
 @pytest.fixture
-def landing(tmp_path: Path) -> Iterator[Landing]:
-    landing = Landing(Tree(str(tmp_path)), "object")
-    landing.write(BODY)
-    yield landing
-    landing.discard()
+def file(tmp_path: Path) -> Iterator[TemporaryFile]:
+    file = TemporaryFile(Tree(str(tmp_path)), "object")
+    file.write(BODY)
+    yield file
+    file.discard()
 
 
-def follower(landing: Landing, fed: bytearray, *, ahead: int) -> Follower:
-    return Follower(landing, PLAN, fed.extend, Reader(ThreadPoolExecutor(2)), ahead=ahead)
+def follower(file: TemporaryFile, fed: bytearray, *, ahead: int) -> Follower:
+    return Follower(file, PLAN, fed.extend, Reader(ThreadPoolExecutor(2)), ahead=ahead)
 
 
 async def settled() -> None:
@@ -40,10 +40,10 @@ async def settled() -> None:
         await asyncio.sleep(0.001)
 
 
-def test_ranges_are_fed_in_order_however_they_come(landing: Landing) -> None:
+def test_ranges_are_fed_in_order_however_they_come(file: TemporaryFile) -> None:
     async def follow() -> bytes:
         fed = bytearray()
-        following = follower(landing, fed, ahead=COUNT)
+        following = follower(file, fed, ahead=COUNT)
         for number in random.Random(7).sample(range(1, COUNT + 1), COUNT):
             following.hear(number)
             await asyncio.sleep(0)
@@ -53,9 +53,9 @@ def test_ranges_are_fed_in_order_however_they_come(landing: Landing) -> None:
     assert asyncio.run(asyncio.wait_for(follow(), 20)) == BODY
 
 
-def test_no_range_is_begun_far_ahead_of_what_was_fed(landing: Landing) -> None:
+def test_no_range_is_begun_far_ahead_of_what_was_fed(file: TemporaryFile) -> None:
     async def follow() -> None:
-        following = follower(landing, bytearray(), ahead=3)
+        following = follower(file, bytearray(), ahead=3)
         begun: list[int] = []
 
         async def begin(number: int) -> None:
@@ -74,14 +74,14 @@ def test_no_range_is_begun_far_ahead_of_what_was_fed(landing: Landing) -> None:
 
 
 @pytest.mark.parametrize("how", ["stopped", "failed"])
-def test_nobody_waits_for_a_follower_that_has_ended(landing: Landing, how: str) -> None:
+def test_nobody_waits_for_a_follower_that_has_ended(file: TemporaryFile, how: str) -> None:
     async def follow() -> None:
-        following = follower(landing, bytearray(), ahead=1)
+        following = follower(file, bytearray(), ahead=1)
         waiting = asyncio.ensure_future(following.near(COUNT))
         await settled()
         assert not waiting.done()
         if how == "failed":
-            landing.discard()  # what is read next is not open any more
+            file.discard()  # what is read next is not open any more
             following.hear(1)
             await waiting
             with pytest.raises(S3ppError):

@@ -24,7 +24,10 @@ from hypothesis import strategies as st
 from effort import examples
 from s3pp.errors import FailureKind, FatalError
 from s3pp.integrity.multipart_etag import compound_etag
-from s3pp.job import Job, Landing, Mode
+from s3pp.job import DownloadOptions, Job, Mode
+from s3pp.limits import PIECE
+from s3pp.localfs.paths import TEMPORARY
+from s3pp.localfs.tree import Tree
 from s3pp.places import Origin
 from s3pp.records import Done, Failed, GetTask, Outcome, SendReason, Skipped
 from s3pp.records import SkipReason as Skip
@@ -33,9 +36,7 @@ from s3pp.s3.client import Call
 from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.retry import NetworkError, Oversized, StoreError
 from s3pp.s3.wire import Sink, WireError
-from s3pp.transfer.bodies import PIECE, SMALL
-from s3pp.transfer.files.paths import TEMPORARY
-from s3pp.transfer.files.tree import Tree
+from s3pp.transfer.bodies import SMALL
 from s3pp.transfer.get.getter import Getter
 from s3pp.transfer.get.intake import md5_of
 from s3pp.transfer.means import Means
@@ -417,7 +418,7 @@ def test_in_a_directory_bucket_no_etag_is_an_md5(place: Place) -> None:
 def test_a_file_that_is_equal_needs_no_second_look(place: Place) -> None:
     place.has(BODY)
     store = Store()
-    assert place.run(store, task(BODY), landing=Landing(gunzip=True)) == skipped(
+    assert place.run(store, task(BODY), download=DownloadOptions(gunzip=True)) == skipped(
         BODY, Skip.SAME_ETAG
     )
     assert store.looked == []
@@ -441,7 +442,7 @@ def test_what_was_unpacked_differs_from_the_object_as_it_should(
     place.has(here)
     store = holding(BODY)
     store.looks = [looked(etag_of(BODY), len(BODY), line)]
-    outcome = place.run(store, task(BODY), landing=Landing(gunzip=gunzip))
+    outcome = place.run(store, task(BODY), download=DownloadOptions(gunzip=gunzip))
     if same:
         assert outcome == skipped(BODY, Skip.SAME_TIME)
     else:
@@ -456,7 +457,7 @@ def test_add_is_not_surprised_by_the_size_of_what_was_unpacked(
 ) -> None:
     place.has(b"unpacked, and of another size")
     store = Store()
-    outcome = place.run(store, task(BODY), Mode.ADD, landing=Landing(gunzip=gunzip))
+    outcome = place.run(store, task(BODY), Mode.ADD, download=DownloadOptions(gunzip=gunzip))
     assert outcome == skipped(BODY, reason)
     assert store.looked == []
 
@@ -464,7 +465,9 @@ def test_add_is_not_surprised_by_the_size_of_what_was_unpacked(
 def test_a_file_of_another_time_and_size_needs_no_second_look(place: Place) -> None:
     place.has(b"unpacked, and changed since", MTIME_NS + 10**9)
     store = holding(BODY)
-    assert place.run(store, task(BODY), landing=Landing(gunzip=True)) == done(BODY, SendReason.SIZE)
+    assert place.run(store, task(BODY), download=DownloadOptions(gunzip=True)) == done(
+        BODY, SendReason.SIZE
+    )
     assert store.looked == []
 
 
@@ -746,7 +749,9 @@ def test_add_leaves_what_appears_meanwhile(body: bytes, line: str, place: Place)
         place.has(b"theirs")
         return answer(etag_of(body), line, body=body)
 
-    outcome = place.run(Store([meanwhile]), task(body), Mode.ADD, landing=Landing(gunzip=True))
+    outcome = place.run(
+        Store([meanwhile]), task(body), Mode.ADD, download=DownloadOptions(gunzip=True)
+    )
     assert outcome == skipped(body, Skip.EXISTS)
     assert place.files == {"d/f": b"theirs"}
 
@@ -771,7 +776,9 @@ def test_what_is_stored_packed_is_unpacked_where_asked(
     gunzip: bool, content: bytes, place: Place
 ) -> None:
     packed = gzip.compress(content, mtime=0)
-    outcome = place.run(holding(packed, GZIP), task(packed), landing=Landing(gunzip=gunzip))
+    outcome = place.run(
+        holding(packed, GZIP), task(packed), download=DownloadOptions(gunzip=gunzip)
+    )
     assert outcome == done(packed, SendReason.NEW), "the size is that of the object"
     assert place.files == {"d/f": content if gunzip else packed}
     assert (place.top / "d/f").stat().st_mtime_ns == MTIME_NS
@@ -783,7 +790,7 @@ def test_a_file_of_the_packed_bytes_is_fetched_and_unpacked(packed: bytes, place
     place.has(packed)
     store = holding(packed, GZIP)
     store.looks = [looked(etag_of(packed), len(packed), GZIP)]
-    outcome = place.run(store, task(packed), landing=Landing(gunzip=True))
+    outcome = place.run(store, task(packed), download=DownloadOptions(gunzip=True))
     assert outcome == done(packed, SendReason.SIZE)
     assert place.files == {"d/f": gzip.decompress(packed)}
     assert (store.looked, len(store.got)) == (["p/d/f"], 1)
@@ -804,21 +811,23 @@ def test_a_file_of_the_packed_bytes_may_be_what_is_meant(
 ) -> None:
     place.has(PACKED)
     store = Store(looks=looks)
-    outcome = place.run(store, task(PACKED), mode, landing=Landing(gunzip=gunzip))
+    outcome = place.run(store, task(PACKED), mode, download=DownloadOptions(gunzip=gunzip))
     assert outcome == skipped(PACKED, reason)
     assert (place.files, len(store.looked)) == ({"d/f": PACKED}, looked_at)
 
 
 @both_sizes
 def test_what_is_not_stored_packed_is_left_as_it_is(body: bytes, place: Place) -> None:
-    place.run(holding(body, "Content-Encoding: br"), task(body), landing=Landing(gunzip=True))
+    place.run(
+        holding(body, "Content-Encoding: br"), task(body), download=DownloadOptions(gunzip=True)
+    )
     assert place.files == {"d/f": body}
 
 
 @pytest.mark.parametrize("packed", [BODY, PACKED[:-1], LARGE, PACKED_LARGE[:-1]], ids=len)
 def test_what_only_claims_to_be_packed_fails(packed: bytes, place: Place) -> None:
     place.has(b"the old one", 0)
-    outcome = place.run(holding(packed, GZIP), task(packed), landing=Landing(gunzip=True))
+    outcome = place.run(holding(packed, GZIP), task(packed), download=DownloadOptions(gunzip=True))
     assert failure(outcome) is FailureKind.REJECTED
     assert "--gunzip" in str(outcome)
     assert place.files == {"d/f": b"the old one"}
@@ -829,7 +838,7 @@ def test_a_packed_body_is_verified_as_it_came(packed: bytes, place: Place) -> No
     """Another gzip of other content would unpack without complaint."""
     other = gzip.compress(b"other content", mtime=0)
     store = Store([answer(etag_of(packed), GZIP, body=other)])
-    outcome = place.run(store, task(packed), landing=Landing(gunzip=True))
+    outcome = place.run(store, task(packed), download=DownloadOptions(gunzip=True))
     assert failure(outcome) is FailureKind.INTEGRITY
     assert place.files == {}
 
@@ -848,7 +857,7 @@ def test_a_file_is_brought_to_the_disk_where_asked(
         synced.append(os.readlink(f"/proc/self/fd/{fd}"))
 
     monkeypatch.setattr(os, "fsync", sync)
-    place.run(holding(body), task(body), landing=Landing(fsync=fsync))
+    place.run(holding(body), task(body), download=DownloadOptions(fsync=fsync))
     if fsync:
         assert TEMPORARY.search(synced[0]), "the file, before it has its name"
         assert synced[-1] == str(place.top / "d"), "and then its name"

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3pp.errors import FailureKind
+from s3pp.localfs.name_conflicts import folded
 from s3pp.places import Origin, parse_origin
 from s3pp.records import Failed, GetTask, Outcome
 from s3pp.s3.listing import Listed
-from s3pp.transfer.files.clashes import folded
 from s3pp.transfer.get.planner import GetPlanner
 
 MODIFIED = "2026-01-02T03:04:05.000Z"

@@ -18,6 +18,7 @@ from s3pp.integrity import verifiers
 from s3pp.integrity.stored_object import StoredObject
 from s3pp.job import Job, Mode, Parts
 from s3pp.limits import MIB
+from s3pp.localfs.tree import Tree
 from s3pp.places import Origin
 from s3pp.records import (
     Dest,
@@ -36,7 +37,6 @@ from s3pp.s3.client import Call
 from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.retry import StoreError
 from s3pp.s3.wire import Response, Sink
-from s3pp.transfer.files.tree import Tree
 from s3pp.transfer.get.getter import Getter
 from s3pp.transfer.means import Means
 from s3pp.transfer.parts.own import OwnUploads

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.integrity.multipart_etag import compound_etag
 from s3pp.integrity.received import Expected, fault
+from s3pp.limits import PIECE
+from s3pp.localfs.temporary_file import FileAttributes
+from s3pp.localfs.tree import Tree
 from s3pp.records import Dest
-from s3pp.transfer.bodies import PIECE
-from s3pp.transfer.files.landing import Manner
-from s3pp.transfer.files.tree import Tree
 from s3pp.transfer.get.intake import Intake, md5_of
 
 from .buckets import answer, endpoint, etag_of
@@ -53,7 +53,7 @@ def test_only_the_last_attempt_counts(attempts: list[list[bytes]], restarted: bo
         assert fault(intake.arrived(), expected(body)) is None
         assert b"".join(intake.pieces()) == body
         assert os.listdir(directory) != ["f"], "it has no name of its own yet"
-        assert intake.finish(Manner(10**18))
+        assert intake.finish(FileAttributes(10**18))
         intake.close()
         assert os.listdir(directory) == ["f"]
         assert (Path(directory) / "f").read_bytes() == body
@@ -97,7 +97,7 @@ def test_a_file_that_must_be_new_replaces_nothing(tree: Tree, tmp_path: Path) ->
     intake = Intake(tree, "f", mode=None)
     intake.write(BODY)
     (tmp_path / "f").write_bytes(b"theirs")
-    assert not intake.finish(Manner(fresh=True))
+    assert not intake.finish(FileAttributes(fresh=True))
     intake.close()
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"f": b"theirs"}
 
@@ -107,7 +107,7 @@ def test_a_file_takes_the_permissions_of_the_one_it_replaces(tree: Tree, tmp_pat
     (tmp_path / "f").chmod(0o640)
     intake = Intake(tree, "f", mode=0o100640)
     intake.write(BODY)
-    assert intake.finish(Manner())
+    assert intake.finish(FileAttributes())
     intake.close()
     assert (tmp_path / "f").stat().st_mode == 0o100640
 

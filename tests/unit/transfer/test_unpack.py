@@ -13,15 +13,15 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from s3pp.errors import FailureKind, ObjectError
+from s3pp.limits import PIECE
+from s3pp.localfs.temporary_file import FileAttributes
+from s3pp.localfs.tree import Tree
 from s3pp.s3.wire import Response
-from s3pp.transfer.bodies import PIECE
-from s3pp.transfer.files import unpack
-from s3pp.transfer.files.landing import Manner
-from s3pp.transfer.files.tree import Tree
-from s3pp.transfer.files.unpack import inflated, layers, unpacked
+from s3pp.transfer.get import unpack
+from s3pp.transfer.get.unpack import inflated, layers, unpacked
 
 PACKED = gzip.compress(b"content", mtime=0)
-MANNER = Manner(10**18)
+MANNER = FileAttributes(10**18)
 
 
 def test_what_gzip_is_not_all_of_is_refused_by_its_name() -> None:

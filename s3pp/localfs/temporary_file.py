@@ -14,18 +14,21 @@ changed, and the write can be repeated: ``Vanished``.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import os
 import stat
-from collections.abc import Iterator
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import NamedTuple
 
 from s3pp.errors import FailureKind, ObjectError, S3ppError
-from s3pp.transfer.bodies import PIECE
-from s3pp.transfer.files import room
-from s3pp.transfer.files.locks import lock
-from s3pp.transfer.files.paths import temporary_name
-from s3pp.transfer.files.tree import Descriptor, Tree, split
+from s3pp.limits import PIECE
+from s3pp.localfs.locks import lock
+from s3pp.localfs.paths import temporary_name
+from s3pp.localfs.tree import Descriptor, Tree, split
 
 _TRIES = 3  # times a small file is written before its vanishing counts as a failure
 
@@ -35,6 +38,12 @@ _PERMISSIONS = 0o777  # kept from the file it replaces: no setuid bit
 # The errors of file systems without hard links, permissions, or fsync of directories.
 _NO_LINKS = (errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS)
 _UNKNOWN_HERE = (errno.EPERM, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
+_NO_ALLOCATION = (*_UNKNOWN_HERE, errno.ENODEV)
+
+# The allocation of a large file.
+_STEP = 64 << 20  # bytes of the first request, doubled each time
+_QUICK = 16 << 30  # bytes/s above which the time for allocation is negligible
+_PATIENCE = 0.02  # seconds before that rate is checked
 
 
 class Vanished(ObjectError):
@@ -45,7 +54,7 @@ class Vanished(ObjectError):
         super().__init__(FailureKind.CHANGED, message)
 
 
-class Manner(NamedTuple):
+class FileAttributes(NamedTuple):
     """The attributes of a finished file."""
 
     mtime_ns: int | None = None  # since the epoch; None: as it was written
@@ -54,8 +63,8 @@ class Manner(NamedTuple):
     fresh: bool = False  # only if its name is free
 
 
-def land(tree: Tree, path: str, body: bytes, manner: Manner) -> bool:
-    """Write a whole file; returns false if ``manner.fresh`` and the name exists.
+def write_file(tree: Tree, path: str, body: bytes, attributes: FileAttributes) -> bool:
+    """Write a whole file; returns false if ``attributes.fresh`` and the name exists.
 
     For bodies in memory: costs an open, a write, a close, a rename and little else. Raises
     ``ObjectError`` (``Vanished`` if the temporary kept vanishing) or ``FatalError``, after removing
@@ -63,25 +72,25 @@ def land(tree: Tree, path: str, body: bytes, manner: Manner) -> bool:
     """
     for _ in range(_TRIES - 1):
         try:
-            return _land(tree, path, body, manner)
+            return _write_once(tree, path, body, attributes)
         except Vanished:
             tree.forget()
-    return _land(tree, path, body, manner)
+    return _write_once(tree, path, body, attributes)
 
 
-def _land(tree: Tree, path: str, body: bytes, manner: Manner) -> bool:
+def _write_once(tree: Tree, path: str, body: bytes, attributes: FileAttributes) -> bool:
     parent, name = split(path)
     try:
-        directory = tree.made(parent)
+        directory = tree.make(parent)
         temporary = temporary_name(name)
-        fd = os.open(temporary, _NEW, first_mode(manner.mode), dir_fd=directory)
+        fd = os.open(temporary, _NEW, first_mode(attributes.mode), dir_fd=directory)
         try:
             try:
                 _write(fd, body)
-                _seal(fd, manner)
+                _seal(fd, attributes)
             finally:
                 os.close(fd)
-            return _give_name(directory, temporary, name=name, manner=manner)
+            return _give_name(directory, temporary, name=name, attributes=attributes)
         except BaseException:
             remove(directory, temporary)
             raise
@@ -89,11 +98,12 @@ def _land(tree: Tree, path: str, body: bytes, manner: Manner) -> bool:
         raise failure(tree, path, error) from None
 
 
-class Landing:
+class TemporaryFile:
     """A file that is written piece by piece. Finish it or discard it.
 
     While it is written an exclusive lock keeps sweepers of other runs from removing it.
-    ``mode`` is as in ``Manner``. Every method raises as ``land`` does, after discarding the file.
+    ``mode`` is as in ``FileAttributes``. Methods raise as ``write_file`` does, after discarding the
+    file.
     """
 
     def __init__(self, tree: Tree, path: str, *, mode: int | None = None) -> None:
@@ -103,7 +113,7 @@ class Landing:
         self._mode = mode
         self._parent, self._name = split(path)
         self._directory: Descriptor | None = None  # of the temporary file
-        self._temporary, self._fd = self._opened()
+        self._temporary, self._fd = self._open()
 
     @property
     def temporary(self) -> str:
@@ -116,11 +126,11 @@ class Landing:
         return inode(self._fd)
 
     def preallocate(self, size: int) -> None:
-        """Allocate ``size`` bytes of disk space, see ``room``. May block: not on an event loop."""
+        """Allocate ``size`` bytes of disk space. May block: not on an event loop."""
         try:
-            room.take(self._fd, size)
+            allocate(self._fd, size)
         except OSError as error:
-            raise self._failed(error) from None
+            raise self._fail(error) from None
         self.size = size
 
     def write(self, piece: bytes) -> None:
@@ -128,7 +138,7 @@ class Landing:
         try:
             _write(self._fd, piece)
         except OSError as error:
-            raise self._failed(error) from None
+            raise self._fail(error) from None
         self.size += len(piece)
 
     def restart(self) -> None:
@@ -137,7 +147,7 @@ class Landing:
             os.ftruncate(self._fd, 0)
             os.lseek(self._fd, 0, os.SEEK_SET)
         except OSError as error:
-            raise self._failed(error) from None
+            raise self._fail(error) from None
         self.size = 0
 
     def pieces(self, start: int = 0, size: int | None = None) -> Iterator[bytes]:
@@ -152,27 +162,29 @@ class Landing:
 
         The directory is looked up again, in case it was replaced.
         """
-        manner = Manner(mtime_ns, self._mode, fsync, fresh)
+        attributes = FileAttributes(mtime_ns, self._mode, fsync, fresh)
         held = -1
         try:
             held = os.dup(self._fd)  # keeps the lock until the rename
-            _seal(self._fd, manner)
+            _seal(self._fd, attributes)
             self._close()  # some file systems report write errors only here
-            directory = self._tree.made(self._parent)
-            landed = _give_name(directory, self._temporary, name=self._name, manner=manner)
+            directory = self._tree.make(self._parent)
+            finished = _give_name(
+                directory, self._temporary, name=self._name, attributes=attributes
+            )
         except OSError as error:
-            raise self._failed(error) from None
+            raise self._fail(error) from None
         except S3ppError:
-            self.leave()
+            self.keep_or_discard()
             raise
         finally:
             if held >= 0:
                 os.close(held)
         self._temporary = ""
         self.discard()
-        return landed
+        return finished
 
-    def leave(self) -> bool:
+    def keep_or_discard(self) -> bool:
         """Keep the file if a later run can resume it, else discard it; returns whether kept."""
         self.discard()
         return False
@@ -186,10 +198,10 @@ class Landing:
         if temporary and directory is not None:  # even if it was moved
             remove(directory, temporary)
 
-    def _opened(self) -> tuple[str, int]:
+    def _open(self) -> tuple[str, int]:
         for _ in range(_TRIES):
             temporary = temporary_name(self._name)
-            directory = self._tree.made(self._parent)
+            directory = self._tree.make(self._parent)
             try:
                 fd = os.open(temporary, _NEW, first_mode(self._mode), dir_fd=directory)
             except FileNotFoundError:
@@ -208,10 +220,10 @@ class Landing:
         try:
             return os.pread(self._fd, count, at)
         except OSError as error:
-            raise self._failed(error) from None
+            raise self._fail(error) from None
 
-    def _failed(self, error: OSError) -> S3ppError:
-        self.leave()
+    def _fail(self, error: OSError) -> S3ppError:
+        self.keep_or_discard()
         return failure(self._tree, self._path, error)
 
     def _close(self) -> None:
@@ -250,26 +262,28 @@ def _write(fd: int, body: bytes) -> None:
             rest = rest[os.write(fd, rest) :]
 
 
-def _seal(fd: int, manner: Manner) -> None:
+def _seal(fd: int, attributes: FileAttributes) -> None:
     """Set mode and time, and fsync if wanted."""
     try:
-        if manner.mode is not None:
-            os.fchmod(fd, manner.mode & _PERMISSIONS)
-        if manner.mtime_ns is not None:
-            os.utime(fd, ns=(manner.mtime_ns, manner.mtime_ns))
+        if attributes.mode is not None:
+            os.fchmod(fd, attributes.mode & _PERMISSIONS)
+        if attributes.mtime_ns is not None:
+            os.utime(fd, ns=(attributes.mtime_ns, attributes.mtime_ns))
     except OSError as error:
         _let_pass(error)
-    if manner.fsync:
+    if attributes.fsync:
         os.fsync(fd)
 
 
-def _give_name(directory: Descriptor, temporary: str, *, name: str, manner: Manner) -> bool:
-    if manner.fresh:
+def _give_name(
+    directory: Descriptor, temporary: str, *, name: str, attributes: FileAttributes
+) -> bool:
+    if attributes.fresh:
         if not _link(directory, temporary, name):
             return False
     else:
         os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
-    if manner.fsync:
+    if attributes.fsync:
         try:
             os.fsync(directory)
         except OSError as error:
@@ -328,3 +342,49 @@ def failure(tree: Tree, path: str, error: OSError) -> S3ppError:
         message = f"{path!r} is a directory here, and no file can take its place: move it away"
         return ObjectError(FailureKind.CONFLICT, message)
     return tree.refusal(path, "written", error)
+
+
+def allocate(fd: int, size: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+    """Extend an open file to ``size`` bytes, and allocate space as long as that is fast.
+
+    A file system with extents allocates any size at once, or reports at once that it cannot: better
+    than after hours. One in memory allocates page by page, which takes half as long as writing, so
+    there the writes may as well allocate. Which kind it is shows during the allocation. Raises
+    ``OSError`` if there is not enough space, or a file must not be so large.
+    """
+    os.ftruncate(fd, size)
+    fallocate, start, done, step = _fallocate(), clock(), 0, _STEP
+    while fallocate is not None and done < size:
+        try:
+            fallocate(fd, done, min(step, size - done))
+        except OSError as error:
+            if error.errno in _NO_ALLOCATION:
+                return
+            raise
+        done, step = done + step, 2 * step
+        if clock() - start > _PATIENCE + done / _QUICK:
+            return
+
+
+@cache
+def _fallocate() -> Callable[[int, int, int], None] | None:
+    """Return fallocate(2), which Python lacks; None if the system lacks it too.
+
+    ``posix_fallocate`` is unsuitable: where the file system does not support it, as NFS before 4.2,
+    the C library writes to each block instead (glibc manual, "Storage Allocation").
+    """
+    if sys.platform != "linux" or sys.maxsize < 1 << 32:  # there offsets have 32 bits
+        return None
+    try:
+        function = ctypes.CDLL(None, use_errno=True).fallocate
+    except (OSError, AttributeError):
+        return None
+    function.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+
+    def call(fd: int, offset: int, size: int) -> None:
+        while function(fd, 0, offset, size):
+            number = ctypes.get_errno()
+            if number != errno.EINTR:
+                raise OSError(number, os.strerror(number))
+
+    return call

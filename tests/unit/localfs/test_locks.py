@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from commands import ROOT
-from s3pp.transfer.files import locks
-from s3pp.transfer.files.locks import lock, unlock
+from s3pp.localfs import locks
+from s3pp.localfs.locks import lock, unlock
 
 HOLDS = """
 import sys, time
-from s3pp.transfer.files import locks
+from s3pp.localfs import locks
 locks.on_smb = lambda fd: sys.argv[2] == "smb"
 file = open(sys.argv[1], "r+b")
 locks.lock(file.fileno())

@@ -3,19 +3,19 @@
 Another run may be active in the same directory, and its temporaries have such names too. These
 rules decide which of them are left over:
 
-* A file written piece by piece (``Landing``) is locked by its writer, and the system drops the
+* A ``TemporaryFile``, written piece by piece, is locked by its writer, and the system drops the
   lock however the writer ends. A file that can be locked at once therefore has no such writer.
-* A small file (``land``) is not locked, as it exists for some 20 µs and a lock would cost a tenth
-  of that. Its writer holds a shared lock on the *directory* instead, once for thousands of files.
+* A small file (``write_file``) is not locked: it exists for some 20 µs, of which a lock would cost
+  a tenth. Its writer holds a shared lock on the *directory* instead, once for thousands of files.
   If the sweeper gets an exclusive lock on the directory, no run is writing there, and every earlier
   temporary is left over, whatever its age: a run right after ``kill -9`` finds a clean directory.
 * If others do write in the directory, files last changed more than a few seconds ago are left over.
   The time is ctime, since mtime is the object's; the few seconds are a hundred thousand lifetimes.
 * Without locks (some network file systems), only an hour without a change is proof.
 
-* An unfinished download that a later run can resume (``Partial``) is kept until it does not match
-  the current object (``Superseded``), or has been unchanged for a month. A record without its
-  partial file is left over at once.
+* A ``PartialFile``, which a later run can resume, is kept until it does not match the current
+  object (``SupersededFiles``), or has been unchanged for a month. A record without its partial file
+  is left over at once.
 
 Safety does not depend on these rules. A temporary name is never used twice, so a file under its
 final name is never removed; and a writer whose temporary was removed gets ENOENT
@@ -32,10 +32,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from s3pp.errors import ObjectError
-from s3pp.sources.naming import is_unfinished
-from s3pp.transfer.files.locks import lock
-from s3pp.transfer.files.paths import PARTIAL, RECORD, TEMPORARY, partial_stem, record_name
-from s3pp.transfer.files.tree import Descriptor, Tree, split
+from s3pp.localfs.locks import lock
+from s3pp.localfs.paths import PARTIAL, RECORD, TEMPORARY, is_unfinished, partial_stem, record_name
+from s3pp.localfs.tree import Descriptor, Tree, split
 
 SETTLED = 10.0  # seconds after which an unlocked file is left over
 SILENT = 3600.0  # seconds after which a file is left over where there are no locks
@@ -54,7 +53,7 @@ def sweep(tree: Tree, directory: str, *, clock: Callable[[], float] = time.time)
     """
     try:
         found = tree.directory(directory, make=False)
-        return 0 if found is None else _swept(found, clock())
+        return 0 if found is None else _sweep_directory(found, clock())
     except (ObjectError, OSError):  # writing there reports the fault
         return 0
 
@@ -89,7 +88,7 @@ def _within(path: str, directory: str) -> bool:
     return path == directory or not directory or path.startswith(f"{directory}/")
 
 
-class _Ground(NamedTuple):
+class _SweptDirectory(NamedTuple):
     """A directory being swept."""
 
     fd: int
@@ -97,25 +96,25 @@ class _Ground(NamedTuple):
     now: float  # seconds since the epoch
 
 
-def _swept(directory: Descriptor, now: float) -> int:
+def _sweep_directory(directory: Descriptor, now: float) -> int:
     with os.scandir(directory) as entries:
         found = [entry.name for entry in entries if _is_unfinished(entry)]
-    removed = _given_up(directory, found, now)
+    removed = _remove_expired(directory, found, now)
     names = [name for name in found if TEMPORARY.search(name)]
     if not names:
         return removed
     # Only after the names were read: an active writer of one of them holds a lock. Our own
     # shared lock does not count: it becomes the exclusive one, and ends with it.
     directory.shared = False
-    ground = _Ground(directory, _is_alone(directory), now)
+    swept = _SweptDirectory(directory, _is_alone(directory), now)
     try:
-        return removed + sum(_removed(ground, name) for name in names)
+        return removed + sum(_remove_if_stale(swept, name) for name in names)
     finally:
         with contextlib.suppress(OSError):
             fcntl.flock(directory, fcntl.LOCK_UN)
 
 
-class Superseded:
+class SupersededFiles:
     """Removal of partial files whose object has been replaced since."""
 
     def __init__(self, tree: Tree) -> None:
@@ -146,12 +145,12 @@ def _partials(directory: Descriptor) -> list[str]:
         return [entry.name for entry in entries if PARTIAL.search(entry.name)]
 
 
-def _given_up(directory: Descriptor, found: list[str], now: float) -> int:
+def _remove_expired(directory: Descriptor, found: list[str], now: float) -> int:
     """Remove partial files that are too old to resume, and lone records; returns their number."""
     partials = {name for name in found if PARTIAL.search(name)}
     whose = {record_name(name) for name in partials}
     lone = [name for name in found if RECORD.search(name) and name not in whose]
-    removed = sum(_is_lone(directory, name) and _unlinked(directory, name) for name in lone)
+    removed = sum(_is_orphan(directory, name) and _unlink(directory, name) for name in lone)
     for name in partials:
         with contextlib.suppress(OSError):
             touched = os.stat(name, dir_fd=directory, follow_symlinks=False).st_ctime
@@ -159,7 +158,7 @@ def _given_up(directory: Descriptor, found: list[str], now: float) -> int:
     return removed
 
 
-def _is_lone(directory: Descriptor, name: str) -> bool:
+def _is_orphan(directory: Descriptor, name: str) -> bool:
     """Return whether a record has no partial file; checked again, as the listing may be older."""
     try:
         os.stat(f"{name.removesuffix('.ranges')}.part", dir_fd=directory, follow_symlinks=False)
@@ -180,12 +179,12 @@ def _remove_partial(directory: Descriptor, name: str, *, silent: bool = False) -
     try:
         locked = _lock(fd)
         free = silent if locked is None else locked
-        return free and _unlinked(directory, name) | _unlinked(directory, record_name(name))
+        return free and _unlink(directory, name) | _unlink(directory, record_name(name))
     finally:
         os.close(fd)
 
 
-def _unlinked(directory: Descriptor, name: str) -> bool:
+def _unlink(directory: Descriptor, name: str) -> bool:
     try:
         os.unlink(name, dir_fd=directory)
         return True
@@ -197,15 +196,15 @@ def _is_unfinished(entry: os.DirEntry[str]) -> bool:
     return is_unfinished(entry.name) and entry.is_file(follow_symlinks=False)
 
 
-def _removed(ground: _Ground, name: str) -> bool:
+def _remove_if_stale(swept: _SweptDirectory, name: str) -> bool:
     fd = -1
     try:
         with contextlib.suppress(PermissionError):  # another user's file: only its age decides
-            fd = os.open(name, _TO_LOCK, dir_fd=ground.fd)
-        status = os.stat(name, dir_fd=ground.fd, follow_symlinks=False)
-        if not _left_over(ground, _lock(fd), status.st_ctime):
+            fd = os.open(name, _TO_LOCK, dir_fd=swept.fd)
+        status = os.stat(name, dir_fd=swept.fd, follow_symlinks=False)
+        if not _is_stale(swept, _lock(fd), status.st_ctime):
             return False
-        os.unlink(name, dir_fd=ground.fd)  # while the lock is held, so that its writer notices
+        os.unlink(name, dir_fd=swept.fd)  # while the lock is held, so that its writer notices
         return True
     except OSError:  # renamed meanwhile, or not removable by this user
         return False
@@ -214,15 +213,15 @@ def _removed(ground: _Ground, name: str) -> bool:
             os.close(fd)
 
 
-def _left_over(ground: _Ground, locked: bool | None, touched: float) -> bool:
+def _is_stale(swept: _SweptDirectory, locked: bool | None, touched: float) -> bool:
     """Return whether a temporary file, last changed at ``touched``, has no writer.
 
     ``locked`` is whether it could be locked; None: there are no locks.
     """
-    age = ground.now - touched
+    age = swept.now - touched
     if locked is None:
         return age > SILENT
-    return locked and (ground.alone or age > SETTLED)
+    return locked and (swept.alone or age > SETTLED)
 
 
 def _is_alone(directory: Descriptor) -> bool:

@@ -9,12 +9,14 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from s3pp.transfer.files.paths import (
+from s3pp.localfs.paths import (
     MAX_NAME_BYTES,
     MAX_PATH_BYTES,
     TEMPORARY,
     is_marker,
+    is_unfinished,
     path_fault,
+    shown,
     temporary_name,
 )
 
@@ -187,3 +189,17 @@ def test_a_temporary_name_is_recognised_and_fits(name: str) -> None:
     assert stem == name or len(made.encode()) > MAX_NAME_BYTES - 4
     assert temporary_name(name) != made
     assert path_fault(f"a/{made}", 1) is not None
+
+
+@given(st.binary().map(os.fsdecode))
+def test_what_is_shown_can_be_printed(name: str) -> None:
+    assert shown(name) == os.fsencode(name).decode("utf-8", "backslashreplace")
+    shown(name).encode()
+
+
+@pytest.mark.parametrize("end", ["", ".part", ".ranges"])
+def test_unfinished_downloads(end: str) -> None:
+    assert is_unfinished(f"a.s3pp-0123456789abcdef{end}")
+    assert is_unfinished(f".s3pp-0123456789abcdef{end}")
+    assert not is_unfinished(f"a.s3pp-0123456789abcde{end}")
+    assert not is_unfinished(f"a.s3pp-0123456789abcdef{end}2")

@@ -22,7 +22,7 @@ from s3pp.errors import FatalError
 T = TypeVar("T")
 Key = Callable[[T], Any]
 
-RUN_LENGTH = 100_000  # records in memory, over all sorts that share a Room
+RUN_LENGTH = 100_000  # records in memory, over all sorts that share a ``SortMemory``
 RICH_RUN_LENGTH = 25_000  # the same, for records of half a kilobyte, such as entries and tasks
 LEAST_RUN = 1_000  # records that a sort may hold even if others have used up the limit
 FAN_IN = 64  # runs merged at once: each keeps one block in memory
@@ -30,7 +30,7 @@ BLOCK = 500  # records pickled together: pickling them one by one costs three ti
 HEADER = 4  # bytes of a block's length
 
 
-class Room:
+class SortMemory:
     """A limit on the records held by all sorts of one walk: nested directories share it."""
 
     def __init__(self, records: int = RUN_LENGTH, least: int = LEAST_RUN) -> None:
@@ -47,27 +47,27 @@ class Room:
         self._free -= records
 
 
-def ordered(
-    records: Iterable[T], *, key: Key[T] | None = None, room: Room | None = None
+def sort_records(
+    records: Iterable[T], *, key: Key[T] | None = None, memory: SortMemory | None = None
 ) -> Iterator[T]:
     """Yield ``sorted(records, key=key)``, also stable, in constant memory.
 
     ``records`` must be picklable if they exceed one run. Raises ``FatalError`` if the temporary
     file cannot be written. Closing the generator frees the file.
     """
-    room = room or Room()
-    length = room.run_length
+    memory = memory or SortMemory()
+    length = memory.run_length
     source = iter(records)
     run = sorted(islice(source, length), key=key)  # type: ignore[type-var, arg-type]
     held = len(run)
-    room.take(held)
+    memory.take(held)
     try:
         if held < length:
             yield from run
         else:
             yield from _spilled(run, source, key)
     finally:
-        room.take(-held)
+        memory.take(-held)
 
 
 def _spilled(run: list[T], source: Iterator[T], key: Key[T] | None) -> Iterator[T]:

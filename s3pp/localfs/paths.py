@@ -1,4 +1,4 @@
-"""Checks of keys as file names below a directory, and names of temporary files.
+"""Checks of keys as file names below a directory, names of temporary files, printable names.
 
 A key is used unchanged or not at all: nothing is escaped, cut or joined differently, as then two
 keys could map to one file, and an upload of the files would give other keys.
@@ -11,8 +11,6 @@ import random
 import re
 from hashlib import sha256
 
-from s3pp.sources.naming import is_unfinished
-
 MAX_NAME_BYTES = 255  # of one segment, on every file system in common use
 MAX_PATH_BYTES = 4096 - 256  # Linux's PATH_MAX, less some for DIRECTORY and the closing NUL
 
@@ -20,6 +18,7 @@ MAX_PATH_BYTES = 4096 - 256  # Linux's PATH_MAX, less some for DIRECTORY and the
 TEMPORARY = re.compile(r"\.s3pp-[0-9a-f]{16}\Z")
 PARTIAL = re.compile(r"\.s3pp-[0-9a-f]{16}\.part\Z")  # a file that a later run can resume
 RECORD = re.compile(r"\.s3pp-[0-9a-f]{16}\.ranges\Z")  # the record of its ranges
+_UNFINISHED = re.compile(r"\.s3pp-[0-9a-f]{16}(\.part|\.ranges)?\Z")  # any of them
 _SUFFIX_BYTES = len(".s3pp-") + 16
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -43,6 +42,18 @@ def path_fault(relative: str, size: int, *, windows: bool = os.name == "nt") -> 
     return _text_fault(relative) or _segments_fault(relative, windows)
 
 
+def shown(text: str) -> str:
+    """Return ``text`` for printing, with bytes that are not UTF-8 as ``\\xNN``."""
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def is_unfinished(name: str) -> bool:
+    """Return whether the name is that of an unfinished download or of its record."""
+    return ".s3pp-" in name and _UNFINISHED.search(name) is not None
+
+
 def is_marker(relative: str) -> bool:
     """Return whether a name marks a directory, not a file."""
     return not relative or relative[-1] == "/"
@@ -59,16 +70,16 @@ def partial_name(name: str, *origin: str) -> str:
 
     ``origin`` identifies the content: equal for the same bytes, and different for others.
     """
-    return f"{partial_stem(name)}{_told(*origin)}.part"
+    return f"{partial_stem(name)}{_fingerprint(*origin)}.part"
 
 
 def partial_stem(name: str) -> str:
     """Return the prefix of all names, and no others, that ``partial_name`` returns for ``name``."""
     cut = _cut(name, _SUFFIX_BYTES + len(".ranges"))
-    return f"{cut}.s3pp-{_told(name)}"
+    return f"{cut}.s3pp-{_fingerprint(name)}"
 
 
-def _told(*what: str) -> str:
+def _fingerprint(*what: str) -> str:
     return sha256("\n".join(what).encode(errors="surrogatepass")).hexdigest()[:8]
 
 

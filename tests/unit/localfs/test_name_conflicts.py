@@ -14,9 +14,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from s3pp.sources.sorting import Room
-from s3pp.transfer.files.clashes import Clashes, apart, apart_folded, folded, folds
-from s3pp.transfer.files.paths import TEMPORARY, is_marker
+from s3pp.localfs.external_sort import SortMemory
+from s3pp.localfs.name_conflicts import (
+    NameConflicts,
+    folded,
+    folds_names,
+    mark_conflicts,
+    mark_conflicts_folded,
+)
+from s3pp.localfs.paths import TEMPORARY, is_marker
 
 Fold = Callable[[str], str]
 SEGMENTS = st.sampled_from(["a", "A", "b", "a-b", "a.", "ab", "é", "e\u0301", "É", "ß", "SS", "-"])
@@ -53,21 +59,21 @@ def verdicts(pairs: Iterator[tuple[str, str | None]]) -> dict[str, bool]:
 @given(st.lists(PATHS, max_size=20))
 @example(["a", "a-b", "a.", "a/", "a/b", "a/b/c", "ab"])
 def test_files_win_over_what_lies_below_them(paths: list[str]) -> None:
-    assert verdicts(apart(listed(paths), str)) == model(paths, str)
+    assert verdicts(mark_conflicts(listed(paths), str)) == model(paths, str)
 
 
 @given(st.lists(PATHS, max_size=20), st.integers(1, 8))
 @example(["A/b", "a", "a/c"], 8)
 @example(["A", "a/b", "a/"], 1)
 def test_folded_names_likewise(paths: list[str], run_length: int) -> None:
-    pairs = apart_folded(listed(paths), str, room=Room(run_length, 1))
+    pairs = mark_conflicts_folded(listed(paths), str, memory=SortMemory(run_length, 1))
     assert verdicts(pairs) == model(paths, folded)
 
 
 @given(st.lists(PATHS, max_size=12))
 def test_what_is_left_stands_in_a_file_system(paths: list[str]) -> None:
     """No two of the accepted names are one, or one a file and the other below it."""
-    accepted = [path for path, fault in apart_folded(listed(paths), str) if fault is None]
+    accepted = [path for path, fault in mark_conflicts_folded(listed(paths), str) if fault is None]
     for one, other in itertools.permutations(accepted, 2):
         if not is_marker(one):
             assert folded(one) != folded(other)
@@ -75,7 +81,7 @@ def test_what_is_left_stands_in_a_file_system(paths: list[str]) -> None:
 
 
 def test_the_fault_names_the_file_and_the_mend() -> None:
-    found = Clashes()
+    found = NameConflicts()
     assert found.fault("a") is None
     assert found.fault("a-b") is None
     below = found.fault("a/b") or ""
@@ -87,7 +93,7 @@ def test_the_fault_names_the_file_and_the_mend() -> None:
 
 def test_of_twins_the_first_in_key_order_wins() -> None:
     twins = ["A", "a", "e\u0301", "\u00e9"]
-    found = dict(apart_folded(listed(twins), str))
+    found = dict(mark_conflicts_folded(listed(twins), str))
     assert found["A"] is None
     assert "'A' is the same name" in (found["a"] or "")
     assert found["e\u0301"] is None
@@ -96,22 +102,22 @@ def test_of_twins_the_first_in_key_order_wins() -> None:
 
 def test_directories_that_fold_alike_are_one_directory() -> None:
     names = ["A/", "A/x", "a/", "a/y"]
-    assert all(fault is None for _, fault in apart_folded(names, str))
+    assert all(fault is None for _, fault in mark_conflicts_folded(names, str))
 
 
 def test_an_object_listed_twice_is_one() -> None:
     names = ["a", "a", "a/b", "a/b", "c/", "c/"]
-    assert [name for name, _ in apart(names, str)] == ["a", "a/b", "c/"]
-    assert sorted(name for name, _ in apart_folded(names, str)) == ["a", "a/b", "c/"]
+    assert [name for name, _ in mark_conflicts(names, str)] == ["a", "a/b", "c/"]
+    assert sorted(name for name, _ in mark_conflicts_folded(names, str)) == ["a", "a/b", "c/"]
 
 
 def test_records_are_whatever_has_a_name() -> None:
     records = [("a", 1), ("a/b", 2)]
-    assert [record for record, _ in apart(records, lambda record: record[0])] == records
+    assert [record for record, _ in mark_conflicts(records, lambda record: record[0])] == records
 
 
 def test_memory_is_bounded_by_the_length_of_a_name() -> None:
-    found = Clashes()
+    found = NameConflicts()
     for number in range(10_000):
         assert found.fault(f"{number:05}") is None
     assert len(found._files) == 1
@@ -152,15 +158,15 @@ def test_folding_again_changes_nothing_that_matters(name: str) -> None:
 
 
 def test_a_file_system_that_keeps_names_apart(tmp_path: Path) -> None:
-    assert not folds(str(tmp_path))
+    assert not folds_names(str(tmp_path))
     assert os.listdir(tmp_path) == []
 
 
 def test_a_dry_run_makes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "open", lambda *_, **__: pytest.fail("opened"))
     (tmp_path / "name").mkdir()
-    assert not folds(str(tmp_path), write=False)
-    assert not folds(str(tmp_path / "missing"), write=False)
+    assert not folds_names(str(tmp_path), write=False)
+    assert not folds_names(str(tmp_path / "missing"), write=False)
 
 
 @pytest.fixture
@@ -187,24 +193,24 @@ def _exists(lstat: Callable[[str], os.stat_result], path: str) -> bool:
 
 @pytest.mark.usefixtures("folding")
 def test_folding_is_found_out_by_probes(tmp_path: Path) -> None:
-    assert folds(str(tmp_path))
+    assert folds_names(str(tmp_path))
     assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.usefixtures("folding")
 def test_folding_is_seen_in_names_that_are_there(tmp_path: Path) -> None:
-    assert not folds(str(tmp_path), write=False)
+    assert not folds_names(str(tmp_path), write=False)
     (tmp_path / "12.34").touch()
-    assert not folds(str(tmp_path), write=False)
+    assert not folds_names(str(tmp_path), write=False)
     (tmp_path / "Name").touch()
-    assert folds(str(tmp_path), write=False)
+    assert folds_names(str(tmp_path), write=False)
 
 
 def test_a_probe_that_was_left_is_swept_by_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "unlink", lambda _: None)
-    folds(str(tmp_path))
+    folds_names(str(tmp_path))
     left = os.listdir(tmp_path)
     assert len(left) == 2
     assert all(TEMPORARY.search(name) for name in left)
@@ -243,7 +249,7 @@ def mounted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
 
 
 def test_real_file_systems_that_fold(mounted: Path) -> None:
-    assert folds(str(mounted))
+    assert folds_names(str(mounted))
     assert os.listdir(mounted) == []
     (mounted / "Name").touch()
-    assert folds(str(mounted), write=False)
+    assert folds_names(str(mounted), write=False)

@@ -20,13 +20,13 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TypeVar
 
-from s3pp.sources.sorting import Room, ordered
-from s3pp.transfer.files.paths import is_marker, temporary_name
+from s3pp.localfs.external_sort import SortMemory, sort_records
+from s3pp.localfs.paths import is_marker, temporary_name
 
 T = TypeVar("T")
 Name = Callable[[T], "str | None"]
 
-_LOOKED_AT = 1000  # names of a directory that are examined to detect folding
+_EXAMINED = 1000  # names of a directory that are examined to detect folding
 
 # Unicode's Default_Ignorable_Code_Point, DerivedCoreProperties.txt: file systems that fold names
 # drop these as well.
@@ -37,14 +37,14 @@ _IGNORED = re.compile(
 )
 
 
-class Clashes:
-    """A detector of clashes among unique names in UTF-8 byte order, in constant memory."""
+class NameConflicts:
+    """A detector of conflicts among unique names in UTF-8 byte order, in constant memory."""
 
     def __init__(self) -> None:
         self._files: list[tuple[str, str]] = []  # folded and as given; each is a prefix of the next
 
     def fault(self, path: str, *, fold: Callable[[str], str] | None = None) -> str | None:
-        """Return why ``path`` clashes with an earlier name, and what to do; None if it does not.
+        """Return why ``path`` conflicts with an earlier name, and what to do; None if it does not.
 
         With ``fold`` names must come in the order of their folded form.
         """
@@ -62,33 +62,33 @@ class Clashes:
         return None
 
 
-def apart(records: Iterable[T], name: Name[T]) -> Iterator[tuple[T, str | None]]:
+def mark_conflicts(records: Iterable[T], name: Name[T]) -> Iterator[tuple[T, str | None]]:
     """Yield ``(record, fault)`` for records in the UTF-8 byte order of their names.
 
     A name repeated in a row is one object listed twice, and is dropped. A record without a name
     (None) will not be written, and passes unchecked.
     """
-    yield from _apart(records, name, None)
+    yield from _mark_conflicts(records, name, None)
 
 
-def apart_folded(
-    records: Iterable[T], name: Name[T], *, room: Room | None = None
+def mark_conflicts_folded(
+    records: Iterable[T], name: Name[T], *, memory: SortMemory | None = None
 ) -> Iterator[tuple[T, str | None]]:
-    """Yield as ``apart`` for a file system that folds names: pairs come in the folded order.
+    """Yield as ``mark_conflicts``, in folded order, for a file system that folds names.
 
-    ``records`` are as for ``apart``, and picklable. Raises ``FatalError`` as ``ordered`` does.
+    ``records`` have to be picklable. Raises ``FatalError`` as ``sort_records`` does.
     """
 
     def folded_name(record: T) -> str:
         return folded(name(record) or "")
 
-    yield from _apart(ordered(records, key=folded_name, room=room), name, folded)
+    yield from _mark_conflicts(sort_records(records, key=folded_name, memory=memory), name, folded)
 
 
-def _apart(
+def _mark_conflicts(
     records: Iterable[T], name: Name[T], fold: Callable[[str], str] | None
 ) -> Iterator[tuple[T, str | None]]:
-    clashes = Clashes()
+    conflicts = NameConflicts()
     last: str | None = None
     for record in records:
         path = name(record)
@@ -96,7 +96,7 @@ def _apart(
             yield record, None
         elif path != last:
             last = path
-            yield record, clashes.fault(path, fold=fold)
+            yield record, conflicts.fault(path, fold=fold)
 
 
 def folded(name: str) -> str:
@@ -110,7 +110,7 @@ def folded(name: str) -> str:
     return unicodedata.normalize("NFC", split.casefold())
 
 
-def folds(directory: str, *, write: bool = True) -> bool:
+def folds_names(directory: str, *, write: bool = True) -> bool:
     """Return whether the file system of an existing directory folds names.
 
     Up to two empty files are created in it and removed. Without ``write`` (in a dry run), or if
@@ -119,13 +119,13 @@ def folds(directory: str, *, write: bool = True) -> bool:
     """
     if write:
         try:
-            return _probed(directory)
+            return _probe_folding(directory)
         except OSError:
             pass
-    return _seen_to_fold(directory)
+    return _infer_folding(directory)
 
 
-def _probed(directory: str) -> bool:
+def _probe_folding(directory: str) -> bool:
     before = os.stat(directory)
     try:
         return any(_probe(directory, *pair) for pair in (("S", "s"), ("\u00e9", "e\u0301")))
@@ -143,10 +143,10 @@ def _probe(directory: str, made: str, sought: str) -> bool:
         os.unlink(path)
 
 
-def _seen_to_fold(directory: str) -> bool:
+def _infer_folding(directory: str) -> bool:
     try:
         with os.scandir(directory) as entries:
-            names = {entry.name for entry in islice(entries, _LOOKED_AT)}
+            names = {entry.name for entry in islice(entries, _EXAMINED)}
     except OSError:
         return False
     other = ((name, name.swapcase()) for name in names if name.swapcase() not in names)

@@ -4,6 +4,9 @@ A path is walked segment by segment, each opened below the one before and never 
 link. Replacing a directory by a link during the run has no effect: the open descriptor is still
 that of the directory, and after a second at most the path is walked again.
 
+DIRECTORY itself is checked before the first request to the store (``check_directory``); the same
+faults, if they arise during the run, are reported for each file.
+
 ::
 
     top ─openat─▶ a ─openat─▶ b      directory("a/b"), mostly from the cache
@@ -21,8 +24,8 @@ import stat
 import time
 from collections.abc import Callable
 
-from s3pp.errors import FailureKind, FatalError, ObjectError, S3ppError
-from s3pp.sources.naming import shown
+from s3pp.errors import FailureKind, FatalError, ObjectError, S3ppError, UsageError
+from s3pp.localfs.paths import shown
 
 OPEN_DIRECTORIES = 64  # the most kept open, and never more than
 SHARE = 8  # this fraction of the limit on descriptors: most keys share the previous key's directory
@@ -108,7 +111,7 @@ class Tree:
             _share(found)
         return found
 
-    def made(self, path: str) -> Descriptor:
+    def make(self, path: str) -> Descriptor:
         """Return ``directory(path, make=True)``."""
         found = self.directory(path, make=True)
         assert found is not None
@@ -169,7 +172,7 @@ class Tree:
         path = path.removesuffix("/")
         if self.directory(path, make=False) is not None:
             return False
-        self.made(path)
+        self.make(path)
         return True
 
     def refusal(self, path: str, done: str, error: OSError) -> S3ppError:
@@ -238,7 +241,7 @@ class Tree:
         """Open the last segment of ``path``, whose parent is ``above``."""
         name = split(path)[1]
         try:
-            return _opened(above, name)
+            return _open_directory(above, name)
         except FileNotFoundError:
             if not make:
                 return None
@@ -248,7 +251,7 @@ class Tree:
             return self._detour(above, path, make=make)
         try:
             self._make(above, name)
-            return _opened(above, name)
+            return _open_directory(above, name)
         except NotADirectoryError:  # another process created it, and not as a directory
             return self._detour(above, path, make=make)
 
@@ -283,6 +286,54 @@ class Tree:
         return "" if real == top else os.path.relpath(real, top)
 
 
+def check_directory(directory: str) -> None:
+    """Raise ``UsageError`` if ``directory`` cannot be created or entered. Creates nothing.
+
+    An existing directory need not be writable: directories in it may be.
+    """
+    path = os.path.abspath(directory)
+    nearest = _nearest(directory, path)
+    if not os.path.isdir(nearest):
+        raise _unfit(directory, f"'{shown(nearest)}' is no directory")
+    if nearest == path:
+        if not os.access(path, os.R_OK | os.X_OK):
+            raise _unfit(directory, f"it cannot be opened: {os.strerror(errno.EACCES)}")
+    elif not os.access(nearest, os.W_OK | os.X_OK):
+        cause = os.strerror(errno.EROFS if _read_only(nearest) else errno.EACCES)
+        raise _unfit(directory, f"nothing can be written in '{shown(nearest)}': {cause}")
+
+
+def make_directory(directory: str) -> None:
+    """Create ``directory`` if it is missing; raises ``UsageError`` if that fails."""
+    try:
+        os.makedirs(directory, exist_ok=True)
+    except OSError as error:
+        raise _unfit(directory, f"it cannot be made: {error.strerror}") from None
+
+
+def _nearest(directory: str, path: str) -> str:
+    """Return ``path``, or the nearest directory above it that exists."""
+    while True:
+        try:
+            os.lstat(path)
+            return path
+        except (FileNotFoundError, NotADirectoryError):
+            path = os.path.dirname(path)
+        except OSError as error:
+            raise _unfit(directory, f"'{shown(path)}' cannot be opened: {error.strerror}") from None
+
+
+def _read_only(path: str) -> bool:
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
+
+
+def _unfit(directory: str, cause: str) -> UsageError:
+    return UsageError(f"DIRECTORY '{shown(directory)}': {cause}: name another")
+
+
 def split(path: str) -> tuple[str, str]:
     """Split ``path`` into directory and name. Raises ``ObjectError`` for an invalid name."""
     parent, slash, name = path.rpartition("/")
@@ -291,12 +342,12 @@ def split(path: str) -> tuple[str, str]:
     return parent, name
 
 
-def _opened(above: Descriptor, name: str) -> Descriptor:
+def _open_directory(above: Descriptor, name: str) -> Descriptor:
     return Descriptor(os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=above))
 
 
 def _share(directory: Descriptor) -> None:
-    """Lock out sweepers while files are written here (see ``leftovers.py``)."""
+    """Lock out sweepers while files are written here (see ``stale_files.py``)."""
     try:
         fcntl.flock(directory, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:  # a sweeper is at work: next time

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 
 from commands import ROOT, as_anybody
 from s3pp.errors import FailureKind, FatalError, ObjectError
-from s3pp.transfer.files.landing import Landing, Manner, Vanished, land
-from s3pp.transfer.files.paths import TEMPORARY
-from s3pp.transfer.files.tree import TRUSTED, Tree
+from s3pp.localfs.paths import TEMPORARY
+from s3pp.localfs.temporary_file import FileAttributes, TemporaryFile, Vanished, write_file
+from s3pp.localfs.tree import TRUSTED, Tree
 
 MTIME = 1_600_000_000_123_456_789
 
@@ -40,21 +40,27 @@ def tree(top: Path) -> Tree:
     return Tree(str(top))
 
 
-Write = Callable[[Tree, str, bytes, Manner], bool]
+Write = Callable[[Tree, str, bytes, FileAttributes], bool]
 
 
-def in_pieces(tree: Tree, path: str, body: bytes, manner: Manner) -> bool:
-    """As ``land`` does it, by a ``Landing``."""
-    landing = Landing(tree, path, mode=manner.mode)
+def in_pieces(tree: Tree, path: str, body: bytes, manner: FileAttributes) -> bool:
+    """As ``write_file`` does it, by a ``TemporaryFile``."""
+    file = TemporaryFile(tree, path, mode=manner.mode)
     half = len(body) // 2
-    landing.write(body[:half])
-    landing.write(body[half:])
-    return landing.finish(manner.mtime_ns, fsync=manner.fsync, fresh=manner.fresh)
+    file.write(body[:half])
+    file.write(body[half:])
+    return file.finish(manner.mtime_ns, fsync=manner.fsync, fresh=manner.fresh)
 
 
-both = pytest.mark.parametrize("write", [land, in_pieces])
+both = pytest.mark.parametrize("write", [write_file, in_pieces])
 every_manner = pytest.mark.parametrize(
-    "manner", [Manner(), Manner(mode=0o644), Manner(fresh=True), Manner(MTIME, None, True)]
+    "manner",
+    [
+        FileAttributes(),
+        FileAttributes(mode=0o644),
+        FileAttributes(fresh=True),
+        FileAttributes(MTIME, None, True),
+    ],
 )
 
 
@@ -83,9 +89,9 @@ def child(script: str, *arguments: str, **popen: Any) -> subprocess.Popen[str]:
     head = """
     import os, resource, sys, time
     from s3pp.errors import FatalError, ObjectError
-    from s3pp.transfer.files.landing import Landing, Manner, Vanished, land
-    from s3pp.transfer.files.leftovers import sweep
-    from s3pp.transfer.files.tree import Tree
+    from s3pp.localfs.temporary_file import TemporaryFile, FileAttributes, Vanished, write_file
+    from s3pp.localfs.stale_files import sweep
+    from s3pp.localfs.tree import Tree
     """
     code = textwrap.dedent(head) + textwrap.dedent(script)
     return subprocess.Popen(
@@ -117,7 +123,7 @@ def printed(process: subprocess.Popen[str]) -> list[str]:
 @every_manner
 @pytest.mark.parametrize("body", [b"", b"x", bytes(range(256)) * 5000])
 def test_a_file_is_written_whole(
-    tree: Tree, top: Path, write: Write, manner: Manner, body: bytes
+    tree: Tree, top: Path, write: Write, manner: FileAttributes, body: bytes
 ) -> None:
     assert write(tree, "a/b/name", body, manner)
     assert files(top) == {"a/b/name": body}
@@ -132,7 +138,7 @@ def test_a_new_file_has_the_permissions_umask_gives(
 ) -> None:
     before = os.umask(umask)
     try:
-        write(tree, "name", b"", Manner())
+        write(tree, "name", b"", FileAttributes())
     finally:
         os.umask(before)
     assert stat.S_IMODE(os.stat(top / "name").st_mode) == 0o666 & ~umask
@@ -146,7 +152,7 @@ def test_a_file_that_is_replaced_passes_its_permissions_on(
     tree: Tree, top: Path, write: Write, mode: int, kept: int
 ) -> None:
     (top / "name").write_bytes(b"old")
-    write(tree, "name", b"new", Manner(mode=mode))
+    write(tree, "name", b"new", FileAttributes(mode=mode))
     assert (top / "name").read_bytes() == b"new"
     assert stat.S_IMODE(os.stat(top / "name").st_mode) == kept
 
@@ -155,13 +161,13 @@ def test_while_it_arrives_the_old_file_stands_and_nobody_reads_the_new(
     tree: Tree, top: Path
 ) -> None:
     (top / "name").write_bytes(b"old")
-    landing = Landing(tree, "name", mode=0o644)
-    landing.write(b"new")
+    file = TemporaryFile(tree, "name", mode=0o644)
+    file.write(b"new")
     [temporary] = temporaries(top)
     assert temporary.name.startswith("name.s3pp-")
     assert stat.S_IMODE(os.stat(temporary).st_mode) == 0o600
     assert (top / "name").read_bytes() == b"old"
-    landing.finish(None)
+    file.finish(None)
     assert files(top) == {"name": b"new"}
 
 
@@ -173,7 +179,7 @@ def test_links_under_the_name_are_replaced_and_not_followed(
     (top / "symbolic").symlink_to("../outside")
     os.link(tmp_path / "outside", top / "hard")
     for name in ("symbolic", "hard"):
-        assert write(tree, name, b"new", Manner(mode=0o644))
+        assert write(tree, name, b"new", FileAttributes(mode=0o644))
         assert not (top / name).is_symlink()
     assert (tmp_path / "outside").read_bytes() == b"outside"
     assert files(top) == {"symbolic": b"new", "hard": b"new"}
@@ -182,7 +188,7 @@ def test_links_under_the_name_are_replaced_and_not_followed(
 @both
 @pytest.mark.parametrize("name", ["x" * 255, "é" * 127 + "x", "𝄞" * 63, "\n", "x.s3pp-"])
 def test_any_name_a_file_can_have(tree: Tree, top: Path, write: Write, name: str) -> None:
-    assert write(tree, name, b"body", Manner())
+    assert write(tree, name, b"body", FileAttributes())
     assert files(top) == {name: b"body"}
 
 
@@ -191,7 +197,7 @@ def test_any_name_a_file_can_have(tree: Tree, top: Path, write: Write, name: str
 def test_a_name_that_leads_elsewhere_is_refused(
     tree: Tree, top: Path, write: Write, name: str
 ) -> None:
-    assert failure(write, tree, name, b"body", Manner()).kind is FailureKind.NAME
+    assert failure(write, tree, name, b"body", FileAttributes()).kind is FailureKind.NAME
     assert not list(top.rglob("*.s3pp-*"))
     assert os.listdir(top.parent) == ["top"]
 
@@ -205,18 +211,18 @@ def test_what_arrives_is_what_was_written_since_the_last_start(
     pieces: list[bytes | None],
 ) -> None:
     with tempfile.TemporaryDirectory() as top:
-        landing = Landing(Tree(top), "name")
+        file = TemporaryFile(Tree(top), "name")
         expected = b""
         for piece in pieces:
             if piece is None:
-                landing.restart()
+                file.restart()
                 expected = b""
             else:
-                landing.write(piece)
+                file.write(piece)
                 expected += piece
-            assert landing.size == len(expected)
-            assert b"".join(landing.pieces()) == expected
-        landing.finish(MTIME)
+            assert file.size == len(expected)
+            assert b"".join(file.pieces()) == expected
+        file.finish(MTIME)
         assert files(Path(top)) == {"name": expected}
 
 
@@ -226,7 +232,7 @@ def test_short_writes_are_continued(
 ) -> None:
     real = os.write
     monkeypatch.setattr(os, "write", lambda fd, body: real(fd, bytes(body[:3])))
-    write(tree, "name", b"a body longer than three", Manner())
+    write(tree, "name", b"a body longer than three", FileAttributes())
     assert files(top) == {"name": b"a body longer than three"}
 
 
@@ -247,9 +253,9 @@ def test_the_disk_has_it_before_its_name_when_asked(
 
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(os, "rename", rename)
-    write(tree, "a", b"body", Manner(MTIME))
+    write(tree, "a", b"body", FileAttributes(MTIME))
     assert steps == ["rename"]
-    write(tree, "b", b"body", Manner(MTIME, fsync=True))
+    write(tree, "b", b"body", FileAttributes(MTIME, fsync=True))
     assert steps[1:] == ["file", "rename", "directory"]
 
 
@@ -263,7 +269,7 @@ def test_what_appeared_meanwhile_is_not_overwritten(
     (top / "file").write_bytes(b"another's")
     (top / "link").symlink_to("nowhere")
     for name in ("file", "link"):
-        assert write(tree, name, b"ours", Manner(fresh=True)) is False
+        assert write(tree, name, b"ours", FileAttributes(fresh=True)) is False
     assert files(top) == {"file": b"another's"}
     assert os.readlink(top / "link") == "nowhere"
 
@@ -279,9 +285,9 @@ def test_where_there_are_no_hard_links(
     monkeypatch.setattr(os, "link", link)
     (top / "file").write_bytes(b"another's")
     (top / "directory").mkdir()
-    assert write(tree, "file", b"ours", Manner(fresh=True)) is False
-    assert write(tree, "new", b"ours", Manner(fresh=True)) is True
-    error = failure(write, tree, "directory", b"ours", Manner(fresh=True))
+    assert write(tree, "file", b"ours", FileAttributes(fresh=True)) is False
+    assert write(tree, "new", b"ours", FileAttributes(fresh=True)) is True
+    error = failure(write, tree, "directory", b"ours", FileAttributes(fresh=True))
     assert error.kind is FailureKind.CONFLICT
     assert files(top) == {"file": b"another's", "new": b"ours"}
 
@@ -289,7 +295,7 @@ def test_where_there_are_no_hard_links(
 @both
 @every_manner
 def test_a_directory_in_the_way_is_a_conflict(
-    tree: Tree, top: Path, write: Write, manner: Manner
+    tree: Tree, top: Path, write: Write, manner: FileAttributes
 ) -> None:
     for name in ("empty", "full/of"):
         (top / name).mkdir(parents=True)
@@ -309,7 +315,7 @@ def test_a_file_or_link_above_is_a_conflict(
     (top / "file").write_bytes(b"file")
     (top / "link").symlink_to("../outside")
     for path in ("file/a", "link/a"):
-        assert failure(write, tree, path, b"body", Manner()).kind is FailureKind.CONFLICT
+        assert failure(write, tree, path, b"body", FileAttributes()).kind is FailureKind.CONFLICT
     assert files(top) == {"file": b"file"}
     assert os.listdir(tmp_path / "outside") == []
 
@@ -320,30 +326,30 @@ def test_a_file_or_link_above_is_a_conflict(
 def test_what_is_discarded_leaves_nothing(tree: Tree, top: Path) -> None:
     (top / "a").mkdir()
     (top / "a/name").write_bytes(b"old")
-    landing = Landing(tree, "a/name", mode=0o644)
-    landing.write(b"new")
-    landing.discard()
-    landing.discard()
+    file = TemporaryFile(tree, "a/name", mode=0o644)
+    file.write(b"new")
+    file.discard()
+    file.discard()
     assert files(top) == {"a/name": b"old"}
 
 
 def test_discarding_what_is_finished_takes_nothing_back(tree: Tree, top: Path) -> None:
-    landing = Landing(tree, "name")
-    landing.finish(None)
-    landing.discard()
+    file = TemporaryFile(tree, "name")
+    file.finish(None)
+    file.discard()
     assert files(top) == {"name": b""}
 
 
 def test_discarding_never_raises(tree: Tree, top: Path) -> None:
-    landing = Landing(tree, "a/name")
+    file = TemporaryFile(tree, "a/name")
     shutil.rmtree(top)
     top.write_bytes(b"a file by now")
     tree.forget()
-    landing.discard()
+    file.discard()
     assert top.read_bytes() == b"a file by now"
 
 
-@pytest.mark.parametrize("write", [land, in_pieces])
+@pytest.mark.parametrize("write", [write_file, in_pieces])
 @pytest.mark.parametrize("call", ["write", "utime", "fsync", "rename", "link", "close"])
 def test_whatever_the_system_refuses_leaves_the_old_file_and_nothing_else(
     tree: Tree, top: Path, monkeypatch: pytest.MonkeyPatch, write: Write, call: str
@@ -362,7 +368,7 @@ def test_whatever_the_system_refuses_leaves_the_old_file_and_nothing_else(
         raise broken
 
     monkeypatch.setattr(os, call, refuse)
-    manner = Manner(MTIME, 0o644, fsync=True, fresh=call == "link")
+    manner = FileAttributes(MTIME, 0o644, fsync=True, fresh=call == "link")
     error = failure(write, tree, "name", b"new", manner)
     monkeypatch.undo()
     assert error.kind is FailureKind.UNREADABLE
@@ -385,7 +391,7 @@ def test_a_file_system_without_times_or_permissions_still_gets_the_file(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, call, refuse)
-    assert write(tree, "name", b"body", Manner(MTIME, 0o644))
+    assert write(tree, "name", b"body", FileAttributes(MTIME, 0o644))
     assert files(top) == {"name": b"body"}
 
 
@@ -399,7 +405,7 @@ def test_a_name_the_file_system_does_not_know(
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
 
     monkeypatch.setattr(os, "open", refuse)
-    assert failure(write, tree, "a:b", b"body", Manner()).kind is FailureKind.NAME
+    assert failure(write, tree, "a:b", b"body", FileAttributes()).kind is FailureKind.NAME
 
 
 # Full disks and limits
@@ -422,13 +428,13 @@ def tiny(tmp_path: Path) -> Iterator[Path]:
 @both
 def test_a_full_disk_is_the_end_of_the_run(tiny: Path, write: Write) -> None:
     tree = Tree(str(tiny))
-    assert write(tree, "old", b"x" * 20_000, Manner())
+    assert write(tree, "old", b"x" * 20_000, FileAttributes())
     with pytest.raises(FatalError) as caught:
-        write(tree, "old", b"y" * 100_000, Manner())
+        write(tree, "old", b"y" * 100_000, FileAttributes())
     assert str(tiny) in str(caught.value)
     assert "No space left" in str(caught.value)
     assert files(tiny) == {"old": b"x" * 20_000}
-    assert write(tree, "fits", b"z" * 20_000, Manner())
+    assert write(tree, "fits", b"z" * 20_000, FileAttributes())
 
 
 def test_a_quota_likewise(tree: Tree, top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -437,7 +443,7 @@ def test_a_quota_likewise(tree: Tree, top: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(os, "write", refuse)
     with pytest.raises(FatalError, match="quota"):
-        land(tree, "name", b"body", Manner())
+        write_file(tree, "name", b"body", FileAttributes())
     assert files(top) == {}
 
 
@@ -446,17 +452,17 @@ def test_a_file_beyond_the_limit_is_too_large(top: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
     tree = Tree(sys.argv[1])
     def whole():
-        land(tree, "a", bytes(9000), Manner())
+        write_file(tree, "a", bytes(9000), FileAttributes())
     def pieces():
-        landing = Landing(tree, "b")
+        file = TemporaryFile(tree, "b")
         for _ in range(9):
-            landing.write(bytes(1000))
+            file.write(bytes(1000))
     for call in (whole, pieces):
         try:
             call()
         except ObjectError as error:
             print(error.kind.value, error)
-    land(tree, "c", bytes(5000), Manner())
+    write_file(tree, "c", bytes(5000), FileAttributes())
     """
     assert printed(child(script, str(top))) == [
         "too-large 'a' cannot be written: File too large for this file system, or for ulimit -f",
@@ -470,8 +476,8 @@ def test_what_may_not_be_written(top: Path) -> None:
     script = """
     tree = Tree(sys.argv[1])
     for call in (
-        lambda: land(tree, "locked/a", b"body", Manner()),
-        lambda: Landing(tree, "locked/a"),
+        lambda: write_file(tree, "locked/a", b"body", FileAttributes()),
+        lambda: TemporaryFile(tree, "locked/a"),
     ):
         try:
             call()
@@ -504,13 +510,13 @@ def test_a_small_file_whose_temporary_was_swept_is_written_again(
 ) -> None:
     for fresh in (False, True):
         monkeypatch.setattr(os, "utime", take(top, 2))
-        assert land(tree, f"{fresh}", b"body", Manner(MTIME, fresh=fresh))
+        assert write_file(tree, f"{fresh}", b"body", FileAttributes(MTIME, fresh=fresh))
     assert files(top) == {"False": b"body", "True": b"body"}
 
 
 def test_but_not_for_ever(tree: Tree, top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "utime", take(top, 1000))
-    error = failure(land, tree, "name", b"body", Manner(MTIME))
+    error = failure(write_file, tree, "name", b"body", FileAttributes(MTIME))
     assert isinstance(error, Vanished)
     assert "'name' vanished" in str(error)
     assert files(top) == {}
@@ -519,21 +525,21 @@ def test_but_not_for_ever(tree: Tree, top: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("fresh", [False, True])
 def test_a_large_one_says_that_it_vanished(tree: Tree, top: Path, fresh: bool) -> None:
     (top / "a").mkdir()
-    landing = Landing(tree, "a/name")
-    landing.write(b"body")
+    file = TemporaryFile(tree, "a/name")
+    file.write(b"body")
     for path in temporaries(top):
         path.unlink()
-    assert isinstance(failure(landing.finish, None, fresh=fresh), Vanished)
+    assert isinstance(failure(file.finish, None, fresh=fresh), Vanished)
     assert files(top) == {}
 
 
 def test_a_directory_that_was_moved_away_meanwhile(tree: Tree, top: Path, tmp_path: Path) -> None:
-    landing = Landing(tree, "a/name")
+    file = TemporaryFile(tree, "a/name")
     (top / "a").rename(tmp_path / "elsewhere")
     tree.forget()
-    assert isinstance(failure(landing.finish, None), Vanished)
+    assert isinstance(failure(file.finish, None), Vanished)
     assert "name" not in os.listdir(tmp_path / "elsewhere")
-    assert land(tree, "a/name", b"again", Manner())
+    assert write_file(tree, "a/name", b"again", FileAttributes())
     assert files(top) == {"a/name": b"again"}
 
 
@@ -541,23 +547,23 @@ def test_a_directory_that_became_a_link_meanwhile(top: Path, tmp_path: Path) -> 
     now = [0.0]
     tree = Tree(str(top), clock=lambda: now[0])
     (tmp_path / "outside").mkdir()
-    landing = Landing(tree, "a/name")
+    file = TemporaryFile(tree, "a/name")
     (top / "a").rename(top / "b")
     (top / "a").symlink_to("../outside")
     now[0] += TRUSTED
-    assert failure(landing.finish, None).kind is FailureKind.CONFLICT
-    assert failure(land, tree, "a/name", b"", Manner()).kind is FailureKind.CONFLICT
+    assert failure(file.finish, None).kind is FailureKind.CONFLICT
+    assert failure(write_file, tree, "a/name", b"", FileAttributes()).kind is FailureKind.CONFLICT
     assert os.listdir(tmp_path / "outside") == []
 
 
 def test_a_directory_that_is_removed_again_and_again(tree: Tree, top: Path) -> None:
     for number in range(5):
-        assert land(tree, "a/b/name", b"%d" % number, Manner())
+        assert write_file(tree, "a/b/name", b"%d" % number, FileAttributes())
         assert files(top) == {"a/b/name": b"%d" % number}
         shutil.rmtree(top / "a")
-    landing = Landing(tree, "a/b/name")
-    landing.write(b"large")
-    landing.finish(None)
+    file = TemporaryFile(tree, "a/b/name")
+    file.write(b"large")
+    file.finish(None)
     assert files(top) == {"a/b/name": b"large"}
 
 
@@ -569,11 +575,11 @@ RACE = """
     for number in range(300):
         body = who.encode() * 3000
         if number % 2:
-            wins += land(tree, f"a/{number}", body, Manner(fresh=fresh))
+            wins += write_file(tree, f"a/{number}", body, FileAttributes(fresh=fresh))
         else:
-            landing = Landing(tree, f"a/{number}")
-            landing.write(body)
-            wins += landing.finish(None, fresh=fresh)
+            file = TemporaryFile(tree, f"a/{number}")
+            file.write(body)
+            wins += file.finish(None, fresh=fresh)
     print(wins)
 """
 
@@ -603,9 +609,9 @@ def test_a_run_that_sweeps_beside_one_that_lands(top: Path, locks: str) -> None:
     """Even where nobody can lock anything, and every file in sight counts as left over."""
     sweeper = child(
         """
-        import s3pp.transfer.files.leftovers as leftovers
+        import s3pp.localfs.stale_files as stale_files
         if sys.argv[2] == "none":
-            leftovers.SETTLED = -1.0
+            stale_files.SETTLED = -1.0
         swept = 0
         print("ready", flush=True)
         tree = Tree(sys.argv[1])
@@ -629,7 +635,9 @@ def test_a_run_that_sweeps_beside_one_that_lands(top: Path, locks: str) -> None:
     while number < 1500 or (locks == "none" and not met.exists() and time.monotonic() < end):
         while not (top / f"a/{number}").exists():
             try:
-                assert land(tree, f"a/{number}", b"body", Manner(MTIME, fresh=bool(number % 2)))
+                assert write_file(
+                    tree, f"a/{number}", b"body", FileAttributes(MTIME, fresh=bool(number % 2))
+                )
                 assert (top / f"a/{number}").read_bytes() == b"body"
             except Vanished:
                 vanished += 1

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from s3pp.errors import UsageError
-from s3pp.transfer.files.ground import check_ground, make_ground
+from s3pp.localfs.tree import check_directory, make_directory
 
 Act = Callable[[str], None]
 
@@ -47,28 +47,28 @@ def test_where_it_can_be_nothing_is_said_and_nothing_made(directory: str, here: 
     (here / "d").mkdir()
     (here / "link").symlink_to("d")
     before = sorted(here.rglob("*"))
-    check_ground(directory)
+    check_directory(directory)
     assert sorted(here.rglob("*")) == before
-    make_ground(directory)
+    make_directory(directory)
     assert (here / directory).is_dir()
-    make_ground(directory)
+    make_directory(directory)
 
 
 @pytest.mark.parametrize("directory", ["file", "file/below", "file/far/below"])
 def test_a_file_in_the_way(directory: str, here: Path) -> None:
     (here / "file").write_bytes(b"")
-    assert f"'{here}/file' is no directory" in refusal(check_ground, directory)
-    assert "cannot be made" in refusal(make_ground, directory)
+    assert f"'{here}/file' is no directory" in refusal(check_directory, directory)
+    assert "cannot be made" in refusal(make_directory, directory)
 
 
 def test_a_link_that_leads_nowhere(here: Path) -> None:
     (here / "link").symlink_to("nowhere")
-    assert "link' is no directory" in refusal(check_ground, "link")
+    assert "link' is no directory" in refusal(check_directory, "link")
 
 
 def test_a_name_that_no_file_system_takes(here: Path) -> None:
-    assert "too long" in refusal(check_ground, "x" * 300)
-    assert "too long" in refusal(make_ground, "x" * 300)
+    assert "too long" in refusal(check_directory, "x" * 300)
+    assert "too long" in refusal(make_directory, "x" * 300)
 
 
 def test_it_has_to_be_entered_and_need_not_be_written(
@@ -82,7 +82,7 @@ def test_it_has_to_be_entered_and_need_not_be_written(
         return not mode
 
     monkeypatch.setattr(os, "access", access)
-    assert "it cannot be opened: Permission denied" in refusal(check_ground, "shut")
+    assert "it cannot be opened: Permission denied" in refusal(check_directory, "shut")
     assert asked == [os.R_OK | os.X_OK]
 
 
@@ -90,15 +90,15 @@ def test_it_has_to_be_entered_and_need_not_be_written(
 def test_nothing_can_be_written_there(directory: str, here: Path, barred: set[str]) -> None:
     (here / "shut").mkdir()
     barred.add(f"{here}/shut")
-    message = refusal(check_ground, directory)
+    message = refusal(check_directory, directory)
     assert f"nothing can be written in '{here}/shut': Permission denied" in message
 
 
 def test_what_lies_above_may_be_shut(here: Path, barred: set[str]) -> None:
     (here / "shut" / "open").mkdir(parents=True)
     barred.add(f"{here}/shut")
-    check_ground("shut/open")
-    check_ground("shut/open/new")
+    check_directory("shut/open")
+    check_directory("shut/open/new")
 
 
 def test_a_read_only_file_system_is_called_so(
@@ -106,4 +106,4 @@ def test_a_read_only_file_system_is_called_so(
 ) -> None:
     barred.add(str(here))
     monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result([0] * 8 + [1, 0]))
-    assert "Read-only file system" in refusal(check_ground, "new")
+    assert "Read-only file system" in refusal(check_directory, "new")

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from commands import ROOT, as_anybody
 from s3pp.errors import FailureKind, FatalError, ObjectError
-from s3pp.transfer.files.tree import OPEN_DIRECTORIES, TRUSTED, Tree
+from s3pp.localfs.tree import OPEN_DIRECTORIES, TRUSTED, Tree
 
 
 class Clock:
@@ -460,7 +460,7 @@ def test_out_of_descriptors_is_the_end_of_the_run(top: Path) -> None:
         """
         import os, resource, sys
         from s3pp.errors import FatalError
-        from s3pp.transfer.files.tree import Tree
+        from s3pp.localfs.tree import Tree
         tree = Tree(sys.argv[1])
         tree.directory("a", make=True)
         resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))
@@ -494,7 +494,7 @@ def test_what_may_not_be_entered_or_written(top: Path) -> None:
         """
         import sys
         from s3pp.errors import ObjectError
-        from s3pp.transfer.files.tree import Tree
+        from s3pp.localfs.tree import Tree
         tree = Tree(sys.argv[1])
         for call in (
             lambda: tree.directory("closed", make=False),

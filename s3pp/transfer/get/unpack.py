@@ -10,11 +10,11 @@ from isal import isal_zlib
 from isal.igzip_lib import IsalError
 
 from s3pp.errors import FailureKind, ObjectError
+from s3pp.limits import PIECE
+from s3pp.localfs.temporary_file import FileAttributes, TemporaryFile
+from s3pp.localfs.tree import Tree
 from s3pp.s3.answers import content_codings, gzip_layers
 from s3pp.s3.wire import Response
-from s3pp.transfer.bodies import PIECE
-from s3pp.transfer.files.landing import Landing, Manner
-from s3pp.transfer.files.tree import Tree
 
 GZIP = b"\x1f\x8b"  # the start of every member (RFC 1952)
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS  # zlib's manual: 16 more asks for a gzip header
@@ -31,22 +31,22 @@ def layers(response: Response) -> int:
 
 
 def unpacked(
-    tree: Tree, path: str, packed: Iterable[bytes], manner: Manner, *, times: int = 1
+    tree: Tree, path: str, packed: Iterable[bytes], manner: FileAttributes, *, times: int = 1
 ) -> bool:
     """Write ``packed``, unpacked ``times`` times, to ``path``.
 
-    Returns and raises as ``landing.land`` does. Memory does not grow with the size. Raises
+    Returns and raises as ``file.land`` does. Memory does not grow with the size. Raises
     ``ObjectError`` if it is not complete gzip data.
     """
-    landing = Landing(tree, path, mode=manner.mode)
+    file = TemporaryFile(tree, path, mode=manner.mode)
     for _ in range(times):
         packed = inflated(packed)
     try:
         for piece in packed:
-            landing.write(piece)
-        return landing.finish(manner.mtime_ns, fsync=manner.fsync, fresh=manner.fresh)
+            file.write(piece)
+        return file.finish(manner.mtime_ns, fsync=manner.fsync, fresh=manner.fresh)
     finally:
-        landing.discard()
+        file.discard()
 
 
 def inflated(packed: Iterable[bytes]) -> Iterator[bytes]:

@@ -14,19 +14,25 @@ from zlib import crc32
 import pytest
 
 from s3pp.errors import ObjectError
+from s3pp.localfs import locks, partial_file
+from s3pp.localfs.partial_file import (
+    InUse,
+    NoLocks,
+    PartialFile,
+    RangeFile,
+    RangeLayout,
+    WrongRange,
+)
+from s3pp.localfs.paths import MAX_NAME_BYTES, PARTIAL, partial_name, partial_stem
+from s3pp.localfs.stale_files import KEPT, SupersededFiles, sweep
+from s3pp.localfs.temporary_file import TemporaryFile, Vanished
+from s3pp.localfs.tree import Tree
 from s3pp.records import GetPart
 from s3pp.s3.part_plan import Spans
-from s3pp.transfer.files import locks, partial
-from s3pp.transfer.files.landing import Landing, Vanished
-from s3pp.transfer.files.leftovers import KEPT, Superseded, sweep
-from s3pp.transfer.files.partial import InUse, Misfit, NoLocks, Partial, RangeFile
-from s3pp.transfer.files.paths import MAX_NAME_BYTES, PARTIAL, partial_name, partial_stem
-from s3pp.transfer.files.record import Layout
-from s3pp.transfer.files.tree import Tree
 from trees import content
 
 BODY = bytes(range(250))
-LAYOUT = Layout("etag", len(BODY), 100, "md5")
+LAYOUT = RangeLayout("etag", len(BODY), 100, "md5")
 NAME = partial_name("f", "bucket", "key", "etag")
 RECORD = NAME.replace(".part", ".ranges")
 
@@ -51,21 +57,21 @@ def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> st
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(partial, "_WAITS", 2)
-    monkeypatch.setattr(partial, "_WAIT", 0.001)
+    monkeypatch.setattr(partial_file, "_WAITS", 2)
+    monkeypatch.setattr(partial_file, "_WAIT", 0.001)
 
 
-def begun(tree: Tree, layout: Layout = LAYOUT, mode: int | None = None) -> Partial:
-    return Partial(tree, "d/f", f"{NAME}", layout, mode=mode)
+def begun(tree: Tree, layout: RangeLayout = LAYOUT, mode: int | None = None) -> PartialFile:
+    return PartialFile(tree, "d/f", f"{NAME}", layout, mode=mode)
 
 
-def part(led: Partial, number: int) -> GetPart:
+def part(led: PartialFile, number: int) -> GetPart:
     span = Spans(led.layout.size, led.layout.part_size).span(number)
     path, digest = led.temporary, led.layout.digest
     return GetPart("key", "etag", span, path, digest, led.claim, inode=led.inode)
 
 
-def fetch(tree: Tree, led: Partial, number: int, body: bytes = BODY) -> str:
+def fetch(tree: Tree, led: PartialFile, number: int, body: bytes = BODY) -> str:
     """What a worker does with a range; returns its digest."""
     wanted = part(led, number)
     place = RangeFile(tree, wanted)
@@ -75,7 +81,7 @@ def fetch(tree: Tree, led: Partial, number: int, body: bytes = BODY) -> str:
     place.write(mine[:10])
     place.write(mine[10:])
     place.flush()
-    place.note()
+    place.record()
     place.close()
     return place.digest
 
@@ -104,7 +110,7 @@ def test_a_system_that_writes_less_is_asked_again(
     tree: Tree, top: Path, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = content(600_000)
-    layout = Layout("etag", len(body), len(body), "crc32")
+    layout = RangeLayout("etag", len(body), len(body), "crc32")
     led = begun(tree, layout)
     place = RangeFile(tree, part(led, 1))
     monkeypatch.setattr(
@@ -116,7 +122,7 @@ def test_a_system_that_writes_less_is_asked_again(
     assert place.size == len(body)
     place.flush()
     assert (top / "d" / NAME).read_bytes() == body
-    assert place.digest == place.digest_there() == f"{crc32(body):08x}"
+    assert place.digest == place.digest_in_file() == f"{crc32(body):08x}"
     place.close()
     led.discard()
 
@@ -125,7 +131,7 @@ def test_more_than_the_range_is_refused(tree: Tree, top: Path) -> None:
     led = begun(tree)
     place = RangeFile(tree, part(led, 3))
     place.write(bytes(50))
-    with pytest.raises(Misfit):
+    with pytest.raises(WrongRange):
         place.write(b"x")
     place.close()
     assert (top / "d" / NAME).stat().st_size == len(BODY)
@@ -134,7 +140,7 @@ def test_more_than_the_range_is_refused(tree: Tree, top: Path) -> None:
 
 
 def test_nothing_that_came_is_nothing_to_keep(tree: Tree, top: Path) -> None:
-    assert begun(tree).leave() is False
+    assert begun(tree).keep_or_discard() is False
     assert os.listdir(top / "d") == []
 
 
@@ -144,7 +150,7 @@ def test_permissions_are_those_of_now(tree: Tree, top: Path, mode: int | None, b
     try:
         led = begun(tree, mode=0o100600 if mode is None else None)
         fetch(tree, led, 1)
-        led.leave()
+        led.keep_or_discard()
         again = begun(tree, mode=mode)
         assert stat.S_IMODE((top / "d" / NAME).stat().st_mode) == (0o644 if mode is None else 0o600)
         again.finish(None)
@@ -160,12 +166,12 @@ def test_what_came_is_known_again(tree: Tree, top: Path) -> None:
     led = begun(tree)
     for number in (1, 3):
         fetch(tree, led, number)
-    assert led.leave() is True
+    assert led.keep_or_discard() is True
     assert sorted(os.listdir(top / "d")) == sorted([NAME, RECORD])
     again = begun(tree)
     assert again.known == {1: md5_of(1), 3: md5_of(3)}
     place = RangeFile(tree, part(again, 3))
-    assert place.digest_there() == md5_of(3)
+    assert place.digest_in_file() == md5_of(3)
     place.close()
     again.discard()
     assert os.listdir(top / "d") == []
@@ -181,10 +187,10 @@ def test_what_came_is_known_again(tree: Tree, top: Path) -> None:
         (LAYOUT._replace(digest="crc32"), False),
     ],
 )
-def test_only_what_is_of_the_same_object(tree: Tree, layout: Layout, goes_on: bool) -> None:
+def test_only_what_is_of_the_same_object(tree: Tree, layout: RangeLayout, goes_on: bool) -> None:
     led = begun(tree)
     fetch(tree, led, 1)
-    led.leave()
+    led.keep_or_discard()
     again = begun(tree, layout)
     assert bool(again.known) is goes_on
     assert again.layout == layout
@@ -196,7 +202,7 @@ def test_ranges_that_are_no_parts_may_have_any_size(tree: Tree) -> None:
     crcs = LAYOUT._replace(digest="crc32")
     led = begun(tree, crcs)
     fetch(tree, led, 1)
-    led.leave()
+    led.keep_or_discard()
     again = begun(tree, crcs._replace(part_size=70))
     assert again.layout == crcs
     assert again.known.keys() == {1}
@@ -207,12 +213,12 @@ def test_ranges_that_are_no_parts_may_have_any_size(tree: Tree) -> None:
 def test_a_record_that_is_none_is_begun_anew(tree: Tree, top: Path, text: str) -> None:
     led = begun(tree)
     fetch(tree, led, 1)
-    led.leave()
+    led.keep_or_discard()
     (top / "d" / RECORD).write_text(text)
     again = begun(tree)
     assert again.known == {}
     fetch(tree, again, 2)
-    again.leave()
+    again.keep_or_discard()
     assert begun(tree).known == {2: md5_of(2)}
 
 
@@ -221,7 +227,7 @@ def test_torn_lines_are_passed_over(tree: Tree, top: Path) -> None:
     fetch(tree, led, 1)
     with (top / "d" / RECORD).open("ab") as file:
         file.write(b"2 100 0123\xff\n\0\0\0\n3 50")
-    led.leave()
+    led.keep_or_discard()
     assert begun(tree).known == {1: md5_of(1)}
 
 
@@ -234,7 +240,7 @@ def test_a_living_lead_is_left_alone(tree: Tree, top: Path) -> None:
     with pytest.raises(InUse):
         begun(tree)
     fetch(tree, led, 2)  # and nothing was taken from it
-    led.leave()
+    led.keep_or_discard()
     assert begun(tree).known.keys() == {1, 2}
 
 
@@ -242,7 +248,7 @@ def test_nobody_writes_for_a_lead_that_is_gone(tree: Tree) -> None:
     led = begun(tree)
     fetch(tree, led, 1)
     orphan = part(led, 2)
-    led.leave()
+    led.keep_or_discard()
     again = begun(tree)
     with pytest.raises(Vanished):
         RangeFile(tree, orphan)
@@ -254,7 +260,7 @@ def test_those_who_still_write_are_waited_for(tree: Tree) -> None:
     led = begun(tree)
     fetch(tree, led, 1)
     orphan = RangeFile(tree, part(led, 2))
-    led.leave()
+    led.keep_or_discard()
     with pytest.raises(InUse):
         begun(tree)
     orphan.close()
@@ -266,7 +272,7 @@ def test_those_who_still_write_are_waited_for(tree: Tree) -> None:
 def test_what_others_could_write_to_is_not_gone_on_with(tree: Tree, top: Path) -> None:
     led = begun(tree)
     fetch(tree, led, 1)
-    led.leave()
+    led.keep_or_discard()
     os.link(top / "d" / NAME, top / "theirs")
     with pytest.raises(InUse):
         begun(tree)
@@ -303,7 +309,7 @@ def test_a_mount_may_show_another_owner(
     monkeypatch.setattr(os, "geteuid", lambda: 4242)
     led = begun(tree)
     fetch(tree, led, 1)
-    assert led.leave() is True
+    assert led.keep_or_discard() is True
     again = begun(tree)
     assert again.known == {1: md5_of(1)}
     for number in (2, 3):
@@ -318,7 +324,7 @@ def test_a_mount_may_show_another_owner(
 def test_what_another_has_put_there_is_not_gone_on_with(tree: Tree, top: Path, name: str) -> None:
     led = begun(tree)
     fetch(tree, led, 1)
-    led.leave()
+    led.keep_or_discard()
     os.chown(top / "d" / name, 4242, -1)
     with pytest.raises(InUse):
         begun(tree)
@@ -344,14 +350,14 @@ def test_what_was_begun_with_locks_outlives_their_absence(
 ) -> None:
     led = begun(tree)
     fetch(tree, led, 1)
-    led.leave()
+    led.keep_or_discard()
     with monkeypatch.context() as patch:
         refuse_locks(patch)
         with pytest.raises(NoLocks):
             begun(tree)
         now = (top / "d" / NAME).stat().st_ctime
         assert sweep(tree, "d", clock=lambda: now + KEPT - 60) == 0
-    assert begun(tree).leave()
+    assert begun(tree).keep_or_discard()
     refuse_locks(monkeypatch)
     assert sweep(tree, "d", clock=lambda: now + KEPT + 60) == 1
     assert os.listdir(top / "d") == []
@@ -377,7 +383,7 @@ def is_walled(path: Path) -> bool:
 def test_what_others_write_to_has_no_wall_where_locks_are_walls(
     tree: Tree, top: Path, place: str
 ) -> None:
-    led, plain = begun(tree), Landing(tree, "d/g")
+    led, plain = begun(tree), TemporaryFile(tree, "d/g")
     plain.preallocate(100)
     mine = RangeFile(tree, part(led, 1))
     walled = {name for name in os.listdir(top / "d") if is_walled(top / "d" / name)}
@@ -388,11 +394,11 @@ def test_what_others_write_to_has_no_wall_where_locks_are_walls(
 
 
 def test_but_nobody_takes_it_away(tree: Tree, top: Path) -> None:
-    led, plain = begun(tree), Landing(tree, "d/g")
+    led, plain = begun(tree), TemporaryFile(tree, "d/g")
     now = (top / "d" / NAME).stat().st_ctime
     before = sorted(os.listdir(top / "d"))
     assert sweep(Tree(str(top)), "d", clock=lambda: now + 2 * KEPT) == 0
-    Superseded(tree).remove("d/f", keep="")
+    SupersededFiles(tree).remove("d/f", keep="")
     assert sorted(os.listdir(top / "d")) == before
     for arriving in (led, plain):
         arriving.discard()
@@ -407,14 +413,14 @@ def test_a_sweeper_leaves_what_can_be_gone_on_with(
 ) -> None:
     led = begun(tree)
     fetch(tree, led, 1)
-    led.leave()
+    led.keep_or_discard()
     assert sweep(tree, "d") == 0
-    assert begun(tree).leave()
+    assert begun(tree).keep_or_discard()
     now = (top / "d" / NAME).stat().st_ctime
     assert sweep(tree, "d", clock=lambda: now + KEPT - 60) == 0
     held = begun(tree)
     assert sweep(tree, "d", clock=lambda: now + KEPT + 60) == 0
-    held.leave()
+    held.keep_or_discard()
     assert sweep(tree, "d", clock=lambda: now + KEPT + 60) == 1
     assert os.listdir(top / "d") == []
 
@@ -422,7 +428,7 @@ def test_a_sweeper_leaves_what_can_be_gone_on_with(
 def test_a_record_alone_is_swept(tree: Tree, top: Path) -> None:
     led = begun(tree)
     fetch(tree, led, 1)
-    led.leave()
+    led.keep_or_discard()
     (top / "d" / NAME).unlink()
     assert sweep(tree, "d") == 1
     assert os.listdir(top / "d") == []
@@ -434,7 +440,7 @@ def test_what_was_begun_of_a_replaced_object_goes(tree: Tree, top: Path) -> None
     (top / "d").mkdir(parents=True)
     for name in (*names, other, names[0].replace(".part", ".ranges")):
         (top / "d" / name).touch()
-    Superseded(tree).remove("d/f", keep=names[2])
+    SupersededFiles(tree).remove("d/f", keep=names[2])
     assert sorted(os.listdir(top / "d")) == sorted([names[2], other])
 
 

@@ -18,11 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commands import ROOT, as_anybody
-from s3pp.transfer.files import leftovers
-from s3pp.transfer.files.landing import Landing, Manner, land
-from s3pp.transfer.files.leftovers import SETTLED, SILENT, Sweeper, sweep
-from s3pp.transfer.files.paths import TEMPORARY, temporary_name
-from s3pp.transfer.files.tree import Tree
+from s3pp.localfs import stale_files
+from s3pp.localfs.paths import TEMPORARY, temporary_name
+from s3pp.localfs.stale_files import SETTLED, SILENT, Sweeper, sweep
+from s3pp.localfs.temporary_file import FileAttributes, TemporaryFile, write_file
+from s3pp.localfs.tree import Tree
 
 
 @pytest.fixture
@@ -45,8 +45,8 @@ def other(top: Path) -> Iterator[Tree]:
     made.close()
 
 
-def leave(directory: Path, name: str = "name") -> Path:
-    """What ``land`` leaves when it is killed."""
+def leave_temporary(directory: Path, name: str = "name") -> Path:
+    """What ``write_file`` leaves when it is killed."""
     path = directory / temporary_name(name)
     path.write_bytes(b"half")
     os.utime(path, ns=(1, 1))  # the object's: it tells nothing
@@ -62,7 +62,7 @@ def later(seconds: float) -> float:
 
 def test_what_a_killed_run_left_is_removed_at_once(tree: Tree, top: Path) -> None:
     for name in ("a", "b", "x" * 255, "é" * 127):
-        leave(top, name)
+        leave_temporary(top, name)
     (top / "kept").touch()
     assert sweep(tree, "") == 4
     assert os.listdir(top) == ["kept"]
@@ -71,8 +71,8 @@ def test_what_a_killed_run_left_is_removed_at_once(tree: Tree, top: Path) -> Non
 
 def test_only_in_the_directory_itself(tree: Tree, top: Path) -> None:
     (top / "a/b").mkdir(parents=True)
-    kept = [leave(top), leave(top / "a/b")]
-    leave(top / "a")
+    kept = [leave_temporary(top), leave_temporary(top / "a/b")]
+    leave_temporary(top / "a")
     assert sweep(tree, "a") == 1
     assert all(path.exists() for path in kept)
 
@@ -108,7 +108,7 @@ def test_only_regular_files_are_removed(tree: Tree, top: Path, tmp_path: Path) -
 
 def test_where_there_is_nothing_to_sweep(tree: Tree, top: Path, tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
-    left = leave(tmp_path / "outside")
+    left = leave_temporary(tmp_path / "outside")
     (top / "link").symlink_to("../outside")
     (top / "file").touch()
     for directory in ("none", "none/none", "link", "file", "file/none", ".."):
@@ -121,13 +121,13 @@ def test_where_there_is_nothing_to_sweep(tree: Tree, top: Path, tmp_path: Path) 
 def test_what_may_not_be_removed_stays(top: Path) -> None:
     (top / "closed").mkdir()
     (top / "locked").mkdir()
-    left = [leave(top / "closed"), leave(top / "locked")]
+    left = [leave_temporary(top / "closed"), leave_temporary(top / "locked")]
     (top / "closed").chmod(0)
     (top / "locked").chmod(0o500)
     script = """
     import sys
-    from s3pp.transfer.files.leftovers import sweep
-    from s3pp.transfer.files.tree import Tree
+    from s3pp.localfs.stale_files import sweep
+    from s3pp.localfs.tree import Tree
     print([sweep(Tree(sys.argv[1]), name) for name in ("closed", "locked")])
     """
     assert in_child(script, str(top), preexec_fn=as_anybody) == "[0, 0]"
@@ -136,12 +136,12 @@ def test_what_may_not_be_removed_stays(top: Path) -> None:
 
 def test_of_what_cannot_be_opened_only_the_age_can_tell(top: Path) -> None:
     (top / "d").mkdir()
-    left = leave(top / "d")
+    left = leave_temporary(top / "d")
     left.chmod(0o400)  # as another's would be
     script = """
     import sys, time
-    from s3pp.transfer.files.leftovers import SILENT, sweep
-    from s3pp.transfer.files.tree import Tree
+    from s3pp.localfs.stale_files import SILENT, sweep
+    from s3pp.localfs.tree import Tree
     tree, now = Tree(sys.argv[1]), time.time()
     print([sweep(tree, "d", clock=lambda: now + SILENT + more) for more in (-60, 60)])
     """
@@ -153,20 +153,20 @@ def test_of_what_cannot_be_opened_only_the_age_can_tell(top: Path) -> None:
 
 
 def test_a_file_that_another_run_writes_is_left_to_it(tree: Tree, other: Tree, top: Path) -> None:
-    landing = Landing(other, "a/name")
-    landing.write(b"half")
+    file = TemporaryFile(other, "a/name")
+    file.write(b"half")
     other.forget()  # nor does it need the directory's lock
     for seconds in (0.0, 2 * SETTLED, 2 * SILENT):
         assert sweep(tree, "a", clock=[later(seconds)].pop) == 0
-    landing.finish(None)
+    file.finish(None)
     assert (top / "a/name").read_bytes() == b"half"
 
 
 def test_where_another_run_lands_small_files_the_young_are_left(
     tree: Tree, other: Tree, top: Path
 ) -> None:
-    land(other, "a/name", b"body", Manner())
-    leave(top / "a")
+    write_file(other, "a/name", b"body", FileAttributes())
+    leave_temporary(top / "a")
     assert sweep(tree, "a") == 0
     assert sweep(tree, "a", clock=lambda: later(SETTLED - 1)) == 0
     assert sweep(tree, "a", clock=lambda: later(SETTLED + 1)) == 1
@@ -175,8 +175,8 @@ def test_where_another_run_lands_small_files_the_young_are_left(
 
 def test_when_the_other_run_is_gone_they_are_not(tree: Tree, top: Path) -> None:
     other = Tree(str(top))
-    land(other, "a/name", b"body", Manner())
-    leave(top / "a")
+    write_file(other, "a/name", b"body", FileAttributes())
+    leave_temporary(top / "a")
     assert sweep(tree, "a") == 0
     other.close()
     assert sweep(tree, "a") == 1
@@ -184,26 +184,28 @@ def test_when_the_other_run_is_gone_they_are_not(tree: Tree, top: Path) -> None:
 
 def test_a_run_that_only_looks_holds_nothing_back(tree: Tree, other: Tree, top: Path) -> None:
     (top / "a").mkdir()
-    leave(top / "a")
+    leave_temporary(top / "a")
     assert other.status("a/name") is None
     assert tree.status("a/name") is None
     assert sweep(tree, "a") == 1
 
 
 def test_nor_does_the_run_that_sweeps_hold_itself_back(tree: Tree, other: Tree, top: Path) -> None:
-    tree.made("")
-    leave(top)
+    tree.make("")
+    leave_temporary(top)
     assert sweep(tree, "") == 1
-    land(tree, "name", b"body", Manner())  # and once it lands there, others know again
-    leave(top)
+    write_file(
+        tree, "name", b"body", FileAttributes()
+    )  # and once it lands there, others know again
+    leave_temporary(top)
     assert sweep(other, "") == 0
 
 
 def test_one_that_looked_first_and_lands_then_does(tree: Tree, other: Tree, top: Path) -> None:
     (top / "a").mkdir()
     other.status("a/name")
-    land(other, "a/name", b"body", Manner())
-    leave(top / "a")
+    write_file(other, "a/name", b"body", FileAttributes())
+    leave_temporary(top / "a")
     assert sweep(tree, "a") == 0
 
 
@@ -212,10 +214,10 @@ def test_whoever_comes_while_it_is_swept_is_told_of_later(
 ) -> None:
     fd = os.open(top, os.O_RDONLY)
     fcntl.flock(fd, fcntl.LOCK_EX)
-    assert land(other, "a", b"body", Manner())
+    assert write_file(other, "a", b"body", FileAttributes())
     os.close(fd)
-    leave(top)
-    assert land(other, "b", b"body", Manner())
+    leave_temporary(top)
+    assert write_file(other, "b", b"body", FileAttributes())
     assert sweep(tree, "") == 0
 
 
@@ -226,13 +228,13 @@ def test_without_locks_only_silence_counts(
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    land(tree, "name", b"body", Manner())
-    landing = Landing(tree, "large")
-    leave(top)
+    write_file(tree, "name", b"body", FileAttributes())
+    file = TemporaryFile(tree, "large")
+    leave_temporary(top)
     assert sweep(tree, "", clock=lambda: later(SILENT - 60)) == 0
     assert sweep(tree, "", clock=lambda: later(SILENT + 60)) == 2
     assert os.listdir(top) == ["name"]
-    landing.discard()
+    file.discard()
 
 
 def test_a_new_file_whose_lock_a_sweeper_has_is_made_again(
@@ -252,11 +254,11 @@ def test_a_new_file_whose_lock_a_sweeper_has_is_made_again(
         real(fd, operation)
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    landing = Landing(tree, "name")
+    file = TemporaryFile(tree, "name")
     assert len(seen) == 3
     assert [path.name for path in top.iterdir()] == [seen[-1].name]
-    landing.write(b"body")
-    assert landing.finish(None)
+    file.write(b"body")
+    assert file.finish(None)
     assert os.listdir(top) == ["name"]
 
 
@@ -279,17 +281,18 @@ def in_child(script: str, *arguments: str, **popen: object) -> str:
 
 LANDS = """
 import itertools, sys
-from s3pp.transfer.files.landing import Landing, Manner, land
-from s3pp.transfer.files.tree import Tree
+from s3pp.localfs import stale_files
+from s3pp.localfs.temporary_file import TemporaryFile, FileAttributes, write_file
+from s3pp.localfs.tree import Tree
 tree = Tree(sys.argv[1])
 body = bytes(200_000)
 print("ready", flush=True)
 for number in itertools.count():
-    land(tree, f"a/small{number}", body, Manner(1))
-    landing = Landing(tree, f"a/large{number}")
+    write_file(tree, f"a/small{number}", body, FileAttributes(1))
+    file = TemporaryFile(tree, f"a/large{number}")
     for _ in range(3):
-        landing.write(body)
-    landing.finish(1)
+        file.write(body)
+    file.finish(1)
 """
 
 
@@ -332,7 +335,7 @@ def test_every_directory_is_swept_once_and_before_anything_lands_in_it(paths: li
         return 2
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(leftovers, "sweep", record)
+        patch.setattr(stale_files, "sweep", record)
         sweeper = Sweeper(Tree("/nonexistent"))
         for path in sorted(paths, key=str.encode):
             sweeper.enter(path)
@@ -345,7 +348,7 @@ def test_every_directory_is_swept_once_and_before_anything_lands_in_it(paths: li
 def test_a_walk_over_a_real_tree(tree: Tree, top: Path) -> None:
     (top / "a/b").mkdir(parents=True)
     for place in (top, top / "a", top / "a/b"):
-        leave(place)
+        leave_temporary(place)
     sweeper = Sweeper(tree)
     for path in ("a/b/", "a/b/x", "a/c", "missing/x", "z"):
         sweeper.enter(path)
