@@ -49,6 +49,18 @@ class FailureKind(str, Enum):
     INTERNAL = "internal"  # a defect in s3pp itself
 
 
+class Kept(str, Enum):
+    """What remains of an object that was not completed, for the next run; the value is for users.
+
+    A failure carries it as a field, so that only output puts it into words.
+    """
+
+    NOTHING = ""
+    PARTS = "its parts stay in the store for the next run (s3pp clean removes them)"
+    STUCK_PARTS = "its parts stay in the store (s3pp clean removes them)"  # could not be aborted
+    FILE = "the partial file is kept; the next run resumes it"
+
+
 class S3ppError(Exception):
     """Base class of all errors that s3pp raises; ``str()`` is one line for users."""
 
@@ -65,6 +77,7 @@ class ObjectError(S3ppError):
     """One object failed; ``kind`` says why, the message names the cause and what to do."""
 
     code = ""  # the store's error code, if the store reported it
+    kept = Kept.NOTHING  # what remains of the object
 
     def __init__(self, kind: FailureKind, message: str) -> None:
         super().__init__(message)

@@ -23,7 +23,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
-from s3pp.errors import FailureKind
+from s3pp.errors import FailureKind, Kept
 
 
 class SkipReason(str, Enum):
@@ -187,19 +187,7 @@ class CopyPart(NamedTuple):
     pin: str = ""  # as in ``GetPart``
 
 
-class GoOn(NamedTuple):
-    """Not a part: a check, by a role that transfers parts by itself, whether to continue."""
-
-    span: Span = Span(0, 0, 0)
-
-
-class Moved(NamedTuple):
-    """Not a part to transfer: one that the role has transferred itself, for the progress only."""
-
-    span: Span
-
-
-PartTask = PutPart | GetPart | CopyPart | GoOn | Moved
+PartTask = PutPart | GetPart | CopyPart
 
 
 class PartDone(NamedTuple):
@@ -214,6 +202,16 @@ class PartDone(NamedTuple):
     stored: str = ""  # in base64, by the checksum that the source of a copy keeps
 
 
+class PartFault(Enum):
+    """What the failure of a part shows of the whole object."""
+
+    NONE = "nothing: the failure is the part's own"
+    REPLACED = "the source is another object by now"
+    REMOVED = "the source no longer exists"
+    NO_RANGES = "the store does not return ranges"
+    FILE_REMOVED = "the file that the range was to be written to is gone"
+
+
 class PartFailed(NamedTuple):
     """A part that failed. Producer: a worker; consumer: the one that leads."""
 
@@ -221,6 +219,7 @@ class PartFailed(NamedTuple):
     kind: FailureKind
     message: str
     code: str = ""  # of the store's refusal, if that is what it was
+    fault: PartFault = PartFault.NONE
 
 
 PartOutcome = PartDone | PartFailed
@@ -277,6 +276,7 @@ class Failed(NamedTuple):
     message: str  # one line
     code: str = ""  # the store's error code; for a defect, the exception's type
     upload: UploadFacts | None = None  # likewise
+    kept: Kept = Kept.NOTHING  # what remains of it for the next run
 
 
 Outcome = Done | Skipped | Failed

@@ -2,7 +2,7 @@
 
 ::
 
-    lead ──move──▶ PartRequest ──▶ supervisor ──▶ any worker ──▶ PartResult ──▶ supervisor ──┐
+    lead ──run───▶ PartRequest ──▶ supervisor ──▶ any worker ──▶ PartResult ──▶ supervisor ──┐
       ▲                                                                                      │
       └──────────────────────────────── resolve ◀──────────────── PartResult ◀───────────────┘
 """
@@ -14,9 +14,7 @@ import asyncio
 from s3pp.errors import Unfinished
 from s3pp.pipeline.messages import PartProgress, PartRequest, PartResult, pickled
 from s3pp.pipeline.pipes import MessageWriter
-from s3pp.records import GoOn, Moved, PartDone, PartOutcome, PartTask
-
-_HEARD = PartDone(0, 0, "")
+from s3pp.records import PartOutcome, PartTask
 
 
 class PartClient:
@@ -28,19 +26,18 @@ class PartClient:
         self._waiting: dict[int, asyncio.Future[PartOutcome]] = {}
         self._ended = False
 
-    async def move(self, part: PartTask) -> PartOutcome:
-        """Have any worker transfer ``part``. Raises ``Unfinished`` once the run is ending.
-
-        ``GoOn`` only checks that, and ``Moved``, which never raises, is reported to the statter;
-        both return at once.
-        """
-        if isinstance(part, Moved):
-            self._outbox.send(PartProgress(part.span.size))
-            return _HEARD
+    def check(self) -> None:
+        """Raise ``Unfinished`` once the run is ending."""
         if self._ended:
             raise Unfinished
-        if isinstance(part, GoOn):
-            return _HEARD
+
+    def report(self, size: int) -> None:
+        """Report ``size`` bytes that this worker has transferred by itself to the statter."""
+        self._outbox.send(PartProgress(size))
+
+    async def run(self, part: PartTask) -> PartOutcome:
+        """Have any worker transfer ``part``. Raises ``Unfinished`` once the run is ending."""
+        self.check()
         self._number = number = self._number + 1
         turn = self._waiting[number] = asyncio.get_running_loop().create_future()
         self._outbox.send(PartRequest(number, part.span.size, pickled(part)))

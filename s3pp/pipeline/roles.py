@@ -20,7 +20,8 @@ from s3pp.integrity.checksums import ALGORITHMS
 from s3pp.job import Job, Mode, Side
 from s3pp.records import Outcome, PartOutcome
 from s3pp.s3.client import Bucket
-from s3pp.transfer.means import Means, Offer
+from s3pp.transfer.means import Means
+from s3pp.transfer.parts.moving import PartRunner
 from s3pp.transfer.parts.own import OwnUploads
 from s3pp.transfer.reading import Budget, Reader
 
@@ -55,10 +56,10 @@ def load(job: Job) -> None:
             import_module("awscrt.checksums")
 
 
-def means(offer: Offer, own: OwnUploads | None = None) -> Means:
-    """Create a worker's resources; ``offer`` has a part transferred by any worker."""
+def means(parts: PartRunner, own: OwnUploads | None = None) -> Means:
+    """Create a worker's resources; ``parts`` has parts transferred by any worker."""
     reader, budget = Reader(ThreadPoolExecutor(THREADS)), Budget(BODY_MEMORY)
-    return Means(reader, budget, offer, own or OwnUploads())
+    return Means(reader, budget, parts, own or OwnUploads())
 
 
 def role(job: Job, buckets: Buckets, means: Means) -> Role:
@@ -78,7 +79,7 @@ def _putter(job: Job, buckets: Buckets, means: Means) -> Role:
         signed=job.access.sign and not dest.endpoint.unsigned_bodies,
     )
     preparer = Preparer(job.objects, digester, job.parts, reader=means.reader, budget=means.budget)
-    return Putter(job, dest, preparer, means.offer, means.own)
+    return Putter(job, dest, preparer, means.parts.run, means.own)
 
 
 def _getter(job: Job, buckets: Buckets, means: Means) -> Role:

@@ -87,7 +87,7 @@ async def _serve(
         for side, each in opened.items()
     }
     admission, parts = Admission(slots, job.speed.processes), PartClient(outbox)
-    has = means(parts.move, OwnUploads(outbox.send))
+    has = means(parts, OwnUploads(outbox.send))
     acting = role(job, buckets, has)
     worker = Worker(outbox, acting, list(buckets.values()), slots=slots, job=job)
 

@@ -63,7 +63,7 @@ class Lines:
         source = printable(self.source + outcome.source)
         line = f"{verb} {source} -> {printable(self.target + outcome.target)}"
         if isinstance(outcome, Failed):
-            return f"{line}: {one_line(outcome.message)}"
+            return f"{line}: {one_line(_cause(outcome))}"
         return f"{line} ({outcome.reason.value})"
 
     def event(self, outcome: Outcome) -> dict[str, Any]:
@@ -90,7 +90,7 @@ class Lines:
     def _particulars(self, outcome: Outcome) -> dict[str, Any]:
         if isinstance(outcome, Failed):
             code = {"code": outcome.code} if outcome.code else {}
-            return {"kind": outcome.kind.value, "message": outcome.message} | code
+            return {"kind": outcome.kind.value, "message": _cause(outcome)} | code
         facts = {"size": outcome.size, "reason": outcome.reason.value}
         if isinstance(outcome, Done):
             facts |= {"sent": outcome.sent, "etag": outcome.etag, "attempts": outcome.attempts}
@@ -110,7 +110,7 @@ class UploadLines(Lines):
         """
         place = printable(self.target + outcome.target)
         if isinstance(outcome, Failed):
-            return f"abort {place}: {one_line(outcome.message)}"
+            return f"abort {place}: {one_line(_cause(outcome))}"
         if isinstance(outcome, Skipped):
             return f"skip {place} ({outcome.reason.value})"
         _, initiated, parts = _upload(outcome)
@@ -138,6 +138,11 @@ def age(seconds: float) -> str:
         if seconds >= 2 * length:
             return f"{int(seconds // length)}{unit}"
     return f"{max(0, int(seconds))}s"
+
+
+def _cause(failed: Failed) -> str:
+    """Return why an object failed, and what is kept of it for the next run."""
+    return f"{failed.message}; {failed.kept.value}" if failed.kept.value else failed.message
 
 
 def _upload(outcome: Outcome) -> UploadFacts:

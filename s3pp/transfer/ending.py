@@ -19,6 +19,6 @@ def failure(source: str, target: str, error: Exception) -> Failed:
     if isinstance(error, FatalError | Unfinished):
         raise error
     if isinstance(error, ObjectError):
-        return Failed(source, target, error.kind, str(error), error.code)
+        return Failed(source, target, error.kind, str(error), error.code, kept=error.kept)
     kind, code = unexpected_kind(error), type(error).__name__
     return Failed(source, target, kind, unexpected(error), code)

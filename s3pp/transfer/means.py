@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from s3pp.records import PartOutcome
+from s3pp.transfer.parts.moving import PartRunner
 from s3pp.transfer.parts.own import OwnUploads
 from s3pp.transfer.reading import Budget, Reader
-
-# Transfers a part, one of ``records.PartTask``, in any worker with free capacity. Raises
-# ``Unfinished`` once the run is ending.
-Offer = Callable[[Any], Awaitable[PartOutcome]]
 
 
 class Means(NamedTuple):
@@ -19,5 +14,5 @@ class Means(NamedTuple):
 
     reader: Reader  # for blocking reads
     budget: Budget  # of memory for bodies
-    offer: Offer  # of a large object's parts
+    parts: PartRunner  # the workers that transfer the parts of a large object
     own: OwnUploads  # the uploads that this run has created

@@ -91,7 +91,7 @@ class Copier:
         self._through = Through(job, buckets, labels, means, self._tell)
         lead = Lead(job, dest, self._tell, own=means.own)
         self._in_parts = InParts(lead, dest, labels, self._layouts, self._tell)
-        self._parts_by_store = PartsByStore(job, buckets, means.offer)
+        self._parts_by_store = PartsByStore(job, buckets, means.parts)
         self._parts_through = PartsThrough(job, buckets, means)
         self.requests_spared = 0  # that a dry run did not make
 

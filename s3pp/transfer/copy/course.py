@@ -11,7 +11,6 @@ from s3pp.limits import MAX_PART, MAX_SINGLE_PUT
 from s3pp.records import CopyTask, Dest, Done, SendReason, Skipped, SkipReason
 from s3pp.s3.answers import pin_of
 from s3pp.s3.part_plan import Spans, part_size
-from s3pp.s3.retry import StoreError
 
 
 class Written(NamedTuple):
@@ -36,7 +35,7 @@ class Stale(ObjectError):
     ``refusal`` is the store's error; ``target`` the state of the other condition.
     """
 
-    def __init__(self, refusal: StoreError, target: Target) -> None:
+    def __init__(self, refusal: ObjectError, target: Target) -> None:
         super().__init__(FailureKind.CHANGED, "the object kept changing while it was copied")
         self.refusal = refusal
         self.target = target

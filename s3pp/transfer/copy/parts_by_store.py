@@ -9,7 +9,7 @@ import asyncio
 
 from s3pp.integrity.etag import proves_content
 from s3pp.job import Job
-from s3pp.records import CopyPart, GoOn, Moved, PartDone, Span
+from s3pp.records import CopyPart, PartDone, Span
 from s3pp.s3.answers import Copied, parse_etag, xml_text
 from s3pp.s3.client import Bucket, Headers
 from s3pp.s3.retry import StoreError
@@ -17,8 +17,7 @@ from s3pp.s3.uploads import Slot, Uploads, vanished
 from s3pp.transfer.copy.by_store import meant
 from s3pp.transfer.copy.course import Course
 from s3pp.transfer.copy.layout import Cut
-from s3pp.transfer.means import Offer
-from s3pp.transfer.parts.moving import moved
+from s3pp.transfer.parts.moving import PartRunner, moved
 from s3pp.transfer.parts.resume import Found
 
 AT_ONCE = 16  # parts of one object; each takes seconds, but no resources of this machine
@@ -27,14 +26,14 @@ AT_ONCE = 16  # parts of one object; each takes seconds, but no resources of thi
 class PartsByStore:
     """A ``Way`` in which the store of both buckets copies the parts."""
 
-    def __init__(self, job: Job, buckets: tuple[Bucket, Bucket], offer: Offer) -> None:
+    def __init__(self, job: Job, buckets: tuple[Bucket, Bucket], parts: PartRunner) -> None:
         """Set up; ``buckets``: the source, and the destination."""
         self._source, self._dest = buckets
         self._uploads = Uploads(self._dest)
         self._same_keys = self._source.signer.keys == self._dest.signer.keys
         self._checksum = job.objects.checksum
         self._turns = asyncio.Semaphore(max(1, job.speed.concurrency // job.speed.processes))
-        self._offer = offer
+        self._parts = parts
 
     def resumes(self, cut: Cut) -> bool:
         """Return false: copying a part again costs no more than looking whether it exists."""
@@ -63,14 +62,14 @@ class PartsByStore:
 
     async def _copied(self, part: CopyPart) -> PartDone:
         async with self._turns:
-            await self._offer(GoOn())
+            self._parts.check()
             copied = await self._uploads.copy(
                 Slot(part.key, part.upload_id, part.span.number),
                 (self._source.endpoint.bucket, part.source),
                 headers=_headers(part),
                 size=part.span.size,
             )
-            await self._offer(Moved(part.span))
+            self._parts.report(part.span.size)
         return self._done(part, copied)
 
     def _done(self, part: CopyPart, copied: Copied) -> PartDone:

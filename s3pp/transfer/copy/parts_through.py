@@ -21,7 +21,7 @@ from s3pp.integrity.multipart_etag import Rolling
 from s3pp.integrity.received import Corrupt
 from s3pp.job import Job
 from s3pp.limits import PIECE
-from s3pp.records import CopyPart, GoOn, PartDone, PartOutcome, Span
+from s3pp.records import CopyPart, PartDone, PartFault, PartOutcome, Span
 from s3pp.s3.answers import Answer, etag_of, parse_etag
 from s3pp.s3.client import Bucket, Headers
 from s3pp.s3.part_plan import Spans
@@ -32,12 +32,10 @@ from s3pp.transfer.copy.course import Course, Stale, Target
 from s3pp.transfer.copy.layout import Basis, Cut
 from s3pp.transfer.means import Means
 from s3pp.transfer.parts import sums
-from s3pp.transfer.parts.moving import PartRefused, carried, moved
+from s3pp.transfer.parts.moving import PartError, carried, moved, part_failed
 from s3pp.transfer.parts.resume import Found, unfinished
 from s3pp.transfer.refused import source_fault
 from s3pp.transfer.spill import Spill
-
-_CHANGED = ("PreconditionFailed", "HTTP412")
 
 
 class PartsThrough:
@@ -50,7 +48,7 @@ class PartsThrough:
         self._uploads = Uploads(self._dest)
         self._own = means.own
         self._at_once = job.speed.parts_at_once
-        self._reader, self._budget, self._offer = means.reader, means.budget, means.offer
+        self._reader, self._budget, self._parts = means.reader, means.budget, means.parts
         self._checksum = job.objects.checksum
         signed = job.access.sign and not self._dest.endpoint.unsigned_bodies
         self._digester = Digester(self._checksum, md5=True, signed=signed)
@@ -70,16 +68,13 @@ class PartsThrough:
             return await self._is(_part(course, plan.span(there.number)), there)
 
         self._uploads.own.update(self._own.left(course.task.target))
-        try:
-            return await unfinished(
-                self._uploads,
-                course.task.target,
-                size=course.source.size,
-                wanted=cut.spans.part_size,
-                proves=proves,
-            )
-        except StoreError as error:
-            raise Stale(error, Target.FREE) if error.status == 412 else error from None
+        return await unfinished(
+            self._uploads,
+            course.task.target,
+            size=course.source.size,
+            wanted=cut.spans.part_size,
+            proves=proves,
+        )
 
     async def moved(self, course: Course, cut: Cut, begun: Found) -> list[PartDone]:
         """Transfer all missing parts. Raises as ``Way.moved``."""
@@ -90,11 +85,11 @@ class PartsThrough:
         try:
             # If the upload is aborted on failure, no part may arrive after that.
             settled = not self.resumes(cut)
-            sent = await moved(parts, self._offer, at_once=self._at_once, settled=settled)
-        except PartRefused as refused:
-            if refused.code not in _CHANGED:
+            sent = await moved(parts, self._parts.run, at_once=self._at_once, settled=settled)
+        except PartError as error:
+            if error.fault is not PartFault.REPLACED:
                 raise
-            raise Stale(StoreError(412, refused.code, str(refused)), Target.FREE) from None
+            raise Stale(error, Target.FREE) from None
         return sorted([*sent, *kept.values()])
 
     async def etags(self, course: Course, cut: Cut) -> dict[int, str]:
@@ -104,12 +99,9 @@ class PartsThrough:
         """
         rolling = Rolling(cut.likely)
         for span in cut.spans:
-            await self._offer(GoOn())
-            try:
-                async with self._fetched(_part(course, span)) as body:
-                    await self._reader.away(lambda: _feed(rolling, body))
-            except StoreError as error:
-                raise Stale(error, Target.FREE) if error.status == 412 else error from None
+            self._parts.check()
+            async with self._fetched(_part(course, span)) as body:
+                await self._reader.away(lambda: _feed(rolling, body))
         return rolling.etags()
 
     def _kept(self, begun: Found) -> Iterator[tuple[int, PartDone]]:
@@ -125,9 +117,12 @@ class PartsThrough:
         """Transfer one part. Raises only ``FatalError`` and ``Unfinished``."""
         return await carried(part.span.number, lambda: self._carried(part))
 
-    async def _carried(self, part: CopyPart) -> PartDone:
-        async with self._fetched(part) as body:
-            return await self._sent(part, body)
+    async def _carried(self, part: CopyPart) -> PartOutcome:
+        try:
+            async with self._fetched(part) as body:
+                return await self._sent(part, body)
+        except Stale as changed:
+            return part_failed(part.span.number, changed.refusal, PartFault.REPLACED)
 
     async def _is(self, part: CopyPart, there: Part) -> bool:
         async with self._fetched(part) as body:
@@ -162,8 +157,10 @@ class PartsThrough:
         try:
             return await self._source.get(part.source, headers=_headers(part), sink=spill)
         except StoreError as error:
+            if error.status == 412:
+                raise Stale(error, Target.FREE) from None
             meant = source_fault(error)
-            if meant is error and error.status != 412:
+            if meant is error:
                 meant = ObjectError(error.kind, f"the source cannot be read: {error}")
             raise meant from None
 
@@ -211,7 +208,8 @@ def _first_to_last(part: CopyPart) -> str:
 def _check(part: CopyPart, answer: Answer, size: int) -> None:
     """Raise ``ObjectError`` if the data received is not the part."""
     if answer.etag != part.etag:  # a store that does not support If-Match
-        raise StoreError(412, _CHANGED[0], "the source is another by now")
+        refusal = StoreError(412, "PreconditionFailed", "the source is another by now")
+        raise Stale(refusal, Target.FREE)
     wanted = f"bytes {_first_to_last(part)}/{part.size}"
     said = answer.response.header(b"content-range")
     if said != wanted and size != part.size:

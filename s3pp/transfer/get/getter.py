@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
-from s3pp.errors import FailureKind, ObjectError
+from s3pp.errors import FailureKind, Kept, ObjectError
 from s3pp.integrity.compare import Body, compare
 from s3pp.integrity.etag import is_md5, proves_content
 from s3pp.integrity.multipart_etag import likely_sizes, part_count
@@ -45,7 +45,7 @@ from s3pp.s3.retry import Oversized, StoreError
 from s3pp.transfer import modes
 from s3pp.transfer.bodies import SMALL
 from s3pp.transfer.ending import failed
-from s3pp.transfer.get.in_ranges import LEFT, InRanges
+from s3pp.transfer.get.in_ranges import InRanges
 from s3pp.transfer.get.intake import Intake, md5_of, pieces_of
 from s3pp.transfer.get.parted import Overtaken, Parted
 from s3pp.transfer.get.range import RangeFetcher
@@ -319,7 +319,7 @@ class Getter:
                 landed = await self._reader.away(lambda: _finished(file, manner))
         except ObjectError as error:
             if await self._reader.away(file.keep_or_discard):
-                error.args = (f"{error}{LEFT}",)
+                error.kept = Kept.FILE
             raise
         finally:
             await self._reader.away(file.keep_or_discard)

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
-from s3pp.errors import FailureKind, ObjectError, Unfinished
+from s3pp.errors import FailureKind, Kept, ObjectError, Unfinished
 from s3pp.integrity.received import Corrupt
 from s3pp.integrity.stored_object import ASK_CHECKSUM, StoredObject
 from s3pp.integrity.verifiers import LONGEST, Verifier, verifier_of
@@ -30,24 +30,19 @@ from s3pp.localfs.paths import partial_name
 from s3pp.localfs.stale_files import SupersededFiles
 from s3pp.localfs.temporary_file import TemporaryFile, Vanished
 from s3pp.localfs.tree import Tree, split
-from s3pp.records import Dest, GetPart, GetTask, PartDone, PartOutcome, PartTask, Span
+from s3pp.records import Dest, GetPart, GetTask, PartDone, PartFault, PartOutcome, PartTask, Span
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Bucket
 from s3pp.s3.part_plan import Spans, part_size
 from s3pp.transfer.get.follower import Follower
-from s3pp.transfer.get.range import MISFIT, REPLACED, VANISHED
+from s3pp.transfer.get.range import fault_of
 from s3pp.transfer.means import Means
-from s3pp.transfer.parts.moving import moved
+from s3pp.transfer.parts.moving import PartError, moved
 from s3pp.transfer.refused import vanished
 
 _STARTS = 3  # objects begun under one key before it counts as always being replaced
-# Of an object that has shrunk a store may say first that the range is not there.
-REPLACED_CODES = (REPLACED, "HTTP412", "InvalidRange", "HTTP416")
-_GONE = ("NoSuchKey", "HTTP404")
-_UNRANGED = (MISFIT, "NotImplemented", "HTTP501")  # no ranges, or no conditions
 _NOWHERE = Span(0, 0, 0)
 _AHEAD = 2  # times as many ranges as are fetched at once may wait to be digested
-LEFT = "; the partial file is kept; the next run resumes it"
 
 
 class Fetched(NamedTuple):
@@ -81,7 +76,7 @@ class InRanges:
         self._bucket = bucket
         self._tree = tree
         self._reader = means.reader
-        self._offer = means.offer
+        self._run = means.parts.run
         self._tell = tell
         self._superseded = SupersededFiles(tree)
 
@@ -129,7 +124,8 @@ class InRanges:
             stored = StoredObject(self._bucket, task.source, Dest(answer.size, answer.etag))
             verifier = await verifier_of(stored, answer, longest=max(LONGEST, self._parts.size))
         except ObjectError as error:
-            raise (_Replaced() if _code(error) in REPLACED_CODES else error) from None
+            replaced = fault_of(error) is PartFault.REPLACED
+            raise (_Replaced() if replaced else error) from None
         if not (pin or verifier.proves):
             raise _Unranged
         work = await self._reader.away(lambda: self._opened(task, answer, verifier, mode))
@@ -143,7 +139,7 @@ class InRanges:
             raise await self._reader.away(lambda: _meant(what, task, file)) from None
         except BaseException as error:  # the run is ending
             if file.keep_or_discard() and isinstance(error, Unfinished):
-                self._tell(f"{task.target}: not finished{LEFT}")
+                self._tell(f"{task.target}: not finished; {Kept.FILE.value}")
             raise
         kept = sum(not part.moved for part in parts)
         if kept:
@@ -190,13 +186,13 @@ class InRanges:
 
     async def _moved(self, work: _Work, verifier: Verifier) -> list[PartDone]:
         if verifier.feed is None:
-            return await moved(work.parts(), self._offer, at_once=self._at_once)
+            return await moved(work.parts(), self._run, at_once=self._at_once)
         ahead = _AHEAD * self._at_once
         follower = Follower(work.file, work.plan, verifier.feed, self._reader, ahead=ahead)
 
         async def followed(part: PartTask) -> PartOutcome:
             await follower.near(part.span.number)
-            outcome = await self._offer(part)
+            outcome = await self._run(part)
             if isinstance(outcome, PartDone):
                 follower.hear(outcome.number)
             return outcome
@@ -224,22 +220,17 @@ class _Work(NamedTuple):
 
 def _meant(error: ObjectError, task: GetTask, file: TemporaryFile) -> Exception:
     """What an error means for the object; what is of no use any more is removed."""
-    code = _code(error)
-    meant: dict[str, Exception] = {VANISHED: Vanished(task.target)}
-    for codes, what in (
-        (_UNRANGED, _Unranged()),
-        (REPLACED_CODES, _Replaced()),
-        (_GONE, vanished()),
-    ):
-        meant |= dict.fromkeys(codes, what)
-    if code in meant or isinstance(error, Corrupt):
+    meant = {
+        PartFault.NONE: error,
+        PartFault.NO_RANGES: _Unranged(),
+        PartFault.REPLACED: _Replaced(),
+        PartFault.REMOVED: vanished(),
+        PartFault.FILE_REMOVED: Vanished(task.target),
+    }
+    fault = error.fault if isinstance(error, PartError) else fault_of(error)
+    if fault is not PartFault.NONE or isinstance(error, Corrupt):
         file.discard()
-        return meant.get(code, error)
+        return meant[fault]
     if file.keep_or_discard():
-        error.args = (f"{error}{LEFT}",)
+        error.kept = Kept.FILE
     return error
-
-
-def _code(error: ObjectError) -> str:
-    """The store's code, where one was refused."""
-    return str(getattr(error, "code", ""))

@@ -17,12 +17,12 @@ from s3pp.errors import FailureKind, ObjectError
 from s3pp.integrity.received import Arrived, Corrupt
 from s3pp.integrity.stored_object import StoredObject
 from s3pp.integrity.verifiers import Feed, parts_verifier
-from s3pp.records import Dest
+from s3pp.records import Dest, PartFault
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Bucket
 from s3pp.s3.retry import StoreError
 from s3pp.transfer.bodies import SMALL
-from s3pp.transfer.get.in_ranges import REPLACED_CODES
+from s3pp.transfer.get.range import fault_of
 from s3pp.transfer.reading import Reader
 
 
@@ -60,7 +60,8 @@ class Parted:
                 await self._reader.whole(lambda: _fed(arrived, feed))
             return await verifier.fault(())
         except StoreError as error:
-            raise (Overtaken() if error.code in REPLACED_CODES else error) from None
+            replaced = fault_of(error) is PartFault.REPLACED
+            raise (Overtaken() if replaced else error) from None
 
 
 def _fed(arrived: Arrived, feed: Feed) -> None:

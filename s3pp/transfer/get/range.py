@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from contextlib import closing
 
-from s3pp.errors import FatalError, Unfinished
+from s3pp.errors import FatalError, ObjectError, Unfinished
 from s3pp.localfs.partial_file import RangeFile, WrongRange
 from s3pp.localfs.temporary_file import Vanished
 from s3pp.localfs.tree import Tree
-from s3pp.records import GetPart, PartDone, PartFailed, PartOutcome
+from s3pp.records import GetPart, PartDone, PartFailed, PartFault, PartOutcome
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Bucket
 from s3pp.s3.retry import StoreError
@@ -21,11 +21,12 @@ from s3pp.transfer.reading import Reader
 from s3pp.transfer.refused import source_fault
 
 _FETCHES = 3  # times a range is asked for before the store counts as having none
-
-# Beside the store's own codes, which ``PartFailed`` has:
-MISFIT = "WrongRange"  # the store does not answer with the range asked for
-VANISHED = "Vanished"  # the file it was to be written to
-REPLACED = "PreconditionFailed"  # the object, by another
+_FAULTS = {
+    404: PartFault.REMOVED,
+    412: PartFault.REPLACED,
+    416: PartFault.REPLACED,  # it has shrunk: a store may check the range before the condition
+    501: PartFault.NO_RANGES,  # or no conditions
+}
 
 
 class RangeFetcher:
@@ -46,10 +47,11 @@ class RangeFetcher:
             raise
         except StoreError as error:
             fault = source_fault(error)
-            return PartFailed(number, fault.kind, str(fault), error.code)
-        except (WrongRange, Vanished) as error:
-            code = MISFIT if isinstance(error, WrongRange) else VANISHED
-            return PartFailed(number, error.kind, str(error), code)
+            return PartFailed(number, fault.kind, str(fault), error.code, fault_of(error))
+        except WrongRange as error:
+            return PartFailed(number, error.kind, str(error), fault=PartFault.NO_RANGES)
+        except Vanished as error:
+            return PartFailed(number, error.kind, str(error), fault=PartFault.FILE_REMOVED)
         except Exception as error:
             return part_failed(number, error)
 
@@ -70,12 +72,19 @@ class RangeFetcher:
         answer = await self._bucket.get(part.source, headers=(*pin, ("range", asked)), sink=place)
         if answer.etag and answer.etag != part.etag:  # not every store heeds If-Match
             message = "the object was replaced while it was fetched"
-            raise StoreError(412, REPLACED, message)
+            raise StoreError(412, "PreconditionFailed", message)
         if what := _misfit(part, answer, place.size):
             raise WrongRange(what)
         await self._reader.run(place.flush)
         await self._reader.run(place.record)
         return _done(part, place.digest, moved=True)
+
+
+def fault_of(error: ObjectError) -> PartFault:
+    """Return what the refusal of a range shows of the whole object."""
+    if not isinstance(error, StoreError) or error.code == "NoSuchBucket":
+        return PartFault.NONE
+    return _FAULTS.get(error.status, PartFault.NONE)
 
 
 def _misfit(part: GetPart, answer: Answer, came: int) -> str | None:

@@ -22,10 +22,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from enum import Enum
 from typing import NamedTuple, Protocol
 
-from s3pp.errors import FailureKind, FatalError, ObjectError, Unfinished
+from s3pp.errors import FailureKind, FatalError, Kept, ObjectError, Unfinished
 from s3pp.integrity.acknowledged import HiddenObject, confirm
 from s3pp.integrity.etag import OtherBytes
 from s3pp.integrity.multipart_etag import Evidence, evidence, made_of
@@ -38,7 +37,7 @@ from s3pp.s3.uploads import Uploads, vanished
 from s3pp.transfer.condition import Absence, Taken
 from s3pp.transfer.parts import sums
 from s3pp.transfer.parts.own import OwnUploads
-from s3pp.transfer.parts.resume import LEFT, UNTOLD, Found, Silent, begun_of
+from s3pp.transfer.parts.resume import UNTOLD, Found, Silent, begun_of
 from s3pp.transfer.parts.support import MultipartSupport
 
 _STARTS = 3  # uploads tried for one object before it counts as always taken away
@@ -98,14 +97,6 @@ class Led(NamedTuple):
         """How much was there already, for users."""
         kept = sum(not part.moved for part in self.parts)
         return f"{kept} of {len(self.parts)} parts were there already"
-
-
-class Rest(Enum):
-    """What stays in the store of an upload that is not completed; the value is for users."""
-
-    NOTHING = ""
-    PARTS = LEFT
-    STUCK = "; its parts stay in the store (s3pp clean removes them)"  # it cannot be aborted
 
 
 class Again(ObjectError):
@@ -198,7 +189,7 @@ class Lead:
             meant = _meant(error, resumed=found is not None)
             left = await self._left(load, begun, meant, beside=beside)
             changed = getattr(meant, "kind", None) is FailureKind.CHANGED
-            if left is Rest.PARTS and (found is None or changed):
+            if left is Kept.PARTS and (found is None or changed):
                 self.own.leave(load.key, begun.upload_id)
             await self.clear(load.key, keep=begun.upload_id)
             self._say(load, meant, left)
@@ -298,7 +289,7 @@ class Lead:
         made = made_of(part.etag for part in parts)
         return answer if answer and (answer.size, answer.etag) == (load.size, made) else None
 
-    async def _left(self, load: Load, begun: Found, error: Exception, *, beside: bool) -> Rest:
+    async def _left(self, load: Load, begun: Found, error: Exception, *, beside: bool) -> Kept:
         """What stays of an upload that is not completed.
 
         ``beside``: another one stays, begun by nobody knows whom, that refused our parts too.
@@ -307,24 +298,24 @@ class Lead:
         # behind the abort. They are cut when this object is reported, so nobody here can wait.
         if not load.resumes or _spoilt(load, error):
             stuck = await self.abort(load.key, begun.upload_id) is None
-            return Rest.STUCK if stuck else Rest.NOTHING
+            return Kept.STUCK_PARTS if stuck else Kept.NOTHING
         if await self._is_empty(load, begun, error):
             await self.abort(load.key, begun.upload_id)
-            return Rest.NOTHING
+            return Kept.NOTHING
         if beside and _is_refusal(error):
             # So it is not the upload that is refused, and each run would leave one more. This one
             # is ours for certain. The next run goes on with the other.
             await self.abort(load.key, begun.upload_id)
-        return Rest.PARTS
+        return Kept.PARTS
 
-    def _say(self, load: Load, error: Exception, left: Rest) -> None:
+    def _say(self, load: Load, error: Exception, left: Kept) -> None:
         """Add what is ``left`` to what users are told of an error, if anything."""
-        if left is Rest.NOTHING or isinstance(error, Again):
+        if left is Kept.NOTHING or isinstance(error, Again):
             return
         if isinstance(error, (Unfinished, FatalError)):
-            self._tell(f"{load.name}: not finished{left.value}")
+            self._tell(f"{load.name}: not finished; {left.value}")
         elif isinstance(error, ObjectError):
-            error.args = (f"{error}{left.value}",)
+            error.kept = left
 
     async def _is_empty(self, load: Load, begun: Found, error: Exception) -> bool:
         """Whether it has no parts, by which the next run could know it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 from s3pp.errors import (
     FailureKind,
@@ -14,19 +14,37 @@ from s3pp.errors import (
     unexpected,
     unexpected_kind,
 )
-from s3pp.records import PartDone, PartFailed, PartOutcome, PartTask
+from s3pp.records import PartDone, PartFailed, PartFault, PartOutcome, PartTask
 
 _TRIES = 3  # of a part that does not come, or arrive, as it is
 
 PartT = TypeVar("PartT", bound=PartTask)
 
 
-class PartRefused(ObjectError):
-    """A part could not be moved; ``code`` is the store's, if it refused."""
+class PartError(ObjectError):
+    """A part failed; ``code`` is the store's, if it refused, ``fault`` what that shows."""
 
     def __init__(self, failed: PartFailed) -> None:
         super().__init__(failed.kind, f"part {failed.number}: {failed.message}")
         self.code = failed.code
+        self.fault = failed.fault
+
+
+# Transfers a part in any worker, as ``PartRunner.run`` does.
+RunPart = Callable[[Any], Awaitable[PartOutcome]]
+
+
+class PartRunner(Protocol):
+    """The workers of a run, as the role that leads a large object uses them."""
+
+    def run(self, part: Any, /) -> Awaitable[PartOutcome]:
+        """Have any worker transfer a ``PartTask``. Raises ``Unfinished`` once the run is ending."""
+
+    def check(self) -> None:
+        """Raise ``Unfinished`` once the run is ending, for a role that transfers parts itself."""
+
+    def report(self, size: int) -> None:
+        """Report ``size`` bytes, transferred by the role itself, to the progress display."""
 
 
 async def moved(
@@ -38,7 +56,7 @@ async def moved(
 ) -> list[PartDone]:
     """Have all ``parts`` moved, ``at_once`` of them at a time; returns them by number.
 
-    Raises ``PartRefused`` for the first that cannot be, and what ``offer`` raises; nobody waits for
+    Raises ``PartError`` for the first that cannot be, and what ``offer`` raises; nobody waits for
     the others then, unless they are to be ``settled``: to have ended, however they did. So they are
     where none has been moved: an upload without parts is aborted, and none may arrive behind that.
     """
@@ -51,7 +69,7 @@ async def moved(
             running.add(asyncio.ensure_future(offer(part)))
         while running:
             done += await _some(running)
-    except PartRefused:
+    except PartError:
         if running and (settled or not done):
             await asyncio.wait(running)
         raise
@@ -62,7 +80,7 @@ async def moved(
     return sorted(done)
 
 
-async def carried(number: int, move: Callable[[], Awaitable[PartDone]]) -> PartOutcome:
+async def carried(number: int, move: Callable[[], Awaitable[PartOutcome]]) -> PartOutcome:
     """Move one part, again where it does not come or arrive as it is; how it ended.
 
     Raises ``FatalError`` and ``Unfinished`` only.
@@ -81,12 +99,11 @@ async def carried(number: int, move: Callable[[], Awaitable[PartDone]]) -> PartO
         return part_failed(number, error)
 
 
-def part_failed(number: int, error: Exception) -> PartFailed:
-    """How a part ended whose way ended in ``error``, an ``ObjectError`` or a defect."""
+def part_failed(number: int, error: Exception, fault: PartFault = PartFault.NONE) -> PartFailed:
+    """Return the outcome of a part that raised ``error``, an ``ObjectError`` or a defect."""
     if not isinstance(error, ObjectError):
         return PartFailed(number, unexpected_kind(error), unexpected(error))
-    code = error.code if isinstance(error, ObjectError) else ""
-    return PartFailed(number, error.kind, str(error), code)
+    return PartFailed(number, error.kind, str(error), error.code, fault)
 
 
 async def _some(running: set[asyncio.Future[PartOutcome]]) -> list[PartDone]:
@@ -97,7 +114,7 @@ async def _some(running: set[asyncio.Future[PartOutcome]]) -> list[PartDone]:
     outcomes = [each.result() for each in ended]
     for outcome in outcomes:
         if isinstance(outcome, PartFailed):
-            raise PartRefused(outcome)
+            raise PartError(outcome)
     return [outcome for outcome in outcomes if isinstance(outcome, PartDone)]
 
 

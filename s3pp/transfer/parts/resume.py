@@ -30,7 +30,6 @@ MOST_UPLOADS = 16  # of one key looked into, the latest first
 QUIET = 3600  # seconds: a part of 5 GiB at 12 Mbit/s takes as long
 _PROBES = 3  # parts of one upload held against the source before it counts as another's
 _WARY_PROBES = 8  # of one that somebody may be sending now
-LEFT = "; its parts stay in the store for the next run (s3pp clean removes them)"
 UNTOLD = "the store does not show unfinished uploads: nothing is resumed"
 
 

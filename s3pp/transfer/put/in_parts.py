@@ -17,10 +17,9 @@ from s3pp.s3.client import Bucket, Headers
 from s3pp.s3.part_plan import Spans, part_size
 from s3pp.s3.uploads import Part, Uploads
 from s3pp.transfer.bodies import Changed, Slice
-from s3pp.transfer.means import Offer
 from s3pp.transfer.parts import sums
 from s3pp.transfer.parts.lead import Lead
-from s3pp.transfer.parts.moving import PartRefused, moved
+from s3pp.transfer.parts.moving import PartError, RunPart, moved
 from s3pp.transfer.parts.own import OwnUploads
 from s3pp.transfer.parts.resume import Found, unfinished
 from s3pp.transfer.put.given import given
@@ -59,13 +58,13 @@ class InParts:
         self,
         job: Job,
         sender: PartSender,
-        offer: Offer,
+        run_part: RunPart,
         tell: Callable[[str], None],
         *,
         own: OwnUploads | None = None,
     ) -> None:
         self._part_size = job.parts.size
-        self._means = _Means(job, sender.bucket, sender, offer, tell)
+        self._means = _Means(job, sender.bucket, sender, run_part, tell)
         self._own = own or OwnUploads()
         self._lead = Lead(job, sender.bucket, tell, own=self._own)
         self._tell = tell
@@ -114,7 +113,7 @@ class _Means(NamedTuple):
     job: Job
     bucket: Bucket
     sender: PartSender
-    offer: Offer
+    run_part: RunPart
     tell: Callable[[str], None]
 
 
@@ -151,12 +150,14 @@ class _Body:
 
     async def moved(self, begun: Found) -> list[PartDone]:
         self.upload_id = begun.upload_id
-        offer = self._means.offer if self._work.shared else self._near
+        run_part = self._means.run_part if self._work.shared else self._near
         at_once = self._means.job.speed.parts_at_once
         try:
             # If the upload is aborted on failure, no part may arrive after that.
-            return await moved(self._parts(begun), offer, at_once=at_once, settled=not self.resumes)
-        except PartRefused as refused:
+            return await moved(
+                self._parts(begun), run_part, at_once=at_once, settled=not self.resumes
+            )
+        except PartError as refused:
             if refused.kind is FailureKind.CHANGED:
                 raise Changed(self.name) from None
             raise
@@ -176,7 +177,7 @@ class _Body:
         sender = self._means.sender
         if not part.path.startswith(_PROC):
             return await sender.part(part)
-        outcome = await self._means.offer(part)
+        outcome = await self._means.run_part(part)
         lost = isinstance(outcome, PartFailed) and not outcome.code and outcome.kind in _UNOPENED
         return await sender.part(part) if lost else outcome
 

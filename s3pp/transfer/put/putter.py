@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from urllib.parse import quote
 
-from s3pp.errors import FailureKind
+from s3pp.errors import FailureKind, Kept
 from s3pp.integrity.acknowledged import etag_of_whole
 from s3pp.integrity.compare import Body, compare
 from s3pp.integrity.etag import OtherBytes
@@ -45,9 +45,8 @@ from s3pp.transfer import modes
 from s3pp.transfer.bodies import SMALL, Changed
 from s3pp.transfer.condition import Absence, Taken, seen
 from s3pp.transfer.ending import failed
-from s3pp.transfer.means import Offer
+from s3pp.transfer.parts.moving import RunPart
 from s3pp.transfer.parts.own import OwnUploads
-from s3pp.transfer.parts.resume import LEFT
 from s3pp.transfer.put.in_parts import InParts, work_of
 from s3pp.transfer.put.part import PartSender
 from s3pp.transfer.put.prepare import Prepared, Preparer
@@ -73,7 +72,7 @@ class Putter:
         job: Job,
         bucket: Bucket,
         preparer: Preparer,
-        offer: Offer,
+        run_part: RunPart,
         own: OwnUploads | None = None,
     ) -> None:
         self._own = own = own or OwnUploads()
@@ -87,7 +86,7 @@ class Putter:
         self.requests_spared = 0  # that a dry run did not make
         self._threshold = job.parts.threshold
         self._sender = PartSender(job, bucket, preparer.reader)
-        self._in_parts = InParts(job, self._sender, offer, self.notes.append, own=own)
+        self._in_parts = InParts(job, self._sender, run_part, self.notes.append, own=own)
 
     async def part(self, part: PutPart) -> PartOutcome:
         """Send one part of an upload that any putter may lead. Raises only ``FatalError``."""
@@ -188,12 +187,13 @@ class Putter:
         return await etag_of_whole(self._bucket, key, answer, sent)
 
     async def _hinted(self, outcome: Failed) -> Failed:
-        """Return ``outcome`` with a remark if parts are kept in the store."""
+        """Return ``outcome`` with what the store keeps of it by now."""
         if not self._own.left(outcome.target):
             return outcome
-        stays = await self._in_parts.stays(outcome.target, outcome.kind)
-        message = outcome.message.removesuffix(LEFT)
-        return outcome._replace(message=f"{message}{LEFT if stays else ''}")
+        if await self._in_parts.stays(outcome.target, outcome.kind):
+            return outcome._replace(kept=Kept.PARTS)
+        stuck = outcome.kept is Kept.STUCK_PARTS
+        return outcome if stuck else outcome._replace(kept=Kept.NOTHING)
 
     async def _send_in_parts(self, attempt: PutAttempt, prepared: Prepared) -> Outcome:
         headers = [*self._headers, *prepared.labels]

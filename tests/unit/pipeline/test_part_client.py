@@ -11,7 +11,7 @@ import pytest
 from s3pp.errors import Unfinished
 from s3pp.pipeline.messages import PartProgress, PartRequest, PartResult, pickled
 from s3pp.pipeline.part_client import PartClient
-from s3pp.records import CopyPart, GoOn, Moved, PartDone, Span
+from s3pp.records import CopyPart, PartDone, Span
 
 
 def part(number: int) -> CopyPart:
@@ -29,7 +29,7 @@ class Lead:
         self.sent.append(message)
 
     async def offer(self, number: int) -> asyncio.Future[Any]:
-        turn = asyncio.ensure_future(self.client.move(part(number)))
+        turn = asyncio.ensure_future(self.client.run(part(number)))
         await asyncio.sleep(0)
         return turn
 
@@ -98,10 +98,10 @@ def test_at_the_end_nobody_waits_and_nothing_is_offered() -> None:
 
 def test_whether_to_go_on_is_answered_here() -> None:
     async def act(lead: Lead) -> None:
-        await lead.client.move(GoOn())
+        lead.client.check()
         lead.client.end()
         with pytest.raises(Unfinished):
-            await lead.client.move(GoOn())
+            lead.client.check()
         assert lead.sent == []
 
     run(act)
@@ -109,9 +109,9 @@ def test_whether_to_go_on_is_answered_here() -> None:
 
 def test_what_a_lead_moves_by_itself_is_told_even_at_the_end() -> None:
     async def act(lead: Lead) -> None:
-        await lead.client.move(Moved(Span(1, 0, 10)))
+        lead.client.report(10)
         lead.client.end()
-        await lead.client.move(Moved(Span(2, 10, 7)))
+        lead.client.report(7)
         assert lead.sent == [PartProgress(10), PartProgress(7)]
 
     run(act)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from s3pp.errors import FailureKind
+from s3pp.errors import FailureKind, Kept
 from s3pp.job import Job
 from s3pp.places import parse_origin, parse_place
 from s3pp.records import Done, Failed, SendReason, Skipped, SkipReason
@@ -20,6 +20,13 @@ def test_text() -> None:
     assert LINES.text(DONE) == "put a/b.txt -> s3://bkt/p/a/b.txt (new)"
     assert LINES.text(SAME) == "skip a/c -> s3://bkt/p/a/c (same etag)"
     assert LINES.text(FAILED) == "put a/d -> s3://bkt/p/a/d: permission denied"
+
+
+def test_what_is_kept_follows_the_cause() -> None:
+    kept = FAILED._replace(kept=Kept.STUCK_PARTS)
+    message = "permission denied; its parts stay in the store (s3pp clean removes them)"
+    assert LINES.text(kept).endswith(f": {message}")
+    assert LINES.event(kept)["message"] == message
 
 
 def test_text_is_one_line_whatever_the_name() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import md5
 from typing import Any
 
+from s3pp.errors import Unfinished
 from s3pp.records import Dest, PartOutcome, PartTask
 from s3pp.s3.answers import Answer, Copied
 from s3pp.s3.endpoint import Endpoint
@@ -34,11 +35,30 @@ def endpoint(bucket: str) -> Endpoint:
 
 async def nobody(part: PartTask) -> PartOutcome:
     """Where no object is large enough to have parts."""
-    raise AssertionError(f"{part} was offered")
+    raise AssertionError(f"{part} was to be run")
+
+
+@dataclass
+class Workers:
+    """A ``PartRunner``: parts are run by ``runs``, unless the run is ``ending``."""
+
+    runs: Callable[[Any], Awaitable[PartOutcome]] = nobody
+    ending: bool = False
+    reported: list[int] = field(default_factory=list)
+
+    def run(self, part: Any, /) -> Awaitable[PartOutcome]:
+        return self.runs(part)
+
+    def check(self) -> None:
+        if self.ending:
+            raise Unfinished
+
+    def report(self, size: int) -> None:
+        self.reported.append(size)
 
 
 def means() -> Means:
-    return Means(Reader(ThreadPoolExecutor(1)), Budget(EVERYTHING), nobody, OwnUploads())
+    return Means(Reader(ThreadPoolExecutor(1)), Budget(EVERYTHING), Workers(), OwnUploads())
 
 
 def etag_of(body: bytes) -> str:

@@ -15,7 +15,7 @@ from zlib import crc32
 
 import pytest
 
-from s3pp.errors import FailureKind, Unfinished
+from s3pp.errors import FailureKind, Kept, Unfinished
 from s3pp.integrity.multipart_etag import compound_etag
 from s3pp.job import Job, Mode, Objects, Parts
 from s3pp.limits import GIB, MAX_OBJECT, MIB
@@ -25,10 +25,7 @@ from s3pp.records import (
     CopyTask,
     Done,
     Failed,
-    GoOn,
-    Moved,
     Outcome,
-    PartDone,
     PartOutcome,
     PartTask,
     SendReason,
@@ -52,6 +49,7 @@ from .buckets import (
     OTHER_KEYS,
     UNKNOWN,
     Scripted,
+    Workers,
     answer,
     copied,
     etag_of,
@@ -65,7 +63,6 @@ EACH = 5 * MIB
 BODY = bytes(range(256)) * (11 * MIB // 256) + b"end"
 SMALL_PARTS = Parts(EACH, EACH)
 KMS = "x-amz-server-side-encryption: aws:kms"
-LEFT = "stay in the store for the next run (s3pp clean removes them)"
 LOST = StoreError(404, "NoSuchUpload", "The specified upload does not exist")
 HUGE = 5 * GIB + 1
 
@@ -222,7 +219,7 @@ class Pair:
         self.dest = Store("into", keys=keys, source=self.source)
         self.dest.copies = [copied("f" * 32)]
         self.offered: list[PartTask] = []
-        self.ending = ending
+        self.workers = Workers(ending=ending)
         self.notes: list[str] = []
         self.spared = 0
 
@@ -238,14 +235,13 @@ class Pair:
         async def main() -> Outcome:
             async def offer(part: PartTask) -> PartOutcome:
                 self.offered.append(part)
-                if self.ending:
-                    raise Unfinished
-                if isinstance(part, GoOn | Moved):
-                    return PartDone(0, 0, "")
+                self.workers.check()
                 assert isinstance(part, CopyPart)
                 return await copier.part(part)
 
-            means = Means(Reader(ThreadPoolExecutor(2)), Budget(EVERYTHING), offer, OwnUploads())
+            self.workers.runs = offer
+            reader, budget = Reader(ThreadPoolExecutor(2)), Budget(EVERYTHING)
+            means = Means(reader, budget, self.workers, OwnUploads())
             copier = Copier(job, self.source, self.dest, shared=shared, means=means)  # type: ignore[arg-type]
             try:
                 return await copier.transfer(self.task)
@@ -275,7 +271,7 @@ def check_failed(pair: Pair, outcome: Outcome, kind: FailureKind) -> str:
     assert isinstance(outcome, Failed)
     assert outcome.kind is kind, outcome
     assert pair.dest.object is None
-    if not outcome.message.endswith(LEFT):
+    if outcome.kept is not Kept.PARTS:
         assert len(pair.dest.told("abort")) == len(pair.dest.told("create"))
     return outcome.message
 
@@ -425,7 +421,7 @@ def test_the_end_of_the_run_ends_the_second_reading() -> None:
     pair = untold(etag=f"{'f' * 32}-3")
 
     def cutting(body: bytes) -> bytes:
-        pair.ending = len(pair.source.told("GET")) >= 4
+        pair.workers.ending = len(pair.source.told("GET")) >= 4
         return body
 
     pair.source.cutting = cutting
@@ -467,8 +463,7 @@ def test_an_etag_that_only_a_head_tells_pins_the_parts() -> None:
 def test_parts_that_nobody_else_moves_are_told_of_all_the_same() -> None:
     pair = Pair()
     pair.run()
-    told = [part.span.size for part in pair.offered if isinstance(part, Moved)]
-    assert sorted(told) == sorted(map(len, pieces(BODY)))
+    assert sorted(pair.workers.reported) == sorted(map(len, pieces(BODY)))
 
 
 # What goes along
@@ -676,9 +671,11 @@ def test_a_part_that_fails_fails_the_object(
 ) -> None:
     pair = Pair()
     (pair.dest if shared else pair.source).faults["copy" if shared else "GET", 2] = [error] * 9
-    message = check_failed(pair, pair.run(shared=shared), kind)
+    outcome = pair.run(shared=shared)
+    check_failed(pair, outcome, kind)
     resumed = kind in (FailureKind.STORE, FailureKind.ACCESS, FailureKind.REJECTED)
-    assert (LEFT in message) == (not shared and resumed)
+    assert isinstance(outcome, Failed)
+    assert (outcome.kept is Kept.PARTS) == (not shared and resumed)
 
 
 # Completing
@@ -872,7 +869,7 @@ def test_the_end_of_the_run_leaves_nothing(shared: bool) -> None:
     assert pair.dest.object is None
     assert pair.dest.told("copy") == pair.dest.told("send") == []
     assert len(pair.dest.told("abort")) == 1
-    assert not [note for note in pair.notes if LEFT in note]
+    assert not [note for note in pair.notes if Kept.PARTS.value in note]
 
 
 def test_a_defect_fails_the_object_and_leaves_nothing() -> None:

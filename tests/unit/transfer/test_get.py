@@ -43,7 +43,7 @@ from s3pp.transfer.means import Means
 from s3pp.transfer.parts.own import OwnUploads
 from s3pp.transfer.reading import Budget, Reader
 
-from .buckets import answer, endpoint, etag_of, looked, next_of, nobody
+from .buckets import Workers, answer, endpoint, etag_of, looked, next_of
 
 BODY, OTHER = b"the body", b"another!"
 LARGE, OTHER_LARGE = bytes(SMALL + 1), b"x" * (SMALL + 1)
@@ -157,7 +157,7 @@ class Place:
         wanted = Job("get", origin=Origin("bucket"), directory=str(self.top), mode=mode, **job)
         reader = Reader(ThreadPoolExecutor(1))
         tree = Tree(str(self.top))
-        return Getter(wanted, store, tree, Means(reader, self.budget, nobody, OwnUploads()))  # type: ignore[arg-type]
+        return Getter(wanted, store, tree, Means(reader, self.budget, Workers(), OwnUploads()))  # type: ignore[arg-type]
 
     def run(self, store: Store, wanted: GetTask, mode: Mode = Mode.UPDATE, **job: Any) -> Outcome:
         """Get one task; whatever happened, nothing unfinished stays and the budget is whole."""

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from effort import examples
-from s3pp.errors import FailureKind, FatalError, ObjectError, Unfinished
+from s3pp.errors import FailureKind, FatalError, Kept, ObjectError, Unfinished
 from s3pp.integrity.checksums import checksum as digest
 from s3pp.integrity.multipart_etag import compound_etag
 from s3pp.job import Job, Mode, Objects, Parts, Speed
@@ -30,7 +30,7 @@ from s3pp.s3.wire import WireError
 from s3pp.transfer.bodies import Changed, Slice, open_entry
 from s3pp.transfer.condition import Taken
 from s3pp.transfer.parts.lead import HIDDEN
-from s3pp.transfer.parts.resume import LEFT, UNTOLD
+from s3pp.transfer.parts.resume import UNTOLD
 from s3pp.transfer.put.in_parts import UNTOLD_CHECKSUMS, InParts, Sent, work_of
 from s3pp.transfer.put.part import PartSender
 from s3pp.transfer.put.prepare import Prepared
@@ -333,14 +333,14 @@ def test_a_failure_says_how_to_go_on_and_leaves_the_parts(scene: Scene) -> None:
     error = failure(scene)
     assert error.kind is FailureKind.ACCESS
     assert str(error).startswith("part ")
-    assert str(error).endswith(f"AccessDenied: no{LEFT}")
+    assert (str(error)[-16:], error.kept) == ("AccessDenied: no", Kept.PARTS)
     assert len(scene.store.uploads) == 1
 
 
 def test_without_resuming_it_is_aborted(scene: Scene) -> None:
     scene.job = replace(JOB, parts=Parts(EACH, EACH, resume=False))
     scene.fail("complete", StoreError(403, "AccessDenied", "no"))
-    assert LEFT not in str(failure(scene))
+    assert failure(scene).kept is Kept.NOTHING
     assert scene.store.uploads == {}
 
 
@@ -348,7 +348,7 @@ def test_a_file_that_changed_is_said_to_have(scene: Scene) -> None:
     scene.offered = changes_at(scene, 4)
     with pytest.raises(Changed) as caught:
         scene.put()
-    assert str(caught.value).endswith(LEFT)
+    assert caught.value.kept is Kept.PARTS
     assert len(scene.store.uploads) == 1
 
 
@@ -356,7 +356,7 @@ def test_one_that_changed_before_anything_was_sent_leaves_nothing(scene: Scene) 
     scene.offered = changes_at(scene, 1)
     with pytest.raises(Changed) as caught:
         scene.put()
-    assert LEFT not in str(caught.value)
+    assert caught.value.kept is Kept.NOTHING
     assert scene.store.uploads == {}
 
 
@@ -418,7 +418,7 @@ def test_a_run_that_ends_leaves_it_as_it_is(scene: Scene) -> None:
     with pytest.raises(Unfinished):
         scene.put()
     assert len(scene.store.uploads) == 1
-    assert scene.told == [f"{scene.path}: not finished{LEFT}"]
+    assert scene.told == [f"{scene.path}: not finished; {Kept.PARTS.value}"]
 
 
 @pytest.mark.parametrize("error", [None, StoreError(403, "AccessDenied", "")])
@@ -439,7 +439,7 @@ def test_what_has_no_parts_does_not_stay_if_that_can_be_told(
 def test_no_part_arrives_behind_the_end_of_an_upload_without_any(scene: Scene) -> None:
     """One is refused while the others are on their way: they stay for the next run."""
     scene.fail("send", StoreError(403, "AccessDenied", "no"))
-    assert str(failure(scene)).endswith(LEFT)
+    assert failure(scene).kept is Kept.PARTS
     assert len(scene.store.uploads) == 1
     assert scene.store.aborted == []
 
@@ -501,7 +501,7 @@ def test_what_should_not_stay_and_does_is_said(scene: Scene, there: bool) -> Non
             raise StoreError(403, "AccessDenied", "no") if there else GONE
 
     scene.store.before = before
-    assert str(failure(scene)).endswith("(s3pp clean removes them)") is there
+    assert failure(scene).kept is (Kept.STUCK_PARTS if there else Kept.NOTHING)
 
 
 # Headers, checksums
@@ -606,7 +606,7 @@ def test_a_part_that_is_always_refused_leaves_one_upload(scene: Scene, runs: int
     scene.store.before = refuses(3)
     for _ in range(runs):
         error = failure(scene)
-        assert (error.kind, str(error).endswith(LEFT)) == (FailureKind.REJECTED, True)
+        assert (error.kind, error.kept) == (FailureKind.REJECTED, Kept.PARTS)
     (left,) = scene.store.uploads
     assert left not in scene.store.aborted
     assert len(scene.store.aborted) == runs - 1
@@ -632,7 +632,7 @@ def test_what_fails_otherwise_beside_an_upload_that_refuses_us_stays(scene: Scen
             raise StoreError(503, "SlowDown", "")
 
     scene.store.before = before
-    assert str(failure(scene)).endswith(LEFT)
+    assert failure(scene).kept is Kept.PARTS
     assert len(scene.store.uploads) == 2
 
 

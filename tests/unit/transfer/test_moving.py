@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from s3pp.errors import FailureKind, ObjectError, Unfinished
 from s3pp.records import PartDone, PartFailed, PartOutcome, PutPart, Span
 from s3pp.s3.retry import StoreError
-from s3pp.transfer.parts.moving import PartRefused, moved, part_failed
+from s3pp.transfer.parts.moving import PartError, moved, part_failed
 
 Move = Callable[[PutPart], Awaitable[PartOutcome]]
 REFUSED = PartFailed(2, FailureKind.STORE, "SlowDown: later", "SlowDown")
@@ -111,7 +111,7 @@ def test_the_first_that_is_refused_ends_it(settled: bool, moved_one: bool) -> No
             ended.append(each.span.number)
             return done(each.span.number)
 
-        with pytest.raises(PartRefused, match="part 2: SlowDown: later") as caught:
+        with pytest.raises(PartError, match="part 2: SlowDown: later") as caught:
             await moved(map(part, range(not moved_one, 9)), move, at_once=4, settled=settled)
         assert (caught.value.kind, caught.value.code) == (FailureKind.STORE, "SlowDown")
         others = [1, 3, 4] if settled or not moved_one else []
