@@ -10,12 +10,10 @@
 processes    ``supervisor``, ``walker``, ``worker``, ``statter``; ``listing`` and ``cleaner`` run
              ``list`` and ``clean`` in one
 by verb      ``walks`` produces a walker's tasks, ``roles`` selects what a worker does with one
-messages     ``messages``, sent through ``pipes``; ``batches`` groups tasks, and splits lost batches
-supervising  ``ledger`` assigns batches to workers, ``part_scheduler`` parts, ``assignments``
-             joins both; ``selector_loop`` waits for all children and ``signals``; ``children``
-             starts and ends them, ``descriptors`` checks the limit on open files; ``spools``,
-             ``open_uploads`` and ``dead_getters`` track what a dead worker leaves behind
-in a child   ``connect`` opens buckets, with ``credentials`` that the supervisor renews;
-             ``loops`` makes event loops, ``admission`` limits the active slots of a worker,
-             ``flow`` the request rate of all; ``task_pool`` and ``part_client`` serve large objects
+messages     ``messages``, sent through ``pipes``
+supervising  ``children`` starts, watches and ends the processes; ``signals`` end the run;
+             ``ledger`` assigns batches and parts to workers, ``assignments`` joins both and tracks
+             what a dead worker leaves behind; ``flow`` limits the request rate of all
+in a child   ``connect`` opens buckets, with ``credentials`` that the supervisor renews; ``slots``
+             limits what a worker does at once
 """

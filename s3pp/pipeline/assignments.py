@@ -1,26 +1,40 @@
-"""Assignment of batches and parts to workers.
+"""Assignment of batches and parts to workers, and what a worker that dies leaves behind.
 
 ::
 
-    batches ─▶ Ledger ───┐
-                         ├─▶ workers        a worker that dies loses both
+    batches ─▶ Ledger ────────┐
+                              ├─▶ workers        a worker that dies loses both
     parts ───▶ PartScheduler ─┘
+
+Of a dead worker remain: batches, which are halved and queued again; uploads, which others inherit
+(``OpenUploads``); and temporary files, of members of archives (``Spools``) and of downloads
+(``DeadGetters``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
 from itertools import count, product
 from typing import Generic, TypeVar
 
+from s3pp.errors import FailureKind, FatalError
 from s3pp.job import Job
-from s3pp.pipeline.batches import halves
-from s3pp.pipeline.ledger import Ledger
-from s3pp.pipeline.messages import Message, PartRequest, PartResult, TaskBatch
-from s3pp.pipeline.open_uploads import OpenUploads
-from s3pp.pipeline.part_scheduler import PartScheduler
-from s3pp.pipeline.spools import Spools
-from s3pp.pipeline.worker import slot_count
+from s3pp.localfs.stale_files import sweep
+from s3pp.localfs.tree import Tree
+from s3pp.pipeline.ledger import MOST_LOSSES, Ledger, PartScheduler
+from s3pp.pipeline.messages import (
+    BatchReport,
+    Message,
+    PartRequest,
+    PartResult,
+    TaskBatch,
+    batch_report,
+    task_batch,
+)
+from s3pp.pipeline.slots import slot_count
+from s3pp.records import Failed, OpenUpload
 
 FIRST_HALF = 1 << 48  # number of the first batch that is half of another: beyond the walker's
 
@@ -70,14 +84,14 @@ class Assignments(Generic[W]):
         """Queue a part that ``lead`` wants transferred."""
         self._scheduler.offer(lead, part)
 
-    def part_ended(self, worker: W, result: PartResult) -> tuple[W, PartResult] | None:
+    def close_part(self, worker: W, result: PartResult) -> tuple[W, PartResult] | None:
         """Remove an ended part. Returns the lead and the result to send it; None: it is gone."""
-        answer = self._scheduler.ended(worker, result)
+        answer = self._scheduler.close(worker, result)
         if answer and result.size:
             self._ledger.progress(answer[0])
         return answer
 
-    def part_moved(self, lead: W) -> None:
+    def record_progress(self, lead: W) -> None:
         """Record that a worker has transferred a part of an object that it leads."""
         self._ledger.progress(lead)
 
@@ -110,3 +124,89 @@ class Assignments(Generic[W]):
         parts = halves(batch, self._halves, large=self._large)
         self.spools.share(batch.number, [part.number for part in parts])
         return parts
+
+
+def halves(batch: TaskBatch, numbers: Iterator[int], *, large: int) -> list[TaskBatch]:
+    """Split a batch in two; ``large`` in bytes, as for ``Batcher``."""
+    tasks = batch.tasks
+    middle = len(tasks) // 2
+    return [
+        task_batch(part, next(numbers), size=sum(task.size for task in part), large=large)
+        for part in (tasks[:middle], tasks[middle:])
+    ]
+
+
+def crashed(batch: TaskBatch, how: str) -> BatchReport:
+    """The report of a batch whose workers died; ``how`` describes the end of the last one."""
+    message = f"{MOST_LOSSES} workers died while they had only this object; the last {how}"
+    kind = FailureKind.CRASHED
+    outcomes = [Failed(task.source, task.target, kind, message) for task in batch.tasks]
+    return batch_report(outcomes, 0, batch=batch.number)
+
+
+class DeadGetters:
+    """The directories in which dead getters may have left files."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._directories: set[str] = set()  # below DIRECTORY
+
+    def record(self, batches: Iterable[TaskBatch]) -> None:
+        """Record the batches of a worker that died."""
+        if self._job.verb == "get" and not self._job.dry_run:
+            for batch in batches:
+                self._directories |= {t.target.rpartition("/")[0] for t in batch.tasks}
+
+    def sweep(self) -> None:
+        """Remove the files. All workers of this run must have ended; never raises."""
+        tree = Tree(self._job.directory, follow=self._job.choosing.follow_symlinks is True)
+        with contextlib.suppress(FatalError):  # no descriptors: the next run sweeps as well
+            for directory in sorted(self._directories):
+                sweep(tree, directory)
+        self._directories.clear()
+
+
+class Spools:
+    """Maps batches to the files they read."""
+
+    def __init__(self) -> None:
+        self._paths: dict[int, str] = {}  # by the batch's number
+
+    def add(self, batch: int, path: str) -> None:
+        """Record that ``batch`` reads ``path``."""
+        self._paths[batch] = path
+
+    def share(self, batch: int, parts: Iterable[int]) -> None:
+        """Replace ``batch`` by ``parts``, which read the same file."""
+        path = self._paths.pop(batch, None)
+        if path is not None:
+            self._paths.update(dict.fromkeys(parts, path))
+
+    def drop(self, batch: int) -> None:
+        """Remove ``batch``, which has ended, and its file unless another batch reads it."""
+        path = self._paths.pop(batch, None)
+        if path is not None and path not in self._paths.values():
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+
+
+class OpenUploads(Generic[W]):
+    """Tracks the worker that leads each upload."""
+
+    def __init__(self) -> None:
+        self.orphans: list[OpenUpload] = []  # whose workers died; sent to new workers
+        self._led: dict[W, dict[str, OpenUpload]] = {}
+
+    def update(self, worker: W, upload: OpenUpload) -> None:
+        """Record that a worker has created an upload, or ended it."""
+        led = self._led.setdefault(worker, {})
+        if upload.open:
+            led[upload.upload_id] = upload
+        else:
+            led.pop(upload.upload_id, None)
+
+    def leave(self, worker: W) -> list[OpenUpload]:
+        """Remove a worker. Returns its uploads, to be sent to the others."""
+        lost = list(self._led.pop(worker, {}).values())
+        self.orphans += lost
+        return lost

@@ -3,6 +3,8 @@
 The start method is chosen, not inherited: fork on Linux, where it is cheap and the supervisor is
 single-threaded, spawn elsewhere; everything works under both. Children are started before
 botocore is imported, so that they carry none of it.
+
+``SelectorLoop`` waits for all of them at once: their queues and their sentinels.
 """
 
 from __future__ import annotations
@@ -10,16 +12,22 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import selectors
 import signal
 import sys
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, NamedTuple
 
-from s3pp.errors import S3ppError, unexpected
-from s3pp.pipeline.messages import Fatal
+from s3pp.errors import FatalError, S3ppError, unexpected, unstarted
+from s3pp.job import Job
+from s3pp.pipeline.messages import Fatal, Message
 from s3pp.pipeline.pipes import MessageReader, MessageWriter, Outbox, widen
+from s3pp.pipeline.roles import TITLES, load
+from s3pp.pipeline.statter import run_statter
+from s3pp.pipeline.walker import run_walker
+from s3pp.pipeline.worker import run_worker
 
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -146,13 +154,131 @@ def _set_title(title: str) -> None:
     setproctitle.setproctitle(title)
 
 
-class Silence(dict[Child, float]):
-    """Seconds since each worker's last message."""
+Act = Callable[[], None]
 
-    def passed(self, seconds: float, most: float) -> list[Child]:
-        """Add ``seconds``. Returns the workers silent for longer than ``most``, and resets them."""
-        for worker in self:
-            self[worker] += seconds
-        lost = [worker for worker, silent in self.items() if silent > most]
-        self.update(dict.fromkeys(lost, 0.0))
+
+class SelectorLoop:
+    """Waits for all children at once, never for a single one."""
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self.children: list[Child] = []  # that run, or have ended but were not yet removed
+
+    def turn(self, seconds: float) -> None:
+        """Wait up to ``seconds`` for descriptors to become ready, and call their callbacks."""
+        for key, _ in self._selector.select(seconds):
+            # An earlier callback may have closed it, and a new child may have reused its number.
+            if self._selector.get_map().get(key.fd) == key:
+                key.data()
+
+    def add(self, child: Child, *, on_death: Act) -> None:
+        """Start a child and watch its sentinel. Raises ``OSError`` if it cannot be started."""
+        try:
+            child.start(tuple(fd for each in self.children for fd in each.descriptors))
+        except OSError:
+            child.close()
+            raise
+        self.children.append(child)
+        self.watch(child.process.sentinel, on_death)
+
+    def forget(self, child: Child) -> None:
+        """Remove a child that has ended, and close its descriptors."""
+        for fd in (child.process.sentinel, child.inbox.fd, child.outbox.fd):
+            self.unwatch(fd)
+        child.close()
+        if child in self.children:
+            self.children.remove(child)
+
+    def send(self, child: Child, message: Message) -> None:
+        """Send a message; what does not fit into the child's queue is sent as it drains.
+
+        Messages to a removed child are dropped.
+        """
+        if child not in self.children:
+            return
+        child.outbox.send(message)
+        fd = child.outbox.fd
+        if child.outbox and not self.watches(fd):
+            self._selector.register(fd, selectors.EVENT_WRITE, lambda: self._flush(child))
+
+    def watch(self, fd: int, act: Act) -> None:
+        """Call ``act`` whenever ``fd`` is readable."""
+        self._selector.register(fd, selectors.EVENT_READ, act)
+
+    def unwatch(self, fd: int) -> None:
+        """Stop watching ``fd``; does nothing if it is not watched."""
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(fd)
+
+    def watches(self, fd: int) -> bool:
+        """Whether ``fd`` is watched."""
+        return fd in self._selector.get_map()
+
+    def close(self) -> None:
+        """Close the selector."""
+        self._selector.close()
+
+    def _flush(self, child: Child) -> None:
+        child.outbox.flush()
+        if not child.outbox:
+            self.unwatch(child.outbox.fd)
+
+
+class Callbacks(NamedTuple):
+    """What the supervisor does with its children; each is called with the child."""
+
+    on_worker: Callable[[Child], None]  # it has been started
+    on_readable: Callable[[Child], None]
+    on_death: Callable[[Child], None]
+
+
+class Crew:
+    """The children of a run: a statter, a walker, and the workers."""
+
+    def __init__(self, job: Job, loop: SelectorLoop, callbacks: Callbacks) -> None:
+        self.workers: dict[Child, float] = {}  # seconds since each one's last message
+        self._job = job
+        self._loop = loop
+        self._callbacks = callbacks
+        self._context = start_context(job.speed.start_method)
+
+    def start(self, spool_dir: str, started: float) -> None:
+        """Start all children, before botocore is imported: they need none of its memory.
+
+        ``spool_dir`` is a directory for members of archives, ``started`` the monotonic time of the
+        run's start. Raises ``FatalError``.
+        """
+        job = self._job
+        load(job)
+        self.statter = self._launch("statter", run_statter, (job, started))
+        stdin = Connection(os.dup(0), writable=False) if job.choosing.files_from == "-" else None
+        self.walker = self._launch("walker", run_walker, (job, spool_dir, stdin))
+        if stdin:
+            stdin.close()
+        for number in range(1, job.speed.processes + 1):
+            self.start_worker(f"{TITLES[job.verb]} {number}")
+
+    def start_worker(self, name: str) -> Child:
+        """Start a worker. Raises ``FatalError``."""
+        worker = self._launch(name, run_worker, (self._job,))
+        self.workers[worker] = 0.0
+        self._callbacks.on_worker(worker)
+        return worker
+
+    def find_silent(self, seconds: float) -> list[Child]:
+        """Return the workers that have sent nothing within the timeout; ``seconds`` have passed."""
+        for worker in self.workers:
+            self.workers[worker] += seconds
+        lost = [w for w, silent in self.workers.items() if silent > self._job.speed.worker_timeout]
+        self.workers.update(dict.fromkeys(lost, 0.0))
         return lost
+
+    def _launch(self, name: str, role: Role, arguments: tuple[object, ...]) -> Child:
+        child = Child(name, role, context=self._context, arguments=arguments)
+        try:
+            self._loop.add(child, on_death=lambda: self._callbacks.on_death(child))
+        except OSError as error:
+            raise FatalError(f"cannot start the {name}: {unstarted(error)}") from None
+        if name != "walker":  # it is read only while a worker has room
+            self._loop.watch(child.inbox.fd, lambda: self._callbacks.on_readable(child))
+        return child

@@ -19,10 +19,9 @@ from contextlib import aclosing, suppress
 from s3pp.errors import ExitStatus, FatalError
 from s3pp.job import Job
 from s3pp.limits import ABORTS_AT_ONCE
-from s3pp.pipeline.connect import Pause, RetryHooks, connect
+from s3pp.pipeline.connect import Pause, RetryHooks, connect, only_loop
 from s3pp.pipeline.credentials import Credentials
 from s3pp.pipeline.listing import SignIn
-from s3pp.pipeline.loops import only_loop
 from s3pp.pipeline.signals import Signals, stopping_notice
 from s3pp.places import Origin
 from s3pp.records import Failed, Outcome, Skipped

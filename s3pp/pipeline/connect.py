@@ -1,4 +1,4 @@
-"""A child's own connection to a bucket: wire, signer and operations, created after the fork.
+"""A process's connections to buckets, and its event loop; both are created after the fork.
 
 Keys are renewed by the supervisor: a child whose keys have expired requests new ones once, and all
 its requests that failed for that reason wait for the same reply.
@@ -7,6 +7,7 @@ its requests that failed for that reason wait for the same reply.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
@@ -15,10 +16,11 @@ from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from s3pp.access import Access
-from s3pp.errors import FailureKind, ObjectError, no_thread
+from s3pp.errors import ExitStatus, FailureKind, ObjectError, no_thread
 from s3pp.job import Side
 from s3pp.pipeline.messages import KeysExpired
 from s3pp.pipeline.pipes import MessageWriter
+from s3pp.report.outlet import Streams
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Bucket, Recovery
 from s3pp.s3.endpoint import Opened
@@ -199,3 +201,28 @@ class DistantBucket:
         elif keys:  # no request was made yet
             self._opened = self._opened._replace(keys=keys)
         self._renewal.reply(keys)
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """Create an event loop that is not running."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+def only_loop(streams: Streams) -> asyncio.AbstractEventLoop:
+    """The loop of a run that has no other process; a defect in a callback of it ends the run.
+
+    Otherwise, code that waits for the callback's effect would wait forever.
+    """
+
+    def end(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if "handle" in context:  # in a callback, that is
+            streams.stderr.lines([f"s3pp: internal error: {context.get('exception')!r}"])
+            os._exit(ExitStatus.ABORTED)
+
+    loop = new_loop()
+    loop.set_exception_handler(end)
+    return loop

@@ -21,10 +21,9 @@ from itertools import islice
 
 from s3pp.errors import ExitStatus, FailureKind, FatalError, ObjectError
 from s3pp.job import Job, Side
-from s3pp.pipeline.connect import DistantBucket, LoopThread, RetryHooks, connect
+from s3pp.pipeline.connect import DistantBucket, LoopThread, RetryHooks, connect, only_loop
 from s3pp.pipeline.credentials import Credentials
 from s3pp.pipeline.descriptors import ensure_listing
-from s3pp.pipeline.loops import only_loop
 from s3pp.places import Origin
 from s3pp.records import Failed
 from s3pp.report.lines import KeyTotals, KeyView

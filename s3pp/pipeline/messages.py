@@ -252,8 +252,12 @@ def pickled(content: object) -> bytes:
 # object of a run passes through here four times.
 
 
-def task_batch(tasks: Sequence[Task], number: int, size: int) -> TaskBatch:
-    """Create a batch of tasks, all of one kind."""
+def task_batch(tasks: Sequence[Task], number: int, *, size: int, large: int) -> TaskBatch:
+    """Create a batch of tasks, all of one kind; ``size`` is that of all sources in bytes.
+
+    A single object of more than ``large`` bytes is led by one worker, and transferred by all.
+    """
+    size = 0 if len(tasks) == 1 and size > large else size
     tag = _TASK_TAGS[type(tasks[0])]
     return TaskBatch(number, len(tasks), size, pickled((tag, [_PACK[tag](task) for task in tasks])))
 

@@ -16,29 +16,19 @@ have every report; the walker ends by itself, or is killed, as it writes nothing
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
 from enum import Enum
-from multiprocessing.connection import Connection
 
-from s3pp.errors import ExitStatus, FatalError, S3ppError, unstarted
+from s3pp.errors import ExitStatus, FatalError, S3ppError
 from s3pp.job import Job, Side
 from s3pp.localfs.tree import make_directory
 from s3pp.pipeline import messages
-from s3pp.pipeline.assignments import Assignments
-from s3pp.pipeline.batches import crashed
-from s3pp.pipeline.children import Child, Silence, start_context
-from s3pp.pipeline.dead_getters import DeadGetters
+from s3pp.pipeline.assignments import Assignments, DeadGetters, crashed
+from s3pp.pipeline.children import Callbacks, Child, Crew, SelectorLoop
 from s3pp.pipeline.flow import FlowControl
-from s3pp.pipeline.roles import TITLES, load
-from s3pp.pipeline.selector_loop import SelectorLoop
 from s3pp.pipeline.signals import Signals, stopping_notice
-from s3pp.pipeline.statter import run_statter
-from s3pp.pipeline.walker import run_walker
-from s3pp.pipeline.worker import run_worker
 from s3pp.records import OpenUpload
 from s3pp.report.failures import Cause
 from s3pp.report.totals import RunResult, run_result
@@ -74,14 +64,14 @@ class Supervisor:
     def __init__(self, job: Job, signals: Signals) -> None:
         self._job = job
         self._signals = signals
-        self._context = start_context(job.speed.start_method)
         self._loop = SelectorLoop()
+        callbacks = Callbacks(self._on_worker, self._on_readable, self._on_death)
+        self._crew = Crew(job, self._loop, callbacks)
         self._phase = Phase.RUNNING
         self._started = self._now = time.monotonic()
         self._assignments: Assignments[Child] = Assignments(job)
         self._dead_getters = DeadGetters(job)
         self._flow = FlowControl[Child](self._loop.send, self._abort, job.access.max_throttled)
-        self._silence = Silence()  # of the workers
         self._spool_dir = ""  # where the members of compressed archives are copied to
         self._deaths = 0  # of workers, since the last report of a batch or a part
         self._listed = self._finished = 0
@@ -96,7 +86,7 @@ class Supervisor:
         try:
             if self._job.walk == "tar":  # nothing else needs it, and a killed run would leave it
                 self._spool_dir = tempfile.mkdtemp(prefix="s3pp-")
-            self._start()
+            self._crew.start(self._spool_dir, self._started)
             self._set_up()
             self._signals.calm = True
             while self._phase is not Phase.OVER:
@@ -108,45 +98,20 @@ class Supervisor:
 
     # Starting
 
-    def _start(self) -> None:
-        """Start all children before botocore is imported: they need none of its memory."""
-        job = self._job
-        load(job)
-        self._statter = self._launch("statter", run_statter, (job, self._started))
-        stdin = Connection(os.dup(0), writable=False) if job.choosing.files_from == "-" else None
-        self._walker = self._launch("walker", run_walker, (job, self._spool_dir, stdin))
-        if stdin:
-            stdin.close()
-        for number in range(1, job.speed.processes + 1):
-            self._launch_worker(f"{TITLES[job.verb]} {number}")
-
-    def _launch(self, name: str, role: Callable[..., None], arguments: tuple[object, ...]) -> Child:
-        child = Child(name, role, context=self._context, arguments=arguments)
-        try:
-            self._loop.add(child, on_death=lambda: self._on_death(child))
-        except OSError as error:
-            raise FatalError(f"cannot start the {name}: {unstarted(error)}") from None
-        if name != "walker":  # it is read only while a worker has room
-            self._loop.watch(child.inbox.fd, lambda: self._on_readable(child))
-        return child
-
-    def _launch_worker(self, name: str) -> Child:
-        child = self._launch(name, run_worker, (self._job,))
-        self._silence[child] = 0.0
-        self._assignments.join(child)
-        self._flow.join(child)
-        return child
+    def _on_worker(self, worker: Child) -> None:
+        self._assignments.join(worker)
+        self._flow.join(worker)
 
     def _set_up(self) -> None:
         """Find the buckets, and send their addresses to the walker and the workers."""
         from s3pp.pipeline.credentials import OpenBuckets  # it imports botocore
 
-        self._buckets = OpenBuckets(self._job, self._now, self._tell)
+        self._buckets = OpenBuckets(self._job, self._now, self._notify)
         if self._job.directory and not self._job.dry_run:
             make_directory(self._job.directory)
-        for child in (self._walker, *self._silence):
+        for child in (self._crew.walker, *self._crew.workers):
             self._loop.send(child, messages.Setup(self._buckets.opened))
-        self._loop.send(self._statter, messages.batch_report([], self._buckets.probes))
+        self._loop.send(self._crew.statter, messages.batch_report([], self._buckets.probes))
         self._loop.watch(self._signals.fd, self._on_signal)
 
     # One turn of the loop
@@ -162,17 +127,17 @@ class Supervisor:
 
     def _gate(self) -> None:
         """Read from the walker only while workers and the statter have room for its messages."""
-        if self._walker not in self._loop.children:
+        if self._crew.walker not in self._loop.children:
             return  # and the number of its descriptor may be another child's by now
         wanted = (
-            not self._walker.inbox.closed
+            not self._crew.walker.inbox.closed
             and self._assignments.wants_more
-            and len(self._statter.outbox) < STATTER_BACKLOG
+            and len(self._crew.statter.outbox) < STATTER_BACKLOG
         )
-        fd = self._walker.inbox.fd
+        fd = self._crew.walker.inbox.fd
         reading = self._loop.watches(fd)
         if wanted and not reading:
-            self._loop.watch(fd, lambda: self._on_readable(self._walker))
+            self._loop.watch(fd, lambda: self._on_readable(self._crew.walker))
         elif reading and not wanted:
             self._loop.unwatch(fd)
 
@@ -184,29 +149,30 @@ class Supervisor:
             return
         left = self._listed - self._finished if self._phase is Phase.DRAINING else 0
         self._phase = Phase.CLOSING
-        for worker in self._silence:
+        for worker in self._crew.workers:
             self._loop.send(worker, messages.NoMoreTasks())
-        self._loop.send(self._statter, messages.RunDone(self._listed, left, self._walked))
+        self._loop.send(self._crew.statter, messages.RunDone(self._listed, left, self._walked))
 
     def _tick(self) -> None:
         """Periodic work: worker timeouts, credentials, rate limit and walk progress."""
         # Bounded, so that a supervisor that was suspended does not time out its workers.
         passed = min(time.monotonic() - self._now, 2 * TICK)
         self._now = time.monotonic()
-        for worker in self._silence.passed(passed, self._job.speed.worker_timeout):
-            self._tell(f"{worker.name} said nothing for {self._job.speed.worker_timeout:g} s")
+        for worker in self._crew.find_silent(passed):
+            self._notify(f"{worker.name} said nothing for {self._job.speed.worker_timeout:g} s")
             worker.kill()
         self._refresh_keys()
-        self._flow.balance(self._now, self._statter)
+        self._flow.balance(self._now, self._crew.statter)
         listed = messages.WalkProgress(self._listed, self._walked)
         if listed != self._told and self._phase is Phase.RUNNING:
             self._told = listed
-            self._loop.send(self._statter, listed)
+            self._loop.send(self._crew.statter, listed)
 
     # What children say
 
     def _on_readable(self, child: Child) -> None:
-        self._silence.update({child: 0.0} if child in self._silence else {})
+        if child in self._crew.workers:
+            self._crew.workers[child] = 0.0
         for message in child.inbox.once():
             self._receive(child, message)
         if child.inbox.closed:
@@ -225,8 +191,8 @@ class Supervisor:
             case messages.PartResult():
                 self._on_part_result(child, message)
             case messages.PartProgress():
-                self._assignments.part_moved(child)
-                self._loop.send(self._statter, message)
+                self._assignments.record_progress(child)
+                self._loop.send(self._crew.statter, message)
             case Feedback():
                 self._flow.observe(child, message, time.monotonic())
             case messages.SpoolFile(batch, path):
@@ -234,12 +200,14 @@ class Supervisor:
             case OpenUpload():
                 self._assignments.uploads.update(child, message)
             case messages.Notice():
-                self._loop.send(self._statter, message)
+                self._loop.send(self._crew.statter, message)
             case messages.KeysExpired(side):
                 self._renew_keys(child, side)
             case messages.Fatal(text):
-                self._walked |= child is self._walker  # what it found by then is done all the same
-                self._abort(text, drain=child is not self._walker)
+                self._walked |= (
+                    child is self._crew.walker
+                )  # what it found by then is done all the same
+                self._abort(text, drain=child is not self._crew.walker)
             case messages.WalkDone():
                 self._walked = True
             case messages.StatterReport():
@@ -247,20 +215,20 @@ class Supervisor:
                 self._phase = Phase.OVER
 
     def _on_report(self, child: Child, report: messages.BatchReport) -> None:
-        if child is self._walker:
+        if child is self._crew.walker:
             self._listed += report.objects
         else:
             self._assignments.close(child, report.batch)
             self._deaths = 0
         self._finished += report.objects
-        self._loop.send(self._statter, report)
+        self._loop.send(self._crew.statter, report)
 
     def _on_part_result(self, child: Child, result: messages.PartResult) -> None:
         """Route the result of a part to its lead, and its size to the statter."""
         self._deaths = 0
-        if answer := self._assignments.part_ended(child, result):
+        if answer := self._assignments.close_part(child, result):
             self._loop.send(*answer)
-        self._loop.send(self._statter, messages.PartProgress(result.size, result.requests))
+        self._loop.send(self._crew.statter, messages.PartProgress(result.size, result.requests))
 
     # Credentials
 
@@ -284,7 +252,7 @@ class Supervisor:
     def _spread_keys(self, side: Side) -> None:
         news = messages.NewKeys(side, self._buckets.opened[side].keys)
         for child in self._loop.children:
-            if child is not self._statter:
+            if child is not self._crew.statter:
                 self._loop.send(child, news)
 
     # What goes wrong
@@ -293,7 +261,7 @@ class Supervisor:
         for status in self._signals.taken():
             if self._phase is Phase.RUNNING and self._signal is None:
                 self._signal = status
-                self._tell(stopping_notice(status))
+                self._notify(stopping_notice(status))
                 self._drain()
             elif self._signal is None:  # the run was ending anyway
                 self._signal = status
@@ -303,22 +271,22 @@ class Supervisor:
     def _abort(self, error: str, cause: Cause | None = None, *, drain: bool = True) -> None:
         if self._error is None:
             self._error = error
-            self._loop.send(self._statter, messages.Fatal(error, cause))  # before the failures
+            self._loop.send(self._crew.statter, messages.Fatal(error, cause))  # before the failures
         if drain and self._phase is Phase.RUNNING:
             self._drain()
 
     def _drain(self) -> None:
         """Start nothing more; transfers in flight finish and are reported."""
         self._phase = Phase.DRAINING
-        self._walker.kill()
-        self._forget(self._walker)
+        self._crew.walker.kill()
+        self._forget(self._crew.walker)
         self._assignments.drop_waiting()
-        for worker in self._silence:
+        for worker in self._crew.workers:
             self._loop.send(worker, messages.StartNothing())
 
     def _drop_workers(self) -> None:
         """Kill the workers after a second signal; transfers in flight stay unreported."""
-        for worker in list(self._silence):
+        for worker in list(self._crew.workers):
             worker.kill()
             self._assignments.leave(worker)
             self._forget(worker)
@@ -331,9 +299,9 @@ class Supervisor:
         for message in child.inbox.available():
             self._receive(child, message)
         self._forget(child)
-        if child is self._statter:
+        if child is self._crew.statter:
             self._on_statter_death(child)
-        elif child is self._walker:
+        elif child is self._crew.walker:
             if not self._walked:
                 self._abort(
                     f"the walker {child.how_it_ended()}: what it had not listed is not transferred:"
@@ -349,7 +317,7 @@ class Supervisor:
             self._phase = Phase.OVER
 
     def _on_worker_death(self, child: Child) -> None:
-        self._dead_getters.lost(self._assignments.batches_of(child))
+        self._dead_getters.record(self._assignments.batches_of(child))
         answers, given_up = self._assignments.leave(child)
         for answer in answers:
             self._loop.send(*answer)
@@ -361,9 +329,12 @@ class Supervisor:
         if self._deaths > MOST_DEATHS + 2 * self._job.speed.processes:
             self._abort(f"workers keep dying: {child.name} {child.how_it_ended()}")
             return
-        self._tell(f"{child.name} {child.how_it_ended()}: replaced, and its tasks are done again")
+        self._notify(f"{child.name} {child.how_it_ended()}: replaced, and its tasks are done again")
         try:
-            worker, setup = self._launch_worker(child.name), messages.Setup(self._buckets.opened)
+            worker, setup = (
+                self._crew.start_worker(child.name),
+                messages.Setup(self._buckets.opened),
+            )
             for message in (setup, *self._assignments.uploads.orphans):
                 self._loop.send(worker, message)
         except FatalError as error:
@@ -375,7 +346,7 @@ class Supervisor:
         for batch in batches:
             self._deaths = 0
             self._finished += batch.objects
-            self._loop.send(self._statter, crashed(batch, how))
+            self._loop.send(self._crew.statter, crashed(batch, how))
 
     # The end
 
@@ -390,10 +361,10 @@ class Supervisor:
         if self._spool_dir:
             shutil.rmtree(self._spool_dir, ignore_errors=True)
 
-    def _tell(self, text: str) -> None:
-        self._loop.send(self._statter, messages.Notice(text))
+    def _notify(self, text: str) -> None:
+        self._loop.send(self._crew.statter, messages.Notice(text))
 
     def _forget(self, child: Child) -> None:
         self._loop.forget(child)
-        self._silence.pop(child, None)
+        self._crew.workers.pop(child, None)
         self._flow.leave(child)

@@ -8,13 +8,16 @@
 Its main thread walks; one thread runs the event loop of the listings, a page ahead; one thread
 listens to the supervisor, and ends the process when that is gone. The walker writes only to its
 queue (and removes files that killed getters left), so it may be killed at any time.
+
+A message costs about 33 µs in each direction regardless of size, so tasks are sent in batches; but
+a batch goes to one worker, so the first are small, a large source is alone, and none waits long.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from multiprocessing.connection import Connection
 from operator import attrgetter
@@ -22,14 +25,25 @@ from operator import attrgetter
 from s3pp.errors import FatalError
 from s3pp.job import Job, Side
 from s3pp.localfs.external_sort import RICH_RUN_LENGTH, SortMemory, sort_records
-from s3pp.pipeline.batches import Batcher
 from s3pp.pipeline.connect import DistantBucket, LoopThread, Renewal, start_thread
-from s3pp.pipeline.messages import Fatal, NewKeys, Notice, Setup
+from s3pp.pipeline.messages import (
+    Fatal,
+    NewKeys,
+    Notice,
+    Setup,
+    SpoolFile,
+    WalkDone,
+    batch_report,
+    task_batch,
+)
 from s3pp.pipeline.pipes import MessageReader, MessageWriter
 from s3pp.pipeline.walks import Surroundings, walk
 from s3pp.records import CopyTask, GetTask, Outcome, PutTask, Task
 from s3pp.sources import Spooled, spool
 
+FULL = 128  # tasks in a batch, once the run is under way
+HEAVY = 8 * 1024 * 1024  # bytes of sources in a batch; a larger source is a batch of its own
+STALE = 0.05  # seconds after which an incomplete batch is sent
 SPOOL_BYTES = 256 * 1024 * 1024  # of members extracted from archives and waiting to be sent
 SPOOL_LOOK = 0.02  # seconds between checks of which have been removed
 
@@ -90,6 +104,88 @@ class StepsUntilError:
             self.error = error
 
 
+class Batcher:
+    """Collects tasks into batches: small at first, so that even few files reach every worker."""
+
+    def __init__(
+        self,
+        outbox: MessageWriter,
+        processes: int,
+        *,
+        large: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``large`` is the size in bytes above which an object's parts are shared among all."""
+        self._outbox = outbox
+        self._large = large
+        self._processes = processes
+        self._clock = clock
+        self._tasks: list[Task] = []
+        self._outcomes: list[Outcome] = []
+        self._size = 0
+        self._since = 0.0
+        self._batches = 0
+
+    def add(self, task: Task) -> None:
+        """Add a task; send the batch if this completes it."""
+        size = task.size
+        if self._tasks and self._size + size > HEAVY:
+            self.flush()
+        if not self._tasks:
+            self._since = self._clock()
+        self._tasks.append(task)
+        self._size += size
+        if (
+            len(self._tasks) >= self._full
+            or self._size >= HEAVY
+            or self._clock() - self._since > STALE
+        ):
+            self.flush()
+
+    def add_outcome(self, outcome: Outcome) -> None:
+        """Add an outcome determined by the walker itself."""
+        self._outcomes.append(outcome)
+        if len(self._outcomes) >= FULL:
+            self._flush_outcomes()
+
+    def flush(self) -> None:
+        """Send the batch, even if incomplete."""
+        if self._tasks:
+            self._send(self._tasks, self._size)
+            self._tasks, self._size = [], 0
+        self._flush_outcomes()
+
+    def send_spooled(self, spooled: Spooled) -> None:
+        """Send a batch whose sources are in one temporary file."""
+        path, tasks, size = spooled
+        self._outbox.send(SpoolFile(self._batches + 1, path))
+        self._send(tasks, size)
+
+    def report(self, requests: int) -> None:
+        """Send what is left, and the number of requests that the walk took."""
+        self.flush()
+        if requests:
+            self._outbox.send(batch_report([], requests))
+
+    def end(self, requests: int) -> None:
+        """Send what is left, and ``WalkDone``."""
+        self.report(requests)
+        self._outbox.send(WalkDone())
+
+    @property
+    def _full(self) -> int:
+        return min(FULL, 1 + self._batches // (2 * self._processes))
+
+    def _send(self, tasks: Sequence[Task], size: int) -> None:
+        self._batches += 1
+        self._outbox.send(task_batch(tasks, self._batches, size=size, large=self._large))
+
+    def _flush_outcomes(self) -> None:
+        if self._outcomes:
+            self._outbox.send(batch_report(self._outcomes, 0))
+            self._outcomes = []
+
+
 class SpoolRoom:
     """Bounds the size of spooled files of compressed archives, removed as their batches end.
 
@@ -118,7 +214,7 @@ def _tasks(steps: Iterable[Task | Outcome], batcher: Batcher) -> Iterator[Task]:
         if isinstance(step, PutTask | GetTask | CopyTask):
             yield step
         else:
-            batcher.ended(step)
+            batcher.add_outcome(step)
 
 
 def _send_archives(members: Iterable[Task], batcher: Batcher, spool_dir: str) -> None:
@@ -129,7 +225,7 @@ def _send_archives(members: Iterable[Task], batcher: Batcher, spool_dir: str) ->
             batcher.send_spooled(copied)
             room.take(copied)
         else:
-            batcher.ended(copied)
+            batcher.add_outcome(copied)
 
 
 def _not_in_place(members: Iterable[Task], batcher: Batcher) -> Iterator[PutTask]:

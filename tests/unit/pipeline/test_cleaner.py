@@ -15,8 +15,7 @@ from s3pp.errors import ExitStatus, FailureKind, FatalError, ObjectError
 from s3pp.job import Job, Output
 from s3pp.limits import ABORTS_AT_ONCE
 from s3pp.pipeline.cleaner import Cleaner, Sweep
-from s3pp.pipeline.connect import Pause
-from s3pp.pipeline.loops import new_loop
+from s3pp.pipeline.connect import Pause, new_loop
 from s3pp.pipeline.signals import Signals
 from s3pp.places import Origin
 from s3pp.report.failures import ENOUGH_REFUSALS, ENOUGH_SILENCE

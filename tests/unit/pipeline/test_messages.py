@@ -14,9 +14,9 @@ from s3pp.pipeline.messages import MESSAGES
 ROOM = Path(s3pp.pipeline.__file__).parent
 # What each process runs, beside what all of them share.
 MODULES = {
-    "supervisor": "supervisor flow open_uploads",
-    "walker": "walker batches connect",
-    "worker": "worker part_client connect",
+    "supervisor": "supervisor flow assignments",
+    "walker": "walker connect",
+    "worker": "worker slots connect",
     "statter": "statter",
 }
 FOREIGN = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from s3pp.pipeline.open_uploads import OpenUploads
+from s3pp.pipeline.assignments import OpenUploads
 from s3pp.records import OpenUpload
 
 

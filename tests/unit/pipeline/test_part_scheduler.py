@@ -6,9 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3pp.errors import FailureKind
-from s3pp.pipeline.ledger import MOST_LOSSES
+from s3pp.pipeline.ledger import MOST_LOSSES, PartScheduler
 from s3pp.pipeline.messages import PartRequest, PartResult, pickled
-from s3pp.pipeline.part_scheduler import PartScheduler
 from s3pp.records import PartDone, PartFailed, PutPart, Span
 
 PLACES = 2
@@ -42,7 +41,7 @@ def test_a_part_goes_to_any_and_its_end_to_the_lead_under_its_own_number() -> No
     assert {worker for worker, _ in out} == {"lead", "other"}
     assert {type(each) for _, each in out} == {PartRequest}
     for worker, each in out:
-        heard = here.ended(worker, ended(each))
+        heard = here.close(worker, ended(each))
         assert heard is not None
         lead, answer = heard
         assert (lead, type(answer)) == ("lead", PartResult)
@@ -62,7 +61,7 @@ def test_two_leads_may_use_the_same_numbers() -> None:
     here = exchange("a", "b")
     here.offer("a", offer(1))
     here.offer("b", offer(1))
-    heard = [here.ended(worker, ended(each)) for worker, each in here.assign()]
+    heard = [here.close(worker, ended(each)) for worker, each in here.assign()]
     assert sorted(each[0] for each in heard if each) == ["a", "b"]
     assert [each[1].number for each in heard if each] == [1, 1]
 
@@ -78,11 +77,11 @@ def test_it_is_settled_when_no_part_is_at_work_of_a_lead_that_is_gone() -> None:
     here.leave("lead")
     assert list(here.assign()) == []  # neither what it had, nor what waited
     assert not here.settled
-    assert here.ended("other", ended(out["other"][0])) is None
+    assert here.close("other", ended(out["other"][0])) is None
     assert here.leave("third") == []
     assert list(here.assign()) == []  # nobody would hear of it
     assert not here.settled
-    assert here.ended("other", ended(out["other"][1])) is None
+    assert here.close("other", ended(out["other"][1])) is None
     assert here.settled
 
 
@@ -104,7 +103,7 @@ def test_what_a_dead_lead_wanted_is_forgotten_wherever_it_is() -> None:
         here.offer("lead", offer(number))
     out = [each for who, each in here.assign() if who == "other"]
     assert here.leave("lead") == []
-    assert [here.ended("other", ended(each)) for each in out] == [None, None]
+    assert [here.close("other", ended(each)) for each in out] == [None, None]
     here.join("new")
     assert list(here.assign()) == []
 
@@ -132,7 +131,7 @@ def test_dropping_forgets_what_nobody_has() -> None:
         here.offer("a", offer(number))
     out = list(here.assign())
     here.drop()
-    assert [here.ended(who, ended(each)) is not None for who, each in out] == [True, True]
+    assert [here.close(who, ended(each)) is not None for who, each in out] == [True, True]
     assert list(here.assign()) == []
 
 
@@ -161,7 +160,7 @@ def test_every_offer_of_a_living_lead_is_answered_once(steps: list[tuple[str, in
 
     def end(who: str) -> None:
         if out[who]:
-            hear(here.ended(who, ended(out[who].pop(0))))
+            hear(here.close(who, ended(out[who].pop(0))))
 
     for step, place in steps:
         who = alive[place]

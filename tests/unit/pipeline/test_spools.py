@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from s3pp.pipeline.spools import Spools
+from s3pp.pipeline.assignments import Spools
 
 
 def test_a_file_goes_with_its_batch(tmp_path: Path) -> None:

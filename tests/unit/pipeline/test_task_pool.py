@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3pp.pipeline.task_pool import TaskPool
+from s3pp.pipeline.slots import TaskPool
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:

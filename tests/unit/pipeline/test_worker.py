@@ -30,7 +30,8 @@ from s3pp.pipeline.messages import (
     task_batch,
 )
 from s3pp.pipeline.pipes import MessageReader, MessageWriter
-from s3pp.pipeline.worker import LEADS, Worker, run_worker, slot_count
+from s3pp.pipeline.slots import LEADS, TaskRunner, slot_count
+from s3pp.pipeline.worker import run_worker
 from s3pp.places import Place
 from s3pp.records import (
     Done,
@@ -110,12 +111,12 @@ class Scene:
         self._reader = MessageReader(read)
         self.fake = Fake(act)
         outbox = MessageWriter(self._write)
-        self.worker = Worker(outbox, self.fake, [self.fake], slots=SLOTS, job=JOB)  # type: ignore[list-item]
+        self.worker = TaskRunner(outbox, self.fake, [self.fake], slots=SLOTS, job=JOB)  # type: ignore[list-item]
         self.messages: list[Any] = []
 
     def take(self, number: int, *names: object) -> list[PutTask]:
         tasks = [task(name) for name in names]
-        self.worker.take(task_batch(tasks, number, len(tasks)))
+        self.worker.take(task_batch(tasks, number, size=len(tasks), large=1 << 40))
         return tasks
 
     def heard(self) -> list[Any]:
@@ -386,7 +387,7 @@ def test_tasks_that_came_together_with_the_setup_are_heard() -> None:
     job = Job("put", ("/src",), Place("bucket"), mode=Mode.STUPID)
     child = Child("putter 1", run_worker, context=start_context("fork"), arguments=(job,))
     child.outbox.send(Setup({Side.DEST: Opened(endpoint, None, None, True)}))
-    child.outbox.send(task_batch([task("gone/a"), task("gone/b")], 1, 2))
+    child.outbox.send(task_batch([task("gone/a"), task("gone/b")], 1, size=2, large=1 << 40))
     child.outbox.send(NoMoreTasks())
     child.start(())
     try:
@@ -484,7 +485,7 @@ def test_a_lead_takes_no_slot_from_small_objects(scene: Callable[..., Scene]) ->
         here = scene(act)
         running = asyncio.ensure_future(here.worker.run())
         tasks = [large(n) for n in range(6)]
-        here.worker.take(task_batch(tasks, 1, 0))
+        here.worker.take(task_batch(tasks, 1, size=0, large=1 << 40))
         small = here.take(2, *range(100, 120))
         await turns(200)
         assert here.fake.begun[: min(LEADS, SLOTS)] == ["0", "1", "2"]
@@ -512,7 +513,9 @@ def test_what_is_led_is_larger_than_the_threshold(size: int, scene: Callable[...
         here = scene(hold)
         running = asyncio.ensure_future(here.worker.run())
         here.take(1, *range(SLOTS))
-        here.worker.take(task_batch([PutTask(Entry("x", "/src/x", size, 0), None)], 2, 0))
+        here.worker.take(
+            task_batch([PutTask(Entry("x", "/src/x", size, 0), None)], 2, size=0, large=1 << 40)
+        )
         await turns()
         assert ("x" in here.fake.begun) == (size > THRESHOLD)
         go.set()
@@ -623,7 +626,7 @@ def test_a_defect_of_a_lead_is_never_silent(scene: Callable[..., Scene]) -> None
     here = scene(broken)
 
     async def main() -> None:
-        here.worker.take(task_batch([large("a")], 1, 0))
+        here.worker.take(task_batch([large("a")], 1, size=0, large=1 << 40))
         here.worker.end()
         await here.worker.run()
 
@@ -649,7 +652,7 @@ def test_finishing_leaves_leads_and_parts_that_have_not_begun(scene: Callable[..
         here.fake.move = move
         running = asyncio.ensure_future(here.worker.run())
         for number in range(1, 7):
-            here.worker.take(task_batch([large(number)], number, 0))
+            here.worker.take(task_batch([large(number)], number, size=0, large=1 << 40))
             here.worker.take_part(PartRequest(number, 10, pickled(part(number))))
         await turns()
         here.worker.finish()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3pp.errors import FailureKind
-from s3pp.pipeline.batches import FULL, HEAVY, STALE, Batcher, crashed, halves
+from s3pp.pipeline.assignments import crashed, halves
 from s3pp.pipeline.messages import (
     BatchReport,
     Message,
@@ -19,6 +19,7 @@ from s3pp.pipeline.messages import (
     WalkDone,
     task_batch,
 )
+from s3pp.pipeline.walker import FULL, HEAVY, STALE, Batcher
 from s3pp.records import (
     CopyTask,
     Entry,
@@ -96,7 +97,7 @@ def test_nothing_is_lost_and_nothing_comes_twice(
             batcher.add(tasks[-1])
         elif step == "skip":
             outcomes.append(skip(at))
-            batcher.ended(outcomes[-1])
+            batcher.add_outcome(outcomes[-1])
         elif step == "spool":
             batcher.flush()
             spooled = [task(f"{at}.{each}", 5) for each in range(count)]
@@ -212,7 +213,7 @@ def test_outcomes_of_the_walkers_own_do_not_pile_up() -> None:
     outbox = Outbox()
     batcher = outbox.batcher()
     for at in range(10 * FULL):
-        batcher.ended(skip(at))
+        batcher.add_outcome(skip(at))
     assert len(outbox.outcomes) >= 9 * FULL
 
 
@@ -260,7 +261,7 @@ def test_a_large_object_among_others_is_counted_with_them() -> None:
 @given(st.lists(st.integers(0, 2 * LARGE), min_size=2, max_size=20))
 def test_halves_hold_what_the_batch_held(sizes: list[int]) -> None:
     tasks = [task(at, size) for at, size in enumerate(sizes)]
-    whole = task_batch(tasks, 1, sum(sizes))
+    whole = task_batch(tasks, 1, size=sum(sizes), large=LARGE)
     parts = halves(whole, itertools.count(7), large=LARGE)
     assert [each for part in parts for each in part.tasks] == tasks
     assert [part.number for part in parts] == [7, 8]
@@ -271,6 +272,6 @@ def test_halves_hold_what_the_batch_held(sizes: list[int]) -> None:
 
 
 def test_a_batch_that_is_given_up_names_its_objects() -> None:
-    report = crashed(task_batch([task("a", 3)], 7, 3), "was killed")
+    report = crashed(task_batch([task("a", 3)], 7, size=3, large=LARGE), "was killed")
     died = "3 workers died while they had only this object; the last was killed"
     assert report.outcomes == [Failed("/src/a", "a", FailureKind.CRASHED, died)]
