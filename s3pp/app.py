@@ -8,14 +8,15 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from s3pp.errors import ExitStatus, S3ppError, UsageError
+from s3pp.errors import ExitStatus, FatalError, S3ppError, UsageError
 from s3pp.job import Job
 from s3pp.places import access_point
 
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 
 MOST_READ = 1 << 20  # bytes of a file of certificates, in which the first of them begins
+# Descriptors, measured, plus a margin for TLS and the files a run writes: of a run in one process,
+# which takes 18, or of a supervisor, which takes 30; and for each worker, which takes 4.
+DESCRIPTORS, EACH_WORKER = 32, 4
+_SINGLE_PROCESS = ("list", "clean")
 
 
 def run(job: Job, output: Streams) -> RunResult:
@@ -36,6 +41,7 @@ def run(job: Job, output: Streams) -> RunResult:
     _check_own_files(job)
     try:
         _check_files(job, output)
+        _ensure_descriptors(0 if job.verb in _SINGLE_PROCESS else job.speed.processes)
         with _sandbox_for(job, output) as reached:
             return _run(reached, output)
     except S3ppError as error:
@@ -123,6 +129,25 @@ def _check_places(job: Job) -> None:
         check_directory(job.directory)
 
 
+def _ensure_descriptors(workers: int) -> None:
+    """Raise the soft limit on open files as far as the run needs.
+
+    Raises ``FatalError`` where the system forbids it: with too few, failures are obscure (modules
+    are not found, libraries do not start).
+    """
+    least = DESCRIPTORS + EACH_WORKER * workers
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= least:
+        return
+    if hard == resource.RLIM_INFINITY or hard >= least:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (least, hard))
+            return
+    raise FatalError(
+        f"at most {soft} files may be open here, and {least} are needed: raise ulimit -n"
+    )
+
+
 # The run
 
 
@@ -164,10 +189,8 @@ def _run(job: Job, output: Streams) -> RunResult:
 
 def _transfer(job: Job, output: Streams) -> RunResult:
     from s3pp.pipeline import supervisor
-    from s3pp.pipeline.descriptors import ensure_run
     from s3pp.report.progress import erase_display
 
-    ensure_run(job.speed.processes)
     try:
         return supervisor.run(job)
     finally:  # what a statter that was killed has left of its display on the terminal

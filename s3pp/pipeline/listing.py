@@ -23,7 +23,6 @@ from s3pp.errors import ExitStatus, FailureKind, FatalError, ObjectError
 from s3pp.job import Job, Side
 from s3pp.pipeline.connect import DistantBucket, LoopThread, RetryHooks, connect, only_loop
 from s3pp.pipeline.credentials import Credentials
-from s3pp.pipeline.descriptors import ensure_listing
 from s3pp.places import Origin
 from s3pp.records import Failed
 from s3pp.report.lines import KeyTotals, KeyView
@@ -126,7 +125,6 @@ def list_keys(job: Job, origin: Origin, streams: Streams, view: KeyView) -> KeyT
     Stops early once stdout was closed. Raises the errors of ``Session.open_source``, and
     ``FatalError`` where the listing fails or stdout cannot be written.
     """
-    ensure_listing()
     sheet = Sheet(streams, view)
     session = Session(job.access, origin.bucket, notify=sheet.tell)
     run = only_loop(streams).run_until_complete

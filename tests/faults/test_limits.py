@@ -14,7 +14,8 @@ import pytest
 from commands import COMMAND, Run, clean_environment
 from faults.accounting import check_all_done
 from faults.trials import PutTrial
-from s3pp.pipeline.descriptors import EACH_WORKER, RUN
+from s3pp.app import DESCRIPTORS as RUN
+from s3pp.app import EACH_WORKER
 from stores.store import Store
 
 DESCRIPTORS = 64
