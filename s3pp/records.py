@@ -59,7 +59,7 @@ class Dest(NamedTuple):
     """The object at a key, as a listing or a HEAD describes it."""
 
     size: int  # bytes
-    etag: str  # as ``s3.etag`` reads it: without quotes, MD5s in lower case
+    etag: str  # as ``s3.answers`` reads it: without quotes, MD5s in lower case
 
 
 class Entry(NamedTuple):

@@ -25,7 +25,7 @@ from s3pp.integrity.etag import made_of_md5s
 from s3pp.integrity.multipart_etag import same_in_parts
 from s3pp.integrity.stored_object import StoredObject, if_told, stored_checksum
 from s3pp.records import Dest, SendReason, SkipReason
-from s3pp.s3.part_plan import Spans
+from s3pp.s3.multipart import Spans
 
 T = TypeVar("T")
 

@@ -19,7 +19,7 @@ from s3pp.integrity.etag import is_md5
 from s3pp.limits import DEFAULT_PART_SIZE, GIB, MAX_PART, MAX_PARTS, MIB, MIN_PART
 from s3pp.records import Dest, PartDone
 from s3pp.s3.answers import etag_of
-from s3pp.s3.part_plan import count_of, part_size, rounded_up
+from s3pp.s3.multipart import count_of, part_size, rounded_up
 
 _COMPOUND = re.compile(r"[0-9a-f]{32}-([1-9][0-9]{0,4})\Z")
 _COUNTED = re.compile(r"[0-9a-f]{32}-([0-9]+)\Z")  # also a count that no object can have

@@ -28,7 +28,7 @@ from s3pp.integrity.multipart_etag import part_count, plausible
 from s3pp.records import Dest, Span
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Bucket, Call
-from s3pp.s3.part_plan import Spans
+from s3pp.s3.multipart import Spans
 from s3pp.s3.retry import StoreError
 from s3pp.s3.wire import Response
 

@@ -28,7 +28,7 @@ from s3pp.integrity.stored_object import StoredObject, stored_checksum
 from s3pp.limits import MIB
 from s3pp.records import PartDone
 from s3pp.s3.answers import Answer
-from s3pp.s3.part_plan import Spans
+from s3pp.s3.multipart import Spans
 
 LONGEST = 128 * MIB  # bytes of a range: what is lost with a connection, or a process
 

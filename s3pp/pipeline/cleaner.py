@@ -28,8 +28,9 @@ from s3pp.records import Failed, Outcome, Skipped
 from s3pp.report.outlet import Streams
 from s3pp.report.recorder import Recorder
 from s3pp.report.totals import RunResult, run_result
+from s3pp.s3.multipart import Uploads
 from s3pp.s3.session import Session
-from s3pp.s3.uploads import Upload, Uploads
+from s3pp.s3.upload_listing import Upload
 from s3pp.sources.unfinished import Selection, select
 from s3pp.transfer.aborter import Aborter
 
@@ -54,7 +55,7 @@ def clean(job: Job, origin: Origin, streams: Streams) -> RunResult:
         async def run() -> RunResult:
             bucket = connect(job.access, opened, ABORTS_AT_ONCE + 1, renew=renew, hooks=hooks)
             uploads = Uploads(bucket)
-            found = select(uploads, Selection(job, origin, uploads.clock))
+            found = select(uploads, Selection(job, origin, uploads.store_time))
             aborter = Aborter(uploads, dry_run=job.dry_run, sleep=pause)
             cleaner = Cleaner(Sweep(found, aborter, pause), recorder, signals)
             await cleaner.run()

@@ -23,7 +23,7 @@ from s3pp.pipeline.connect import DistantBucket
 from s3pp.places import Origin
 from s3pp.records import Failed, Outcome, Task
 from s3pp.s3.endpoint import Opened
-from s3pp.s3.listing import Listed, honest_page
+from s3pp.s3.listing import Listed, fetch_page
 from s3pp.sources import entries
 from s3pp.sources.bucket import BucketListing
 from s3pp.sources.lookup import as_listed
@@ -83,7 +83,7 @@ def _is_empty(origin: Origin, bucket: DistantBucket) -> bool:
         return False
     # A whole page: not every store handles max-keys=1 correctly.
     try:
-        page = bucket.run(honest_page(bucket, {"prefix": origin.prefix})).result()
+        page = bucket.run(fetch_page(bucket, {"prefix": origin.prefix})).result()
     except ObjectError as error:
         raise FatalError(f"list {origin}: {error}") from None
     return not page.objects and page.following is None

@@ -5,9 +5,9 @@ once a run   ``session`` finds the bucket, with ``identity`` (credentials), ``pr
 requests     ``client`` has the operations, signed by ``sigv4``, sent by ``wire`` and ``multi``
              (libcurl); ``answers`` parses what comes back, ``retry`` classifies errors;
              ``congestion`` sets the request rate, ``limiter`` enforces it
-listings     ``list_requests`` adapts requests to the store, ``listing`` and ``contents`` parse
-             pages, ``ranges`` fetches many concurrently, using ``splitting``, ``keyspace`` and
-             ``start_after``
-uploads      ``uploads`` does multipart uploads, with parts sized by ``part_plan``;
-             ``upload_pages`` parses listings of incomplete ones, sorted as ``upload_order`` expects
+listings     ``list_requests`` adapts requests to the store, ``listing`` parses pages and checks
+             that they follow each other, ``ranges`` fetches many concurrently, using ``splitting``,
+             ``keyspace`` and ``start_after``
+uploads      ``multipart`` lays out parts, and has the operations on uploads in parts;
+             ``upload_listing`` lists the incomplete ones, and their parts
 """

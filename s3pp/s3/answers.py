@@ -1,4 +1,4 @@
-"""What the answers of a store contain: header values, and elements of short XML documents.
+"""What the answers of a store contain: header values, and XML documents.
 
 An entity tag (RFC 9110, 8.8.3)::
 
@@ -23,6 +23,7 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from html import unescape
 from typing import NamedTuple
+from xml.parsers import expat
 
 from s3pp.s3.wire import Response
 
@@ -226,6 +227,60 @@ def parse_tags(body: bytes) -> list[tuple[str, str]]:
     text = body.decode("utf-8", "replace")
     pairs = re.findall(r"<Key>([^<]*)</Key>\s*<Value>([^<]*)</Value>", text)
     return [(unescape(key), unescape(value)) for key, value in pairs]
+
+
+class XmlDocument(NamedTuple):
+    """The leaf elements of a listing; unknown elements are included, deeper ones are not."""
+
+    root: str
+    leaves: dict[str, str]  # below the root, text by name
+    entries: list[dict[str, str]]  # for each entry below the root, the same
+
+
+def parse_entries(body: bytes, entry: str) -> XmlDocument:
+    """Parse an XML document whose root has elements called ``entry``.
+
+    Raises ``expat.ExpatError``, and ``LookupError`` or ``ValueError`` for an invalid encoding.
+    """
+    reader = _EntryReader(entry)
+    reader.read(body)
+    return XmlDocument(reader.root, reader.leaves, reader.entries)
+
+
+class _EntryReader:
+    def __init__(self, entry: str) -> None:
+        self.root = ""
+        self.leaves: dict[str, str] = {}
+        self.entries: list[dict[str, str]] = []
+        self._entry = entry
+        self._fields: dict[str, str] = {}
+        self._path: list[str] = []
+        self._text: list[str] = []
+
+    def read(self, body: bytes) -> None:
+        parser = expat.ParserCreate()
+        parser.buffer_text = True
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self._text.append
+        parser.Parse(body, True)
+
+    def _start(self, name: str, _attributes: dict[str, str]) -> None:
+        self.root = self.root or name
+        self._path.append(name)
+        self._text.clear()
+
+    def _end(self, name: str) -> None:
+        self._path.pop()
+        depth = len(self._path)
+        if depth == 2 and self._path[1] == self._entry:
+            self._fields[name] = "".join(self._text)
+        elif depth == 1 and name == self._entry:
+            self.entries.append(self._fields)
+            self._fields = {}
+        elif depth == 1:
+            self.leaves[name] = "".join(self._text)
+        self._text.clear()
 
 
 def is_store(names: Iterable[str]) -> bool:

@@ -2,23 +2,38 @@
 
 A truncated page without a token, a repeated token or page, a duplicate key, or XML that is not a
 listing is an error: tools that take these for the end lose keys (or, when mirroring, delete them).
+
+Common spellings of a page are parsed by one regular expression, the fast path::
+
+    <ListBucketResult>…<Contents>…</Contents><Contents>…</Contents>…</ListBucketResult>
+                       └ an entry ─────────┘ └ an entry ─────────┘
+    └ the rest, with the first entry ──────┘                       └ the rest ────────┘
+
+The expression costs 1.2 µs an entry, expat 5.5. It accepts one spelling of an entry, in the element
+orders that AWS, Ceph, MinIO, moto and Swift use, and nothing else between the first entry and the
+last. The rest is a document of its own, parsed by expat. It includes the first entry, so that both
+parsers read that one and must agree. They disagree where the entries are in a comment or in an
+element other than the root, or where the document is malformed, truncated, or not in UTF-8.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from operator import lt
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 from urllib.parse import unquote_plus
 from xml.parsers import expat
 
 from s3pp.errors import FailureKind, ObjectError
-from s3pp.s3.answers import etag_of, parse_size, parse_time
-from s3pp.s3.contents import Entries, read_entries
+from s3pp.s3.answers import SIZE_DIGITS, etag_of, parse_entries, parse_size, parse_time
 
 AGAIN = 2  # times that a page is requested again when it cannot be read
 MOST_EMPTY_PAGES = 100  # in a row: a store may skip deleted keys, but not forever
+
+PageT = TypeVar("PageT")
 
 # What XML 1.0, "Characters", excludes, and the control characters it allows but discourages.
 UNSENDABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -68,63 +83,15 @@ class Lister(Protocol):
         """Fetch one page of a listing as XML; for ``parameters`` see ``list_requests``."""
 
 
-class _Parser:
-    """Collects the leaf elements of a ListBucketResult; unknown elements are skipped."""
-
-    def __init__(self) -> None:
-        self.objects: list[Listed] = []
-        self.top: dict[str, str] = {}
-        self._path: list[str] = []
-        self._fields: dict[str, str] = {}
-        self._text: list[str] = []
-        parser = self._expat = expat.ParserCreate()
-        parser.buffer_text = True
-        parser.StartElementHandler = self._start
-        parser.EndElementHandler = self._end
-        parser.CharacterDataHandler = self._text.append
-
-    def parse(self, body: bytes) -> None:
-        self._expat.Parse(body, True)
-
-    def _start(self, name: str, _attributes: dict[str, str]) -> None:
-        self._path.append(name)
-        self._text.clear()
-
-    def _end(self, name: str) -> None:
-        self._path.pop()
-        depth = len(self._path)
-        if depth == 2 and self._path[1] == "Contents":
-            self._fields[name] = "".join(self._text)
-        elif depth == 1 and name == "Contents":
-            self._add(self._fields)
-            self._fields = {}
-        elif depth == 1:
-            self.top[name] = "".join(self._text)
-        elif depth == 0:
-            self.top["root"] = name
-        self._text.clear()
-
-    def _add(self, fields: dict[str, str]) -> None:
-        self.objects.append(
-            Listed(
-                fields["Key"],
-                parse_size(fields["Size"]),
-                etag_of(fields.get("ETag")),
-                fields.get("LastModified", ""),
-                fields.get("StorageClass", ""),
-            )
-        )
-
-
 def parse_page(body: bytes) -> Page:
     """Parse a page. Raises ``ListingError`` when it is invalid."""
     try:
-        objects, top = _fast(body) or _whole(body)
+        root, objects, top = _parse_fast(body) or _parse(body)
     except (expat.ExpatError, LookupError, ValueError) as error:
         raise ListingError(f"the store's listing cannot be read: {error}") from None
-    if top.get("root") != "ListBucketResult":
-        raise ListingError(f"the store answered a listing with <{top.get('root')}>")
-    if top.get("IsTruncated", "").strip().lower() != "true":
+    if root != "ListBucketResult":
+        raise ListingError(f"the store answered a listing with <{root}>")
+    if not is_truncated(top):
         return Page(objects, None)
     if token := top.get("NextContinuationToken"):
         return Page(objects, token)
@@ -144,53 +111,36 @@ def _marker(objects: list[Listed], top: dict[str, str]) -> str:
     return objects[-1].key if objects else top.get("NextMarker", "")
 
 
-_Parsed = tuple[list[Listed], dict[str, str]]  # the entries, and the leaves beside them
+def is_truncated(top: dict[str, str]) -> bool:
+    """Whether more pages follow, by the leaf elements of a page."""
+    return top.get("IsTruncated", "").strip().lower() == "true"
 
 
-def _whole(body: bytes) -> _Parsed:
-    parser = _Parser()
-    parser.parse(body)
-    if not _encoded(parser.top):
-        return parser.objects, parser.top
-    keys = _decoded([listed.key for listed in parser.objects])
-    found = zip(parser.objects, keys, strict=True)
-    return [listed._replace(key=key) for listed, key in found], parser.top
+_Parsed = tuple[str, list[Listed], dict[str, str]]  # the root, its entries and its other leaves
 
 
-def _fast(body: bytes) -> _Parsed | None:
-    """Return what ``_whole`` would, in a quarter of the time; None if ``_whole`` is needed."""
-    entries = read_entries(body)
-    if entries is None:
-        return None
-    try:
-        first, top = _whole(entries.rest)
-        objects = _listed(entries, encoded=_encoded(top))
-    except (expat.ExpatError, LookupError, ValueError):
-        return None  # so that the error describes the original page
-    return (objects, top) if first == objects[:1] else None
+def _parse(body: bytes) -> _Parsed:
+    root, top, entries = parse_entries(body, "Contents")
+    keys = [fields["Key"] for fields in entries]
+    keys = _decode(keys) if _is_encoded(top) else keys
+    return root, list(map(_entry, keys, entries)), top
 
 
-# Equivalent to ``Listed._make``, without a Python call for each key.
-_LISTED = partial(tuple.__new__, Listed)
+def _entry(key: str, fields: dict[str, str]) -> Listed:
+    return Listed(
+        key,
+        parse_size(fields["Size"]),
+        etag_of(fields.get("ETag")),
+        fields.get("LastModified", ""),
+        fields.get("StorageClass", ""),
+    )
 
 
-def _listed(entries: Entries, *, encoded: bool) -> list[Listed]:
-    _, keys, sizes, etags, *columns = entries
-    keys = _decoded(keys) if encoded else keys
-    return list(map(_LISTED, zip(keys, sizes, _lowered(etags), *columns, strict=True)))
-
-
-def _lowered(etags: list[str]) -> list[str]:
-    """Normalise ETags without quotes as ``etag_of`` does; nearly all stores' need no change."""
-    joined = "".join(etags).replace("-", "")
-    return etags if joined.isalnum() and joined.islower() else list(map(etag_of, etags))
-
-
-def _encoded(top: dict[str, str]) -> bool:
+def _is_encoded(top: dict[str, str]) -> bool:
     return top.get("EncodingType") == "url"
 
 
-def _decoded(keys: list[str]) -> list[str]:
+def _decode(keys: list[str]) -> list[str]:
     """Undo ``encoding-type=url``, for all keys at once unless one of them contains a newline."""
     joined = "\n".join(keys)
     if "%" not in joined and "+" not in joined:
@@ -199,14 +149,6 @@ def _decoded(keys: list[str]) -> list[str]:
     if len(decoded) == len(keys):
         return decoded
     return [unquote_plus(key, errors="strict") for key in keys]
-
-
-async def honest_page(lister: Lister, parameters: dict[str, str]) -> Page:
-    """Fetch and parse one page, trying again up to ``AGAIN`` times if it cannot be read."""
-    again = AGAIN
-    while (page := read_page(await lister.list_page(parameters), again)) is None:
-        again -= 1
-    return page
 
 
 def read_page(body: bytes, again: int) -> Page | None:
@@ -222,59 +164,84 @@ def read_page(body: bytes, again: int) -> Page | None:
         return None
 
 
-class PageLoopGuard:
-    """Compares each page of a listing with those before it, to detect loops, in constant memory.
+async def fetch_page(lister: Lister, parameters: dict[str, str]) -> Page:
+    """Fetch and parse one page of keys, see ``fetch_valid``."""
+    return await fetch_valid(lambda: lister.list_page(parameters), parse_page)
 
-    A repeated token or page is detected within three times the length of the cycle: one page is
-    remembered, and replaced after 1, 2, 4, 8, … others (Brent's method).
+
+async def fetch_valid(
+    fetch: Callable[[], Awaitable[bytes]], parse: Callable[[bytes], PageT]
+) -> PageT:
+    """Fetch and parse a page, trying again up to ``AGAIN`` times if it cannot be read."""
+    for _ in range(AGAIN):
+        with suppress(ListingError):
+            return parse(await fetch())
+    return parse(await fetch())
+
+
+class PageLoopGuard:
+    """Detects a listing that repeats itself, in constant memory.
+
+    A cycle is detected within three times its length: one page is remembered, and replaced after
+    1, 2, 4, 8, … others (Brent's method).
     """
+
+    def __init__(self, what: str) -> None:
+        """``what``: the name of the listing, for messages."""
+        self._complaint = f"the store's {what} makes no progress:"
+        self._first: object = None  # entry of the page before
+        self._marked: tuple[object, object] = (None, None)  # marker and first entry
+        self._since = self._limit = 1
+        self._empty = 0  # pages in a row
+
+    def follow(self, marker: object, first: object) -> None:
+        """Check the next page by its marker and its first entry; each is false if there is none.
+
+        Raises ``ListingError`` for repeated pages or markers, or too many empty pages.
+        """
+        if marker and marker == self._marked[0]:
+            raise ListingError(f"{self._complaint} a marker repeats")
+        if first and first in (self._first, self._marked[1]):
+            raise ListingError(f"{self._complaint} a page repeats")
+        self._first, self._empty = (first, 0) if first else (self._first, self._empty + 1)
+        if self._empty > MOST_EMPTY_PAGES:
+            raise ListingError(f"{self._complaint} page after page is empty")
+        self._since -= 1
+        if not self._since:
+            self._marked = (marker, first)
+            self._limit *= 2
+            self._since = self._limit
+
+
+class PageOrder:
+    """Checks that the pages of a listing of keys follow each other."""
 
     def __init__(self, after: str = "") -> None:
         """``after``: a string that every key must be greater than."""
         self.last = after  # key
         self._before: list[Listed] = []  # the page before
-        self._marked = ("", "")  # the first key and the token of the remembered page
-        self._since = self._limit = 1
-        self._empty = 0  # pages in a row
+        self._guard = PageLoopGuard("listing")
 
     def follow(self, page: Page) -> bool:
         """Check the next page; False if its keys are not in UTF-8 byte order.
 
-        Raises ``ListingError`` for repeated pages, tokens or keys, or too many empty pages.
+        Raises ``ListingError`` for a key that comes twice, and as ``PageLoopGuard`` does.
         """
-        first = page.objects[0].key if page.objects else ""
-        self._check_circle(first, page.token or "")
-        ordered = ascending(page.objects) and (not first or first > self.last)
+        objects = page.objects
+        first = objects[0].key if objects else ""
+        self._guard.follow(page.token, first)
+        ordered = ascending(objects) and (not first or first > self.last)
         if not ordered:
-            self._check_twice(page.objects)
-        self._remember(page, first)
+            self._check_twice(objects)
+        if objects:
+            self._before, self.last = objects, objects[-1].key
         return ordered
-
-    def _check_circle(self, first: str, token: str) -> None:
-        before = self._before[0].key if self._before else ""
-        if token and token == self._marked[1]:
-            raise ListingError("the store's listing makes no headway: a token repeats")
-        if first and first in (before, self._marked[0]):
-            raise ListingError("the store's listing makes no headway: a page repeats")
 
     def _check_twice(self, objects: list[Listed]) -> None:
         keys = {listed.key for listed in objects}
         twice = len(keys) < len(objects) or not keys.isdisjoint(each.key for each in self._before)
         if twice:
             raise ListingError("the store's listing cannot be trusted: a key comes twice")
-
-    def _remember(self, page: Page, first: str) -> None:
-        if page.objects:
-            self._before, self.last, self._empty = page.objects, page.objects[-1].key, 0
-        else:
-            self._empty += 1
-        if self._empty > MOST_EMPTY_PAGES:
-            raise ListingError("the store's listing makes no headway: page after page is empty")
-        self._since -= 1
-        if not self._since:
-            self._marked = (first, page.token or "")
-            self._limit *= 2
-            self._since = self._limit
 
 
 def ascending(objects: list[Listed]) -> bool:
@@ -284,3 +251,103 @@ def ascending(objects: list[Listed]) -> bool:
     """
     keys = [listed.key for listed in objects]
     return all(map(lt, keys, keys[1:]))
+
+
+_OPEN, _CLOSE = b"<Contents>", b"</Contents>"
+_TEXT = r"[^<>&\x00-\x1f\ufffe\uffff]*"  # what expat returns unchanged
+_QUOTE = '(?:"|&quot;|&#34;)'
+_OWNER = f"(?:<Owner>(?:<ID>{_TEXT}</ID>)?(?:<DisplayName>{_TEXT}</DisplayName>)?</Owner>)?"
+_ENTRY_START = (
+    f"<Contents><Key>({_TEXT})</Key><LastModified>({_TEXT})</LastModified>"
+    rf'<ETag>(?:[Ww]/(?=["&]))?{_QUOTE}?([^"<>&\x00-\x1f\ufffe\uffff]*){_QUOTE}?</ETag>'
+)
+_ENTRY = re.compile(
+    f"{_ENTRY_START}(?:<ChecksumAlgorithm>{_TEXT}</ChecksumAlgorithm>)*"
+    f"(?:<ChecksumType>{_TEXT}</ChecksumType>)?"
+    f"<Size>({SIZE_DIGITS})</Size>{_OWNER}(?:<StorageClass>({_TEXT})</StorageClass>)?{_OWNER}"
+    f"(?:<Type>{_TEXT}</Type>)?</Contents>"
+)
+# The most common form: a fifth faster for having no alternatives.
+_COMMON = re.compile(
+    f"{_ENTRY_START}<Size>({SIZE_DIGITS})</Size><StorageClass>({_TEXT})</StorageClass></Contents>"
+)
+_STRIDE = 1 + _ENTRY.groups  # of the result of ``split``: the text between, and the groups
+_ENCODING = re.compile(rb"\s*<\?xml[^>]*\sencoding\s*=\s*[\"']([^\"']*)")
+
+
+class _Columns(NamedTuple):
+    """All entries of a page, by column, and the page with only the first entry left."""
+
+    rest: bytes
+    keys: list[str]  # as written, URL-encoded or not
+    sizes: list[int]
+    etags: list[str]
+    modified: list[str]
+    storage_classes: list[str]  # empty where there is none
+
+
+def _read_columns(body: bytes) -> _Columns | None:
+    """Parse the entries of ``body``; None where the fast path cannot be sure of their meaning."""
+    start, end = body.find(_OPEN), body.rfind(_CLOSE) + len(_CLOSE)
+    first_end = body.find(_CLOSE, start) + len(_CLOSE)
+    if start < 0 or end < first_end or not _is_utf8(body):
+        return None
+    try:
+        parts = _split(body[start:end].decode())
+    except UnicodeDecodeError:
+        return None
+    if parts is None:
+        return None
+    keys, modified, etags, sizes, classes = (parts[at::_STRIDE] for at in range(1, _STRIDE))
+    return _Columns(
+        body[:first_end] + body[end:],
+        keys,
+        [int(size) for size in sizes],
+        etags,
+        modified,
+        [name or "" for name in classes] if None in classes else classes,
+    )
+
+
+def _split(text: str) -> list[str] | None:
+    """Split into the groups of each entry; None if there is text before, between or after them."""
+    for expression in (_COMMON, _ENTRY):
+        if expression.match(text):
+            parts = expression.split(text)
+            if not "".join(parts[::_STRIDE]):
+                return parts
+    return None
+
+
+def _is_utf8(body: bytes) -> bool:
+    declared = _ENCODING.match(body)
+    return declared is None or declared[1].lower() == b"utf-8"
+
+
+def _parse_fast(body: bytes) -> _Parsed | None:
+    """Return what ``_parse`` would, in a quarter of the time; None if ``_parse`` is needed."""
+    columns = _read_columns(body)
+    if columns is None:
+        return None
+    try:
+        root, first, top = _parse(columns.rest)
+        objects = _listed(columns, encoded=_is_encoded(top))
+    except (expat.ExpatError, LookupError, ValueError):
+        return None  # so that the error describes the original page
+    return (root, objects, top) if first == objects[:1] else None
+
+
+# Equivalent to ``Listed._make``, without a Python call for each key.
+_LISTED = partial(tuple.__new__, Listed)
+
+
+def _listed(columns: _Columns, *, encoded: bool) -> list[Listed]:
+    _, keys, sizes, etags, *others = columns
+    keys = _decode(keys) if encoded else keys
+    return list(map(_LISTED, zip(keys, sizes, _normalize(etags), *others, strict=True)))
+
+
+def _normalize(etags: list[str]) -> list[str]:
+    """Normalise ETags without quotes as ``etag_of`` does; nearly all stores' need no change."""
+    joined = "".join(etags).replace("-", "")
+    return etags if joined.isalnum() and joined.islower() else list(map(etag_of, etags))

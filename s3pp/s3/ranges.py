@@ -29,7 +29,7 @@ from functools import partial
 from operator import attrgetter
 
 from s3pp.errors import ObjectError
-from s3pp.s3.listing import AGAIN, Listed, Lister, ListingError, Page, PageLoopGuard, read_page
+from s3pp.s3.listing import AGAIN, Listed, Lister, ListingError, Page, PageOrder, read_page
 from s3pp.s3.splitting import KeySpan, PageStep, Splitter, Stretch
 from s3pp.s3.start_after import LOSES_KEYS, Witness, obeys, witness_in
 
@@ -53,7 +53,7 @@ class Range:
         self.busy = False  # a request is in flight
         self.error: Exception | None = None  # what ended it
         self._following: dict[str, str] | None = None  # parameters of the next request
-        self.course = PageLoopGuard(after)
+        self.order = PageOrder(after)
         self.steps: list[PageStep] = []  # completed by the last page
         self._step = PageStep("", "", 0.0)  # of the last page, as far as known
         self._beyond: list[Listed] = []  # entries of the last page beyond the end
@@ -84,7 +84,7 @@ class Range:
 
         Raises ``ListingError`` where the listing cannot be trusted.
         """
-        ordered = self.course.follow(page)
+        ordered = self.order.follow(page)
         self.fetched += 1
         self._following = page.following
         objects = page.objects
@@ -267,7 +267,7 @@ class Crawl:
             self._land(it, partial(self._fail, it, error))
 
     async def _fetch_page(self, it: Range, parameters: dict[str, str]) -> None:
-        """Like ``honest_page``, but pages that arrive together are parsed one by one.
+        """Like ``fetch_page``, but pages that arrive together are parsed one by one.
 
         Between two of them, the request that follows the first is sent: else all requests would
         wait until all pages are parsed, and their answers arrive together again.
@@ -314,7 +314,7 @@ class Crawl:
         self._go_alone("the store ignores start-after")
         if it is self._beginning:
             self._sift = it.after
-            it.course = PageLoopGuard()  # accept any keys
+            it.order = PageOrder()  # accept any keys
 
     def _note_disorder(self) -> None:
         if self._ordered:

@@ -12,7 +12,7 @@ from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, Protocol
 
-from s3pp.s3.listing import UNSENDABLE, Listed, Lister, ListingError, Page, honest_page
+from s3pp.s3.listing import UNSENDABLE, Listed, Lister, ListingError, Page, fetch_page
 
 
 class Unordered(Exception):
@@ -76,13 +76,13 @@ class BucketListing:
         if keys != sorted(keys) or (keys and keys[0] <= last):
             raise Unordered
         if page.token is not None and (not keys or page.token == self._page.token):
-            raise ListingError("the store's listing makes no headway: a page or token repeats")
+            raise ListingError("the store's listing makes no progress: a page or marker repeats")
         self._page, self._keys = page, keys or [last]
         self._at = self._answered = 0
         self._started = True
 
     def _fetch(self, parameters: dict[str, str]) -> Future[Page]:
-        return self._run(honest_page(self._lister, {"prefix": self._prefix, **parameters}))
+        return self._run(fetch_page(self._lister, {"prefix": self._prefix, **parameters}))
 
 
 def just_before(key: str) -> str:

@@ -15,7 +15,8 @@ from s3pp.job import Job
 from s3pp.limits import DEFAULT_ABORT_AGE
 from s3pp.places import Origin
 from s3pp.records import Failed, Skipped, SkipReason
-from s3pp.s3.uploads import Upload, Uploads
+from s3pp.s3.multipart import Uploads
+from s3pp.s3.upload_listing import Upload
 from s3pp.sources.choice import NS, Choice
 
 _NO_TIME = "the store does not tell when it was begun: it may be in use"
@@ -43,7 +44,7 @@ class Selection:
         if name is None or self._choice.name_refusal(name) is not None:
             return None
         try:
-            begun = upload.begun
+            begun = upload.started_at
         except ValueError:
             return Failed(key, key, FailureKind.STORE, _NO_TIME, upload=upload.facts())
         if self._keep_young and begun > self._clock() - DEFAULT_ABORT_AGE:
@@ -63,7 +64,7 @@ async def select(
     """Yield the uploads of the job in the order of the store's list. Raises ``FatalError``."""
     left = selection.limit
     try:
-        async with aclosing(uploads.unfinished(selection.prefix)) as found:
+        async with aclosing(uploads.list_uploads(selection.prefix)) as found:
             async for upload in found:
                 decided = selection.decide(upload)
                 if decided is None:

@@ -9,8 +9,9 @@ from contextlib import aclosing
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.records import Done, Outcome, SendReason, Skipped, SkipReason
 from s3pp.s3.listing import ListingError
+from s3pp.s3.multipart import Uploads, is_upload_missing
 from s3pp.s3.retry import StoreError
-from s3pp.s3.uploads import Upload, Uploads, vanished
+from s3pp.s3.upload_listing import Upload
 from s3pp.transfer.ending import failure
 
 PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds before an upload that still has parts is aborted again
@@ -48,7 +49,7 @@ class Aborter:
                 key, facts = upload.key, upload.facts(parts)
                 return Done(key, key, size, 0, "", SendReason.ALWAYS, upload=facts)
         except StoreError as error:
-            if not vanished(error):
+            if not is_upload_missing(error):
                 raise
         return await self._confirm_gone(upload)
 
@@ -56,7 +57,7 @@ class Aborter:
         """Return the number of parts and their total bytes; None and 0 if they cannot be listed."""
         count = size = 0
         try:
-            async for part in self._uploads.parts(upload.key, upload.id):
+            async for part in self._uploads.list_parts(upload.key, upload.id):
                 count += 1
                 size += part.size
         except ObjectError as error:
@@ -85,17 +86,17 @@ class Aborter:
 
     async def _has_parts(self, upload: Upload) -> bool:
         try:
-            async with aclosing(self._uploads.parts(upload.key, upload.id)) as parts:
+            async with aclosing(self._uploads.list_parts(upload.key, upload.id)) as parts:
                 return await anext(parts, None) is not None
         except ObjectError as error:
-            if _unlistable(error) or (isinstance(error, StoreError) and vanished(error)):
+            if _unlistable(error) or (isinstance(error, StoreError) and is_upload_missing(error)):
                 return False
             raise
 
     async def _confirm_gone(self, upload: Upload) -> Skipped:
         """Return the outcome of an upload that was listed, but does not exist when aborted."""
         for pause in PAUSES:  # a list may lag behind
-            if not await self._uploads.lists(upload):
+            if not await self._uploads.is_listed(upload):
                 return Skipped(upload.key, upload.key, 0, SkipReason.GONE, upload.facts())
             await self._sleep(pause)
         raise ObjectError(FailureKind.NOT_FOUND, _DENIED.format(upload.id))

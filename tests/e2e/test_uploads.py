@@ -12,9 +12,9 @@ import pytest
 
 from s3pp.s3.client import Bucket, Recovery
 from s3pp.s3.endpoint import Endpoint
+from s3pp.s3.multipart import PartTarget, Uploads, is_upload_missing
 from s3pp.s3.retry import Backoff, StoreError
 from s3pp.s3.sigv4 import Keys, Signer
-from s3pp.s3.uploads import Slot, Uploads, vanished
 from s3pp.s3.wire import Wire, WireSettings
 from stores import store as stores
 
@@ -44,7 +44,7 @@ def run(bucket: stores.Bucket, act: Callable[[Uploads], Awaitable[Any]]) -> Any:
     return asyncio.run(main())
 
 
-async def send(uploads: Uploads, slot: Slot, body: bytes) -> str:
+async def send(uploads: Uploads, slot: PartTarget, body: bytes) -> str:
     payload_hash = hashlib.sha256(body).hexdigest()
     answer = await uploads.send(slot, body=body, headers=[], payload_hash=payload_hash)
     return answer.etag
@@ -57,13 +57,13 @@ def test_from_the_first_part_to_the_object(bucket: stores.Bucket, key: str) -> N
 
     async def act(uploads: Uploads) -> Any:
         upload = await uploads.create(key, headers=[("x-amz-meta-colour", "blue")])
-        assert [each[:2] async for each in uploads.unfinished(key[:2])] == [(key, upload)]
-        assert [each async for each in uploads.parts(key, upload)] == []
-        last = await send(uploads, Slot(key, upload, 7), pieces[1])
+        assert [each[:2] async for each in uploads.list_uploads(key[:2])] == [(key, upload)]
+        assert [each async for each in uploads.list_parts(key, upload)] == []
+        last = await send(uploads, PartTarget(key, upload, 7), pieces[1])
         part = ("x-amz-copy-source-range", f"bytes=0-{LEAST - 1}")
         source = (bucket.name, "source")
-        first = await uploads.copy(Slot(key, upload, 2), source, headers=[part], size=LEAST)
-        told = [each async for each in uploads.parts(key, upload)]
+        first = await uploads.copy(PartTarget(key, upload, 2), source, headers=[part], size=LEAST)
+        told = [each async for each in uploads.list_parts(key, upload)]
         assert [(each.number, each.size, each.etag) for each in told] == [
             (2, LEAST, first.etag), (7, 17, last)
         ]  # fmt: skip
@@ -80,13 +80,13 @@ def test_from_the_first_part_to_the_object(bucket: stores.Bucket, key: str) -> N
 def test_what_is_aborted_is_gone(bucket: stores.Bucket) -> None:
     async def act(uploads: Uploads) -> None:
         upload = await uploads.create("a")
-        await send(uploads, Slot("a", upload, 1), b"x")
+        await send(uploads, PartTarget("a", upload, 1), b"x")
         assert await uploads.abort("a", upload)
         assert not await uploads.abort("a", upload)
-        assert [each async for each in uploads.unfinished()] == []
+        assert [each async for each in uploads.list_uploads()] == []
         with pytest.raises(StoreError) as caught:
-            _ = [each async for each in uploads.parts("a", upload)]
-        assert vanished(caught.value)
+            _ = [each async for each in uploads.list_parts("a", upload)]
+        assert is_upload_missing(caught.value)
         assert caught.value.status == 404
 
     run(bucket, act)
@@ -96,9 +96,9 @@ def test_what_is_completed_cannot_be_aborted(bucket: stores.Bucket) -> None:
 
     async def act(uploads: Uploads) -> None:
         upload = await uploads.create("a")
-        etag = await send(uploads, Slot("a", upload, 1), b"x")
+        etag = await send(uploads, PartTarget("a", upload, 1), b"x")
         await uploads.complete("a", upload, [(1, etag)])
-        assert [each async for each in uploads.unfinished()] == []
+        assert [each async for each in uploads.list_uploads()] == []
         assert not await uploads.abort("a", upload)
 
     run(bucket, act)
@@ -119,7 +119,7 @@ def test_more_than_a_thousand_uploads(swift_bucket: stores.Bucket) -> None:
                 return name, await uploads.create(name)
 
         begun = await asyncio.gather(*map(begin, names))
-        found = [each[:2] async for each in uploads.unfinished("p/")]
+        found = [each[:2] async for each in uploads.list_uploads("p/")]
         assert sorted(found) == sorted(begun)
         assert len(found) == count
 
@@ -135,10 +135,10 @@ def test_more_than_a_thousand_parts(moto_bucket: stores.Bucket) -> None:
 
         async def part(number: int) -> tuple[int, str]:
             async with slots:
-                return number, await send(uploads, Slot("a", upload, number), b"%d" % number)
+                return number, await send(uploads, PartTarget("a", upload, number), b"%d" % number)
 
         sent = await asyncio.gather(*map(part, range(1, count + 1)))
-        found = [each async for each in uploads.parts("a", upload)]
+        found = [each async for each in uploads.list_parts("a", upload)]
         assert [(each.number, each.etag) for each in found] == sent
 
     run(moto_bucket, act)

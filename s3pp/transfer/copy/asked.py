@@ -20,8 +20,8 @@ from collections.abc import Sequence
 
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.s3.client import Bucket, Headers
+from s3pp.s3.multipart import Uploads
 from s3pp.s3.retry import StoreError
-from s3pp.s3.uploads import Uploads
 from s3pp.transfer.parts.support import refused_creation
 
 # Headers for features that a store may lack, and the options that set them.

@@ -10,7 +10,7 @@ from s3pp.errors import FailureKind, ObjectError
 from s3pp.limits import MAX_PART, MAX_SINGLE_PUT
 from s3pp.records import CopyTask, Dest, Done, SendReason, Skipped, SkipReason
 from s3pp.s3.answers import pin_of
-from s3pp.s3.part_plan import Spans, part_size
+from s3pp.s3.multipart import Spans, part_size
 
 
 class Written(NamedTuple):

@@ -18,9 +18,8 @@ from s3pp.limits import MAX_SINGLE_PUT
 from s3pp.records import Dest, PartDone
 from s3pp.s3.answers import etag_of
 from s3pp.s3.client import Bucket, Headers
-from s3pp.s3.part_plan import Spans
+from s3pp.s3.multipart import Spans, Uploads
 from s3pp.s3.retry import StoreError
-from s3pp.s3.uploads import Uploads
 from s3pp.transfer.copy.carry import likeness
 from s3pp.transfer.copy.course import Course, OtherParts, Unable, Written
 from s3pp.transfer.copy.labels import Labels
@@ -228,7 +227,8 @@ class _Copy:
     async def _sizes(self, upload_id: str) -> dict[int, int]:
         try:
             return {
-                part.number: part.size async for part in self._uploads.parts(self.key, upload_id)
+                part.number: part.size
+                async for part in self._uploads.list_parts(self.key, upload_id)
             }
         except StoreError as error:
             if error.status in _UNTOLD:

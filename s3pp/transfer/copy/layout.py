@@ -32,7 +32,7 @@ from s3pp.job import Job
 from s3pp.limits import MAX_PART, MAX_SINGLE_PUT, MIN_PART
 from s3pp.records import Dest
 from s3pp.s3.client import Bucket, Headers
-from s3pp.s3.part_plan import Spans, UnequalSpans, allowed, part_size
+from s3pp.s3.multipart import Spans, UnequalSpans, are_part_sizes_valid, part_size
 from s3pp.s3.retry import StoreError
 from s3pp.s3.wire import Response
 from s3pp.transfer.copy.course import Course, Stale, Target
@@ -158,7 +158,7 @@ class Layouts:
     async def _unequal(self, course: Course, first: int) -> Spans | None:
         """The parts as each is told, where S3 allows them: the first has ``first`` bytes."""
         sizes = await if_told(self._stored_object(course).part_sizes(first))
-        return UnequalSpans(sizes) if sizes and allowed(sizes) else None
+        return UnequalSpans(sizes) if sizes and are_part_sizes_valid(sizes) else None
 
     def _stored_object(self, course: Course) -> StoredObject:
         return StoredObject(self._source, course.task.source, course.source)

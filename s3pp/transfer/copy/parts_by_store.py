@@ -12,8 +12,8 @@ from s3pp.job import Job
 from s3pp.records import CopyPart, PartDone, Span
 from s3pp.s3.answers import Copied, parse_etag, xml_text
 from s3pp.s3.client import Bucket, Headers
+from s3pp.s3.multipart import PartTarget, Uploads, is_upload_missing
 from s3pp.s3.retry import StoreError
-from s3pp.s3.uploads import Slot, Uploads, vanished
 from s3pp.transfer.copy.by_store import meant
 from s3pp.transfer.copy.course import Course
 from s3pp.transfer.copy.layout import Cut
@@ -56,7 +56,7 @@ class PartsByStore:
         try:
             return await moved(parts, self._copied, at_once=AT_ONCE)
         except StoreError as error:
-            if vanished(error):
+            if is_upload_missing(error):
                 raise
             raise meant(error, same_keys=self._same_keys) from None
 
@@ -64,7 +64,7 @@ class PartsByStore:
         async with self._turns:
             self._parts.check()
             copied = await self._uploads.copy(
-                Slot(part.key, part.upload_id, part.span.number),
+                PartTarget(part.key, part.upload_id, part.span.number),
                 (self._source.endpoint.bucket, part.source),
                 headers=_headers(part),
                 size=part.span.size,

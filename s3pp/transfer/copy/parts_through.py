@@ -24,9 +24,9 @@ from s3pp.limits import PIECE
 from s3pp.records import CopyPart, PartDone, PartFault, PartOutcome, Span
 from s3pp.s3.answers import Answer, etag_of, parse_etag
 from s3pp.s3.client import Bucket, Headers
-from s3pp.s3.part_plan import Spans
+from s3pp.s3.multipart import PartTarget, Spans, Uploads
 from s3pp.s3.retry import StoreError
-from s3pp.s3.uploads import Part, Slot, Uploads
+from s3pp.s3.upload_listing import Part
 from s3pp.transfer.bodies import Slice
 from s3pp.transfer.copy.course import Course, Stale, Target
 from s3pp.transfer.copy.layout import Basis, Cut
@@ -167,7 +167,7 @@ class PartsThrough:
     async def _sent(self, part: CopyPart, body: Slice) -> PartDone:
         digests = await self._reader.away(lambda: self._digester.of(body.pieces()))
         stored = await self._stored(part, body, digests)
-        slot = Slot(part.key, part.upload_id, part.span.number)
+        slot = PartTarget(part.key, part.upload_id, part.span.number)
         answer = await self._uploads.send(
             slot, body=body, headers=[digests.header], payload_hash=digests.payload_hash
         )

@@ -13,7 +13,7 @@ import contextlib
 from s3pp.integrity.verifiers import Feed
 from s3pp.localfs.temporary_file import TemporaryFile
 from s3pp.records import Span
-from s3pp.s3.part_plan import Spans
+from s3pp.s3.multipart import Spans
 from s3pp.transfer.reading import Reader
 
 

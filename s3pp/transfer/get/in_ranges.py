@@ -33,7 +33,7 @@ from s3pp.localfs.tree import Tree, split
 from s3pp.records import Dest, GetPart, GetTask, PartDone, PartFault, PartOutcome, PartTask, Span
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Bucket
-from s3pp.s3.part_plan import Spans, part_size
+from s3pp.s3.multipart import Spans, part_size
 from s3pp.transfer.get.follower import Follower
 from s3pp.transfer.get.range import fault_of
 from s3pp.transfer.means import Means

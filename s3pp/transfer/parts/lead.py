@@ -32,8 +32,8 @@ from s3pp.job import Job
 from s3pp.records import PartDone
 from s3pp.s3.answers import Answer, Copied
 from s3pp.s3.client import Bucket, Headers
+from s3pp.s3.multipart import Uploads, is_upload_missing
 from s3pp.s3.retry import StoreError
-from s3pp.s3.uploads import Uploads, vanished
 from s3pp.transfer.condition import Absence, Taken
 from s3pp.transfer.parts import sums
 from s3pp.transfer.parts.own import OwnUploads
@@ -168,7 +168,7 @@ class Lead:
         """Whether all unfinished uploads of ``key`` were begun by this run, as far as one sees."""
         ours = {*self.own.left(key)}
         try:
-            return all([each.id in ours async for each in self._uploads.of(key)])
+            return all([each.id in ours async for each in self._uploads.list_key(key)])
         except (ObjectError, FatalError):
             return False
 
@@ -278,7 +278,7 @@ class Lead:
     ) -> Answer | None:
         """The object, if an attempt whose answer was lost may have completed it."""
         refusal = error.refusal if isinstance(error, Taken) else error
-        if refusal is None or not (isinstance(error, Taken) or vanished(refusal)):
+        if refusal is None or not (isinstance(error, Taken) or is_upload_missing(refusal)):
             return None
         try:
             answer = await self._bucket.look(load.key)
@@ -322,9 +322,9 @@ class Lead:
         if begun.parts or _is_in_vain(error):
             return False
         try:
-            return await anext(self._uploads.parts(load.key, begun.upload_id), None) is None
+            return await anext(self._uploads.list_parts(load.key, begun.upload_id), None) is None
         except StoreError as refusal:
-            return vanished(refusal)  # somebody aborted it, and the store did not say so
+            return is_upload_missing(refusal)  # somebody aborted it, and the store did not say so
         except (ObjectError, FatalError):
             return False
 

@@ -21,10 +21,9 @@ from s3pp.limits import MAX_PART, MAX_PARTS, MIN_PART
 from s3pp.records import PartDone
 from s3pp.s3.answers import epoch_seconds
 from s3pp.s3.listing import ListingError
-from s3pp.s3.part_plan import Spans, count_of
+from s3pp.s3.multipart import Spans, Uploads, count_of, is_upload_missing
 from s3pp.s3.retry import NetworkError, StoreError
-from s3pp.s3.upload_pages import latest
-from s3pp.s3.uploads import Part, Shown, Upload, Uploads, vanished
+from s3pp.s3.upload_listing import Part, Upload, UploadedParts, latest
 
 MOST_UPLOADS = 16  # of one key looked into, the latest first
 QUIET = 3600  # seconds: a part of 5 GiB at 12 Mbit/s takes as long
@@ -80,14 +79,14 @@ async def unfinished(
     return None
 
 
-async def _shown(uploads: Uploads, key: str) -> tuple[list[tuple[Upload, Shown]], bool]:
+async def _shown(uploads: Uploads, key: str) -> tuple[list[tuple[Upload, UploadedParts]], bool]:
     """The latest uploads with their parts; and whether the store has told of all of them."""
     shown, all_told = [], True
     for upload in await _latest(uploads, key):
         try:
-            shown.append((upload, await uploads.shown(upload.key, upload.id)))
+            shown.append((upload, await uploads.fetch_parts(upload.key, upload.id)))
         except (StoreError, ListingError) as error:
-            gone = isinstance(error, StoreError) and vanished(error)
+            gone = isinstance(error, StoreError) and is_upload_missing(error)
             all_told = all_told and gone and not await _lists(uploads, upload)
     return shown, all_told
 
@@ -101,7 +100,7 @@ async def begun_of(uploads: Uploads, key: str, parts: list[PartDone]) -> list[st
     ours = {(part.number, part.size, part.etag) for part in parts}
     found = []
     for upload in await _newest(uploads, key):
-        there = {each[:3] for each in (await uploads.shown(upload.key, upload.id)).parts}
+        there = {each[:3] for each in (await uploads.fetch_parts(upload.key, upload.id)).parts}
         if there and there <= ours:
             found.append(upload.id)
     return found
@@ -110,7 +109,7 @@ async def begun_of(uploads: Uploads, key: str, parts: list[PartDone]) -> list[st
 async def _lists(uploads: Uploads, upload: Upload) -> bool:
     """Whether the store lists an upload of which it has just said that there is none."""
     try:
-        return await uploads.lists(upload)
+        return await uploads.is_listed(upload)
     except (StoreError, ListingError):
         return True
 
@@ -124,13 +123,13 @@ async def _latest(uploads: Uploads, key: str) -> list[Upload]:
 
 async def _newest(uploads: Uploads, key: str) -> list[Upload]:
     newest: list[Upload] = []
-    async for upload in uploads.of(key):
+    async for upload in uploads.list_key(key):
         newest = sorted([*newest, upload], key=lambda each: each.initiated)[-MOST_UPLOADS:]
     return newest[::-1]
 
 
 def _candidate(
-    uploads: Uploads, upload: Upload, shown: Shown, *, size: int, wanted: int
+    uploads: Uploads, upload: Upload, shown: UploadedParts, *, size: int, wanted: int
 ) -> _Candidate:
     found = fitting(upload.id, shown.parts, size=size, wanted=wanted)
     if upload.id in uploads.own or _is_quiet(uploads, upload, shown):
@@ -140,13 +139,13 @@ def _candidate(
     return _Candidate(found, wary=True)
 
 
-def _is_quiet(uploads: Uploads, upload: Upload, shown: Shown) -> bool:
+def _is_quiet(uploads: Uploads, upload: Upload, shown: UploadedParts) -> bool:
     """Whether nothing has come for so long that nobody is sending it any more.
 
     By the store's clock; what the store tells no time of may be new.
     """
     sign = latest((epoch_seconds(upload.initiated), shown.newest))
-    return sign is not None and sign < uploads.clock() - QUIET
+    return sign is not None and sign < uploads.store_time() - QUIET
 
 
 def fitting(upload_id: str, parts: list[Part], *, size: int, wanted: int) -> Found:

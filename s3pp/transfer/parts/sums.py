@@ -14,7 +14,7 @@ from s3pp.integrity.checksums import ALGORITHMS, composite, full_object
 from s3pp.records import PartDone
 from s3pp.s3.answers import xml_text
 from s3pp.s3.client import Headers
-from s3pp.s3.uploads import Checksum
+from s3pp.s3.upload_listing import Checksum
 from s3pp.s3.wire import Response
 
 # Of requests with a body (API reference, "PutObject"); a beginning names the algorithm otherwise.

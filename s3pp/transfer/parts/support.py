@@ -14,8 +14,8 @@ from enum import Enum
 from s3pp.errors import ObjectError
 from s3pp.limits import MAX_SINGLE_PUT
 from s3pp.s3.client import Bucket, Headers
+from s3pp.s3.multipart import Uploads
 from s3pp.s3.retry import StoreError
-from s3pp.s3.uploads import Uploads
 
 UNSUPPORTED = (405, 501)  # what a store without uploads in parts answers to their creation
 

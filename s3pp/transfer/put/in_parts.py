@@ -14,8 +14,8 @@ from s3pp.integrity.checksums import ALGORITHMS
 from s3pp.job import Job
 from s3pp.records import Entry, PartDone, PartFailed, PartOutcome, PutPart, Span
 from s3pp.s3.client import Bucket, Headers
-from s3pp.s3.part_plan import Spans, part_size
-from s3pp.s3.uploads import Part, Uploads
+from s3pp.s3.multipart import Spans, Uploads, part_size
+from s3pp.s3.upload_listing import Part
 from s3pp.transfer.bodies import Changed, Slice
 from s3pp.transfer.parts import sums
 from s3pp.transfer.parts.lead import Lead

@@ -13,7 +13,7 @@ from s3pp.job import Job
 from s3pp.records import PartDone, PartOutcome, PutPart
 from s3pp.s3.answers import Answer, etag_of, parse_etag
 from s3pp.s3.client import Bucket
-from s3pp.s3.uploads import Slot, Uploads
+from s3pp.s3.multipart import PartTarget, Uploads
 from s3pp.transfer.bodies import Slice, open_part
 from s3pp.transfer.parts import sums
 from s3pp.transfer.parts.moving import carried
@@ -51,7 +51,7 @@ class PartSender:
             digests = await self._digested(part, opened)
             if self.same(part, digests):
                 return self._done(part, digests, part.known, moved=False)
-            slot = Slot(part.key, part.upload_id, part.span.number)
+            slot = PartTarget(part.key, part.upload_id, part.span.number)
             answer = await self._uploads.send(
                 slot, body=opened, headers=[digests.header], payload_hash=digests.payload_hash
             )

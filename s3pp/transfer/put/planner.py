@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from s3pp.errors import FailureKind
 from s3pp.job import Job
 from s3pp.records import Entry, Failed, Outcome, PutTask, Skipped, SkipReason
-from s3pp.s3.part_plan import size_fault
+from s3pp.s3.multipart import size_fault
 from s3pp.transfer import modes
 from s3pp.transfer.known import Known
 

@@ -23,7 +23,7 @@ from s3pp.integrity.etag import is_md5
 from s3pp.integrity.multipart_etag import likely_sizes, same_in_parts
 from s3pp.job import Objects, Parts
 from s3pp.records import Dest, Entry
-from s3pp.s3.part_plan import size_fault
+from s3pp.s3.multipart import size_fault
 from s3pp.transfer.bodies import Slice, open_entry, unreadable
 from s3pp.transfer.modes import Local
 from s3pp.transfer.put import compress, content

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from s3pp.integrity import checksums
 from s3pp.integrity.checksums import ALGORITHMS, composite, digest, full_object
 from s3pp.limits import CHECKSUMS, MAX_PARTS, MIB
-from s3pp.s3.part_plan import spans
+from s3pp.s3.multipart import Spans
 
 BODIES = st.binary(max_size=300)
 SIZES = {"crc32": 4, "crc32c": 4, "crc64nvme": 8}
@@ -72,7 +72,7 @@ def test_two_make_one_however_long(name: str, size: int) -> None:
 @given(body=BODIES, each=st.integers(1, 400))
 def test_parts_make_the_whole(name: str, body: bytes, each: int) -> None:
     crc = crc_of(name)
-    cut = [body[at : at + size] for _, at, size in map(tuple, spans(len(body), each))]
+    cut = [body[at : at + size] for _, at, size in map(tuple, Spans(len(body), each))]
     expected = b64encode(crc(body).to_bytes(SIZES[name], "big")).decode()
     assert full_object(name, ((digest(name, [part]), len(part)) for part in cut)) == expected
 

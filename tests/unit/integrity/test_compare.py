@@ -19,7 +19,7 @@ from s3pp.limits import MIB
 from s3pp.records import Dest, SendReason, SkipReason
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Call
-from s3pp.s3.part_plan import spans
+from s3pp.s3.multipart import Spans
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import WireError
 from s3pp.transfer.reading import Reader
@@ -32,7 +32,7 @@ FULL = "x-amz-checksum-type: FULL_OBJECT"
 
 
 def in_parts(body: bytes, each: int) -> Dest:
-    cut = [body[span.offset : span.offset + span.size] for span in spans(len(body), each)]
+    cut = [body[span.offset : span.offset + span.size] for span in Spans(len(body), each)]
     return Dest(len(body), compound_etag(md5(part).digest() for part in cut))
 
 

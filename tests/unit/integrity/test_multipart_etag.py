@@ -24,7 +24,7 @@ from s3pp.integrity.multipart_etag import (
 )
 from s3pp.limits import GIB, MAX_OBJECT, MAX_PART, MAX_PARTS, MIB, MIN_PART
 from s3pp.records import Dest, PartDone
-from s3pp.s3.part_plan import count_of, part_size, spans
+from s3pp.s3.multipart import Spans, count_of, part_size
 
 MD5 = "0123456789abcdef" * 2
 BODIES = st.binary(max_size=300)
@@ -32,7 +32,7 @@ BODIES = st.binary(max_size=300)
 
 def etag_of(body: bytes, each: int) -> str:
     """As the store computes it."""
-    cut = [body[span.offset : span.offset + span.size] for span in spans(len(body), each)]
+    cut = [body[span.offset : span.offset + span.size] for span in Spans(len(body), each)]
     return compound_etag(md5(part).digest() for part in cut)
 
 

@@ -28,7 +28,7 @@ from s3pp.localfs.stale_files import KEPT, SupersededFiles, sweep
 from s3pp.localfs.temporary_file import TemporaryFile, Vanished
 from s3pp.localfs.tree import Tree
 from s3pp.records import GetPart
-from s3pp.s3.part_plan import Spans
+from s3pp.s3.multipart import Spans
 from trees import content
 
 BODY = bytes(range(250))

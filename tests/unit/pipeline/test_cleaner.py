@@ -24,7 +24,7 @@ from s3pp.report.recorder import Recorder
 from s3pp.report.totals import RunResult, Totals
 from s3pp.s3.listing import ListingError
 from s3pp.s3.retry import StoreError
-from s3pp.s3.uploads import Part, Upload
+from s3pp.s3.upload_listing import Part, Upload
 from s3pp.sources.unfinished import Selection, select
 from s3pp.transfer.aborter import Aborter
 
@@ -43,10 +43,10 @@ class Store:
         self.broken: Exception | None = None
         self._count, self._act = count, act
 
-    def clock(self) -> float:
+    def store_time(self) -> float:
         return time.time()
 
-    async def unfinished(self, prefix: str) -> AsyncIterator[Upload]:
+    async def list_uploads(self, prefix: str) -> AsyncIterator[Upload]:
         for at in range(self._count):
             self.listed += 1
             self.lead = max(self.lead, self.listed - len(self.aborted))
@@ -54,7 +54,7 @@ class Store:
         if self.broken:
             raise self.broken
 
-    async def parts(self, key: str, upload_id: str) -> AsyncIterator[Part]:
+    async def list_parts(self, key: str, upload_id: str) -> AsyncIterator[Part]:
         if int(key) in self.aborted:
             raise StoreError(404, "NoSuchUpload", "")
         yield Part(1, 10, "", None)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3pp.errors import FailureKind
-from s3pp.s3.listing import Listed, ListingError, Page, honest_page, parse_page
+from s3pp.s3.listing import Listed, ListingError, Page, fetch_page, parse_page
 
 DATE = "2026-11-20T23:37:00.123Z"
 ETAG = "d41d8cd98f00b204e9800998ecf8427e"
@@ -144,7 +144,7 @@ SOUND = page(["k"])
 @pytest.mark.parametrize("bad", [0, 1, 2])
 def test_a_page_that_cannot_be_read_is_asked_for_again(bad: int) -> None:
     lister = Lister(*[CUT] * bad, SOUND, SOUND)
-    found = asyncio.run(honest_page(lister, {"prefix": "p"}))
+    found = asyncio.run(fetch_page(lister, {"prefix": "p"}))
     assert found == parse_page(SOUND)
     assert lister.asked == [{"prefix": "p"}] * (bad + 1)
 
@@ -152,7 +152,7 @@ def test_a_page_that_cannot_be_read_is_asked_for_again(bad: int) -> None:
 def test_a_page_is_asked_for_three_times_at_most() -> None:
     lister = Lister(*[CUT] * 10)
     with pytest.raises(ListingError):
-        asyncio.run(honest_page(lister, {"prefix": "p"}))
+        asyncio.run(fetch_page(lister, {"prefix": "p"}))
     assert len(lister.asked) == 3
 
 
@@ -167,7 +167,7 @@ def test_a_refusal_is_not_asked_for_again() -> None:
 
     lister = Refuser(b"", b"")
     with pytest.raises(Refused):
-        asyncio.run(honest_page(lister, {"prefix": "p"}))
+        asyncio.run(fetch_page(lister, {"prefix": "p"}))
     assert len(lister.asked) == 1
 
 

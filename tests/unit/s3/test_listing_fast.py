@@ -13,8 +13,15 @@ from hypothesis import strategies as st
 
 from effort import examples
 from s3pp.s3 import listing
-from s3pp.s3.contents import read_entries
-from s3pp.s3.listing import Listed, ListingError, Page, PageLoopGuard, ascending, parse_page
+from s3pp.s3.listing import (
+    Listed,
+    ListingError,
+    Page,
+    PageOrder,
+    _read_columns,
+    ascending,
+    parse_page,
+)
 
 OWNER = "<Owner><ID>75aa57f09aa0c8caeab4f8c24e99d10f</ID><DisplayName>me</DisplayName></Owner>"
 TIME = "<LastModified>2026-11-20T23:37:00.123Z</LastModified>"
@@ -124,7 +131,7 @@ def outcome(body: bytes) -> Page | str:
 def test_both_readings_agree(body: bytes) -> None:
     fast = outcome(body)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(listing, "read_entries", lambda _: None)
+        patch.setattr(listing, "_read_columns", lambda _: None)
         assert fast == outcome(body)
 
 
@@ -133,7 +140,7 @@ def test_what_stores_write_is_read_fast(name: str) -> None:
     entry = STORES[name].format(etag="0f" * 16, size=7)
     contents = f"<Contents><Key>a</Key>{entry}</Contents><Contents><Key>b</Key>{entry}</Contents>"
     body = f"<ListBucketResult>{contents}<KeyCount>2</KeyCount></ListBucketResult>".encode()
-    found = read_entries(body)
+    found = _read_columns(body)
     assert found is not None
     assert (found.keys, found.sizes, found.etags) == (["a", "b"], [7, 7], ["0f" * 16] * 2)
     assert found.rest.count(b"<Contents>") == 1
@@ -143,7 +150,7 @@ def test_what_stores_write_is_read_fast(name: str) -> None:
 def test_what_is_odd_is_left_to_expat(name: str) -> None:
     entry = ODD[name].format(etag="0f" * 16, size=7)
     body = f"<ListBucketResult><Contents><Key>a</Key>{entry}</Contents></ListBucketResult>"
-    assert read_entries(body.encode()) is None
+    assert _read_columns(body.encode()) is None
 
 
 def objects(keys: str) -> list[Listed]:
@@ -158,12 +165,12 @@ def test_the_order_is_that_of_utf_8_bytes(keys: list[str]) -> None:
     assert ascending([Listed(key, 1, "", "") for key in keys]) is expected
 
 
-def test_a_course_follows_what_goes_on() -> None:
-    course = PageLoopGuard("a")
-    assert course.follow(Page(objects("bc"), "1"))
-    assert course.follow(Page([], "2"))
-    assert course.follow(Page(objects("de"), None))
-    assert course.last == "e"
+def test_a_order_follows_what_goes_on() -> None:
+    order = PageOrder("a")
+    assert order.follow(Page(objects("bc"), "1"))
+    assert order.follow(Page([], "2"))
+    assert order.follow(Page(objects("de"), None))
+    assert order.last == "e"
 
 
 @pytest.mark.parametrize(
@@ -178,26 +185,26 @@ def test_a_course_follows_what_goes_on() -> None:
         (["", "", ""] * 40, "empty"),
     ],
 )
-def test_a_course_that_comes_back_is_an_error(pages: list[str], why: str) -> None:
+def test_a_order_that_comes_back_is_an_error(pages: list[str], why: str) -> None:
     def follow() -> None:
-        course = PageLoopGuard()
+        order = PageOrder()
         for at, keys in enumerate(pages):
-            course.follow(Page(objects(keys), f"token {at}"))
+            order.follow(Page(objects(keys), f"token {at}"))
 
     with pytest.raises(ListingError, match=why):
         follow()
 
 
 def test_a_token_that_repeats_is_an_error() -> None:
-    course = PageLoopGuard()
-    course.follow(Page(objects("ab"), "token"))
-    with pytest.raises(ListingError, match="token"):
-        course.follow(Page(objects("cd"), "token"))
+    order = PageOrder()
+    order.follow(Page(objects("ab"), "token"))
+    with pytest.raises(ListingError, match="marker"):
+        order.follow(Page(objects("cd"), "token"))
 
 
-def test_disorder_is_told() -> None:
-    assert not PageLoopGuard().follow(Page(objects("ba"), None))
-    assert not PageLoopGuard("c").follow(Page(objects("ab"), None))
-    course = PageLoopGuard()
-    assert course.follow(Page(objects("cd"), "1"))
-    assert not course.follow(Page(objects("ab"), "2"))
+def test_disorder_is_reported() -> None:
+    assert not PageOrder().follow(Page(objects("ba"), None))
+    assert not PageOrder("c").follow(Page(objects("ab"), None))
+    order = PageOrder()
+    assert order.follow(Page(objects("cd"), "1"))
+    assert not order.follow(Page(objects("ab"), "2"))

@@ -13,7 +13,7 @@ from s3pp.job import Choosing, Job
 from s3pp.places import parse_origin
 from s3pp.records import Failed, Skipped, SkipReason
 from s3pp.s3.retry import StoreError
-from s3pp.s3.uploads import Upload
+from s3pp.s3.upload_listing import Upload
 from s3pp.sources.unfinished import Selection, select
 
 DAY = 86400
@@ -104,7 +104,7 @@ class Store:
     def __init__(self, listed: list[Any]) -> None:
         self._listed = listed
 
-    async def unfinished(self, prefix: str) -> AsyncIterator[Upload]:
+    async def list_uploads(self, prefix: str) -> AsyncIterator[Upload]:
         for each in self._listed:
             if isinstance(each, Exception):
                 raise each

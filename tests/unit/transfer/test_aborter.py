@@ -12,7 +12,7 @@ from s3pp.errors import FailureKind, FatalError
 from s3pp.records import Done, Failed, Outcome, SendReason, Skipped, SkipReason, UploadFacts
 from s3pp.s3.listing import ListingError
 from s3pp.s3.retry import StoreError
-from s3pp.s3.uploads import Part, Upload
+from s3pp.s3.upload_listing import Part, Upload
 from s3pp.transfer.aborter import PAUSES, Aborter
 
 INITIATED = "2026-11-18T08:30:00.000Z"
@@ -38,7 +38,7 @@ class Store:
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
 
-    async def parts(self, key: str, upload_id: str) -> AsyncIterator[Part]:
+    async def list_parts(self, key: str, upload_id: str) -> AsyncIterator[Part]:
         assert (key, upload_id) == UPLOAD[:2]
         for size in self._next(self._parts):
             yield Part(1, size, "", None)
@@ -49,7 +49,7 @@ class Store:
         told: bool = self._next(self._aborts)
         return told
 
-    async def lists(self, upload: Upload) -> bool:
+    async def is_listed(self, upload: Upload) -> bool:
         assert upload == UPLOAD
         told: bool = self._next(self.lags)
         return told

@@ -13,7 +13,7 @@ import pytest
 from s3pp.errors import S3ppError
 from s3pp.localfs.temporary_file import TemporaryFile
 from s3pp.localfs.tree import Tree
-from s3pp.s3.part_plan import Spans
+from s3pp.s3.multipart import Spans
 from s3pp.transfer.get.follower import Follower
 from s3pp.transfer.reading import Reader
 

@@ -123,7 +123,7 @@ def scenes() -> Iterator[Scene]:
     """Parts may be as small as anybody likes."""
     with (
         TemporaryDirectory() as directory,
-        patch("s3pp.s3.part_plan.MIN_PART", 1),
+        patch("s3pp.s3.multipart.MIN_PART", 1),
         patch("s3pp.transfer.parts.resume.MIN_PART", 1),
     ):
         path = Path(directory) / "file"

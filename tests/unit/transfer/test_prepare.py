@@ -19,7 +19,7 @@ from s3pp.integrity.multipart_etag import compound_etag
 from s3pp.job import Objects, Parts
 from s3pp.limits import MAX_SINGLE_PUT, MIB
 from s3pp.records import Dest, Entry
-from s3pp.s3.part_plan import spans
+from s3pp.s3.multipart import Spans
 from s3pp.transfer.bodies import SMALL, Changed
 from s3pp.transfer.put.prepare import Prepared, Preparer
 from s3pp.transfer.reading import Budget, Reader
@@ -160,7 +160,7 @@ def test_closing_leaves_nothing_open(prepare: Callable[..., Prepared]) -> None:
 def test_more_than_an_object_holds_fails_unread_and_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("s3pp.s3.part_plan.MAX_OBJECT", MAX_SINGLE_PUT)  # else few can hold it
+    monkeypatch.setattr("s3pp.s3.multipart.MAX_OBJECT", MAX_SINGLE_PUT)  # else few can hold it
     (tmp_path / "a").write_bytes(b"")
     os.truncate(tmp_path / "a", MAX_SINGLE_PUT + 1)  # sparse
     before = len(os.listdir("/dev/fd"))
@@ -174,7 +174,7 @@ def test_more_than_an_object_holds_fails_unread_and_closed(
 
 
 def in_parts(body: bytes, each: int) -> Dest:
-    cut = [body[span.offset : span.offset + span.size] for span in spans(len(body), each)]
+    cut = [body[span.offset : span.offset + span.size] for span in Spans(len(body), each)]
     return Dest(len(body), compound_etag(hashlib.md5(part).digest() for part in cut))
 
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.limits import MAX_PARTS, MIB, MIN_PART
 from s3pp.s3.listing import ListingError
-from s3pp.s3.part_plan import Spans
+from s3pp.s3.multipart import Spans
 from s3pp.s3.retry import NetworkError, StoreError
-from s3pp.s3.uploads import Part, Shown, Upload
+from s3pp.s3.upload_listing import Part, Upload, UploadedParts
 from s3pp.s3.wire import WireError
 from s3pp.transfer.parts.resume import MOST_UPLOADS, QUIET, Found, Silent, fitting, unfinished
 
@@ -109,26 +109,26 @@ class Store:
         self.looked: list[str] = []
         self.probed: list[int] = []
 
-    def clock(self) -> float:
+    def store_time(self) -> float:
         return MIDNIGHT + self.later
 
-    async def of(self, key: str) -> AsyncIterator[Upload]:
+    async def list_key(self, key: str) -> AsyncIterator[Upload]:
         if self.refusal:
             raise self.refusal
         for upload in self._uploads.values():
             if upload.key == key:
                 yield upload
 
-    async def lists(self, upload: Upload) -> bool:
+    async def is_listed(self, upload: Upload) -> bool:
         return upload.id in self.denied
 
-    async def shown(self, key: str, name: str) -> Shown:
+    async def fetch_parts(self, key: str, name: str) -> UploadedParts:
         assert self._uploads[name].key == key
         self.looked.append(name)
         parts = self._parts[name]
         if isinstance(parts, Exception):
             raise parts
-        return Shown(parts, self.newest)
+        return UploadedParts(parts, self.newest)
 
     def find(self, size: int = SIZE, wanted: int = MIN_PART) -> Found | None:
         async def proves(plan: Spans, there: Part) -> bool:

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3pp.s3.upload_order import Passage
-from s3pp.s3.upload_pages import Upload
+from s3pp.s3.upload_listing import Upload, UploadOrder
 
 KEY = "film"
 
@@ -38,10 +37,10 @@ def page(*keys: str, ages: str = "") -> list[Upload]:
     ],
 )
 def test_pages(pages: list[list[Upload]], past: bool) -> None:
-    passage = Passage(KEY)
+    passage = UploadOrder(KEY)
     *before, last = pages
-    assert not any(passage.past(each) for each in before)
-    assert passage.past(last) is past
+    assert not any(passage.advance(each) for each in before)
+    assert passage.advance(last) is past
 
 
 ORDERS: dict[str, Callable[[Upload], str]] = {
@@ -63,8 +62,8 @@ UPLOADS = st.builds(
 def test_no_upload_of_the_key_is_missed(store: str, uploads: list[Upload], size: int) -> None:
     uploads = sorted(uploads, key=ORDERS[store])
     pages = [uploads[at : at + size] for at in range(0, len(uploads), size)]
-    passage = Passage(KEY)
+    passage = UploadOrder(KEY)
     for at, each in enumerate(pages):
-        if passage.past(each):
+        if passage.advance(each):
             assert all(upload.key != KEY for rest in pages[at + 1 :] for upload in rest)
             break

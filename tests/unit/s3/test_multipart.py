@@ -1,4 +1,4 @@
-"""Multipart uploads against a scripted wire: what is sent, what is believed, what is an error."""
+"""Multipart uploads: part layout, requests on the wire, and listings of incomplete ones."""
 
 from __future__ import annotations
 
@@ -13,14 +13,140 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3pp.errors import FailureKind
+from s3pp.errors import FailureKind, ObjectError
+from s3pp.limits import (
+    DEFAULT_MULTIPART_THRESHOLD,
+    DEFAULT_PART_SIZE,
+    GIB,
+    MAX_OBJECT,
+    MAX_PART,
+    MAX_PARTS,
+    MIB,
+    MIN_PART,
+)
+from s3pp.records import Span
 from s3pp.s3.listing import AGAIN, MOST_EMPTY_PAGES, ListingError
+from s3pp.s3.multipart import (
+    COMPLETING,
+    PartTarget,
+    Spans,
+    UnequalSpans,
+    Uploads,
+    are_part_sizes_valid,
+    count_of,
+    is_upload_missing,
+    part_size,
+)
 from s3pp.s3.retry import StoreError
-from s3pp.s3.upload_pages import parse_parts, parse_uploads
-from s3pp.s3.uploads import COMPLETING, Part, Slot, Upload, Uploads, vanished
+from s3pp.s3.upload_listing import Part, Upload, parse_parts, parse_uploads
 from s3pp.s3.wire import Request, Response, WireError
 
 from .test_client import TIMEOUT, Script, run, said
+
+TIB = 1024 * GIB
+SIZES = st.integers(0, MAX_OBJECT) | st.integers(0, 2 * GIB)
+WANTED = st.integers(1, 2 * MAX_PART)
+
+
+@pytest.mark.parametrize(
+    ("size", "wanted", "expected"),
+    [
+        (0, 16 * MIB, 16 * MIB),
+        (1, 16 * MIB, 16 * MIB),
+        (GIB, 1, MIN_PART),
+        (GIB, MIN_PART - 1, MIN_PART),
+        (GIB, MAX_PART + 1, MAX_PART),
+        (GIB, TIB, MAX_PART),
+        (GIB, 5_500_000, 5_500_000),  # nobody asked for whole MiB
+        (MAX_PARTS * 16 * MIB, 16 * MIB, 16 * MIB),
+        (MAX_PARTS * 16 * MIB + 1, 16 * MIB, 17 * MIB),
+        (MAX_PARTS * 5_500_000 + 1, 5_500_000, 6 * MIB),
+        (500 * GIB, 16 * MIB, 52 * MIB),
+        (5 * TIB, 16 * MIB, 525 * MIB),
+        (MAX_OBJECT, 16 * MIB, 4769 * MIB),
+        (MAX_OBJECT, MAX_PART, MAX_PART),
+    ],
+)
+def test_a_part_size_grows_no_more_than_it_must(size: int, wanted: int, expected: int) -> None:
+    assert part_size(size, wanted) == expected
+
+
+def test_more_than_an_object_holds_has_no_part_size() -> None:
+    with pytest.raises(ObjectError) as caught:
+        part_size(MAX_OBJECT + 1, MAX_PART)
+    assert caught.value.kind is FailureKind.TOO_LARGE
+    assert "50 TB" in str(caught.value)
+
+
+@given(st.lists(st.integers(1, 2 * MAX_PART), min_size=1))
+def test_parts_by_their_sizes(sizes: list[int]) -> None:
+    plan = UnequalSpans(sizes)
+    assert [span.size for span in plan] == sizes
+    assert [span.offset for span in plan] == [sum(sizes[:n]) for n in range(len(sizes))]
+    assert [span.number for span in plan] == list(range(1, len(plan) + 1))
+    assert (plan.size, plan.part_size, len(plan)) == (sum(sizes), max(sizes), len(sizes))
+    within = all(MIN_PART <= each <= MAX_PART for each in sizes[:-1])
+    assert are_part_sizes_valid(sizes) == (within and sizes[-1] <= MAX_PART)
+    for number in (0, len(sizes) + 1):
+        with pytest.raises(IndexError):
+            plan.span(number)
+
+
+def test_an_empty_last_part_is_not_allowed() -> None:
+    assert not are_part_sizes_valid([MIN_PART, 0])
+
+
+@given(SIZES, WANTED)
+def test_part_sizes_keep_to_the_limits(size: int, wanted: int) -> None:
+    each = part_size(size, wanted)
+    assert MIN_PART <= each <= MAX_PART
+    assert count_of(size, each) <= MAX_PARTS
+    within = min(max(wanted, MIN_PART), MAX_PART)
+    if each != within:
+        assert each % MIB == 0
+        assert count_of(size, within) > MAX_PARTS
+        assert count_of(size, each - MIB) > MAX_PARTS  # no MiB more than needed
+    assert part_size(size, each) == each
+
+
+@pytest.mark.parametrize(
+    ("size", "each", "expected"),
+    [
+        (0, 5, [Span(1, 0, 0)]),
+        (1, 5, [Span(1, 0, 1)]),
+        (5, 5, [Span(1, 0, 5)]),
+        (6, 5, [Span(1, 0, 5), Span(2, 5, 1)]),
+        (10, 5, [Span(1, 0, 5), Span(2, 5, 5)]),
+    ],
+)
+def test_spans_at_the_edges(size: int, each: int, expected: list[Span]) -> None:
+    found = Spans(size, each)
+    assert list(found) == list(found) == expected
+    assert found.count == len(found) == len(expected)
+
+
+@given(SIZES, WANTED)
+def test_spans_tile_the_object(size: int, wanted: int) -> None:
+    found = Spans(size, part_size(size, wanted))
+    at = 0
+    for number, span in enumerate(found, 1):
+        assert span == found.span(number) == Span(number, at, span.size)
+        assert span.size == found.part_size or number == found.count
+        assert 0 < span.size <= found.part_size or size == 0
+        at += span.size
+    assert at == size
+    assert number == found.count
+
+
+@pytest.mark.parametrize("number", [-1, 0, 4])
+def test_a_part_that_is_not_there_is_none(number: int) -> None:
+    with pytest.raises(IndexError):
+        Spans(3, 1).span(number)
+
+
+def test_the_defaults_go_together() -> None:
+    assert MIN_PART <= DEFAULT_PART_SIZE <= DEFAULT_MULTIPART_THRESHOLD <= MAX_PART
+
 
 T = TypeVar("T")
 GONE = said(404, "NoSuchUpload")
@@ -117,7 +243,7 @@ def test_a_part_goes_to_its_slot() -> None:
     uploads = Uploads(script.bucket())
     answer = run(
         uploads.send(
-            Slot("a/b", "x/y+z=", 10_000),
+            PartTarget("a/b", "x/y+z=", 10_000),
             body=b"body",
             headers=[("content-md5", "m")],
             payload_hash="hash",
@@ -134,7 +260,7 @@ def test_a_part_goes_to_its_slot() -> None:
 
 def copied(script: Script) -> Any:
     pin = ("x-amz-copy-source-if-match", "e")
-    slot, source = Slot("a", "id", 3), ("from", "ü b")
+    slot, source = PartTarget("a", "id", 3), ("from", "ü b")
     return run(Uploads(script.bucket()).copy(slot, source, headers=[pin], size=5 << 30))
 
 
@@ -205,14 +331,14 @@ def test_what_may_have_succeeded_and_is_gone_can_be_told_from_a_refusal() -> Non
     with pytest.raises(StoreError) as caught:
         complete(Script(WireError(TIMEOUT, "timed out"), GONE))
     assert (caught.value.status, caught.value.code) == (404, "NoSuchUpload")
-    assert vanished(caught.value)
+    assert is_upload_missing(caught.value)
     late = said(200, body=b"<Error><Code>NoSuchUpload</Code></Error>")
     with pytest.raises(StoreError) as caught:
         complete(Script(*[late] * 4))
-    assert vanished(caught.value)
+    assert is_upload_missing(caught.value)
     with pytest.raises(StoreError) as caught:
         complete(Script(said(412, "PreconditionFailed")))
-    assert not vanished(caught.value)
+    assert not is_upload_missing(caught.value)
 
 
 # Aborting
@@ -241,7 +367,7 @@ def test_aborting_what_is_gone() -> None:
 
 
 def unfinished(script: Script, prefix: str = "") -> list[Upload]:
-    return collect(Uploads(script.bucket()).unfinished(prefix))
+    return collect(Uploads(script.bucket()).list_uploads(prefix))
 
 
 def many(count: int) -> list[Upload]:
@@ -331,7 +457,7 @@ def test_parts_of_a_key_that_is_no_xml() -> None:
 def test_whether_one_that_is_said_to_be_gone_is_listed(listed: bool) -> None:
     uploads = [Upload("a", "1", BEGUN), Upload("a", "2" if listed else "3", BEGUN)]
     script = Script(upload_page(uploads, url=False))
-    assert run(Uploads(script.bucket()).lists(Upload("a", "2", BEGUN))) is listed
+    assert run(Uploads(script.bucket()).is_listed(Upload("a", "2", BEGUN))) is listed
 
 
 def test_a_store_that_knows_no_prefix() -> None:
@@ -367,7 +493,8 @@ def test_a_page_of_uploads_that_cannot_be_trusted(page: Response) -> None:
 def test_markers_that_go_in_a_circle(length: int) -> None:
     def answer(request: Request) -> Response:
         at = int(query(request).get("upload-id-marker", -1)) + 1
-        return upload_page([Upload("a", "x", BEGUN)], ("a", str(at % length)))
+        uploads = [Upload("a", str(len(script.sent)), BEGUN)]
+        return upload_page(uploads, ("a", str(at % length)))
 
     script = Endless(answer)
     with pytest.raises(ListingError, match="a marker repeats"):
@@ -383,10 +510,10 @@ def test_empty_pages_come_to_an_end() -> None:
 
 
 def test_when_an_upload_was_begun() -> None:
-    assert Upload("a", "1", "2026-11-20T08:30:00.500Z").begun == 1795163400.5
-    assert Upload("a", "1", "2026-11-20T10:30:00+02:00").begun == 1795163400
+    assert Upload("a", "1", "2026-11-20T08:30:00.500Z").started_at == 1795163400.5
+    assert Upload("a", "1", "2026-11-20T10:30:00+02:00").started_at == 1795163400
     with pytest.raises(ValueError, match="no time"):
-        assert Upload("a", "1", "").begun
+        assert Upload("a", "1", "").started_at
 
 
 def test_the_time_is_the_stores(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -399,8 +526,8 @@ def test_the_time_is_the_stores(monkeypatch: pytest.MonkeyPatch) -> None:
     uploads = Uploads(bucket)
     told = []
     for _ in range(3):
-        collect(uploads.unfinished())
-        told.append(uploads.clock() - 1795163400)
+        collect(uploads.list_uploads())
+        told.append(uploads.store_time() - 1795163400)
     assert told == [86400, 0, 0]
 
 
@@ -409,11 +536,11 @@ def test_uploads_of_one_key_among_many_that_begin_so() -> None:
     own = [Upload("a", "1", "2026-01-03"), Upload("a", "2", "2026-01-01")]
     others = [Upload(f"a{at}", "3", f"2026-01-0{1 + at % 2}") for at in range(1, 9)]
     script = Script(upload_page([*own, *others[:4]], ("a4", "3")), upload_page(others[4:]))
-    assert collect(Uploads(script.bucket()).of("a")) == own
+    assert collect(Uploads(script.bucket()).list_key("a")) == own
     assert len(script.sent) == 1
     unsorted = [others[3], own[0], others[0]]
     script = Script(upload_page(unsorted, ("a1", "3")), upload_page([own[1]]))
-    assert collect(Uploads(script.bucket()).of("a")) == own
+    assert collect(Uploads(script.bucket()).list_key("a")) == own
 
 
 def test_what_this_run_began_is_known() -> None:
@@ -431,7 +558,7 @@ def test_what_this_run_began_is_known() -> None:
 
 
 def parts(script: Script) -> list[Part]:
-    return collect(Uploads(script.bucket()).parts("a b", "i&d"))
+    return collect(Uploads(script.bucket()).list_parts("a b", "i&d"))
 
 
 PARTS = [Part(at, 5 << 20, f"{at:032x}", None) for at in range(1, 2501)]
@@ -477,14 +604,14 @@ def test_when_the_newest_part_arrived(told: list[str], newest: float | None) -> 
         for page in pages
     ]
     script = Script(*dated)
-    assert run(Uploads(script.bucket()).shown("a b", "i&d")) == (PARTS[:3], newest)
+    assert run(Uploads(script.bucket()).fetch_parts("a b", "i&d")) == (PARTS[:3], newest)
 
 
 def test_parts_of_what_is_gone() -> None:
     with pytest.raises(StoreError) as caught:
         parts(Script(GONE))
     assert caught.value.status == 404
-    assert vanished(caught.value)
+    assert is_upload_missing(caught.value)
 
 
 @pytest.mark.parametrize(
