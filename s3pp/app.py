@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 from s3pp.errors import ExitStatus, FatalError, S3ppError, UsageError
 from s3pp.job import Job
-from s3pp.places import access_point
 
 if TYPE_CHECKING:
     from s3pp.report.outlet import Streams
@@ -115,14 +114,12 @@ def _check_stdin() -> None:
 
 def _check_places(job: Job) -> None:
     """Raise ``UsageError`` for sources, filters or a DIRECTORY that cannot be used."""
+    from s3pp.sources import checking
+
     if job.origin is None:
-        from s3pp import sources
-
-        sources.check(job)
+        checking.check(job)
         return
-    from s3pp.sources.checking import check_origin
-
-    check_origin(job)
+    checking.check_origin(job)
     if job.directory:
         from s3pp.localfs.tree import check_directory
 
@@ -163,9 +160,6 @@ def _sandbox_for(job: Job, output: Streams) -> Iterator[Job]:
     from s3pp.sandbox import Sandbox
 
     buckets = [each.bucket for each in (job.origin, job.dest) if each is not None and each.bucket]
-    for bucket in buckets:
-        if access_point(bucket):
-            raise UsageError(f"--sandbox has no access points: name a bucket, not {bucket}")
     with Sandbox() as sandbox, sandbox.imposed(os.environ):
         for bucket in dict.fromkeys(buckets):
             sandbox.create_bucket(bucket)

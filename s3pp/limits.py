@@ -29,7 +29,6 @@ PLACES = 8
 DEFAULT_MAX_THROTTLED = 600.0  # seconds of throttling without a single success
 DEFAULT_ABORT_AGE = 86400.0  # seconds; an upload begun since may be in progress
 PIECE = MIB  # bytes of a large file that are read or written at a time
-ABORTS_AT_ONCE = 16  # uploads that are looked at and aborted side by side
 
 ACLS = (
     "private",

@@ -27,6 +27,7 @@ from s3pp.errors import UsageError
 from s3pp.integrity.checksums import ALGORITHMS
 from s3pp.job import Choosing, DownloadOptions, Job, Objects, Output, Parts, Speed
 from s3pp.option import Option, Value, option, options
+from s3pp.places import access_point
 
 # The types s3-parallel-put compressed by default, and their successors' names.
 DEFAULT_GZIP_TYPES = frozenset(
@@ -252,7 +253,7 @@ def _access(job: Job, combined: CombinedOptions) -> Access:
     """The access settings of the bucket; for a copy, of the destination."""
     access = job.access
     if job.sandbox:
-        _check_sandbox(access, combined)
+        _check_sandbox(job, combined)
     if access.ca_bundle is not None and not access.verify_ssl:
         raise UsageError("--ca-bundle and --no-verify-ssl contradict each other; drop one")
     return replace(
@@ -295,8 +296,12 @@ def _with_scheme(endpoint: str | None, secure: bool | None, flag: str) -> str | 
     return endpoint
 
 
-def _check_sandbox(access: Access, combined: CombinedOptions) -> None:
-    """Refuse options that the sandbox determines itself: endpoint, account and scheme."""
+def _check_sandbox(job: Job, combined: CombinedOptions) -> None:
+    """Refuse what the sandbox lacks, and options that it determines itself."""
+    access = job.access
+    for place in (job.origin, job.dest):
+        if place is not None and access_point(place.bucket):
+            raise UsageError(f"--sandbox has no access points: name a bucket, not {place.bucket}")
     contradictions = {
         "--endpoint-url": access.endpoint_url is not None,
         "--profile": access.profile is not None,

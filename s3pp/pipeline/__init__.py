@@ -9,7 +9,7 @@
 
 processes    ``supervisor``, ``walker``, ``worker``, ``statter``; ``listing`` and ``cleaner`` run
              ``list`` and ``clean`` in one
-by verb      ``walks`` produces a walker's tasks, ``roles`` selects what a worker does with one
+by verb      ``roles`` selects what a worker does with a task
 messages     ``messages``, sent through ``pipes``
 supervising  ``children`` starts, watches and ends the processes; ``signals`` end the run;
              ``ledger`` assigns batches and parts to workers, ``assignments`` joins both and tracks

@@ -12,16 +12,13 @@ Outcomes are recorded in the order of the listing.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 
 from s3pp.errors import ExitStatus, FatalError
 from s3pp.job import Job
-from s3pp.limits import ABORTS_AT_ONCE
 from s3pp.pipeline.connect import Pause, RetryHooks, connect, only_loop
-from s3pp.pipeline.credentials import Credentials
-from s3pp.pipeline.listing import SignIn
+from s3pp.pipeline.credentials import SignIn
 from s3pp.pipeline.signals import Signals, stopping_notice
 from s3pp.places import Origin
 from s3pp.records import Failed, Outcome, Skipped
@@ -34,6 +31,7 @@ from s3pp.s3.upload_listing import Upload
 from s3pp.sources.unfinished import Selection, select
 from s3pp.transfer.aborter import Aborter
 
+ABORTS_AT_ONCE = 16  # uploads that are looked at and aborted side by side
 PROBES = 1  # requests of botocore's that find the bucket
 PER_ABORT = 2  # requests a dry run does not make: the abort, and a look whether it is gone
 TICK = 1.0  # seconds between looks at the clock
@@ -49,7 +47,7 @@ def clean(job: Job, origin: Origin, streams: Streams) -> RunResult:
         recorder, pause = Recorder(job, streams), Pause()
         session = Session(job.access, origin.bucket, notify=recorder.notice)
         opened = session.open(origin.prefix)
-        renew = SignIn(Credentials(session, opened.keys, time.monotonic()))
+        renew = SignIn(session, opened.keys)
         hooks = RetryHooks(pause, notify=recorder.notice)
 
         async def run() -> RunResult:

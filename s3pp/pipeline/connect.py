@@ -169,7 +169,7 @@ class DistantBucket:
         self.run = thread.run
         self._thread = thread
         self._renewal = renewal
-        self._opened = opened
+        self.opened = opened
         hooks = RetryHooks(notify=notify)
         self._make = partial(connect, access, connections=CONNECTIONS, renew=renewal, hooks=hooks)
         self._bucket: Bucket | None = None
@@ -192,14 +192,14 @@ class DistantBucket:
         self._thread.call(lambda: self._take(keys))
 
     def _connected(self) -> Bucket:
-        self._bucket = self._bucket or self._make(self._opened)
+        self._bucket = self._bucket or self._make(self.opened)
         return self._bucket
 
     def _take(self, keys: Keys | None) -> None:
         if keys and self._bucket:
             self._bucket.signer.keys = keys
         elif keys:  # no request was made yet
-            self._opened = self._opened._replace(keys=keys)
+            self.opened = self.opened._replace(keys=keys)
         self._renewal.reply(keys)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from s3pp.errors import FatalError, S3ppError, UsageError
 from s3pp.job import Job, Side
@@ -12,6 +14,7 @@ from s3pp.s3.identity import Options
 from s3pp.s3.session import Session
 from s3pp.s3.sigv4 import Keys
 from s3pp.transfer.copy.overlap import Overlap
+from s3pp.transfer.reading import on_thread
 
 PERIOD = 30.0  # seconds between checks of their expiry; botocore refreshes ten minutes before it
 FRESH = 5.0  # seconds for which renewed keys answer further requests
@@ -53,6 +56,24 @@ class Credentials:
         if keys is not None:
             self._renewed, self.keys = now, keys
         return keys
+
+
+class SignIn:
+    """Renews keys in a process that has its own session."""
+
+    def __init__(self, session: Session, keys: Keys | None) -> None:
+        self._credentials = Credentials(session, keys, time.monotonic())
+        self._one_at_a_time = ThreadPoolExecutor(1)
+
+    async def __call__(self) -> Keys | None:
+        """Load new keys; concurrent callers get the same ones."""
+        return await on_thread(self._one_at_a_time, self._renew)
+
+    def reply(self, keys: Keys | None) -> None:
+        """Do nothing: no other process sends keys here."""
+
+    def _renew(self) -> Keys | None:
+        return self._credentials.renew(time.monotonic())
 
 
 class OpenBuckets:

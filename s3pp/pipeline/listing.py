@@ -13,16 +13,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from itertools import islice
 
 from s3pp.errors import ExitStatus, FailureKind, FatalError, ObjectError
-from s3pp.job import Job, Side
+from s3pp.job import Job
 from s3pp.pipeline.connect import DistantBucket, LoopThread, RetryHooks, connect, only_loop
-from s3pp.pipeline.credentials import Credentials
+from s3pp.pipeline.credentials import SignIn
 from s3pp.places import Origin
 from s3pp.records import Failed
 from s3pp.report.lines import KeyTotals, KeyView
@@ -31,31 +29,11 @@ from s3pp.s3.endpoint import Opened
 from s3pp.s3.listing import Listed, Lister, parse_page
 from s3pp.s3.ranges import pages
 from s3pp.s3.session import Session
-from s3pp.s3.sigv4 import Keys
 from s3pp.sources.choice import Choice
 from s3pp.sources.namesake import namesake
-from s3pp.sources.objects import chosen
-from s3pp.transfer.reading import on_thread
+from s3pp.sources.objects import chosen, list_origin
 
 AT_ONCE = 1000  # keys written together: a page
-
-
-class SignIn:
-    """Renews keys in a process that has its own session."""
-
-    def __init__(self, credentials: Credentials) -> None:
-        self._credentials = credentials
-        self._one_at_a_time = ThreadPoolExecutor(1)
-
-    async def __call__(self) -> Keys | None:
-        """Load new keys; concurrent callers get the same ones."""
-        return await on_thread(self._one_at_a_time, self._renew)
-
-    def reply(self, keys: Keys | None) -> None:
-        """Do nothing: no other process sends keys here."""
-
-    def _renew(self) -> Keys | None:
-        return self._credentials.renew(time.monotonic())
 
 
 class Sheet:
@@ -140,17 +118,13 @@ def list_keys(job: Job, origin: Origin, streams: Streams, view: KeyView) -> KeyT
     return sheet.totals
 
 
-def _sign_in(session: Session, opened: Opened) -> SignIn:
-    return SignIn(Credentials(session, opened.keys, time.monotonic()))
-
-
 async def _list_at_once(job: Job, origin: Origin, session: Session, sheet: Sheet) -> bool:
     """List without probing the bucket first: the usual case, which saves a request.
 
     False, with nothing written, if the first page fails at the first attempt or has no keys.
     """
     opened, patience = session.presumed(), Patience(sheet.tell)
-    renew, hooks = _sign_in(session, opened), RetryHooks(patience, notify=patience.notify)
+    renew, hooks = SignIn(session, opened.keys), RetryHooks(patience, notify=patience.notify)
     bucket = connect(job.access, opened, job.speed.listers, renew=renew, hooks=hooks)
     beside = asyncio.ensure_future(namesake(job, origin, bucket))
     first = await _first_page(bucket, origin)
@@ -174,7 +148,7 @@ async def _first_page(bucket: Lister, origin: Origin) -> bytes | None:
 async def _list_opened(
     job: Job, origin: Origin, session: Session, opened: Opened, sheet: Sheet
 ) -> None:
-    renew, hooks = _sign_in(session, opened), RetryHooks(notify=sheet.tell)
+    renew, hooks = SignIn(session, opened.keys), RetryHooks(notify=sheet.tell)
     bucket = connect(job.access, opened, job.speed.listers, renew=renew, hooks=hooks)
     beside = asyncio.ensure_future(namesake(job, origin, bucket))
     await _write_pages(job, origin, bucket, sheet)
@@ -203,14 +177,10 @@ async def _write_pages(job: Job, origin: Origin, bucket: Lister, sheet: Sheet) -
 
 def _list_found(job: Job, session: Session, opened: Opened, sheet: Sheet) -> None:
     """List as a walker does, for names to look up, or a single object."""
-    # Imported here because most listings do not need them.
-    from s3pp.pipeline.walks import Surroundings, listed
-
-    renewal, thread = _sign_in(session, opened), LoopThread(sheet.give_up)
+    renewal, thread = SignIn(session, opened.keys), LoopThread(sheet.give_up)
     bucket = DistantBucket(thread, job.access, opened, renewal=renewal, notify=sheet.tell)
     stdin = os.fdopen(0, "rb", closefd=False) if job.choosing.files_from == "-" else None
-    around = Surroundings({Side.SOURCE: opened}, {Side.SOURCE: bucket}, sheet.tell, stdin)
-    found = listed(job, around)
+    _, found = list_origin(job, bucket, sheet.tell, single=opened.single, stdin=stdin)
     while page := list(islice(found, AT_ONCE)):
         if not sheet.take(page):
             return

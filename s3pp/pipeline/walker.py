@@ -2,8 +2,11 @@
 
 ::
 
-    walks ──Task──▶ (by size) ──▶ Batcher ──TaskBatch────▶ supervisor
-       └─Skipped, Failed──────▶  └────────BatchReport──▶ supervisor
+    put    files ───────────▶ PutPlanner ──Task─┐
+                dest's listing ──▲              │
+    get    source's listing ▶ GetPlanner ──Task─┼▶ (by size) ──▶ Batcher ──TaskBatch──▶ supervisor
+    copy   source's listing ▶ CopyPlanner ─Task─┘                  │
+                dest's listing ──▲   └─Skipped, Failed ────────────┴─BatchReport──▶ supervisor
 
 Its main thread walks; one thread runs the event loop of the listings, a page ahead; one thread
 listens to the supervisor, and ends the process when that is gone. The walker writes only to its
@@ -17,10 +20,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from multiprocessing.connection import Connection
 from operator import attrgetter
+from typing import BinaryIO, NamedTuple
 
 from s3pp.errors import FatalError
 from s3pp.job import Job, Side
@@ -37,9 +41,14 @@ from s3pp.pipeline.messages import (
     task_batch,
 )
 from s3pp.pipeline.pipes import MessageReader, MessageWriter
-from s3pp.pipeline.walks import Surroundings, walk
 from s3pp.records import CopyTask, GetTask, Outcome, PutTask, Task
-from s3pp.sources import Spooled, spool
+from s3pp.sources import Spooled, entries, spool
+from s3pp.sources.objects import list_origin
+from s3pp.transfer.copy.overlap import Overlap
+from s3pp.transfer.copy.planner import CopyPlanner
+from s3pp.transfer.get.planner import GetPlanner
+from s3pp.transfer.known import Known
+from s3pp.transfer.put.planner import PutPlanner
 
 FULL = 128  # tasks in a batch, once the run is under way
 HEAVY = 8 * 1024 * 1024  # bytes of sources in a batch; a larger source is a batch of its own
@@ -69,8 +78,7 @@ def run_walker(
     start_thread(_listen, inbox, buckets)
     batcher = Batcher(outbox, job.speed.processes, large=job.parts.threshold)
     stream = os.fdopen(stdin.fileno(), "rb", closefd=False) if stdin else None
-    around = Surroundings(setup.opened, buckets, notify, stream)
-    found = StepsUntilError(walk(job, around))
+    found = StepsUntilError(walk(job, Surroundings(buckets, notify, stream)))
     tasks = _tasks(found, batcher)
     if job.choosing.order == "size":
         tasks = sort_records(tasks, key=attrgetter("size"), memory=SortMemory(RICH_RUN_LENGTH))
@@ -84,6 +92,34 @@ def run_walker(
         batcher.report(requests)
         raise found.error  # the supervisor already has all that came before it
     batcher.end(requests)
+
+
+class Surroundings(NamedTuple):
+    """The environment of a walk."""
+
+    buckets: Mapping[Side, DistantBucket]
+    notify: Callable[[str], None]  # a line for users
+    stdin: BinaryIO | None = None  # what --files-from - reads
+
+
+def walk(job: Job, around: Surroundings) -> Iterator[Task | Outcome]:
+    """Yield the tasks of ``job``, and the outcomes of entries that do not become tasks."""
+    if job.verb == "put":
+        return PutPlanner(job, _known(job, around)).plan(entries(job, around.stdin))
+    source, notify = around.buckets[Side.SOURCE], around.notify
+    single = source.opened.single
+    origin, found = list_origin(job, source, notify, single=single, stdin=around.stdin)
+    if job.verb == "get":
+        return GetPlanner.of(job, origin).plan(found)
+    same = source.opened.endpoint.same_bucket(around.buckets[Side.DEST].opened.endpoint)
+    overlap = Overlap.of(origin, job.dest, same=same)
+    if overlap.note:
+        notify(overlap.note)
+    return CopyPlanner(job, origin, _known(job, around), overlap=overlap).plan(found)
+
+
+def _known(job: Job, around: Surroundings) -> Known:
+    return Known.of(job, around.buckets[Side.DEST], around.notify)
 
 
 class StepsUntilError:

@@ -24,12 +24,13 @@ from s3pp.localfs.external_sort import RICH_RUN_LENGTH, SortMemory, sort_records
 from s3pp.places import Origin
 from s3pp.records import Failed
 from s3pp.s3.answers import Answer
-from s3pp.s3.listing import Listed, Lister
+from s3pp.s3.listing import Listed, Lister, fetch_page
 from s3pp.s3.ranges import DISORDER, pages
 from s3pp.sources.bucket import BucketListing
 from s3pp.sources.choice import NS, Choice
-from s3pp.sources.lookup import Lookup
+from s3pp.sources.lookup import Lookup, as_listed
 from s3pp.sources.names import read_list
+from s3pp.sources.namesake import namesake
 
 Tell = Callable[[str], None]
 
@@ -42,6 +43,62 @@ class Distant(Lister, Protocol):
 
     async def look(self, key: str) -> Answer | None:
         """Return the answer to a HEAD of ``key``; None if there is no such key."""
+
+
+def list_origin(
+    job: Job, bucket: Distant, tell: Tell, *, single: bool | None, stdin: BinaryIO | None = None
+) -> tuple[Origin, Iterator[Listed | Failed]]:
+    """Return what ``job`` reads from, and its objects in the order of their keys.
+
+    ``single``: whether the job's origin means a single object; None: its listing will show. That
+    object is looked up with a HEAD, which does not require ListBucket. Raises ``FatalError``, on
+    iteration too.
+    """
+    assert job.origin is not None
+    if job.choosing.files_from is not None:  # names are below it, even if there are none
+        single = False
+    elif single is None:
+        single = _is_empty(job.origin, bucket)
+    origin = job.origin.alone if single else job.origin
+    if origin.prefix == origin.single:
+        return origin, choose_single(job, origin, _look_up(origin, bucket))
+    return origin, _beside(job, origin, bucket, tell, objects(job, origin, bucket, tell, stdin))
+
+
+def _is_empty(origin: Origin, bucket: Distant) -> bool:
+    """Return whether an origin that may mean a single object has nothing below its prefix."""
+    if origin.single is None:
+        return False
+    # A whole page: not every store handles max-keys=1 correctly.
+    try:
+        page = bucket.run(fetch_page(bucket, {"prefix": origin.prefix})).result()
+    except ObjectError as error:
+        raise FatalError(f"list {origin}: {error}") from None
+    return not page.objects and page.following is None
+
+
+def _look_up(origin: Origin, bucket: Distant) -> Listed:
+    try:
+        answer = bucket.run(bucket.look(origin.prefix)).result()
+        found = as_listed(origin.prefix, answer) if answer else None
+    except ObjectError as error:
+        raise FatalError(f"head {origin}: {error}") from None
+    if found is None:
+        raise FatalError(f"no objects found under {origin}")
+    return found
+
+
+def _beside(
+    job: Job, origin: Origin, bucket: Distant, tell: Tell, found: Iterator[Listed | Failed]
+) -> Iterator[Listed | Failed]:
+    """Yield ``found``, with a notice about an omitted object; both are requested at once."""
+    note = bucket.run(namesake(job, origin, bucket))
+    first = next(found, None)
+    if text := note.result():
+        tell(text)
+    if first is not None:
+        yield first
+        yield from found
 
 
 def objects(
@@ -67,7 +124,7 @@ def objects(
     yield from _limited(found, job.choosing.limit)
 
 
-def single(job: Job, origin: Origin, found: Listed) -> Iterator[Listed]:
+def choose_single(job: Job, origin: Origin, found: Listed) -> Iterator[Listed]:
     """Yield ``found``, the single object that ``origin`` names, if ``job`` chooses it."""
     if not _refused(found, origin, Choice(job.choosing)):
         yield found

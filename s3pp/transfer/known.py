@@ -10,6 +10,7 @@ from s3pp.records import Dest
 from s3pp.s3.listing import Listed, ListingError
 from s3pp.s3.retry import Remedy, StoreError
 from s3pp.sources.bucket import BucketListing, Unordered
+from s3pp.sources.objects import Distant
 
 
 class Known:
@@ -27,6 +28,14 @@ class Known:
         self.ask = listing is None and job.mode is not Mode.STUPID
         self._tell = tell
         self._last = ""
+
+    @classmethod
+    def of(cls, job: Job, bucket: Distant, tell: Callable[[str], None]) -> Known:
+        """Return the objects at the destination of ``job``, which ``bucket`` lists."""
+        listing = None
+        if job.mode is not Mode.STUPID:
+            listing = BucketListing(bucket, job.dest.key(""), run=bucket.run)
+        return cls(job, listing, tell)
 
     def lookup(self, key: str) -> Dest | None:
         """Return the object under ``key``; None also if that is unknown."""

@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from s3pp.errors import FailureKind
-from s3pp.localfs.name_conflicts import mark_conflicts, mark_conflicts_folded
+from s3pp.job import Job
+from s3pp.localfs.name_conflicts import folds_names, mark_conflicts, mark_conflicts_folded
 from s3pp.localfs.paths import path_fault
+from s3pp.localfs.stale_files import Sweeper
+from s3pp.localfs.tree import Tree
 from s3pp.places import Origin
 from s3pp.records import Failed, GetTask, Outcome
 from s3pp.s3.listing import Listed
@@ -27,6 +30,17 @@ class GetPlanner:
         self._cut = origin.cut
         self._folds = folds
         self._entering = entering
+
+    @classmethod
+    def of(cls, job: Job, origin: Origin) -> GetPlanner:
+        """Return the planner of ``job``, which creates its directory unless it is a dry run."""
+        tree = Tree(job.directory, follow=job.choosing.follow_symlinks is True)
+        if job.dry_run:
+            there = tree.directory("", make=False) is not None
+            folds = there and folds_names(job.directory, write=False)
+            return cls(origin, folds=folds, entering=lambda _: None)
+        tree.make("")
+        return cls(origin, folds=folds_names(job.directory), entering=Sweeper(tree).enter)
 
     def plan(self, found: Iterable[Listed | Failed]) -> Iterator[GetTask | Outcome]:
         """Yield a task or an outcome for each object found."""

@@ -13,8 +13,7 @@ import pytest
 
 from s3pp.errors import ExitStatus, FailureKind, FatalError, ObjectError
 from s3pp.job import Job, Output
-from s3pp.limits import ABORTS_AT_ONCE
-from s3pp.pipeline.cleaner import Cleaner, Sweep
+from s3pp.pipeline.cleaner import ABORTS_AT_ONCE, Cleaner, Sweep
 from s3pp.pipeline.connect import Pause, new_loop
 from s3pp.pipeline.signals import Signals
 from s3pp.places import Origin

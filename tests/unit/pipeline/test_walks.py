@@ -14,7 +14,7 @@ import pytest
 from s3pp.errors import FailureKind, FatalError
 from s3pp.job import Choosing, Job, Mode, Side, Speed
 from s3pp.pipeline.connect import LoopThread
-from s3pp.pipeline.walks import Surroundings, walk
+from s3pp.pipeline.walker import Surroundings, walk
 from s3pp.places import Place, parse_origin, parse_place
 from s3pp.records import (
     CopyTask,
@@ -111,10 +111,9 @@ class World:
         self, job: Job, *, single: bool | None = False, stdin: bytes = b""
     ) -> list[Task | Outcome]:
         """All steps of ``job``; ``single`` is what the supervisor saw."""
-        opened = {side: bucket.opened for side, bucket in self.buckets.items()}
-        if Side.SOURCE in opened:
-            opened[Side.SOURCE] = opened[Side.SOURCE]._replace(single=single)
-        around: Any = Surroundings(opened, self.buckets, self.told.append, io.BytesIO(stdin))  # type: ignore[arg-type]
+        if source := self.buckets.get(Side.SOURCE):
+            source.opened = source.opened._replace(single=single)
+        around: Any = Surroundings(self.buckets, self.told.append, io.BytesIO(stdin))  # type: ignore[arg-type]
         return list(walk(job, around))
 
 
@@ -286,7 +285,7 @@ def test_names_that_fold_are_told_apart_where_the_file_system_folds(
         asked.append((directory, write))
         return True
 
-    monkeypatch.setattr("s3pp.pipeline.walks.folds_names", folds)
+    monkeypatch.setattr("s3pp.transfer.get.planner.folds_names", folds)
     for dry_run in (False, True):
         steps = world.walk(get("s3://source", tmp_path, dry_run=dry_run))
         assert {step.target: type(step) for step in steps} == {

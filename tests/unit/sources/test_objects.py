@@ -24,7 +24,7 @@ from s3pp.s3.listing import Listed
 from s3pp.s3.retry import StoreError
 from s3pp.s3.wire import Response
 from s3pp.sources.choice import Choice
-from s3pp.sources.objects import in_order, objects, single
+from s3pp.sources.objects import choose_single, in_order, objects
 
 from .listings import Pages, Store, encoded, etag, listed, written
 
@@ -538,4 +538,4 @@ def test_a_single_object_is_chosen_like_any_other(choosing: Choosing, chosen: bo
     origin = parse_origin("s3://bucket/a/b.txt").alone
     job = Job("get", origin=origin, choosing=choosing)
     one = listed("a/b.txt", DAYS["a"])
-    assert list(single(job, origin, one)) == ([one] if chosen else [])
+    assert list(choose_single(job, origin, one)) == ([one] if chosen else [])
