@@ -1,7 +1,8 @@
 """The S3 client: HTTP transport, request signing, operations, listings, uploads and retries.
 
-once a run   ``session`` finds the bucket, with ``identity`` (credentials), ``proxies`` and
-             ``probe`` (the first request); ``endpoint`` holds its address
+once a run   ``session`` finds the bucket: by ``plain_session`` where that suffices, else by
+             ``boto_session``, with ``identity`` (credentials) and ``probe`` (the first request);
+             ``proxies`` chooses the proxy, ``endpoint`` holds the address
 requests     ``client`` has the operations, signed by ``sigv4``, sent by ``wire`` and ``multi``
              (libcurl); ``answers`` parses what comes back, ``retry`` classifies errors;
              ``congestion`` sets the request rate, ``limiter`` enforces it

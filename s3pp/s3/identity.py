@@ -11,15 +11,15 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from enum import Enum
 from typing import Any, NamedTuple
 
 import botocore.session
 from botocore import exceptions as boto_errors
 
 from s3pp.errors import FatalError, S3ppError, UsageError, unstarted
+from s3pp.s3.plain_session import Options, check_files, forget_empty, unfit_parts
 from s3pp.s3.sigv4 import Keys
 
 MOST_SAID = 200  # characters of a program's or a service's output that go into a message
@@ -30,27 +30,6 @@ _NO_KEYS = ("Unsupported version ", "Missing required key ")
 _KEY = re.compile(r"(?=[A-Za-z+/=_-]*[0-9])[A-Za-z0-9+=_-][A-Za-z0-9+/=_-]{15,}")
 _LEAST_HIDDEN = 4  # characters: shorter arguments are options or everyday words
 _UNSHOWN = "set it anew (it is not shown here)"
-
-
-class Options(NamedTuple):
-    """The names of the options that configure one side, for messages."""
-
-    profile: str = "--profile"  # the option that named the profile
-    endpoint_url: str = "--endpoint-url"  # the option that named the endpoint
-    mends: str = "--"  # prefix of the options that can change the settings: or "--source-"
-
-
-OPTIONS = Options()
-
-
-class Unfit(str, Enum):
-    """Why a part of the credentials cannot be used."""
-
-    EMPTY = "is empty"
-    ABSENT = "is missing"
-    OTHER = "is no string"
-    HEADER = "has a line end, a control or a non-ASCII character, which no header can carry"
-    TEXT = "has a line end, a control or a non-ASCII character, as no secret key has"
 
 
 class _Spellings(NamedTuple):
@@ -196,38 +175,6 @@ class Identity:
 
     def _advice(self) -> str:
         return _UNSHOWN if self._credentials.method != _PROCESS else "its value is not shown here"
-
-
-def forget_empty(environ: MutableMapping[str, str]) -> None:
-    """Remove empty AWS variables: an empty one counts as unset.
-
-    An empty file name is kept: it means that there is no file.
-    """
-    for name, value in list(environ.items()):
-        if name.startswith("AWS_") and not name.endswith("_FILE") and not value.strip():
-            del environ[name]
-
-
-def check_files(environ: Mapping[str, str]) -> None:
-    """Raise ``UsageError`` for a directory in place of a file, which botocore would ignore."""
-    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-        if os.path.isdir(path := os.path.expanduser(environ.get(name, ""))):
-            raise UsageError(f"{name} {path!r} is a directory: name a file")
-
-
-def unfit_parts(keys: Keys) -> Iterator[tuple[str, Unfit]]:
-    """Yield each part of ``keys`` that cannot be used, by field, and why."""
-    for part, value in keys._asdict().items():
-        if part == "token" and value in (None, ""):
-            continue
-        if value is None:
-            yield part, Unfit.ABSENT
-        elif not isinstance(value, str):  # a program may print any JSON
-            yield part, Unfit.OTHER
-        elif not value:
-            yield part, Unfit.EMPTY
-        elif not (value.isprintable() and value.isascii()):
-            yield part, Unfit.TEXT if part == "secret_key" else Unfit.HEADER
 
 
 def own_settings(

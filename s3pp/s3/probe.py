@@ -23,9 +23,9 @@ from urllib3.exceptions import InsecureRequestWarning
 from s3pp.access import Access
 from s3pp.errors import FatalError, S3ppError, UsageError
 from s3pp.places import Origin
-from s3pp.s3.identity import Options
 from s3pp.s3.list_requests import lacks_second_version
 from s3pp.s3.listing import AGAIN
+from s3pp.s3.plain_session import Options
 from s3pp.s3.retry import (
     Remedy,
     StoreError,

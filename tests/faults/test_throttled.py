@@ -151,11 +151,11 @@ def test_the_bound_is_the_same_for_the_first_request_listings_and_clean(
 def test_the_first_request_is_throttled_for_a_while(
     s3pp: Run, recorder: MakeRecorder, moto: Store, moto_bucket: Bucket, tree: Tree
 ) -> None:
-    refused: list[Request] = []
+    refused: list[Request] = []  # the first by a plain session, which hands over to botocore
 
     def refuse_first(request: Request) -> Answer | None:
         refused.append(request)
-        return error(503, "SlowDown", ("Retry-After", "1")) if len(refused) < 3 else None
+        return error(503, "SlowDown", ("Retry-After", "1")) if len(refused) < 4 else None
 
     through = recorder(moto, intercept=refuse_first)
     began = time.monotonic()

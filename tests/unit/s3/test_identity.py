@@ -16,16 +16,13 @@ from s3pp.s3 import identity
 from s3pp.s3.identity import (
     MOST_SAID,
     Identity,
-    Options,
-    Unfit,
     bounded,
-    forget_empty,
     last_words,
     process_fault,
     process_of,
     program,
-    unfit_parts,
 )
+from s3pp.s3.plain_session import Options, Unfit, forget_empty, unfit_parts
 from s3pp.s3.sigv4 import Keys
 
 SECRET = "do-not-show-this-value"

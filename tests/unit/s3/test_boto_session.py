@@ -13,9 +13,10 @@ from conftest import MakeRelay
 from s3pp.access import Access
 from s3pp.errors import FatalError, S3ppError, UsageError
 from s3pp.places import parse_origin
+from s3pp.s3.boto_session import BotoSession
 from s3pp.s3.endpoint import Opened
-from s3pp.s3.identity import Options, own_settings
-from s3pp.s3.session import Session
+from s3pp.s3.identity import own_settings
+from s3pp.s3.plain_session import Options
 from stores.ports import free_port
 from stores.relay import Answer, Request, error
 from stores.store import Bucket, Store
@@ -34,9 +35,9 @@ def _credentials(moto_server: Store) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def signed_in(_credentials: None) -> Session:
+def signed_in(_credentials: None) -> BotoSession:
     """A session to sign in like: boto3 takes its time over that."""
-    return Session(Access(), "another-bucket")
+    return BotoSession(Access(), "another-bucket")
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ Open = Callable[..., Opened]
 
 
 @pytest.fixture
-def opened(signed_in: Session) -> Open:
+def opened(signed_in: BotoSession) -> Open:
     """``opened(bucket, "/prefix", url=…, **access)``: as a session opens that source.
 
     ``url`` is used in place of the store's own.
@@ -61,7 +62,7 @@ def opened(signed_in: Session) -> Open:
     def begin(bucket: Bucket, source: str, url: str | None = None, **access: Any) -> Opened:
         reached = Access(endpoint_url=url or bucket.store.url, max_attempts=1, **access)
         origin = parse_origin(f"{bucket.url}{source}")
-        return Session(reached, bucket.name, like=signed_in).open_source(origin)
+        return BotoSession(reached, bucket.name, like=signed_in).open_source(origin)
 
     return begin
 
@@ -257,7 +258,7 @@ def test_the_requester_pays_for_the_probes_as_well(
 
 def test_a_destination_needs_nothing_in_it(relay: MakeRelay, moto_bucket: Bucket) -> None:
     between = relay(moto_bucket.store)
-    session = Session(Access(endpoint_url=between.url), moto_bucket.name)
+    session = BotoSession(Access(endpoint_url=between.url), moto_bucket.name)
     assert session.open("p/").listable
     (request,) = between.requests
     assert "prefix=p%2F" in request.target
@@ -265,7 +266,7 @@ def test_a_destination_needs_nothing_in_it(relay: MakeRelay, moto_bucket: Bucket
 
 
 def test_a_destination_may_be_written_and_not_listed(before: Before, stocked: Bucket) -> None:
-    session = Session(Access(endpoint_url=before(DENIED), max_attempts=1), stocked.name)
+    session = BotoSession(Access(endpoint_url=before(DENIED), max_attempts=1), stocked.name)
     assert not session.open("").listable
 
 
@@ -298,8 +299,8 @@ def sign_ins(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
 def test_two_sides_of_one_profile_sign_in_once(
     first: Access, second: Access, count: int, sign_ins: list[str | None]
 ) -> None:
-    one = Session(first, "bucket")
-    other = Session(second, "other", like=one)
+    one = BotoSession(first, "bucket")
+    other = BotoSession(second, "other", like=one)
     assert len(sign_ins) == count
     assert (other.keys() is None) == (not second.sign)
 
@@ -315,14 +316,14 @@ def test_a_profile_is_blamed_on_the_option_that_gave_it(
     access: Access, options: Options, named: str
 ) -> None:
     with pytest.raises(UsageError, match=r"nobody.*list-profiles") as caught:
-        Session(access, "bucket", options=options)
+        BotoSession(access, "bucket", options=options)
     assert str(caught.value).startswith(named)
 
 
 def test_or_on_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     with pytest.raises(UsageError, match=r"^AWS_PROFILE: "):
-        Session(Access(), "bucket")
+        BotoSession(Access(), "bucket")
 
 
 def test_credentials_that_are_missing_are_mended_by_the_sides_own_option(
@@ -332,15 +333,15 @@ def test_credentials_that_are_missing_are_mended_by_the_sides_own_option(
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     for options, named in ((Options(), " --profile"), (Options(mends="--source-"), " --source-p")):
         with pytest.raises(UsageError, match=f"name a{named}"):
-            Session(Access(), "bucket", options=options)
+            BotoSession(Access(), "bucket", options=options)
 
 
 @pytest.mark.parametrize("option", ["--endpoint-url", "--source-endpoint-url"])
 def test_an_endpoint_where_nobody_answers_is_named_with_its_option(
-    option: str, signed_in: Session
+    option: str, signed_in: BotoSession
 ) -> None:
     access = Access(endpoint_url=f"http://127.0.0.1:{free_port()}", max_attempts=1)
-    session = Session(access, "bucket", like=signed_in, options=Options(endpoint_url=option))
+    session = BotoSession(access, "bucket", like=signed_in, options=Options(endpoint_url=option))
     with pytest.raises(FatalError) as caught:
         session.open("p/")
     told = f"{option} {access.endpoint_url} cannot be reached: connection refused"
@@ -349,11 +350,11 @@ def test_an_endpoint_where_nobody_answers_is_named_with_its_option(
 
 @pytest.mark.parametrize("style", ["path", "virtual"])
 def test_a_host_that_is_not_found_is_the_one_that_was_asked_for(
-    style: str, signed_in: Session
+    style: str, signed_in: BotoSession
 ) -> None:
     access = Access(endpoint_url="http://nowhere.invalid:9", addressing=style, max_attempts=1)
     with pytest.raises(FatalError) as caught:
-        Session(access, "bucket", like=signed_in).open("p/")
+        BotoSession(access, "bucket", like=signed_in).open("p/")
     told = str(caught.value)
     assert told.startswith(
         "--endpoint-url http://nowhere.invalid:9 cannot be reached: host not found"
@@ -394,7 +395,7 @@ def configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[...,
             monkeypatch.delenv(name, raising=False)
         for name, value in environ.items():
             monkeypatch.setenv(name, value)
-        return Session(Access(), bucket).presumed()
+        return BotoSession(Access(), bucket).presumed()
 
     return begin
 

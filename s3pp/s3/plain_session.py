@@ -1,0 +1,303 @@
+"""What a session needs where the configuration is plain: found without botocore.
+
+Plain means: keys from the environment or written in a profile, a region and an endpoint that are
+named, a bucket's usual name. Importing botocore, and creating its client, costs more than all else
+that a run of a few objects does. Whatever is not known here to be plain is left to it: a profile
+with a role, SSO or a program, a variable that is not listed here, ARNs, unusual endpoints, and
+every bucket that does not answer its first request with a listing. So botocore has the last word
+on everything that is unusual or wrong, and its errors are what users see.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import configparser
+import os
+import re
+from collections.abc import Iterator, Mapping, MutableMapping
+from enum import Enum
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from s3pp.access import Access
+from s3pp.errors import ObjectError, UsageError
+from s3pp.s3.endpoint import Endpoint, Opened, query_string
+from s3pp.s3.listing import Page, parse_page
+from s3pp.s3.proxies import Proxy, proxy_for
+from s3pp.s3.sigv4 import EMPTY_SHA256, Keys, Signer
+from s3pp.s3.wire import Request, Wire, WireError, WireSettings
+
+T = TypeVar("T")
+
+# Variables whose effect is known here, or is none; any other AWS_ variable is left to botocore.
+_VARIABLES = frozenset(
+    {
+        "AWS_ACCESS_KEY_ID",
+        "AWS_CA_BUNDLE",
+        "AWS_CONFIG_FILE",
+        "AWS_DEFAULT_OUTPUT",
+        "AWS_DEFAULT_PROFILE",
+        "AWS_DEFAULT_REGION",
+        "AWS_EC2_METADATA_DISABLED",
+        "AWS_ENDPOINT_URL",
+        "AWS_ENDPOINT_URL_S3",
+        "AWS_PAGER",
+        "AWS_PROFILE",
+        "AWS_REGION",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_SHARED_CREDENTIALS_FILE",
+    }
+)
+# The same for the settings of a profile.
+_SETTINGS = frozenset(
+    {
+        "aws_access_key_id",
+        "aws_secret_access_key",
+        "aws_session_token",
+        "cli_pager",
+        "endpoint_url",
+        "output",
+        "region",
+    }
+)
+_SECTION = re.compile(r"profile ([A-Za-z0-9_.@-]+)")  # of a configuration file
+_BUCKET = re.compile(r"(?!.*--)(?!xn-|sthree-|arn)[a-z0-9][a-z0-9-]{1,61}[a-z0-9](?<!-s3alias)")
+_REGION = re.compile(r"[a-z0-9-]{2,30}")
+_URL = re.compile(r"(https?)://([a-z0-9.-]+(?::[1-9][0-9]{0,4})?)/?")
+_AWS_HOST = re.compile(r"amazonaws|\.aws(?:\.|:|\Z)|:(?:80|443)\Z")
+_AWS_REGION = re.compile(r"(?:af|ap|ca|eu|il|me|mx|sa|us)-(?:north|south|east|west|central)+-[1-9]")
+
+
+class Options(NamedTuple):
+    """The names of the options that configure one side, for messages."""
+
+    profile: str = "--profile"  # the option that named the profile
+    endpoint_url: str = "--endpoint-url"  # the option that named the endpoint
+    mends: str = "--"  # prefix of the options that can change the settings: or "--source-"
+
+
+OPTIONS = Options()
+
+
+class Unfit(str, Enum):
+    """Why a part of the credentials cannot be used."""
+
+    EMPTY = "is empty"
+    ABSENT = "is missing"
+    OTHER = "is no string"
+    HEADER = "has a line end, a control or a non-ASCII character, which no header can carry"
+    TEXT = "has a line end, a control or a non-ASCII character, as no secret key has"
+
+
+class PlainSettings(NamedTuple):
+    """The settings of one side with a plain configuration."""
+
+    keys: Keys | None  # None: anonymous
+    endpoint: Endpoint
+    ca_bundle: str
+    proxy: Proxy | None
+
+    def opened(self, *, single: bool | None = False) -> Opened:
+        """The address of a bucket that can be listed, or is presumed to be."""
+        endpoint, url = self.endpoint, ""
+        if self.proxy is not None:
+            endpoint, url = endpoint._replace(proxy=str(self.proxy)), self.proxy.url
+        return Opened(endpoint, self.keys, self.ca_bundle, True, single, url)
+
+
+def discard(_: str) -> None:
+    """Discard a notice."""
+
+
+class _NotPlain(Exception):
+    """The configuration needs botocore's knowledge."""
+
+
+def plain_settings(
+    access: Access, bucket: str, environ: MutableMapping[str, str]
+) -> PlainSettings | None:
+    """The settings of a plain configuration, as botocore would find them; None if it is not plain.
+
+    Raises ``UsageError`` for a proxy that cannot be used, and for a directory in place of a file.
+    """
+    forget_empty(environ)
+    check_files(environ)
+    try:
+        return _settings(access, bucket, environ)
+    except _NotPlain:
+        return None
+
+
+async def first_page(settings: PlainSettings, access: Access, prefix: str) -> Page | None:
+    """List one key within ``prefix``, by one request; None unless the answer is a page."""
+    wire = Wire(
+        WireSettings(
+            connections=1,
+            connect_timeout=access.connect_timeout,
+            read_timeout=access.read_timeout,
+            ca_bundle=settings.ca_bundle,
+            verify=access.verify_ssl,
+            proxy=settings.proxy.url if settings.proxy else "",
+        )
+    )
+    try:
+        response = await wire.send(_listing(settings, access, prefix))
+        region = response.header(b"x-amz-bucket-region") or settings.endpoint.region
+        if response.status != 200 or region != settings.endpoint.region:
+            return None
+        return parse_page(response.body)
+    except (WireError, ObjectError):
+        return None
+    finally:
+        wire.close()
+
+
+def probe(settings: PlainSettings, access: Access, prefix: str) -> Page | None:
+    """``first_page``, on an event loop of its own."""
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(first_page(settings, access, prefix))
+    finally:
+        loop.close()
+
+
+def _listing(settings: PlainSettings, access: Access, prefix: str) -> Request:
+    endpoint = settings.endpoint
+    path, query = endpoint.path(""), {"list-type": "2", "max-keys": "1", "prefix": prefix}
+    url = (endpoint.host, path, query_string(query))
+    headers = [("x-amz-request-payer", "requester")] if access.request_payer else []
+    signer = Signer(settings.keys, endpoint.region, service=endpoint.signs_for)
+    lines = signer.sign("GET", url, headers, EMPTY_SHA256)
+    return Request("GET", f"{endpoint.origin}{path}?{url[2]}", lines)
+
+
+def forget_empty(environ: MutableMapping[str, str]) -> None:
+    """Remove empty AWS variables: an empty one counts as unset.
+
+    An empty file name is kept: it means that there is no file.
+    """
+    for name, value in list(environ.items()):
+        if name.startswith("AWS_") and not name.endswith("_FILE") and not value.strip():
+            del environ[name]
+
+
+def check_files(environ: Mapping[str, str]) -> None:
+    """Raise ``UsageError`` for a directory in place of a file, which botocore would ignore."""
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        if os.path.isdir(path := os.path.expanduser(environ.get(name, ""))):
+            raise UsageError(f"{name} {path!r} is a directory: name a file")
+
+
+def unfit_parts(keys: Keys) -> Iterator[tuple[str, Unfit]]:
+    """Yield each part of ``keys`` that cannot be used, by field, and why."""
+    for part, value in keys._asdict().items():
+        if part == "token" and value in (None, ""):
+            continue
+        if value is None:
+            yield part, Unfit.ABSENT
+        elif not isinstance(value, str):  # a program may print any JSON
+            yield part, Unfit.OTHER
+        elif not value:
+            yield part, Unfit.EMPTY
+        elif not (value.isprintable() and value.isascii()):
+            yield part, Unfit.TEXT if part == "secret_key" else Unfit.HEADER
+
+
+def _settings(access: Access, bucket: str, environ: Mapping[str, str]) -> PlainSettings:
+    odd = {name for name in environ if name.startswith("AWS_")} - _VARIABLES
+    _require(not odd and _BUCKET.fullmatch(bucket))
+    profile = _profile(access, environ)
+    keys = _keys(access, profile, environ) if access.sign else None
+    endpoint = _endpoint(access, bucket, profile, environ)
+    ca_bundle = access.ca_bundle or environ.get("AWS_CA_BUNDLE") or _authorities()
+    return PlainSettings(
+        keys, endpoint, ca_bundle, proxy_for(endpoint.scheme, endpoint.host, environ)
+    )
+
+
+def _require(found: T | None) -> T:
+    """``found``, where it is true. Raises ``_NotPlain``."""
+    if not found:
+        raise _NotPlain
+    return found
+
+
+def _profile(access: Access, environ: Mapping[str, str]) -> Mapping[str, str]:
+    """The settings of the profile in use; those of the credentials file go before the others."""
+    by_environment = {environ.get("AWS_DEFAULT_PROFILE"), environ.get("AWS_PROFILE")} - {None}
+    _require(len(by_environment) < 2)
+    named = access.profile or next(iter(by_environment), None)
+    config, credentials = _files(environ)
+    name = named or "default"
+    _require(not named or name in config or name in credentials)
+    profile = {**config.get(name, {}), **credentials.get(name, {})}
+    _require(profile.keys() <= _SETTINGS)
+    _require(not any("\n" in value for value in profile.values()))
+    return profile
+
+
+def _files(environ: Mapping[str, str]) -> tuple[dict[str, dict[str, str]], ...]:
+    config = _sections(environ.get("AWS_CONFIG_FILE", "~/.aws/config"))
+    credentials = _sections(environ.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"))
+    _require("profile default" not in config)
+    profiles = {section: values for section, values in config.items() if section == "default"}
+    for section, values in config.items():
+        if match := _SECTION.fullmatch(section):
+            profiles[match[1]] = values
+    return profiles, credentials
+
+
+def _sections(path: str) -> dict[str, dict[str, str]]:
+    """The sections of a file as botocore reads it; none where there is no such file."""
+    path = os.path.expanduser(os.path.expandvars(path))
+    if not os.path.isfile(path):
+        return {}
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read([path])
+    except (configparser.Error, UnicodeDecodeError):
+        raise _NotPlain from None
+    return {section: dict(parser.items(section)) for section in parser.sections()}
+
+
+def _keys(access: Access, profile: Mapping[str, str], environ: Mapping[str, str]) -> Keys:
+    names = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+    in_environment = [environ.get(name.upper()) for name in names]
+    from_profile = access.profile is not None or in_environment[0] is None
+    found = [profile.get(name) for name in names] if from_profile else in_environment
+    access_key, secret_key, token = (None if each is None else each.strip() for each in found)
+    keys = Keys(_require(access_key), _require(secret_key), token)
+    _require(not [*unfit_parts(keys)])
+    return keys
+
+
+def _endpoint(
+    access: Access, bucket: str, profile: Mapping[str, str], environ: Mapping[str, str]
+) -> Endpoint:
+    own = profile if access.own_settings else {}
+    region = access.region or own.get("region") or environ.get("AWS_REGION")
+    region = region or environ.get("AWS_DEFAULT_REGION") or profile.get("region") or "us-east-1"
+    _require(_REGION.fullmatch(region))
+    named = access.endpoint_url or own.get("endpoint_url")
+    named = named or environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
+    url = named or profile.get("endpoint_url")
+    if url is None:
+        _require(_AWS_REGION.fullmatch(region) and access.secure)
+        _require(access.addressing in (None, "auto"))
+        host = "s3" if region == "us-east-1" else f"s3.{region}"  # there the global name is used
+        return Endpoint("https", f"{bucket}.{host}.amazonaws.com", "", region, bucket)
+    match = _require(_URL.fullmatch(url))
+    _require(not _AWS_HOST.search(match[2]) and access.addressing in (None, "auto", "path"))
+    return Endpoint(match[1], match[2], f"/{bucket}", region, bucket)
+
+
+def _authorities() -> str:
+    """The certificates that botocore trusts: certifi's, or its own."""
+    spec = find_spec("certifi")
+    if spec is not None:
+        from certifi import where  # as light as it is
+
+        return str(where())
+    return str(Path(str(_require(find_spec("botocore")).origin)).parent / "cacert.pem")
