@@ -55,7 +55,7 @@ def test_a_store_that_throttles_costs_no_object(
     assert put.code == 0
     assert put.counts.done == OBJECTS
     assert moto_bucket.tree() == files
-    assert throttle.refused < 0.3 * OBJECTS  # every first moment counts in so short a run
+    assert throttle.refused < 0.5 * OBJECTS  # every first moment counts in so short a run
     assert put.err.count("the store throttles requests") == 1
     assert "limited to" in put.err
 
@@ -64,7 +64,7 @@ def test_a_store_that_throttles_costs_no_object(
     get = s3pp("get", moto_bucket.url, "got", store=through.store)
     assert get.code == 0
     assert tree.read(source.parent / "got") == files
-    assert throttle.refused < 0.3 * OBJECTS
+    assert throttle.refused < 0.5 * OBJECTS
 
 
 def test_a_store_that_takes_nothing_ends_the_run_in_bounded_time(
