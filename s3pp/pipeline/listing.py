@@ -27,7 +27,7 @@ from s3pp.report.lines import KeyTotals, KeyView
 from s3pp.report.outlet import Streams
 from s3pp.s3.endpoint import Opened
 from s3pp.s3.listing import Listed, Lister, parse_page
-from s3pp.s3.ranges import pages
+from s3pp.s3.parallel_listing import list_pages
 from s3pp.s3.session import Session
 from s3pp.sources.choice import Choice
 from s3pp.sources.namesake import namesake
@@ -163,7 +163,7 @@ async def _tell_of(beside: asyncio.Future[str | None], sheet: Sheet) -> None:
 async def _write_pages(job: Job, origin: Origin, bucket: Lister, sheet: Sheet) -> None:
     """Write the listing to stdout page by page, in one thread."""
     choice, left = Choice(job.choosing), job.choosing.limit
-    listing = pages(bucket, origin.prefix, listers=job.speed.listers, tell=sheet.tell)
+    listing = list_pages(bucket, origin.prefix, listers=job.speed.listers, notify=sheet.tell)
     try:
         async with aclosing(listing):
             async for page in listing:

@@ -1,14 +1,14 @@
 """The S3 client: HTTP transport, request signing, operations, listings, uploads and retries.
 
 once a run   ``session`` finds the bucket: by ``plain_session`` where that suffices, else by
-             ``boto_session``, with ``identity`` (credentials) and ``probe`` (the first request);
-             ``proxies`` chooses the proxy, ``endpoint`` holds the address
+             ``boto_session``, with ``identity`` (credentials) and ``probe`` (the first request, and
+             what its failure means); ``endpoint`` holds its address, and the proxy
 requests     ``client`` has the operations, signed by ``sigv4``, sent by ``wire`` and ``multi``
              (libcurl); ``answers`` parses what comes back, ``retry`` classifies errors;
              ``congestion`` sets the request rate, ``limiter`` enforces it
 listings     ``list_requests`` adapts requests to the store, ``listing`` parses pages and checks
-             that they follow each other, ``ranges`` fetches many concurrently, using ``splitting``,
-             ``keyspace`` and ``start_after``
+             that they follow each other; ``parallel_listing`` fetches many concurrently, from
+             ranges of keys that ``splitting`` divides
 uploads      ``multipart`` lays out parts, and has the operations on uploads in parts;
              ``upload_listing`` lists the incomplete ones, and their parts
 """

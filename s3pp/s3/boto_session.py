@@ -25,7 +25,7 @@ from s3pp.access import Access
 from s3pp.errors import FatalError, UsageError
 from s3pp.places import Origin
 from s3pp.s3.answers import is_store, no_store_message
-from s3pp.s3.endpoint import Endpoint, Opened
+from s3pp.s3.endpoint import Endpoint, Opened, Proxy, proxy_for
 from s3pp.s3.identity import Identity, bounded
 from s3pp.s3.plain_session import OPTIONS, Options, discard
 from s3pp.s3.probe import (
@@ -42,7 +42,6 @@ from s3pp.s3.probe import (
     told,
     unlisted,
 )
-from s3pp.s3.proxies import Proxy, proxy_for
 from s3pp.s3.retry import Backoff, StoreError, ThrottledWaits
 from s3pp.s3.sigv4 import Keys
 

@@ -22,9 +22,8 @@ from typing import NamedTuple, TypeVar
 
 from s3pp.access import Access
 from s3pp.errors import ObjectError, UsageError
-from s3pp.s3.endpoint import Endpoint, Opened, query_string
+from s3pp.s3.endpoint import Endpoint, Opened, Proxy, proxy_for, query_string
 from s3pp.s3.listing import Page, parse_page
-from s3pp.s3.proxies import Proxy, proxy_for
 from s3pp.s3.sigv4 import EMPTY_SHA256, Keys, Signer
 from s3pp.s3.wire import Request, Wire, WireError, WireSettings
 

@@ -25,7 +25,7 @@ from s3pp.places import Origin
 from s3pp.records import Failed
 from s3pp.s3.answers import Answer
 from s3pp.s3.listing import Listed, Lister, fetch_page
-from s3pp.s3.ranges import DISORDER, pages
+from s3pp.s3.parallel_listing import DISORDER, list_pages
 from s3pp.sources.bucket import BucketListing
 from s3pp.sources.choice import NS, Choice
 from s3pp.sources.lookup import Lookup, as_listed
@@ -135,7 +135,7 @@ def _listed(job: Job, origin: Origin, bucket: Distant, tell: Tell) -> Iterator[L
         if line != DISORDER:
             tell(line)
 
-    generator = pages(bucket, origin.prefix, listers=job.speed.listers, tell=but_order)
+    generator = list_pages(bucket, origin.prefix, listers=job.speed.listers, notify=but_order)
     with_trouble = _told(origin, _waited(generator, bucket))
     return in_order(with_trouble, tell)
 

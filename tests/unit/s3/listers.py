@@ -9,7 +9,7 @@ from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 from s3pp.s3.listing import Lister
-from s3pp.s3.ranges import pages
+from s3pp.s3.parallel_listing import list_pages
 
 MODIFIED = "2026-11-20T23:37:00.000Z"
 
@@ -67,7 +67,9 @@ async def collect(
     """The keys listed, in the order they came, and what was told meanwhile."""
     found: list[str] = []
     told: list[str] = []
-    listing = pages(lister, prefix, listers=listers, start_after=start_after, tell=told.append)
+    listing = list_pages(
+        lister, prefix, listers=listers, start_after=start_after, notify=told.append
+    )
     async for objects in listing:
         assert objects
         found += [listed.key for listed in objects]

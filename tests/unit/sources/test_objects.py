@@ -195,7 +195,7 @@ def test_a_walk_that_ends_early_ends_the_listing_where_it_runs(
         finally:
             closed.set_result(threading.get_ident())
 
-    monkeypatch.setattr("s3pp.sources.objects.pages", pages)
+    monkeypatch.setattr("s3pp.sources.objects.list_pages", pages)
     origin = parse_origin("s3://bucket")
     job = Job("get", origin=origin, choosing=Choosing(limit=1))
     distant = Distant(Store([], 1), thread)

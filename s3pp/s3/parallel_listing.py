@@ -15,7 +15,7 @@ page to deliver get only a share of it, and the first range is never held back.
 
 If a store turns out to ignore ``start-after``, or not to list in order, one range continues alone,
 token by token. Nothing is missed: the end of a range is relied on only after the next range has
-begun behind it, and ``start_after`` has shown that the store honours the parameter.
+begun behind it, and ``list_requests`` has shown that the store honours the parameter.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from functools import partial
 from operator import attrgetter
 
 from s3pp.errors import ObjectError
+from s3pp.s3.list_requests import LOSES_KEYS, StartAfterTest
 from s3pp.s3.listing import AGAIN, Listed, Lister, ListingError, Page, PageOrder, read_page
 from s3pp.s3.splitting import KeySpan, PageStep, Splitter, Stretch
-from s3pp.s3.start_after import LOSES_KEYS, Witness, obeys, witness_in
 
 PAGES_AHEAD = 16  # per lister: pages fetched before their turn
-DISORDER = "the store does not list keys in order"  # a notice from ``pages``
+DISORDER = "the store does not list keys in order"  # a notice from ``list_pages``
 
-Tell = Callable[[str], None]
+Notify = Callable[[str], None]
 
 UNREAD = Page([], None)
 
@@ -69,7 +69,7 @@ class Range:
         return self.fetched > 0 or self.done or self.error is not None
 
     @property
-    def follower(self) -> str | None:
+    def next_key(self) -> str | None:
         """The first key listed beyond the end; there are no keys between."""
         return self._beyond[0].key if self._beyond else None
 
@@ -79,7 +79,7 @@ class Range:
             return self._following
         return {"start-after": self.after} if self.after else {}
 
-    def take(self, page: Page) -> bool:
+    def add(self, page: Page) -> bool:
         """Add the next page; False if its keys are not in order.
 
         Raises ``ListingError`` where the listing cannot be trusted.
@@ -113,7 +113,7 @@ class Range:
         stretch.span = KeySpan(opening, last, self.fetched)
         stretch.low = max(stretch.low, last)
         self.steps = [self._step._replace(end=first)] if self._step.pages else []
-        self._step = PageStep(first, self.follower or "", at / len(objects))
+        self._step = PageStep(first, self.next_key or "", at / len(objects))
         if at and self._beyond:
             self.steps.append(self._step)
 
@@ -124,27 +124,29 @@ class Range:
         return bisect_right(objects, high, key=attrgetter("key"))
 
 
-class Crawl:
+class ParallelListing:
     """Fetches the pages of one listing."""
 
-    def __init__(self, lister: Lister, prefix: str, listers: int, after: str, tell: Tell) -> None:
+    def __init__(
+        self, lister: Lister, prefix: str, listers: int, after: str, notify: Notify
+    ) -> None:
         self._lister = lister
         self._prefix = prefix
         self._listers = listers
-        self._tell = tell
-        self._ahead = PAGES_AHEAD * listers if listers > 1 else 1
+        self._notify = notify
+        self._most_held = PAGES_AHEAD * listers if listers > 1 else 1
         self._beginning = Range(after, Stretch(after, None))
         self._ranges = [self._beginning]  # in order; the first is being delivered
         self._alone = listers == 1  # the first range goes on to the end
         self._splitter = Splitter(prefix, credit=2 * listers)
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_flight = 0  # requests
-        self._turn = asyncio.Lock()  # held while parsing a page
-        self._landed = asyncio.Event()
+        self._parsing = asyncio.Lock()  # held while parsing a page
+        self._progress = asyncio.Event()
         self._ordered = True
-        self._sift = ""  # keys up to this are dropped here, since the store does not
-        self._witness: Witness | None = None  # with which start-after can be tested
-        self._proving = self._proved = False
+        self._skipped_to = ""  # keys up to this are dropped here, since the store does not
+        self._start_after_test: StartAfterTest | None = None
+        self._testing = self._tested = False
         self._closed = False
         self._defect: Exception | None = None
 
@@ -166,9 +168,9 @@ class Crawl:
             self._schedule()
             front = self._ranges[0]
             if front.pages:
-                page = self._sifted(front.pages.popleft())
+                page = self._without_skipped(front.pages.popleft())
                 self._schedule()
-                await self._requests_sent()
+                await self._let_requests_start()
                 if page:
                     return page
                 continue
@@ -176,16 +178,16 @@ class Crawl:
                 raise front.error
             if front.done and len(self._ranges) == 1:
                 return None
-            if front.done and self._ranges[1].begun and (self._proved or not self._proving):
+            if front.done and self._ranges[1].begun and (self._tested or not self._testing):
                 del self._ranges[0]
             else:
-                self._landed.clear()
-                await self._landed.wait()
+                self._progress.clear()
+                await self._progress.wait()
 
-    def _sifted(self, page: list[Listed]) -> list[Listed]:
-        return [each for each in page if each.key > self._sift] if self._sift else page
+    def _without_skipped(self, page: list[Listed]) -> list[Listed]:
+        return [each for each in page if each.key > self._skipped_to] if self._skipped_to else page
 
-    async def _requests_sent(self) -> None:
+    async def _let_requests_start(self) -> None:
         """Let started requests reach the wire before longer work blocks the event loop."""
         await asyncio.sleep(0)  # the tasks begin
         await asyncio.sleep(0)  # the wire sends their requests
@@ -195,14 +197,15 @@ class Crawl:
         while self._in_flight < self._listers and not self._closed:
             near, far = self._fetchable()
             idle = [each for each in (*near, *far) if not each.busy]
-            chosen = idle[0] if idle else self._cut(near, far)
+            chosen = idle[0] if idle else self._split(near, far)
             if chosen is None:
                 return
-            self._start(chosen)
+            chosen.busy = True
+            self._spawn(self._fetch(chosen))
 
     def _fetchable(self) -> tuple[list[Range], list[Range]]:
         """The ranges that may fetch a page: those near the next page to deliver, and the others."""
-        most = self._ahead
+        most = self._most_held
         held = sum(len(each.pages) + each.busy for each in self._ranges)
         near: list[Range] = []
         far: list[Range] = []
@@ -218,41 +221,37 @@ class Crawl:
             offset += len(each.pages)
         return near, far
 
-    def _cut(self, near: list[Range], far: list[Range]) -> Range | None:
+    def _split(self, near: list[Range], far: list[Range]) -> Range | None:
         if self._alone or not self._beginning.fetched:
             return None
-        cut = self._splitter.cut([r.stretch for r in near], [r.stretch for r in far])
-        if cut is None:
+        split = self._splitter.split([r.stretch for r in near], [r.stretch for r in far])
+        if split is None:
             return None
-        at = next(at for at, each in enumerate(self._ranges) if each.stretch is cut.left)
-        right = Range(cut.right.low, cut.right)
+        at = next(at for at, each in enumerate(self._ranges) if each.stretch is split.left)
+        right = Range(split.right.low, split.right)
         self._ranges.insert(at + 1, right)
-        self._prove()
+        self._start_test()
         return right
 
-    def _prove(self) -> None:
+    def _start_test(self) -> None:
         """Start the test of ``start-after``, once, before anything relies on it."""
-        if self._witness is None or self._proving or self._alone:
+        if self._start_after_test is None or self._testing or self._alone:
             return
-        self._proving = True
-        self._spawn(self._test(self._witness))
+        self._testing = True
+        self._spawn(self._test(self._start_after_test))
 
-    async def _test(self, witness: Witness) -> None:
+    async def _test(self, test: StartAfterTest) -> None:
         try:
-            if not await obeys(self._lister, self._prefix, witness):
+            if not await test.passes(self._lister, self._prefix):
                 if self._ranges[0] is not self._beginning:
                     raise ListingError(f"{LOSES_KEYS}: use one lister")
-                self._go_alone(LOSES_KEYS)
+                self._continue_alone(LOSES_KEYS)
         except Exception as error:
             self._defect = error
-        self._proved = True
+        self._tested = True
         self._in_flight -= 1
         self._schedule()
-        self._landed.set()
-
-    def _start(self, it: Range) -> None:
-        it.busy = True
-        self._spawn(self._fetch(it))
+        self._progress.set()
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         self._in_flight += 1
@@ -264,7 +263,7 @@ class Crawl:
         try:
             await self._fetch_page(it, {"prefix": self._prefix, **it.parameters()})
         except Exception as error:
-            self._land(it, partial(self._fail, it, error))
+            self._finish_request(it, partial(self._fail, it, error))
 
     async def _fetch_page(self, it: Range, parameters: dict[str, str]) -> None:
         """Like ``fetch_page``, but pages that arrive together are parsed one by one.
@@ -274,33 +273,33 @@ class Crawl:
         """
         for again in range(AGAIN, -1, -1):
             body = await self._lister.list_page(parameters)
-            async with self._turn:
+            async with self._parsing:
                 # The page of a dropped range is not needed.
                 page = UNREAD if it.done else read_page(body, again)
                 if page is not None:
-                    self._land(it, partial(self._take, it, page))
-                    await self._requests_sent()
+                    self._finish_request(it, partial(self._add, it, page))
+                    await self._let_requests_start()
                     return
 
-    def _land(self, it: Range, settle: Callable[[], None]) -> None:
+    def _finish_request(self, it: Range, apply: Callable[[], None]) -> None:
         """Handle the end of a request, and start another at once."""
         it.busy = False
         self._in_flight -= 1
         try:
             if not it.done:  # else it was dropped
-                settle()
+                apply()
             self._schedule()
         except Exception as defect:  # raised in ``_next``, which would otherwise wait forever
             self._defect = defect
-        self._landed.set()
+        self._progress.set()
 
-    def _take(self, it: Range, page: Page) -> None:
+    def _add(self, it: Range, page: Page) -> None:
         if it.after and not it.fetched and page.objects and page.objects[0].key <= it.after:
-            self._begin_anew(it)
+            self._list_from_start(it)
             if it is not self._beginning:
                 return
         try:
-            ordered = it.take(page)
+            ordered = it.add(page)
             if not ordered:
                 self._note_disorder()
         except ListingError as error:
@@ -309,11 +308,11 @@ class Crawl:
             if not self._alone:
                 self._learn(it, page.objects)
 
-    def _begin_anew(self, it: Range) -> None:
+    def _list_from_start(self, it: Range) -> None:
         """Fall back where the store listed from its first key, not from after ``it.after``."""
-        self._go_alone("the store ignores start-after")
+        self._continue_alone("the store ignores start-after")
         if it is self._beginning:
-            self._sift = it.after
+            self._skipped_to = it.after
             it.order = PageOrder()  # accept any keys
 
     def _note_disorder(self) -> None:
@@ -321,22 +320,22 @@ class Crawl:
             self._ordered = False
             if self._ranges[0] is not self._beginning:
                 raise ListingError("the store lists some keys out of order: use one lister")
-            self._tell(DISORDER)
-            self._go_alone(None)
+            self._notify(DISORDER)
+            self._continue_alone(None)
 
     def _learn(self, it: Range, objects: list[Listed]) -> None:
         if it.pages or it.fetched == 1:
-            self._splitter.harvest(fruitful=bool(it.pages))
+            self._splitter.record_page(fruitful=bool(it.pages))
         if objects:
             for step in it.steps:
-                self._splitter.pass_on(step)
+                self._splitter.record_step(step)
             self._splitter.learn(it.stretch, objects, it.after)
-        if self._witness is None:
-            self._witness = witness_in(
+        if self._start_after_test is None:
+            self._start_after_test = StartAfterTest.find(
                 objects, self._prefix, first=it.fetched == 1 and not it.after
             )
             if len(self._ranges) > 1:
-                self._prove()
+                self._start_test()
         if objects and it is self._beginning and it.fetched == 1:
             self._splitter.begin(objects[0].key, objects[-1].key)
         if it.done:
@@ -346,30 +345,30 @@ class Crawl:
 
     def _close_gap(self, it: Range) -> None:
         """Drop the ranges in the gap in which ``it`` has shown that there are no keys."""
-        follower = it.follower
+        next_key = it.next_key
         at = self._ranges.index(it) + 1
         while at < len(self._ranges) and not self._ranges[at].fetched:
             each = self._ranges[at]
             high = each.stretch.high
-            if follower is not None and (high is None or high >= follower):
-                each.stretch.low = max(each.stretch.low, follower)
+            if next_key is not None and (high is None or high >= next_key):
+                each.stretch.low = max(each.stretch.low, next_key)
                 self._splitter.measure(each.stretch)
                 return
             if each.busy:
-                self._splitter.harvest(fruitful=False)
+                self._splitter.record_page(fruitful=False)
             each.done = True
             del self._ranges[at]
 
     def _fail(self, it: Range, error: Exception) -> None:
         if it is not self._beginning and not it.fetched and isinstance(error, ObjectError):
-            self._go_alone(f"the store does not take start-after ({error})")
+            self._continue_alone(f"the store does not take start-after ({error})")
         else:
             it.error = error
 
-    def _go_alone(self, why: str | None) -> None:
+    def _continue_alone(self, why: str | None) -> None:
         """Continue with the first range to the end, and drop the others."""
         if why is not None:
-            self._tell(f"{why}: its keys are listed page after page")
+            self._notify(f"{why}: its keys are listed page after page")
         self._alone = True
         for dropped in self._ranges[1:]:
             dropped.done = True
@@ -377,24 +376,24 @@ class Crawl:
         self._ranges[0].reopen()
 
 
-async def pages(
+async def list_pages(
     lister: Lister,
     prefix: str,
     *,
     listers: int = 1,
     start_after: str = "",
-    tell: Tell | None = None,
+    notify: Notify | None = None,
 ) -> AsyncGenerator[list[Listed], None]:
     """Yield every key that begins with ``prefix``, once, in UTF-8 byte order, page by page.
 
     One page is fetched ahead of the consumer; with several ``listers``, that many requests are in
     flight at a time, and up to ``PAGES_AHEAD`` pages for each are held. ``start_after``: omit keys
-    up to and including this. ``tell`` is called with a notice where the store prevents concurrent
+    up to and including this. ``notify`` is called with a notice where the store prevents concurrent
     listing, or does not list in order, in which case keys are yielded in the store's order.
 
     Raises ``ListingError`` where the listing cannot be trusted, and any error of a request.
     """
-    crawl = Crawl(lister, prefix, listers, start_after, tell or (lambda _: None))
-    async with aclosing(crawl.pages()) as found:
+    listing = ParallelListing(lister, prefix, listers, start_after, notify or (lambda _: None))
+    async with aclosing(listing.pages()) as found:
         async for page in found:
             yield page

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from effort import examples
 from s3pp.errors import FatalError
 from s3pp.s3.listing import ListingError
-from s3pp.s3.ranges import PAGES_AHEAD, pages
+from s3pp.s3.parallel_listing import PAGES_AHEAD, list_pages
 from s3pp.s3.retry import StoreError
 
 from .listers import FakeLister, SlowLister, collect, page
@@ -139,7 +139,7 @@ def test_pages_fetched_ahead_are_bounded(listers: int, most: int) -> None:
 
     async def sip() -> None:
         """Take a page now and then; everybody else has all the time there is."""
-        listing = pages(lister, "", listers=listers)
+        listing = list_pages(lister, "", listers=listers)
         taken = 0
         async for _ in listing:
             taken += 1
@@ -159,7 +159,7 @@ def test_the_next_page_is_asked_for_before_the_consumer_is_at_work() -> None:
     lister = FakeLister(keys_of("numbers"), 100)
 
     async def work() -> None:
-        listing = pages(lister, "")
+        listing = list_pages(lister, "")
         for count in range(1, 5):
             await anext(listing)
             assert len(lister.asked) == count + 1
@@ -173,7 +173,7 @@ def test_closing_early_leaves_nothing_running() -> None:
 
     async def close() -> set[asyncio.Task[None]]:
         serving = asyncio.ensure_future(lister.serve())
-        listing = pages(lister, "", listers=8)
+        listing = list_pages(lister, "", listers=8)
         for _ in range(3):
             await anext(listing)
         await listing.aclose()
@@ -386,7 +386,7 @@ def test_an_error_comes_after_what_stood_before_it(listers: int, error: Exceptio
     found: list[str] = []
 
     async def read() -> None:
-        async for objects in pages(lister, "", listers=listers):
+        async for objects in list_pages(lister, "", listers=listers):
             found.extend(listed.key for listed in objects)
 
     with pytest.raises(type(error)):

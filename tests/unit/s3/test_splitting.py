@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3pp.s3.keyspace import Alphabets, Scale, shared
+from s3pp.s3.splitting import Alphabets, Scale, common_prefix
 
 KEYS = st.lists(st.text("ab09/~é漢", min_size=1, max_size=8), min_size=2, max_size=12, unique=True)
 
@@ -41,7 +41,7 @@ def test_a_key_is_no_longer_than_it_has_to_be() -> None:
 
 @given(KEYS)
 def test_what_does_not_begin_with_the_base_is_at_an_end(keys: list[str]) -> None:
-    base = shared(min(keys), max(keys)) + "5"
+    base = common_prefix(min(keys), max(keys)) + "5"
     scale = Scale(learned([base + key for key in keys]), base)
     assert scale.number(base[:-1] + "4") == 0
     assert scale.number(base[:-1] + "6") == scale.number(None)
@@ -66,7 +66,7 @@ def test_what_was_gone_through_is_known() -> None:
 
 @given(st.text("ab", max_size=5), st.text("ab", max_size=5))
 def test_what_is_shared(one: str, other: str) -> None:
-    common = shared(one, other)
+    common = common_prefix(one, other)
     assert one.startswith(common)
     assert other.startswith(common)
     assert one[: len(common) + 1] != other[: len(common) + 1] or common in (one, other)
