@@ -28,7 +28,8 @@ DEFAULT_MULTIPART_THRESHOLD = 64 * MIB
 PLACES = 8
 DEFAULT_MAX_THROTTLED = 600.0  # seconds of throttling without a single success
 DEFAULT_ABORT_AGE = 86400.0  # seconds; an upload begun since may be in progress
-PIECE = MIB  # bytes of a large file that are read or written at a time
+SMALL = 256 * KIB  # bytes up to which a body is held in memory
+PIECE = MIB  # bytes of a larger one that are read or written at a time
 
 ACLS = (
     "private",

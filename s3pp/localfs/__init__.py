@@ -2,7 +2,8 @@
 
 ``paths`` and ``name_conflicts`` decide which names can be files. All access to DIRECTORY goes
 through ``tree``, by descriptors. ``temporary_file`` writes a file and renames it when it is
-complete; ``partial_file`` is one that is written in ranges, which a later run can resume. ``locks``
-keep concurrent runs apart, ``stale_files`` removes the temporary files of killed runs, and
-``external_sort`` sorts any number of records in constant memory.
+complete; ``partial_file`` is one that is written in ranges, by ``range_file`` in any process, and
+that a later run can resume. ``locks`` keep concurrent runs apart, ``stale_files`` removes the
+temporary files of killed runs, and ``external_sort`` sorts any number of records in constant
+memory.
 """

@@ -4,7 +4,7 @@
 
     lead      PartialFile: opens or finds <name>.s3pp-<16 digits>.part, and locks it
               ─▶ claims the record beside it (.ranges) ─▶ … ─▶ finish │ keep │ discard
-    any       RangeFile: opens both, locks the record with others ─▶ pwrite … ─▶ records the range
+    any       ``range_file``: opens both, locks the record with others ─▶ pwrite … ─▶ records it
     worker
 
 The name identifies the object, so a later run finds the file. A lock on the file means that a lead
@@ -36,27 +36,24 @@ import random
 import re
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
-from s3pp.errors import FailureKind, ObjectError
-from s3pp.integrity.checksums import running
 from s3pp.localfs.locks import lock, unlock
-from s3pp.localfs.paths import PARTIAL, record_name, shown, temporary_name
-from s3pp.localfs.temporary_file import TemporaryFile, Vanished, failure, first_mode, inode, remove
+from s3pp.localfs.paths import partial_name, record_name, shown, temporary_name
+from s3pp.localfs.stale_files import SupersededFiles
+from s3pp.localfs.temporary_file import TemporaryFile, Vanished, failure, first_mode, remove
 from s3pp.localfs.tree import Descriptor, Tree, split
-from s3pp.records import GetPart
 
 _TRIES = 3  # attempts to open a file that others rename or remove meanwhile
 _WAITS, _WAIT = 50, 0.2  # number and seconds of waits for other writers
 
-_BUFFERED = 256 * 1024  # bytes of each of many ranges that are written or read at a time
-
-_CLAIM = 16  # characters of a claim
+CLAIM = 16  # characters of a claim
 _RANGE = re.compile(r"(\d{1,9}) (\d{1,20}) ([0-9a-f]{8,32})")  # a range in a record
 
-_SAFE = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_NEW = _SAFE | os.O_CREAT | os.O_EXCL
+EXISTING = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_NEW = EXISTING | os.O_CREAT | os.O_EXCL
 
 
 class InUse(Exception):
@@ -65,14 +62,6 @@ class InUse(Exception):
 
 class NoLocks(InUse):
     """Raised when the file cannot be locked; the message tells users the consequence."""
-
-
-class WrongRange(ObjectError):
-    """Raised when the data received is not the range requested."""
-
-    def __init__(self, what: str) -> None:
-        message = f"the store does not answer with the range that is asked for: {what}"
-        super().__init__(FailureKind.INTEGRITY, message)
 
 
 class RangeLayout(NamedTuple):
@@ -206,121 +195,45 @@ class PartialFile(TemporaryFile):
             os.close(fd)
 
 
-class RangeFile:
-    """One range of a file with a lead elsewhere; a ``wire.Sink``. Close it.
+class OpenedFile(NamedTuple):
+    """A file that is to be written in ranges."""
 
-    Raises ``Vanished`` if the file was removed or replaced, or has another lead by now.
-    """
+    file: TemporaryFile
+    layout: RangeLayout
+    claim: str = ""  # of a ``PartialFile``
+    known: Mapping[int, str] = MappingProxyType({})  # digests of ranges in the file, by number
 
-    def __init__(self, tree: Tree, part: GetPart) -> None:
+
+class PartialFiles:
+    """The files of large downloads in one tree. ``notify`` informs users."""
+
+    def __init__(self, tree: Tree, notify: Callable[[str], None]) -> None:
         self._tree = tree
-        self._part = part
-        self._record = -1
-        self.restart()
-        parent, name = split(part.path)
-        directory = tree.directory(parent, make=False)
-        if directory is None:
-            raise Vanished(part.path)
-        if PARTIAL.search(name):
-            self._record = self._open_record(directory, record_name(name))
+        self._notify = notify
+        self._superseded = SupersededFiles(tree)
+
+    def open(
+        self, path: str, layout: RangeLayout, origin: Sequence[str], *, mode: int | None
+    ) -> OpenedFile:
+        """Open a file that a later run can resume, or one that none can: it is preallocated.
+
+        ``origin`` identifies the content; empty: it is never resumed. Other partial files of
+        ``path`` are removed. Raises as ``TemporaryFile``. May wait: not on an event loop.
+        """
+        name = partial_name(split(path)[1], *origin) if origin else ""
         try:
-            self._fd = os.open(name, _SAFE, dir_fd=directory)
-        except OSError as error:
-            self._close_record()
-            raise failure(tree, part.path, error) from None
-        if inode(self._fd) != part.inode:
-            self.close()
-            raise Vanished(part.path)
-
-    @property
-    def digest(self) -> str:
-        """The digest of the data received, in hex."""
-        return self._state.digest().hex()
-
-    @property
-    def size(self) -> int:
-        """The number of bytes received."""
-        return self._at + _BUFFERED - self._room
-
-    def restart(self) -> None:
-        """Start receiving a body from its first byte."""
-        self._at = 0  # bytes written
-        self._held: list[bytes] = []  # pieces received since then
-        self._room = _BUFFERED  # bytes until they are written
-        self._left = self._part.span.size  # bytes still expected
-        self._state = running(self._part.digest)
-
-    def write(self, piece: bytes) -> None:
-        """Write ``piece``, buffered. Raises ``WrongRange`` if it exceeds the range."""
-        count = len(piece)
-        self._left -= count
-        if self._left < 0:
-            raise WrongRange(f"more than {self._part.span.size} bytes came")
-        self._state.update(piece)
-        self._held.append(piece)
-        self._room -= count
-        if self._room <= 0:  # libcurl passes 16 KiB at a time, too little for a system call each
-            self.flush()
-
-    def flush(self) -> None:
-        """Write the buffered pieces."""
-        pieces, count = self._held, _BUFFERED - self._room
-        try:
-            self._write_at(pieces, self._part.span.offset + self._at, count)
-        except OSError as error:
-            raise self._tree.refusal(self._part.path, "written", error) from None
-        self._at, self._held, self._room = self._at + count, [], _BUFFERED
-
-    def digest_in_file(self) -> str:
-        """Return the digest, in hex, of the range in the file; reads it: not on an event loop."""
-        state, span = running(self._part.digest), self._part.span
-        at, end = span.offset, span.offset + span.size
-        while at < end and (piece := os.pread(self._fd, min(end - at, _BUFFERED), at)):
-            state.update(piece)
-            at += len(piece)
-        return state.digest().hex()
-
-    def record(self) -> None:
-        """Record for later runs that the range is complete."""
-        span = self._part.span
-        if self._record < 0:
-            return
-        try:
-            line = f"{span.number} {span.size} {self.digest}\n"
-            os.write(self._record, line.encode())  # it appends
-        except OSError as error:
-            raise self._tree.refusal(self._part.path, "written", error) from None
-
-    def close(self) -> None:
-        """Close the file."""
-        os.close(self._fd)
-        self._close_record()
-
-    def _write_at(self, pieces: list[bytes], offset: int, count: int) -> None:
-        written = os.pwritev(self._fd, pieces, offset) if pieces else 0
-        rest = memoryview(b"".join(pieces)) if written < count else memoryview(b"")
-        while written < count:  # disk almost full: the next write raises the error
-            written += os.pwrite(self._fd, rest[written:], offset + written)
-
-    def _open_record(self, directory: Descriptor, name: str) -> int:
-        """Return the record, with a shared lock, if its claim is that of this part's lead."""
-        try:
-            fd = os.open(name, _SAFE | os.O_APPEND, dir_fd=directory)
-        except OSError as error:
-            raise failure(self._tree, self._part.path, error) from None
-        try:
-            lock(fd, shared=True)
-            if os.pread(fd, _CLAIM, 0) == self._part.claim.encode():
-                return fd
-        except OSError:  # another lead is about to write its claim
+            if name:
+                partial = PartialFile(self._tree, path, name, layout, mode=mode)
+                return OpenedFile(partial, partial.layout, partial.claim, partial.known)
+        except NoLocks as error:
+            self._notify(str(error))
+        except InUse:
             pass
-        os.close(fd)
-        raise Vanished(self._part.path)
-
-    def _close_record(self) -> None:
-        fd, self._record = self._record, -1
-        if fd >= 0:
-            os.close(fd)
+        finally:
+            self._superseded.remove(path, keep=name)
+        file = TemporaryFile(self._tree, path, mode=mode)
+        file.preallocate(layout.size)
+        return OpenedFile(file, layout)
 
 
 def _open_own(directory: Descriptor, name: str, mode: int) -> tuple[int, bool]:
@@ -331,7 +244,7 @@ def _open_own(directory: Descriptor, name: str, mode: int) -> tuple[int, bool]:
     with contextlib.suppress(FileExistsError):
         return os.open(name, _NEW, mode, dir_fd=directory), True
     try:
-        fd = os.open(name, _SAFE, dir_fd=directory)
+        fd = os.open(name, EXISTING, dir_fd=directory)
     except FileNotFoundError:
         raise
     except OSError:  # a link, a FIFO, another user's file
@@ -391,7 +304,7 @@ def _read_record(fd: int) -> Record | None:
     text = os.pread(fd, os.fstat(fd).st_size, 0).decode("utf-8", "replace")
     first, *rest = text.split("\n")
     try:
-        etag, size, part_size, digest = json.loads(first[_CLAIM + 1 :])
+        etag, size, part_size, digest = json.loads(first[CLAIM + 1 :])
         layout = RangeLayout(str(etag), int(size), int(part_size), str(digest))
     except (ValueError, TypeError):
         return None

@@ -62,7 +62,9 @@ def is_marker(relative: str) -> bool:
 def temporary_name(name: str) -> str:
     """Return a temporary name for ``name``: recognisable, unique, not too long."""
     # The generator is seeded separately in each process.
-    return f"{_cut(name, _SUFFIX_BYTES)}.s3pp-{random.getrandbits(64):016x}"
+    if len(name) > MAX_NAME_BYTES - _SUFFIX_BYTES or not name.isascii():
+        name = _cut(name, _SUFFIX_BYTES)
+    return f"{name}.s3pp-{random.getrandbits(64):016x}"
 
 
 def partial_name(name: str, *origin: str) -> str:
@@ -89,10 +91,8 @@ def record_name(partial: str) -> str:
 
 
 def _cut(name: str, suffix: int) -> str:
-    room = MAX_NAME_BYTES - suffix
-    if len(name) > room or not name.isascii():
-        name = name.encode()[:room].decode(errors="ignore")
-    return name
+    """Return as much of ``name`` as leaves room for a suffix of so many bytes."""
+    return name.encode()[: MAX_NAME_BYTES - suffix].decode(errors="ignore")
 
 
 def _plain(relative: str) -> bool:

@@ -63,37 +63,40 @@ class FileAttributes(NamedTuple):
     fresh: bool = False  # only if its name is free
 
 
-def write_file(tree: Tree, path: str, body: bytes, attributes: FileAttributes) -> bool:
+def write_file(
+    tree: Tree, path: str, body: bytes, attributes: FileAttributes, *, tries: int = _TRIES
+) -> bool:
     """Write a whole file; returns false if ``attributes.fresh`` and the name exists.
 
     For bodies in memory: costs an open, a write, a close, a rename and little else. Raises
-    ``ObjectError`` (``Vanished`` if the temporary kept vanishing) or ``FatalError``, after removing
-    the temporary.
+    ``ObjectError`` (``Vanished`` if the temporary vanished in each of ``tries``) or ``FatalError``,
+    after removing the temporary.
     """
-    for _ in range(_TRIES - 1):
-        try:
-            return _write_once(tree, path, body, attributes)
-        except Vanished:
-            tree.forget()
-    return _write_once(tree, path, body, attributes)
-
-
-def _write_once(tree: Tree, path: str, body: bytes, attributes: FileAttributes) -> bool:
-    parent, name = split(path)
     try:
-        directory = tree.make(parent)
+        directory, name = tree.parent(path, make=True)
+        assert directory is not None, "it was made"
         temporary = temporary_name(name)
-        fd = os.open(temporary, _NEW, first_mode(attributes.mode), dir_fd=directory)
+        mode = 0o666 if attributes.mode is None else 0o600  # ``first_mode``, inlined
+        fd = os.open(temporary, _NEW, mode, dir_fd=directory)
         try:
             try:
-                _write(fd, body)
+                if (written := os.write(fd, body)) < len(body):
+                    _write(fd, memoryview(body)[written:])
                 _seal(fd, attributes)
             finally:
                 os.close(fd)
-            return _give_name(directory, temporary, name=name, attributes=attributes)
+            if attributes.fresh or attributes.fsync:
+                return _give_name(directory, temporary, name=name, attributes=attributes)
+            os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+            return True
         except BaseException:
             remove(directory, temporary)
             raise
+    except FileNotFoundError:
+        if tries == 1:
+            raise Vanished(path) from None
+        tree.forget()
+        return write_file(tree, path, body, attributes, tries=tries - 1)
     except OSError as error:
         raise failure(tree, path, error) from None
 
@@ -254,12 +257,10 @@ def _claimed(fd: int) -> bool:
     return os.fstat(fd).st_nlink > 0
 
 
-def _write(fd: int, body: bytes) -> None:
+def _write(fd: int, body: bytes | memoryview) -> None:
     written = os.write(fd, body)
-    if written < len(body):  # disk almost full, or a limit: the next write raises the error
-        rest = memoryview(body)[written:]
-        while rest:
-            rest = rest[os.write(fd, rest) :]
+    while written < len(body):  # disk almost full, or a limit: the next write raises the error
+        written += os.write(fd, memoryview(body)[written:])
 
 
 def _seal(fd: int, attributes: FileAttributes) -> None:

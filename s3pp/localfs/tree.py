@@ -22,9 +22,10 @@ import os
 import resource
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from s3pp.errors import FailureKind, FatalError, ObjectError, S3ppError, UsageError
+from s3pp.limits import PIECE
 from s3pp.localfs.paths import shown
 
 OPEN_DIRECTORIES = 64  # the most kept open, and never more than
@@ -111,6 +112,16 @@ class Tree:
             _share(found)
         return found
 
+    def parent(self, path: str, *, make: bool) -> tuple[Descriptor | None, str]:
+        """Return the ``directory`` that ``path`` is in, and its name there; raises likewise."""
+        above, slash, name = path.rpartition("/")
+        if name in _LEADS_AWAY or (slash and not above):
+            raise _no_path(path)
+        found = self._open.get(above)  # a fast path: this runs twice for every small file
+        if found is None or (make and not found.shared) or self._clock() >= self._until:
+            found = self.directory(above, make=make)
+        return found, name
+
     def make(self, path: str) -> Descriptor:
         """Return ``directory(path, make=True)``."""
         found = self.directory(path, make=True)
@@ -133,8 +144,7 @@ class Tree:
 
         Raises like ``directory``.
         """
-        parent, name = split(path)
-        directory = self.directory(parent, make=False)
+        directory, name = self.parent(path, make=False)
         if directory is None:
             return None
         try:
@@ -149,8 +159,7 @@ class Tree:
 
         Raises ``ObjectError``: NOT_FOUND, CONFLICT for anything but a regular file, UNREADABLE.
         """
-        parent, name = split(path)
-        directory = self.directory(parent, make=False)
+        directory, name = self.parent(path, make=False)
         if directory is None:
             raise ObjectError(FailureKind.NOT_FOUND, f"{path!r} vanished")
         try:
@@ -163,6 +172,17 @@ class Tree:
             os.close(fd)
             raise _irregular(path)
         return fd
+
+    def read(self, path: str) -> Iterator[bytes]:
+        """Yield the regular file ``path``, ``PIECE`` bytes at a time. Raises as ``open_read``."""
+        fd = self.open_read(path)
+        try:
+            while piece := os.read(fd, PIECE):
+                yield piece
+        except OSError as error:
+            raise self.refusal(path, "read", error) from None
+        finally:
+            os.close(fd)
 
     def make_directory(self, path: str) -> bool:
         """Create the directory ``path`` (with or without a closing slash), and its parents.
@@ -220,7 +240,8 @@ class Tree:
         if found is not None:
             cache = self._open
             cache[path] = found
-            for oldest in tuple(cache)[: -self._most]:
+            # A copy, because another thread may change the cache meanwhile.
+            for oldest in tuple(cache.copy())[: -self._most]:
                 cache.pop(oldest, None)
         return found
 
@@ -338,8 +359,12 @@ def split(path: str) -> tuple[str, str]:
     """Split ``path`` into directory and name. Raises ``ObjectError`` for an invalid name."""
     parent, slash, name = path.rpartition("/")
     if name in _LEADS_AWAY or (slash and not parent):
-        raise ObjectError(FailureKind.NAME, f"{path!r} is no path below the directory")
+        raise _no_path(path)
     return parent, name
+
+
+def _no_path(path: str) -> ObjectError:
+    return ObjectError(FailureKind.NAME, f"{path!r} is no path below the directory")
 
 
 def _open_directory(above: Descriptor, name: str) -> Descriptor:

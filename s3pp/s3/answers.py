@@ -40,6 +40,7 @@ _FRACTION = re.compile(r"\.([0-9]+)")
 
 _CODING_HEADER = b"content-encoding"
 _GZIP = frozenset({"gzip", "x-gzip"})
+GZIP_MAGIC = b"\x1f\x8b"  # the start of every member (RFC 1952)
 
 
 class Answer(NamedTuple):

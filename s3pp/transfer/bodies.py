@@ -12,10 +12,8 @@ import stat
 from collections.abc import Iterator
 
 from s3pp.errors import FailureKind, FatalError, ObjectError
-from s3pp.limits import PIECE
+from s3pp.limits import PIECE, SMALL
 from s3pp.records import Entry, PutPart, Stamp
-
-SMALL = 256 * 1024  # bytes up to which a body is held in memory
 
 _MISSING = (errno.ENOENT, errno.ENOTDIR)
 

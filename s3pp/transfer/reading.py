@@ -59,10 +59,6 @@ class Reader:
             self._reads += 1
             if self._reads % _PROBE:
                 return await self.away(lambda: read(*args, **kwargs))
-        return self.here(read, *args, **kwargs)
-
-    def here(self, read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return ``read(*args, **kwargs)``, called here and timed."""
         start = self._clock()
         try:
             return read(*args, **kwargs)

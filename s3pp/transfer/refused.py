@@ -1,12 +1,34 @@
-"""Failures of objects that a store refuses to return: vanished or archived."""
+"""Failures of objects that a store refuses to return: vanished, replaced or archived."""
 
 from __future__ import annotations
 
 from s3pp.errors import FailureKind, ObjectError
+from s3pp.records import PartFault
 from s3pp.s3.retry import StoreError
 
 # The codes for a GET and a CopyObject (API reference, "Error responses").
 _ARCHIVED = ("InvalidObjectState", "ObjectNotInActiveTierError")
+_FAULTS = {
+    404: PartFault.REMOVED,
+    412: PartFault.REPLACED,
+    416: PartFault.REPLACED,  # it has shrunk: a store may check the range before the condition
+    501: PartFault.NO_RANGES,  # or no conditions
+}
+
+
+class ObjectReplaced(ObjectError):
+    """Raised when an object is replaced while it is fetched; fetching it again may help."""
+
+    def __init__(self) -> None:
+        message = "it was replaced while it was fetched, each time: get it again later"
+        super().__init__(FailureKind.CHANGED, message)
+
+
+def fault_of(error: ObjectError) -> PartFault:
+    """Return what the refusal of a range shows of the whole object."""
+    if not isinstance(error, StoreError) or error.code == "NoSuchBucket":
+        return PartFault.NONE
+    return _FAULTS.get(error.status, PartFault.NONE)
 
 
 def source_fault(error: StoreError) -> ObjectError:

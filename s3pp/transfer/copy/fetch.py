@@ -16,12 +16,12 @@ from s3pp.errors import ObjectError
 from s3pp.integrity.digests import Digester, Digests
 from s3pp.integrity.received import Arrived, Corrupt, Expected, fault
 from s3pp.integrity.stored_object import ASK_CHECKSUM
-from s3pp.limits import PIECE
+from s3pp.limits import PIECE, SMALL
 from s3pp.records import Dest
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Bucket, Coding
 from s3pp.s3.retry import Oversized, StoreError
-from s3pp.transfer.bodies import SMALL, Slice
+from s3pp.transfer.bodies import Slice
 from s3pp.transfer.means import Means
 from s3pp.transfer.refused import source_fault
 from s3pp.transfer.spill import Spill

@@ -25,7 +25,7 @@ from s3pp.integrity.compare import Body, compare
 from s3pp.integrity.etag import OtherBytes
 from s3pp.integrity.stored_object import StoredObject
 from s3pp.job import Job, Mode, Objects
-from s3pp.limits import PIECE
+from s3pp.limits import PIECE, SMALL
 from s3pp.records import (
     Dest,
     Done,
@@ -42,7 +42,7 @@ from s3pp.s3.answers import Answer
 from s3pp.s3.client import Bucket
 from s3pp.s3.retry import StoreError
 from s3pp.transfer import modes
-from s3pp.transfer.bodies import SMALL, Changed
+from s3pp.transfer.bodies import Changed
 from s3pp.transfer.condition import Absence, Taken, seen
 from s3pp.transfer.ending import failed
 from s3pp.transfer.parts.moving import RunPart

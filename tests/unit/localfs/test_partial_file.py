@@ -15,15 +15,9 @@ import pytest
 
 from s3pp.errors import ObjectError
 from s3pp.localfs import locks, partial_file
-from s3pp.localfs.partial_file import (
-    InUse,
-    NoLocks,
-    PartialFile,
-    RangeFile,
-    RangeLayout,
-    WrongRange,
-)
+from s3pp.localfs.partial_file import InUse, NoLocks, PartialFile, RangeLayout
 from s3pp.localfs.paths import MAX_NAME_BYTES, PARTIAL, partial_name, partial_stem
+from s3pp.localfs.range_file import RangeFile, WrongRange
 from s3pp.localfs.stale_files import KEPT, SupersededFiles, sweep
 from s3pp.localfs.temporary_file import TemporaryFile, Vanished
 from s3pp.localfs.tree import Tree

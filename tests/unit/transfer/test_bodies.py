@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from effort import examples
 from s3pp.errors import FailureKind, ObjectError
-from s3pp.limits import PIECE
+from s3pp.limits import PIECE, SMALL
 from s3pp.records import Entry
-from s3pp.transfer.bodies import SMALL, Changed, Slice, open_entry
+from s3pp.transfer.bodies import Changed, Slice, open_entry
 
 CONTENT = bytes(range(251)) * (3 * PIECE // 251)  # no two pieces alike
 Made = Callable[[bytes], Path]

@@ -14,10 +14,11 @@ from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.integrity.digests import Digester
 from s3pp.integrity.received import Corrupt
 from s3pp.integrity.stored_object import ASK_CHECKSUM
+from s3pp.limits import SMALL
 from s3pp.records import Dest
 from s3pp.s3.answers import Answer
 from s3pp.s3.retry import StoreError
-from s3pp.transfer.bodies import SMALL, Slice
+from s3pp.transfer.bodies import Slice
 from s3pp.transfer.copy.fetch import Fetched, Fetcher
 
 from .buckets import DENIED, EVERYTHING, GONE, Scripted, answer, etag_of, means

@@ -15,12 +15,11 @@ import pytest
 
 from s3pp.errors import FailureKind, FatalError
 from s3pp.job import Job, Mode, Objects
-from s3pp.limits import MAX_OBJECT
+from s3pp.limits import MAX_OBJECT, SMALL
 from s3pp.places import Place, parse_origin
 from s3pp.records import CopyTask, Done, Failed, Outcome, SendReason, Skipped, SkipReason
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import WireError
-from s3pp.transfer.bodies import SMALL
 from s3pp.transfer.condition import SURE
 from s3pp.transfer.copy.copier import Copier
 from s3pp.transfer.spill import Spill

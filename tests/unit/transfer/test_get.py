@@ -25,7 +25,7 @@ from effort import examples
 from s3pp.errors import FailureKind, FatalError
 from s3pp.integrity.multipart_etag import compound_etag
 from s3pp.job import DownloadOptions, Job, Mode
-from s3pp.limits import PIECE
+from s3pp.limits import PIECE, SMALL
 from s3pp.localfs.paths import TEMPORARY
 from s3pp.localfs.tree import Tree
 from s3pp.places import Origin
@@ -36,9 +36,8 @@ from s3pp.s3.client import Call
 from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.retry import NetworkError, Oversized, StoreError
 from s3pp.s3.wire import Sink, WireError
-from s3pp.transfer.bodies import SMALL
+from s3pp.transfer.get.existing_file import md5_of
 from s3pp.transfer.get.getter import Getter
-from s3pp.transfer.get.intake import md5_of
 from s3pp.transfer.means import Means
 from s3pp.transfer.parts.own import OwnUploads
 from s3pp.transfer.reading import Budget, Reader
@@ -354,7 +353,7 @@ def test_only_a_large_file_is_digested_on_a_thread(
         threads.append(threading.get_ident())
         return md5_of(tree, path)
 
-    monkeypatch.setattr("s3pp.transfer.get.getter.md5_of", digested)
+    monkeypatch.setattr("s3pp.transfer.get.existing_file.md5_of", digested)
     place.has(bytes(size))
     assert place.run(Store(), task(bytes(size))) == skipped(bytes(size), Skip.SAME_ETAG)
     assert [each != threading.get_ident() for each in threads] == [away]

@@ -17,10 +17,10 @@ from s3pp.errors import FailureKind, ObjectError
 from s3pp.integrity.digests import Digester
 from s3pp.integrity.multipart_etag import compound_etag
 from s3pp.job import Objects, Parts
-from s3pp.limits import MAX_SINGLE_PUT, MIB
+from s3pp.limits import MAX_SINGLE_PUT, MIB, SMALL
 from s3pp.records import Dest, Entry
 from s3pp.s3.multipart import Spans
-from s3pp.transfer.bodies import SMALL, Changed
+from s3pp.transfer.bodies import Changed
 from s3pp.transfer.put.prepare import Prepared, Preparer
 from s3pp.transfer.reading import Budget, Reader
 

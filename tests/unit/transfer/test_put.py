@@ -18,7 +18,7 @@ from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.integrity.digests import Digester
 from s3pp.integrity.multipart_etag import compound_etag
 from s3pp.job import Job, Mode, Objects, Parts
-from s3pp.limits import PIECE
+from s3pp.limits import PIECE, SMALL
 from s3pp.places import Place
 from s3pp.records import Dest, Done, Entry, Failed, Outcome, PutTask, SendReason, Skipped
 from s3pp.records import SkipReason as Skip
@@ -26,7 +26,7 @@ from s3pp.s3.answers import Answer
 from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import Response, WireError
-from s3pp.transfer.bodies import SMALL, Changed
+from s3pp.transfer.bodies import Changed
 from s3pp.transfer.condition import SURE
 from s3pp.transfer.put.prepare import Prepared, Preparer
 from s3pp.transfer.put.putter import Putter, static_headers

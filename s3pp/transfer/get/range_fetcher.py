@@ -1,15 +1,15 @@
-"""One range of an object on its way: what is there of it looked at, else fetched, and verified.
+"""Fetching of one range of a large object, unless the file has it already.
 
-The whole is verified by its lead: no store tells a digest of a range. What is seen here is that the
-answer is the range that was asked for, of the object that was meant.
+The whole is verified by its lead, as no store returns a digest of a range. Here it is checked that
+the answer is the range requested, of the object meant.
 """
 
 from __future__ import annotations
 
 from contextlib import closing
 
-from s3pp.errors import FatalError, ObjectError, Unfinished
-from s3pp.localfs.partial_file import RangeFile, WrongRange
+from s3pp.errors import FatalError, Unfinished
+from s3pp.localfs.range_file import RangeFile, WrongRange
 from s3pp.localfs.temporary_file import Vanished
 from s3pp.localfs.tree import Tree
 from s3pp.records import GetPart, PartDone, PartFailed, PartFault, PartOutcome
@@ -18,19 +18,13 @@ from s3pp.s3.client import Bucket
 from s3pp.s3.retry import StoreError
 from s3pp.transfer.parts.moving import part_failed
 from s3pp.transfer.reading import Reader
-from s3pp.transfer.refused import source_fault
+from s3pp.transfer.refused import fault_of, source_fault
 
-_FETCHES = 3  # times a range is asked for before the store counts as having none
-_FAULTS = {
-    404: PartFault.REMOVED,
-    412: PartFault.REPLACED,
-    416: PartFault.REPLACED,  # it has shrunk: a store may check the range before the condition
-    501: PartFault.NO_RANGES,  # or no conditions
-}
+_FETCHES = 3  # times a range is asked for before the store counts as returning none
 
 
 class RangeFetcher:
-    """Fetches ranges of objects that any worker leads."""
+    """A fetcher of ranges for downloads that any worker may lead."""
 
     def __init__(self, bucket: Bucket, tree: Tree, reader: Reader) -> None:
         self._bucket = bucket
@@ -38,11 +32,11 @@ class RangeFetcher:
         self._reader = reader
 
     async def part(self, part: GetPart) -> PartOutcome:
-        """Move one range. Raises ``FatalError`` and ``Unfinished`` only."""
+        """Fetch one range and return its outcome. Raises only ``FatalError`` and ``Unfinished``."""
         number = part.span.number
         try:
             with closing(await self._reader.run(RangeFile, self._tree, part)) as place:
-                return await self._moved(part, place)
+                return await self._transfer(part, place)
         except (FatalError, Unfinished):
             raise
         except StoreError as error:
@@ -55,48 +49,41 @@ class RangeFetcher:
         except Exception as error:
             return part_failed(number, error)
 
-    async def _moved(self, part: GetPart, place: RangeFile) -> PartOutcome:
+    async def _transfer(self, part: GetPart, place: RangeFile) -> PartOutcome:
         if part.known and part.known == await self._reader.whole(place.digest_in_file):
             return _done(part, part.known, moved=False)
         for _ in range(_FETCHES - 1):
             try:
-                return await self._fetched(part, place)
+                return await self._fetch(part, place)
             except WrongRange:
                 continue
-        return await self._fetched(part, place)
+        return await self._fetch(part, place)
 
-    async def _fetched(self, part: GetPart, place: RangeFile) -> PartOutcome:
+    async def _fetch(self, part: GetPart, place: RangeFile) -> PartOutcome:
         span = part.span
-        asked = f"bytes={span.offset}-{span.offset + span.size - 1}"
+        wanted = f"bytes={span.offset}-{span.offset + span.size - 1}"
         pin = (("if-match", part.pin),) if part.pin else ()
-        answer = await self._bucket.get(part.source, headers=(*pin, ("range", asked)), sink=place)
+        answer = await self._bucket.get(part.source, headers=(*pin, ("range", wanted)), sink=place)
         if answer.etag and answer.etag != part.etag:  # not every store heeds If-Match
             message = "the object was replaced while it was fetched"
             raise StoreError(412, "PreconditionFailed", message)
-        if what := _misfit(part, answer, place.size):
+        if what := _mismatch(part, answer, place.size):
             raise WrongRange(what)
         await self._reader.run(place.flush)
         await self._reader.run(place.record)
         return _done(part, place.digest, moved=True)
 
 
-def fault_of(error: ObjectError) -> PartFault:
-    """Return what the refusal of a range shows of the whole object."""
-    if not isinstance(error, StoreError) or error.code == "NoSuchBucket":
-        return PartFault.NONE
-    return _FAULTS.get(error.status, PartFault.NONE)
-
-
-def _misfit(part: GetPart, answer: Answer, came: int) -> str | None:
-    """Why an answer is not the range that was asked for; None if it is."""
+def _mismatch(part: GetPart, answer: Answer, came: int) -> str | None:
+    """Return why an answer is not the range requested; None if it is."""
     span, response = part.span, answer.response
-    told = response.header(b"content-range") or ""
+    given = response.header(b"content-range") or ""
     if response.status != 206:
         return f"status {response.status}, not 206"
     if not (part.pin or answer.etag):
-        return "no ETag, which alone could tell what it is of"
-    if told.partition("/")[0] != f"bytes {span.offset}-{span.offset + span.size - 1}":
-        return f"Content-Range {told or 'missing'}"
+        return "no ETag, which alone could show whose it is"
+    if given.partition("/")[0] != f"bytes {span.offset}-{span.offset + span.size - 1}":
+        return f"Content-Range {given or 'missing'}"
     return None if came == span.size else f"{came} bytes came of {span.size}"
 
 

@@ -1,33 +1,155 @@
-"""Unpacking: any gzip in any pieces, in bounded memory, and nothing that is no gzip."""
+"""Large bodies on their way into files, and the digest of files that are there."""
 
 from __future__ import annotations
 
 import gzip
+import hashlib
 import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from s3pp.errors import FailureKind, ObjectError
+from s3pp.errors import FailureKind, FatalError, ObjectError
+from s3pp.integrity.multipart_etag import compound_etag
+from s3pp.integrity.received import Expected, fault
 from s3pp.limits import PIECE
 from s3pp.localfs.temporary_file import FileAttributes
 from s3pp.localfs.tree import Tree
+from s3pp.records import Dest
+from s3pp.s3.answers import Answer
 from s3pp.s3.wire import Response
-from s3pp.transfer.get import unpack
-from s3pp.transfer.get.unpack import inflated, layers, unpacked
+from s3pp.transfer.get import file_sink
+from s3pp.transfer.get.file_sink import FileSink, inflate, layers, unpack_file
+
+from .buckets import answer, endpoint, etag_of
+
+BODY = b"what was meant to come"
+
+
+def expected(body: bytes = BODY) -> Expected:
+    etag = etag_of(body)
+    return Expected(Dest(len(body), etag), answer(etag, body=body), endpoint("bucket"))
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    return Tree(str(tmp_path))
+
+
+ATTEMPT = st.lists(st.binary(max_size=30), max_size=5)
+
+
+@given(st.lists(ATTEMPT, min_size=1, max_size=4), st.booleans())
+@settings(deadline=None)
+def test_only_the_last_attempt_counts(attempts: list[list[bytes]], restarted: bool) -> None:
+    """Each attempt begins anew; the first does so with or without being told."""
+    body = b"".join(attempts[-1])
+    with TemporaryDirectory() as directory:
+        sink = FileSink(Tree(directory), "f", mode=None)
+        for at, pieces in enumerate(attempts):
+            if at or restarted:
+                sink.restart()
+            for piece in pieces:
+                sink.write(piece)
+        assert fault(sink.arrived(), expected(body)) is None
+        assert b"".join(sink.pieces()) == body
+        assert os.listdir(directory) != ["f"], "it has no name of its own yet"
+        assert sink.finish(FileAttributes(10**18))
+        sink.close()
+        assert os.listdir(directory) == ["f"]
+        assert (Path(directory) / "f").read_bytes() == body
+        assert os.stat(f"{directory}/f").st_mtime_ns == 10**18
+
+
+@given(st.binary(max_size=90), st.integers(1, 40), st.lists(st.binary(min_size=1), max_size=3))
+@settings(deadline=None)
+def test_of_an_object_in_parts_it_makes_their_etag(
+    body: bytes, each: int, broken: list[bytes]
+) -> None:
+    """However the body is cut on its way, and whatever came of it before."""
+    parts = [body[at : at + each] for at in range(0, len(body), each)] or [b""]
+    with TemporaryDirectory() as directory:
+        sink = FileSink(Tree(directory), "f", mode=None, part_size=each)
+        for piece in broken:
+            sink.write(piece)
+        sink.restart()
+        for at in range(0, len(body), 7):
+            sink.write(body[at : at + 7])
+        arrived = sink.arrived()
+        assert arrived.size == len(body)
+        assert arrived.etag == compound_etag(hashlib.md5(part).digest() for part in parts)
+        assert b"".join(arrived.pieces()) == body
+        sink.close()
+
+
+@pytest.mark.parametrize("came", [b"", BODY[:-1], BODY + b"!", BODY.upper()])
+def test_another_body_is_found_out_and_leaves_nothing(came: bytes, tree: Tree) -> None:
+    sink = FileSink(tree, "f", mode=None)
+    sink.restart()
+    sink.write(came)
+    wrong = fault(sink.arrived(), expected())
+    assert wrong is not None
+    assert wrong.kind is FailureKind.INTEGRITY
+    sink.close()
+    assert os.listdir(tree.top) == []
+
+
+def test_a_file_that_must_be_new_replaces_nothing(tree: Tree, tmp_path: Path) -> None:
+    sink = FileSink(tree, "f", mode=None)
+    sink.write(BODY)
+    (tmp_path / "f").write_bytes(b"theirs")
+    assert not sink.finish(FileAttributes(fresh=True))
+    sink.close()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"f": b"theirs"}
+
+
+def test_a_file_takes_the_permissions_of_the_one_it_replaces(tree: Tree, tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"old")
+    (tmp_path / "f").chmod(0o640)
+    sink = FileSink(tree, "f", mode=0o100640)
+    sink.write(BODY)
+    assert sink.finish(FileAttributes())
+    sink.close()
+    assert (tmp_path / "f").stat().st_mode == 0o100640
+
+
+def test_closing_gives_up_what_is_not_finished(tree: Tree) -> None:
+    sink = FileSink(tree, "d/f", mode=None)
+    sink.write(BODY)
+    sink.close()
+    sink.close()
+    assert os.listdir(f"{tree.top}/d") == []
+
+
+def test_a_full_disk_ends_the_run(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    sink = FileSink(tree, "f", mode=None)
+
+    def full(fd: int, body: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        with pytest.raises(FatalError, match="No space left"):
+            sink.write(BODY)
+    sink.close()
+    assert os.listdir(tree.top) == []
+
+
+# Unpacking: any gzip in any pieces, in bounded memory, and nothing that is no gzip
 
 PACKED = gzip.compress(b"content", mtime=0)
-MANNER = FileAttributes(10**18)
+ATTRIBUTES = FileAttributes(10**18)
 
 
 def test_what_gzip_is_not_all_of_is_refused_by_its_name() -> None:
     response = Response(200, [b"Content-Encoding: br, gzip\r\n"], PACKED)
     with pytest.raises(ObjectError, match=r"br, gzip, .*without --gunzip") as caught:
-        layers(response)
+        layers(Answer(response, 1))
     assert caught.value.kind is FailureKind.REJECTED
 
 
@@ -69,7 +191,7 @@ CUTS = st.lists(st.integers(0, 10_000), max_size=8)
 @settings(deadline=None)
 def test_any_pieces_of_any_members_unpack(packed: tuple[bytes, bytes], cuts: list[int]) -> None:
     content, text = packed
-    assert b"".join(inflated(cut(text, cuts))) == content
+    assert b"".join(inflate(cut(text, cuts))) == content
 
 
 @given(members(), CUTS, st.integers(1, 40))
@@ -79,8 +201,8 @@ def test_no_piece_that_comes_out_is_large(
 ) -> None:
     content, text = packed
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(unpack, "PIECE", most)
-        found = list(inflated(cut(text, cuts)))
+        patch.setattr(file_sink, "PIECE", most)
+        found = list(inflate(cut(text, cuts)))
     assert b"".join(found) == content
     assert max(map(len, found), default=0) <= most
 
@@ -90,7 +212,7 @@ def test_no_piece_that_comes_out_is_large(
 def test_a_little_that_holds_very_much_is_unpacked_by_and_by(size: int, step: int) -> None:
     text = gzip.compress(bytes(size), mtime=0)
     pieces = (text[at : at + step] for at in range(0, len(text), step))
-    lengths = [len(piece) for piece in inflated(pieces)]
+    lengths = [len(piece) for piece in inflate(pieces)]
     assert sum(lengths) == size
     assert max(lengths) <= PIECE
 
@@ -103,20 +225,20 @@ def test_pieces_are_taken_as_they_are_needed() -> None:
             taken.append(at)
             yield gzip.compress(b"%d" % at)
 
-    found = inflated(pieces())
+    found = inflate(pieces())
     assert next(found) == b"0"
     assert taken == [0]
 
 
 def test_nothing_at_all_unpacks_to_nothing() -> None:
-    assert list(inflated([])) == []
+    assert list(inflate([])) == []
 
 
 @given(members(), st.integers(1, 2000), CUTS)
 @settings(deadline=None)
 def test_zeros_behind_are_padding(packed: tuple[bytes, bytes], zeros: int, cuts: list[int]) -> None:
     content, text = packed
-    assert b"".join(inflated(cut(text + bytes(zeros), cuts))) == content
+    assert b"".join(inflate(cut(text + bytes(zeros), cuts))) == content
 
 
 # What is no gzip
@@ -124,7 +246,7 @@ def test_zeros_behind_are_padding(packed: tuple[bytes, bytes], zeros: int, cuts:
 
 def refused(pieces: list[bytes]) -> ObjectError:
     with pytest.raises(ObjectError) as caught:
-        list(inflated(pieces))
+        list(inflate(pieces))
     assert caught.value.kind is FailureKind.REJECTED
     message = str(caught.value)
     assert "--gunzip" in message
@@ -143,7 +265,7 @@ def test_what_ends_in_the_middle_is_refused(
     except (EOFError, zlib.error, OSError):
         assert "ends in the middle" in str(refused(cut(text, cuts)))
     else:  # cut between two members, where it is whole
-        assert b"".join(inflated([text])) == gzip.decompress(text)
+        assert b"".join(inflate([text])) == gzip.decompress(text)
 
 
 @given(st.binary(min_size=1, max_size=40), CUTS)
@@ -180,7 +302,7 @@ def top(tmp_path: Path) -> Path:
 
 
 def test_a_file_gets_what_was_packed(top: Path) -> None:
-    assert unpacked(Tree(str(top)), "d/f", [PACKED[:9], PACKED[9:]], MANNER)
+    assert unpack_file(Tree(str(top)), "d/f", [PACKED[:9], PACKED[9:]], ATTRIBUTES)
     assert (top / "d/f").read_bytes() == b"content"
     assert (top / "d/f").stat().st_mtime_ns == 10**18
     assert os.listdir(top / "d") == ["f"]
@@ -189,8 +311,8 @@ def test_a_file_gets_what_was_packed(top: Path) -> None:
 def test_a_file_that_is_there_stays_where_it_must_be_new(top: Path) -> None:
     top.mkdir()
     (top / "f").write_bytes(b"theirs")
-    assert not unpacked(Tree(str(top)), "f", [PACKED], MANNER._replace(fresh=True))
-    assert unpacked(Tree(str(top)), "g", [PACKED], MANNER._replace(fresh=True))
+    assert not unpack_file(Tree(str(top)), "f", [PACKED], ATTRIBUTES._replace(fresh=True))
+    assert unpack_file(Tree(str(top)), "g", [PACKED], ATTRIBUTES._replace(fresh=True))
     assert {path.name: path.read_bytes() for path in top.iterdir()} == {
         "f": b"theirs",
         "g": b"content",
@@ -202,6 +324,6 @@ def test_what_cannot_be_unpacked_leaves_everything_as_it_was(text: bytes, top: P
     top.mkdir()
     (top / "f").write_bytes(b"old")
     with pytest.raises(ObjectError):
-        unpacked(Tree(str(top)), "f", [text], MANNER)
+        unpack_file(Tree(str(top)), "f", [text], ATTRIBUTES)
     assert os.listdir(top) == ["f"]
     assert (top / "f").read_bytes() == b"old"

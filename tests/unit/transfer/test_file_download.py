@@ -15,14 +15,18 @@ from hypothesis import strategies as st
 from s3pp.errors import FailureKind
 from s3pp.integrity.multipart_etag import compound_etag
 from s3pp.integrity.received import Arrived, Corrupt
+from s3pp.job import Job
+from s3pp.limits import SMALL
+from s3pp.localfs.tree import Tree
+from s3pp.places import Origin
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Call
 from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.retry import StoreError
 from s3pp.s3.wire import Response
-from s3pp.transfer.bodies import SMALL
-from s3pp.transfer.get.parted import Overtaken, Parted
+from s3pp.transfer.get.file_download import FileDownload
 from s3pp.transfer.reading import Reader
+from s3pp.transfer.refused import ObjectReplaced
 
 from .buckets import endpoint, looked
 
@@ -69,8 +73,9 @@ class Store:
         return looked(self.etag, self.parts[number - 1])
 
 
-def parted(store: Store) -> Parted:
-    return Parted(store, Reader(ThreadPoolExecutor(1)))  # type: ignore[arg-type]
+def download(store: Store) -> FileDownload:
+    job = Job("get", origin=Origin("bucket"), directory=".")
+    return FileDownload(job, store, Tree("."), Reader(ThreadPoolExecutor(1)))  # type: ignore[arg-type]
 
 
 def verdict(
@@ -80,7 +85,7 @@ def verdict(
     named = f'ETag: "{store.etag if etag is None else etag}"'
     told = Response(200, [f"{line}\r\n".encode() for line in ("", named, *lines)], b"")
     arrived = Arrived(len(body), makes, lambda: (body[:7], body[7:]))
-    return asyncio.run(parted(store).fault("k", Answer(told, 1), arrived))
+    return asyncio.run(download(store)._parts_fault("k", Answer(told, 1), arrived))
 
 
 BODIES = st.binary(min_size=1, max_size=120)
@@ -160,6 +165,6 @@ def test_what_is_replaced_meanwhile_is_not_called_wrong(how: StoreError | str) -
     etag = made_of(cut(BODY, [200, 100]))
     replaced = isinstance(how, str) or how.status == 412
     store = Store(f"{'0' * 32}-2", [200, 100]) if isinstance(how, str) else Store(etag, how)
-    with pytest.raises(Overtaken if replaced else StoreError) as raised:
+    with pytest.raises(ObjectReplaced if replaced else StoreError) as raised:
         verdict(store, BODY, etag=etag)
     assert raised.value.kind is (FailureKind.CHANGED if replaced else FailureKind.STORE)

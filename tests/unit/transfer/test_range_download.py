@@ -204,7 +204,7 @@ def test_it_arrives_whole(place: Place, how: str) -> None:
 def test_one_bit_is_seen(
     place: Place, how: str, longest: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("s3pp.transfer.get.in_ranges.LONGEST", longest)
+    monkeypatch.setattr("s3pp.transfer.get.range_download.LONGEST", longest)
     store = STORES[how]()
     store.harm = flipping
     outcome = place.run(store)

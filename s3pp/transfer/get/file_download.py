@@ -1,0 +1,154 @@
+"""Download with one request into a file, and what the end of every download has in common.
+
+::
+
+    GET, into a temporary file ─▶ verify ─▶ unpack, if wanted ─▶ permissions, mtime, name
+
+Verified is, by ``integrity/received``, the length, an MD5, or a checksum of the whole. If there is
+only an ETag of parts, the body has to make it::
+
+    in parts of the likeliest size        digested while they arrive, in place of the MD5
+    in parts of the first part's size     a HEAD, and the body is read again
+      … which is not the size of all      a HEAD of each part: then nothing but the length is known
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import closing
+from typing import NamedTuple
+
+from s3pp.errors import Kept, ObjectError
+from s3pp.integrity.etag import is_md5
+from s3pp.integrity.received import Arrived, Corrupt, Expected, fault
+from s3pp.integrity.stored_object import ASK_CHECKSUM, StoredObject
+from s3pp.integrity.verifiers import Feed, parts_verifier
+from s3pp.job import Job, Mode
+from s3pp.limits import SMALL
+from s3pp.localfs.temporary_file import FileAttributes, TemporaryFile
+from s3pp.localfs.tree import Tree
+from s3pp.records import Dest, GetTask, PartFault
+from s3pp.s3.answers import Answer, epoch_nanoseconds
+from s3pp.s3.client import Bucket, Coding, Headers
+from s3pp.transfer.get.file_sink import FileSink, layers, likely_part_size, unpack_file
+from s3pp.transfer.reading import Reader
+from s3pp.transfer.refused import ObjectReplaced, fault_of
+
+
+class Arrival(NamedTuple):
+    """A body that was received and verified."""
+
+    answer: Answer
+    etag: str  # of the answer
+    size: int  # bytes
+    finished: bool  # False: in mode add, something stood in its place meanwhile
+    moved: int  # bytes received; less than size if a range was there already
+
+
+class FileDownload:
+    """Downloads objects of one bucket with one request each, by the rules of one job."""
+
+    def __init__(self, job: Job, bucket: Bucket, tree: Tree, reader: Reader) -> None:
+        self._mode = job.mode
+        self._options = job.download
+        self._part_size = job.parts.size
+        self._bucket = bucket
+        self._tree = tree
+        self._reader = reader
+
+    async def fetch(self, task: GetTask, mode: int | None, coding: Coding) -> Arrival:
+        """Download an object of any size; ``mode`` is as in ``FileAttributes``.
+
+        Raises ``Corrupt``, ``ObjectReplaced`` and ``Vanished``, after which fetching it again may
+        help, and as ``Bucket`` does.
+        """
+        headers = checksum_headers(task.etag)
+        each = likely_part_size(Dest(task.size, task.etag), self._part_size)
+        with closing(FileSink(self._tree, task.target, mode=mode, part_size=each)) as sink:
+            answer = await self._bucket.get(task.source, headers=headers, sink=sink, coding=coding)
+            await self.verify(task, answer, sink.arrived())
+            etag = answer.etag
+            attributes = self.attributes(task, answer, etag, mode)
+            if self._options.gunzip and (times := layers(answer)):
+                finished = await self.unpack(task, sink.pieces(), attributes, times)
+            else:
+                finished = await self._reader.away(lambda: sink.finish(attributes))
+            return Arrival(answer, etag, sink.size, finished, sink.size)
+
+    async def verify(self, task: GetTask, answer: Answer, arrived: Arrived) -> None:
+        """Raise ``Corrupt`` if a body is not the object; other errors as ``fetch``."""
+        expected = Expected(Dest(task.size, task.etag), answer, self._bucket.endpoint)
+        if arrived.size <= SMALL:
+            wrong = fault(arrived, expected)
+        else:
+            wrong = await self._reader.away(lambda: fault(arrived, expected))
+        if wrong := wrong or await self._parts_fault(task.source, answer, arrived):
+            raise wrong
+
+    async def _parts_fault(self, key: str, answer: Answer, arrived: Arrived) -> Corrupt | None:
+        """Return why a body does not make an ETag of parts; None if it does, or that is unknown."""
+        stored = StoredObject(self._bucket, key, Dest(arrived.size, answer.etag))
+        try:
+            verifier = await parts_verifier(stored, answer, arrived.etag)
+            feed = verifier.feed
+            if feed is None:
+                return None
+            if arrived.size <= SMALL:
+                _feed_all(arrived, feed)
+            else:
+                await self._reader.whole(lambda: _feed_all(arrived, feed))
+            return await verifier.fault(())
+        except ObjectError as error:
+            replaced = fault_of(error) is PartFault.REPLACED
+            raise (ObjectReplaced() if replaced else error) from None
+
+    def attributes(
+        self, task: GetTask, answer: Answer, etag: str, mode: int | None
+    ) -> FileAttributes:
+        """Return the attributes of the file; ``etag`` is that of ``answer``."""
+        # What replaced the listed object has a time of its own.
+        listed = etag == task.etag and task.modified
+        modified = listed or answer.response.header(b"last-modified") or ""
+        fresh = self._mode is Mode.ADD
+        return FileAttributes(epoch_nanoseconds(modified), mode, self._options.fsync, fresh)
+
+    async def finish(
+        self, task: GetTask, file: TemporaryFile, answer: Answer, mode: int | None
+    ) -> bool:
+        """Unpack or rename a file that was fetched by ranges, and verified.
+
+        If that fails it is kept where a later run can resume it. Returns as ``unpack_file`` does.
+        """
+        away = self._reader.away
+        mtime_ns, _, fsync, fresh = attributes = self.attributes(task, answer, answer.etag, mode)
+        try:
+            if self._options.gunzip and (times := layers(answer)):
+                finished = await self.unpack(task, file.pieces(), attributes, times)
+                await away(file.discard)
+                return finished
+            return await away(lambda: file.finish(mtime_ns, fsync=fsync, fresh=fresh))
+        except ObjectError as error:
+            if await away(file.keep_or_discard):
+                error.kept = Kept.FILE
+            raise
+        finally:
+            await away(file.keep_or_discard)
+
+    async def unpack(
+        self, task: GetTask, packed: Iterable[bytes], attributes: FileAttributes, times: int
+    ) -> bool:
+        """Write a packed body, unpacked; returns and raises as ``unpack_file`` does."""
+        tree, path = self._tree, task.target
+        return await self._reader.away(
+            lambda: unpack_file(tree, path, packed, attributes, times=times)
+        )
+
+
+def checksum_headers(etag: str) -> Headers:
+    """Return the headers of a GET that ask for a checksum, where the listed ETag is not an MD5."""
+    return () if is_md5(etag) else (ASK_CHECKSUM,)
+
+
+def _feed_all(arrived: Arrived, feed: Feed) -> None:
+    for piece in arrived.pieces():
+        feed(piece)

@@ -1,0 +1,204 @@
+"""Download of a large object by ranges, which all workers fetch, into one file.
+
+::
+
+    HEAD ─▶ its size, its ETag, what will prove it
+    ─▶ a partial file, of an earlier run or a new one ─▶ ranges, fetched by all workers
+                                                         (unless the file has them already)
+    ─▶ their digests, compared with what the HEAD showed ─▶ Fetched
+             └─ replaced meanwhile: start again │ no ranges here: None, fetch it with one request
+
+Every range is pinned to the ETag, so that two objects are never mixed. A weak ETag pins nothing,
+and neither does one that the store rejects although it is unchanged: then the ETag of each answer
+is compared, and an object that nothing else proves at the end is fetched with one request. After a
+failure the partial file is kept for the next run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+from s3pp.errors import Kept, ObjectError, Unfinished
+from s3pp.integrity.received import Corrupt
+from s3pp.integrity.stored_object import ASK_CHECKSUM, StoredObject
+from s3pp.integrity.verifiers import LONGEST, Verifier, verifier_of
+from s3pp.job import Job
+from s3pp.localfs.partial_file import PartialFiles, RangeLayout
+from s3pp.localfs.temporary_file import TemporaryFile, Vanished
+from s3pp.localfs.tree import Tree
+from s3pp.records import Dest, GetPart, GetTask, PartDone, PartFault, Span
+from s3pp.s3.answers import Answer
+from s3pp.s3.client import Bucket
+from s3pp.s3.multipart import Spans, part_size
+from s3pp.transfer.get.ordered_reader import OrderedReader
+from s3pp.transfer.get.range_fetcher import RangeFetcher
+from s3pp.transfer.means import Means
+from s3pp.transfer.parts.moving import PartError, moved
+from s3pp.transfer.refused import ObjectReplaced, fault_of, vanished
+
+_STARTS = 3  # objects started under one key before it counts as always being replaced
+_NOWHERE = Span(0, 0, 0)
+_AHEAD = 2  # times as many ranges as are fetched at once may wait to be digested
+
+
+class Fetched(NamedTuple):
+    """An object that was received and verified."""
+
+    file: TemporaryFile  # to be finished
+    answer: Answer  # of the HEAD
+    moved: int  # bytes received, without those that were in the file already
+
+
+class _NoRanges(Exception):
+    """Raised when an object cannot be fetched by ranges."""
+
+
+class RangeDownload:
+    """A leader of downloads by the rules of one job. ``notify`` informs users."""
+
+    def __init__(
+        self, job: Job, bucket: Bucket, tree: Tree, means: Means, notify: Callable[[str], None]
+    ) -> None:
+        self.fetcher = RangeFetcher(bucket, tree, means.reader)
+        self._parts = job.parts
+        self._at_once = job.speed.parts_at_once
+        self._bucket = bucket
+        self._reader = means.reader
+        self._run = means.parts.run
+        self._notify = notify
+        self._files = PartialFiles(tree, notify)
+
+    def requests(self, size: int) -> int:
+        """Return the number of requests for an object of ``size`` bytes."""
+        return 1 + Spans(size, self._range_size(size)).count
+
+    async def fetch(self, task: GetTask, *, mode: int | None) -> Fetched | None:
+        """Fetch an object, and verify it; None if it has to be fetched with one request.
+
+        ``mode`` is as in ``FileAttributes``. Raises ``Corrupt`` and ``Vanished``, after which
+        fetching it again may help, and ``ObjectError``, ``FatalError`` and ``Unfinished``.
+        """
+        before = None
+        for _ in range(_STARTS):
+            answer = await self._head(task)
+            if not answer.etag or answer.size <= self._parts.threshold:  # it may have shrunk
+                return None
+            # The store rejects the pin of an object that was not replaced.
+            pin = "" if answer.etag == before else answer.pin
+            before = answer.etag
+            try:
+                return await self._start(task, answer, pin, mode=mode)
+            except ObjectReplaced:
+                continue
+            except _NoRanges:
+                return None
+        raise ObjectReplaced
+
+    async def _head(self, task: GetTask) -> Answer:
+        answer = await self._bucket.look(task.source, headers=(ASK_CHECKSUM,))
+        if answer is None:
+            raise vanished()
+        declared = answer.declared is not None
+        if declared and answer.etag == task.etag and answer.size != task.size:
+            here, listed = answer.size, task.size
+            raise Corrupt(f"{here} bytes are announced, and the listing has {listed}")
+        return answer
+
+    async def _start(self, task: GetTask, answer: Answer, pin: str, *, mode: int | None) -> Fetched:
+        verifier = await self._choose_verifier(task, answer)
+        if not (pin or verifier.proves):
+            raise _NoRanges
+        work = await self._reader.away(lambda: self._open(task, answer, verifier, mode))
+        file = work.file
+        try:
+            parts = await self._run_ranges(
+                work._replace(part=work.part._replace(pin=pin)), verifier
+            )
+            if fault := await verifier.fault(parts):
+                raise fault
+        except ObjectError as error:
+            what = error
+            raise await self._reader.away(lambda: _classify(what, task, file)) from None
+        except BaseException as error:  # the run is ending
+            if file.keep_or_discard() and isinstance(error, Unfinished):
+                self._notify(f"{task.target}: not finished; {Kept.FILE.value}")
+            raise
+        kept = sum(not part.moved for part in parts)
+        if kept:
+            self._notify(f"{task.target}: {kept} of {len(parts)} ranges were there already")
+        return Fetched(file, answer, sum(part.size for part in parts if part.moved))
+
+    async def _choose_verifier(self, task: GetTask, answer: Answer) -> Verifier:
+        stored = StoredObject(self._bucket, task.source, Dest(answer.size, answer.etag))
+        try:
+            return await verifier_of(stored, answer, longest=max(LONGEST, self._parts.size))
+        except ObjectError as error:
+            replaced = fault_of(error) is PartFault.REPLACED
+            raise (ObjectReplaced() if replaced else error) from None
+
+    def _open(self, task: GetTask, answer: Answer, verifier: Verifier, mode: int | None) -> _Work:
+        """Open the file; blocks."""
+        size, etag, endpoint = answer.size, answer.etag, self._bucket.endpoint
+        origin = (endpoint.service, endpoint.bucket, task.source, etag)
+        each = verifier.part_size or self._range_size(size)
+        layout = RangeLayout(etag, size, each, verifier.digest)
+        opened = self._files.open(
+            task.target, layout, origin if self._parts.resume else (), mode=mode
+        )
+        file = opened.file
+        part = GetPart(task.source, etag, _NOWHERE, file.temporary, verifier.digest)
+        part = part._replace(claim=opened.claim, inode=file.inode)
+        return _Work(file, part, Spans(size, opened.layout.part_size), opened.known)
+
+    def _range_size(self, size: int) -> int:
+        # Parts have to grow if there would be too many; ranges do not.
+        wanted = self._parts.size
+        return min(part_size(size, wanted), max(LONGEST, wanted))
+
+    async def _run_ranges(self, work: _Work, verifier: Verifier) -> list[PartDone]:
+        if verifier.feed is None:
+            return await moved(work.parts(), self._run, at_once=self._at_once)
+        ahead = _AHEAD * self._at_once
+        ordered = OrderedReader(work.file, work.plan, verifier.feed, self._reader, ahead=ahead)
+        try:
+            done = await moved(
+                work.parts(),
+                lambda part: ordered.run_part(part, self._run),
+                at_once=self._at_once,
+            )
+            await ordered.wait()
+            return done
+        finally:
+            await ordered.stop()
+
+
+class _Work(NamedTuple):
+    """A file and the ranges that it needs."""
+
+    file: TemporaryFile
+    part: GetPart  # what all of them have in common
+    plan: Spans
+    known: Mapping[int, str]  # digests of ranges that the file has, by number
+
+    def parts(self) -> Iterator[GetPart]:
+        for span in self.plan:
+            yield self.part._replace(span=span, known=self.known.get(span.number, ""))
+
+
+def _classify(error: ObjectError, task: GetTask, file: TemporaryFile) -> Exception:
+    """Return what an error means for the object; discards the file if it is of no more use."""
+    meaning = {
+        PartFault.NONE: error,
+        PartFault.NO_RANGES: _NoRanges(),
+        PartFault.REPLACED: ObjectReplaced(),
+        PartFault.REMOVED: vanished(),
+        PartFault.FILE_REMOVED: Vanished(task.target),
+    }
+    fault = error.fault if isinstance(error, PartError) else fault_of(error)
+    if fault is not PartFault.NONE or isinstance(error, Corrupt):
+        file.discard()
+        return meaning[fault]
+    if file.keep_or_discard():
+        error.kept = Kept.FILE
+    return error
