@@ -7,7 +7,8 @@
     it proves nothing, or there is none HEAD ─ not there, another size, MD5 or checksum ─▶ integrity
 
 Of an object sent whole only a missing ETag is no proof: the checksum went along with its bytes. An
-upload in parts ends with a request that holds none of them: see ``parts/lead``.
+upload in parts ends with a request that holds none of them: see
+``transfer/multipart_upload``.
 """
 
 from __future__ import annotations

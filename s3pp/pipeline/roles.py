@@ -21,9 +21,9 @@ from s3pp.job import Job, Mode, Side
 from s3pp.records import Outcome, PartOutcome
 from s3pp.s3.client import Bucket
 from s3pp.transfer.means import Means
-from s3pp.transfer.parts.moving import PartRunner
-from s3pp.transfer.parts.own import OwnUploads
+from s3pp.transfer.parts import PartRunner
 from s3pp.transfer.reading import Budget, Reader
+from s3pp.transfer.resume import OwnUploads
 
 TITLES = {"put": "putter", "get": "getter", "copy": "copier"}
 BODY_MEMORY = 16 * 1024 * 1024  # bytes of bodies one worker holds at once

@@ -44,8 +44,8 @@ from s3pp.pipeline.pipes import MessageWriter
 from s3pp.pipeline.roles import Role
 from s3pp.records import Failed, Outcome, PartDone, PartFailed, Task
 from s3pp.s3.client import Bucket
-from s3pp.transfer.ending import failed
-from s3pp.transfer.parts.moving import part_failed
+from s3pp.transfer.errors import failed
+from s3pp.transfer.parts import part_failed
 
 LEADS = 4  # large objects one worker leads at a time
 FIRST = 32  # initial slots, over all workers

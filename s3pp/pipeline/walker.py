@@ -44,8 +44,7 @@ from s3pp.pipeline.pipes import MessageReader, MessageWriter
 from s3pp.records import CopyTask, GetTask, Outcome, PutTask, Task
 from s3pp.sources import Spooled, entries, spool
 from s3pp.sources.objects import list_origin
-from s3pp.transfer.copy.overlap import Overlap
-from s3pp.transfer.copy.planner import CopyPlanner
+from s3pp.transfer.copy.planner import CopyPlanner, Overlap
 from s3pp.transfer.get.planner import GetPlanner
 from s3pp.transfer.known import Known
 from s3pp.transfer.put.planner import PutPlanner

@@ -50,7 +50,7 @@ from s3pp.s3.congestion import RateLimit
 from s3pp.s3.endpoint import Opened
 from s3pp.s3.limiter import RequestLimiter
 from s3pp.s3.sigv4 import Keys
-from s3pp.transfer.parts.own import OwnUploads
+from s3pp.transfer.resume import OwnUploads
 
 
 def run_worker(inbox: MessageReader, outbox: MessageWriter, job: Job) -> None:

@@ -5,16 +5,20 @@
     put/    uploads of files
     get/    downloads to files
     copy/   copies of objects
-    parts/  large objects in parts
 
-Each of the first three has a planner, which runs in the walker and turns records into tasks, and a
+Each of them has a planner, which runs in the walker and turns records into tasks, and a
 role (``Putter``, ``Getter``, ``Copier``), which runs in the workers and performs them. This
 package has what they share:
 
 deciding   ``modes``: whether to send, and why; ``known``: what the destination holds;
-           ``condition``: mode ``add``'s promise, ``If-None-Match``
+           ``conditional_write``: mode ``add``'s promise, ``If-None-Match``
+large      ``multipart_upload``: the upload of a file or an object in parts, from creation to
+           completion; ``resume``: which unfinished upload is continued; ``parts``: running them,
+           and their checksums; ``part_upload``: those of a file; ``upload_support``: whether the
+           store refuses uploads in parts, or the settings of a run
 bodies     ``bodies`` and ``reading`` read them, ``spill`` stores compressed or relayed ones on
            disk; ``means`` are the resources that a worker shares with its role
 clean      ``aborter``: aborts an incomplete upload, without planner and task
-errors     ``refused``: the failure for a refusal; ``ending``: the outcome for an error
+headers    ``object_headers``: of a run, of copies, and those that a stored object has
+errors     ``errors``: the failure for a refusal, and the outcome for an error
 """

@@ -12,7 +12,7 @@ from s3pp.s3.listing import ListingError
 from s3pp.s3.multipart import Uploads, is_upload_missing
 from s3pp.s3.retry import StoreError
 from s3pp.s3.upload_listing import Upload
-from s3pp.transfer.ending import failure
+from s3pp.transfer.errors import failure
 
 PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds before an upload that still has parts is aborted again
 _DENIED = (

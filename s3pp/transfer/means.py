@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from s3pp.transfer.parts.moving import PartRunner
-from s3pp.transfer.parts.own import OwnUploads
+from s3pp.transfer.parts import PartRunner
 from s3pp.transfer.reading import Budget, Reader
+from s3pp.transfer.resume import OwnUploads
 
 
 class Means(NamedTuple):

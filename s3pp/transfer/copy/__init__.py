@@ -1,9 +1,7 @@
 """Copies of objects: by the store itself, or through this machine.
 
-``planner`` merges the two listings, ``overlap`` excludes copies of copies; ``copier`` copies one
-object, with its state in ``course``. ``by_store`` sends a CopyObject, ``asked`` finds whether the
-requested settings are why the store refuses; ``through`` copies through this machine, using
-``fetch``. ``carry`` and ``labels`` choose the headers and tags to copy. For large objects:
-``layout`` chooses the parts, ``in_parts`` verifies them, ``parts_by_store`` and
-``parts_through`` transfer them.
+``planner`` merges the two listings and excludes copies of copies; ``copier`` copies one object in
+one of the ``ways``, with its state in ``copy_attempt``. ``by_store`` has the store copy, whole or
+in parts; ``through`` and ``parts_through`` copy through this machine, using ``fetch``. For large
+objects ``part_layout`` chooses the parts, and ``multipart_copy`` verifies them.
 """

@@ -1,101 +1,107 @@
-"""Copies by the store itself: CopyObject, with the source pinned and the result compared."""
+"""Copies by the store itself: CopyObject and UploadPartCopy, with the source pinned.
+
+No data passes through this machine, so the lead of a copy in parts sends all the requests.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.integrity.acknowledged import confirm
 from s3pp.integrity.etag import is_md5, proves_content
 from s3pp.integrity.stored_object import if_told
-from s3pp.job import Mode
-from s3pp.records import Dest
-from s3pp.s3.answers import Answer, Copied
+from s3pp.job import Job
+from s3pp.records import CopyPart, PartDone, Span
+from s3pp.s3.answers import Copied, parse_etag, xml_text
 from s3pp.s3.client import Bucket, Headers
+from s3pp.s3.multipart import PartTarget, Uploads, is_upload_missing
 from s3pp.s3.retry import StoreError
-from s3pp.transfer.condition import Absence, seen
-from s3pp.transfer.copy.carry import Carrier, Lightening, Loss
-from s3pp.transfer.copy.course import Course, Stale, Target, Unable, Written
-from s3pp.transfer.refused import source_fault
+from s3pp.transfer.conditional_write import ConditionalWrite, head_if_allowed
+from s3pp.transfer.copy.copy_attempt import CopyAttempt, Written, classify_refusal
+from s3pp.transfer.copy.part_layout import PartLayout
+from s3pp.transfer.object_headers import CopyHeaders, HeaderReduction, ReducedHeaders
+from s3pp.transfer.parts import PartRunner, UploadState, run_parts
+
+AT_ONCE = 16  # parts of one object; each takes seconds, but no resources of this machine
 
 
 class ByStore:
-    """A copier that lets the store of both buckets copy from one to the other."""
+    """Has the store of both buckets copy objects from one to the other, whole."""
 
     def __init__(
         self,
+        job: Job,
         source: Bucket,
         dest: Bucket,
-        carrier: Carrier,
-        mode: Mode,
-        tell: Callable[[str], None],
+        headers: CopyHeaders,
+        notify: Callable[[str], None],
     ) -> None:
         self._source = source
         self._dest = dest
-        self._carrier = carrier
+        self._headers = headers
         self._same_keys = source.signer.keys == dest.signer.keys
-        self.absence = Absence(mode, dest, tell)
-        self._lightening = Lightening(self._lighter, tell)
-        self.trusted = False  # copies work here: a refusal concerns a single object
+        self.conditional = ConditionalWrite(job.mode, dest, notify)
+        self._reduction = HeaderReduction(self._reduce, notify)
+        self.is_trusted = False  # copies work here: a refusal concerns a single object
 
-    async def write(self, course: Course) -> Written:
+    async def write(self, attempt: CopyAttempt) -> Written:
         """Copy one object.
 
-        Raises ``Taken``; ``Stale`` if the source is not the pinned one; ``Unable`` if it can only
-        be copied in another way; and ``ObjectError``.
+        Raises ``AlreadyExists``; ``SourceChanged`` if the source is not the pinned one;
+        ``CannotCopy`` if it can only be copied in another way; and ``ObjectError``.
         """
         try:
-            copied = await self.absence.write(
-                course.task.target,
-                lambda condition: self._copy(course, condition),
-                ours=course.written,
-                look=course.doubted,
+            copied = await self.conditional.write(
+                attempt.task.target,
+                lambda condition: self._copy(attempt, condition),
+                ours=attempt.written,
+                look=attempt.doubted,
             )
         except StoreError as error:
-            raise meant(error, same_keys=self._same_keys) from None
-        self.trusted = course.written = True
+            raise classify_refusal(error, same_keys=self._same_keys) from None
+        self.is_trusted = attempt.written = True
         if not copied.etag:
-            answer = await confirm(self._dest, course.task.target, course.source.size)
+            answer = await confirm(self._dest, attempt.task.target, attempt.source.size)
             copied = Copied(answer.etag, answer)
-        if copied.etag != course.source.etag:
-            await self._check(course, copied)
+        if copied.etag != attempt.source.etag:
+            await self._check(attempt, copied)
         return Written(copied.etag, copied.answer.attempts)
 
-    def doubt(self) -> None:
+    def add_doubt(self) -> None:
         """Count a failure of If-None-Match for an absent key, if the condition never worked."""
-        if not self.absence.kept:
-            self.absence.doubt()
+        if not self.conditional.is_supported:
+            self.conditional.add_doubt()
 
-    async def _copy(self, course: Course, condition: Headers) -> Copied:
-        task, source = course.task, course.source
-        headers = [*self._carrier.with_copy(task.source, course.storage_class), *condition]
-        if course.pin:
-            headers.append(("x-amz-copy-source-if-match", course.pin))
+    async def _copy(self, attempt: CopyAttempt, condition: Headers) -> Copied:
+        task, source = attempt.task, attempt.source
+        headers = [*self._headers.with_copy(task.source, attempt.storage_class), *condition]
+        if attempt.pin:
+            headers.append(("x-amz-copy-source-if-match", attempt.pin))
         origin = (self._source.endpoint.bucket, task.source)
-        return await self._lightening.send(
+        return await self._reduction.send(
             lambda headers: self._dest.copy(task.target, origin, headers=headers, size=source.size),
             headers,
         )
 
-    def _lighter(self, error: StoreError, headers: Headers) -> Loss | None:
-        loss = self._carrier.without(error, headers)
+    def _reduce(self, error: StoreError, headers: Headers) -> ReducedHeaders | None:
+        reduced = self._headers.without(error, headers)
         # Other keys may be allowed to read the tags: then they are copied through this machine.
-        if loss is None and self._same_keys:
-            return self._carrier.without_tags(error, headers)
-        return loss
+        if reduced is None and self._same_keys:
+            return self._headers.without_tags(error, headers)
+        return reduced
 
-    async def _check(self, course: Course, copied: Copied) -> None:
+    async def _check(self, attempt: CopyAttempt, copied: Copied) -> None:
         """Find out why the ETags differ; raises ``ObjectError`` if the store copied other data."""
-        etag, expected = copied.etag, course.source.etag
+        etag, expected = copied.etag, attempt.source.etag
         if not is_md5(expected) or self._source.endpoint.etags_are_random:
             return
         if not proves_content(etag, copied.answer.response, self._dest.endpoint):
             return
-        found = await self._found(course)
+        found = await if_told(self._source.look(attempt.task.source))
         if found is not None and found.etag != expected:
-            # It was replaced, and the store ignored the condition: use its current state.
-            storage_class = found.response.header(b"x-amz-storage-class") or ""
-            course.take(Dest(found.size, found.etag), storage_class)
+            attempt.see(found)  # replaced meanwhile, and the store ignored the condition
         if found is not None and (
             found.etag != expected
             or proves_content(expected, found.response, self._source.endpoint)
@@ -104,25 +110,77 @@ class ByStore:
                 return
             message = f"the copy is another object: its ETag is {etag}, the source's {found.etag}"
             raise ObjectError(FailureKind.INTEGRITY, message)
-        dest = await seen(self._dest, course.task.target)
-        if dest and dest.etag == etag and dest.size != course.source.size:
-            message = f"the copy has {dest.size} bytes, and the source {course.source.size}"
+        dest = await head_if_allowed(self._dest, attempt.task.target)
+        if dest and dest.etag == etag and dest.size != attempt.source.size:
+            message = f"the copy has {dest.size} bytes, and the source {attempt.source.size}"
             raise ObjectError(FailureKind.INTEGRITY, message)
 
-    async def _found(self, course: Course) -> Answer | None:
-        """Return the current state of the source; None if that is unknown."""
-        return await if_told(self._source.look(course.task.source))
+
+class PartsByStore:
+    """A ``CopyWay`` in which the store of both buckets copies the parts."""
+
+    def __init__(self, job: Job, source: Bucket, dest: Bucket, parts: PartRunner) -> None:
+        self._source = source
+        self._endpoint = dest.endpoint
+        self._uploads = Uploads(dest)
+        self._same_keys = source.signer.keys == dest.signer.keys
+        self._checksum = job.objects.checksum
+        self._slots = asyncio.Semaphore(max(1, job.speed.concurrency // job.speed.processes))
+        self._parts = parts
+
+    def is_resumable(self, layout: PartLayout) -> bool:
+        """Return false: copying a part again costs no more than looking whether it exists."""
+        return False
+
+    async def has_part(self, attempt: CopyAttempt, span: Span, etag: str) -> bool:
+        """Return false, see ``is_resumable``."""
+        return False
+
+    async def compute_etags(self, attempt: CopyAttempt, layout: PartLayout) -> dict[int, str]:
+        """Return nothing: the data is not fetched."""
+        return {}
+
+    async def copy_parts(
+        self, attempt: CopyAttempt, layout: PartLayout, upload: UploadState
+    ) -> list[PartDone]:
+        """As ``CopyWay.copy_parts``."""
+        task, (size, etag), pin = attempt.task, attempt.source, attempt.pin
+        parts = (
+            CopyPart(task.source, etag, size, span, task.target, upload.id, pin=pin)
+            for span in layout.spans
+        )
+        try:
+            return await run_parts(parts, self._copy, at_once=AT_ONCE)
+        except StoreError as error:
+            if is_upload_missing(error):
+                raise
+            raise classify_refusal(error, same_keys=self._same_keys) from None
+
+    async def _copy(self, part: CopyPart) -> PartDone:
+        async with self._slots:
+            self._parts.check()
+            copied = await self._uploads.copy(
+                PartTarget(part.key, part.upload_id, part.span.number),
+                (self._source.endpoint.bucket, part.source),
+                headers=_range_headers(part),
+                size=part.span.size,
+            )
+            self._parts.report(part.span.size)
+        return self._done(part, copied)
+
+    def _done(self, part: CopyPart, copied: Copied) -> PartDone:
+        etag, response = copied.etag, copied.answer.response
+        md5 = etag if proves_content(etag, response, self._endpoint) else ""
+        name = f"Checksum{self._checksum.upper()}"
+        checksum = "" if self._checksum == "md5" else xml_text(response.body, name) or ""
+        written = parse_etag(xml_text(response.body, "ETag")).text
+        return PartDone(part.span.number, part.span.size, written, md5, checksum)
 
 
-def meant(error: StoreError, *, same_keys: bool) -> Exception:
-    """Return the error for a refused CopyObject or UploadPartCopy, the target's condition aside.
-
-    ``same_keys``: source and destination use the same access keys.
-    """
-    if error.status == 412:
-        return Stale(error, Target.FREE)
-    if error.status in (405, 501):
-        return Unable(f"the store does not copy by itself ({error.code})", lasting=True)
-    if error.code == "AccessDenied" and not same_keys:
-        return Unable("the keys of the destination may not read the source")
-    return source_fault(error)
+def _range_headers(part: CopyPart) -> Headers:
+    _, offset, size = part.span
+    pin = [("x-amz-copy-source-if-match", part.pin)] if part.pin else []
+    # A range is refused for small sources (API reference, "UploadPartCopy").
+    if size == part.size:
+        return pin
+    return [*pin, ("x-amz-copy-source-range", f"bytes={offset}-{offset + size - 1}")]

@@ -1,9 +1,12 @@
-"""Fetching of whole, verified objects for a copy: in memory if small, else on disk.
+"""Fetching for copies: whole objects, verified, and ranges, pinned; large ones by way of the disk.
 
 ::
 
-    GET ──small──▶ bytes ─────────────────────▶ digests, verified ──▶ Fetched
-        ──large──▶ temporary file ──on a thread──▶ digests, verified ──▶ Fetched
+    GET ──small──▶ bytes ─────────────────────▶ digests, verified ──▶ FetchedObject
+        ──large──▶ temporary file ──on a thread──▶ digests, verified ──▶ FetchedObject
+    GET of a range ──▶ temporary file ──▶ Slice
+
+The temporary files are unnamed; at most one piece of each is in memory.
 """
 
 from __future__ import annotations
@@ -12,22 +15,22 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-from s3pp.errors import ObjectError
 from s3pp.integrity.digests import Digester, Digests
 from s3pp.integrity.received import Arrived, Corrupt, Expected, fault
 from s3pp.integrity.stored_object import ASK_CHECKSUM
 from s3pp.limits import PIECE, SMALL
-from s3pp.records import Dest
+from s3pp.records import CopyPart, Dest
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Bucket, Coding
 from s3pp.s3.retry import Oversized, StoreError
 from s3pp.transfer.bodies import Slice
+from s3pp.transfer.copy.copy_attempt import SourceChanged
+from s3pp.transfer.errors import unreadable_source
 from s3pp.transfer.means import Means
-from s3pp.transfer.refused import source_fault
 from s3pp.transfer.spill import Spill
 
 
-class Fetched(NamedTuple):
+class FetchedObject(NamedTuple):
     """An object in its current state, complete, and possibly newer than the listed one."""
 
     answer: Answer
@@ -36,7 +39,7 @@ class Fetched(NamedTuple):
     digests: Digests
 
 
-class Fetcher:
+class ObjectFetcher:
     """A fetcher from one bucket; ``digester`` must compute the MD5."""
 
     def __init__(self, source: Bucket, digester: Digester, means: Means) -> None:
@@ -46,67 +49,80 @@ class Fetcher:
         self._reader, self._budget = means.reader, means.budget
 
     @asynccontextmanager
-    async def fetched(self, key: str, listed: Dest) -> AsyncIterator[Fetched]:
+    async def fetch(self, key: str, listed: Dest) -> AsyncIterator[FetchedObject]:
         """Fetch the object under ``key``; leaving the context closes it.
 
         Raises ``Corrupt`` if the data received is not the object, and other ``ObjectError``s.
         """
-        grant = self._budget.grant(max(listed.size, 1) if listed.size <= SMALL else PIECE)
-        await self._budget.take(grant)
-        try:
+        async with self._memory(max(listed.size, 1) if listed.size <= SMALL else PIECE):
             fetched = await self._get(key, listed)
             try:
                 yield fetched
             finally:
                 if isinstance(fetched.body, Slice):
                     fetched.body.close()
+
+    @asynccontextmanager
+    async def fetch_range(self, part: CopyPart) -> AsyncIterator[Slice]:
+        """Fetch the range of a part; leaving the context closes it.
+
+        Raises ``SourceChanged`` if the object is not the pinned one, ``Corrupt`` if the data
+        received is not the range, and other ``ObjectError``s.
+        """
+        async with self._memory(PIECE):
+            body = await self._get_range(part)
+            try:
+                yield body
+            finally:
+                body.close()
+
+    @asynccontextmanager
+    async def _memory(self, size: int) -> AsyncIterator[None]:
+        grant = self._budget.grant(size)
+        await self._budget.take(grant)
+        try:
+            yield
         finally:
             self._budget.give(grant)
 
-    async def _get(self, key: str, listed: Dest) -> Fetched:
+    async def _get(self, key: str, listed: Dest) -> FetchedObject:
         try:
-            return await self._asked(key, listed)
+            return await self._get_as_coded(key, listed)
         except Corrupt as corrupt:
             if corrupt.coding in (None, self._coding):
                 raise
             self._coding = corrupt.coding or self._coding
-        return await self._asked(key, listed)
+        return await self._get_as_coded(key, listed)
 
-    async def _asked(self, key: str, listed: Dest) -> Fetched:
+    async def _get_as_coded(self, key: str, listed: Dest) -> FetchedObject:
         try:
             if listed.size <= SMALL:
-                return await self._held(key, listed)
+                return await self._get_small(key, listed)
         except Oversized:  # it has grown since it was listed
             pass
-        return await self._spilled(key, listed)
-
-    async def _held(self, key: str, listed: Dest) -> Fetched:
-        answer = await self._ask(key)
-        body = answer.response.body
-        if len(body) <= SMALL:
-            return self._judged(answer, body, listed)
-        return await self._reader.away(lambda: self._judged(answer, body, listed))
-
-    async def _spilled(self, key: str, listed: Dest) -> Fetched:
         spill = Spill(key)
         try:
-            answer = await self._ask(key, spill)
-            return await self._reader.away(lambda: self._judged(answer, spill.whole(), listed))
+            answer = await self._request(key, spill)
+            return await self._reader.away(lambda: self._verify(answer, spill.whole(), listed))
         except BaseException:
             spill.close()
             raise
 
-    async def _ask(self, key: str, spill: Spill | None = None) -> Answer:
+    async def _get_small(self, key: str, listed: Dest) -> FetchedObject:
+        answer = await self._request(key)
+        body = answer.response.body
+        if len(body) <= SMALL:
+            return self._verify(answer, body, listed)
+        return await self._reader.away(lambda: self._verify(answer, body, listed))
+
+    async def _request(self, key: str, spill: Spill | None = None) -> Answer:
         try:
             headers = (ASK_CHECKSUM,)
             return await self._source.get(key, headers=headers, sink=spill, coding=self._coding)
         except StoreError as error:
-            meant = source_fault(error)
-            if meant is error:
-                meant = ObjectError(error.kind, f"the source cannot be read: {error}")
-            raise meant from None
+            raise unreadable_source(error) from None
 
-    def _judged(self, answer: Answer, body: bytes | Slice, listed: Dest) -> Fetched:
+    def _verify(self, answer: Answer, body: bytes | Slice, listed: Dest) -> FetchedObject:
         if isinstance(body, bytes):
             size, digests = len(body), self._digester.of_body(body)
         else:
@@ -114,8 +130,45 @@ class Fetcher:
         arrived = Arrived(size, digests.md5, lambda: _pieces(body))
         if wrong := fault(arrived, Expected(listed, answer, self._source.endpoint)):
             raise wrong
-        return Fetched(answer, body, size, digests)
+        return FetchedObject(answer, body, size, digests)
+
+    async def _get_range(self, part: CopyPart) -> Slice:
+        spill = Spill(part.source)
+        try:
+            answer = await self._request_range(part, spill)
+            body = spill.whole()
+            _check_range(part, answer, body.size)
+            return body
+        except BaseException:
+            spill.close()
+            raise
+
+    async def _request_range(self, part: CopyPart, spill: Spill) -> Answer:
+        pin = [("if-match", part.pin)] if part.pin else []
+        headers = [("range", f"bytes={_first_to_last(part)}"), *pin]
+        try:
+            return await self._source.get(part.source, headers=headers, sink=spill)
+        except StoreError as error:
+            changed = error.status == 412
+            raise (SourceChanged(error) if changed else unreadable_source(error)) from None
 
 
 def _pieces(body: bytes | Slice) -> Iterable[bytes]:
     return (body,) if isinstance(body, bytes) else body.pieces()
+
+
+def _first_to_last(part: CopyPart) -> str:
+    _, offset, size = part.span
+    return f"{offset}-{offset + size - 1}"
+
+
+def _check_range(part: CopyPart, answer: Answer, size: int) -> None:
+    """Raise ``ObjectError`` if the data received is not the part."""
+    if answer.etag != part.etag:
+        raise SourceChanged.unnoticed()
+    wanted = f"bytes {_first_to_last(part)}/{part.size}"
+    said = answer.response.header(b"content-range")
+    if said != wanted and size != part.size:
+        raise Corrupt(f"{said or 'no range'} came, and {wanted} was asked for")
+    if size != part.span.size:
+        raise Corrupt(f"{size} bytes came, and the range has {part.span.size}")

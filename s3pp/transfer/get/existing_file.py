@@ -29,8 +29,8 @@ from s3pp.records import Dest, GetTask, SendReason, SkipReason
 from s3pp.s3.answers import GZIP_MAGIC, epoch_nanoseconds, is_gzip
 from s3pp.s3.client import Bucket
 from s3pp.transfer import modes
+from s3pp.transfer.errors import object_vanished
 from s3pp.transfer.reading import Reader
-from s3pp.transfer.refused import vanished
 
 Verdict = SkipReason | SendReason
 
@@ -125,7 +125,7 @@ class ExistingFiles:
             return verdict
         answer = await self._bucket.look(task.source)
         if answer is None:
-            raise vanished()
+            raise object_vanished()
         response = answer.response
         opaque = not proves_content(answer.etag, response, self._bucket.endpoint)
         if (verdict is SendReason.ETAG and opaque) or (self._gunzip and is_gzip(response)):

@@ -30,9 +30,9 @@ from s3pp.localfs.tree import Tree
 from s3pp.records import Dest, GetTask, PartFault
 from s3pp.s3.answers import Answer, epoch_nanoseconds
 from s3pp.s3.client import Bucket, Coding, Headers
+from s3pp.transfer.errors import ObjectReplaced, fault_of
 from s3pp.transfer.get.file_sink import FileSink, layers, likely_part_size, unpack_file
 from s3pp.transfer.reading import Reader
-from s3pp.transfer.refused import ObjectReplaced, fault_of
 
 
 class Arrival(NamedTuple):

@@ -35,13 +35,12 @@ from s3pp.records import (
 )
 from s3pp.s3.client import Bucket, Coding
 from s3pp.s3.retry import Oversized, StoreError
-from s3pp.transfer.ending import failed
+from s3pp.transfer.errors import ObjectReplaced, failed, source_fault
 from s3pp.transfer.get.existing_file import ExistingFiles
 from s3pp.transfer.get.file_download import Arrival, FileDownload, checksum_headers
 from s3pp.transfer.get.file_sink import layers
 from s3pp.transfer.get.range_download import RangeDownload
 from s3pp.transfer.means import Means
-from s3pp.transfer.refused import ObjectReplaced, source_fault
 
 _FETCHES = 3  # times a body is requested before it counts as never arriving whole
 

@@ -14,7 +14,7 @@ from s3pp.integrity.verifiers import Feed
 from s3pp.localfs.temporary_file import TemporaryFile
 from s3pp.records import GetPart, PartDone, PartOutcome, Span
 from s3pp.s3.multipart import Spans
-from s3pp.transfer.parts.moving import RunPart
+from s3pp.transfer.parts import RunPart
 from s3pp.transfer.reading import Reader
 
 

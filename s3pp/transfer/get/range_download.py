@@ -31,11 +31,11 @@ from s3pp.records import Dest, GetPart, GetTask, PartDone, PartFault, Span
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Bucket
 from s3pp.s3.multipart import Spans, part_size
+from s3pp.transfer.errors import ObjectReplaced, fault_of, object_vanished
 from s3pp.transfer.get.ordered_reader import OrderedReader
 from s3pp.transfer.get.range_fetcher import RangeFetcher
 from s3pp.transfer.means import Means
-from s3pp.transfer.parts.moving import PartError, moved
-from s3pp.transfer.refused import ObjectReplaced, fault_of, vanished
+from s3pp.transfer.parts import PartError, run_parts
 
 _STARTS = 3  # objects started under one key before it counts as always being replaced
 _NOWHERE = Span(0, 0, 0)
@@ -98,7 +98,7 @@ class RangeDownload:
     async def _head(self, task: GetTask) -> Answer:
         answer = await self._bucket.look(task.source, headers=(ASK_CHECKSUM,))
         if answer is None:
-            raise vanished()
+            raise object_vanished()
         declared = answer.declared is not None
         if declared and answer.etag == task.etag and answer.size != task.size:
             here, listed = answer.size, task.size
@@ -158,11 +158,11 @@ class RangeDownload:
 
     async def _run_ranges(self, work: _Work, verifier: Verifier) -> list[PartDone]:
         if verifier.feed is None:
-            return await moved(work.parts(), self._run, at_once=self._at_once)
+            return await run_parts(work.parts(), self._run, at_once=self._at_once)
         ahead = _AHEAD * self._at_once
         ordered = OrderedReader(work.file, work.plan, verifier.feed, self._reader, ahead=ahead)
         try:
-            done = await moved(
+            done = await run_parts(
                 work.parts(),
                 lambda part: ordered.run_part(part, self._run),
                 at_once=self._at_once,
@@ -192,7 +192,7 @@ def _classify(error: ObjectError, task: GetTask, file: TemporaryFile) -> Excepti
         PartFault.NONE: error,
         PartFault.NO_RANGES: _NoRanges(),
         PartFault.REPLACED: ObjectReplaced(),
-        PartFault.REMOVED: vanished(),
+        PartFault.REMOVED: object_vanished(),
         PartFault.FILE_REMOVED: Vanished(task.target),
     }
     fault = error.fault if isinstance(error, PartError) else fault_of(error)

@@ -16,9 +16,9 @@ from s3pp.records import GetPart, PartDone, PartFailed, PartFault, PartOutcome
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Bucket
 from s3pp.s3.retry import StoreError
-from s3pp.transfer.parts.moving import part_failed
+from s3pp.transfer.errors import fault_of, source_fault
+from s3pp.transfer.parts import part_failed
 from s3pp.transfer.reading import Reader
-from s3pp.transfer.refused import fault_of, source_fault
 
 _FETCHES = 3  # times a range is asked for before the store counts as returning none
 

@@ -14,17 +14,15 @@ Rare cases branch off; a small file without complications takes only this path.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from urllib.parse import quote
 
 from s3pp.errors import FailureKind, Kept
 from s3pp.integrity.acknowledged import etag_of_whole
 from s3pp.integrity.compare import Body, compare
 from s3pp.integrity.etag import OtherBytes
 from s3pp.integrity.stored_object import StoredObject
-from s3pp.job import Job, Mode, Objects
+from s3pp.job import Job, Mode
 from s3pp.limits import PIECE, SMALL
 from s3pp.records import (
     Dest,
@@ -42,14 +40,14 @@ from s3pp.s3.answers import Answer
 from s3pp.s3.client import Bucket
 from s3pp.s3.retry import StoreError
 from s3pp.transfer import modes
-from s3pp.transfer.bodies import Changed
-from s3pp.transfer.condition import Absence, Taken, seen
-from s3pp.transfer.ending import failed
-from s3pp.transfer.parts.moving import RunPart
-from s3pp.transfer.parts.own import OwnUploads
-from s3pp.transfer.put.in_parts import InParts, work_of
-from s3pp.transfer.put.part import PartSender
+from s3pp.transfer.bodies import Changed, Slice
+from s3pp.transfer.conditional_write import AlreadyExists, ConditionalWrite, head_if_allowed
+from s3pp.transfer.errors import failed
+from s3pp.transfer.object_headers import static_headers
+from s3pp.transfer.part_upload import FileUploader, PartSender, upload_body
+from s3pp.transfer.parts import RunPart
 from s3pp.transfer.put.prepare import Prepared, Preparer
+from s3pp.transfer.resume import OwnUploads
 
 READINGS = 3  # times a source is read before it counts as always changing
 
@@ -82,11 +80,11 @@ class Putter:
         self._preparer = preparer
         self._headers = static_headers(job.objects)
         self.notes: list[str] = []  # notices for users, read by the worker
-        self._absence = Absence(job.mode, bucket, self.notes.append)
+        self._conditional = ConditionalWrite(job.mode, bucket, self.notes.append)
         self.requests_spared = 0  # that a dry run did not make
         self._threshold = job.parts.threshold
         self._sender = PartSender(job, bucket, preparer.reader)
-        self._in_parts = InParts(job, self._sender, run_part, self.notes.append, own=own)
+        self._in_parts = FileUploader(job, self._sender, run_part, self.notes.append, own=own)
 
     async def part(self, part: PutPart) -> PartOutcome:
         """Send one part of an upload that any putter may lead. Raises only ``FatalError``."""
@@ -99,7 +97,7 @@ class Putter:
         if not budget.take_at_once(held):
             await budget.take(held)
         try:
-            dest = await seen(self._bucket, entry.key) if task.ask else task.dest
+            dest = await head_if_allowed(self._bucket, entry.key) if task.ask else task.dest
             attempt = PutAttempt(task, dest)
             for _ in range(READINGS - 1):
                 try:
@@ -111,7 +109,7 @@ class Putter:
                         raise
             return await self._attempt(attempt)
         except Exception as error:
-            return await self._hinted(failed(task, error))
+            return await self._add_kept(failed(task, error))
         finally:
             budget.give(held)
 
@@ -158,13 +156,13 @@ class Putter:
         put = partial(self._bucket.put, key, prepared.body, payload_hash=digests.payload_hash)
         try:
             if self._mode is Mode.ADD and not attempt.written:
-                answer = await self._absence.write(
+                answer = await self._conditional.write(
                     key, lambda condition: put(headers=[*headers, *condition])
                 )
             else:
                 answer = await put(headers=headers)
-        except Taken as taken:
-            return await self._taken(attempt, prepared, taken)
+        except AlreadyExists as exists:
+            return await self._decide_existing(attempt, prepared, exists)
         except StoreError as error:
             if error.kind is FailureKind.INTEGRITY:
                 prepared.check()  # if the source changed, that is the cause
@@ -176,7 +174,7 @@ class Putter:
         if etag != digests.md5 or not etag:
             etag = await self._verify(key, prepared, answer)
         if self._own.left(key):  # left from when the source was larger
-            await self._in_parts.clear(key)
+            await self._in_parts.abort_own(key)
         source, sent = entry.name or entry.path, prepared.sent
         assert attempt.reason is not None, "it was decided before anything was sent"
         return Done(source, key, prepared.size, sent, etag, attempt.reason, answer.attempts)
@@ -186,24 +184,28 @@ class Putter:
         sent = Dest(prepared.sent, self._preparer.digests(prepared).md5)
         return await etag_of_whole(self._bucket, key, answer, sent)
 
-    async def _hinted(self, outcome: Failed) -> Failed:
+    async def _add_kept(self, outcome: Failed) -> Failed:
         """Return ``outcome`` with what the store keeps of it by now."""
         if not self._own.left(outcome.target):
             return outcome
-        if await self._in_parts.stays(outcome.target, outcome.kind):
+        if await self._in_parts.keeps_parts(outcome.target, outcome.kind):
             return outcome._replace(kept=Kept.PARTS)
         stuck = outcome.kept is Kept.STUCK_PARTS
         return outcome if stuck else outcome._replace(kept=Kept.NOTHING)
 
     async def _send_in_parts(self, attempt: PutAttempt, prepared: Prepared) -> Outcome:
-        headers = [*self._headers, *prepared.labels]
+        body, headers = prepared.body, [*self._headers, *prepared.labels]
+        assert isinstance(body, Slice)
+        shared = body is prepared.source
         try:
-            sent = await self._in_parts.put(work_of(attempt.task.entry, prepared, headers))
-        except Taken:
+            completed = await self._in_parts.put(
+                upload_body(attempt.task.entry, body, headers, is_shared=shared)
+            )
+        except AlreadyExists:
             return _skipped(attempt, prepared.size, SkipReason.EXISTS)
         attempt.written = True
-        done = _done(attempt, prepared, sent.etag, sent.attempts)
-        return done._replace(sent=sent.sent)
+        done = _done(attempt, prepared, completed.etag, completed.attempts)
+        return done._replace(sent=completed.sent)
 
     def _requests(self, prepared: Prepared) -> int:
         """Return the number of requests needed to send a body."""
@@ -211,9 +213,11 @@ class Putter:
             return 1
         return self._in_parts.count(prepared.sent) + 2  # to create and to complete it
 
-    async def _taken(self, attempt: PutAttempt, prepared: Prepared, taken: Taken) -> Outcome:
+    async def _decide_existing(
+        self, attempt: PutAttempt, prepared: Prepared, exists: AlreadyExists
+    ) -> Outcome:
         """Return the outcome for an existing key: another's object, or ours after a lost answer."""
-        if taken.refusal is None:  # it existed before anything was sent
+        if exists.refusal is None:  # it existed before anything was sent
             return _skipped(attempt, prepared.size, SkipReason.EXISTS)
         try:
             dest = await self._bucket.head(attempt.task.entry.key)
@@ -222,7 +226,7 @@ class Putter:
                 raise
             return _skipped(attempt, prepared.size, SkipReason.EXISTS)
         if dest is None:  # it no longer exists
-            raise taken.refusal
+            raise exists.refusal
         local = self._preparer.local(prepared)
         attempt.written = ours = dest == Dest(local.size, local.md5)
         prepared.check()
@@ -241,21 +245,3 @@ def _done(attempt: PutAttempt, prepared: Prepared, etag: str, attempts: int) -> 
 
 def _skipped(attempt: PutAttempt, size: int, reason: SkipReason) -> Skipped:
     return Skipped(attempt.task.entry.source, attempt.task.entry.key, size, reason)
-
-
-def static_headers(objects: Objects) -> Sequence[tuple[str, str]]:
-    """Return the headers common to all objects of a run, with lower-case names."""
-    headers = [(k.lower(), v) for k, v in objects.headers if k.lower() != "content-type"]
-    headers += [(f"x-amz-meta-{k.lower()}", v) for k, v in objects.metadata]
-    named = {
-        "x-amz-acl": objects.acl,
-        "x-amz-storage-class": objects.storage_class,
-        "x-amz-server-side-encryption": objects.sse,
-        "x-amz-server-side-encryption-aws-kms-key-id": objects.sse_kms_key_id,
-        # As sent by SDKs: some stores keep a checksum only if its algorithm is named.
-        "x-amz-sdk-checksum-algorithm": None
-        if objects.checksum == "md5"
-        else objects.checksum.upper(),
-        "x-amz-tagging": "&".join(f"{quote(k, '')}={quote(v, '')}" for k, v in objects.tags),
-    }
-    return [*headers, *((k, v) for k, v in named.items() if v)]

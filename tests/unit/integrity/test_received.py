@@ -19,7 +19,7 @@ from s3pp.s3.answers import Answer
 from s3pp.s3.client import Coding
 from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.retry import StoreError
-from s3pp.transfer.refused import source_fault
+from s3pp.transfer.errors import source_fault
 
 BODY, PARTS = b"some bytes", "0" * 32 + "-2"
 

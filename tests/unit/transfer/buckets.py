@@ -16,8 +16,8 @@ from s3pp.s3.retry import Oversized, StoreError
 from s3pp.s3.sigv4 import Keys, Signer
 from s3pp.s3.wire import Response, Sink, Stream
 from s3pp.transfer.means import Means
-from s3pp.transfer.parts.own import OwnUploads
 from s3pp.transfer.reading import Budget, Reader
+from s3pp.transfer.resume import OwnUploads
 
 KEYS, OTHER_KEYS = Keys("access", "secret"), Keys("other", "secret")
 EVERYTHING = 1 << 20  # bytes of the budget

@@ -15,7 +15,7 @@ from s3pp.records import CopyTask, Dest, Done, Failed, Outcome, SendReason, Skip
 from s3pp.records import SkipReason as Skip
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import WireError
-from s3pp.transfer.condition import SURE
+from s3pp.transfer.conditional_write import SURE
 from s3pp.transfer.copy.copier import Copier
 
 from .buckets import (

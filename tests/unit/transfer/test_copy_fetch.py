@@ -19,7 +19,7 @@ from s3pp.records import Dest
 from s3pp.s3.answers import Answer
 from s3pp.s3.retry import StoreError
 from s3pp.transfer.bodies import Slice
-from s3pp.transfer.copy.fetch import Fetched, Fetcher
+from s3pp.transfer.copy.fetch import FetchedObject, ObjectFetcher
 
 from .buckets import DENIED, EVERYTHING, GONE, Scripted, answer, etag_of, means
 
@@ -32,7 +32,7 @@ DIGESTER = Digester("md5", md5=True, signed=True)
 class Taken:
     """What was fetched, read while it was there."""
 
-    def __init__(self, fetched: Fetched) -> None:
+    def __init__(self, fetched: FetchedObject) -> None:
         self.fetched = fetched
         body = fetched.body
         self.spilled = isinstance(body, Slice)
@@ -45,9 +45,9 @@ def fetch(source: Scripted, listed: Dest, during: Any = None) -> Taken:
 
     async def main() -> Taken:
         ours = means()
-        fetcher = Fetcher(source, DIGESTER, ours)  # type: ignore[arg-type]
+        fetcher = ObjectFetcher(source, DIGESTER, ours)  # type: ignore[arg-type]
         try:
-            async with fetcher.fetched("key", listed) as fetched:
+            async with fetcher.fetch("key", listed) as fetched:
                 if during is not None:
                     raise during
                 return Taken(fetched)

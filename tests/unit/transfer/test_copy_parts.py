@@ -35,11 +35,11 @@ from s3pp.s3.answers import Answer
 from s3pp.s3.client import Call
 from s3pp.s3.retry import StoreError
 from s3pp.s3.wire import Sink
+from s3pp.transfer.copy.by_store import AT_ONCE
 from s3pp.transfer.copy.copier import Copier
-from s3pp.transfer.copy.parts_by_store import AT_ONCE
 from s3pp.transfer.means import Means
-from s3pp.transfer.parts.own import OwnUploads
 from s3pp.transfer.reading import Budget, Reader
+from s3pp.transfer.resume import OwnUploads
 
 from .buckets import (
     DENIED,

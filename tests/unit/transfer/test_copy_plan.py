@@ -12,8 +12,7 @@ from s3pp.places import Place, parse_origin, parse_place
 from s3pp.records import CopyTask, Dest, Failed, Outcome, Skipped, SkipReason
 from s3pp.s3.listing import Listed
 from s3pp.s3.retry import StoreError
-from s3pp.transfer.copy.overlap import Overlap
-from s3pp.transfer.copy.planner import CopyPlanner
+from s3pp.transfer.copy.planner import CopyPlanner, Overlap
 from s3pp.transfer.known import Known
 
 OURS, OTHER = "0" * 32, "f" * 32

@@ -20,7 +20,7 @@ from s3pp.places import Place, parse_origin
 from s3pp.records import CopyTask, Done, Failed, Outcome, SendReason, Skipped, SkipReason
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import WireError
-from s3pp.transfer.condition import SURE
+from s3pp.transfer.conditional_write import SURE
 from s3pp.transfer.copy.copier import Copier
 from s3pp.transfer.spill import Spill
 

@@ -24,9 +24,9 @@ from s3pp.s3.client import Call
 from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.retry import StoreError
 from s3pp.s3.wire import Response
+from s3pp.transfer.errors import ObjectReplaced
 from s3pp.transfer.get.file_download import FileDownload
 from s3pp.transfer.reading import Reader
-from s3pp.transfer.refused import ObjectReplaced
 
 from .buckets import endpoint, looked
 

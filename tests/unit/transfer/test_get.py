@@ -39,8 +39,8 @@ from s3pp.s3.wire import Sink, WireError
 from s3pp.transfer.get.existing_file import md5_of
 from s3pp.transfer.get.getter import Getter
 from s3pp.transfer.means import Means
-from s3pp.transfer.parts.own import OwnUploads
 from s3pp.transfer.reading import Budget, Reader
+from s3pp.transfer.resume import OwnUploads
 
 from .buckets import Workers, answer, endpoint, etag_of, looked, next_of
 

@@ -27,9 +27,10 @@ from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import Response, WireError
 from s3pp.transfer.bodies import Changed
-from s3pp.transfer.condition import SURE
+from s3pp.transfer.conditional_write import SURE
+from s3pp.transfer.object_headers import static_headers
 from s3pp.transfer.put.prepare import Prepared, Preparer
-from s3pp.transfer.put.putter import Putter, static_headers
+from s3pp.transfer.put.putter import Putter
 from s3pp.transfer.reading import Budget, Reader
 
 from .buckets import nobody

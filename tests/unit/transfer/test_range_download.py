@@ -39,8 +39,8 @@ from s3pp.s3.retry import StoreError
 from s3pp.s3.wire import Response, Sink
 from s3pp.transfer.get.getter import Getter
 from s3pp.transfer.means import Means
-from s3pp.transfer.parts.own import OwnUploads
 from s3pp.transfer.reading import Budget, Reader
+from s3pp.transfer.resume import OwnUploads
 from trees import content
 
 from .buckets import Workers, endpoint

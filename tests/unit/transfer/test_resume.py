@@ -16,7 +16,8 @@ from s3pp.s3.multipart import Spans
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.upload_listing import Part, Upload, UploadedParts
 from s3pp.s3.wire import WireError
-from s3pp.transfer.parts.resume import MOST_UPLOADS, QUIET, Found, Silent, fitting, unfinished
+from s3pp.transfer.parts import UploadState
+from s3pp.transfer.resume import MOST_UPLOADS, QUIET, NotListed, find_unfinished, fitting
 
 SIZE = 5 * MIN_PART + 7
 OURS, THEIRS = "ours", "theirs"
@@ -45,7 +46,7 @@ def test_any_parts_that_lie_as_planned_are_kept(data: st.DataObject) -> None:
     found = fitting("id", parts, size=size, wanted=wanted)
     whole = [one for one in parts if one.size == each]
     if whole and not (len(parts) == 1 and wanted != each):
-        assert found == Found("id", each, {one.number: one for one in parts})
+        assert found == UploadState("id", each, {one.number: one for one in parts})
         assert found.size == sum(one.size for one in parts)
 
 
@@ -130,18 +131,18 @@ class Store:
             raise parts
         return UploadedParts(parts, self.newest)
 
-    def find(self, size: int = SIZE, wanted: int = MIN_PART) -> Found | None:
+    def find(self, size: int = SIZE, wanted: int = MIN_PART) -> UploadState | None:
         async def proves(plan: Spans, there: Part) -> bool:
             assert plan.span(there.number).size == there.size
             self.probed.append(there.number)
             return there.etag == OURS
 
-        async def main() -> Found | None:
-            return await unfinished(
+        async def main() -> UploadState | None:
+            return await find_unfinished(
                 self,  # type: ignore[arg-type]
                 "key",
                 size=size,
-                wanted=wanted,
+                part_size=wanted,
                 proves=proves,
             )
 
@@ -159,7 +160,7 @@ def test_the_one_that_has_most_of_ours() -> None:
     )
     found = store.find()
     assert found is not None
-    assert (found.upload_id, list(found.parts)) == ("many", [1, 2, 3])
+    assert (found.id, list(found.parts)) == ("many", [1, 2, 3])
     assert "another key's" not in store.looked
 
 
@@ -174,7 +175,7 @@ def test_one_part_of_three_is_enough() -> None:
     parts[-1] = part(6, 7)
     found = Store(("key", "changed", parts)).find()
     assert found is not None
-    assert found.upload_id == "changed"
+    assert found.id == "changed"
 
 
 # Who may be sending it
@@ -266,7 +267,7 @@ def test_one_that_vanishes_or_is_not_told_is_passed_over(status: int) -> None:
     store = Store(("key", "ours", cut(SIZE, MIN_PART)[:1]), ("key", "gone", gone))
     found = store.find()
     assert found is not None
-    assert found.upload_id == "ours"
+    assert found.id == "ours"
 
 
 @pytest.mark.parametrize("denied", [False, True])
@@ -276,7 +277,7 @@ def test_one_that_is_listed_and_denied_is_as_good_as_not_told(denied: bool) -> N
     if not denied:
         assert store.find() is None
         return
-    with pytest.raises(Silent):
+    with pytest.raises(NotListed):
         store.find()
 
 
@@ -291,7 +292,7 @@ BROKEN = [
 def test_a_store_that_does_not_tell(broken: Exception, where: str) -> None:
     store = Store(("key", "ours", broken if where == "parts" else []))
     store.refusal = broken if where == "uploads" else None
-    with pytest.raises(Silent):
+    with pytest.raises(NotListed):
         store.find()
 
 
@@ -299,7 +300,7 @@ def test_what_it_does_not_tell_matters_only_if_nothing_else_is_ours() -> None:
     store = Store(("key", "ours", cut(SIZE, MIN_PART)[:1]), ("key", "untold", BROKEN[-1]))
     found = store.find()
     assert found is not None
-    assert found.upload_id == "ours"
+    assert found.id == "ours"
 
 
 def test_a_store_that_does_not_answer_is_no_store_without_uploads() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from s3pp.job import Objects
 from s3pp.s3.retry import StoreError
 from s3pp.s3.wire import Response
-from s3pp.transfer.copy.carry import Carrier, tag_header
+from s3pp.transfer.object_headers import CopyHeaders, tag_header
 
 from .buckets import DENIED, UNKNOWN, endpoint, response
 
@@ -37,8 +37,8 @@ ALWAYS = {
 BAD_CLASS = StoreError(400, "InvalidStorageClass", "")
 
 
-def carrier(objects: Objects, bucket: str = "into") -> Carrier:
-    return Carrier(objects, endpoint(bucket))
+def carrier(objects: Objects, bucket: str = "into") -> CopyHeaders:
+    return CopyHeaders(objects, endpoint(bucket))
 
 
 def source(*lines: str) -> Response:
@@ -242,7 +242,7 @@ def test_a_copy_without_tags_is_tried_once() -> None:
     ],
 )
 def test_what_stays_behind_is_named(objects: Objects, named: set[str]) -> None:
-    text = carrier(objects).left_behind
+    text = carrier(objects).not_copied
     every = ("ACLs", "--acl", "encryption", "website redirects", "locks")
     assert {word for word in every if word in text} == named
     assert ("ACLs" in text) is (objects.acl is None)

@@ -13,7 +13,13 @@ from s3pp.job import Mode
 from s3pp.records import Dest
 from s3pp.s3.client import Headers
 from s3pp.s3.retry import StoreError
-from s3pp.transfer.condition import REFUSED, SURE, Absence, Taken, seen
+from s3pp.transfer.conditional_write import (
+    REFUSED,
+    SURE,
+    AlreadyExists,
+    ConditionalWrite,
+    head_if_allowed,
+)
 
 from .buckets import DENIED, FAILED, UNKNOWN, Scripted, looked, next_of
 
@@ -22,7 +28,7 @@ CONDITION = [("if-none-match", "*")]
 
 
 class Scene:
-    """An ``Absence`` in front of a bucket whose HEADs and whose writes do as scripted."""
+    """An ``ConditionalWrite`` in front of a bucket whose HEADs and whose writes do as scripted."""
 
     def __init__(self, *writes: Any, mode: Mode = Mode.ADD, looks: Any = (ABSENT,)) -> None:
         self.bucket = Scripted(looks=list(looks))
@@ -30,7 +36,7 @@ class Scene:
         self.sent: list[list[tuple[str, str]]] = []  # the headers of each write
         self._writes = list(writes) or ["written"]
         self.refuses = False  # the condition, whatever the script says
-        self.absence = Absence(mode, self.bucket, self.told.append)  # type: ignore[arg-type]
+        self.conditional = ConditionalWrite(mode, self.bucket, self.told.append)  # type: ignore[arg-type]
 
     async def _send(self, headers: Headers) -> str:
         self.sent.append(list(headers))
@@ -40,7 +46,7 @@ class Scene:
 
     def write(self, **how: bool) -> str:
         async def main() -> str:
-            return await self.absence.write("key", self._send, **how)
+            return await self.conditional.write("key", self._send, **how)
 
         return asyncio.run(main())
 
@@ -67,7 +73,7 @@ def test_what_has_been_written_by_this_task_may_be_written_again() -> None:
 
 def test_a_key_that_is_taken_is_told_as_the_store_put_it() -> None:
     scene = Scene(FAILED)
-    with pytest.raises(Taken) as taken:
+    with pytest.raises(AlreadyExists) as taken:
         scene.write()
     assert (taken.value.dest, taken.value.refusal) == (None, FAILED)
     assert len(scene.sent) == 1
@@ -107,7 +113,7 @@ def test_one_that_has_kept_it_keeps_it_whatever_else_it_refuses(refused: list[bo
 
 def test_and_what_it_answers_then_decides() -> None:
     scene = Scene(UNKNOWN, looks=[THERE])
-    with pytest.raises(Taken) as taken:
+    with pytest.raises(AlreadyExists) as taken:
         scene.write()
     assert (taken.value.dest, taken.value.refusal) == (Dest(4, "etag"), None)
     assert scene.sent == [CONDITION]
@@ -132,9 +138,9 @@ def test_a_look_instead_of_the_condition_where_it_is_wanted() -> None:
 def test_doubts_count_as_refusals() -> None:
     scene = Scene(looks=[ABSENT, THERE])
     for _ in range(SURE):
-        scene.absence.doubt()
+        scene.conditional.add_doubt()
     assert scene.write() == "written"
-    with pytest.raises(Taken):
+    with pytest.raises(AlreadyExists):
         scene.write()
     assert (scene.sent, len(scene.told)) == ([[]], 1)
 
@@ -142,12 +148,12 @@ def test_doubts_count_as_refusals() -> None:
 @pytest.mark.parametrize(
     ("look", "expected"), [(THERE, Dest(4, "etag")), (ABSENT, None), (DENIED, None)]
 )
-def test_what_is_seen(look: Any, expected: Dest | None) -> None:
+def test_what_is_head_if_allowed(look: Any, expected: Dest | None) -> None:
     bucket: Any = Scripted(looks=[look])
-    assert asyncio.run(seen(bucket, "key")) == expected
+    assert asyncio.run(head_if_allowed(bucket, "key")) == expected
 
 
 def test_other_troubles_of_looking_are_told() -> None:
     bucket: Any = Scripted(looks=[StoreError(500, "InternalError", "")])
     with pytest.raises(StoreError):
-        asyncio.run(seen(bucket, "key"))
+        asyncio.run(head_if_allowed(bucket, "key"))

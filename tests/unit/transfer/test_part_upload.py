@@ -22,7 +22,7 @@ from s3pp.records import PartDone, PartFailed, PartOutcome, PutPart, Span
 from s3pp.s3.answers import Answer
 from s3pp.s3.retry import StoreError
 from s3pp.transfer.bodies import Slice
-from s3pp.transfer.put.part import PartSender
+from s3pp.transfer.part_upload import PartSender
 from s3pp.transfer.reading import Reader
 
 from .buckets import answer, endpoint, etag_of, read

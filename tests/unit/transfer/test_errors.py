@@ -9,7 +9,7 @@ import pytest
 from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.records import CopyTask, Entry, Failed, GetTask, PutTask, Task
 from s3pp.s3.retry import Oversized, StoreError
-from s3pp.transfer.ending import failed
+from s3pp.transfer.errors import failed
 
 PUT = PutTask(Entry("k", "/src/f", 1, 0), None)
 GET = GetTask("p/k", "k", 1, "", "")

@@ -1,9 +1,16 @@
-"""Failures of objects that a store refuses to return: vanished, replaced or archived."""
+"""Failures of objects: what refusals of the source mean, and how errors become outcomes."""
 
 from __future__ import annotations
 
-from s3pp.errors import FailureKind, ObjectError
-from s3pp.records import PartFault
+from s3pp.errors import (
+    FailureKind,
+    FatalError,
+    ObjectError,
+    Unfinished,
+    unexpected,
+    unexpected_kind,
+)
+from s3pp.records import Failed, PartFault, Task
 from s3pp.s3.retry import StoreError
 
 # The codes for a GET and a CopyObject (API reference, "Error responses").
@@ -24,6 +31,24 @@ class ObjectReplaced(ObjectError):
         super().__init__(FailureKind.CHANGED, message)
 
 
+def failed(task: Task, error: Exception) -> Failed:
+    """Return the outcome of a task that raised ``error``; raises as ``failure`` does."""
+    return failure(task.source, task.target, error)
+
+
+def failure(source: str, target: str, error: Exception) -> Failed:
+    """Return the failure of ``source`` and ``target`` for ``error``.
+
+    ``FatalError`` and ``Unfinished`` are raised again: they have no outcome.
+    """
+    if isinstance(error, FatalError | Unfinished):
+        raise error
+    if isinstance(error, ObjectError):
+        return Failed(source, target, error.kind, str(error), error.code, kept=error.kept)
+    kind, code = unexpected_kind(error), type(error).__name__
+    return Failed(source, target, kind, unexpected(error), code)
+
+
 def fault_of(error: ObjectError) -> PartFault:
     """Return what the refusal of a range shows of the whole object."""
     if not isinstance(error, StoreError) or error.code == "NoSuchBucket":
@@ -40,10 +65,18 @@ def source_fault(error: StoreError) -> ObjectError:
         message = "the object is archived and cannot be read: restore it first"
         return ObjectError(FailureKind.REJECTED, message)
     if error.status == 404 and error.code != "NoSuchBucket":
-        return vanished()
+        return object_vanished()
     return error
 
 
-def vanished() -> ObjectError:
+def unreadable_source(error: StoreError) -> ObjectError:
+    """Return the failure for a refused GET of an object that is copied through this machine."""
+    fault = source_fault(error)
+    if fault is error:
+        return ObjectError(error.kind, f"the source cannot be read: {error}")
+    return fault
+
+
+def object_vanished() -> ObjectError:
     """Return the failure of an object that no longer exists."""
     return ObjectError(FailureKind.NOT_FOUND, "the object vanished since it was listed")

@@ -14,7 +14,7 @@ from s3pp.s3.client import Call
 from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import Response, WireError
-from s3pp.transfer.parts.support import MultipartSupport
+from s3pp.transfer.upload_support import MultipartSupport
 
 CREATED = Answer(Response(200, [], b"<UploadId>1</UploadId>"), 1)
 UNKNOWN, NOT_ALLOWED = StoreError(501, "NotImplemented", "x"), StoreError(405, "HTTP405", "")
@@ -46,7 +46,7 @@ def explained(store: Store, refusal: StoreError, size: int = 1, *, times: int = 
     support = MultipartSupport(store)  # type: ignore[arg-type]
 
     async def main() -> list[ObjectError]:
-        return await asyncio.gather(*(support.explained("k", size, refusal) for _ in range(times)))
+        return await asyncio.gather(*(support.explain("k", size, refusal) for _ in range(times)))
 
     first, *others = asyncio.run(main())
     assert {str(each) for each in others} <= {str(first)}
@@ -89,7 +89,7 @@ def test_what_could_not_be_found_out_is_asked_again() -> None:
     support = MultipartSupport(Store(LOST, UNKNOWN))  # type: ignore[arg-type]
 
     async def main() -> list[ObjectError]:
-        return [await support.explained("k", 1, UNKNOWN) for _ in range(2)]
+        return [await support.explain("k", 1, UNKNOWN) for _ in range(2)]
 
     first, second = asyncio.run(main())
     assert first is UNKNOWN

@@ -28,13 +28,11 @@ from s3pp.s3.client import Call, Headers
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import WireError
 from s3pp.transfer.bodies import Changed, Slice, open_entry
-from s3pp.transfer.condition import Taken
-from s3pp.transfer.parts.lead import HIDDEN
-from s3pp.transfer.parts.resume import UNTOLD
-from s3pp.transfer.put.in_parts import UNTOLD_CHECKSUMS, InParts, Sent, work_of
-from s3pp.transfer.put.part import PartSender
-from s3pp.transfer.put.prepare import Prepared
+from s3pp.transfer.conditional_write import AlreadyExists
+from s3pp.transfer.multipart_upload import HIDDEN, CompletedUpload
+from s3pp.transfer.part_upload import NO_CHECKSUMS, FileUploader, PartSender, upload_body
 from s3pp.transfer.reading import Reader
+from s3pp.transfer.resume import NOTHING_RESUMED
 
 from . import parted
 from .parted import Parted, etag_of
@@ -71,14 +69,14 @@ class Scene:
     headers: Headers = ()
     offered: Callable[[PutPart], None] = lambda part: None
 
-    def put(self) -> Sent:
+    def put(self) -> CompletedUpload:
         return asyncio.run(asyncio.wait_for(self._put(readings=1), 20))
 
-    def put_again(self) -> Sent:
+    def put_again(self) -> CompletedUpload:
         """As a putter does: a source that changed is opened once more."""
         return asyncio.run(asyncio.wait_for(self._put(readings=2), 20))
 
-    async def _put(self, readings: int) -> Sent:
+    async def _put(self, readings: int) -> CompletedUpload:
         reader = Reader(ThreadPoolExecutor(2))
         sender = PartSender(self.job, self.store, reader)  # type: ignore[arg-type]
 
@@ -86,22 +84,21 @@ class Scene:
             self.offered(part)
             return await sender.part(part)
 
-        leads = InParts(self.job, sender, offer, self.told.append)
+        leads = FileUploader(self.job, sender, offer, self.told.append)
         for _ in range(readings - 1):
             with suppress(Changed):
                 return await self._lead(leads)
         return await self._lead(leads)
 
-    async def _lead(self, leads: InParts) -> Sent:
+    async def _lead(self, leads: FileUploader) -> CompletedUpload:
         entry = Entry("key", str(self.path), len(BODY), 0)
         with patch("s3pp.transfer.bodies.SMALL", 0):
             source = open_entry(entry)
         assert isinstance(source, Slice)
-        prepared = Prepared(source, source.size, source.size, None, (), source)
         try:
-            return await leads.put(work_of(entry, prepared, self.headers))
+            return await leads.put(upload_body(entry, source, self.headers, is_shared=True))
         finally:
-            prepared.close()
+            source.close()
 
     def fail(self, what: str, *errors: Exception) -> None:
         """Refuse the first requests of a kind."""
@@ -124,7 +121,7 @@ def scenes() -> Iterator[Scene]:
     with (
         TemporaryDirectory() as directory,
         patch("s3pp.s3.multipart.MIN_PART", 1),
-        patch("s3pp.transfer.parts.resume.MIN_PART", 1),
+        patch("s3pp.transfer.resume.MIN_PART", 1),
     ):
         path = Path(directory) / "file"
         path.write_bytes(BODY)
@@ -137,6 +134,10 @@ def scene() -> Iterator[Scene]:
         yield each
 
 
+def facts(upload: CompletedUpload) -> tuple[str, int, int]:
+    return upload.etag, upload.sent, upload.attempts
+
+
 def failure(scene: Scene) -> ObjectError:
     with pytest.raises(ObjectError) as caught:
         scene.put()
@@ -146,7 +147,7 @@ def failure(scene: Scene) -> ObjectError:
 
 def test_a_body_is_begun_sent_and_completed(scene: Scene) -> None:
     scene.headers = [("content-type", "text/plain"), ("x-amz-sdk-checksum-algorithm", "MD5")]
-    assert scene.put() == Sent(etag(BODY), len(BODY), 1)
+    assert facts(scene.put()) == (etag(BODY), len(BODY), 1)
     assert scene.object == BODY
     assert scene.store.objects["key"][2] == {"content-type": "text/plain"}
     assert scene.store.completions == [{"x-amz-mp-object-size": str(len(BODY))}]
@@ -212,7 +213,7 @@ def test_without_resuming_all_is_sent(scene: Scene) -> None:
 def test_a_store_that_shows_no_uploads(scene: Scene) -> None:
     scene.fail("list", StoreError(403, "AccessDenied", ""))
     assert scene.put().sent == len(BODY)
-    assert scene.told == [UNTOLD]
+    assert scene.told == [NOTHING_RESUMED]
 
 
 # Completing
@@ -220,7 +221,7 @@ def test_a_store_that_shows_no_uploads(scene: Scene) -> None:
 
 def test_a_completion_whose_answer_was_lost_is_done(scene: Scene) -> None:
     scene.store.after = lose("complete")
-    assert scene.put() == Sent(etag(BODY), len(BODY), 1)
+    assert facts(scene.put()) == (etag(BODY), len(BODY), 1)
     assert sorted(scene.store.sent) == [1, 2, 3, 4, 5]
 
 
@@ -256,7 +257,7 @@ def test_where_we_may_not_look_an_upload_that_is_gone_is_begun_again(scene: Scen
 def test_what_another_wrote_is_not_taken_for_ours(scene: Scene) -> None:
     scene.job = replace(JOB, mode=Mode.ADD)
     scene.store.objects["key"] = (b"x" * len(BODY), etag(b"x" * len(BODY)), {})
-    with pytest.raises(Taken):
+    with pytest.raises(AlreadyExists):
         scene.put()
     assert scene.store.uploads == {}
     assert len(scene.store.aborted) == 1
@@ -265,7 +266,7 @@ def test_what_another_wrote_is_not_taken_for_ours(scene: Scene) -> None:
 def test_not_even_if_it_is_the_same(scene: Scene) -> None:
     scene.job = replace(JOB, mode=Mode.ADD)
     scene.store.objects["key"] = (BODY, etag(BODY), {})
-    with pytest.raises(Taken):
+    with pytest.raises(AlreadyExists):
         scene.put()
     assert scene.store.uploads == {}
 
@@ -510,7 +511,7 @@ def test_what_should_not_stay_and_does_is_said(scene: Scene, there: bool) -> Non
 def test_a_store_that_tells_no_checksums_is_spoken_of(scene: Scene) -> None:
     scene.job = replace(JOB, objects=Objects(checksum="crc32"))
     scene.put()
-    assert scene.told == [UNTOLD_CHECKSUMS]
+    assert scene.told == [NO_CHECKSUMS]
 
 
 def test_one_that_tells_them_is_not(scene: Scene) -> None:
@@ -660,7 +661,7 @@ def test_what_another_process_cannot_open_is_sent_by_this_one(scene: Scene, open
     """Its file has no name; /proc gives it one, as far as others may look there."""
     offered: list[str] = []
 
-    async def main() -> Sent:
+    async def main() -> CompletedUpload:
         sender = PartSender(JOB, scene.store, Reader(ThreadPoolExecutor(2)))  # type: ignore[arg-type]
 
         async def offer(part: PutPart) -> PartOutcome:
@@ -668,13 +669,12 @@ def test_what_another_process_cannot_open_is_sent_by_this_one(scene: Scene, open
             lost = PartFailed(part.span.number, FailureKind.UNREADABLE, "Permission denied")
             return await sender.part(part) if openable else lost
 
-        leads = InParts(JOB, sender, offer, scene.told.append)
+        leads = FileUploader(JOB, sender, offer, scene.told.append)
         entry = Entry("key", "/nowhere", 3, 0)
         with scene.path.open("rb") as file:
             scene.path.unlink()
             body = Slice(file.fileno(), "/nowhere")
-            prepared = Prepared(body, 3, body.size, None, ())
-            return await leads.put(work_of(entry, prepared, ()))
+            return await leads.put(upload_body(entry, body, (), is_shared=False))
 
     assert asyncio.run(main()).etag == etag(BODY)
     assert scene.object == BODY

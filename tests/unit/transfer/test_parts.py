@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from s3pp.errors import FailureKind, ObjectError, Unfinished
 from s3pp.records import PartDone, PartFailed, PartOutcome, PutPart, Span
 from s3pp.s3.retry import StoreError
-from s3pp.transfer.parts.moving import PartError, moved, part_failed
+from s3pp.transfer.parts import PartError, part_failed, run_parts
 
 Move = Callable[[PutPart], Awaitable[PartOutcome]]
 REFUSED = PartFailed(2, FailureKind.STORE, "SlowDown: later", "SlowDown")
@@ -60,7 +60,9 @@ def test_all_are_moved_with_so_many_under_way(waits: list[int], at_once: int) ->
 
     async def main() -> None:
         numbers = range(1, len(waits) + 1)
-        assert await moved(map(part, numbers), move, at_once=at_once) == list(map(done, numbers))
+        assert await run_parts(map(part, numbers), move, at_once=at_once) == list(
+            map(done, numbers)
+        )
         assert most <= at_once
         assert most == min(at_once, len(waits)) or 0 in waits
 
@@ -83,7 +85,7 @@ def test_parts_are_made_as_they_are_offered() -> None:
             await go.wait()
             return done(each.span.number)
 
-        moving = asyncio.ensure_future(moved(parts(), move, at_once=3))
+        moving = asyncio.ensure_future(run_parts(parts(), move, at_once=3))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         assert len(made) <= 4
@@ -112,7 +114,7 @@ def test_the_first_that_is_refused_ends_it(settled: bool, moved_one: bool) -> No
             return done(each.span.number)
 
         with pytest.raises(PartError, match="part 2: SlowDown: later") as caught:
-            await moved(map(part, range(not moved_one, 9)), move, at_once=4, settled=settled)
+            await run_parts(map(part, range(not moved_one, 9)), move, at_once=4, settled=settled)
         assert (caught.value.kind, caught.value.code) == (FailureKind.STORE, "SlowDown")
         others = [1, 3, 4] if settled or not moved_one else []
         assert ended == others
@@ -136,7 +138,7 @@ def test_what_ends_the_run_is_passed_on_once(together: bool) -> None:
             await asyncio.sleep(60)
             raise AssertionError
 
-        moving = asyncio.ensure_future(moved(map(part, range(1, 9)), move, at_once=4))
+        moving = asyncio.ensure_future(run_parts(map(part, range(1, 9)), move, at_once=4))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         go.set()

@@ -13,7 +13,7 @@ from s3pp.s3.client import Call
 from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.retry import StoreError
 from s3pp.s3.wire import Response
-from s3pp.transfer.copy.asked import Asked, named, settings_of
+from s3pp.transfer.upload_support import SettingsCheck, named, settings_of
 
 ACL, SSE = ("x-amz-acl", "private"), ("x-amz-server-side-encryption", "AES256")
 CREATED = Answer(Response(200, [], b"<UploadId>1</UploadId>"), 1)
@@ -53,7 +53,7 @@ def test_the_verdict_is_reached_once(
     with_settings: Any, without: Any, kind: FailureKind | None, calls: list[str]
 ) -> None:
     dest = Dest(with_settings, without)
-    asked = Asked([("cache-control", "x"), ACL, SSE], dest)  # type: ignore[arg-type]
+    asked = SettingsCheck([("cache-control", "x"), ACL, SSE], dest)  # type: ignore[arg-type]
 
     async def main() -> list[Any]:
         return await asyncio.gather(*map(asked.check, "abc"), return_exceptions=True)
@@ -67,7 +67,7 @@ def test_the_verdict_is_reached_once(
 def test_who_asks_for_nothing_needs_no_answer() -> None:
     dest = Dest(UNKNOWN, CREATED)
     headers = [("cache-control", "x"), ("x-amz-meta-a", "b")]
-    asyncio.run(Asked(headers, dest).check("a"))  # type: ignore[arg-type]
+    asyncio.run(SettingsCheck(headers, dest).check("a"))  # type: ignore[arg-type]
     assert dest.calls == []
 
 

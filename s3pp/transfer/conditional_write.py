@@ -2,8 +2,8 @@
 
 ::
 
-    write with the condition ─ 412 ─▶ Taken
-                             ─ 501 ─▶ HEAD ─▶ Taken | write without
+    write with the condition ─ 412 ─▶ AlreadyExists
+                             ─ 501 ─▶ HEAD ─▶ AlreadyExists | write without
 
 A refusal for one object does not remove the condition for others. The condition is left out only
 after the store has accepted ``SURE`` objects without it that it had refused with it, and none
@@ -30,7 +30,7 @@ REFUSED = (
 T = TypeVar("T")
 
 
-class Taken(Exception):
+class AlreadyExists(Exception):
     """Raised when the key exists: ``dest`` is the object seen, or ``refusal`` the store's error."""
 
     def __init__(self, dest: Dest | None = None, refusal: StoreError | None = None) -> None:
@@ -39,18 +39,18 @@ class Taken(Exception):
         self.refusal = refusal
 
 
-class Absence:
+class ConditionalWrite:
     """Writes that in mode ``add`` succeed only if the key is absent; in other modes plain writes.
 
     Use one per kind of request: a store may support the condition on one but not on another.
     """
 
-    def __init__(self, mode: Mode, bucket: Bucket, tell: Callable[[str], None]) -> None:
-        self.kept = False  # a write with the condition has succeeded: the store supports it
+    def __init__(self, mode: Mode, bucket: Bucket, notify: Callable[[str], None]) -> None:
+        self.is_supported = False  # a write with the condition has succeeded
         self._wanted = mode is Mode.ADD
         self._doubts = 0  # objects that the store accepted only without the condition
         self._bucket = bucket
-        self._tell = tell
+        self._notify = notify
 
     def write(
         self,
@@ -63,44 +63,44 @@ class Absence:
         """Call ``send`` with the headers of the condition, if any.
 
         ``ours``: this task itself wrote the existing object. ``look``: use a HEAD instead of the
-        condition. Raises ``Taken``, and the errors of ``send``.
+        condition. Raises ``AlreadyExists``, and the errors of ``send``.
         """
         # Not a coroutine: in the other modes this runs for every small object.
         if not self._wanted or ours:
             return send(())
-        if look or (self._doubts >= SURE and not self.kept):
-            return self._looked(key, send)
-        return self._under_condition(key, send)
+        if look or (self._doubts >= SURE and not self.is_supported):
+            return self._write_if_absent(key, send)
+        return self._write(key, send)
 
-    def doubt(self) -> None:
+    def add_doubt(self) -> None:
         """Count an object for which the store did not support the condition."""
         if not self._doubts:
-            self._tell(REFUSED.format(self._bucket.endpoint.host))
+            self._notify(REFUSED.format(self._bucket.endpoint.host))
         self._doubts += 1
 
-    async def _under_condition(self, key: str, send: Callable[[Headers], Awaitable[T]]) -> T:
+    async def _write(self, key: str, send: Callable[[Headers], Awaitable[T]]) -> T:
         try:
             written = await send(_IF_ABSENT)
         except StoreError as error:
             if error.status == 412:
-                raise Taken(refusal=error) from None
+                raise AlreadyExists(refusal=error) from None
             if error.status != 501:
                 raise
         else:
-            self.kept = True
+            self.is_supported = True
             return written
-        written = await self._looked(key, send)
-        self.doubt()  # only now is it known that the condition was refused
+        written = await self._write_if_absent(key, send)
+        self.add_doubt()  # only now is it known that the condition was refused
         return written
 
-    async def _looked(self, key: str, send: Callable[[Headers], Awaitable[T]]) -> T:
-        dest = await seen(self._bucket, key)
+    async def _write_if_absent(self, key: str, send: Callable[[Headers], Awaitable[T]]) -> T:
+        dest = await head_if_allowed(self._bucket, key)
         if dest is not None:
-            raise Taken(dest)
+            raise AlreadyExists(dest)
         return await send(())
 
 
-async def seen(bucket: Bucket, key: str) -> Dest | None:
+async def head_if_allowed(bucket: Bucket, key: str) -> Dest | None:
     """Return the answer to a HEAD; None if the key is absent or HEAD is forbidden."""
     try:
         return await bucket.head(key)

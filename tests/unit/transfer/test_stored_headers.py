@@ -9,7 +9,7 @@ import pytest
 from s3pp.s3.answers import Answer
 from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.retry import StoreError
-from s3pp.transfer.put.given import DOUBT, given
+from s3pp.transfer.object_headers import DOUBT, matches_upload
 
 from .buckets import DENIED, UNKNOWN, Pairs, Scripted, endpoint, response
 
@@ -22,7 +22,7 @@ def has(lines: list[str], wanted: Pairs, tags: object = None, at: Endpoint = AWS
     store = Scripted(looks=[Answer(response(*lines), 1)], taggings=[tags])
     store.endpoint = at
     told: list[str] = []
-    same = asyncio.run(given(store, "key", wanted, told.append))  # type: ignore[arg-type]
+    same = asyncio.run(matches_upload(store, "key", wanted, told.append))  # type: ignore[arg-type]
     return told[0] if told else same
 
 
@@ -91,7 +91,7 @@ def test_tags(tags: object, same: bool) -> None:
 def test_what_cannot_be_looked_at_is_taken_as_it_is() -> None:
     for look in (None, DENIED):
         store = Scripted(looks=[look])
-        assert asyncio.run(given(store, "key", [("content-type", "x")], print))  # type: ignore[arg-type]
+        assert asyncio.run(matches_upload(store, "key", [("content-type", "x")], print))  # type: ignore[arg-type]
 
 
 def test_a_store_that_breaks_does_not_pass_for_one_that_agrees() -> None:
@@ -101,4 +101,4 @@ def test_a_store_that_breaks_does_not_pass_for_one_that_agrees() -> None:
         Scripted(looks=[Answer(response(), 1)], taggings=[broken]),
     ):
         with pytest.raises(StoreError):
-            asyncio.run(given(store, "key", [("x-amz-tagging", "a=b")], print))  # type: ignore[arg-type]
+            asyncio.run(matches_upload(store, "key", [("x-amz-tagging", "a=b")], print))  # type: ignore[arg-type]

@@ -1,0 +1,234 @@
+"""Multipart copies of large objects: their headers, and the verification of the parts.
+
+The steps of an upload, from creation to completion, are in ``transfer/multipart_upload``. The parts
+are verified before the upload is completed, so that no other data gets the target's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from typing import Protocol
+
+from s3pp.errors import FailureKind, ObjectError
+from s3pp.integrity.multipart_etag import made_of
+from s3pp.records import Dest, PartDone, Span
+from s3pp.s3.client import Bucket, Headers
+from s3pp.s3.multipart import Spans, Uploads
+from s3pp.s3.retry import StoreError
+from s3pp.s3.upload_listing import Part
+from s3pp.transfer.copy.copy_attempt import CannotCopy, CopyAttempt, OtherParts, Written
+from s3pp.transfer.copy.part_layout import Basis, PartLayout, PartLayouts
+from s3pp.transfer.multipart_upload import MultipartUpload, StartAgain
+from s3pp.transfer.object_headers import SourceHeaders, matches_copy
+from s3pp.transfer.parts import UploadState, full_checksum
+from s3pp.transfer.upload_support import UNSUPPORTED
+
+_NO_SIZE = (
+    "the source does not tell how long the parts of some objects are, and none of the usual sizes "
+    "gives their ETag: their copies have another, and mode update copies them in each run"
+)
+_NO_MD5S = (
+    "the store gives the parts that it copies ETags that are no MD5s: objects of up to 5 GiB are "
+    "copied whole; larger ones get another ETag than their source, and mode update copies them in "
+    "each run"
+)
+_HIDDEN = (403, *UNSUPPORTED)  # a store that refuses to list parts
+
+
+class CopyWay(Protocol):
+    """A way to copy the parts of an object: by the store, or through this machine."""
+
+    def is_resumable(self, layout: PartLayout) -> bool:
+        """Return whether another run can resume such an upload."""
+
+    async def has_part(self, attempt: CopyAttempt, span: Span, etag: str) -> bool:
+        """Return whether a part with this ETag is the source's; called only if ``is_resumable``.
+
+        Raises ``SourceChanged`` and ``ObjectError``.
+        """
+
+    async def copy_parts(
+        self, attempt: CopyAttempt, layout: PartLayout, upload: UploadState
+    ) -> list[PartDone]:
+        """Copy all missing parts; return all, by number.
+
+        Raises ``SourceChanged``, ``CannotCopy`` if this way cannot work, ``Unfinished`` if the run
+        ends, and ``ObjectError``.
+        """
+
+    async def compute_etags(self, attempt: CopyAttempt, layout: PartLayout) -> dict[int, str]:
+        """Return the source's ETag for each likely part size; empty if its data is not fetched.
+
+        Raises ``SourceChanged``, ``Unfinished`` and ``ObjectError``.
+        """
+
+
+class MultipartCopier:
+    """Copies objects in parts by the rules of one job."""
+
+    def __init__(
+        self,
+        upload: MultipartUpload,
+        dest: Bucket,
+        headers: SourceHeaders,
+        layouts: PartLayouts,
+        notify: Callable[[str], None],
+    ) -> None:
+        self.dest = dest
+        self.headers = headers
+        self.layouts = layouts
+        self.notify = notify
+        self._upload = upload
+
+    async def write(self, attempt: CopyAttempt, layout: PartLayout, way: CopyWay) -> Written:
+        """Copy one object.
+
+        Raises ``AlreadyExists``, ``OtherParts``, and as ``CopyWay.copy_parts`` does.
+        """
+        source = _ObjectSource(attempt, layout, way, self)
+        try:
+            completed = await self._upload.write(source)
+        finally:
+            attempt.written = source.written
+        if completed.is_resumed:
+            self.notify(f"{source.name}: {completed.kept}")
+        return Written(completed.etag, completed.attempts, source.size - completed.sent)
+
+    async def abort_own(self, key: str) -> None:
+        """Abort the uploads by this run of an object that was finally copied whole."""
+        if self._upload.own.left(key):
+            await self._upload.abort_own(key)
+
+
+class _ObjectSource:
+    """An object as an ``UploadSource``."""
+
+    spoils: Collection[FailureKind] = (
+        FailureKind.INTEGRITY,
+        FailureKind.CHANGED,
+        FailureKind.NOT_FOUND,
+    )
+
+    def __init__(
+        self, attempt: CopyAttempt, layout: PartLayout, way: CopyWay, copier: MultipartCopier
+    ) -> None:
+        self.key, self.name = attempt.task.target, attempt.task.source
+        self.size, self.part_size = attempt.source.size, layout.spans.part_size
+        self.is_resumable = way.is_resumable(layout)
+        self.written = attempt.written
+        self._attempt, self._layout, self._way, self._copier = attempt, layout, way, copier
+
+    async def has_part(self, plan: Spans, there: Part) -> bool:
+        sizes = self._layout.likely or (self.part_size,)
+        if plan.part_size not in sizes:
+            return False
+        return await self._way.has_part(self._attempt, plan.span(there.number), there.etag)
+
+    async def create(self, create: Callable[[Headers], Awaitable[str]]) -> str:
+        """As ``UploadSource.create``. Raises ``CannotCopy`` too."""
+        reduction = self._copier.headers.reduction
+        try:
+            return await reduction.send(create, await self._headers())
+        except StoreError as error:
+            if error.status in UNSUPPORTED and self._attempt.has_another_way:
+                why = f"the store takes nothing in parts ({error.code})"
+                raise CannotCopy(why, is_lasting=True) from None
+            raise
+
+    async def upload_parts(self, upload: UploadState) -> list[PartDone]:
+        """As ``UploadSource.upload_parts``. Raises as ``CopyWay.copy_parts`` does."""
+        if upload.is_resumed:  # an earlier run may have found the right part size
+            self._layout = self._layout._replace(spans=Spans(self.size, upload.part_size))
+        return await self._way.copy_parts(self._attempt, self._layout, upload)
+
+    async def verify_parts(self, upload: UploadState, parts: list[PartDone]) -> None:
+        """As ``UploadSource.verify_parts``.
+
+        Raises ``OtherParts`` if the data is the source's, and its ETag that of other parts.
+        """
+        attempt, layout, layouts = self._attempt, self._layout, self._copier.layouts
+        made, etag = made_of(part.md5 for part in parts), attempt.source.etag
+        attempt.ours = Dest(self.size, made or etag)
+        if made and made == etag:
+            if layout.likely:
+                layouts.learn(layout.spans.part_size)
+            return
+        if not made and layout.basis is not Basis.NONE:
+            self._check_md5s(parts)
+        own = await layouts.request_own(attempt, layout) if made else None
+        if own and [*own] != [*layout.spans]:
+            raise OtherParts(own)
+        is_proven = layout.likely and made and await self._equals_source(made)
+        if not is_proven and not all(part.moved for part in parts):
+            raise StartAgain("what was there already is not the source's")
+        await layouts.check_source(attempt)  # a store may ignore the condition on the source
+        if own:
+            raise _mismatch(f"make the ETag {made}, and the source's is {etag}")
+        _check_stored(layout.stored, parts)
+        await self._check_sizes(upload.id)
+
+    async def metadata_matches(self) -> bool:
+        copier = self._copier
+        return await matches_copy(copier.dest, self.key, await self._headers(), copier.notify)
+
+    async def _headers(self) -> Headers:
+        key, storage_class = self._attempt.task.source, self._attempt.storage_class
+        return await self._copier.headers.fetch(key, self._layout.seen, storage_class)
+
+    def _check_md5s(self, parts: list[PartDone]) -> None:
+        """Report ETags of parts that do not have the form of an MD5.
+
+        Raises ``CannotCopy`` for an object that can be copied whole: SeaweedFS then keeps its ETag.
+        """
+        if made_of(part.etag for part in parts):
+            return
+        self._copier.notify(_NO_MD5S)
+        if self._attempt.fits_one_request:
+            raise CannotCopy(_NO_MD5S, is_lasting=True)
+
+    async def _equals_source(self, made: str) -> bool:
+        """Return whether the source, fetched once more, has the ETag that results from the parts.
+
+        False if nothing is fetched. Raises ``OtherParts`` if its data has the source's ETag in
+        parts of another size, and ``ObjectError`` if the parts have other data.
+        """
+        attempt, layout = self._attempt, self._layout
+        etags = await self._way.compute_etags(attempt, layout)
+        own = next((each for each, etag in etags.items() if etag == attempt.source.etag), None)
+        if own not in (None, layout.spans.part_size):
+            self._copier.layouts.learn(own)
+            raise OtherParts(Spans(self.size, own))
+        theirs = etags.get(layout.spans.part_size, made)
+        if theirs != made:
+            raise _mismatch(f"make the ETag {made}, and the source's bytes {theirs}")
+        if etags:
+            self._copier.notify(_NO_SIZE)
+        return bool(etags)
+
+    async def _check_sizes(self, upload_id: str) -> None:
+        """Raise ``ObjectError`` if the store lists parts of other sizes."""
+        parts = Uploads(self._copier.dest).list_parts(self.key, upload_id)
+        try:
+            there = {part.number: part.size async for part in parts}
+        except StoreError as error:
+            if error.status in _HIDDEN:
+                return
+            raise
+        for span in self._layout.spans if there else ():
+            size = there.get(span.number, 0)
+            if size != span.size:
+                raise _mismatch(f"differ: part {span.number} has {size} bytes, not {span.size}")
+
+
+def _check_stored(stored: tuple[str, str], parts: list[PartDone]) -> None:
+    """Raise ``ObjectError`` if the parts do not have the checksum stored with the source."""
+    name, value = stored
+    if not name or not all(part.stored for part in parts):
+        return
+    ours = full_checksum(name, ((part.stored, part.size) for part in parts))
+    if ours != value:
+        raise _mismatch(f"have the {name} {ours}, and {value} is stored with it")
+
+
+def _mismatch(how: str) -> ObjectError:
+    return ObjectError(FailureKind.INTEGRITY, f"the parts are not the source's: they {how}")

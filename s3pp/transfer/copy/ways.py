@@ -1,0 +1,94 @@
+"""The ways to copy an object, and the choice among them.
+
+::
+
+    whole or in parts (``part_layout``)   by the store, while it can   else through this machine
+    whole                                 CopyObject                   GET, verify, PUT
+    in parts                              UploadPartCopy               GET of ranges, UploadPart
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from s3pp.integrity.digests import Digester
+from s3pp.job import Job
+from s3pp.records import CopyPart, PartOutcome
+from s3pp.s3.client import Bucket
+from s3pp.transfer.copy.by_store import ByStore, PartsByStore
+from s3pp.transfer.copy.copy_attempt import CannotCopy, CopyAttempt, Written
+from s3pp.transfer.copy.fetch import ObjectFetcher
+from s3pp.transfer.copy.multipart_copy import MultipartCopier
+from s3pp.transfer.copy.part_layout import PartLayouts
+from s3pp.transfer.copy.parts_through import PartsThrough
+from s3pp.transfer.copy.through import Through
+from s3pp.transfer.means import Means
+from s3pp.transfer.multipart_upload import MultipartUpload
+from s3pp.transfer.object_headers import CopyHeaders, SourceHeaders
+from s3pp.transfer.upload_support import SettingsCheck
+
+
+class CopyWays:
+    """All ways to copy objects from one bucket to another by the rules of one job."""
+
+    def __init__(
+        self, job: Job, source: Bucket, dest: Bucket, means: Means, notify: Callable[[str], None]
+    ) -> None:
+        signed = job.access.sign and not dest.endpoint.unsigned_bodies
+        digester = Digester(job.objects.checksum, md5=True, signed=signed)
+        fetcher = ObjectFetcher(source, digester, means)
+        headers = CopyHeaders(job.objects, dest.endpoint)
+        of_source = SourceHeaders(source, headers, notify)
+        upload = MultipartUpload(job, dest, notify, own=means.own)
+        self.not_copied = headers.not_copied  # a notice of what no copy of this run gets
+        self._settings = SettingsCheck(headers.given, dest)
+        self._layouts = PartLayouts(job, source, dest)
+        self.by_store = ByStore(job, source, dest, headers, notify)
+        self._through = Through(job, dest, fetcher, of_source, notify)
+        self._in_parts = MultipartCopier(upload, dest, of_source, self._layouts, notify)
+        self._parts_by_store = PartsByStore(job, source, dest, means.parts)
+        self._parts_through = PartsThrough(job, dest, fetcher, digester, means)
+        self._looks_back = job.parts.resume
+
+    async def part(self, part: CopyPart) -> PartOutcome:
+        """Copy one range. Raises only ``FatalError`` and ``Unfinished``."""
+        return await self._parts_through.part(part)
+
+    async def write(self, attempt: CopyAttempt) -> Written:
+        """Copy one object in the way that ``attempt`` is at.
+
+        Raises ``AlreadyExists``, ``SourceChanged``, ``CannotCopy``, ``OtherParts`` and
+        ``ObjectError``.
+        """
+        layout = await self._layouts.choose(attempt)
+        attempt.parted = layout is not None
+        if layout is not None:
+            way = self._parts_through if attempt.streamed else self._parts_by_store
+            return await self._in_parts.write(attempt, layout, way)
+        written = await (self._through if attempt.streamed else self.by_store).write(attempt)
+        await self._in_parts.abort_own(attempt.task.target)
+        return written
+
+    async def change(self, attempt: CopyAttempt, cannot: CannotCopy) -> bool:
+        """Choose another way: whole after parts have failed, else through this machine.
+
+        Returns whether it is the latter. Raises ``ObjectError`` if no way would help: the store
+        refuses the settings of the run.
+        """
+        await self._settings.check(attempt.task.target)
+        if attempt.parted and attempt.fits_one_request:
+            attempt.whole = True
+            if cannot.is_lasting:
+                self._layouts.give_up(streamed=attempt.streamed)
+            return False
+        attempt.streamed, attempt.whole = True, False
+        return True
+
+    async def count_requests(self, attempt: CopyAttempt) -> int:
+        """Return the number of requests that a copy takes, at least."""
+        layout = await self._layouts.choose(attempt)
+        each = 2 if attempt.streamed else 1
+        if layout is None:
+            return each
+        # Two more to create and to complete the upload, and one to find an earlier one.
+        return each * len(layout.spans) + 2 + self._looks_back
