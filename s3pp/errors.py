@@ -6,7 +6,7 @@
     ├── UsageError      nothing was sent; exit code 2; names the argument and what to do
     │   └── Misuse      of a command line
     ├── ObjectError     this object failed, the run goes on; ends as ``Failed``, exit code 1
-    ├── Unfinished      the run ends before this object did, which is left as it is
+    ├── RunEnding       the run ends before this object did, which is left as it is
     └── FatalError      the run stops; exit code 3; what was acknowledged stays reported as done
 
 Exceptions never travel between processes: a worker turns an ``ObjectError`` into a
@@ -95,7 +95,7 @@ class FatalError(S3ppError):
         self.kind = kind
 
 
-class Unfinished(S3ppError):
+class RunEnding(S3ppError):
     """The run ends before this object did: it is neither done nor failed, and can be resumed."""
 
     def __init__(self) -> None:

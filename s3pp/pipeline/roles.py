@@ -39,12 +39,12 @@ class Role(Protocol):
     requests_spared: int  # requests that a dry run did not make
 
     async def transfer(self, task: Any) -> Outcome:
-        """Execute a task. Raises only ``FatalError`` and ``Unfinished``."""
+        """Execute a task. Raises only ``FatalError`` and ``RunEnding``."""
 
     async def part(self, part: Any) -> PartOutcome:
         """Transfer a part of an object that some worker leads.
 
-        Raises only ``FatalError`` and ``Unfinished``.
+        Raises only ``FatalError`` and ``RunEnding``.
         """
 
 

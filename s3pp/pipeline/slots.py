@@ -27,7 +27,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from s3pp.errors import FatalError, Unfinished
+from s3pp.errors import FatalError, RunEnding
 from s3pp.job import Job
 from s3pp.limits import PLACES
 from s3pp.localfs.tree import OPEN_DIRECTORIES, most_directories
@@ -238,7 +238,7 @@ class TaskRunner:
         batch, task = work
         try:
             batch.outcomes.append(await self._role.transfer(task))
-        except Unfinished:
+        except RunEnding:
             pass  # counted as not attempted
         except FatalError as error:
             self._outbox.send(Fatal(str(error)))
@@ -251,7 +251,7 @@ class TaskRunner:
         part = request.open()
         try:
             outcome = await self._role.part(part)
-        except Unfinished:  # its lead was also notified that the run is ending
+        except RunEnding:  # its lead was also notified that the run is ending
             return
         except FatalError as error:
             self._outbox.send(Fatal(str(error)))

@@ -21,7 +21,7 @@ import gc
 import os
 from collections.abc import Callable
 
-from s3pp.errors import Unfinished
+from s3pp.errors import RunEnding
 from s3pp.job import Job, Side
 from s3pp.pipeline.connect import Pause, Renewal, RetryHooks, connect, new_loop
 from s3pp.pipeline.messages import (
@@ -161,16 +161,16 @@ class PartClient:
         self._ended = False
 
     def check(self) -> None:
-        """Raise ``Unfinished`` once the run is ending."""
+        """Raise ``RunEnding`` once the run is ending."""
         if self._ended:
-            raise Unfinished
+            raise RunEnding
 
     def report(self, size: int) -> None:
         """Report ``size`` bytes that this worker has transferred by itself to the statter."""
         self._outbox.send(PartProgress(size))
 
     async def run(self, part: PartTask) -> PartOutcome:
-        """Have any worker transfer ``part``. Raises ``Unfinished`` once the run is ending."""
+        """Have any worker transfer ``part``. Raises ``RunEnding`` once the run is ending."""
         self.check()
         self._number = number = self._number + 1
         turn = self._waiting[number] = asyncio.get_running_loop().create_future()
@@ -188,8 +188,8 @@ class PartClient:
             turn.set_result(result.open())
 
     def end(self) -> None:
-        """End all waiting with ``Unfinished``: no more parts will be transferred."""
+        """End all waiting with ``RunEnding``: no more parts will be transferred."""
         self._ended = True
         for turn in self._waiting.values():
             if not turn.done():
-                turn.set_exception(Unfinished())
+                turn.set_exception(RunEnding())

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from s3pp.errors import Unfinished
+from s3pp.errors import RunEnding
 from s3pp.s3.congestion import NO_LIMIT, Feedback, RateLimit, Refusal
 
 WINDOW = 1.0  # seconds that a meter looks back
@@ -155,7 +155,7 @@ class RequestLimiter:
         return True
 
     async def take(self) -> None:
-        """Wait until a request is admitted. Raises ``Unfinished`` if the run ends first."""
+        """Wait until a request is admitted. Raises ``RunEnding`` if the run ends first."""
         turn = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         self._release()
@@ -207,12 +207,12 @@ class RequestLimiter:
     async def retry(self) -> None:
         """Wait until the budget allows one more retry; usually it does at once.
 
-        Raises ``Unfinished`` if the run ends first.
+        Raises ``RunEnding`` if the run ends first.
         """
         while not self._budget.take():
             await asyncio.sleep(1.0 / RETRIES_PER_SECOND)
             if self._ended:
-                raise Unfinished
+                raise RunEnding
 
     def end(self) -> None:
         """End the run: waiting requests are dropped, later ones are admitted without a limit."""
@@ -220,7 +220,7 @@ class RequestLimiter:
         waiting, self._waiting = self._waiting, deque()
         for turn in waiting:
             if not turn.done():
-                turn.set_exception(Unfinished())
+                turn.set_exception(RunEnding())
 
     def _congested(self, epoch: int, *, refused: int = 0, unanswered: int = 0) -> None:
         if epoch != self.limit.epoch:  # it says nothing about the current limit

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from http import HTTPStatus
 
-from s3pp.errors import FailureKind, ObjectError, Unfinished
+from s3pp.errors import FailureKind, ObjectError, RunEnding
 from s3pp.limits import DEFAULT_MAX_THROTTLED
 from s3pp.s3.answers import no_store_message, xml_text
 from s3pp.s3.wire import MOST_HELD, Response, WireError
@@ -197,14 +197,14 @@ class Trouble:
 async def until(waiting: Awaitable[None], trouble: Trouble | None) -> None:
     """Wait for the next attempt. If the run ends first, raise the cause of the last failure.
 
-    Raises ``ObjectError``, or ``Unfinished`` if no attempt has failed.
+    Raises ``ObjectError``, or ``RunEnding`` if no attempt has failed.
     """
     try:
         await waiting
-    except (Unfinished, ObjectError) as end:
+    except (RunEnding, ObjectError) as end:
         if trouble is None or trouble.cause is None:
             raise
-        ending = isinstance(end, Unfinished)
+        ending = isinstance(end, RunEnding)
         why = "not tried again: the run is ending" if ending else str(end)
         given_up = ObjectError(trouble.cause.kind, f"{trouble.cause} ({why})")
         given_up.code = trouble.cause.code

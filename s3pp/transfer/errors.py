@@ -6,7 +6,7 @@ from s3pp.errors import (
     FailureKind,
     FatalError,
     ObjectError,
-    Unfinished,
+    RunEnding,
     unexpected,
     unexpected_kind,
 )
@@ -39,9 +39,9 @@ def failed(task: Task, error: Exception) -> Failed:
 def failure(source: str, target: str, error: Exception) -> Failed:
     """Return the failure of ``source`` and ``target`` for ``error``.
 
-    ``FatalError`` and ``Unfinished`` are raised again: they have no outcome.
+    ``FatalError`` and ``RunEnding`` are raised again: they have no outcome.
     """
-    if isinstance(error, FatalError | Unfinished):
+    if isinstance(error, FatalError | RunEnding):
         raise error
     if isinstance(error, ObjectError):
         return Failed(source, target, error.kind, str(error), error.code, kept=error.kept)

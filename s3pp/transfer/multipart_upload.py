@@ -23,7 +23,7 @@ from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from typing import NamedTuple, Protocol
 
-from s3pp.errors import FailureKind, FatalError, Kept, ObjectError, Unfinished
+from s3pp.errors import FailureKind, FatalError, Kept, ObjectError, RunEnding
 from s3pp.integrity.acknowledged import HiddenObject, confirm
 from s3pp.integrity.etag import OtherBytes
 from s3pp.integrity.multipart_etag import Evidence, evidence, made_of
@@ -86,7 +86,7 @@ class UploadSource(Protocol):
     async def upload_parts(self, upload: UploadState) -> list[PartDone]:
         """Upload all missing parts; return all, by number.
 
-        Raises ``ObjectError`` and ``Unfinished``.
+        Raises ``ObjectError`` and ``RunEnding``.
         """
 
     async def verify_parts(self, upload: UploadState, parts: list[PartDone]) -> None:
@@ -301,7 +301,7 @@ class MultipartUpload:
         await self.abort_own(source.key, keep=upload.id)
         if isinstance(failure, ObjectError) and not isinstance(failure, StartAgain):
             failure.kept = kept
-        elif isinstance(failure, (Unfinished, FatalError)) and kept is not Kept.NOTHING:
+        elif isinstance(failure, (RunEnding, FatalError)) and kept is not Kept.NOTHING:
             self._notify(f"{source.name}: not finished; {kept.value}")
         return failure
 

@@ -62,7 +62,7 @@ class PartSender:
         self._with_md5 = Digester(checksum, md5=True, signed=signed)
 
     async def part(self, part: PutPart) -> PartOutcome:
-        """Send one part. Raises only ``FatalError`` and ``Unfinished``."""
+        """Send one part. Raises only ``FatalError`` and ``RunEnding``."""
         return await retry_part(part.span.number, lambda: self._send(part))
 
     async def is_stored(self, part: PutPart) -> bool:

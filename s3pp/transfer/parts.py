@@ -15,7 +15,7 @@ from s3pp.errors import (
     FailureKind,
     FatalError,
     ObjectError,
-    Unfinished,
+    RunEnding,
     unexpected,
     unexpected_kind,
 )
@@ -61,10 +61,10 @@ class PartRunner(Protocol):
     """The workers of a run, as the role that leads a large object uses them."""
 
     def run(self, part: Any, /) -> Awaitable[PartOutcome]:
-        """Have any worker transfer a ``PartTask``. Raises ``Unfinished`` once the run is ending."""
+        """Have any worker transfer a ``PartTask``. Raises ``RunEnding`` once the run is ending."""
 
     def check(self) -> None:
-        """Raise ``Unfinished`` once the run is ending, for a role that transfers parts itself."""
+        """Raise ``RunEnding`` once the run is ending, for a role that transfers parts itself."""
 
     def report(self, size: int) -> None:
         """Report ``size`` bytes, transferred by the role itself, to the progress display."""
@@ -115,7 +115,7 @@ async def run_parts(
 async def retry_part(number: int, transfer: Callable[[], Awaitable[PartOutcome]]) -> PartOutcome:
     """Transfer one part, again where its bytes were damaged; return how it ended.
 
-    Raises ``FatalError`` and ``Unfinished`` only.
+    Raises ``FatalError`` and ``RunEnding`` only.
     """
     try:
         for _ in range(_TRIES - 1):
@@ -125,7 +125,7 @@ async def retry_part(number: int, transfer: Callable[[], Awaitable[PartOutcome]]
                 if error.kind is not FailureKind.INTEGRITY:
                     raise
         return await transfer()
-    except (FatalError, Unfinished):
+    except (FatalError, RunEnding):
         raise
     except Exception as error:
         return part_failed(number, error)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, ParamSpec, TypeVar
 
-from s3pp.errors import Unfinished, no_thread
+from s3pp.errors import RunEnding, no_thread
 
 _SLOW = 0.001  # seconds per read above which threads read
 _QUICK = 0.0003  # seconds below which the loop reads again
@@ -74,18 +74,18 @@ class Reader:
     async def whole(self, work: Callable[[], T]) -> T:
         """Return ``work()``, which reads a whole body and changes nothing; called on a thread.
 
-        Raises ``Unfinished`` once the run is ending. The thread then continues and its result is
+        Raises ``RunEnding`` once the run is ending. The thread then continues and its result is
         dropped: a body may be of any size.
         """
         if self._ended:
-            raise Unfinished
+            raise RunEnding
         reading = on_thread(self._threads, work)
         self._whole.add(reading)
         try:
             return await reading
         except asyncio.CancelledError:
             if self._ended:
-                raise Unfinished from None
+                raise RunEnding from None
             raise
         finally:
             self._whole.discard(reading)

@@ -74,14 +74,14 @@ class Copier:
         self._ways = CopyWays(job, source, dest, means, self._notify)
 
     async def transfer(self, task: CopyTask) -> Outcome:
-        """Copy one object and return its outcome. Raises only ``FatalError`` and ``Unfinished``."""
+        """Copy one object and return its outcome. Raises only ``FatalError`` and ``RunEnding``."""
         try:
             return await self._transfer(task)
         except Exception as error:
             return failed(task, error)
 
     async def part(self, part: CopyPart) -> PartOutcome:
-        """Transfer one range. Raises only ``FatalError`` and ``Unfinished``."""
+        """Transfer one range. Raises only ``FatalError`` and ``RunEnding``."""
         return await self._ways.part(part)
 
     async def _transfer(self, task: CopyTask) -> Outcome:

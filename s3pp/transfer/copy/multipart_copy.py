@@ -52,14 +52,14 @@ class CopyWay(Protocol):
     ) -> list[PartDone]:
         """Copy all missing parts; return all, by number.
 
-        Raises ``SourceChanged``, ``CannotCopy`` if this way cannot work, ``Unfinished`` if the run
+        Raises ``SourceChanged``, ``CannotCopy`` if this way cannot work, ``RunEnding`` if the run
         ends, and ``ObjectError``.
         """
 
     async def compute_etags(self, attempt: CopyAttempt, layout: PartLayout) -> dict[int, str]:
         """Return the source's ETag for each likely part size; empty if its data is not fetched.
 
-        Raises ``SourceChanged``, ``Unfinished`` and ``ObjectError``.
+        Raises ``SourceChanged``, ``RunEnding`` and ``ObjectError``.
         """
 
 

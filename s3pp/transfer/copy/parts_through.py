@@ -97,7 +97,7 @@ class PartsThrough:
                 yield number, PartDone(number, size, there.etag, md5, ours, moved=False)
 
     async def part(self, part: CopyPart) -> PartOutcome:
-        """Copy one part. Raises only ``FatalError`` and ``Unfinished``."""
+        """Copy one part. Raises only ``FatalError`` and ``RunEnding``."""
         return await retry_part(part.span.number, lambda: self._copy(part))
 
     async def _copy(self, part: CopyPart) -> PartOutcome:

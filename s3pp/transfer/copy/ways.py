@@ -51,7 +51,7 @@ class CopyWays:
         self._looks_back = job.parts.resume
 
     async def part(self, part: CopyPart) -> PartOutcome:
-        """Copy one range. Raises only ``FatalError`` and ``Unfinished``."""
+        """Copy one range. Raises only ``FatalError`` and ``RunEnding``."""
         return await self._parts_through.part(part)
 
     async def write(self, attempt: CopyAttempt) -> Written:

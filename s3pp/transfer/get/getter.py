@@ -71,7 +71,7 @@ class Getter:
         return await self._ranges.fetcher.part(part)
 
     async def transfer(self, task: GetTask) -> Outcome:
-        """Download one object and return its outcome. Raises ``FatalError`` and ``Unfinished``."""
+        """Download one object and return its outcome. Raises ``FatalError`` and ``RunEnding``."""
         budget = self._budget
         held = min(task.size or 1 if task.size <= SMALL else PIECE, budget.size)
         if not budget.take_at_once(held):

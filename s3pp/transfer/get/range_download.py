@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from s3pp.errors import Kept, ObjectError, Unfinished
+from s3pp.errors import Kept, ObjectError, RunEnding
 from s3pp.integrity.received import Corrupt
 from s3pp.integrity.stored_object import ASK_CHECKSUM, StoredObject
 from s3pp.integrity.verifiers import LONGEST, Verifier, verifier_of
@@ -77,7 +77,7 @@ class RangeDownload:
         """Fetch an object, and verify it; None if it has to be fetched with one request.
 
         ``mode`` is as in ``FileAttributes``. Raises ``Corrupt`` and ``Vanished``, after which
-        fetching it again may help, and ``ObjectError``, ``FatalError`` and ``Unfinished``.
+        fetching it again may help, and ``ObjectError``, ``FatalError`` and ``RunEnding``.
         """
         before = None
         for _ in range(_STARTS):
@@ -121,7 +121,7 @@ class RangeDownload:
             what = error
             raise await self._reader.away(lambda: _classify(what, task, file)) from None
         except BaseException as error:  # the run is ending
-            if file.keep_or_discard() and isinstance(error, Unfinished):
+            if file.keep_or_discard() and isinstance(error, RunEnding):
                 self._notify(f"{task.target}: not finished; {Kept.FILE.value}")
             raise
         kept = sum(not part.moved for part in parts)

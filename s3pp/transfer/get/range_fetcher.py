@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import closing
 
-from s3pp.errors import FatalError, Unfinished
+from s3pp.errors import FatalError, RunEnding
 from s3pp.localfs.range_file import RangeFile, WrongRange
 from s3pp.localfs.temporary_file import Vanished
 from s3pp.localfs.tree import Tree
@@ -32,12 +32,12 @@ class RangeFetcher:
         self._reader = reader
 
     async def part(self, part: GetPart) -> PartOutcome:
-        """Fetch one range and return its outcome. Raises only ``FatalError`` and ``Unfinished``."""
+        """Fetch one range and return its outcome. Raises only ``FatalError`` and ``RunEnding``."""
         number = part.span.number
         try:
             with closing(await self._reader.run(RangeFile, self._tree, part)) as place:
                 return await self._transfer(part, place)
-        except (FatalError, Unfinished):
+        except (FatalError, RunEnding):
             raise
         except StoreError as error:
             fault = source_fault(error)

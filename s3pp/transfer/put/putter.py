@@ -91,7 +91,7 @@ class Putter:
         return await self._sender.part(part)
 
     async def transfer(self, task: PutTask) -> Outcome:
-        """Upload one file and return its outcome. Raises only ``FatalError`` and ``Unfinished``."""
+        """Upload one file and return its outcome. Raises only ``FatalError`` and ``RunEnding``."""
         entry, budget = task.entry, self._preparer.budget
         held = min(entry.size or 1 if entry.size <= SMALL else PIECE, budget.size)
         if not budget.take_at_once(held):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from s3pp.errors import Unfinished
+from s3pp.errors import RunEnding
 from s3pp.pipeline.messages import PartProgress, PartRequest, PartResult, pickled
 from s3pp.pipeline.worker import PartClient
 from s3pp.records import CopyPart, PartDone, Span
@@ -89,7 +89,7 @@ def test_at_the_end_nobody_waits_and_nothing_is_offered() -> None:
         waiting = [await lead.offer(number) for number in (1, 2)]
         lead.client.end()
         for turn in (*waiting, await lead.offer(3)):
-            with pytest.raises(Unfinished):
+            with pytest.raises(RunEnding):
                 await turn
         assert len(lead.sent) == 2
 
@@ -100,7 +100,7 @@ def test_whether_to_go_on_is_answered_here() -> None:
     async def act(lead: Lead) -> None:
         lead.client.check()
         lead.client.end()
-        with pytest.raises(Unfinished):
+        with pytest.raises(RunEnding):
             lead.client.check()
         assert lead.sent == []
 

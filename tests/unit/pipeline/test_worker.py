@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3pp.errors import FailureKind, FatalError, ObjectError, Unfinished
+from s3pp.errors import FailureKind, FatalError, ObjectError, RunEnding
 from s3pp.job import Job, Mode, Parts, Side, Speed
 from s3pp.limits import MIB, PLACES
 from s3pp.localfs.tree import most_directories
@@ -640,7 +640,7 @@ def test_finishing_leaves_leads_and_parts_that_have_not_begun(scene: Callable[..
     async def main() -> None:
         async def left(each: PutTask) -> Outcome:
             await go.wait()
-            raise Unfinished
+            raise RunEnding
 
         async def move(each: PutPart) -> PartOutcome:
             begun.append(each.span.number)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from s3pp.errors import FailureKind, FatalError, ObjectError, Unfinished
+from s3pp.errors import FailureKind, FatalError, ObjectError, RunEnding
 from s3pp.records import Dest
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Bucket, Recovery
@@ -695,7 +695,7 @@ class Ticket:
         self.waited += 1
         while not self.take_at_once():
             if self.ended:
-                raise Unfinished
+                raise RunEnding
             await asyncio.sleep(0)
 
     def give(self) -> None:
@@ -711,7 +711,7 @@ class Ticket:
     async def retry(self) -> None:
         self.retries += 1
         if self.ended:
-            raise Unfinished
+            raise RunEnding
 
 
 THROTTLED = said(503, "SlowDown")
@@ -804,7 +804,7 @@ def test_the_retry_budget_is_asked_after_errors_and_not_after_throttling() -> No
 def test_a_first_attempt_that_still_waits_at_the_end_of_the_run_is_unfinished() -> None:
     limiter, script = Ticket(), Script()
     limiter.free, limiter.ended = 0, True
-    with pytest.raises(Unfinished):
+    with pytest.raises(RunEnding):
         put(script.bucket(limiter=limiter))
     assert (script.sent, limiter.free) == ([], 0)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from s3pp.errors import Unfinished
+from s3pp.errors import RunEnding
 from s3pp.s3.congestion import Feedback, RateLimit
 from s3pp.s3.limiter import (
     RETRIES_AT_FIRST,
@@ -109,7 +109,7 @@ def test_the_end_sends_those_who_wait_away_and_lets_the_rest_through() -> None:
         waiting = asyncio.ensure_future(limiter.take())
         await asyncio.sleep(0)
         limiter.end()
-        with pytest.raises(Unfinished):
+        with pytest.raises(RunEnding):
             await waiting
         assert limiter.take_at_once()  # what cleans up behind a run waits for nothing
 
@@ -218,7 +218,7 @@ def test_a_retry_waits_for_the_budget_until_the_run_ends() -> None:
         assert clock() > 0.0
         waiting = asyncio.ensure_future(limiter.retry())
         limiter.end()
-        with pytest.raises(Unfinished):
+        with pytest.raises(RunEnding):
             await waiting
 
     limited(test)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hashlib import md5
 from typing import Any
 
-from s3pp.errors import Unfinished
+from s3pp.errors import RunEnding
 from s3pp.records import Dest, PartOutcome, PartTask
 from s3pp.s3.answers import Answer, Copied
 from s3pp.s3.endpoint import Endpoint
@@ -51,7 +51,7 @@ class Workers:
 
     def check(self) -> None:
         if self.ending:
-            raise Unfinished
+            raise RunEnding
 
     def report(self, size: int) -> None:
         self.reported.append(size)

@@ -15,7 +15,7 @@ from zlib import crc32
 
 import pytest
 
-from s3pp.errors import FailureKind, Kept, Unfinished
+from s3pp.errors import FailureKind, Kept, RunEnding
 from s3pp.integrity.multipart_etag import compound_etag
 from s3pp.job import Job, Mode, Objects, Parts
 from s3pp.limits import GIB, MAX_OBJECT, MIB
@@ -425,7 +425,7 @@ def test_the_end_of_the_run_ends_the_second_reading() -> None:
         return body
 
     pair.source.cutting = cutting
-    with pytest.raises(Unfinished):
+    with pytest.raises(RunEnding):
         pair.run(shared=False)
     assert len(pair.source.told("GET")) == 4
     assert pair.dest.object is None
@@ -864,7 +864,7 @@ def test_keys_that_may_not_read_the_source_are_helped() -> None:
 @WAYS
 def test_the_end_of_the_run_leaves_nothing(shared: bool) -> None:
     pair = Pair(ending=True)
-    with pytest.raises(Unfinished):
+    with pytest.raises(RunEnding):
         pair.run(shared=shared)
     assert pair.dest.object is None
     assert pair.dest.told("copy") == pair.dest.told("send") == []

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from effort import examples
-from s3pp.errors import FailureKind, FatalError, Kept, ObjectError, Unfinished
+from s3pp.errors import FailureKind, FatalError, Kept, ObjectError, RunEnding
 from s3pp.integrity.checksums import checksum as digest
 from s3pp.integrity.multipart_etag import compound_etag
 from s3pp.job import Job, Mode, Objects, Parts, Speed
@@ -413,10 +413,10 @@ def test_of_one_that_changed_meanwhile_the_run_knows_its_own_upload(scene: Scene
 def test_a_run_that_ends_leaves_it_as_it_is(scene: Scene) -> None:
     def ending(part: PutPart) -> None:
         if part.span.number == 4:  # three are offered at once, so that one of them was sent
-            raise Unfinished
+            raise RunEnding
 
     scene.offered = ending
-    with pytest.raises(Unfinished):
+    with pytest.raises(RunEnding):
         scene.put()
     assert len(scene.store.uploads) == 1
     assert scene.told == [f"{scene.path}: not finished; {Kept.PARTS.value}"]
@@ -427,12 +427,12 @@ def test_what_has_no_parts_does_not_stay_if_that_can_be_told(
     scene: Scene, error: StoreError | None
 ) -> None:
     def ending(part: PutPart) -> None:
-        raise Unfinished
+        raise RunEnding
 
     scene.offered = ending
     if error:
         scene.fail("parts", error)
-    with pytest.raises(Unfinished):
+    with pytest.raises(RunEnding):
         scene.put()
     assert len(scene.store.uploads) == len(scene.told) == bool(error)
 
@@ -447,11 +447,11 @@ def test_no_part_arrives_behind_the_end_of_an_upload_without_any(scene: Scene) -
 
 def test_without_resuming_it_leaves_nothing(scene: Scene) -> None:
     def ending(part: PutPart) -> None:
-        raise Unfinished
+        raise RunEnding
 
     scene.job = replace(JOB, parts=Parts(EACH, EACH, resume=False))
     scene.offered = ending
-    with pytest.raises(Unfinished):
+    with pytest.raises(RunEnding):
         scene.put()
     assert (scene.store.uploads, scene.told) == ({}, [])
 

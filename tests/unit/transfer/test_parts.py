@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3pp.errors import FailureKind, ObjectError, Unfinished
+from s3pp.errors import FailureKind, ObjectError, RunEnding
 from s3pp.records import PartDone, PartFailed, PartOutcome, PutPart, Span
 from s3pp.s3.retry import StoreError
 from s3pp.transfer.parts import PartError, part_failed, run_parts
@@ -134,7 +134,7 @@ def test_what_ends_the_run_is_passed_on_once(together: bool) -> None:
         async def move(each: PutPart) -> PartOutcome:
             await go.wait()
             if together or each.span.number == 2:
-                raise Unfinished
+                raise RunEnding
             await asyncio.sleep(60)
             raise AssertionError
 
@@ -142,7 +142,7 @@ def test_what_ends_the_run_is_passed_on_once(together: bool) -> None:
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         go.set()
-        with pytest.raises(Unfinished):
+        with pytest.raises(RunEnding):
             await moving
 
     run(main())

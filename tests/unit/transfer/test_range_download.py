@@ -13,7 +13,7 @@ from zlib import crc32
 
 import pytest
 
-from s3pp.errors import FailureKind, FatalError, Kept, Unfinished
+from s3pp.errors import FailureKind, FatalError, Kept, RunEnding
 from s3pp.integrity import verifiers
 from s3pp.integrity.stored_object import StoredObject
 from s3pp.job import Job, Mode, Parts
@@ -234,7 +234,7 @@ async def _looked(store: Store) -> Answer:
     return answer
 
 
-@pytest.mark.parametrize("error", [Unfinished(), FatalError("the run is over")], ids=repr)
+@pytest.mark.parametrize("error", [RunEnding(), FatalError("the run is over")], ids=repr)
 def test_what_came_stays_when_the_run_ends(place: Place, error: Exception) -> None:
     place.refuse = error
     store = Store()
@@ -252,8 +252,8 @@ def test_what_came_stays_when_the_run_ends(place: Place, error: Exception) -> No
 
 
 def test_without_resume_nothing_stays(place: Place) -> None:
-    place.refuse = Unfinished()
-    with pytest.raises(Unfinished):
+    place.refuse = RunEnding()
+    with pytest.raises(RunEnding):
         place.run(Store(), resume=False)
     assert place.files == {}
 

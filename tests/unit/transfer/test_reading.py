@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3pp.errors import FatalError, Unfinished
+from s3pp.errors import FatalError, RunEnding
 from s3pp.transfer.reading import Budget, Reader
 
 HERE = threading.main_thread()
@@ -146,9 +146,9 @@ def test_nobody_waits_for_whole_bodies_once_the_run_is_ending() -> None:
         reading = asyncio.ensure_future(reader.whole(read))
         await asyncio.sleep(0.01)
         reader.end()
-        with pytest.raises(Unfinished):
+        with pytest.raises(RunEnding):
             await asyncio.wait_for(reading, 10)
-        with pytest.raises(Unfinished):
+        with pytest.raises(RunEnding):
             await reader.whole(lambda: 5)
         assert await reader.away(lambda: 5) == 5  # what is to be tidied up still is
 
