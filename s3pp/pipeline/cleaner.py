@@ -28,7 +28,7 @@ from s3pp.report.totals import RunResult, run_result
 from s3pp.s3.multipart import Uploads
 from s3pp.s3.session import Session
 from s3pp.s3.upload_listing import Upload
-from s3pp.sources.unfinished import Selection, select
+from s3pp.sources.incomplete_uploads import Selection, select
 from s3pp.transfer.aborter import Aborter
 
 ABORTS_AT_ONCE = 16  # uploads that are looked at and aborted side by side

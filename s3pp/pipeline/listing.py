@@ -2,7 +2,7 @@
 
 ::
 
-    pages ──Listed──▶ choice ──▶ lines ──▶ stdout
+    pages ──Listed──▶ filters ──▶ lines ──▶ stdout
 
 All on one event loop: while a page is written, the next are being fetched. Only names that must be
 looked up are handled as in the walker, with a loop in another thread.
@@ -29,9 +29,8 @@ from s3pp.s3.endpoint import Opened
 from s3pp.s3.listing import Listed, Lister, parse_page
 from s3pp.s3.parallel_listing import list_pages
 from s3pp.s3.session import Session
-from s3pp.sources.choice import Choice
-from s3pp.sources.namesake import namesake
-from s3pp.sources.objects import chosen, list_origin
+from s3pp.sources.filters import Filters
+from s3pp.sources.objects import choose, list_origin, prefix_object_notice
 
 AT_ONCE = 1000  # keys written together: a page
 
@@ -126,7 +125,7 @@ async def _list_at_once(job: Job, origin: Origin, session: Session, sheet: Sheet
     opened, patience = session.presumed(), Patience(sheet.tell)
     renew, hooks = SignIn(session, opened.keys), RetryHooks(patience, notify=patience.notify)
     bucket = connect(job.access, opened, job.speed.listers, renew=renew, hooks=hooks)
-    beside = asyncio.ensure_future(namesake(job, origin, bucket))
+    beside = asyncio.ensure_future(prefix_object_notice(job, origin, bucket))
     first = await _first_page(bucket, origin)
     if first is None:
         beside.cancel()
@@ -150,7 +149,7 @@ async def _list_opened(
 ) -> None:
     renew, hooks = SignIn(session, opened.keys), RetryHooks(notify=sheet.tell)
     bucket = connect(job.access, opened, job.speed.listers, renew=renew, hooks=hooks)
-    beside = asyncio.ensure_future(namesake(job, origin, bucket))
+    beside = asyncio.ensure_future(prefix_object_notice(job, origin, bucket))
     await _write_pages(job, origin, bucket, sheet)
     await _tell_of(beside, sheet)
 
@@ -162,12 +161,12 @@ async def _tell_of(beside: asyncio.Future[str | None], sheet: Sheet) -> None:
 
 async def _write_pages(job: Job, origin: Origin, bucket: Lister, sheet: Sheet) -> None:
     """Write the listing to stdout page by page, in one thread."""
-    choice, left = Choice(job.choosing), job.choosing.limit
+    filters, left = Filters(job.choosing), job.choosing.limit
     listing = list_pages(bucket, origin.prefix, listers=job.speed.listers, notify=sheet.tell)
     try:
         async with aclosing(listing):
             async for page in listing:
-                found = chosen(page, origin, choice)[:left]
+                found = choose(page, origin, filters)[:left]
                 left = None if left is None else left - len(found)
                 if not sheet.take(found) or left == 0:
                     return

@@ -43,10 +43,10 @@ from s3pp.pipeline.messages import (
 from s3pp.pipeline.pipes import MessageReader, MessageWriter
 from s3pp.records import CopyTask, GetTask, Outcome, PutTask, Task
 from s3pp.sources import Spooled, entries, spool
+from s3pp.sources.destination_index import DestinationIndex
 from s3pp.sources.objects import list_origin
 from s3pp.transfer.copy.planner import CopyPlanner, Overlap
 from s3pp.transfer.get.planner import GetPlanner
-from s3pp.transfer.known import Known
 from s3pp.transfer.put.planner import PutPlanner
 
 FULL = 128  # tasks in a batch, once the run is under way
@@ -117,8 +117,8 @@ def walk(job: Job, around: Surroundings) -> Iterator[Task | Outcome]:
     return CopyPlanner(job, origin, _known(job, around), overlap=overlap).plan(found)
 
 
-def _known(job: Job, around: Surroundings) -> Known:
-    return Known.of(job, around.buckets[Side.DEST], around.notify)
+def _known(job: Job, around: Surroundings) -> DestinationIndex:
+    return DestinationIndex.of(job, around.buckets[Side.DEST], around.notify)
 
 
 class StepsUntilError:

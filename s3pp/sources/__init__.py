@@ -3,32 +3,33 @@
 ::
 
     filesystem   a tree, or one file  ─┐
-    names        --files-from          ├─▶ merging ──▶ Entry | Skipped | Failed, by key
-    tar          --walk tar            ─┘                  │
-                                                           └─ Entry.spool ─▶ spooling ─▶ Spooled
+    names        --files-from          ├─▶ merge, by key ──▶ Entry | Skipped | Failed
+    archive      --walk tar            ─┘                      │
+                                                               └─ Entry.spool ─▶ spooling ─▶ Spooled
 
-    bucket       beside keys in order  ─┐
-    objects      a bucket's listing    ─┴──▶ Listed | Failed, by key
-    unfinished   a bucket's uploads    ────▶ Upload | Skipped | Failed
+    objects              a bucket's listing    ──▶ Listed | Failed, by key
+    destination_index    beside keys in order  ──▶ what the destination holds
+    incomplete_uploads   a bucket's uploads    ──▶ Upload | Skipped | Failed
 
-``filesystem``, ``names``, and ``tar`` with ``archive`` and ``spooling`` yield the files to
-upload; ``merging`` joins them. ``objects`` yields the objects to download, copy or list;
-``lookup`` finds those named in a list, ``namesake`` the one left out beside a prefix. ``bucket``
-is the destination's listing, ``unfinished`` yields the uploads for ``clean`` to abort. ``scope``
-carries the settings that all sources share, ``checking`` validates them before the run starts,
-``choice`` and ``globs`` are the filters, and ``naming`` turns names into keys.
+``filesystem``, ``names`` and ``archive``, with ``spooling``, yield the files to upload, ``objects``
+the objects to download, copy or list, ``incomplete_uploads`` what ``clean`` aborts. ``filters``
+choose names and turn them into keys; ``destination_index`` shows what the destination holds;
+``checking`` validates sources before the run starts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import heapq
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import BinaryIO
 
+from s3pp.errors import FailureKind
 from s3pp.job import Job
-from s3pp.sources import filesystem, names, tar
+from s3pp.records import Entry, Failed
+from s3pp.sources import archive, filesystem, names
 from s3pp.sources.checking import check
-from s3pp.sources.merging import limited, merged
-from s3pp.sources.scope import Record, Scope, Stream
+from s3pp.sources.filters import Record, Scope, Stream
 from s3pp.sources.spooling import Spooled, spool
 
 __all__ = ["Record", "Spooled", "check", "entries", "spool"]
@@ -46,17 +47,53 @@ def entries(job: Job, stdin: BinaryIO | None = None) -> Iterator[Record]:
     """
     scope = Scope.of(job)
     streams = [_stream(source, job, scope, stdin) for source in job.sources]
-    return limited(merged(streams), job.choosing.limit)
+    return limit_entries(merge(streams), job.choosing.limit)
 
 
 def _stream(source: str, job: Job, scope: Scope, stdin: BinaryIO | None) -> Stream:
     if job.walk == "tar":
-        return tar.found(source, scope)
+        return archive.walk_members(source, scope)
     if job.choosing.files_from is not None:
-        return _listed(source, job, scope, stdin)
-    return filesystem.found(source, scope)
+        return _walk_list(source, job, scope, stdin)
+    return filesystem.walk_files(source, scope)
 
 
-def _listed(source: str, job: Job, scope: Scope, stdin: BinaryIO | None) -> Stream:
+def _walk_list(source: str, job: Job, scope: Scope, stdin: BinaryIO | None) -> Stream:
     with names.read_list(job.choosing, stdin) as given:
-        yield from names.found(source, scope, given)
+        yield from names.walk_names(source, scope, given)
+
+
+def merge(streams: Sequence[Stream]) -> Iterator[Record]:
+    """Return the records of ``streams``, each of which ascends, in ascending order.
+
+    If several sources map to the same key, the one named first on the command line gets it, and the
+    others fail as conflicts.
+    """
+    if len(streams) == 1:
+        return (record for _, record in streams[0])
+    # The merge is stable: of equal keys, the one from the first stream comes first.
+    return _fail_conflicts(heapq.merge(*streams, key=itemgetter(0)))
+
+
+def _fail_conflicts(stream: Stream) -> Iterator[Record]:
+    owner: Entry | None = None
+    for _, record in stream:
+        if not isinstance(record, Entry):
+            yield record
+        elif owner is None or record.key != owner.key:
+            owner = record
+            yield record
+        else:
+            message = f"key conflict: {owner.source!r} already maps to this key"
+            yield Failed(record.source, record.key, FailureKind.CONFLICT, message)
+
+
+def limit_entries(records: Iterator[Record], limit: int | None) -> Iterator[Record]:
+    """Yield ``records`` up to and including the entry number ``limit``; None: all of them."""
+    if limit is None:
+        yield from records
+        return
+    left = limit
+    while left > 0 and (record := next(records, None)) is not None:
+        left -= isinstance(record, Entry)
+        yield record

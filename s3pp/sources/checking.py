@@ -8,9 +8,8 @@ import sys
 from s3pp.errors import UsageError
 from s3pp.job import Choosing, Job
 from s3pp.localfs.paths import shown
-from s3pp.sources.choice import Choice
+from s3pp.sources.filters import Filters, Scope
 from s3pp.sources.names import UTF16, is_utf16
-from s3pp.sources.scope import Scope
 
 WALKS = ("filesystem", "tar")
 
@@ -62,7 +61,7 @@ def _check_list(job: Job) -> None:
 def check_origin(job: Job) -> None:
     """Raise ``UsageError`` as ``check`` does, for a job whose source is a bucket."""
     _check_surroundings()
-    Choice(job.choosing)
+    Filters(job.choosing)
     if job.choosing.files_from is not None:
         _check_readable_list(job.choosing)
 
@@ -73,7 +72,7 @@ def _check_surroundings() -> None:
     try:
         os.getcwd()
     except OSError:
-        raise UsageError("the current directory is gone: change to another") from None
+        raise UsageError("the current directory was removed: change to another") from None
 
 
 def _check_readable_list(choosing: Choosing) -> None:

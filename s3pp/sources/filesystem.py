@@ -33,8 +33,7 @@ from s3pp.errors import FailureKind
 from s3pp.localfs.external_sort import SortMemory, sort_records
 from s3pp.localfs.paths import is_unfinished, shown
 from s3pp.records import Entry, Failed, Skipped, SkipReason
-from s3pp.sources.naming import key_fault, raw
-from s3pp.sources.scope import Record, Scope, Stream
+from s3pp.sources.filters import Record, Scope, Stream, key_bytes, key_fault
 
 # The kinds of names in a directory. FILE is anything that needs a stat to classify.
 FILE, DIRECTORY, LINK, LOOP = range(4)
@@ -52,24 +51,24 @@ class _Level(NamedTuple):
     names: Iterator[Name]  # those not walked yet
 
 
-def found(source: str, scope: Scope) -> Stream:
+def walk_files(source: str, scope: Scope) -> Stream:
     """Walk the file or directory ``source``, which may itself be a link."""
     if os.path.isdir(source):
-        return _Walk(source, scope).found()
-    return single(source, scope)
+        return _Walk(source, scope).run()
+    return walk_single(source, scope)
 
 
-def single(source: str, scope: Scope) -> Stream:
+def walk_single(source: str, scope: Scope) -> Stream:
     """Yield the file ``source`` under its base name."""
     name = os.path.basename(source)
-    order = raw(scope.prefix + name)
-    if scope.choice.name_refusal(name) is None:
-        record = look(source, scope.prefix + name, order, scope)
+    order = key_bytes(scope.prefix + name)
+    if scope.filters.name_refusal(name) is None:
+        record = stat_entry(source, scope.prefix + name, order, scope)
         if record is not None:
             yield order, record
 
 
-def look(path: str, key: str, order: bytes, scope: Scope) -> Record | None:
+def stat_entry(path: str, key: str, order: bytes, scope: Scope) -> Record | None:
     """Return the record of the file at ``path``, whose key has the bytes ``order``.
 
     None when its size or age is not chosen. Links are followed.
@@ -80,8 +79,8 @@ def look(path: str, key: str, order: bytes, scope: Scope) -> Record | None:
         return stat_failure(path, key, error)
     if not S_ISREG(status.st_mode):
         return _irregular(path, key, status)
-    choice = scope.choice
-    if choice.by_stat and choice.stat_refusal(status.st_size, status.st_mtime_ns):
+    filters = scope.filters
+    if filters.by_stat and filters.stat_refusal(status.st_size, status.st_mtime_ns):
         return None
     if fault := key_fault(order):
         return Failed(path, key, FailureKind.NAME, fault)
@@ -125,7 +124,7 @@ class _Walk:
         self._memory = SortMemory()
         self._around = [str(path) for path in Path(os.path.realpath(top)).parents]
 
-    def found(self) -> Stream:
+    def run(self) -> Stream:
         yield from self._enter("")
         while self._stack:
             level = self._stack[-1]
@@ -142,14 +141,14 @@ class _Walk:
 
     def _enter(self, relative: str) -> Stream:
         """Push a directory on the stack unless it is excluded; yield a failure to list it."""
-        if relative and self._scope.choice.tree_refusal(relative[:-1]):
+        if relative and self._scope.filters.tree_refusal(relative[:-1]):
             return
         path = (self._base + relative)[:-1] if relative else self._top
         trouble: list[OSError] = []
         names = sort_records(self._scan(path, trouble), memory=self._memory)
         first = list(islice(names, 1))  # by now all of the directory has been read
         key = self._scope.prefix + relative
-        level = _Level(path, self._base + relative, relative, raw(key), chain(first, names))
+        level = _Level(path, self._base + relative, relative, key_bytes(key), chain(first, names))
         self._stack.append(level)
         for error in trouble:
             message = f"the directory cannot be listed: {error.strerror}"
@@ -192,17 +191,17 @@ class _Walk:
         """Return the record of one name, which is not a directory to enter."""
         relative = level.relative + name
         scope = self._scope
-        if scope.choice.by_name and self._refused(relative, kind):
+        if scope.filters.by_name and self._refused(relative, kind):
             return None
         path = level.base + name
         if is_unfinished(name):
             return Skipped(path, scope.prefix + relative, 0, SkipReason.TEMPORARY)
         if kind == FILE:
-            return look(path, scope.prefix + relative, order, scope)
+            return stat_entry(path, scope.prefix + relative, order, scope)
         reason = SkipReason.LOOP if kind == LOOP else SkipReason.SYMLINK
         return Skipped(path, scope.prefix + relative, 0, reason)
 
     def _refused(self, relative: str, kind: int) -> bool:
-        choice = self._scope.choice
-        refusal = choice.tree_refusal if kind == LOOP else choice.name_refusal
+        filters = self._scope.filters
+        refusal = filters.tree_refusal if kind == LOOP else filters.name_refusal
         return refusal(relative) is not None

@@ -24,9 +24,8 @@ from s3pp.errors import FailureKind, FatalError
 from s3pp.job import Choosing
 from s3pp.localfs.external_sort import sort_records
 from s3pp.records import Failed, Skipped, SkipReason
-from s3pp.sources.filesystem import look
-from s3pp.sources.naming import climbs, normal, raw
-from s3pp.sources.scope import Record, Scope, Stream
+from s3pp.sources.filesystem import stat_entry
+from s3pp.sources.filters import Record, Scope, Stream, key_bytes, leads_out, normalize
 
 CHUNK = 1 << 16  # bytes read at once
 LONGEST = 1 << 13  # bytes kept of one name: twice the maximum length of a path
@@ -52,7 +51,7 @@ def read_list(choosing: Choosing, stdin: BinaryIO | None) -> Iterator[Iterator[b
         yield split(stream, null=choosing.null)
 
 
-def found(source: str, scope: Scope, given: Iterable[bytes]) -> Stream:
+def walk_names(source: str, scope: Scope, given: Iterable[bytes]) -> Stream:
     """Yield the records of the files in the directory ``source`` that ``given`` names."""
     names = _Names(source, scope)
     before = None
@@ -78,9 +77,9 @@ def split(stream: BinaryIO, *, null: bool) -> Iterator[bytes]:
     while chunk:
         *whole, rest = (rest + chunk).split(end)
         rest = rest[:LONGEST]
-        yield from _kept(whole, carriage)
+        yield from _without_empty(whole, carriage)
         chunk = _read(stream)
-    yield from _kept([rest], carriage)
+    yield from _without_empty([rest], carriage)
 
 
 UTF16 = "looks like UTF-16: save it as UTF-8 (or use --null, if its names end in NUL)"
@@ -109,7 +108,7 @@ def _read(stream: BinaryIO) -> bytes:
         raise FatalError(f"reading the list of --files-from: {error.strerror}") from error
 
 
-def _kept(names: Iterable[bytes], carriage: bytes) -> Iterator[bytes]:
+def _without_empty(names: Iterable[bytes], carriage: bytes) -> Iterator[bytes]:
     for name in names:
         kept = name[:LONGEST].removesuffix(carriage)
         if kept:
@@ -127,24 +126,24 @@ class _Names:
 
     def rows(self, names: Iterable[bytes]) -> Iterator[tuple[bytes, str]]:
         """Yield the names that the globs choose, each with the bytes of its key."""
-        choice = self._scope.choice
+        filters = self._scope.filters
         for given in names:
             name = os.fsdecode(given)
-            if not climbs(name):
-                name = normal(name) or "."
-            if choice.name_refusal(name) is None:
-                yield raw(self._scope.prefix + name), name
+            if not leads_out(name):
+                name = normalize(name) or "."
+            if filters.name_refusal(name) is None:
+                yield key_bytes(self._scope.prefix + name), name
 
     def record(self, name: str, order: bytes) -> Record | None:
         """Return the record of one name; None if its size or age is not chosen."""
         path, key = self._base + name, self._scope.prefix + name
-        if climbs(name):
+        if leads_out(name):
             return Failed(name, key, FailureKind.NAME, "outside the source")
         if "\0" in name:
             return Failed(path, key, FailureKind.NAME, "holds a NUL byte: a list for --null?")
         if not self._scope.follow and self._is_linked(name):
             return Skipped(path, key, 0, SkipReason.SYMLINK)
-        return look(path, key, order, self._scope)
+        return stat_entry(path, key, order, self._scope)
 
     def _is_linked(self, name: str) -> bool:
         """Return whether ``name`` or a directory above it, below the source, is a link."""

@@ -6,47 +6,49 @@
   disk, with a notice: the detection of conflicts and merges with another listing depend on it.
 * With ``--files-from`` the names are sorted and looked up in the listing while it is read, so
   that few names in a huge bucket cost few requests; if the bucket cannot be listed, each name
-  costs a HEAD. A missing name fails.
+  costs a HEAD, several at a time. A missing name fails.
+* ``s3://b/p`` means the objects below ``p/``, or the object ``p``. If a bucket holds both, the
+  object is left out, and a notice shows how to name it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from itertools import chain, groupby
 from operator import attrgetter
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
-from s3pp.errors import FatalError, ObjectError
+from s3pp.errors import FailureKind, FatalError, ObjectError, S3ppError
 from s3pp.job import Job
 from s3pp.localfs.external_sort import RICH_RUN_LENGTH, SortMemory, sort_records
 from s3pp.places import Origin
 from s3pp.records import Failed
-from s3pp.s3.answers import Answer
-from s3pp.s3.listing import Listed, Lister, fetch_page
+from s3pp.s3.answers import Answer, parse_time
+from s3pp.s3.listing import Listed, ListingError, fetch_page
 from s3pp.s3.parallel_listing import DISORDER, list_pages
-from s3pp.sources.bucket import BucketListing
-from s3pp.sources.choice import NS, Choice
-from s3pp.sources.lookup import Lookup, as_listed
+from s3pp.s3.retry import Remedy, StoreError
+from s3pp.sources.destination_index import ListingLookup, RemoteBucket, UnorderedListing
+from s3pp.sources.filters import NS, Filters, key_bytes, key_fault
 from s3pp.sources.names import read_list
-from s3pp.sources.namesake import namesake
 
-Tell = Callable[[str], None]
+HEADS = 16  # in flight
+PATIENCE = 10.0  # seconds: the run does not wait longer for a notice
+_UNTOLD = "the store does not tell its size: HEAD is answered without a Content-Length"
 
-
-class Distant(Lister, Protocol):
-    """A bucket whose coroutines run on another thread's event loop."""
-
-    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
-        """Start ``coroutine`` and return the future of its result."""
-
-    async def look(self, key: str) -> Answer | None:
-        """Return the answer to a HEAD of ``key``; None if there is no such key."""
+Notify = Callable[[str], None]
 
 
 def list_origin(
-    job: Job, bucket: Distant, tell: Tell, *, single: bool | None, stdin: BinaryIO | None = None
+    job: Job,
+    bucket: RemoteBucket,
+    notify: Notify,
+    *,
+    single: bool | None,
+    stdin: BinaryIO | None = None,
 ) -> tuple[Origin, Iterator[Listed | Failed]]:
     """Return what ``job`` reads from, and its objects in the order of their keys.
 
@@ -62,10 +64,12 @@ def list_origin(
     origin = job.origin.alone if single else job.origin
     if origin.prefix == origin.single:
         return origin, choose_single(job, origin, _look_up(origin, bucket))
-    return origin, _beside(job, origin, bucket, tell, objects(job, origin, bucket, tell, stdin))
+    return origin, _with_notice(
+        job, origin, bucket, notify, list_objects(job, origin, bucket, notify, stdin)
+    )
 
 
-def _is_empty(origin: Origin, bucket: Distant) -> bool:
+def _is_empty(origin: Origin, bucket: RemoteBucket) -> bool:
     """Return whether an origin that may mean a single object has nothing below its prefix."""
     if origin.single is None:
         return False
@@ -77,7 +81,7 @@ def _is_empty(origin: Origin, bucket: Distant) -> bool:
     return not page.objects and page.following is None
 
 
-def _look_up(origin: Origin, bucket: Distant) -> Listed:
+def _look_up(origin: Origin, bucket: RemoteBucket) -> Listed:
     try:
         answer = bucket.run(bucket.look(origin.prefix)).result()
         found = as_listed(origin.prefix, answer) if answer else None
@@ -88,59 +92,59 @@ def _look_up(origin: Origin, bucket: Distant) -> Listed:
     return found
 
 
-def _beside(
-    job: Job, origin: Origin, bucket: Distant, tell: Tell, found: Iterator[Listed | Failed]
+def _with_notice(
+    job: Job, origin: Origin, bucket: RemoteBucket, notify: Notify, found: Iterator[Listed | Failed]
 ) -> Iterator[Listed | Failed]:
     """Yield ``found``, with a notice about an omitted object; both are requested at once."""
-    note = bucket.run(namesake(job, origin, bucket))
+    note = bucket.run(prefix_object_notice(job, origin, bucket))
     first = next(found, None)
     if text := note.result():
-        tell(text)
+        notify(text)
     if first is not None:
         yield first
         yield from found
 
 
-def objects(
-    job: Job, origin: Origin, bucket: Distant, tell: Tell, stdin: BinaryIO | None = None
+def list_objects(
+    job: Job, origin: Origin, bucket: RemoteBucket, notify: Notify, stdin: BinaryIO | None = None
 ) -> Iterator[Listed | Failed]:
     """Yield the objects of ``origin`` that ``job`` chooses, in key order and constant memory.
 
     Raises ``FatalError`` if the listing is unavailable or inconsistent.
     """
-    choice = Choice(job.choosing)
+    filters = Filters(job.choosing)
     if job.choosing.files_from is None:
-        found: Iterator[Listed | Failed] = _listed(job, origin, bucket, tell)
+        found: Iterator[Listed | Failed] = _list_pages(job, origin, bucket, notify)
     else:
-        listing = BucketListing(bucket, origin.prefix, run=bucket.run)
-        lookup = Lookup(origin, listing, lambda key: bucket.run(bucket.look(key)), tell)
+        listing = ListingLookup(bucket, origin.prefix, run=bucket.run)
+        lookup = NameLookup(origin, listing, lambda key: bucket.run(bucket.look(key)), notify)
         with read_list(job.choosing, stdin) as names:
-            found = lookup.find(_names(names, choice))
-            fitting = (each for each in found if not _refused(each, origin, choice))
-            yield from _limited(fitting, job.choosing.limit)
+            found = lookup.find(_names(names, filters))
+            fitting = (each for each in found if not _refused(each, origin, filters))
+            yield from _limit(fitting, job.choosing.limit)
         return
-    if choice.by_name or choice.by_stat:
-        found = (each for each in found if not _refused(each, origin, choice))
-    yield from _limited(found, job.choosing.limit)
+    if filters.by_name or filters.by_stat:
+        found = (each for each in found if not _refused(each, origin, filters))
+    yield from _limit(found, job.choosing.limit)
 
 
 def choose_single(job: Job, origin: Origin, found: Listed) -> Iterator[Listed]:
     """Yield ``found``, the single object that ``origin`` names, if ``job`` chooses it."""
-    if not _refused(found, origin, Choice(job.choosing)):
+    if not _refused(found, origin, Filters(job.choosing)):
         yield found
 
 
-def _listed(job: Job, origin: Origin, bucket: Distant, tell: Tell) -> Iterator[Listed]:
-    def but_order(line: str) -> None:  # ``in_order`` reports disorder
+def _list_pages(job: Job, origin: Origin, bucket: RemoteBucket, notify: Notify) -> Iterator[Listed]:
+    def but_order(line: str) -> None:  # ``sort_pages`` reports disorder
         if line != DISORDER:
-            tell(line)
+            notify(line)
 
     generator = list_pages(bucket, origin.prefix, listers=job.speed.listers, notify=but_order)
-    with_trouble = _told(origin, _waited(generator, bucket))
-    return in_order(with_trouble, tell)
+    with_trouble = _fail_listing(origin, _iterate_pages(generator, bucket))
+    return sort_pages(with_trouble, notify)
 
 
-def _waited(generator: Any, bucket: Distant) -> Iterator[list[Listed]]:
+def _iterate_pages(generator: Any, bucket: RemoteBucket) -> Iterator[list[Listed]]:
     """Yield the pages of an asynchronous generator on the bucket's loop, fetched one ahead."""
 
     async def following() -> list[Listed] | None:
@@ -157,7 +161,7 @@ def _waited(generator: Any, bucket: Distant) -> Iterator[list[Listed]]:
             bucket.run(generator.aclose())
 
 
-def _told(origin: Origin, listing: Iterator[list[Listed]]) -> Iterator[list[Listed]]:
+def _fail_listing(origin: Origin, listing: Iterator[list[Listed]]) -> Iterator[list[Listed]]:
     """Yield the pages of ``listing``; raises ``FatalError`` if it fails, which ends the run."""
     try:
         yield from listing
@@ -165,49 +169,51 @@ def _told(origin: Origin, listing: Iterator[list[Listed]]) -> Iterator[list[List
         raise FatalError(f"list {origin}: {error}") from None
 
 
-def in_order(listing: Iterator[list[Listed]], tell: Tell) -> Iterator[Listed]:
+def sort_pages(listing: Iterator[list[Listed]], notify: Notify) -> Iterator[Listed]:
     """Yield the objects of ``listing`` in the order of their keys, each once."""
     last: str | None = None
     for page in listing:
         keys = [each.key for each in page]  # text sorts like its UTF-8
         if page and (keys != sorted(keys) or (last is not None and keys[0] < last)):
-            tell("the store does not list in key order: its listing is sorted on disk")
+            notify("the store does not list in key order: its listing is sorted on disk")
             rest = chain(page, chain.from_iterable(listing))
-            yield from _once(
+            yield from _unique(
                 sort_records(rest, key=attrgetter("key"), memory=SortMemory(RICH_RUN_LENGTH)), last
             )
             return
         if len(set(keys)) < len(keys) or (keys and keys[0] == last):
-            yield from _once(iter(page), last)
+            yield from _unique(iter(page), last)
         else:
             yield from page
         last = keys[-1] if keys else last
 
 
-def _once(found: Iterator[Listed], last: str | None) -> Iterator[Listed]:
+def _unique(found: Iterator[Listed], last: str | None) -> Iterator[Listed]:
     for each in found:
         if each.key != last:
             last = each.key
             yield each
 
 
-def chosen(page: list[Listed], origin: Origin, choice: Choice) -> list[Listed]:
+def choose(page: list[Listed], origin: Origin, filters: Filters) -> list[Listed]:
     """Return the objects of a page of ``origin``'s listing that belong to the job."""
-    if not (choice.by_name or choice.by_stat):
+    if not (filters.by_name or filters.by_stat):
         return page
-    return [each for each in page if not _refused(each, origin, choice)]
+    return [each for each in page if not _refused(each, origin, filters)]
 
 
-def _refused(found: Listed | Failed, origin: Origin, choice: Choice) -> bool:
+def _refused(found: Listed | Failed, origin: Origin, filters: Filters) -> bool:
     if isinstance(found, Failed):
         return False
-    if choice.by_name and choice.name_refusal(origin.relative(found.key)) is not None:
+    if filters.by_name and filters.name_refusal(origin.relative(found.key)) is not None:
         return True
-    return choice.by_stat and choice.stat_refusal(found.size, _mtime_ns(found, choice)) is not None
+    return (
+        filters.by_stat and filters.stat_refusal(found.size, _mtime_ns(found, filters)) is not None
+    )
 
 
-def _mtime_ns(found: Listed, choice: Choice) -> int:
-    if not choice.by_age:
+def _mtime_ns(found: Listed, filters: Filters) -> int:
+    if not filters.by_age:
         return 0
     try:
         return int(found.mtime * NS)
@@ -216,7 +222,7 @@ def _mtime_ns(found: Listed, choice: Choice) -> int:
         raise FatalError(message) from None
 
 
-def _limited(found: Iterator[Listed | Failed], limit: int | None) -> Iterator[Listed | Failed]:
+def _limit(found: Iterator[Listed | Failed], limit: int | None) -> Iterator[Listed | Failed]:
     """Yield ``found`` up to and including the object number ``limit``; None: all of them."""
     if limit is None:
         yield from found
@@ -227,8 +233,138 @@ def _limited(found: Iterator[Listed | Failed], limit: int | None) -> Iterator[Li
         yield each
 
 
-def _names(names: Iterable[bytes], choice: Choice) -> Iterator[str]:
+def _names(names: Iterable[bytes], filters: Filters) -> Iterator[str]:
     """Yield the chosen names, sorted like keys, each once."""
-    chosen_names = (name for name in names if choice.name_refusal(os.fsdecode(name)) is None)
-    for name, _ in groupby(sort_records(chosen_names)):
+    wanted = (name for name in names if filters.name_refusal(os.fsdecode(name)) is None)
+    for name, _ in groupby(sort_records(wanted)):
         yield os.fsdecode(name)
+
+
+class Heads(Protocol):
+    """Starts HEADs on another thread's event loop."""
+
+    def __call__(self, key: str, /) -> Future[Answer | None]:
+        """Send a HEAD of ``key``; the result is None if there is no such key."""
+
+
+class _Name(NamedTuple):
+    name: str
+    key: str
+
+
+class NameLookup:
+    """Finds the objects of one origin by their names, which are sorted and unique."""
+
+    def __init__(self, origin: Origin, listing: ListingLookup, head: Heads, notify: Notify) -> None:
+        self._origin = origin
+        self._listing = listing
+        self._head = head
+        self._notify = notify
+
+    def find(self, names: Iterable[str]) -> Iterator[Listed | Failed]:
+        """Yield the object or failure of each name. Raises ``FatalError`` if listing fails."""
+        start = self._origin.prefix[: self._origin.cut]
+        wanted = (_Name(name, start + name) for name in names)
+        for each in wanted:
+            if failed := self._fault(each):
+                yield failed
+                continue
+            try:
+                found = self._listing.lookup(each.key)
+            except (UnorderedListing, StoreError, ListingError) as error:
+                self._stop_listing(error)
+                yield from self._send_heads(chain([each], wanted))
+                return
+            except ObjectError as error:
+                raise FatalError(f"list {self._origin}: {error}") from None
+            yield found or self._missing(each)
+
+    def _stop_listing(self, error: Exception) -> None:
+        why = (
+            "the store does not list in key order"
+            if isinstance(error, UnorderedListing)
+            else str(error)
+        )
+        if isinstance(error, StoreError) and error.remedy is not Remedy.NONE:
+            raise FatalError(f"list {self._origin}: {why}") from None
+        self._notify(f"list {self._origin}: {why}: asking for every name with HEAD instead")
+
+    def _send_heads(self, wanted: Iterable[_Name]) -> Iterator[Listed | Failed]:
+        under_way: deque[tuple[_Name, Failed | Future[Answer | None]]] = deque()
+        for each in wanted:
+            under_way.append((each, self._fault(each) or self._head(each.key)))
+            if len(under_way) == HEADS:
+                yield self._result(*under_way.popleft())
+        while under_way:
+            yield self._result(*under_way.popleft())
+
+    def _result(self, wanted: _Name, answer: Failed | Future[Answer | None]) -> Listed | Failed:
+        if isinstance(answer, Failed):
+            return answer
+        try:
+            found = answer.result()
+            return as_listed(wanted.key, found) if found else self._missing(wanted)
+        except ObjectError as error:
+            return Failed(wanted.key, wanted.name, error.kind, str(error))
+
+    def _fault(self, wanted: _Name) -> Failed | None:
+        name, key = wanted
+        if fault := key_fault(key_bytes(key)):
+            return Failed(key, name, FailureKind.NAME, fault)
+        return None if key.startswith(self._origin.prefix) else self._missing(wanted)
+
+    def _missing(self, wanted: _Name) -> Failed:
+        why = f"there is no such key in {self._origin}"
+        return Failed(wanted.key, wanted.name, FailureKind.NOT_FOUND, why)
+
+
+def as_listed(key: str, answer: Answer) -> Listed:
+    """Return the listing entry equivalent to the answer of a HEAD of ``key``.
+
+    Raises ``ObjectError`` if the answer lacks the size.
+    """
+    if answer.declared is None:
+        raise ObjectError(FailureKind.INTEGRITY, _UNTOLD)
+    header = answer.response.header
+    storage_class = header(b"x-amz-storage-class") or "STANDARD"  # which is omitted
+    modified = _listing_time(header(b"last-modified") or "")
+    return Listed(key, answer.declared, answer.etag, modified, storage_class)
+
+
+def _listing_time(text: str) -> str:
+    """Return a header's time in the format of a listing; empty if it is no valid time."""
+    try:
+        return parse_time(text).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except ValueError:
+        return ""
+
+
+class Looker(Protocol):
+    """The one operation needed here; implemented by ``client.Bucket``."""
+
+    async def look(self, key: str) -> Answer | None:
+        """Return the answer to a HEAD of ``key``; None if there is no such key."""
+
+
+async def prefix_object_notice(
+    job: Job, origin: Origin, bucket: Looker, *, patience: float = PATIENCE
+) -> str | None:
+    """Return a notice if an object has the name of ``origin``, which also has keys below it.
+
+    None if there is no such object, if that cannot be determined, or if ``origin`` cannot mean it.
+    Costs one HEAD, to be sent while the listing is in progress, and at most ``patience`` seconds.
+    """
+    name = origin.single
+    if name is None or origin.prefix == name or job.choosing.files_from is not None:
+        return None
+    try:
+        there = await asyncio.wait_for(bucket.look(name), patience)
+    except (S3ppError, asyncio.TimeoutError):  # if it persists, the listing reports it
+        return None
+    return _notice(origin) if there is not None else None
+
+
+def _notice(origin: Origin) -> str:
+    # Of all keys that begin with a name, the name itself sorts first.
+    alone = f"'s3://{origin.bucket}/{origin.single}*' with --limit 1"
+    return f"{origin} is an object too, and left out, for keys lie below it: {alone} means it alone"

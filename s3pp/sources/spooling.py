@@ -21,7 +21,7 @@ from s3pp.errors import FailureKind, FatalError
 from s3pp.limits import MIB
 from s3pp.localfs.external_sort import RICH_RUN_LENGTH, SortMemory, sort_records
 from s3pp.records import Failed, PutTask
-from s3pp.sources.archive import Archive, opened
+from s3pp.sources.archive import Archive, open_archive
 
 BATCH_BYTES = 32 * MIB
 BATCH_LENGTH = 128  # members
@@ -46,9 +46,9 @@ def spool(tasks: Iterable[PutTask], directory: str, batch_bytes: int = BATCH_BYT
     ``FatalError`` if a spool file cannot be written.
     """
     place = attrgetter("entry.path", "entry.offset")
-    in_place = sort_records(tasks, key=place, memory=SortMemory(RICH_RUN_LENGTH))
-    for path, wanted in groupby(in_place, key=attrgetter("entry.path")):
-        yield from _Pass(wanted, directory, batch_bytes).copied(path)
+    by_offset = sort_records(tasks, key=place, memory=SortMemory(RICH_RUN_LENGTH))
+    for path, wanted in groupby(by_offset, key=attrgetter("entry.path")):
+        yield from _Pass(wanted, directory, batch_bytes).copy_members(path)
 
 
 class _Pass:
@@ -61,19 +61,19 @@ class _Pass:
         self._task: PutTask | None = next(wanted)  # the one to copy next
         self._batch: _Batch | None = None
 
-    def copied(self, path: str) -> Copied:
+    def copy_members(self, path: str) -> Copied:
         """Yield the batches of the archive at ``path``, then a failure for each remaining task."""
         try:
             trouble = "the archive changed while it was read"
             try:
-                with opened(path) as archive:
+                with open_archive(path) as archive:
                     yield from self._batches(archive)
             except FatalError:
                 raise
             except Exception as error:  # tarfile documents no complete list of its errors on damage
                 trouble = f"the archive cannot be read again: {error}"
-            yield from self._finished()
-            yield from self._left(trouble)
+            yield from self._finish_batch()
+            yield from self._fail_rest(trouble)
         finally:
             if self._batch is not None:
                 self._batch.discard()
@@ -86,17 +86,17 @@ class _Pass:
             # Both passes read the same offsets, so another offset means another archive.
             if member.offset_data == task.entry.offset and member.size == task.entry.size:
                 if self._batch and not self._batch.has_room(member.size, self._batch_bytes):
-                    yield from self._finished()
+                    yield from self._finish_batch()
                 self._batch = self._batch or _Batch(self._directory)
                 self._batch.add(task, archive.content(member))
                 self._task = next(self._wanted, None)
 
-    def _finished(self) -> Iterator[Spooled]:
+    def _finish_batch(self) -> Iterator[Spooled]:
         batch, self._batch = self._batch, None
         if batch is not None:
-            yield batch.finished()
+            yield batch.finish()
 
-    def _left(self, message: str) -> Iterator[Failed]:
+    def _fail_rest(self, message: str) -> Iterator[Failed]:
         while (task := self._task) is not None:
             yield Failed(task.entry.source, task.entry.key, FailureKind.CHANGED, message)
             self._task = next(self._wanted, None)
@@ -127,7 +127,7 @@ class _Batch:
         entry = task.entry._replace(path=self._path, offset=begin, spool=False)
         self._tasks.append(task._replace(entry=entry))
 
-    def finished(self) -> Spooled:
+    def finish(self) -> Spooled:
         """Close the file and return it with its tasks."""
         with _disk_trouble(self._directory):
             self._file.close()

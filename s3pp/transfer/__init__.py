@@ -10,7 +10,7 @@ Each of them has a planner, which runs in the walker and turns records into task
 role (``Putter``, ``Getter``, ``Copier``), which runs in the workers and performs them. This
 package has what they share:
 
-deciding   ``modes``: whether to send, and why; ``known``: what the destination holds;
+deciding   ``modes``: whether to send, and why;
            ``conditional_write``: mode ``add``'s promise, ``If-None-Match``
 large      ``multipart_upload``: the upload of a file or an object in parts, from creation to
            completion; ``resume``: which unfinished upload is continued; ``parts``: running them,

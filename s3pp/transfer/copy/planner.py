@@ -24,9 +24,9 @@ from s3pp.job import Job
 from s3pp.places import Origin, Place
 from s3pp.records import CopyTask, Dest, Failed, Outcome, Skipped, SkipReason
 from s3pp.s3.listing import Listed
-from s3pp.sources.naming import key_fault, raw
+from s3pp.sources.destination_index import DestinationIndex
+from s3pp.sources.filters import key_bytes, key_fault
 from s3pp.transfer import modes
-from s3pp.transfer.known import Known
 
 
 class Overlap(NamedTuple):
@@ -75,9 +75,11 @@ def _doubled(origin: Origin, dest: Place) -> str | None:
 class CopyPlanner:
     """A converter of an origin's objects to tasks or outcomes, given the destination's listing."""
 
-    def __init__(self, job: Job, origin: Origin, known: Known, *, overlap: Overlap) -> None:
+    def __init__(
+        self, job: Job, origin: Origin, index: DestinationIndex, *, overlap: Overlap
+    ) -> None:
         self._mode = job.mode
-        self._known = known
+        self._index = index
         self._overlap = overlap
         self._prefix = job.dest.key("")
         self._cut = origin.cut
@@ -97,15 +99,15 @@ class CopyPlanner:
             return Failed(key, target, FailureKind.NAME, fault)
         if clash := self._overlap.fault(target):
             return Failed(key, target, FailureKind.CONFLICT, clash)
-        dest = self._known.lookup(target)
-        if not self._known.ask:
+        dest = self._index.lookup(target)
+        if not self._index.ask:
             reason = modes.decide_copy(self._mode, Dest(size, etag), dest)
             if isinstance(reason, SkipReason):
                 return Skipped(key, target, size, reason)
-        return CopyTask(key, target, size, etag, storage_class, dest, self._known.ask)
+        return CopyTask(key, target, size, etag, storage_class, dest, self._index.ask)
 
 
 def _fault(target: str) -> str | None:
     if not target:
         return "it would have no name there: name a prefix for the destination"
-    return key_fault(raw(target))
+    return key_fault(key_bytes(target))

@@ -24,7 +24,7 @@ from s3pp.report.totals import RunResult, Totals
 from s3pp.s3.listing import ListingError
 from s3pp.s3.retry import StoreError
 from s3pp.s3.upload_listing import Part, Upload
-from s3pp.sources.unfinished import Selection, select
+from s3pp.sources.incomplete_uploads import Selection, select
 from s3pp.transfer.aborter import Aborter
 
 OLD = "2020-01-01T00:00:00Z"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3pp.records import Entry, Failed
-from s3pp.sources.merging import limited, merged
+from s3pp.sources import limit_entries, merge
 
 from .trees import keys, outcomes, plant, walked
 
@@ -59,7 +59,7 @@ def stream(name: str, given: set[str]) -> Iterator[tuple[bytes, Entry]]:
 
 @given(st.lists(KEYS, min_size=1, max_size=4))
 def test_every_entry_ends_once_and_every_key_is_taken_once(sources: list[set[str]]) -> None:
-    records = list(merged([stream(str(n), given) for n, given in enumerate(sources)]))
+    records = list(merge([stream(str(n), given) for n, given in enumerate(sources)]))
     assert [r.target.encode() for r in records] == sorted(k.encode() for s in sources for k in s)
     taken = {r.key: r.path for r in records if isinstance(r, Entry)}
     first = {k: f"{n}:{k}" for n, s in reversed(list(enumerate(sources))) for k in s}
@@ -81,4 +81,4 @@ def test_the_limit_asks_for_nothing_more() -> None:
         yield Entry("a", "a", 0, 0)
         raise AssertionError("asked for more than the limit")
 
-    assert len(list(limited(source(), 1))) == 1
+    assert len(list(limit_entries(source(), 1))) == 1

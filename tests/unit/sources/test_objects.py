@@ -21,10 +21,10 @@ from s3pp.places import parse_origin
 from s3pp.records import Failed
 from s3pp.s3.answers import Answer
 from s3pp.s3.listing import Listed
-from s3pp.s3.retry import StoreError
-from s3pp.s3.wire import Response
-from s3pp.sources.choice import Choice
-from s3pp.sources.objects import choose_single, in_order, objects
+from s3pp.s3.retry import NetworkError, StoreError
+from s3pp.s3.wire import Response, WireError
+from s3pp.sources.filters import Filters
+from s3pp.sources.objects import choose_single, list_objects, prefix_object_notice, sort_pages
 
 from .listings import Pages, Store, encoded, etag, listed, written
 
@@ -72,7 +72,7 @@ def found(thread: LoopThread) -> Callable[..., tuple[Found, list[str]]]:
         origin = parse_origin(source)
         speed = Speed(processes=1, listers=listers)
         job = Job("get", origin=origin, choosing=Choosing(**choosing), speed=speed)
-        return list(objects(job, origin, Distant(store, thread), told.append, stdin)), told
+        return list(list_objects(job, origin, Distant(store, thread), told.append, stdin)), told
 
     return walk
 
@@ -199,7 +199,7 @@ def test_a_walk_that_ends_early_ends_the_listing_where_it_runs(
     origin = parse_origin("s3://bucket")
     job = Job("get", origin=origin, choosing=Choosing(limit=1))
     distant = Distant(Store([], 1), thread)
-    assert list(objects(job, origin, distant, pytest.fail)) == [listed("0")]
+    assert list(list_objects(job, origin, distant, pytest.fail)) == [listed("0")]
 
     async def here() -> int:
         return threading.get_ident()
@@ -211,7 +211,7 @@ def test_objects_are_taken_as_they_are_needed(thread: LoopThread) -> None:
     store = Store([f"{at:03}" for at in range(100)], 5)
     origin = parse_origin("s3://bucket")
     job = Job("get", origin=origin, speed=Speed(processes=1, listers=1))
-    walk = objects(job, origin, Distant(store, thread), pytest.fail)
+    walk = list_objects(job, origin, Distant(store, thread), pytest.fail)
     assert next(walk) == listed("000")
     assert len(store.asked) <= 3
     assert len(list(walk)) == 99
@@ -228,7 +228,7 @@ def test_the_walk_is_a_filter_of_the_listing(
 ) -> None:
     origin = parse_origin(f"s3://bucket{source}")
     rules = (("exclude", "*b"), ("include", "a/**"))
-    choice = Choice(Choosing(rules=rules))
+    choice = Filters(Choosing(rules=rules))
     chosen = [
         key
         for key in sorted(stored, key=encoded)
@@ -284,7 +284,7 @@ def test_what_came_before_it_has_gone_out(thread: LoopThread) -> None:
     store = Pages(written(["a", "b"], "t"), cut, cut, cut)
     origin = parse_origin("s3://bucket")
     job = Job("get", origin=origin, speed=Speed(processes=1, listers=1))
-    walk = objects(job, origin, Distant(store, thread), pytest.fail)
+    walk = list_objects(job, origin, Distant(store, thread), pytest.fail)
     assert [next(walk), next(walk)] == [listed("a"), listed("b")]
     with pytest.raises(FatalError):
         next(walk)
@@ -303,7 +303,7 @@ LISTINGS = st.lists(st.lists(st.sampled_from("abcdef"), max_size=4), max_size=5)
 def ordered(listing: Sequence[Sequence[str]]) -> tuple[list[str], list[str]]:
     told: list[str] = []
     pages = iter([[listed(key) for key in page] for page in listing])
-    return [each.key for each in in_order(pages, told.append)], told
+    return [each.key for each in sort_pages(pages, told.append)], told
 
 
 @given(LISTINGS)
@@ -340,7 +340,7 @@ def test_pages_are_taken_one_at_a_time() -> None:
             taken.append(at)
             yield [listed(str(at))]
 
-    walk = in_order(pages(), pytest.fail)
+    walk = sort_pages(pages(), pytest.fail)
     next(walk)
     next(walk)
     assert taken == [0, 1]
@@ -539,3 +539,87 @@ def test_a_single_object_is_chosen_like_any_other(choosing: Choosing, chosen: bo
     job = Job("get", origin=origin, choosing=choosing)
     one = listed("a/b.txt", DAYS["a"])
     assert list(choose_single(job, origin, one)) == ([one] if chosen else [])
+
+
+THERE = Answer(Response(200, [b"HTTP/1.1 200 OK\r\n"], b""), 1)
+
+
+class NoticeBucket:
+    """Answers every HEAD alike."""
+
+    def __init__(self, answer: Answer | Exception | None) -> None:
+        self.looks: list[str] = []
+        self._answer = answer
+
+    async def look(self, key: str) -> Answer | None:
+        self.looks.append(key)
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
+
+
+def notice(
+    source: str, answer: Answer | Exception | None = THERE, **choosing: Any
+) -> tuple[list[str], str | None]:
+    bucket, origin = NoticeBucket(answer), parse_origin(source)
+    job = Job("get", origin=origin, directory="d", choosing=Choosing(**choosing))
+    return bucket.looks, asyncio.run(prefix_object_notice(job, origin, bucket))
+
+
+@pytest.mark.parametrize("source", ["s3://bkt/a/p", "s3://bkt/a/p/"])
+def test_it_is_named_with_what_means_it_alone(source: str) -> None:
+    looks, note = notice(source)
+    assert looks == ["a/p"]
+    assert note is not None
+    assert note.startswith("s3://bkt/a/p is an object too, and left out")
+    assert "'s3://bkt/a/p*' with --limit 1" in note
+
+
+@pytest.mark.parametrize("name", ["p*", "p/", "p*/"])
+def test_the_way_to_it_is_right_for_odd_names(name: str) -> None:
+    looks, note = notice(f"s3://bkt/{name}/")
+    assert looks == [name]
+    assert note is not None
+    way = parse_origin(note.split("'")[1])
+    assert (way.prefix, way.single) == (name, None), "it means what begins so, the name first"
+
+
+@pytest.mark.parametrize("source", ["s3://bkt", "s3://bkt/", "s3://bkt/p*", "s3://bkt/p/*"])
+def test_where_no_object_could_be_meant_nobody_asks(source: str) -> None:
+    assert notice(source) == ([], None)
+
+
+def test_nor_where_names_are_listed() -> None:
+    assert notice("s3://bkt/p", files_from="list") == ([], None)
+
+
+def test_nor_where_it_is_what_is_read() -> None:
+    bucket, origin = NoticeBucket(THERE), parse_origin("s3://bkt/p").alone
+    assert asyncio.run(prefix_object_notice(Job("list", origin=origin), origin, bucket)) is None
+    assert bucket.looks == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        StoreError(403, "AccessDenied", "no"),
+        StoreError(500, "InternalError", "no"),
+        NetworkError(WireError(28, "no answer")),
+        FatalError("the token has expired"),
+    ],
+    ids=repr,
+)
+def test_what_is_not_known_is_not_told(answer: Exception | None) -> None:
+    assert notice("s3://bkt/p", answer) == (["p"], None)
+
+
+def test_nobody_waits_for_it_for_long() -> None:
+    class Silent(NoticeBucket):
+        async def look(self, key: str) -> Answer | None:
+            await asyncio.sleep(3600)
+            return THERE
+
+    origin, bucket = parse_origin("s3://bkt/p"), Silent(None)
+    note = prefix_object_notice(Job("list", origin=origin), origin, bucket, patience=0.01)
+    assert asyncio.run(note) is None

@@ -12,8 +12,8 @@ from s3pp.places import Place, parse_origin, parse_place
 from s3pp.records import CopyTask, Dest, Failed, Outcome, Skipped, SkipReason
 from s3pp.s3.listing import Listed
 from s3pp.s3.retry import StoreError
+from s3pp.sources.destination_index import DestinationIndex
 from s3pp.transfer.copy.planner import CopyPlanner, Overlap
-from s3pp.transfer.known import Known
 
 OURS, OTHER = "0" * 32, "f" * 32
 MODIFIED = "2026-01-02T03:04:05.000Z"
@@ -54,7 +54,7 @@ def planned(
     origin, place = parse_origin(source), parse_place(dest)
     job = Job("copy", origin=origin, dest=place, mode=mode)
     overlap = Overlap.of(origin, place, same=origin.bucket == place.bucket)
-    known = Known(job, listing, lambda text: None)  # type: ignore[arg-type]
+    known = DestinationIndex(job, listing, lambda text: None)  # type: ignore[arg-type]
     return list(CopyPlanner(job, origin, known, overlap=overlap).plan(found))
 
 
@@ -168,7 +168,7 @@ def test_objects_are_taken_one_at_a_time() -> None:
 
     job = Job("copy", origin=parse_origin("s3://from/p"), dest=Place("into"), mode=Mode.STUPID)
     assert job.origin is not None
-    known = Known(job, None, lambda text: None)
+    known = DestinationIndex(job, None, lambda text: None)
     steps = CopyPlanner(job, job.origin, known, overlap=Overlap()).plan(objects())
     next(steps)
     next(steps)

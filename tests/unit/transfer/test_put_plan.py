@@ -12,8 +12,7 @@ from s3pp.records import Dest, Entry, Failed, Outcome, PutTask, Skipped, SkipRea
 from s3pp.s3.listing import Listed
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import WireError
-from s3pp.sources.bucket import Unordered
-from s3pp.transfer.known import Known
+from s3pp.sources.destination_index import DestinationIndex, UnorderedListing
 from s3pp.transfer.put.planner import PutPlanner
 
 HELD = Dest(5, "etag")
@@ -46,7 +45,7 @@ def planned(
 ) -> tuple[list[PutTask | Outcome], list[str]]:
     told: list[str] = []
     job = Job("put", ("/src",), Place("bucket", "p"), mode=mode)
-    planner = PutPlanner(job, Known(job, dest, told.append))  # type: ignore[arg-type]
+    planner = PutPlanner(job, DestinationIndex(job, dest, told.append))  # type: ignore[arg-type]
     return list(planner.plan(found or ENTRIES)), told  # type: ignore[arg-type]
 
 
@@ -90,7 +89,7 @@ def test_outcomes_of_the_source_pass_through_in_their_place() -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        Unordered(),
+        UnorderedListing(),
         StoreError(403, "AccessDenied", "no"),
         StoreError(501, "NotImplemented", "no"),
         StoreError(400, "InvalidRequest", "no"),
@@ -146,7 +145,7 @@ def test_entries_are_taken_one_at_a_time() -> None:
             taken.append(at)
             yield entry(str(at))
 
-    planner = PutPlanner(job, Known(job, None, lambda text: None))
+    planner = PutPlanner(job, DestinationIndex(job, None, lambda text: None))
     steps = planner.plan(entries())  # type: ignore[arg-type]
     next(steps)
     next(steps)

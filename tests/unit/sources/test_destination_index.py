@@ -11,8 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from effort import examples
+from s3pp.errors import FailureKind, FatalError, ObjectError
+from s3pp.job import Job, Mode
+from s3pp.places import Place
+from s3pp.records import Dest
 from s3pp.s3.listing import Listed, ListingError, Page
-from s3pp.sources.bucket import BucketListing, Unordered, just_before
+from s3pp.s3.retry import NetworkError, StoreError
+from s3pp.s3.wire import WireError
+from s3pp.sources.destination_index import (
+    DestinationIndex,
+    ListingLookup,
+    UnorderedListing,
+    just_before,
+)
 
 from .listings import Pages, Store, encoded, listed, written
 
@@ -29,8 +40,8 @@ def at_once(coroutine: Coroutine[Any, Any, Page]) -> Future[Page]:
     return future
 
 
-def listing(store: Store, prefix: str = "") -> BucketListing:
-    return BucketListing(store, prefix, run=at_once)
+def listing(store: Store, prefix: str = "") -> ListingLookup:
+    return ListingLookup(store, prefix, run=at_once)
 
 
 def answers(store: Store, asked: Sequence[str]) -> list[Listed | None]:
@@ -147,7 +158,7 @@ def test_once_the_listing_is_at_its_end_nothing_more_is_asked() -> None:
     ids=["page", "later", "pages", "page repeats", "utf-16", "case"],
 )
 def test_a_store_that_lists_out_of_order_is_found_out(pages: list[bytes]) -> None:
-    with pytest.raises(Unordered):
+    with pytest.raises(UnorderedListing):
         answers(Pages(*pages), ["a", "c", "cc", "e"])
 
 
@@ -210,3 +221,121 @@ def test_typical_keys_do_not_lie_between_just_before_and_its_key(
     stem, beside = key[:-1], chr(ord(key[-1]) - 1)
     for other in (start + end, stem + end, stem + beside + end, key[: len(start)] + end):
         assert not before < other.encode() < key.encode()
+
+
+COMPARING = pytest.mark.parametrize("mode", [Mode.ADD, Mode.UPDATE])
+
+
+class ScriptedListing:
+    """Holds ``b`` and ``d``; raises ``error`` when it is asked for ``b``."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.asked: list[str] = []
+        self._error = error
+
+    def lookup(self, key: str) -> Listed | None:
+        self.asked.append(key)
+        if self._error and key == "b":
+            raise self._error
+        return Listed(key, 5, "etag", "", "STANDARD") if key in ("b", "d") else None
+
+
+def index(
+    listing: ScriptedListing | None, mode: Mode = Mode.UPDATE
+) -> tuple[DestinationIndex, list[str]]:
+    told: list[str] = []
+    job = Job("put", ("/src",), Place("bucket", "p"), mode=mode)
+    return DestinationIndex(job, listing, told.append), told  # type: ignore[arg-type]
+
+
+@COMPARING
+def test_it_answers_from_the_listing(mode: Mode) -> None:
+    here, told = index(ScriptedListing(), mode)
+    held = Dest(5, "etag")
+    assert [here.lookup(key) for key in "abcd"] == [None, held, None, held]
+    assert not here.ask
+    assert told == []
+
+
+@COMPARING
+def test_without_a_listing_every_key_has_to_be_asked_for(mode: Mode) -> None:
+    here, told = index(None, mode)
+    assert here.ask
+    assert here.lookup("b") is None
+    assert told == [], "the store said so when the run began"
+
+
+@pytest.mark.parametrize("listing", [None, ScriptedListing()])
+def test_mode_stupid_has_nothing_to_ask(listing: ScriptedListing | None) -> None:
+    here, _ = index(listing, Mode.STUPID)
+    assert not here.ask
+    assert here.lookup("b") is None
+    assert listing is None or listing.asked == []
+
+
+def test_a_key_asked_for_twice_is_in_order() -> None:
+    here, told = index(ScriptedListing())
+    assert here.lookup("d") == here.lookup("d") == Dest(5, "etag")
+    assert not here.ask
+    assert told == []
+
+
+def test_a_source_out_of_order_is_asked_for_key_by_key() -> None:
+    listing = ScriptedListing()
+    here, told = index(listing)
+    assert [here.lookup(key) for key in "adb"][2] is None
+    assert here.ask
+    assert [here.lookup(key) for key in "bd"] == [None, None]
+    assert listing.asked == ["a", "d"]
+    (line,) = told
+    assert "not in the order of its keys" in line
+    assert "HEAD" in line
+
+
+def test_order_is_that_of_utf_8() -> None:
+    here, told = index(ScriptedListing())
+    for key in ("Z", "a", "é", "\uffff", "\U00010000"):
+        here.lookup(key)
+    assert not here.ask
+    assert told == []
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (UnorderedListing(), "does not list its keys in order"),
+        (StoreError(403, "AccessDenied", "no"), "access denied: ListBucket on s3://bucket/p (Acc"),
+        (ListingError("a page repeats"), "list s3://bucket/p: a page repeats"),
+        (StoreError(405, "MethodNotAllowed", "no"), "not supported: ListBucket on"),
+        (StoreError(501, "NotImplemented", "no"), "not supported: ListBucket on"),
+    ],
+    ids=repr,
+)
+def test_a_listing_that_cannot_be_used_is_given_up_once(error: Exception, words: str) -> None:
+    listing = ScriptedListing(error)
+    here, told = index(listing)
+    assert [here.lookup(key) for key in "abcd"] == [None] * 4
+    assert here.ask
+    assert listing.asked == ["a", "b"]
+    (line,) = told
+    assert words in line
+    assert "HEAD" in line
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        StoreError(503, "SlowDown", "broken"),
+        NetworkError(WireError(7, "broken")),
+        ObjectError(FailureKind.STORE, "broken"),
+        FatalError("broken"),
+    ],
+    ids=repr,
+)
+def test_a_listing_that_breaks_ends_the_run(error: Exception) -> None:
+    here, told = index(ScriptedListing(error))
+    with pytest.raises(FatalError, match="broken") as caught:
+        here.lookup("b")
+    assert isinstance(error, FatalError) or "s3://bucket/p" in str(caught.value)
+    assert told == []

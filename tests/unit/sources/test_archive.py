@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from effort import examples
 from s3pp.localfs.external_sort import SortMemory
 from s3pp.records import Entry, Failed
-from s3pp.sources import archive, tar
+from s3pp.sources import archive
 
 from .trees import content, keys, member, outcomes, pack, plant, walked
 
@@ -183,7 +183,7 @@ def test_any_archive_comes_in_key_order(
             packed.addfile(member(name, size=len(data)), io.BytesIO(data))
     with pytest.MonkeyPatch.context() as patch:
         if spilled:
-            patch.setattr(tar, "SortMemory", lambda _: SortMemory(2, 2))
+            patch.setattr(archive, "SortMemory", lambda _: SortMemory(2, 2))
         records = walked(path, walk="tar")
     found = [(r.key, content(r)) for r in records if isinstance(r, Entry)]
     assert found == sorted(dict(given).items(), key=lambda pair: pair[0].encode())
@@ -284,6 +284,6 @@ def test_a_negative_size_does_not_loop(tmp_path: Path) -> None:
 
 def test_headers_are_forgotten(tmp_path: Path) -> None:
     path = pack(tmp_path / "a.tar", {str(n): b"" for n in range(100)})
-    with archive.opened(str(path)) as opened:
+    with archive.open_archive(str(path)) as opened:
         assert sum(1 for _ in opened.members()) == 100
         assert len(opened._tar.members) <= 1  # type: ignore[attr-defined]

@@ -17,7 +17,7 @@ from s3pp.places import Origin
 from s3pp.records import Failed, Skipped, SkipReason
 from s3pp.s3.multipart import Uploads
 from s3pp.s3.upload_listing import Upload
-from s3pp.sources.choice import NS, Choice
+from s3pp.sources.filters import NS, Filters
 
 _NO_TIME = "the store does not tell when it was begun: it may be in use"
 
@@ -29,7 +29,7 @@ class Selection:
         """``clock`` returns the time at the store, in seconds since the epoch."""
         self.origin = origin
         self.limit = job.choosing.limit  # maximum number of uploads to abort; None: all
-        self._choice = Choice(job.choosing)
+        self._filters = Filters(job.choosing)
         self._clock = clock
         self._keep_young = job.choosing.older_than is None
 
@@ -41,7 +41,7 @@ class Selection:
     def decide(self, upload: Upload) -> Upload | Skipped | Failed | None:
         """Return the upload if it is to be aborted, else its outcome; None if it is not chosen."""
         key, name = upload.key, self._name(upload.key)
-        if name is None or self._choice.name_refusal(name) is not None:
+        if name is None or self._filters.name_refusal(name) is not None:
             return None
         try:
             begun = upload.started_at
@@ -49,7 +49,7 @@ class Selection:
             return Failed(key, key, FailureKind.STORE, _NO_TIME, upload=upload.facts())
         if self._keep_young and begun > self._clock() - DEFAULT_ABORT_AGE:
             return Skipped(key, key, 0, SkipReason.YOUNG, upload.facts())
-        return None if self._choice.stat_refusal(0, int(begun * NS)) else upload
+        return None if self._filters.stat_refusal(0, int(begun * NS)) else upload
 
     def _name(self, key: str) -> str | None:
         """Return the name to match globs against; None for a key outside the origin."""

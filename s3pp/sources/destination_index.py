@@ -1,4 +1,4 @@
-"""Lookups of ascending keys in a bucket's listing, which is read as the keys advance.
+"""The objects at a destination, looked up by ascending keys while its listing is read.
 
 Both sides come in UTF-8 byte order, so one pass answers every key while holding one page. A
 listing page replaces 1,000 HEADs; where the source is sparse in a huge prefix the listing jumps
@@ -8,14 +8,29 @@ page is requested only after the current page has answered two keys.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, Protocol
 
+from s3pp.errors import FatalError, ObjectError
+from s3pp.job import Job, Mode
+from s3pp.records import Dest
+from s3pp.s3.answers import Answer
 from s3pp.s3.listing import UNSENDABLE, Listed, Lister, ListingError, Page, fetch_page
+from s3pp.s3.retry import Remedy, StoreError
 
 
-class Unordered(Exception):
+class RemoteBucket(Lister, Protocol):
+    """A bucket whose coroutines run on another thread's event loop."""
+
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
+        """Start ``coroutine`` and return the future of its result."""
+
+    async def look(self, key: str) -> Answer | None:
+        """Return the answer to a HEAD of ``key``; None if there is no such key."""
+
+
+class UnorderedListing(Exception):
     """Raised when the store does not list in UTF-8 byte order, so that no merge is possible."""
 
 
@@ -26,7 +41,7 @@ class Runner(Protocol):
         """Start ``coroutine`` and return the future of its result."""
 
 
-class BucketListing:
+class ListingLookup:
     """The objects of a listing, looked up by key in ascending order."""
 
     def __init__(self, lister: Lister, prefix: str, *, run: Runner) -> None:
@@ -43,7 +58,7 @@ class BucketListing:
     def lookup(self, key: str) -> Listed | None:
         """Return the object stored under ``key``, or None. Keys must ascend from call to call.
 
-        Raises ``Unordered``, ``ListingError``, and the errors of the request.
+        Raises ``UnorderedListing``, ``ListingError``, and the errors of the request.
         """
         wanted = key.encode()
         while not self._keys or self._keys[-1] < wanted:
@@ -74,7 +89,7 @@ class BucketListing:
         last = self._keys[-1] if self._keys else b""
         keys = [o.key.encode() for o in page.objects]
         if keys != sorted(keys) or (keys and keys[0] <= last):
-            raise Unordered
+            raise UnorderedListing
         if page.token is not None and (not keys or page.token == self._page.token):
             raise ListingError("the store's listing makes no progress: a page or marker repeats")
         self._page, self._keys = page, keys or [last]
@@ -96,3 +111,62 @@ def just_before(key: str) -> str:
         return key[: odd.start()]
     stem, before = key[:-1], chr(ord(key[-1]) - 1)
     return stem if before == " " or UNSENDABLE.match(before) else f"{stem}{before}~~~~"
+
+
+class DestinationIndex:
+    """The objects at the destination, from its listing while that can be merged with the source.
+
+    If it cannot, ``ask`` is true: the worker has to send a HEAD of each key.
+    """
+
+    def __init__(
+        self, job: Job, listing: ListingLookup | None, notify: Callable[[str], None]
+    ) -> None:
+        self._bucket = str(job.dest)
+        # Mode stupid needs no lookups.
+        self._listing = None if job.mode is Mode.STUPID else listing
+        self.ask = listing is None and job.mode is not Mode.STUPID
+        self._notify = notify
+        self._last = ""
+
+    @classmethod
+    def of(cls, job: Job, bucket: RemoteBucket, notify: Callable[[str], None]) -> DestinationIndex:
+        """Return the objects at the destination of ``job``, which ``bucket`` lists."""
+        listing = None
+        if job.mode is not Mode.STUPID:
+            listing = ListingLookup(bucket, job.dest.key(""), run=bucket.run)
+        return cls(job, listing, notify)
+
+    def lookup(self, key: str) -> Dest | None:
+        """Return the object under ``key``; None also if that is unknown."""
+        if self._listing is None:
+            return None
+        if key < self._last:
+            self._fall_back("the source is not in the order of its keys")
+            return None
+        self._last = key
+        found = self._find(self._listing, key)
+        return Dest(found.size, found.etag) if found else None
+
+    def _find(self, listing: ListingLookup, key: str) -> Listed | None:
+        try:
+            return listing.lookup(key)
+        except UnorderedListing:
+            self._fall_back("the store does not list its keys in order")
+        except StoreError as error:
+            if error.remedy is not Remedy.NONE:
+                raise FatalError(f"list {self._bucket}: {error}") from None
+            self._fall_back(f"{_refused(error)} on {self._bucket} ({error})")
+        except ListingError as error:  # earlier answers remain valid
+            self._fall_back(f"list {self._bucket}: {error}")
+        except ObjectError as error:
+            raise FatalError(f"list {self._bucket}: {error}") from None
+        return None
+
+    def _fall_back(self, why: str) -> None:
+        self._listing, self.ask = None, True
+        self._notify(f"{why}: asking for every key with HEAD instead")
+
+
+def _refused(error: StoreError) -> str:
+    return ("access denied" if error.status in (401, 403) else "not supported") + ": ListBucket"

@@ -14,7 +14,7 @@ from s3pp.places import parse_origin
 from s3pp.records import Failed, Skipped, SkipReason
 from s3pp.s3.retry import StoreError
 from s3pp.s3.upload_listing import Upload
-from s3pp.sources.unfinished import Selection, select
+from s3pp.sources.incomplete_uploads import Selection, select
 
 DAY = 86400
 OLD, NEW = "2026-11-18T08:30:00.000Z", "2026-11-20T08:00:00.000Z"

@@ -1,0 +1,274 @@
+"""Which names are chosen, and under which keys: pure functions.
+
+Filters:
+
+* The last ``--include`` or ``--exclude`` glob that matches decides, so a later option overrides
+  an earlier one, in either direction.
+* A name that no glob matches is included, unless the first option is an ``--include``: then it
+  is excluded. ``--include '*.js'`` alone chooses only the ``.js`` files, like
+  ``--exclude '*' --include '*.js'``.
+* An excluded directory is not entered, unless a later ``--include`` could match something in
+  it: ``--exclude build --include '*.js'`` has to look for ``.js`` files in ``build``.
+* ``--newer-than`` and ``--older-than`` compare the time of the last modification,
+  ``--min-size`` and ``--max-size`` the size in bytes, both inclusive. They apply only to files
+  that could be read; globs apply to every name, so an excluded FIFO or broken link is not
+  reported.
+
+A pattern is matched against the path relative to SOURCE, as in a ``.gitignore``:
+
+====================  ==============================================================
+``*``  ``?``          any characters, any one character, but never ``/``
+``[abc]`` ``[!a-z]``  one of them, none of them; never ``/``
+``**``                any characters, ``/`` too; ``**/x`` matches ``x`` at the top as well
+``a/**``              everything below ``a``
+``name``              without a slash: the base name, at any depth
+``a/b``  ``/name``    with a slash at the front or inside: from SOURCE down
+``name/``             with a slash at the end: directories only
+``\\*``                a backslash takes the next character as it is
+====================  ==============================================================
+
+A pattern that matches a directory matches everything in it.
+
+Keys:
+
+* A key is the destination's prefix and the name relative to its source, joined by one slash.
+* Keys sort by their UTF-8 bytes, as S3 lists them. A name that is not UTF-8 sorts by its own bytes.
+* Only UTF-8 of at most 1,024 bytes can be a key; other names fail with advice on what to do.
+* Outcomes carry such a name as Python has it, with surrogates; ``report`` escapes its output.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from s3pp.errors import UsageError
+from s3pp.job import Choosing, Job
+from s3pp.limits import MAX_KEY_BYTES
+from s3pp.records import Entry, Failed, Skipped
+
+NS = 1_000_000_000  # nanoseconds in a second
+ACROSS = "**"
+
+Record = Entry | Skipped | Failed
+
+# The bytes a record sorts by, and the record. Records cannot sort by their own keys: the keys of
+# failures are made printable, and a directory sorts as ``name/``.
+Found = tuple[bytes, Record]
+Stream = Iterator[Found]  # ascending
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One ``--include`` or ``--exclude``."""
+
+    include: bool
+    glob: Glob
+    reason: str  # the option as given
+
+
+class Filters:
+    """The rules of one job. Methods named ``refusal`` return the reason, or None."""
+
+    def __init__(self, choosing: Choosing) -> None:
+        """Compile the globs of ``choosing``; raises ``UsageError`` for an invalid one."""
+        self._choosing = choosing
+        self._rules = tuple(_rule(*rule) for rule in choosing.rules)
+        self._last_first = self._rules[::-1]
+        only_included = bool(self._rules) and self._rules[0].include
+        self._unmatched = "no --include matches" if only_included else None
+
+    @property
+    def by_name(self) -> bool:
+        """Whether any rule concerns names; if not, every name is chosen."""
+        return bool(self._rules)
+
+    @property
+    def by_stat(self) -> bool:
+        """Whether any rule concerns sizes or ages."""
+        c = self._choosing
+        return (c.newer_than, c.older_than, c.min_size, c.max_size) != (None,) * 4
+
+    @property
+    def by_age(self) -> bool:
+        """Whether any rule concerns modification times."""
+        return (self._choosing.newer_than, self._choosing.older_than) != (None, None)
+
+    def name_refusal(self, path: str) -> str | None:
+        """Return why the file at ``path``, relative to SOURCE, is not chosen."""
+        for rule in self._last_first:
+            if rule.glob.matches(path):
+                return None if rule.include else rule.reason
+        return self._unmatched
+
+    def tree_refusal(self, directory: str) -> str | None:
+        """Return why nothing below ``directory`` is chosen; None also where that is unknown."""
+        for rule in self._last_first:
+            if rule.glob.covers(directory):
+                return None if rule.include else rule.reason
+            if rule.include and rule.glob.reaches(directory):
+                return None
+        return self._unmatched
+
+    def stat_refusal(self, size: int, mtime_ns: int) -> str | None:
+        """Return why a file of this size (bytes) and modification time is not chosen."""
+        c = self._choosing
+        if c.newer_than is not None and mtime_ns <= c.newer_than * NS:
+            return "--newer-than"
+        if c.older_than is not None and mtime_ns >= c.older_than * NS:
+            return "--older-than"
+        if c.min_size is not None and size < c.min_size:
+            return "--min-size"
+        if c.max_size is not None and size > c.max_size:
+            return "--max-size"
+        return None
+
+
+def _rule(verb: str, pattern: str) -> Rule:
+    return Rule(verb == "include", parse_glob(pattern), f"--{verb} {pattern}")
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The prefix of the keys, and the rules that choose names."""
+
+    prefix: str  # of every key: "" or "some/prefix/"
+    filters: Filters
+    follow: bool  # symbolic links are followed
+
+    @classmethod
+    def of(cls, job: Job) -> Scope:
+        """Return the scope of ``job``; raises ``UsageError`` for an invalid glob."""
+        choosing = job.choosing
+        return cls(job.dest.key(""), Filters(choosing), choosing.follow_symlinks is not False)
+
+
+def key_bytes(text: str) -> bytes:
+    """Return the bytes that a name or key sorts by; surrogate-escaped text is accepted."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def key_fault(order: bytes) -> str | None:
+    """Return why these bytes cannot be a key, and what to do; None if they can."""
+    if len(order) > MAX_KEY_BYTES:
+        return f"the key has {len(order)} bytes and S3 allows {MAX_KEY_BYTES}: shorten the name"
+    if order.isascii():
+        return None
+    try:
+        order.decode("utf-8")
+    except UnicodeDecodeError:
+        return "the name is not UTF-8: rename it"
+    return None
+
+
+def normalize(name: str) -> str:
+    """Return ``name`` without empty and ``.`` segments: ``a/b`` for ``./a//b``, empty for ``/``."""
+    return "/".join(segment for segment in name.split("/") if segment not in ("", "."))
+
+
+def leads_out(name: str) -> bool:
+    """Return whether ``name`` is absolute or has a ``..`` segment.
+
+    ``a/../b`` counts too: if ``a`` is a link, only the kernel can resolve it.
+    """
+    return name.startswith("/") or ".." in name.split("/")
+
+
+@dataclass(frozen=True)
+class Glob:
+    """One pattern, compiled."""
+
+    whole: re.Pattern[str]
+    heads: tuple[re.Pattern[str], ...]  # one per leading segment, up to the first ``**``
+
+    def matches(self, path: str) -> bool:
+        """Return whether the pattern matches the file at ``path`` (relative, no leading slash)."""
+        return self.whole.fullmatch(path) is not None
+
+    def covers(self, directory: str) -> bool:
+        """Return true only if the pattern matches every path below ``directory``."""
+        return self.whole.fullmatch(directory + "/") is not None
+
+    def reaches(self, directory: str) -> bool:
+        """Return false only if the pattern can match no path below ``directory``."""
+        names = directory.split("/")
+        return all(head.fullmatch(name) for head, name in zip(self.heads, names, strict=False))
+
+
+def parse_glob(pattern: str) -> Glob:
+    """Compile ``pattern``; raises ``UsageError`` when no path could match it."""
+    segments = [segment for segment in pattern.split("/") if segment not in ("", ".")]
+    if not segments or ".." in segments:
+        raise UsageError(f"glob {pattern!r} can match nothing: paths are relative to SOURCE")
+    directories = pattern.endswith("/")
+    if "/" not in pattern.rstrip("/"):
+        segments.insert(0, ACROSS)
+    segments, directories = _simplify(segments, directories)
+    tail = "/.*" if directories else "(?:/.*)?"
+    return Glob(re.compile(_body(segments) + tail, re.DOTALL), _heads(segments))
+
+
+def _simplify(segments: list[str], directories: bool) -> tuple[list[str], bool]:
+    """Fold repeated ``**``, and turn a closing one into a directory: ``a/**`` is ``/a/``."""
+    folded = [
+        segment
+        for before, segment in zip([None, *segments], segments, strict=False)
+        if not before == segment == ACROSS
+    ]
+    if folded[-1] == ACROSS and directories:
+        return [*folded, "*"], True
+    if folded[-1] == ACROSS and len(folded) > 1:
+        return folded[:-1], True
+    return folded, directories
+
+
+def _body(segments: list[str]) -> str:
+    *leading, last = segments
+    parts = ["(?:.*/)?" if segment == ACROSS else _segment(segment) + "/" for segment in leading]
+    return "".join(parts) + _segment(last)
+
+
+def _heads(segments: list[str]) -> tuple[re.Pattern[str], ...]:
+    heads = []
+    for segment in segments:
+        if ACROSS in segment:
+            break
+        heads.append(re.compile(_segment(segment), re.DOTALL))
+    return tuple(heads)
+
+
+_TOKEN = re.compile(
+    r"(?P<across>\*\*+)|(?P<star>\*)|(?P<one>\?)"
+    r"|\[(?P<none>[!^]?)(?P<set>\]?[^\]]+|\])\]"
+    r"|\\(?P<escaped>.)|(?P<plain>.)",
+    re.DOTALL,
+)
+
+
+def _segment(segment: str) -> str:
+    """Return the regular expression for one segment."""
+    return "".join(_token(token) for token in _TOKEN.finditer(segment))
+
+
+def _token(token: re.Match[str]) -> str:
+    found = token.groupdict()
+    if found["set"] is not None:
+        return _set(found["set"], none=bool(found["none"]))
+    fixed = {"across": ".*", "star": "[^/]*", "one": "[^/]"}
+    if token.lastgroup in fixed:
+        return fixed[token.lastgroup]
+    return re.escape(found["escaped"] or found["plain"])
+
+
+def _set(members: str, *, none: bool) -> str:
+    """Return the regular expression of a bracket expression; reversed ranges match nothing."""
+    parts = []
+    for low, high, single in re.findall(r"(.)-(.)|(.)", members, re.DOTALL):
+        if single:
+            parts.append(re.escape(single))
+        elif low <= high:
+            parts.append(f"{re.escape(low)}-{re.escape(high)}")
+    if none:
+        return f"[^/{''.join(parts)}]"
+    return f"(?!/)[{''.join(parts)}]" if parts else "(?!)"

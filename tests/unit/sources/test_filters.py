@@ -1,0 +1,318 @@
+"""Which names the filters choose: globs, ages and sizes; and which keys they get."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from effort import examples
+from s3pp.errors import UsageError
+from s3pp.job import Choosing
+from s3pp.sources.filters import (
+    Filters,
+    Glob,
+    key_bytes,
+    key_fault,
+    leads_out,
+    normalize,
+    parse_glob,
+)
+
+from .trees import keys, plant
+
+TREE = ["a.js", "b.css", "build/a.js", "build/deep/b.css", "src/a.js", "src/x/b.css"]
+
+
+def chosen(*rules: str) -> list[str]:
+    """The paths of TREE that survive rules such as ``+*.js`` and ``-build``."""
+    choice = Filters(Choosing(rules=spelled(rules)))
+    return [path for path in TREE if choice.name_refusal(path) is None]
+
+
+def spelled(rules: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple(("include" if r[0] == "+" else "exclude", r[1:]) for r in rules)
+
+
+def test_no_rule_chooses_all() -> None:
+    assert chosen() == TREE
+    assert not Filters(Choosing()).by_name
+
+
+def test_an_include_alone_chooses_nothing_else() -> None:
+    assert chosen("+*.js") == ["a.js", "build/a.js", "src/a.js"]
+
+
+def test_the_same_at_length() -> None:
+    assert chosen("-*", "+*.js") == chosen("+*.js")
+
+
+def test_an_exclude_alone_chooses_all_else() -> None:
+    assert chosen("-build") == ["a.js", "b.css", "src/a.js", "src/x/b.css"]
+
+
+def test_the_last_match_wins_in_either_direction() -> None:
+    assert chosen("-build", "+*.js") == ["a.js", "b.css", "build/a.js", "src/a.js", "src/x/b.css"]
+    assert chosen("+*.js", "-build") == ["a.js", "src/a.js"]
+
+
+def test_what_no_rule_matches_follows_the_first_one() -> None:
+    assert "b.css" not in chosen("+*.js", "-src")
+    assert "b.css" in chosen("-src", "+*.js")
+
+
+def test_a_refusal_names_the_option() -> None:
+    choice = Filters(Choosing(rules=(("include", "*.js"), ("exclude", "build/"))))
+    assert choice.name_refusal("build/a.js") == "--exclude build/"
+    assert choice.name_refusal("b.css") == "no --include matches"
+
+
+def test_a_tree_is_refused_only_when_all_of_it_is() -> None:
+    def refusal(*rules: str) -> str | None:
+        return Filters(Choosing(rules=spelled(rules))).tree_refusal("build")
+
+    assert refusal("-build") == "--exclude build"
+    assert refusal("-build/**") == "--exclude build/**"
+    assert refusal("-build", "+*.js") is None
+    assert refusal("-build", "+/src/*.js") == "--exclude build"
+    assert refusal("+/src/**") == "no --include matches"
+    assert refusal("-build", "+build/deep") is None
+    assert refusal("+build", "-*.js") is None
+
+
+def test_a_bad_glob_is_a_usage_error() -> None:
+    with pytest.raises(UsageError):
+        Filters(Choosing(rules=(("include", "/"),)))
+
+
+@pytest.mark.parametrize(
+    ("choosing", "refusal"),
+    [
+        (Choosing(), None),
+        (Choosing(min_size=10), None),
+        (Choosing(min_size=11), "--min-size"),
+        (Choosing(max_size=10), None),
+        (Choosing(max_size=9), "--max-size"),
+        (Choosing(max_size=0), "--max-size"),
+        (Choosing(newer_than=99.5), None),
+        (Choosing(newer_than=100.0), "--newer-than"),
+        (Choosing(older_than=100.5), None),
+        (Choosing(older_than=100.0), "--older-than"),
+        (Choosing(older_than=0.0), "--older-than"),
+    ],
+)
+def test_size_and_age(choosing: Choosing, refusal: str | None) -> None:
+    choice = Filters(choosing)
+    assert choice.stat_refusal(10, 100 * 10**9) == refusal
+    assert choice.by_stat is (choosing != Choosing())
+
+
+SEGMENT = st.sampled_from(["a", "b", "ab", "a.b"])
+PATHS = st.lists(SEGMENT, min_size=1, max_size=4).map("/".join)
+GLOBS = st.one_of(
+    st.sampled_from(["*", "**", "a/**", "*/", "/a", "a/", "*.b", "a/*", "**/b", "/a/*/b", "a*"]),
+    st.text("ab*?/.", min_size=1, max_size=5).filter(lambda g: g.strip("./") and ".." not in g),
+)
+RULES = st.lists(st.tuples(st.sampled_from(["include", "exclude"]), GLOBS), max_size=4).map(tuple)
+
+
+def without_clashes(paths: set[str]) -> list[str]:
+    """``paths`` that can live in one tree: none is a directory of another."""
+    return [p for p in paths if not any(q.startswith(p + "/") for q in paths)]
+
+
+@settings(max_examples=examples(60), deadline=None)
+@given(st.sets(PATHS, max_size=12), RULES)
+def test_pruning_changes_nothing(paths: set[str], rules: tuple[tuple[str, str], ...]) -> None:
+    files = without_clashes(paths)
+    choice = Filters(Choosing(rules=rules))
+    expected = sorted(path for path in files if choice.name_refusal(path) is None)
+    with tempfile.TemporaryDirectory() as top:
+        plant(Path(top), dict.fromkeys(files, ""))
+        assert keys(top, rules=rules) == expected
+
+
+def test_excluded_trees_are_not_entered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(tmp_path, {"keep/a": "", "build/deep/b": ""})
+    listed: list[str] = []
+    scandir = os.scandir
+
+    def noted(path: str) -> Iterator[os.DirEntry[str]]:
+        listed.append(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", noted)
+    assert keys(tmp_path, rules=(("exclude", "build"),)) == ["keep/a"]
+    assert [os.path.relpath(path, tmp_path) for path in listed] == [".", "keep"]
+
+
+MATCHES = [
+    ("*.js", "a.js"),
+    ("*.js", "x/y/a.js"),
+    ("*.js", "lib.js/readme"),  # a directory of that name, and so everything in it
+    ("a.txt", "a.txt"),
+    ("a.txt", "deep/down/a.txt"),
+    ("node_modules", "x/node_modules/y/z"),
+    ("?at", "cat"),
+    ("[bc]at", "cat"),
+    ("[!b]at", "cat"),
+    ("[^b]at", "cat"),
+    ("[a-d]at", "cat"),
+    ("[]x]", "]"),
+    ("[a-]", "-"),
+    ("[z-ac]", "c"),  # the backward range holds nothing, the c is still there
+    ("a[", "a["),
+    ("**/x", "x"),
+    ("**/x", "a/b/x"),
+    ("a/**", "a/b"),
+    ("a/**", "a/b/c"),
+    ("a/**/b", "a/b"),
+    ("a/**/b", "a/x/y/b"),
+    ("a/**/**/b", "a/b"),
+    ("**", "a"),
+    ("**", "a/b"),
+    ("**/", "a/b"),
+    ("a/**/", "a/b/c"),
+    ("a**z", "a/b/z"),
+    ("/top", "top"),
+    ("a/b", "a/b"),
+    ("a/*", "a/b"),
+    ("a/*", "a/b/c"),
+    ("a/*/c", "a/b/c"),
+    ("./a/b", "a/b"),
+    ("a//b", "a/b"),
+    ("logs/", "logs/x"),
+    ("logs/", "a/logs/x"),
+    ("/logs/", "logs/x"),
+    (r"\*", "*"),
+    (r"a\[1]", "a[1]"),
+    ("a.b", "a.b"),
+    ("é*", "école"),
+    ("*", "new\nline"),
+    ("*\udce9", "caf\udce9"),
+]
+MISMATCHES = [
+    ("*.js", "a.jsx"),
+    ("a*z", "a/z"),
+    ("a?z", "a/z"),
+    ("a[!x]z", "a/z"),
+    ("x/a[+-9]z", "x/a/z"),  # the range holds the slash
+    ("[!b]at", "bat"),
+    ("[z-a]", "m"),
+    ("a/**", "a"),
+    ("a/**/", "a/b"),
+    ("**/", "a"),
+    ("/top", "a/top"),
+    ("a/b", "x/a/b"),
+    ("a/*/c", "a/c"),
+    ("logs/", "logs"),
+    ("/logs/", "a/logs/x"),
+    (r"\*", "x"),
+    ("a.b", "axb"),
+    ("A", "a"),
+]
+
+
+@pytest.mark.parametrize(("pattern", "path"), MATCHES)
+def test_matches(pattern: str, path: str) -> None:
+    assert parse_glob(pattern).matches(path)
+
+
+@pytest.mark.parametrize(("pattern", "path"), MISMATCHES)
+def test_does_not_match(pattern: str, path: str) -> None:
+    assert not parse_glob(pattern).matches(path)
+
+
+@pytest.mark.parametrize("pattern", ["", "/", "//", ".", "../a", "a/../b"])
+def test_what_can_match_nothing_is_refused(pattern: str) -> None:
+    with pytest.raises(UsageError, match="can match nothing"):
+        parse_glob(pattern)
+
+
+PATTERNS = st.text("ab*?/[]!-\\", min_size=1, max_size=8)
+GLOB_PATHS = st.lists(st.text("ab]", min_size=1, max_size=2), min_size=1, max_size=4)
+
+
+@given(PATTERNS, GLOB_PATHS, GLOB_PATHS)
+def test_what_covers_a_directory_matches_all_below_it(
+    pattern: str, above: list[str], below: list[str]
+) -> None:
+    glob = compiled(pattern)
+    if glob.covers("/".join(above)):
+        assert glob.matches("/".join([*above, *below]))
+
+
+@given(PATTERNS, GLOB_PATHS, GLOB_PATHS)
+def test_what_matches_below_a_directory_reaches_it(
+    pattern: str, above: list[str], below: list[str]
+) -> None:
+    glob = compiled(pattern)
+    if glob.matches("/".join([*above, *below])):
+        assert glob.reaches("/".join(above))
+
+
+def compiled(pattern: str) -> Glob:
+    """The glob, or one that matches all where this one can match nothing."""
+    try:
+        return parse_glob(pattern)
+    except UsageError:
+        return parse_glob("**")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "directory", "reached"),
+    [
+        ("/src/*.js", "docs", False),
+        ("/src/*.js", "src", True),
+        ("src/**", "src/deep", True),
+        ("*.js", "docs", True),
+        ("**/x", "docs", True),
+        ("a/b/c", "a/x", False),
+    ],
+)
+def test_reaches(pattern: str, directory: str, reached: bool) -> None:
+    assert parse_glob(pattern).reaches(directory) is reached
+
+
+@given(st.text(), st.text())
+def test_text_sorts_as_its_bytes(one: str, other: str) -> None:
+    pair = [t for t in (one, other) if not any("\ud800" <= c <= "\udfff" for c in t)]
+    assert sorted(pair) == sorted(pair, key=key_bytes)
+
+
+def test_faults() -> None:
+    assert key_fault(b"k" * 1024) is None
+    assert "shorten" in str(key_fault(b"k" * 1025))
+    assert key_fault("é".encode()) is None
+    assert "rename" in str(key_fault(b"\xe9"))
+
+
+@pytest.mark.parametrize(
+    ("name", "plain"),
+    [
+        ("a", "a"),
+        ("./a", "a"),
+        ("a//b/", "a/b"),
+        ("a/./b", "a/b"),
+        (".", ""),
+        ("", ""),
+        ("..", ".."),
+    ],
+)
+def test_normal(name: str, plain: str) -> None:
+    assert normalize(name) == plain
+
+
+@pytest.mark.parametrize("name", ["/a", "..", "../a", "a/..", "a/../b"])
+def test_climbing(name: str) -> None:
+    assert leads_out(name)
+
+
+@pytest.mark.parametrize("name", ["a", "..a", "a..", "a/...", "./a"])
+def test_not_climbing(name: str) -> None:
+    assert not leads_out(name)
