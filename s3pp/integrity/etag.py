@@ -1,6 +1,6 @@
-"""What an ETag proves: it is the MD5 of some objects' bytes, and of others it is not.
+"""What an ETag proves: for some objects it is the MD5 of their bytes, for others it is not.
 
-It is one for objects put whole and either plain or encrypted with the store's own keys; it is none
+It is the MD5 of objects sent whole, either plain or encrypted with the store's own keys; it is not
 after a multipart upload, under SSE-KMS or SSE-C, and in directory buckets (API reference,
 "Object", ETag).
 """
@@ -19,14 +19,14 @@ _KMS = ("aws:kms", "aws:kms:dsse")
 
 
 class OtherBytes(ObjectError):
-    """The store does not hold what was sent, for all that can be seen of it."""
+    """The store has other bytes than those sent, or nothing shows that it has those."""
 
     def __init__(self, message: str) -> None:
         super().__init__(FailureKind.INTEGRITY, message)
 
 
-class Mismatch(OtherBytes):
-    """The ETag that came back is not the MD5 of what was sent."""
+class MD5Mismatch(OtherBytes):
+    """The ETag of the answer is not the MD5 of what was sent."""
 
     def __init__(self, expected: str, got: str) -> None:
         super().__init__(f"the store holds other bytes: ETag {got}, sent MD5 {expected}")
@@ -38,9 +38,9 @@ def is_md5(etag: str) -> bool:
 
 
 def proves_content(etag: str, response: Response, endpoint: Endpoint) -> bool:
-    """Whether ``etag`` must be the MD5 of the object that ``response``, a GET's or PUT's, tells of.
+    """Whether ``etag`` must be an MD5, given the ``response`` to a GET, HEAD or PUT of the object.
 
-    In a listing, where there is no such response, ``is_md5`` is all there is to go by.
+    For a listing, which has no such response, only ``is_md5`` can be known.
     """
     if not is_md5(etag) or endpoint.etags_are_random:
         return False
@@ -50,21 +50,21 @@ def proves_content(etag: str, response: Response, endpoint: Endpoint) -> bool:
 
 
 def check_md5(answer: Answer, md5: str, endpoint: Endpoint) -> None:
-    """Raise ``Mismatch`` where the ETag of an answer proves other bytes than those with this MD5.
+    """Raise ``MD5Mismatch`` if the answer's ETag proves other bytes than those with this MD5.
 
-    ``md5`` is in hex, and empty where nobody knows it: then nothing is proved.
+    ``md5`` is in hex; empty: it is unknown, and nothing is checked.
     """
     etag = answer.etag
     if md5 and etag != md5 and proves_content(etag, answer.response, endpoint):
-        raise Mismatch(md5, etag)
+        raise MD5Mismatch(md5, etag)
 
 
-def made_of_md5s(answer: Answer, endpoint: Endpoint) -> bool:
-    """Whether an ETag of parts, as the answer's, must be made of their MD5s."""
-    # MinIO that was started with --no-compat makes up ETags, which end so (minio/minio, MD5Current-
-    # HexString); what has one says the same of its parts as what was sent in one part.
+def is_etag_of_md5s(answer: Answer, endpoint: Endpoint) -> bool:
+    """Whether the answer's ETag, if it is one of parts, must be computed from their MD5s."""
+    # MinIO with --no-compat invents ETags, which end like this (minio/minio, MD5CurrentHexString);
+    # they cannot be told from those of uploads in one part.
     server = answer.response.header(b"server") or ""
     if answer.etag.endswith("-1") and server.startswith("MinIO"):
         return False
-    # Of MD5s it is made wherever that of a single PUT is one.
+    # It is, wherever the ETag of a single PUT is an MD5.
     return proves_content(answer.etag.partition("-")[0], answer.response, endpoint)

@@ -1,11 +1,11 @@
-"""The ETag of an object that was sent in parts: the MD5 of its parts' MD5s, and how many they are.
+"""The ETag of an object that was sent in parts: the MD5 of its parts' MD5s, and their number.
 
-It depends on the bytes and on the part size, and tells the latter only within bounds: ``count``
+It depends on the bytes and on the part size, and reveals the latter only within bounds: ``count``
 parts make ``size`` bytes if each has between ``size / count`` and ``size / (count - 1)``. The more
-parts, the narrower that is; few of the sizes in use lie within, and those are tried.
+parts, the narrower the bounds; few of the sizes in use lie within, and those are tried.
 
-It is none of the bytes where the object is encrypted with a key of its own (SSE-KMS, SSE-C), just
-as with a single part: then no size gives it.
+It does not depend on the bytes where the object is encrypted with a key of its own (SSE-KMS,
+SSE-C), as with a single part: then no size gives it.
 """
 
 from __future__ import annotations
@@ -44,27 +44,27 @@ _ROUND = [
 ]
 
 
-def compound_etag(md5s: Iterable[bytes]) -> str:
+def etag_of_md5s(md5s: Iterable[bytes]) -> str:
     """The ETag, without quotes, of an object whose parts have these MD5s, 16 bytes each."""
     parts = list(md5s)
     return f"{md5(b''.join(parts), usedforsecurity=False).hexdigest()}-{len(parts)}"
 
 
-def made_of(digests: Iterable[str]) -> str:
-    """The ETag that parts with these MD5s, in hex, make; empty where one of them is none."""
+def etag_of_parts(digests: Iterable[str]) -> str:
+    """The ETag of an object with parts of these MD5s, in hex; empty if one of them is no MD5."""
     known = list(map(etag_of, digests))
-    return compound_etag(map(bytes.fromhex, known)) if all(map(is_md5, known)) else ""
+    return etag_of_md5s(map(bytes.fromhex, known)) if all(map(is_md5, known)) else ""
 
 
 def part_count(etag: str) -> int | None:
-    """How many parts an ETag speaks of; None where it is not that of a multipart upload."""
+    """The number of parts in an ETag; None if it is not that of a multipart upload."""
     match = _COMPOUND.match(etag)
     count = int(match[1]) if match else MAX_PARTS + 1
     return count if count <= MAX_PARTS else None
 
 
 class Evidence(Enum):
-    """What the ETag of an object shows of the parts that it should be."""
+    """What the ETag of an object proves about the parts that it should consist of."""
 
     PROVEN = "it is that of the parts"
     OTHER = "it is that of other parts"
@@ -73,12 +73,12 @@ class Evidence(Enum):
 
 
 def evidence(etag: str, parts: Sequence[PartDone], *, random: bool) -> Evidence:
-    """What the ETag of an object shows of ``parts``; ``random``: of the bucket's ETags none does.
+    """What the ETag of an object proves about ``parts``; ``random``: no ETag of the bucket does.
 
-    The MD5 of a part shows only where the store took it for the part's ETag: under keys of its own
-    it does not.
+    It depends on the MD5 of a part only where the store uses that as the part's ETag, which it does
+    not with customer keys.
     """
-    made = made_of(part.md5 for part in parts)
+    made = etag_of_parts(part.md5 for part in parts)
     if made and etag == made:
         return Evidence.PROVEN
     count = _COUNTED.match(etag)
@@ -93,7 +93,7 @@ def plausible_sizes(size: int, count: int, preferred: Sequence[int] = ()) -> lis
     """The part sizes that would make ``count`` parts of ``size`` bytes, the likeliest first.
 
     At most ``MOST_SIZES`` of them, all in bytes: the ``preferred``, those of known tools, round
-    numbers, and the size divided evenly. Of one part the size does not matter: it is ``size``.
+    numbers, and the size divided evenly. With one part, its size is ``size``.
     Empty where S3 allows no such parts.
     """
     if count == 1:
@@ -110,16 +110,15 @@ def _candidates(size: int, count: int, preferred: Sequence[int]) -> Iterator[int
     yield from preferred
     yield from _TOOLS
     yield from _ROUND
-    # Where those would be too many parts tools make larger ones: aws-sdk-go this, and s5cmd by it.
+    # For objects that would have too many parts, aws-sdk-go, and s5cmd by it, choose this size.
     yield size // MAX_PARTS + 1
-    # All others whole MiB, of which the many parts leave room for one: that nearest to an even
-    # division.
+    # Others choose whole MiB; with so many parts only the one nearest to an even division fits.
     evenly = -(-size // count)
     yield from (rounded_up(evenly, 8 * MIB), rounded_up(evenly, MIB), evenly)
 
 
 class _Layout:
-    """The ETag that one part size gives, as the bytes go by."""
+    """The ETag for one part size, computed piece by piece."""
 
     def __init__(self, part_size: int) -> None:
         self._size = part_size
@@ -149,27 +148,27 @@ class _Layout:
         return f"{whole.hexdigest()}-{self._count + 1}"
 
 
-class Rolling:
+class RollingETags:
     """The ETags of several part sizes, in one pass over the bytes and in constant memory.
 
-    Each size costs an MD5 of every byte: none can be ruled out before the end, as the ETag tells of
-    no part alone. An MD5 does some 600 MB/s a core, so do it on a thread.
+    Each size costs an MD5 of every byte: none can be ruled out before the end, since the ETag shows
+    no part by itself. An MD5 takes a core for 600 MB/s, so run it on a thread.
     """
 
     def __init__(self, sizes: Iterable[int]) -> None:
         self._layouts = {size: _Layout(size) for size in sizes}
 
     def feed(self, piece: bytes) -> None:
-        """The next bytes, as many as there are."""
+        """Add the next bytes, of any number."""
         view = memoryview(piece)
         for layout in self._layouts.values():
             layout.feed(view)
 
     def etags(self) -> dict[int, str]:
-        """The ETag of what was fed so far, by part size."""
+        """The ETag of all bytes so far, by part size."""
         return {size: layout.etag() for size, layout in self._layouts.items()}
 
-    def found(self, etag: str) -> int | None:
+    def size_for(self, etag: str) -> int | None:
         """The part size that gives ``etag``; None if none does."""
         return next((size for size, ours in self.etags().items() if ours == etag), None)
 
@@ -177,9 +176,10 @@ class Rolling:
 def likely_sizes(
     there: Dest, wanted: int = DEFAULT_PART_SIZE, first: Sequence[int] = ()
 ) -> list[int]:
-    """The part sizes to try on an object, where ours would be ``wanted``; empty: not in parts.
+    """The part sizes to try for an object; empty if it was not sent in parts.
 
-    ``first`` are likelier than any other, as they were those of its neighbours.
+    ``wanted`` is the size that this program would choose; ``first`` are the likeliest: those of
+    neighbouring objects.
     """
     count = part_count(there.etag)
     if count is None:
@@ -187,23 +187,25 @@ def likely_sizes(
     return plausible_sizes(there.size, count, [*first, part_size(there.size, wanted)])
 
 
-def plausible(there: Dest, each: int) -> bool:
-    """Whether an object, by its ETag, can have been sent in parts of ``each`` bytes."""
+def is_plausible_part_size(there: Dest, each: int) -> bool:
+    """Whether an object, according to its ETag, may have been sent in parts of ``each`` bytes."""
     count = part_count(there.etag)
     return count is not None and each > 0 and count_of(there.size, each) == count
 
 
-def same_in_parts(pieces: Iterable[bytes], there: Dest, sizes: Sequence[int] | None = None) -> bool:
-    """Whether these bytes in parts of one of ``sizes`` have the ETag of what is there.
+def matches_in_parts(
+    pieces: Iterable[bytes], there: Dest, sizes: Sequence[int] | None = None
+) -> bool:
+    """Whether these bytes, in parts of one of ``sizes``, have the ETag of the object ``there``.
 
-    ``sizes`` are by default those of ``likely_sizes``. False tells nothing: it may have been sent
-    in parts of another size. Reads nothing where there is no size to try, as of an object that was
-    not sent in parts; else all of it: not on an event loop, unless it is small.
+    ``sizes`` are by default those of ``likely_sizes``. False proves nothing: it may have been sent
+    in parts of another size. Reads nothing if there is no size to try; else all pieces, so do not
+    call it on an event loop unless they are small.
     """
     sizes = likely_sizes(there) if sizes is None else sizes
     if not sizes:
         return False
-    rolling = Rolling(sizes)
+    rolling = RollingETags(sizes)
     for piece in pieces:
         rolling.feed(piece)
-    return rolling.found(there.etag) is not None
+    return rolling.size_for(there.etag) is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from s3pp.errors import FailureKind, ObjectError
-from s3pp.integrity.checksums import running
+from s3pp.integrity.checksums import begin_checksum
 from s3pp.localfs.locks import lock
 from s3pp.localfs.partial_file import CLAIM, EXISTING
 from s3pp.localfs.paths import PARTIAL, record_name
@@ -66,7 +66,7 @@ class RangeFile:
         self._held: list[bytes] = []  # pieces received since then
         self._room = _BUFFERED  # bytes until they are written
         self._left = self._part.span.size  # bytes still expected
-        self._state = running(self._part.digest)
+        self._state = begin_checksum(self._part.digest)
 
     def write(self, piece: bytes) -> None:
         """Write ``piece``, buffered. Raises ``WrongRange`` if it exceeds the range."""
@@ -91,7 +91,7 @@ class RangeFile:
 
     def digest_in_file(self) -> str:
         """Return the digest, in hex, of the range in the file; reads it: not on an event loop."""
-        state, span = running(self._part.digest), self._part.span
+        state, span = begin_checksum(self._part.digest), self._part.span
         at, end = span.offset, span.offset + span.size
         while at < end and (piece := os.pread(self._fd, min(end - at, _BUFFERED), at)):
             state.update(piece)

@@ -68,7 +68,7 @@ def role(job: Job, buckets: Buckets, means: Means) -> Role:
 
 
 def _putter(job: Job, buckets: Buckets, means: Means) -> Role:
-    from s3pp.integrity.digests import Digester
+    from s3pp.integrity.checksums import Digester
     from s3pp.transfer.put.prepare import Preparer
     from s3pp.transfer.put.putter import Putter
 

@@ -24,9 +24,9 @@ from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 from s3pp.errors import FailureKind, FatalError, Kept, ObjectError, RunEnding
-from s3pp.integrity.acknowledged import HiddenObject, confirm
 from s3pp.integrity.etag import OtherBytes
-from s3pp.integrity.multipart_etag import Evidence, evidence, made_of
+from s3pp.integrity.multipart_etag import Evidence, etag_of_parts, evidence
+from s3pp.integrity.stored_object import HiddenObject, confirm
 from s3pp.job import Job
 from s3pp.records import PartDone
 from s3pp.s3.answers import Answer, Copied
@@ -253,7 +253,7 @@ class MultipartUpload:
             if hidden.status == 403:
                 return None
             raise
-        made = made_of(part.etag for part in parts)
+        made = etag_of_parts(part.etag for part in parts)
         return answer if answer and (answer.size, answer.etag) == (source.size, made) else None
 
     async def _verify_object(
@@ -281,7 +281,7 @@ class MultipartUpload:
         random = self._bucket.endpoint.etags_are_random
         shown = evidence(copied.etag, parts, random=random)
         if shown is Evidence.OTHER:
-            made = made_of(part.md5 for part in parts) or f"one that ends in -{len(parts)}"
+            made = etag_of_parts(part.md5 for part in parts) or f"one that ends in -{len(parts)}"
             what = f"ETag {copied.etag}, and the parts sent make {made}"
             raise OtherBytes(f"the store holds other bytes: {what}")
         proven = prove_object(self._checksum, parts, copied.answer.response)

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterator
 from typing import NamedTuple
 
 from s3pp.errors import FailureKind
-from s3pp.integrity.digests import Digester, Digests
+from s3pp.integrity.checksums import Digester, Digests
 from s3pp.integrity.etag import check_md5, proves_content
 from s3pp.job import Job
 from s3pp.records import Entry, PartDone, PartFailed, PartOutcome, PutPart, Span

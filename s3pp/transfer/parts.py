@@ -19,7 +19,7 @@ from s3pp.errors import (
     unexpected,
     unexpected_kind,
 )
-from s3pp.integrity.checksums import ALGORITHMS, composite, full_object
+from s3pp.integrity.checksums import ALGORITHMS, combine_crcs, composite_checksum
 from s3pp.records import PartDone, PartFailed, PartFault, PartOutcome, PartTask
 from s3pp.s3.answers import xml_text
 from s3pp.s3.client import Headers
@@ -218,7 +218,7 @@ def prove_object(checksum: str, parts: Sequence[PartDone], answer: Response) -> 
     theirs = xml_text(answer.body, f"Checksum{checksum.upper()}") or header
     if not theirs or not all(part.checksum for part in parts):
         return False
-    ours = composite(checksum, (b64decode(part.checksum) for part in parts))
+    ours = composite_checksum(checksum, (b64decode(part.checksum) for part in parts))
     if theirs in (ours, ours.partition("-")[0]):
         return True
     if "-" not in theirs:
@@ -233,7 +233,7 @@ def prove_object(checksum: str, parts: Sequence[PartDone], answer: Response) -> 
 
 def full_checksum(checksum: str, parts: Iterable[tuple[str, int]]) -> str:
     """Return the CRC of an object, given those of its parts, in base64, and their sizes."""
-    return full_object(checksum, ((b64decode(value), size) for value, size in parts))
+    return combine_crcs(checksum, ((b64decode(value), size) for value, size in parts))
 
 
 def _full(checksum: str, parts: Sequence[PartDone]) -> str:

@@ -9,9 +9,8 @@ import asyncio
 from collections.abc import Callable
 
 from s3pp.errors import FailureKind, ObjectError
-from s3pp.integrity.acknowledged import confirm
 from s3pp.integrity.etag import is_md5, proves_content
-from s3pp.integrity.stored_object import if_told
+from s3pp.integrity.stored_object import confirm, or_unknown
 from s3pp.job import Job
 from s3pp.records import CopyPart, PartDone, Span
 from s3pp.s3.answers import Copied, parse_etag, xml_text
@@ -99,7 +98,7 @@ class ByStore:
             return
         if not proves_content(etag, copied.answer.response, self._dest.endpoint):
             return
-        found = await if_told(self._source.look(attempt.task.source))
+        found = await or_unknown(self._source.look(attempt.task.source))
         if found is not None and found.etag != expected:
             attempt.see(found)  # replaced meanwhile, and the store ignored the condition
         if found is not None and (

@@ -15,9 +15,9 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-from s3pp.integrity.digests import Digester, Digests
-from s3pp.integrity.received import Arrived, Corrupt, Expected, fault
+from s3pp.integrity.checksums import Digester, Digests
 from s3pp.integrity.stored_object import ASK_CHECKSUM
+from s3pp.integrity.verifiers import Corrupt, ExpectedObject, ReceivedBody, find_fault
 from s3pp.limits import PIECE, SMALL
 from s3pp.records import CopyPart, Dest
 from s3pp.s3.answers import Answer
@@ -127,8 +127,8 @@ class ObjectFetcher:
             size, digests = len(body), self._digester.of_body(body)
         else:
             size, digests = body.size, self._digester.of(body.pieces())
-        arrived = Arrived(size, digests.md5, lambda: _pieces(body))
-        if wrong := fault(arrived, Expected(listed, answer, self._source.endpoint)):
+        arrived = ReceivedBody(size, digests.md5, lambda: _pieces(body))
+        if wrong := find_fault(arrived, ExpectedObject(listed, answer, self._source.endpoint)):
             raise wrong
         return FetchedObject(answer, body, size, digests)
 

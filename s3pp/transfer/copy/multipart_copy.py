@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import Protocol
 
 from s3pp.errors import FailureKind, ObjectError
-from s3pp.integrity.multipart_etag import made_of
+from s3pp.integrity.multipart_etag import etag_of_parts
 from s3pp.records import Dest, PartDone, Span
 from s3pp.s3.client import Bucket, Headers
 from s3pp.s3.multipart import Spans, Uploads
@@ -147,7 +147,7 @@ class _ObjectSource:
         Raises ``OtherParts`` if the data is the source's, and its ETag that of other parts.
         """
         attempt, layout, layouts = self._attempt, self._layout, self._copier.layouts
-        made, etag = made_of(part.md5 for part in parts), attempt.source.etag
+        made, etag = etag_of_parts(part.md5 for part in parts), attempt.source.etag
         attempt.ours = Dest(self.size, made or etag)
         if made and made == etag:
             if layout.likely:
@@ -180,7 +180,7 @@ class _ObjectSource:
 
         Raises ``CannotCopy`` for an object that can be copied whole: SeaweedFS then keeps its ETag.
         """
-        if made_of(part.etag for part in parts):
+        if etag_of_parts(part.etag for part in parts):
             return
         self._copier.notify(_NO_MD5S)
         if self._attempt.fits_one_request:

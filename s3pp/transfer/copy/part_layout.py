@@ -26,8 +26,8 @@ from typing import NamedTuple
 
 from s3pp.integrity.checksums import ALGORITHMS
 from s3pp.integrity.etag import proves_content
-from s3pp.integrity.multipart_etag import likely_sizes, part_count, plausible
-from s3pp.integrity.stored_object import ASK_CHECKSUM, StoredObject, if_told, stored_checksum
+from s3pp.integrity.multipart_etag import is_plausible_part_size, likely_sizes, part_count
+from s3pp.integrity.stored_object import ASK_CHECKSUM, StoredObject, or_unknown, stored_checksum
 from s3pp.job import Job
 from s3pp.limits import MAX_PART, MAX_SINGLE_PUT, MIN_PART
 from s3pp.records import Dest
@@ -143,10 +143,10 @@ class PartLayouts:
         source = attempt.source
         if part_count(source.etag) == 1:
             return Spans(source.size, source.size), Basis.ALL
-        each = await if_told(self._stored_object(attempt).first_part())
+        each = await or_unknown(self._stored_object(attempt).first_part_size())
         if each is None or not MIN_PART <= each <= MAX_PART:
             return None
-        if plausible(source, each):
+        if is_plausible_part_size(source, each):
             spans = Spans(source.size, each)
             return spans, Basis.FIRST_PART if spans.count > 2 else Basis.ALL
         unequal = await self._request_all(attempt, each)
@@ -154,7 +154,7 @@ class PartLayouts:
 
     async def _request_all(self, attempt: CopyAttempt, first: int) -> Spans | None:
         """Return the parts by the size of each, if S3 allows them; ``first`` is that of part 1."""
-        sizes = await if_told(self._stored_object(attempt).part_sizes(first))
+        sizes = await or_unknown(self._stored_object(attempt).part_sizes(first))
         return UnequalSpans(sizes) if sizes and are_part_sizes_valid(sizes) else None
 
     def _stored_object(self, attempt: CopyAttempt) -> StoredObject:

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from s3pp.integrity.checksums import checksum
-from s3pp.integrity.digests import Digester, Digests
+from s3pp.integrity.checksums import Digester, Digests, checksum
 from s3pp.integrity.etag import check_md5, is_md5
-from s3pp.integrity.multipart_etag import Rolling
+from s3pp.integrity.multipart_etag import RollingETags
 from s3pp.job import Job
 from s3pp.records import CopyPart, PartDone, PartFault, PartOutcome, Span
 from s3pp.s3.answers import etag_of, parse_etag
@@ -80,7 +79,7 @@ class PartsThrough:
 
     async def compute_etags(self, attempt: CopyAttempt, layout: PartLayout) -> dict[int, str]:
         """As ``CopyWay.compute_etags``. Fetches all of the source, in order."""
-        rolling = Rolling(layout.likely)
+        rolling = RollingETags(layout.likely)
         for span in layout.spans:
             self._parts.check()
             async with self._fetcher.fetch_range(_part(attempt, span)) as body:
@@ -129,7 +128,7 @@ class PartsThrough:
         return await self._reader.away(lambda: checksum(part.stored, body.pieces()))
 
 
-def _feed(rolling: Rolling, body: Slice) -> None:
+def _feed(rolling: RollingETags, body: Slice) -> None:
     for piece in body.pieces():
         rolling.feed(piece)
 

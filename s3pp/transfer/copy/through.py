@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from s3pp.errors import FailureKind, ObjectError
-from s3pp.integrity.acknowledged import etag_of_whole
+from s3pp.integrity.stored_object import confirm_whole
 from s3pp.job import Job
 from s3pp.records import Dest
 from s3pp.s3.answers import Answer
@@ -53,7 +53,7 @@ class Through:
         attempt.written = True
         etag = answer.etag
         if etag != attempt.ours.etag:
-            etag = await etag_of_whole(self._dest, task.target, answer, attempt.ours)
+            etag = await confirm_whole(self._dest, task.target, answer, attempt.ours)
         return Written(etag, answer.attempts)
 
     async def _put(self, target: str, fetched: FetchedObject, headers: Headers) -> Answer:

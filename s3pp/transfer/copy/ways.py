@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from s3pp.integrity.digests import Digester
+from s3pp.integrity.checksums import Digester
 from s3pp.job import Job
 from s3pp.records import CopyPart, PartOutcome
 from s3pp.s3.client import Bucket

@@ -108,7 +108,7 @@ class ExistingFiles:
         there = Dest(task.size, task.etag)
         likely = likely_sizes(there, self._part_size)
         body = Body(lambda: self._tree.read(task.target), self._reader, likely)
-        if likely and await body.makes(there, likely):
+        if likely and await body.matches(there, likely):
             return SkipReason.SAME_ETAG
         stored = StoredObject(self._bucket, task.source, there)
         return await compare(stored, body, conclusive=True)

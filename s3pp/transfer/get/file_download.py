@@ -20,9 +20,15 @@ from typing import NamedTuple
 
 from s3pp.errors import Kept, ObjectError
 from s3pp.integrity.etag import is_md5
-from s3pp.integrity.received import Arrived, Corrupt, Expected, fault
 from s3pp.integrity.stored_object import ASK_CHECKSUM, StoredObject
-from s3pp.integrity.verifiers import Feed, parts_verifier
+from s3pp.integrity.verifiers import (
+    Corrupt,
+    ExpectedObject,
+    Feed,
+    ReceivedBody,
+    find_fault,
+    parts_verifier,
+)
 from s3pp.job import Job, Mode
 from s3pp.limits import SMALL
 from s3pp.localfs.temporary_file import FileAttributes, TemporaryFile
@@ -75,17 +81,17 @@ class FileDownload:
                 finished = await self._reader.away(lambda: sink.finish(attributes))
             return Arrival(answer, etag, sink.size, finished, sink.size)
 
-    async def verify(self, task: GetTask, answer: Answer, arrived: Arrived) -> None:
+    async def verify(self, task: GetTask, answer: Answer, arrived: ReceivedBody) -> None:
         """Raise ``Corrupt`` if a body is not the object; other errors as ``fetch``."""
-        expected = Expected(Dest(task.size, task.etag), answer, self._bucket.endpoint)
+        expected = ExpectedObject(Dest(task.size, task.etag), answer, self._bucket.endpoint)
         if arrived.size <= SMALL:
-            wrong = fault(arrived, expected)
+            wrong = find_fault(arrived, expected)
         else:
-            wrong = await self._reader.away(lambda: fault(arrived, expected))
+            wrong = await self._reader.away(lambda: find_fault(arrived, expected))
         if wrong := wrong or await self._parts_fault(task.source, answer, arrived):
             raise wrong
 
-    async def _parts_fault(self, key: str, answer: Answer, arrived: Arrived) -> Corrupt | None:
+    async def _parts_fault(self, key: str, answer: Answer, arrived: ReceivedBody) -> Corrupt | None:
         """Return why a body does not make an ETag of parts; None if it does, or that is unknown."""
         stored = StoredObject(self._bucket, key, Dest(arrived.size, answer.etag))
         try:
@@ -97,7 +103,7 @@ class FileDownload:
                 _feed_all(arrived, feed)
             else:
                 await self._reader.whole(lambda: _feed_all(arrived, feed))
-            return await verifier.fault(())
+            return await verifier.find_fault(())
         except ObjectError as error:
             replaced = fault_of(error) is PartFault.REPLACED
             raise (ObjectReplaced() if replaced else error) from None
@@ -149,6 +155,6 @@ def checksum_headers(etag: str) -> Headers:
     return () if is_md5(etag) else (ASK_CHECKSUM,)
 
 
-def _feed_all(arrived: Arrived, feed: Feed) -> None:
+def _feed_all(arrived: ReceivedBody, feed: Feed) -> None:
     for piece in arrived.pieces():
         feed(piece)

@@ -11,8 +11,8 @@ from isal import isal_zlib
 from isal.igzip_lib import IsalError
 
 from s3pp.errors import FailureKind, ObjectError
-from s3pp.integrity.multipart_etag import Rolling, likely_sizes
-from s3pp.integrity.received import Arrived
+from s3pp.integrity.multipart_etag import RollingETags, likely_sizes
+from s3pp.integrity.verifiers import ReceivedBody
 from s3pp.limits import PIECE
 from s3pp.localfs.temporary_file import FileAttributes, TemporaryFile
 from s3pp.localfs.tree import Tree
@@ -49,9 +49,9 @@ class FileSink:
         """The number of bytes received."""
         return self._file.size
 
-    def arrived(self) -> Arrived:
+    def arrived(self) -> ReceivedBody:
         """Return what was received, with its ETag."""
-        return Arrived(self._file.size, self._etag(), self.pieces)
+        return ReceivedBody(self._file.size, self._etag(), self.pieces)
 
     def pieces(self) -> Iterator[bytes]:
         """Yield what was received, read from the file."""
@@ -72,7 +72,7 @@ class FileSink:
         if self._part_size is None:
             whole = hashlib.md5(usedforsecurity=False)
             return whole.update, whole.hexdigest
-        each, rolling = self._part_size, Rolling([self._part_size])
+        each, rolling = self._part_size, RollingETags([self._part_size])
         return rolling.feed, lambda: rolling.etags()[each]
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from hashlib import md5
 
-from s3pp.integrity.received import Arrived, Corrupt
+from s3pp.integrity.verifiers import Corrupt, ReceivedBody
 from s3pp.job import Job, Mode
 from s3pp.limits import PIECE, SMALL
 from s3pp.localfs.paths import is_marker
@@ -120,7 +120,7 @@ class Getter:
         body, etag = answer.response.body, answer.etag
         ours = md5(body, usedforsecurity=False).hexdigest()
         if not (ours == etag == task.etag and len(body) == task.size):
-            arrived = Arrived(len(body), ours, lambda: (body,))
+            arrived = ReceivedBody(len(body), ours, lambda: (body,))
             await self._download.verify(task, answer, arrived)
         attributes = self._download.attributes(task, answer, etag, mode)
         if self._gunzip and (times := layers(answer)):

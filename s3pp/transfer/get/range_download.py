@@ -20,9 +20,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from s3pp.errors import Kept, ObjectError, RunEnding
-from s3pp.integrity.received import Corrupt
 from s3pp.integrity.stored_object import ASK_CHECKSUM, StoredObject
-from s3pp.integrity.verifiers import LONGEST, Verifier, verifier_of
+from s3pp.integrity.verifiers import LONGEST, Corrupt, Verifier, choose_verifier
 from s3pp.job import Job
 from s3pp.localfs.partial_file import PartialFiles, RangeLayout
 from s3pp.localfs.temporary_file import TemporaryFile, Vanished
@@ -115,7 +114,7 @@ class RangeDownload:
             parts = await self._run_ranges(
                 work._replace(part=work.part._replace(pin=pin)), verifier
             )
-            if fault := await verifier.fault(parts):
+            if fault := await verifier.find_fault(parts):
                 raise fault
         except ObjectError as error:
             what = error
@@ -132,7 +131,7 @@ class RangeDownload:
     async def _choose_verifier(self, task: GetTask, answer: Answer) -> Verifier:
         stored = StoredObject(self._bucket, task.source, Dest(answer.size, answer.etag))
         try:
-            return await verifier_of(stored, answer, longest=max(LONGEST, self._parts.size))
+            return await choose_verifier(stored, answer, longest=max(LONGEST, self._parts.size))
         except ObjectError as error:
             replaced = fault_of(error) is PartFault.REPLACED
             raise (ObjectReplaced() if replaced else error) from None

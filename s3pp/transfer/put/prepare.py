@@ -18,9 +18,9 @@ from functools import lru_cache
 from hashlib import md5
 
 from s3pp.errors import FailureKind, ObjectError
-from s3pp.integrity.digests import Digester, Digests
+from s3pp.integrity.checksums import Digester, Digests
 from s3pp.integrity.etag import is_md5
-from s3pp.integrity.multipart_etag import likely_sizes, same_in_parts
+from s3pp.integrity.multipart_etag import likely_sizes, matches_in_parts
 from s3pp.job import Objects, Parts
 from s3pp.records import Dest, Entry
 from s3pp.s3.multipart import size_fault
@@ -157,7 +157,7 @@ class Preparer:
     def _parted(self, pieces: Iterable[bytes], size: int, there: Dest | None) -> str:
         if there is None or there.size != size:
             return ""
-        return there.etag if same_in_parts(pieces, there, self.tried(there)) else ""
+        return there.etag if matches_in_parts(pieces, there, self.tried(there)) else ""
 
     def _labels_of(self, suffix: str) -> tuple[tuple[str, str], ...]:
         return _labels(self._fixed or content.by_name(f"x.{suffix}").type, gzip=False)

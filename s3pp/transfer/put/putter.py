@@ -18,10 +18,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from s3pp.errors import FailureKind, Kept
-from s3pp.integrity.acknowledged import etag_of_whole
 from s3pp.integrity.compare import Body, compare
 from s3pp.integrity.etag import OtherBytes
-from s3pp.integrity.stored_object import StoredObject
+from s3pp.integrity.stored_object import StoredObject, confirm_whole
 from s3pp.job import Job, Mode
 from s3pp.limits import PIECE, SMALL
 from s3pp.records import (
@@ -182,7 +181,7 @@ class Putter:
     async def _verify(self, key: str, prepared: Prepared, answer: Answer) -> str:
         """Return the ETag of an object that was sent, if it is not the MD5 of the body."""
         sent = Dest(prepared.sent, self._preparer.digests(prepared).md5)
-        return await etag_of_whole(self._bucket, key, answer, sent)
+        return await confirm_whole(self._bucket, key, answer, sent)
 
     async def _add_kept(self, outcome: Failed) -> Failed:
         """Return ``outcome`` with what the store keeps of it by now."""

@@ -1,4 +1,4 @@
-"""The table of checksums; CRCs of parts make the CRC of the whole, and hashes a hash of hashes."""
+"""Checksums: each algorithm, combined from parts, and the digests of bodies."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from collections.abc import Callable
 from types import ModuleType
 
 import pytest
-from hypothesis import given
+from awscrt import checksums as awscrt_checksums
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from effort import examples
 from s3pp.integrity import checksums
-from s3pp.integrity.checksums import ALGORITHMS, composite, digest, full_object
+from s3pp.integrity.checksums import ALGORITHMS, Digester, combine_crcs, composite_checksum, digest
 from s3pp.limits import CHECKSUMS, MAX_PARTS, MIB
 from s3pp.s3.multipart import Spans
+from s3pp.s3.sigv4 import UNSIGNED
 
 BODIES = st.binary(max_size=300)
 SIZES = {"crc32": 4, "crc32c": 4, "crc64nvme": 8}
@@ -65,7 +68,7 @@ def test_without_awscrt_two_cannot_be_computed(monkeypatch: pytest.MonkeyPatch) 
 def test_two_make_one_however_long(name: str, size: int) -> None:
     second = bytes(range(256)) * (size // 256) + b"!" * (size % 256)
     parts = [(digest(name, [b"first"]), 5), (digest(name, [second]), size)]
-    assert full_object(name, parts) == checksums.checksum(name, [b"first", second])
+    assert combine_crcs(name, parts) == checksums.checksum(name, [b"first", second])
 
 
 @pytest.mark.parametrize("name", SIZES)
@@ -74,7 +77,7 @@ def test_parts_make_the_whole(name: str, body: bytes, each: int) -> None:
     crc = crc_of(name)
     cut = [body[at : at + size] for _, at, size in map(tuple, Spans(len(body), each))]
     expected = b64encode(crc(body).to_bytes(SIZES[name], "big")).decode()
-    assert full_object(name, ((digest(name, [part]), len(part)) for part in cut)) == expected
+    assert combine_crcs(name, ((digest(name, [part]), len(part)) for part in cut)) == expected
 
 
 @pytest.mark.parametrize("name", SIZES)
@@ -97,7 +100,7 @@ def test_the_sizes_of_what_nobody_would_make_for_a_test(name: str, size: int) ->
     first, second = 0x12345678, 0x9ABCDEF0
     raw = [each.to_bytes(width // 8, "big") for each in (first, second)]
     expected = (times(first, power) ^ second).to_bytes(width // 8, "big")
-    assert full_object(name, zip(raw, (1, size), strict=True)) == b64encode(expected).decode()
+    assert combine_crcs(name, zip(raw, (1, size), strict=True)) == b64encode(expected).decode()
 
 
 @pytest.mark.parametrize("name", SIZES)
@@ -105,7 +108,7 @@ def test_as_many_parts_as_there_can_be_take_no_time_to_speak_of(name: str) -> No
     size = SIZES[name]
     parts = [((n * 0x9E3779B1).to_bytes(8, "big")[-size:], 16 * MIB) for n in range(MAX_PARTS)]
     start = time.process_time()
-    full_object(name, parts)
+    combine_crcs(name, parts)
     assert time.process_time() - start < 1  # some 5 ms
 
 
@@ -113,7 +116,7 @@ def test_as_many_parts_as_there_can_be_take_no_time_to_speak_of(name: str) -> No
 @given(parts=st.lists(BODIES, min_size=1, max_size=5))
 def test_a_composite_is_the_checksum_of_checksums(name: str, parts: list[bytes]) -> None:
     digests = [digest(name, [part]) for part in parts]
-    value, _, count = composite(name, iter(digests)).partition("-")
+    value, _, count = composite_checksum(name, iter(digests)).partition("-")
     assert int(count) == len(parts)
     assert value == b64encode(digest(name, [b"".join(digests)])).decode()
 
@@ -122,4 +125,57 @@ def test_a_composite_as_documented() -> None:
     """S3 user guide, "Checking object integrity": the hash of the concatenated raw hashes."""
     raw = [hashlib.sha256(part).digest() for part in (b"one", b"two")]
     expected = b64encode(hashlib.sha256(b"".join(raw)).digest()).decode()
-    assert composite("sha256", raw) == f"{expected}-2"
+    assert composite_checksum("sha256", raw) == f"{expected}-2"
+
+
+def header(checksum: str, body: bytes) -> tuple[str, str]:
+    """The checksum header S3 defines for ``body``."""
+    ways: dict[str, Callable[[], bytes]] = {
+        "md5": lambda: hashlib.md5(body).digest(),
+        "sha256": lambda: hashlib.sha256(body).digest(),
+        "crc32": lambda: zlib.crc32(body).to_bytes(4, "big"),
+        "crc32c": lambda: awscrt_checksums.crc32c(body).to_bytes(4, "big"),
+        "crc64nvme": lambda: awscrt_checksums.crc64nvme(body).to_bytes(8, "big"),
+    }
+    name = "content-md5" if checksum == "md5" else f"x-amz-checksum-{checksum}"
+    return name, b64encode(ways[checksum]()).decode()
+
+
+@given(
+    st.sampled_from(CHECKSUMS),
+    st.lists(st.binary(max_size=40), max_size=5),
+    st.booleans(),
+    st.booleans(),
+)
+@settings(deadline=None, max_examples=examples(200))
+def test_digests_are_right_in_one_piece_and_in_many(
+    checksum: str, pieces: list[bytes], md5: bool, signed: bool
+) -> None:
+    digester = Digester(checksum, md5=md5, signed=signed)
+    body = b"".join(pieces)
+    for found in (digester.of_body(body), digester.of(pieces)):
+        assert found.header == header(checksum, body)
+        wanted = hashlib.md5(body).hexdigest() if md5 or checksum == "md5" else ""
+        assert found.md5 == wanted
+        assert found.payload_hash == (hashlib.sha256(body).hexdigest() if signed else UNSIGNED)
+
+
+# The catalogue of CRC algorithms gives the values of "123456789": CRC-32/ISO-HDLC, CRC-32/ISCSI,
+# CRC-64/NVME.
+@pytest.mark.parametrize(
+    ("checksum", "value"),
+    [("crc32", "cbf43926"), ("crc32c", "e3069283"), ("crc64nvme", "ae8b14860a799888")],
+)
+def test_check_values(checksum: str, value: str) -> None:
+    digester = Digester(checksum, md5=False, signed=False)
+    expected = b64encode(bytes.fromhex(value)).decode()
+    assert digester.of_body(b"123456789").header[1] == expected
+
+
+def test_a_digester_keeps_nothing_of_the_body_before() -> None:
+    for checksum in CHECKSUMS:
+        digester = Digester(checksum, md5=True, signed=True)
+        first = digester.of([b"a", b"b"])
+        digester.of([b"other"])
+        digester.of_body(b"another")
+        assert digester.of([b"ab"]) == first == digester.of_body(b"ab")

@@ -13,7 +13,7 @@ import pytest
 from transfer.buckets import DENIED, endpoint, looked, next_of
 
 from s3pp.integrity.compare import Body, compare
-from s3pp.integrity.multipart_etag import compound_etag, likely_sizes
+from s3pp.integrity.multipart_etag import etag_of_md5s, likely_sizes
 from s3pp.integrity.stored_object import StoredObject
 from s3pp.limits import MIB
 from s3pp.records import Dest, SendReason, SkipReason
@@ -33,7 +33,7 @@ FULL = "x-amz-checksum-type: FULL_OBJECT"
 
 def in_parts(body: bytes, each: int) -> Dest:
     cut = [body[span.offset : span.offset + span.size] for span in Spans(len(body), each)]
-    return Dest(len(body), compound_etag(md5(part).digest() for part in cut))
+    return Dest(len(body), etag_of_md5s(md5(part).digest() for part in cut))
 
 
 @dataclass

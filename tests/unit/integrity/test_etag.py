@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from transfer.buckets import endpoint
 
 from s3pp.errors import FailureKind
-from s3pp.integrity.etag import Mismatch, check_md5, is_md5, proves_content
+from s3pp.integrity.etag import MD5Mismatch, check_md5, is_md5, proves_content
 from s3pp.s3.answers import Answer
 from s3pp.s3.wire import Response
 
@@ -58,7 +58,7 @@ def test_in_a_directory_bucket_it_is_random() -> None:
 
 
 def test_a_mismatch_names_both() -> None:
-    error = Mismatch(MD5, "other")
+    error = MD5Mismatch(MD5, "other")
     assert error.kind is FailureKind.INTEGRITY
     assert MD5 in str(error)
     assert "other" in str(error)
@@ -77,5 +77,5 @@ def test_an_answer_is_held_against_the_md5_of_what_was_sent(
     lines: tuple[str, ...], md5: str, wrong: bool
 ) -> None:
     head = [f"{line}\r\n".encode() for line in ("", f'ETag: "{MD5}"', *lines)]
-    with pytest.raises(Mismatch) if wrong else nullcontext():
+    with pytest.raises(MD5Mismatch) if wrong else nullcontext():
         check_md5(Answer(Response(200, head, b""), 1), md5, endpoint("bucket"))

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from s3pp.integrity.multipart_etag import (
     MOST_SIZES,
     Evidence,
-    Rolling,
-    compound_etag,
+    RollingETags,
+    etag_of_md5s,
     evidence,
+    is_plausible_part_size,
     likely_sizes,
+    matches_in_parts,
     part_count,
-    plausible,
     plausible_sizes,
-    same_in_parts,
 )
 from s3pp.limits import GIB, MAX_OBJECT, MAX_PART, MAX_PARTS, MIB, MIN_PART
 from s3pp.records import Dest, PartDone
@@ -33,7 +33,7 @@ BODIES = st.binary(max_size=300)
 def etag_of(body: bytes, each: int) -> str:
     """As the store computes it."""
     cut = [body[span.offset : span.offset + span.size] for span in Spans(len(body), each)]
-    return compound_etag(md5(part).digest() for part in cut)
+    return etag_of_md5s(md5(part).digest() for part in cut)
 
 
 def pieces_of(body: bytes, cuts: list[int]) -> list[bytes]:
@@ -44,7 +44,7 @@ def pieces_of(body: bytes, cuts: list[int]) -> list[bytes]:
 def test_an_etag_as_the_store_gives_it() -> None:
     """An example that goes from page to page of those who explain these ETags."""
     parts = ["bce6bf66aeb76c7040fdd5f4eccb78e6", "8165449fc15bbf43d3b674595cbcc406"]
-    assert compound_etag(map(bytes.fromhex, parts)) == "f77dc0eecdebcd774a2a22cb393ad2ff-2"
+    assert etag_of_md5s(map(bytes.fromhex, parts)) == "f77dc0eecdebcd774a2a22cb393ad2ff-2"
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_how_many_parts_an_etag_speaks_of(etag: str, count: int | None) -> None:
 
 @given(st.lists(st.binary(min_size=16, max_size=16), min_size=1, max_size=20))
 def test_what_is_computed_can_be_read(md5s: list[bytes]) -> None:
-    etag = compound_etag(iter(md5s))
+    etag = etag_of_md5s(iter(md5s))
     assert part_count(etag) == len(md5s)
     assert etag[:32] == md5(b"".join(md5s)).hexdigest()
 
@@ -82,30 +82,30 @@ def test_what_is_computed_can_be_read(md5s: list[bytes]) -> None:
 def test_one_pass_gives_the_etag_of_each_part_size(
     body: bytes, cuts: list[int], sizes: set[int]
 ) -> None:
-    rolling = Rolling(sizes)
+    rolling = RollingETags(sizes)
     for piece in pieces_of(body, cuts):
         rolling.feed(piece)
     expected = {each: etag_of(body, each) for each in sizes}
     assert rolling.etags() == rolling.etags() == expected
     for etag in expected.values():
-        assert expected[rolling.found(etag) or 0] == etag
-    assert rolling.found(f"{MD5}-1") is None
+        assert expected[rolling.size_for(etag) or 0] == etag
+    assert rolling.size_for(f"{MD5}-1") is None
 
 
 @given(st.binary(min_size=1, max_size=300), st.integers(1, 300), st.integers(0))
 def test_other_bytes_are_not_the_same(body: bytes, each: int, at: int) -> None:
     there = Dest(len(body), etag_of(body, each))
-    assert same_in_parts([body], there, [each])
+    assert matches_in_parts([body], there, [each])
     other = bytearray(body)
     other[at % len(body)] ^= 1
-    assert not same_in_parts([bytes(other)], there, [each])
+    assert not matches_in_parts([bytes(other)], there, [each])
 
 
 @pytest.mark.parametrize("etag", [MD5, "", f"{MD5}-2", f"{MD5}-10001"])
 def test_without_a_size_to_try_nothing_is_read(etag: str) -> None:
     unread = iter(lambda: pytest.fail("read"), 1)
-    assert not same_in_parts(unread, Dest(1, etag))
-    assert not same_in_parts(unread, Dest(1, f"{MD5}-1"), [])
+    assert not matches_in_parts(unread, Dest(1, etag))
+    assert not matches_in_parts(unread, Dest(1, f"{MD5}-1"), [])
 
 
 @pytest.mark.parametrize("each", [5 * MIB, 6 * MIB + 1])
@@ -113,8 +113,8 @@ def test_without_sizes_the_likely_ones_are_tried(each: int) -> None:
     """What a getter asks of a file that stands where an object goes."""
     body = bytes(range(256)) * (11 * MIB // 256)
     there = Dest(len(body), etag_of(body, each))
-    assert same_in_parts(pieces_of(body, [1, 7 * MIB]), there) == (each == 5 * MIB)
-    assert not same_in_parts([body[:-1] + b"!"], there)
+    assert matches_in_parts(pieces_of(body, [1, 7 * MIB]), there) == (each == 5 * MIB)
+    assert not matches_in_parts([body[:-1] + b"!"], there)
 
 
 SIZES = st.integers(0, MAX_OBJECT) | st.integers(0, GIB)
@@ -128,7 +128,7 @@ def test_plausible_sizes_are_possible(size: int, count: int, preferred: list[int
         assert count_of(size, each) == count
         assert each <= MAX_PART
         assert each >= MIN_PART or count == 1
-        assert plausible(Dest(size, f"{MD5}-{count}"), each)
+        assert is_plausible_part_size(Dest(size, f"{MD5}-{count}"), each)
     if count > 1:
         fitting = [e for e in preferred if MIN_PART <= e <= MAX_PART and count_of(size, e) == count]
         assert found[: len(set(fitting))] == list(dict.fromkeys(fitting))
@@ -209,11 +209,11 @@ def test_plausible_sizes_at_the_edges(size: int, count: int, sizes: list[int]) -
 @pytest.mark.parametrize("etag", [MD5, "", f"{MD5}-10001"])
 def test_an_object_that_was_not_sent_in_parts_has_no_part_size(etag: str) -> None:
     assert likely_sizes(Dest(GIB, etag)) == []
-    assert not plausible(Dest(GIB, etag), GIB)
+    assert not is_plausible_part_size(Dest(GIB, etag), GIB)
 
 
 def test_memory_does_not_grow_with_the_parts() -> None:
-    rolling = Rolling([10])
+    rolling = RollingETags([10])
     piece = bytes(10_000)
     rolling.feed(piece)
     tracemalloc.start()
@@ -248,7 +248,7 @@ def test_an_etag_is_evidence_by_its_bytes_or_else_by_its_count(
     bodies: list[bytes], hashed: bool, opaque: bool, random: bool, count: int | None
 ) -> None:
     parts = sent(bodies, hashed=hashed, opaque=opaque)
-    right = compound_etag(md5(body).digest() for body in bodies)
+    right = etag_of_md5s(md5(body).digest() for body in bodies)
     shown = evidence(right, parts, random=random)
     assert shown is (Evidence.PROVEN if hashed else Evidence.NONE if random else Evidence.AS_MANY)
     wrong = MD5 if count is None else f"{MD5}-{count}"

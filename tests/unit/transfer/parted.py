@@ -10,7 +10,7 @@ from hashlib import md5
 from typing import Any
 from urllib.parse import parse_qsl
 
-from s3pp.integrity.multipart_etag import compound_etag
+from s3pp.integrity.multipart_etag import etag_of_md5s
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Call
 from s3pp.s3.retry import StoreError
@@ -120,7 +120,7 @@ class Parted:
             raise StoreError(412, "PreconditionFailed", "")
         self.completions.append(headers)
         body = b"".join(upload.parts[number] for number, _ in parts)
-        etag = compound_etag(bytes.fromhex(etag) for _, etag in parts)
+        etag = etag_of_md5s(bytes.fromhex(etag) for _, etag in parts)
         del self.uploads[query["uploadId"]]
         self.objects[key] = (body, etag, upload.headers)
         return _answer(f'<R><ETag>"{etag}"</ETag>{self.more}</R>')

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from s3pp.errors import FailureKind, FatalError, ObjectError
-from s3pp.integrity.digests import Digester
-from s3pp.integrity.received import Corrupt
+from s3pp.integrity.checksums import Digester
 from s3pp.integrity.stored_object import ASK_CHECKSUM
+from s3pp.integrity.verifiers import Corrupt
 from s3pp.limits import SMALL
 from s3pp.records import Dest
 from s3pp.s3.answers import Answer

@@ -16,7 +16,7 @@ from zlib import crc32
 import pytest
 
 from s3pp.errors import FailureKind, Kept, RunEnding
-from s3pp.integrity.multipart_etag import compound_etag
+from s3pp.integrity.multipart_etag import etag_of_md5s
 from s3pp.job import Job, Mode, Objects, Parts
 from s3pp.limits import GIB, MAX_OBJECT, MIB
 from s3pp.places import Place, parse_origin
@@ -72,7 +72,7 @@ def pieces(body: bytes, each: int = EACH) -> list[bytes]:
 
 
 def etag_in_parts(body: bytes, each: int = EACH) -> str:
-    return compound_etag(md5(piece).digest() for piece in pieces(body, each))
+    return etag_of_md5s(md5(piece).digest() for piece in pieces(body, each))
 
 
 @dataclass
@@ -190,7 +190,7 @@ class Store(Scripted):
     def _completed(self, call: Call) -> Answer:
         assert isinstance(call.body, bytes)
         assert call.body.count(b"<PartNumber>") == len(self.parts)
-        etag = compound_etag(bytes.fromhex(etag) for etag, _ in self._in_order())
+        etag = etag_of_md5s(bytes.fromhex(etag) for etag, _ in self._in_order())
         self.object = looked(etag, sum(size for _, size in self._in_order()))
         return Answer(response(body=f"<ETag>&quot;{etag}&quot;</ETag>".encode()), 2)
 
@@ -531,7 +531,7 @@ def test_parts_that_are_not_the_sources_are_not_completed(shared: bool) -> None:
 def test_parts_that_lie_otherwise_prove_nothing(shared: bool) -> None:
     """All of them would have 5 MiB, by the first; the last two have not."""
     cuts = BODY[:EACH], BODY[EACH : 9 * MIB], BODY[9 * MIB :]
-    etag = compound_etag(md5(cut).digest() for cut in cuts)
+    etag = etag_of_md5s(md5(cut).digest() for cut in cuts)
     pair = Pair(etag=etag)
     pair.source.faults["HEAD part", 2] = [StoreError(416, "InvalidRange", "")]
     assert pair.run(shared=shared) == done(pair, etag_in_parts(BODY))
@@ -548,7 +548,7 @@ def test_parts_of_different_sizes_are_kept(
 ) -> None:
     """Each is asked for its size once: where the first cannot be all, or the ETag is another."""
     ends = [sum(sizes[:n]) for n in range(4)]
-    etag = compound_etag(md5(BODY[a:b]).digest() for a, b in pairwise(ends))
+    etag = etag_of_md5s(md5(BODY[a:b]).digest() for a, b in pairwise(ends))
     pair = Pair(etag=etag, sizes=sizes)
     made = etag if tries else etag_in_parts(BODY)
     assert pair.run(shared=shared) == done(pair, made)

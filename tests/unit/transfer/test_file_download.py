@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3pp.errors import FailureKind
-from s3pp.integrity.multipart_etag import compound_etag
-from s3pp.integrity.received import Arrived, Corrupt
+from s3pp.integrity.multipart_etag import etag_of_md5s
+from s3pp.integrity.verifiers import Corrupt, ReceivedBody
 from s3pp.job import Job
 from s3pp.limits import SMALL
 from s3pp.localfs.tree import Tree
@@ -37,7 +37,7 @@ MINIO = "Server: MinIO"
 
 
 def made_of(parts: Iterable[bytes]) -> str:
-    return compound_etag(md5(part).digest() for part in parts)
+    return etag_of_md5s(md5(part).digest() for part in parts)
 
 
 def cut(body: bytes, sizes: Iterable[int]) -> list[bytes]:
@@ -84,7 +84,7 @@ def verdict(
     """What is said of ``body``, whose object has ``etag``, or what the store says of its parts."""
     named = f'ETag: "{store.etag if etag is None else etag}"'
     told = Response(200, [f"{line}\r\n".encode() for line in ("", named, *lines)], b"")
-    arrived = Arrived(len(body), makes, lambda: (body[:7], body[7:]))
+    arrived = ReceivedBody(len(body), makes, lambda: (body[:7], body[7:]))
     return asyncio.run(download(store)._parts_fault("k", Answer(told, 1), arrived))
 
 

@@ -15,8 +15,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from s3pp.errors import FailureKind, FatalError, ObjectError
-from s3pp.integrity.multipart_etag import compound_etag
-from s3pp.integrity.received import Expected, fault
+from s3pp.integrity.multipart_etag import etag_of_md5s
+from s3pp.integrity.verifiers import ExpectedObject, find_fault
 from s3pp.limits import PIECE
 from s3pp.localfs.temporary_file import FileAttributes
 from s3pp.localfs.tree import Tree
@@ -31,9 +31,9 @@ from .buckets import answer, endpoint, etag_of
 BODY = b"what was meant to come"
 
 
-def expected(body: bytes = BODY) -> Expected:
+def expected(body: bytes = BODY) -> ExpectedObject:
     etag = etag_of(body)
-    return Expected(Dest(len(body), etag), answer(etag, body=body), endpoint("bucket"))
+    return ExpectedObject(Dest(len(body), etag), answer(etag, body=body), endpoint("bucket"))
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_only_the_last_attempt_counts(attempts: list[list[bytes]], restarted: bo
                 sink.restart()
             for piece in pieces:
                 sink.write(piece)
-        assert fault(sink.arrived(), expected(body)) is None
+        assert find_fault(sink.arrived(), expected(body)) is None
         assert b"".join(sink.pieces()) == body
         assert os.listdir(directory) != ["f"], "it has no name of its own yet"
         assert sink.finish(FileAttributes(10**18))
@@ -82,7 +82,7 @@ def test_of_an_object_in_parts_it_makes_their_etag(
             sink.write(body[at : at + 7])
         arrived = sink.arrived()
         assert arrived.size == len(body)
-        assert arrived.etag == compound_etag(hashlib.md5(part).digest() for part in parts)
+        assert arrived.etag == etag_of_md5s(hashlib.md5(part).digest() for part in parts)
         assert b"".join(arrived.pieces()) == body
         sink.close()
 
@@ -92,7 +92,7 @@ def test_another_body_is_found_out_and_leaves_nothing(came: bytes, tree: Tree) -
     sink = FileSink(tree, "f", mode=None)
     sink.restart()
     sink.write(came)
-    wrong = fault(sink.arrived(), expected())
+    wrong = find_fault(sink.arrived(), expected())
     assert wrong is not None
     assert wrong.kind is FailureKind.INTEGRITY
     sink.close()

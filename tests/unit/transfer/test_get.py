@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from effort import examples
 from s3pp.errors import FailureKind, FatalError
-from s3pp.integrity.multipart_etag import compound_etag
+from s3pp.integrity.multipart_etag import etag_of_md5s
 from s3pp.job import DownloadOptions, Job, Mode
 from s3pp.limits import PIECE, SMALL
 from s3pp.localfs.paths import TEMPORARY
@@ -231,7 +231,7 @@ def test_a_checksum_is_asked_for_where_the_etag_proves_nothing(body: bytes, plac
 
 @both_sizes
 def test_the_etag_of_parts_has_to_be_that_of_the_body(body: bytes, place: Place) -> None:
-    etag = compound_etag([md5(body).digest()])
+    etag = etag_of_md5s([md5(body).digest()])
     store = holding(body, etag=etag)
     assert place.run(store, task(body, etag)) == done(body, SendReason.NEW, etag)
     other = body[:-1] + b"?"

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from effort import examples
 from s3pp.errors import FailureKind, FatalError, Kept, ObjectError, RunEnding
 from s3pp.integrity.checksums import checksum as digest
-from s3pp.integrity.multipart_etag import compound_etag
+from s3pp.integrity.multipart_etag import etag_of_md5s
 from s3pp.job import Job, Mode, Objects, Parts, Speed
 from s3pp.places import Place
 from s3pp.records import Entry, PartDone, PartFailed, PartOutcome, PutPart
@@ -55,7 +55,7 @@ def cut(body: bytes, each: int = EACH) -> dict[int, bytes]:
 
 
 def etag(body: bytes, each: int = EACH) -> str:
-    return compound_etag(bytes.fromhex(etag_of(part)) for part in cut(body, each).values())
+    return etag_of_md5s(bytes.fromhex(etag_of(part)) for part in cut(body, each).values())
 
 
 @dataclass
@@ -308,7 +308,7 @@ def test_a_part_that_another_run_replaced_is_sent_again(scene: Scene) -> None:
 
 def test_an_etag_of_other_parts_fails_with_both_values(scene: Scene) -> None:
     good, wrong = etag(BODY), f"{'0' * 32}-4"
-    with patch.object(parted, "compound_etag", lambda digests: wrong):
+    with patch.object(parted, "etag_of_md5s", lambda digests: wrong):
         error = failure(scene)
     assert error.kind is FailureKind.INTEGRITY
     assert good in str(error)
@@ -318,7 +318,7 @@ def test_an_etag_of_other_parts_fails_with_both_values(scene: Scene) -> None:
 
 @pytest.mark.parametrize("told", ["d41d8cd98f00b204e9800998ecf8427e", "opaque"])
 def test_an_etag_that_tells_nothing_is_no_alarm(scene: Scene, told: str) -> None:
-    with patch.object(parted, "compound_etag", lambda digests: told):
+    with patch.object(parted, "etag_of_md5s", lambda digests: told):
         assert scene.put().etag == told
 
 

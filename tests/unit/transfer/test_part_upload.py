@@ -15,7 +15,7 @@ import pytest
 
 from s3pp.access import Access
 from s3pp.errors import FailureKind, FatalError
-from s3pp.integrity.digests import Digester, Digests
+from s3pp.integrity.checksums import Digester, Digests
 from s3pp.job import Job, Mode, Objects
 from s3pp.places import Place
 from s3pp.records import PartDone, PartFailed, PartOutcome, PutPart, Span

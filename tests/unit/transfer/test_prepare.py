@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from s3pp.errors import FailureKind, ObjectError
-from s3pp.integrity.digests import Digester
-from s3pp.integrity.multipart_etag import compound_etag
+from s3pp.integrity.checksums import Digester
+from s3pp.integrity.multipart_etag import etag_of_md5s
 from s3pp.job import Objects, Parts
 from s3pp.limits import MAX_SINGLE_PUT, MIB, SMALL
 from s3pp.records import Dest, Entry
@@ -175,7 +175,7 @@ def test_more_than_an_object_holds_fails_unread_and_closed(
 
 def in_parts(body: bytes, each: int) -> Dest:
     cut = [body[span.offset : span.offset + span.size] for span in Spans(len(body), each)]
-    return Dest(len(body), compound_etag(hashlib.md5(part).digest() for part in cut))
+    return Dest(len(body), etag_of_md5s(hashlib.md5(part).digest() for part in cut))
 
 
 HUGE_TEXT = LARGE_TEXT * (9 * MIB // len(LARGE_TEXT))

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from s3pp.errors import FailureKind, FatalError, ObjectError
-from s3pp.integrity.digests import Digester
-from s3pp.integrity.multipart_etag import compound_etag
+from s3pp.integrity.checksums import Digester
+from s3pp.integrity.multipart_etag import etag_of_md5s
 from s3pp.job import Job, Mode, Objects, Parts
 from s3pp.limits import PIECE, SMALL
 from s3pp.places import Place
@@ -219,7 +219,7 @@ def test_update_skips_the_same_content() -> None:
 
 def test_an_object_in_parts_that_is_the_same_is_skipped_unasked() -> None:
     script = Script()
-    dest = Dest(4, compound_etag([bytes.fromhex(MD5)]))
+    dest = Dest(4, etag_of_md5s([bytes.fromhex(MD5)]))
     assert run(script, dest=dest) == skipped(Skip.SAME_ETAG)
     assert (script.sent, script.looked) == ([], [])
 
@@ -250,7 +250,7 @@ def test_what_changed_while_its_checksum_was_compared_is_read_again() -> None:
 
 LARGE = b"0123456789abcdef" * (SMALL // 8)
 LARGE_MD5 = md5(LARGE).hexdigest()
-LARGE_PARTED = Dest(len(LARGE), compound_etag([bytes.fromhex(LARGE_MD5)]))
+LARGE_PARTED = Dest(len(LARGE), etag_of_md5s([bytes.fromhex(LARGE_MD5)]))
 
 
 @pytest.mark.parametrize("mode", [Mode.ADD, Mode.STUPID])

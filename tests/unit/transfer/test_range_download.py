@@ -221,11 +221,11 @@ def test_long_parts_are_followed_in_order(place: Place) -> None:
     assert first_part > 6 * MIB  # so that this has to be asked for
     answer = asyncio.run(_looked(store))
     stored = StoredObject(store, "k", Dest(answer.size, answer.etag))  # type: ignore[arg-type]
-    found = asyncio.run(verifiers.verifier_of(stored, answer, longest=MIB))
+    found = asyncio.run(verifiers.choose_verifier(stored, answer, longest=MIB))
     assert found.feed is not None
     assert found.part_size is None
     found.feed(BODY)
-    assert asyncio.run(found.fault([])) is None
+    assert asyncio.run(found.find_fault([])) is None
 
 
 async def _looked(store: Store) -> Answer:

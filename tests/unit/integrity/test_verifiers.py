@@ -12,8 +12,14 @@ from hypothesis import strategies as st
 from transfer.buckets import endpoint, etag_of, response
 
 from s3pp.errors import FailureKind
-from s3pp.integrity.received import Arrived, Corrupt, Expected, fault, held
 from s3pp.integrity.stored_object import stored_checksum
+from s3pp.integrity.verifiers import (
+    Corrupt,
+    ExpectedObject,
+    ReceivedBody,
+    body_in_memory,
+    find_fault,
+)
 from s3pp.records import Dest
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Coding
@@ -37,11 +43,11 @@ def wrong(
 ) -> Corrupt | None:
     """The verdict; the same for a body in memory and one in pieces, its MD5 known or not."""
     listed = listed or Dest(len(BODY), etag_of(BODY))
-    expected = Expected(listed, answer, at or endpoint("bkt"))
-    whole = fault(held(body), expected)
+    expected = ExpectedObject(listed, answer, at or endpoint("bkt"))
+    whole = find_fault(body_in_memory(body), expected)
     pieces = [body[:3], body[3:]]
     for md5 in ("", etag_of(body)):
-        came = fault(Arrived(len(body), md5, lambda: pieces), expected)
+        came = find_fault(ReceivedBody(len(body), md5, lambda: pieces), expected)
         assert str(came) == str(whole)
     assert whole is None or whole.kind is FailureKind.INTEGRITY
     return whole
@@ -79,8 +85,8 @@ def test_other_bytes_under_its_etag_are_not(body: bytes) -> None:
 def test_an_etag_of_parts_that_was_made_as_it_came_proves_the_body() -> None:
     def came(etag: str, answer: Answer, size: int = len(BODY)) -> Corrupt | None:
         listed = Dest(size, PARTS)
-        arrived = Arrived(len(BODY), etag, lambda: (BODY,))
-        return fault(arrived, Expected(listed, answer, endpoint("bkt")))
+        arrived = ReceivedBody(len(BODY), etag, lambda: (BODY,))
+        return find_fault(arrived, ExpectedObject(listed, answer, endpoint("bkt")))
 
     another = line("crc32", b"other bytes")
     assert came(PARTS, got(PARTS, another)) is None
