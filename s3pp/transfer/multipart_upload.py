@@ -53,13 +53,13 @@ from s3pp.transfer.upload_support import MultipartSupport
 
 _STARTS = 3  # uploads tried for one object before it counts as always taken away
 HIDDEN = (
-    "the ETags of some objects that were sent in parts prove nothing of their bytes, and the store "
-    "refuses to show them: that they are whole is its word alone (allow HeadObject: s3:GetObject)"
+    "the ETags of some objects that were sent in parts do not prove their content, and the store "
+    "refuses HEAD requests for them: they are not verified (allow HeadObject: s3:GetObject)"
 )
 _LOST = {
-    "NoSuchUpload": "another client ended its upload",
-    "InvalidPart": "another client sends parts of the same upload",
-    "InvalidPartOrder": "another client sends parts of the same upload",
+    "NoSuchUpload": "another client ended the upload",
+    "InvalidPart": "another client is sending parts of the same upload",
+    "InvalidPartOrder": "another client is sending parts of the same upload",
 }
 
 
@@ -157,7 +157,7 @@ class MultipartUpload:
             try:
                 return await self._attempt(source, resume=resume, beside=beside)
             except StartAgain as again:
-                self._notify(f"{source.name}: {again}: begun again")
+                self._notify(f"{source.name}: {again}: starting again")
                 resume = resume and again.resume
                 beside = beside or (again.is_foreign and not again.resume)
         return await self._attempt(source, resume=False, beside=beside)
@@ -177,7 +177,7 @@ class MultipartUpload:
         self.own.close(source.key, upload.id)
         etag = await self._verify_object(source, copied, parts)
         if found and not await source.metadata_matches():
-            raise StartAgain("the upload that an earlier run left was begun with other headers")
+            raise StartAgain("the upload of an earlier run was created with other headers")
         return CompletedUpload(etag, copied.answer.attempts, parts, found is not None)
 
     async def _find_unfinished(self, source: UploadSource) -> UploadState | None:
@@ -377,10 +377,10 @@ def _classify(error: Exception, *, is_resumed: bool) -> Exception:
     if code in _LOST:
         return StartAgain(_LOST[code], resume=True, is_foreign=True)
     if status == 409:  # API reference, "CompleteMultipartUpload": all parts must be sent again
-        return StartAgain("another writer was at the same key")
+        return StartAgain("another client wrote to the same key at the same time")
     if is_resumed and _kind(error) is FailureKind.REJECTED:
         # For example, it was created with another kind of checksum than this run sends.
-        message = f"the upload that an earlier run left does not take its parts ({error})"
+        message = f"the upload of an earlier run refuses these parts ({error})"
         return StartAgain(message, is_foreign=True)
     return error
 

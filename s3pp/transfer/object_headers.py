@@ -15,9 +15,9 @@ ACL, encryption, locks  not                    not                         --acl
 
 A copy that the store refuses for its tags or its storage class is made without them, with a notice.
 
-Whether a resumed upload was created with the same headers is only visible in the completed object.
-An ACL, a KMS key and defaults of the bucket cannot be compared and are ignored. So are headers that
-a store may not support or may add by itself: only AWS is known to report all and to add none.
+Which headers a resumed upload was created with is only visible in the completed object. An ACL, a
+KMS key and defaults of the bucket cannot be compared and are ignored. So are headers that a store
+may not support or may add by itself: only AWS is known to report all and to add none.
 """
 
 from __future__ import annotations
@@ -68,16 +68,13 @@ _AWS = ("amazonaws.com", "amazonaws.com.cn")
 
 NO_TAGS = "the tags of some objects cannot be read or written: their copies have none"
 NO_CLASS = "the destination refuses the storage class of some objects: their copies have its own"
-NO_META = "the source keeps back metadata that no header can hold: some copies lack it"
+NO_META = "the source has metadata that no header can hold: some copies lack it"
 DOUBT = (
-    "the store does not tell the storage class, or tells other metadata than this run gives, "
+    "the store does not report the storage class, or reports other metadata than this run gives, "
     "of some objects that were resumed: if an earlier run gave others, they have those"
 )
 
 T = TypeVar("T")
-
-
-# The headers of a run
 
 
 def static_headers(objects: Objects) -> Sequence[tuple[str, str]]:
@@ -100,9 +97,6 @@ def tag_header(tags: Sequence[tuple[str, str]]) -> Headers:
     return [(_TAGS, "&".join(f"{quote(k, '')}={quote(v, '')}" for k, v in tags))] if tags else []
 
 
-# The headers of copies
-
-
 class ReducedHeaders(NamedTuple):
     """The headers of a request without those refused, and a notice."""
 
@@ -110,28 +104,30 @@ class ReducedHeaders(NamedTuple):
     note: str
 
 
-class HeaderReduction(NamedTuple):
-    """Repetition of a refused request with fewer headers."""
+Reduce = Callable[[StoreError, Headers], ReducedHeaders | None]  # None: it would not help
 
-    reduce: Callable[[StoreError, Headers], ReducedHeaders | None]  # None: it would not help
-    notify: Callable[[str], None]
 
-    async def send(self, send: Callable[[Headers], Awaitable[T]], headers: Headers) -> T:
-        """Call ``send``, repeatedly without refused headers that are optional; report the loss."""
-        notes: list[str] = []
-        while True:
-            try:
-                sent = await send(headers)
-            except StoreError as error:
-                reduced = self.reduce(error, headers)
-                if reduced is None:
-                    raise
-                headers = reduced.headers
-                notes.append(reduced.note)
-            else:
-                for note in notes:
-                    self.notify(note)
-                return sent
+async def send_reduced(
+    send: Callable[[Headers], Awaitable[T]],
+    headers: Headers,
+    reduce: Reduce,
+    notify: Callable[[str], None],
+) -> T:
+    """Call ``send``, repeatedly without refused headers that are optional; report the loss."""
+    notes: list[str] = []
+    while True:
+        try:
+            sent = await send(headers)
+        except StoreError as error:
+            reduced = reduce(error, headers)
+            if reduced is None:
+                raise
+            headers = reduced.headers
+            notes.append(reduced.note)
+        else:
+            for note in notes:
+                notify(note)
+            return sent
 
 
 class CopyHeaders:
@@ -209,7 +205,6 @@ class SourceHeaders:
     """Headers and tags of the source, for copies by requests other than CopyObject."""
 
     def __init__(self, source: Bucket, headers: CopyHeaders, notify: Callable[[str], None]) -> None:
-        self.reduction = HeaderReduction(headers.without, notify)  # for requests with them
         self._source = source
         self._headers = headers
         self._notify = notify
@@ -224,6 +219,10 @@ class SourceHeaders:
         headers = self._headers.with_put(key, seen, storage_class)
         tags = await self._fetch_tags(key) if self._headers.wants_tags(seen) else ()
         return [*headers, *tags]
+
+    async def send(self, send: Callable[[Headers], Awaitable[T]], headers: Headers) -> T:
+        """Call ``send`` with such headers, as ``send_reduced`` does."""
+        return await send_reduced(send, headers, self._headers.without, self._notify)
 
     async def _fetch_tags(self, key: str) -> Headers:
         try:
@@ -278,9 +277,6 @@ def _sendable(value: bytes) -> str:
     except UnicodeDecodeError:
         text = value.decode("latin-1")
     return f"=?UTF-8?B?{b64encode(text.encode()).decode()}?="
-
-
-# The headers of stored objects
 
 
 class HeaderMatch(Enum):
@@ -340,11 +336,8 @@ async def _matches(
 
 def compare_upload(response: Response, wanted: Headers, endpoint: Endpoint) -> HeaderMatch:
     """Compare a HEAD's answer with the headers ``wanted``; other metadata also counts."""
-    there = {
-        name: response.header(name.encode())
-        for name, _ in wanted
-        if name in _REPORTED or name.startswith(_META)
-    }
+    compared = (name for name, _ in wanted if name in _REPORTED or name.startswith(_META))
+    there = {name: response.header(name.encode()) for name in compared}
     differing = [
         (name, there[name])
         for name, value in wanted
@@ -377,11 +370,11 @@ def _match(
     ``differing``: names of the headers, with the actual values, if any. ``more``: unexpected
     metadata, which sending again does not remove if the store adds it by itself.
     """
-    if any(there or name not in _OPTIONAL for name, there in differing):
-        return HeaderMatch.OTHER
     if not differing and not more:
         return HeaderMatch.SAME
-    return HeaderMatch.OTHER if endpoint.service in _AWS else HeaderMatch.UNKNOWN
+    is_certain = any(there or name not in _OPTIONAL for name, there in differing)
+    is_other = is_certain or endpoint.service in _AWS
+    return HeaderMatch.OTHER if is_other else HeaderMatch.UNKNOWN
 
 
 async def _has_tags(bucket: Bucket, key: str, wanted: Headers, response: Response) -> bool:

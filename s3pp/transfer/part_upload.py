@@ -43,7 +43,7 @@ from s3pp.transfer.resume import OwnUploads
 _UNOPENED = (FailureKind.NOT_FOUND, FailureKind.UNREADABLE)
 _PROC = "/proc/"
 NO_CHECKSUMS = (
-    "the store tells no checksums, so that nobody knows if it verifies them: "
+    "the store returns no checksums, and may not verify them: "
     "the MD5 of each part is compared as well"
 )
 

@@ -5,8 +5,8 @@ other users, or of a job that is sending now. Whether a part is ours is for the 
 (``Proof``). An upload is resumed
 
 - if all parts that are looked at are ours: so a run that was killed is resumed at once; or
-- if one of them is, and none arrived for ``QUIET``: nobody is sending it, and our source changed;
-- or if one of them is, and this very run created it.
+- if one of them is, and none arrived for ``QUIET``: no client sends it, and our source changed; or
+- if one of them is, and this very run created it.
 
 The others are never touched. ``OwnUploads`` are those that this run has created::
 
@@ -35,7 +35,7 @@ MOST_UPLOADS = 16  # of one key that are examined, the latest first
 QUIET = 3600  # seconds: a part of 5 GiB at 12 Mbit/s takes as long
 _PROBES = 3  # parts of one upload compared with the source before it counts as another's
 _WARY_PROBES = 8  # of one that another client may be sending now
-NOTHING_RESUMED = "the store does not show unfinished uploads: nothing is resumed"
+NOTHING_RESUMED = "the store does not list unfinished uploads: nothing is resumed"
 
 
 class OwnUploads:
@@ -168,7 +168,7 @@ def _candidate(
 
 
 def _is_quiet(uploads: Uploads, upload: Upload, shown: UploadedParts) -> bool:
-    """Return whether nothing arrived for so long, by the store's clock, that nobody is sending it.
+    """Return whether nothing arrived for so long, by the store's clock, that no client is sending.
 
     An upload for which the store shows no time may be new.
     """

@@ -1,4 +1,4 @@
-"""What a store refuses to create uploads with: in parts at all, or the settings of a run.
+"""Why a store refuses to create an upload: it has no multipart uploads, or not the settings.
 
 A store that has no multipart uploads and one that does not know a header of the object answer
 CreateMultipartUpload alike (405, 501). A store without ACLs, encryption keys or KMS answers a
@@ -20,7 +20,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from enum import Enum
 
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.limits import MAX_SINGLE_PUT
@@ -41,48 +40,43 @@ _OPTIONS = {
 _OTHERS = ("x-amz-grant-", "x-amz-server-side-encryption", "x-amz-object-lock-")
 
 
-class Support(Enum):
-    """Whether a store supports uploads in parts."""
-
-    SUPPORTED = "one without headers is created"
-    REFUSED = "no upload is created, whatever its headers"
-    UNKNOWN = "the answer does not show it"
-
-
 class MultipartSupport:
     """Explains refused creations by trying one without headers."""
 
     def __init__(self, bucket: Bucket) -> None:
         self._uploads = Uploads(bucket)
         self._origin = bucket.endpoint.origin
-        self._trial: asyncio.Task[Support] | None = None
+        self._trial: asyncio.Task[bool | None] | None = None
 
     async def explain(self, key: str, size: int, refusal: StoreError) -> ObjectError:
         """Return why no upload was created for an object of ``size`` bytes at ``key``."""
         if refusal.status not in UNSUPPORTED:
             return refusal
-        if await self._try_once(key) is not Support.REFUSED:
+        if await self._is_supported(key) is not False:
             return refusal  # it is about the headers of the object, as the store says
-        message = f"{self._origin} takes no uploads in parts ({refusal.code}): {advice(size)}"
+        message = (
+            f"{self._origin} does not support multipart uploads ({refusal.code}): {advice(size)}"
+        )
         unsupported = ObjectError(refusal.kind, message)
         unsupported.code = refusal.code
         return unsupported
 
-    async def _try_once(self, key: str) -> Support:
+    async def _is_supported(self, key: str) -> bool | None:
+        """Return whether the store creates an upload without headers; None if that is unknown."""
         trial = self._trial = self._trial or asyncio.ensure_future(self._try(key))
-        support = await asyncio.shield(trial)
-        if support is Support.UNKNOWN and self._trial is trial:
+        is_supported = await asyncio.shield(trial)
+        if is_supported is None and self._trial is trial:
             self._trial = None  # the next object may find out
-        return support
+        return is_supported
 
-    async def _try(self, key: str) -> Support:
+    async def _try(self, key: str) -> bool | None:
         try:
             refusal = await try_creation(self._uploads, key, ())
         except ObjectError:
-            return Support.UNKNOWN
+            return None
         if refusal is None:
-            return Support.SUPPORTED
-        return Support.REFUSED if refusal.status in UNSUPPORTED else Support.UNKNOWN
+            return True
+        return False if refusal.status in UNSUPPORTED else None
 
 
 class SettingsCheck:

@@ -24,7 +24,7 @@ SMALL_PARTS = ["--part-size=5M", "--multipart-threshold=5M", "--processes=2"]
 FILES = {"whole": 5 * MIB, "just over": 5 * MIB + 1, "two": 10 * MIB, "four": 16 * MIB}
 LARGE = 11 * MIB + 3
 UNTOLD = (
-    "s3pp: the store tells no checksums, so that nobody knows if it verifies them: "
+    "s3pp: the store returns no checksums, and may not verify them: "
     "the MD5 of each part is compared as well\n"
 )
 
@@ -293,7 +293,9 @@ def test_a_store_without_parts_is_named_with_what_to_do(
     told = {e["key"]: e["message"] for e in result.events if e["event"] == "failed"}
     code = "NotImplemented" if refusal.body else "HTTP405"
     for key in ("a", "b"):
-        assert told[key].startswith(f"{between.url} takes no uploads in parts ({code}): raise ")
+        assert told[key].startswith(
+            f"{between.url} does not support multipart uploads ({code}): raise "
+        )
         assert "--multipart-threshold above the object's size" in told[key]
     assert between.count("POST", "uploads") == 3  # one of them without headers
     again = s3pp("put", "--multipart-threshold=6M", *words, store=between.store)

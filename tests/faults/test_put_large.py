@@ -115,7 +115,7 @@ def test_an_upload_that_is_gone_at_its_completion_is_begun_again(moto_trial: Put
     end = put(moto_trial)
     check_sent(moto_trial, end, contents)
     assert sent(moto_trial) == [1, 1, 2, 2, 3, 3, 4, 4]
-    assert "begun again" in end.result.err
+    assert "starting again" in end.result.err
 
 
 @pytest.mark.thorough
@@ -203,7 +203,7 @@ def test_nor_does_another_checksum_help_where_the_store_does_not_look_at_it(
     end = put(moto_trial, f"--checksum={checksum}")
     check_sent(moto_trial, end, contents)
     assert sent(moto_trial) == [1, 2, 2, 3, 4]
-    assert end.result.err.count("the store tells no checksums") == 1
+    assert end.result.err.count("the store returns no checksums") == 1
 
 
 def test_another_checksum_in_the_answer_to_a_part_is_noticed(moto_trial: PutTrial) -> None:

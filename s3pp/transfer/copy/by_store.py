@@ -20,7 +20,7 @@ from s3pp.s3.retry import StoreError
 from s3pp.transfer.conditional_write import ConditionalWrite, head_if_allowed
 from s3pp.transfer.copy.copy_attempt import CopyAttempt, Written, classify_refusal
 from s3pp.transfer.copy.part_layout import PartLayout
-from s3pp.transfer.object_headers import CopyHeaders, HeaderReduction, ReducedHeaders
+from s3pp.transfer.object_headers import CopyHeaders, ReducedHeaders, send_reduced
 from s3pp.transfer.parts import PartRunner, UploadState, run_parts
 
 AT_ONCE = 16  # parts of one object; each takes seconds, but no resources of this machine
@@ -42,7 +42,7 @@ class ByStore:
         self._headers = headers
         self._same_keys = source.signer.keys == dest.signer.keys
         self.conditional = ConditionalWrite(job.mode, dest, notify)
-        self._reduction = HeaderReduction(self._reduce, notify)
+        self._notify = notify
         self.is_trusted = False  # copies work here: a refusal concerns a single object
 
     async def write(self, attempt: CopyAttempt) -> Written:
@@ -79,9 +79,11 @@ class ByStore:
         if attempt.pin:
             headers.append(("x-amz-copy-source-if-match", attempt.pin))
         origin = (self._source.endpoint.bucket, task.source)
-        return await self._reduction.send(
+        return await send_reduced(
             lambda headers: self._dest.copy(task.target, origin, headers=headers, size=source.size),
             headers,
+            self._reduce,
+            self._notify,
         )
 
     def _reduce(self, error: StoreError, headers: Headers) -> ReducedHeaders | None:
@@ -116,7 +118,7 @@ class ByStore:
 
 
 class PartsByStore:
-    """A ``CopyWay`` in which the store of both buckets copies the parts."""
+    """Has the store of both buckets copy the parts of objects."""
 
     def __init__(self, job: Job, source: Bucket, dest: Bucket, parts: PartRunner) -> None:
         self._source = source
@@ -142,7 +144,11 @@ class PartsByStore:
     async def copy_parts(
         self, attempt: CopyAttempt, layout: PartLayout, upload: UploadState
     ) -> list[PartDone]:
-        """As ``CopyWay.copy_parts``."""
+        """Copy all parts; return them by number.
+
+        Raises ``SourceChanged``, ``CannotCopy`` if this way cannot work, ``RunEnding``, and
+        ``ObjectError``.
+        """
         task, (size, etag), pin = attempt.task, attempt.source, attempt.pin
         parts = (
             CopyPart(task.source, etag, size, span, task.target, upload.id, pin=pin)

@@ -47,8 +47,8 @@ from s3pp.transfer.means import Means
 
 _TRIES = 4  # of an object that changes, or arrives incomplete
 _TWICE = (
-    "some objects are sent twice: their parts are not of the size that was tried first, and only "
-    "in parts like its source's is a copy known again by the next run"
+    "some objects are sent twice: the part size that was tried first was not their source's, and "
+    "the next run recognizes a copy only in the same parts"
 )
 _TWO_STORES = "source and destination are two stores: objects are copied through this machine"
 

@@ -16,7 +16,7 @@ from s3pp.s3.retry import StoreError
 from s3pp.transfer.errors import object_vanished, source_fault
 
 _OTHER = "the source is another by now"
-_NO_ETAG = "the store tells no ETag, by which its parts could be pinned"
+_NO_ETAG = "the store reports no ETag, to which the copied parts could be pinned"
 
 
 class Written(NamedTuple):

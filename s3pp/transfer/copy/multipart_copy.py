@@ -7,101 +7,49 @@ are verified before the upload is completed, so that no other data gets the targ
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
-from typing import Protocol
+from typing import NamedTuple
 
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.integrity.multipart_etag import etag_of_parts
-from s3pp.records import Dest, PartDone, Span
+from s3pp.records import Dest, PartDone
 from s3pp.s3.client import Bucket, Headers
 from s3pp.s3.multipart import Spans, Uploads
 from s3pp.s3.retry import StoreError
 from s3pp.s3.upload_listing import Part
-from s3pp.transfer.copy.copy_attempt import CannotCopy, CopyAttempt, OtherParts, Written
+from s3pp.transfer.copy.by_store import PartsByStore
+from s3pp.transfer.copy.copy_attempt import CannotCopy, CopyAttempt, OtherParts
 from s3pp.transfer.copy.part_layout import Basis, PartLayout, PartLayouts
-from s3pp.transfer.multipart_upload import MultipartUpload, StartAgain
+from s3pp.transfer.copy.parts_through import PartsThrough
+from s3pp.transfer.multipart_upload import StartAgain
 from s3pp.transfer.object_headers import SourceHeaders, matches_copy
 from s3pp.transfer.parts import UploadState, full_checksum
 from s3pp.transfer.upload_support import UNSUPPORTED
 
 _NO_SIZE = (
-    "the source does not tell how long the parts of some objects are, and none of the usual sizes "
-    "gives their ETag: their copies have another, and mode update copies them in each run"
+    "the source does not report the part size of some objects, and none of the usual sizes gives "
+    "their ETag: their copies have another, and mode update copies them in each run"
 )
 _NO_MD5S = (
-    "the store gives the parts that it copies ETags that are no MD5s: objects of up to 5 GiB are "
-    "copied whole; larger ones get another ETag than their source, and mode update copies them in "
-    "each run"
+    "the store gives copied parts ETags that are no MD5s: objects of up to 5 GiB are copied whole; "
+    "larger ones get another ETag than their source, and mode update copies them in each run"
 )
 _HIDDEN = (403, *UNSUPPORTED)  # a store that refuses to list parts
 
 
-class CopyWay(Protocol):
-    """A way to copy the parts of an object: by the store, or through this machine."""
-
-    def is_resumable(self, layout: PartLayout) -> bool:
-        """Return whether another run can resume such an upload."""
-
-    async def has_part(self, attempt: CopyAttempt, span: Span, etag: str) -> bool:
-        """Return whether a part with this ETag is the source's; called only if ``is_resumable``.
-
-        Raises ``SourceChanged`` and ``ObjectError``.
-        """
-
-    async def copy_parts(
-        self, attempt: CopyAttempt, layout: PartLayout, upload: UploadState
-    ) -> list[PartDone]:
-        """Copy all missing parts; return all, by number.
-
-        Raises ``SourceChanged``, ``CannotCopy`` if this way cannot work, ``RunEnding`` if the run
-        ends, and ``ObjectError``.
-        """
-
-    async def compute_etags(self, attempt: CopyAttempt, layout: PartLayout) -> dict[int, str]:
-        """Return the source's ETag for each likely part size; empty if its data is not fetched.
-
-        Raises ``SourceChanged``, ``RunEnding`` and ``ObjectError``.
-        """
+CopyWay = PartsByStore | PartsThrough
 
 
-class MultipartCopier:
-    """Copies objects in parts by the rules of one job."""
+class CopyResources(NamedTuple):
+    """What all multipart copies of a job share."""
 
-    def __init__(
-        self,
-        upload: MultipartUpload,
-        dest: Bucket,
-        headers: SourceHeaders,
-        layouts: PartLayouts,
-        notify: Callable[[str], None],
-    ) -> None:
-        self.dest = dest
-        self.headers = headers
-        self.layouts = layouts
-        self.notify = notify
-        self._upload = upload
-
-    async def write(self, attempt: CopyAttempt, layout: PartLayout, way: CopyWay) -> Written:
-        """Copy one object.
-
-        Raises ``AlreadyExists``, ``OtherParts``, and as ``CopyWay.copy_parts`` does.
-        """
-        source = _ObjectSource(attempt, layout, way, self)
-        try:
-            completed = await self._upload.write(source)
-        finally:
-            attempt.written = source.written
-        if completed.is_resumed:
-            self.notify(f"{source.name}: {completed.kept}")
-        return Written(completed.etag, completed.attempts, source.size - completed.sent)
-
-    async def abort_own(self, key: str) -> None:
-        """Abort the uploads by this run of an object that was finally copied whole."""
-        if self._upload.own.left(key):
-            await self._upload.abort_own(key)
+    dest: Bucket
+    headers: SourceHeaders
+    layouts: PartLayouts
+    notify: Callable[[str], None]
 
 
-class _ObjectSource:
-    """An object as an ``UploadSource``."""
+class ObjectSource:
+    """A copy of an object as an ``UploadSource``."""
 
     spoils: Collection[FailureKind] = (
         FailureKind.INTEGRITY,
@@ -110,13 +58,13 @@ class _ObjectSource:
     )
 
     def __init__(
-        self, attempt: CopyAttempt, layout: PartLayout, way: CopyWay, copier: MultipartCopier
+        self, attempt: CopyAttempt, layout: PartLayout, way: CopyWay, shared: CopyResources
     ) -> None:
         self.key, self.name = attempt.task.target, attempt.task.source
         self.size, self.part_size = attempt.source.size, layout.spans.part_size
         self.is_resumable = way.is_resumable(layout)
         self.written = attempt.written
-        self._attempt, self._layout, self._way, self._copier = attempt, layout, way, copier
+        self._attempt, self._layout, self._way, self._shared = attempt, layout, way, shared
 
     async def has_part(self, plan: Spans, there: Part) -> bool:
         sizes = self._layout.likely or (self.part_size,)
@@ -126,12 +74,11 @@ class _ObjectSource:
 
     async def create(self, create: Callable[[Headers], Awaitable[str]]) -> str:
         """As ``UploadSource.create``. Raises ``CannotCopy`` too."""
-        reduction = self._copier.headers.reduction
         try:
-            return await reduction.send(create, await self._headers())
+            return await self._shared.headers.send(create, await self._headers())
         except StoreError as error:
             if error.status in UNSUPPORTED and self._attempt.has_another_way:
-                why = f"the store takes nothing in parts ({error.code})"
+                why = f"the store does not support multipart uploads ({error.code})"
                 raise CannotCopy(why, is_lasting=True) from None
             raise
 
@@ -146,7 +93,7 @@ class _ObjectSource:
 
         Raises ``OtherParts`` if the data is the source's, and its ETag that of other parts.
         """
-        attempt, layout, layouts = self._attempt, self._layout, self._copier.layouts
+        attempt, layout, layouts = self._attempt, self._layout, self._shared.layouts
         made, etag = etag_of_parts(part.md5 for part in parts), attempt.source.etag
         attempt.ours = Dest(self.size, made or etag)
         if made and made == etag:
@@ -160,7 +107,7 @@ class _ObjectSource:
             raise OtherParts(own)
         is_proven = layout.likely and made and await self._equals_source(made)
         if not is_proven and not all(part.moved for part in parts):
-            raise StartAgain("what was there already is not the source's")
+            raise StartAgain("the parts that were there already are not the source's")
         await layouts.check_source(attempt)  # a store may ignore the condition on the source
         if own:
             raise _mismatch(f"make the ETag {made}, and the source's is {etag}")
@@ -168,12 +115,12 @@ class _ObjectSource:
         await self._check_sizes(upload.id)
 
     async def metadata_matches(self) -> bool:
-        copier = self._copier
-        return await matches_copy(copier.dest, self.key, await self._headers(), copier.notify)
+        shared = self._shared
+        return await matches_copy(shared.dest, self.key, await self._headers(), shared.notify)
 
     async def _headers(self) -> Headers:
         key, storage_class = self._attempt.task.source, self._attempt.storage_class
-        return await self._copier.headers.fetch(key, self._layout.seen, storage_class)
+        return await self._shared.headers.fetch(key, self._layout.seen, storage_class)
 
     def _check_md5s(self, parts: list[PartDone]) -> None:
         """Report ETags of parts that do not have the form of an MD5.
@@ -182,7 +129,7 @@ class _ObjectSource:
         """
         if etag_of_parts(part.etag for part in parts):
             return
-        self._copier.notify(_NO_MD5S)
+        self._shared.notify(_NO_MD5S)
         if self._attempt.fits_one_request:
             raise CannotCopy(_NO_MD5S, is_lasting=True)
 
@@ -196,18 +143,18 @@ class _ObjectSource:
         etags = await self._way.compute_etags(attempt, layout)
         own = next((each for each, etag in etags.items() if etag == attempt.source.etag), None)
         if own not in (None, layout.spans.part_size):
-            self._copier.layouts.learn(own)
+            self._shared.layouts.learn(own)
             raise OtherParts(Spans(self.size, own))
         theirs = etags.get(layout.spans.part_size, made)
         if theirs != made:
             raise _mismatch(f"make the ETag {made}, and the source's bytes {theirs}")
         if etags:
-            self._copier.notify(_NO_SIZE)
+            self._shared.notify(_NO_SIZE)
         return bool(etags)
 
     async def _check_sizes(self, upload_id: str) -> None:
         """Raise ``ObjectError`` if the store lists parts of other sizes."""
-        parts = Uploads(self._copier.dest).list_parts(self.key, upload_id)
+        parts = Uploads(self._shared.dest).list_parts(self.key, upload_id)
         try:
             there = {part.number: part.size async for part in parts}
         except StoreError as error:

@@ -35,7 +35,7 @@ from s3pp.transfer.parts import (
 
 
 class PartsThrough:
-    """A ``CopyWay`` that has any worker copy the parts, and copies those assigned to this one."""
+    """Has any worker copy the parts of objects, and copies those assigned to this one."""
 
     def __init__(
         self, job: Job, dest: Bucket, fetcher: ObjectFetcher, digester: Digester, means: Means
@@ -55,7 +55,10 @@ class PartsThrough:
         return self._resumes and is_proven and len(layout.spans) > 1
 
     async def has_part(self, attempt: CopyAttempt, span: Span, etag: str) -> bool:
-        """As ``CopyWay.has_part``."""
+        """Return whether a part with this ETag is the source's.
+
+        Raises ``SourceChanged`` and ``ObjectError``.
+        """
         async with self._fetcher.fetch_range(_part(attempt, span)) as body:
             digests = await self._reader.away(lambda: self._digester.of(body.pieces()))
             return digests.md5 == etag_of(etag)
@@ -63,7 +66,10 @@ class PartsThrough:
     async def copy_parts(
         self, attempt: CopyAttempt, layout: PartLayout, upload: UploadState
     ) -> list[PartDone]:
-        """As ``CopyWay.copy_parts``."""
+        """Copy all missing parts; return all, by number.
+
+        Raises ``SourceChanged``, ``RunEnding`` and ``ObjectError``.
+        """
         kept = dict(self._kept(upload))
         any_part = _part(attempt, layout.spans.span(1))
         any_part = any_part._replace(upload_id=upload.id, stored=layout.stored[0])
@@ -78,7 +84,10 @@ class PartsThrough:
         return sorted([*sent, *kept.values()])
 
     async def compute_etags(self, attempt: CopyAttempt, layout: PartLayout) -> dict[int, str]:
-        """As ``CopyWay.compute_etags``. Fetches all of the source, in order."""
+        """Return the source's ETag for each likely part size. Fetches all of it, in order.
+
+        Raises ``SourceChanged``, ``RunEnding`` and ``ObjectError``.
+        """
         rolling = RollingETags(layout.likely)
         for span in layout.spans:
             self._parts.check()

@@ -58,7 +58,7 @@ class Through:
 
     async def _put(self, target: str, fetched: FetchedObject, headers: Headers) -> Answer:
         body, payload_hash = fetched.body, fetched.digests.payload_hash
-        return await self._headers.reduction.send(
+        return await self._headers.send(
             lambda headers: self._dest.put(
                 target, body, headers=headers, payload_hash=payload_hash
             ),

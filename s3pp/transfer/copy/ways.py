@@ -18,8 +18,8 @@ from s3pp.s3.client import Bucket
 from s3pp.transfer.copy.by_store import ByStore, PartsByStore
 from s3pp.transfer.copy.copy_attempt import CannotCopy, CopyAttempt, Written
 from s3pp.transfer.copy.fetch import ObjectFetcher
-from s3pp.transfer.copy.multipart_copy import MultipartCopier
-from s3pp.transfer.copy.part_layout import PartLayouts
+from s3pp.transfer.copy.multipart_copy import CopyResources, ObjectSource
+from s3pp.transfer.copy.part_layout import PartLayout, PartLayouts
 from s3pp.transfer.copy.parts_through import PartsThrough
 from s3pp.transfer.copy.through import Through
 from s3pp.transfer.means import Means
@@ -39,13 +39,13 @@ class CopyWays:
         fetcher = ObjectFetcher(source, digester, means)
         headers = CopyHeaders(job.objects, dest.endpoint)
         of_source = SourceHeaders(source, headers, notify)
-        upload = MultipartUpload(job, dest, notify, own=means.own)
+        self._upload = MultipartUpload(job, dest, notify, own=means.own)
         self.not_copied = headers.not_copied  # a notice of what no copy of this run gets
         self._settings = SettingsCheck(headers.given, dest)
         self._layouts = PartLayouts(job, source, dest)
         self.by_store = ByStore(job, source, dest, headers, notify)
         self._through = Through(job, dest, fetcher, of_source, notify)
-        self._in_parts = MultipartCopier(upload, dest, of_source, self._layouts, notify)
+        self._shared = CopyResources(dest, of_source, self._layouts, notify)
         self._parts_by_store = PartsByStore(job, source, dest, means.parts)
         self._parts_through = PartsThrough(job, dest, fetcher, digester, means)
         self._looks_back = job.parts.resume
@@ -63,11 +63,22 @@ class CopyWays:
         layout = await self._layouts.choose(attempt)
         attempt.parted = layout is not None
         if layout is not None:
-            way = self._parts_through if attempt.streamed else self._parts_by_store
-            return await self._in_parts.write(attempt, layout, way)
+            return await self._write_in_parts(attempt, layout)
         written = await (self._through if attempt.streamed else self.by_store).write(attempt)
-        await self._in_parts.abort_own(attempt.task.target)
+        if self._upload.own.left(attempt.task.target):  # from attempts in parts
+            await self._upload.abort_own(attempt.task.target)
         return written
+
+    async def _write_in_parts(self, attempt: CopyAttempt, layout: PartLayout) -> Written:
+        way = self._parts_through if attempt.streamed else self._parts_by_store
+        source = ObjectSource(attempt, layout, way, self._shared)
+        try:
+            completed = await self._upload.write(source)
+        finally:
+            attempt.written = source.written
+        if completed.is_resumed:
+            self._shared.notify(f"{source.name}: {completed.kept}")
+        return Written(completed.etag, completed.attempts, source.size - completed.sent)
 
     async def change(self, attempt: CopyAttempt, cannot: CannotCopy) -> bool:
         """Choose another way: whole after parts have failed, else through this machine.

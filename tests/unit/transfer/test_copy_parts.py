@@ -717,7 +717,7 @@ def test_an_upload_that_is_always_lost_fails() -> None:
     pair.dest.faults["complete", 0] = [LOST] * 9
     check_failed(pair, pair.run(), FailureKind.CONFLICT)
     assert len(pair.dest.told("create")) == 3
-    assert [note for note in pair.notes if "begun again" in note]
+    assert [note for note in pair.notes if "starting again" in note]
 
 
 @WAYS

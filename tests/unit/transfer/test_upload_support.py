@@ -61,8 +61,8 @@ def test_what_is_refused_without_headers_is_not_there(
     store = Store(bare)
     found = explained(store, refusal, times=3)
     assert str(found) == (
-        f"http://h:1 takes no uploads in parts ({refusal.code}): raise --multipart-threshold "
-        "above the object's size (one PUT holds up to 5 GiB)"
+        f"http://h:1 does not support multipart uploads ({refusal.code}): raise "
+        "--multipart-threshold above the object's size (one PUT holds up to 5 GiB)"
     )
     assert (found.kind, found.code) == (refusal.kind, refusal.code)
     assert store.calls == ["POST"]
@@ -93,7 +93,7 @@ def test_what_could_not_be_found_out_is_asked_again() -> None:
 
     first, second = asyncio.run(main())
     assert first is UNKNOWN
-    assert "takes no uploads in parts" in str(second)
+    assert "does not support multipart uploads" in str(second)
 
 
 def test_beyond_one_request_no_option_helps() -> None:
