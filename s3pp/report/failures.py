@@ -53,6 +53,11 @@ def cause_of(failed: Failed) -> Cause:
     return Cause(failed.kind, failed.code)
 
 
+def explain(failed: Failed) -> str:
+    """Return why an object failed, and what is kept of it for the next run."""
+    return f"{failed.message}; {failed.kept.value}" if failed.kept.value else failed.message
+
+
 def accepted(outcomes: Iterable[Outcome]) -> bool:
     """Return whether one of the outcomes proves that the store accepts objects."""
     return any(not isinstance(each, Failed) and each.reason in _ACCEPTED for each in outcomes)
@@ -81,15 +86,15 @@ class GiveUpRule:
         silent = self._silence(outcomes)
         refused = None if self._accepted else self._refusal(outcomes)
         if refused is None:
-            return silent and GiveUp(f"the store does not answer any more: {silent.message}", None)
+            return silent and GiveUp(f"the store does not answer any more: {explain(silent)}", None)
         rest = f"every {self._object}, and the rest is not tried"
-        return GiveUp(f"the store refuses {rest}: {refused.message}", cause_of(refused))
+        return GiveUp(f"the store refuses {rest}: {explain(refused)}", cause_of(refused))
 
     def end(self) -> GiveUp | None:
         """Return a reason at the end of the run: access was denied, and no object accepted."""
         if self._denied is None or self._accepted:
             return None
-        why = f"the store refuses {self._access}: {self._denied.message}"
+        why = f"the store refuses {self._access}: {explain(self._denied)}"
         return GiveUp(why, cause_of(self._denied))
 
     def _silence(self, outcomes: Sequence[Outcome]) -> Failed | None:

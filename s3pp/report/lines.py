@@ -17,6 +17,7 @@ from typing import Any
 
 from s3pp.job import Job
 from s3pp.records import Done, Failed, Outcome, Skipped, UploadFacts
+from s3pp.report.failures import explain
 from s3pp.report.outlet import one_line, printable
 from s3pp.s3.answers import parse_time
 from s3pp.s3.listing import Listed
@@ -63,7 +64,7 @@ class Lines:
         source = printable(self.source + outcome.source)
         line = f"{verb} {source} -> {printable(self.target + outcome.target)}"
         if isinstance(outcome, Failed):
-            return f"{line}: {one_line(_cause(outcome))}"
+            return f"{line}: {one_line(explain(outcome))}"
         return f"{line} ({outcome.reason.value})"
 
     def event(self, outcome: Outcome) -> dict[str, Any]:
@@ -90,7 +91,7 @@ class Lines:
     def _particulars(self, outcome: Outcome) -> dict[str, Any]:
         if isinstance(outcome, Failed):
             code = {"code": outcome.code} if outcome.code else {}
-            return {"kind": outcome.kind.value, "message": _cause(outcome)} | code
+            return {"kind": outcome.kind.value, "message": explain(outcome)} | code
         facts = {"size": outcome.size, "reason": outcome.reason.value}
         if isinstance(outcome, Done):
             facts |= {"sent": outcome.sent, "etag": outcome.etag, "attempts": outcome.attempts}
@@ -110,7 +111,7 @@ class UploadLines(Lines):
         """
         place = printable(self.target + outcome.target)
         if isinstance(outcome, Failed):
-            return f"abort {place}: {one_line(_cause(outcome))}"
+            return f"abort {place}: {one_line(explain(outcome))}"
         if isinstance(outcome, Skipped):
             return f"skip {place} ({outcome.reason.value})"
         _, initiated, parts = _upload(outcome)
@@ -138,11 +139,6 @@ def age(seconds: float) -> str:
         if seconds >= 2 * length:
             return f"{int(seconds // length)}{unit}"
     return f"{max(0, int(seconds))}s"
-
-
-def _cause(failed: Failed) -> str:
-    """Return why an object failed, and what is kept of it for the next run."""
-    return f"{failed.message}; {failed.kept.value}" if failed.kept.value else failed.message
 
 
 def _upload(outcome: Outcome) -> UploadFacts:
