@@ -49,7 +49,7 @@ ASK_CHECKSUM = ("x-amz-checksum-mode", "ENABLED")
 _HEADS = 16  # requests at a time
 _NO_PART_NUMBERS = (400, 403, 405, 416, 501)  # answers of stores that do not support them
 _ABSENT = "the store acknowledged it, and HEAD finds no such object"
-_WITHOUT_SIZE = "the store acknowledged it, and HEAD does not tell its size"
+_WITHOUT_SIZE = "the store acknowledged it, and HEAD does not report its size"
 _REFUSED = (
     "the store acknowledged it with an answer that proves nothing, and refuses to show it "
     "({}): allow HeadObject (s3:GetObject), and put it again"

@@ -49,7 +49,7 @@ class Credentials:
         if now - self._renewed < FRESH:
             return self.keys
         try:
-            keys = self._session.renewed()
+            keys = self._session.renew()
         except S3ppError as error:
             why = f"the store calls the credentials expired, and there are no others: {error}"
             raise FatalError(why) from None
@@ -137,7 +137,7 @@ def _options(job: Job, side: Side) -> Options:
     return Options(
         "--profile" if source.profile == shared.profile else "--source-profile",
         "--endpoint-url" if source.endpoint_url == shared.endpoint_url else "--source-endpoint-url",
-        mends="--source-",
+        prefix="--source-",
     )
 
 

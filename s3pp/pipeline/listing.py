@@ -122,7 +122,7 @@ async def _list_at_once(job: Job, origin: Origin, session: Session, sheet: Sheet
 
     False, with nothing written, if the first page fails at the first attempt or has no keys.
     """
-    opened, patience = session.presumed(), Patience(sheet.tell)
+    opened, patience = session.open_unverified(), Patience(sheet.tell)
     renew, hooks = SignIn(session, opened.keys), RetryHooks(patience, notify=patience.notify)
     bucket = connect(job.access, opened, job.speed.listers, renew=renew, hooks=hooks)
     beside = asyncio.ensure_future(prefix_object_notice(job, origin, bucket))

@@ -33,14 +33,14 @@ from s3pp.s3.probe import (
     Probe,
     ThrottledProbe,
     connection_cause,
-    end_if_busy,
+    error_text,
     explain_errors,
     first_page,
+    interpret_refusal,
+    not_listable_message,
     origin_of,
-    refuse_other,
-    refused,
-    told,
-    unlisted,
+    raise_if_no_listing,
+    raise_if_throttled,
 )
 from s3pp.s3.retry import Backoff, StoreError, ThrottledWaits
 from s3pp.s3.sigv4 import Keys
@@ -85,8 +85,8 @@ class BotoSession:
             client.close()
         return opened
 
-    def presumed(self) -> Opened:
-        """``Session.presumed``, whatever the configuration."""
+    def open_unverified(self) -> Opened:
+        """``Session.open_unverified``, whatever the configuration."""
         with self._explained():
             client = self._client(self._access)
             opened = self._as_opened(client, listable=True)
@@ -108,7 +108,7 @@ class BotoSession:
         if by_name and not probe.listable:
             return opened
         if single is False and not probe.listable:
-            raise FatalError(unlisted(origin, probe))
+            raise FatalError(not_listable_message(origin, probe))
         if single is False and origin.prefix and not probe.keys:
             raise UsageError(f"no objects found under {origin}")
         return opened
@@ -134,7 +134,7 @@ class BotoSession:
         except boto_errors.ClientError as error:
             if error.response["ResponseMetadata"].get("HTTPStatusCode") in (403, 404):
                 return False
-            raise FatalError(f"head {origin}: {told(error)}") from None
+            raise FatalError(f"head {origin}: {error_text(error)}") from None
         if not is_store(found["ResponseMetadata"]["HTTPHeaders"]):
             raise FatalError(f"head {origin}: {no_store_message(client.meta.endpoint_url)}")
         return True
@@ -146,17 +146,17 @@ class BotoSession:
         """The credentials to use now; refreshes those about to expire."""
         return self._identity.keys()
 
-    def renewed(self) -> Keys | None:
+    def renew(self) -> Keys | None:
         """Load credentials again after the store said they expired; None if nothing changed."""
-        return self._identity.renewed()
+        return self._identity.renew()
 
     def _watched_client(self) -> Any:
         client = self._client(self._access)
         client.meta.events.register_first("needs-retry.s3", self._end_by_proxy)
-        client.meta.events.register_first("needs-retry.s3", end_if_busy)
+        client.meta.events.register_first("needs-retry.s3", raise_if_throttled)
         client.meta.events.register("needs-retry.s3", self._note_region)
         for listing in ("ListObjectsV2", "ListObjects"):
-            client.meta.events.register(f"response-received.s3.{listing}", refuse_other)
+            client.meta.events.register(f"response-received.s3.{listing}", raise_if_no_listing)
         return client
 
     def _client(self, access: Access) -> Any:
@@ -208,10 +208,10 @@ class BotoSession:
             return self._send(client, lambda: first_page(client, asked), f"cannot list {place}")
         except boto_errors.ClientError as error:
             self._refuse_by_proxy(error)
-            return refused(error, place, self._options)
+            return interpret_refusal(error, place, self._options)
         except NoListing as came:
-            mend = f"no S3 store answers there: check {self._named_endpoint}"
-            raise FatalError(f"cannot list {place}: {came}: {mend}") from None
+            advice = f"no S3 store answers there: check {self._named_endpoint}"
+            raise FatalError(f"cannot list {place}: {came}: {advice}") from None
 
     @property
     def _named_endpoint(self) -> str:

@@ -93,9 +93,9 @@ class Recovery(NamedTuple):
 class NextStep(Enum):
     """The request that follows a refused HEAD."""
 
-    AGAIN = "the same HEAD: the keys or the clock have changed since it was signed"
-    ASK = "a GET, whose answer says why"
-    NOTHING = "nothing: why HEADs are refused is known, and this one is meant"
+    HEAD = "the same HEAD: the keys or the clock have changed since it was signed"
+    GET = "a GET, whose answer contains the reason"
+    NOTHING = "nothing: the reason is known, and applies to this HEAD"
 
 
 class Signed(NamedTuple):
@@ -105,7 +105,7 @@ class Signed(NamedTuple):
     offset: float  # seconds that the clock was corrected by
 
 
-class AskedBefore(NamedTuple):
+class LastReasonCheck(NamedTuple):
     """The state in which a GET was last sent to find the reason."""
 
     keys: Keys | None
@@ -113,7 +113,7 @@ class AskedBefore(NamedTuple):
 
 
 def next_step(
-    status: int, skew: float, *, signed: Signed, now: Signed, asked: AskedBefore | None
+    status: int, skew: float, *, signed: Signed, now: Signed, last: LastReasonCheck | None
 ) -> NextStep:
     """Decide what follows a HEAD refused with ``status``.
 
@@ -121,13 +121,13 @@ def next_step(
     followed by a GET: it is rare, and nearly always means expired credentials.
     """
     if now != signed:
-        return NextStep.AGAIN
+        return NextStep.HEAD
     if status == 400:
-        return NextStep.ASK
+        return NextStep.GET
     if status != 403 or now.keys is None:
         return NextStep.NOTHING
-    known = asked is not None and asked.keys == now.keys and abs(skew - asked.skew) <= SKEW
-    return NextStep.NOTHING if known else NextStep.ASK
+    known = last is not None and last.keys == now.keys and abs(skew - last.skew) <= SKEW
+    return NextStep.NOTHING if known else NextStep.GET
 
 
 def skew_of(date: str | None, now: float) -> float:
@@ -155,8 +155,8 @@ class Bucket:
         self._throttled = ThrottledWaits(self._backoff, notify)
         self._always = tuple(always)
         self.requests = 0  # sent so far, every attempt counted
-        self._one_asks = asyncio.Lock()  # held while asking why a HEAD was refused
-        self._asked: AskedBefore | None = None
+        self._one_checks = asyncio.Lock()  # held while finding out why a HEAD was refused
+        self._last_check: LastReasonCheck | None = None
         self._list_requests = ListRequests(self._list)
         self._origin, self._where = endpoint.origin, endpoint.where
 
@@ -214,29 +214,29 @@ class Bucket:
         """
         path = self.endpoint.path(key)
         accept = _ACCEPT[Coding.GZIP]
-        answer = await self._look(Call("HEAD", path, headers=headers, unsigned=accept))
+        answer = await self._head_or_reason(Call("HEAD", path, headers=headers, unsigned=accept))
         if answer is not None and not answer.is_store:
             raise NotStored(self._origin)
         if answer is None or answer.declared is not None:
             return answer
         accept = _ACCEPT[Coding.IDENTITY]
-        return await self._look(Call("HEAD", path, headers=headers, unsigned=accept))
+        return await self._head_or_reason(Call("HEAD", path, headers=headers, unsigned=accept))
 
-    async def _look(self, call: Call) -> Answer | None:
+    async def _head_or_reason(self, call: Call) -> Answer | None:
         signed = self._signed
         try:
-            return await self._found(call)
+            return await self._head_or_none(call)
         except StoreError as error:
             if error.status not in (400, 403):
                 raise
-            await self._learn_why(call.path, error, signed)
-        return await self._found(call)
+            await self._prepare_second_head(call.path, error, signed)
+        return await self._head_or_none(call)
 
     @property
     def _signed(self) -> Signed:
         return Signed(self.signer.keys, self.signer.offset)
 
-    async def _found(self, head: Call) -> Answer | None:
+    async def _head_or_none(self, head: Call) -> Answer | None:
         try:
             return await self.call(head)
         except StoreError as error:
@@ -244,19 +244,21 @@ class Bucket:
                 return None
             raise
 
-    async def _learn_why(self, path: str, error: StoreError, signed: Signed) -> None:
+    async def _prepare_second_head(self, path: str, error: StoreError, signed: Signed) -> None:
         """Return if the HEAD may succeed now; otherwise raise ``error``, or that of a GET."""
-        # If many are refused at once, one asks, and the others use the result.
-        async with self._one_asks if error.status == 403 else nullcontext():
+        # If many are refused at once, one sends a GET, and the others use the result.
+        async with self._one_checks if error.status == 403 else nullcontext():
             skew = skew_of(error.date, self.signer.now)
-            step = next_step(error.status, skew, signed=signed, now=self._signed, asked=self._asked)
+            step = next_step(
+                error.status, skew, signed=signed, now=self._signed, last=self._last_check
+            )
             if step is NextStep.NOTHING:
                 raise error
-            if step is NextStep.ASK:
-                await self._ask_why(path, error)
+            if step is NextStep.GET:
+                await self._find_reason(path, error)
 
-    async def _ask_why(self, path: str, error: StoreError) -> None:
-        """GET the object of a refused HEAD: the answer says why, and may be recoverable."""
+    async def _find_reason(self, path: str, error: StoreError) -> None:
+        """GET the object of a refused HEAD: the answer has the reason, and may be recoverable."""
         keys = self.signer.keys
         try:
             await self.call(Call("GET", path, headers=(("range", "bytes=0-0"),)))
@@ -267,7 +269,7 @@ class Bucket:
             pass
         finally:
             if error.status == 403:
-                self._asked = AskedBefore(keys, skew_of(error.date, self.signer.now))
+                self._last_check = LastReasonCheck(keys, skew_of(error.date, self.signer.now))
 
     async def list_page(self, parameters: dict[str, str]) -> bytes:
         """Fetch one page of a listing as XML, see ``list_requests``."""

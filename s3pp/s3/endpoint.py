@@ -224,6 +224,6 @@ def _checked(variable: str, value: str) -> str:
     if not there or _USABLE.match(url) is None:  # not shown: it may hold a password
         raise UsageError(
             f"{variable} is not of the form http://[USER:PASSWORD@]HOST[:PORT]"
-            " (in USER and PASSWORD, write @ as %40, and likewise what else is special)"
+            " (in USER and PASSWORD, write @ as %40, and encode other special characters too)"
         )
     return url

@@ -79,7 +79,7 @@ class Identity:
             raise UsageError(f"{name} {unfit.value}: {advice}")
         return keys
 
-    def renewed(self) -> Keys | None:
+    def renew(self) -> Keys | None:
         """Load credentials again after the store said they expired; None if nothing changed."""
         before = self.keys()
         self._sign_in()
@@ -103,7 +103,7 @@ class Identity:
         if self._credentials is None and self.sign:
             raise UsageError(
                 "no credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
-                f"name a {self._options.mends}profile, or use --no-sign-request"
+                f"name a {self._options.prefix}profile, or use --no-sign-request"
             )
 
     @contextmanager

@@ -74,7 +74,7 @@ class Options(NamedTuple):
 
     profile: str = "--profile"  # the option that named the profile
     endpoint_url: str = "--endpoint-url"  # the option that named the endpoint
-    mends: str = "--"  # prefix of the options that can change the settings: or "--source-"
+    prefix: str = "--"  # prefix of the options that can change the settings: or "--source-"
 
 
 OPTIONS = Options()

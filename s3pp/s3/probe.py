@@ -60,8 +60,8 @@ class Probe(NamedTuple):
     denied: bool = False  # for lack of permission
 
 
-class Busy(Exception):
-    """The store throttles a request sent by botocore, and asks to wait ``asked`` seconds."""
+class Throttled(Exception):
+    """The store throttles a request sent by botocore, and requests a pause of ``asked`` seconds."""
 
     def __init__(self, error: StoreError, asked: float) -> None:
         super().__init__(str(error))
@@ -69,10 +69,10 @@ class Busy(Exception):
         self.asked = asked
 
 
-def end_if_busy(response: Any = None, **_: object) -> None:
+def raise_if_throttled(response: Any = None, **_: object) -> None:
     """Stop on a throttled answer, before botocore retries it and counts the attempt.
 
-    For botocore's event ``needs-retry``. Raises ``Busy``.
+    For botocore's event ``needs-retry``. Raises ``Throttled``.
     """
     if response is None:
         return
@@ -84,7 +84,7 @@ def end_if_busy(response: Any = None, **_: object) -> None:
     else:
         error = StoreError(status, code, said.get("Message") or "")
     if error.remedy is Remedy.THROTTLE:
-        raise Busy(error, retry_after(http.headers.get("retry-after")))
+        raise Throttled(error, retry_after(http.headers.get("retry-after")))
 
 
 class ThrottledProbe:
@@ -103,13 +103,13 @@ class ThrottledProbe:
         while True:
             try:
                 return request()
-            except Busy as busy:
+            except Throttled as busy:
                 error, asked = busy.error, busy.asked
             trouble.throttled += 1
             self._sleep(self._waits.wait(trouble, error, endpoint, asked=asked))
 
 
-def refuse_other(response_dict: dict[str, Any] | None = None, **_: object) -> None:
+def raise_if_no_listing(response_dict: dict[str, Any] | None = None, **_: object) -> None:
     """Raise ``NoListing`` for a successful answer to a listing that does not contain one.
 
     For boto3's event ``response-received``, the only one with the raw answer: boto3 treats any
@@ -154,16 +154,16 @@ def _page(ask: Callable[..., dict[str, Any]], asked: dict[str, Any]) -> dict[str
     return ask(**asked)
 
 
-def refused(error: ClientError, place: str, options: Options) -> Probe:
+def interpret_refusal(error: ClientError, place: str, options: Options) -> Probe:
     """Interpret a refusal. Raises ``UsageError`` or ``FatalError`` where no run is possible."""
     if error.response["Error"].get("Code") == "RequestTimeTooSkewed":
         # botocore cannot adopt the store's time; our own requests can.
         return Probe(listable=True, keys=None)
     _check(error, place, options)
-    return Probe(listable=False, keys=0, refusal=told(error), denied=status_of(error) == 403)
+    return Probe(listable=False, keys=0, refusal=error_text(error), denied=status_of(error) == 403)
 
 
-def told(error: ClientError) -> str:
+def error_text(error: ClientError) -> str:
     """The store's error text, on one line; the status where it has none."""
     said = error.response["Error"]
     code, message = str(said.get("Code") or ""), said.get("Message")
@@ -172,7 +172,7 @@ def told(error: ClientError) -> str:
     return f"{code}: {message}" if message else code
 
 
-def unlisted(origin: Origin, probe: Probe) -> str:
+def not_listable_message(origin: Origin, probe: Probe) -> str:
     """The message for an origin that cannot be listed, with the permission needed."""
     what = f"access denied: ListBucket on {origin}" if probe.denied else f"cannot list {origin}"
     return f"{what}: {probe.refusal}"
@@ -189,27 +189,27 @@ def _check(error: ClientError, place: str, options: Options) -> None:
     if code == "NoSuchBucket" or (status == 404 and code in ("404", "NotFound")):
         raise UsageError(f"bucket not found: {place}: create it, or check the endpoint")
     if code in _REFUSED_KEYS or status == 401:
-        raise FatalError(f"credentials refused: {place}: {told(error)}")
+        raise FatalError(f"credentials refused: {place}: {error_text(error)}")
     if status in (301, 307) or code == "AuthorizationHeaderMalformed":
         raise UsageError(_elsewhere(error, place, options))
     if status >= 500 and status != 501:
-        raise FatalError(f"cannot list {place}: {told(error)}")
+        raise FatalError(f"cannot list {place}: {error_text(error)}")
 
 
 def _elsewhere(error: ClientError, place: str, options: Options) -> str:
     """The message for a bucket in another region, or at another endpoint."""
     said, headers = error.response["Error"], error.response["ResponseMetadata"]["HTTPHeaders"]
     region = said.get("Region") or headers.get("x-amz-bucket-region")
-    named = f"{options.mends}region {region}" if region else f"its {options.mends}region"
+    named = f"{options.prefix}region {region}" if region else f"its {options.prefix}region"
     endpoint = f" (the store names the endpoint {said['Endpoint']})" if "Endpoint" in said else ""
-    return f"bucket is in another region: {place}: {told(error)}: use {named}{endpoint}"
+    return f"bucket is in another region: {place}: {error_text(error)}: use {named}{endpoint}"
 
 
 def _redirected(where: str, bucket: str, options: Options) -> str:
     """The message for botocore's endless recursion: a redirect that names no region."""
-    told = f"{where} redirects requests for s3://{bucket} and names no region"
-    mends = f"{options.mends}region or {options.mends}endpoint-url"
-    return f"{told} (PermanentRedirect): use its {mends}"
+    problem = f"{where} redirects requests for s3://{bucket} and names no region"
+    names = f"{options.prefix}region or {options.prefix}endpoint-url"
+    return f"{problem} (PermanentRedirect): use its {names}"
 
 
 def _unreachable(error: Exception, access: Access, options: Options) -> str:

@@ -73,21 +73,21 @@ class Session:
             return self._plain.opened()
         return self._by_botocore().open_source(origin, by_name=by_name)
 
-    def presumed(self) -> Opened:
+    def open_unverified(self) -> Opened:
         """Return the bucket's address according to the configuration, without any request.
 
         For a caller that would notice a wrong one, and then call ``open``. Raises ``UsageError``.
         """
-        return self._plain.opened() if self._plain else self._by_botocore().presumed()
+        return self._plain.opened() if self._plain else self._by_botocore().open_unverified()
 
     def keys(self) -> Keys | None:
         """The credentials to use now; refreshes those about to expire."""
         return self._plain.keys if self._plain else self._by_botocore().keys()
 
-    def renewed(self) -> Keys | None:
+    def renew(self) -> Keys | None:
         """Load credentials again after the store said they expired; None if nothing changed."""
         if self._plain is None:
-            return self._by_botocore().renewed()
+            return self._by_botocore().renew()
         before = self._plain.keys
         self._plain = plain_settings(self._access, self._bucket, os.environ)
         after = self.keys()

@@ -37,7 +37,7 @@ from s3pp.sources.names import read_list
 
 HEADS = 16  # in flight
 PATIENCE = 10.0  # seconds: the run does not wait longer for a notice
-_UNTOLD = "the store does not tell its size: HEAD is answered without a Content-Length"
+_UNTOLD = "the store does not report its size: its answer to HEAD has no Content-Length"
 
 Notify = Callable[[str], None]
 

@@ -131,7 +131,7 @@ def test_odd_answers_to_head(
     result = s3pp("get", *QUICK, *words, store=between.store, stdin=names)
     untold = dict.fromkeys(UNTOLD, "integrity")
     check(result, UNREADABLE | untold)
-    assert "does not tell its size" in result.err
+    assert "does not report its size" in result.err
     assert read_tree(tmp_path / "dest") == dict.fromkeys({**HARMLESS, **REPLACED}, BODY)
 
     src = tree(dict.fromkeys(ALL, BODY))

@@ -24,7 +24,7 @@ class Session:
         self.looks += 1
         return given(self.held)
 
-    def renewed(self) -> Keys | None:
+    def renew(self) -> Keys | None:
         self.sign_ins += 1
         return given(self._fresh.pop(0))
 

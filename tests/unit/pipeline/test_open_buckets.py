@@ -50,7 +50,7 @@ class Session:
             raise self.held
         return self.held
 
-    def renewed(self) -> Keys | None:
+    def renew(self) -> Keys | None:
         return self.fresh
 
 

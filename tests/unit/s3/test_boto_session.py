@@ -331,7 +331,7 @@ def test_credentials_that_are_missing_are_mended_by_the_sides_own_option(
 ) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    for options, named in ((Options(), " --profile"), (Options(mends="--source-"), " --source-p")):
+    for options, named in ((Options(), " --profile"), (Options(prefix="--source-"), " --source-p")):
         with pytest.raises(UsageError, match=f"name a{named}"):
             BotoSession(Access(), "bucket", options=options)
 
@@ -395,7 +395,7 @@ def configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[...,
             monkeypatch.delenv(name, raising=False)
         for name, value in environ.items():
             monkeypatch.setenv(name, value)
-        return BotoSession(Access(), bucket).presumed()
+        return BotoSession(Access(), bucket).open_unverified()
 
     return begin
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3pp.s3.client import SKEW, AskedBefore, NextStep, Signed, next_step, skew_of
+from s3pp.s3.client import SKEW, LastReasonCheck, NextStep, Signed, next_step, skew_of
 from s3pp.s3.sigv4 import Keys
 
 KEYS, OTHERS = Keys("AKID", "secret"), Keys("AKID2", "secret")
@@ -14,19 +14,19 @@ NOW = Signed(KEYS, 0.0)
 
 
 @pytest.mark.parametrize(
-    ("status", "skew", "now", "asked", "step"),
+    ("status", "skew", "now", "last", "step"),
     [
-        (400, 0.0, NOW, AskedBefore(KEYS, 0.0), NextStep.ASK),
-        (400, 0.0, Signed(None, 0.0), None, NextStep.ASK),
-        (403, 0.0, NOW, None, NextStep.ASK),
-        (403, 0.0, NOW, AskedBefore(KEYS, 0.0), NextStep.NOTHING),
-        (403, 0.0, NOW, AskedBefore(OTHERS, 0.0), NextStep.ASK),
-        (403, 3600.0, NOW, AskedBefore(KEYS, 0.0), NextStep.ASK),  # a clock was set meanwhile
+        (400, 0.0, NOW, LastReasonCheck(KEYS, 0.0), NextStep.GET),
+        (400, 0.0, Signed(None, 0.0), None, NextStep.GET),
+        (403, 0.0, NOW, None, NextStep.GET),
+        (403, 0.0, NOW, LastReasonCheck(KEYS, 0.0), NextStep.NOTHING),
+        (403, 0.0, NOW, LastReasonCheck(OTHERS, 0.0), NextStep.GET),
+        (403, 3600.0, NOW, LastReasonCheck(KEYS, 0.0), NextStep.GET),  # a clock was set meanwhile
         (
             403,
             3600.0,
             NOW,
-            AskedBefore(KEYS, 3600.0),
+            LastReasonCheck(KEYS, 3600.0),
             NextStep.NOTHING,
         ),  # Date is wrong, and nobody minds
         (403, 0.0, Signed(None, 0.0), None, NextStep.NOTHING),  # nothing was signed
@@ -34,24 +34,24 @@ NOW = Signed(KEYS, 0.0)
     ],
 )
 def test_what_follows(
-    status: int, skew: float, now: Signed, asked: AskedBefore | None, step: NextStep
+    status: int, skew: float, now: Signed, last: LastReasonCheck | None, step: NextStep
 ) -> None:
-    assert next_step(status, skew, signed=now, now=now, asked=asked) is step
+    assert next_step(status, skew, signed=now, now=now, last=last) is step
 
 
 @pytest.mark.parametrize("status", [400, 403])
 @pytest.mark.parametrize("signed", [Signed(OTHERS, 0.0), Signed(KEYS, 60.0)])
 def test_what_was_signed_otherwise_is_signed_again(status: int, signed: Signed) -> None:
-    asked = AskedBefore(KEYS, 0.0)
-    assert next_step(status, 0.0, signed=signed, now=NOW, asked=asked) is NextStep.AGAIN
+    last = LastReasonCheck(KEYS, 0.0)
+    assert next_step(status, 0.0, signed=signed, now=NOW, last=last) is NextStep.HEAD
 
 
 @given(st.lists(st.floats(-SKEW / 2, SKEW / 2)))
 def test_forbidden_keys_are_asked_about_once(skews: list[float]) -> None:
-    asked, asks = None, 0
+    last, asks = None, 0
     for skew in skews:
-        if next_step(403, skew, signed=NOW, now=NOW, asked=asked) is NextStep.ASK:
-            asked, asks = AskedBefore(KEYS, skew), asks + 1
+        if next_step(403, skew, signed=NOW, now=NOW, last=last) is NextStep.GET:
+            last, asks = LastReasonCheck(KEYS, skew), asks + 1
     assert asks == bool(skews)
 
 

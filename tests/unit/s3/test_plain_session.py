@@ -134,7 +134,7 @@ def test_what_is_plain_is_what_botocore_finds(
             patch.setenv(name, value)
         plain = plain_settings(access, bucket, os.environ)
         if plain is not None:
-            found = BotoSession(access, bucket).presumed()
+            found = BotoSession(access, bucket).open_unverified()
             assert (plain.opened(), plain.keys) == (found, found.keys)
 
 
@@ -147,7 +147,7 @@ def test_a_bucket_of_aws_with_keys_of_the_environment_is_plain(
         monkeypatch.setenv(name, value)
     plain = plain_settings(Access(), BUCKET, os.environ)
     assert plain is not None
-    assert plain.opened() == BotoSession(Access(), BUCKET).presumed()
+    assert plain.opened() == BotoSession(Access(), BUCKET).open_unverified()
 
 
 def test_a_written_profile_is_plain(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,9 +268,9 @@ def test_keys_that_changed_in_the_file_are_read_again(home: Path) -> None:
     (home / "config").write_text("")
     write("old")
     session = Session(Access(), BUCKET)
-    assert session.renewed() is None
+    assert session.renew() is None
     write("new")
-    assert session.renewed() == session.keys() == Keys("FILE", "new")
+    assert session.renew() == session.keys() == Keys("FILE", "new")
     (home / "config").write_text("[default]\ns3 =\n  addressing_style = path\n")
     write("newest")
-    assert session.renewed() == session.keys() == Keys("FILE", "newest")
+    assert session.renew() == session.keys() == Keys("FILE", "newest")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from s3pp.s3.probe import Busy, ThrottledProbe
+from s3pp.s3.probe import Throttled, ThrottledProbe
 from s3pp.s3.retry import Backoff, StoreError, ThrottledWaits
 
 SLOW_DOWN = StoreError(503, "SlowDown", "made up")
@@ -32,7 +32,7 @@ class Scene:
     def _request(self) -> str:
         self.sent += 1
         if self.sent <= self.refusals:
-            raise Busy(SLOW_DOWN, self.asked)
+            raise Throttled(SLOW_DOWN, self.asked)
         return "answer"
 
     def _sleep(self, seconds: float) -> None:
