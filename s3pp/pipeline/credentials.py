@@ -14,7 +14,7 @@ from s3pp.s3.plain_session import Options
 from s3pp.s3.session import Session
 from s3pp.s3.sigv4 import Keys
 from s3pp.transfer.copy.planner import Overlap
-from s3pp.transfer.reading import on_thread
+from s3pp.transfer.resources import on_thread
 
 PERIOD = 30.0  # seconds between checks of their expiry; botocore refreshes ten minutes before it
 FRESH = 5.0  # seconds for which renewed keys answer further requests

@@ -17,12 +17,11 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from s3pp.integrity.checksums import ALGORITHMS
-from s3pp.job import Job, Mode, Side
+from s3pp.job import Job, Side
 from s3pp.records import Outcome, PartOutcome
 from s3pp.s3.client import Bucket
-from s3pp.transfer.means import Means
 from s3pp.transfer.parts import PartRunner
-from s3pp.transfer.reading import Budget, Reader
+from s3pp.transfer.resources import Budget, Reader, WorkerResources
 from s3pp.transfer.resume import OwnUploads
 
 TITLES = {"put": "putter", "get": "getter", "copy": "copier"}
@@ -56,50 +55,44 @@ def load(job: Job) -> None:
             import_module("awscrt.checksums")
 
 
-def means(parts: PartRunner, own: OwnUploads | None = None) -> Means:
+def worker_resources(parts: PartRunner, own: OwnUploads | None = None) -> WorkerResources:
     """Create a worker's resources; ``parts`` has parts transferred by any worker."""
     reader, budget = Reader(ThreadPoolExecutor(THREADS)), Budget(BODY_MEMORY)
-    return Means(reader, budget, parts, own or OwnUploads())
+    return WorkerResources(reader, budget, parts, own or OwnUploads())
 
 
-def role(job: Job, buckets: Buckets, means: Means) -> Role:
+def role(job: Job, buckets: Buckets, resources: WorkerResources) -> Role:
     """Create the role of one of ``job``'s workers."""
-    return _MAKERS[job.verb](job, buckets, means)
+    return _MAKERS[job.verb](job, buckets, resources)
 
 
-def _putter(job: Job, buckets: Buckets, means: Means) -> Role:
-    from s3pp.integrity.checksums import Digester
+def _putter(job: Job, buckets: Buckets, resources: WorkerResources) -> Role:
     from s3pp.transfer.put.prepare import Preparer
     from s3pp.transfer.put.putter import Putter
 
     dest = buckets[Side.DEST]
-    digester = Digester(
-        job.objects.checksum,
-        md5=job.mode is not Mode.STUPID,  # the other modes compare it with an ETag
-        signed=job.access.sign and not dest.endpoint.unsigned_bodies,
-    )
-    preparer = Preparer(job.objects, digester, job.parts, reader=means.reader, budget=means.budget)
-    return Putter(job, dest, preparer, means.parts.run, means.own)
+    preparer = Preparer(job, dest, resources.reader)
+    return Putter(job, dest, preparer, resources)
 
 
-def _getter(job: Job, buckets: Buckets, means: Means) -> Role:
+def _getter(job: Job, buckets: Buckets, resources: WorkerResources) -> Role:
     from s3pp.localfs.tree import Tree
     from s3pp.transfer.get.getter import Getter
 
     tree = Tree(
         job.directory, follow=job.choosing.follow_symlinks is True, fsync=job.download.fsync
     )
-    return Getter(job, buckets[Side.SOURCE], tree, means)
+    return Getter(job, buckets[Side.SOURCE], tree, resources)
 
 
-def _copier(job: Job, buckets: Buckets, means: Means) -> Role:
+def _copier(job: Job, buckets: Buckets, resources: WorkerResources) -> Role:
     from s3pp.transfer.copy.copier import Copier
 
     source, dest = buckets[Side.SOURCE], buckets[Side.DEST]
     shared = source.endpoint.service == dest.endpoint.service
-    return Copier(job, source, dest, shared=shared, means=means)
+    return Copier(job, source, dest, shared=shared, resources=resources)
 
 
-_MAKERS: Mapping[str, Callable[[Job, Buckets, Means], Role]] = MappingProxyType(
+_MAKERS: Mapping[str, Callable[[Job, Buckets, WorkerResources], Role]] = MappingProxyType(
     {"put": _putter, "get": _getter, "copy": _copier}
 )

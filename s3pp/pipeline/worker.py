@@ -38,7 +38,7 @@ from s3pp.pipeline.messages import (
     pickled,
 )
 from s3pp.pipeline.pipes import MessageReader, MessageWriter
-from s3pp.pipeline.roles import means, role
+from s3pp.pipeline.roles import role, worker_resources
 from s3pp.pipeline.slots import PERIOD, Admission, TaskRunner, slot_count
 from s3pp.records import (
     OpenUpload,
@@ -76,8 +76,8 @@ async def _serve(
         for side, each in opened.items()
     }
     admission, parts = Admission(slots, job.speed.processes), PartClient(outbox)
-    has = means(parts, OwnUploads(outbox.send))
-    acting = role(job, buckets, has)
+    resources = worker_resources(parts, OwnUploads(outbox.send))
+    acting = role(job, buckets, resources)
     runner = TaskRunner(outbox, acting, list(buckets.values()), slots=slots, job=job)
 
     limiter.backlog = lambda: runner.backlog
@@ -94,14 +94,14 @@ async def _serve(
             case RateLimit():
                 limiter.set_limit(message)
             case OpenUpload():
-                has.own.inherit(message)
+                resources.own.inherit(message)
             case NewKeys(side, keys):
                 _new_keys(buckets[side], renewals[side], keys)
             case StartNothing():
                 pause.end()
                 limiter.end()
                 parts.end()
-                has.reader.end()
+                resources.reader.end()
                 runner.finish()
             case NoMoreTasks():
                 runner.end()

@@ -16,8 +16,8 @@ large      ``multipart_upload``: the upload of a file or an object in parts, fro
            completion; ``resume``: which unfinished upload is continued; ``parts``: running them,
            and their checksums; ``part_upload``: those of a file; ``upload_support``: whether the
            store refuses uploads in parts, or the settings of a run
-bodies     ``bodies`` and ``reading`` read them, ``spill`` stores compressed or relayed ones on
-           disk; ``means`` are the resources that a worker shares with its role
+bodies     ``bodies`` reads them, and spools those compressed or relayed; ``resources`` are the
+           threads, memory and other workers that a worker has for them
 clean      ``aborter``: aborts an incomplete upload, without planner and task
 headers    ``object_headers``: of a run, of copies, and those that a stored object has
 errors     ``errors``: the failure for a refusal, and the outcome for an error

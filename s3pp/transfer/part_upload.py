@@ -37,7 +37,7 @@ from s3pp.transfer.parts import (
     retry_part,
     run_parts,
 )
-from s3pp.transfer.reading import Reader
+from s3pp.transfer.resources import Reader
 from s3pp.transfer.resume import OwnUploads
 
 _UNOPENED = (FailureKind.NOT_FOUND, FailureKind.UNREADABLE)

@@ -44,11 +44,12 @@ class OwnUploads:
     def __init__(self, notify: Callable[[OpenUpload], None] = lambda _: None) -> None:
         """``notify`` sends to the supervisor; the default is for runs in one process."""
         self._notify = notify
-        self._left: dict[str, set[str]] = {}
+        # By key, the ids of those that are neither complete nor being sent.
+        self.idle: dict[str, set[str]] = {}
 
     def left(self, key: str) -> Collection[str]:
-        """Return the ids of those of ``key`` that are neither complete nor being sent."""
-        return self._left.get(key, ())
+        """Return the ids of the idle ones of ``key``."""
+        return self.idle.get(key, ())
 
     def open(self, key: str, upload_id: str) -> None:
         """Add an upload that this worker has created."""
@@ -56,16 +57,16 @@ class OwnUploads:
 
     def close(self, key: str, upload_id: str) -> None:
         """Remove an upload that is complete, or aborted."""
-        left = self._left.get(key)
+        left = self.idle.get(key)
         if left is not None:
             left.discard(upload_id)
             if not left:
-                del self._left[key]
+                del self.idle[key]
         self._notify(OpenUpload(key, upload_id, open=False))
 
     def leave(self, key: str, upload_id: str) -> None:
         """Note that this worker no longer sends an upload, whose parts stay in the store."""
-        self._left.setdefault(key, set()).add(upload_id)
+        self.idle.setdefault(key, set()).add(upload_id)
 
     def inherit(self, upload: OpenUpload) -> None:
         """Add an upload whose worker has died."""

@@ -43,7 +43,7 @@ from s3pp.transfer.copy.copy_attempt import (
 )
 from s3pp.transfer.copy.ways import CopyWays
 from s3pp.transfer.errors import failed
-from s3pp.transfer.means import Means
+from s3pp.transfer.resources import WorkerResources
 
 _TRIES = 4  # of an object that changes, or arrives incomplete
 _TWICE = (
@@ -60,7 +60,7 @@ class Copier:
     """
 
     def __init__(
-        self, job: Job, source: Bucket, dest: Bucket, *, shared: bool, means: Means
+        self, job: Job, source: Bucket, dest: Bucket, *, shared: bool, resources: WorkerResources
     ) -> None:
         self.notes: list[str] = []  # notices for users, read by the worker
         self.requests_spared = 0  # that a dry run did not make
@@ -71,7 +71,7 @@ class Copier:
         self._dest = dest
         # Why objects are copied through this machine; None: they are not.
         self._detour = None if shared else _TWO_STORES
-        self._ways = CopyWays(job, source, dest, means, self._notify)
+        self._ways = CopyWays(job, source, dest, resources, self._notify)
 
     async def transfer(self, task: CopyTask) -> Outcome:
         """Copy one object and return its outcome. Raises only ``FatalError`` and ``RunEnding``."""

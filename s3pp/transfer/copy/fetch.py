@@ -23,11 +23,10 @@ from s3pp.records import CopyPart, Dest
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Bucket, Coding
 from s3pp.s3.retry import Oversized, StoreError
-from s3pp.transfer.bodies import Slice
+from s3pp.transfer.bodies import Slice, SpooledBody
 from s3pp.transfer.copy.copy_attempt import SourceChanged
 from s3pp.transfer.errors import unreadable_source
-from s3pp.transfer.means import Means
-from s3pp.transfer.spill import Spill
+from s3pp.transfer.resources import WorkerResources
 
 
 class FetchedObject(NamedTuple):
@@ -42,11 +41,11 @@ class FetchedObject(NamedTuple):
 class ObjectFetcher:
     """A fetcher from one bucket; ``digester`` must compute the MD5."""
 
-    def __init__(self, source: Bucket, digester: Digester, means: Means) -> None:
+    def __init__(self, source: Bucket, digester: Digester, resources: WorkerResources) -> None:
         self._source = source
         self._digester = digester
         self._coding = Coding.GZIP  # with which the last object arrived as stored
-        self._reader, self._budget = means.reader, means.budget
+        self._reader, self._budget = resources.reader, resources.budget
 
     @asynccontextmanager
     async def fetch(self, key: str, listed: Dest) -> AsyncIterator[FetchedObject]:
@@ -100,7 +99,7 @@ class ObjectFetcher:
                 return await self._get_small(key, listed)
         except Oversized:  # it has grown since it was listed
             pass
-        spill = Spill(key)
+        spill = SpooledBody(key)
         try:
             answer = await self._request(key, spill)
             return await self._reader.away(lambda: self._verify(answer, spill.whole(), listed))
@@ -115,7 +114,7 @@ class ObjectFetcher:
             return self._verify(answer, body, listed)
         return await self._reader.away(lambda: self._verify(answer, body, listed))
 
-    async def _request(self, key: str, spill: Spill | None = None) -> Answer:
+    async def _request(self, key: str, spill: SpooledBody | None = None) -> Answer:
         try:
             headers = (ASK_CHECKSUM,)
             return await self._source.get(key, headers=headers, sink=spill, coding=self._coding)
@@ -133,7 +132,7 @@ class ObjectFetcher:
         return FetchedObject(answer, body, size, digests)
 
     async def _get_range(self, part: CopyPart) -> Slice:
-        spill = Spill(part.source)
+        spill = SpooledBody(part.source)
         try:
             answer = await self._request_range(part, spill)
             body = spill.whole()
@@ -143,7 +142,7 @@ class ObjectFetcher:
             spill.close()
             raise
 
-    async def _request_range(self, part: CopyPart, spill: Spill) -> Answer:
+    async def _request_range(self, part: CopyPart, spill: SpooledBody) -> Answer:
         pin = [("if-match", part.pin)] if part.pin else []
         headers = [("range", f"bytes={_first_to_last(part)}"), *pin]
         try:

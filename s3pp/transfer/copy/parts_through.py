@@ -22,7 +22,6 @@ from s3pp.transfer.bodies import Slice
 from s3pp.transfer.copy.copy_attempt import CopyAttempt, SourceChanged
 from s3pp.transfer.copy.fetch import ObjectFetcher
 from s3pp.transfer.copy.part_layout import Basis, PartLayout
-from s3pp.transfer.means import Means
 from s3pp.transfer.parts import (
     PartError,
     UploadState,
@@ -32,13 +31,19 @@ from s3pp.transfer.parts import (
     retry_part,
     run_parts,
 )
+from s3pp.transfer.resources import WorkerResources
 
 
 class PartsThrough:
     """Has any worker copy the parts of objects, and copies those assigned to this one."""
 
     def __init__(
-        self, job: Job, dest: Bucket, fetcher: ObjectFetcher, digester: Digester, means: Means
+        self,
+        job: Job,
+        dest: Bucket,
+        fetcher: ObjectFetcher,
+        digester: Digester,
+        resources: WorkerResources,
     ) -> None:
         """Set up; ``digester`` must compute the MD5."""
         self._resumes = job.parts.resume
@@ -47,7 +52,7 @@ class PartsThrough:
         self._at_once = job.speed.parts_at_once
         self._checksum = job.objects.checksum
         self._fetcher, self._digester = fetcher, digester
-        self._reader, self._parts = means.reader, means.parts
+        self._reader, self._parts = resources.reader, resources.parts
 
     def is_resumable(self, layout: PartLayout) -> bool:
         """Return whether uploads can be resumed: the source's ETag then verifies all parts."""

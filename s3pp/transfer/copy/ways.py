@@ -22,9 +22,9 @@ from s3pp.transfer.copy.multipart_copy import CopyResources, ObjectSource
 from s3pp.transfer.copy.part_layout import PartLayout, PartLayouts
 from s3pp.transfer.copy.parts_through import PartsThrough
 from s3pp.transfer.copy.through import Through
-from s3pp.transfer.means import Means
 from s3pp.transfer.multipart_upload import MultipartUpload
 from s3pp.transfer.object_headers import CopyHeaders, SourceHeaders
+from s3pp.transfer.resources import WorkerResources
 from s3pp.transfer.upload_support import SettingsCheck
 
 
@@ -32,22 +32,27 @@ class CopyWays:
     """All ways to copy objects from one bucket to another by the rules of one job."""
 
     def __init__(
-        self, job: Job, source: Bucket, dest: Bucket, means: Means, notify: Callable[[str], None]
+        self,
+        job: Job,
+        source: Bucket,
+        dest: Bucket,
+        resources: WorkerResources,
+        notify: Callable[[str], None],
     ) -> None:
         signed = job.access.sign and not dest.endpoint.unsigned_bodies
         digester = Digester(job.objects.checksum, md5=True, signed=signed)
-        fetcher = ObjectFetcher(source, digester, means)
+        fetcher = ObjectFetcher(source, digester, resources)
         headers = CopyHeaders(job.objects, dest.endpoint)
         of_source = SourceHeaders(source, headers, notify)
-        self._upload = MultipartUpload(job, dest, notify, own=means.own)
+        self._upload = MultipartUpload(job, dest, notify, own=resources.own)
         self.not_copied = headers.not_copied  # a notice of what no copy of this run gets
         self._settings = SettingsCheck(headers.given, dest)
         self._layouts = PartLayouts(job, source, dest)
         self.by_store = ByStore(job, source, dest, headers, notify)
         self._through = Through(job, dest, fetcher, of_source, notify)
         self._shared = CopyResources(dest, of_source, self._layouts, notify)
-        self._parts_by_store = PartsByStore(job, source, dest, means.parts)
-        self._parts_through = PartsThrough(job, dest, fetcher, digester, means)
+        self._parts_by_store = PartsByStore(job, source, dest, resources.parts)
+        self._parts_through = PartsThrough(job, dest, fetcher, digester, resources)
         self._looks_back = job.parts.resume
 
     async def part(self, part: CopyPart) -> PartOutcome:

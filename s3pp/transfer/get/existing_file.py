@@ -30,7 +30,7 @@ from s3pp.s3.answers import GZIP_MAGIC, epoch_nanoseconds, is_gzip
 from s3pp.s3.client import Bucket
 from s3pp.transfer import modes
 from s3pp.transfer.errors import object_vanished
-from s3pp.transfer.reading import Reader
+from s3pp.transfer.resources import Reader
 
 Verdict = SkipReason | SendReason
 

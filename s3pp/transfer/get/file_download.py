@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from typing import NamedTuple
 
-from s3pp.errors import Kept, ObjectError
+from s3pp.errors import FailureKind, Kept, ObjectError
 from s3pp.integrity.etag import is_md5
 from s3pp.integrity.stored_object import ASK_CHECKSUM, StoredObject
 from s3pp.integrity.verifiers import (
@@ -34,11 +34,11 @@ from s3pp.limits import SMALL
 from s3pp.localfs.temporary_file import FileAttributes, TemporaryFile
 from s3pp.localfs.tree import Tree
 from s3pp.records import Dest, GetTask, PartFault
-from s3pp.s3.answers import Answer, epoch_nanoseconds
+from s3pp.s3.answers import Answer, content_codings, epoch_nanoseconds, gzip_layers
 from s3pp.s3.client import Bucket, Coding, Headers
 from s3pp.transfer.errors import ObjectReplaced, fault_of
-from s3pp.transfer.get.file_sink import FileSink, layers, likely_part_size, unpack_file
-from s3pp.transfer.reading import Reader
+from s3pp.transfer.get.file_sink import FileSink, likely_part_size, unpack_file
+from s3pp.transfer.resources import Reader
 
 
 class Arrival(NamedTuple):
@@ -148,6 +148,16 @@ class FileDownload:
         return await self._reader.away(
             lambda: unpack_file(tree, path, packed, attributes, times=times)
         )
+
+
+def layers(answer: Answer) -> int:
+    """Return how often to unpack an object. Raises ``ObjectError`` for codings other than gzip."""
+    found = gzip_layers(answer.response)
+    if found is None:
+        listed = ", ".join(content_codings(answer.response))
+        message = f"stored with Content-Encoding {listed}, of which only gzip can be unpacked: "
+        raise ObjectError(FailureKind.REJECTED, f"{message}get it without --gunzip")
+    return found
 
 
 def checksum_headers(etag: str) -> Headers:

@@ -17,7 +17,7 @@ from s3pp.limits import PIECE
 from s3pp.localfs.temporary_file import FileAttributes, TemporaryFile
 from s3pp.localfs.tree import Tree
 from s3pp.records import Dest
-from s3pp.s3.answers import GZIP_MAGIC, Answer, content_codings, gzip_layers
+from s3pp.s3.answers import GZIP_MAGIC
 
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS  # zlib's manual: 16 more asks for a gzip header
 
@@ -83,16 +83,6 @@ def likely_part_size(there: Dest, wanted: int) -> int | None:
     """
     sizes = likely_sizes(there, wanted)
     return sizes[0] if sizes else None
-
-
-def layers(answer: Answer) -> int:
-    """Return how often to unpack an object. Raises ``ObjectError`` for codings other than gzip."""
-    found = gzip_layers(answer.response)
-    if found is None:
-        listed = ", ".join(content_codings(answer.response))
-        message = f"stored with Content-Encoding {listed}, of which only gzip can be unpacked: "
-        raise ObjectError(FailureKind.REJECTED, f"{message}get it without --gunzip")
-    return found
 
 
 def unpack_file(

@@ -37,10 +37,10 @@ from s3pp.s3.client import Bucket, Coding
 from s3pp.s3.retry import Oversized, StoreError
 from s3pp.transfer.errors import ObjectReplaced, failed, source_fault
 from s3pp.transfer.get.existing_file import ExistingFiles
-from s3pp.transfer.get.file_download import Arrival, FileDownload, checksum_headers
-from s3pp.transfer.get.file_sink import layers
+from s3pp.transfer.get.file_download import Arrival, FileDownload, checksum_headers, layers
 from s3pp.transfer.get.range_download import RangeDownload
-from s3pp.transfer.means import Means
+from s3pp.transfer.get.range_fetcher import RangeFetcher
+from s3pp.transfer.resources import WorkerResources
 
 _FETCHES = 3  # times a body is requested before it counts as never arriving whole
 
@@ -50,25 +50,26 @@ Fetch = Callable[[GetTask, "int | None", Coding], Awaitable[Arrival]]
 class Getter:
     """A downloader from one bucket to one directory by the rules of one job."""
 
-    def __init__(self, job: Job, bucket: Bucket, tree: Tree, means: Means) -> None:
+    def __init__(self, job: Job, bucket: Bucket, tree: Tree, resources: WorkerResources) -> None:
         self._if_absent = SendReason.ALWAYS if job.mode is Mode.STUPID else SendReason.NEW
         self._dry_run = job.dry_run
         self._gunzip = job.download.gunzip
         self._bucket = bucket
         self._tree = tree
-        self._reader = means.reader
-        self._budget = means.budget
+        self._reader = resources.reader
+        self._budget = resources.budget
         self._threshold = job.parts.threshold
         self.notes: list[str] = []  # notices for users, read by the worker
         self.requests_spared = 0  # that a dry run did not make
-        self._existing = ExistingFiles(job, bucket, tree, means.reader)
-        self._download = FileDownload(job, bucket, tree, means.reader)
-        self._ranges = RangeDownload(job, bucket, tree, means, self.notes.append)
+        self._existing = ExistingFiles(job, bucket, tree, resources.reader)
+        self._download = FileDownload(job, bucket, tree, resources.reader)
+        self._fetcher = RangeFetcher(bucket, tree, resources.reader)
+        self._ranges = RangeDownload(job, self._fetcher, resources, self.notes.append)
         self._coding = Coding.GZIP  # in which the last object arrived as it is stored
 
     async def part(self, part: GetPart) -> PartOutcome:
         """Fetch one range of a download that any getter may lead. Raises only ``FatalError``."""
-        return await self._ranges.fetcher.part(part)
+        return await self._fetcher.part(part)
 
     async def transfer(self, task: GetTask) -> Outcome:
         """Download one object and return its outcome. Raises ``FatalError`` and ``RunEnding``."""

@@ -15,7 +15,7 @@ from s3pp.localfs.temporary_file import TemporaryFile
 from s3pp.records import GetPart, PartDone, PartOutcome, Span
 from s3pp.s3.multipart import Spans
 from s3pp.transfer.parts import RunPart
-from s3pp.transfer.reading import Reader
+from s3pp.transfer.resources import Reader
 
 
 class OrderedReader:

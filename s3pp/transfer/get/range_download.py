@@ -25,16 +25,14 @@ from s3pp.integrity.verifiers import LONGEST, Corrupt, Verifier, choose_verifier
 from s3pp.job import Job
 from s3pp.localfs.partial_file import PartialFiles, RangeLayout
 from s3pp.localfs.temporary_file import TemporaryFile, Vanished
-from s3pp.localfs.tree import Tree
 from s3pp.records import Dest, GetPart, GetTask, PartDone, PartFault, Span
 from s3pp.s3.answers import Answer
-from s3pp.s3.client import Bucket
 from s3pp.s3.multipart import Spans, part_size
 from s3pp.transfer.errors import ObjectReplaced, fault_of, object_vanished
 from s3pp.transfer.get.ordered_reader import OrderedReader
 from s3pp.transfer.get.range_fetcher import RangeFetcher
-from s3pp.transfer.means import Means
 from s3pp.transfer.parts import PartError, run_parts
+from s3pp.transfer.resources import WorkerResources
 
 _STARTS = 3  # objects started under one key before it counts as always being replaced
 _NOWHERE = Span(0, 0, 0)
@@ -57,16 +55,19 @@ class RangeDownload:
     """A leader of downloads by the rules of one job. ``notify`` informs users."""
 
     def __init__(
-        self, job: Job, bucket: Bucket, tree: Tree, means: Means, notify: Callable[[str], None]
+        self,
+        job: Job,
+        fetcher: RangeFetcher,
+        resources: WorkerResources,
+        notify: Callable[[str], None],
     ) -> None:
-        self.fetcher = RangeFetcher(bucket, tree, means.reader)
+        self._bucket = fetcher.bucket
         self._parts = job.parts
         self._at_once = job.speed.parts_at_once
-        self._bucket = bucket
-        self._reader = means.reader
-        self._run = means.parts.run
+        self._reader = resources.reader
+        self._run = resources.parts.run
         self._notify = notify
-        self._files = PartialFiles(tree, notify)
+        self._files = PartialFiles(fetcher.tree, notify)
 
     def requests(self, size: int) -> int:
         """Return the number of requests for an object of ``size`` bytes."""

@@ -18,7 +18,7 @@ from s3pp.s3.client import Bucket
 from s3pp.s3.retry import StoreError
 from s3pp.transfer.errors import fault_of, source_fault
 from s3pp.transfer.parts import part_failed
-from s3pp.transfer.reading import Reader
+from s3pp.transfer.resources import Reader
 
 _FETCHES = 3  # times a range is asked for before the store counts as returning none
 
@@ -27,15 +27,15 @@ class RangeFetcher:
     """A fetcher of ranges for downloads that any worker may lead."""
 
     def __init__(self, bucket: Bucket, tree: Tree, reader: Reader) -> None:
-        self._bucket = bucket
-        self._tree = tree
+        self.bucket = bucket
+        self.tree = tree
         self._reader = reader
 
     async def part(self, part: GetPart) -> PartOutcome:
         """Fetch one range and return its outcome. Raises only ``FatalError`` and ``RunEnding``."""
         number = part.span.number
         try:
-            with closing(await self._reader.run(RangeFile, self._tree, part)) as place:
+            with closing(await self._reader.run(RangeFile, self.tree, part)) as place:
                 return await self._transfer(part, place)
         except (FatalError, RunEnding):
             raise
@@ -63,7 +63,7 @@ class RangeFetcher:
         span = part.span
         wanted = f"bytes={span.offset}-{span.offset + span.size - 1}"
         pin = (("if-match", part.pin),) if part.pin else ()
-        answer = await self._bucket.get(part.source, headers=(*pin, ("range", wanted)), sink=place)
+        answer = await self.bucket.get(part.source, headers=(*pin, ("range", wanted)), sink=place)
         if answer.etag and answer.etag != part.etag:  # not every store heeds If-Match
             message = "the object was replaced while it was fetched"
             raise StoreError(412, "PreconditionFailed", message)

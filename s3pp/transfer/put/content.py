@@ -1,15 +1,26 @@
-"""Content types, and the choice of objects to compress.
+"""Content types, and compression.
 
 Names decide first, by Python's ``mimetypes``. A name such as ``x.js.gz`` means that its content
 is already compressed: its type is that of the compressed form (``application/gzip``), it is never
 compressed again, and gets no Content-Encoding that would make a browser unpack it.
+
+Compression is reproducible: the bytes depend on the content alone, as ``update`` needs. It is
+ISA-L's at its strongest level: several times the speed of zlib at a slightly larger size. The
+header has no name and no time. Other releases of the library may produce other bytes; then an
+unchanged file is sent once more.
 """
 
 from __future__ import annotations
 
 import mimetypes
+import zlib
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
+
+from isal import igzip, isal_zlib
+
+from s3pp.transfer.bodies import Slice, SpooledBody
 
 # Types that differ between Python versions or are missing in some.
 _PINNED = {
@@ -44,6 +55,9 @@ _COMPRESSED_MAGIC = (
     b"\xff\xd8\xff",
 )
 _COMPRESSED_TYPES = ("audio/", "video/", "image/gif", "image/webp", "image/avif", "font/woff")
+_LEVEL = 3  # ISA-L's strongest
+_GZIP_WINDOW = 16 + zlib.MAX_WBITS  # zlib's manual: 16 more asks for a gzip header
+
 MAGIC_BYTES = 4096  # passed to libmagic; its documentation asks for at least 2048
 
 
@@ -93,3 +107,22 @@ def should_compress(kind: str | None, types: frozenset[str]) -> bool:
 def looks_compressed(head: bytes) -> bool:
     """Return whether the first bytes are those of a compressed format."""
     return head.startswith(_COMPRESSED_MAGIC)
+
+
+def compress(body: bytes) -> bytes:
+    """Compress a body held in memory."""
+    return igzip.compress(body, _LEVEL, mtime=0)
+
+
+def compress_to_file(pieces: Iterable[bytes], name: str) -> Slice:
+    """Compress a large body into a temporary file. Raises as ``SpooledBody`` does."""
+    packer = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, _GZIP_WINDOW)
+    spooled = SpooledBody(name)
+    try:
+        for piece in pieces:
+            spooled.write(packer.compress(piece))
+        spooled.write(packer.flush())
+        return spooled.whole()
+    except BaseException:
+        spooled.close()
+        raise

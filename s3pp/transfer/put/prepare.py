@@ -19,15 +19,21 @@ from hashlib import md5
 
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.integrity.checksums import Digester, Digests
+from s3pp.integrity.compare import Body, compare
 from s3pp.integrity.etag import is_md5
 from s3pp.integrity.multipart_etag import likely_sizes, matches_in_parts
-from s3pp.job import Objects, Parts
-from s3pp.records import Dest, Entry
+from s3pp.integrity.stored_object import StoredObject
+from s3pp.job import Job, Mode
+from s3pp.records import Dest, Entry, SendReason, SkipReason
+from s3pp.s3.client import Bucket, Headers
 from s3pp.s3.multipart import size_fault
 from s3pp.transfer.bodies import Slice, open_entry, unreadable
-from s3pp.transfer.modes import Local
-from s3pp.transfer.put import compress, content
-from s3pp.transfer.reading import Budget, Reader
+from s3pp.transfer.modes import Local, decide
+from s3pp.transfer.object_headers import static_headers
+from s3pp.transfer.put import content
+from s3pp.transfer.resources import Reader
+
+_GZIP_HEADER = (("content-encoding", "gzip"),)
 
 
 @dataclass
@@ -38,7 +44,7 @@ class Prepared:
     size: int  # bytes of the source
     sent: int  # bytes of the body
     digests: Digests | None  # None: computed when it is sent, or for each part
-    labels: tuple[tuple[str, str], ...]  # Content-Type and Content-Encoding, lower-case names
+    headers: Headers  # of the object, with lower-case names
     source: Slice | None = None  # open while the body is streamed
     parted: str = ""  # the stored multipart ETag, if the body has the same one
 
@@ -62,19 +68,18 @@ class Prepared:
 class Preparer:
     """A factory of bodies by the rules of one run."""
 
-    def __init__(
-        self,
-        objects: Objects,
-        digester: Digester,
-        parts: Parts,
-        *,
-        reader: Reader,
-        budget: Budget,
-    ) -> None:
-        self._digester = digester
-        self._parts = parts
-        self.reader = reader
-        self.budget = budget
+    def __init__(self, job: Job, bucket: Bucket, reader: Reader) -> None:
+        objects = job.objects
+        self._digester = Digester(
+            objects.checksum,
+            md5=job.mode is not Mode.STUPID,  # the other modes compare it with an ETag
+            signed=job.access.sign and not bucket.endpoint.unsigned_bodies,
+        )
+        self._mode = job.mode
+        self._parts = job.parts
+        self._bucket = bucket
+        self._reader = reader
+        self._headers = tuple(static_headers(objects))
         self._gzip_types = objects.gzip_types
         named = next((v for k, v in objects.headers if k.lower() == "content-type"), None)
         self._fixed = named or (
@@ -82,7 +87,7 @@ class Preparer:
         )
         self._magic = objects.content_type == "magic"
         self._looks_inside = self._magic or bool(objects.gzip_types)
-        self._labels_by_suffix = lru_cache(maxsize=1024)(self._labels_of)
+        self._headers_by_suffix = lru_cache(maxsize=1024)(self._headers_of)
 
     async def prepare(self, entry: Entry, there: Dest | None = None) -> Prepared:
         """Read an entry. Raises ``ObjectError`` if it cannot be read, or changes meanwhile.
@@ -90,26 +95,36 @@ class Preparer:
         ``there`` is the stored object, if the body is to be compared with it.
         """
         try:
-            opened = await self.reader.run(open_entry, entry)
+            opened = await self._reader.run(open_entry, entry)
             if isinstance(opened, Slice):
                 return await self._large(entry, opened, there)
             if there is not None or self._looks_inside:
                 return await self._small(entry, opened, there)
             stem, _, suffix = (entry.name or entry.path).rpartition("/")[2].rpartition(".")
-            labels = self._labels_by_suffix(suffix if stem else "")
-            return Prepared(opened, len(opened), len(opened), None, labels)
+            headers = self._headers_by_suffix(suffix if stem else "")
+            digests = self._digester.of_body(opened)
+            return Prepared(opened, len(opened), len(opened), digests, headers)
         except OSError as error:
             raise unreadable(entry.source, error) from None
 
     def local(self, prepared: Prepared) -> Local:
         """Return the facts of a body that ``modes.decide`` compares."""
-        if prepared.digests:
-            return Local(prepared.sent, prepared.digests.md5)
-        if prepared.parted or not isinstance(prepared.body, bytes):
-            return Local(prepared.sent, "", prepared.parted)
-        return Local(prepared.sent, md5(prepared.body, usedforsecurity=False).hexdigest())
+        ours = prepared.digests.md5 if prepared.digests else ""
+        if not ours and not prepared.parted and isinstance(prepared.body, bytes):
+            ours = md5(prepared.body, usedforsecurity=False).hexdigest()
+        return Local(prepared.sent, ours, prepared.parted)
 
-    def digests(self, prepared: Prepared) -> Digests:
+    async def compare(self, key: str, prepared: Prepared, dest: Dest) -> SkipReason | SendReason:
+        """Return whether to replace the object ``dest`` by a body, and why."""
+        reason = decide(self._mode, self.local(prepared), dest)
+        if reason is SendReason.UNKNOWN:
+            stored = StoredObject(self._bucket, key, dest)
+            body = Body(prepared.pieces, self._reader, self._likely(dest))
+            reason = await compare(stored, body, conclusive=False)  # else it is sent anyway
+            prepared.check()
+        return reason
+
+    def digest(self, prepared: Prepared) -> Digests:
         """Return the digests for the PUT of a body."""
         if prepared.digests is None:
             assert isinstance(prepared.body, bytes)
@@ -117,52 +132,57 @@ class Preparer:
         return prepared.digests
 
     async def _small(self, entry: Entry, body: bytes, there: Dest | None) -> Prepared:
-        kind, packed = self._named(entry)
+        kind, packed = self._type_by_name(entry)
         if kind is None and self._magic:
-            kind = await self.reader.away(lambda: content.by_content(body))
+            kind = await self._reader.away(lambda: content.by_content(body))
         size = len(body)
         gzip = not packed and self._wants_gzip(kind, body)
         if gzip:
-            body = compress.compressed(body)
+            body = content.compress(body)
         parted = self._parted((body,), len(body), there)
-        return Prepared(body, size, len(body), None, _labels(kind, gzip=gzip), parted=parted)
+        headers = self._add_type(kind, gzip=gzip)
+        return Prepared(body, size, len(body), None, headers, parted=parted)
 
     async def _large(self, entry: Entry, source: Slice, there: Dest | None) -> Prepared:
         try:
             if fault := size_fault(source.size):
                 raise ObjectError(FailureKind.TOO_LARGE, fault)
-            return await self.reader.whole(lambda: self._stream(entry, source, there))
+            return await self._reader.whole(lambda: self._stream(entry, source, there))
         except BaseException:
             source.close()
             raise
 
     def _stream(self, entry: Entry, source: Slice, there: Dest | None) -> Prepared:
-        kind, packed = self._named(entry)
+        kind, packed = self._type_by_name(entry)
         head = source.head(content.MAGIC_BYTES)
         if kind is None and self._magic:
             kind = content.by_content(head)
         gzip = not packed and self._wants_gzip(kind, head)
-        body = compress.compressed_file(source.pieces(), entry.source) if gzip else source
+        body = content.compress_to_file(source.pieces(), entry.source) if gzip else source
         parted = self._parted(body.pieces(), body.size, there)
-        needed = body.size <= self._parts.threshold or _tells(body.size, there)
+        needed = body.size <= self._parts.threshold or _md5_decides(body.size, there)
         digests = self._digester.of(body.pieces()) if needed and not parted else None
         source.check()
-        labels = _labels(kind, gzip=gzip)
-        return Prepared(body, source.size, body.size, digests, labels, source, parted)
+        headers = self._add_type(kind, gzip=gzip)
+        return Prepared(body, source.size, body.size, digests, headers, source, parted)
 
-    def tried(self, there: Dest) -> list[int]:
-        """Return the part sizes to try when a body is compared with a stored object."""
+    def _likely(self, there: Dest) -> list[int]:
         return likely_sizes(there, self._parts.size)
 
     def _parted(self, pieces: Iterable[bytes], size: int, there: Dest | None) -> str:
         if there is None or there.size != size:
             return ""
-        return there.etag if matches_in_parts(pieces, there, self.tried(there)) else ""
+        return there.etag if matches_in_parts(pieces, there, self._likely(there)) else ""
 
-    def _labels_of(self, suffix: str) -> tuple[tuple[str, str], ...]:
-        return _labels(self._fixed or content.by_name(f"x.{suffix}").type, gzip=False)
+    def _headers_of(self, suffix: str) -> Headers:
+        return self._add_type(self._fixed or content.by_name(f"x.{suffix}").type, gzip=False)
 
-    def _named(self, entry: Entry) -> tuple[str | None, bool]:
+    def _add_type(self, kind: str | None, *, gzip: bool) -> Headers:
+        """Return the headers of this run, with the type and the encoding of a body."""
+        found = ((("content-type", kind),) if kind else ()) + _GZIP_HEADER * gzip
+        return (*self._headers, *found)
+
+    def _type_by_name(self, entry: Entry) -> tuple[str | None, bool]:
         name = content.by_name(entry.source)
         return self._fixed or name.type, name.compressed
 
@@ -171,11 +191,6 @@ class Preparer:
         return wanted and bool(head) and not content.looks_compressed(head)
 
 
-def _tells(size: int, there: Dest | None) -> bool:
+def _md5_decides(size: int, there: Dest | None) -> bool:
     """Return whether the MD5 of a body of ``size`` bytes decides if it equals the stored object."""
     return there is not None and there.size == size and is_md5(there.etag)
-
-
-def _labels(kind: str | None, *, gzip: bool) -> tuple[tuple[str, str], ...]:
-    labels = (("content-type", kind),) if kind else ()
-    return (*labels, ("content-encoding", "gzip")) if gzip else labels

@@ -4,7 +4,7 @@
 
     PutTask ─▶ transfer ─▶ _attempt ─▶ Bucket.put ─▶ ETag is the MD5 ─▶ Done
                   ▲           │
-                  │           ├─ the key exists: ``_compare`` ─▶ Skipped
+                  │           ├─ the key exists: ``Preparer.compare`` ─▶ Skipped
                   │           ├─ above the threshold: ``_send_in_parts``
                   │           └─ mode add: under the condition that it is absent
                   └─ the source changed, or the store got other bytes: read again
@@ -18,9 +18,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from s3pp.errors import FailureKind, Kept
-from s3pp.integrity.compare import Body, compare
 from s3pp.integrity.etag import OtherBytes
-from s3pp.integrity.stored_object import StoredObject, confirm_whole
+from s3pp.integrity.stored_object import confirm_whole
 from s3pp.job import Job, Mode
 from s3pp.limits import PIECE, SMALL
 from s3pp.records import (
@@ -35,18 +34,15 @@ from s3pp.records import (
     Skipped,
     SkipReason,
 )
-from s3pp.s3.answers import Answer
 from s3pp.s3.client import Bucket
 from s3pp.s3.retry import StoreError
-from s3pp.transfer import modes
 from s3pp.transfer.bodies import Changed, Slice
 from s3pp.transfer.conditional_write import AlreadyExists, ConditionalWrite, head_if_allowed
 from s3pp.transfer.errors import failed
-from s3pp.transfer.object_headers import static_headers
+from s3pp.transfer.modes import decide_unread
 from s3pp.transfer.part_upload import FileUploader, PartSender, upload_body
-from s3pp.transfer.parts import RunPart
 from s3pp.transfer.put.prepare import Prepared, Preparer
-from s3pp.transfer.resume import OwnUploads
+from s3pp.transfer.resources import WorkerResources
 
 READINGS = 3  # times a source is read before it counts as always changing
 
@@ -65,24 +61,21 @@ class Putter:
     """An uploader to one bucket by the rules of one job."""
 
     def __init__(
-        self,
-        job: Job,
-        bucket: Bucket,
-        preparer: Preparer,
-        run_part: RunPart,
-        own: OwnUploads | None = None,
+        self, job: Job, bucket: Bucket, preparer: Preparer, resources: WorkerResources
     ) -> None:
-        self._own = own = own or OwnUploads()
         self._mode = job.mode
+        self._if_absent = SendReason.ALWAYS if job.mode is Mode.STUPID else SendReason.NEW
         self._dry_run = job.dry_run
         self._bucket = bucket
         self._preparer = preparer
-        self._headers = static_headers(job.objects)
+        self._budget = resources.budget
+        self._own = own = resources.own
         self.notes: list[str] = []  # notices for users, read by the worker
         self._conditional = ConditionalWrite(job.mode, bucket, self.notes.append)
         self.requests_spared = 0  # that a dry run did not make
         self._threshold = job.parts.threshold
-        self._sender = PartSender(job, bucket, preparer.reader)
+        self._sender = PartSender(job, bucket, resources.reader)
+        run_part = resources.parts.run
         self._in_parts = FileUploader(job, self._sender, run_part, self.notes.append, own=own)
 
     async def part(self, part: PutPart) -> PartOutcome:
@@ -91,7 +84,7 @@ class Putter:
 
     async def transfer(self, task: PutTask) -> Outcome:
         """Upload one file and return its outcome. Raises only ``FatalError`` and ``RunEnding``."""
-        entry, budget = task.entry, self._preparer.budget
+        entry, budget = task.entry, self._budget
         held = min(entry.size or 1 if entry.size <= SMALL else PIECE, budget.size)
         if not budget.take_at_once(held):
             await budget.take(held)
@@ -115,12 +108,16 @@ class Putter:
     async def _attempt(self, attempt: PutAttempt) -> Outcome:
         """Read the source, decide whether to send it, and send it."""
         entry, dest = attempt.task.entry, attempt.dest
-        reason = attempt.reason or modes.decide_unread(self._mode, dest)
+        reason: SkipReason | SendReason | None = attempt.reason
+        if reason is None:
+            reason = self._if_absent if dest is None else decide_unread(self._mode, dest)
         if isinstance(reason, SkipReason):
             return _skipped(attempt, entry.size, reason)
         prepared = await self._preparer.prepare(entry, None if reason else dest)
         try:
-            reason = reason or await self._compare(attempt, prepared)
+            if reason is None:
+                assert dest is not None, "else it would be sent as new"
+                reason = await self._preparer.compare(entry.key, prepared, dest)
             if isinstance(reason, SkipReason):
                 return _skipped(attempt, prepared.size, reason)
             attempt.reason = reason
@@ -134,24 +131,12 @@ class Putter:
             if prepared.source is not None:
                 prepared.close()
 
-    async def _compare(self, attempt: PutAttempt, prepared: Prepared) -> SkipReason | SendReason:
-        """Decide by the content whether to replace an existing object."""
-        dest = attempt.dest
-        assert dest is not None, "else there would be nothing to compare with"
-        reason = modes.decide(self._mode, self._preparer.local(prepared), dest)
-        if reason is SendReason.UNKNOWN:
-            stored = StoredObject(self._bucket, attempt.task.entry.key, dest)
-            body = Body(prepared.pieces, self._preparer.reader, self._preparer.tried(dest))
-            reason = await compare(stored, body, conclusive=False)  # else it is sent anyway
-            prepared.check()
-        return reason
-
     async def _send(self, attempt: PutAttempt, prepared: Prepared) -> Outcome:
         """Send a body in one request, and verify the ETag in the answer."""
         entry = attempt.task.entry
         key = entry.key
-        digests = prepared.digests or self._preparer.digests(prepared)
-        headers = [*self._headers, *prepared.labels, digests.header]
+        digests = prepared.digests or self._preparer.digest(prepared)
+        headers = [*prepared.headers, digests.header]
         put = partial(self._bucket.put, key, prepared.body, payload_hash=digests.payload_hash)
         try:
             if self._mode is Mode.ADD and not attempt.written:
@@ -171,21 +156,17 @@ class Putter:
             prepared.check()
         etag = answer.etag
         if etag != digests.md5 or not etag:
-            etag = await self._verify(key, prepared, answer)
-        if self._own.left(key):  # left from when the source was larger
+            sent = Dest(prepared.sent, digests.md5)
+            etag = await confirm_whole(self._bucket, key, answer, sent)
+        if key in self._own.idle:  # from when the source was larger
             await self._in_parts.abort_own(key)
-        source, sent = entry.name or entry.path, prepared.sent
-        assert attempt.reason is not None, "it was decided before anything was sent"
-        return Done(source, key, prepared.size, sent, etag, attempt.reason, answer.attempts)
-
-    async def _verify(self, key: str, prepared: Prepared, answer: Answer) -> str:
-        """Return the ETag of an object that was sent, if it is not the MD5 of the body."""
-        sent = Dest(prepared.sent, self._preparer.digests(prepared).md5)
-        return await confirm_whole(self._bucket, key, answer, sent)
+        source, size, reason = entry.name or entry.path, prepared.size, attempt.reason
+        assert reason is not None, "it was decided before anything was sent"
+        return Done(source, key, size, prepared.sent, etag, reason, answer.attempts)
 
     async def _add_kept(self, outcome: Failed) -> Failed:
         """Return ``outcome`` with what the store keeps of it by now."""
-        if not self._own.left(outcome.target):
+        if outcome.target not in self._own.idle:
             return outcome
         if await self._in_parts.keeps_parts(outcome.target, outcome.kind):
             return outcome._replace(kept=Kept.PARTS)
@@ -193,7 +174,7 @@ class Putter:
         return outcome if stuck else outcome._replace(kept=Kept.NOTHING)
 
     async def _send_in_parts(self, attempt: PutAttempt, prepared: Prepared) -> Outcome:
-        body, headers = prepared.body, [*self._headers, *prepared.labels]
+        body, headers = prepared.body, prepared.headers
         assert isinstance(body, Slice)
         shared = body is prepared.source
         try:

@@ -22,7 +22,7 @@ from s3pp.s3.client import Call
 from s3pp.s3.multipart import Spans
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import WireError
-from s3pp.transfer.reading import Reader
+from s3pp.transfer.resources import Reader
 
 UNKNOWN, DIFFERS = SendReason.UNKNOWN, SendReason.CHECKSUM
 BODY = b"0123456789abcdef" * (MIB // 2)  # 8 MiB

@@ -12,7 +12,7 @@ import pytest
 
 from s3pp.access import Access
 from s3pp.job import Choosing, DownloadOptions, Job, Mode, Objects, Side
-from s3pp.pipeline.roles import TITLES, means, role
+from s3pp.pipeline.roles import TITLES, role, worker_resources
 from s3pp.places import Place, parse_origin
 from s3pp.records import (
     CopyTask,
@@ -94,7 +94,7 @@ def transfer(job: Job, task: Any, source: Bucket | None, dest: Bucket | None) ->
     buckets: Any = {side: bucket for side, bucket in sides.items() if bucket}
 
     async def main() -> Outcome:
-        return await role(job, buckets, means(Mock())).transfer(task)
+        return await role(job, buckets, worker_resources(Mock())).transfer(task)
 
     return asyncio.run(main())
 
@@ -111,7 +111,7 @@ COPIED = CopyTask("p/k", "k", 4, MD5, "", None)
 )
 def test_each_verb_has_its_role(job: Job, kind: type, title: str) -> None:
     buckets: Any = {side: Bucket() for side in Side}
-    made = role(job, buckets, means(Mock()))
+    made = role(job, buckets, worker_resources(Mock()))
     assert isinstance(made, kind)
     assert (made.notes, made.requests_spared) == ([], 0)
     assert TITLES[job.verb] == title

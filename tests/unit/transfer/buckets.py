@@ -15,8 +15,7 @@ from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.retry import Oversized, StoreError
 from s3pp.s3.sigv4 import Keys, Signer
 from s3pp.s3.wire import Response, Sink, Stream
-from s3pp.transfer.means import Means
-from s3pp.transfer.reading import Budget, Reader
+from s3pp.transfer.resources import Budget, Reader, WorkerResources
 from s3pp.transfer.resume import OwnUploads
 
 KEYS, OTHER_KEYS = Keys("access", "secret"), Keys("other", "secret")
@@ -57,8 +56,10 @@ class Workers:
         self.reported.append(size)
 
 
-def means() -> Means:
-    return Means(Reader(ThreadPoolExecutor(1)), Budget(EVERYTHING), Workers(), OwnUploads())
+def resources() -> WorkerResources:
+    return WorkerResources(
+        Reader(ThreadPoolExecutor(1)), Budget(EVERYTHING), Workers(), OwnUploads()
+    )
 
 
 def etag_of(body: bytes) -> str:

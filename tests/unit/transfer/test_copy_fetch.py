@@ -21,7 +21,7 @@ from s3pp.s3.retry import StoreError
 from s3pp.transfer.bodies import Slice
 from s3pp.transfer.copy.fetch import FetchedObject, ObjectFetcher
 
-from .buckets import DENIED, EVERYTHING, GONE, Scripted, answer, etag_of, means
+from .buckets import DENIED, EVERYTHING, GONE, Scripted, answer, etag_of, resources
 
 BODY, LARGE = b"body", os.urandom(2 * SMALL + 7)
 HUGE = bytes(17 << 20)  # beyond what a bucket gives without a sink
@@ -44,7 +44,7 @@ def fetch(source: Scripted, listed: Dest, during: Any = None) -> Taken:
     before = set(os.listdir("/proc/self/fd"))
 
     async def main() -> Taken:
-        ours = means()
+        ours = resources()
         fetcher = ObjectFetcher(source, DIGESTER, ours)  # type: ignore[arg-type]
         try:
             async with fetcher.fetch("key", listed) as fetched:

@@ -37,8 +37,7 @@ from s3pp.s3.retry import StoreError
 from s3pp.s3.wire import Sink
 from s3pp.transfer.copy.by_store import AT_ONCE
 from s3pp.transfer.copy.copier import Copier
-from s3pp.transfer.means import Means
-from s3pp.transfer.reading import Budget, Reader
+from s3pp.transfer.resources import Budget, Reader, WorkerResources
 from s3pp.transfer.resume import OwnUploads
 
 from .buckets import (
@@ -241,12 +240,12 @@ class Pair:
 
             self.workers.runs = offer
             reader, budget = Reader(ThreadPoolExecutor(2)), Budget(EVERYTHING)
-            means = Means(reader, budget, self.workers, OwnUploads())
-            copier = Copier(job, self.source, self.dest, shared=shared, means=means)  # type: ignore[arg-type]
+            resources = WorkerResources(reader, budget, self.workers, OwnUploads())
+            copier = Copier(job, self.source, self.dest, shared=shared, resources=resources)  # type: ignore[arg-type]
             try:
                 return await copier.transfer(self.task)
             finally:
-                await asyncio.wait_for(means.budget.take(EVERYTHING), 5)
+                await asyncio.wait_for(resources.budget.take(EVERYTHING), 5)
                 self.notes, self.spared = copier.notes, copier.requests_spared
 
         return asyncio.run(main())

@@ -32,9 +32,9 @@ from .buckets import (
     endpoint,
     etag_of,
     looked,
-    means,
     pour,
     read,
+    resources,
 )
 
 KEY, TARGET = "key", "to/key"
@@ -148,7 +148,7 @@ def copy(world: World, task: CopyTask, mode: Mode, *, shared: bool) -> Outcome:
     async def main() -> Outcome:
         job = Job("copy", dest=Place("into", "to"), origin=parse_origin("s3://from"), mode=mode)
         source, dest = Store(world, "from"), Store(world, "into")
-        return await Copier(job, source, dest, shared=shared, means=means()).transfer(task)  # type: ignore[arg-type]
+        return await Copier(job, source, dest, shared=shared, resources=resources()).transfer(task)  # type: ignore[arg-type]
 
     return asyncio.run(main())
 

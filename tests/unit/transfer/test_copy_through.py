@@ -20,9 +20,9 @@ from s3pp.places import Place, parse_origin
 from s3pp.records import CopyTask, Done, Failed, Outcome, SendReason, Skipped, SkipReason
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import WireError
+from s3pp.transfer.bodies import SpooledBody
 from s3pp.transfer.conditional_write import SURE
 from s3pp.transfer.copy.copier import Copier
-from s3pp.transfer.spill import Spill
 
 from .buckets import (
     DENIED,
@@ -35,7 +35,7 @@ from .buckets import (
     etag_of,
     kept,
     looked,
-    means,
+    resources,
 )
 
 BODY, LARGE = b"body", os.urandom(3 * SMALL + 7)
@@ -67,8 +67,8 @@ def copy(
     async def main() -> list[Outcome]:
         origin = parse_origin("s3://from/src")
         job = Job("copy", dest=Place("into", "to"), origin=origin, **settings)
-        ours = means()
-        copier = Copier(job, source, dest, shared=False, means=ours)  # type: ignore[arg-type]
+        ours = resources()
+        copier = Copier(job, source, dest, shared=False, resources=ours)  # type: ignore[arg-type]
         try:
             return [await copier.transfer(each) for each in tasks]
         finally:
@@ -332,7 +332,7 @@ def test_a_full_disk_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_an_attempt_brought_is_forgotten_by_the_next() -> None:
-    spilled = Spill("key")
+    spilled = SpooledBody("key")
     for pieces in ([b"longer than", b" the next"], [b"the ", b"object"]):
         spilled.restart()
         for piece in pieces:
@@ -370,7 +370,7 @@ def test_no_more_is_held_at_once_than_the_budget_has() -> None:
     async def main() -> list[Outcome]:
         job = Job("copy", dest=Place("into"), origin=parse_origin("s3://from"))
         source, dest = Scripted(gets=[got(LARGE)]), Slow(puts=[kept])
-        copier = Copier(job, source, dest, shared=False, means=means())  # type: ignore[arg-type]
+        copier = Copier(job, source, dest, shared=False, resources=resources())  # type: ignore[arg-type]
         return await asyncio.gather(*(copier.transfer(task(LARGE)) for _ in range(8)))
 
     assert asyncio.run(main()) == [done(LARGE)] * 8

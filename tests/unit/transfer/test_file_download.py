@@ -26,7 +26,7 @@ from s3pp.s3.retry import StoreError
 from s3pp.s3.wire import Response
 from s3pp.transfer.errors import ObjectReplaced
 from s3pp.transfer.get.file_download import FileDownload
-from s3pp.transfer.reading import Reader
+from s3pp.transfer.resources import Reader
 
 from .buckets import endpoint, looked
 

@@ -24,7 +24,8 @@ from s3pp.records import Dest
 from s3pp.s3.answers import Answer
 from s3pp.s3.wire import Response
 from s3pp.transfer.get import file_sink
-from s3pp.transfer.get.file_sink import FileSink, inflate, layers, unpack_file
+from s3pp.transfer.get.file_download import layers
+from s3pp.transfer.get.file_sink import FileSink, inflate, unpack_file
 
 from .buckets import answer, endpoint, etag_of
 

@@ -38,8 +38,7 @@ from s3pp.s3.retry import NetworkError, Oversized, StoreError
 from s3pp.s3.wire import Sink, WireError
 from s3pp.transfer.get.existing_file import md5_of
 from s3pp.transfer.get.getter import Getter
-from s3pp.transfer.means import Means
-from s3pp.transfer.reading import Budget, Reader
+from s3pp.transfer.resources import Budget, Reader, WorkerResources
 from s3pp.transfer.resume import OwnUploads
 
 from .buckets import Workers, answer, endpoint, etag_of, looked, next_of
@@ -156,7 +155,8 @@ class Place:
         wanted = Job("get", origin=Origin("bucket"), directory=str(self.top), mode=mode, **job)
         reader = Reader(ThreadPoolExecutor(1))
         tree = Tree(str(self.top))
-        return Getter(wanted, store, tree, Means(reader, self.budget, Workers(), OwnUploads()))  # type: ignore[arg-type]
+        resources = WorkerResources(reader, self.budget, Workers(), OwnUploads())
+        return Getter(wanted, store, tree, resources)  # type: ignore[arg-type]
 
     def run(self, store: Store, wanted: GetTask, mode: Mode = Mode.UPDATE, **job: Any) -> Outcome:
         """Get one task; whatever happened, nothing unfinished stays and the budget is whole."""

@@ -91,7 +91,7 @@ def job_and_tasks(verb: str, root: Path) -> tuple[Job, list[Task]]:
     return Job("put", (str(root),), dest, mode=mode), [PutTask(each, None) for each in entries]
 
 
-@pytest.mark.parametrize(("verb", "most"), [("put", 25), ("get", 29), ("copy", 46)])
+@pytest.mark.parametrize(("verb", "most"), [("put", 22), ("get", 29), ("copy", 46)])
 def test_a_small_object_takes_few_calls(tmp_path: Path, verb: str, most: int) -> None:
     async def main() -> None:
         job, (first, second, third) = job_and_tasks(verb, tmp_path)
@@ -102,7 +102,7 @@ def test_a_small_object_takes_few_calls(tmp_path: Path, verb: str, most: int) ->
             hooks = RetryHooks(limiter=RequestLimiter(8, lambda _: None))
             bucket = connect(job.access, opened, 8, renew=no_keys, hooks=hooks)
             buckets = dict.fromkeys(Side, bucket)
-            role: Any = roles.role(job, buckets, roles.means(Mock()))
+            role: Any = roles.role(job, buckets, roles.worker_resources(Mock()))
             for task in (first, second):  # what is found out once, and cached
                 assert isinstance(await role.transfer(task), Done)
             with counted() as calls:

@@ -31,7 +31,7 @@ from s3pp.transfer.bodies import Changed, Slice, open_entry
 from s3pp.transfer.conditional_write import AlreadyExists
 from s3pp.transfer.multipart_upload import HIDDEN, CompletedUpload
 from s3pp.transfer.part_upload import NO_CHECKSUMS, FileUploader, PartSender, upload_body
-from s3pp.transfer.reading import Reader
+from s3pp.transfer.resources import Reader
 from s3pp.transfer.resume import NOTHING_RESUMED
 
 from . import parted

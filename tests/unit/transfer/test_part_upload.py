@@ -23,7 +23,7 @@ from s3pp.s3.answers import Answer
 from s3pp.s3.retry import StoreError
 from s3pp.transfer.bodies import Slice
 from s3pp.transfer.part_upload import PartSender
-from s3pp.transfer.reading import Reader
+from s3pp.transfer.resources import Reader
 
 from .buckets import answer, endpoint, etag_of, read
 

@@ -10,19 +10,21 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from s3pp.errors import FailureKind, ObjectError
-from s3pp.integrity.checksums import Digester
 from s3pp.integrity.multipart_etag import etag_of_md5s
-from s3pp.job import Objects, Parts
+from s3pp.job import Job, Objects, Parts
 from s3pp.limits import MAX_SINGLE_PUT, MIB, SMALL
+from s3pp.places import Place
 from s3pp.records import Dest, Entry
+from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.multipart import Spans
 from s3pp.transfer.bodies import Changed
 from s3pp.transfer.put.prepare import Prepared, Preparer
-from s3pp.transfer.reading import Budget, Reader
+from s3pp.transfer.resources import Reader
 
 SMALL_TEXT = b"words " * 100
 LARGE_TEXT = b"words " * (SMALL // 3)
@@ -40,18 +42,22 @@ def prepare(tmp_path: Path) -> Iterator[Callable[..., Prepared]]:
         path = tmp_path / name
         path.write_bytes(content)
         os.utime(path, ns=(1, 1))  # so that any change shows
-        digester = Digester("md5", md5=True, signed=True)
-        preparer = Preparer(
-            objects or Objects(), digester, Parts(), reader=Reader(pool), budget=Budget(SMALL)
-        )
+        preparer = preparer_of(objects or Objects(), Reader(pool))
         entry = Entry("key", str(path), len(content), 1)
         prepared = asyncio.run(preparer.prepare(entry, there))
         if not prepared.parted:
-            preparer.digests(prepared)
+            preparer.digest(prepared)
         return prepared
 
     yield make
     pool.shutdown()
+
+
+def preparer_of(objects: Objects, reader: Reader, parts: Parts | None = None) -> Preparer:
+    """A preparer of a store without TLS, where bodies are signed."""
+    job = Job("put", ("/src",), Place("bucket"), objects=objects, parts=parts or Parts())
+    endpoint = Endpoint("http", "store.example", "/bucket", "us-east-1", "bucket")
+    return Preparer(job, SimpleNamespace(endpoint=endpoint), reader)  # type: ignore[arg-type]
 
 
 def body_of(prepared: Prepared) -> bytes:
@@ -73,8 +79,8 @@ def test_all_that_is_said_of_a_body_is_true(
         assert prepared.digests.payload_hash == hashlib.sha256(body).hexdigest()
         packed = bool(types) and bool(content)  # nothing is not worth a header of 20 bytes
         assert (gzip.decompress(body) if packed else body) == content
-        assert (GZIP in prepared.labels) == packed
-        assert ("content-type", "text/plain") in prepared.labels
+        assert (GZIP in prepared.headers) == packed
+        assert ("content-type", "text/plain") in prepared.headers
 
 
 @pytest.mark.parametrize("content", [SMALL_TEXT, LARGE_TEXT], ids=["small", "large"])
@@ -110,7 +116,7 @@ def test_labels(
     prepare: Callable[..., Prepared],
 ) -> None:
     with closing(prepare(name, content + padding, objects)) as prepared:
-        assert list(prepared.labels) == labels
+        assert list(prepared.headers) == labels
 
 
 ALL = Objects(gzip_types=frozenset({"all"}))
@@ -133,7 +139,7 @@ def test_what_is_compressed_or_not_asked_for_is_sent_as_it_is(
 ) -> None:
     with closing(prepare(name, content, objects)) as prepared:
         assert body_of(prepared) == content
-        assert GZIP not in prepared.labels
+        assert GZIP not in prepared.headers
 
 
 @pytest.mark.parametrize("objects", [Objects(), ALL], ids=["plain", "gzip"])
@@ -165,8 +171,7 @@ def test_more_than_an_object_holds_fails_unread_and_closed(
     os.truncate(tmp_path / "a", MAX_SINGLE_PUT + 1)  # sparse
     before = len(os.listdir("/dev/fd"))
     reader = Reader(ThreadPoolExecutor(1))
-    digester = Digester("md5", md5=True, signed=False)
-    preparer = Preparer(Objects(), digester, Parts(), reader=reader, budget=Budget(SMALL))
+    preparer = preparer_of(Objects(), reader)
     with pytest.raises(ObjectError) as caught:
         asyncio.run(preparer.prepare(Entry("key", str(tmp_path / "a"), 5, 1)))
     assert caught.value.kind is FailureKind.TOO_LARGE
@@ -206,13 +211,12 @@ def test_a_body_is_known_again_in_parts(
 
 
 def test_the_runs_own_part_size_is_tried_first() -> None:
-    digester = Digester("md5", md5=True, signed=True)
-    reader, budget = Reader(ThreadPoolExecutor(1)), Budget(SMALL)
+    reader = Reader(ThreadPoolExecutor(1))
     odd, there = 6 * MIB + 1, in_parts(HUGE_TEXT, 6 * MIB + 1)
-    own = Preparer(Objects(), digester, Parts(odd), reader=reader, budget=budget)
-    assert own.tried(there)[0] == odd
-    other = Preparer(Objects(), digester, Parts(), reader=reader, budget=budget)
-    assert odd not in other.tried(there)
+    own = preparer_of(Objects(), reader, Parts(odd))
+    assert own._likely(there)[0] == odd
+    other = preparer_of(Objects(), reader)
+    assert odd not in other._likely(there)
 
 
 def test_a_compressed_body_is_known_again_as_it_was_sent(prepare: Callable[..., Prepared]) -> None:

@@ -17,7 +17,7 @@ import pytest
 from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.integrity.checksums import Digester
 from s3pp.integrity.multipart_etag import etag_of_md5s
-from s3pp.job import Job, Mode, Objects, Parts
+from s3pp.job import Job, Mode, Objects
 from s3pp.limits import PIECE, SMALL
 from s3pp.places import Place
 from s3pp.records import Dest, Done, Entry, Failed, Outcome, PutTask, SendReason, Skipped
@@ -31,9 +31,10 @@ from s3pp.transfer.conditional_write import SURE
 from s3pp.transfer.object_headers import static_headers
 from s3pp.transfer.put.prepare import Prepared, Preparer
 from s3pp.transfer.put.putter import Putter
-from s3pp.transfer.reading import Budget, Reader
+from s3pp.transfer.resources import Budget, Reader, WorkerResources
+from s3pp.transfer.resume import OwnUploads
 
-from .buckets import nobody
+from .buckets import Workers
 
 ENTRY = Entry("key", "/src/key", 4, 0)
 ENDPOINT = Endpoint("https", "bucket.example", "", "us-east-1", "bucket")
@@ -103,10 +104,8 @@ class Script:
 class Source(Preparer):
     """A preparer over a real file, which changes as the script says."""
 
-    def __init__(self, script: Script, mode: Mode, path: str) -> None:
-        pool = ThreadPoolExecutor(1)
-        digester = Digester(script.checksum, md5=mode is not Mode.STUPID, signed=False)
-        super().__init__(Objects(), digester, Parts(), reader=Reader(pool), budget=script.budget)
+    def __init__(self, script: Script, job: Job, path: str, reader: Reader) -> None:
+        super().__init__(job, script, reader)  # type: ignore[arg-type]
         self._script = script
         self._path = path
 
@@ -143,10 +142,13 @@ def _next(answers: list[Any]) -> Any:
 
 @contextmanager
 def putter(script: Script, mode: Mode, **settings: Any) -> Iterator[Putter]:
+    settings.setdefault("objects", Objects(checksum=script.checksum))
     job = Job("put", ("/src",), Place("bucket"), mode=mode, **settings)
     with TemporaryDirectory() as directory:
-        source = Source(script, mode, f"{directory}/key.txt")
-        yield Putter(job, script, source, nobody)  # type: ignore[arg-type]
+        reader = Reader(ThreadPoolExecutor(1))
+        source = Source(script, job, f"{directory}/key.txt", reader)
+        resources = WorkerResources(reader, script.budget, Workers(), OwnUploads())
+        yield Putter(job, script, source, resources)  # type: ignore[arg-type]
 
 
 def run(

@@ -38,8 +38,7 @@ from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.retry import StoreError
 from s3pp.s3.wire import Response, Sink
 from s3pp.transfer.get.getter import Getter
-from s3pp.transfer.means import Means
-from s3pp.transfer.reading import Budget, Reader
+from s3pp.transfer.resources import Budget, Reader, WorkerResources
 from s3pp.transfer.resume import OwnUploads
 from trees import content
 
@@ -137,8 +136,10 @@ class Place:
                     raise self.refuse
                 return await getter.part(part)  # type: ignore[arg-type]
 
-            means = Means(Reader(ThreadPoolExecutor(2)), Budget(MIB), Workers(offer), OwnUploads())
-            getter = Getter(job, store, Tree(str(self.top)), means)  # type: ignore[arg-type]
+            resources = WorkerResources(
+                Reader(ThreadPoolExecutor(2)), Budget(MIB), Workers(offer), OwnUploads()
+            )
+            getter = Getter(job, store, Tree(str(self.top)), resources)  # type: ignore[arg-type]
             try:
                 return await getter.transfer(store.task())
             finally:

@@ -1,4 +1,6 @@
-"""Reading without stalling the sockets: on the event loop while reads are fast, else on threads.
+"""What a worker shares among the objects that it transfers: threads, memory, other workers.
+
+Reads must not stall the sockets: they run on the event loop while they are fast, else on threads.
 
 From the page cache an open and a read take some 15 µs, and handing them to a thread takes more
 than that. On a disk or a network file system an open can take 5 ms, during which no socket would
@@ -13,9 +15,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from s3pp.errors import RunEnding, no_thread
+from s3pp.transfer.parts import PartRunner
+from s3pp.transfer.resume import OwnUploads
 
 _SLOW = 0.001  # seconds per read above which threads read
 _QUICK = 0.0003  # seconds below which the loop reads again
@@ -137,3 +141,12 @@ class Budget:
             if not turn.cancelled():
                 self._free -= count
                 turn.set_result(None)
+
+
+class WorkerResources(NamedTuple):
+    """The resources of one worker, shared by all objects that it transfers."""
+
+    reader: Reader
+    budget: Budget  # of memory for bodies
+    parts: PartRunner  # the workers that transfer the parts of a large object
+    own: OwnUploads  # the uploads that this run has created

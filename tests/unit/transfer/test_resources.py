@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3pp.errors import FatalError, RunEnding
-from s3pp.transfer.reading import Budget, Reader
+from s3pp.transfer.resources import Budget, Reader
 
 HERE = threading.main_thread()
 FAST, SLOW = 0.00002, 0.005  # seconds: the page cache, and a network file system
