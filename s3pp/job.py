@@ -217,7 +217,7 @@ class Speed:
         "auto",
         "--start-method",
         choice("HOW", "auto", "fork", "spawn"),
-        help="of processes: fork, spawn, or auto (default): fork on Linux",
+        help="how processes are started: fork, spawn, or auto (default): fork on Linux, else spawn",
     )
     worker_timeout: float = option(  # seconds
         60.0,

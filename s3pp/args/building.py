@@ -166,13 +166,18 @@ def _check_filters(job: Job) -> None:
         raise UsageError("--null needs --files-from: it says how the names in that file end")
     if job.walk == "tar" and chosen.follow_symlinks is not None:
         raise UsageError("--walk tar does not follow links; drop --[no-]follow-symlinks")
-    _check_order("--min-size", chosen.min_size, "--max-size", chosen.max_size)
-    _check_order("--newer-than", chosen.newer_than, "--older-than", chosen.older_than)
+    if _exceeds(chosen.min_size, chosen.max_size):
+        sizes = (
+            f"--min-size ({chosen.min_size} bytes) is larger than --max-size ({chosen.max_size})"
+        )
+        raise UsageError(f"{sizes}: nothing can match both; swap or drop one")
+    if _exceeds(chosen.newer_than, chosen.older_than):
+        times = "--newer-than is a later time than --older-than"
+        raise UsageError(f"{times}: nothing can match both; swap or drop one")
 
 
-def _check_order(low: str, least: float | None, high: str, most: float | None) -> None:
-    if least is not None and most is not None and least > most:
-        raise UsageError(f"{low} is beyond {high}: nothing can match both; swap or drop one")
+def _exceeds(least: float | None, most: float | None) -> bool:
+    return least is not None and most is not None and least > most
 
 
 # What objects are given

@@ -51,8 +51,17 @@ class Parser(argparse.ArgumentParser):
         Positional arguments may stand between and after options; all after ``--`` are positional.
         """
         split = argv.index("--") if "--" in argv else len(argv)
+        self._check_flags(argv[:split])
         given = vars(self.parse_intermixed_args(argv[:split]))
         return [*(given.pop("arguments", None) or []), *argv[split + 1 :]], given
+
+    def _check_flags(self, argv: Sequence[str]) -> None:
+        """Raise ``Misuse`` for a value given to an option that takes none."""
+        for text in argv:
+            flag, equals, value = text.partition("=")
+            action = self._option_string_actions.get(flag) if equals else None
+            if action is not None and action.nargs == 0:
+                raise Misuse(f"{self.prog}: {flag} takes no value: leave out {'=' + value!r}")
 
 
 def argument_type(parse: Callable[[str], Any]) -> Callable[[str], Any]:

@@ -88,7 +88,8 @@ _LINKS = ("choosing.follow_symlinks",)
 _TRIES = _fields("access", "max_attempts max_throttled connect_timeout read_timeout")
 _VOLUME = _fields("combined", "verbose quiet")
 
-_FILTERS = Group("filters", ("mode", *_NAMES, "choosing.order"))
+_TRANSFER = Group("transfer", ("mode", "dry_run", "choosing.order"))
+_FILTERS = Group("filters", _NAMES)
 _OBJECTS = Group(
     "objects",
     (
@@ -107,8 +108,8 @@ _S3 = Group(
         *("combined.secure", "sandbox"),
     ),
 )
-_RETRIES = Group("retries and timeouts", (*_TRIES, "speed.worker_timeout", "output.journal"))
-_OUTPUT = Group("output", ("dry_run", *_VOLUME, *_fields("output", "json progress log_file")))
+_RETRIES = Group("retries and timeouts", (*_TRIES, "speed.worker_timeout"))
+_OUTPUT = Group("output", (*_VOLUME, *_fields("output", "json progress journal log_file")))
 
 VERBS: Mapping[str, Verb] = MappingProxyType(
     {
@@ -118,6 +119,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             " its path relative to SOURCE (a single file: under its base name).",
             _put,
             (
+                _TRANSFER,
                 _FILTERS,
                 Group("source", ("walk", *_LINKS)),
                 _OBJECTS,
@@ -132,6 +134,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             " begins so.",
             _get,
             (
+                _TRANSFER,
                 _FILTERS,
                 Group("files", (*_fields("download", "fsync gunzip"), *_LINKS)),
                 *(_PARTS, _SPEED, _LISTING, _S3, _RETRIES, _OUTPUT),
@@ -144,6 +147,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             " PREFIX means every key that begins so.",
             _copy,
             (
+                _TRANSFER,
                 _FILTERS,
                 _OBJECTS,
                 Group("copies", ("objects.directive",)),
@@ -161,7 +165,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             " With a * at its end PREFIX means every key that begins so.",
             _list,
             (
-                Group("filters", _NAMES),
+                _FILTERS,
                 *(_LISTING, _S3),
                 Group("retries and timeouts", _TRIES),
                 Group("output", (*_fields("output", "json summarize"), "combined.quiet")),
@@ -175,10 +179,12 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             " touched.",
             _clean,
             (
-                Group("filters", _fields("choosing", "rules older_than limit")),
+                Group(
+                    "uploads to abort", ("dry_run", *_fields("choosing", "rules older_than limit"))
+                ),
                 _S3,
                 Group("retries and timeouts", _TRIES),
-                Group("output", ("dry_run", *_VOLUME, *_fields("output", "json journal"))),
+                Group("output", (*_VOLUME, *_fields("output", "json journal"))),
             ),
         ),
     }

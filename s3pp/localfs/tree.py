@@ -41,6 +41,7 @@ _TO_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _NO_SUCH_NAMES = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL)
 
 
@@ -197,17 +198,24 @@ class Tree:
 
     def refusal(self, path: str, done: str, error: OSError) -> S3ppError:
         """Return the error for an ``OSError``: ``path`` cannot be ``done`` ("written", "read")."""
+        top, cause = shown(self.top), error.strerror
         if error.errno in _NO_DESCRIPTORS:  # concerns the process, not this file
-            message = f"{error.strerror}: raise the limit (ulimit -n), or lower --concurrency"
-            return FatalError(message, FailureKind.UNREADABLE)
-        if error.errno in _FULL:
-            message = f"no room in '{shown(self.top)}' ({error.strerror}): "
-            return FatalError(
-                message + "free some, and run the same command again", FailureKind.UNREADABLE
-            )
-        kind = _KINDS.get(error.errno or 0, FailureKind.UNREADABLE)
-        limits = " for this file system, or for ulimit -f" if kind is FailureKind.TOO_LARGE else ""
-        return ObjectError(kind, f"{path or self.top!r} cannot be {done}: {error.strerror}{limits}")
+            why = f"{cause}: raise the limit (ulimit -n), or lower --concurrency"
+        elif error.errno in _FULL:
+            why = f"no room in '{top}' ({cause}): free some, and run the same command again"
+        elif error.errno in _CLOSED and done in ("written", "made") and self._is_closed():
+            why = f"nothing can be written in '{top}': {cause}: make it writable, or name another"
+        else:
+            kind = _KINDS.get(error.errno or 0, FailureKind.UNREADABLE)
+            limits = " for this file system, or for ulimit -f" * (kind is FailureKind.TOO_LARGE)
+            return ObjectError(kind, f"{path or self.top!r} cannot be {done}: {cause}{limits}")
+        return FatalError(why, FailureKind.UNREADABLE)
+
+    def _is_closed(self) -> bool:
+        """Return whether no file can be written: not at the top, which has no directories."""
+        with contextlib.suppress(OSError), os.scandir(self.top) as entries:
+            return not os.access(self.top, os.W_OK) and not any(e.is_dir() for e in entries)
+        return False
 
     def _walk(self, path: str, make: bool) -> Descriptor | None:
         try:
@@ -345,10 +353,9 @@ def _nearest(directory: str, path: str) -> str:
 
 
 def _read_only(path: str) -> bool:
-    try:
+    with contextlib.suppress(OSError):
         return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
-    except OSError:
-        return False
+    return False
 
 
 def _unfit(directory: str, cause: str) -> UsageError:

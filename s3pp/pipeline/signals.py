@@ -37,8 +37,11 @@ def stopping_notice(status: ExitStatus, active: str = "transfers") -> str:
     return f"{_WORDS[status]}: finishing active {active} ({again})"
 
 
-class Stopped(BaseException):
-    """A signal arrived before anything had begun; ``status`` is the exit code for it."""
+class Stopped(KeyboardInterrupt):
+    """A signal arrived before anything had begun; ``status`` is the exit code for it.
+
+    A ``KeyboardInterrupt``, as asyncio passes no other exception out of its callbacks.
+    """
 
     def __init__(self, status: ExitStatus) -> None:
         super().__init__(_WORDS[status])

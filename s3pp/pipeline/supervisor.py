@@ -76,7 +76,8 @@ class Supervisor:
         self._deaths = 0  # of workers, since the last report of a batch or a part
         self._listed = self._finished = 0
         self._told = messages.WalkProgress(0, walk_done=False)  # last sent to the statter
-        self._walked = False  # the walk is complete, or has failed
+        self._walk_done = False  # every object is listed
+        self._walk_ended = False  # likewise, or the walk has failed
         self._error: str | None = None
         self._signal: ExitStatus | None = None
         self._report: messages.StatterReport | None = None
@@ -145,13 +146,13 @@ class Supervisor:
         """Enter the next phase, if this one is complete."""
         if not self._assignments.empty or self._phase not in (Phase.RUNNING, Phase.DRAINING):
             return
-        if self._phase is Phase.RUNNING and not self._walked:
+        if self._phase is Phase.RUNNING and not self._walk_ended:
             return
         left = self._listed - self._finished if self._phase is Phase.DRAINING else 0
         self._phase = Phase.CLOSING
         for worker in self._crew.workers:
             self._loop.send(worker, messages.NoMoreTasks())
-        self._loop.send(self._crew.statter, messages.RunDone(self._listed, left, self._walked))
+        self._loop.send(self._crew.statter, messages.RunDone(self._listed, left, self._walk_done))
 
     def _tick(self) -> None:
         """Periodic work: worker timeouts, credentials, rate limit and walk progress."""
@@ -163,7 +164,7 @@ class Supervisor:
             worker.kill()
         self._refresh_keys()
         self._flow.balance(self._now, self._crew.statter)
-        listed = messages.WalkProgress(self._listed, self._walked)
+        listed = messages.WalkProgress(self._listed, self._walk_done)
         if listed != self._told and self._phase is Phase.RUNNING:
             self._told = listed
             self._loop.send(self._crew.statter, listed)
@@ -204,12 +205,11 @@ class Supervisor:
             case messages.KeysExpired(side):
                 self._renew_keys(child, side)
             case messages.Fatal(text):
-                self._walked |= (
-                    child is self._crew.walker
-                )  # what it found by then is done all the same
-                self._abort(text, drain=child is not self._crew.walker)
+                walker = child is self._crew.walker
+                self._walk_ended |= walker  # what it found by then is done all the same
+                self._abort(text, drain=not walker)
             case messages.WalkDone():
-                self._walked = True
+                self._walk_done = self._walk_ended = True
             case messages.StatterReport():
                 self._report = message
                 self._phase = Phase.OVER
@@ -302,7 +302,7 @@ class Supervisor:
         if child is self._crew.statter:
             self._on_statter_death(child)
         elif child is self._crew.walker:
-            if not self._walked:
+            if not self._walk_ended:
                 self._abort(
                     f"the walker {child.how_it_ended()}: what it had not listed is not transferred:"
                     " run the same command again"

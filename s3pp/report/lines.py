@@ -115,7 +115,9 @@ class UploadLines(Lines):
         if isinstance(outcome, Skipped):
             return f"skip {place} ({outcome.reason.value})"
         _, initiated, parts = _upload(outcome)
-        held = "parts unknown" if parts is None else f"{parts} parts, {outcome.size} bytes"
+        held = "parts unknown"
+        if parts is not None:
+            held = f"{counted(parts, 'part')}, {counted(outcome.size, 'byte')}"
         ago = age(self.now - parse_time(initiated).timestamp())
         return f"abort {place} ({held}, begun {printable(initiated)}: {ago} ago)"
 
@@ -131,6 +133,11 @@ class UploadLines(Lines):
         if isinstance(outcome, Skipped):
             return {"reason": outcome.reason.value}
         return super()._particulars(outcome)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return ``1 part``, ``2 parts``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def age(seconds: float) -> str:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from s3pp.errors import ExitStatus
 from s3pp.job import Job
 from s3pp.records import Done, Outcome, Skipped, SkipReason
-from s3pp.report.lines import KeyTotals, as_json
+from s3pp.report.lines import KeyTotals, as_json, counted
 
 SILENCE = 5.0  # seconds without an answer after which a display mentions it
 
@@ -177,7 +177,7 @@ def summary_text(totals: Totals, job: Job) -> str:
     """
     line = _uploads(totals, job) if job.verb == "clean" else _objects(totals, job)
     if job.dry_run:
-        line += f", with {totals.requests} requests"
+        line += f", with {counted(totals.requests, 'request')}"
     return line + _not_done(totals)
 
 
@@ -194,7 +194,7 @@ def _uploads(totals: Totals, job: Job) -> str:
     verb = "would abort" if job.dry_run else "clean"
     least = "at least " if totals.unknown_sizes else ""
     size = f"{least}{totals.bytes} bytes"
-    return f"{verb} {totals.done} uploads ({size}) in {totals.seconds:.1f} seconds"
+    return f"{verb} {counted(totals.done, 'upload')} ({size}) in {totals.seconds:.1f} seconds"
 
 
 def _not_done(totals: Totals) -> str:
@@ -232,4 +232,6 @@ def summary_event(totals: Totals, job: Job) -> dict[str, Any]:
         event |= {"dry_run": True, "requests": totals.requests}
     if totals.not_attempted:
         event["not_attempted"] = totals.not_attempted
+    if not totals.walk_done:  # more may be there, which nothing counts
+        event["listing_complete"] = False
     return event

@@ -19,6 +19,7 @@ from enum import Enum
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple, TypeVar
+from urllib.parse import urlsplit
 
 from s3pp.access import Access
 from s3pp.errors import ObjectError, UsageError
@@ -123,6 +124,8 @@ def plain_settings(
     """
     forget_empty(environ)
     check_files(environ)
+    if access.endpoint_url is None and not access.own_settings:
+        check_endpoint(environ)
     try:
         return _settings(access, bucket, environ)
     except _NotPlain:
@@ -187,6 +190,20 @@ def check_files(environ: Mapping[str, str]) -> None:
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         if os.path.isdir(path := os.path.expanduser(environ.get(name, ""))):
             raise UsageError(f"{name} {path!r} is a directory: name a file")
+
+
+def check_endpoint(environ: Mapping[str, str]) -> None:
+    """Raise ``UsageError`` for a variable in effect that names an endpoint, and is no URL."""
+    if environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+        return
+    names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+    name = next((name for name in names if environ.get(name)), None)
+    if name is None:
+        return
+    url = urlsplit(environ[name])
+    if url.scheme not in ("http", "https") or not url.netloc:
+        shown = "" if "@" in environ[name] else f" {environ[name]!r}"  # it may hold a password
+        raise UsageError(f"{name}{shown} is not of the form http[s]://HOST[:PORT][/PATH]")
 
 
 def unfit_parts(keys: Keys) -> Iterator[tuple[str, Unfit]]:

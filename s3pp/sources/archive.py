@@ -110,10 +110,15 @@ class _Members:
                     yield from self._row(member, place)
                 if self._packed:
                     archive.drain()
+        except NotAnArchive as error:
+            takes = "--walk tar reads tar files, plain or compressed with gzip, bzip2 or xz"
+            yield self._failure(f"not a tar archive ({error}): {takes}", place)
         except Exception as error:  # tarfile documents no complete list of its errors on damage
-            message = f"the archive cannot be read to its end: {_reason(error)}"
-            key = self._scope.prefix
-            yield LAST, place, Failed(self._path, key, FailureKind.UNREADABLE, message)
+            yield self._failure(f"the archive cannot be read to its end: {_reason(error)}", place)
+
+    def _failure(self, why: str, place: int) -> Row:
+        failed = Failed(self._path, self._scope.prefix, FailureKind.UNREADABLE, why)
+        return LAST, place, failed
 
     def _row(self, member: tarfile.TarInfo, place: int) -> Iterator[Row]:
         name = member.name if leads_out(member.name) else normalize(member.name)
@@ -174,17 +179,22 @@ class _Header(tarfile.TarInfo):
             raise tarfile.ReadError(str(error)) from None
 
 
+class NotAnArchive(Exception):
+    """Raised for a file that does not begin as an archive does."""
+
+
 class Archive:
     """An open archive, at its first member. Defects raise whatever ``tarfile`` raises."""
 
     def __init__(self, stream: BinaryIO) -> None:
+        """Read the first header. Raises ``NotAnArchive`` if there is none."""
         self._stream = stream
-        self._tar = tarfile.TarFile(
-            fileobj=stream,
-            tarinfo=_Header,
-            encoding="utf-8",
-            errors="surrogateescape",
-        )
+        try:
+            self._tar = tarfile.TarFile(
+                fileobj=stream, tarinfo=_Header, encoding="utf-8", errors="surrogateescape"
+            )
+        except tarfile.ReadError as error:
+            raise NotAnArchive(str(error)) from None
 
     def members(self) -> Iterator[tarfile.TarInfo]:
         """Yield the headers in archive order; read a member's content before the next header."""

@@ -95,14 +95,11 @@ def _look_up(origin: Origin, bucket: RemoteBucket) -> Listed:
 def _with_notice(
     job: Job, origin: Origin, bucket: RemoteBucket, notify: Notify, found: Iterator[Listed | Failed]
 ) -> Iterator[Listed | Failed]:
-    """Yield ``found``, with a notice about an omitted object; both are requested at once."""
+    """Yield ``found``, then a notice about an omitted object; no object waits for it."""
     note = bucket.run(prefix_object_notice(job, origin, bucket))
-    first = next(found, None)
+    yield from found
     if text := note.result():
         notify(text)
-    if first is not None:
-        yield first
-        yield from found
 
 
 def list_objects(
@@ -315,6 +312,8 @@ class NameLookup:
 
     def _missing(self, wanted: _Name) -> Failed:
         why = f"there is no such key in {self._origin}"
+        if wanted.name.startswith("./"):
+            why += ": a name in the list is a key, taken as it is; leave out the './'"
         return Failed(wanted.key, wanted.name, FailureKind.NOT_FOUND, why)
 
 

@@ -28,8 +28,8 @@ ALL = ("--older-than", "2100-01-01")  # Swift rounds the times of what was just 
 PART = b"x" * 1000
 REPLACED = ("date", "content-length")
 SUMMARY = re.compile(
-    r"(?P<verb>clean|would abort) (?P<done>\d+) uploads \((?P<bytes>(at least )?\d+) bytes\)"
-    r" in \d+\.\d seconds(, with (?P<requests>\d+) requests)?(?P<rest>.*)"
+    r"(?P<verb>clean|would abort) (?P<done>\d+) uploads? \((?P<bytes>(at least )?\d+) bytes\)"
+    r" in \d+\.\d seconds(, with (?P<requests>\d+) requests?)?(?P<rest>.*)"
 )
 
 

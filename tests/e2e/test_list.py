@@ -122,6 +122,9 @@ def test_an_object_that_is_left_out_is_named_with_what_means_it(
     assert s3pp("list", f"{filled.url}/p*").err == ""
     named = s3pp("list", "--files-from", "-", f"{filled.url}/p", stdin=b"a.txt\r\n")
     assert (named.err, keys(named)) == ("", ["p/a.txt"])
+    dotted = s3pp("list", "--files-from", "-", f"{filled.url}/p", stdin=b"./a.txt\n")
+    assert (dotted.code, keys(dotted)) == (1, [])
+    assert "a name in the list is a key, taken as it is; leave out the './'" in dotted.err
 
 
 @pytest.mark.parametrize("source", ["/nothing", "/nothing/", "/nothing*", "/p/deep/c"])

@@ -382,7 +382,7 @@ def check_every_verb(
         upload = {"Bucket": dest.name, "Key": "unfinished"}
         dest.client.create_multipart_upload(**upload)
         told = command("clean", "--older-than=2100-01-01", dest.url, store=store)
-        assert (told.code, told.out.partition(" (")[0]) == (0, "clean 1 uploads"), told
+        assert (told.code, told.out.partition(" (")[0]) == (0, "clean 1 upload"), told
 
 
 @pytest.mark.timeout(120)

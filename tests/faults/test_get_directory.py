@@ -209,6 +209,25 @@ def test_a_directory_that_may_not_be_written(moto_get: GetTrial) -> None:
     assert moto_get.files() == {**before, "a": contents["a"]}
 
 
+def test_nothing_at_all_may_be_written(moto_get: GetTrial) -> None:
+    """The run ends, with one line; what is there already is recognised all the same."""
+    moto_get.fill({"a": 50})
+    assert moto_get.run().code == 0
+    before = moto_get.files()
+    moto_get.directory.chmod(0o555)
+    same = moto_get.run(preexec_fn=as_anybody)
+    assert (same.code, len(same.skipped)) == (0, 1)
+    moto_get.fill({f"new/{n}" if n % 2 else f"{n}": 50 for n in range(300)})
+    end = moto_get.run(preexec_fn=as_anybody)
+    moto_get.directory.chmod(0o755)
+    assert (end.code, set(end.kinds.values())) == (3, {"unreadable"})
+    (line,) = end.result.err.splitlines()
+    said = f"s3pp: nothing can be written in '{moto_get.directory}': Permission denied: make it"
+    assert line.startswith(said)
+    assert end.summary["not_attempted"] > 0
+    assert moto_get.files() == before
+
+
 @pytest.mark.parametrize("size", [2000, 400_000], ids=["held", "streamed"])
 def test_few_descriptors_are_enough(moto_get: GetTrial, size: int) -> None:
     contents = moto_get.fill({f"d{n % 90}/f{n:03d}": size for n in range(180)})

@@ -148,6 +148,40 @@ def test_the_bound_is_the_same_for_the_first_request_listings_and_clean(
     assert moto_bucket.tree() == {}
 
 
+def test_a_copy_waits_once(
+    s3pp: Run, recorder: MakeRecorder, moto: Store, moto_bucket: Bucket
+) -> None:
+    """The object of the source's own name is asked for beside the others, not before them."""
+    for key in ("x/a", "x/b"):
+        moto_bucket.put(key, b"1")
+    through = recorder(moto, intercept=lambda each: None if each.of_bucket else refuse_all(each))
+    words = ("--max-throttled=3", f"{moto_bucket.url}/x", f"{moto_bucket.url}/y")
+    result = s3pp("copy", *words, store=through.store)
+    assert (result.code, result.counts.failed) == (3, 2)
+    beside = [n for n, each in enumerate(through.requests) if each.path.endswith("/x")]
+    objects = [n for n, each in enumerate(through.requests) if "/y/" in each.path]
+    assert min(objects) < max(beside)
+
+
+def test_a_run_that_is_stopped_while_it_lists_says_that_more_may_be_there(
+    s3pp_start: Start, recorder: MakeRecorder, moto: Store, moto_bucket: Bucket, tree: Tree
+) -> None:
+    source, through = tree({"a": b"a"}), recorder(moto, intercept=refuse_pages)
+    words = ("--json", "--journal=j", "--max-throttled=60")
+    running = s3pp_start("put", *words, source, moto_bucket.url, store=through.store)
+    deadline = time.monotonic() + 20
+    while "throttles requests" not in running.err():
+        assert time.monotonic() < deadline, "no word about the wait"
+        time.sleep(0.01)
+    running.signal(signal.SIGINT)
+    result = running.wait(10)
+    assert result.code == 130
+    journal = (source.parent / "j").read_text().splitlines()
+    for line in (result.summary, journal[-1]):
+        event = json.loads(line)
+        assert (event["event"], event["done"], event["listing_complete"]) == ("summary", 0, False)
+
+
 def test_the_first_request_is_throttled_for_a_while(
     s3pp: Run, recorder: MakeRecorder, moto: Store, moto_bucket: Bucket, tree: Tree
 ) -> None:

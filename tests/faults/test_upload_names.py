@@ -32,7 +32,7 @@ def test_each_is_resumed_and_cleaned(
     record.clear()
     result = s3pp("clean", "-v", "--older-than=0s", moto_bucket.url, store=record.store)
     assert (result.code, result.err) == (0, ""), result.err
-    assert f"abort {moto_bucket.url}/{KEY} (1 parts" in result.out
+    assert f"abort {moto_bucket.url}/{KEY} (1 part," in result.out
     assert uploads(moto_bucket) == set()
     aborted = {request.path for request in record.requests if request.method == "DELETE"}
     assert f"/{moto_bucket.name}/a%20dir/b%2Bc%20%2520%C3%A9%25" in aborted

@@ -12,6 +12,9 @@ from cli.conftest import Told
 
 BAD = {
     "unknown option": (["--frobnicate", "SRC", "DEST"], "--frobnicate"),
+    "value of a flag": (["--no-resume=1", "SRC", "DEST"], "--no-resume takes no value"),
+    "value of a short flag": (["-q=1", "SRC", "DEST"], "-q takes no value"),
+    "sizes": (["--min-size=2k", "--max-size=1k", "SRC", "DEST"], "2048 bytes) is larger than"),
     "abbreviation": (["--dry", "SRC", "DEST"], "--dry"),
     "later verb's option": (["--delete", "SRC", "DEST"], "--delete"),
     "missing value": (["SRC", "DEST", "--limit"], "--limit"),

@@ -65,7 +65,7 @@ def test_nothing_in_no_time() -> None:
 
 
 def test_json() -> None:
-    counts = totals(listed=10_004, skipped=3, failed=1, seconds=1.23456)
+    counts = totals(listed=10_004, skipped=3, failed=1, seconds=1.23456, walk_done=True)
     line = summary(counts, job(json=True))
     assert line.startswith('{"event":"summary","verb":"put","listed":10004,')
     assert json.loads(line) == {
@@ -78,6 +78,10 @@ def test_json() -> None:
         "bytes": 40_960_000,
         "seconds": 1.235,
     }
+
+
+def test_json_of_a_run_that_was_stopped_while_it_listed() -> None:
+    assert json.loads(summary(Totals(), job(json=True)))["listing_complete"] is False
 
 
 def test_json_of_a_dry_run_that_was_stopped() -> None:

@@ -109,13 +109,14 @@ def test_the_sum() -> None:
         "clean 2 uploads (at least 4096 bytes) in 0.4 seconds, 2 skipped, 1 failed"
     )
     assert summed(ABORTED, dry_run=True) == (
-        "would abort 1 uploads (4096 bytes) in 0.4 seconds, with 9 requests"
+        "would abort 1 upload (4096 bytes) in 0.4 seconds, with 9 requests"
     )
     totals = Totals(listed=3, done=2, not_attempted=1)
     assert summary(totals, job()).endswith(", at least 1 not attempted")
     assert json.loads(summary(totals, job(json=True))) == {
         "event": "summary", "verb": "clean", "listed": 3, "done": 2, "skipped": 0, "failed": 0,
         "bytes": 0, "seconds": 0.0, "not_attempted": 1,
+        "listing_complete": False,
     }  # fmt: skip
 
 

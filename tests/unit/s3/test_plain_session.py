@@ -172,7 +172,6 @@ def test_a_written_profile_is_plain(home: Path, monkeypatch: pytest.MonkeyPatch)
         ("AWS_SECRET_ACCESS_KEY", "with\na line end"),
         ("AWS_REGION", "not a region"),
         ("AWS_PROFILE", "unknown"),
-        ("AWS_ENDPOINT_URL", "store.example.org"),
     ],
 )
 def test_what_is_unusual_or_wrong_is_left_to_botocore(
@@ -181,6 +180,20 @@ def test_what_is_unusual_or_wrong_is_left_to_botocore(
     for each in [*KEYS.items(), (name, value)]:
         monkeypatch.setenv(*each)
     assert plain_settings(Access(), BUCKET, os.environ) is None
+
+
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
+@pytest.mark.parametrize("value", ["store.example.org", "localhost:9000", "ftp://store", "http:"])
+def test_a_variable_that_names_no_endpoint_is_an_error(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for each in [*KEYS.items(), (name, value)]:
+        monkeypatch.setenv(*each)
+    with pytest.raises(UsageError, match=f"^{name} '{value}' is not of the form http"):
+        plain_settings(Access(), BUCKET, os.environ)
+    plain_settings(Access(endpoint_url="http://store"), BUCKET, os.environ)
+    monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
+    plain_settings(Access(), BUCKET, os.environ)
 
 
 def test_a_proxy_that_cannot_be_used_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
