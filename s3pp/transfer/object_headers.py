@@ -26,7 +26,7 @@ from base64 import b64encode
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 from enum import Enum
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 from urllib.parse import parse_qsl, quote
 
 from s3pp.errors import FailureKind
@@ -75,6 +75,7 @@ DOUBT = (
 )
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 def static_headers(objects: Objects) -> Sequence[tuple[str, str]]:
@@ -104,11 +105,18 @@ class ReducedHeaders(NamedTuple):
     note: str
 
 
+class SendHeaders(Protocol[T_co]):
+    """Sends a request with ``headers``."""
+
+    def __call__(self, *, headers: Headers) -> Awaitable[T_co]:
+        """Return the answer."""
+
+
 Reduce = Callable[[StoreError, Headers], ReducedHeaders | None]  # None: it would not help
 
 
 async def send_reduced(
-    send: Callable[[Headers], Awaitable[T]],
+    send: SendHeaders[T],
     headers: Headers,
     reduce: Reduce,
     notify: Callable[[str], None],
@@ -117,7 +125,7 @@ async def send_reduced(
     notes: list[str] = []
     while True:
         try:
-            sent = await send(headers)
+            sent = await send(headers=headers)
         except StoreError as error:
             reduced = reduce(error, headers)
             if reduced is None:
@@ -140,6 +148,7 @@ class CopyHeaders:
         own = [(name, value) for name, value in objects.headers if not _is_label(name.lower())]
         given = replace(objects, headers=tuple(own), metadata=()) if self._keeps else objects
         self.given = static_headers(given)  # those that every copy gets
+        self._copied = [(_as_copied(name), value) for name, value in self.given]
         self._names = frozenset(name for name, _ in self.given)
         self._classless = objects.storage_class is not None or dest.etags_are_random
         self._fixed_type = _fixed_type(objects)
@@ -147,8 +156,9 @@ class CopyHeaders:
 
     def with_copy(self, key: str, storage_class: str) -> Headers:
         """Return the headers of a CopyObject from ``key``, an object of ``storage_class``."""
-        headers = [(_as_copied(name), value) for name, value in self.given]
-        headers += self._class(storage_class)
+        headers = [*self._copied]
+        if not self._classless and storage_class not in _DEFAULT_CLASSES:
+            headers.append((_CLASS, storage_class))
         if self._objects.tags:
             headers.append((_TAGS_DIRECTIVE, "REPLACE"))
         if not self._keeps:
@@ -220,7 +230,7 @@ class SourceHeaders:
         tags = await self._fetch_tags(key) if self._headers.wants_tags(seen) else ()
         return [*headers, *tags]
 
-    async def send(self, send: Callable[[Headers], Awaitable[T]], headers: Headers) -> T:
+    async def send(self, send: SendHeaders[T], headers: Headers) -> T:
         """Call ``send`` with such headers, as ``send_reduced`` does."""
         return await send_reduced(send, headers, self._headers.without, self._notify)
 

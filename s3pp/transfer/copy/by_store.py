@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.integrity.etag import is_md5, proves_content
 from s3pp.integrity.stored_object import confirm, or_unknown
-from s3pp.job import Job
+from s3pp.job import Job, Mode
 from s3pp.records import CopyPart, PartDone, Span
 from s3pp.s3.answers import Copied, parse_etag, xml_text
 from s3pp.s3.client import Bucket, Headers
@@ -40,6 +41,7 @@ class ByStore:
         self._source = source
         self._dest = dest
         self._headers = headers
+        self._mode = job.mode
         self._same_keys = source.signer.keys == dest.signer.keys
         self.conditional = ConditionalWrite(job.mode, dest, notify)
         self._notify = notify
@@ -52,12 +54,14 @@ class ByStore:
         ``CannotCopy`` if it can only be copied in another way; and ``ObjectError``.
         """
         try:
-            copied = await self.conditional.write(
-                attempt.task.target,
-                lambda condition: self._copy(attempt, condition),
-                ours=attempt.written,
-                look=attempt.doubted,
-            )
+            if self._mode is Mode.ADD and not attempt.written:
+                copied = await self.conditional.write(
+                    attempt.task.target,
+                    lambda condition: self._copy(attempt, condition),
+                    look=attempt.doubted,
+                )
+            else:
+                copied = await self._copy(attempt)
         except StoreError as error:
             raise classify_refusal(error, same_keys=self._same_keys) from None
         self.is_trusted = attempt.written = True
@@ -73,18 +77,14 @@ class ByStore:
         if not self.conditional.is_supported:
             self.conditional.add_doubt()
 
-    async def _copy(self, attempt: CopyAttempt, condition: Headers) -> Copied:
+    async def _copy(self, attempt: CopyAttempt, condition: Headers = ()) -> Copied:
         task, source = attempt.task, attempt.source
         headers = [*self._headers.with_copy(task.source, attempt.storage_class), *condition]
         if attempt.pin:
             headers.append(("x-amz-copy-source-if-match", attempt.pin))
         origin = (self._source.endpoint.bucket, task.source)
-        return await send_reduced(
-            lambda headers: self._dest.copy(task.target, origin, headers=headers, size=source.size),
-            headers,
-            self._reduce,
-            self._notify,
-        )
+        send = partial(self._dest.copy, task.target, origin, size=source.size)
+        return await send_reduced(send, headers, self._reduce, self._notify)
 
     def _reduce(self, error: StoreError, headers: Headers) -> ReducedHeaders | None:
         reduced = self._headers.without(error, headers)

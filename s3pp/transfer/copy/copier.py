@@ -39,7 +39,6 @@ from s3pp.transfer.copy.copy_attempt import (
     SourceChanged,
     Target,
     Written,
-    check_size,
 )
 from s3pp.transfer.copy.ways import CopyWays
 from s3pp.transfer.errors import failed
@@ -76,7 +75,18 @@ class Copier:
     async def transfer(self, task: CopyTask) -> Outcome:
         """Copy one object and return its outcome. Raises only ``FatalError`` and ``RunEnding``."""
         try:
-            return await self._transfer(task)
+            source = Dest(task.size, task.etag)
+            dest = await head_if_allowed(self._dest, task.target) if task.ask else task.dest
+            reason = modes.decide_copy(self._mode, source, dest)
+            if isinstance(reason, SkipReason):
+                return Skipped(task.source, task.target, task.size, reason)
+            if reason is SendReason.UNKNOWN and dest and await self._is_same(task, source, dest):
+                return Skipped(task.source, task.target, task.size, SkipReason.SAME_CHECKSUM)
+            attempt = CopyAttempt(task, source, task.storage_class, reason)
+            if self._detour:
+                attempt.streamed = True
+                self._notify(self._detour)
+            return await (self._pretend(attempt) if self._dry_run else self._retry(attempt))
         except Exception as error:
             return failed(task, error)
 
@@ -84,24 +94,11 @@ class Copier:
         """Transfer one range. Raises only ``FatalError`` and ``RunEnding``."""
         return await self._ways.part(part)
 
-    async def _transfer(self, task: CopyTask) -> Outcome:
-        source = Dest(task.size, task.etag)
-        dest = await head_if_allowed(self._dest, task.target) if task.ask else task.dest
-        reason = modes.decide_copy(self._mode, source, dest)
-        if isinstance(reason, SkipReason):
-            return Skipped(task.source, task.target, task.size, reason)
-        if reason is SendReason.UNKNOWN and dest and await self._is_same(task, source, dest):
-            return Skipped(task.source, task.target, task.size, SkipReason.SAME_CHECKSUM)
-        check_size(task.size)
-        attempt = CopyAttempt(task, source, task.storage_class, reason)
-        if self._detour:
-            attempt.streamed = True
-            self._notify(self._detour)
-        if self._dry_run:
-            self.requests_spared += await self._ways.count_requests(attempt)
-            self._notify(self._ways.not_copied)
-            return attempt.done(Written(source.etag, 0))
-        return await self._retry(attempt)
+    async def _pretend(self, attempt: CopyAttempt) -> Outcome:
+        """Return the outcome in a dry run."""
+        self.requests_spared += await self._ways.count_requests(attempt)
+        self._notify(self._ways.not_copied)
+        return attempt.done(Written(attempt.source.etag, 0))
 
     async def _is_same(self, task: CopyTask, source: Dest, dest: Dest) -> bool:
         here = StoredObject(self._source, task.source, source)
@@ -134,7 +131,8 @@ class Copier:
             if attempt.streamed:
                 self._notify(_TWICE)
             return await self._copy(attempt)
-        self._notify(self._ways.not_copied)
+        if self._ways.not_copied not in self._noted:
+            self._notify(self._ways.not_copied)
         return attempt.done(written)
 
     async def _change_way(self, attempt: CopyAttempt, cannot: CannotCopy) -> None:

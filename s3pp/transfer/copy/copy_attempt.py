@@ -73,7 +73,7 @@ class OtherParts(ObjectError):
 
 @dataclass(slots=True)
 class CopyAttempt:
-    """The state of one task, over all its attempts."""
+    """The state of one task, over all its attempts. Raises as ``check_size`` when created."""
 
     task: CopyTask
     source: Dest  # as last seen; only this state is copied
@@ -89,6 +89,8 @@ class CopyAttempt:
     spans: Spans | None = None  # the source's parts, if an attempt has found them
 
     def __post_init__(self) -> None:
+        if self.source.size > MAX_SINGLE_PUT:
+            check_size(self.source.size)
         self.ours, self.pin = self.source, pin_of(self.source.etag)
 
     @property

@@ -74,8 +74,12 @@ class ObjectSource:
 
     async def create(self, create: Callable[[Headers], Awaitable[str]]) -> str:
         """As ``UploadSource.create``. Raises ``CannotCopy`` too."""
+
+        def send(*, headers: Headers) -> Awaitable[str]:
+            return create(headers)
+
         try:
-            return await self._shared.headers.send(create, await self._headers())
+            return await self._shared.headers.send(send, await self._headers())
         except StoreError as error:
             if error.status in UNSUPPORTED and self._attempt.has_another_way:
                 why = f"the store does not support multipart uploads ({error.code})"

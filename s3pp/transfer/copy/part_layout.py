@@ -85,7 +85,7 @@ class PartLayouts:
         may_be_whole = size <= (self._parts.threshold if streamed else MAX_SINGLE_PUT)
         if (attempt.whole or self._gave_up[streamed]) and attempt.fits_one_request:
             return None
-        is_parted = self._is_in_parts(attempt.source)
+        is_parted = "-" in attempt.source.etag and self._is_in_parts(attempt.source)
         if may_be_whole and not is_parted:
             return None
         headers = [ASK_CHECKSUM] if streamed else ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.integrity.stored_object import confirm_whole
@@ -58,9 +59,5 @@ class Through:
 
     async def _put(self, target: str, fetched: FetchedObject, headers: Headers) -> Answer:
         body, payload_hash = fetched.body, fetched.digests.payload_hash
-        return await self._headers.send(
-            lambda headers: self._dest.put(
-                target, body, headers=headers, payload_hash=payload_hash
-            ),
-            headers,
-        )
+        put = partial(self._dest.put, target, body, payload_hash=payload_hash)
+        return await self._headers.send(put, headers)

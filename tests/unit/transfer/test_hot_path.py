@@ -91,7 +91,7 @@ def job_and_tasks(verb: str, root: Path) -> tuple[Job, list[Task]]:
     return Job("put", (str(root),), dest, mode=mode), [PutTask(each, None) for each in entries]
 
 
-@pytest.mark.parametrize(("verb", "most"), [("put", 22), ("get", 29), ("copy", 46)])
+@pytest.mark.parametrize(("verb", "most"), [("put", 22), ("get", 29), ("copy", 32)])
 def test_a_small_object_takes_few_calls(tmp_path: Path, verb: str, most: int) -> None:
     async def main() -> None:
         job, (first, second, third) = job_and_tasks(verb, tmp_path)
