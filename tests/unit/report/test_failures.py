@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3pp.errors import FailureKind
+from s3pp.errors import FailureKind, Kept
 from s3pp.records import Done, Failed, Outcome, SendReason, Skipped, SkipReason
 from s3pp.report.failures import (
     ENOUGH_ALIKE,
@@ -196,6 +196,15 @@ def test_a_small_run_that_was_refused_whole_says_why() -> None:
     assert rule.end() == GiveUp(why, cause_of(DENIED))
     rule.add([DONE])
     assert rule.end() is None
+
+
+def test_what_ends_the_run_says_what_is_kept_of_its_object() -> None:
+    """Nothing else names that object."""
+    rule = GiveUpRule("put")
+    rule.add([DENIED._replace(kept=Kept.PARTS)])
+    given_up = rule.end()
+    assert given_up is not None
+    assert given_up.why == f"the store refuses access: AccessDenied: no; {Kept.PARTS.value}"
 
 
 @given(st.lists(OUTCOMES, max_size=6))
