@@ -15,6 +15,7 @@ from s3pp.s3.multipart import Spans, part_size
 from s3pp.s3.retry import StoreError
 from s3pp.transfer.errors import object_vanished, source_fault
 
+_GROWN = "the object has grown beyond what one request carries: copy it again"
 _OTHER = "the source is another by now"
 _NO_ETAG = "the store reports no ETag, to which the copied parts could be pinned"
 
@@ -115,6 +116,12 @@ class CopyAttempt:
         self.pin = pin_of(source.etag)
         self.storage_class = storage_class
         self.spans = None
+
+    def set_fetched(self, source: Dest) -> None:
+        """Set the state in which the source was fetched whole. Raises if that is too large now."""
+        self.set_source(source, self.storage_class)
+        if not self.fits_one_request:
+            raise ObjectError(FailureKind.CHANGED, _GROWN)
 
     def see(self, found: Answer) -> None:
         """Set the current state of the source from the answer to a HEAD."""

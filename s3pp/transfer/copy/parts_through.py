@@ -20,8 +20,8 @@ from s3pp.s3.client import Bucket
 from s3pp.s3.multipart import PartTarget, Uploads
 from s3pp.transfer.bodies import Slice
 from s3pp.transfer.copy.copy_attempt import CopyAttempt, SourceChanged
-from s3pp.transfer.copy.fetch import ObjectFetcher
 from s3pp.transfer.copy.part_layout import Basis, PartLayout
+from s3pp.transfer.copy.through import ObjectFetcher
 from s3pp.transfer.parts import (
     PartError,
     UploadState,

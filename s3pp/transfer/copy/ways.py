@@ -17,11 +17,10 @@ from s3pp.records import CopyPart, PartOutcome
 from s3pp.s3.client import Bucket
 from s3pp.transfer.copy.by_store import ByStore, PartsByStore
 from s3pp.transfer.copy.copy_attempt import CannotCopy, CopyAttempt, Written
-from s3pp.transfer.copy.fetch import ObjectFetcher
 from s3pp.transfer.copy.multipart_copy import CopyResources, ObjectSource
 from s3pp.transfer.copy.part_layout import PartLayout, PartLayouts
 from s3pp.transfer.copy.parts_through import PartsThrough
-from s3pp.transfer.copy.through import Through
+from s3pp.transfer.copy.through import ObjectFetcher, Through
 from s3pp.transfer.multipart_upload import MultipartUpload
 from s3pp.transfer.object_headers import CopyHeaders, SourceHeaders
 from s3pp.transfer.resources import WorkerResources

@@ -19,7 +19,7 @@ from s3pp.records import Dest
 from s3pp.s3.answers import Answer
 from s3pp.s3.retry import StoreError
 from s3pp.transfer.bodies import Slice
-from s3pp.transfer.copy.fetch import FetchedObject, ObjectFetcher
+from s3pp.transfer.copy.through import FetchedObject, ObjectFetcher
 
 from .buckets import DENIED, EVERYTHING, GONE, Scripted, answer, etag_of, resources
 
