@@ -1,21 +1,23 @@
 """What a session needs where the configuration is plain: found without botocore.
 
 Plain means: keys from the environment or written in a profile, a region and an endpoint that are
-named, a bucket's usual name. Importing botocore, and creating its client, costs more than all else
-that a run of a few objects does. Whatever is not known here to be plain is left to it: a profile
-with a role, SSO or a program, a variable that is not listed here, ARNs, unusual endpoints, and
-every bucket that does not answer its first request with a listing. So botocore has the last word
-on everything that is unusual or wrong, and its errors are what users see.
+named, a bucket's usual name, no proxy. Importing botocore, and creating its client, costs more than
+all else that a run of a few objects does. Whatever is not known here to be plain is left to it: a
+profile with a role, SSO or a program, a variable that is not listed here, ARNs, unusual endpoints,
+and every bucket that answers its first request with anything but a listing. So botocore has the
+last word on all that is unusual or wrong, and its errors are what users see.
 """
 
 from __future__ import annotations
 
-import asyncio
 import configparser
 import os
 import re
+import ssl
 from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import closing
 from enum import Enum
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -23,10 +25,9 @@ from urllib.parse import urlsplit
 
 from s3pp.access import Access
 from s3pp.errors import ObjectError, UsageError
-from s3pp.s3.endpoint import Endpoint, Opened, Proxy, proxy_for, query_string
+from s3pp.s3.endpoint import Endpoint, Opened, proxy_for, query_string
 from s3pp.s3.listing import Page, parse_page
 from s3pp.s3.sigv4 import EMPTY_SHA256, Keys, Signer
-from s3pp.s3.wire import Request, Wire, WireError, WireSettings
 
 T = TypeVar("T")
 
@@ -81,6 +82,9 @@ class Options(NamedTuple):
 OPTIONS = Options()
 
 
+_MOST_READ = 1 << 20  # bytes of the first page, which lists one key
+
+
 class Unfit(str, Enum):
     """Why a part of the credentials cannot be used."""
 
@@ -97,14 +101,11 @@ class PlainSettings(NamedTuple):
     keys: Keys | None  # None: anonymous
     endpoint: Endpoint
     ca_bundle: str
-    proxy: Proxy | None
 
-    def opened(self, *, single: bool | None = False) -> Opened:
+    @property
+    def opened(self) -> Opened:
         """The address of a bucket that can be listed, or is presumed to be."""
-        endpoint, url = self.endpoint, ""
-        if self.proxy is not None:
-            endpoint, url = endpoint._replace(proxy=str(self.proxy)), self.proxy.url
-        return Opened(endpoint, self.keys, self.ca_bundle, True, single, url)
+        return Opened(self.endpoint, self.keys, self.ca_bundle, listable=True)
 
 
 def discard(_: str) -> None:
@@ -132,47 +133,49 @@ def plain_settings(
         return None
 
 
-async def first_page(settings: PlainSettings, access: Access, prefix: str) -> Page | None:
-    """List one key within ``prefix``, by one request; None unless the answer is a page."""
-    wire = Wire(
-        WireSettings(
-            connections=1,
-            connect_timeout=access.connect_timeout,
-            read_timeout=access.read_timeout,
-            ca_bundle=settings.ca_bundle,
-            verify=access.verify_ssl,
-            proxy=settings.proxy.url if settings.proxy else "",
-        )
-    )
-    try:
-        response = await wire.send(_listing(settings, access, prefix))
-        region = response.header(b"x-amz-bucket-region") or settings.endpoint.region
-        if response.status != 200 or region != settings.endpoint.region:
-            return None
-        return parse_page(response.body)
-    except (WireError, ObjectError):
-        return None
-    finally:
-        wire.close()
-
-
 def probe(settings: PlainSettings, access: Access, prefix: str) -> Page | None:
-    """``first_page``, on an event loop of its own."""
-    loop = asyncio.new_event_loop()
+    """List one key within ``prefix``, by one request; None unless the answer is a page.
+
+    By the standard library: a signal's exception passes through it, but not through libcurl's
+    callbacks.
+    """
+    region = settings.endpoint.region
     try:
-        return loop.run_until_complete(first_page(settings, access, prefix))
-    finally:
-        loop.close()
+        with closing(_connection(settings, access)) as connection:
+            connection.connect()
+            connection.sock.settimeout(access.read_timeout)
+            connection.request("GET", *_listing(settings, access, prefix))
+            response = connection.getresponse()
+            if response.status != 200:
+                return None
+            if response.getheader("x-amz-bucket-region", region) != region:
+                return None
+            return parse_page(response.read(_MOST_READ))
+    except (OSError, HTTPException, ObjectError):
+        return None
 
 
-def _listing(settings: PlainSettings, access: Access, prefix: str) -> Request:
+def _connection(settings: PlainSettings, access: Access) -> HTTPConnection:
+    host, timeout = settings.endpoint.host, access.connect_timeout
+    if settings.endpoint.scheme == "http":
+        return HTTPConnection(host, timeout=timeout)
+    context = ssl.create_default_context(cafile=settings.ca_bundle)
+    if not access.verify_ssl:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return HTTPSConnection(host, timeout=timeout, context=context)
+
+
+def _listing(
+    settings: PlainSettings, access: Access, prefix: str
+) -> tuple[str, None, dict[str, str]]:
+    """The target, body and headers of the request."""
     endpoint = settings.endpoint
     path, query = endpoint.path(""), {"list-type": "2", "max-keys": "1", "prefix": prefix}
     url = (endpoint.host, path, query_string(query))
     headers = [("x-amz-request-payer", "requester")] if access.request_payer else []
     signer = Signer(settings.keys, endpoint.region, service=endpoint.signs_for)
     lines = signer.sign("GET", url, headers, EMPTY_SHA256)
-    return Request("GET", f"{endpoint.origin}{path}?{url[2]}", lines)
+    return f"{path}?{url[2]}", None, dict(line.split(": ", 1) for line in lines)
 
 
 def forget_empty(environ: MutableMapping[str, str]) -> None:
@@ -227,10 +230,9 @@ def _settings(access: Access, bucket: str, environ: Mapping[str, str]) -> PlainS
     profile = _profile(access, environ)
     keys = _keys(access, profile, environ) if access.sign else None
     endpoint = _endpoint(access, bucket, profile, environ)
+    _require(proxy_for(endpoint.scheme, endpoint.host, environ) is None)
     ca_bundle = access.ca_bundle or environ.get("AWS_CA_BUNDLE") or _authorities()
-    return PlainSettings(
-        keys, endpoint, ca_bundle, proxy_for(endpoint.scheme, endpoint.host, environ)
-    )
+    return PlainSettings(keys, endpoint, ca_bundle)
 
 
 def _require(found: T | None) -> T:

@@ -58,7 +58,7 @@ class Session:
         ``FatalError`` where the store cannot be reached or refuses the credentials.
         """
         if self._plain is not None and self._page(prefix) is not None:
-            return self._plain.opened()
+            return self._plain.opened
         return self._by_botocore().open(prefix)
 
     def open_source(self, origin: Origin, *, by_name: bool = False) -> Opened:
@@ -70,7 +70,7 @@ class Session:
         """
         page = self._page(origin.prefix)
         if self._plain is not None and page is not None and (page.objects or not origin.prefix):
-            return self._plain.opened()
+            return self._plain.opened
         return self._by_botocore().open_source(origin, by_name=by_name)
 
     def open_unverified(self) -> Opened:
@@ -78,7 +78,7 @@ class Session:
 
         For a caller that would notice a wrong one, and then call ``open``. Raises ``UsageError``.
         """
-        return self._plain.opened() if self._plain else self._by_botocore().open_unverified()
+        return self._plain.opened if self._plain else self._by_botocore().open_unverified()
 
     def keys(self) -> Keys | None:
         """The credentials to use now; refreshes those about to expire."""

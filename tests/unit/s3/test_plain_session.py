@@ -135,7 +135,7 @@ def test_what_is_plain_is_what_botocore_finds(
         plain = plain_settings(access, bucket, os.environ)
         if plain is not None:
             found = BotoSession(access, bucket).open_unverified()
-            assert (plain.opened(), plain.keys) == (found, found.keys)
+            assert (plain.opened, plain.keys) == (found, found.keys)
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "us-west-2", "eu-central-1", "ap-south-1"])
@@ -147,7 +147,7 @@ def test_a_bucket_of_aws_with_keys_of_the_environment_is_plain(
         monkeypatch.setenv(name, value)
     plain = plain_settings(Access(), BUCKET, os.environ)
     assert plain is not None
-    assert plain.opened() == BotoSession(Access(), BUCKET).open_unverified()
+    assert plain.opened == BotoSession(Access(), BUCKET).open_unverified()
 
 
 def test_a_written_profile_is_plain(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
