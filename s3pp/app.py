@@ -160,7 +160,7 @@ def _sandbox_for(job: Job, output: Streams) -> Iterator[Job]:
     from s3pp.sandbox import Sandbox
 
     buckets = [each.bucket for each in (job.origin, job.dest) if each is not None and each.bucket]
-    with Sandbox() as sandbox, sandbox.imposed(os.environ):
+    with Sandbox() as sandbox, sandbox.export_to(os.environ):
         for bucket in dict.fromkeys(buckets):
             sandbox.create_bucket(bucket)
         if job.output.verbosity >= 0:

@@ -145,9 +145,9 @@ def system_fault(error: BaseException) -> str | None:
 
 def unexpected(error: BaseException, where: str = "") -> str:
     """The message for an unexpected error; ``where`` names the process it occurred in."""
-    told = system_fault(error)
-    if told is not None:
-        return f"{where}: {told}" if where else told
+    fault = system_fault(error)
+    if fault is not None:
+        return f"{where}: {fault}" if where else fault
     return f"internal error{f' in {where}' if where else ''}: {error!r}"
 
 

@@ -101,7 +101,7 @@ def _serve(sandbox: Sandbox, streams: Streams) -> ExitStatus:
 
 def _run(sandbox: Sandbox, command: Sequence[str], streams: Streams) -> int:
     try:
-        with sandbox.imposed(os.environ):
+        with sandbox.export_to(os.environ):
             code = _outcome(command)
     except FileNotFoundError:
         streams.stderr.write(f"s3pp sandbox: {command[0]!r} is not found\n")

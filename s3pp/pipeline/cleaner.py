@@ -1,4 +1,4 @@
-"""``s3pp clean``: unfinished uploads are listed, and aborted, in one process on one event loop.
+"""``s3pp clean``: incomplete uploads are listed and aborted, in one process on one event loop.
 
 ::
 
@@ -33,15 +33,15 @@ from s3pp.transfer.aborter import Aborter
 
 ABORTS_AT_ONCE = 16  # uploads that are looked at and aborted side by side
 PROBES = 1  # requests of botocore's that find the bucket
-PER_ABORT = 2  # requests a dry run does not make: the abort, and a look whether it is gone
+PER_ABORT = 2  # requests a dry run does not make: the abort, and a check that it is gone
 TICK = 1.0  # seconds between looks at the clock
 
 
 def clean(job: Job, origin: Origin, streams: Streams) -> RunResult:
-    """Abort what is unfinished in ``origin`` and chosen by ``job``, or say so in a dry run.
+    """Abort the uploads in ``origin`` that ``job`` selects; in a dry run, only list them.
 
-    Raises ``Stopped`` for a signal that comes before anything was done, and as ``Session.open``
-    does. Not raised but returned is what breaks it off later.
+    Raises ``Stopped`` for a signal that arrives before anything was done, and the errors of
+    ``Session.open``. Later errors are part of the result.
     """
     with Signals() as signals:
         recorder, pause = Recorder(job, streams), Pause()
@@ -58,7 +58,7 @@ def clean(job: Job, origin: Origin, streams: Streams) -> RunResult:
             cleaner = Cleaner(Sweep(found, aborter, pause), recorder, signals)
             await cleaner.run()
             unmade = PER_ABORT * recorder.totals.done if job.dry_run else 0
-            recorder.requests(PROBES + bucket.requests + unmade)
+            recorder.count_requests(PROBES + bucket.requests + unmade)
             return cleaner.end()
 
         signals.calm = True
@@ -66,7 +66,7 @@ def clean(job: Job, origin: Origin, streams: Streams) -> RunResult:
 
 
 class Cleaner:
-    """Records how the uploads of a sweep end, and ends it when a signal or an error says so."""
+    """Records the outcomes of a sweep, and ends it after a signal or an error."""
 
     def __init__(self, sweep: Sweep, recorder: Recorder, signals: Signals) -> None:
         self._sweep = sweep
@@ -80,11 +80,11 @@ class Cleaner:
         loop.add_reader(self._signals.fd, self._on_signal)
         self._tick()
         async for outcome in self._sweep.outcomes():
-            self._recorder.listed(self._sweep.listed, self._sweep.complete)
+            self._recorder.set_listed(self._sweep.listed, self._sweep.complete)
             if self._sweep.error is not None:
-                self._recorder.aborted(self._sweep.error)
+                self._recorder.hide_message(self._sweep.error)
             try:
-                self._recorder.outcomes([outcome])
+                self._recorder.record([outcome])
             except FatalError as error:
                 self._sweep.fail(error)
         loop.remove_reader(self._signals.fd)
@@ -92,7 +92,7 @@ class Cleaner:
     def end(self) -> RunResult:
         """Close the records. What was listed and has no outcome counts as not attempted."""
         sweep, recorder = self._sweep, self._recorder
-        recorder.listed(sweep.listed, sweep.complete)
+        recorder.set_listed(sweep.listed, sweep.complete)
         try:
             recorder.close(not_attempted=sweep.listed - recorder.totals.finished)
         except FatalError as error:
@@ -102,9 +102,9 @@ class Cleaner:
         )
 
     def _on_signal(self) -> None:
-        for status in self._signals.taken():
+        for status in self._signals.take():
             if self._status is not None:
-                self._sweep.leave()
+                self._sweep.cancel()
                 continue
             self._status = status
             self._recorder.notice(stopping_notice(status, "requests"))
@@ -125,9 +125,9 @@ class Sweep:
         pause: Pause,
     ) -> None:
         """``pause`` is what ``aborter`` and its requests wait for before they try again."""
-        self.listed = 0  # uploads of the job, so far
-        self.complete = False  # they are all
-        self.error: str | None = None  # what ended it
+        self.listed = 0  # uploads, so far
+        self.complete = False  # all are listed
+        self.error: str | None = None  # why it ended
         self._found = found
         self._aborter = aborter
         self._pause = pause
@@ -137,7 +137,7 @@ class Sweep:
         self._listing: asyncio.Future[None] | None = None
 
     async def outcomes(self) -> AsyncGenerator[Outcome, None]:
-        """How each upload ended, in the order of the listing; what was left has no outcome."""
+        """Yield the outcome of each upload that was started, in the order of the listing."""
         self._listing = asyncio.ensure_future(self._list())
         while (task := await self._queue.get()) is not None:
             await asyncio.wait([task])
@@ -149,23 +149,23 @@ class Sweep:
             await self._listing
 
     def fail(self, error: FatalError) -> None:
-        """Begin nothing more, for this reason."""
+        """Start no more aborts, for this reason."""
         self.error = self.error or str(error)
         self.stop()
 
     def stop(self) -> None:
-        """Begin nothing more; what is active comes to its end."""
+        """Start no more aborts; those active finish."""
         self._pause.end()
         if self._listing is not None:
             self._listing.cancel()
 
-    def leave(self) -> None:
-        """Leave what is active where it is."""
+    def cancel(self) -> None:
+        """Cancel the active aborts, which get no outcome."""
         for task in self._active:
             task.cancel()
 
     async def _list(self) -> None:
-        """Start what is due, as slots get free."""
+        """List uploads, and start an abort for each as slots become free."""
         try:
             async with aclosing(self._found) as found:
                 async for each in found:

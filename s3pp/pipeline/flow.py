@@ -85,7 +85,7 @@ class FlowControl(Generic[W]):
         self._seen: dict[W, Feedback] = {}
         self._throttled_before = 0  # by workers that are gone
         self._balanced = 0.0
-        self._told = Flow()
+        self._sent = Flow()
 
     def join(self, worker: W) -> None:
         """Add a worker that will send requests."""
@@ -113,8 +113,8 @@ class FlowControl(Generic[W]):
         if self._control.limit.active(now):
             self.spread()
         flow = self._flow(now)
-        if flow.told != self._told.told:
-            self._told = flow
+        if flow.facts != self._sent.facts:
+            self._sent = flow
             self._send(statter, flow)
 
     def spread(self) -> None:

@@ -53,7 +53,7 @@ class Sheet:
             raise FatalError(f"standard output cannot be written: {stdout.trouble}")
         return not stdout.gone
 
-    def tell(self, text: str) -> None:
+    def notify(self, text: str) -> None:
         """Write a line for users."""
         self._streams.stderr.lines(self._view.notice(text))
 
@@ -66,15 +66,15 @@ class Sheet:
 class Patience:
     """The wait before another attempt; until it is granted, there are no further attempts."""
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        """``tell`` informs the user why there is a wait."""
+    def __init__(self, notify: Callable[[str], None]) -> None:
+        """``notify`` informs the user why there is a wait."""
         self.granted = False
-        self._tell = tell
+        self._notify = notify
 
     def notify(self, text: str) -> None:
         """Pass on why there is a wait, if waiting is granted."""
         if self.granted:
-            self._tell(text)
+            self._notify(text)
 
     async def __call__(self, seconds: float) -> None:
         """Wait. Raises ``ObjectError`` instead if waiting is not granted."""
@@ -103,7 +103,7 @@ def list_keys(job: Job, origin: Origin, streams: Streams, view: KeyView) -> KeyT
     ``FatalError`` where the listing fails or stdout cannot be written.
     """
     sheet = Sheet(streams, view)
-    session = Session(job.access, origin.bucket, notify=sheet.tell)
+    session = Session(job.access, origin.bucket, notify=sheet.notify)
     run = only_loop(streams).run_until_complete
     gc.freeze()  # what was imported is never garbage
     by_name = job.choosing.files_from is not None
@@ -122,7 +122,7 @@ async def _list_at_once(job: Job, origin: Origin, session: Session, sheet: Sheet
 
     False, with nothing written, if the first page fails at the first attempt or has no keys.
     """
-    opened, patience = session.open_unverified(), Patience(sheet.tell)
+    opened, patience = session.open_unverified(), Patience(sheet.notify)
     renew, hooks = SignIn(session, opened.keys), RetryHooks(patience, notify=patience.notify)
     bucket = connect(job.access, opened, job.speed.listers, renew=renew, hooks=hooks)
     beside = asyncio.ensure_future(prefix_object_notice(job, origin, bucket))
@@ -132,7 +132,7 @@ async def _list_at_once(job: Job, origin: Origin, session: Session, sheet: Sheet
         return False
     patience.granted = True
     await _write_pages(job, origin, Primed(bucket, first), sheet)
-    await _tell_of(beside, sheet)
+    await _notify_of(beside, sheet)
     return True
 
 
@@ -147,22 +147,22 @@ async def _first_page(bucket: Lister, origin: Origin) -> bytes | None:
 async def _list_opened(
     job: Job, origin: Origin, session: Session, opened: Opened, sheet: Sheet
 ) -> None:
-    renew, hooks = SignIn(session, opened.keys), RetryHooks(notify=sheet.tell)
+    renew, hooks = SignIn(session, opened.keys), RetryHooks(notify=sheet.notify)
     bucket = connect(job.access, opened, job.speed.listers, renew=renew, hooks=hooks)
     beside = asyncio.ensure_future(prefix_object_notice(job, origin, bucket))
     await _write_pages(job, origin, bucket, sheet)
-    await _tell_of(beside, sheet)
+    await _notify_of(beside, sheet)
 
 
-async def _tell_of(beside: asyncio.Future[str | None], sheet: Sheet) -> None:
+async def _notify_of(beside: asyncio.Future[str | None], sheet: Sheet) -> None:
     if note := await beside:
-        sheet.tell(note)
+        sheet.notify(note)
 
 
 async def _write_pages(job: Job, origin: Origin, bucket: Lister, sheet: Sheet) -> None:
     """Write the listing to stdout page by page, in one thread."""
     filters, left = Filters(job.choosing), job.choosing.limit
-    listing = list_pages(bucket, origin.prefix, listers=job.speed.listers, notify=sheet.tell)
+    listing = list_pages(bucket, origin.prefix, listers=job.speed.listers, notify=sheet.notify)
     try:
         async with aclosing(listing):
             async for page in listing:
@@ -177,9 +177,9 @@ async def _write_pages(job: Job, origin: Origin, bucket: Lister, sheet: Sheet) -
 def _list_found(job: Job, session: Session, opened: Opened, sheet: Sheet) -> None:
     """List as a walker does, for names to look up, or a single object."""
     renewal, thread = SignIn(session, opened.keys), LoopThread(sheet.give_up)
-    bucket = DistantBucket(thread, job.access, opened, renewal=renewal, notify=sheet.tell)
+    bucket = DistantBucket(thread, job.access, opened, renewal=renewal, notify=sheet.notify)
     stdin = os.fdopen(0, "rb", closefd=False) if job.choosing.files_from == "-" else None
-    _, found = list_origin(job, bucket, sheet.tell, single=opened.single, stdin=stdin)
+    _, found = list_origin(job, bucket, sheet.notify, single=opened.single, stdin=stdin)
     while page := list(islice(found, AT_ONCE)):
         if not sheet.take(page):
             return

@@ -79,7 +79,7 @@ class BatchReport(NamedTuple):
 
 
 class PartRequest(NamedTuple):
-    """worker → worker: a part to move, of an object that the sender leads.
+    """worker → worker: a part to transfer, of an object that the sender leads.
 
     The scheduler in the supervisor decides which worker, and numbers the request anew.
     """
@@ -103,7 +103,7 @@ class PartResult(NamedTuple):
     """worker → worker: how a part ended, back to the worker that leads its object."""
 
     number: int  # as the request had it
-    size: int  # bytes that were moved
+    size: int  # bytes transferred
     requests: int  # made since the sender's last report
     outcome: bytes  # a pickled ``PartOutcome``
 
@@ -114,9 +114,9 @@ class PartResult(NamedTuple):
 
 
 class PartProgress(NamedTuple):
-    """worker, supervisor → statter: a part has ended; of a worker, one that it led and moved."""
+    """worker, supervisor → statter: a part was transferred; of a worker, one that it led itself."""
 
-    size: int  # bytes that were moved
+    size: int  # bytes transferred
     requests: int = 0  # made for it, where no batch reports them
 
 
@@ -127,7 +127,7 @@ class Notice(NamedTuple):
 
 
 class Fatal(NamedTuple):
-    """walker, worker, statter, supervisor → supervisor, statter: why the run cannot go on."""
+    """walker, worker, statter, supervisor → supervisor, statter: why the run must end."""
 
     text: str
     cause: Cause | None = None  # of failures that this explains, as well as those of this text
@@ -137,11 +137,11 @@ class WalkProgress(NamedTuple):
     """supervisor → statter: how far the walk has come."""
 
     objects: int  # listed so far
-    walk_done: bool  # no more will be
+    walk_done: bool  # all are listed
 
 
 class KeysExpired(NamedTuple):
-    """worker, walker → supervisor: the store calls the keys expired."""
+    """worker, walker → supervisor: the store has answered that the keys have expired."""
 
     side: Side
 
@@ -154,11 +154,11 @@ class NewKeys(NamedTuple):
 
 
 class Heartbeat(NamedTuple):
-    """worker → supervisor: its event loop is turning."""
+    """worker → supervisor: its event loop is running."""
 
 
 class StartNothing(NamedTuple):
-    """supervisor → worker: end what is under way, and start no other task."""
+    """supervisor → worker: finish the tasks in progress, and start no other."""
 
 
 class WalkDone(NamedTuple):
@@ -166,19 +166,19 @@ class WalkDone(NamedTuple):
 
 
 class NoMoreTasks(NamedTuple):
-    """supervisor → worker: every batch has ended, and no other will come."""
+    """supervisor → worker: every batch has ended; exit."""
 
 
 class RunDone(NamedTuple):
     """supervisor → statter: every report has been sent."""
 
     listed: int  # objects, in all
-    not_attempted: int  # objects listed that an interrupted run left where they are
-    walk_done: bool  # False: the walk was cut short, and more may be there
+    not_attempted: int  # objects listed that an interrupted run did not start
+    walk_done: bool  # False: the walk did not end, and more objects may exist
 
 
 class StatterReport(NamedTuple):
-    """statter → supervisor: the sums, by which the exit code is decided."""
+    """statter → supervisor: the totals, which decide the exit code."""
 
     totals: Totals
     refusal: str | None  # why a run that came to its end counts as aborted, see ``Recorder``

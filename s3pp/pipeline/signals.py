@@ -48,17 +48,17 @@ class Stopped(KeyboardInterrupt):
         self.status = status
 
 
-def taken_over(handler: Callable[[int, FrameType | None], Any]) -> dict[signal.Signals, Any]:
+def install_handlers(handler: Callable[[int, FrameType | None], Any]) -> dict[signal.Signals, Any]:
     """Install ``handler`` for INT, TERM and HUP, except those that are ignored (nohup).
 
     Returns the previous handlers.
     """
-    heard = [number for number in STATUS if signal.getsignal(number) is not signal.SIG_IGN]
-    return {number: signal.signal(number, handler) for number in heard}
+    handled = [number for number in STATUS if signal.getsignal(number) is not signal.SIG_IGN]
+    return {number: signal.signal(number, handler) for number in handled}
 
 
-def given_back(before: dict[signal.Signals, Any], *, stopping: bool) -> None:
-    """Undo ``taken_over``."""
+def restore_handlers(before: dict[signal.Signals, Any], *, stopping: bool) -> None:
+    """Undo ``install_handlers``."""
     for number, handler in before.items():
         # The run is already stopping: another signal must not change the exit code now.
         signal.signal(number, signal.SIG_IGN if stopping else handler)
@@ -83,7 +83,7 @@ class Signals:
         os.set_blocking(self.fd, False)
         os.set_blocking(self._wake, False)
         self._wakeup_before = signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
-        self._before = taken_over(self._on_signal)
+        self._before = install_handlers(self._on_signal)
         return self
 
     def __exit__(
@@ -92,12 +92,12 @@ class Signals:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        given_back(self._before, stopping=self._stopping)
+        restore_handlers(self._before, stopping=self._stopping)
         signal.set_wakeup_fd(self._wakeup_before)
         os.close(self.fd)
         os.close(self._wake)
 
-    def taken(self) -> list[ExitStatus]:
+    def take(self) -> list[ExitStatus]:
         """The exit codes for signals received since the last call, oldest first."""
         with contextlib.suppress(BlockingIOError):
             os.read(self.fd, 4096)

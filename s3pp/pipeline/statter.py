@@ -41,7 +41,7 @@ def run_statter(inbox: MessageReader, outbox: MessageWriter, job: Job, started: 
             if isinstance(message, RunDone):
                 outbox.send(statter.end(message))
                 return
-            statter.hear(message)
+            statter.receive(message)
         recorder.tick()
 
 
@@ -51,30 +51,30 @@ class Statter:
     def __init__(self, recorder: Recorder, outbox: MessageWriter) -> None:
         self._recorder = recorder
         self._outbox = outbox
-        self._told: set[str] = set()  # notices; several workers may send the same
+        self._notices: set[str] = set()  # notices; several workers may send the same
 
-    def hear(self, message: Message) -> None:
+    def receive(self, message: Message) -> None:
         """Process a message other than ``RunDone``."""
         match message:
             case BatchReport():
                 self._report(message)
             case WalkProgress(objects, walk_done):
-                self._recorder.listed(objects, done=walk_done)
+                self._recorder.set_listed(objects, done=walk_done)
             case PartProgress(size, requests):
-                self._recorder.requests(requests)
-                self._recorder.moved(size)
+                self._recorder.count_requests(requests)
+                self._recorder.count_moved(size)
             case Flow():
-                self._recorder.flow(message)
+                self._recorder.set_flow(message)
             case Notice(text):
                 self._notice(text)
             case Fatal(text, cause):
-                self._recorder.aborted(text)
+                self._recorder.hide_message(text)
                 if cause is not None:
-                    self._recorder.ended_by(cause)
+                    self._recorder.hide_cause(cause)
 
     def end(self, message: RunDone) -> StatterReport:
         """Close the recorder and return the report."""
-        self._recorder.listed(message.listed, done=message.walk_done)
+        self._recorder.set_listed(message.listed, done=message.walk_done)
         try:
             self._recorder.close(not_attempted=message.not_attempted)
         except FatalError as error:  # the totals are complete all the same
@@ -83,12 +83,12 @@ class Statter:
 
     def _report(self, report: BatchReport) -> None:
         try:
-            self._recorder.requests(report.requests)
-            self._recorder.outcomes(report.outcomes)
+            self._recorder.count_requests(report.requests)
+            self._recorder.record(report.outcomes)
         except FatalError as error:
             self._outbox.send(Fatal(str(error)))
 
     def _notice(self, text: str) -> None:
-        if text not in self._told:
-            self._told.add(text)
+        if text not in self._notices:
+            self._notices.add(text)
             self._recorder.notice(text)

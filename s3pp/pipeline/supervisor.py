@@ -75,7 +75,7 @@ class Supervisor:
         self._spool_dir = ""  # where the members of compressed archives are copied to
         self._deaths = 0  # of workers, since the last report of a batch or a part
         self._listed = self._finished = 0
-        self._told = messages.WalkProgress(0, walk_done=False)  # last sent to the statter
+        self._sent_progress = messages.WalkProgress(0, walk_done=False)  # last sent to the statter
         self._walk_done = False  # every object is listed
         self._walk_ended = False  # likewise, or the walk has failed
         self._error: str | None = None
@@ -165,8 +165,8 @@ class Supervisor:
         self._refresh_keys()
         self._flow.balance(self._now, self._crew.statter)
         listed = messages.WalkProgress(self._listed, self._walk_done)
-        if listed != self._told and self._phase is Phase.RUNNING:
-            self._told = listed
+        if listed != self._sent_progress and self._phase is Phase.RUNNING:
+            self._sent_progress = listed
             self._loop.send(self._crew.statter, listed)
 
     # What children say
@@ -258,7 +258,7 @@ class Supervisor:
     # What goes wrong
 
     def _on_signal(self) -> None:
-        for status in self._signals.taken():
+        for status in self._signals.take():
             if self._phase is Phase.RUNNING and self._signal is None:
                 self._signal = status
                 self._notify(stopping_notice(status))
@@ -353,7 +353,7 @@ class Supervisor:
     def _clean_up(self) -> None:
         for child in list(self._loop.children):
             if self._phase is Phase.OVER and self._report is not None:
-                child.process.join(1.0)  # it has been told to end
+                child.process.join(1.0)  # it is ending by itself
             child.kill()
             self._forget(child)
         self._loop.close()

@@ -151,12 +151,12 @@ class FailureLines:
                     (self._held if wait else shown).append(each)
         return shown
 
-    def end(self, cause: Cause | None) -> None:
+    def hide_cause(self, cause: Cause | None) -> None:
         """Drop failures of this cause, which ends the run and is reported with its end."""
         self._ended_by = cause
         self._held = [each for each in self._held if cause_of(each) != cause]
 
-    def aborted(self, why: str) -> None:
+    def hide_message(self, why: str) -> None:
         """Drop failures with this message, the reason that ends the run, which is reported once."""
         self._why = why
         self._held = [each for each in self._held if each.message != why]

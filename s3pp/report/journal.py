@@ -39,7 +39,7 @@ class Journal:
         self._file = open_journal(path)
         self._file.append(as_json(_start(job)) + "\n")
 
-    def outcomes(self, outcomes: Iterable[Outcome]) -> None:
+    def record(self, outcomes: Iterable[Outcome]) -> None:
         """Record a batch in one write, so that a kill truncates at most the last line."""
         self._file.append("".join(f"{self._lines.json(outcome)}\n" for outcome in outcomes))
 
@@ -85,19 +85,19 @@ class Log:
         detail = Detail.of(louder, dry_run=job.dry_run)
         self._detail = detail._replace(failed=True, notices=True)
         self._file: Appender | None = None
-        self.opening_fault = self._guarded(lambda: self._open(path))  # see ``outcomes``
+        self.opening_fault = self._guarded(lambda: self._open(path))  # see ``record``
 
-    def outcomes(self, outcomes: Sequence[Outcome]) -> str | None:
+    def record(self, outcomes: Sequence[Outcome]) -> str | None:
         """Log a batch. Returns the complaint if the file just became unwritable."""
         shown = [outcome for outcome in outcomes if self._detail.wants(outcome)]
         return self._append([(_level(o), self._lines.text(o)) for o in shown])
 
     def line(self, level: str, text: str) -> str | None:
-        """Log one line; returns a complaint as ``outcomes`` does."""
+        """Log one line; returns a complaint as ``record`` does."""
         return self._append([(level, text)])
 
     def close(self) -> str | None:
-        """Flush the log to the disk if possible; returns a complaint as ``outcomes`` does."""
+        """Flush the log to the disk if possible; returns a complaint as ``record`` does."""
         file, self._file = self._file, None
         return self._guarded(file.close) if file is not None else None
 

@@ -156,7 +156,7 @@ class TerminalProgress:
         now = self._clock()
         parts = facts(totals, listed, walk_done, throughput=self._throughput, now=now)
         width, total = self._console.width, listed if walk_done else None
-        text = fitted(parts, width)
+        text = fit(parts, width)
         bar = next(each for each in BARS if not each or len(text) + 1 + each <= width)
         self._draw(_row(text, totals.finished, total=total, bar=bar, now=now))
 
@@ -202,7 +202,7 @@ def facts(
     for number, what, rank in ((totals.skipped, "skipped", 3), (totals.failed, "failed", 2)):
         if number:
             parts.append(Fact(f"{number:,} {what}", f"{number:,} {what}", rank))
-    parts += totals.flow.told
+    parts += totals.flow.facts
     left = seconds_left(totals, listed, rates.objects)
     if left is not None:
         clock, least = _clock(left), not walk_done
@@ -211,7 +211,7 @@ def facts(
     return parts
 
 
-def fitted(parts: Sequence[Fact], width: int) -> str:
+def fit(parts: Sequence[Fact], width: int) -> str:
     """Return text for ``width`` columns: all parts, all shortened, or the most important ones."""
     text = ", ".join(each.text for each in parts)
     by_rank = sorted(range(len(parts)), key=lambda at: parts[at].rank)

@@ -71,13 +71,13 @@ class Recorder:
         """The totals so far; of the whole run after ``close``, even if that raised."""
         return self._totals
 
-    def listed(self, count: int, done: bool) -> None:
+    def set_listed(self, count: int, done: bool) -> None:
         """Record that the walker has listed ``count`` objects so far; ``done``: it has finished."""
         self._totals.listed = count
         self._totals.walk_done = done
         self.tick()
 
-    def outcomes(self, outcomes: Sequence[Outcome]) -> None:
+    def record(self, outcomes: Sequence[Outcome]) -> None:
         """Record a batch.
 
         Raises ``FatalError`` if the journal or stdout cannot be written, or if the batch proves
@@ -85,7 +85,7 @@ class Recorder:
         """
         give_up = self._give_up.add(outcomes)
         if give_up is not None:
-            self.ended_by(give_up.cause)  # first: the end of the run is reported in one line
+            self.hide_cause(give_up.cause)  # first: the end of the run is reported in one line
         self._totals.fold_all(outcomes)
         if self._job.verb == "clean":
             self._totals.fold_uploads(outcomes)
@@ -95,9 +95,9 @@ class Recorder:
         if self._view.holding and not waited:
             self._release_at = self._clock() + HELD_SECONDS
         if self._log is not None:
-            self._complain(self._log.outcomes(outcomes))
+            self._complain(self._log.record(outcomes))
         if self._journal is not None:
-            self._journal.outcomes(outcomes)
+            self._journal.record(outcomes)
         self.tick()
         stdout = self._streams.stdout
         if stdout.trouble is not None:  # raised last, when the other records have the batch
@@ -112,16 +112,16 @@ class Recorder:
             if isinstance(outcome, Done) and outcome.size > self._job.parts.threshold:
                 self._totals.in_parts = max(0, self._totals.in_parts - outcome.sent)
 
-    def requests(self, count: int) -> None:
+    def count_requests(self, count: int) -> None:
         """Add requests that were made or, in a dry run, would have been."""
         self._totals.requests += count
 
-    def moved(self, size: int) -> None:
+    def count_moved(self, size: int) -> None:
         """Add ``size`` bytes, a part of a large object that was transferred."""
         self._totals.in_parts += size
         self.tick()
 
-    def flow(self, flow: Flow) -> None:
+    def set_flow(self, flow: Flow) -> None:
         """Set the rate limit and response state of the store; report the first throttling."""
         if flow.rate and not self._totals.flow.throttled:
             self.notice(
@@ -131,13 +131,13 @@ class Recorder:
         self._totals.flow = flow
         self.tick()
 
-    def aborted(self, why: str) -> None:
+    def hide_message(self, why: str) -> None:
         """Hide failures with this message, which ends the run: the command line reports it once."""
-        self._view.aborted(why)
+        self._view.hide_message(why)
 
-    def ended_by(self, cause: Cause | None) -> None:
+    def hide_cause(self, cause: Cause | None) -> None:
         """Hide failures of this cause, which ends the run and is reported once for all."""
-        self._view.ended_by(cause)
+        self._view.hide_cause(cause)
 
     def notice(self, text: str) -> None:
         """Notify users of something that concerns the run and no single object."""
@@ -170,7 +170,7 @@ class Recorder:
         """
         totals, end = self._totals, self._give_up.end()
         if end is not None:
-            self.ended_by(end.cause)
+            self.hide_cause(end.cause)
         if totals.young and not self._job.dry_run:
             self.notice(left_alone(totals.young))
         totals.not_attempted = not_attempted

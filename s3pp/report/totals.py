@@ -30,7 +30,7 @@ class Flow(NamedTuple):
     silent: float = 0.0  # seconds without an answer while requests are waiting
 
     @property
-    def told(self) -> tuple[Fact, ...]:
+    def facts(self) -> tuple[Fact, ...]:
         """The parts of a display's text that describe it."""
         facts = []
         if self.rate:

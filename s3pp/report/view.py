@@ -104,17 +104,17 @@ class View:
         table = self._failures.table() if self._detail.failed else []
         return self.release() + [f"s3pp: {line}" for line in table]
 
-    def ended_by(self, cause: Cause | None) -> None:
+    def hide_cause(self, cause: Cause | None) -> None:
         """Hide failures of this cause, which ends the run."""
-        self._failures.end(cause)
+        self._failures.hide_cause(cause)
 
     def notice(self, text: str) -> list[str]:
         """Return the lines on stderr for a notice."""
         return [f"s3pp: {one_line(text)}"] if self._detail.notices else []
 
-    def aborted(self, why: str) -> None:
+    def hide_message(self, why: str) -> None:
         """Hide failures with this message, the reason that ends the run, on stderr."""
-        self._failures.aborted(why)
+        self._failures.hide_message(why)
 
     def _wanted(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
         if not self._detail.done:  # the usual case, which must be cheap

@@ -31,7 +31,7 @@ LIFTED = 6.0  # seconds without a refusal after which there is no limit: by now 
 
 EVIDENCE = 8  # answers within an epoch that suffice to judge it
 PATIENCE = 0.25  # seconds after which fewer suffice
-DOUBT = 3  # refusals needed before a limit is set: one alone means little
+MIN_REFUSALS = 3  # refusals needed before a limit is set: one alone means little
 UNSEEN = 0.02  # share of refusals that is ignored: requests arrive at random times
 MOSTLY = 0.5  # share of refusals at which the rate is lowered at once, not only its ceiling
 AT_FIRST = 0.1  # seconds over which the first refusals are assumed to have arrived
@@ -202,7 +202,7 @@ class CongestionControl(Generic[WorkerT]):
         if now >= self._tolerated_until:
             self._tolerated = UNSEEN
         if not limit.active(now):
-            return sums.congested >= DOUBT and sums.refusals > self._tolerated
+            return sums.congested >= MIN_REFUSALS and sums.refusals > self._tolerated
         if sums.refusals <= self._tolerated:
             return False
         enough = sums.accepted + sums.congested >= EVIDENCE

@@ -98,7 +98,7 @@ class Sandbox:
         return fixed | _past_proxies(os.environ)
 
     @contextmanager
-    def imposed(self, environ: MutableMapping[str, str]) -> Iterator[None]:
+    def export_to(self, environ: MutableMapping[str, str]) -> Iterator[None]:
         """Set this server's variables in ``environ``, and restore it afterwards."""
         before = dict(environ)
         for name in UNSET:

@@ -123,7 +123,7 @@ def _end_with(parent: int) -> None:
     os._exit(0)
 
 
-def _tell(report: dict[str, Any]) -> None:
+def _report(report: dict[str, Any]) -> None:
     """Send the one line of the protocol, then close standard output for good."""
     os.write(1, json.dumps(report).encode() + b"\n")
     void = os.open(os.devnull, os.O_WRONLY)
@@ -136,14 +136,14 @@ def main(port: int) -> int:
     try:
         threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     except RuntimeError:
-        _tell({"error": str(no_thread())})
+        _report({"error": str(no_thread())})
         return 1
     try:
         server = _listening(port)
     except (OSError, ImportError) as error:
-        _tell({"error": _reason(port, error)})
+        _report({"error": _reason(port, error)})
         return 1
-    _tell({"port": server.port})
+    _report({"port": server.port})
     server.serve_forever()
     return 0
 

@@ -19,7 +19,7 @@ from s3pp.s3.multipart import Uploads
 from s3pp.s3.upload_listing import Upload
 from s3pp.sources.filters import NS, Filters
 
-_NO_TIME = "the store does not tell when it was begun: it may be in use"
+_NO_INITIATED = "the store does not report when it was begun: it may be in use"
 
 
 class Selection:
@@ -46,7 +46,7 @@ class Selection:
         try:
             begun = upload.started_at
         except ValueError:
-            return Failed(key, key, FailureKind.STORE, _NO_TIME, upload=upload.facts())
+            return Failed(key, key, FailureKind.STORE, _NO_INITIATED, upload=upload.facts())
         if self._keep_young and begun > self._clock() - DEFAULT_ABORT_AGE:
             return Skipped(key, key, 0, SkipReason.YOUNG, upload.facts())
         return None if self._filters.stat_refusal(0, int(begun * NS)) else upload

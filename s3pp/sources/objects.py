@@ -37,7 +37,7 @@ from s3pp.sources.names import read_list
 
 HEADS = 16  # in flight
 PATIENCE = 10.0  # seconds: the run does not wait longer for a notice
-_UNTOLD = "the store does not report its size: its answer to HEAD has no Content-Length"
+_NO_LENGTH = "the store does not report its size: its answer to HEAD has no Content-Length"
 
 Notify = Callable[[str], None]
 
@@ -323,7 +323,7 @@ def as_listed(key: str, answer: Answer) -> Listed:
     Raises ``ObjectError`` if the answer lacks the size.
     """
     if answer.declared is None:
-        raise ObjectError(FailureKind.INTEGRITY, _UNTOLD)
+        raise ObjectError(FailureKind.INTEGRITY, _NO_LENGTH)
     header = answer.response.header
     storage_class = header(b"x-amz-storage-class") or "STANDARD"  # which is omitted
     modified = _listing_time(header(b"last-modified") or "")

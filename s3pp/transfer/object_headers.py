@@ -69,7 +69,7 @@ _AWS = ("amazonaws.com", "amazonaws.com.cn")
 NO_TAGS = "the tags of some objects cannot be read or written: their copies have none"
 NO_CLASS = "the destination refuses the storage class of some objects: their copies have its own"
 NO_META = "the source has metadata that no header can hold: some copies lack it"
-DOUBT = (
+NO_REPORT = (
     "the store does not report the storage class, or reports other metadata than this run gives, "
     "of some objects that were resumed: if an earlier run gave others, they have those"
 )
@@ -340,7 +340,7 @@ async def _matches(
             return True
         raise
     if match is HeaderMatch.UNKNOWN:
-        notify(DOUBT)
+        notify(NO_REPORT)
     return match is not HeaderMatch.OTHER
 
 

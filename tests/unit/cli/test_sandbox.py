@@ -113,7 +113,7 @@ def test_a_bucket_the_server_refuses(sandbox: Sandbox) -> None:
 def test_the_environment_leads_there_and_nowhere_else(sandbox: Sandbox) -> None:
     environ = {"AWS_PROFILE": "mine", "AWS_SESSION_TOKEN": "t", "HOME": "/h", "AWS_REGION": "x"}
     before = dict(environ)
-    with sandbox.imposed(environ):
+    with sandbox.export_to(environ):
         assert "AWS_PROFILE" not in environ
         assert "AWS_SESSION_TOKEN" not in environ
         assert environ["HOME"] == "/h"

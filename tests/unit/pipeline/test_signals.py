@@ -55,11 +55,11 @@ def test_once_calm_a_signal_is_collected(number: signal.Signals, status: ExitSta
     with Signals() as signals:
         signals.calm = True
         assert not readable(signals.fd)
-        assert signals.taken() == []
+        assert signals.take() == []
         raised(number)
         assert readable(signals.fd)
-        assert signals.taken() == [status]
-        assert signals.taken() == []
+        assert signals.take() == [status]
+        assert signals.take() == []
         assert not readable(signals.fd)
 
 
@@ -69,7 +69,7 @@ def test_signals_keep_their_order_and_number() -> None:
         raised(signal.SIGINT)
         raised(signal.SIGINT)
         raised(signal.SIGTERM)
-        assert signals.taken() == [STATUS[0][1], STATUS[0][1], STATUS[1][1]]
+        assert signals.take() == [STATUS[0][1], STATUS[0][1], STATUS[1][1]]
 
 
 def test_stopped_is_not_taken_for_an_error() -> None:
@@ -100,7 +100,7 @@ def test_a_hangup_that_was_ignored_stays_ignored() -> None:
         raised(signal.SIGHUP)
         signals.calm = True
         raised(signal.SIGHUP)
-        assert signals.taken() == []
+        assert signals.take() == []
 
 
 def test_a_signal_that_comes_while_others_are_taken_is_not_lost() -> None:
@@ -126,5 +126,5 @@ def test_a_signal_that_comes_while_others_are_taken_is_not_lost() -> None:
         signals.calm = True
         signals._came = Busy()
         raised(signal.SIGINT)
-        assert [*signals.taken(), *signals.taken()] == came
+        assert [*signals.take(), *signals.take()] == came
         assert came == [ExitStatus.INTERRUPTED, ExitStatus.TERMINATED]

@@ -41,22 +41,22 @@ class Recorder:
         self.refusal: str | None = None
         self._broken = broken
 
-    def listed(self, count: int, done: bool) -> None:
+    def set_listed(self, count: int, done: bool) -> None:
         self.totals.listed = count
         self.walk_done = done
 
-    def outcomes(self, outcomes: Sequence[Outcome]) -> None:
+    def record(self, outcomes: Sequence[Outcome]) -> None:
         self.totals.fold_all(outcomes)
         if self._broken == "outcomes":
             raise FatalError("journal: no space left")
 
-    def requests(self, count: int) -> None:
+    def count_requests(self, count: int) -> None:
         self.totals.requests += count
 
     def notice(self, text: str) -> None:
         self.notices.append(text)
 
-    def aborted(self, why: str) -> None:
+    def hide_message(self, why: str) -> None:
         self.reasons.append(why)
 
     def close(self, not_attempted: int = 0) -> Totals:
@@ -78,7 +78,7 @@ class Scene:
         self.sent.append(sent)
 
     def report(self, *outcomes: Outcome, requests: int = 0) -> None:
-        self.statter.hear(batch_report(outcomes, requests))
+        self.statter.receive(batch_report(outcomes, requests))
 
     def verdict(self, listed: int = 0, left: int = 0, walked: bool = True) -> StatterReport:
         return self.statter.end(RunDone(listed, left, walked))
@@ -103,22 +103,22 @@ def test_it_sums_up() -> None:
 
 def test_how_far_the_walker_is_passes_through() -> None:
     scene = Scene()
-    scene.statter.hear(WalkProgress(7, walk_done=False))
+    scene.statter.receive(WalkProgress(7, walk_done=False))
     assert (scene.recorder.totals.listed, scene.recorder.walk_done) == (7, False)
-    scene.statter.hear(WalkProgress(9, walk_done=True))
+    scene.statter.receive(WalkProgress(9, walk_done=True))
     assert (scene.recorder.totals.listed, scene.recorder.walk_done) == (9, True)
 
 
 def test_what_several_workers_find_out_is_told_once() -> None:
     scene = Scene()
     for text in ("the store é", "another", "the store é"):
-        scene.statter.hear(Notice(text))
+        scene.statter.receive(Notice(text))
     assert scene.recorder.notices == ["the store é", "another"]
 
 
 def test_why_a_run_ends_is_known_before_the_failures_it_explains() -> None:
     scene = Scene()
-    scene.statter.hear(Fatal("no room é"))
+    scene.statter.receive(Fatal("no room é"))
     assert (scene.recorder.reasons, scene.recorder.notices) == (["no room é"], [])
 
 

@@ -52,7 +52,7 @@ def test_what_concerns_an_object_alone_does_not_wait() -> None:
 def test_what_ends_the_run_is_not_shown_again() -> None:
     lines = FailureLines()
     lines.take([refused(1), refused(2, "Other")])
-    lines.end(cause_of(refused(1)))
+    lines.hide_cause(cause_of(refused(1)))
     assert lines.take([refused(at) for at in range(3, 200)]) == []
     assert lines.release() == [refused(2, "Other")]
     assert lines.table() == []
@@ -76,7 +76,7 @@ def test_what_the_abort_says_of_objects_is_in_no_table() -> None:
     """As of a full disk, which no line names that stands above the table."""
     lines = FailureLines()
     lines.take([refused(1)])
-    lines.aborted("permission denied")
+    lines.hide_message("permission denied")
     assert lines.take([unreadable(at) for at in range(270)]) == []
     assert lines.table() == []
     assert lines.release() == [refused(1)]

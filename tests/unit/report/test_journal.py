@@ -30,8 +30,8 @@ def events(path: Path) -> list[dict[str, Any]]:
 def test_a_run(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     journal = Journal(str(path), job())
-    journal.outcomes(ALL[:2])
-    journal.outcomes(ALL[2:])
+    journal.record(ALL[:2])
+    journal.record(ALL[2:])
     assert [e["event"] for e in events(path)] == ["start", "done", "skipped", "skipped", "failed"]
     journal.close(Totals(listed=4, done=1, skipped=2, failed=1, bytes=5))
     start, *_, end = events(path)
@@ -45,7 +45,7 @@ def test_a_run(tmp_path: Path) -> None:
 def test_a_dry_run_cannot_be_taken_for_a_real_one(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     journal = Journal(str(path), job(dry_run=True))
-    journal.outcomes([DONE])
+    journal.record([DONE])
     journal.close(Totals())
     assert [event["dry_run"] for event in events(path)] == [True] * 3
 
@@ -105,7 +105,7 @@ def test_nothing_secret_is_kept(tmp_path: Path) -> None:
         access=Access(endpoint_url="http://s3cr3t", profile="s3cr3t"),
     )
     journal = Journal(str(path), run)
-    journal.outcomes(ALL)
+    journal.record(ALL)
     journal.close(Totals())
     assert "s3cr3t" not in path.read_text()
 
@@ -125,7 +125,7 @@ def test_one_write_per_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         return real(fd, data)
 
     monkeypatch.setattr(os, "write", noted)
-    journal.outcomes(ALL * 50)
+    journal.record(ALL * 50)
     assert len(writes) == 1
 
 

@@ -24,7 +24,7 @@ from s3pp.report.progress import (
     Throughput,
     capable,
     facts,
-    fitted,
+    fit,
     open_progress,
     seconds_left,
     wanted,
@@ -61,7 +61,7 @@ def test_without_a_display_rich_is_not_imported() -> None:
     script = (
         "import sys, io; from s3pp.report.recorder import Recorder; from s3pp.job import *;"
         "r = Recorder.open(Job('put', ('a',), Place('b')), io.StringIO(), io.StringIO());"
-        "r.listed(1, True); r.close(); sys.exit('rich' in sys.modules)"
+        "r.set_listed(1, True); r.close(); sys.exit('rich' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
 
@@ -117,18 +117,18 @@ def throttled_facts(walk_done: bool = True) -> list[Fact]:
 
 
 def test_what_matters_is_in_80_columns_while_the_store_throttles() -> None:
-    text = fitted(throttled_facts(), 80)
+    text = fit(throttled_facts(), 80)
     assert len(text) <= 80
     assert text == "243 of 3,000, limit 192/s (1,234 throttled), no answer for 6 s, 0:23 left"
-    assert fitted(throttled_facts(), 90).count("failed") == 1
-    assert "0:23+ left" in fitted(throttled_facts(walk_done=False), 80)
-    assert fitted(throttled_facts(), 1000) == ", ".join(each.text for each in throttled_facts())
+    assert fit(throttled_facts(), 90).count("failed") == 1
+    assert "0:23+ left" in fit(throttled_facts(walk_done=False), 80)
+    assert fit(throttled_facts(), 1000) == ", ".join(each.text for each in throttled_facts())
 
 
 @given(st.integers(1, 250), st.booleans())
 def test_what_fits_is_shown_and_the_least_is_left_out_first(width: int, walk_done: bool) -> None:
     parts = throttled_facts(walk_done)
-    text = fitted(parts, width)
+    text = fit(parts, width)
     words = text.split(", ")
     shown = [each for each in parts if each.text in words or each.short in words]
     assert len(shown) == len(words)
@@ -156,8 +156,8 @@ def test_plain_lines_come_now_and_then() -> None:
 def test_progress_that_was_asked_for_shows_in_short_runs_too() -> None:
     err = io.StringIO()
     recorder = Recorder.open(job(progress=True), io.StringIO(), err)
-    recorder.listed(1, True)
-    recorder.outcomes([DONE])
+    recorder.set_listed(1, True)
+    recorder.record([DONE])
     recorder.close()
     assert re.fullmatch(r"s3pp: 1 of 1 objects, 5 bytes, .*\n", err.getvalue())
 
@@ -233,9 +233,9 @@ def test_lines_are_not_mixed_into_the_display(terminal: Terminal) -> None:
     progress = TerminalProgress(terminal.outlet)
     streams = Streams(Outlet(None), terminal.outlet)
     recorder = Recorder(job(), streams, progress=progress)
-    recorder.listed(9, False)
+    recorder.set_listed(9, False)
     assert "0 of 9+" in terminal.shown()
-    recorder.outcomes([FAILED])
+    recorder.record([FAILED])
     erase, _, rest = terminal.shown().partition("s3pp: put a/d")
     assert "\x1b[2K" in erase
     assert rest.startswith(" -> s3://bkt/p/a/d: permission denied\r\n")
@@ -269,5 +269,5 @@ def test_redraws_are_bounded() -> None:
     recorder = Recorder(job(), Streams.of(None, None), progress=counting, clock=lambda: now[0])
     for millisecond in range(1000):
         now[0] = millisecond / 1000
-        recorder.outcomes([DONE])
+        recorder.record([DONE])
     assert 9 <= counting.updates <= 11

@@ -32,11 +32,11 @@ def test_a_run() -> None:
     out, err = io.StringIO(), io.StringIO()
     times = iter([10.0, 12.5])
     recorder = Recorder(job(verbosity=1), Streams.of(out, err), clock=lambda: next(times))
-    recorder.listed(2, False)
-    recorder.outcomes([DONE, FAILED])
-    recorder.listed(5, True)
-    recorder.outcomes([SAME])
-    recorder.requests(7)
+    recorder.set_listed(2, False)
+    recorder.record([DONE, FAILED])
+    recorder.set_listed(5, True)
+    recorder.record([SAME])
+    recorder.count_requests(7)
     recorder.notice("putter 1 was replaced")
     totals = recorder.close(not_attempted=2)
     assert (totals.listed, totals.done, totals.skipped, totals.failed) == (5, 1, 1, 1)
@@ -52,9 +52,9 @@ def test_what_is_whole_is_counted_once_and_what_was_there_has_not_moved() -> Non
     recorder = Recorder(job(), Streams.of(None, None))
     size, totals = 100 << 20, recorder.close()
     for _ in range(3):
-        recorder.moved(16 << 20)
+        recorder.count_moved(16 << 20)
     assert (totals.there, totals.moved) == (48 << 20, 48 << 20)
-    recorder.outcomes([DONE._replace(size=size, sent=32 << 20)])
+    recorder.record([DONE._replace(size=size, sent=32 << 20)])
     assert (totals.there, totals.moved) == (size + (16 << 20), 48 << 20)
 
 
@@ -68,7 +68,7 @@ def test_the_log_keeps_one_level_more_than_the_screen(tmp_path: Path, verbosity:
     path = tmp_path / "log"
     out, err = io.StringIO(), io.StringIO()
     recorder = Recorder.open(job(log_file=str(path), verbosity=verbosity, json=True), out, err)
-    recorder.outcomes(ALL)
+    recorder.record(ALL)
     recorder.notice("putter 1 was\nreplaced")
     recorder.close()
     put = ("INFO", "put a/b.txt -> s3://bkt/p/a/b.txt (new)")
@@ -95,7 +95,7 @@ def test_a_log_that_breaks_is_told_of_once_and_stops_nothing() -> None:
     err = io.StringIO()
     recorder = Recorder.open(job(log_file="/dev/full"), io.StringIO(), err)
     for _ in range(3):
-        recorder.outcomes([DONE])
+        recorder.record([DONE])
     assert recorder.close().done == 3
     assert err.getvalue().count("\n") == 1
     assert "--log-file '/dev/full'" in err.getvalue()
@@ -105,7 +105,7 @@ def test_the_journal_has_every_outcome_even_where_nothing_is_shown(tmp_path: Pat
     path = tmp_path / "journal"
     out, err = io.StringIO(), io.StringIO()
     recorder = Recorder.open(job(journal=str(path), verbosity=-2), out, err)
-    recorder.outcomes(ALL)
+    recorder.record(ALL)
     recorder.close()
     assert (out.getvalue(), err.getvalue()) == ("", "")
     kinds = [json.loads(line)["event"] for line in path.read_text().splitlines()]
@@ -122,7 +122,7 @@ def test_a_run_that_is_given_up_has_the_batch_and_says_why_in_one_line() -> None
     err, denied = io.StringIO(), FAILED._replace(kind=FailureKind.ACCESS)
     recorder = Recorder(job(), Streams.of(None, err))
     with pytest.raises(FatalError, match=r"the store refuses every object, .*: permission denied"):
-        recorder.outcomes([denied] * ENOUGH_REFUSALS)
+        recorder.record([denied] * ENOUGH_REFUSALS)
     assert recorder.close().failed == ENOUGH_REFUSALS
     assert err.getvalue() == ""
 
@@ -130,7 +130,7 @@ def test_a_run_that_is_given_up_has_the_batch_and_says_why_in_one_line() -> None
 def test_a_small_run_that_was_refused_whole_says_so_in_one_line() -> None:
     err = io.StringIO()
     recorder = Recorder(job(), Streams.of(None, err))
-    recorder.outcomes([FAILED._replace(kind=FailureKind.ACCESS)] * 2)
+    recorder.record([FAILED._replace(kind=FailureKind.ACCESS)] * 2)
     assert recorder.close().failed == 2
     assert (recorder.refusal, err.getvalue()) == ("the store refuses access: permission denied", "")
 
@@ -139,6 +139,6 @@ def test_streams_that_go_away_lose_no_count() -> None:
     out = io.StringIO()
     out.close()
     recorder = Recorder.open(job(verbosity=2), out, None)
-    recorder.outcomes(ALL)
-    recorder.outcomes(ALL)
+    recorder.record(ALL)
+    recorder.record(ALL)
     assert recorder.close().finished == 8

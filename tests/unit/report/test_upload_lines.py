@@ -124,7 +124,7 @@ def recorded(outcomes: list[Outcome], **settings: Any) -> tuple[Totals, str, str
     out, err = io.StringIO(), io.StringIO()
     recorder = Recorder(job(**settings), Streams.of(out, err))
     for outcome in outcomes:
-        recorder.outcomes([outcome])
+        recorder.record([outcome])
     return recorder.close(), out.getvalue(), err.getvalue()
 
 
@@ -164,5 +164,5 @@ def test_a_full_disk_behind_stdout_ends_the_run(tmp_path: Path) -> None:
     journal = tmp_path / "journal"
     recorder = Recorder(job(verbosity=1, journal=str(journal)), Streams.of(Full(), io.StringIO()))
     with pytest.raises(FatalError, match="No space left"):
-        recorder.outcomes([ABORTED])
+        recorder.record([ABORTED])
     assert journal.read_text().count('"done"') == 1

@@ -82,7 +82,7 @@ def test_notices() -> None:
 def test_what_ends_the_run_is_not_told_of_each_object_too(json: bool) -> None:
     shown = view(json=json)
     other = FAILED._replace(message="another reason")
-    shown.aborted(FAILED.message)
+    shown.hide_message(FAILED.message)
     stdout, stderr = shown.render([FAILED, other, FAILED])
     assert stderr == [FAILURE.replace(FAILED.message, other.message)]
     assert len(stdout) == (3 if json else 0)
