@@ -30,15 +30,13 @@ from s3pp.transfer.multipart_upload import CompletedUpload, MultipartUpload
 from s3pp.transfer.object_headers import matches_upload
 from s3pp.transfer.parts import (
     PartError,
-    RunPart,
     UploadState,
     kept_checksum,
     prove_part,
     retry_part,
     run_parts,
 )
-from s3pp.transfer.resources import Reader
-from s3pp.transfer.resume import OwnUploads
+from s3pp.transfer.resources import Reader, WorkerResources
 
 _UNOPENED = (FailureKind.NOT_FOUND, FailureKind.UNREADABLE)
 _PROC = "/proc/"
@@ -52,7 +50,7 @@ class PartSender:
     """Sends parts of files, of uploads that any worker may lead."""
 
     def __init__(self, job: Job, bucket: Bucket, reader: Reader) -> None:
-        self.bucket = bucket
+        self._endpoint = bucket.endpoint
         self._uploads = Uploads(bucket)
         self._reader = reader
         checksum = job.objects.checksum
@@ -91,7 +89,7 @@ class PartSender:
             opened.close()
 
     async def _verify(self, answer: Answer, digests: Digests, opened: Slice) -> Digests:
-        endpoint = self.bucket.endpoint
+        endpoint = self._endpoint
         is_proven = prove_part(answer.response, digests.header) or digests.md5
         if not is_proven and proves_content(answer.etag, answer.response, endpoint):
             self._digester = self._with_md5
@@ -135,18 +133,17 @@ class FileUploader:
     def __init__(
         self,
         job: Job,
-        sender: PartSender,
-        run_part: RunPart,
+        bucket: Bucket,
+        resources: WorkerResources,
         notify: Callable[[str], None],
-        *,
-        own: OwnUploads | None = None,
     ) -> None:
         self.job = job
-        self.sender = sender
-        self.run_part = run_part
+        self.bucket = bucket
+        self.sender = PartSender(job, bucket, resources.reader)
+        self.run_part = resources.parts.run
         self.notify = notify
-        self.own = own or OwnUploads()
-        self._upload = MultipartUpload(job, sender.bucket, notify, own=self.own)
+        self._own = resources.own
+        self._upload = MultipartUpload(job, bucket, notify, own=resources.own)
         self._changed: set[str] = set()  # ids of uploads whose source changed while it was sent
 
     def count(self, size: int) -> int:
@@ -183,7 +180,7 @@ class FileUploader:
         """
         if kind is FailureKind.CHANGED and not await self._upload.is_alone(key):
             await self._upload.abort_own(key)
-        return bool(self.own.left(key))
+        return bool(self._own.left(key))
 
 
 class _FileSource:
@@ -229,7 +226,7 @@ class _FileSource:
             self._uploader.notify(NO_CHECKSUMS)
 
     async def metadata_matches(self) -> bool:
-        bucket, notify = self._uploader.sender.bucket, self._uploader.notify
+        bucket, notify = self._uploader.bucket, self._uploader.notify
         return await matches_upload(bucket, self.key, self._body.headers, notify)
 
     async def _run_nearby(self, part: PutPart) -> PartOutcome:

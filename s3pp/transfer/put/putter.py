@@ -40,7 +40,7 @@ from s3pp.transfer.bodies import Changed, Slice
 from s3pp.transfer.conditional_write import AlreadyExists, ConditionalWrite, head_if_allowed
 from s3pp.transfer.errors import failed
 from s3pp.transfer.modes import decide_unread
-from s3pp.transfer.part_upload import FileUploader, PartSender, upload_body
+from s3pp.transfer.part_upload import FileUploader, upload_body
 from s3pp.transfer.put.prepare import Prepared, Preparer
 from s3pp.transfer.resources import WorkerResources
 
@@ -69,18 +69,16 @@ class Putter:
         self._bucket = bucket
         self._preparer = preparer
         self._budget = resources.budget
-        self._own = own = resources.own
+        self._own = resources.own
         self.notes: list[str] = []  # notices for users, read by the worker
         self._conditional = ConditionalWrite(job.mode, bucket, self.notes.append)
         self.requests_spared = 0  # that a dry run did not make
         self._threshold = job.parts.threshold
-        self._sender = PartSender(job, bucket, resources.reader)
-        run_part = resources.parts.run
-        self._in_parts = FileUploader(job, self._sender, run_part, self.notes.append, own=own)
+        self._in_parts = FileUploader(job, bucket, resources, self.notes.append)
 
     async def part(self, part: PutPart) -> PartOutcome:
         """Send one part of an upload that any putter may lead. Raises only ``FatalError``."""
-        return await self._sender.part(part)
+        return await self._in_parts.sender.part(part)
 
     async def transfer(self, task: PutTask) -> Outcome:
         """Upload one file and return its outcome. Raises only ``FatalError`` and ``RunEnding``."""

@@ -56,10 +56,9 @@ class Workers:
         self.reported.append(size)
 
 
-def resources() -> WorkerResources:
-    return WorkerResources(
-        Reader(ThreadPoolExecutor(1)), Budget(EVERYTHING), Workers(), OwnUploads()
-    )
+def resources(run: Callable[[Any], Awaitable[PartOutcome]] = nobody) -> WorkerResources:
+    reader = Reader(ThreadPoolExecutor(2))
+    return WorkerResources(reader, Budget(EVERYTHING), Workers(run), OwnUploads())
 
 
 def etag_of(body: bytes) -> str:

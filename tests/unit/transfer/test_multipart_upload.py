@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from base64 import b64decode
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,11 +29,11 @@ from s3pp.s3.wire import WireError
 from s3pp.transfer.bodies import Changed, Slice, open_entry
 from s3pp.transfer.conditional_write import AlreadyExists
 from s3pp.transfer.multipart_upload import HIDDEN, CompletedUpload
-from s3pp.transfer.part_upload import NO_CHECKSUMS, FileUploader, PartSender, upload_body
-from s3pp.transfer.resources import Reader
+from s3pp.transfer.part_upload import NO_CHECKSUMS, FileUploader, upload_body
 from s3pp.transfer.resume import NOTHING_RESUMED
 
 from . import parted
+from .buckets import resources
 from .parted import Parted, etag_of
 
 EACH = 4  # bytes of a part
@@ -77,14 +76,11 @@ class Scene:
         return asyncio.run(asyncio.wait_for(self._put(readings=2), 20))
 
     async def _put(self, readings: int) -> CompletedUpload:
-        reader = Reader(ThreadPoolExecutor(2))
-        sender = PartSender(self.job, self.store, reader)  # type: ignore[arg-type]
-
-        async def offer(part: PutPart) -> PartOutcome:
+        async def run(part: PutPart) -> PartOutcome:
             self.offered(part)
-            return await sender.part(part)
+            return await leads.sender.part(part)
 
-        leads = FileUploader(self.job, sender, offer, self.told.append)
+        leads = FileUploader(self.job, self.store, resources(run), self.told.append)  # type: ignore[arg-type]
         for _ in range(readings - 1):
             with suppress(Changed):
                 return await self._lead(leads)
@@ -662,14 +658,12 @@ def test_what_another_process_cannot_open_is_sent_by_this_one(scene: Scene, open
     offered: list[str] = []
 
     async def main() -> CompletedUpload:
-        sender = PartSender(JOB, scene.store, Reader(ThreadPoolExecutor(2)))  # type: ignore[arg-type]
-
-        async def offer(part: PutPart) -> PartOutcome:
+        async def run(part: PutPart) -> PartOutcome:
             offered.append(part.path)
             lost = PartFailed(part.span.number, FailureKind.UNREADABLE, "Permission denied")
-            return await sender.part(part) if openable else lost
+            return await leads.sender.part(part) if openable else lost
 
-        leads = FileUploader(JOB, sender, offer, scene.told.append)
+        leads = FileUploader(JOB, scene.store, resources(run), scene.told.append)  # type: ignore[arg-type]
         entry = Entry("key", "/nowhere", 3, 0)
         with scene.path.open("rb") as file:
             scene.path.unlink()
