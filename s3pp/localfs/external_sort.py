@@ -65,12 +65,12 @@ def sort_records(
         if held < length:
             yield from run
         else:
-            yield from _spilled(run, source, key)
+            yield from _spill(run, source, key)
     finally:
         memory.take(-held)
 
 
-def _spilled(run: list[T], source: Iterator[T], key: Key[T] | None) -> Iterator[T]:
+def _spill(run: list[T], source: Iterator[T], key: Key[T] | None) -> Iterator[T]:
     length = len(run)
     with _Runs[T]() as runs:
         while run:
@@ -78,17 +78,17 @@ def _spilled(run: list[T], source: Iterator[T], key: Key[T] | None) -> Iterator[
             run.clear()
             run.extend(islice(source, length))
             run.sort(key=key)
-        with _narrowed(runs, key) as few:
-            yield from few.merged(few.spans, key)
+        with _narrow(runs, key) as few:
+            yield from few.merge(few.spans, key)
 
 
-def _narrowed(runs: _Runs[T], key: Key[T] | None) -> _Runs[T]:
+def _narrow(runs: _Runs[T], key: Key[T] | None) -> _Runs[T]:
     """Merge neighbouring runs until at most ``FAN_IN`` are left; the sort stays stable."""
     while len(runs.spans) > FAN_IN:
         with runs:
             wider = _Runs[T]()
             for at in range(0, len(runs.spans), FAN_IN):
-                wider.write(runs.merged(runs.spans[at : at + FAN_IN], key))
+                wider.write(runs.merge(runs.spans[at : at + FAN_IN], key))
         runs = wider
     return runs
 
@@ -118,7 +118,7 @@ class _Runs(AbstractContextManager["_Runs[T]"], Generic[T]):
             self._file.flush()
         self.spans.append((begin, self._file.tell()))
 
-    def merged(self, spans: Iterable[tuple[int, int]], key: Key[T] | None) -> Iterator[T]:
+    def merge(self, spans: Iterable[tuple[int, int]], key: Key[T] | None) -> Iterator[T]:
         """Return the records of several runs in order; equal ones in the order of their runs."""
         return heapq.merge(*(self._read(*span) for span in spans), key=key)  # type: ignore[arg-type]
 

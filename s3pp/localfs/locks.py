@@ -54,8 +54,8 @@ def unlock(fd: int) -> None:
 
 def on_smb(fd: int) -> bool:
     """Return whether an open file is on an SMB mount."""
-    told = _fstatfs()
-    return told is not None and told(fd) in _SMB
+    type_of = _fstatfs()
+    return type_of is not None and type_of(fd) in _SMB
 
 
 def _set(fd: int, kind: int) -> None:
@@ -74,7 +74,7 @@ def _fstatfs() -> Callable[[int], int] | None:
         return None
 
     def type_of(fd: int) -> int:
-        told = (ctypes.c_long * (_ROOM // ctypes.sizeof(ctypes.c_long)))()  # f_type comes first
-        return 0 if function(fd, told) else told[0] & _TYPE_BITS
+        status = (ctypes.c_long * (_ROOM // ctypes.sizeof(ctypes.c_long)))()  # f_type comes first
+        return 0 if function(fd, status) else status[0] & _TYPE_BITS
 
     return type_of

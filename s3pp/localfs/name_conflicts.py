@@ -79,10 +79,11 @@ def mark_conflicts_folded(
     ``records`` have to be picklable. Raises ``FatalError`` as ``sort_records`` does.
     """
 
-    def folded_name(record: T) -> str:
-        return folded(name(record) or "")
+    def key(record: T) -> str:
+        return fold_name(name(record) or "")
 
-    yield from _mark_conflicts(sort_records(records, key=folded_name, memory=memory), name, folded)
+    in_order = sort_records(records, key=key, memory=memory)
+    yield from _mark_conflicts(in_order, name, fold_name)
 
 
 def _mark_conflicts(
@@ -99,7 +100,7 @@ def _mark_conflicts(
             yield record, conflicts.fault(path, fold=fold)
 
 
-def folded(name: str) -> str:
+def fold_name(name: str) -> str:
     """Return the folded form of a name, equal for names that file systems may treat as the same.
 
     Caseless matching as defined by Unicode (D145), without ignorable characters.

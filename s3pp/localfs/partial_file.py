@@ -61,7 +61,7 @@ class InUse(Exception):
 
 
 class NoLocks(InUse):
-    """Raised when the file cannot be locked; the message tells users the consequence."""
+    """Raised when the file cannot be locked; the message is for users."""
 
 
 class RangeLayout(NamedTuple):

@@ -212,7 +212,7 @@ class TemporaryFile:
                 continue
             except OSError as error:
                 raise failure(self._tree, self._path, error) from None
-            if _claimed(fd):
+            if _claim(fd):
                 self._directory = directory
                 return temporary, fd
             os.close(fd)
@@ -246,7 +246,7 @@ def inode(fd: int) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _claimed(fd: int) -> bool:
+def _claim(fd: int) -> bool:
     """Lock a new temporary file; returns false if a sweeper got it first."""
     try:
         lock(fd)

@@ -114,7 +114,7 @@ class Tree:
         return found
 
     def parent(self, path: str, *, make: bool) -> tuple[Descriptor | None, str]:
-        """Return the ``directory`` that ``path`` is in, and its name there; raises likewise."""
+        """Return the ``directory`` that ``path`` is in, and its name in it. Raises as that does."""
         above, slash, name = path.rpartition("/")
         if name in _LEADS_AWAY or (slash and not above):
             raise _no_path(path)
@@ -300,9 +300,9 @@ class Tree:
         if self._inside is None:
             message = f"{path!r} is a symbolic link, and nothing is written through it: remove it"
             raise ObjectError(FailureKind.CONFLICT, f"{message}, or use --follow-symlinks")
-        return self._inside.directory(self._resolved(path), make=make)
+        return self._inside.directory(self._resolve(path), make=make)
 
-    def _resolved(self, path: str) -> str:
+    def _resolve(self, path: str) -> str:
         """Return the resolved target of the link ``path``, relative to the top."""
         top = os.path.realpath(self.top)
         link = os.path.join(top, path)

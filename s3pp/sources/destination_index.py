@@ -156,7 +156,7 @@ class DestinationIndex:
         except StoreError as error:
             if error.remedy is not Remedy.NONE:
                 raise FatalError(f"list {self._bucket}: {error}") from None
-            self._fall_back(f"{_refused(error)} on {self._bucket} ({error})")
+            self._fall_back(f"{_describe_refusal(error)} on {self._bucket} ({error})")
         except ListingError as error:  # earlier answers remain valid
             self._fall_back(f"list {self._bucket}: {error}")
         except ObjectError as error:
@@ -168,5 +168,5 @@ class DestinationIndex:
         self._notify(f"{why}: asking for every key with HEAD instead")
 
 
-def _refused(error: StoreError) -> str:
+def _describe_refusal(error: StoreError) -> str:
     return ("access denied" if error.status in (401, 403) else "not supported") + ": ListBucket"

@@ -191,7 +191,7 @@ class _Walk:
         """Return the record of one name, which is not a directory to enter."""
         relative = level.relative + name
         scope = self._scope
-        if scope.filters.by_name and self._refused(relative, kind):
+        if scope.filters.by_name and self._is_refused(relative, kind):
             return None
         path = level.base + name
         if is_unfinished(name):
@@ -201,7 +201,7 @@ class _Walk:
         reason = SkipReason.LOOP if kind == LOOP else SkipReason.SYMLINK
         return Skipped(path, scope.prefix + relative, 0, reason)
 
-    def _refused(self, relative: str, kind: int) -> bool:
+    def _is_refused(self, relative: str, kind: int) -> bool:
         filters = self._scope.filters
         refusal = filters.tree_refusal if kind == LOOP else filters.name_refusal
         return refusal(relative) is not None

@@ -44,12 +44,12 @@ class Selection:
         if name is None or self._filters.name_refusal(name) is not None:
             return None
         try:
-            begun = upload.started_at
+            started = upload.started_at
         except ValueError:
             return Failed(key, key, FailureKind.STORE, _NO_INITIATED, upload=upload.facts())
-        if self._keep_young and begun > self._clock() - DEFAULT_ABORT_AGE:
+        if self._keep_young and started > self._clock() - DEFAULT_ABORT_AGE:
             return Skipped(key, key, 0, SkipReason.YOUNG, upload.facts())
-        return None if self._filters.stat_refusal(0, int(begun * NS)) else upload
+        return None if self._filters.stat_refusal(0, int(started * NS)) else upload
 
     def _name(self, key: str) -> str | None:
         """Return the name to match globs against; None for a key outside the origin."""

@@ -117,17 +117,17 @@ def list_objects(
         lookup = NameLookup(origin, listing, lambda key: bucket.run(bucket.look(key)), notify)
         with read_list(job.choosing, stdin) as names:
             found = lookup.find(_names(names, filters))
-            fitting = (each for each in found if not _refused(each, origin, filters))
+            fitting = (each for each in found if not _is_refused(each, origin, filters))
             yield from _limit(fitting, job.choosing.limit)
         return
     if filters.by_name or filters.by_stat:
-        found = (each for each in found if not _refused(each, origin, filters))
+        found = (each for each in found if not _is_refused(each, origin, filters))
     yield from _limit(found, job.choosing.limit)
 
 
 def choose_single(job: Job, origin: Origin, found: Listed) -> Iterator[Listed]:
     """Yield ``found``, the single object that ``origin`` names, if ``job`` chooses it."""
-    if not _refused(found, origin, Filters(job.choosing)):
+    if not _is_refused(found, origin, Filters(job.choosing)):
         yield found
 
 
@@ -144,14 +144,14 @@ def _list_pages(job: Job, origin: Origin, bucket: RemoteBucket, notify: Notify) 
 def _iterate_pages(generator: Any, bucket: RemoteBucket) -> Iterator[list[Listed]]:
     """Yield the pages of an asynchronous generator on the bucket's loop, fetched one ahead."""
 
-    async def following() -> list[Listed] | None:
+    async def advance() -> list[Listed] | None:
         # Runs on the loop: the generator must not be closed by the walk's own thread.
         return await anext(generator, None)
 
-    ahead = bucket.run(following())
+    ahead = bucket.run(advance())
     try:
         while (page := ahead.result()) is not None:
-            ahead = bucket.run(following())
+            ahead = bucket.run(advance())
             yield page
     finally:
         if not ahead.cancel():
@@ -196,10 +196,10 @@ def choose(page: list[Listed], origin: Origin, filters: Filters) -> list[Listed]
     """Return the objects of a page of ``origin``'s listing that belong to the job."""
     if not (filters.by_name or filters.by_stat):
         return page
-    return [each for each in page if not _refused(each, origin, filters)]
+    return [each for each in page if not _is_refused(each, origin, filters)]
 
 
-def _refused(found: Listed | Failed, origin: Origin, filters: Filters) -> bool:
+def _is_refused(found: Listed | Failed, origin: Origin, filters: Filters) -> bool:
     if isinstance(found, Failed):
         return False
     if filters.by_name and filters.name_refusal(origin.relative(found.key)) is not None:
@@ -274,7 +274,7 @@ class NameLookup:
                 return
             except ObjectError as error:
                 raise FatalError(f"list {self._origin}: {error}") from None
-            yield found or self._missing(each)
+            yield found or self._no_such_key(each)
 
     def _stop_listing(self, error: Exception) -> None:
         why = (
@@ -300,7 +300,7 @@ class NameLookup:
             return answer
         try:
             found = answer.result()
-            return as_listed(wanted.key, found) if found else self._missing(wanted)
+            return as_listed(wanted.key, found) if found else self._no_such_key(wanted)
         except ObjectError as error:
             return Failed(wanted.key, wanted.name, error.kind, str(error))
 
@@ -308,9 +308,9 @@ class NameLookup:
         name, key = wanted
         if fault := key_fault(key_bytes(key)):
             return Failed(key, name, FailureKind.NAME, fault)
-        return None if key.startswith(self._origin.prefix) else self._missing(wanted)
+        return None if key.startswith(self._origin.prefix) else self._no_such_key(wanted)
 
-    def _missing(self, wanted: _Name) -> Failed:
+    def _no_such_key(self, wanted: _Name) -> Failed:
         why = f"there is no such key in {self._origin}"
         if wanted.name.startswith("./"):
             why += ": a name in the list is a key, taken as it is; leave out the './'"

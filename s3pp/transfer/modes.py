@@ -36,8 +36,8 @@ class Local(NamedTuple):
     """The facts of a body to send, after any compression."""
 
     size: int  # bytes
-    md5: str  # in hex; empty if ``parted`` makes it unnecessary
-    parted: str = ""  # the multipart ETag that its bytes were found to have; empty: none
+    md5: str  # in hex; empty if ``parts_etag`` makes it unnecessary
+    parts_etag: str = ""  # the multipart ETag that its bytes were found to have; empty: none
 
 
 def decide_unread(mode: Mode, dest: Dest | None) -> SkipReason | SendReason | None:
@@ -63,7 +63,7 @@ def decide(mode: Mode, local: Local, dest: Dest | None) -> SkipReason | SendReas
 
 def by_etag(local: Local, etag: str) -> SkipReason | SendReason:
     """Return the reason for a body by its MD5 or multipart ETag; UNKNOWN for any other ETag."""
-    if etag and etag == local.parted:
+    if etag and etag == local.parts_etag:
         return SkipReason.SAME_ETAG
     return by_content(local.md5, etag) if is_md5(etag) else SendReason.UNKNOWN
 
@@ -78,9 +78,9 @@ def by_emptiness(ours: str, theirs: str) -> SkipReason:
 
 def decide_copy(mode: Mode, source: Dest, dest: Dest | None) -> SkipReason | SendReason:
     """Return whether to copy an object, and why, from the entries of two listings."""
-    settled = _settled(mode, source.size, dest.size if dest else None)
-    if settled is not None or dest is None:
-        return settled or SendReason.NEW
+    reason = _decide_by_size(mode, source.size, dest.size if dest else None)
+    if reason is not None or dest is None:
+        return reason or SendReason.NEW
     if source.size == 0:
         return by_emptiness(source.etag, dest.etag)
     if source.etag and source.etag == dest.etag:
@@ -94,7 +94,7 @@ def decide_get(mode: Mode, size: int, here: int | None) -> SkipReason | SendReas
     Returns None if only the content or the time can decide: see ``by_emptiness``, ``by_content``
     and ``by_time``.
     """
-    return _settled(mode, size, here)
+    return _decide_by_size(mode, size, here)
 
 
 def by_content(md5: str, etag: str) -> SkipReason | SendReason:
@@ -111,7 +111,7 @@ def by_time(modified_ns: int | None, mtime_ns: int) -> SkipReason | SendReason:
     return SkipReason.SAME_TIME if same else SendReason.TIME
 
 
-def _settled(mode: Mode, size: int, there: int | None) -> SkipReason | SendReason | None:
+def _decide_by_size(mode: Mode, size: int, there: int | None) -> SkipReason | SendReason | None:
     if mode is Mode.STUPID:
         return SendReason.ALWAYS
     if there is None:

@@ -1,4 +1,4 @@
-"""Whether to get an object where something stands in its place already.
+"""Whether to get an object in whose place something exists already.
 
 ::
 
@@ -42,7 +42,7 @@ _KINDS = (
 
 
 class ExistingFiles:
-    """Compares objects with what stands in their place, by the rules of one job."""
+    """Compares objects with what exists in their place, by the rules of one job."""
 
     def __init__(self, job: Job, bucket: Bucket, tree: Tree, reader: Reader) -> None:
         self._mode = job.mode
@@ -53,7 +53,7 @@ class ExistingFiles:
         self._reader = reader
 
     async def compare(self, task: GetTask, here: os.stat_result) -> Verdict:
-        """Return whether to get the object, and why; ``here`` is the lstat of what stands there.
+        """Return whether to get the object, and why; ``here`` is the lstat of what is in its place.
 
         Raises ``ObjectError`` if no file can take its place, and as ``Bucket`` does.
         """
@@ -86,7 +86,7 @@ class ExistingFiles:
                 return await self._check_time(task, here, verdict)
         else:
             verdict = await self._compare_other(task, here)
-        if verdict is SkipReason.SAME_ETAG and self._gunzip and await self._is_packed(task):
+        if verdict is SkipReason.SAME_ETAG and self._gunzip and await self._check_packed(task):
             return SendReason.SIZE  # the file is the object as it is stored, to be unpacked now
         return verdict
 
@@ -132,7 +132,7 @@ class ExistingFiles:
             return SkipReason.SAME_TIME
         return verdict
 
-    async def _is_packed(self, task: GetTask) -> bool:
+    async def _check_packed(self, task: GetTask) -> bool:
         if not await self._reader.run(self._starts_packed, task):
             return False
         answer = await self._bucket.look(task.source)

@@ -2,7 +2,7 @@
 
 ::
 
-    GetTask ─▶ transfer ─▶ what stands there? ─▶ _fetch ─▶ _fetch_small ─▶ Done
+    GetTask ─▶ transfer ─▶ lstat: nothing ────▶ _fetch ─▶ _fetch_small ─▶ Done
                            │                       │  ▲         │
                            │                       │  └─────────┴─ not the object: fetch it again
                            │                       ├─ more than ``SMALL`` bytes: ``FileDownload``

@@ -1,7 +1,7 @@
-"""From what a bucket holds to what is to be got: tasks for the getters, or outcomes at once.
+"""Planning of downloads: tasks for the getters, or immediate outcomes.
 
-Whether a name can be a file, beside the others, is decided here, where they all come by in order;
-what the directory holds already is for the getters to see.
+Whether a name can be a file beside the others is decided here, where all names pass in order. What
+the directory holds already is seen by the getters.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from s3pp.s3.listing import Listed
 
 
 class GetPlanner:
-    """Turns the objects of an origin into tasks.
+    """A converter of objects to tasks or outcomes.
 
-    ``folds``: the file system takes different names for the same. ``entering`` hears the target of
-    each task before anything is done with it, in the order of the tasks.
+    ``folds``: the file system does not distinguish all names. ``entering`` is called with the
+    target of each task, in their order, before the task is sent.
     """
 
     def __init__(self, origin: Origin, *, folds: bool, entering: Callable[[str], None]) -> None:
@@ -46,9 +46,9 @@ class GetPlanner:
         """Yield a task or an outcome for each object found."""
         separate = mark_conflicts_folded if self._folds else mark_conflicts
         steps = (each if isinstance(each, Failed) else self._step(each) for each in found)
-        for step, clash in separate(steps, _written):
-            if clash is not None:
-                yield Failed(step.source, step.target, FailureKind.CONFLICT, clash)
+        for step, conflict in separate(steps, _target):
+            if conflict is not None:
+                yield Failed(step.source, step.target, FailureKind.CONFLICT, conflict)
                 continue
             if isinstance(step, GetTask):
                 self._entering(step.target)
@@ -62,6 +62,6 @@ class GetPlanner:
         return GetTask(key, target, size, etag, modified)
 
 
-def _written(step: GetTask | Failed) -> str | None:
-    """The name that a step claims."""
+def _target(step: GetTask | Failed) -> str | None:
+    """Return the name that will be written; None if none will be."""
     return step.target if isinstance(step, GetTask) else None

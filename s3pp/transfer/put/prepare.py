@@ -46,7 +46,7 @@ class Prepared:
     digests: Digests | None  # None: computed when it is sent, or for each part
     headers: Headers  # of the object, with lower-case names
     source: Slice | None = None  # open while the body is streamed
-    parted: str = ""  # the stored multipart ETag, if the body has the same one
+    parts_etag: str = ""  # the stored multipart ETag, if the body has the same one
 
     def pieces(self) -> Iterable[bytes]:
         """Return the pieces of the body; a streamed one blocks on reads: not on an event loop."""
@@ -110,9 +110,9 @@ class Preparer:
     def local(self, prepared: Prepared) -> Local:
         """Return the facts of a body that ``modes.decide`` compares."""
         ours = prepared.digests.md5 if prepared.digests else ""
-        if not ours and not prepared.parted and isinstance(prepared.body, bytes):
+        if not ours and not prepared.parts_etag and isinstance(prepared.body, bytes):
             ours = md5(prepared.body, usedforsecurity=False).hexdigest()
-        return Local(prepared.sent, ours, prepared.parted)
+        return Local(prepared.sent, ours, prepared.parts_etag)
 
     async def compare(self, key: str, prepared: Prepared, dest: Dest) -> SkipReason | SendReason:
         """Return whether to replace the object ``dest`` by a body, and why."""
@@ -139,9 +139,9 @@ class Preparer:
         gzip = not packed and self._wants_gzip(kind, body)
         if gzip:
             body = content.compress(body)
-        parted = self._parted((body,), len(body), there)
+        parts_etag = self._find_parts_etag((body,), len(body), there)
         headers = self._add_type(kind, gzip=gzip)
-        return Prepared(body, size, len(body), None, headers, parted=parted)
+        return Prepared(body, size, len(body), None, headers, parts_etag=parts_etag)
 
     async def _large(self, entry: Entry, source: Slice, there: Dest | None) -> Prepared:
         try:
@@ -159,17 +159,17 @@ class Preparer:
             kind = content.by_content(head)
         gzip = not packed and self._wants_gzip(kind, head)
         body = content.compress_to_file(source.pieces(), entry.source) if gzip else source
-        parted = self._parted(body.pieces(), body.size, there)
+        parts_etag = self._find_parts_etag(body.pieces(), body.size, there)
         needed = body.size <= self._parts.threshold or _md5_decides(body.size, there)
-        digests = self._digester.of(body.pieces()) if needed and not parted else None
+        digests = self._digester.of(body.pieces()) if needed and not parts_etag else None
         source.check()
         headers = self._add_type(kind, gzip=gzip)
-        return Prepared(body, source.size, body.size, digests, headers, source, parted)
+        return Prepared(body, source.size, body.size, digests, headers, source, parts_etag)
 
     def _likely(self, there: Dest) -> list[int]:
         return likely_sizes(there, self._parts.size)
 
-    def _parted(self, pieces: Iterable[bytes], size: int, there: Dest | None) -> str:
+    def _find_parts_etag(self, pieces: Iterable[bytes], size: int, there: Dest | None) -> str:
         if there is None or there.size != size:
             return ""
         return there.etag if matches_in_parts(pieces, there, self._likely(there)) else ""

@@ -110,14 +110,14 @@ class Putter:
         if reason is None:
             reason = self._if_absent if dest is None else decide_unread(self._mode, dest)
         if isinstance(reason, SkipReason):
-            return _skipped(attempt, entry.size, reason)
+            return _skip(attempt, entry.size, reason)
         prepared = await self._preparer.prepare(entry, None if reason else dest)
         try:
             if reason is None:
                 assert dest is not None, "else it would be sent as new"
                 reason = await self._preparer.compare(entry.key, prepared, dest)
             if isinstance(reason, SkipReason):
-                return _skipped(attempt, prepared.size, reason)
+                return _skip(attempt, prepared.size, reason)
             attempt.reason = reason
             if self._dry_run:
                 self.requests_spared += self._requests(prepared)
@@ -180,7 +180,7 @@ class Putter:
                 upload_body(attempt.task.entry, body, headers, is_shared=shared)
             )
         except AlreadyExists:
-            return _skipped(attempt, prepared.size, SkipReason.EXISTS)
+            return _skip(attempt, prepared.size, SkipReason.EXISTS)
         attempt.written = True
         done = _done(attempt, prepared, completed.etag, completed.attempts)
         return done._replace(sent=completed.sent)
@@ -196,20 +196,20 @@ class Putter:
     ) -> Outcome:
         """Return the outcome for an existing key: another's object, or ours after a lost answer."""
         if exists.refusal is None:  # it existed before anything was sent
-            return _skipped(attempt, prepared.size, SkipReason.EXISTS)
+            return _skip(attempt, prepared.size, SkipReason.EXISTS)
         try:
             dest = await self._bucket.head(attempt.task.entry.key)
         except StoreError as error:
             if error.status != 403:
                 raise
-            return _skipped(attempt, prepared.size, SkipReason.EXISTS)
+            return _skip(attempt, prepared.size, SkipReason.EXISTS)
         if dest is None:  # it no longer exists
             raise exists.refusal
         local = self._preparer.local(prepared)
         attempt.written = ours = dest == Dest(local.size, local.md5)
         prepared.check()
         if not ours:
-            return _skipped(attempt, prepared.size, SkipReason.EXISTS)
+            return _skip(attempt, prepared.size, SkipReason.EXISTS)
         return _done(attempt, prepared, dest.etag, 1)
 
 
@@ -221,5 +221,5 @@ def _done(attempt: PutAttempt, prepared: Prepared, etag: str, attempts: int) -> 
     )
 
 
-def _skipped(attempt: PutAttempt, size: int, reason: SkipReason) -> Skipped:
+def _skip(attempt: PutAttempt, size: int, reason: SkipReason) -> Skipped:
     return Skipped(attempt.task.entry.source, attempt.task.entry.key, size, reason)

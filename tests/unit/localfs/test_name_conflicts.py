@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from s3pp.localfs.external_sort import SortMemory
 from s3pp.localfs.name_conflicts import (
     NameConflicts,
-    folded,
+    fold_name,
     folds_names,
     mark_conflicts,
     mark_conflicts_folded,
@@ -67,7 +67,7 @@ def test_files_win_over_what_lies_below_them(paths: list[str]) -> None:
 @example(["A", "a/b", "a/"], 1)
 def test_folded_names_likewise(paths: list[str], run_length: int) -> None:
     pairs = mark_conflicts_folded(listed(paths), str, memory=SortMemory(run_length, 1))
-    assert verdicts(pairs) == model(paths, folded)
+    assert verdicts(pairs) == model(paths, fold_name)
 
 
 @given(st.lists(PATHS, max_size=12))
@@ -76,8 +76,8 @@ def test_what_is_left_stands_in_a_file_system(paths: list[str]) -> None:
     accepted = [path for path, fault in mark_conflicts_folded(listed(paths), str) if fault is None]
     for one, other in itertools.permutations(accepted, 2):
         if not is_marker(one):
-            assert folded(one) != folded(other)
-            assert not folded(other).startswith(f"{folded(one)}/")
+            assert fold_name(one) != fold_name(other)
+            assert not fold_name(other).startswith(f"{fold_name(one)}/")
 
 
 def test_the_fault_names_the_file_and_the_mend() -> None:
@@ -141,20 +141,20 @@ SAME = [
 
 @pytest.mark.parametrize(("one", "other"), SAME)
 def test_what_folds_alike(one: str, other: str) -> None:
-    assert folded(one) == folded(other)
+    assert fold_name(one) == fold_name(other)
 
 
 @pytest.mark.parametrize(("one", "other"), [("a", "b"), ("e", "é"), ("a.", "a"), ("ı", "i")])
 def test_what_does_not(one: str, other: str) -> None:
-    assert folded(one) != folded(other)
+    assert fold_name(one) != fold_name(other)
 
 
 @given(st.text())
 def test_folding_again_changes_nothing_that_matters(name: str) -> None:
-    assert folded(name) == folded(folded(name))
+    assert fold_name(name) == fold_name(fold_name(name))
     for form in ("NFC", "NFD"):
-        assert folded(name) == folded(unicodedata.normalize(form, name))
-    assert folded(f"{name}/x").endswith("/x")
+        assert fold_name(name) == fold_name(unicodedata.normalize(form, name))
+    assert fold_name(f"{name}/x").endswith("/x")
 
 
 def test_a_file_system_that_keeps_names_apart(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def folding(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def lstat(path: str) -> os.stat_result:
         parent, name = os.path.split(path)
-        twins = [each for each in os.listdir(parent) if folded(each) == folded(name)]
+        twins = [each for each in os.listdir(parent) if fold_name(each) == fold_name(name)]
         return real(os.path.join(parent, twins[0] if twins else name))
 
     monkeypatch.setattr(os, "lstat", lstat)

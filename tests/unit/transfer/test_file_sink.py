@@ -23,9 +23,8 @@ from s3pp.localfs.tree import Tree
 from s3pp.records import Dest
 from s3pp.s3.answers import Answer
 from s3pp.s3.wire import Response
-from s3pp.transfer.get import file_sink
-from s3pp.transfer.get.file_download import layers
-from s3pp.transfer.get.file_sink import FileSink, inflate, unpack_file
+from s3pp.transfer.get import file_download
+from s3pp.transfer.get.file_download import FileSink, inflate, layers, unpack_file
 
 from .buckets import answer, endpoint, etag_of
 
@@ -57,7 +56,7 @@ def test_only_the_last_attempt_counts(attempts: list[list[bytes]], restarted: bo
                 sink.restart()
             for piece in pieces:
                 sink.write(piece)
-        assert find_fault(sink.arrived(), expected(body)) is None
+        assert find_fault(sink.body(), expected(body)) is None
         assert b"".join(sink.pieces()) == body
         assert os.listdir(directory) != ["f"], "it has no name of its own yet"
         assert sink.finish(FileAttributes(10**18))
@@ -81,7 +80,7 @@ def test_of_an_object_in_parts_it_makes_their_etag(
         sink.restart()
         for at in range(0, len(body), 7):
             sink.write(body[at : at + 7])
-        arrived = sink.arrived()
+        arrived = sink.body()
         assert arrived.size == len(body)
         assert arrived.etag == etag_of_md5s(hashlib.md5(part).digest() for part in parts)
         assert b"".join(arrived.pieces()) == body
@@ -93,7 +92,7 @@ def test_another_body_is_found_out_and_leaves_nothing(came: bytes, tree: Tree) -
     sink = FileSink(tree, "f", mode=None)
     sink.restart()
     sink.write(came)
-    wrong = find_fault(sink.arrived(), expected())
+    wrong = find_fault(sink.body(), expected())
     assert wrong is not None
     assert wrong.kind is FailureKind.INTEGRITY
     sink.close()
@@ -202,7 +201,7 @@ def test_no_piece_that_comes_out_is_large(
 ) -> None:
     content, text = packed
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(file_sink, "PIECE", most)
+        patch.setattr(file_download, "PIECE", most)
         found = list(inflate(cut(text, cuts)))
     assert b"".join(found) == content
     assert max(map(len, found), default=0) <= most

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3pp.errors import FailureKind
-from s3pp.localfs.name_conflicts import folded
+from s3pp.localfs.name_conflicts import fold_name
 from s3pp.places import Origin, parse_origin
 from s3pp.records import Failed, GetTask, Outcome
 from s3pp.s3.listing import Listed
@@ -191,7 +191,7 @@ def test_every_object_is_one_task_or_one_failure(keys: list[str], folds: bool) -
     steps = planned(found, folds=folds)
     assert sorted(step.source for step in steps) == sorted(keys)
     tasks = [step.target for step in steps if isinstance(step, GetTask)]
-    names = [folded(target) if folds else target for target in tasks]
+    names = [fold_name(target) if folds else target for target in tasks]
     files = {name for name in names if name and not name.endswith("/")}
     assert len(files) == sum(bool(name) and not name.endswith("/") for name in names)
     for name in names:

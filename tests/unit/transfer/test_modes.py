@@ -84,7 +84,7 @@ def test_an_md5_is_compared_with_an_md5_alone(etag: str, answer: object) -> None
 
 
 @pytest.mark.parametrize(
-    ("parted", "etag", "reason"),
+    ("parts_etag", "etag", "reason"),
     [
         (PARTS, PARTS, SAME),
         ("", PARTS, UNKNOWN),
@@ -95,9 +95,9 @@ def test_an_md5_is_compared_with_an_md5_alone(etag: str, answer: object) -> None
     ],
 )
 def test_an_etag_in_parts_that_the_body_gives_too_is_equal(
-    parted: str, etag: str, reason: object
+    parts_etag: str, etag: str, reason: object
 ) -> None:
-    local = Local(10, OURS, parted)
+    local = Local(10, OURS, parts_etag)
     assert decide(Mode.UPDATE, local, Dest(10, etag)) is reason
     assert decide(Mode.UPDATE, local, Dest(11, etag)) is SIZE
 

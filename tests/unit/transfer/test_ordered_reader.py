@@ -15,7 +15,7 @@ from s3pp.localfs.temporary_file import TemporaryFile
 from s3pp.localfs.tree import Tree
 from s3pp.records import GetPart, PartDone, PartOutcome
 from s3pp.s3.multipart import Spans
-from s3pp.transfer.get.ordered_reader import OrderedReader
+from s3pp.transfer.get.range_download import OrderedReader
 from s3pp.transfer.resources import Reader
 
 EACH, COUNT = 1000, 40

@@ -45,7 +45,7 @@ def prepare(tmp_path: Path) -> Iterator[Callable[..., Prepared]]:
         preparer = preparer_of(objects or Objects(), Reader(pool))
         entry = Entry("key", str(path), len(content), 1)
         prepared = asyncio.run(preparer.prepare(entry, there))
-        if not prepared.parted:
+        if not prepared.parts_etag:
             preparer.digest(prepared)
         return prepared
 
@@ -196,7 +196,7 @@ def test_a_body_is_known_again_in_parts(
 ) -> None:
     there = in_parts(content, each)
     with closing(prepare("a.bin", content, there=there)) as prepared:
-        assert prepared.parted == there.etag
+        assert prepared.parts_etag == there.etag
     for body, dest in (
         (content + b"!", there),  # another size: not even read
         (content[:-1] + b"!", there),
@@ -205,7 +205,7 @@ def test_a_body_is_known_again_in_parts(
         (content, None),
     ):
         with closing(prepare("a.bin", body, there=dest)) as prepared:
-            assert prepared.parted == ""
+            assert prepared.parts_etag == ""
             assert prepared.digests is not None
             assert prepared.digests.md5 == hashlib.md5(body).hexdigest()
 
@@ -223,9 +223,9 @@ def test_a_compressed_body_is_known_again_as_it_was_sent(prepare: Callable[..., 
     with closing(prepare("a.txt", HUGE_TEXT, ALL)) as prepared:
         sent = body_of(prepared)
     with closing(prepare("a.txt", HUGE_TEXT, ALL, there=in_parts(sent, len(sent)))) as prepared:
-        assert prepared.parted
+        assert prepared.parts_etag
     with closing(prepare("a.txt", HUGE_TEXT, ALL, there=in_parts(HUGE_TEXT, 5 * MIB))) as prepared:
-        assert not prepared.parted
+        assert not prepared.parts_etag
 
 
 def test_a_large_body_that_is_known_again_costs_no_digest(prepare: Callable[..., Prepared]) -> None:
