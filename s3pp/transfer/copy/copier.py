@@ -173,6 +173,7 @@ class Copier:
         OpenStack Swift applies If-None-Match of a CopyObject to the source, which exists.
         """
         if changed.target is Target.UNCONDITIONAL:
+            changed.refusal.kept = changed.kept
             raise changed.refusal
         attempt.doubted = True
         if changed.target is Target.ABSENT:

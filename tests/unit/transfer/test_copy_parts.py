@@ -656,6 +656,19 @@ def test_a_source_that_changes_is_begun_anew(shared: bool) -> None:
 
 
 @WAYS
+@pytest.mark.parametrize("stuck", [False, True])
+def test_a_refused_pin_of_a_source_that_has_not_changed_fails(shared: bool, stuck: bool) -> None:
+    """As the store says it, and with what could not be aborted."""
+    pair = Pair()
+    (pair.dest if shared else pair.source).faults["copy" if shared else "GET", 2] = [FAILED] * 9
+    pair.dest.faults["abort", 0] = [*(DENIED for _ in range(9))] if stuck else []
+    outcome = pair.run(shared=shared)
+    assert isinstance(outcome, Failed)
+    assert (outcome.kind, outcome.code) == (FailureKind.REJECTED, "PreconditionFailed")
+    assert outcome.kept is (Kept.STUCK_PARTS if stuck else Kept.NOTHING)
+
+
+@WAYS
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
