@@ -55,10 +55,10 @@ async def compare(stored: StoredObject, body: Body, *, conclusive: bool) -> Skip
     Sends one or two requests, and reads the body where that helps. ``conclusive``: where the ETag
     differs, one request for each part, to show that the bytes differ too. Raises ``NetworkError``.
     """
-    return await or_unknown(_compared(stored, body, conclusive=conclusive)) or SendReason.UNKNOWN
+    return await or_unknown(_compare(stored, body, conclusive=conclusive)) or SendReason.UNKNOWN
 
 
-async def _compared(
+async def _compare(
     stored: StoredObject, body: Body, *, conclusive: bool
 ) -> SkipReason | SendReason | None:
     found = await stored.head()

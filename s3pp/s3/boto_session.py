@@ -26,7 +26,7 @@ from s3pp.errors import FatalError, UsageError
 from s3pp.places import Origin
 from s3pp.s3.answers import is_store, no_store_message
 from s3pp.s3.endpoint import Endpoint, Opened, Proxy, proxy_for
-from s3pp.s3.identity import Identity, bounded
+from s3pp.s3.identity import Identity, shorten
 from s3pp.s3.plain_session import OPTIONS, Options, discard
 from s3pp.s3.probe import (
     NoListing,
@@ -79,23 +79,23 @@ class BotoSession:
 
     def open(self, prefix: str) -> Opened:
         """``Session.open``, whatever the configuration."""
-        with self._explained():
+        with self._explain_errors():
             client = self._watched_client()
-            opened = self._opened(client, self._probe(client, prefix))
+            opened = self._describe(client, self._probe(client, prefix))
             client.close()
         return opened
 
     def open_unverified(self) -> Opened:
         """``Session.open_unverified``, whatever the configuration."""
-        with self._explained():
+        with self._explain_errors():
             client = self._client(self._access)
-            opened = self._as_opened(client, listable=True)
+            opened = self._build_opened(client, listable=True)
             client.close()
         return opened
 
     def open_source(self, origin: Origin, *, by_name: bool = False) -> Opened:
         """``Session.open_source``, whatever the configuration."""
-        with self._explained():
+        with self._explain_errors():
             client = self._watched_client()
             probe = self._probe(client, origin.prefix)
             single = None if probe.keys is None else False
@@ -103,7 +103,7 @@ class BotoSession:
                 single = self._has_single(client, origin)
                 if probe.listable and not single:  # unless the store miscounts
                     probe = self._probe(client, origin.prefix, keys=None)
-            opened = self._opened(client, probe)._replace(single=single)
+            opened = self._describe(client, probe)._replace(single=single)
             client.close()
         if by_name and not probe.listable:
             return opened
@@ -113,12 +113,12 @@ class BotoSession:
             raise UsageError(f"no objects found under {origin}")
         return opened
 
-    def _opened(self, client: Any, probe: Probe) -> Opened:
+    def _describe(self, client: Any, probe: Probe) -> Opened:
         if self._region and self._region != client.meta.region_name:
             client = self._client(replace(self._access, region=self._region))
-        return self._as_opened(client, listable=probe.listable)
+        return self._build_opened(client, listable=probe.listable)
 
-    def _as_opened(self, client: Any, *, listable: bool) -> Opened:
+    def _build_opened(self, client: Any, *, listable: bool) -> Opened:
         proxy = self._proxy.url if self._proxy else ""
         endpoint = self._endpoint(client)
         if self._proxy:
@@ -161,15 +161,15 @@ class BotoSession:
 
     def _client(self, access: Access) -> Any:
         """A client that uses the proxy chosen here, or none, instead of botocore's choice."""
-        client = self._made_client(access, {})
+        client = self._create_client(access, {})
         endpoint = self._endpoint(client)
         self._proxy = proxy_for(endpoint.scheme, endpoint.host, os.environ)
         if self._proxy is None:
             return client
         client.close()
-        return self._made_client(access, {endpoint.scheme: self._proxy.url})
+        return self._create_client(access, {endpoint.scheme: self._proxy.url})
 
-    def _made_client(self, access: Access, proxies: Mapping[str, str]) -> Any:
+    def _create_client(self, access: Access, proxies: Mapping[str, str]) -> Any:
         own = self._identity.own_settings(os.environ) if access.own_settings else {}
         core = self._identity.core
         region = access.region or own.get("region") or os.environ.get("AWS_REGION")
@@ -239,7 +239,7 @@ class BotoSession:
         cause = getattr(caught_exception.kwargs.get("error"), "original_error", None)
         # The standard library's answer to a refused CONNECT; a network's errors have numbers.
         if type(cause) is OSError and cause.errno is None:
-            raise FatalError(self._refused_by_proxy(bounded(cause)))
+            raise FatalError(self._refused_by_proxy(shorten(cause)))
 
     def _refuse_by_proxy(self, error: boto_errors.ClientError) -> None:
         if error.response["ResponseMetadata"].get("HTTPStatusCode") == 407:
@@ -248,9 +248,9 @@ class BotoSession:
     def _refused_by_proxy(self, how: str) -> str:
         variable = self._proxy.variable if self._proxy else "http_proxy"
         advice = f"check {variable}, its user and password, or exempt the store by no_proxy"
-        return f"the proxy {self._proxy} refuses to reach {self._named()} ({how}): {advice}"
+        return f"the proxy {self._proxy} refuses to reach {self._name_endpoint()} ({how}): {advice}"
 
-    def _named(self) -> str:
+    def _name_endpoint(self) -> str:
         return self._access.endpoint_url or f"s3://{self._bucket}"
 
     def _endpoint(self, client: Any) -> Endpoint:
@@ -276,7 +276,7 @@ class BotoSession:
         return str(named or get_cert_path(True))
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explain_errors(self) -> Iterator[None]:
         with explain_errors(self._access, self._bucket, self._options):
             try:
                 yield

@@ -328,7 +328,7 @@ class Bucket:
         if error.oversized:
             raise Oversized(self._origin)
         if self._limiter is not None and error.congested:
-            self._limiter.unanswered(epoch)
+            self._limiter.record_silence(epoch)
         trouble.failures += 1
         trouble.cause = NetworkError(error, self._where)
         if trouble.failures >= self._backoff.attempts:
@@ -374,7 +374,7 @@ class Bucket:
         if self._limiter is None:
             wait = self._throttled.wait(trouble, error, self._origin, asked=asked)
         else:
-            self._limiter.refused(epoch, error.code, f"{self._origin}: {error}")
+            self._limiter.record_refusal(epoch, error.code, f"{self._origin}: {error}")
             wait = self._backoff.paced(trouble.throttled, self._limiter.stalled, asked=asked)
         await until(self._sleep(wait), trouble)
 

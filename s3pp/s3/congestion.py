@@ -27,7 +27,7 @@ EXCESS = 0.002  # share of the ceiling by which it grows in the first DOUBLING
 DOUBLING = 0.4  # seconds in which the growth doubles
 SLOW_START = 0.2  # the same, while the ceiling is far below that of a moment ago
 RECOVERY = 0.15  # seconds in which the rate doubles after the store refused nearly everything
-LIFTED = 6.0  # seconds without a refusal after which there is no limit: by now 66 ceilings
+LIFTED = 6.0  # seconds without a refusal until the limit ends; it would be 66 ceilings then
 
 EVIDENCE = 8  # answers within an epoch that suffice to judge it
 PATIENCE = 0.25  # seconds after which fewer suffice
@@ -120,7 +120,7 @@ class _Sums(NamedTuple):
     rate: float = 0.0
     backlog: float = 0.0
 
-    def changed(self, before: _Sums, after: _Sums) -> _Sums:
+    def exchange(self, before: _Sums, after: _Sums) -> _Sums:
         return _Sums(*(a - b + c for a, b, c in zip(self, before, after, strict=True)))
 
     @property
@@ -137,7 +137,7 @@ class CongestionControl(Generic[WorkerT]):
         self.limit = NO_LIMIT
         self._reports: dict[WorkerT, _Sums] = {}
         self._sums = _Sums()
-        self._heard: set[WorkerT] = set()  # those that have reported at all
+        self._reporting: set[WorkerT] = set()  # those that have reported at all
         self._counted: set[WorkerT] = set()  # those whose report belongs to this epoch
         self._recent = 0.0  # the highest ceiling of a moment ago
         self._episode = _Episode()
@@ -155,8 +155,8 @@ class CongestionControl(Generic[WorkerT]):
 
     def leave(self, worker: WorkerT) -> None:
         """Remove a worker."""
-        self._sums = self._sums.changed(self._reports.pop(worker, _Sums()), _Sums())
-        self._heard.discard(worker)
+        self._sums = self._sums.exchange(self._reports.pop(worker, _Sums()), _Sums())
+        self._reporting.discard(worker)
         self._counted.discard(worker)
 
     def share(self, worker: WorkerT) -> float:
@@ -191,8 +191,8 @@ class CongestionControl(Generic[WorkerT]):
                 unanswered=feedback.unanswered,
             )
             self._counted.add(worker)
-        self._heard.add(worker)
-        self._sums = self._sums.changed(self._reports.get(worker, _Sums()), seen)
+        self._reporting.add(worker)
+        self._sums = self._sums.exchange(self._reports.get(worker, _Sums()), seen)
         self._reports[worker] = seen
 
     def _congested(self, now: float) -> bool:
@@ -238,9 +238,9 @@ class CongestionControl(Generic[WorkerT]):
         """
         return self._of_all(self._sums.rate or self._sums.congested / AT_FIRST)
 
-    def _of_all(self, of_those_heard: float) -> float:
+    def _of_all(self, of_those_reporting: float) -> float:
         """Scale a sum to all workers, assuming that those yet to report are like the others."""
-        return of_those_heard * len(self._reports) / max(len(self._heard), 1)
+        return of_those_reporting * len(self._reports) / max(len(self._reporting), 1)
 
     def _indifferent(self) -> bool:
         """Whether the share of refusals is what it was at many times the rate, so not due to it."""
@@ -259,7 +259,7 @@ class CongestionControl(Generic[WorkerT]):
         for worker in self._counted:
             seen = self._reports[worker]
             before = seen._replace(lately=0.0, rate=0.0, backlog=0.0)
-            self._sums = self._sums.changed(before, _Sums())
+            self._sums = self._sums.exchange(before, _Sums())
             self._reports[worker] = seen._replace(accepted=0, congested=0, unanswered=0)
         self._counted.clear()
 

@@ -76,7 +76,7 @@ class Endpoint(NamedTuple):
         No name is looked up: only spellings that must mean the same host compare equal.
         """
         named = (access_point(self.bucket) or self.bucket).lower()
-        host = _tidied(self.host, self.scheme).removeprefix(f"{named}.")
+        host = _normalize_host(self.host, self.scheme).removeprefix(f"{named}.")
         aws = _AWS.search(host)
         # One host may hold several stores, each under a path.
         under = self.base.removesuffix(f"/{self.bucket}")
@@ -92,7 +92,7 @@ class Endpoint(NamedTuple):
         return self.bucket.endswith("--x-s3")
 
 
-def _tidied(host: str, scheme: str) -> str:
+def _normalize_host(host: str, scheme: str) -> str:
     """Return ``host`` in lower case, without the scheme's default port and a trailing dot."""
     name, colon, port = host.lower().removesuffix(f":{_PORTS.get(scheme)}").partition(":")
     return f"{name.removesuffix('.')}{colon}{port}"
@@ -114,10 +114,10 @@ def copy_source(bucket: str, key: str) -> str:
     """The ``x-amz-copy-source`` of an object; behind an access point it has an ARN of its own."""
     if access_point(bucket):
         return quote(f"{bucket}/object/{key}", _SAFE)
-    return f"{bucket}/{encoded(key)}"
+    return f"{bucket}/{encode_key(key)}"
 
 
-def encoded(key: str) -> str:
+def encode_key(key: str) -> str:
     """Encode ``key`` for a URL."""
     return key if _PLAIN(key) else quote(key, _SAFE)
 
@@ -161,7 +161,7 @@ def proxy_for(scheme: str, host: str, environ: Mapping[str, str]) -> Proxy | Non
     rules = _set(environ, "no_proxy")
     if rules is not None and is_exempt(scheme, host, environ[rules]):
         return None
-    return Proxy(variable, _checked(variable, environ[variable]))
+    return Proxy(variable, _check_url(variable, environ[variable]))
 
 
 def is_exempt(scheme: str, host: str, rules: str) -> bool:
@@ -211,7 +211,7 @@ def _set(environ: Mapping[str, str], name: str) -> str | None:
     return next((each for each in names if environ.get(each, "").strip()), None)
 
 
-def _checked(variable: str, value: str) -> str:
+def _check_url(variable: str, value: str) -> str:
     url = value.strip() if "://" in value else f"http://{value.strip()}"
     scheme = url.partition("://")[0].lower()
     if scheme not in _SCHEMES:

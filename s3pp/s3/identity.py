@@ -71,9 +71,9 @@ class Identity:
         """
         if self._credentials is None:
             return None
-        with self._explained():
+        with self._explain_errors():
             frozen = self._credentials.get_frozen_credentials()
-        keys = Keys(*(_trimmed(each) for each in frozen[:3]))
+        keys = Keys(*(_strip(each) for each in frozen[:3]))
         for part, unfit in unfit_parts(keys):
             name, advice = self._name(part), self._advice()
             raise UsageError(f"{name} {unfit.value}: {advice}")
@@ -97,7 +97,7 @@ class Identity:
         )
 
     def _sign_in(self) -> None:
-        with self._explained():
+        with self._explain_errors():
             self.core = botocore.session.Session(profile=self.profile)
             self._credentials = self.core.get_credentials() if self.sign else None
         if self._credentials is None and self.sign:
@@ -107,7 +107,7 @@ class Identity:
             )
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explain_errors(self) -> Iterator[None]:
         """Turn any exception from botocore into a one-line error that contains no secret."""
         try:
             yield
@@ -121,7 +121,7 @@ class Identity:
             # A credentials service refused, did not answer, or returned expired ones.
             if isinstance(error, RuntimeError) and self._process is not None:
                 raise UsageError(f"{self._program} printed credentials that have expired") from None
-            raise FatalError(f"no credentials for {self._who}: {bounded(error)}") from None
+            raise FatalError(f"no credentials for {self._who}: {shorten(error)}") from None
         except Exception as error:  # botocore lets all kinds of exceptions through
             raise UsageError(self._fault(error)) from None
 
@@ -137,7 +137,7 @@ class Identity:
                 f"{self._program} {command_fault(process) or process_fault(error, said, process)}"
             )
         # Only botocore's own errors are sure to show no values.
-        cause = bounded(error) if known else type(error).__name__
+        cause = shorten(error) if known else type(error).__name__
         return f"{self._who}: {cause}"
 
     def _half(self, provider: str, missing: str) -> str:
@@ -209,7 +209,7 @@ def program(command: str) -> str:
         first, *rest = shlex.split(command) or [""]
     except ValueError:  # a quote that is not closed
         first, *rest = command.split() or [""]
-    return f"{bounded(first)!r}{' …' if rest else ''}"
+    return f"{shorten(first)!r}{' …' if rest else ''}"
 
 
 def command_fault(command: str) -> str | None:
@@ -250,16 +250,16 @@ def last_words(said: str, command: str) -> str:
         arguments = []
     for argument in sorted(arguments, key=len, reverse=True):
         line = line.replace(argument, "…") if len(argument) >= _LEAST_HIDDEN else line
-    return bounded(_KEY.sub("…", line))
+    return shorten(_KEY.sub("…", line))
 
 
-def bounded(what: object) -> str:
+def shorten(what: object) -> str:
     """Format ``what`` on one line, truncated to ``MOST_SAID`` characters."""
     text = " ".join(str(what).split())
     return text if len(text) <= MOST_SAID else f"{text[:MOST_SAID]}…"
 
 
-def _trimmed(value: Any) -> Any:
+def _strip(value: Any) -> Any:
     return value.strip() if isinstance(value, str) else value
 
 

@@ -149,7 +149,7 @@ class RequestLimiter:
 
     def take_at_once(self) -> bool:
         """Admit a request if it need not wait; return whether it was admitted."""
-        if self._waiting or self._free <= 0 or (self.limit.ceiling and self._held()):
+        if self._waiting or self._free <= 0 or (self.limit.ceiling and self._must_wait()):
             return False
         self._free -= 1
         return True
@@ -173,7 +173,7 @@ class RequestLimiter:
         if self._waiting:
             self._release()
 
-    def refused(self, epoch: int, code: str = "", text: str = "") -> None:
+    def record_refusal(self, epoch: int, code: str = "", text: str = "") -> None:
         """Record that the store throttled a request sent in ``epoch`` and already given back.
 
         ``code`` and ``text`` are those of ``Refusal``.
@@ -182,11 +182,11 @@ class RequestLimiter:
         self._refusal = Refusal(code, text)
         if self._stalled_since is None:
             self._stalled_since = self._clock()
-        self._congested(epoch, refused=1)
+        self._record_congestion(epoch, refused=1)
 
-    def unanswered(self, epoch: int) -> None:
+    def record_silence(self, epoch: int) -> None:
         """Record that a request sent in ``epoch``, and already given back, got no answer."""
-        self._congested(epoch, unanswered=1)
+        self._record_congestion(epoch, unanswered=1)
 
     def set_limit(self, limit: RateLimit) -> None:
         """Apply ``limit`` from now on."""
@@ -222,7 +222,7 @@ class RequestLimiter:
             if not turn.done():
                 turn.set_exception(RunEnding())
 
-    def _congested(self, epoch: int, *, refused: int = 0, unanswered: int = 0) -> None:
+    def _record_congestion(self, epoch: int, *, refused: int = 0, unanswered: int = 0) -> None:
         if epoch != self.limit.epoch:  # it says nothing about the current limit
             self._answers -= 1
             return
@@ -233,7 +233,7 @@ class RequestLimiter:
             loop = asyncio.get_running_loop()
             self._report_timer = loop.call_later(SOON, self._on_report)
 
-    def _held(self) -> bool:
+    def _must_wait(self) -> bool:
         """Whether the limit holds the next request back; if not, it is counted as sent."""
         now = self._clock()
         if self._ended or not self.limit.active(now):
@@ -248,14 +248,14 @@ class RequestLimiter:
         while self._waiting and self._free > 0:
             if self._waiting[0].done():  # cancelled
                 self._waiting.popleft()
-            elif self.limit.ceiling and self._held():
-                self._come_back()
+            elif self.limit.ceiling and self._must_wait():
+                self._schedule_release()
                 return
             else:
                 self._free -= 1
                 self._waiting.popleft().set_result(None)
 
-    def _come_back(self) -> None:
+    def _schedule_release(self) -> None:
         if self._release_timer is None:
             wait = max(0.0, min(self._due - self._clock(), LOOK))
             loop = asyncio.get_running_loop()

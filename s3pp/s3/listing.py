@@ -331,7 +331,7 @@ def _parse_fast(body: bytes) -> _Parsed | None:
         return None
     try:
         root, first, top = _parse(columns.rest)
-        objects = _listed(columns, encoded=_is_encoded(top))
+        objects = _build_objects(columns, encoded=_is_encoded(top))
     except (expat.ExpatError, LookupError, ValueError):
         return None  # so that the error describes the original page
     return (root, objects, top) if first == objects[:1] else None
@@ -341,7 +341,7 @@ def _parse_fast(body: bytes) -> _Parsed | None:
 _LISTED = partial(tuple.__new__, Listed)
 
 
-def _listed(columns: _Columns, *, encoded: bool) -> list[Listed]:
+def _build_objects(columns: _Columns, *, encoded: bool) -> list[Listed]:
     _, keys, sizes, etags, *others = columns
     keys = _decode(keys) if encoded else keys
     return list(map(_LISTED, zip(keys, sizes, _normalize(etags), *others, strict=True)))

@@ -191,12 +191,12 @@ def _check(error: ClientError, place: str, options: Options) -> None:
     if code in _REFUSED_KEYS or status == 401:
         raise FatalError(f"credentials refused: {place}: {error_text(error)}")
     if status in (301, 307) or code == "AuthorizationHeaderMalformed":
-        raise UsageError(_elsewhere(error, place, options))
+        raise UsageError(_other_region_message(error, place, options))
     if status >= 500 and status != 501:
         raise FatalError(f"cannot list {place}: {error_text(error)}")
 
 
-def _elsewhere(error: ClientError, place: str, options: Options) -> str:
+def _other_region_message(error: ClientError, place: str, options: Options) -> str:
     """The message for a bucket in another region, or at another endpoint."""
     said, headers = error.response["Error"], error.response["ResponseMetadata"]["HTTPHeaders"]
     region = said.get("Region") or headers.get("x-amz-bucket-region")
@@ -205,14 +205,14 @@ def _elsewhere(error: ClientError, place: str, options: Options) -> str:
     return f"bucket is in another region: {place}: {error_text(error)}: use {named}{endpoint}"
 
 
-def _redirected(where: str, bucket: str, options: Options) -> str:
+def _redirect_message(where: str, bucket: str, options: Options) -> str:
     """The message for botocore's endless recursion: a redirect that names no region."""
     problem = f"{where} redirects requests for s3://{bucket} and names no region"
     names = f"{options.prefix}region or {options.prefix}endpoint-url"
     return f"{problem} (PermanentRedirect): use its {names}"
 
 
-def _unreachable(error: Exception, access: Access, options: Options) -> str:
+def _unreachable_message(error: Exception, access: Access, options: Options) -> str:
     """The message for a connection that could not be made, with its cause."""
     url = str(getattr(error, "kwargs", {}).get("endpoint_url") or access.endpoint_url or "")
     where, hint = origin_of(url) if url else "the store", ""
@@ -247,11 +247,11 @@ def explain_errors(access: Access, bucket: str, options: Options) -> Iterator[No
             "name the authority's file with --ca-bundle, or use --no-verify-ssl"
         ) from None
     except RecursionError:
-        raise UsageError(_redirected(where, bucket, options)) from None
+        raise UsageError(_redirect_message(where, bucket, options)) from None
     except (boto_errors.ConnectionError, boto_errors.HTTPClientError) as error:
         if is_recursion(error):
-            raise UsageError(_redirected(where, bucket, options)) from None
-        raise FatalError(_unreachable(error, access, options)) from None
+            raise UsageError(_redirect_message(where, bucket, options)) from None
+        raise FatalError(_unreachable_message(error, access, options)) from None
     except boto_errors.InvalidRegionError as error:
         region = error.kwargs["region_name"]
         named = "--region" if access.region else _region_variable(os.environ)

@@ -141,7 +141,7 @@ class Splitter:
         some = objects[:: max(1, len(objects) // _SAMPLES)]
         self._alphabets.learn([*(listed.key for listed in some), objects[-1].key])
         if stretch.span:
-            stretch.trust = self._trusted(stretch.span, after)
+            stretch.trust = self._trusted_prefix(stretch.span, after)
         stretch.most = _BELIEF * self._fruitful
         self.measure(stretch)
 
@@ -199,7 +199,7 @@ class Splitter:
         self.measure(right)
         return Split(left, right)
 
-    def _trusted(self, span: KeySpan, after: str) -> str:
+    def _trusted_prefix(self, span: KeySpan, after: str) -> str:
         """The prefix of the keys for which the density of ``span`` is trusted."""
         group = common_prefix(span.first, span.last)[:-1]
         if after.endswith(TOP) and span.first.startswith(after[:-2]):

@@ -701,11 +701,11 @@ class Ticket:
     def give(self) -> None:
         self.free += 1
 
-    def refused(self, epoch: int, code: str, text: str) -> None:
+    def record_refusal(self, epoch: int, code: str, text: str) -> None:
         assert text.startswith("http://") or text.startswith("https://"), "which store says so"
         self.congested.append(("refused", epoch))
 
-    def unanswered(self, epoch: int) -> None:
+    def record_silence(self, epoch: int) -> None:
         self.congested.append(("unanswered", epoch))
 
     async def retry(self) -> None:
@@ -742,8 +742,8 @@ def test_who_shares_a_limiter_goes_on_until_the_run_is_ended() -> None:
     """Others may be accepted: whether nothing is, the supervisor knows."""
 
     class Stalling(Ticket):
-        def refused(self, epoch: int, code: str, text: str) -> None:
-            super().refused(epoch, code, text)
+        def record_refusal(self, epoch: int, code: str, text: str) -> None:
+            super().record_refusal(epoch, code, text)
             self.stalled += 0.25
 
     script = Script(*[THROTTLED] * 50, OK)

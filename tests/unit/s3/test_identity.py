@@ -16,11 +16,11 @@ from s3pp.s3 import identity
 from s3pp.s3.identity import (
     MOST_SAID,
     Identity,
-    bounded,
     last_words,
     process_fault,
     process_of,
     program,
+    shorten,
 )
 from s3pp.s3.plain_session import Options, Unfit, forget_empty, unfit_parts
 from s3pp.s3.sigv4 import Keys
@@ -145,8 +145,8 @@ def test_of_what_a_program_wrote_the_last_line_is_shown(said: str, told: str) ->
 
 
 def test_what_others_say_is_kept_short_and_on_one_line() -> None:
-    assert bounded("a\n  b\t") == "a b"
-    assert len(bounded("x" * 10_000)) == MOST_SAID + 1
+    assert shorten("a\n  b\t") == "a b"
+    assert len(shorten("x" * 10_000)) == MOST_SAID + 1
 
 
 # Whole identities, as a profile and the environment make them

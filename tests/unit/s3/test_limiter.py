@@ -121,7 +121,7 @@ def test_refusals_are_reported_soon_and_together() -> None:
         for _each in range(3):
             assert limiter.take_at_once()
             limiter.give()
-            limiter.refused(0)
+            limiter.record_refusal(0)
         assert limiter.take_at_once()
         limiter.give()
         assert reports == []
@@ -137,7 +137,7 @@ def test_what_was_sent_under_another_limit_does_not_count() -> None:
         assert limiter.take_at_once()
         limiter.set_limit(RateLimit(1, 1000.0))
         limiter.give()
-        limiter.refused(0)
+        limiter.record_refusal(0)
         await asyncio.sleep(2 * SOON)
         assert reports == []
         limiter.start()
@@ -152,7 +152,7 @@ def test_a_store_is_stalled_from_the_first_refusal_until_it_accepts_something() 
         await asyncio.sleep(100)
         assert limiter.stalled == 0.0  # it was asked for nothing
         limiter.give()
-        limiter.refused(0, "SlowDown", "http://store: SlowDown: no")
+        limiter.record_refusal(0, "SlowDown", "http://store: SlowDown: no")
         await asyncio.sleep(30)
         assert limiter.stalled == pytest.approx(30.0)
         assert (reports[-1].throttled, reports[-1].taken) == (1, 0)

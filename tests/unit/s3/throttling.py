@@ -161,7 +161,7 @@ class Simulation:
                 self.done.append(clock())
                 return
             self.refused += 1
-            limiter.refused(epoch)
+            limiter.record_refusal(epoch)
             await asyncio.sleep(random.uniform(0.0, min(1.0, 0.2 * 2.0**attempt)))
 
 
