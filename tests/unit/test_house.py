@@ -199,6 +199,40 @@ def test_functions_take_few_parameters(module: Module) -> None:
             assert len(own) <= MOST_PARAMETERS, f"{node.name} in line {node.lineno}"
 
 
+MOST_IMPORTS = 15
+
+
+@every_module
+def test_a_module_imports_few_others(module: Module) -> None:
+    """A module that needs more does too much, or those below it are too fine."""
+    froms = {node.module for node in module.nodes if isinstance(node, ast.ImportFrom)}
+    own = {name for name in froms if name and name.partition(".")[0] == "s3pp"}
+    assert len(own) <= MOST_IMPORTS, f"imports {len(own)} modules of the package"
+
+
+def test_no_class_name_is_used_twice() -> None:
+    """Whoever meets a name in a trace or a search has to find one class."""
+    places: dict[str, list[str]] = {}
+    for module in modules():
+        for node in module.nodes:
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(module.name)
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+IRREGULAR = {"begun", "found", "given", "held", "kept", "left", "made", "seen", "sent", "told"}
+
+
+@every_module
+def test_what_acts_is_named_by_a_verb(module: Module) -> None:
+    """Coroutines send, read or wait; a participle, as in ``begun``, would name a state."""
+    for node in module.nodes:
+        if isinstance(node, ast.AsyncFunctionDef):
+            first = node.name.strip("_").partition("_")[0]
+            participle = first in IRREGULAR or re.fullmatch(r"\w{3,}(?<!e)(ed|ing)", first)
+            assert not participle, f"{node.name} in line {node.lineno}"
+
+
 DECLARING = {"option", "Option", "add_argument"}
 
 
