@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import os
 import resource
-import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -199,22 +197,10 @@ def _clean(job: Job, output: Streams) -> RunResult:
 
 
 def _list(job: Job, output: Streams) -> RunResult:
-    started = time.monotonic()
     from s3pp.pipeline.listing import list_keys
-    from s3pp.report.lines import KeyView
-    from s3pp.report.totals import RunResult
 
-    signal.signal(signal.SIGTERM, _end_at_once)
-    signal.signal(signal.SIGHUP, _end_at_once)
     assert job.origin is not None
-    totals = list_keys(job, job.origin, output, KeyView.of(job))
-    totals.seconds = time.monotonic() - started
-    return RunResult(ExitStatus.SOME_FAILED if totals.failed else ExitStatus.OK, totals)
-
-
-def _end_at_once(number: int, _frame: object) -> None:
-    """Exit: a listing has nothing to finish, and the lines printed so far are correct."""
-    os._exit(128 + number)
+    return list_keys(job, job.origin, output)
 
 
 # The last lines
@@ -251,9 +237,12 @@ def _summary(result: RunResult, job: Job) -> str | None:
 def _summary_of_keys(result: RunResult, job: Job) -> str | None:
     from s3pp.report.lines import KeyTotals, KeyView
 
-    assert isinstance(result.totals, KeyTotals)
-    wanted = job.output.summarize and job.output.verbosity > -2
-    return KeyView.of(job).summary(result.totals) if wanted else None
+    totals = result.totals
+    assert isinstance(totals, KeyTotals)
+    # A sum of a part would be taken for that of all; in JSON it is marked.
+    whole = totals.complete or job.output.json
+    wanted = whole and job.output.summarize and job.output.verbosity > -2
+    return KeyView.of(job).summary(totals) if wanted else None
 
 
 def _log(job: Job, error: str) -> None:

@@ -212,6 +212,12 @@ def new_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
+def exit_at_defect(streams: Streams, defect: str) -> None:
+    """Exit the process after an error in a callback, whose waiters would wait forever."""
+    streams.stderr.lines([f"s3pp: {defect}"])
+    os._exit(ExitStatus.ABORTED)
+
+
 def only_loop(streams: Streams) -> asyncio.AbstractEventLoop:
     """The loop of a run that has no other process; a defect in a callback of it ends the run.
 
@@ -219,9 +225,7 @@ def only_loop(streams: Streams) -> asyncio.AbstractEventLoop:
     """
 
     def end(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        if "handle" in context:  # in a callback, that is
-            streams.stderr.lines([f"s3pp: internal error: {context.get('exception')!r}"])
-            os._exit(ExitStatus.ABORTED)
+        _defect(context, partial(exit_at_defect, streams))
 
     loop = new_loop()
     loop.set_exception_handler(end)

@@ -13,54 +13,36 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable
 from contextlib import aclosing
+from functools import partial
 from itertools import islice
 
-from s3pp.errors import ExitStatus, FailureKind, FatalError, ObjectError
+from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.job import Job
-from s3pp.pipeline.connect import DistantBucket, LoopThread, RetryHooks, connect, only_loop
+from s3pp.pipeline.connect import (
+    DistantBucket,
+    LoopThread,
+    RetryHooks,
+    connect,
+    exit_at_defect,
+    only_loop,
+)
 from s3pp.pipeline.credentials import SignIn
+from s3pp.pipeline.signals import Signals, Stopped
 from s3pp.places import Origin
-from s3pp.records import Failed
-from s3pp.report.lines import KeyTotals, KeyView
+from s3pp.report.lines import KeySheet, KeyView
 from s3pp.report.outlet import Streams
+from s3pp.report.totals import RunResult, run_result
 from s3pp.s3.endpoint import Opened
-from s3pp.s3.listing import Listed, Lister, parse_page
+from s3pp.s3.listing import Lister, parse_page
 from s3pp.s3.parallel_listing import list_pages
 from s3pp.s3.session import Session
 from s3pp.sources.filters import Filters
 from s3pp.sources.objects import choose, list_origin, prefix_object_notice
 
-AT_ONCE = 1000  # keys written together: a page
-
-
-class Sheet:
-    """Writes pages of a listing, and counts their objects."""
-
-    def __init__(self, streams: Streams, view: KeyView) -> None:
-        self.totals = KeyTotals()
-        self._streams = streams
-        self._view = view
-
-    def take(self, page: Sequence[Listed | Failed]) -> bool:
-        """Write a page; False once stdout was closed. Raises ``FatalError`` if writing fails."""
-        stdout, stderr = self._streams
-        self.totals.fold(page)
-        stdout.lines(self._view.lines(page))
-        stderr.lines(self._view.remarks(page))
-        if stdout.trouble is not None:
-            raise FatalError(f"standard output cannot be written: {stdout.trouble}")
-        return not stdout.gone
-
-    def notify(self, text: str) -> None:
-        """Write a line for users."""
-        self._streams.stderr.lines(self._view.notice(text))
-
-    def give_up(self, defect: str) -> None:
-        """Exit the process after an error in a callback, whose waiters would wait forever."""
-        self._streams.stderr.lines([f"s3pp: {defect}"])
-        os._exit(ExitStatus.ABORTED)
+AT_ONCE = 100  # keys written together, of those that are looked up by name
 
 
 class Patience:
@@ -96,28 +78,47 @@ class Primed:
         return first if first is not None else await self._bucket.list_page(parameters)
 
 
-def list_keys(job: Job, origin: Origin, streams: Streams, view: KeyView) -> KeyTotals:
-    """Write the objects of ``origin`` that ``job`` selects to stdout; returns the counts.
+def list_keys(job: Job, origin: Origin, streams: Streams) -> RunResult:
+    """Write the objects of ``origin`` that ``job`` selects to stdout.
 
-    Stops early once stdout was closed. Raises the errors of ``Session.open_source``, and
-    ``FatalError`` where the listing fails or stdout cannot be written.
+    Stops early once stdout was closed, and at a signal, as nothing has to be finished. Raises
+    ``Stopped`` for a signal that comes before anything is listed, and the errors of
+    ``Session.open_source``. Later errors are part of the result.
     """
-    sheet = Sheet(streams, view)
+    started, sheet = time.monotonic(), KeySheet(streams, KeyView.of(job))
+    totals, error, signal = sheet.totals, None, None
+    try:
+        with Signals():
+            _list(job, origin, streams, sheet)
+        totals.complete = True
+    except FatalError as fatal:
+        if not totals.keys and not totals.failed:
+            raise
+        error = str(fatal)
+    except Stopped as stopped:
+        if not totals.keys and not totals.failed:
+            raise
+        signal = stopped.status
+        sheet.notify(f"{stopped}: the listing is incomplete")
+    totals.seconds = time.monotonic() - started
+    return run_result(totals, error=error, signal=signal)
+
+
+def _list(job: Job, origin: Origin, streams: Streams, sheet: KeySheet) -> None:
     session = Session(job.access, origin.bucket, notify=sheet.notify)
     run = only_loop(streams).run_until_complete
     gc.freeze()  # what was imported is never garbage
     by_name = job.choosing.files_from is not None
     if not by_name and run(_list_at_once(job, origin, session, sheet)):
-        return sheet.totals
+        return
     opened = session.open_source(origin, by_name=by_name)
     if not by_name and opened.single is False:
         run(_list_opened(job, origin, session, opened, sheet))
     else:
-        _list_found(job, session, opened, sheet)
-    return sheet.totals
+        _list_found(job, session, opened, streams, sheet)
 
 
-async def _list_at_once(job: Job, origin: Origin, session: Session, sheet: Sheet) -> bool:
+async def _list_at_once(job: Job, origin: Origin, session: Session, sheet: KeySheet) -> bool:
     """List without probing the bucket first: the usual case, which saves a request.
 
     False, with nothing written, if the first page fails at the first attempt or has no keys.
@@ -145,7 +146,7 @@ async def _first_page(bucket: Lister, origin: Origin) -> bytes | None:
 
 
 async def _list_opened(
-    job: Job, origin: Origin, session: Session, opened: Opened, sheet: Sheet
+    job: Job, origin: Origin, session: Session, opened: Opened, sheet: KeySheet
 ) -> None:
     renew, hooks = SignIn(session, opened.keys), RetryHooks(notify=sheet.notify)
     bucket = connect(job.access, opened, job.speed.listers, renew=renew, hooks=hooks)
@@ -154,12 +155,12 @@ async def _list_opened(
     await _notify_of(beside, sheet)
 
 
-async def _notify_of(beside: asyncio.Future[str | None], sheet: Sheet) -> None:
+async def _notify_of(beside: asyncio.Future[str | None], sheet: KeySheet) -> None:
     if note := await beside:
         sheet.notify(note)
 
 
-async def _write_pages(job: Job, origin: Origin, bucket: Lister, sheet: Sheet) -> None:
+async def _write_pages(job: Job, origin: Origin, bucket: Lister, sheet: KeySheet) -> None:
     """Write the listing to stdout page by page, in one thread."""
     filters, left = Filters(job.choosing), job.choosing.limit
     listing = list_pages(bucket, origin.prefix, listers=job.speed.listers, notify=sheet.notify)
@@ -174,9 +175,11 @@ async def _write_pages(job: Job, origin: Origin, bucket: Lister, sheet: Sheet) -
         raise FatalError(f"list {origin}: {error}") from None
 
 
-def _list_found(job: Job, session: Session, opened: Opened, sheet: Sheet) -> None:
+def _list_found(
+    job: Job, session: Session, opened: Opened, streams: Streams, sheet: KeySheet
+) -> None:
     """List as a walker does, for names to look up, or a single object."""
-    renewal, thread = SignIn(session, opened.keys), LoopThread(sheet.give_up)
+    renewal, thread = SignIn(session, opened.keys), LoopThread(partial(exit_at_defect, streams))
     bucket = DistantBucket(thread, job.access, opened, renewal=renewal, notify=sheet.notify)
     stdin = os.fdopen(0, "rb", closefd=False) if job.choosing.files_from == "-" else None
     _, found = list_origin(job, bucket, sheet.notify, single=opened.single, stdin=stdin)

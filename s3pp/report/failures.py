@@ -90,6 +90,11 @@ class GiveUpRule:
         rest = f"every {self._object}, and the rest is not tried"
         return GiveUp(f"the store refuses {rest}: {explain(refused)}", cause_of(refused))
 
+    def accept(self) -> None:
+        """Record that the store has granted access to an object."""
+        self._accepted = True
+        self._unreached = 0
+
     def end(self) -> GiveUp | None:
         """Return a reason at the end of the run: access was denied, and no object accepted."""
         if self._denied is None or self._accepted:

@@ -1,7 +1,7 @@
 """The lines of a run: outcomes and keys as text for users and as events for programs.
 
 ``Lines`` formats the outcomes of a transfer, ``UploadLines`` those of a clean, ``KeyView`` the keys
-of a list::
+of a list, which ``KeySheet`` writes::
 
     2026-11-20T08:00:00.000Z         4096 620f0b67a91f7f74151bc5be745b7110   photos/1.jpg
 """
@@ -15,10 +15,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from s3pp.errors import FatalError
 from s3pp.job import Job
 from s3pp.records import Done, Failed, Outcome, Skipped, UploadFacts
-from s3pp.report.failures import explain
-from s3pp.report.outlet import one_line, printable
+from s3pp.report.failures import GiveUpRule, explain
+from s3pp.report.outlet import Streams, one_line, printable
 from s3pp.s3.answers import parse_time
 from s3pp.s3.listing import Listed
 
@@ -168,6 +169,12 @@ class KeyTotals:
     failed: int = 0  # names of --files-from without an object
     bytes: int = 0
     seconds: float = 0.0
+    complete: bool = True  # False: the listing did not end, and more keys may exist
+
+    @property
+    def balanced(self) -> bool:
+        """True: every key counts when it is printed, see ``Totals.balanced``."""
+        return True
 
     def fold(self, found: Sequence[Found]) -> None:
         """Add a page to the counts."""
@@ -236,6 +243,38 @@ class KeyView:
         )
 
 
+class KeySheet:
+    """Writes the pages of a listing to the streams, and counts their keys."""
+
+    def __init__(self, streams: Streams, view: KeyView) -> None:
+        self.totals = KeyTotals(complete=False)
+        self._rule = GiveUpRule("list")
+        self._streams = streams
+        self._view = view
+
+    def take(self, page: Sequence[Found]) -> bool:
+        """Write a page; False once stdout was closed.
+
+        Raises ``FatalError`` if writing fails, or if every other key would fail too.
+        """
+        stdout, stderr = self._streams
+        self.totals.fold(page)
+        stdout.lines(self._view.lines(page))
+        stderr.lines(self._view.remarks(page))
+        if stdout.trouble is not None:
+            raise FatalError(f"standard output cannot be written: {stdout.trouble}")
+        failed = [each for each in page if isinstance(each, Failed)]
+        if len(failed) < len(page):
+            self._rule.accept()
+        if failed and (give_up := self._rule.add(failed)):
+            raise FatalError(give_up.why)
+        return not stdout.gone
+
+    def notify(self, text: str) -> None:
+        """Write a line for users."""
+        self._streams.stderr.lines(self._view.notice(text))
+
+
 _TEXT = "%-24s %12d %-34s %s"  # faster than an f-string with padding
 
 
@@ -247,7 +286,7 @@ def _texts(page: list[Listed]) -> list[str]:
 
 
 def _summary_event(totals: KeyTotals) -> dict[str, Any]:
-    return {
+    event = {
         "event": "summary",
         "verb": "list",
         "listed": totals.keys,
@@ -255,3 +294,4 @@ def _summary_event(totals: KeyTotals) -> dict[str, Any]:
         "bytes": totals.bytes,
         "seconds": round(totals.seconds, 3),
     }
+    return event if totals.complete else event | {"listing_complete": False}

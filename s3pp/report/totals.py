@@ -122,7 +122,7 @@ class RunResult(NamedTuple):
 
 
 def run_result(
-    totals: Totals | None,
+    totals: Totals | KeyTotals | None,
     *,
     refusal: str | None = None,
     error: str | None = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import signal
@@ -334,12 +335,16 @@ def test_stopped_by_a_signal(
             time.sleep(20)
 
     record = recorder(moto, intercept=hang)
-    running = s3pp_start("list", "--listers", "1", many.url, store=record.store)
+    words = ("--listers", "1", "--summarize", "--json", many.url)
+    running = s3pp_start("list", *words, store=record.store)
     deadline = time.monotonic() + 40
     while not running.out() and time.monotonic() < deadline:
         time.sleep(0.01)
     running.signal(number)
     result = running.wait(40)
     assert result.code == code
-    assert keys(result) == list(MANY)[:1000]
-    assert "Traceback" not in result.err
+    *listed, summary = map(json.loads, result.lines)
+    assert [each["key"] for each in listed] == list(MANY)[:1000]
+    assert (summary["listed"], summary["listing_complete"]) == (1000, False)
+    (line,) = result.err.splitlines()
+    assert re.fullmatch("s3pp: (interrupted|terminated|hung up): the listing is incomplete", line)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
+from contextlib import nullcontext
 
 import pytest
 
-from s3pp.errors import FailureKind
+from s3pp.errors import FailureKind, FatalError
 from s3pp.records import Failed
-from s3pp.report.lines import KeyTotals, KeyView
+from s3pp.report.failures import ENOUGH_REFUSALS
+from s3pp.report.lines import KeySheet, KeyTotals, KeyView
+from s3pp.report.outlet import Streams
 from s3pp.s3.listing import Listed
 
 ETAG = "620f0b67a91f7f74151bc5be745b7110"
@@ -74,3 +78,16 @@ def test_the_sum() -> None:
 
 def test_the_sum_of_nothing() -> None:
     assert KeyView("bucket").summary(KeyTotals()).startswith("list 0 bytes in 0 objects in 0.0")
+
+
+def test_names_that_all_fail_for_one_cause_end_it() -> None:
+    """As in other runs, and not once the store has granted access to one."""
+    refused = Failed("k", "k", FailureKind.ACCESS, "AccessDenied: no", "AccessDenied")
+    for first, ends in (([], True), (PAGE, False)):
+        out, err = io.StringIO(), io.StringIO()
+        sheet = KeySheet(Streams.of(out, err), KeyView("bucket"))
+        assert sheet.take(first)
+        with pytest.raises(FatalError, match="refuses every object") if ends else nullcontext():
+            sheet.take([refused] * ENOUGH_REFUSALS)
+        assert (sheet.totals.failed, sheet.totals.complete) == (ENOUGH_REFUSALS, False)
+        assert len(err.getvalue().splitlines()) == ENOUGH_REFUSALS
