@@ -160,12 +160,13 @@ class TemporaryFile:
             yield piece
             at += len(piece)
 
-    def finish(self, mtime_ns: int | None, *, fsync: bool = False, fresh: bool = False) -> bool:
-        """Rename the file to its final name; returns false if ``fresh`` and the name exists.
+    def finish(self, attributes: FileAttributes) -> bool:
+        """Rename the file to its final name; returns false if it must be fresh and that exists.
 
-        The directory is looked up again, in case it was replaced.
+        Its ``mode`` is the one given before. The directory is looked up again, in case it was
+        replaced.
         """
-        attributes = FileAttributes(mtime_ns, self._mode, fsync, fresh)
+        attributes = attributes._replace(mode=self._mode)
         held = -1
         try:
             held = os.dup(self._fd)  # keeps the lock until the rename

@@ -95,9 +95,7 @@ class FileSink:
 
     def finish(self, attributes: FileAttributes) -> bool:
         """Rename the file to its name; returns false if it must be fresh and the name exists."""
-        return self._file.finish(
-            attributes.mtime_ns, fsync=attributes.fsync, fresh=attributes.fresh
-        )
+        return self._file.finish(attributes)
 
     def close(self) -> None:
         """Remove the file unless it was finished."""
@@ -187,13 +185,13 @@ class FileDownload:
         If that fails it is kept where a later run can resume it. Returns as ``unpack_file`` does.
         """
         away = self._reader.away
-        mtime_ns, _, fsync, fresh = attributes = self.attributes(task, answer, answer.etag, mode)
+        attributes = self.attributes(task, answer, answer.etag, mode)
         try:
             if self._options.gunzip and (times := layers(answer)):
                 finished = await self.unpack(task, file.pieces(), attributes, times)
                 await away(file.discard)
                 return finished
-            return await away(lambda: file.finish(mtime_ns, fsync=fsync, fresh=fresh))
+            return await away(lambda: file.finish(attributes))
         except ObjectError as error:
             if await away(file.keep_or_discard):
                 error.kept = Kept.FILE
@@ -254,7 +252,7 @@ def unpack_file(
     try:
         for piece in packed:
             file.write(piece)
-        return file.finish(attributes.mtime_ns, fsync=attributes.fsync, fresh=attributes.fresh)
+        return file.finish(attributes)
     finally:
         file.discard()
 

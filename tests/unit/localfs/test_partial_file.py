@@ -19,7 +19,7 @@ from s3pp.localfs.partial_file import InUse, NoLocks, PartialFile, RangeLayout
 from s3pp.localfs.paths import MAX_NAME_BYTES, PARTIAL, partial_name, partial_stem
 from s3pp.localfs.range_file import RangeFile, WrongRange
 from s3pp.localfs.stale_files import KEPT, SupersededFiles, sweep
-from s3pp.localfs.temporary_file import TemporaryFile, Vanished
+from s3pp.localfs.temporary_file import FileAttributes, TemporaryFile, Vanished
 from s3pp.localfs.tree import Tree
 from s3pp.records import GetPart
 from s3pp.s3.multipart import Spans
@@ -93,7 +93,7 @@ def test_ranges_in_any_order_make_the_file(tree: Tree, top: Path) -> None:
     assert [fetch(tree, led, n) for n in (3, 1, 2)] == [md5_of(n) for n in (3, 1, 2)]
     assert b"".join(led.pieces()) == BODY
     assert b"".join(led.pieces(100, 30)) == BODY[100:130]
-    assert led.finish(10**18)
+    assert led.finish(FileAttributes(10**18))
     assert os.listdir(top / "d") == ["f"]
     assert (top / "d/f").read_bytes() == BODY
     assert (top / "d/f").stat().st_mtime_ns == 10**18
@@ -147,7 +147,7 @@ def test_permissions_are_those_of_now(tree: Tree, top: Path, mode: int | None, b
         led.keep_or_discard()
         again = begun(tree, mode=mode)
         assert stat.S_IMODE((top / "d" / NAME).stat().st_mode) == (0o644 if mode is None else 0o600)
-        again.finish(None)
+        again.finish(FileAttributes())
     finally:
         os.umask(before)
     assert stat.S_IMODE((top / "d/f").stat().st_mode) == bits
@@ -308,7 +308,7 @@ def test_a_mount_may_show_another_owner(
     assert again.known == {1: md5_of(1)}
     for number in (2, 3):
         fetch(tree, again, number)
-    assert again.finish(None)
+    assert again.finish(FileAttributes())
     assert os.listdir(top / "d") == ["f"]
     assert (top / "d/f").read_bytes() == BODY
 

@@ -158,7 +158,7 @@ def test_a_file_that_another_run_writes_is_left_to_it(tree: Tree, other: Tree, t
     other.forget()  # nor does it need the directory's lock
     for seconds in (0.0, 2 * SETTLED, 2 * SILENT):
         assert sweep(tree, "a", clock=[later(seconds)].pop) == 0
-    file.finish(None)
+    file.finish(FileAttributes())
     assert (top / "a/name").read_bytes() == b"half"
 
 
@@ -258,7 +258,7 @@ def test_a_new_file_whose_lock_a_sweeper_has_is_made_again(
     assert len(seen) == 3
     assert [path.name for path in top.iterdir()] == [seen[-1].name]
     file.write(b"body")
-    assert file.finish(None)
+    assert file.finish(FileAttributes())
     assert os.listdir(top) == ["name"]
 
 
@@ -292,7 +292,7 @@ for number in itertools.count():
     file = TemporaryFile(tree, f"a/large{number}")
     for _ in range(3):
         file.write(body)
-    file.finish(1)
+    file.finish(FileAttributes(1))
 """
 
 

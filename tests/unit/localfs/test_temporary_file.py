@@ -49,7 +49,7 @@ def in_pieces(tree: Tree, path: str, body: bytes, manner: FileAttributes) -> boo
     half = len(body) // 2
     file.write(body[:half])
     file.write(body[half:])
-    return file.finish(manner.mtime_ns, fsync=manner.fsync, fresh=manner.fresh)
+    return file.finish(manner)
 
 
 both = pytest.mark.parametrize("write", [write_file, in_pieces])
@@ -167,7 +167,7 @@ def test_while_it_arrives_the_old_file_stands_and_nobody_reads_the_new(
     assert temporary.name.startswith("name.s3pp-")
     assert stat.S_IMODE(os.stat(temporary).st_mode) == 0o600
     assert (top / "name").read_bytes() == b"old"
-    file.finish(None)
+    file.finish(FileAttributes())
     assert files(top) == {"name": b"new"}
 
 
@@ -222,7 +222,7 @@ def test_what_arrives_is_what_was_written_since_the_last_start(
                 expected += piece
             assert file.size == len(expected)
             assert b"".join(file.pieces()) == expected
-        file.finish(MTIME)
+        file.finish(FileAttributes(MTIME))
         assert files(Path(top)) == {"name": expected}
 
 
@@ -335,7 +335,7 @@ def test_what_is_discarded_leaves_nothing(tree: Tree, top: Path) -> None:
 
 def test_discarding_what_is_finished_takes_nothing_back(tree: Tree, top: Path) -> None:
     file = TemporaryFile(tree, "name")
-    file.finish(None)
+    file.finish(FileAttributes())
     file.discard()
     assert files(top) == {"name": b""}
 
@@ -529,7 +529,7 @@ def test_a_large_one_says_that_it_vanished(tree: Tree, top: Path, fresh: bool) -
     file.write(b"body")
     for path in temporaries(top):
         path.unlink()
-    assert isinstance(failure(file.finish, None, fresh=fresh), Vanished)
+    assert isinstance(failure(file.finish, FileAttributes(fresh=fresh)), Vanished)
     assert files(top) == {}
 
 
@@ -537,7 +537,7 @@ def test_a_directory_that_was_moved_away_meanwhile(tree: Tree, top: Path, tmp_pa
     file = TemporaryFile(tree, "a/name")
     (top / "a").rename(tmp_path / "elsewhere")
     tree.forget()
-    assert isinstance(failure(file.finish, None), Vanished)
+    assert isinstance(failure(file.finish, FileAttributes()), Vanished)
     assert "name" not in os.listdir(tmp_path / "elsewhere")
     assert write_file(tree, "a/name", b"again", FileAttributes())
     assert files(top) == {"a/name": b"again"}
@@ -551,7 +551,7 @@ def test_a_directory_that_became_a_link_meanwhile(top: Path, tmp_path: Path) -> 
     (top / "a").rename(top / "b")
     (top / "a").symlink_to("../outside")
     now[0] += TRUSTED
-    assert failure(file.finish, None).kind is FailureKind.CONFLICT
+    assert failure(file.finish, FileAttributes()).kind is FailureKind.CONFLICT
     assert failure(write_file, tree, "a/name", b"", FileAttributes()).kind is FailureKind.CONFLICT
     assert os.listdir(tmp_path / "outside") == []
 
@@ -563,7 +563,7 @@ def test_a_directory_that_is_removed_again_and_again(tree: Tree, top: Path) -> N
         shutil.rmtree(top / "a")
     file = TemporaryFile(tree, "a/b/name")
     file.write(b"large")
-    file.finish(None)
+    file.finish(FileAttributes())
     assert files(top) == {"a/b/name": b"large"}
 
 
@@ -579,7 +579,7 @@ RACE = """
         else:
             file = TemporaryFile(tree, f"a/{number}")
             file.write(body)
-            wins += file.finish(None, fresh=fresh)
+            wins += file.finish(FileAttributes(fresh=fresh))
     print(wins)
 """
 
