@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from commands import ROOT, as_anybody
 from s3pp.errors import FailureKind, FatalError, ObjectError
-from s3pp.localfs.tree import OPEN_DIRECTORIES, TRUSTED, Tree
+from s3pp.localfs.tree import OPEN_DIRECTORIES, TRUSTED, Descriptor, Tree
 
 
 class Clock:
@@ -453,6 +453,21 @@ def test_threads_never_get_anothers_directory(top: Path) -> None:
         thread.join()
     assert len(right) == 4 * 5 * len(names)
     assert all(right)
+
+
+def test_the_cache_may_be_changed_by_another_thread_while_it_is_cut(top: Path) -> None:
+    class Changing(dict[str, Descriptor]):
+        """A cache whose iteration is always disturbed, as another thread may disturb it."""
+
+        def __iter__(self) -> Iterator[str]:
+            raise RuntimeError("dictionary changed size during iteration")
+
+    (top / "a").mkdir()
+    tree = Tree(str(top), clock=lambda: 0.0)
+    tree.directory("", make=False)
+    tree._open = Changing(tree._open)
+    tree._until = 1.0
+    assert tree.directory("a", make=False) is not None
 
 
 def test_out_of_descriptors_is_the_end_of_the_run(top: Path) -> None:
