@@ -86,7 +86,7 @@ def _check_files(job: Job, output: Streams) -> None:
             output.stderr.write(f"s3pp: {one_line(remark)}\n")
 
 
-def _beginning(path: str, argument: str) -> bytes:
+def _read_beginning(path: str, argument: str) -> bytes:
     """Read up to ``MOST_READ`` bytes of a file. Raises ``UsageError``."""
     try:
         with open(path, "rb") as file:
@@ -97,7 +97,7 @@ def _beginning(path: str, argument: str) -> bytes:
 
 def _check_certificates(path: str, argument: str) -> None:
     # OpenSSL also accepts TRUSTED CERTIFICATE and X509 CERTIFICATE.
-    if b"CERTIFICATE-----" not in _beginning(path, argument):
+    if b"CERTIFICATE-----" not in _read_beginning(path, argument):
         raise UsageError(
             f"{argument} {path!r} holds no certificate: name a file of PEM certificates"
         )

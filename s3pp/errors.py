@@ -116,7 +116,7 @@ def no_thread() -> FatalError:
     )
 
 
-def unstarted(error: OSError) -> str:
+def start_failure(error: OSError) -> str:
     """Why a process could not be started, and which limit to raise."""
     if error.errno == errno.EAGAIN:
         return "no more processes are allowed: raise ulimit -u, or lower --processes"

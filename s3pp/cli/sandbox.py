@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from s3pp.args import values
 from s3pp.args.parser import Parser, argument_type
-from s3pp.errors import ExitStatus, FatalError, Misuse, unstarted
+from s3pp.errors import ExitStatus, FatalError, Misuse, start_failure
 
 if TYPE_CHECKING:
     from s3pp.report.outlet import Streams
@@ -107,7 +107,7 @@ def _run(sandbox: Sandbox, command: Sequence[str], streams: Streams) -> int:
         streams.stderr.write(f"s3pp sandbox: {command[0]!r} is not found\n")
         return NOT_FOUND
     except OSError as error:
-        why = unstarted(error) if error.errno == errno.EAGAIN else error.strerror
+        why = start_failure(error) if error.errno == errno.EAGAIN else error.strerror
         streams.stderr.write(f"s3pp sandbox: {command[0]!r} does not run: {why}\n")
         return NOT_EXECUTABLE
     return 128 - code if code < 0 else code

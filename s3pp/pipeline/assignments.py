@@ -136,7 +136,7 @@ def halves(batch: TaskBatch, numbers: Iterator[int], *, large: int) -> list[Task
     ]
 
 
-def crashed(batch: TaskBatch, how: str) -> BatchReport:
+def crash_report(batch: TaskBatch, how: str) -> BatchReport:
     """The report of a batch whose workers died; ``how`` describes the end of the last one."""
     message = f"{MOST_LOSSES} workers died while they had only this object; the last {how}"
     kind = FailureKind.CRASHED

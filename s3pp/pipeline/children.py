@@ -20,7 +20,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, NamedTuple
 
-from s3pp.errors import FatalError, S3ppError, unexpected, unstarted
+from s3pp.errors import FatalError, S3ppError, start_failure, unexpected
 from s3pp.job import Job
 from s3pp.pipeline.messages import Fatal, Message
 from s3pp.pipeline.pipes import MessageReader, MessageWriter, Outbox, widen
@@ -278,7 +278,7 @@ class Crew:
         try:
             self._loop.add(child, on_death=lambda: self._callbacks.on_death(child))
         except OSError as error:
-            raise FatalError(f"cannot start the {name}: {unstarted(error)}") from None
+            raise FatalError(f"cannot start the {name}: {start_failure(error)}") from None
         if name != "walker":  # it is read only while a worker has room
             self._loop.watch(child.inbox.fd, lambda: self._callbacks.on_readable(child))
         return child

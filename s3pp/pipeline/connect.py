@@ -181,17 +181,17 @@ class DistantBucket:
 
     async def list_page(self, parameters: dict[str, str]) -> bytes:
         """``Bucket.list_page``; the bucket is connected at the first request."""
-        return await self._connected().list_page(parameters)
+        return await self._connect().list_page(parameters)
 
     async def look(self, key: str) -> Answer | None:
         """``Bucket.look``."""
-        return await self._connected().look(key)
+        return await self._connect().look(key)
 
     def take_keys(self, keys: Keys | None) -> None:
         """Pass on keys from the supervisor, requested or not."""
         self._thread.call(lambda: self._take(keys))
 
-    def _connected(self) -> Bucket:
+    def _connect(self) -> Bucket:
         self._bucket = self._bucket or self._make(self.opened)
         return self._bucket
 

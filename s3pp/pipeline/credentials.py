@@ -104,12 +104,12 @@ class OpenBuckets:
         """
         for side, credentials in self._credentials.items():
             if credentials.refresh(now):
-                yield self._changed(side)
+                yield self._update(side)
 
     def renew(self, side: Side, now: float) -> Keys | None:
         """Load new keys for ``side``, see ``Credentials.renew``."""
         keys = self._credentials[side].renew(now)
-        self._changed(side)
+        self._update(side)
         return keys
 
     def _check_apart(self, job: Job) -> None:
@@ -120,7 +120,7 @@ class OpenBuckets:
         if refusal := Overlap.of(origin, job.dest, same=source.same_bucket(dest)).refusal:
             raise UsageError(refusal)
 
-    def _changed(self, side: Side) -> Side:
+    def _update(self, side: Side) -> Side:
         self.opened[side] = self.opened[side]._replace(keys=self._credentials[side].keys)
         return side
 

@@ -249,7 +249,7 @@ class PartScheduler(Generic[W]):
         """
         given_up = self._ledger.leave(worker, busy=busy)
         self._forget(worker)  # after that: what it moved for itself waits by now
-        lost = [_crashed(part) for part in given_up]
+        lost = [_crash_result(part) for part in given_up]
         return [routed for each in lost if (routed := self._route(each))]
 
     def offer(self, lead: W, request: PartRequest) -> None:
@@ -295,7 +295,7 @@ class PartScheduler(Generic[W]):
         self._stray = gone & self._ledger.out
 
 
-def _crashed(request: PartRequest) -> PartResult:
+def _crash_result(request: PartRequest) -> PartResult:
     number = request.open().span.number
     message = f"{MOST_LOSSES} workers died while they had only part {number} of it"
     failed = PartFailed(number, FailureKind.CRASHED, message)

@@ -38,7 +38,7 @@ class MessageReader:
                 return None
             self._read()
 
-    def buffered(self) -> list[Any]:
+    def take_buffered(self) -> list[Any]:
         """Return the complete messages already in the buffer."""
         return self._whole()
 

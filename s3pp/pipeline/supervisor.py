@@ -25,7 +25,7 @@ from s3pp.errors import ExitStatus, FatalError, S3ppError
 from s3pp.job import Job, Side
 from s3pp.localfs.tree import make_directory
 from s3pp.pipeline import messages
-from s3pp.pipeline.assignments import Assignments, DeadGetters, crashed
+from s3pp.pipeline.assignments import Assignments, DeadGetters, crash_report
 from s3pp.pipeline.children import Callbacks, Child, Crew, SelectorLoop
 from s3pp.pipeline.flow import FlowControl
 from s3pp.pipeline.signals import Signals, stopping_notice
@@ -346,7 +346,7 @@ class Supervisor:
         for batch in batches:
             self._deaths = 0
             self._finished += batch.objects
-            self._loop.send(self._crew.statter, crashed(batch, how))
+            self._loop.send(self._crew.statter, crash_report(batch, how))
 
     # The end
 

@@ -104,7 +104,7 @@ class Surroundings(NamedTuple):
 def walk(job: Job, around: Surroundings) -> Iterator[Task | Outcome]:
     """Yield the tasks of ``job``, and the outcomes of entries that do not become tasks."""
     if job.verb == "put":
-        return PutPlanner(job, _known(job, around)).plan(entries(job, around.stdin))
+        return PutPlanner(job, _destination(job, around)).plan(entries(job, around.stdin))
     source, notify = around.buckets[Side.SOURCE], around.notify
     single = source.opened.single
     origin, found = list_origin(job, source, notify, single=single, stdin=around.stdin)
@@ -114,10 +114,10 @@ def walk(job: Job, around: Surroundings) -> Iterator[Task | Outcome]:
     overlap = Overlap.of(origin, job.dest, same=same)
     if overlap.note:
         notify(overlap.note)
-    return CopyPlanner(job, origin, _known(job, around), overlap=overlap).plan(found)
+    return CopyPlanner(job, origin, _destination(job, around), overlap=overlap).plan(found)
 
 
-def _known(job: Job, around: Surroundings) -> DestinationIndex:
+def _destination(job: Job, around: Surroundings) -> DestinationIndex:
     return DestinationIndex.of(job, around.buckets[Side.DEST], around.notify)
 
 

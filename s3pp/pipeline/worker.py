@@ -122,7 +122,7 @@ def _listen(inbox: MessageReader, receive: Callable[[Message], None]) -> None:
         if inbox.closed:
             os._exit(1)
 
-    for message in inbox.buffered():  # a worker that replaces another gets its tasks at once
+    for message in inbox.take_buffered():  # a worker that replaces another gets its tasks at once
         receive(message)
     os.set_blocking(inbox.fd, False)
     asyncio.get_running_loop().add_reader(inbox.fd, readable)

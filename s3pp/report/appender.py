@@ -214,7 +214,7 @@ class Appender:
     def _begin_line(self, restate: Callable[[str], str] | None) -> None:
         """Complete or replace an incomplete last line, so that the next append begins a line."""
         # A shared lock is held while the file is open: an exclusive one proves that nothing writes.
-        alone = _locked(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        alone = _lock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         cut = _cut_line(self._fd)
         if cut is None:
             pass
@@ -223,7 +223,7 @@ class Appender:
             self.append(restate(cut.decode("utf-8", "backslashreplace")) + "\n")
         else:
             self.append("\n")
-        _locked(self._fd, fcntl.LOCK_SH)
+        _lock(self._fd, fcntl.LOCK_SH)
 
     def _broken(self, error: OSError) -> Unwritten:
         return Unwritten(f"{self._argument} {self._path!r}: writing failed: {error.strerror}")
@@ -244,7 +244,7 @@ def check_appendable(path: str, argument: str) -> str | None:
     return None
 
 
-def _locked(fd: int, kind: int) -> bool:
+def _lock(fd: int, kind: int) -> bool:
     """Lock the file; returns false if that fails, or if the file cannot be locked at all."""
     with suppress(OSError):
         fcntl.flock(fd, kind)

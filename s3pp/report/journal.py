@@ -85,7 +85,7 @@ class Log:
         detail = Detail.of(louder, dry_run=job.dry_run)
         self._detail = detail._replace(failed=True, notices=True)
         self._file: Appender | None = None
-        self.opening_fault = self._guarded(lambda: self._open(path))  # see ``record``
+        self.opening_fault = self._guard(lambda: self._open(path))  # see ``record``
 
     def record(self, outcomes: Sequence[Outcome]) -> str | None:
         """Log a batch. Returns the complaint if the file just became unwritable."""
@@ -99,7 +99,7 @@ class Log:
     def close(self) -> str | None:
         """Flush the log to the disk if possible; returns a complaint as ``record`` does."""
         file, self._file = self._file, None
-        return self._guarded(file.close) if file is not None else None
+        return self._guard(file.close) if file is not None else None
 
     def _open(self, path: str) -> None:
         self._file = Appender(path, "--log-file")
@@ -107,10 +107,10 @@ class Log:
     def _append(self, entries: list[tuple[str, str]]) -> str | None:
         if self._file is None or not entries:
             return None
-        text, file = _stamped(entries), self._file
-        return self._guarded(lambda: file.append(text))
+        text, file = _stamp(entries), self._file
+        return self._guard(lambda: file.append(text))
 
-    def _guarded(self, write: Callable[[], None]) -> str | None:
+    def _guard(self, write: Callable[[], None]) -> str | None:
         try:
             write()
         except Unwritten as error:
@@ -122,7 +122,7 @@ class Log:
 def log_error(path: str, text: str) -> None:
     """Append one error to the log of a run without a ``Recorder``, or with a closed one."""
     file = Appender(path, "--log-file")
-    file.append(_stamped([("ERROR", text)]))
+    file.append(_stamp([("ERROR", text)]))
     file.close()
 
 
@@ -133,6 +133,6 @@ def _level(outcome: Outcome) -> str:
     return "WARNING" if surprising else "INFO"
 
 
-def _stamped(entries: list[tuple[str, str]]) -> str:
+def _stamp(entries: list[tuple[str, str]]) -> str:
     time = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
     return "".join(f"{time} {level} {one_line(text)}\n" for level, text in entries)

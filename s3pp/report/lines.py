@@ -118,7 +118,7 @@ class UploadLines(Lines):
         _, initiated, parts = _upload(outcome)
         held = "parts unknown"
         if parts is not None:
-            held = f"{counted(parts, 'part')}, {counted(outcome.size, 'byte')}"
+            held = f"{pluralize(parts, 'part')}, {pluralize(outcome.size, 'byte')}"
         ago = age(self.now - parse_time(initiated).timestamp())
         return f"abort {place} ({held}, begun {printable(initiated)}: {ago} ago)"
 
@@ -136,7 +136,7 @@ class UploadLines(Lines):
         return super()._particulars(outcome)
 
 
-def counted(number: int, noun: str) -> str:
+def pluralize(number: int, noun: str) -> str:
     """Return ``1 part``, ``2 parts``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 

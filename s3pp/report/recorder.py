@@ -14,7 +14,7 @@ from s3pp.report.journal import Journal, Log
 from s3pp.report.lines import Lines
 from s3pp.report.outlet import Streams
 from s3pp.report.progress import Progress, open_progress
-from s3pp.report.totals import Flow, Totals, left_alone, summary_text
+from s3pp.report.totals import Flow, Totals, left_alone_notice, summary_text
 from s3pp.report.view import Detail, Rendered, View
 
 REDRAW_SECONDS = 0.1
@@ -172,10 +172,10 @@ class Recorder:
         if end is not None:
             self.hide_cause(end.cause)
         if totals.young and not self._job.dry_run:
-            self.notice(left_alone(totals.young))
+            self.notice(left_alone_notice(totals.young))
         totals.not_attempted = not_attempted
         totals.seconds = self._clock() - self._started
-        self._print(Rendered([], self._view.closing()))
+        self._print(Rendered([], self._view.last_lines()))
         if self._progress is not None:
             self._progress.update(totals, totals.listed, totals.walk_done)
             self._progress.close()

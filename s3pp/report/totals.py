@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from s3pp.errors import ExitStatus
 from s3pp.job import Job
 from s3pp.records import Done, Outcome, Skipped, SkipReason
-from s3pp.report.lines import KeyTotals, as_json, counted
+from s3pp.report.lines import KeyTotals, as_json, pluralize
 
 SILENCE = 5.0  # seconds without an answer after which a display mentions it
 
@@ -161,7 +161,7 @@ def summary(totals: Totals, job: Job) -> str:
     return as_json(summary_event(totals, job)) if job.output.json else summary_text(totals, job)
 
 
-def left_alone(young: int) -> str:
+def left_alone_notice(young: int) -> str:
     """Return the notice of a clean that skipped ``young`` uploads, which may be in use."""
     begun = "begun less than a day ago"
     if young == 1:
@@ -177,7 +177,7 @@ def summary_text(totals: Totals, job: Job) -> str:
     """
     line = _uploads(totals, job) if job.verb == "clean" else _objects(totals, job)
     if job.dry_run:
-        line += f", with {counted(totals.requests, 'request')}"
+        line += f", with {pluralize(totals.requests, 'request')}"
     return line + _not_done(totals)
 
 
@@ -194,7 +194,7 @@ def _uploads(totals: Totals, job: Job) -> str:
     verb = "would abort" if job.dry_run else "clean"
     least = "at least " if totals.unknown_sizes else ""
     size = f"{least}{totals.bytes} bytes"
-    return f"{verb} {counted(totals.done, 'upload')} ({size}) in {totals.seconds:.1f} seconds"
+    return f"{verb} {pluralize(totals.done, 'upload')} ({size}) in {totals.seconds:.1f} seconds"
 
 
 def _not_done(totals: Totals) -> str:

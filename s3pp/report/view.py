@@ -99,7 +99,7 @@ class View:
         """Return the lines on stderr for failures that were held back."""
         return self._complaints(self._failures.release())
 
-    def closing(self) -> list[str]:
+    def last_lines(self) -> list[str]:
         """Return the last lines on stderr: failures held back, and counts by cause."""
         table = self._failures.table() if self._detail.failed else []
         return self.release() + [f"s3pp: {line}" for line in table]

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import botocore.session
 from botocore import exceptions as boto_errors
 
-from s3pp.errors import FatalError, S3ppError, UsageError, unstarted
+from s3pp.errors import FatalError, S3ppError, UsageError, start_failure
 from s3pp.s3.plain_session import Options, check_files, forget_empty, unfit_parts
 from s3pp.s3.sigv4 import Keys
 
@@ -233,7 +233,7 @@ def process_fault(error: Exception, said: str, command: str = "") -> str:
         return "printed an Expiration that is no time with a zone, such as 2026-11-20T08:30:00Z"
     if isinstance(error, OSError):
         busy = error.errno == errno.EAGAIN
-        return f"cannot be run: {unstarted(error) if busy else error.strerror}"
+        return f"cannot be run: {start_failure(error) if busy else error.strerror}"
     return "did not print credentials as JSON (Version, AccessKeyId, SecretAccessKey)"
 
 

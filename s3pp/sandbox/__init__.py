@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from types import TracebackType
 
-from s3pp.errors import FatalError, UsageError, unstarted
+from s3pp.errors import FatalError, UsageError, start_failure
 
 HOST = "127.0.0.1"
 REGION = "us-east-1"
@@ -62,9 +62,11 @@ class Sandbox:
         try:
             self._server = _spawn(self.port)
         except OSError as error:
-            raise FatalError(f"the sandbox server cannot be started: {unstarted(error)}") from None
+            raise FatalError(
+                f"the sandbox server cannot be started: {start_failure(error)}"
+            ) from None
         try:
-            self.port = _reported_port(self._server)
+            self.port = _read_port(self._server)
         except BaseException:
             self._stop()
             raise
@@ -160,7 +162,7 @@ def _server_environment(environ: Mapping[str, str]) -> dict[str, str]:
     return kept | {"PYTHONPATH": os.pathsep.join([here, *given])}
 
 
-def _reported_port(server: subprocess.Popen[bytes]) -> int:
+def _read_port(server: subprocess.Popen[bytes]) -> int:
     assert server.stdout is not None
     line = server.stdout.readline()
     if not line:

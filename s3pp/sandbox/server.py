@@ -105,7 +105,7 @@ def _exchange() -> type[WSGIRequestHandler]:
     return type("Exchange", (Exchange, base), {}) if base is not WSGIRequestHandler else Exchange
 
 
-def _listening(port: int) -> Server:
+def _listen(port: int) -> Server:
     with socket.create_server((HOST, port), backlog=BACKLOG) as listener:
         # Werkzeug duplicates the descriptor.
         return Server(HOST, port, _application(), _exchange(), fd=listener.fileno())
@@ -139,7 +139,7 @@ def main(port: int) -> int:
         _report({"error": str(no_thread())})
         return 1
     try:
-        server = _listening(port)
+        server = _listen(port)
     except (OSError, ImportError) as error:
         _report({"error": _reason(port, error)})
         return 1

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3pp.errors import FailureKind
-from s3pp.pipeline.assignments import crashed, halves
+from s3pp.pipeline.assignments import crash_report, halves
 from s3pp.pipeline.messages import (
     BatchReport,
     Message,
@@ -272,6 +272,6 @@ def test_halves_hold_what_the_batch_held(sizes: list[int]) -> None:
 
 
 def test_a_batch_that_is_given_up_names_its_objects() -> None:
-    report = crashed(task_batch([task("a", 3)], 7, size=3, large=LARGE), "was killed")
+    report = crash_report(task_batch([task("a", 3)], 7, size=3, large=LARGE), "was killed")
     died = "3 workers died while they had only this object; the last was killed"
     assert report.outcomes == [Failed("/src/a", "a", FailureKind.CRASHED, died)]

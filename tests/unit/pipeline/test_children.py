@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from s3pp.errors import FatalError, unstarted
+from s3pp.errors import FatalError, start_failure
 from s3pp.pipeline.children import Child, start_context
 from s3pp.pipeline.messages import Fatal, Heartbeat, Notice
 from s3pp.pipeline.pipes import MessageReader, MessageWriter
@@ -225,4 +225,4 @@ def test_the_start_method_is_chosen() -> None:
     ],
 )
 def test_what_keeps_a_process_from_starting_names_the_limit(number: int, told: str) -> None:
-    assert unstarted(OSError(number, os.strerror(number))).startswith(told)
+    assert start_failure(OSError(number, os.strerror(number))).startswith(told)
