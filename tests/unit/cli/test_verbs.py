@@ -26,6 +26,13 @@ def test_every_option_is_of_some_verb_and_every_verb_has_options_that_are_declar
     assert listed == set(DECLARED)
 
 
+def test_options_stand_where_users_look_for_them() -> None:
+    for verb in ("put", "get", "copy"):
+        titles = {path: group.title for group in VERBS[verb].groups for path in group.fields}
+        assert (titles["mode"], titles["dry_run"]) == ("transfer", "transfer")
+        assert (titles["output.journal"], titles["output.log_file"]) == ("output", "output")
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_an_option_stands_once_in_a_verb(verb: str) -> None:
     listed = [path for group in VERBS[verb].groups for path in group.fields]
