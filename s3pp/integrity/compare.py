@@ -21,8 +21,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
 from s3pp.integrity.checksums import ALGORITHMS, checksum
-from s3pp.integrity.etag import is_etag_of_md5s
-from s3pp.integrity.multipart_etag import matches_in_parts
+from s3pp.integrity.etag import is_etag_of_md5s, matches_in_parts
 from s3pp.integrity.stored_object import StoredObject, or_unknown, stored_checksum
 from s3pp.records import Dest, SendReason, SkipReason
 from s3pp.s3.multipart import Spans

@@ -35,8 +35,7 @@ from typing import TypeVar
 
 from s3pp.errors import FailureKind
 from s3pp.integrity.checksums import ALGORITHMS
-from s3pp.integrity.etag import OtherBytes, check_md5
-from s3pp.integrity.multipart_etag import is_plausible_part_size, part_count
+from s3pp.integrity.etag import OtherBytes, check_md5, is_plausible_part_size, part_count
 from s3pp.records import Dest, Span
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Bucket, Call

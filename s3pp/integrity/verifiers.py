@@ -41,8 +41,15 @@ from s3pp.integrity.checksums import (
     combine_crcs,
     digest,
 )
-from s3pp.integrity.etag import is_etag_of_md5s, is_md5, proves_content
-from s3pp.integrity.multipart_etag import RollingETags, etag_of_md5s, likely_sizes, part_count
+from s3pp.integrity.etag import (
+    RollingETags,
+    etag_of_md5s,
+    is_etag_of_md5s,
+    is_md5,
+    likely_sizes,
+    part_count,
+    proves_content,
+)
 from s3pp.integrity.stored_object import StoredObject, stored_checksum
 from s3pp.limits import MIB
 from s3pp.records import Dest, PartDone

@@ -13,7 +13,7 @@ from s3pp.s3.endpoint import Opened
 from s3pp.s3.plain_session import Options
 from s3pp.s3.session import Session
 from s3pp.s3.sigv4 import Keys
-from s3pp.transfer.copy.planner import Overlap
+from s3pp.transfer.planners import Overlap
 from s3pp.transfer.resources import on_thread
 
 PERIOD = 30.0  # seconds between checks of their expiry; botocore refreshes ten minutes before it

@@ -45,9 +45,7 @@ from s3pp.records import CopyTask, GetTask, Outcome, PutTask, Task
 from s3pp.sources import Spooled, entries, spool
 from s3pp.sources.destination_index import DestinationIndex
 from s3pp.sources.objects import list_origin
-from s3pp.transfer.copy.planner import CopyPlanner, Overlap
-from s3pp.transfer.get.planner import GetPlanner
-from s3pp.transfer.put.planner import PutPlanner
+from s3pp.transfer.planners import CopyPlanner, GetPlanner, Overlap, PutPlanner
 
 FULL = 128  # tasks in a batch, once the run is under way
 HEAVY = 8 * 1024 * 1024  # bytes of sources in a batch; a larger source is a batch of its own

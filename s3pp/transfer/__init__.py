@@ -6,19 +6,18 @@
     get/    downloads to files
     copy/   copies of objects
 
-Each of them has a planner, which runs in the walker and turns records into tasks, and a
-role (``Putter``, ``Getter``, ``Copier``), which runs in the workers and performs them. This
-package has what they share:
+Each of them is a role (``Putter``, ``Getter``, ``Copier``), which runs in the workers and performs
+tasks. This package has what they share:
 
-deciding   ``modes``: whether to send, and why;
-           ``conditional_write``: mode ``add``'s promise, ``If-None-Match``
+deciding   ``planners``: turn records into tasks, in the walker; ``modes``: whether to send, and
+           why; ``conditional_write``: mode ``add``'s promise, ``If-None-Match``
 large      ``multipart_upload``: the upload of a file or an object in parts, from creation to
            completion; ``resume``: which unfinished upload is continued; ``parts``: running them,
            and their checksums; ``part_upload``: those of a file; ``upload_support``: whether the
            store refuses uploads in parts, or the settings of a run
 bodies     ``bodies`` reads them, and spools those compressed or relayed; ``resources`` are the
            threads, memory and other workers that a worker has for them
-clean      ``aborter``: aborts an incomplete upload, without planner and task
+clean      ``aborter``: aborts an incomplete upload, which needs no task
 headers    ``object_headers``: of a run, of copies, and those that a stored object has
 errors     ``errors``: the failure for a refusal, and the outcome for an error
 """

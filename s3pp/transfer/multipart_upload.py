@@ -24,8 +24,7 @@ from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 from s3pp.errors import FailureKind, FatalError, Kept, ObjectError, RunEnding
-from s3pp.integrity.etag import OtherBytes
-from s3pp.integrity.multipart_etag import Evidence, etag_of_parts, evidence
+from s3pp.integrity.etag import Evidence, OtherBytes, etag_of_parts, evidence
 from s3pp.integrity.stored_object import HiddenObject, confirm
 from s3pp.job import Job
 from s3pp.records import PartDone

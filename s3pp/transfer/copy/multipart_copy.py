@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import NamedTuple
 
 from s3pp.errors import FailureKind, ObjectError
-from s3pp.integrity.multipart_etag import etag_of_parts
+from s3pp.integrity.etag import etag_of_parts
 from s3pp.records import Dest, PartDone
 from s3pp.s3.client import Bucket, Headers
 from s3pp.s3.multipart import Spans, Uploads

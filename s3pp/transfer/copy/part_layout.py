@@ -25,8 +25,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from s3pp.integrity.checksums import ALGORITHMS
-from s3pp.integrity.etag import proves_content
-from s3pp.integrity.multipart_etag import is_plausible_part_size, likely_sizes, part_count
+from s3pp.integrity.etag import is_plausible_part_size, likely_sizes, part_count, proves_content
 from s3pp.integrity.stored_object import ASK_CHECKSUM, StoredObject, or_unknown, stored_checksum
 from s3pp.job import Job
 from s3pp.limits import MAX_PART, MAX_SINGLE_PUT, MIN_PART

@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from s3pp.integrity.checksums import Digester, Digests, checksum
-from s3pp.integrity.etag import check_md5, is_md5
-from s3pp.integrity.multipart_etag import RollingETags
+from s3pp.integrity.etag import RollingETags, check_md5, is_md5
 from s3pp.job import Job
 from s3pp.records import CopyPart, PartDone, PartFault, PartOutcome, Span
 from s3pp.s3.answers import etag_of, parse_etag

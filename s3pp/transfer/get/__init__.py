@@ -1,6 +1,6 @@
 """An object becomes a file: compared, fetched, verified, unpacked where asked, named.
 
-``planner`` decides by names, ``existing_file`` by what exists in an object's place. ``getter``
-downloads an object: a small one into memory, a larger one by ``file_download`` with one request,
-a large one by ``range_download``, whose ranges a ``range_fetcher`` in any worker fetches.
+``existing_file`` decides by what exists in an object's place. ``getter`` downloads an object: a
+small one into memory, a larger one by ``file_download`` with one request, a large one by
+``range_download``, whose ranges a ``range_fetcher`` in any worker fetches.
 """

@@ -19,8 +19,7 @@ import stat
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.integrity.checksums import digest
 from s3pp.integrity.compare import Body, compare
-from s3pp.integrity.etag import is_md5, proves_content
-from s3pp.integrity.multipart_etag import likely_sizes, part_count
+from s3pp.integrity.etag import is_md5, likely_sizes, part_count, proves_content
 from s3pp.integrity.stored_object import StoredObject
 from s3pp.job import Job, Mode
 from s3pp.limits import SMALL

@@ -24,8 +24,7 @@ from isal import isal_zlib
 from isal.igzip_lib import IsalError
 
 from s3pp.errors import FailureKind, Kept, ObjectError
-from s3pp.integrity.etag import is_md5
-from s3pp.integrity.multipart_etag import RollingETags, likely_sizes
+from s3pp.integrity.etag import RollingETags, is_md5, likely_sizes
 from s3pp.integrity.stored_object import ASK_CHECKSUM, StoredObject
 from s3pp.integrity.verifiers import (
     Corrupt,

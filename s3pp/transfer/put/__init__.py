@@ -1,6 +1,6 @@
 """Uploads of files as objects: reading, comparing, content types, compression, sending.
 
-``planner`` decides by names and listings; ``putter`` uploads one file. ``prepare`` turns it into
-a body, and compares that with a stored object; ``content`` finds its type, and compresses. Large
-files go in parts: see ``transfer/part_upload``.
+``putter`` uploads one file. ``prepare`` turns it into a body, and compares that with a stored
+object; ``content`` finds its type, and compresses. Large files go in parts: see
+``transfer/part_upload``.
 """

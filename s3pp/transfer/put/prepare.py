@@ -20,8 +20,7 @@ from hashlib import md5
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.integrity.checksums import Digester, Digests
 from s3pp.integrity.compare import Body, compare
-from s3pp.integrity.etag import is_md5
-from s3pp.integrity.multipart_etag import likely_sizes, matches_in_parts
+from s3pp.integrity.etag import is_md5, likely_sizes, matches_in_parts
 from s3pp.integrity.stored_object import StoredObject
 from s3pp.job import Job, Mode
 from s3pp.records import Dest, Entry, SendReason, SkipReason

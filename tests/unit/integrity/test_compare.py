@@ -13,7 +13,7 @@ import pytest
 from transfer.buckets import DENIED, endpoint, looked, next_of
 
 from s3pp.integrity.compare import Body, compare
-from s3pp.integrity.multipart_etag import etag_of_md5s, likely_sizes
+from s3pp.integrity.etag import etag_of_md5s, likely_sizes
 from s3pp.integrity.stored_object import StoredObject
 from s3pp.limits import MIB
 from s3pp.records import Dest, SendReason, SkipReason

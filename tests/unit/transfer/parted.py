@@ -10,7 +10,7 @@ from hashlib import md5
 from typing import Any
 from urllib.parse import parse_qsl
 
-from s3pp.integrity.multipart_etag import etag_of_md5s
+from s3pp.integrity.etag import etag_of_md5s
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Call
 from s3pp.s3.retry import StoreError

@@ -13,7 +13,7 @@ from s3pp.records import CopyTask, Dest, Failed, Outcome, Skipped, SkipReason
 from s3pp.s3.listing import Listed
 from s3pp.s3.retry import StoreError
 from s3pp.sources.destination_index import DestinationIndex
-from s3pp.transfer.copy.planner import CopyPlanner, Overlap
+from s3pp.transfer.planners import CopyPlanner, Overlap
 
 OURS, OTHER = "0" * 32, "f" * 32
 MODIFIED = "2026-01-02T03:04:05.000Z"

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3pp.errors import FailureKind
-from s3pp.integrity.multipart_etag import etag_of_md5s
+from s3pp.integrity.etag import etag_of_md5s
 from s3pp.integrity.verifiers import Corrupt, ReceivedBody
 from s3pp.job import Job
 from s3pp.limits import SMALL

@@ -15,7 +15,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from s3pp.errors import FailureKind, FatalError, ObjectError
-from s3pp.integrity.multipart_etag import etag_of_md5s
+from s3pp.integrity.etag import etag_of_md5s
 from s3pp.integrity.verifiers import ExpectedObject, find_fault
 from s3pp.limits import PIECE
 from s3pp.localfs.temporary_file import FileAttributes

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from effort import examples
 from s3pp.errors import FailureKind, FatalError
-from s3pp.integrity.multipart_etag import etag_of_md5s
+from s3pp.integrity.etag import etag_of_md5s
 from s3pp.job import DownloadOptions, Job, Mode
 from s3pp.limits import PIECE, SMALL
 from s3pp.localfs.paths import TEMPORARY

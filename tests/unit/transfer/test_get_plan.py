@@ -13,7 +13,7 @@ from s3pp.localfs.name_conflicts import fold_name
 from s3pp.places import Origin, parse_origin
 from s3pp.records import Failed, GetTask, Outcome
 from s3pp.s3.listing import Listed
-from s3pp.transfer.get.planner import GetPlanner
+from s3pp.transfer.planners import GetPlanner
 
 MODIFIED = "2026-01-02T03:04:05.000Z"
 ALL = Origin("bucket")

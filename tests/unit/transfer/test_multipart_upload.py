@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from effort import examples
 from s3pp.errors import FailureKind, FatalError, Kept, ObjectError, RunEnding
 from s3pp.integrity.checksums import checksum as digest
-from s3pp.integrity.multipart_etag import etag_of_md5s
+from s3pp.integrity.etag import etag_of_md5s
 from s3pp.job import Job, Mode, Objects, Parts, Speed
 from s3pp.places import Place
 from s3pp.records import Entry, PartDone, PartFailed, PartOutcome, PutPart

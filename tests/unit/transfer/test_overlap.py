@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3pp.places import Origin, Place, parse_origin, parse_place
-from s3pp.transfer.copy.planner import Overlap
+from s3pp.transfer.planners import Overlap
 
 
 def overlap(source: str, dest: str, *, same: bool = True) -> Overlap:

@@ -16,7 +16,7 @@ import pytest
 
 from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.integrity.checksums import Digester
-from s3pp.integrity.multipart_etag import etag_of_md5s
+from s3pp.integrity.etag import etag_of_md5s
 from s3pp.job import Job, Mode, Objects
 from s3pp.limits import PIECE, SMALL
 from s3pp.places import Place

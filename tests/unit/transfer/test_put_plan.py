@@ -13,7 +13,7 @@ from s3pp.s3.listing import Listed
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import WireError
 from s3pp.sources.destination_index import DestinationIndex, UnorderedListing
-from s3pp.transfer.put.planner import PutPlanner
+from s3pp.transfer.planners import PutPlanner
 
 HELD = Dest(5, "etag")
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3pp.integrity.multipart_etag import (
+from s3pp.integrity.etag import (
     MOST_SIZES,
     Evidence,
     RollingETags,

@@ -1,0 +1,206 @@
+"""Planning: tasks for the workers, or immediate outcomes, one planner for each verb.
+
+What names and listings suffice to decide never reaches a worker:
+
+put
+    If the content is needed (mode ``update``, an object present), the task carries the listing
+    entry of that object.
+get
+    Whether a name can be a file beside the others is decided here, where all names pass in order.
+    What the directory holds already is seen by the getters.
+copy
+    Both sides are listings. Source and destination may overlap in one bucket: every key read begins
+    with ``origin.prefix``, every target with the destination's name and a slash, so that one is
+    inside the other or they have nothing in common::
+
+        s3://b/p      s3://b/p        every object onto itself          refused
+        s3://b/p      s3://b/p/old    the destination is in the source  keys below p/old/ left out
+        s3://b/p/q    s3://b/p        the source is in the destination  p/q/q/x, to p/q/x, fails
+        s3://b/p      s3://b/pp       nothing in common
+
+    Objects written by the run are then never read: there are no copies of copies, in any order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from s3pp.errors import FailureKind
+from s3pp.job import Job
+from s3pp.localfs.name_conflicts import folds_names, mark_conflicts, mark_conflicts_folded
+from s3pp.localfs.paths import path_fault
+from s3pp.localfs.stale_files import Sweeper
+from s3pp.localfs.tree import Tree
+from s3pp.places import Origin, Place
+from s3pp.records import (
+    CopyTask,
+    Dest,
+    Entry,
+    Failed,
+    GetTask,
+    Outcome,
+    PutTask,
+    Skipped,
+    SkipReason,
+)
+from s3pp.s3.listing import Listed
+from s3pp.s3.multipart import size_fault
+from s3pp.sources.destination_index import DestinationIndex
+from s3pp.sources.filters import key_bytes, key_fault
+from s3pp.transfer import modes
+
+
+class PutPlanner:
+    """A converter of entries to tasks or outcomes, given the destination's listing."""
+
+    def __init__(self, job: Job, index: DestinationIndex) -> None:
+        self._mode = job.mode
+        self._index = index
+
+    def plan(self, found: Iterable[Entry | Skipped | Failed]) -> Iterator[PutTask | Outcome]:
+        """Yield a task or an outcome for each record found, in order."""
+        for item in found:
+            yield self._step(item) if isinstance(item, Entry) else item
+
+    def _step(self, entry: Entry) -> PutTask | Outcome:
+        # Checked here, before a member is copied out of an archive for nothing.
+        if fault := size_fault(entry.size):
+            return Failed(entry.source, entry.key, FailureKind.TOO_LARGE, fault)
+        dest = self._index.lookup(entry.key)
+        reason = modes.decide_unread(self._mode, dest)
+        if isinstance(reason, SkipReason):
+            return Skipped(entry.source, entry.key, entry.size, reason)
+        return PutTask(entry, dest, self._index.ask)
+
+
+class GetPlanner:
+    """A converter of objects to tasks or outcomes.
+
+    ``folds``: the file system does not distinguish all names. ``entering`` is called with the
+    target of each task, in their order, before the task is sent.
+    """
+
+    def __init__(self, origin: Origin, *, folds: bool, entering: Callable[[str], None]) -> None:
+        self._cut = origin.cut
+        self._folds = folds
+        self._entering = entering
+
+    @classmethod
+    def of(cls, job: Job, origin: Origin) -> GetPlanner:
+        """Return the planner of ``job``, which creates its directory unless it is a dry run."""
+        tree = Tree(job.directory, follow=job.choosing.follow_symlinks is True)
+        if job.dry_run:
+            there = tree.directory("", make=False) is not None
+            folds = there and folds_names(job.directory, write=False)
+            return cls(origin, folds=folds, entering=lambda _: None)
+        tree.make("")
+        return cls(origin, folds=folds_names(job.directory), entering=Sweeper(tree).enter)
+
+    def plan(self, found: Iterable[Listed | Failed]) -> Iterator[GetTask | Outcome]:
+        """Yield a task or an outcome for each object found."""
+        separate = mark_conflicts_folded if self._folds else mark_conflicts
+        steps = (each if isinstance(each, Failed) else self._step(each) for each in found)
+        for step, conflict in separate(steps, _file_name):
+            if conflict is not None:
+                yield Failed(step.source, step.target, FailureKind.CONFLICT, conflict)
+                continue
+            if isinstance(step, GetTask):
+                self._entering(step.target)
+            yield step
+
+    def _step(self, found: Listed) -> GetTask | Failed:
+        key, size, etag, modified, _ = found
+        target = key[self._cut :]
+        if fault := path_fault(target, size):
+            return Failed(key, target, FailureKind.NAME, fault)
+        return GetTask(key, target, size, etag, modified)
+
+
+def _file_name(step: GetTask | Failed) -> str | None:
+    """Return the name that will be written; None if none will be."""
+    return step.target if isinstance(step, GetTask) else None
+
+
+class Overlap(NamedTuple):
+    """The overlap of source and destination, and its consequences."""
+
+    refusal: str | None = None  # why nothing can be copied at all, and what to do
+    note: str | None = None  # a notice for users
+    left_out: tuple[str, ...] = ()  # prefixes of keys that are not part of the source
+    kept_free: tuple[str, ...] = ()  # prefixes that no target may have
+
+    @classmethod
+    def of(cls, origin: Origin, dest: Place, *, same: bool) -> Overlap:
+        """Compare source and destination; ``same``: both are in one bucket of one store."""
+        below = dest.key("")
+        if same and below == origin.prefix[: origin.cut]:
+            why = f"{origin} to {dest} would copy every object onto itself"
+            return cls(refusal=f"{why}: name another destination")
+        if origin.prefix == origin.single:  # one object, and it goes elsewhere
+            return cls(note=_doubled(origin, dest))
+        if not same:
+            return cls()
+        if below.startswith(origin.prefix):
+            note = f"{dest} lies inside {origin}: what is below it already is not copied"
+            return cls(note=note, left_out=(below,))
+        return cls(kept_free=(origin.prefix,) if origin.prefix.startswith(below) else ())
+
+    def excluded(self, key: str) -> bool:
+        """Return whether ``key`` of the source is below the destination."""
+        return key.startswith(self.left_out)
+
+    def fault(self, target: str) -> str | None:
+        """Return why nothing can be copied to ``target``; None if it can."""
+        if not target.startswith(self.kept_free):
+            return None
+        return f"its copy, {target}, would lie inside the source: choose another destination"
+
+
+def _doubled(origin: Origin, dest: Place) -> str | None:
+    """Return a notice if the key of a single object repeats the last segment of ``dest``."""
+    name = origin.relative(origin.prefix)
+    if dest.prefix.rpartition("/")[2] != name:
+        return None
+    return f"the destination is a directory: {origin} becomes s3://{dest.bucket}/{dest.key(name)}"
+
+
+class CopyPlanner:
+    """A converter of an origin's objects to tasks or outcomes, given the destination's listing."""
+
+    def __init__(
+        self, job: Job, origin: Origin, index: DestinationIndex, *, overlap: Overlap
+    ) -> None:
+        self._mode = job.mode
+        self._index = index
+        self._overlap = overlap
+        self._prefix = job.dest.key("")
+        self._cut = origin.cut
+
+    def plan(self, found: Iterable[Listed | Failed]) -> Iterator[CopyTask | Outcome]:
+        """Yield a task or an outcome for each object found, in order."""
+        for each in found:
+            if isinstance(each, Failed):
+                yield each
+            elif not self._overlap.excluded(each.key):
+                yield self._step(each)
+
+    def _step(self, found: Listed) -> CopyTask | Outcome:
+        key, size, etag, _, storage_class = found
+        target = self._prefix + key[self._cut :]
+        if fault := _target_fault(target):
+            return Failed(key, target, FailureKind.NAME, fault)
+        if clash := self._overlap.fault(target):
+            return Failed(key, target, FailureKind.CONFLICT, clash)
+        dest = self._index.lookup(target)
+        if not self._index.ask:
+            reason = modes.decide_copy(self._mode, Dest(size, etag), dest)
+            if isinstance(reason, SkipReason):
+                return Skipped(key, target, size, reason)
+        return CopyTask(key, target, size, etag, storage_class, dest, self._index.ask)
+
+
+def _target_fault(target: str) -> str | None:
+    if not target:
+        return "it would have no name there: name a prefix for the destination"
+    return key_fault(key_bytes(target))
