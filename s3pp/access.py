@@ -16,7 +16,7 @@ class Access:
         None,
         "--endpoint-url",
         Value("URL", "endpoint"),
-        help="another store than AWS: http[s]://HOST[:PORT][/PATH]",
+        help="endpoint of a store other than AWS: http[s]://HOST[:PORT][/PATH]",
     )
     region: str | None = option(
         None, "--region", Value("NAME", "token"), help="the bucket's region"
@@ -25,7 +25,10 @@ class Access:
         None, "--profile", Value("NAME", "visible"), help="a profile of the AWS configuration"
     )
     sign: bool = option(
-        True, "--no-sign-request", sets=False, help="send no credentials, as to a public bucket"
+        True,
+        "--no-sign-request",
+        sets=False,
+        help="send requests unsigned, without credentials (public buckets)",
     )
     request_payer: bool = option(
         False, "--request-payer", help="accept the costs of a requester-pays bucket"
@@ -34,28 +37,35 @@ class Access:
         None,
         "--addressing",
         choice("STYLE", "auto", "path", "virtual"),
-        help="where the bucket's name goes: auto, path, virtual (default: the profile's, or auto)",
+        help="bucket name in URLs: auto, path, virtual (default: the profile's setting, or auto)",
     )
-    ca_bundle: str | None = option(None, "--ca-bundle", FILE, help="certificates to trust, as PEM")
-    verify_ssl: bool = option(True, "--no-verify-ssl", sets=False, help="trust any certificate")
+    ca_bundle: str | None = option(
+        None, "--ca-bundle", FILE, help="PEM file of certificates to trust"
+    )
+    verify_ssl: bool = option(
+        True, "--no-verify-ssl", sets=False, help="do not verify certificates"
+    )
     secure: bool = True  # scheme where the endpoint URL does not name one
     # The endpoint and the region of the profile go before those of the environment.
     own_settings: bool = False
     max_attempts: int = option(
-        8, "--max-attempts", up_to(1000), help="per request (default: {default})"
+        8, "--max-attempts", up_to(1000), help="attempts per request (default: {default})"
     )
     max_throttled: float = option(  # seconds in which nothing succeeds
         DEFAULT_MAX_THROTTLED,
         "--max-throttled",
         TIME,
-        help="give up once the store has only throttled for this long (default: {default:g})",
+        help="end the run when the store throttles everything for this long (default: {default:g})",
     )
     connect_timeout: float = option(  # seconds
-        10.0, "--connect-timeout", TIME, help="seconds, or 90s, 5m (default: {default:g})"
+        10.0,
+        "--connect-timeout",
+        TIME,
+        help="time to connect: seconds, or 90s, 5m (default: {default:g})",
     )
     read_timeout: float = option(  # seconds
         60.0,
         "--read-timeout",
         TIME,
-        help="without a byte in either direction (default: {default:g})",
+        help="end an attempt after this long without data (default: {default:g})",
     )

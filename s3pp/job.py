@@ -40,14 +40,14 @@ class Choosing:
         (),
         Option(
             ("--include",),
-            "take what matches; of --include and --exclude the last match wins, ** crosses /",
+            "select matching names; the last match of --include and --exclude decides; ** matches /",
             Value("GLOB", "include"),
         ),
         Option(
             ("--exclude",),
-            "leave out what matches",
+            "exclude matching names",
             Value("GLOB", "exclude"),
-            verbs={"put": "leave out what matches; excluded trees are not entered"},
+            verbs={"put": "exclude matching names; excluded directories are not entered"},
         ),
     )
     # Seconds since the epoch: keep what was modified after, and before.
@@ -62,41 +62,41 @@ class Choosing:
         "--older-than",
         MOMENT,
         help="modified before",
-        clean="begun before: an age such as 7d, or an ISO date (default: 1d; 0s: all)",
+        clean="started before: an age such as 7d, or an ISO date (default: 1d; 0s: all)",
     )
     min_size: int | None = option(  # bytes, inclusive
         None,
         "--min-size",
         SIZE,
-        help="at least this long: bytes, or 10k, 16MiB, 1.5G (powers of 1024)",
+        help="at least this size: bytes, or 10k, 16MiB, 1.5G (powers of 1024)",
     )
     max_size: int | None = option(  # bytes, inclusive
-        None, "--max-size", SIZE, help="at most this long"
+        None, "--max-size", SIZE, help="at most this size"
     )
     limit: int | None = option(  # entries, after every other rule
-        None, "--limit", N, help="the first N, in key order", clean="at most N of them"
+        None, "--limit", N, help="only the first N, in key order", clean="at most N of them"
     )
     files_from: str | None = option(  # path of the list; "-" is stdin
         None,
         "--files-from",
         FILE,
-        help="take the names in FILE (-: stdin), relative to PREFIX",
-        put="take the names in FILE (-: stdin), relative to SOURCE",
+        help="read the names from FILE (-: stdin), relative to PREFIX",
+        put="read the names from FILE (-: stdin), relative to SOURCE",
     )
-    null: bool = option(False, "--null", help="names in FILE end in NUL")  # not in a newline
+    null: bool = option(False, "--null", help="names in FILE end with NUL")  # not in a newline
     # None: what links lead to is sent, and nothing is written through them.
     follow_symlinks: bool | None = options(
         None,
         Option(
             ("--follow-symlinks",),
-            "send what links lead to (default)",
-            verbs={"get": "write through links to directories that stay in DIRECTORY"},
+            "follow symbolic links (default)",
+            verbs={"get": "write through symbolic links to directories inside DIRECTORY"},
         ),
         Option(
             ("--no-follow-symlinks",),
-            "leave links out",
+            "skip symbolic links",
             sets=False,
-            verbs={"get": "write through no link (default)"},
+            verbs={"get": "do not write through symbolic links (default)"},
         ),
     )
     order: str = option(  # in which tasks go out
@@ -112,10 +112,10 @@ class DownloadOptions:
     """Options for writing downloaded files."""
 
     fsync: bool = option(
-        False, "--fsync", help="bring each file to the disk before it gets its name"
+        False, "--fsync", help="flush each file to the disk before it gets its name"
     )
     gunzip: bool = option(
-        False, "--gunzip", help="write what is stored with Content-Encoding gzip uncompressed"
+        False, "--gunzip", help="unpack objects that are stored with Content-Encoding gzip"
     )
 
 
@@ -156,13 +156,13 @@ class Objects:
         "md5",
         "--checksum",
         choice("KIND", *CHECKSUMS),
-        help=f"what the store verifies the body by: md5 (default), {', '.join(CHECKSUMS[1:])}",
+        help=f"checksum that the store verifies: md5 (default), {', '.join(CHECKSUMS[1:])}",
     )
     directive: str = option(  # of a copy
         "copy",
         "--metadata-directive",
         choice("WHAT", "copy", "replace"),
-        help="copy: keep type, headers and metadata (default); replace: take those given here",
+        help="copy: keep type, headers and metadata (default); replace: use those given here",
     )
 
 
@@ -174,16 +174,19 @@ class Parts:
         DEFAULT_PART_SIZE,
         "--part-size",
         Value("SIZE", "part_size"),
-        help="bytes of each part; grows where 10,000 would not do (default: 16MiB)",
+        help="size of each part; larger if 10,000 parts would not suffice (default: 16MiB)",
     )
     threshold: int = option(  # bytes
         DEFAULT_MULTIPART_THRESHOLD,
         "--multipart-threshold",
         Value("SIZE", "part_size"),
-        help="what is larger is moved in parts, by all processes (default: 64MiB)",
+        help="transfer larger objects in parts, by all processes (default: 64MiB)",
     )
     resume: bool = option(
-        True, "--no-resume", sets=False, help="begin anew, whatever an earlier run left unfinished"
+        True,
+        "--no-resume",
+        sets=False,
+        help="ignore unfinished transfers of earlier runs, and keep none",
     )
 
 
@@ -257,14 +260,14 @@ class Output:
         None,
         "--journal",
         FILE,
-        help="append a JSON line for each object: what became of it",
-        clean="append a JSON line per upload: what became of it",
+        help="append a JSON line with the outcome of each object",
+        clean="append a JSON line with the outcome of each upload",
     )
     log_file: str | None = option(
         None,
         "--log-file",
         FILE,
-        help="append what is done, notices, failures and the summary, with the time",
+        help="append completed objects, notices, failures and the summary, with the time",
     )
 
 
@@ -296,13 +299,13 @@ class Job:
         "--mode",
         "--put",
         Value("MODE", "mode"),
-        help="add: what is absent; stupid: everything; update: what is absent or differs (default)",
+        help="update: missing and different objects (default); add: missing ones; stupid: all",
     )
     walk: str = option(
         "filesystem",
         "--walk",
         choice("KIND", "filesystem", "tar"),
-        help="filesystem (default), or tar: the members of SOURCE, an archive",
+        help="filesystem (default), or tar: SOURCE is an archive, whose members are read",
     )
     dry_run: bool = option(
         False,
@@ -314,8 +317,8 @@ class Job:
     sandbox: bool = option(
         False,
         "--sandbox",
-        help="run against a fresh S3 in memory, bucket created",
-        copy="run against a fresh S3 in memory, buckets created",
+        help="use a new S3 server in memory, with the bucket created",
+        copy="use a new S3 server in memory, with the buckets created",
     )
     choosing: Choosing = Choosing()
     objects: Objects = Objects()

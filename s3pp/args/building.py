@@ -55,7 +55,7 @@ class CombinedOptions:
         None,
         "--content-type",
         Value("TYPE", "content_type"),
-        help="a type; guess: by name (default); magic: by content where the name does not say",
+        help="a type; guess: by name (default); magic: by name, else by content",
         copy="with --metadata-directive replace: a type; guess: by name",
     )
     headers: Pairs = option(
@@ -72,7 +72,7 @@ class CombinedOptions:
         help="user metadata",
         copy="with --metadata-directive replace: user metadata",
     )
-    gzip: bool = option(False, "--gzip", help="compress what --gzip-type names")
+    gzip: bool = option(False, "--gzip", help="compress the types of --gzip-type")
     gzip_types: tuple[str, ...] = option(
         (),
         "--gzip-type",
@@ -81,17 +81,17 @@ class CombinedOptions:
     )
     secure: bool | None = options(
         None,
-        Option(("--secure",), "https where the endpoint URL names no scheme (default)"),
-        Option(("--insecure",), "http where the endpoint URL names no scheme", sets=False),
+        Option(("--secure",), "https if the endpoint URL has no scheme (default)"),
+        Option(("--insecure",), "http if the endpoint URL has no scheme", sets=False),
     )
     source_endpoint_url: str | None = option(
         None,
         "--source-endpoint-url",
         Value("URL", "endpoint"),
-        help="another store than AWS, for the source",
+        help="endpoint of the source, if it is a store other than AWS",
     )
     source_region: str | None = option(
-        None, "--source-region", Value("REGION", "token"), help="of its bucket"
+        None, "--source-region", Value("REGION", "token"), help="the region of the source's bucket"
     )
     source_profile: str | None = option(
         None,
@@ -99,12 +99,14 @@ class CombinedOptions:
         Value("NAME", "visible"),
         help="a profile of the AWS configuration, for the source",
     )
-    verbose: int = option(0, "-v", "--verbose", help="name what is done; -vv: also what is skipped")
+    verbose: int = option(
+        0, "-v", "--verbose", help="print completed objects; -vv: skipped ones as well"
+    )
     quiet: int = option(
         0,
         "-q",
         "--quiet",
-        help="print nothing unless something fails; -qq: only what ends the run",
+        help="print nothing unless something fails; -qq: only errors that end the run",
         list="no line per key; -qq: no failures and no summary either",
     )
 

@@ -32,13 +32,13 @@ class Parser(argparse.ArgumentParser):
         )
         general = self.add_argument_group("general")
         general.add_argument(
-            "-h", "--help", action=_AnswerAction, text=self.format_help, help="this text"
+            "-h", "--help", action=_AnswerAction, text=self.format_help, help="show this text"
         )
         general.add_argument(
             "--version",
             action=_AnswerAction,
             text=lambda: f"s3pp {__version__}\n",
-            help="the version",
+            help="show the version",
         )
 
     def error(self, message: str) -> NoReturn:

@@ -87,7 +87,7 @@ def _dispatch(argv: Sequence[str], streams: Streams) -> int:
 
 def _overview() -> str:
     commands = "".join(f"  {name:<10}{what}\n" for name, what in COMMANDS.items())
-    general = "  -h, --help  this text\n  --version   the version\n"
+    general = "  -h, --help  show this text\n  --version   show the version\n"
     return f"{USAGE}\n\ncommands:\n{commands}\ngeneral:\n{general}"
 
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 USAGE = "[--port N] [--bucket NAME]... [-- COMMAND...]"
 ABOUT = (
-    "Keep an S3 server in memory up, and print the variables that lead clients to it, until"
-    " Ctrl-C; or run COMMAND with them set, and end with its exit code."
+    "Run an S3 server in memory until Ctrl-C, and print the variables that make clients use it; or"
+    " run COMMAND with them set, and end with its exit code."
 )
 NOT_FOUND, NOT_EXECUTABLE = 127, 126  # the shell's exit codes
 
@@ -60,7 +60,7 @@ def parse(argv: Sequence[str]) -> Wanted:
         type=argument_type(partial(values.whole, most=65535)),
         default=0,
         metavar="N",
-        help="to listen on (default: a free one)",
+        help="port to listen on (default: a free one)",
     )
     parser.add_argument(
         "--bucket",
@@ -68,7 +68,7 @@ def parse(argv: Sequence[str]) -> Wanted:
         type=argument_type(values.bucket),
         default=[],
         metavar="NAME",
-        help="to create at the start; repeatable",
+        help="bucket to create at the start; repeatable",
     )
     given, extra = parser.parse_known_args(argv[:split])
     if extra:

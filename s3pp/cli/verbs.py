@@ -115,7 +115,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
     {
         "put": Verb(
             "[OPTIONS] SOURCE... s3://BUCKET[/PREFIX]",
-            "Put the contents of each SOURCE, a directory or a file, under PREFIX, each file under"
+            "Upload the contents of each SOURCE, a directory or a file, to PREFIX, each file under"
             " its path relative to SOURCE (a single file: under its base name).",
             _put,
             (
@@ -129,9 +129,9 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
         ),
         "get": Verb(
             "[OPTIONS] s3://BUCKET[/PREFIX] DIRECTORY",
-            "Get the objects below PREFIX, or the one object of that name, into DIRECTORY, each"
-            " under its key relative to PREFIX. With a * at its end PREFIX means every key that"
-            " begins so.",
+            "Download the objects below PREFIX, or the one object of that name, to DIRECTORY, each"
+            " under its key relative to PREFIX. A PREFIX that ends in * selects every key that"
+            " begins with it.",
             _get,
             (
                 _TRANSFER,
@@ -142,9 +142,9 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
         ),
         "copy": Verb(
             "[OPTIONS] s3://BUCKET[/PREFIX] s3://BUCKET[/PREFIX]",
-            "Copy the objects below the first PREFIX, or the one object of that name, under the"
-            " second, each under its key relative to the first. With a * at its end the first"
-            " PREFIX means every key that begins so.",
+            "Copy the objects below the first PREFIX, or the one object of that name, to the"
+            " second, each under its key relative to the first. A first PREFIX that ends in *"
+            " selects every key that begins with it.",
             _copy,
             (
                 _TRANSFER,
@@ -162,7 +162,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
         "list": Verb(
             "[OPTIONS] s3://BUCKET[/PREFIX]",
             "List the objects below PREFIX, or the one object of that name: time, size, ETag, key."
-            " With a * at its end PREFIX means every key that begins so.",
+            " A PREFIX that ends in * selects every key that begins with it.",
             _list,
             (
                 _FILTERS,
@@ -173,10 +173,10 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
         ),
         "clean": Verb(
             "[OPTIONS] s3://BUCKET[/PREFIX]",
-            "Abort the unfinished multipart uploads of the keys below PREFIX, and of the key PREFIX"
-            " itself; with a * at its end PREFIX means every key that begins so. Those begun less"
-            " than a day ago are left alone unless --older-than says otherwise. Objects are never"
-            " touched.",
+            "Abort the incomplete multipart uploads of the keys below PREFIX, and of the key PREFIX"
+            " itself. A PREFIX that ends in * selects every key that begins with it. Uploads that"
+            " were started less than a day ago are skipped unless --older-than says otherwise. Objects"
+            " are never changed.",
             _clean,
             (
                 Group(

@@ -84,8 +84,8 @@ def test_help_describes_each_option_for_the_verb(verb: str, command: Callable[..
     assert ("SOURCE" in shown) == (verb == "put")
     assert ("--files-from" in shown) == ("relative to" in shown) == (verb != "clean")
     assert ("relative to PREFIX" in shown) == (verb in ("get", "copy", "list"))
-    assert ("magic" in shown) == ("trees are not entered" in shown) == (verb == "put")
-    assert ("begun before" in shown) == ("aborted" in shown) == (verb == "clean")
+    assert ("magic" in shown) == ("directories are not entered" in shown) == (verb == "put")
+    assert ("started before" in shown) == ("aborted" in shown) == (verb == "clean")
     assert ("DIRECTORY" in shown) == (verb == "get")
     for default in ("(default: 8)", "(default: 600)", "(default: 10)", "(default: 60)"):
         assert default in shown
