@@ -40,7 +40,7 @@ class Choosing:
         (),
         Option(
             ("--include",),
-            "select matching names; the last match of --include and --exclude decides; ** matches /",
+            "select matching names; of --include and --exclude the last match wins; ** matches /",
             Value("GLOB", "include"),
         ),
         Option(

@@ -175,8 +175,8 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             "[OPTIONS] s3://BUCKET[/PREFIX]",
             "Abort the incomplete multipart uploads of the keys below PREFIX, and of the key PREFIX"
             " itself. A PREFIX that ends in * selects every key that begins with it. Uploads that"
-            " were started less than a day ago are skipped unless --older-than says otherwise. Objects"
-            " are never changed.",
+            " were started less than a day ago are skipped unless --older-than says otherwise."
+            " Objects are never changed.",
             _clean,
             (
                 Group(
