@@ -99,7 +99,7 @@ def _check_certificates(path: str, argument: str) -> None:
     # OpenSSL also accepts TRUSTED CERTIFICATE and X509 CERTIFICATE.
     if b"CERTIFICATE-----" not in _read_beginning(path, argument):
         raise UsageError(
-            f"{argument} {path!r} holds no certificate: name a file of PEM certificates"
+            f"{argument} {path!r} contains no certificate: name a file of PEM certificates"
         )
 
 

@@ -135,7 +135,7 @@ def system_fault(error: BaseException) -> str | None:
     """
     number = error.errno if isinstance(error, OSError) else None
     if isinstance(error, MemoryError) or number == errno.ENOMEM:
-        return "memory ran out: raise ulimit -v, or lower --processes and --concurrency"
+        return "out of memory: raise ulimit -v, or lower --processes and --concurrency"
     if number in (errno.EMFILE, errno.ENFILE):
         return "too many open files: raise ulimit -n, or lower --concurrency"
     if not isinstance(error, OSError) or not error.strerror or number in _OWN_ERRORS:

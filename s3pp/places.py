@@ -103,8 +103,8 @@ def _parts(text: str, argument: str) -> tuple[str, str]:
     bucket, _, prefix = (arn[0], "", rest[arn.end() + 1 :]) if arn else rest.partition("/")
     if arn and not arn["region"]:
         raise UsageError(
-            f"{argument} {text!r}: access points of several regions want signature version 4A,"
-            " which s3pp does not make: name one of a region"
+            f"{argument} {text!r}: access points of several regions need signature version 4A,"
+            " which s3pp does not support: name one of a single region"
         )
     if not arn and not _BUCKET.match(bucket):
         raise UsageError(

@@ -214,7 +214,7 @@ def _check_copied(objects: Objects, combined: CombinedOptions) -> None:
         if there and objects.directive == "copy":
             raise UsageError(f"{flag} needs --metadata-directive replace: copy keeps all")
     if combined.content_type == "magic":
-        raise UsageError("--content-type magic looks into files; a copy can take a type, or guess")
+        raise UsageError("--content-type magic reads files; for copy, give a type, or guess")
 
 
 def _check_needs(objects: Objects) -> None:

@@ -67,7 +67,7 @@ def seconds(text: str) -> float:
     """A length of time greater than zero: ``10``, ``2.5``, ``90s``, ``5m``, in seconds."""
     length = _length(text)
     if length == 0:
-        raise ValueError(f"{text!r} is no time to wait: write more than 0")
+        raise ValueError(f"{text!r} is too short: write more than 0")
     if length is None:
         raise ValueError(f"{text!r} is not a length of time: write seconds, or 90s, 5m, 2h")
     return length
@@ -164,7 +164,7 @@ def exclude(text: str) -> tuple[str, str]:
 def endpoint(text: str) -> str:
     """``[http[s]://]HOST[:PORT][/PATH]``, without a trailing slash."""
     if "@" in text:  # not shown: it may hold a password
-        raise ValueError("the URL must not carry credentials; give them in the environment")
+        raise ValueError("the URL must not contain credentials; give them in the environment")
     found = _ENDPOINT.fullmatch(text)
     if not found or (found[3] and not 0 < int(found[3]) < 65536):
         raise ValueError(f"{text!r} is not of the form http[s]://HOST[:PORT][/PATH]")

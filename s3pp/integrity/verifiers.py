@@ -114,13 +114,13 @@ def find_fault(received: ReceivedBody, expected: ExpectedObject) -> Corrupt | No
 def _length_fault(size: int, etag: str, expected: ExpectedObject) -> str | None:
     declared = expected.answer.declared
     if declared is not None and declared != size:
-        return f"{size} bytes came, and {declared} were announced"
+        return f"received {size} bytes, but the answer announced {declared}"
     listed = expected.listed
     # Without an ETag to compare, the object may have been replaced: unless an MD5 proves the body.
     known = etag == listed.etag or not (etag and listed.etag)
     proven = proves_content(etag, expected.answer.response, expected.endpoint)
     if known and size != listed.size and (etag == listed.etag or not proven):
-        return f"{size} bytes came, and the listing has {listed.size} under the same ETag"
+        return f"received {size} bytes, but the listing has {listed.size} under the same ETag"
     return None
 
 

@@ -73,7 +73,7 @@ class RangeFile:
         count = len(piece)
         self._left -= count
         if self._left < 0:
-            raise WrongRange(f"more than {self._part.span.size} bytes came")
+            raise WrongRange(f"received more than {self._part.span.size} bytes")
         self._state.update(piece)
         self._held.append(piece)
         self._room -= count

@@ -203,7 +203,7 @@ class Tree:
             why = f"{cause}: raise the limit (ulimit -n), or lower --concurrency"
         elif error.errno in _FULL:
             why = f"no room in '{top}' ({cause}): free some, and run the same command again"
-        elif error.errno in _CLOSED and done in ("written", "made") and self._is_closed():
+        elif error.errno in _CLOSED and done in ("written", "created") and self._is_closed():
             why = f"nothing can be written in '{top}': {cause}: make it writable, or name another"
         else:
             kind = _KINDS.get(error.errno or 0, FailureKind.UNREADABLE)
@@ -226,7 +226,7 @@ class Tree:
                     self.forget()
             return self._descend(path, make)
         except OSError as error:
-            raise self.refusal(path, "made" if make else "opened", error) from None
+            raise self.refusal(path, "created" if make else "opened", error) from None
 
     def _descend(self, path: str, make: bool) -> Descriptor | None:
         """Open the directories of ``path`` that are not open, below the nearest open one."""
@@ -263,7 +263,7 @@ class Tree:
             os.makedirs(top, exist_ok=True)
             return Descriptor(os.open(top, _DIRECTORY))
         except NotADirectoryError:
-            message = f"'{shown(top)}' is no directory: move it away, or name another"
+            message = f"'{shown(top)}' is not a directory: move it away, or name another"
             raise ObjectError(FailureKind.CONFLICT, message) from None
 
     def _step(self, above: Descriptor, path: str, *, make: bool) -> Descriptor | None:
@@ -323,7 +323,7 @@ def check_directory(directory: str) -> None:
     path = os.path.abspath(directory)
     nearest = _nearest(directory, path)
     if not os.path.isdir(nearest):
-        raise _unfit(directory, f"'{shown(nearest)}' is no directory")
+        raise _unfit(directory, f"'{shown(nearest)}' is not a directory")
     if nearest == path:
         if not os.access(path, os.R_OK | os.X_OK):
             raise _unfit(directory, f"it cannot be opened: {os.strerror(errno.EACCES)}")
@@ -337,7 +337,7 @@ def make_directory(directory: str) -> None:
     try:
         os.makedirs(directory, exist_ok=True)
     except OSError as error:
-        raise _unfit(directory, f"it cannot be made: {error.strerror}") from None
+        raise _unfit(directory, f"it cannot be created: {error.strerror}") from None
 
 
 def _nearest(directory: str, path: str) -> str:

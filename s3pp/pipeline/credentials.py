@@ -51,7 +51,7 @@ class Credentials:
         try:
             keys = self._session.renew()
         except S3ppError as error:
-            why = f"the store calls the credentials expired, and there are no others: {error}"
+            why = f"the store reports expired credentials, and there are no new ones: {error}"
             raise FatalError(why) from None
         if keys is not None:
             self._renewed, self.keys = now, keys

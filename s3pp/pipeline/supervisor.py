@@ -160,7 +160,7 @@ class Supervisor:
         passed = min(time.monotonic() - self._now, 2 * TICK)
         self._now = time.monotonic()
         for worker in self._crew.find_silent(passed):
-            self._notify(f"{worker.name} said nothing for {self._job.speed.worker_timeout:g} s")
+            self._notify(f"{worker.name} did not respond for {self._job.speed.worker_timeout:g} s")
             worker.kill()
         self._refresh_keys()
         self._flow.balance(self._now, self._crew.statter)
@@ -329,7 +329,7 @@ class Supervisor:
         if self._deaths > MOST_DEATHS + 2 * self._job.speed.processes:
             self._abort(f"workers keep dying: {child.name} {child.how_it_ended()}")
             return
-        self._notify(f"{child.name} {child.how_it_ended()}: replaced, and its tasks are done again")
+        self._notify(f"{child.name} {child.how_it_ended()}: replaced, and its tasks are repeated")
         try:
             worker, setup = (
                 self._crew.start_worker(child.name),

@@ -121,7 +121,7 @@ def _narrow(fd: int, name: str) -> str | None:
             f"{name} is open to other users (mode {mode:04o}) and belongs to one of them:"
             " name another file"
         ) from None
-    return f"{name} was open to other users (mode {mode:04o}): narrowed to {mode & ~_OTHERS:04o}"
+    return f"{name} was open to other users (mode {mode:04o}): restricted to {mode & ~_OTHERS:04o}"
 
 
 def _is_pipe(mode: int, path: str) -> bool:

@@ -115,7 +115,7 @@ class Log:
             write()
         except Unwritten as error:
             self._file = None
-            return f"{error.what}: the log ends here, and the run goes on"
+            return f"{error.what}: the log ends here; the run continues"
         return None
 
 

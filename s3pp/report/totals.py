@@ -165,8 +165,8 @@ def left_alone_notice(young: int) -> str:
     """Return the notice of a clean that skipped ``young`` uploads, which may be in use."""
     begun = "begun less than a day ago"
     if young == 1:
-        return f"1 upload {begun} is left alone: --older-than 0s aborts it too"
-    return f"{young} uploads {begun} are left alone: --older-than 0s aborts them too"
+        return f"1 upload {begun} is skipped: --older-than 0s aborts it too"
+    return f"{young} uploads {begun} are skipped: --older-than 0s aborts them too"
 
 
 def summary_text(totals: Totals, job: Job) -> str:

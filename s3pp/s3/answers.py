@@ -118,7 +118,7 @@ def pin_of(written: str | None) -> str:
 def parse_size(text: str) -> int:
     """Parse ``text`` into bytes. Raises ``ValueError`` if it is not a valid size."""
     if not _SIZE.fullmatch(text):
-        raise ValueError(f"{text!r} is no size")
+        raise ValueError(f"{text!r} is not a size")
     return int(text)
 
 
@@ -209,7 +209,7 @@ def _parse_header_time(text: str) -> datetime:
 
 
 def _no_time(text: str) -> ValueError:
-    return ValueError(f"{text!r} is no time")
+    return ValueError(f"{text!r} is not a time")
 
 
 def xml_text(body: bytes, name: str) -> str | None:

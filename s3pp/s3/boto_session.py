@@ -258,7 +258,7 @@ class BotoSession:
         url = urlsplit(request.url)
         if "@" in url.netloc:  # not shown: it may hold a password
             raise UsageError(
-                f"{self._named_endpoint} must not carry credentials; give them in the environment"
+                f"{self._named_endpoint} must not contain credentials; give them in the environment"
             )
         scope = _scope(request.headers.get("Authorization"))
         return Endpoint(

@@ -29,7 +29,7 @@ _UNREACHABLE = (boto_errors.ConnectionError, boto_errors.HTTPClientError)
 _NO_KEYS = ("Unsupported version ", "Missing required key ")
 _KEY = re.compile(r"(?=[A-Za-z+/=_-]*[0-9])[A-Za-z0-9+=_-][A-Za-z0-9+/=_-]{15,}")
 _LEAST_HIDDEN = 4  # characters: shorter arguments are options or everyday words
-_UNSHOWN = "set it anew (it is not shown here)"
+_UNSHOWN = "set it again (it is not shown here)"
 
 
 class _Spellings(NamedTuple):
@@ -144,7 +144,7 @@ class Identity:
         """The message for a pair of keys of which one half is missing."""
         if provider == "env":
             return f"{missing} is not set, and AWS_ACCESS_KEY_ID is: set both, or neither"
-        return f"{self._who} has no {missing} beside its other half: set both, or neither"
+        return f"{self._who} has no {missing}: set both, or neither"
 
     @property
     def _process(self) -> str | None:
@@ -228,9 +228,9 @@ def process_fault(error: Exception, said: str, command: str = "") -> str:
     """
     if isinstance(error, boto_errors.CredentialRetrievalError) and not said.startswith(_NO_KEYS):
         last = last_words(said, command)
-        return f"failed: {last}" if last else "failed and said nothing"
+        return f"failed: {last}" if last else "failed without a message"
     if isinstance(error, OverflowError | TypeError | ValueError) and not _is_decoding(error):
-        return "printed an Expiration that is no time with a zone, such as 2026-11-20T08:30:00Z"
+        return "printed an Expiration that is not a time with a zone, such as 2026-11-20T08:30:00Z"
     if isinstance(error, OSError):
         busy = error.errno == errno.EAGAIN
         return f"cannot be run: {start_failure(error) if busy else error.strerror}"

@@ -160,7 +160,7 @@ def _keys(body: bytes) -> list[str] | None:
         return None
 
 
-LOSES_KEYS = "the store leaves out keys behind start-after"
+LOSES_KEYS = "the store leaves out keys after start-after"
 
 
 class StartAfterTest(NamedTuple):

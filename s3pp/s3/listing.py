@@ -97,7 +97,7 @@ def parse_page(body: bytes) -> Page:
         return Page(objects, token)
     if marker := _marker(objects, top):
         return Page(objects, marker, by_marker=True)
-    raise ListingError("the store's listing stops in the middle: truncated, but no token")
+    raise ListingError("the store's listing is incomplete: truncated, but no token")
 
 
 def _marker(objects: list[Listed], top: dict[str, str]) -> str:
@@ -241,7 +241,7 @@ class PageOrder:
         keys = {listed.key for listed in objects}
         twice = len(keys) < len(objects) or not keys.isdisjoint(each.key for each in self._before)
         if twice:
-            raise ListingError("the store's listing cannot be trusted: a key comes twice")
+            raise ListingError("the store's listing cannot be trusted: a key is repeated")
 
 
 def ascending(objects: list[Listed]) -> bool:

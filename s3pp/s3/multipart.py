@@ -171,7 +171,7 @@ class Uploads(UploadListing):
         answer = await self._bucket.call(Call("POST", path, "uploads=", headers, b""))
         upload_id = xml_text(answer.response.body, "UploadId")
         if not upload_id:
-            raise StoreError(500, "IncompleteAnswer", "the store began an upload without an id")
+            raise StoreError(500, "IncompleteAnswer", "the store created an upload without an id")
         self.own.add(upload_id)
         return upload_id
 

@@ -90,7 +90,7 @@ class Unfit(str, Enum):
 
     EMPTY = "is empty"
     ABSENT = "is missing"
-    OTHER = "is no string"
+    OTHER = "is not a string"
     HEADER = "has a line end, a control or a non-ASCII character, which no header can carry"
     TEXT = "has a line end, a control or a non-ASCII character, as no secret key has"
 

@@ -120,7 +120,7 @@ def raise_if_no_listing(response_dict: dict[str, Any] | None = None, **_: object
     status, body = response_dict["status_code"], response_dict["body"]
     if status < 300 and b"ListBucketResult" not in body and b"<Error" not in body:
         root = _ROOT.search(body)
-        came = f"<{root[1].decode()}>" if root else f"{len(body)} bytes that are no XML"
+        came = f"<{root[1].decode()}>" if root else f"{len(body)} bytes that are not XML"
         raise NoListing(f"HTTP {status} with {came} in place of a listing")
 
 
@@ -255,7 +255,7 @@ def explain_errors(access: Access, bucket: str, options: Options) -> Iterator[No
     except boto_errors.InvalidRegionError as error:
         region = error.kwargs["region_name"]
         named = "--region" if access.region else _region_variable(os.environ)
-        raise UsageError(f"{named} {region!r} is no region, such as eu-west-1") from None
+        raise UsageError(f"{named} {region!r} is not a region, such as eu-west-1") from None
     except boto_errors.ParamValidationError:
         raise UsageError(f"{bucket!r} is not a bucket name that S3 allows") from None
     except (boto_errors.BotoCoreError, ValueError) as error:

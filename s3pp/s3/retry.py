@@ -222,13 +222,13 @@ def store_error(response: Response, endpoint: str = "") -> StoreError:
     code, message = xml_text(response.body, "Code"), xml_text(response.body, "Message") or ""
     if response.status < 300:
         code = code or "IncompleteAnswer"
-        return StoreError(_LATE.get(code, 500), code, message or "the answer ends in the middle")
+        return StoreError(_LATE.get(code, 500), code, message or "the answer is truncated")
     date = response.header(b"date")
     if code:
         return StoreError(response.status, code, message, date)
     message = f"from {endpoint}" if endpoint else ""
     if response.status == 404:
-        message = f"is {endpoint or 'it'} an S3 endpoint, and does it take such a name?"
+        message = f"is {endpoint or 'it'} an S3 endpoint, and does it support such a name?"
     return StoreError(response.status, f"HTTP{response.status}", message, date)
 
 

@@ -90,7 +90,7 @@ class InvalidCharacters(ListingError):
     """A page contains characters that XML does not allow; with encoding it may be readable."""
 
     def __init__(self) -> None:
-        super().__init__("the store's list of uploads holds characters that are no XML")
+        super().__init__("the store's list of uploads holds characters that are not XML")
 
 
 def parse_uploads(body: bytes, *, encoded: bool = False) -> UploadPage:
@@ -161,7 +161,7 @@ def _checksum(entry: dict[str, str]) -> Checksum | None:
 
 
 def _cut_short(what: str) -> ListingError:
-    return ListingError(f"the store's list of {what} stops in the middle: truncated, but no marker")
+    return ListingError(f"the store's list of {what} is incomplete: truncated, but no marker")
 
 
 def _unreadable(what: str, error: Exception) -> ListingError:

@@ -39,7 +39,9 @@ def _check_source(source: str, walk: str) -> None:
             raise UsageError(f"SOURCE '{shown(source)}' is a directory; --walk tar reads archives")
         _check_directory(source)
     elif not os.path.isfile(source):
-        trouble = "is no file or directory" if os.path.lexists(source) else "does not exist"
+        trouble = (
+            "is neither a file nor a directory" if os.path.lexists(source) else "does not exist"
+        )
         raise UsageError(f"SOURCE '{shown(source)}' {trouble}")
 
 
@@ -52,9 +54,11 @@ def _check_directory(source: str) -> None:
 
 def _check_list(job: Job) -> None:
     if job.walk != "filesystem":
-        raise UsageError("--files-from names files in a directory, and goes with no --walk tar")
+        raise UsageError(
+            "--files-from names files in a directory, and cannot be combined with --walk tar"
+        )
     if len(job.sources) != 1 or not os.path.isdir(job.sources[0]):
-        raise UsageError("--files-from wants exactly one SOURCE, the directory of its names")
+        raise UsageError("--files-from needs exactly one SOURCE, the directory of its names")
     _check_readable_list(job.choosing)
 
 

@@ -165,7 +165,7 @@ class DestinationIndex:
 
     def _fall_back(self, why: str) -> None:
         self._listing, self.ask = None, True
-        self._notify(f"{why}: asking for every key with HEAD instead")
+        self._notify(f"{why}: checking every key with HEAD instead")
 
 
 def _describe_refusal(error: StoreError) -> str:

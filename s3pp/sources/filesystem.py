@@ -97,7 +97,7 @@ def _irregular(path: str, key: str, status: os.stat_result) -> Record:
 def stat_failure(path: str, key: str, error: OSError) -> Failed:
     """Return the failure of a ``stat`` of ``path``: a broken link, a missing file, or another."""
     if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-        return Failed(path, key, _kind(error), f"cannot be looked at: {error.strerror}")
+        return Failed(path, key, _kind(error), f"cannot be examined: {error.strerror}")
     try:
         message = f"broken symbolic link to '{shown(os.readlink(path))}'"
     except OSError:

@@ -284,7 +284,7 @@ class NameLookup:
         )
         if isinstance(error, StoreError) and error.remedy is not Remedy.NONE:
             raise FatalError(f"list {self._origin}: {why}") from None
-        self._notify(f"list {self._origin}: {why}: asking for every name with HEAD instead")
+        self._notify(f"list {self._origin}: {why}: checking every name with HEAD instead")
 
     def _send_heads(self, wanted: Iterable[_Name]) -> Iterator[Listed | Failed]:
         under_way: deque[tuple[_Name, Failed | Future[Answer | None]]] = deque()
@@ -366,4 +366,4 @@ async def prefix_object_notice(
 def _notice(origin: Origin) -> str:
     # Of all keys that begin with a name, the name itself sorts first.
     alone = f"'s3://{origin.bucket}/{origin.single}*' with --limit 1"
-    return f"{origin} is an object too, and left out, for keys lie below it: {alone} means it alone"
+    return f"{origin} is an object too, and left out, as keys are below it: {alone} selects it"

@@ -80,7 +80,9 @@ class Aborter:
             await self._sleep(pause)
             await self._uploads.abort(upload.key, upload.id)
         if await self._has_parts(upload):
-            why = "parts keep arriving: stop who sends them, and run this again"
+            why = (
+                "parts keep arriving: stop the program that sends them, and run this command again"
+            )
             raise ObjectError(FailureKind.CHANGED, why)
         return True
 

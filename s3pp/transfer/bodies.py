@@ -144,7 +144,7 @@ def open_entry(entry: Entry) -> bytes | Slice:
 
 
 def _hides_its_size(source: str) -> ObjectError:
-    message = f"{source} says that it is empty, and is not: copy it to a real file first"
+    message = f"{source} has size 0, but contains data: copy it to a real file first"
     return ObjectError(FailureKind.UNREADABLE, message)
 
 
@@ -226,12 +226,10 @@ def _disk_faults() -> Iterator[None]:
 def _disk_fault(error: OSError) -> ObjectError | FatalError:
     limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
     if error.errno == errno.EFBIG and limit != resource.RLIM_INFINITY:  # no disk would help
-        message = (
-            f"it passes through a temporary file, and those may have {limit} bytes (ulimit -f)"
-        )
+        message = f"it needs a temporary file, and those are limited to {limit} bytes (ulimit -f)"
         return ObjectError(FailureKind.TOO_LARGE, f"{message}: raise that limit")
     where = tempfile.tempdir or "the directory for temporary files"
     return FatalError(
-        f"{where} cannot hold what passes through it ({error.strerror}): "
+        f"{where} cannot hold temporary files ({error.strerror}): "
         "point TMPDIR elsewhere, or lower --concurrency"
     )

@@ -112,7 +112,7 @@ class CompletedUpload(NamedTuple):
     def kept(self) -> str:
         """The number of parts that the store had already, for users."""
         kept = sum(not part.moved for part in self.parts)
-        return f"{kept} of {len(self.parts)} parts were there already"
+        return f"{kept} of {len(self.parts)} parts exist already"
 
 
 class StartAgain(ObjectError):

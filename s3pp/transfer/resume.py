@@ -96,7 +96,7 @@ async def find_unfinished(
     try:
         shown, is_complete = await _list_parts(uploads, key)
     except NetworkError as error:
-        message = f"look for unfinished uploads: {error}; --no-resume does without"
+        message = f"list unfinished uploads: {error}; use --no-resume to skip this"
         raise ObjectError(error.kind, message) from None
     candidates = [
         _candidate(uploads, *each, fitting(each[0].id, each[1].parts, size=size, wanted=part_size))

@@ -42,7 +42,7 @@ def test_what_others_could_read_is_narrowed_and_said(
     assert {mode(journal), mode(log)} == {"0o600"}
     first, second = result.err.splitlines()
     assert first == (
-        f"s3pp: --journal '{journal}' was open to other users (mode 0644): narrowed to 0600"
+        f"s3pp: --journal '{journal}' was open to other users (mode 0644): restricted to 0600"
     )
     assert "--log-file" in second
     assert s3pp("put", *words).err == ""
@@ -144,7 +144,7 @@ def test_a_log_that_cannot_be_written_is_not_worth_a_run(
         assert (result.code, result.counts.done) == (0, 9)
         assert result.err == (
             f"s3pp: --log-file '{log}': writing failed: File too large:"
-            " the log ends here, and the run goes on\n"
+            " the log ends here; the run continues\n"
         )
         assert log.stat().st_size == 400
 

@@ -150,7 +150,7 @@ def test_what_an_earlier_run_left_is_resumed(guessing: Guessing, each: int) -> N
     end = guessing.trial.run(*SMALL_PARTS)
     assert (end.code, guessing.trial.dest.tree()) == (0, {"large": body}), end.result.err
     assert guessing.sent() - sent == 1
-    assert "2 of 3 parts were there already" in end.result.err
+    assert "2 of 3 parts exist already" in end.result.err
     guessing.check_at_rest("large")
 
 

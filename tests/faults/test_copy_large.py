@@ -165,7 +165,7 @@ def test_where_copied_parts_have_no_md5s_objects_are_copied_whole(moto_copy: Cop
     moto_copy.inject(Rule(Rewrite(lambda body: mark.sub(rb"-2\1", body)), "PUT", PART))
     end = moto_copy.run(*PARTS, "--processes=1", "--concurrency=1")
     assert (end.code, moto_copy.dest.tree()) == (0, dict.fromkeys(("a", "b", "large"), BODY))
-    assert end.result.err.count("ETags that are no MD5s") == 1
+    assert end.result.err.count("ETags that are not MD5s") == 1
     assert (len(moto_copy.proxy.hits("PUT", PART)), unfinished(moto_copy.dest)) == (3, [])
 
 
@@ -283,7 +283,7 @@ def test_a_place_without_room_ends_the_run(moto_through: CopyTrial, tmp_path: Pa
     finally:
         subprocess.run(["umount", str(place)], check=True)
     assert end.code == 3
-    assert f"{place} cannot hold what passes through it (No space left" in end.result.err
+    assert f"{place} cannot hold temporary files (No space left" in end.result.err
     assert "stay" not in end.result.err
     assert unfinished(moto_through.dest) == []
 
@@ -461,7 +461,7 @@ def test_one_that_is_gone_on_with_need_not_be_looked_at(
     end = moto_through.run(*PARTS)
     check_copied(moto_through, end)
     assert sent(moto_through) == 2
-    assert "1 of 3 parts were there already" in end.result.err
+    assert "1 of 3 parts exist already" in end.result.err
 
 
 def sent(trial: CopyTrial) -> int:

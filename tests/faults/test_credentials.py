@@ -206,12 +206,12 @@ KEYS = '"AccessKeyId": "key-not-to-show", "SecretAccessKey": "do-not-show"'
         (Program("echo do-not-show >&2; echo please log in >&2; exit 1"), "failed: please log in"),
         (Program("echo '{\"Version\": 1, \"AccessKeyId\": null, \"SecretAccessKey\": 5}'"),
          "of profile 'default' printed is missing"),
-        (Program(f"echo '{{\"Version\": 1, {KEYS}, \"SessionToken\": {{}}}}'"), "is no string"),
+        (Program(f"echo '{{\"Version\": 1, {KEYS}, \"SessionToken\": {{}}}}'"), "is not a string"),
         (Program(f"echo '{{\"Version\": 1, {KEYS}, \"Expiration\": \"2020-01-01T00:00:00Z\"}}'"),
          "printed credentials that have expired"),
         (Program(f"echo '{{\"Version\": 1, {KEYS}, \"Expiration\": \"2030-01-01\"}}'"),
          "Expiration"),
-        (Program("exit 1"), "failed and said nothing"),
+        (Program("exit 1"), "failed without a message"),
         (Program("printf '\\377' >&2; exit 1"), "did not print credentials as JSON"),
         (Program(f"echo '{HALF}'"), "did not print credentials as JSON"),
         (Program("echo '[]'"), "did not print credentials as JSON"),
@@ -252,7 +252,7 @@ def test_a_program_that_is_not_there_is_named(moto_trial: PutTrial, tmp_path: Pa
 # What is set, and which words of the message name it.
 SETTINGS: dict[str, tuple[dict[str, str | None], str]] = {
     "half of a pair": ({"AWS_SECRET_ACCESS_KEY": None}, "AWS_SECRET_ACCESS_KEY is not set"),
-    "a region": ({"AWS_REGION": "eu west"}, "AWS_REGION 'eu west' is no region"),
+    "a region": ({"AWS_REGION": "eu west"}, "AWS_REGION 'eu west' is not a region"),
     "a directory": ({"AWS_CONFIG_FILE": "/"}, "AWS_CONFIG_FILE '/' is a directory"),
     "a secret": ({"AWS_SECRET_ACCESS_KEY": "do-not-show-é"}, "AWS_SECRET_ACCESS_KEY has a"),
 }

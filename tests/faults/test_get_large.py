@@ -163,7 +163,7 @@ def test_the_next_run_fetches_what_is_missing(moto_get: GetTrial, how: str) -> N
     assert moto_get.files() == {"large": BODY}
     missing = {1, 2, 3} - there
     assert sorted(asked(moto_get)[before:]) == sorted([FIRST, SECOND, LAST][n - 1] for n in missing)
-    assert "were there already" in end.result.err
+    assert "exist already" in end.result.err
 
 
 def test_a_range_that_is_not_as_noted_is_fetched_again(moto_get: GetTrial) -> None:

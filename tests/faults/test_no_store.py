@@ -21,8 +21,8 @@ PAGES = {
     "with <title>": b"<!doctype html><title>x<meta charset=utf-8>",
     "with <html>": PAGE,
     "with <ListAllMyBucketsResult>": b"<?xml version='1.0'?><ListAllMyBucketsResult/>",
-    "with 0 bytes that are no XML": b"",
-    "with 11 bytes that are no XML": b'{"ok":true}',
+    "with 0 bytes that are not XML": b"",
+    "with 11 bytes that are not XML": b'{"ok":true}',
 }
 QUICK = ["-P1", "-c4", "--max-attempts=2"]
 

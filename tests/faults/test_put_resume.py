@@ -73,7 +73,7 @@ def test_after_kill_9_only_the_rest_is_sent(trial: PutTrial) -> None:
     wait_until_there(trial, {1, 3})
     kill_all(running)
     trial.inject()
-    assert "2 of 4 parts were there already" in check_rest(trial, contents, [2, 4])
+    assert "2 of 4 parts exist already" in check_rest(trial, contents, [2, 4])
     assert uploads(trial.bucket) == set()
 
 

@@ -24,7 +24,7 @@ def test_each_is_resumed_and_cleaned(
     begin(moto_bucket, KEY, {1: parts_of(body)[1]})
     result = s3pp("put", *SMALL_PARTS, tree({KEY: body}), moto_bucket.url, store=record.store)
     assert (result.code, moto_bucket.tree()) == (0, {KEY: body}), result.err
-    assert "1 of 2 parts were there already" in result.err
+    assert "1 of 2 parts exist already" in result.err
     assert record.count("PUT", "partNumber=1&") == 0
     assert uploads(moto_bucket) == set()
     for key in (KEY, "b", "100%", "%41"):

@@ -30,8 +30,8 @@ _NO_SIZE = (
     "their ETag: their copies have another, and mode update copies them in each run"
 )
 _NO_MD5S = (
-    "the store gives copied parts ETags that are no MD5s: objects of up to 5 GiB are copied whole; "
-    "larger ones get another ETag than their source, and mode update copies them in each run"
+    "the store gives copied parts ETags that are not MD5s: objects of up to 5 GiB are copied "
+    "whole; larger ones get another ETag than their source, and mode update copies them in each run"
 )
 _HIDDEN = (403, *UNSUPPORTED)  # a store that refuses to list parts
 
@@ -111,7 +111,7 @@ class ObjectSource:
             raise OtherParts(own)
         is_proven = layout.likely and made and await self._equals_source(made)
         if not is_proven and not all(part.moved for part in parts):
-            raise StartAgain("the parts that were there already are not the source's")
+            raise StartAgain("the existing parts are not the source's")
         await layouts.check_source(attempt)  # a store may ignore the condition on the source
         if own:
             raise _mismatch(f"make the ETag {made}, and the source's is {etag}")

@@ -214,6 +214,6 @@ def _check_range(part: CopyPart, answer: Answer, size: int) -> None:
     wanted = f"bytes {_first_to_last(part)}/{part.size}"
     said = answer.response.header(b"content-range")
     if said != wanted and size != part.size:
-        raise Corrupt(f"{said or 'no range'} came, and {wanted} was asked for")
+        raise Corrupt(f"received {said or 'no range'}, but requested {wanted}")
     if size != part.span.size:
-        raise Corrupt(f"{size} bytes came, and the range has {part.span.size}")
+        raise Corrupt(f"received {size} bytes, but the range has {part.span.size}")

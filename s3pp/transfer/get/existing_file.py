@@ -36,7 +36,7 @@ Verdict = SkipReason | SendReason
 _KINDS = (
     (stat.S_ISLNK, "a symbolic link"),
     (stat.S_ISDIR, "a directory"),
-    (lambda _: True, "no regular file"),
+    (lambda _: True, "not a regular file"),
 )
 
 
@@ -72,7 +72,7 @@ class ExistingFiles:
         if stat.S_ISLNK(mode) and self._mode is Mode.ADD:
             return SkipReason.EXISTS
         kind = next(word for test, word in _KINDS if test(mode))
-        message = f"{task.target!r} is {kind} here, and is left alone: move it away"
+        message = f"{task.target!r} is {kind} here, and is not replaced: move it away"
         raise ObjectError(FailureKind.CONFLICT, message)
 
     async def _compare_content(self, task: GetTask, here: os.stat_result) -> Verdict:

@@ -276,7 +276,7 @@ def inflate(packed: Iterable[bytes]) -> Iterator[bytes]:
             if unpacker.eof:
                 unpacker, members = None, members + 1
     if unpacker is not None or start == GZIP_MAGIC[: len(start)] != b"":
-        raise _invalid("the gzip data ends in the middle")
+        raise _invalid("the gzip data is truncated")
     if start:
         raise _no_member(members)
 
@@ -297,7 +297,7 @@ def _decompress(unpacker: Any, packed: bytes) -> bytes:
 
 
 def _no_member(members: int) -> ObjectError:
-    return _invalid("other bytes follow the gzip data" if members else "it is no gzip")
+    return _invalid("other bytes follow the gzip data" if members else "it is not gzip data")
 
 
 def _invalid(why: str) -> ObjectError:

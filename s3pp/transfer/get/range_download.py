@@ -108,7 +108,7 @@ class RangeDownload:
         declared = answer.declared is not None
         if declared and answer.etag == task.etag and answer.size != task.size:
             here, listed = answer.size, task.size
-            raise Corrupt(f"{here} bytes are announced, and the listing has {listed}")
+            raise Corrupt(f"the answer announces {here} bytes, but the listing has {listed}")
         return answer
 
     async def _start(self, task: GetTask, answer: Answer, pin: str, *, mode: int | None) -> Fetched:
@@ -132,7 +132,7 @@ class RangeDownload:
             raise
         kept = sum(not part.moved for part in parts)
         if kept:
-            self._notify(f"{task.target}: {kept} of {len(parts)} ranges were there already")
+            self._notify(f"{task.target}: {kept} of {len(parts)} ranges exist already")
         return Fetched(file, answer, sum(part.size for part in parts if part.moved))
 
     async def _choose_verifier(self, task: GetTask, answer: Answer) -> Verifier:

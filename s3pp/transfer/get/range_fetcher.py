@@ -84,7 +84,7 @@ def _mismatch(part: GetPart, answer: Answer, came: int) -> str | None:
         return "no ETag, which alone could show whose it is"
     if given.partition("/")[0] != f"bytes {span.offset}-{span.offset + span.size - 1}":
         return f"Content-Range {given or 'missing'}"
-    return None if came == span.size else f"{came} bytes came of {span.size}"
+    return None if came == span.size else f"received {came} of {span.size} bytes"
 
 
 def _done(part: GetPart, digest: str, *, moved: bool) -> PartDone:

@@ -53,7 +53,7 @@ BAD = {
     "bad bucket": (["SRC", "s3://a b"], "a b"),
     "no such list": (["--files-from", "nolist", "SRC", "DEST"], "--files-from"),
     "no such bundle": (["--ca-bundle", "nobundle", "SRC", "DEST"], "--ca-bundle"),
-    "empty bundle": (["--ca-bundle", "/dev/null", "SRC", "DEST"], "holds no certificate"),
+    "empty bundle": (["--ca-bundle", "/dev/null", "SRC", "DEST"], "contains no certificate"),
     "journal nowhere": (["--journal", "no/where", "SRC", "DEST"], "--journal"),
     "log nowhere": (["--log-file", "no/where", "SRC", "DEST"], "--log-file"),
     "journal is a directory": (["--journal", "SRC", "SRC", "DEST"], "--journal"),

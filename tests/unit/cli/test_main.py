@@ -125,7 +125,7 @@ def test_errors_become_exit_codes(
     assert "internal error: ZeroDivisionError: by zero" in told.err
     assert "-vv" in told.err
     for error, line in (
-        (MemoryError(), "s3pp: memory ran out: raise ulimit -v, or lower --processes and"),
+        (MemoryError(), "s3pp: out of memory: raise ulimit -v, or lower --processes and"),
         (OSError(errno.ENOSPC, "No space left", "/tmp/x"), "s3pp: No space left: '/tmp/x'"),
     ):
         monkeypatch.setattr(s3pp.cli.verbs, "build_job", raising(error))

@@ -191,7 +191,7 @@ def test_no_endpoint(text: str) -> None:
 
 
 def test_an_endpoint_with_a_password_is_refused_without_showing_it() -> None:
-    with pytest.raises(ValueError, match="must not carry credentials") as caught:
+    with pytest.raises(ValueError, match="must not contain credentials") as caught:
         values.endpoint("http://me:hunter2@store")
     assert "hunter2" not in str(caught.value)
 

@@ -180,7 +180,7 @@ def test_what_was_changed_on_the_way_is_asked_for_in_another_coding(
     found = wrong(body, got(etag_of(BODY), *lines))
     assert found
     assert found.coding is coding
-    assert f"{len(body)} bytes came, and the listing has {len(BODY)}" in str(found)
+    assert f"received {len(body)} bytes, but the listing has {len(BODY)}" in str(found)
     assert advice in str(found)
     assert ("turn that off there" in str(found)) == bool(advice)
 

@@ -57,13 +57,13 @@ def test_where_it_can_be_nothing_is_said_and_nothing_made(directory: str, here: 
 @pytest.mark.parametrize("directory", ["file", "file/below", "file/far/below"])
 def test_a_file_in_the_way(directory: str, here: Path) -> None:
     (here / "file").write_bytes(b"")
-    assert f"'{here}/file' is no directory" in refusal(check_directory, directory)
-    assert "cannot be made" in refusal(make_directory, directory)
+    assert f"'{here}/file' is not a directory" in refusal(check_directory, directory)
+    assert "cannot be created" in refusal(make_directory, directory)
 
 
 def test_a_link_that_leads_nowhere(here: Path) -> None:
     (here / "link").symlink_to("nowhere")
-    assert "link' is no directory" in refusal(check_directory, "link")
+    assert "link' is not a directory" in refusal(check_directory, "link")
 
 
 def test_a_name_that_no_file_system_takes(here: Path) -> None:

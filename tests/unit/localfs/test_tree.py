@@ -110,7 +110,7 @@ def test_the_top_may_be_no_file(tmp_path: Path) -> None:
     for make in (False, True):
         error = failure(Tree(str(tmp_path / "file")).directory, "a", make=make)
         assert error.kind is FailureKind.CONFLICT
-        assert "is no directory" in str(error)
+        assert "is not a directory" in str(error)
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
@@ -279,7 +279,7 @@ def test_a_link_that_leads_in_circles_is_refused(following: Tree, top: Path, tar
     (top / "real/back").symlink_to("../link")
     error = failure(following.directory, "link/a", make=True)
     assert error.kind is FailureKind.CONFLICT
-    assert "'link/a' cannot be made: Too many levels" in str(error)
+    assert "'link/a' cannot be created: Too many levels" in str(error)
 
 
 def test_a_link_to_a_file_is_refused(following: Tree, top: Path) -> None:
@@ -528,7 +528,7 @@ def test_what_may_not_be_entered_or_written(top: Path) -> None:
     )
     assert said.splitlines() == [
         "unreadable 'closed' cannot be opened: Permission denied",
-        "unreadable 'locked/a' cannot be made: Permission denied",
+        "unreadable 'locked/a' cannot be created: Permission denied",
         "unreadable 'closed' cannot be opened: Permission denied",
         "unreadable 'file' cannot be read: Permission denied",
         "None",

@@ -219,7 +219,7 @@ def test_the_start_method_is_chosen() -> None:
     ("number", "told"),
     [
         (errno.EAGAIN, "no more processes are allowed: raise ulimit -u, or lower --processes"),
-        (errno.ENOMEM, "memory ran out: raise ulimit -v"),
+        (errno.ENOMEM, "out of memory: raise ulimit -v"),
         (errno.EMFILE, "too many open files: raise ulimit -n"),
         (errno.EPERM, "Operation not permitted"),
     ],

@@ -301,7 +301,7 @@ def test_what_stands_in_the_place_of_the_directory_ends_the_run(
 ) -> None:
     world.has(Side.SOURCE, "a")
     (tmp_path / "top").write_bytes(b"a file")
-    with pytest.raises(Exception, match="no directory"):
+    with pytest.raises(Exception, match="not a directory"):
         world.walk(get("s3://source", tmp_path / "top"))
 
 

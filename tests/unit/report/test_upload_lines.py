@@ -133,7 +133,7 @@ def test_a_record_folds_and_shows() -> None:
     assert (totals.done, totals.skipped, totals.failed) == (2, 2, 1)
     assert (totals.young, totals.unknown_sizes) == (1, 1)
     assert (out.count("\n"), err.count("\n")) == (2, 2)
-    assert "1 upload begun less than a day ago is left alone: --older-than 0s" in err
+    assert "1 upload begun less than a day ago is skipped: --older-than 0s" in err
 
 
 @pytest.mark.parametrize("settings", [{"verbosity": -1}, {"dry_run": True}])

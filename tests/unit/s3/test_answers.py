@@ -172,7 +172,7 @@ def test_a_time_without_a_zone_is_the_same_everywhere(
 )
 def test_what_is_no_time(text: str) -> None:
     assert epoch_seconds(text) is None
-    with pytest.raises(ValueError, match="is no time"):
+    with pytest.raises(ValueError, match="is not a time"):
         parse_time(text)
 
 
@@ -195,7 +195,7 @@ def test_a_size_is_read(count: int) -> None:
 @pytest.mark.parametrize("text", NOT_SIZES)
 def test_what_is_no_size(text: str) -> None:
     assert declared_size(text) is None
-    with pytest.raises(ValueError, match="is no size"):
+    with pytest.raises(ValueError, match="is not a size"):
         parse_size(text)
 
 

@@ -456,6 +456,6 @@ def test_so_are_the_variables_of_the_region(configured: Callable[..., Opened]) -
 def test_an_endpoint_url_with_a_password_is_refused_unseen(
     configured: Callable[..., Opened],
 ) -> None:
-    with pytest.raises(UsageError, match="must not carry credentials") as caught:
+    with pytest.raises(UsageError, match="must not contain credentials") as caught:
         configured("endpoint_url = http://me:hidden@here\n")
     assert "hidden" not in str(caught.value)

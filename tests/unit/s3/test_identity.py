@@ -118,9 +118,9 @@ def test_of_a_command_the_program_is_named_and_no_argument(command: str, named: 
         (PermissionError(13, "Permission denied"), "", "cannot be run: Permission denied"),
         (json.JSONDecodeError("x", SECRET, 0), "", "did not print credentials as JSON"),
         (CredentialRetrievalError(provider=PROCESS, error_msg="x"), "log\nin", "failed: in"),
-        (CredentialRetrievalError(provider=PROCESS, error_msg=""), " ", "failed and said nothing"),
+        (CredentialRetrievalError(provider=PROCESS, error_msg=""), " ", "failed without a message"),
         (AttributeError(SECRET), "", "did not print credentials as JSON"),
-        (TypeError(SECRET), "", "printed an Expiration that is no time"),
+        (TypeError(SECRET), "", "printed an Expiration that is not a time"),
     ],
 )
 def test_what_is_said_of_a_program(error: Exception, said: str, told: str) -> None:

@@ -51,7 +51,7 @@ def test_a_source_that_is_neither_file_nor_directory(top: Path) -> None:
     os.mkfifo(top / "fifo")
     (top / "broken").symlink_to("gone")
     for name in ("fifo", "broken"):
-        assert f"{name}' is no file or directory" in refused(sources=[top / name])
+        assert f"{name}' is neither a file nor a directory" in refused(sources=[top / name])
 
 
 def test_a_directory_that_cannot_be_listed(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:

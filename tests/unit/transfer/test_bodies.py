@@ -226,7 +226,7 @@ def test_nothing_stays_open(made: Made, tmp_path: Path) -> None:
 @pytest.mark.skipif(not os.path.exists("/proc/cpuinfo"), reason="Linux has such files")
 def test_a_file_that_hides_its_size_is_no_file_that_changed() -> None:
     entry = Entry("cpuinfo", "/proc/cpuinfo", 0, 0)
-    with pytest.raises(ObjectError, match="says that it is empty, and is not: copy it"):
+    with pytest.raises(ObjectError, match="has size 0, but contains data: copy it"):
         open_entry(entry)
 
 

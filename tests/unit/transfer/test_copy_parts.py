@@ -574,7 +574,7 @@ def test_where_copied_parts_have_no_md5s_what_can_goes_whole(size: int) -> None:
     pair.dest.mark = "-2"
     pair.dest.copies = [copied(pair.source.etag)]
     assert isinstance(pair.run(), Done)
-    assert len([note for note in pair.notes if "that are no MD5s" in note]) == 1
+    assert len([note for note in pair.notes if "that are not MD5s" in note]) == 1
     whole = int(size != HUGE)
     assert (len(pair.dest.sent), len(pair.dest.told("abort"))) == (whole, whole)
 

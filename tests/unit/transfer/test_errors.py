@@ -30,7 +30,7 @@ every_task = pytest.mark.parametrize("task", [PUT, GET, COPY])
         (
             MemoryError(),
             FailureKind.UNREADABLE,
-            "memory ran out: raise ulimit -v, or lower --processes and --concurrency",
+            "out of memory: raise ulimit -v, or lower --processes and --concurrency",
         ),
         (
             Oversized("http://h"),

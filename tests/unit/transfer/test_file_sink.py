@@ -263,7 +263,7 @@ def test_what_ends_in_the_middle_is_refused(
     try:
         gzip.decompress(text)
     except (EOFError, zlib.error, OSError):
-        assert "ends in the middle" in str(refused(cut(text, cuts)))
+        assert "is truncated" in str(refused(cut(text, cuts)))
     else:  # cut between two members, where it is whole
         assert b"".join(inflate([text])) == gzip.decompress(text)
 
@@ -284,8 +284,8 @@ def test_other_bytes_are_refused(text: bytes, cuts: list[int]) -> None:
         (PACKED[:-8] + b"\0\0\0\0" + PACKED[-4:], "the gzip data is damaged"),  # its checksum
         (PACKED[:-4] + b"\0\0\0\1", "the gzip data is damaged"),  # its length
         (PACKED[:2] + b"\xff" + PACKED[3:], "the gzip data is damaged"),  # its method
-        (zlib.compress(b"content"), "it is no gzip"),
-        (b"!", "it is no gzip"),
+        (zlib.compress(b"content"), "it is not gzip data"),
+        (b"!", "it is not gzip data"),
     ],
 )
 def test_damage_is_refused_in_words(text: bytes, why: str) -> None:

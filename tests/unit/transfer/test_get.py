@@ -489,7 +489,7 @@ def dangling(path: Path) -> None:
         (link, "a symbolic link"),
         (dangling, "a symbolic link"),
         (Path.mkdir, "a directory"),
-        (os.mkfifo, "no regular file"),
+        (os.mkfifo, "not a regular file"),
     ],
     ids=["link", "dangling", "directory", "fifo"],
 )

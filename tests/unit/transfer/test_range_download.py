@@ -249,7 +249,7 @@ def test_what_came_stays_when_the_run_ends(place: Place, error: Exception) -> No
     assert 0 < outcome.sent < SIZE
     assert FIRST not in store.asked[before:]
     assert place.is_right
-    assert "1 of 3 ranges were there already" in place.notes[0]
+    assert "1 of 3 ranges exist already" in place.notes[0]
 
 
 def test_without_resume_nothing_stays(place: Place) -> None:

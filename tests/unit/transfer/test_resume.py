@@ -306,8 +306,6 @@ def test_what_it_does_not_tell_matters_only_if_nothing_else_is_ours() -> None:
 def test_a_store_that_does_not_answer_is_no_store_without_uploads() -> None:
     store = Store()
     store.refusal = NetworkError(WireError(28, "timed out"))
-    with pytest.raises(
-        ObjectError, match=r"^look for unfinished.*timed out.*--no-resume"
-    ) as caught:
+    with pytest.raises(ObjectError, match=r"^list unfinished.*timed out.*--no-resume") as caught:
         store.find()
     assert caught.value.kind is FailureKind.NETWORK
