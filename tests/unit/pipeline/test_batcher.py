@@ -144,7 +144,7 @@ def test_few_files_reach_every_worker() -> None:
 def test_batches_grow_until_they_are_full() -> None:
     outbox = Outbox()
     batcher = outbox.batcher(2)
-    for at in range(60_000):
+    for at in range(40_000):
         batcher.add(task(at))
     assert outbox.sizes == sorted(outbox.sizes)
     assert outbox.sizes[-1] == FULL

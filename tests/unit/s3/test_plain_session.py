@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import MakeRelay
+from effort import examples
 from s3pp.access import Access
 from s3pp.errors import S3ppError, UsageError
 from s3pp.places import parse_origin
@@ -108,7 +109,7 @@ accesses = st.builds(
 )
 
 
-@settings(max_examples=120)
+@settings(deadline=None, max_examples=examples(300))
 @given(
     access=accesses,
     environ=variables,
