@@ -264,7 +264,7 @@ def explain_errors(access: Access, bucket: str, options: Options) -> Iterator[No
 
 def _region_variable(environ: Mapping[str, str]) -> str:
     names = ("AWS_REGION", "AWS_DEFAULT_REGION")
-    return next((name for name in names if environ.get(name)), "the region of the profile")
+    return next((name for name in names if environ.get(name)), "region of the profile:")
 
 
 def _one_line(error: Exception) -> str:

@@ -249,8 +249,8 @@ def _not_copied(objects: Objects) -> str:
     """Return the same notice for all ways to copy: a run that uses two of them shows it once."""
     named = {"ACLs (see --acl)": objects.acl, "encryption settings (see --sse)": objects.sse}
     missing = [what for what, given in named.items() if not given]
-    note = f"copies do not get the source's {', '.join([*missing, 'object locks'])}"
-    return f"{note}; nor, where the store copies by itself, website redirects"
+    note = ", ".join(["not copied: object locks", *missing])
+    return f"{note}, and website redirects where the store itself copies"
 
 
 def _is_label(name: str) -> bool:
