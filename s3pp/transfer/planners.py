@@ -180,8 +180,8 @@ class CopyPlanner:
     def plan(self, found: Iterable[Listed | Failed]) -> Iterator[CopyTask | Outcome]:
         """Yield a task or an outcome for each object found, in order."""
         for each in found:
-            if isinstance(each, Failed):
-                yield each
+            if isinstance(each, Failed):  # the source knows its name, not the destination
+                yield each._replace(target=self._prefix + each.target)
             elif not self._overlap.excluded(each.key):
                 yield self._step(each)
 

@@ -157,6 +157,20 @@ def test_keys_that_cannot_be_fail_alone(s3pp: Run, moto_bucket: Bucket, moto: St
     assert (nameless.code, nameless.counts.failed) == (1, 1)
 
 
+def test_a_missing_name_is_reported_below_the_destination(
+    s3pp: Run, moto_bucket: Bucket, moto: Store
+) -> None:
+    """As ``put`` and ``get`` name it; whether it is absent or cannot be a key."""
+    moto_bucket.put("p/a", b"1")
+    other, long = moto.bucket(), "n" * 1025
+    words = ["copy", "--files-from", "-", f"{moto_bucket.url}/p", f"{other.url}/ff"]
+    names = f"a\nnosuch\n{long}\n".encode()
+    result = s3pp(*words, "--json", stdin=names)
+    assert (result.code, other.keys()) == (1, ["ff/a"])
+    assert failures(result) == {"ff/nosuch": "not-found", f"ff/{long}": "name"}
+    assert f"{other.url}/ff/nosuch" in s3pp(*words, stdin=b"nosuch\n").err
+
+
 @pytest.mark.thorough
 def test_which_objects(s3pp: Run, moto_bucket: Bucket, moto: Store) -> None:
     """The same choice, by names relative to the source, as for the other verbs."""

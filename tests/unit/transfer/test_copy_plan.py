@@ -132,11 +132,12 @@ def test_the_key_of_the_prefix_itself_has_no_name_in_a_bare_bucket() -> None:
     assert "prefix" in step.message
 
 
-def test_failures_of_the_source_pass_through_in_their_place() -> None:
+def test_failures_of_the_source_keep_their_place_and_name_the_target() -> None:
     failed = Failed("p/b", "b", FailureKind.NOT_FOUND, "why")
     listing = Listing({})
     steps = planned([listed("p/a"), failed, listed("p/c")], listing)
-    assert steps == [task("p/a", "q/a"), failed, task("p/c", "q/c")]
+    missing = failed._replace(target="q/b")
+    assert steps == [task("p/a", "q/a"), missing, task("p/c", "q/c")]
     assert listing.asked == ["q/a", "q/c"]
 
 
