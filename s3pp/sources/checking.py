@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import sys
 
 from s3pp.errors import UsageError
@@ -34,15 +36,32 @@ def check(job: Job) -> None:
 
 
 def _check_source(source: str, walk: str) -> None:
-    if os.path.isdir(source):
+    mode = _mode(source, "SOURCE")
+    if stat.S_ISDIR(mode):
         if walk == "tar":
             raise UsageError(f"SOURCE '{shown(source)}' is a directory; --walk tar reads archives")
         _check_directory(source)
-    elif not os.path.isfile(source):
-        trouble = (
-            "is neither a file nor a directory" if os.path.lexists(source) else "does not exist"
-        )
-        raise UsageError(f"SOURCE '{shown(source)}' {trouble}")
+    elif not stat.S_ISREG(mode):
+        raise UsageError(f"SOURCE '{shown(source)}' is neither a regular file nor a directory")
+
+
+def _mode(path: str, argument: str) -> int:
+    """The mode of the file that ``argument`` names. Raises ``UsageError``."""
+    try:
+        return os.stat(path).st_mode
+    except OSError as error:
+        raise UsageError(f"{argument} '{shown(path)}' {_stat_failure(path, error)}") from None
+
+
+def _stat_failure(path: str, error: OSError) -> str:
+    """Why there is no file at ``path``, as the end of a sentence."""
+    if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+        return f"cannot be read: {error.strerror}"
+    if os.path.islink(path):
+        return f"is a broken symbolic link to '{shown(os.readlink(path))}'"
+    if path.endswith("/") and os.path.exists(path.rstrip("/")):
+        return "is not a directory"
+    return "does not exist"
 
 
 def _check_directory(source: str) -> None:
@@ -83,12 +102,11 @@ def _check_readable_list(choosing: Choosing) -> None:
     path = choosing.files_from
     if path is None or path == "-":
         return
-    if not os.path.exists(path):
-        raise UsageError(f"--files-from '{shown(path)}' does not exist")
+    mode = _mode(path, "--files-from")
     # Not opened: it may be a pipe (process substitution), which can be read only once.
-    if os.path.isdir(path) or not os.access(path, os.R_OK):
+    if stat.S_ISDIR(mode) or not os.access(path, os.R_OK):
         raise UsageError(f"--files-from '{shown(path)}' cannot be read")
-    if os.path.isfile(path) and not choosing.null:
+    if stat.S_ISREG(mode) and not choosing.null:
         _check_encoding(path)
 
 

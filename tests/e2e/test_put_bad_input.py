@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from commands import Run
+from commands import Run, as_anybody
 from conftest import MakeRecorder, Tree
 from stores.ports import free_port
 from stores.store import Bucket, Store
@@ -73,6 +73,22 @@ def test_every_bad_argument(
     assert not wrong, "\n" + "\n".join(wrong)
     assert not [r for r in record.requests if r.method not in ("GET", "HEAD")]
     assert moto_bucket.keys() == []
+
+
+def test_why_a_source_cannot_be_read(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
+    top = tree({"f": b"1", "locked/l": b"1"})
+    (top / "broken").symlink_to("nothing")
+    (top / "locked").chmod(0)
+    reasons = {
+        "locked/l": "cannot be read: Permission denied",
+        "f/": "is not a directory",
+        "f/x": "does not exist",
+        "broken": "is a broken symbolic link to 'nothing'",
+    }
+    for source, reason in reasons.items():
+        result = s3pp("put", source, moto_bucket.url, cwd=top, preexec_fn=as_anybody)
+        assert (result.code, result.err) == (2, f"s3pp: SOURCE '{source}' {reason}\n")
+    (top / "locked").chmod(0o700)
 
 
 def test_a_list_in_utf_16_is_wrong_usage_and_a_mark_of_utf_8_is_skipped(

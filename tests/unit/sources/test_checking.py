@@ -50,8 +50,16 @@ def test_a_source_that_is_not_there(top: Path, name: str, monkeypatch: pytest.Mo
 def test_a_source_that_is_neither_file_nor_directory(top: Path) -> None:
     os.mkfifo(top / "fifo")
     (top / "broken").symlink_to("gone")
-    for name in ("fifo", "broken"):
-        assert f"{name}' is neither a file nor a directory" in refused(sources=[top / name])
+    assert "fifo' is neither a regular file nor a directory" in refused(sources=[top / "fifo"])
+    assert "broken' is a broken symbolic link to 'gone'" in refused(sources=[top / "broken"])
+    assert f"SOURCE '{top}/f/' is not a directory" in refused(sources=[f"{top}/f/"])
+
+
+def test_a_source_that_cannot_be_reached(top: Path) -> None:
+    (top / "circle").symlink_to("circle")
+    told = "circle' cannot be read: Too many levels of symbolic links"
+    assert told in refused(sources=[top / "circle"])
+    assert told in refused(sources=[top], files_from=str(top / "circle"))
 
 
 def test_a_directory_that_cannot_be_listed(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
