@@ -198,12 +198,8 @@ def _uploads(totals: Totals, job: Job) -> str:
 
 
 def _not_done(totals: Totals) -> str:
-    """Return the counts of objects not done, to end a line: ``, 3 skipped, 1 failed``.
-
-    A run that was ended before anything was found does not look as if there was nothing to do.
-    """
+    """Return the counts of objects not done, to end a line: ``, 3 skipped, 1 failed``."""
     least = "" if totals.walk_done else "at least "
-    unknown = not totals.walk_done and not totals.listed and not totals.finished
     counts = {
         "skipped": totals.skipped,
         "failed": totals.failed,
@@ -212,7 +208,7 @@ def _not_done(totals: Totals) -> str:
     return "".join(
         f", {least if what == 'not attempted' else ''}{count} {what}"
         for what, count in counts.items()
-        if count or (what == "not attempted" and unknown)
+        if count
     )
 
 

@@ -19,6 +19,8 @@ from s3pp.s3.answers import Answer
 from s3pp.s3.listing import UNSENDABLE, Listed, Lister, ListingError, Page, fetch_page
 from s3pp.s3.retry import Remedy, StoreError
 
+HEADS_INSTEAD = "each key is checked with HEAD instead"
+
 
 class RemoteBucket(Lister, Protocol):
     """A bucket whose coroutines run on another thread's event loop."""
@@ -151,22 +153,27 @@ class DestinationIndex:
     def _find(self, listing: ListingLookup, key: str) -> Listed | None:
         try:
             return listing.lookup(key)
-        except UnorderedListing:
-            self._fall_back("the store does not list its keys in order")
-        except StoreError as error:
-            if error.remedy is not Remedy.NONE:
-                raise FatalError(f"list {self._bucket}: {error}") from None
-            self._fall_back(f"{_describe_refusal(error)} on {self._bucket} ({error})")
-        except ListingError as error:  # earlier answers remain valid
-            self._fall_back(f"list {self._bucket}: {error}")
+        except (UnorderedListing, StoreError, ListingError) as error:
+            self._fall_back(listing_fault(error, self._bucket))  # earlier answers remain valid
         except ObjectError as error:
             raise FatalError(f"list {self._bucket}: {error}") from None
         return None
 
     def _fall_back(self, why: str) -> None:
         self._listing, self.ask = None, True
-        self._notify(f"{why}: checking every key with HEAD instead")
+        self._notify(f"{why}: {HEADS_INSTEAD}")
 
 
-def _describe_refusal(error: StoreError) -> str:
-    return ("access denied" if error.status in (401, 403) else "not supported") + ": ListBucket"
+def listing_fault(error: UnorderedListing | StoreError | ListingError, place: str) -> str:
+    """Return why the listing of ``place`` cannot be used, though its keys can be checked by HEAD.
+
+    Raises ``FatalError`` where the refusal is one that passes, and has lasted too long.
+    """
+    if isinstance(error, UnorderedListing):
+        return f"{place}: the store does not list its keys in order"
+    if not isinstance(error, StoreError):
+        return f"list {place}: {error}"
+    if error.remedy is not Remedy.NONE:
+        raise FatalError(f"list {place}: {error}") from None
+    refusal = "access denied" if error.status in (401, 403) else "not supported"
+    return f"{refusal}: ListBucket on {place} ({error})"

@@ -30,8 +30,14 @@ from s3pp.records import Failed
 from s3pp.s3.answers import Answer, parse_time
 from s3pp.s3.listing import Listed, ListingError, fetch_page
 from s3pp.s3.parallel_listing import DISORDER, list_pages
-from s3pp.s3.retry import Remedy, StoreError
-from s3pp.sources.destination_index import ListingLookup, RemoteBucket, UnorderedListing
+from s3pp.s3.retry import StoreError
+from s3pp.sources.destination_index import (
+    HEADS_INSTEAD,
+    ListingLookup,
+    RemoteBucket,
+    UnorderedListing,
+    listing_fault,
+)
 from s3pp.sources.filters import NS, Filters, key_bytes, key_fault
 from s3pp.sources.names import read_list
 
@@ -269,22 +275,12 @@ class NameLookup:
             try:
                 found = self._listing.lookup(each.key)
             except (UnorderedListing, StoreError, ListingError) as error:
-                self._stop_listing(error)
+                self._notify(f"{listing_fault(error, str(self._origin))}: {HEADS_INSTEAD}")
                 yield from self._send_heads(chain([each], wanted))
                 return
             except ObjectError as error:
                 raise FatalError(f"list {self._origin}: {error}") from None
             yield found or self._no_such_key(each)
-
-    def _stop_listing(self, error: Exception) -> None:
-        why = (
-            "the store does not list in key order"
-            if isinstance(error, UnorderedListing)
-            else str(error)
-        )
-        if isinstance(error, StoreError) and error.remedy is not Remedy.NONE:
-            raise FatalError(f"list {self._origin}: {why}") from None
-        self._notify(f"list {self._origin}: {why}: checking every name with HEAD instead")
 
     def _send_heads(self, wanted: Iterable[_Name]) -> Iterator[Listed | Failed]:
         under_way: deque[tuple[_Name, Failed | Future[Answer | None]]] = deque()

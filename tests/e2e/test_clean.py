@@ -368,6 +368,7 @@ def test_uploads_that_may_not_be_listed(
     assert result.code == 3
     assert three.url in result.err
     assert "AccessDenied" in result.err
+    assert summary(result)["rest"] == "", "nothing was listed: no count of what was not attempted"
 
 
 def test_uploads_none_of_which_may_be_aborted(
