@@ -101,10 +101,20 @@ class Identity:
             self.core = botocore.session.Session(profile=self.profile)
             self._credentials = self.core.get_credentials() if self.sign else None
         if self._credentials is None and self.sign:
-            raise UsageError(
-                "no credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
-                f"name a {self._options.prefix}profile, or use --no-sign-request"
+            raise UsageError(self._absence())
+
+    def _absence(self) -> str:
+        """The message where there are no credentials."""
+        option, other = f"{self._options.prefix}profile", "or use --no-sign-request"
+        if profile := self.profile or self.core.profile:
+            return (
+                f"no credentials found in profile {profile!r}: set aws_access_key_id and "
+                f"aws_secret_access_key in it, name another {option}, {other}"
             )
+        return (
+            "no credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+            f"name a {option}, {other}"
+        )
 
     @contextmanager
     def _explain_errors(self) -> Iterator[None]:

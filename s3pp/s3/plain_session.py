@@ -14,6 +14,7 @@ import configparser
 import os
 import re
 import ssl
+import stat
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import closing
 from enum import Enum
@@ -121,7 +122,7 @@ def plain_settings(
 ) -> PlainSettings | None:
     """The settings of a plain configuration, as botocore would find them; None if it is not plain.
 
-    Raises ``UsageError`` for a proxy that cannot be used, and for a directory in place of a file.
+    Raises ``UsageError`` for a proxy that cannot be used, and for a named file that cannot be read.
     """
     forget_empty(environ)
     check_files(environ)
@@ -189,10 +190,31 @@ def forget_empty(environ: MutableMapping[str, str]) -> None:
 
 
 def check_files(environ: Mapping[str, str]) -> None:
-    """Raise ``UsageError`` for a directory in place of a file, which botocore would ignore."""
+    """Raise ``UsageError`` for a named file that cannot be read, which botocore would ignore.
+
+    A file that does not exist counts as empty.
+    """
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-        if os.path.isdir(path := os.path.expanduser(environ.get(name, ""))):
-            raise UsageError(f"{name} {path!r} is a directory: name a file")
+        if path := _path(environ.get(name, "")):
+            _check_file(name, path)
+
+
+def _check_file(name: str, path: str) -> None:
+    try:
+        mode = os.stat(path).st_mode
+        if stat.S_ISREG(mode):  # opening a pipe could wait for its writer
+            open(path, "rb").close()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise UsageError(f"{name} {path!r} cannot be read: {error.strerror}") from None
+    if stat.S_ISDIR(mode):
+        raise UsageError(f"{name} {path!r} is a directory: name a file")
+
+
+def _path(named: str) -> str:
+    """The path that a variable names, as botocore reads it."""
+    return os.path.expanduser(os.path.expandvars(named))
 
 
 def check_endpoint(environ: Mapping[str, str]) -> None:
@@ -269,7 +291,7 @@ def _files(environ: Mapping[str, str]) -> tuple[dict[str, dict[str, str]], ...]:
 
 def _sections(path: str) -> dict[str, dict[str, str]]:
     """The sections of a file as botocore reads it; none where there is no such file."""
-    path = os.path.expanduser(os.path.expandvars(path))
+    path = _path(path)
     if not os.path.isfile(path):
         return {}
     parser = configparser.RawConfigParser()

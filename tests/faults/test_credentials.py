@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from commands import ROOT, Result, Run
+from commands import ROOT, Result, Run, as_anybody
 from faults.accounting import check_all_done
 from faults.trials import PutTrial
 from stores.fault_actions import Action, Exchange, Response, Status, error
@@ -261,8 +261,9 @@ SETTINGS: dict[str, tuple[dict[str, str | None], str]] = {
 def test_a_setting_that_cannot_be_used_is_named(
     s3pp: Callable[..., Result], moto: Store, tmp_path: Path
 ) -> None:
-    def refused(env: dict[str, str | None], told: str) -> None:
-        result = s3pp("list", "s3://bucket", store=moto, env=env)
+    def refused(env: dict[str, str | None], told: str, *options: str) -> None:
+        words = ("list", *options, "s3://bucket")
+        result = s3pp(*words, store=moto, env=env, preexec_fn=as_anybody)
         assert (result.code, result.out, result.err.count("\n")) == (2, "", 1), result.err
         assert told in result.err
         assert "do-not-show" not in result.err
@@ -277,6 +278,13 @@ def test_a_setting_that_cannot_be_used_is_named(
     }.items():
         config.write_text(f"[profile p]\ncredential_process = {command}\n")
         refused({**gone, "AWS_CONFIG_FILE": str(config), "AWS_PROFILE": "p"}, told)
+    config.write_text("[profile p]\nregion = us-east-1\n")
+    told = "no credentials found in profile 'p': set aws_access_key_id and"
+    refused({**gone, "AWS_CONFIG_FILE": str(config), "AWS_PROFILE": "p"}, told)
+    refused({"AWS_CONFIG_FILE": str(config)}, told, "--profile=p")
+    config.chmod(0)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        refused({name: str(config)}, f"{name} '{config}' cannot be read: Permission denied")
 
 
 def test_nobody_who_signs_nothing_needs_a_program(moto_trial: PutTrial, tmp_path: Path) -> None:
