@@ -11,7 +11,7 @@ import re
 import socket
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
@@ -44,11 +44,17 @@ _REFUSED_KEYS = (
     "SignatureDoesNotMatch",
     "TokenRefreshRequired",
 )
+# Answers that any web server gives: S3 stores add an error document, or x-amz headers.
+_WEB_STATUS = frozenset({301, 302, 303, 307, 308, 404})
 _ROOT = re.compile(rb"<([A-Za-z][A-Za-z0-9:._-]{0,63})")  # after a declaration or a doctype
 
 
 class NoListing(Exception):
     """The answer to a listing is something else: the server is not an S3 store."""
+
+    def __init__(self, status: int, came: str) -> None:
+        super().__init__(f"HTTP {status} with {came} in place of a listing")
+        self.status = status
 
 
 class Probe(NamedTuple):
@@ -110,18 +116,32 @@ class ThrottledProbe:
 
 
 def raise_if_no_listing(response_dict: dict[str, Any] | None = None, **_: object) -> None:
-    """Raise ``NoListing`` for a successful answer to a listing that does not contain one.
+    """Raise ``NoListing`` for an answer to a listing that no S3 store gives.
 
-    For boto3's event ``response-received``, the only one with the raw answer: boto3 treats any
-    other XML as an empty listing, and anything else as a server failure.
+    That is a success without a listing, and a redirect or a 404 without a sign of S3. For boto3's
+    event ``response-received``, the only one with the raw answer: boto3 treats any other XML as an
+    empty listing, anything else as a server failure, and asks the target of a redirect again.
     """
     if response_dict is None:  # no answer came
         return
-    status, body = response_dict["status_code"], response_dict["body"]
-    if status < 300 and b"ListBucketResult" not in body and b"<Error" not in body:
-        root = _ROOT.search(body)
-        came = f"<{root[1].decode()}>" if root else f"{len(body)} bytes that are not XML"
-        raise NoListing(f"HTTP {status} with {came} in place of a listing")
+    status, headers, body = (response_dict[each] for each in ("status_code", "headers", "body"))
+    if b"ListBucketResult" in body or b"<Error" in body:
+        return
+    if status < 300 or (status in _WEB_STATUS and not _has_store_headers(headers)):
+        came = _describe_page(headers.get("location") or "", body)
+        raise NoListing(status, came)
+
+
+def _has_store_headers(headers: Iterable[str]) -> bool:
+    return any(name.lower().startswith("x-amz-") for name in headers)
+
+
+def _describe_page(location: str, body: bytes) -> str:
+    """Describe an answer by the server it redirects to, or by its root element."""
+    if urlsplit(location).netloc:
+        return f"a redirect to {origin_of(location)}"
+    root = _ROOT.search(body)
+    return f"<{root[1].decode()}>" if root else f"{len(body)} bytes that are not XML"
 
 
 def first_page(client: Any, asked: dict[str, Any]) -> Probe:
@@ -132,13 +152,17 @@ def first_page(client: Any, asked: dict[str, Any]) -> Probe:
     """
     try:
         page = _page(client.list_objects_v2, asked)
+    except NoListing as other:
+        if other.status != 404:  # which may be about ``list-type``
+            raise
+        page = _page(client.list_objects, asked)
     except ClientError as error:
         code = error.response["Error"].get("Code", "")
         if not lacks_second_version(StoreError(status_of(error), code, "")):
             raise
         try:
             page = _page(client.list_objects, asked)
-        except ClientError:
+        except (ClientError, NoListing):
             raise error from None
     found = len(page.get("Contents", ()))
     # An empty page that is not the last proves nothing: the listing itself will show.
@@ -200,16 +224,17 @@ def _other_region_message(error: ClientError, place: str, options: Options) -> s
     """The message for a bucket in another region, or at another endpoint."""
     said, headers = error.response["Error"], error.response["ResponseMetadata"]["HTTPHeaders"]
     region = said.get("Region") or headers.get("x-amz-bucket-region")
-    named = f"{options.prefix}region {region}" if region else f"its {options.prefix}region"
+    option = f"{options.prefix}region"
+    advice = f"use {option} {region}" if region else f"give the bucket's {option}"
     endpoint = f" (the store names the endpoint {said['Endpoint']})" if "Endpoint" in said else ""
-    return f"bucket is in another region: {place}: {error_text(error)}: use {named}{endpoint}"
+    return f"bucket is in another region: {place}: {error_text(error)}: {advice}{endpoint}"
 
 
 def _redirect_message(where: str, bucket: str, options: Options) -> str:
     """The message for botocore's endless recursion: a redirect that names no region."""
     problem = f"{where} redirects requests for s3://{bucket} and names no region"
     names = f"{options.prefix}region or {options.prefix}endpoint-url"
-    return f"{problem} (PermanentRedirect): use its {names}"
+    return f"{problem} (PermanentRedirect): give the bucket's {names}"
 
 
 def _unreachable_message(error: Exception, access: Access, options: Options) -> str:

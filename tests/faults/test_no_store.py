@@ -1,6 +1,7 @@
 """Endpoints that are no S3 store: a portal, a web application or another service on that port.
 
-They answer every request with 200 and a page of their own, which is no listing and no object.
+They answer every request with a page of their own, which is no listing and no object: with 200, or
+as web servers do with 404, or with a redirect.
 """
 
 from __future__ import annotations
@@ -44,6 +45,43 @@ def test_a_page_is_no_listing(s3pp: Run, moto: Store, recorder: MakeRecorder, ca
         (line,) = result.err.splitlines()
         assert f"cannot list s3://demo at {between.url}: HTTP 200 {came} in place of" in line
         assert "no S3 store answers there: check --endpoint-url" in line
+
+
+ELSEWHERE = ("Location", "https://user:secret@login.example/demo?next=1")
+REFUSALS = {
+    "HTTP 404 with <html>": Answer(404, [("Content-Type", "text/html")], PAGE),
+    "HTTP 404 with 0 bytes that are not XML": Answer(404),
+    "HTTP 301 with a redirect to https://login.example": Answer(301, [ELSEWHERE], PAGE),
+    "HTTP 302 with a redirect to https://login.example": Answer(302, [ELSEWHERE]),
+    "HTTP 307 with <html>": Answer(307, [("Location", "/demo/")], PAGE),
+}
+
+
+@pytest.mark.parametrize("came", REFUSALS)
+def test_a_web_server_is_no_store_without_a_bucket(
+    s3pp: Run, moto: Store, recorder: MakeRecorder, came: str
+) -> None:
+    between = recorder(moto, intercept=lambda _: REFUSALS[came])
+    result = s3pp("list", "s3://demo", "--endpoint-url", between.url)
+    assert (result.code, result.out) == (3, "")
+    (line,) = result.err.splitlines()
+    assert f"cannot list s3://demo at {between.url}: {came} in place of a listing" in line
+    assert line.endswith("no S3 store answers there: check --endpoint-url")
+    assert {request.of_bucket for request in between.requests} == {True}
+
+
+def test_a_store_is_known_by_its_headers_or_its_error(
+    s3pp: Run, moto: Store, recorder: MakeRecorder
+) -> None:
+    for answer, words in (
+        (Answer(404, [("x-amz-request-id", "1")]), "bucket not found: s3://demo"),
+        (error(404, "NoSuchBucket"), "bucket not found: s3://demo"),
+        (error(301, "PermanentRedirect"), "give the bucket's --region or --endpoint-url"),
+        (Answer(301, [("x-amz-bucket-region", "eu-west-7")]), "eu-west-7"),
+    ):
+        between = recorder(moto, intercept=lambda _, answer=answer: answer)
+        result = s3pp("list", "s3://demo", "--endpoint-url", between.url, "--max-attempts=1")
+        assert (result.code, words in result.err) == (2, True), result.err
 
 
 def test_no_verb_takes_a_page_for_an_object(

@@ -217,7 +217,7 @@ def test_what_no_request_would_survive_ends_the_run(
     ("headers", "tail"),
     [
         ((("x-amz-bucket-region", "eu-west-7"),), "use --region eu-west-7"),
-        ((), "use its --region or --endpoint-url"),
+        ((), "give the bucket's --region or --endpoint-url"),
     ],
 )
 def test_a_bucket_in_another_region_is_named_with_it(
