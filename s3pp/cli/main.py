@@ -32,11 +32,12 @@ COMMANDS = {
 
 def run() -> NoReturn:
     """The console script: the only place that exits."""
+    stdout, stderr = sys.stdout, sys.stderr  # None where the descriptor is closed
     _fill_standard_descriptors()
     gc.set_threshold(*RARELY)
     from s3pp.report.outlet import Streams
 
-    status = main(sys.argv[1:], Streams.of(sys.stdout, sys.stderr))
+    status = main(sys.argv[1:], Streams.of(stdout, stderr))
     # Every line is flushed, every child has ended. To take the interpreter apart as well would take
     # an eighth of a run of one object.
     os._exit(status)

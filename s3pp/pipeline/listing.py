@@ -81,10 +81,15 @@ class Primed:
 def list_keys(job: Job, origin: Origin, streams: Streams) -> RunResult:
     """Write the objects of ``origin`` that ``job`` selects to stdout.
 
-    Stops early once stdout was closed, and at a signal, as nothing has to be finished. Raises
-    ``Stopped`` for a signal that comes before anything is listed, and the errors of
-    ``Session.open_source``. Later errors are part of the result.
+    Stops early once the reader of stdout has exited, and at a signal, as nothing has to be
+    finished. Raises ``Stopped`` for a signal that comes before anything is listed, ``FatalError``
+    where stdout is closed from the start, and the errors of ``Session.open_source``. Later errors
+    are part of the result.
     """
+    if streams.stdout.closed_at_start:
+        raise FatalError(
+            f"list {origin}: standard output is closed: send it to a file, a pipe or a terminal"
+        )
     started, sheet = time.monotonic(), KeySheet(streams, KeyView.of(job))
     totals, error, signal = sheet.totals, None, None
     try:

@@ -20,6 +20,7 @@ class Outlet:
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
+        self.closed_at_start = stream is None
         self.trouble: str | None = None  # an error that lost output: a full disk, not EPIPE
 
     @property

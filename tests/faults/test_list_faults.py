@@ -11,6 +11,7 @@ import random
 import subprocess
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from signal import SIGHUP, SIGINT, SIGTERM, Signals
 
@@ -210,6 +211,16 @@ def test_nobody_there_from_the_start(trial: ListTrial) -> None:
     os.close(write_end)
     result = running.wait(30)
     assert (result.code, result.err) == (0, "")
+
+
+def test_a_closed_stdout_is_a_lost_listing(trial: ListTrial) -> None:
+    for options in ((), ("--json",)):
+        result = trial.start_plain(*options, preexec_fn=partial(os.close, 1)).wait(30)
+        assert result.code == 3
+        assert result.err == (
+            f"s3pp: list {trial.bucket.url}/: standard output is closed:"
+            " send it to a file, a pipe or a terminal\n"
+        )
 
 
 def test_a_full_disk_behind_stdout(trial: ListTrial) -> None:
