@@ -41,6 +41,7 @@ from s3pp.s3.probe import (
     origin_of,
     raise_if_no_listing,
     raise_if_throttled,
+    status_of,
 )
 from s3pp.s3.retry import Backoff, StoreError, ThrottledWaits
 from s3pp.s3.sigv4 import Keys
@@ -132,12 +133,23 @@ class BotoSession:
         try:
             found = self._send(client, lambda: client.head_object(**asked), f"head {origin}")
         except boto_errors.ClientError as error:
-            if error.response["ResponseMetadata"].get("HTTPStatusCode") in (403, 404):
+            status = status_of(error)
+            if status == 403:
+                return self._is_listed(client, origin, origin.single)
+            if status == 404:
                 return False
             raise FatalError(f"head {origin}: {error_text(error)}") from None
         if not is_store(found["ResponseMetadata"]["HTTPHeaders"]):
             raise FatalError(f"head {origin}: {no_store_message(client.meta.endpoint_url)}")
         return True
+
+    def _is_listed(self, client: Any, origin: Origin, key: str) -> bool:
+        """Look up in the listing whether ``key``, the HEAD of which is refused, exists."""
+        probe = self._probe(client, key, keys=None)  # a whole page: some stores miscount
+        if not probe.listable:
+            why = f"HEAD {origin} (403), and it cannot be listed: {probe.refusal}"
+            raise FatalError(f"access denied: {why}")
+        return probe.first == key
 
     def _payer(self) -> dict[str, str]:
         return {"RequestPayer": "requester"} if self._access.request_payer else {}

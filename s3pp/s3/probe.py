@@ -64,6 +64,7 @@ class Probe(NamedTuple):
     keys: int | None  # number listed; None: unknown, due to clock skew or a miscount
     refusal: str = ""
     denied: bool = False  # for lack of permission
+    first: str | None = None  # the first key
 
 
 class Throttled(Exception):
@@ -164,9 +165,10 @@ def first_page(client: Any, asked: dict[str, Any]) -> Probe:
             page = _page(client.list_objects, asked)
         except (ClientError, NoListing):
             raise error from None
-    found = len(page.get("Contents", ()))
-    # An empty page that is not the last proves nothing: the listing itself will show.
-    return Probe(listable=True, keys=None if page.get("IsTruncated") and not found else found)
+    found = page.get("Contents", ())
+    if not found:  # an empty page that is not the last proves nothing: the listing will show
+        return Probe(listable=True, keys=None if page.get("IsTruncated") else 0)
+    return Probe(listable=True, keys=len(found), first=found[0]["Key"])
 
 
 def _page(ask: Callable[..., dict[str, Any]], asked: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from itertools import chain, groupby
 from operator import attrgetter
 from typing import Any, BinaryIO, NamedTuple, Protocol
@@ -28,7 +29,7 @@ from s3pp.localfs.external_sort import RICH_RUN_LENGTH, SortMemory, sort_records
 from s3pp.places import Origin
 from s3pp.records import Failed
 from s3pp.s3.answers import Answer, parse_time
-from s3pp.s3.listing import Listed, ListingError, fetch_page
+from s3pp.s3.listing import Listed, ListingError, Page, fetch_page
 from s3pp.s3.parallel_listing import DISORDER, list_pages
 from s3pp.s3.retry import StoreError
 from s3pp.sources.destination_index import (
@@ -59,8 +60,8 @@ def list_origin(
     """Return what ``job`` reads from, and its objects in the order of their keys.
 
     ``single``: whether the job's origin means a single object; None: its listing will show. That
-    object is looked up with a HEAD, which does not require ListBucket. Raises ``FatalError``, on
-    iteration too.
+    object is looked up with a HEAD, which does not require ListBucket; if that is refused, in the
+    listing. Raises ``FatalError``, on iteration too.
     """
     assert job.origin is not None
     if job.choosing.files_from is not None:  # names are below it, even if there are none
@@ -92,10 +93,21 @@ def _look_up(origin: Origin, bucket: RemoteBucket) -> Listed:
         answer = bucket.run(bucket.look(origin.prefix)).result()
         found = as_listed(origin.prefix, answer) if answer else None
     except ObjectError as error:
+        if isinstance(error, StoreError) and error.status == 403:
+            return _list_single(origin, bucket, error)
         raise FatalError(f"head {origin}: {error}") from None
     if found is None:
         raise FatalError(f"no objects found under {origin}")
     return found
+
+
+def _list_single(origin: Origin, bucket: RemoteBucket, refusal: StoreError) -> Listed:
+    """Return the listing entry of an object whose HEAD is refused."""
+    with suppress(ObjectError):  # if it cannot be listed, the refusal of the HEAD is the cause
+        page: Page = bucket.run(fetch_page(bucket, {"prefix": origin.prefix})).result()
+        if page.objects and page.objects[0].key == origin.prefix:
+            return page.objects[0]
+    raise FatalError(f"access denied: HEAD {origin} ({refusal})") from None
 
 
 def _with_notice(

@@ -60,6 +60,44 @@ def test_one_object_of_a_bucket_that_may_not_be_listed(
     assert not (tmp_path / "no").exists()
 
 
+def test_one_object_whose_head_is_refused(
+    s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder, tmp_path: Path
+) -> None:
+    """It exists, as the listing shows; a GET decides whether it can be read."""
+    moto_bucket.put("t/a.txt", b"1")
+    source, other = f"{moto_bucket.url}/t/a.txt", moto.bucket()
+
+    def refuse(request: Request) -> Answer | None:
+        return Answer(403) if request.method == "HEAD" else None
+
+    between = recorder(moto, intercept=refuse)
+    listed = s3pp("list", source, store=between.store)
+    assert (listed.code, listed.out.count("t/a.txt")) == (0, 1), listed.err
+    got = s3pp("get", source, tmp_path / "out", store=between.store)
+    assert (got.code, tree.read(tmp_path / "out")) == (0, {"a.txt": b"1"}), got.err
+    copied = s3pp("copy", source, other.url, store=between.store)
+    assert (copied.code, other.tree()) == (0, {"a.txt": b"1"}), copied.err
+
+
+def test_one_object_that_may_only_be_listed(
+    s3pp: Run, moto_bucket: Bucket, moto: Store, recorder: MakeRecorder, tmp_path: Path
+) -> None:
+    moto_bucket.put("t/a.txt", b"1")
+    source = f"{moto_bucket.url}/t/a.txt"
+    between = recorder(
+        moto, intercept=lambda r: None if r.of_bucket else error(403, "AccessDenied")
+    )
+    listed = s3pp("list", source, store=between.store)
+    assert (listed.code, listed.out.count("t/a.txt")) == (0, 1), listed.err
+    got = s3pp("get", "--json", source, tmp_path / "out", store=between.store)
+    assert (got.code, got.events[-1]["failed"]) == (3, 1), got.err
+    assert "AccessDenied" in got.err
+    closed = recorder(moto, intercept=lambda _: error(403, "AccessDenied"))
+    refused = s3pp("list", source, store=closed.store)
+    assert refused.code == 3
+    assert refused.err.startswith(f"s3pp: access denied: HEAD {source} (403), and it cannot")
+
+
 def test_a_key_that_is_refused_fails_alone(
     s3pp: Run, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder, tmp_path: Path
 ) -> None:

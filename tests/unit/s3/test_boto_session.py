@@ -188,7 +188,18 @@ def test_an_object_that_is_refused_as_well_is_none(
 ) -> None:
     refusal = refused(stocked, "/single", before(DENIED, Answer(403)))
     assert isinstance(refusal, FatalError)
+    assert str(refusal).startswith(f"access denied: HEAD {stocked.url}/single (403)")
     assert "not for you" in str(refusal), "the store's own words"
+
+
+def test_an_object_that_is_only_listed_exists(
+    opened: Open, refused: Refused, before: Before, stocked: Bucket
+) -> None:
+    url = before(None, Answer(403))
+    found = opened(stocked, "/single", url)
+    assert (found.single, found.listable) == (True, True)
+    for absent in ("/singl", "/nothing"):
+        assert isinstance(refused(stocked, absent, url), UsageError)
 
 
 @pytest.mark.parametrize(
