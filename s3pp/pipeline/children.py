@@ -131,8 +131,6 @@ def _child_main(
 def _play(name: str, role: Role, arguments: tuple[Any, ...]) -> int:
     try:
         role(*arguments)
-    except BrokenPipeError:
-        return 1  # the supervisor is gone, so there is nowhere to report to
     except S3ppError as error:
         return _report(arguments[1], str(error))
     except Exception as error:

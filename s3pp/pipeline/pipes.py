@@ -86,11 +86,17 @@ class MessageWriter:
         self._lock = threading.Lock()  # the walker's threads share one
 
     def send(self, message: Message) -> None:
-        """Write a complete message. Raises ``BrokenPipeError`` when the supervisor is gone."""
+        """Write a complete message; exit the process if the supervisor is gone.
+
+        An exception would be reported by whatever calls this, such as an event loop.
+        """
         view = memoryview(encode(message))
         with self._lock:
-            while view:
-                view = view[os.write(self.fd, view) :]
+            try:
+                while view:
+                    view = view[os.write(self.fd, view) :]
+            except BrokenPipeError:
+                os._exit(1)
 
 
 class Outbox:

@@ -90,8 +90,6 @@ class TaskPool(Generic[T]):
 
     def _on_end(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        if not task.cancelled():
-            task.exception()  # retrieved and ignored: the supervisor is gone
         self._start()
 
 

@@ -230,6 +230,22 @@ def test_children_do_not_outlive_the_supervisor(
     check_all_gone(running)
 
 
+def test_no_child_complains_that_the_supervisor_is_gone(moto_trial: PutTrial) -> None:
+    """Each wakes up with a report to send, before it can have seen that nobody reads it."""
+    moto_trial.tree(MANY)
+    moto_trial.inject(Rule(Gate(), "PUT"))
+    running = moto_trial.start("-q", "--read-timeout=60")
+    moto_trial.proxy.wait_for(8)
+    for pid in putters(running):
+        kill(pid, signal.SIGSTOP)
+    running.signal(signal.SIGKILL)
+    running.popen.wait()
+    time.sleep(0.3)  # longer than a tick of the limiter
+    running.signal_group(signal.SIGCONT)
+    check_all_gone(running)
+    assert running.err() == ""
+
+
 def test_a_rerun_sends_only_what_is_missing(moto_trial: PutTrial) -> None:
     contents = moto_trial.tree(MANY)
     moto_trial.inject(Rule(Delay(0.02), "PUT"))

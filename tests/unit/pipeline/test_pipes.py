@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -154,10 +155,11 @@ def test_threads_that_share_a_writer_do_not_mix_their_messages() -> None:
     assert sorted(got) == sorted(messages)
 
 
-def test_a_child_whose_supervisor_is_gone_is_told() -> None:
+def test_a_child_whose_supervisor_is_gone_exits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "_exit", sys.exit)
     with pipe() as ends:
         os.close(ends.read)
-        with pytest.raises(BrokenPipeError):
+        with pytest.raises(SystemExit, match="1"):
             MessageWriter(ends.write).send(Heartbeat())
 
 

@@ -79,18 +79,3 @@ def test_a_bay_that_is_empty_is_idle() -> None:
         raise AssertionError(number)
 
     run(TaskPool[int](1, work).idle())
-
-
-def test_where_the_supervisor_is_gone_nobody_complains() -> None:
-    """Sending raises then; the worker ends anyway, and a traceback on stderr would be a defect."""
-
-    async def main() -> None:
-        async def work(number: int) -> None:
-            raise BrokenPipeError
-
-        pool: TaskPool[int] = TaskPool(1, work)
-        pool.add(1)
-        pool.add(2)
-        await pool.idle()
-
-    run(main())
