@@ -118,11 +118,14 @@ USUAL = {"numbers without zeros", "one large, ten small"}
     [pytest.param(shape, marks=() if shape in USUAL else pytest.mark.thorough) for shape in SHAPES],
 )
 def test_sixteen_listers_take_an_eighth_of_the_rounds(shape: str) -> None:
-    """No wall clock: a round is what one latency is worth, and one lister takes 200."""
+    """No wall clock: a round is what one latency is worth, and one lister takes 200.
+
+    Up to two rounds find out whether the store obeys ``start-after``.
+    """
     lister = SlowLister(set(keys_of(shape)), 100)
     took = asyncio.run(rounds(lister, 16))
     alone = len(lister.keys) / 100
-    assert took <= alone / 8
+    assert took <= alone / 8 + 2
     assert len(lister.asked) <= 2 * alone
     assert lister.most == 16
 
