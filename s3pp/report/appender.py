@@ -8,7 +8,8 @@ They name objects: other users must not read or redirect them.
   path that holds one must belong to this user or to root, and be writable by its owner alone.
   Otherwise any user who may write to a shared directory could have lines appended to our files.
 * A named pipe or a socket is refused: its reader could block the whole run, or never open it. A
-  file that is open already, such as ``/dev/stderr``, is accepted without changing its mode.
+  file that is open already, such as ``/dev/stderr``, is accepted without changing its mode. Where
+  it is the file behind standard output or error, what is printed there is appended too.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ def open_private(path: str, argument: str) -> PrivateFile:
             if _is_pipe(os.fstat(fd).st_mode, place.path):
                 raise _no_file(path, argument)
             os.set_blocking(fd, True)
+            _append_all(fd)
             remark = None if place.inherited else _narrow(fd, f"{argument} {path!r}")
             return PrivateFile(fd, remark)
         except BaseException:
@@ -106,6 +108,16 @@ def _open(path: str) -> int:
         return os.open(path, flags, MODE)
     except PermissionError:  # appending suffices: only the last line is read
         return os.open(path, flags & ~os.O_RDWR | os.O_WRONLY, MODE)
+
+
+def _append_all(fd: int) -> None:
+    """Let standard output and error append if they are the same file, lest both overwrite it."""
+    opened = os.fstat(fd)
+    for standard in (1, 2):
+        with suppress(OSError):  # it is closed
+            if stat.S_ISREG(opened.st_mode) and os.path.samestat(os.fstat(standard), opened):
+                flags = fcntl.fcntl(standard, fcntl.F_GETFL)
+                fcntl.fcntl(standard, fcntl.F_SETFL, flags | os.O_APPEND)
 
 
 def _narrow(fd: int, name: str) -> str | None:

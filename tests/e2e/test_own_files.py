@@ -110,6 +110,32 @@ def test_what_is_open_already_is_taken_as_it_is(
     assert [json.loads(line)["event"] for line in told.splitlines()] == EVENTS
 
 
+# Which stream goes to the file, and how lines begin: those of a journal or log, and printed ones.
+SHARED = {
+    ("--journal", "/dev/fd/1"): ("stdout", {"{": 4, "put ": 2}),
+    ("--log-file", "kept"): ("stdout", {"20": 3, "put ": 2}),
+    ("--journal", "kept"): ("stderr", {"{": 4, "s3pp: ": 1}),
+    ("--log-file", "/dev/stderr"): ("stderr", {"20": 3, "s3pp: ": 1}),
+}
+
+
+def test_a_file_that_is_also_a_standard_stream_keeps_every_line(
+    s3pp_start: Start, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
+    src, kept = tree({"a": b"1"}), tmp_path / "kept"
+    (src / "broken").symlink_to("nowhere")
+    kept.touch(0o600)
+    for words, (name, beginnings) in SHARED.items():
+        with kept.open("wb") as stream:
+            running = s3pp_start(
+                "put", "--mode=stupid", "-v", *words, src, moto_bucket.url, **{name: stream}
+            )
+            assert running.wait().code == 1
+        lines = kept.read_text().splitlines()
+        counts = {each: sum(line.startswith(each) for line in lines) for each in beginnings}
+        assert (counts, len(lines)) == (beginnings, sum(beginnings.values())), lines
+
+
 def test_a_line_that_a_full_disk_has_cut_is_made_whole(
     s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
 ) -> None:
