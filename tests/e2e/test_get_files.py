@@ -209,8 +209,8 @@ def test_a_directory_that_cannot_be_made(
     for place, cause in [
         ("closed/out", "Permission denied"),
         ("closed/out/below", "Permission denied"),
-        ("file", "no directory"),
-        ("file/out", "no directory"),
+        ("file", "not a directory"),
+        ("file/out", "not a directory"),
         ("x" * 300, "File name too long"),
     ]:
         words = [*dry_run, moto_bucket.url, above / place]

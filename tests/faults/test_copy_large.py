@@ -266,7 +266,7 @@ def test_a_limit_on_the_size_of_files_fails_the_object(moto_through: CopyTrial) 
 
     end = moto_through.run(*PARTS, preexec_fn=limit)
     assert (end.code, end.kinds, set(end.done)) == (1, {"large": "too-large"}, {"small"})
-    assert f"may have {MIB // 2} bytes (ulimit -f): raise that limit" in end.result.err
+    assert f"limited to {MIB // 2} bytes (ulimit -f): raise that limit" in end.result.err
     assert "TMPDIR" not in end.result.err
     assert unfinished(moto_through.dest) == []
 

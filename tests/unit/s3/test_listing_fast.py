@@ -127,7 +127,7 @@ def outcome(body: bytes) -> Page | str:
 
 
 @given(bodies())
-@settings(deadline=None, max_examples=examples(1500))
+@settings(deadline=None, max_examples=examples(1000))
 def test_both_readings_agree(body: bytes) -> None:
     fast = outcome(body)
     with pytest.MonkeyPatch.context() as patch:
@@ -178,9 +178,9 @@ def test_a_order_follows_what_goes_on() -> None:
     [
         (["ab", "ab"], "repeats"),
         (["ab", "ac"], "repeats"),
-        (["ab", "bc"], "twice"),
-        (["aba"], "twice"),
-        (["bc", "ab"], "twice"),
+        (["ab", "bc"], "repeated"),
+        (["aba"], "repeated"),
+        (["bc", "ab"], "repeated"),
         (["ab", "cd", "ab"], "repeats"),
         (["", "", ""] * 40, "empty"),
     ],

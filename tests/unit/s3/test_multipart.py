@@ -512,7 +512,7 @@ def test_empty_pages_come_to_an_end() -> None:
 def test_when_an_upload_was_begun() -> None:
     assert Upload("a", "1", "2026-11-20T08:30:00.500Z").started_at == 1795163400.5
     assert Upload("a", "1", "2026-11-20T10:30:00+02:00").started_at == 1795163400
-    with pytest.raises(ValueError, match="no time"):
+    with pytest.raises(ValueError, match="not a time"):
         assert Upload("a", "1", "").started_at
 
 

@@ -218,7 +218,7 @@ def test_a_late_error_has_the_status_it_would_have_had(
 def test_an_answer_that_ends_in_the_middle_passes(body: bytes) -> None:
     error = error_of(200, body)
     assert (error.remedy, error.kind) == (WAIT, STORE)
-    assert "middle" in str(error)
+    assert "truncated" in str(error)
 
 
 # Reading XML
