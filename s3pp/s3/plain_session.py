@@ -68,6 +68,7 @@ _SECTION = re.compile(r"profile ([A-Za-z0-9_.@-]+)")  # of a configuration file
 _BUCKET = re.compile(r"(?!.*--)(?!xn-|sthree-|arn)[a-z0-9][a-z0-9-]{1,61}[a-z0-9](?<!-s3alias)")
 _REGION = re.compile(r"[a-z0-9-]{2,30}")
 _URL = re.compile(r"(https?)://([a-z0-9.-]+(?::[1-9][0-9]{0,4})?)/?")
+_MOST_READ = 1 << 20  # bytes of the first page, which lists one key
 _AWS_HOST = re.compile(r"amazonaws|\.aws(?:\.|:|\Z)|:(?:80|443)\Z")
 _AWS_REGION = re.compile(r"(?:af|ap|ca|eu|il|me|mx|sa|us)-(?:north|south|east|west|central)+-[1-9]")
 
@@ -81,9 +82,6 @@ class Options(NamedTuple):
 
 
 OPTIONS = Options()
-
-
-_MOST_READ = 1 << 20  # bytes of the first page, which lists one key
 
 
 class Unfit(str, Enum):
@@ -152,8 +150,8 @@ def probe(settings: PlainSettings, access: Access, prefix: str) -> Page | None:
             if response.getheader("x-amz-bucket-region", region) != region:
                 return None
             return parse_page(response.read(_MOST_READ))
-    except (OSError, HTTPException, ObjectError):
-        return None
+    except (OSError, OverflowError, ValueError, HTTPException, ObjectError):
+        return None  # also for hosts and ports that cannot exist
 
 
 def _connection(settings: PlainSettings, access: Access) -> HTTPConnection:

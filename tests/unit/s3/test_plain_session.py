@@ -274,6 +274,15 @@ def test_any_other_first_answer_is_left_to_botocore(
     assert (opened.listable, len(between.requests)) == (True, 2)
 
 
+@pytest.mark.parametrize("host", [f"{'a' * 64}.example.org", "127.0.0.1:99999", "nowhere.invalid"])
+@pytest.mark.usefixtures("account")
+def test_a_host_that_cannot_exist_is_explained_by_botocore(host: str) -> None:
+    access = Access(endpoint_url=f"http://{host}", max_attempts=1)
+    assert plain_settings(access, BUCKET, os.environ) is not None
+    with pytest.raises(S3ppError):
+        Session(access, BUCKET).open("")
+
+
 def test_keys_that_changed_in_the_file_are_read_again(home: Path) -> None:
     def write(secret: str) -> None:
         values = {"aws_access_key_id": "FILE", "aws_secret_access_key": secret}
