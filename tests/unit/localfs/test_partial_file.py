@@ -36,11 +36,6 @@ def top(tmp_path: Path) -> Path:
     return tmp_path / "top"
 
 
-@pytest.fixture
-def tree(top: Path) -> Tree:
-    return Tree(str(top))
-
-
 @pytest.fixture(autouse=True, params=["anywhere", "smb"])
 def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Where the directory lies: on SMB other locks are taken."""

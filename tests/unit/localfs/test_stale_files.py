@@ -26,18 +26,6 @@ from s3pp.localfs.tree import Tree
 
 
 @pytest.fixture
-def top(tmp_path: Path) -> Path:
-    made = tmp_path / "top"
-    made.mkdir()
-    return made
-
-
-@pytest.fixture
-def tree(top: Path) -> Tree:
-    return Tree(str(top))
-
-
-@pytest.fixture
 def other(top: Path) -> Iterator[Tree]:
     """The tree of another run that is alive."""
     made = Tree(str(top))

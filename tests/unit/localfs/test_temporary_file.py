@@ -11,7 +11,7 @@ import sys
 import tempfile
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +26,6 @@ from s3pp.localfs.temporary_file import FileAttributes, TemporaryFile, Vanished,
 from s3pp.localfs.tree import TRUSTED, Tree
 
 MTIME = 1_600_000_000_123_456_789
-
-
-@pytest.fixture
-def top(tmp_path: Path) -> Path:
-    made = tmp_path / "top"
-    made.mkdir()
-    return made
-
-
-@pytest.fixture
-def tree(top: Path) -> Tree:
-    return Tree(str(top))
 
 
 Write = Callable[[Tree, str, bytes, FileAttributes], bool]
@@ -409,20 +397,6 @@ def test_a_name_the_file_system_does_not_know(
 
 
 # Full disks and limits
-
-
-@pytest.fixture
-def tiny(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 KiB."""
-    place = tmp_path / "tiny"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)]
-    if subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("nothing may be mounted here")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 @both

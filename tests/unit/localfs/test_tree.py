@@ -47,11 +47,6 @@ def top(tmp_path: Path) -> Path:
     return made
 
 
-@pytest.fixture
-def tree(top: Path) -> Tree:
-    return Tree(str(top))
-
-
 def failure(call: Callable[..., Any], *arguments: Any, **keywords: Any) -> ObjectError:
     with pytest.raises(ObjectError) as caught:
         call(*arguments, **keywords)
@@ -533,20 +528,6 @@ def test_what_may_not_be_entered_or_written(top: Path) -> None:
         "unreadable 'file' cannot be read: Permission denied",
         "None",
     ]
-
-
-@pytest.fixture
-def tiny(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 KiB and few names."""
-    place = tmp_path / "tiny"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k,nr_inodes=8", "tmpfs", str(place)]
-    if subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("nothing may be mounted here")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 def test_no_room_for_directories_is_the_end_of_the_run(tiny: Path) -> None:
