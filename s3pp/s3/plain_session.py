@@ -223,10 +223,17 @@ def check_endpoint(environ: Mapping[str, str]) -> None:
     name = next((name for name in names if environ.get(name)), None)
     if name is None:
         return
-    url = urlsplit(environ[name])
-    if url.scheme not in ("http", "https") or not url.netloc:
+    if not _is_endpoint(environ[name]):
         shown = "" if "@" in environ[name] else f" {environ[name]!r}"  # it may hold a password
         raise UsageError(f"{name}{shown} is not of the form http[s]://HOST[:PORT][/PATH]")
+
+
+def _is_endpoint(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        return url.scheme in ("http", "https") and bool(url.netloc) and url.port != 0
+    except ValueError:  # of an address in brackets, or of a port
+        return False
 
 
 def unfit_parts(keys: Keys) -> Iterator[tuple[str, Unfit]]:

@@ -130,14 +130,18 @@ def test_no_credentials(s3pp: Run, moto: Store, moto_bucket: Bucket, tree: Tree)
 
 
 @pytest.mark.parametrize("verb", ["put", "list"])
-def test_an_endpoint_of_the_environment_without_a_scheme(s3pp: Run, tree: Tree, verb: str) -> None:
+def test_an_endpoint_of_the_environment_that_is_no_url(s3pp: Run, tree: Tree, verb: str) -> None:
     words = (*([tree({"f": b"1"})] if verb == "put" else []), "s3://bucket")
-    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
+    for name, url in (
+        ("AWS_ENDPOINT_URL", "localhost:9000"),
+        ("AWS_ENDPOINT_URL_S3", "http://[::1"),
+        ("AWS_ENDPOINT_URL_S3", "http://localhost:99999"),
+    ):
         env: dict[str, str | None] = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret"}
-        result = s3pp(verb, *words, store=None, env=env | {name: "localhost:9000"})
+        result = s3pp(verb, *words, store=None, env=env | {name: url})
         assert (result.code, result.out) == (2, "")
         form = "is not of the form http[s]://HOST[:PORT][/PATH]"
-        assert result.err == f"s3pp: {name} 'localhost:9000' {form}\n"
+        assert result.err == f"s3pp: {name} {url!r} {form}\n"
 
 
 def test_no_such_profile(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
