@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from s3pp.errors import ExitStatus, FatalError, S3ppError, UsageError
+from s3pp.errors import ExitStatus, FatalError, S3ppError, UsageError, exit_status
 from s3pp.job import Job
+from s3pp.report.outlet import message
 
 if TYPE_CHECKING:
     from s3pp.report.outlet import Streams
@@ -27,6 +28,33 @@ MOST_READ = 1 << 20  # bytes of a file of certificates, in which the first of th
 # which takes 18, or of a supervisor, which takes 30; and for each worker, which takes 4.
 DESCRIPTORS, EACH_WORKER = 32, 4
 _SINGLE_PROCESS = ("list", "clean")
+
+
+class Plan(NamedTuple):
+    """The meaning of a command line of several steps."""
+
+    jobs: tuple[Job, ...]  # run in turn
+    notices: tuple[str, ...] = ()  # for users, before the first
+
+
+def run_plan(plan: Plan, output: Streams) -> ExitStatus:
+    """Run the jobs of a plan in turn; a signal ends it. Returns the worst exit code.
+
+    An error that keeps a job from running is printed, and the next one runs all the same.
+    """
+    program = plan.jobs[0].output.program if plan.jobs else "s3pp"
+    output.stderr.lines([message(program, each) for each in plan.notices])
+    worst = ExitStatus.OK
+    for job in plan.jobs:
+        try:
+            status = run(job, output).status
+        except S3ppError as error:
+            status = exit_status(error)
+            output.stderr.lines([message(program, str(error))])
+        worst = max(worst, status)
+        if worst > ExitStatus.ABORTED:
+            break
+    return worst
 
 
 def run(job: Job, output: Streams) -> RunResult:
@@ -72,7 +100,6 @@ def _own_files(job: Job) -> list[tuple[str, str]]:
 def _check_files(job: Job, output: Streams) -> None:
     """Raise ``UsageError`` for files of the job that cannot be used."""
     from s3pp.report.appender import check_appendable
-    from s3pp.report.outlet import one_line
 
     if job.access.ca_bundle is not None:
         _check_certificates(job.access.ca_bundle, "--ca-bundle")
@@ -83,7 +110,7 @@ def _check_files(job: Job, output: Streams) -> None:
     for path, argument in _own_files(job):
         remark = check_appendable(path, argument)
         if remark is not None and job.output.verbosity >= 0:
-            output.stderr.write(f"s3pp: {one_line(remark)}\n")
+            output.stderr.lines([message(job.output.program, remark)])
 
 
 def _read_beginning(path: str, argument: str) -> bytes:
@@ -162,7 +189,8 @@ def _sandbox_for(job: Job, output: Streams) -> Iterator[Job]:
         for bucket in dict.fromkeys(buckets):
             sandbox.create_bucket(bucket)
         if job.output.verbosity >= 0:
-            output.stderr.write("s3pp: S3 in memory, for this run only: nothing is kept\n")
+            notice = "S3 in memory, for this run only: nothing is kept"
+            output.stderr.lines([message(job.output.program, notice)])
         yield replace(job, access=replace(job.access, endpoint_url=sandbox.url))
 
 
@@ -174,7 +202,7 @@ def _run(job: Job, output: Streams) -> RunResult:
     try:
         result = runs.get(job.verb, _transfer)(job, output)
     except Stopped as stopped:
-        output.stderr.write("s3pp: stopped before anything was done\n")
+        output.stderr.lines([message(job.output.program, "stopped before anything was done")])
         return RunResult(stopped.status, None)
     return _report(result, job, output)
 
@@ -207,42 +235,30 @@ def _list(job: Job, output: Streams) -> RunResult:
 
 
 def _report(result: RunResult, job: Job, output: Streams) -> RunResult:
-    """Print the error, if any, and the summary; a failure to write stdout is an error too."""
-    from s3pp.report.outlet import one_line
-
+    """Print the error, if any, and the last lines; a failure to write stdout is an error too."""
+    program = job.output.program
+    if job.exit_code and result.status is ExitStatus.OK and result.transferred:
+        result = result._replace(status=ExitStatus.SOME_FAILED)
     if result.error is not None:
         _log(job, result.error)
-        output.stderr.write(f"s3pp: {one_line(result.error)}\n")
-    if line := _summary(result, job):
-        output.stdout.write(f"{line}\n")
+        output.stderr.lines([message(program, result.error)])
+    _print_end(result, job, output)
     if output.stdout.trouble is None:
         return result
     trouble = f"standard output cannot be written: {output.stdout.trouble}"
     if trouble != result.error:  # a disk that is full by now is full to the end
-        output.stderr.write(f"s3pp: {trouble}\n")
+        output.stderr.lines([message(program, trouble)])
     return result._replace(status=ExitStatus.ABORTED, error=result.error or trouble)
 
 
-def _summary(result: RunResult, job: Job) -> str | None:
-    """The summary line; None where it is disabled, or the totals are unknown."""
-    from s3pp.report.totals import Totals, summary, wants_summary
+def _print_end(result: RunResult, job: Job, output: Streams) -> None:
+    from s3pp.report.voice import last_lines
 
-    if job.verb == "list":
-        return _summary_of_keys(result, job)
-    if not isinstance(result.totals, Totals) or not wants_summary(job, result.status):
-        return None
-    return summary(result.totals, job)
-
-
-def _summary_of_keys(result: RunResult, job: Job) -> str | None:
-    from s3pp.report.lines import KeyTotals, KeyView
-
-    totals = result.totals
-    assert isinstance(totals, KeyTotals)
-    # A sum of a part would be taken for that of all; in JSON it is marked.
-    whole = totals.complete or job.output.json
-    wanted = whole and job.output.summarize and job.output.verbosity > -2
-    return KeyView.of(job).summary(totals) if wanted else None
+    last = last_lines(result, job)
+    if last.log and job.output.log_file is not None:
+        _write_log(job.output.log_file, last.log)
+    output.stderr.lines(last.stderr)
+    output.stdout.lines(last.stdout)
 
 
 def _log(job: Job, error: str) -> None:
@@ -251,7 +267,12 @@ def _log(job: Job, error: str) -> None:
         return
     from s3pp.report.journal import log_error
 
-    try:
+    with suppress(S3ppError):  # the log itself is what broke, and ``error`` is printed in any case
         log_error(job.output.log_file, error)
-    except S3ppError:
-        return  # the log itself is what broke, and ``error`` is printed in any case
+
+
+def _write_log(path: str, lines: Sequence[str]) -> None:
+    from s3pp.report.journal import log_lines
+
+    with suppress(S3ppError):  # the statter has complained about it
+        log_lines(path, lines)

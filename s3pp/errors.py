@@ -102,6 +102,11 @@ class RunEnding(S3ppError):
         super().__init__("the run is ending")
 
 
+def exit_status(error: S3ppError) -> ExitStatus:
+    """The exit code of a command that ends with ``error``."""
+    return ExitStatus.USAGE if isinstance(error, UsageError) else ExitStatus.ABORTED
+
+
 class HelpRequested(Exception):
     """``--help`` or ``--version`` was given; ``str()`` is the text to print."""
 

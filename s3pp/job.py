@@ -244,6 +244,8 @@ class Speed:
 class Output:
     """Options for what is printed or logged, and where."""
 
+    program: str = "s3pp"  # begins every message on stderr
+    voice: str = ""  # ``module:Class``, see ``report/voice.py``; empty: the lines of s3pp
     verbosity: int = 0  # -q counts down, -v counts up
     json: bool = option(
         False, "--json", help="one JSON object per line on stdout", list="one JSON object per line"
@@ -313,6 +315,9 @@ class Job:
         "--dry-run",
         help="show what would be transferred and why; change nothing",
         clean="show what would be aborted; change nothing",
+    )
+    exit_code: bool = option(
+        False, "--exit-code", help="with --dry-run: exit 1 if anything would be transferred"
     )
     sandbox: bool = option(
         False,

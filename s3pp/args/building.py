@@ -150,6 +150,8 @@ def build(job: Job, given: Mapping[str, Any]) -> Job:
 def _settle(job: Job, combined: CombinedOptions) -> Job:
     """Check combinations of options, and set the fields that depend on several."""
     _check_filters(job)
+    if job.exit_code and not job.dry_run:
+        raise UsageError("--exit-code needs --dry-run: other runs exit 1 where something fails")
     objects = _objects(job, combined)
     access = _access(job, combined)
     return replace(

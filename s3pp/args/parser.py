@@ -20,15 +20,20 @@ from s3pp.option import OPTIONS, Option, Value
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser for one command's arguments, without abbreviations; raises ``Misuse``."""
+    """A parser for one command's arguments; raises ``Misuse``.
 
-    def __init__(self, prog: str, usage: str, description: str) -> None:
+    ``abbreviate``: long options may be shortened, as long as they stay unambiguous.
+    """
+
+    def __init__(
+        self, prog: str, usage: str, description: str, *, abbreviate: bool = False
+    ) -> None:
         super().__init__(
             prog=prog,
             usage=f"{prog} {usage}",
             description=description,
             add_help=False,
-            allow_abbrev=False,
+            allow_abbrev=abbreviate,
         )
         general = self.add_argument_group("general")
         general.add_argument(

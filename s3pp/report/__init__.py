@@ -11,7 +11,7 @@
 ``recorder`` receives all results; ``failures`` groups failures by cause, and decides when one
 ends the run. ``view`` selects the ``lines`` to print; the summary in ``totals`` is the last.
 ``journal`` writes the journal and the log through ``appender``, as private files; ``progress`` is
-the progress display.
+the progress display. A ``voice`` replaces lines, for commands whose users parse those of a tool.
 
 Nothing here opens a standard stream: streams are arguments, and may be closed early (``outlet``,
 which also escapes text for terminals).

@@ -90,11 +90,15 @@ class Log:
     def record(self, outcomes: Sequence[Outcome]) -> str | None:
         """Log a batch. Returns the complaint if the file just became unwritable."""
         shown = [outcome for outcome in outcomes if self._detail.wants(outcome)]
-        return self._append([(_level(o), self._lines.text(o)) for o in shown])
+        return self._write(_stamp([(_level(o), self._lines.text(o)) for o in shown]))
 
     def line(self, level: str, text: str) -> str | None:
         """Log one line; returns a complaint as ``record`` does."""
-        return self._append([(level, text)])
+        return self._write(_stamp([(level, text)]))
+
+    def append(self, lines: Sequence[str]) -> str | None:
+        """Append ``lines`` as they are; returns a complaint as ``record`` does."""
+        return self._write("".join(f"{line}\n" for line in lines))
 
     def close(self) -> str | None:
         """Flush the log to the disk if possible; returns a complaint as ``record`` does."""
@@ -104,10 +108,10 @@ class Log:
     def _open(self, path: str) -> None:
         self._file = Appender(path, "--log-file")
 
-    def _append(self, entries: list[tuple[str, str]]) -> str | None:
-        if self._file is None or not entries:
+    def _write(self, text: str) -> str | None:
+        if self._file is None or not text:
             return None
-        text, file = _stamp(entries), self._file
+        file = self._file
         return self._guard(lambda: file.append(text))
 
     def _guard(self, write: Callable[[], None]) -> str | None:
@@ -120,9 +124,17 @@ class Log:
 
 
 def log_error(path: str, text: str) -> None:
-    """Append one error to the log of a run without a ``Recorder``, or with a closed one."""
+    """Append one error to the log of a run without a ``Recorder``, or with a closed one.
+
+    Raises as ``Appender`` does.
+    """
+    log_lines(path, [_stamp([("ERROR", text)]).removesuffix("\n")])
+
+
+def log_lines(path: str, lines: Sequence[str]) -> None:
+    """Append ``lines`` to such a log as they are. Raises as ``Appender`` does."""
     file = Appender(path, "--log-file")
-    file.append(_stamp([("ERROR", text)]))
+    file.append("".join(f"{line}\n" for line in lines))
     file.close()
 
 

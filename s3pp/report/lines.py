@@ -19,7 +19,7 @@ from s3pp.errors import FatalError
 from s3pp.job import Job
 from s3pp.records import Done, Failed, Outcome, Skipped, UploadFacts
 from s3pp.report.failures import GiveUpRule, explain
-from s3pp.report.outlet import Streams, one_line, printable
+from s3pp.report.outlet import Streams, message, one_line, printable
 from s3pp.s3.answers import parse_time
 from s3pp.s3.listing import Listed
 
@@ -191,12 +191,14 @@ class KeyView:
     bucket: str
     json: bool = False
     verbosity: int = 0
+    program: str = "s3pp"
 
     @classmethod
     def of(cls, job: Job) -> KeyView:
         """Return the view for the settings of ``job``."""
         assert job.origin is not None
-        return cls(job.origin.bucket, job.output.json, job.output.verbosity)
+        output = job.output
+        return cls(job.origin.bucket, output.json, output.verbosity, output.program)
 
     def lines(self, page: Iterable[Found]) -> list[str]:
         """Return the lines on stdout for a page; none with ``-q``."""
@@ -209,15 +211,16 @@ class KeyView:
         """Return the lines on stderr for a page."""
         if self.verbosity < -1:
             return []
+        place = f"s3://{self.bucket}/"
         return [
-            f"s3pp: list s3://{self.bucket}/{printable(each.source)}: {one_line(each.message)}"
+            message(self.program, f"list {place}{printable(each.source)}: {each.message}")
             for each in page
             if isinstance(each, Failed)
         ]
 
     def notice(self, text: str) -> list[str]:
         """Return the lines on stderr for a notice, which concerns no single key."""
-        return [f"s3pp: {one_line(text)}"] if self.verbosity >= 0 else []
+        return [message(self.program, text)] if self.verbosity >= 0 else []
 
     def summary(self, totals: KeyTotals) -> str:
         """Return the last line, for ``--summarize``."""

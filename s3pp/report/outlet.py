@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple, TextIO
 
@@ -58,7 +59,7 @@ class Outlet:
         except ValueError:  # closed
             self._give_up()
 
-    def lines(self, lines: list[str]) -> None:
+    def lines(self, lines: Sequence[str]) -> None:
         """Write ``lines``, given without line ends, in one call."""
         if lines:
             self.write("\n".join(lines) + "\n")
@@ -110,6 +111,11 @@ def one_line(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else _escape(c) for c in text)
+
+
+def message(program: str, text: str) -> str:
+    """Return ``text`` as a line on stderr, which begins with the program's name."""
+    return f"{program}: {one_line(text)}"
 
 
 def _escape(character: str) -> str:

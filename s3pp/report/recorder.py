@@ -11,11 +11,11 @@ from s3pp.job import Job
 from s3pp.records import Done, Outcome
 from s3pp.report.failures import HELD_SECONDS, Cause, GiveUpRule
 from s3pp.report.journal import Journal, Log
-from s3pp.report.lines import Lines
 from s3pp.report.outlet import Streams
 from s3pp.report.progress import Progress, open_progress
 from s3pp.report.totals import Flow, Totals, left_alone_notice, summary_text
-from s3pp.report.view import Detail, Rendered, View
+from s3pp.report.view import Detail, view_of
+from s3pp.report.voice import Rendered, voice_of
 
 REDRAW_SECONDS = 0.1
 
@@ -37,7 +37,6 @@ class Recorder:
         started: float | None = None,
     ) -> None:
         """Open the log and journal of ``job``; ``started``: ``clock()`` at the start; None: now."""
-        lines, detail = Lines.of(job), Detail.of(job.output, dry_run=job.dry_run)
         self._job = job
         self._streams = streams
         self._progress = progress
@@ -47,11 +46,14 @@ class Recorder:
         self._release_at = self._started  # when failures have waited long enough
         self._totals = Totals()
         self._give_up = GiveUpRule(job.verb)
-        self._view = View(lines, detail, json=job.output.json)
+        self._voice = voice_of(job)
+        self._view = view_of(job, self._voice)
         self._log = Log(job.output.log_file, job) if job.output.log_file else None
         self._journal = Journal(job.output.journal, job) if job.output.journal else None
         if self._log is not None:
             self._complain(self._log.opening_fault)
+        if self._voice is not None:
+            self._print(self._voice.start())
 
     @classmethod
     def open(
@@ -94,7 +96,7 @@ class Recorder:
         self._print(self._view.render(outcomes))
         if self._view.holding and not waited:
             self._release_at = self._clock() + HELD_SECONDS
-        if self._log is not None:
+        if self._log is not None and self._voice is None:
             self._complain(self._log.record(outcomes))
         if self._journal is not None:
             self._journal.record(outcomes)
@@ -141,14 +143,16 @@ class Recorder:
 
     def notice(self, text: str) -> None:
         """Notify users of something that concerns the run and no single object."""
-        self._print(Rendered([], self._view.notice(text)))
-        if self._log is not None:
+        self._print(self._view.notice(text))
+        if self._log is not None and self._voice is None:
             self._complain(self._log.line("WARNING", text))
 
     def tick(self) -> None:
         """Redraw the progress display if it is due; may be called as often as needed."""
         if self._view.holding and self._clock() >= self._release_at:
-            self._print(Rendered([], self._view.release()))
+            self._print(Rendered(stderr=self._view.release()))
+        if self._voice is not None:
+            self._print(self._voice.beat(self._totals))
         if self._progress is None:
             return
         now = self._clock()
@@ -175,18 +179,21 @@ class Recorder:
             self.notice(left_alone_notice(totals.young))
         totals.not_attempted = not_attempted
         totals.seconds = self._clock() - self._started
-        self._print(Rendered([], self._view.last_lines()))
+        self._print(Rendered(stderr=self._view.last_lines()))
         if self._progress is not None:
             self._progress.update(totals, totals.listed, totals.walk_done)
             self._progress.close()
         if self._log is not None:
-            self._complain(self._log.line("INFO", summary_text(totals, self._job)))
+            if self._voice is None:
+                self._complain(self._log.line("INFO", summary_text(totals, self._job)))
             self._complain(self._log.close())
         if self._journal is not None:
             self._journal.close(totals)
         return totals
 
     def _print(self, lines: Rendered) -> None:
+        if lines.log and self._log is not None:
+            self._complain(self._log.append(lines.log))
         if not lines.stdout and not lines.stderr:
             return
         if self._progress is not None:
@@ -196,4 +203,4 @@ class Recorder:
 
     def _complain(self, complaint: str | None) -> None:
         if complaint is not None:
-            self._print(Rendered([], self._view.notice(complaint)))
+            self._print(self._view.notice(complaint))

@@ -120,6 +120,11 @@ class RunResult(NamedTuple):
     totals: Totals | KeyTotals | None  # None: nothing was done, or the statter was killed
     error: str | None = None  # why the run was aborted, one line
 
+    @property
+    def transferred(self) -> bool:
+        """Whether anything was transferred or, in a dry run, would have been."""
+        return isinstance(self.totals, Totals) and self.totals.done > 0
+
 
 def run_result(
     totals: Totals | KeyTotals | None,

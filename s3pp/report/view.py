@@ -17,11 +17,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from s3pp.job import Output
+from s3pp.job import Job, Output
 from s3pp.records import Done, Failed, Outcome, Skipped, SkipReason
 from s3pp.report.failures import Cause, FailureLines
 from s3pp.report.lines import Lines
-from s3pp.report.outlet import one_line
+from s3pp.report.outlet import message
+from s3pp.report.voice import NOTHING, Rendered, Voice
 
 # Skips that the user did not request and may not expect.
 SURPRISING = frozenset(
@@ -64,20 +65,16 @@ class Detail(NamedTuple):
         return self.failed
 
 
-class Rendered(NamedTuple):
-    """Lines, without line ends."""
-
-    stdout: list[str]
-    stderr: list[str]
-
-
 class View:
     """A converter of outcomes to the lines to print; writes nothing."""
 
-    def __init__(self, lines: Lines, detail: Detail, *, json: bool = False) -> None:
+    def __init__(
+        self, lines: Lines, detail: Detail, *, json: bool = False, program: str = "s3pp"
+    ) -> None:
         self._lines = lines
         self._detail = detail
         self._json = json
+        self._program = program
         self._remarks = detail.notices and (json or not detail.skipped)
         self._failures = FailureLines()
 
@@ -102,15 +99,15 @@ class View:
     def last_lines(self) -> list[str]:
         """Return the last lines on stderr: failures held back, and counts by cause."""
         table = self._failures.table() if self._detail.failed else []
-        return self.release() + [f"s3pp: {line}" for line in table]
+        return self.release() + [message(self._program, line) for line in table]
 
     def hide_cause(self, cause: Cause | None) -> None:
         """Hide failures of this cause, which ends the run."""
         self._failures.hide_cause(cause)
 
-    def notice(self, text: str) -> list[str]:
-        """Return the lines on stderr for a notice."""
-        return [f"s3pp: {one_line(text)}"] if self._detail.notices else []
+    def notice(self, text: str) -> Rendered:
+        """Return the lines for a notice."""
+        return Rendered(stderr=[message(self._program, text)]) if self._detail.notices else NOTHING
 
     def hide_message(self, why: str) -> None:
         """Hide failures with this message, the reason that ends the run, on stderr."""
@@ -124,7 +121,7 @@ class View:
     def _complaints(self, failures: Sequence[Failed]) -> list[str]:
         if not self._detail.failed:
             return []
-        return [f"s3pp: {self._lines.text(each)}" for each in failures]
+        return [message(self._program, self._lines.text(each)) for each in failures]
 
     def _result(self, outcome: Outcome) -> str | None:
         if self._json:
@@ -137,5 +134,44 @@ class View:
 
     def _remark(self, outcome: Outcome) -> str | None:
         if self._remarks and isinstance(outcome, Skipped) and outcome.reason in SURPRISING:
-            return f"s3pp: {self._lines.text(outcome)}"
+            return message(self._program, self._lines.text(outcome))
         return None
+
+
+class VoicedView(View):
+    """The view of a run with a voice: what that leaves out is s3pp's."""
+
+    def __init__(self, voice: Voice, lines: Lines, detail: Detail, *, program: str) -> None:
+        super().__init__(lines, detail, program=program)
+        self._voice = voice
+
+    def render(self, outcomes: Sequence[Outcome]) -> Rendered:
+        """Return the lines for a batch."""
+        others: list[Outcome] = []
+        stdout: list[str] = []
+        stderr: list[str] = []
+        log: list[str] = []
+        for outcome in outcomes:
+            said = self._voice.outcome(outcome)
+            if said is None:
+                others.append(outcome)
+                continue
+            stdout += said.stdout
+            stderr += said.stderr
+            log += said.log
+        own = super().render(others)
+        return Rendered([*stdout, *own.stdout], [*stderr, *own.stderr], log)
+
+    def notice(self, text: str) -> Rendered:
+        """Return the lines for a notice."""
+        said = self._voice.notice(text)
+        return super().notice(text) if said is None else said
+
+
+def view_of(job: Job, voice: Voice | None) -> View:
+    """Return the view for ``job``, in its voice."""
+    lines, detail = Lines.of(job), Detail.of(job.output, dry_run=job.dry_run)
+    program = job.output.program
+    if voice is not None:
+        return VoicedView(voice, lines, detail, program=program)
+    return View(lines, detail, json=job.output.json, program=program)

@@ -78,3 +78,18 @@ def test_what_would_fail_fails(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> No
     result = s3pp("put", "-n", src, moto_bucket.url)
     assert (result.code, result.counts.failed) == (1, 1)
     assert "broken" in result.err
+
+
+def test_the_exit_code_tells_whether_there_is_anything_to_do(
+    s3pp: Run, bucket: Bucket, tree: Tree
+) -> None:
+    src = tree({"a": b"1"})
+    asked = ("put", "-q", "--dry-run", "--exit-code", src, bucket.url)
+    assert s3pp(*asked).code == 1
+    bucket.put("a", b"1")
+    assert s3pp(*asked).code == 0
+    wrong = s3pp("put", "--exit-code", src, bucket.url)
+    assert wrong.code == 2
+    assert wrong.err == (
+        "s3pp: --exit-code needs --dry-run: other runs exit 1 where something fails\n"
+    )

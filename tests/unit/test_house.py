@@ -33,6 +33,7 @@ FLOORS = {
     "report": 5,
     "pipeline": 6,
     "app": 7,
+    "program": 7,
     "args": 7,
     "cli": 8,
     "compat": 8,

@@ -9,6 +9,7 @@ import pytest
 from s3pp.records import Skipped, SkipReason
 from s3pp.report.lines import Lines
 from s3pp.report.view import Detail, View
+from s3pp.report.voice import NOTHING, Rendered
 
 from .samples import ALL, FAILED, FIFO, job
 
@@ -40,7 +41,7 @@ def view(*, dry_run: bool = False, verbosity: int = 0, json: bool = False) -> Vi
     ],
 )
 def test_text(dry_run: bool, verbosity: int, stdout: list[str], stderr: list[str]) -> None:
-    assert view(dry_run=dry_run, verbosity=verbosity).render(ALL) == (stdout, stderr)
+    assert view(dry_run=dry_run, verbosity=verbosity).render(ALL)[:2] == (stdout, stderr)
 
 
 @pytest.mark.parametrize(
@@ -73,9 +74,9 @@ def test_skips_nobody_asked_for_are_noticed(reason: SkipReason) -> None:
 
 
 def test_notices() -> None:
-    assert view().notice("a worker died") == ["s3pp: a worker died"]
-    assert view(verbosity=-1).notice("a worker died") == []
-    assert view(verbosity=-1).render([FIFO]) == ([], [])
+    assert view().notice("a worker died") == Rendered(stderr=["s3pp: a worker died"])
+    assert view(verbosity=-1).notice("a worker died") == NOTHING
+    assert view(verbosity=-1).render([FIFO]) == Rendered([], [])
 
 
 @pytest.mark.parametrize("json", [False, True])
@@ -83,10 +84,11 @@ def test_what_ends_the_run_is_not_told_of_each_object_too(json: bool) -> None:
     shown = view(json=json)
     other = FAILED._replace(message="another reason")
     shown.hide_message(FAILED.message)
-    stdout, stderr = shown.render([FAILED, other, FAILED])
+    stdout, stderr, _ = shown.render([FAILED, other, FAILED])
     assert stderr == [FAILURE.replace(FAILED.message, other.message)]
     assert len(stdout) == (3 if json else 0)
 
 
 def test_a_notice_is_one_line_whatever_it_names() -> None:
-    assert view().notice("s3://bkt/a\nb\x1b is there") == ["s3pp: s3://bkt/a\\nb\\x1b is there"]
+    shown = view().notice("s3://bkt/a\nb\x1b is there")
+    assert shown.stderr == ["s3pp: s3://bkt/a\\nb\\x1b is there"]

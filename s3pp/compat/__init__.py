@@ -1,0 +1,11 @@
+"""The command lines of the tools that s3pp succeeds: one file for each command.
+
+::
+
+    argv, configuration files ──plan──▶ Plan: jobs, notices ──▶ app.run_plan ──▶ exit code
+                                          └─ Job.output.voice ──▶ the lines its users parse
+
+A front's ``plan`` is pure: it reads files, and changes nothing. What a front needs of the engine is
+an option of s3pp too, so that nothing is done here twice. Exit codes are those of s3pp. ``main``
+is what all fronts share.
+"""

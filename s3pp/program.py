@@ -1,0 +1,97 @@
+"""The outermost layer of a command: arguments in, exit code out, no traceback unless asked for."""
+
+from __future__ import annotations
+
+import gc
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
+
+from s3pp.errors import ExitStatus, HelpRequested, Misuse, S3ppError, exit_status, system_fault
+
+if TYPE_CHECKING:
+    from s3pp.report.outlet import Streams
+
+# Thresholds of the garbage collector, in children too: imported objects are permanent, and records
+# are in no cycle. With Python's defaults it takes a tenth of the start-up time.
+RARELY = (100_000, 20, 50)
+
+
+class Program(NamedTuple):
+    """A command: its name, which begins its messages, and what it does with its arguments.
+
+    ``main`` returns the exit code; it may raise ``HelpRequested`` and ``S3ppError``.
+    """
+
+    name: str
+    main: Callable[[Sequence[str], Streams], int]
+
+
+def run(program: Program) -> NoReturn:
+    """Run a console script: the only place that exits."""
+    stdout, stderr = sys.stdout, sys.stderr  # None where the descriptor is closed
+    _fill_standard_descriptors()
+    gc.set_threshold(*RARELY)
+    from s3pp.report.outlet import Streams
+
+    status = execute(program, sys.argv[1:], Streams.of(stdout, stderr))
+    # Every line is flushed, every child has ended. To take the interpreter apart as well would take
+    # an eighth of a run of one object.
+    os._exit(status)
+
+
+def execute(program: Program, argv: Sequence[str], streams: Streams) -> int:
+    """Run ``program`` with ``argv`` (without its name); returns the exit code, never raises."""
+    name = program.name
+    try:
+        return program.main(argv, streams)
+    except HelpRequested as answer:
+        streams.stdout.write(str(answer))
+        return ExitStatus.OK
+    except Misuse as error:
+        return _complain(streams, str(error), ExitStatus.USAGE)
+    except S3ppError as error:
+        return _complain(streams, f"{name}: {error}", exit_status(error))
+    except KeyboardInterrupt:
+        return _complain(streams, f"{name}: interrupted", ExitStatus.INTERRUPTED)
+    except Exception as error:  # a user needs a line, not a traceback
+        return _report_defect(error, name, argv, streams)
+
+
+def _complain(streams: Streams, line: str, status: ExitStatus) -> ExitStatus:
+    from s3pp.report.outlet import one_line
+
+    streams.stderr.write(one_line(line) + "\n")
+    return status
+
+
+def _report_defect(
+    error: Exception, name: str, argv: Sequence[str], streams: Streams
+) -> ExitStatus:
+    cause = system_fault(error) or f"internal error: {type(error).__name__}: {error}"
+    line = f"{name}: {cause}"
+    if sum(arg.count("v") for arg in argv if re.fullmatch("-v+", arg)) < 2:
+        tail = "" if system_fault(error) else " (-vv shows where)"
+        return _complain(streams, line + tail, ExitStatus.ABORTED)
+    import traceback
+
+    streams.stderr.write("".join(traceback.format_exception(error)))
+    return _complain(streams, line, ExitStatus.ABORTED)
+
+
+def _fill_standard_descriptors() -> None:
+    """Open /dev/null where a standard stream is closed.
+
+    The next file opened would take its number, and get whatever is printed there, by us or by
+    the children, who inherit it.
+    """
+    # Standard input for writing only, so that reading fails, as it does where it is closed.
+    for descriptor, way in ((0, os.O_WRONLY), (1, os.O_RDWR), (2, os.O_RDWR)):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, way), True)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)

@@ -1,0 +1,90 @@
+"""Voices: other lines for a run than s3pp's own, for commands whose users parse those of a tool.
+
+A job names its voice, ``module:Class``, so that the name crosses to processes that are spawned; the
+class is found where it is needed. What a voice leaves to s3pp, by returning None, is printed as for
+every run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pkgutil import resolve_name
+from typing import NamedTuple
+
+from s3pp.job import Job
+from s3pp.records import Outcome
+from s3pp.report.lines import KeyTotals, KeyView
+from s3pp.report.totals import RunResult, Totals, summary, wants_summary
+
+
+class Rendered(NamedTuple):
+    """Lines, without line ends."""
+
+    stdout: Sequence[str] = ()
+    stderr: Sequence[str] = ()
+    log: Sequence[str] = ()  # appended to the file of ``--log-file`` as they are
+
+
+NOTHING = Rendered()
+
+
+class Voice:
+    """The lines of one run; writes nothing. The base class leaves all to s3pp.
+
+    The statter's instance is asked for everything but ``end``, which another one answers, in the
+    main process.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+
+    def start(self) -> Rendered:
+        """Return the first lines."""
+        return NOTHING
+
+    def outcome(self, outcome: Outcome) -> Rendered | None:
+        """Return the lines for an outcome; None: those of s3pp."""
+        return None
+
+    def notice(self, text: str) -> Rendered | None:
+        """Return the lines for a notice; None: that of s3pp."""
+        return None
+
+    def beat(self, totals: Totals) -> Rendered:
+        """Return the lines that are due now: called several times a second during the run."""
+        return NOTHING
+
+    def end(self, result: RunResult) -> Rendered | None:
+        """Return the last lines; None: the summary of s3pp."""
+        return None
+
+
+def voice_of(job: Job) -> Voice | None:
+    """Return the voice of ``job``; None: that of s3pp."""
+    if not job.output.voice:
+        return None
+    voice: Voice = resolve_name(job.output.voice)(job)
+    return voice
+
+
+def last_lines(result: RunResult, job: Job) -> Rendered:
+    """Return the last lines of a run: those of its voice, or else the summary."""
+    voice = voice_of(job)
+    last = None if voice is None else voice.end(result)
+    if last is not None:
+        return last
+    line = _summary(result, job)
+    return NOTHING if line is None else Rendered(stdout=[line])
+
+
+def _summary(result: RunResult, job: Job) -> str | None:
+    """The summary line; None where it is disabled, or the totals are unknown."""
+    totals = result.totals
+    if isinstance(totals, KeyTotals):
+        # A sum of a part would be taken for that of all; in JSON it is marked.
+        whole = totals.complete or job.output.json
+        wanted = whole and job.output.summarize and job.output.verbosity > -2
+        return KeyView.of(job).summary(totals) if wanted else None
+    if totals is None or not wants_summary(job, result.status):
+        return None
+    return summary(totals, job)
