@@ -20,7 +20,7 @@ from s3pp.report.outlet import message
 
 if TYPE_CHECKING:
     from s3pp.report.outlet import Streams
-    from s3pp.report.totals import RunResult
+    from s3pp.report.totals import RunReport
 
 
 MOST_READ = 1 << 20  # bytes of a file of certificates, in which the first of them begins
@@ -57,7 +57,7 @@ def run_plan(plan: Plan, output: Streams) -> ExitStatus:
     return worst
 
 
-def run(job: Job, output: Streams) -> RunResult:
+def run(job: Job, output: Streams) -> RunReport:
     """Run ``job`` to completion, and print its final lines.
 
     Raises ``UsageError`` for files and places that cannot be used, and ``FatalError`` for errors
@@ -194,20 +194,20 @@ def _sandbox_for(job: Job, output: Streams) -> Iterator[Job]:
         yield replace(job, access=replace(job.access, endpoint_url=sandbox.url))
 
 
-def _run(job: Job, output: Streams) -> RunResult:
+def _run(job: Job, output: Streams) -> RunReport:
     from s3pp.pipeline.signals import Stopped
-    from s3pp.report.totals import RunResult
+    from s3pp.report.totals import RunReport
 
     runs = {"list": _list, "clean": _clean}
     try:
         result = runs.get(job.verb, _transfer)(job, output)
     except Stopped as stopped:
         output.stderr.lines([message(job.output.program, "stopped before anything was done")])
-        return RunResult(stopped.status, None)
+        return RunReport(stopped.status, None)
     return _report(result, job, output)
 
 
-def _transfer(job: Job, output: Streams) -> RunResult:
+def _transfer(job: Job, output: Streams) -> RunReport:
     from s3pp.pipeline import supervisor
     from s3pp.report.progress import erase_display
 
@@ -217,14 +217,14 @@ def _transfer(job: Job, output: Streams) -> RunResult:
         erase_display(output.stderr, job.output)
 
 
-def _clean(job: Job, output: Streams) -> RunResult:
+def _clean(job: Job, output: Streams) -> RunReport:
     from s3pp.pipeline.cleaner import clean
 
     assert job.origin is not None
     return clean(job, job.origin, output)
 
 
-def _list(job: Job, output: Streams) -> RunResult:
+def _list(job: Job, output: Streams) -> RunReport:
     from s3pp.pipeline.listing import list_keys
 
     assert job.origin is not None
@@ -234,7 +234,7 @@ def _list(job: Job, output: Streams) -> RunResult:
 # The last lines
 
 
-def _report(result: RunResult, job: Job, output: Streams) -> RunResult:
+def _report(result: RunReport, job: Job, output: Streams) -> RunReport:
     """Print the error, if any, and the last lines; a failure to write stdout is an error too."""
     program = job.output.program
     if job.exit_code and result.status is ExitStatus.OK and result.transferred:
@@ -251,7 +251,7 @@ def _report(result: RunResult, job: Job, output: Streams) -> RunResult:
     return result._replace(status=ExitStatus.ABORTED, error=result.error or trouble)
 
 
-def _print_end(result: RunResult, job: Job, output: Streams) -> None:
+def _print_end(result: RunReport, job: Job, output: Streams) -> None:
     from s3pp.report.voice import last_lines
 
     last = last_lines(result, job)

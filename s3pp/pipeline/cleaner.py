@@ -24,7 +24,7 @@ from s3pp.places import Origin
 from s3pp.records import Failed, Outcome, Skipped
 from s3pp.report.outlet import Streams
 from s3pp.report.recorder import Recorder
-from s3pp.report.totals import RunResult, run_result
+from s3pp.report.totals import RunReport, run_report
 from s3pp.s3.multipart import Uploads
 from s3pp.s3.session import Session
 from s3pp.s3.upload_listing import Upload
@@ -37,7 +37,7 @@ PER_ABORT = 2  # requests a dry run does not make: the abort, and a check that i
 TICK = 1.0  # seconds between looks at the clock
 
 
-def clean(job: Job, origin: Origin, streams: Streams) -> RunResult:
+def clean(job: Job, origin: Origin, streams: Streams) -> RunReport:
     """Abort the uploads in ``origin`` that ``job`` selects; in a dry run, only list them.
 
     Raises ``Stopped`` for a signal that arrives before anything was done, and the errors of
@@ -50,7 +50,7 @@ def clean(job: Job, origin: Origin, streams: Streams) -> RunResult:
         renew = SignIn(session, opened.keys)
         hooks = RetryHooks(pause, notify=recorder.notice)
 
-        async def run() -> RunResult:
+        async def run() -> RunReport:
             bucket = connect(job.access, opened, ABORTS_AT_ONCE + 1, renew=renew, hooks=hooks)
             uploads = Uploads(bucket)
             found = select(uploads, Selection(job, origin, uploads.store_time))
@@ -89,7 +89,7 @@ class Cleaner:
                 self._sweep.fail(error)
         loop.remove_reader(self._signals.fd)
 
-    def end(self) -> RunResult:
+    def end(self) -> RunReport:
         """Close the records. What was listed and has no outcome counts as not attempted."""
         sweep, recorder = self._sweep, self._recorder
         recorder.set_listed(sweep.listed, sweep.complete)
@@ -97,7 +97,7 @@ class Cleaner:
             recorder.close(not_attempted=sweep.listed - recorder.totals.finished)
         except FatalError as error:
             sweep.fail(error)
-        return run_result(
+        return run_report(
             recorder.totals, refusal=recorder.refusal, error=sweep.error, signal=self._status
         )
 

@@ -34,7 +34,7 @@ from s3pp.pipeline.signals import Signals, Stopped
 from s3pp.places import Origin
 from s3pp.report.lines import KeySheet, KeyView
 from s3pp.report.outlet import Streams
-from s3pp.report.totals import RunResult, run_result
+from s3pp.report.totals import RunReport, run_report
 from s3pp.s3.endpoint import Opened
 from s3pp.s3.listing import Lister, parse_page
 from s3pp.s3.parallel_listing import list_pages
@@ -78,7 +78,7 @@ class Primed:
         return first if first is not None else await self._bucket.list_page(parameters)
 
 
-def list_keys(job: Job, origin: Origin, streams: Streams) -> RunResult:
+def list_keys(job: Job, origin: Origin, streams: Streams) -> RunReport:
     """Write the objects of ``origin`` that ``job`` selects to stdout.
 
     Stops early once the reader of stdout has exited, and at a signal, as nothing has to be
@@ -106,7 +106,7 @@ def list_keys(job: Job, origin: Origin, streams: Streams) -> RunResult:
         signal = stopped.status
         sheet.notify(f"{stopped}: the listing is incomplete")
     totals.seconds = time.monotonic() - started
-    return run_result(totals, error=error, signal=signal)
+    return run_report(totals, error=error, signal=signal)
 
 
 def _list(job: Job, origin: Origin, streams: Streams, sheet: KeySheet) -> None:

@@ -31,7 +31,7 @@ from s3pp.pipeline.flow import FlowControl
 from s3pp.pipeline.signals import Signals, stopping_notice
 from s3pp.records import OpenUpload
 from s3pp.report.failures import Cause
-from s3pp.report.totals import RunResult, run_result
+from s3pp.report.totals import RunReport, run_report
 from s3pp.s3.congestion import Feedback
 
 TICK = 0.5  # seconds between periodic checks
@@ -48,7 +48,7 @@ class Phase(Enum):
     OVER = 4
 
 
-def run(job: Job) -> RunResult:
+def run(job: Job) -> RunReport:
     """Run a job to its end.
 
     Raises ``UsageError`` or ``FatalError`` for what shows before the first object is sent, and
@@ -82,7 +82,7 @@ class Supervisor:
         self._signal: ExitStatus | None = None
         self._report: messages.StatterReport | None = None
 
-    def run(self) -> RunResult:
+    def run(self) -> RunReport:
         """Start the children, route messages until all is done, and clean up."""
         try:
             if self._job.walk == "tar":  # nothing else needs it, and a killed run would leave it
@@ -93,7 +93,7 @@ class Supervisor:
             while self._phase is not Phase.OVER:
                 self._turn()
             totals, refusal = self._report or (None, None)
-            return run_result(totals, refusal=refusal, error=self._error, signal=self._signal)
+            return run_report(totals, refusal=refusal, error=self._error, signal=self._signal)
         finally:
             self._clean_up()
 

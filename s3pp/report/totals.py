@@ -113,7 +113,7 @@ class Totals:
         return self.listed == self.finished + self.not_attempted
 
 
-class RunResult(NamedTuple):
+class RunReport(NamedTuple):
     """The result of a run."""
 
     status: ExitStatus
@@ -126,13 +126,13 @@ class RunResult(NamedTuple):
         return isinstance(self.totals, Totals) and self.totals.done > 0
 
 
-def run_result(
+def run_report(
     totals: Totals | KeyTotals | None,
     *,
     refusal: str | None = None,
     error: str | None = None,
     signal: ExitStatus | None = None,
-) -> RunResult:
+) -> RunReport:
     """Return the result of a run that has ended.
 
     ``totals`` is None where the statter was killed; ``refusal`` is ``Recorder.refusal``, ``error``
@@ -140,14 +140,14 @@ def run_result(
     """
     if totals is None:
         why = error or "stopped twice: what was done is unknown; run the same command again"
-        return RunResult(signal or ExitStatus.ABORTED, None, why)
+        return RunReport(signal or ExitStatus.ABORTED, None, why)
     error = error or refusal
     if error is None and not totals.balanced:
         error = "the counts do not add up: please report this"
     if error is not None:
-        return RunResult(ExitStatus.ABORTED, totals, error)
+        return RunReport(ExitStatus.ABORTED, totals, error)
     failed = ExitStatus.SOME_FAILED if totals.failed else ExitStatus.OK
-    return RunResult(signal or failed, totals)
+    return RunReport(signal or failed, totals)
 
 
 def wants_summary(job: Job, status: ExitStatus) -> bool:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from s3pp.job import Job
 from s3pp.records import Outcome
 from s3pp.report.lines import KeyTotals, KeyView
-from s3pp.report.totals import RunResult, Totals, summary, wants_summary
+from s3pp.report.totals import RunReport, Totals, summary, wants_summary
 
 
 class Rendered(NamedTuple):
@@ -54,7 +54,7 @@ class Voice:
         """Return the lines that are due now: called several times a second during the run."""
         return NOTHING
 
-    def end(self, result: RunResult) -> Rendered | None:
+    def end(self, result: RunReport) -> Rendered | None:
         """Return the last lines; None: the summary of s3pp."""
         return None
 
@@ -67,7 +67,7 @@ def voice_of(job: Job) -> Voice | None:
     return voice
 
 
-def last_lines(result: RunResult, job: Job) -> Rendered:
+def last_lines(result: RunReport, job: Job) -> Rendered:
     """Return the last lines of a run: those of its voice, or else the summary."""
     voice = voice_of(job)
     last = None if voice is None else voice.end(result)
@@ -77,7 +77,7 @@ def last_lines(result: RunResult, job: Job) -> Rendered:
     return NOTHING if line is None else Rendered(stdout=[line])
 
 
-def _summary(result: RunResult, job: Job) -> str | None:
+def _summary(result: RunReport, job: Job) -> str | None:
     """The summary line; None where it is disabled, or the totals are unknown."""
     totals = result.totals
     if isinstance(totals, KeyTotals):

@@ -12,7 +12,7 @@ from s3pp.app import Plan, run_plan
 from s3pp.errors import ExitStatus, FatalError, S3ppError, UsageError
 from s3pp.job import Job, Output
 from s3pp.report.outlet import Streams
-from s3pp.report.totals import RunResult
+from s3pp.report.totals import RunReport
 
 End = ExitStatus | S3ppError
 
@@ -21,11 +21,11 @@ def run(monkeypatch: pytest.MonkeyPatch, ends: Sequence[End]) -> tuple[ExitStatu
     """Run a plan whose jobs end so; its exit code, the number of jobs run, and stderr."""
     left = list(ends)
 
-    def end(job: Job, output: Streams) -> RunResult:
+    def end(job: Job, output: Streams) -> RunReport:
         this = left.pop(0)
         if isinstance(this, S3ppError):
             raise this
-        return RunResult(this, None)
+        return RunReport(this, None)
 
     monkeypatch.setattr(app, "run", end)
     stderr = io.StringIO()

@@ -20,7 +20,7 @@ from s3pp.places import Origin
 from s3pp.report.failures import ENOUGH_REFUSALS, ENOUGH_SILENCE
 from s3pp.report.outlet import Streams
 from s3pp.report.recorder import Recorder
-from s3pp.report.totals import RunResult, Totals
+from s3pp.report.totals import RunReport, Totals
 from s3pp.s3.listing import ListingError
 from s3pp.s3.retry import StoreError
 from s3pp.s3.upload_listing import Part, Upload
@@ -77,10 +77,10 @@ class Cleaning:
         self.out, self.err = io.StringIO(), io.StringIO()
         self.store: Any = store
 
-    def run(self, loop: asyncio.AbstractEventLoop | None = None) -> RunResult:
+    def run(self, loop: asyncio.AbstractEventLoop | None = None) -> RunReport:
         return (loop or new_loop()).run_until_complete(asyncio.wait_for(self._run(), 20))
 
-    async def _run(self) -> RunResult:
+    async def _run(self) -> RunReport:
         pause = Pause()
         found = select(self.store, Selection(JOB, Origin("bucket"), time.time))
         sweep = Sweep(found, Aborter(self.store, dry_run=False, sleep=pause), pause)
@@ -103,7 +103,7 @@ def _terminable() -> Iterator[None]:
     signal.signal(signal.SIGTERM, before)
 
 
-def ended(result: RunResult) -> tuple[ExitStatus, Totals, str]:
+def ended(result: RunReport) -> tuple[ExitStatus, Totals, str]:
     assert isinstance(result.totals, Totals)
     assert result.totals.balanced
     return result.status, result.totals, result.error or ""

@@ -15,7 +15,7 @@ from s3pp.job import Job
 from s3pp.records import Done, Outcome
 from s3pp.report.outlet import Streams
 from s3pp.report.recorder import Recorder
-from s3pp.report.totals import RunResult, Totals
+from s3pp.report.totals import RunReport, Totals
 from s3pp.report.voice import NOTHING, Rendered, Voice, voice_of
 
 NAME = f"{__name__}:Loud"
@@ -41,7 +41,7 @@ class Loud(Voice):
         self.beats += 1
         return Rendered(stderr=[f"{totals.done} so far"]) if self.beats == 1 else NOTHING
 
-    def end(self, result: RunResult) -> Rendered | None:
+    def end(self, result: RunReport) -> Rendered | None:
         return Rendered(log=["THE END"], stderr=["all done"])
 
 
@@ -75,7 +75,7 @@ def test_what_a_voice_says_and_what_it_leaves_to_s3pp(tmp_path: Path) -> None:
 def test_the_end_is_said_instead_of_the_summary(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    result = RunResult(ExitStatus.OK, Totals(done=1, listed=1, walk_done=True))
+    result = RunReport(ExitStatus.OK, Totals(done=1, listed=1, walk_done=True))
     monkeypatch.setattr(app, "_transfer", lambda job, output: result)
     out, err, log = io.StringIO(), io.StringIO(), tmp_path / "log"
     quiet = replace(loud(log), sources=(str(tmp_path.parent / "nothing"),))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from s3pp.errors import ExitStatus
-from s3pp.report.totals import Totals, run_result
+from s3pp.report.totals import Totals, run_report
 
 DONE = Totals(listed=2, done=2)
 SOME = Totals(listed=2, done=1, failed=1)
@@ -36,7 +36,7 @@ def test_every_end(
     status: ExitStatus,
     why: str | None,
 ) -> None:
-    result = run_result(totals, refusal=refusal, error=error, signal=signal)
+    result = run_report(totals, refusal=refusal, error=error, signal=signal)
     assert result.status is status
     assert result.totals == totals
     assert (result.error or "").startswith(why or "")
