@@ -1,6 +1,7 @@
 """Conversion of a command line to a ``Job``, shared by all front ends.
 
-``parser`` wraps argparse, and adds the options declared on fields of ``Job``; ``values`` parses
-their values, and checks which headers may be set; ``building`` combines options and rejects
-contradictions. No argparse Namespace leaves this package.
+``verbs`` is the table of verbs, their arguments and their options; ``parser`` wraps argparse, and
+adds the options declared on fields of ``Job``; ``values`` parses their values, and checks which
+headers may be set; ``building`` combines options and rejects contradictions. No argparse Namespace
+leaves this package.
 """

@@ -51,7 +51,7 @@ def dispatch(argv: Sequence[str], streams: Streams) -> int:
 
         return sandbox.main(rest, streams)
     from s3pp import app
-    from s3pp.cli import verbs
+    from s3pp.args import verbs
 
     return app.run(verbs.build_job(command, rest), streams).status
 

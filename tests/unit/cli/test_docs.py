@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from s3pp.args.verbs import VERBS, build_job, parser
 from s3pp.cli import sandbox
 from s3pp.cli.main import COMMANDS
-from s3pp.cli.verbs import VERBS, build_job, parser
 from s3pp.errors import ExitStatus, FailureKind
 from s3pp.job import Job
 from s3pp.limits import ACLS, CHECKSUMS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from s3pp.args.building import DEFAULT_GZIP_TYPES
-from s3pp.cli.verbs import build_job
+from s3pp.args.verbs import build_job
 from s3pp.errors import UsageError
 from s3pp.integrity import checksums
 from s3pp.job import Job, Mode, Speed

@@ -9,7 +9,7 @@ import pytest
 
 from cli.conftest import Told
 from s3pp.access import Access
-from s3pp.cli.verbs import build_job
+from s3pp.args.verbs import build_job
 from s3pp.errors import UsageError
 from s3pp.job import Job, Mode, Objects, Side
 from s3pp.places import Origin, Place

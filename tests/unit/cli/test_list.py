@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.conftest import Told
-from s3pp.cli.verbs import build_job
+from s3pp.args.verbs import build_job
 from s3pp.errors import UsageError
 from s3pp.job import Job, Output, Speed
 from s3pp.places import Origin

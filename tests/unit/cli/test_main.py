@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import pytest
 
-import s3pp.cli.verbs
+import s3pp.args.verbs
 from cli.conftest import Told
 from s3pp.errors import FatalError
 
@@ -115,11 +115,11 @@ def test_errors_become_exit_codes(
         return build_job
 
     words = ["put", "a", "s3://bucket"]
-    monkeypatch.setattr(s3pp.cli.verbs, "build_job", raising(FatalError("the disk\nis full")))
+    monkeypatch.setattr(s3pp.args.verbs, "build_job", raising(FatalError("the disk\nis full")))
     assert command(*words) == (3, "", "s3pp: the disk\\nis full\n")
-    monkeypatch.setattr(s3pp.cli.verbs, "build_job", raising(KeyboardInterrupt()))
+    monkeypatch.setattr(s3pp.args.verbs, "build_job", raising(KeyboardInterrupt()))
     assert command(*words) == (130, "", "s3pp: interrupted\n")
-    monkeypatch.setattr(s3pp.cli.verbs, "build_job", raising(ZeroDivisionError("by zero")))
+    monkeypatch.setattr(s3pp.args.verbs, "build_job", raising(ZeroDivisionError("by zero")))
     told = command(*words)
     assert (told.code, told.err.count("\n")) == (3, 1)
     assert "internal error: ZeroDivisionError: by zero" in told.err
@@ -128,11 +128,11 @@ def test_errors_become_exit_codes(
         (MemoryError(), "s3pp: out of memory: raise ulimit -v, or lower --processes and"),
         (OSError(errno.ENOSPC, "No space left", "/tmp/x"), "s3pp: No space left: '/tmp/x'"),
     ):
-        monkeypatch.setattr(s3pp.cli.verbs, "build_job", raising(error))
+        monkeypatch.setattr(s3pp.args.verbs, "build_job", raising(error))
         told = command(*words)
         assert (told.code, told.out) == (3, "")
         assert told.err.startswith(line)
-    monkeypatch.setattr(s3pp.cli.verbs, "build_job", raising(ZeroDivisionError("by zero")))
+    monkeypatch.setattr(s3pp.args.verbs, "build_job", raising(ZeroDivisionError("by zero")))
     loud = command(*words, "-vv")
     assert loud.code == 3
     assert "Traceback" in loud.err

@@ -10,7 +10,7 @@ import pytest
 
 from s3pp.args import values
 from s3pp.args.building import declared_fields
-from s3pp.cli.verbs import VERBS, parser
+from s3pp.args.verbs import VERBS, parser
 from s3pp.option import OPTIONS, Option
 
 DECLARED = {path: field for path, field in declared_fields().items() if OPTIONS in field.metadata}
