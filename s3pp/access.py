@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from s3pp.limits import DEFAULT_MAX_THROTTLED
 from s3pp.option import FILE, TIME, Value, choice, option, up_to
+
+
+class Keys(NamedTuple):
+    """One set of credentials; never printed, never logged."""
+
+    access_key: str
+    secret_key: str
+    token: str | None = None
+
+    def __repr__(self) -> str:
+        return "Keys(…)"
 
 
 @dataclass(frozen=True)
@@ -24,6 +36,9 @@ class Access:
     profile: str | None = option(
         None, "--profile", Value("NAME", "visible"), help="a profile of the AWS configuration"
     )
+    # Used in place of those of the environment, the profile and the files. No option: the arguments
+    # of a command are visible to every user of the machine.
+    credentials: Keys | None = None
     sign: bool = option(
         True,
         "--no-sign-request",

@@ -16,6 +16,8 @@ Exceptions never travel between processes: a worker turns an ``ObjectError`` int
 from __future__ import annotations
 
 import errno
+import re
+from collections.abc import Iterable, Sequence
 from enum import Enum, IntEnum
 
 
@@ -153,7 +155,43 @@ def unexpected(error: BaseException, where: str = "") -> str:
     fault = system_fault(error)
     if fault is not None:
         return f"{where}: {fault}" if where else fault
-    return f"internal error{f' in {where}' if where else ''}: {error!r}"
+    # Not its ``repr``: that of a UnicodeError has the whole text, which may be a secret.
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return f"internal error{f' in {where}' if where else ''}: {what}"
+
+
+def where_raised(error: BaseException) -> list[str]:
+    """The lines of code that led to ``error`` and to its causes, the first cause first.
+
+    Unlike a traceback they hold no values: a message may quote a secret.
+    """
+    import traceback  # rarely needed, and slow to import
+
+    earlier = error.__cause__ or error.__context__
+    causes = where_raised(earlier) if earlier is not None else []
+    return [*causes, f"{type(error).__name__} at:\n", *traceback.format_tb(error.__traceback__)]
+
+
+def hide(text: str, words: Iterable[str]) -> str:
+    """Return ``text`` with an ellipsis for each of ``words``, as they stand or quoted by repr."""
+    spellings = {form for word in words if word for form in (word, repr(word)[1:-1])}
+    for form in sorted(spellings, key=len, reverse=True):
+        text = re.sub(rf"(?<![A-Za-z0-9]){re.escape(form)}(?![A-Za-z0-9])", "…", text)
+    return text
+
+
+def hide_arguments(text: str, argv: Sequence[str]) -> str:
+    """Return ``text`` with an ellipsis for each value of a command line; options are shown."""
+    return hide(text, map(_value, argv))
+
+
+def _value(word: str) -> str:
+    """The value in a word of a command line: what follows ``=``, or all but the name of an option.
+
+    A secret may begin with a hyphen, but is longer than a name, or has other characters.
+    """
+    flag, _, value = word.partition("=")
+    return value if re.fullmatch("-[A-Za-z]|--[a-z][a-z_-]{,30}", flag) else word
 
 
 def unexpected_kind(error: BaseException) -> FailureKind:

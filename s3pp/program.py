@@ -9,7 +9,17 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from s3pp.errors import ExitStatus, HelpRequested, Misuse, S3ppError, exit_status, system_fault
+from s3pp.errors import (
+    ExitStatus,
+    HelpRequested,
+    Misuse,
+    S3ppError,
+    exit_status,
+    hide_arguments,
+    system_fault,
+    unexpected,
+    where_raised,
+)
 
 if TYPE_CHECKING:
     from s3pp.report.outlet import Streams
@@ -70,14 +80,13 @@ def _complain(streams: Streams, line: str, status: ExitStatus) -> ExitStatus:
 def _report_defect(
     error: Exception, name: str, argv: Sequence[str], streams: Streams
 ) -> ExitStatus:
-    cause = system_fault(error) or f"internal error: {type(error).__name__}: {error}"
+    # What the user gave may be secret, and is known to the user.
+    cause = system_fault(error) or hide_arguments(unexpected(error), argv)
     line = f"{name}: {cause}"
     if sum(arg.count("v") for arg in argv if re.fullmatch("-v+", arg)) < 2:
         tail = "" if system_fault(error) else " (-vv shows where)"
         return _complain(streams, line + tail, ExitStatus.ABORTED)
-    import traceback
-
-    streams.stderr.write("".join(traceback.format_exception(error)))
+    streams.stderr.write("".join(where_raised(error)))
     return _complain(streams, line, ExitStatus.ABORTED)
 
 

@@ -14,7 +14,7 @@ from dataclasses import Field, dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any
 
-from s3pp.access import Access
+from s3pp.access import Access, Keys
 from s3pp.args.values import (
     METADATA,
     Pairs,
@@ -99,6 +99,7 @@ class CombinedOptions:
         Value("NAME", "visible"),
         help="a profile of the AWS configuration, for the source",
     )
+    source_credentials: Keys | None = None  # those of the source, see ``Access.credentials``
     verbose: int = option(
         0, "-v", "--verbose", help="print completed objects; -vv: skipped ones as well"
     )
@@ -263,6 +264,8 @@ def _access(job: Job, combined: CombinedOptions) -> Access:
     access = job.access
     if job.sandbox:
         _check_sandbox(job, combined)
+    if access.credentials is not None and not access.sign:
+        raise UsageError("credentials and --no-sign-request contradict each other; drop one")
     if access.ca_bundle is not None and not access.verify_ssl:
         raise UsageError("--ca-bundle and --no-verify-ssl contradict each other; drop one")
     return replace(
@@ -278,7 +281,8 @@ def _source_access(job: Job, combined: CombinedOptions, access: Access) -> Acces
     """The access settings of a copy's source; None: the same as the destination's."""
     named = (combined.source_endpoint_url, combined.source_region, combined.source_profile)
     endpoint, region, profile = named
-    if not any(named):
+    credentials = combined.source_credentials
+    if not any(named) and credentials is None:
         return None
     if job.sandbox:
         raise UsageError("--sandbox is source and destination; drop the --source- options")
@@ -289,6 +293,7 @@ def _source_access(job: Job, combined: CombinedOptions, access: Access) -> Acces
         or access.endpoint_url,
         region=region or (access.region if endpoint is None else None),
         profile=profile or access.profile,
+        credentials=credentials or (access.credentials if profile is None else None),
         own_settings=profile is not None,
     )
 

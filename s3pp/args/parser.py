@@ -15,18 +15,26 @@ from typing import Any, NamedTuple, NoReturn
 
 from s3pp import __version__
 from s3pp.args import values
-from s3pp.errors import HelpRequested, Misuse
+from s3pp.errors import HelpRequested, Misuse, hide_arguments
 from s3pp.option import OPTIONS, Option, Value
 
 
 class Parser(argparse.ArgumentParser):
     """A parser for one command's arguments; raises ``Misuse``.
 
-    ``abbreviate``: long options may be shortened, as long as they stay unambiguous.
+    ``abbreviate``: long options may be shortened, as long as they stay unambiguous. ``secret``:
+    some of the arguments are secret. Any word can stand in the wrong place, so errors show none
+    then, but the names of options.
     """
 
     def __init__(
-        self, prog: str, usage: str, description: str, *, abbreviate: bool = False
+        self,
+        prog: str,
+        usage: str,
+        description: str,
+        *,
+        abbreviate: bool = False,
+        secret: bool = False,
     ) -> None:
         super().__init__(
             prog=prog,
@@ -35,6 +43,7 @@ class Parser(argparse.ArgumentParser):
             add_help=False,
             allow_abbrev=abbreviate,
         )
+        self._secret = secret
         general = self.add_argument_group("general")
         general.add_argument(
             "-h", "--help", action=_AnswerAction, text=self.format_help, help="show this text"
@@ -56,8 +65,12 @@ class Parser(argparse.ArgumentParser):
         Positional arguments may stand between and after options; all after ``--`` are positional.
         """
         split = argv.index("--") if "--" in argv else len(argv)
-        self._check_flags(argv[:split])
-        given = vars(self.parse_intermixed_args(argv[:split]))
+        try:
+            self._check_flags(argv[:split])
+            given = vars(self.parse_intermixed_args(argv[:split]))
+        except Misuse as error:
+            message = hide_arguments(str(error), argv) if self._secret else str(error)
+            raise Misuse(message) from None
         return [*(given.pop("arguments", None) or []), *argv[split + 1 :]], given
 
     def _check_flags(self, argv: Sequence[str]) -> None:

@@ -15,8 +15,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from s3pp.access import Access
-from s3pp.errors import ExitStatus, FailureKind, ObjectError, no_thread
+from s3pp.access import Access, Keys
+from s3pp.errors import ExitStatus, FailureKind, ObjectError, no_thread, unexpected
 from s3pp.job import Side
 from s3pp.pipeline.messages import KeysExpired
 from s3pp.pipeline.pipes import MessageWriter
@@ -26,7 +26,7 @@ from s3pp.s3.client import Bucket, Recovery
 from s3pp.s3.endpoint import Opened
 from s3pp.s3.limiter import RequestLimiter
 from s3pp.s3.retry import Backoff
-from s3pp.s3.sigv4 import Keys, Signer
+from s3pp.s3.sigv4 import Signer
 from s3pp.s3.wire import Wire, WireSettings
 
 T = TypeVar("T")
@@ -150,7 +150,7 @@ class LoopThread:
 def _defect(context: dict[str, Any], on_defect: Callable[[str], None]) -> None:
     """Report errors in callbacks; ignore asyncio's reports about abandoned tasks."""
     if "handle" in context:
-        on_defect(f"internal error: {context.get('exception')!r}")
+        on_defect(unexpected(context.get("exception") or RuntimeError(context["message"])))
 
 
 class DistantBucket:

@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+from s3pp.access import Keys
 from s3pp.errors import FatalError, S3ppError, UsageError
 from s3pp.job import Job, Side
 from s3pp.places import NOWHERE, Origin
 from s3pp.s3.endpoint import Opened
 from s3pp.s3.plain_session import Options
 from s3pp.s3.session import Session
-from s3pp.s3.sigv4 import Keys
 from s3pp.transfer.planners import Overlap
 from s3pp.transfer.resources import on_thread
 

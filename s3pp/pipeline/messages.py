@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from struct import Struct
 from typing import Any, NamedTuple, Protocol
 
+from s3pp.access import Keys
 from s3pp.job import Side
 from s3pp.records import (
     CopyTask,
@@ -33,7 +34,6 @@ from s3pp.report.failures import Cause
 from s3pp.report.totals import Flow, Totals
 from s3pp.s3.congestion import Feedback, RateLimit
 from s3pp.s3.endpoint import Opened
-from s3pp.s3.sigv4 import Keys
 
 
 class Setup(NamedTuple):

@@ -21,6 +21,7 @@ import gc
 import os
 from collections.abc import Callable
 
+from s3pp.access import Keys
 from s3pp.errors import RunEnding
 from s3pp.job import Job, Side
 from s3pp.pipeline.connect import Pause, Renewal, RetryHooks, connect, new_loop
@@ -49,7 +50,6 @@ from s3pp.s3.client import Bucket
 from s3pp.s3.congestion import RateLimit
 from s3pp.s3.endpoint import Opened
 from s3pp.s3.limiter import RequestLimiter
-from s3pp.s3.sigv4 import Keys
 from s3pp.transfer.resume import OwnUploads
 
 

@@ -21,7 +21,7 @@ from botocore import exceptions as boto_errors
 from botocore.config import Config
 from botocore.httpsession import get_cert_path
 
-from s3pp.access import Access
+from s3pp.access import Access, Keys
 from s3pp.errors import FatalError, UsageError
 from s3pp.places import Origin
 from s3pp.s3.answers import is_store, no_store_message
@@ -44,7 +44,6 @@ from s3pp.s3.probe import (
     status_of,
 )
 from s3pp.s3.retry import Backoff, StoreError, ThrottledWaits
-from s3pp.s3.sigv4 import Keys
 
 T = TypeVar("T")
 
@@ -73,10 +72,10 @@ class BotoSession:
         self._region: str | None = None  # of the bucket, if an answer named it
         self._proxy: Proxy | None = None
         self._identity: Identity
-        if like and (like._access.profile, like._access.sign) == (access.profile, access.sign):
+        if like and _identifies(like._access) == _identifies(access):
             self._identity = copy(like._identity)  # each is renewed separately
         else:
-            self._identity = Identity(access.profile, sign=access.sign, options=options)
+            self._identity = Identity(access, options)
 
     def open(self, prefix: str) -> Opened:
         """``Session.open``, whatever the configuration."""
@@ -296,6 +295,11 @@ class BotoSession:
                 named = f"the proxy {self._proxy} of {self._proxy and self._proxy.variable}"
                 why = connection_cause(error)
                 raise FatalError(f"{named} cannot be reached: {why}") from None
+
+
+def _identifies(access: Access) -> tuple[object, ...]:
+    """The settings that decide whose credentials are used."""
+    return access.profile, access.sign, access.credentials
 
 
 class _NotSent(Exception):

@@ -13,6 +13,7 @@ from contextlib import nullcontext
 from enum import Enum
 from typing import NamedTuple, Protocol
 
+from s3pp.access import Keys
 from s3pp.errors import FatalError
 from s3pp.records import Dest
 from s3pp.s3.answers import Answer, Copied, epoch_seconds, etag_of, parse_tags, xml_text
@@ -34,7 +35,7 @@ from s3pp.s3.retry import (
     store_error,
     until,
 )
-from s3pp.s3.sigv4 import EMPTY_SHA256, Keys, Signer
+from s3pp.s3.sigv4 import EMPTY_SHA256, Signer
 from s3pp.s3.wire import Request, Response, Sink, Stream, WireError
 
 Headers = Sequence[tuple[str, str]]  # lower-case names

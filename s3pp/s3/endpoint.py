@@ -21,9 +21,9 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
+from s3pp.access import Keys
 from s3pp.errors import UsageError
 from s3pp.places import access_point
-from s3pp.s3.sigv4 import Keys
 
 _SAFE = "/~"  # besides the RFC 3986 unreserved characters; S3 keys keep their slashes
 

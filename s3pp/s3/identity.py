@@ -1,4 +1,4 @@
-"""The credentials of one side of a transfer, from a profile, found and refreshed by botocore.
+"""The credentials of one side of a transfer: given, or found and refreshed by botocore.
 
 Keys are validated before use. A value that is not allowed in a header would otherwise be shown in
 the error of whatever rejects it: libcurl, botocore, or a server.
@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 import botocore.session
 from botocore import exceptions as boto_errors
 
+from s3pp.access import Access, Keys
 from s3pp.errors import FatalError, S3ppError, UsageError, start_failure
 from s3pp.s3.plain_session import Options, check_files, forget_empty, unfit_parts
-from s3pp.s3.sigv4 import Keys
 
 MOST_SAID = 200  # characters of a program's or a service's output that go into a message
 _PROCESS = "custom-process"  # botocore's name for credential_process
@@ -48,14 +48,15 @@ _NAMES = {
 
 
 class Identity:
-    """One profile's credentials."""
+    """The credentials that a job gives or, if it gives none, those of its profile."""
 
-    def __init__(self, profile: str | None, *, sign: bool, options: Options) -> None:
-        """Load credentials; without ``sign``, only the profile's settings.
+    def __init__(self, access: Access, options: Options) -> None:
+        """Load credentials; for unsigned requests, only the profile's settings.
 
         Raises ``UsageError`` where there are no credentials, and the errors of ``keys``.
         """
-        self.profile, self.sign = profile, sign
+        self.profile, self.sign = access.profile, access.sign
+        self._given = access.credentials if access.sign else None
         self._options = options
         forget_empty(os.environ)
         check_files(os.environ)
@@ -69,15 +70,19 @@ class Identity:
         Raises ``UsageError`` for keys that cannot be used, or whose source is broken, and
         ``FatalError`` where they could not be fetched.
         """
-        if self._credentials is None:
+        if (found := self._given or self._fetch()) is None:
             return None
-        with self._explain_errors():
-            frozen = self._credentials.get_frozen_credentials()
-        keys = Keys(*(_strip(each) for each in frozen[:3]))
+        keys = Keys(*map(_strip, found))
         for part, unfit in unfit_parts(keys):
             name, advice = self._name(part), self._advice()
             raise UsageError(f"{name} {unfit.value}: {advice}")
         return keys
+
+    def _fetch(self) -> Keys | None:
+        if self._credentials is None:
+            return None
+        with self._explain_errors():
+            return Keys._make(self._credentials.get_frozen_credentials()[:3])
 
     def renew(self) -> Keys | None:
         """Load credentials again after the store said they expired; None if nothing changed."""
@@ -99,8 +104,9 @@ class Identity:
     def _sign_in(self) -> None:
         with self._explain_errors():
             self.core = botocore.session.Session(profile=self.profile)
-            self._credentials = self.core.get_credentials() if self.sign else None
-        if self._credentials is None and self.sign:
+            searched = self.sign and self._given is None
+            self._credentials = self.core.get_credentials() if searched else None
+        if self._credentials is None and searched:
             raise UsageError(self._absence())
 
     def _absence(self) -> str:
@@ -174,7 +180,10 @@ class Identity:
 
     def _name(self, part: str) -> str:
         """The name under which the user set a part of the credentials."""
-        method, names = self._credentials.method, _NAMES[part]
+        names = _NAMES[part]
+        if self._given is not None:
+            return f"the {names.answer} given"
+        method = self._credentials.method
         if method == "env":
             return _variable(names.variable)
         if method == _PROCESS:
@@ -184,7 +193,8 @@ class Identity:
         return f"the {names.answer} for {self._who} ({method})"
 
     def _advice(self) -> str:
-        return _UNSHOWN if self._credentials.method != _PROCESS else "its value is not shown here"
+        printed = self._given is None and self._credentials.method == _PROCESS
+        return "its value is not shown here" if printed else _UNSHOWN
 
 
 def own_settings(

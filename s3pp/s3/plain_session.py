@@ -24,11 +24,11 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
-from s3pp.access import Access
+from s3pp.access import Access, Keys
 from s3pp.errors import ObjectError, UsageError
 from s3pp.s3.endpoint import Endpoint, Opened, proxy_for, query_string
 from s3pp.s3.listing import Page, parse_page
-from s3pp.s3.sigv4 import EMPTY_SHA256, Keys, Signer
+from s3pp.s3.sigv4 import EMPTY_SHA256, Signer
 
 T = TypeVar("T")
 
@@ -308,14 +308,21 @@ def _sections(path: str) -> dict[str, dict[str, str]]:
 
 
 def _keys(access: Access, profile: Mapping[str, str], environ: Mapping[str, str]) -> Keys:
+    if access.credentials is not None:
+        return _usable(access.credentials)
     names = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
     in_environment = [environ.get(name.upper()) for name in names]
     from_profile = access.profile is not None or in_environment[0] is None
     found = [profile.get(name) for name in names] if from_profile else in_environment
-    access_key, secret_key, token = (None if each is None else each.strip() for each in found)
-    keys = Keys(_require(access_key), _require(secret_key), token)
-    _require(not [*unfit_parts(keys)])
-    return keys
+    _require(found[0] and found[1])
+    return _usable(Keys._make(found))
+
+
+def _usable(keys: Keys) -> Keys:
+    """``keys`` without white space around them. Raises ``_NotPlain`` for those that are unfit."""
+    stripped = Keys._make(each.strip() if isinstance(each, str) else each for each in keys)
+    _require(not [*unfit_parts(stripped)])
+    return stripped
 
 
 def _endpoint(

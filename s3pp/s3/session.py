@@ -13,12 +13,12 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from s3pp.access import Access
+from s3pp.access import Access, Keys
+from s3pp.errors import UsageError
 from s3pp.places import Origin
 from s3pp.s3.endpoint import Opened
 from s3pp.s3.listing import Page
 from s3pp.s3.plain_session import OPTIONS, Options, discard, plain_settings, probe
-from s3pp.s3.sigv4 import Keys
 
 if TYPE_CHECKING:
     from s3pp.s3.boto_session import BotoSession
@@ -85,7 +85,13 @@ class Session:
         return self._plain.keys if self._plain else self._by_botocore().keys()
 
     def renew(self) -> Keys | None:
-        """Load credentials again after the store said they expired; None if nothing changed."""
+        """Load credentials again after the store said they expired; None if nothing changed.
+
+        Raises ``UsageError`` for those that a job gives: there are no others.
+        """
+        if self._access.credentials is not None:
+            other = f"or name a {self._options.prefix}profile that renews its own"
+            raise UsageError(f"they were given as they are: run again with new ones, {other}")
         if self._plain is None:
             return self._by_botocore().renew()
         before = self._plain.keys

@@ -11,21 +11,11 @@ import time
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from hmac import digest
-from typing import NamedTuple
+
+from s3pp.access import Keys
 
 UNSIGNED = "UNSIGNED-PAYLOAD"  # allowed over https, where TLS protects the body
 EMPTY_SHA256 = sha256(b"").hexdigest()
-
-
-class Keys(NamedTuple):
-    """One set of credentials; never printed, never logged."""
-
-    access_key: str
-    secret_key: str
-    token: str | None = None
-
-    def __repr__(self) -> str:
-        return "Keys(…)"
 
 
 class Signer:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 import stat
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from commands import Result, session_pids
-from faults.trials import PutTrial
+from commands import Result, clean_environment, session_pids
+from faults.trials import CopyTrial, PutTrial, Transfer
 from stores.fault_actions import Gate, LoseResponse, Reset, Status
 from stores.fault_proxy import Rule
 
@@ -83,6 +87,96 @@ def test_secrets_are_not_in_fatal_errors(
     logged = log.read_text() if log.exists() else ""
     told = {"stdout": result.out, "stderr": result.err, "log": logged, "journal": journal}
     check_absent(moto_trial, told)
+
+
+# Keys that a job gives
+
+KEY, SECRET = "AKIDGIVENBYTHEJOB", "given/secret+that-must-not-be-seen"
+GIVEN = """
+import os, sys
+from dataclasses import replace
+from s3pp import app
+from s3pp.access import Keys
+from s3pp.args import verbs
+from s3pp.report.outlet import Streams
+job = verbs.build_job(sys.argv[1], sys.argv[2:])
+job = replace(job, access=replace(job.access, credentials=Keys(*sys.stdin.read().split(" "))))
+print(repr(job), str(job), flush=True)
+os._exit(app.run(job, Streams.of(sys.stdout, sys.stderr)).status)
+"""
+
+
+def start_given(trial: Transfer, log: Path, *options: str) -> subprocess.Popen[str]:
+    """Run the trial's verb with keys that the job gives, against those of the environment."""
+    store = replace(trial.bucket.store, url=trial.proxy.url)
+    words = ["-vv", f"--log-file={log}", f"--journal={trial.journal}", *trial.fast, *options]
+    running = subprocess.Popen(
+        [sys.executable, "-c", GIVEN, trial.verb, "--endpoint-url", store.url, *words]
+        + [str(place) for place in trial.places],
+        env=clean_environment(store, {"AWS_ACCESS_KEY_ID": "AKIDNOTMEANT"}),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert running.stdin is not None
+    running.stdin.write(f"{KEY} {SECRET} {TOKEN}")
+    running.stdin.close()
+    running.stdin = None
+    return running
+
+
+def check_given(trial: Transfer, texts: Mapping[str, str]) -> None:
+    for place, text in texts.items():
+        for secret in (SECRET, TOKEN, KEY):
+            assert secret not in text, f"{secret} in {place}"
+    sent = [hit.request for hit in trial.proxy.hits()]
+    assert {each.header("x-amz-security-token") for each in sent} == {TOKEN}
+    assert all(f"Credential={KEY}/" in each.header("authorization") for each in sent)
+
+
+def files_of(trial: Transfer, log: Path) -> dict[str, str]:
+    return {"log": log.read_text(), "journal": trial.journal.read_text()}
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_given_keys_win_and_appear_nowhere(
+    moto_trial: PutTrial, tmp_path: Path, method: str
+) -> None:
+    moto_trial.tree({f"f{n}": 100 for n in range(12)})
+    gate, log = Gate(), tmp_path / "log"
+    moto_trial.inject(*MISHAPS, Rule(gate, "PUT"))
+    running = start_given(moto_trial, log, f"--start-method={method}")
+    moto_trial.proxy.wait_for(6)
+    seen = {
+        f"{name} of {pid}": Path("/proc", str(pid), name).read_text("utf-8", "replace")
+        for pid in session_pids(running.pid)
+        for name in ("cmdline", "environ")
+    }
+    assert len(seen) >= 8
+    gate.open()
+    out, err = running.communicate(timeout=30)
+    assert running.returncode == 1, err
+    check_given(moto_trial, seen | files_of(moto_trial, log) | {"stdout": out, "stderr": err})
+    assert out.count("Keys(…)") == 2
+
+
+def test_given_keys_are_those_of_both_sides_of_a_copy(moto_copy: CopyTrial, tmp_path: Path) -> None:
+    moto_copy.fill({f"f{n}": 100 for n in range(3)})
+    out, err = start_given(moto_copy, tmp_path / "log").communicate(timeout=30)
+    assert set(moto_copy.arrived()) == {"f0", "f1", "f2"}, err
+    check_given(moto_copy, files_of(moto_copy, tmp_path / "log") | {"stdout": out, "stderr": err})
+
+
+def test_given_keys_that_have_expired_have_no_others(moto_trial: PutTrial, tmp_path: Path) -> None:
+    moto_trial.tree({"f0": 100})
+    moto_trial.inject(Rule(Status(400, "ExpiredToken"), "PUT"))
+    running = start_given(moto_trial, tmp_path / "log")
+    out, err = running.communicate(timeout=30)
+    assert running.returncode == 3
+    assert "they were given as they are: run again with new ones" in err.splitlines()[-1]
+    check_given(moto_trial, files_of(moto_trial, tmp_path / "log") | {"stdout": out, "stderr": err})
 
 
 # Values that cannot be sent

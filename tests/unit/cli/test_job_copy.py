@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from cli.conftest import Told
-from s3pp.access import Access
+from s3pp.access import Access, Keys
+from s3pp.args.building import build
 from s3pp.args.verbs import build_job
 from s3pp.errors import UsageError
 from s3pp.job import Job, Mode, Objects, Side
@@ -50,6 +51,27 @@ def test_what_belongs_to_a_copy_arrives() -> None:
         "STANDARD_IA",
     )
     assert (objects.sse, objects.checksum, objects.directive) == ("AES256", "sha256", "copy")
+
+
+def test_keys_of_each_side() -> None:
+    """They have no options: the library gives them by these paths."""
+    here, there = Keys("HERE", "secret"), Keys("THERE", "secret")
+
+    def given(*, profile: str | None = None, **keys: Keys) -> tuple[Keys | None, Keys | None]:
+        paths = {"credentials": "access.credentials", "source": "combined.source_credentials"}
+        options: dict[str, object] = {paths[name]: each for name, each in keys.items()}
+        if profile:
+            options["combined.source_profile"] = profile
+        made = build(Job("copy"), options)
+        return made.access_to(Side.DEST).credentials, made.access_to(Side.SOURCE).credentials
+
+    assert given(credentials=here) == (here, here)
+    assert given(credentials=here, source=there) == (here, there)
+    assert given(source=there) == (None, there)
+    assert given(credentials=here, profile="work") == (here, None)
+    assert given(credentials=here, source=there, profile="work") == (here, there)
+    with pytest.raises(UsageError, match="credentials and --no-sign-request contradict"):
+        build(Job("copy"), {"access.credentials": here, "access.sign": False})
 
 
 # What describes an object is the source's, or given here

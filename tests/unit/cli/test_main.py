@@ -132,11 +132,15 @@ def test_errors_become_exit_codes(
         told = command(*words)
         assert (told.code, told.out) == (3, "")
         assert told.err.startswith(line)
-    monkeypatch.setattr(s3pp.args.verbs, "build_job", raising(ZeroDivisionError("by zero")))
+    caused = ZeroDivisionError("by zero, of 's3://bucket'")
+    caused.__cause__ = ValueError("a-value-of-the-user")
+    monkeypatch.setattr(s3pp.args.verbs, "build_job", raising(caused))
     loud = command(*words, "-vv")
     assert loud.code == 3
-    assert "Traceback" in loud.err
+    assert "ValueError at:\nZeroDivisionError at:\n" in loud.err
     assert "in build_job" in loud.err
+    assert "a-value-of-the-user" not in loud.err
+    assert "ZeroDivisionError: by zero, of '…'\n" in loud.err
 
 
 @pytest.mark.parametrize(

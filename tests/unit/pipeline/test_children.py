@@ -161,7 +161,7 @@ def test_messages_go_there_and_back(method: str) -> None:
 @METHODS
 def test_what_a_role_raises_ends_the_run_in_one_line(method: str) -> None:
     for role, message in [
-        (broken, "internal error in role: ValueError('a defect')"),
+        (broken, "internal error in role: ValueError: a defect"),
         (fatally, "the disk is full"),
     ]:
         with child(role, method) as here:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from s3pp.access import Access
+from s3pp.access import Access, Keys
 from s3pp.job import Job, Side
 from s3pp.pipeline.children import Child, start_context
 from s3pp.pipeline.connect import DistantBucket, LoopThread, Renewal, connect
@@ -20,7 +20,6 @@ from s3pp.pipeline.worker import run_worker
 from s3pp.places import Place
 from s3pp.s3.congestion import Feedback
 from s3pp.s3.endpoint import Endpoint, Opened
-from s3pp.s3.sigv4 import Keys
 from s3pp.s3.wire import Response
 
 ENDPOINT = Endpoint("http", "127.0.0.1:9", "/bucket", "us-east-1", "bucket")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from s3pp.access import Keys
 from s3pp.errors import FatalError, S3ppError, UsageError
 from s3pp.pipeline.credentials import FRESH, PERIOD, Credentials
-from s3pp.s3.sigv4 import Keys
 
 OLD, NEW, NEWER = Keys("AKIDOLD", "a"), Keys("AKIDNEW", "b", "token"), Keys("AKIDNEWER", "c")
 NOW = 1000.0

@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 
-from s3pp.access import Access
+from s3pp.access import Access, Keys
 from s3pp.errors import FatalError, UsageError
 from s3pp.job import Choosing, Job, Side
 from s3pp.pipeline.credentials import FRESH, PERIOD, OpenBuckets
 from s3pp.places import Place, parse_origin, parse_place
 from s3pp.s3.endpoint import Endpoint, Opened
 from s3pp.s3.plain_session import Options
-from s3pp.s3.sigv4 import Keys
 
 NOW = 1000.0
 OLD, NEW = Keys("AKIDOLD", "a"), Keys("AKIDNEW", "b")

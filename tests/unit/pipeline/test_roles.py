@@ -10,7 +10,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from s3pp.access import Access
+from s3pp.access import Access, Keys
 from s3pp.job import Choosing, DownloadOptions, Job, Mode, Objects, Side
 from s3pp.pipeline.roles import TITLES, role, worker_resources
 from s3pp.places import Place, parse_origin
@@ -25,7 +25,7 @@ from s3pp.records import (
 )
 from s3pp.s3.answers import Answer, Copied
 from s3pp.s3.endpoint import Endpoint
-from s3pp.s3.sigv4 import Keys, Signer
+from s3pp.s3.sigv4 import Signer
 from s3pp.s3.wire import Response, Sink
 from s3pp.transfer.copy.copier import Copier
 from s3pp.transfer.get.getter import Getter

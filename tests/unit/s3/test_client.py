@@ -9,13 +9,14 @@ from typing import Any, TypeVar
 
 import pytest
 
+from s3pp.access import Keys
 from s3pp.errors import FailureKind, FatalError, ObjectError, RunEnding
 from s3pp.records import Dest
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Bucket, Recovery
 from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.retry import MOST_ASKED, Backoff, NetworkError, NotStored, Oversized, StoreError
-from s3pp.s3.sigv4 import Keys, Signer
+from s3pp.s3.sigv4 import Signer
 from s3pp.s3.wire import Request, Response, WireError
 
 ENDPOINT = Endpoint("http", "127.0.0.1:9000", "/bucket", "us-east-1", "bucket")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,9 @@ from botocore.exceptions import CredentialRetrievalError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from s3pp.access import Access, Keys
 from s3pp.errors import FatalError, UsageError
+from s3pp.job import Job
 from s3pp.s3 import identity
 from s3pp.s3.identity import (
     MOST_SAID,
@@ -22,8 +26,8 @@ from s3pp.s3.identity import (
     program,
     shorten,
 )
-from s3pp.s3.plain_session import Options, Unfit, forget_empty, unfit_parts
-from s3pp.s3.sigv4 import Keys
+from s3pp.s3.plain_session import Options, Unfit, forget_empty, plain_settings, unfit_parts
+from s3pp.s3.session import Session
 
 SECRET = "do-not-show-this-value"
 PROCESS = "custom-process"
@@ -175,9 +179,9 @@ def test_white_space_around_keys_is_none_of_theirs(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", " AKID\n")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret\r\n")
     monkeypatch.setenv("AWS_SESSION_TOKEN", "\ttoken ")
-    assert Identity(None, sign=True, options=Options()).keys() == Keys("AKID", "secret", "token")
+    assert Identity(Access(), Options()).keys() == Keys("AKID", "secret", "token")
     monkeypatch.setenv("AWS_SESSION_TOKEN", "\n")
-    found = Identity(None, sign=True, options=Options()).keys()
+    found = Identity(Access(), Options()).keys()
     assert found is not None
     assert not found.token
 
@@ -200,7 +204,7 @@ def test_a_variable_is_named_and_its_value_is_not(
     monkeypatch.setattr(identity, "forget_empty", lambda environ: None)
     monkeypatch.setenv(variable, value)
     with pytest.raises(UsageError) as caught:
-        Identity(None, sign=True, options=Options()).keys()
+        Identity(Access(), Options()).keys()
     assert str(caught.value).startswith(f"{variable} ")
     assert "do-not-show" not in str(caught.value)
 
@@ -211,7 +215,7 @@ def test_a_profiles_setting_is_named(profile: Profile) -> None:
         "aws_session_token = do-not-show-thís-value\n"
     )
     with pytest.raises(UsageError, match=r"^aws_session_token of profile 'work' ") as caught:
-        Identity("work", sign=True, options=Options()).keys()
+        Identity(Access(profile="work"), Options()).keys()
     assert "do-not-show" not in str(caught.value)
 
 
@@ -224,4 +228,54 @@ def test_a_service_that_refuses_to_give_keys_ends_the_run(profile: Profile) -> N
         "endpoint_url = http://127.0.0.1:9\n"
     )
     with pytest.raises(FatalError, match="no credentials for profile 'work'"):
-        Identity("work", sign=True, options=Options()).keys()
+        Identity(Access(profile="work"), Options()).keys()
+
+
+# Keys that a job gives
+
+
+def test_given_keys_win(profile: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
+    profile("[profile work]\naws_access_key_id = FILE\naws_secret_access_key = of the file\n")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "ENVIRONMENT")  # half a pair, which would be an error
+    access = Access(profile="work", credentials=Keys(" GIVEN", "secret\n", None))
+    found = Identity(access, Options())
+    assert found.keys() == Keys("GIVEN", "secret")
+    assert Identity(replace(access, sign=False), Options()).keys() is None
+
+
+@given(
+    st.tuples(st.text(), st.text(), st.none() | st.text()).map(Keys._make),
+    st.sampled_from(["{}", "{!r}", "{!s}"]),
+)
+def test_nothing_shows_keys(keys: Keys, form: str) -> None:
+    job = Job("list", access=Access(credentials=keys))
+    assert form.format(keys) == "Keys(…)"
+    assert form.format(job) == form.format(replace(job, access=Access(credentials=Keys("", ""))))
+    assert pickle.loads(pickle.dumps(job)) == job
+
+
+@pytest.mark.parametrize(
+    ("keys", "named"),
+    [
+        (Keys("do-not-show\nthis", "secret"), "the AccessKeyId given has a line end"),
+        (Keys("AKID", "do-not-shöw"), "the SecretAccessKey given has a line end"),
+        (Keys("AKID", "  "), "the SecretAccessKey given is empty"),
+        (Keys("AKID", "secret", "do-not-show\x7f"), "the SessionToken given has a line end"),
+        (Keys("AKID", None), "the SecretAccessKey given is missing"),  # type: ignore[arg-type]
+    ],
+)
+def test_given_keys_that_are_unfit_are_named_and_not_shown(
+    profile: Profile, keys: Keys, named: str
+) -> None:
+    assert plain_settings(Access(credentials=keys), "bucket", {}) is None
+    with pytest.raises(UsageError) as caught:
+        Identity(Access(credentials=keys), Options()).keys()
+    assert str(caught.value).startswith(named)
+    assert "do-not-sh" not in str(caught.value)
+
+
+def test_given_keys_have_no_others(profile: Profile) -> None:
+    session = Session(Access(credentials=Keys("AKID", "secret"), region="eu-west-1"), "bucket")
+    assert session.keys() == Keys("AKID", "secret")
+    with pytest.raises(UsageError, match="given as they are: run again with new ones, or name"):
+        session.renew()

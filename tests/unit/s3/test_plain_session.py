@@ -12,13 +12,12 @@ from hypothesis import strategies as st
 
 from conftest import MakeRelay
 from effort import examples
-from s3pp.access import Access
+from s3pp.access import Access, Keys
 from s3pp.errors import S3ppError, UsageError
 from s3pp.places import parse_origin
 from s3pp.s3.boto_session import BotoSession
 from s3pp.s3.plain_session import plain_settings
 from s3pp.s3.session import Session
-from s3pp.s3.sigv4 import Keys
 from stores.relay import Answer, Request, error
 from stores.store import Bucket, Store
 
@@ -106,6 +105,9 @@ accesses = st.builds(
     sign=st.booleans(),
     addressing=st.sampled_from([None, "auto", "path", "virtual"]),
     own_settings=st.booleans(),
+    credentials=st.sampled_from(
+        [None, None, Keys(" GIVEN", "by the job\n", "token"), Keys("G", "b")]
+    ),
 )
 
 

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from effort import examples
+from s3pp.access import Keys
 from s3pp.s3.endpoint import Endpoint, query_string
-from s3pp.s3.sigv4 import EMPTY_SHA256, UNSIGNED, Keys, Signer
+from s3pp.s3.sigv4 import EMPTY_SHA256, UNSIGNED, Signer
 
 NOW = datetime(2026, 11, 20, 23, 59, 58, tzinfo=timezone.utc).timestamp()
 KEYS = Keys("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")

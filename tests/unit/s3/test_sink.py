@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from s3pp.access import Keys
 from s3pp.errors import FatalError, ObjectError
 from s3pp.s3 import wire as wires
 from s3pp.s3.client import Bucket, Recovery
 from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.retry import Backoff, NetworkError, Oversized, StoreError
-from s3pp.s3.sigv4 import Keys, Signer
+from s3pp.s3.sigv4 import Signer
 from s3pp.s3.wire import DOWNLOAD_BUFFER, Request, Wire, WireError
 
 from .loopback import Got, Loopback, loopback, wire

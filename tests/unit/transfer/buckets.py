@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from hashlib import md5
 from typing import Any
 
+from s3pp.access import Keys
 from s3pp.errors import RunEnding
 from s3pp.records import Dest, PartOutcome, PartTask
 from s3pp.s3.answers import Answer, Copied
 from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.retry import Oversized, StoreError
-from s3pp.s3.sigv4 import Keys, Signer
+from s3pp.s3.sigv4 import Signer
 from s3pp.s3.wire import Response, Sink, Stream
 from s3pp.transfer.resources import Budget, Reader, WorkerResources
 from s3pp.transfer.resume import OwnUploads

@@ -24,9 +24,13 @@ every_task = pytest.mark.parametrize("task", [PUT, GET, COPY])
     [
         (ObjectError(FailureKind.CHANGED, "it changed"), FailureKind.CHANGED, "it changed"),
         (StoreError(403, "AccessDenied", "no"), FailureKind.ACCESS, "AccessDenied: no"),
-        (RuntimeError("oh"), FailureKind.INTERNAL, "internal error: RuntimeError('oh')"),
+        (RuntimeError("oh"), FailureKind.INTERNAL, "internal error: RuntimeError: oh"),
         (OSError(5, "disk", "f"), FailureKind.UNREADABLE, "disk: 'f'"),
-        (OSError(errno.EBADF, "bad"), FailureKind.INTERNAL, "internal error: OSError(9, 'bad')"),
+        (
+            OSError(errno.EBADF, "bad"),
+            FailureKind.INTERNAL,
+            "internal error: OSError: [Errno 9] bad",
+        ),
         (
             MemoryError(),
             FailureKind.UNREADABLE,

@@ -22,6 +22,7 @@ import pytest
 from s3.loopback import Got, loopback
 
 import s3pp
+from s3pp.access import Keys
 from s3pp.job import Job, Mode, Side
 from s3pp.pipeline import roles
 from s3pp.pipeline.connect import RetryHooks, connect
@@ -29,7 +30,6 @@ from s3pp.places import Origin, Place
 from s3pp.records import CopyTask, Done, Entry, GetTask, PutTask, Task
 from s3pp.s3.endpoint import Endpoint, Opened
 from s3pp.s3.limiter import RequestLimiter
-from s3pp.s3.sigv4 import Keys
 
 BODY = b"x" * 4096
 TASKS = 5

@@ -158,7 +158,7 @@ def test_what_ends_the_run_is_passed_on_once(together: bool) -> None:
         (ObjectError(FailureKind.CHANGED, "it did"), PartFailed(3, FailureKind.CHANGED, "it did")),
         (
             RuntimeError("x"),
-            PartFailed(3, FailureKind.INTERNAL, "internal error: RuntimeError('x')"),
+            PartFailed(3, FailureKind.INTERNAL, "internal error: RuntimeError: x"),
         ),
     ],
 )
