@@ -8,4 +8,7 @@
 A front's ``plan`` is pure: it reads files, and changes nothing. What a front needs of the engine is
 an option of s3pp too, so that nothing is done here twice. Exit codes are those of s3pp. ``main``
 is what all fronts share.
+
+The fronts of amazon-s3-resumable-upload read its configuration files by ``resumable_config``, those
+in Python by ``python_config``, as data.
 """
