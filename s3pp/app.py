@@ -67,7 +67,7 @@ def run(job: Job, output: Streams) -> RunReport:
     try:
         _check_files(job, output)
         _ensure_descriptors(0 if job.verb in _SINGLE_PROCESS else job.speed.processes)
-        with _sandbox_for(job, output) as reached:
+        with _sandbox_for(_settle(job), output) as reached:
             return _run(reached, output)
     except S3ppError as error:
         _log(job, str(error))
@@ -85,7 +85,7 @@ def _check_own_files(job: Job) -> None:
     """
     word = "SOURCE" if job.sources else "DIRECTORY"
     for path, argument in _own_files(job):
-        for place in job.sources or ((job.directory,) if job.directory else ()):
+        for place in job.reads if job.sources else (job.directory,) if job.directory else ():
             top, own = os.path.realpath(place), os.path.realpath(path)
             inside = os.path.commonpath([top, own]) == top
             if inside and (os.path.isdir(top) or not job.sources):
@@ -149,6 +149,12 @@ def _check_places(job: Job) -> None:
         from s3pp.localfs.tree import check_directory
 
         check_directory(job.directory)
+
+
+def _settle(job: Job) -> Job:
+    from s3pp.sources import checking
+
+    return checking.name_single(job) if job.sources else job
 
 
 def _ensure_descriptors(workers: int) -> None:

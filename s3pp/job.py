@@ -7,13 +7,13 @@ and its default is the field's.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from s3pp.access import Access
 from s3pp.limits import ACLS, CHECKSUMS, DEFAULT_MULTIPART_THRESHOLD, DEFAULT_PART_SIZE, PLACES
 from s3pp.option import FILE, MOMENT, SIZE, TIME, N, Option, Value, choice, option, options, up_to
-from s3pp.places import NOWHERE, Origin, Place
+from s3pp.places import NOWHERE, Origin, Place, Source
 
 
 class Mode(str, Enum):
@@ -280,7 +280,7 @@ class Job:
     =====  =================================  ===========
     verb   reads                              writes
     =====  =================================  ===========
-    put    ``sources``, local paths           ``dest``
+    put    ``sources``, local files           ``dest``
     get    ``origin``                         ``directory``
     copy   ``origin``                         ``dest``
     list   ``origin``
@@ -292,7 +292,7 @@ class Job:
     """
 
     verb: str
-    sources: tuple[str, ...] = ()
+    sources: tuple[Source, ...] = ()
     dest: Place = NOWHERE
     origin: Origin | None = None
     directory: str = ""
@@ -337,7 +337,9 @@ class Job:
     @property
     def reads(self) -> tuple[str, ...]:
         """The sources, as named by the user."""
-        return self.sources if self.origin is None else (str(self.origin),)
+        if self.origin is None:
+            return tuple(source.path for source in self.sources)
+        return (str(self.origin),)
 
     @property
     def sides(self) -> tuple[Side, ...]:
@@ -352,4 +354,17 @@ class Job:
     @property
     def writes(self) -> str:
         """The destination, as named by the user."""
-        return self.directory if self.dest == NOWHERE else str(self.dest)
+        if self.dest == NOWHERE:
+            return self.directory
+        return str(replace(self.dest, prefix=self._key) if self._key else self.dest)
+
+    @property
+    def key_prefix(self) -> str:
+        """What every key begins with that is written to ``dest``."""
+        return self._key or self.dest.key("")
+
+    @property
+    def _key(self) -> str:
+        """The key of a single source that has a name; empty: there is none."""
+        name = self.sources[0].name if len(self.sources) == 1 else None
+        return self.dest.key(name) if name else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from s3pp.errors import UsageError
 
@@ -14,16 +14,39 @@ class Place:
 
     bucket: str
     prefix: str = ""
+    # It was given without a slash at its end: of a single file or object it is the whole key.
+    may_be_key: bool = field(default=False, compare=False)
 
     def key(self, relative: str) -> str:
         """The key of ``relative`` below this place, joined by exactly one slash."""
         return f"{self.prefix}/{relative}" if self.prefix else relative
+
+    def split(self) -> tuple[Place, str]:
+        """Return a place and the name in it of the key that is the prefix."""
+        above, _, name = self.prefix.rpartition("/")
+        return (Place(self.bucket, above), name) if above else (Place(self.bucket), self.prefix)
 
     def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.prefix}"
 
 
 NOWHERE = Place("")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file, directory or archive to upload.
+
+    ``name`` is what it is called below the destination: the key of a file, or the directory that
+    the contents of a directory or an archive land in. None: a file keeps its base name, and
+    contents land at the destination itself.
+    """
+
+    path: str
+    name: str | None = None
+
+    def __str__(self) -> str:
+        return self.path
 
 
 @dataclass(frozen=True)
@@ -73,11 +96,12 @@ def access_point(bucket: str) -> str:
 def parse_place(text: str, argument: str = "destination") -> Place:
     """Read ``s3://BUCKET[/PREFIX]``; BUCKET may be the ARN of an access point.
 
-    One trailing slash of the prefix is dropped: ``s3://b/p`` and ``s3://b/p/`` mean the same.
-    Raises ``UsageError`` naming ``argument`` for anything else.
+    One trailing slash of the prefix is dropped: as directories ``s3://b/p`` and ``s3://b/p/`` are
+    the same; only the first may be a key. Raises ``UsageError`` naming ``argument`` for anything
+    else.
     """
     bucket, prefix = _parts(text, argument)
-    return Place(bucket, prefix.removesuffix("/"))
+    return Place(bucket, prefix.removesuffix("/"), prefix != "" and not prefix.endswith("/"))
 
 
 def parse_origin(text: str, argument: str = "source") -> Origin:

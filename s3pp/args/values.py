@@ -13,7 +13,7 @@ import re
 from s3pp.errors import UsageError
 from s3pp.job import Mode
 from s3pp.limits import MAX_METADATA_BYTES, MAX_PART, MAX_TAGS, MIN_PART
-from s3pp.places import Origin, Place, access_point, parse_origin, parse_place
+from s3pp.places import Origin, Place, Source, access_point, parse_origin, parse_place
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?", re.IGNORECASE | re.ASCII)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw]?)", re.IGNORECASE | re.ASCII)
@@ -195,14 +195,14 @@ def mode(text: str) -> Mode:
     return Mode(one_of(text, *(each.value for each in Mode)))
 
 
-def source(text: str) -> str:
+def source(text: str) -> Source:
     """A file or directory to upload."""
     if not text:
         raise UsageError("SOURCE '' is empty; name a directory or a file, '.' for this one")
     check_no_stream(text, "SOURCE", "put reads files only")
     if text.startswith("s3://"):
         raise UsageError(f"SOURCE {text!r} is not a file: the destination, and only it, is s3://")
-    return text
+    return Source(text)
 
 
 def directory(text: str) -> str:

@@ -116,7 +116,8 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
         "put": Verb(
             "[OPTIONS] SOURCE... s3://BUCKET[/PREFIX]",
             "Upload the contents of each SOURCE, a directory or a file, to PREFIX, each file under"
-            " its path relative to SOURCE (a single file: under its base name).",
+            " its path relative to SOURCE, or under its base name. A single file is uploaded to the"
+            " key PREFIX itself, unless that ends in a slash.",
             _put,
             (
                 _TRANSFER,

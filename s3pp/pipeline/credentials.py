@@ -143,7 +143,7 @@ def _options(job: Job, side: Side) -> Options:
 
 def _open(job: Job, side: Side, session: Session) -> Opened:
     if side is Side.DEST:
-        return session.open(job.dest.key(""))
+        return session.open(job.key_prefix)
     by_name = job.choosing.files_from is not None
     return session.open_source(_origin(job), by_name=by_name)
 

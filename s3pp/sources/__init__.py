@@ -26,6 +26,7 @@ from typing import BinaryIO
 
 from s3pp.errors import FailureKind
 from s3pp.job import Job
+from s3pp.places import Source
 from s3pp.records import Entry, Failed
 from s3pp.sources import archive, filesystem, names
 from s3pp.sources.checking import check
@@ -50,17 +51,17 @@ def entries(job: Job, stdin: BinaryIO | None = None) -> Iterator[Record]:
     return limit_entries(merge(streams), job.choosing.limit)
 
 
-def _stream(source: str, job: Job, scope: Scope, stdin: BinaryIO | None) -> Stream:
+def _stream(source: Source, job: Job, scope: Scope, stdin: BinaryIO | None) -> Stream:
     if job.walk == "tar":
-        return archive.walk_members(source, scope)
+        return archive.walk_members(source.path, scope.within(source.name))
     if job.choosing.files_from is not None:
         return _walk_list(source, job, scope, stdin)
     return filesystem.walk_files(source, scope)
 
 
-def _walk_list(source: str, job: Job, scope: Scope, stdin: BinaryIO | None) -> Stream:
+def _walk_list(source: Source, job: Job, scope: Scope, stdin: BinaryIO | None) -> Stream:
     with names.read_list(job.choosing, stdin) as given:
-        yield from names.walk_names(source, scope, given)
+        yield from names.walk_names(source.path, scope.within(source.name), given)
 
 
 def merge(streams: Sequence[Stream]) -> Iterator[Record]:

@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 import sys
+from dataclasses import replace
 
 from s3pp.errors import UsageError
 from s3pp.job import Choosing, Job
@@ -30,9 +31,25 @@ def check(job: Job) -> None:
     _check_surroundings()
     Scope.of(job)
     for source in job.sources:
-        _check_source(source, job.walk)
+        _check_source(source.path, job.walk)
+        if source.name == "":
+            raise UsageError(f"SOURCE '{shown(source.path)}': its name is empty: leave it out")
     if job.choosing.files_from is not None:
         _check_list(job)
+
+
+def name_single(job: Job) -> Job:
+    """Return ``job``; if it uploads a single file, and its destination may be a key, to that key.
+
+    A destination that ends in a slash, or without a prefix, is a directory.
+    """
+    if not job.dest.may_be_key or len(job.sources) != 1 or job.walk == "tar":
+        return job
+    (source,) = job.sources
+    if source.name is not None or os.path.isdir(source.path):
+        return job
+    dest, name = job.dest.split()
+    return replace(job, sources=(replace(source, name=name),), dest=dest)
 
 
 def _check_source(source: str, walk: str) -> None:
@@ -76,7 +93,7 @@ def _check_list(job: Job) -> None:
         raise UsageError(
             "--files-from names files in a directory, and cannot be combined with --walk tar"
         )
-    if len(job.sources) != 1 or not os.path.isdir(job.sources[0]):
+    if len(job.sources) != 1 or not os.path.isdir(job.sources[0].path):
         raise UsageError("--files-from needs exactly one SOURCE, the directory of its names")
     _check_readable_list(job.choosing)
 

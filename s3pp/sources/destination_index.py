@@ -136,7 +136,7 @@ class DestinationIndex:
         """Return the objects at the destination of ``job``, which ``bucket`` lists."""
         listing = None
         if job.mode is not Mode.STUPID:
-            listing = ListingLookup(bucket, job.dest.key(""), run=bucket.run)
+            listing = ListingLookup(bucket, job.key_prefix, run=bucket.run)
         return cls(job, listing, notify)
 
     def lookup(self, key: str) -> Dest | None:

@@ -1,6 +1,7 @@
 """Walks of directory trees in key order.
 
-* The key of a file is its path relative to SOURCE; of a SOURCE that is a file, its base name.
+* The key of a file is its path relative to SOURCE; of a SOURCE that is a file, its base name, or
+  the name it was given.
   Keys are the same whether SOURCE is written with ``.``, ``..`` or as an absolute path.
 * A directory sorts as ``name/``: the file ``a-b`` comes before the file ``a/x``, as in a listing.
 * Symbolic links are followed. A link to a directory that contains it (by device and inode: on
@@ -32,6 +33,7 @@ from typing import NamedTuple
 from s3pp.errors import FailureKind
 from s3pp.localfs.external_sort import SortMemory, sort_records
 from s3pp.localfs.paths import is_unfinished, shown
+from s3pp.places import Source
 from s3pp.records import Entry, Failed, Skipped, SkipReason
 from s3pp.sources.filters import Record, Scope, Stream, key_bytes, key_fault
 
@@ -51,19 +53,20 @@ class _Level(NamedTuple):
     names: Iterator[Name]  # those not walked yet
 
 
-def walk_files(source: str, scope: Scope) -> Stream:
+def walk_files(source: Source, scope: Scope) -> Stream:
     """Walk the file or directory ``source``, which may itself be a link."""
-    if os.path.isdir(source):
-        return _Walk(source, scope).run()
+    if os.path.isdir(source.path):
+        return _Walk(source.path, scope.within(source.name)).run()
     return walk_single(source, scope)
 
 
-def walk_single(source: str, scope: Scope) -> Stream:
-    """Yield the file ``source`` under its base name."""
-    name = os.path.basename(source)
-    order = key_bytes(scope.prefix + name)
-    if scope.filters.name_refusal(name) is None:
-        record = stat_entry(source, scope.prefix + name, order, scope)
+def walk_single(source: Source, scope: Scope) -> Stream:
+    """Yield the file ``source`` under its name; it is chosen by its base name."""
+    base = os.path.basename(source.path)
+    key = scope.prefix + (source.name or base)
+    order = key_bytes(key)
+    if scope.filters.name_refusal(base) is None:
+        record = stat_entry(source.path, key, order, scope)
         if record is not None:
             yield order, record
 

@@ -41,7 +41,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from s3pp.errors import UsageError
 from s3pp.job import Choosing, Job
@@ -142,6 +142,10 @@ class Scope:
         """Return the scope of ``job``; raises ``UsageError`` for an invalid glob."""
         choosing = job.choosing
         return cls(job.dest.key(""), Filters(choosing), choosing.follow_symlinks is not False)
+
+    def within(self, name: str | None) -> Scope:
+        """Return the scope of the contents of a source with this name."""
+        return self if name is None else replace(self, prefix=f"{self.prefix}{name}/")
 
 
 def key_bytes(text: str) -> bytes:

@@ -33,15 +33,15 @@ import sys
 from s3pp import app
 from s3pp.errors import UsageError
 from s3pp.job import Job, Output, Speed
-from s3pp.places import Place
+from s3pp.places import Place, Source
 from s3pp.report.outlet import Streams
 
 streams = Streams.of(sys.stdout, sys.stderr)
-job = Job("put", (sys.argv[1],), Place("bucket"), sandbox=True, speed=Speed(processes=1))
+job = Job("put", (Source(sys.argv[1]),), Place("bucket"), sandbox=True, speed=Speed(processes=1))
 result = app.run(job, streams)
 print(result.status.name, result.totals.done, result.error)
 try:
-    app.run(Job("put", ("gone",), Place("bucket"), output=Output(log_file="log")), streams)
+    app.run(Job("put", (Source("gone"),), Place("bucket"), output=Output(log_file="log")), streams)
 except UsageError as error:
     print(error)
 """

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from commands import Run
-from conftest import Tree
-from stores.store import Bucket
+from conftest import MakeRecorder, Tree
+from stores.store import Bucket, Store
 from trees import Content
 
 pytestmark = pytest.mark.timeout(60)
@@ -72,6 +72,34 @@ def test_a_single_file_lands_under_its_base_name(
     assert s3pp("put", src / "d" / "one.txt", bucket.url).counts.done == 1
     assert s3pp("put", "src/d/one.txt", f"{bucket.url}/p/", cwd=tmp_path).counts.done == 1
     assert bucket.tree() == {"one.txt": b"1", "p/one.txt": b"1"}
+
+
+def test_a_destination_without_a_slash_at_its_end_is_the_key_of_a_single_file(
+    s3pp: Run, moto: Store, moto_bucket: Bucket, tree: Tree, recorder: MakeRecorder, tmp_path: Path
+) -> None:
+    src, url, journal = tree({"one.txt": b"1", "two.txt": b"2"}), moto_bucket.url, tmp_path / "j"
+    record = recorder(moto)
+    words = ["--json", "--journal", journal, "src/one.txt", f"{url}/p/new"]
+    first = s3pp("put", *words, store=record.store)
+    assert (first.code, first.events[0]["key"]) == (0, "p/new")
+    listings = [f"{r.target}&" for r in record.requests if r.method == "GET"]
+    assert all("prefix=p%2Fnew&" in each for each in listings), "no more than is needed"
+    start = json.loads(journal.read_text().splitlines()[0])
+    assert (start["sources"], start["dest"]) == (["src/one.txt"], f"{url}/p/new")
+    dry = s3pp("put", "-n", src / "two.txt", f"{url}/p/new")
+    assert dry.lines[0] == f"put {src}/two.txt -> {url}/p/new (etag differs)"
+    again = s3pp("put", "src/one.txt", f"{url}/p/new")
+    assert (again.counts.done, again.counts.skipped) == (0, 1)
+    add = s3pp("put", "--mode", "add", src / "two.txt", f"{url}/p/new")
+    assert (add.code, add.counts.skipped) == (0, 1)
+    assert s3pp("put", src / "two.txt", f"{url}//k").code == 0
+    assert s3pp("put", src, f"{url}/d").code == 0
+    assert moto_bucket.tree() == {
+        "p/new": b"1",
+        "/k": b"2",
+        "d/one.txt": b"1",
+        "d/two.txt": b"2",
+    }
 
 
 def test_several_sources_go_side_by_side(s3pp: Run, bucket: Bucket, tree: Tree) -> None:

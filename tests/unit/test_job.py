@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from s3pp.access import Access
 from s3pp.errors import UsageError
 from s3pp.job import Job, Side
-from s3pp.places import Origin, Place, access_point, parse_origin, parse_place
+from s3pp.places import Origin, Place, Source, access_point, parse_origin, parse_place
 
 THERE = Access(endpoint_url="https://elsewhere")
 
@@ -157,7 +157,7 @@ def test_an_origin_is_shown_as_it_can_be_given_again(prefix: str) -> None:
 
 # What a job reads and writes
 
-PUT = Job("put", ("a", "b"), Place("into", "p"))
+PUT = Job("put", (Source("a"), Source("b")), Place("into", "p"))
 GET = Job("get", origin=parse_origin("s3://from/p"), directory="d")
 COPY = Job("copy", origin=parse_origin("s3://from/p*"), dest=Place("into"), source_access=THERE)
 LIST = Job("list", origin=parse_origin("s3://from"))

@@ -17,7 +17,7 @@ from s3pp.cli.main import COMMANDS
 from s3pp.errors import ExitStatus, FailureKind
 from s3pp.job import Job
 from s3pp.limits import ACLS, CHECKSUMS
-from s3pp.places import Place, parse_origin
+from s3pp.places import Place, Source, parse_origin
 from s3pp.records import Done, Failed, Outcome, SendReason, Skipped, SkipReason, UploadFacts
 from s3pp.report.journal import _start
 from s3pp.report.lines import KeyTotals, KeyView, Lines, UploadLines
@@ -108,7 +108,7 @@ def test_every_exit_code() -> None:
 
 
 JOBS = {
-    "put": Job("put", sources=("a",), dest=Place("bucket", "p")),
+    "put": Job("put", sources=(Source("a"),), dest=Place("bucket", "p")),
     "get": Job("get", origin=parse_origin("s3://bucket/p"), directory="photos"),
     "copy": Job("copy", origin=parse_origin("s3://bucket/p"), dest=Place("archive")),
 }

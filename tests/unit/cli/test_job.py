@@ -9,7 +9,7 @@ from s3pp.args.verbs import build_job
 from s3pp.errors import UsageError
 from s3pp.integrity import checksums
 from s3pp.job import Job, Mode, Speed
-from s3pp.places import Place
+from s3pp.places import Place, Source
 
 
 def job(*words: str) -> Job:
@@ -25,7 +25,7 @@ def refused(*words: str) -> str:
 
 
 def test_defaults_are_the_jobs() -> None:
-    assert job() == Job("put", ("src",), Place("bucket", "p"))
+    assert job() == Job("put", (Source("src"),), Place("bucket", "p"))
 
 
 def test_every_option_arrives() -> None:
@@ -79,13 +79,13 @@ def test_aliases_and_the_rest() -> None:
 def test_options_may_stand_anywhere() -> None:
     words = ["a", "-n", "b", "--limit", "2", "s3://bucket", "-v"]
     made = build_job("put", words)
-    assert (made.sources, made.dest) == (("a", "b"), Place("bucket"))
+    assert (made.sources, made.dest) == ((Source("a"), Source("b")), Place("bucket"))
     assert (made.dry_run, made.choosing.limit, made.output.verbosity) == (True, 2, 1)
 
 
 def test_after_two_dashes_nothing_is_an_option() -> None:
     made = build_job("put", ["a", "-n", "--", "-v", "--json", "s3://bucket"])
-    assert (made.sources, made.dry_run) == (("a", "-v", "--json"), True)
+    assert (made.sources, made.dry_run) == (tuple(map(Source, ("a", "-v", "--json"))), True)
     assert (made.output.verbosity, made.output.json) == (0, False)
 
 

@@ -29,7 +29,7 @@ METHODS = pytest.mark.parametrize(
 SUPERVISOR = """
 import os, signal, sys, time
 from s3pp.job import Job, Output, Side, Speed
-from s3pp.places import Place
+from s3pp.places import Place, Source
 from s3pp.pipeline.children import Child, start_context
 from s3pp.pipeline.messages import Heartbeat, Notice, Setup
 from s3pp.s3.congestion import Feedback
@@ -38,7 +38,7 @@ from s3pp.pipeline.walker import run_walker
 from s3pp.pipeline.worker import run_worker
 from s3pp.s3.endpoint import Endpoint, Opened
 
-JOB = Job("put", ("/src",), Place("bucket"), output=Output(verbosity=-2, progress=False))
+JOB = Job("put", (Source("/src"),), Place("bucket"), output=Output(verbosity=-2, progress=False))
 OPENED = Opened(Endpoint("http", "127.0.0.1:9", "/b", "us-east-1", "b"), None, None, False)
 
 def echo(inbox, outbox):

@@ -17,14 +17,14 @@ from s3pp.pipeline.children import Child, start_context
 from s3pp.pipeline.connect import DistantBucket, LoopThread, Renewal, connect
 from s3pp.pipeline.messages import Heartbeat, KeysExpired, Message, Setup
 from s3pp.pipeline.worker import run_worker
-from s3pp.places import Place
+from s3pp.places import Place, Source
 from s3pp.s3.congestion import Feedback
 from s3pp.s3.endpoint import Endpoint, Opened
 from s3pp.s3.wire import Response
 
 ENDPOINT = Endpoint("http", "127.0.0.1:9", "/bucket", "us-east-1", "bucket")
 OPENED = Opened(ENDPOINT, Keys("AKID", "secret"), None, True)
-JOB = Job("put", ("/src",), Place("bucket"))
+JOB = Job("put", (Source("/src"),), Place("bucket"))
 
 
 class Outbox:

@@ -10,7 +10,7 @@ from s3pp.access import Access, Keys
 from s3pp.errors import FatalError, UsageError
 from s3pp.job import Choosing, Job, Side
 from s3pp.pipeline.credentials import FRESH, PERIOD, OpenBuckets
-from s3pp.places import Place, parse_origin, parse_place
+from s3pp.places import Place, Source, parse_origin, parse_place
 from s3pp.s3.endpoint import Endpoint, Opened
 from s3pp.s3.plain_session import Options
 
@@ -67,7 +67,7 @@ def sessions(monkeypatch: pytest.MonkeyPatch) -> list[Session]:
 
 
 def put() -> Job:
-    return Job("put", ("/src",), Place("into", "p"))
+    return Job("put", (Source("/src"),), Place("into", "p"))
 
 
 def get() -> Job:
@@ -221,6 +221,8 @@ def test_where_there_are_no_other_keys_the_old_ones_stay(sessions: list[Session]
 
 def test_a_job_that_reads_a_bucket_names_it(sessions: list[Session]) -> None:
     """A choice of objects alone opens nothing."""
-    buckets = OpenBuckets(Job("put", ("/src",), choosing=Choosing(limit=1)), NOW, pytest.fail)
+    buckets = OpenBuckets(
+        Job("put", (Source("/src"),), choosing=Choosing(limit=1)), NOW, pytest.fail
+    )
     assert buckets.opened == {}
     assert buckets.probes == 0

@@ -13,7 +13,7 @@ import pytest
 from s3pp.access import Access, Keys
 from s3pp.job import Choosing, DownloadOptions, Job, Mode, Objects, Side
 from s3pp.pipeline.roles import TITLES, role, worker_resources
-from s3pp.places import Place, parse_origin
+from s3pp.places import Place, Source, parse_origin
 from s3pp.records import (
     CopyTask,
     Done,
@@ -99,7 +99,7 @@ def transfer(job: Job, task: Any, source: Bucket | None, dest: Bucket | None) ->
     return asyncio.run(main())
 
 
-PUT = Job("put", ("/src",), Place("into"))
+PUT = Job("put", (Source("/src"),), Place("into"))
 GET = Job("get", origin=parse_origin("s3://from/p"))
 COPY = Job("copy", origin=parse_origin("s3://from/p"), dest=Place("into"))
 COPIED = CopyTask("p/k", "k", 4, MD5, "", None)

@@ -22,7 +22,7 @@ from s3pp.pipeline.messages import (
 )
 from s3pp.pipeline.pipes import MessageReader, MessageWriter
 from s3pp.pipeline.statter import Statter, run_statter
-from s3pp.places import Place
+from s3pp.places import Place, Source
 from s3pp.records import Done, Failed, Outcome, SendReason, Skipped, SkipReason
 from s3pp.report.totals import Totals
 
@@ -141,7 +141,7 @@ def test_a_journal_that_cannot_be_closed_ends_the_run() -> None:
     assert scene.fatal == ["journal: no space left"]
 
 
-JOB = Job("put", ("/src",), Place("bucket"), output=Output(verbosity=-2, progress=False))
+JOB = Job("put", (Source("/src"),), Place("bucket"), output=Output(verbosity=-2, progress=False))
 
 
 @pytest.mark.parametrize("told", [True, False], ids=["RunDone", "supervisor gone"])

@@ -15,7 +15,7 @@ from s3pp.errors import FailureKind, FatalError
 from s3pp.job import Choosing, Job, Mode, Side, Speed
 from s3pp.pipeline.connect import LoopThread
 from s3pp.pipeline.walker import Surroundings, walk
-from s3pp.places import Place, parse_origin, parse_place
+from s3pp.places import Place, Source, parse_origin, parse_place
 from s3pp.records import (
     CopyTask,
     Dest,
@@ -142,7 +142,7 @@ def copy_task(key: str, target: str, dest: Dest | None = None, *, ask: bool = Fa
 
 
 def put(top: Path, mode: Mode = Mode.UPDATE) -> Job:
-    return Job("put", (str(top),), Place("dest", "p"), mode=mode)
+    return Job("put", (Source(str(top)),), Place("dest", "p"), mode=mode)
 
 
 @pytest.fixture

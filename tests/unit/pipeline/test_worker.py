@@ -32,7 +32,7 @@ from s3pp.pipeline.messages import (
 from s3pp.pipeline.pipes import MessageReader, MessageWriter
 from s3pp.pipeline.slots import LEADS, TaskRunner, slot_count
 from s3pp.pipeline.worker import run_worker
-from s3pp.places import Place
+from s3pp.places import Place, Source
 from s3pp.records import (
     Done,
     Entry,
@@ -52,7 +52,7 @@ SLOTS = 3
 THRESHOLD = 5 * MIB
 JOB = Job(
     "put",
-    ("/src",),
+    (Source("/src"),),
     Place("bucket"),
     mode=Mode.STUPID,
     parts=Parts(threshold=THRESHOLD),
@@ -384,7 +384,7 @@ def test_notes_are_passed_on_once(scene: Callable[..., Scene]) -> None:
 def test_tasks_that_came_together_with_the_setup_are_heard() -> None:
     """A worker that replaces another gets its batches while it is still starting."""
     endpoint = Endpoint("http", "127.0.0.1:9", "/bucket", "us-east-1", "bucket")
-    job = Job("put", ("/src",), Place("bucket"), mode=Mode.STUPID)
+    job = Job("put", (Source("/src"),), Place("bucket"), mode=Mode.STUPID)
     child = Child("putter 1", run_worker, context=start_context("fork"), arguments=(job,))
     child.outbox.send(Setup({Side.DEST: Opened(endpoint, None, None, True)}))
     child.outbox.send(task_batch([task("gone/a"), task("gone/b")], 1, size=2, large=1 << 40))

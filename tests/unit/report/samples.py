@@ -6,7 +6,7 @@ from typing import Any
 
 from s3pp.errors import FailureKind
 from s3pp.job import Job, Output
-from s3pp.places import Place
+from s3pp.places import Place, Source
 from s3pp.records import Done, Failed, Outcome, SendReason, Skipped, SkipReason
 
 DONE = Done("a/b.txt", "p/a/b.txt", 5, 4, "0cc1", SendReason.NEW)
@@ -17,4 +17,4 @@ ALL: list[Outcome] = [DONE, SAME, FIFO, FAILED]
 
 
 def job(*, dry_run: bool = False, **output: Any) -> Job:
-    return Job("put", ("a",), Place("bkt", "p"), dry_run=dry_run, output=Output(**output))
+    return Job("put", (Source("a"),), Place("bkt", "p"), dry_run=dry_run, output=Output(**output))

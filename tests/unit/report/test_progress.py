@@ -60,7 +60,7 @@ def test_capable() -> None:
 def test_without_a_display_rich_is_not_imported() -> None:
     script = (
         "import sys, io; from s3pp.report.recorder import Recorder; from s3pp.job import *;"
-        "r = Recorder.open(Job('put', ('a',), Place('b')), io.StringIO(), io.StringIO());"
+        "r = Recorder.open(Job('put', (Source('a'),), Place('b')), io.StringIO(), io.StringIO());"
         "r.set_listed(1, True); r.close(); sys.exit('rich' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -12,6 +12,7 @@ from report.samples import ALL, DONE, FAILED, SAME, job
 from s3pp import app
 from s3pp.errors import ExitStatus
 from s3pp.job import Job
+from s3pp.places import Source
 from s3pp.records import Done, Outcome
 from s3pp.report.outlet import Streams
 from s3pp.report.recorder import Recorder
@@ -78,8 +79,8 @@ def test_the_end_is_said_instead_of_the_summary(
     result = RunReport(ExitStatus.OK, Totals(done=1, listed=1, walk_done=True))
     monkeypatch.setattr(app, "_transfer", lambda job, output: result)
     out, err, log = io.StringIO(), io.StringIO(), tmp_path / "log"
-    quiet = replace(loud(log), sources=(str(tmp_path.parent / "nothing"),))
-    Path(quiet.sources[0]).mkdir()
+    quiet = replace(loud(log), sources=(Source(str(tmp_path.parent / "nothing")),))
+    Path(quiet.sources[0].path).mkdir()
     assert app.run(quiet, Streams.of(out, err)) == result
     assert (out.getvalue(), err.getvalue()) == ("", "all done\n")
     assert log.read_text() == "THE END\n"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from s3pp.errors import UsageError
+from s3pp.places import Source, parse_place
 from s3pp.sources import check
+from s3pp.sources.checking import name_single
 
 from .trees import job, pack, plant
 
@@ -35,6 +38,40 @@ def test_good_sources_pass(top: Path, tmp_path: Path) -> None:
     check(job(top, files_from=str(top / "list"), rules=(("include", "*"),)))
     check(job(top, files_from="-"))
     check(job(pack(tmp_path / "a.tar", {}), walk="tar"))
+
+
+@pytest.mark.parametrize(
+    ("name", "dest", "named", "becomes"),
+    [
+        ("f", "s3://bkt/p/new", "new", "s3://bkt/p"),
+        ("f", "s3://bkt/new", "new", "s3://bkt/"),
+        ("f", "s3://bkt//new", "/new", "s3://bkt/"),
+        ("f", "s3://bkt/p//new", "new", "s3://bkt/p/"),
+        ("f", "s3://bkt", None, "s3://bkt/"),
+        ("f", "s3://bkt/", None, "s3://bkt/"),
+        ("f", "s3://bkt/p/", None, "s3://bkt/p"),
+        ("", "s3://bkt/p", None, "s3://bkt/p"),
+    ],
+)
+def test_a_single_file_goes_to_the_very_key(
+    name: str, dest: str, named: str | None, becomes: str, top: Path
+) -> None:
+    given = replace(job(top / name), dest=parse_place(dest))
+    named_job = name_single(given)
+    assert [source.name for source in named_job.sources] == [named]
+    assert str(named_job.dest) == becomes
+    assert named_job.writes == dest.removesuffix("/") or named is None
+    assert named_job.key_prefix == (dest.removeprefix("s3://bkt/") if named else given.key_prefix)
+
+
+def test_several_sources_an_archive_and_a_named_one_go_below_the_destination(top: Path) -> None:
+    dest = parse_place("s3://bkt/p")
+    named = job(Source(str(top / "f"), "x"))
+    for each in (job(top / "f", top / "list"), job(top / "f", walk="tar"), named):
+        given = replace(each, dest=dest)
+        assert name_single(given) == given
+    with pytest.raises(UsageError, match="its name is empty"):
+        check(job(Source(str(top / "f"), "")))
 
 
 def test_no_source() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from effort import examples
 from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.job import Job, Mode
-from s3pp.places import Place
+from s3pp.places import Place, Source
 from s3pp.records import Dest
 from s3pp.s3.listing import Listed, ListingError, Page
 from s3pp.s3.retry import NetworkError, StoreError
@@ -244,7 +244,7 @@ def index(
     listing: ScriptedListing | None, mode: Mode = Mode.UPDATE
 ) -> tuple[DestinationIndex, list[str]]:
     told: list[str] = []
-    job = Job("put", ("/src",), Place("bucket", "p"), mode=mode)
+    job = Job("put", (Source("/src"),), Place("bucket", "p"), mode=mode)
     return DestinationIndex(job, listing, told.append), told  # type: ignore[arg-type]
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from effort import examples
 from s3pp.localfs.external_sort import SortMemory
+from s3pp.places import Source
 from s3pp.records import Entry, Failed
 from s3pp.sources import entries, filesystem
 
@@ -36,6 +37,24 @@ def test_a_single_file_lands_under_its_base_name(tmp_path: Path) -> None:
     plant(tmp_path, {"d/a.txt": "A"})
     assert keys(tmp_path / "d/a.txt", prefix="p") == ["p/a.txt"]
     assert keys(tmp_path / "d/a.txt") == ["a.txt"]
+
+
+def test_a_source_that_has_a_name_lands_under_it(tmp_path: Path) -> None:
+    top = plant(tmp_path / "top", {"d/a.txt": "A", "d/b.txt": "B"})
+    (entry,) = walked(Source(f"{top}/d/a.txt", "x/y"), prefix="p")
+    assert isinstance(entry, Entry)
+    assert (entry.key, entry.path) == ("p/x/y", f"{top}/d/a.txt")
+    assert keys(Source(f"{top}/d/a.txt", "/y")) == ["/y"]
+    assert keys(Source(str(top), "n"), Source(f"{top}/d", "n/d/e"), prefix="p") == [
+        "p/n/d/a.txt",
+        "p/n/d/b.txt",
+        "p/n/d/e/a.txt",
+        "p/n/d/e/b.txt",
+    ]
+    assert keys(Source(f"{top}/d/a.txt", "b"), rules=(("exclude", "b"),)) == ["b"]
+    assert keys(Source(f"{top}/d/a.txt", "b"), rules=(("exclude", "a.txt"),)) == []
+    conflict = walked(Source(f"{top}/d/a.txt", "b.txt"), top / "d")
+    assert outcomes(conflict) == [("a.txt", "entry"), ("b.txt", "entry"), ("b.txt", "conflict")]
 
 
 @pytest.mark.parametrize("source", [".", "./", "../top", "../top/", "d/..", "//{}", "{}/./d/.."])

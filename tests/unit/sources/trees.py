@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from s3pp.job import Choosing, Job
-from s3pp.places import Place
+from s3pp.places import Place, Source
 from s3pp.records import Entry, Failed, Skipped
 from s3pp.sources import Record, entries
 
@@ -24,10 +24,16 @@ def plant(top: Path, contents: Mapping[str, str | bytes]) -> Path:
 
 
 def job(*sources: object, prefix: str = "", walk: str = "filesystem", **choosing: Any) -> Job:
-    """A put of ``sources`` to ``s3://bucket/prefix``."""
+    """A put of ``sources``, named or not, to ``s3://bucket/prefix``."""
     chosen = Choosing(**choosing)
     dest = Place("bucket", prefix)
-    return Job("put", tuple(str(s) for s in sources), dest, walk=walk, choosing=chosen)
+    return Job(
+        "put",
+        tuple(s if isinstance(s, Source) else Source(str(s)) for s in sources),
+        dest,
+        walk=walk,
+        choosing=chosen,
+    )
 
 
 def walked(*sources: object, **settings: Any) -> list[Record]:

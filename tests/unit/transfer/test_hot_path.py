@@ -26,7 +26,7 @@ from s3pp.access import Keys
 from s3pp.job import Job, Mode, Side
 from s3pp.pipeline import roles
 from s3pp.pipeline.connect import RetryHooks, connect
-from s3pp.places import Origin, Place
+from s3pp.places import Origin, Place, Source
 from s3pp.records import CopyTask, Done, Entry, GetTask, PutTask, Task
 from s3pp.s3.endpoint import Endpoint, Opened
 from s3pp.s3.limiter import RequestLimiter
@@ -89,7 +89,8 @@ def job_and_tasks(verb: str, root: Path) -> tuple[Job, list[Task]]:
     for path in paths:
         path.write_bytes(BODY)
     entries = [Entry(path.name, str(path), 4096, os.stat(path).st_mtime_ns) for path in paths]
-    return Job("put", (str(root),), dest, mode=mode), [PutTask(each, None) for each in entries]
+    tasks: list[Task] = [PutTask(each, None) for each in entries]
+    return Job("put", (Source(str(root)),), dest, mode=mode), tasks
 
 
 @pytest.mark.parametrize(("verb", "most"), [("put", 22), ("get", 29), ("copy", 32)])

@@ -21,7 +21,7 @@ from s3pp.errors import FailureKind, FatalError, Kept, ObjectError, RunEnding
 from s3pp.integrity.checksums import checksum as digest
 from s3pp.integrity.etag import etag_of_md5s
 from s3pp.job import Job, Mode, Objects, Parts, Speed
-from s3pp.places import Place
+from s3pp.places import Place, Source
 from s3pp.records import Entry, PartDone, PartFailed, PartOutcome, PutPart
 from s3pp.s3.client import Call, Headers
 from s3pp.s3.retry import NetworkError, StoreError
@@ -40,7 +40,7 @@ EACH = 4  # bytes of a part
 BODY = b"aaaabbbbccccddddee"
 JOB = Job(
     "put",
-    ("/src",),
+    (Source("/src"),),
     Place("bkt"),
     mode=Mode.UPDATE,
     parts=Parts(EACH, EACH),

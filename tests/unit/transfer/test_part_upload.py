@@ -17,7 +17,7 @@ from s3pp.access import Access
 from s3pp.errors import FailureKind, FatalError
 from s3pp.integrity.checksums import Digester, Digests
 from s3pp.job import Job, Mode, Objects
-from s3pp.places import Place
+from s3pp.places import Place, Source
 from s3pp.records import PartDone, PartFailed, PartOutcome, PutPart, Span
 from s3pp.s3.answers import Answer
 from s3pp.s3.retry import StoreError
@@ -30,7 +30,7 @@ from .buckets import answer, endpoint, etag_of, read
 BODY = b"0123456789abcdef"
 PART = BODY[4:10]
 MD5 = etag_of(PART)
-JOB = Job("put", ("/src",), Place("bkt"), mode=Mode.UPDATE)
+JOB = Job("put", (Source("/src"),), Place("bkt"), mode=Mode.UPDATE)
 READINGS = 3
 
 

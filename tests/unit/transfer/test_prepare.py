@@ -18,7 +18,7 @@ from s3pp.errors import FailureKind, ObjectError
 from s3pp.integrity.etag import etag_of_md5s
 from s3pp.job import Job, Objects, Parts
 from s3pp.limits import MAX_SINGLE_PUT, MIB, SMALL
-from s3pp.places import Place
+from s3pp.places import Place, Source
 from s3pp.records import Dest, Entry
 from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.multipart import Spans
@@ -55,7 +55,7 @@ def prepare(tmp_path: Path) -> Iterator[Callable[..., Prepared]]:
 
 def preparer_of(objects: Objects, reader: Reader, parts: Parts | None = None) -> Preparer:
     """A preparer of a store without TLS, where bodies are signed."""
-    job = Job("put", ("/src",), Place("bucket"), objects=objects, parts=parts or Parts())
+    job = Job("put", (Source("/src"),), Place("bucket"), objects=objects, parts=parts or Parts())
     endpoint = Endpoint("http", "store.example", "/bucket", "us-east-1", "bucket")
     return Preparer(job, SimpleNamespace(endpoint=endpoint), reader)  # type: ignore[arg-type]
 

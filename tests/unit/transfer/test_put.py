@@ -143,7 +143,7 @@ def _next(answers: list[Any]) -> Any:
 @contextmanager
 def putter(script: Script, mode: Mode, **settings: Any) -> Iterator[Putter]:
     settings.setdefault("objects", Objects(checksum=script.checksum))
-    job = Job("put", ("/src",), Place("bucket"), mode=mode, **settings)
+    job = Job("put", (), Place("bucket"), mode=mode, **settings)
     with TemporaryDirectory() as directory:
         reader = Reader(ThreadPoolExecutor(1))
         source = Source(script, job, f"{directory}/key.txt", reader)

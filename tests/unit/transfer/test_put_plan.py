@@ -7,7 +7,7 @@ import pytest
 from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.job import Job, Mode
 from s3pp.limits import MAX_OBJECT
-from s3pp.places import Place
+from s3pp.places import Place, Source
 from s3pp.records import Dest, Entry, Failed, Outcome, PutTask, Skipped, SkipReason
 from s3pp.s3.listing import Listed
 from s3pp.s3.retry import NetworkError, StoreError
@@ -44,7 +44,7 @@ def planned(
     mode: Mode, dest: Listing | None, found: object = None
 ) -> tuple[list[PutTask | Outcome], list[str]]:
     told: list[str] = []
-    job = Job("put", ("/src",), Place("bucket", "p"), mode=mode)
+    job = Job("put", (Source("/src"),), Place("bucket", "p"), mode=mode)
     planner = PutPlanner(job, DestinationIndex(job, dest, told.append))  # type: ignore[arg-type]
     return list(planner.plan(found or ENTRIES)), told  # type: ignore[arg-type]
 
@@ -137,7 +137,7 @@ def test_what_no_object_holds_fails_before_anything_is_read() -> None:
 
 def test_entries_are_taken_one_at_a_time() -> None:
     """The walker never holds the whole job."""
-    job = Job("put", ("/src",), Place("bucket"), mode=Mode.STUPID)
+    job = Job("put", (Source("/src"),), Place("bucket"), mode=Mode.STUPID)
     taken = []
 
     def entries() -> object:
