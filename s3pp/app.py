@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Iterator, Sequence
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -30,31 +32,74 @@ DESCRIPTORS, EACH_WORKER = 32, 4
 _SINGLE_PROCESS = ("list", "clean")
 
 
+class Question(NamedTuple):
+    """A job that runs before the others if the user agrees.
+
+    The question is asked on a terminal only, and only if ``look`` finds anything to do.
+    """
+
+    look: Job  # the dry run of ``job``
+    job: Job
+    text: str
+    consent: str  # the answer that agrees
+
+
 class Plan(NamedTuple):
     """The meaning of a command line of several steps."""
 
     jobs: tuple[Job, ...]  # run in turn
     notices: tuple[str, ...] = ()  # for users, before the first
+    question: Question | None = None
+    chained: bool = False  # a job that could not run, or was aborted, ends the plan
+    # The last line on stdout where every job succeeded, of the seconds they took.
+    epilogue: Callable[[float], str] | None = None
 
 
 def run_plan(plan: Plan, output: Streams) -> ExitStatus:
     """Run the jobs of a plan in turn; a signal ends it. Returns the worst exit code.
 
-    An error that keeps a job from running is printed, and the next one runs all the same.
+    An error that keeps a job from running is printed, and the next one runs all the same, unless
+    the jobs of the plan are chained.
     """
+    started, worst = time.monotonic(), ExitStatus.OK
+    last = ExitStatus.SOME_FAILED if plan.chained else ExitStatus.ABORTED
     program = plan.jobs[0].output.program if plan.jobs else "s3pp"
     output.stderr.lines([message(program, each) for each in plan.notices])
-    worst = ExitStatus.OK
-    for job in plan.jobs:
-        try:
-            status = run(job, output).status
-        except S3ppError as error:
-            status = exit_status(error)
-            output.stderr.lines([message(program, str(error))])
-        worst = max(worst, status)
-        if worst > ExitStatus.ABORTED:
-            break
+    for step in _steps(plan, output):
+        worst = max(worst, step.status)
+        if worst > last:
+            return worst
+    if worst is ExitStatus.OK and plan.epilogue is not None:
+        output.stdout.lines([plan.epilogue(time.monotonic() - started)])
     return worst
+
+
+def _steps(plan: Plan, output: Streams) -> Iterator[RunReport]:
+    """Run each job when its report is asked for, and first what the user agrees to."""
+    question = plan.question
+    if question is not None and os.isatty(0) and output.stderr.terminal:
+        found = _attempt(question.look, output)
+        yield found
+        if found.transferred and _agrees(question, output):
+            yield _attempt(question.job, output)
+    for job in plan.jobs:
+        yield _attempt(job, output)
+
+
+def _agrees(question: Question, output: Streams) -> bool:
+    output.stderr.write(question.text)
+    return sys.stdin.readline().strip() == question.consent
+
+
+def _attempt(job: Job, output: Streams) -> RunReport:
+    """Run ``job``, and print the error that keeps it from running."""
+    from s3pp.report.totals import RunReport
+
+    try:
+        return run(job, output)
+    except S3ppError as error:
+        output.stderr.lines([message(job.output.program, str(error))])
+        return RunReport(exit_status(error), None)
 
 
 def run(job: Job, output: Streams) -> RunReport:
