@@ -29,6 +29,7 @@ class Side(str, Enum):
 
     SOURCE = "source"
     DEST = "dest"
+    LISTING = "listing"  # the destination again, where other credentials list it
 
 
 @dataclass(frozen=True)
@@ -288,7 +289,8 @@ class Job:
     =====  =================================  ===========
 
     ``access`` configures access to the bucket; for a copy, to the destination, while the source has
-    ``source_access``, or the same if that is None.
+    ``source_access``, or the same if that is None. Where ``listing_access`` is given, the
+    destination is listed with that.
     """
 
     verb: str
@@ -331,6 +333,7 @@ class Job:
     parts: Parts = Parts()
     access: Access = Access()
     source_access: Access | None = None
+    listing_access: Access | None = None
     speed: Speed = field(default_factory=Speed)
     output: Output = Output()
 
@@ -344,12 +347,17 @@ class Job:
     @property
     def sides(self) -> tuple[Side, ...]:
         """The sides that are buckets."""
-        found = {Side.SOURCE: self.origin is not None, Side.DEST: self.dest != NOWHERE}
+        found = {
+            Side.SOURCE: self.origin is not None,
+            Side.DEST: self.dest != NOWHERE,
+            Side.LISTING: self.listing_access is not None,
+        }
         return tuple(side for side, there in found.items() if there)
 
     def access_to(self, side: Side) -> Access:
         """The access settings of a side."""
-        return (side is Side.SOURCE and self.source_access) or self.access
+        own = {Side.SOURCE: self.source_access, Side.LISTING: self.listing_access}
+        return own.get(side) or self.access
 
     @property
     def writes(self) -> str:

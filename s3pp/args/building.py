@@ -25,7 +25,7 @@ from s3pp.args.values import (
 )
 from s3pp.errors import UsageError
 from s3pp.integrity.checksums import ALGORITHMS
-from s3pp.job import Choosing, DownloadOptions, Job, Objects, Output, Parts, Speed
+from s3pp.job import Choosing, DownloadOptions, Job, Mode, Objects, Output, Parts, Speed
 from s3pp.option import Option, Value, option, options
 from s3pp.places import access_point
 
@@ -99,7 +99,15 @@ class CombinedOptions:
         Value("NAME", "visible"),
         help="a profile of the AWS configuration, for the source",
     )
-    source_credentials: Keys | None = None  # those of the source, see ``Access.credentials``
+    list_profile: str | None = option(
+        None,
+        "--list-profile",
+        Value("NAME", "visible"),
+        help="a profile of the AWS configuration, to list the destination with",
+    )
+    # Those of the source, and those that list the destination: see ``Access.credentials``.
+    source_credentials: Keys | None = None
+    list_credentials: Keys | None = None
     verbose: int = option(
         0, "-v", "--verbose", help="print completed objects; -vv: skipped ones as well"
     )
@@ -160,6 +168,7 @@ def _settle(job: Job, combined: CombinedOptions) -> Job:
         objects=objects,
         access=access,
         source_access=_source_access(job, combined, access),
+        listing_access=_listing_access(job, combined, access),
         speed=_fit(job.speed),
         output=_output(job.output, combined),
     )
@@ -295,6 +304,24 @@ def _source_access(job: Job, combined: CombinedOptions, access: Access) -> Acces
         profile=profile or access.profile,
         credentials=credentials or (access.credentials if profile is None else None),
         own_settings=profile is not None,
+    )
+
+
+def _listing_access(job: Job, combined: CombinedOptions, access: Access) -> Access | None:
+    """The access settings by which the destination is listed; None: those it is written with."""
+    profile, credentials = combined.list_profile, combined.list_credentials
+    if profile is None and credentials is None:
+        return None
+    if job.mode is Mode.STUPID:
+        raise UsageError("--list-profile has no use with --mode stupid, which lists nothing")
+    if job.sandbox:
+        raise UsageError("--sandbox and --list-profile contradict each other; drop one")
+    return replace(
+        access,
+        profile=profile or access.profile,
+        credentials=credentials,
+        sign=True,
+        own_settings=False,
     )
 
 

@@ -100,6 +100,7 @@ _OBJECTS = Group(
 _PARTS = Group("large objects", _fields("parts", "size threshold resume"))
 _SPEED = Group("speed", _fields("speed", "processes concurrency start_method"))
 _LISTING = Group("listing", ("speed.listers",))
+_DEST_LISTING = Group("listing the destination", ("combined.list_profile",))
 _S3 = Group(
     "S3",
     (
@@ -125,7 +126,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                 Group("source", ("walk", *_LINKS)),
                 _OBJECTS,
                 Group("compression", _fields("combined", "gzip gzip_types")),
-                *(_PARTS, _SPEED, _S3, _RETRIES, _OUTPUT),
+                *(_PARTS, _SPEED, _S3, _DEST_LISTING, _RETRIES, _OUTPUT),
             ),
         ),
         "get": Verb(
@@ -157,7 +158,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                     "the source's S3 (default: as above)",
                     _fields("combined", "source_endpoint_url source_region source_profile"),
                 ),
-                *(_RETRIES, _OUTPUT),
+                *(_DEST_LISTING, _RETRIES, _OUTPUT),
             ),
         ),
         "list": Verb(

@@ -91,6 +91,7 @@ class OpenBuckets:
             opened = self.opened[side] = _open(job, side, session)
             self._credentials[side] = Credentials(session, opened.keys, now)
         self._check_apart(job)
+        self._check_listed()
 
     @property
     def probes(self) -> int:
@@ -112,6 +113,13 @@ class OpenBuckets:
         self._update(side)
         return keys
 
+    def _check_listed(self) -> None:
+        """Raise ``UsageError`` where another bucket would be listed than is written to."""
+        dest, listed = (self.opened.get(side) for side in (Side.DEST, Side.LISTING))
+        if dest and listed and not dest.endpoint.same_bucket(listed.endpoint):
+            where = f"{listed.endpoint.where}, and the destination {dest.endpoint.where}"
+            raise UsageError(f"--list-profile reaches {where}: give both by --endpoint-url")
+
     def _check_apart(self, job: Job) -> None:
         if job.origin is None or job.dest == NOWHERE:
             return
@@ -131,7 +139,9 @@ def _bucket(job: Job, side: Side) -> str:
 
 def _options(job: Job, side: Side) -> Options:
     """The options to name in messages about this side; the source may share the general ones."""
-    if job.verb != "copy" or side is Side.DEST:
+    if side is Side.LISTING and job.access_to(side).profile != job.access.profile:
+        return Options("--list-profile")
+    if job.verb != "copy" or side is not Side.SOURCE:
         return Options()
     source, shared = job.access_to(side), job.access
     return Options(
@@ -142,7 +152,7 @@ def _options(job: Job, side: Side) -> Options:
 
 
 def _open(job: Job, side: Side, session: Session) -> Opened:
-    if side is Side.DEST:
+    if side is not Side.SOURCE:
         return session.open(job.key_prefix)
     by_name = job.choosing.files_from is not None
     return session.open_source(_origin(job), by_name=by_name)

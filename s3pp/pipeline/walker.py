@@ -116,7 +116,8 @@ def walk(job: Job, around: Surroundings) -> Iterator[Task | Outcome]:
 
 
 def _destination(job: Job, around: Surroundings) -> DestinationIndex:
-    return DestinationIndex.of(job, around.buckets[Side.DEST], around.notify)
+    lister = around.buckets.get(Side.LISTING) or around.buckets[Side.DEST]
+    return DestinationIndex.of(job, lister, around.notify)
 
 
 class StepsUntilError:

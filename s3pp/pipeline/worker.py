@@ -71,9 +71,10 @@ async def _serve(
     # It also counts parts, which have no slot.
     limiter = RequestLimiter(slots, outbox.send)
     hooks = RetryHooks(pause, limiter)
-    buckets = {
+    buckets: dict[Side, Bucket] = {
         side: connect(job.access_to(side), each, slots, renew=renewals[side], hooks=hooks)
         for side, each in opened.items()
+        if side is not Side.LISTING  # that only the walker uses
     }
     admission, parts = Admission(slots, job.speed.processes), PartClient(outbox)
     resources = worker_resources(parts, OwnUploads(outbox.send))
@@ -95,7 +96,7 @@ async def _serve(
                 limiter.set_limit(message)
             case OpenUpload():
                 resources.own.inherit(message)
-            case NewKeys(side, keys):
+            case NewKeys(side, keys) if side in buckets:
                 _new_keys(buckets[side], renewals[side], keys)
             case StartNothing():
                 pause.end()

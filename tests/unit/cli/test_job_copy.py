@@ -136,6 +136,20 @@ def test_what_is_said_of_the_source_is_its_own(words: list[str], field: str, val
     assert dest == Access(endpoint_url="https://here", profile="me", read_timeout=9.0)
 
 
+def test_who_lists_the_destination() -> None:
+    assert job("--profile", "me").listing_access is None
+    made = job("--profile", "me", "--source-profile", "you", "--list-profile", "auditor")
+    assert made.listing_access == replace(made.access, profile="auditor", own_settings=False)
+    assert made.access_to(Side.LISTING) == made.listing_access
+    keys = Keys("LISTS", "secret")
+    given = {"access.credentials": Keys("WRITES", "secret"), "combined.list_credentials": keys}
+    assert build(Job("copy"), given).access_to(Side.LISTING).credentials == keys
+    by_profile = {**given, "combined.list_credentials": None, "combined.list_profile": "auditor"}
+    assert build(Job("copy"), by_profile).access_to(Side.LISTING).credentials is None
+    assert "--mode stupid" in refused("--list-profile", "auditor", "--mode", "stupid")
+    assert "--sandbox" in refused("--list-profile", "auditor", "--sandbox")
+
+
 def test_another_stores_region_is_not_that_of_the_destination() -> None:
     words = ("--region", "eu-west-1", "--source-endpoint-url", "https://there")
     assert job(*words).access_to(Side.SOURCE).region is None

@@ -151,6 +151,26 @@ def test_the_source_of_a_get_has_no_options_of_its_own(sessions: list[Session]) 
     assert sessions[0].options == Options()
 
 
+LISTS = Access(profile="lister")
+
+
+def test_other_credentials_may_list_the_destination(sessions: list[Session]) -> None:
+    buckets = OpenBuckets(copy(listing_access=LISTS), NOW, pytest.fail)
+    assert [*buckets.opened] == [Side.SOURCE, Side.DEST, Side.LISTING]
+    _, dest, listing = sessions
+    assert (dest.access, listing.access) == (HERE, LISTS)
+    assert dest.meant == listing.meant == ["q/"]
+    assert listing.options == Options("--list-profile")
+    listing.held = NEW
+    assert list(buckets.refresh(NOW + PERIOD)) == [Side.LISTING]
+
+
+def test_what_is_listed_is_what_is_written_to(sessions: list[Session]) -> None:
+    elsewhere = Access(endpoint_url="https://elsewhere:9000", profile="lister")
+    with pytest.raises(UsageError, match=r"--list-profile reaches https://elsewhere:9000, and "):
+        OpenBuckets(copy(listing_access=elsewhere), NOW, pytest.fail)
+
+
 # Source and destination
 
 
