@@ -24,6 +24,14 @@ class Mode(str, Enum):
     UPDATE = "update"
 
 
+class Compare(str, Enum):
+    """What mode ``update`` compares; the rules are in ``transfer/modes.py``."""
+
+    ETAG = "etag"
+    MTIME = "mtime"
+    SIZE = "size"
+
+
 class Side(str, Enum):
     """The two ends of a run; each that is a bucket must be opened."""
 
@@ -304,6 +312,13 @@ class Job:
         "--put",
         Value("MODE", "mode"),
         help="update: missing and different objects (default); add: missing ones; stupid: all",
+    )
+    compare: Compare = option(
+        Compare.ETAG,
+        "--compare",
+        Value("WHAT", "compare"),
+        help="what update compares: etag (default); size; mtime: size and time, as aws s3 sync",
+        get="what update compares: etag (default); size; mtime: size, and that times are equal",
     )
     walk: str = option(
         "filesystem",

@@ -34,6 +34,8 @@ class SkipReason(str, Enum):
     SAME_ETAG = "same etag"  # mode update: same size, same content
     SAME_CHECKSUM = "same checksum"  # mode update: ETag not comparable; checksum equal, or 0 bytes
     SAME_TIME = "same time"  # mode update: ETag not comparable, and the time is the object's
+    SAME_SIZE = "same size"  # --compare size
+    NOT_NEWER = "not newer"  # --compare mtime: same size, and the source is not the newer one
     SPECIAL = "not a regular file"  # FIFO, socket, device
     SYMLINK = "symbolic link"  # with --no-follow-symlinks
     LOOP = "symbolic link loop"  # a link to a directory that contains it
@@ -52,6 +54,8 @@ class SendReason(str, Enum):
     ETAG = "etag differs"
     CHECKSUM = "checksum differs"  # ETag not comparable, and checksums differ
     TIME = "time differs"  # ETag not comparable, and the times differ
+    NEWER = "newer"  # --compare mtime: the source is newer
+    UNKNOWN_TIME = "time unknown"  # --compare mtime: the store reports no time
     UNKNOWN = "etag unknown"  # neither ETag nor checksum can show equality
 
 
@@ -60,6 +64,7 @@ class Dest(NamedTuple):
 
     size: int  # bytes
     etag: str  # as ``s3.answers`` reads it: without quotes, MD5s in lower case
+    modified_ns: int | None = None  # set only for --compare mtime; None: the store reports none
 
 
 class Entry(NamedTuple):
@@ -128,6 +133,7 @@ class CopyTask(NamedTuple):
     storage_class: str  # empty: the store's default, or not known
     dest: Dest | None  # what the target is now; None: absent, or the mode does not care
     ask: bool = False  # True: the listing is inconclusive, HEAD the target
+    modified_ns: int | None = None  # of the source, as in ``Dest``
 
 
 Task = PutTask | GetTask | CopyTask

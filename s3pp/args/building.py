@@ -25,7 +25,17 @@ from s3pp.args.values import (
 )
 from s3pp.errors import UsageError
 from s3pp.integrity.checksums import ALGORITHMS
-from s3pp.job import Choosing, DownloadOptions, Job, Mode, Objects, Output, Parts, Speed
+from s3pp.job import (
+    Choosing,
+    Compare,
+    DownloadOptions,
+    Job,
+    Mode,
+    Objects,
+    Output,
+    Parts,
+    Speed,
+)
 from s3pp.option import Option, Value, option, options
 from s3pp.places import access_point
 
@@ -162,6 +172,7 @@ def _settle(job: Job, combined: CombinedOptions) -> Job:
     if job.exit_code and not job.dry_run:
         raise UsageError("--exit-code needs --dry-run: other runs exit 1 where something fails")
     objects = _objects(job, combined)
+    _check_compare(job, packs=bool(objects.gzip_types))
     access = _access(job, combined)
     return replace(
         job,
@@ -188,6 +199,19 @@ def _check_filters(job: Job) -> None:
     if _exceeds(chosen.newer_than, chosen.older_than):
         times = "--newer-than is a later time than --older-than"
         raise UsageError(f"{times}: nothing can match both; swap or drop one")
+
+
+def _check_compare(job: Job, *, packs: bool) -> None:
+    """Refuse ``--compare`` where nothing is compared, or where sizes differ in any case."""
+    flag = f"--compare {job.compare.value}"
+    if job.compare is Compare.ETAG:
+        return
+    if job.mode is not Mode.UPDATE:
+        raise UsageError(f"{flag} is for --mode update; --mode {job.mode.value} compares nothing")
+    for other, given in (("--gzip", packs), ("--gunzip", job.download.gunzip)):
+        if given:
+            why = "the file and the compressed object differ in size"
+            raise UsageError(f"{flag} contradicts {other}: {why}; use --compare etag")
 
 
 def _exceeds(least: float | None, most: float | None) -> bool:

@@ -11,7 +11,7 @@ import math
 import re
 
 from s3pp.errors import UsageError
-from s3pp.job import Mode
+from s3pp.job import Compare, Mode
 from s3pp.limits import MAX_METADATA_BYTES, MAX_PART, MAX_TAGS, MIN_PART
 from s3pp.places import Origin, Place, Source, access_point, parse_origin, parse_place
 
@@ -193,6 +193,11 @@ def one_of(text: str, *choices: str) -> str:
 def mode(text: str) -> Mode:
     """One of the modes."""
     return Mode(one_of(text, *(each.value for each in Mode)))
+
+
+def compare(text: str) -> Compare:
+    """One of the ways to compare."""
+    return Compare(one_of(text, *(each.value for each in Compare)))
 
 
 def source(text: str) -> Source:

@@ -88,7 +88,7 @@ _LINKS = ("choosing.follow_symlinks",)
 _TRIES = _fields("access", "max_attempts max_throttled connect_timeout read_timeout")
 _VOLUME = _fields("combined", "verbose quiet")
 
-_TRANSFER = Group("transfer", ("mode", "dry_run", "exit_code", "choosing.order"))
+_TRANSFER = Group("transfer", ("mode", "compare", "dry_run", "exit_code", "choosing.order"))
 _FILTERS = Group("filters", _NAMES)
 _OBJECTS = Group(
     "objects",

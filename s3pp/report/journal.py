@@ -21,7 +21,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from s3pp import __version__
-from s3pp.job import Job
+from s3pp.job import Compare, Job
 from s3pp.records import Failed, Outcome, Skipped
 from s3pp.report.appender import Appender, Unwritten
 from s3pp.report.lines import Lines, as_json
@@ -72,6 +72,8 @@ def _start(job: Job) -> dict[str, Any]:
     }
     if job.verb != "clean":
         event |= {"dest": job.writes, "mode": job.mode.value}
+    if job.compare is not Compare.ETAG:
+        event["compare"] = job.compare.value
     event["time"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
     return event | ({"dry_run": True} if job.dry_run else {})
 

@@ -13,9 +13,9 @@ from concurrent.futures import Future
 from typing import Any, Protocol
 
 from s3pp.errors import FatalError, ObjectError
-from s3pp.job import Job, Mode
+from s3pp.job import Compare, Job, Mode
 from s3pp.records import Dest
-from s3pp.s3.answers import Answer
+from s3pp.s3.answers import Answer, epoch_nanoseconds
 from s3pp.s3.listing import UNSENDABLE, Listed, Lister, ListingError, Page, fetch_page
 from s3pp.s3.retry import Remedy, StoreError
 
@@ -128,6 +128,7 @@ class DestinationIndex:
         # Mode stupid needs no lookups.
         self._listing = None if job.mode is Mode.STUPID else listing
         self.ask = listing is None and job.mode is not Mode.STUPID
+        self._timed = job.compare is Compare.MTIME
         self._notify = notify
         self._last = ""
 
@@ -148,7 +149,10 @@ class DestinationIndex:
             return None
         self._last = key
         found = self._find(self._listing, key)
-        return Dest(found.size, found.etag) if found else None
+        if found is None:
+            return None
+        time = epoch_nanoseconds(found.modified) if self._timed else None
+        return Dest(found.size, found.etag, time)
 
     def _find(self, listing: ListingLookup, key: str) -> Listed | None:
         try:

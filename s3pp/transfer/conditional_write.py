@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from s3pp.job import Mode
 from s3pp.records import Dest
+from s3pp.s3.answers import epoch_nanoseconds
 from s3pp.s3.client import Bucket, Headers
 from s3pp.s3.retry import StoreError
 
@@ -100,11 +101,22 @@ class ConditionalWrite:
         return await send(())
 
 
-async def head_if_allowed(bucket: Bucket, key: str) -> Dest | None:
-    """Return the answer to a HEAD; None if the key is absent or HEAD is forbidden."""
+async def head_if_allowed(bucket: Bucket, key: str, *, timed: bool = False) -> Dest | None:
+    """Return the answer to a HEAD; None if the key is absent or HEAD is forbidden.
+
+    ``timed``: with the time of its last modification.
+    """
     try:
-        return await bucket.head(key)
+        return await (_head_with_time(bucket, key) if timed else bucket.head(key))
     except StoreError as error:
         if error.status == 403:
             return None
         raise
+
+
+async def _head_with_time(bucket: Bucket, key: str) -> Dest | None:
+    answer = await bucket.look(key)
+    if answer is None:
+        return None
+    modified = answer.response.header(b"last-modified") or ""
+    return Dest(answer.size, answer.etag, epoch_nanoseconds(modified))

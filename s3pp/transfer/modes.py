@@ -18,6 +18,26 @@ A getter mirrors this, with the file as the dest; a copier compares two objects,
 of any form mean equal objects. In mode ``add`` both report an existing item of another size. If
 the ETag is unknown, a getter compares the time, which it sets on every file it writes: skip (same
 time), or send (time differs).
+
+``--compare`` replaces the comparison of content in ``update`` by one of facts that the listings and
+a ``stat`` have, so that no file is opened, and no object asked for:
+
+==================  ==================  ===========================  =========================
+both sides          size                mtime, of put and copy       mtime, of get
+==================  ==================  ===========================  =========================
+sizes differ        send: size differs  send: size differs           send: size differs
+source is newer     skip: same size     send: newer                  send: time differs
+times are equal     skip: same size     skip: not newer              skip: same time
+source is older     skip: same size     skip: not newer              send: time differs
+a time is unknown   skip: same size     send: time unknown           send: time differs
+==================  ==================  ===========================  =========================
+
+Of put and copy this is the rule of ``aws s3 sync``. Of a get it is that of its option
+``--exact-timestamps``: without it, a file that is older than the object counts as up to date there,
+so that an object which was replaced by one of the same size would never be fetched. Times of put
+and copy are compared as precisely as they are known. S3 lists whole seconds, rounded down: a file
+changed in the second of its upload is sent again, whatever came first. Of two objects of the same
+second it is not known which came first, and the source counts as not newer.
 """
 
 from __future__ import annotations
@@ -25,7 +45,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from s3pp.integrity.etag import is_md5
-from s3pp.job import Mode
+from s3pp.job import Compare, Job, Mode
 from s3pp.records import Dest, SendReason, SkipReason
 
 SECOND = 1_000_000_000  # nanoseconds
@@ -40,20 +60,39 @@ class Local(NamedTuple):
     parts_etag: str = ""  # the multipart ETag that its bytes were found to have; empty: none
 
 
-def decide_unread(mode: Mode, dest: Dest | None) -> SkipReason | SendReason | None:
-    """Return whether to send, and why, without the source's content; None: use ``decide``."""
+class SendRule(NamedTuple):
+    """When an object is sent."""
+
+    mode: Mode
+    compare: Compare = Compare.ETAG
+
+    @classmethod
+    def of(cls, job: Job) -> SendRule:
+        """Return the rule of ``job``."""
+        return cls(job.mode, job.compare)
+
+
+def decide_unread(
+    rule: SendRule, dest: Dest | None, *, size: int, modified_ns: int
+) -> SkipReason | SendReason | None:
+    """Return whether to send a file, and why, without its content; None: use ``decide``.
+
+    ``size`` in bytes and ``modified_ns``, in nanoseconds since the epoch, are the file's.
+    """
+    mode, compare = rule
     if mode is Mode.STUPID:
         return SendReason.ALWAYS
     if dest is None:
         return SendReason.NEW
-    return SkipReason.EXISTS if mode is Mode.ADD else None
+    if mode is Mode.ADD:
+        return SkipReason.EXISTS
+    if compare is Compare.ETAG:
+        return None
+    return SendReason.SIZE if size != dest.size else _by_age(compare, modified_ns, dest.modified_ns)
 
 
-def decide(mode: Mode, local: Local, dest: Dest | None) -> SkipReason | SendReason:
-    """Return whether to send, and why."""
-    reason = decide_unread(mode, dest)
-    if reason is not None or dest is None:
-        return reason or SendReason.NEW
+def decide(local: Local, dest: Dest) -> SkipReason | SendReason:
+    """Return whether mode ``update`` sends a body over an object, and why, by their content."""
     if local.size != dest.size:
         return SendReason.SIZE
     if local.size == 0:
@@ -76,11 +115,18 @@ def by_emptiness(ours: str, theirs: str) -> SkipReason:
     return SkipReason.SAME_ETAG if ours == theirs else SkipReason.SAME_CHECKSUM
 
 
-def decide_copy(mode: Mode, source: Dest, dest: Dest | None) -> SkipReason | SendReason:
-    """Return whether to copy an object, and why, from the entries of two listings."""
-    reason = _decide_by_size(mode, source.size, dest.size if dest else None)
+def decide_copy(
+    rule: SendRule, source: Dest, dest: Dest | None, *, modified_ns: int | None = None
+) -> SkipReason | SendReason:
+    """Return whether to copy an object, and why, from the entries of two listings.
+
+    ``modified_ns`` is the source's time; only ``--compare mtime`` needs it.
+    """
+    reason = _decide_by_size(rule.mode, source.size, dest.size if dest else None)
     if reason is not None or dest is None:
         return reason or SendReason.NEW
+    if rule.compare is not Compare.ETAG:
+        return _by_age(rule.compare, modified_ns, dest.modified_ns)
     if source.size == 0:
         return by_emptiness(source.etag, dest.etag)
     if source.etag and source.etag == dest.etag:
@@ -88,13 +134,16 @@ def decide_copy(mode: Mode, source: Dest, dest: Dest | None) -> SkipReason | Sen
     return SendReason.ETAG if is_md5(source.etag) and is_md5(dest.etag) else SendReason.UNKNOWN
 
 
-def decide_get(mode: Mode, size: int, here: int | None) -> SkipReason | SendReason | None:
+def decide_get(rule: SendRule, size: int, here: int | None) -> SkipReason | SendReason | None:
     """Return whether to get an object of ``size`` bytes over a file of ``here``; None: no file.
 
     Returns None if only the content or the time can decide: see ``by_emptiness``, ``by_content``
     and ``by_time``.
     """
-    return _decide_by_size(mode, size, here)
+    reason = _decide_by_size(rule.mode, size, here)
+    if reason is None and rule.compare is Compare.SIZE:
+        return SkipReason.SAME_SIZE
+    return reason
 
 
 def by_content(md5: str, etag: str) -> SkipReason | SendReason:
@@ -109,6 +158,17 @@ def by_time(modified_ns: int | None, mtime_ns: int) -> SkipReason | SendReason:
     """
     same = modified_ns is not None and modified_ns // SECOND == mtime_ns // SECOND
     return SkipReason.SAME_TIME if same else SendReason.TIME
+
+
+def _by_age(
+    compare: Compare, source_ns: int | None, dest_ns: int | None
+) -> SkipReason | SendReason:
+    """Return the reason for a source and an object of its size, without regard to content."""
+    if compare is Compare.SIZE:
+        return SkipReason.SAME_SIZE
+    if source_ns is None or dest_ns is None:
+        return SendReason.UNKNOWN_TIME
+    return SendReason.NEWER if source_ns > dest_ns else SkipReason.NOT_NEWER
 
 
 def _decide_by_size(mode: Mode, size: int, there: int | None) -> SkipReason | SendReason | None:

@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from s3pp.errors import FailureKind
-from s3pp.job import Job
+from s3pp.job import Compare, Job
 from s3pp.localfs.name_conflicts import folds_names, mark_conflicts, mark_conflicts_folded
 from s3pp.localfs.paths import path_fault
 from s3pp.localfs.stale_files import Sweeper
@@ -44,6 +44,7 @@ from s3pp.records import (
     Skipped,
     SkipReason,
 )
+from s3pp.s3.answers import epoch_nanoseconds
 from s3pp.s3.listing import Listed
 from s3pp.s3.multipart import size_fault
 from s3pp.sources.destination_index import DestinationIndex
@@ -55,7 +56,7 @@ class PutPlanner:
     """A converter of entries to tasks or outcomes, given the destination's listing."""
 
     def __init__(self, job: Job, index: DestinationIndex) -> None:
-        self._mode = job.mode
+        self._rule = modes.SendRule.of(job)
         self._index = index
 
     def plan(self, found: Iterable[Entry | Skipped | Failed]) -> Iterator[PutTask | Outcome]:
@@ -68,7 +69,7 @@ class PutPlanner:
         if fault := size_fault(entry.size):
             return Failed(entry.source, entry.key, FailureKind.TOO_LARGE, fault)
         dest = self._index.lookup(entry.key)
-        reason = modes.decide_unread(self._mode, dest)
+        reason = modes.decide_unread(self._rule, dest, size=entry.size, modified_ns=entry.mtime_ns)
         if isinstance(reason, SkipReason):
             return Skipped(entry.source, entry.key, entry.size, reason)
         return PutTask(entry, dest, self._index.ask)
@@ -171,7 +172,7 @@ class CopyPlanner:
     def __init__(
         self, job: Job, origin: Origin, index: DestinationIndex, *, overlap: Overlap
     ) -> None:
-        self._mode = job.mode
+        self._rule = modes.SendRule.of(job)
         self._index = index
         self._overlap = overlap
         self._prefix = job.dest.key("")
@@ -186,18 +187,19 @@ class CopyPlanner:
                 yield self._step(each)
 
     def _step(self, found: Listed) -> CopyTask | Outcome:
-        key, size, etag, _, storage_class = found
+        key, size, etag, modified, storage_class = found
         target = self._prefix + key[self._cut :]
         if fault := _target_fault(target):
             return Failed(key, target, FailureKind.NAME, fault)
         if clash := self._overlap.fault(target):
             return Failed(key, target, FailureKind.CONFLICT, clash)
         dest = self._index.lookup(target)
+        time = epoch_nanoseconds(modified) if self._rule.compare is Compare.MTIME else None
         if not self._index.ask:
-            reason = modes.decide_copy(self._mode, Dest(size, etag), dest)
+            reason = modes.decide_copy(self._rule, Dest(size, etag), dest, modified_ns=time)
             if isinstance(reason, SkipReason):
                 return Skipped(key, target, size, reason)
-        return CopyTask(key, target, size, etag, storage_class, dest, self._index.ask)
+        return CopyTask(key, target, size, etag, storage_class, dest, self._index.ask, time)
 
 
 def _target_fault(target: str) -> str | None:

@@ -149,7 +149,7 @@ class PartsByStore:
         Raises ``SourceChanged``, ``CannotCopy`` if this way cannot work, ``RunEnding``, and
         ``ObjectError``.
         """
-        task, (size, etag), pin = attempt.task, attempt.source, attempt.pin
+        task, (size, etag, _), pin = attempt.task, attempt.source, attempt.pin
         parts = (
             CopyPart(task.source, etag, size, span, task.target, upload.id, pin=pin)
             for span in layout.spans

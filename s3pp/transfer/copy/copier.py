@@ -17,7 +17,7 @@ from __future__ import annotations
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.integrity.compare import same_checksum
 from s3pp.integrity.stored_object import StoredObject
-from s3pp.job import Job, Mode
+from s3pp.job import Compare, Job, Mode
 from s3pp.records import (
     CopyPart,
     CopyTask,
@@ -64,7 +64,7 @@ class Copier:
         self.notes: list[str] = []  # notices for users, read by the worker
         self.requests_spared = 0  # that a dry run did not make
         self._noted: set[str] = set()
-        self._mode = job.mode
+        self._rule = modes.SendRule.of(job)
         self._dry_run = job.dry_run
         self._source = source
         self._dest = dest
@@ -76,8 +76,8 @@ class Copier:
         """Copy one object and return its outcome. Raises only ``FatalError`` and ``RunEnding``."""
         try:
             source = Dest(task.size, task.etag)
-            dest = await head_if_allowed(self._dest, task.target) if task.ask else task.dest
-            reason = modes.decide_copy(self._mode, source, dest)
+            dest = await self._ask(task.target) if task.ask else task.dest
+            reason = modes.decide_copy(self._rule, source, dest, modified_ns=task.modified_ns)
             if isinstance(reason, SkipReason):
                 return Skipped(task.source, task.target, task.size, reason)
             if reason is SendReason.UNKNOWN and dest and await self._is_same(task, source, dest):
@@ -93,6 +93,10 @@ class Copier:
     async def part(self, part: CopyPart) -> PartOutcome:
         """Transfer one range. Raises only ``FatalError`` and ``RunEnding``."""
         return await self._ways.part(part)
+
+    async def _ask(self, key: str) -> Dest | None:
+        timed = self._rule.compare is Compare.MTIME
+        return await head_if_allowed(self._dest, key, timed=timed)
 
     async def _pretend(self, attempt: CopyAttempt) -> Outcome:
         """Return the outcome in a dry run."""
@@ -163,7 +167,7 @@ class Copier:
             raise refusal if attempt.is_certain else SourceChanged(refusal, Target.ABSENT)
         if refusal and dest.etag and dest == attempt.ours:
             return attempt.done(Written(dest.etag, 1))
-        reason = modes.decide_copy(Mode.ADD, attempt.source, dest)
+        reason = modes.decide_copy(modes.SendRule(Mode.ADD), attempt.source, dest)
         assert isinstance(reason, SkipReason)
         return attempt.skipped(reason)
 

@@ -147,5 +147,5 @@ def _feed(rolling: RollingETags, body: Slice) -> None:
 
 
 def _part(attempt: CopyAttempt, span: Span) -> CopyPart:
-    task, (size, etag) = attempt.task, attempt.source
+    task, (size, etag, _) = attempt.task, attempt.source
     return CopyPart(task.source, etag, size, span, task.target, "", pin=attempt.pin)

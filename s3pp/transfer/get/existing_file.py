@@ -4,6 +4,7 @@
 
     not a regular file       mode add leaves a link alone; else a conflict
     another size             the mode decides
+    --compare size, mtime    the size, and the time, decide
     ETag is an MD5           the file's MD5
     ETag of parts            the file in parts of likely sizes, a checksum, the parts' real size
     any other                the time, which a getter sets on every file that it writes
@@ -21,7 +22,7 @@ from s3pp.integrity.checksums import digest
 from s3pp.integrity.compare import Body, compare
 from s3pp.integrity.etag import is_md5, likely_sizes, part_count, proves_content
 from s3pp.integrity.stored_object import StoredObject
-from s3pp.job import Job, Mode
+from s3pp.job import Compare, Job, Mode
 from s3pp.limits import SMALL
 from s3pp.localfs.tree import Tree
 from s3pp.records import Dest, GetTask, SendReason, SkipReason
@@ -44,7 +45,7 @@ class ExistingFiles:
     """Compares objects with what exists in their place, by the rules of one job."""
 
     def __init__(self, job: Job, bucket: Bucket, tree: Tree, reader: Reader) -> None:
-        self._mode = job.mode
+        self._rule = modes.SendRule.of(job)
         self._gunzip = job.download.gunzip
         self._part_size = job.parts.size
         self._bucket = bucket
@@ -58,7 +59,9 @@ class ExistingFiles:
         """
         if not stat.S_ISREG(here.st_mode):
             return self._refuse(task, here.st_mode)
-        verdict = modes.decide_get(self._mode, task.size, here.st_size)
+        verdict = modes.decide_get(self._rule, task.size, here.st_size)
+        if verdict is None and self._rule.compare is Compare.MTIME:
+            return _by_time(task, here)
         if verdict is None:
             return await self._compare_content(task, here)
         if verdict is SkipReason.OTHER_SIZE and self._gunzip:
@@ -69,7 +72,7 @@ class ExistingFiles:
 
     def _refuse(self, task: GetTask, mode: int) -> Verdict:
         """Mode ``add`` skips links; nothing but a file is ever replaced."""
-        if stat.S_ISLNK(mode) and self._mode is Mode.ADD:
+        if stat.S_ISLNK(mode) and self._rule.mode is Mode.ADD:
             return SkipReason.EXISTS
         kind = next(word for test, word in _KINDS if test(mode))
         message = f"{task.target!r} is {kind} here, and is not replaced: move it away"

@@ -74,7 +74,6 @@ class Preparer:
             md5=job.mode is not Mode.STUPID,  # the other modes compare it with an ETag
             signed=job.access.sign and not bucket.endpoint.unsigned_bodies,
         )
-        self._mode = job.mode
         self._parts = job.parts
         self._bucket = bucket
         self._reader = reader
@@ -115,7 +114,7 @@ class Preparer:
 
     async def compare(self, key: str, prepared: Prepared, dest: Dest) -> SkipReason | SendReason:
         """Return whether to replace the object ``dest`` by a body, and why."""
-        reason = decide(self._mode, self.local(prepared), dest)
+        reason = decide(self.local(prepared), dest)
         if reason is SendReason.UNKNOWN:
             stored = StoredObject(self._bucket, key, dest)
             body = Body(prepared.pieces, self._reader, self._likely(dest))

@@ -20,11 +20,12 @@ from functools import partial
 from s3pp.errors import FailureKind, Kept
 from s3pp.integrity.etag import OtherBytes
 from s3pp.integrity.stored_object import confirm_whole
-from s3pp.job import Job, Mode
+from s3pp.job import Compare, Job, Mode
 from s3pp.limits import PIECE, SMALL
 from s3pp.records import (
     Dest,
     Done,
+    Entry,
     Failed,
     Outcome,
     PartOutcome,
@@ -39,7 +40,7 @@ from s3pp.s3.retry import StoreError
 from s3pp.transfer.bodies import Changed, Slice
 from s3pp.transfer.conditional_write import AlreadyExists, ConditionalWrite, head_if_allowed
 from s3pp.transfer.errors import failed
-from s3pp.transfer.modes import decide_unread
+from s3pp.transfer.modes import SendRule, decide_unread
 from s3pp.transfer.part_upload import FileUploader, upload_body
 from s3pp.transfer.put.prepare import Prepared, Preparer
 from s3pp.transfer.resources import WorkerResources
@@ -64,6 +65,7 @@ class Putter:
         self, job: Job, bucket: Bucket, preparer: Preparer, resources: WorkerResources
     ) -> None:
         self._mode = job.mode
+        self._rule = SendRule.of(job)
         self._if_absent = SendReason.ALWAYS if job.mode is Mode.STUPID else SendReason.NEW
         self._dry_run = job.dry_run
         self._bucket = bucket
@@ -87,7 +89,7 @@ class Putter:
         if not budget.take_at_once(held):
             await budget.take(held)
         try:
-            dest = await head_if_allowed(self._bucket, entry.key) if task.ask else task.dest
+            dest = await self._ask(entry.key) if task.ask else task.dest
             attempt = PutAttempt(task, dest)
             for _ in range(READINGS - 1):
                 try:
@@ -108,7 +110,7 @@ class Putter:
         entry, dest = attempt.task.entry, attempt.dest
         reason: SkipReason | SendReason | None = attempt.reason
         if reason is None:
-            reason = self._if_absent if dest is None else decide_unread(self._mode, dest)
+            reason = self._if_absent if dest is None else self._decide_unread(entry, dest)
         if isinstance(reason, SkipReason):
             return _skip(attempt, entry.size, reason)
         prepared = await self._preparer.prepare(entry, None if reason else dest)
@@ -128,6 +130,13 @@ class Putter:
         finally:
             if prepared.source is not None:
                 prepared.close()
+
+    async def _ask(self, key: str) -> Dest | None:
+        timed = self._rule.compare is Compare.MTIME
+        return await head_if_allowed(self._bucket, key, timed=timed)
+
+    def _decide_unread(self, entry: Entry, dest: Dest) -> SkipReason | SendReason | None:
+        return decide_unread(self._rule, dest, size=entry.size, modified_ns=entry.mtime_ns)
 
     async def _send(self, attempt: PutAttempt, prepared: Prepared) -> Outcome:
         """Send a body in one request, and verify the ETag in the answer."""

@@ -8,7 +8,7 @@ from s3pp.args.building import DEFAULT_GZIP_TYPES
 from s3pp.args.verbs import build_job
 from s3pp.errors import UsageError
 from s3pp.integrity import checksums
-from s3pp.job import Job, Mode, Speed
+from s3pp.job import Compare, Job, Mode, Speed
 from s3pp.places import Place, Source
 
 
@@ -26,6 +26,20 @@ def refused(*words: str) -> str:
 
 def test_defaults_are_the_jobs() -> None:
     assert job() == Job("put", (Source("src"),), Place("bucket", "p"))
+
+
+def test_compare_needs_something_to_compare() -> None:
+    assert job("--compare", "mtime").compare is Compare.MTIME
+    assert job("--mode", "add", "--compare", "etag").compare is Compare.ETAG
+    for mode in ("add", "stupid"):
+        assert refused("--mode", mode, "--compare", "size") == (
+            f"--compare size is for --mode update; --mode {mode} compares nothing"
+        )
+    assert refused("--gzip", "--compare", "mtime").startswith(
+        "--compare mtime contradicts --gzip: the file and the compressed object differ in size"
+    )
+    with pytest.raises(UsageError, match="contradicts --gunzip"):
+        build_job("get", ["--gunzip", "--compare", "size", "s3://bucket", "out"])
 
 
 def test_every_option_arrives() -> None:

@@ -67,7 +67,7 @@ class Bucket:
         self.looks.append(key)
         if key not in self.held:
             return None
-        size, etag = self.held[key]
+        size, etag, _ = self.held[key]
         lines = [f'ETag: "{etag}"\r\n'.encode(), b"Content-Length: %d\r\n" % size, *self.lines]
         return Answer(Response(200, [b"HTTP/1.1 200 OK\r\n", *lines], b""), 1)
 
@@ -76,7 +76,7 @@ def _page(found: list[tuple[str, Dest]], token: str) -> bytes:
     contents = "".join(
         f"<Contents><Key>{quote(key)}</Key><LastModified>{LISTED_TIME}</LastModified>"
         f"<ETag>&quot;{etag}&quot;</ETag><Size>{size}</Size></Contents>"
-        for key, (size, etag) in found
+        for key, (size, etag, _) in found
     )
     more = f"<IsTruncated>{str(bool(token)).lower()}</IsTruncated>"
     more += f"<NextContinuationToken>{token}</NextContinuationToken>" if token else ""

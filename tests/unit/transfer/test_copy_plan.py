@@ -32,7 +32,10 @@ class Listing:
         self.asked.append(key)
         if self._error:
             raise self._error
-        return Listed(key, *self._held[key], MODIFIED) if key in self._held else None
+        if key not in self._held:
+            return None
+        size, etag, _ = self._held[key]
+        return Listed(key, size, etag, MODIFIED)
 
 
 def listed(key: str, size: int = 5, etag: str = OURS, storage_class: str = "GLACIER_IR") -> Listed:
