@@ -156,7 +156,8 @@ def unexpected(error: BaseException, where: str = "") -> str:
     if fault is not None:
         return f"{where}: {fault}" if where else fault
     # Not its ``repr``: that of a UnicodeError has the whole text, which may be a secret.
-    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    text = " ".join(str(error).split())
+    what = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return f"internal error{f' in {where}' if where else ''}: {what}"
 
 

@@ -101,6 +101,7 @@ def test_what_get_fetches_by_size_and_by_time(s3pp: Run, moto_bucket: Bucket, tr
         moto_bucket.put(name, body)
     assert s3pp("get", moto_bucket.url, out).code == 0
     (out / "a").write_bytes(b"9999")  # edited here, so that it is newer than the object
+    age(out, FUTURE, "a")
     (out / "d/c").write_bytes(b"9")
     age(out, OLD, "d/b")  # as if the object had been replaced since
     by_size = s3pp("get", "-n", "--json", "--compare", "size", moto_bucket.url, out)
