@@ -175,6 +175,7 @@ class Running:
         *,
         env: Mapping[str, str | None],
         stdin: bytes | None,
+        command: Sequence[str] = COMMAND,
         **popen: Any,
     ) -> None:
         # Whatever starts a session of its own still inherits this.
@@ -187,7 +188,7 @@ class Running:
         self._in.seek(0)
         streams: dict[str, Any] = {"stdin": self._in, "stdout": self._out, "stderr": self._err}
         self.popen = subprocess.Popen(
-            [*COMMAND, *arguments],
+            [*command, *arguments],
             **(streams | popen),
             env=clean_environment(store, self._env),
             start_new_session=True,
@@ -307,8 +308,11 @@ def start(
     stdin: bytes | None = None,
     **popen: Any,
 ) -> Running:
-    """Start ``s3pp ARGUMENTS``, pointed at ``store`` where the command talks to one."""
+    """Start ``s3pp ARGUMENTS``, pointed at ``store`` where the command talks to one.
+
+    ``command=("python", "bin/s3clone")`` starts another command, and points it nowhere.
+    """
     words = list(arguments)
-    if store is not None and words[0] in STORE_VERBS:
+    if store is not None and "command" not in popen and words[:1] and words[0] in STORE_VERBS:
         words[1:1] = ["--endpoint-url", store.url]
     return Running(words, store, env=env or {}, stdin=stdin, **popen)

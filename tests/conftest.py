@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
@@ -21,7 +22,7 @@ from typing import Any
 import pytest
 from hypothesis import is_hypothesis_test
 
-from commands import Result, Run, Running, Start, start
+from commands import ROOT, Result, Run, Running, Start, start
 from effort import choose_effort
 from stores import rgw as rgw_child
 from stores import seaweedfs as seaweedfs_child
@@ -222,6 +223,31 @@ def s3pp(s3pp_start: Start) -> Run:
         return running.wait(timeout, check_processes=check_processes)
 
     return run
+
+
+@pytest.fixture
+def front_start(s3pp_start: Start, moto: Store) -> Start:
+    """``front_start("s3clone", bucket.name, store=..., env=..., cwd=...)`` -> ``Running``.
+
+    Runs a command of ``bin/``. The store, moto by default, is in its environment.
+    """
+
+    def begin(
+        name: str, *arguments: Any, store: Store | None = moto, env: Any = None, **settings: Any
+    ) -> Running:
+        command = (sys.executable, str(ROOT / "bin" / name))
+        reached = {"AWS_ENDPOINT_URL": store.url} if store else {}
+        env = {**reached, **(env or {})}
+        running: Running = s3pp_start(*arguments, store=store, env=env, command=command, **settings)
+        return running
+
+    return begin
+
+
+@pytest.fixture
+def front(front_start: Start) -> Run:
+    """Like ``front_start``, but waits for the end: -> ``Result``."""
+    return lambda *arguments, **settings: front_start(*arguments, **settings).wait()
 
 
 class Tree:

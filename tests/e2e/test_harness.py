@@ -15,12 +15,12 @@ pytestmark = pytest.mark.timeout(30)
 
 
 @pytest.fixture
-def script(s3pp_start: Start, monkeypatch: pytest.MonkeyPatch) -> Start:
+def script(s3pp_start: Start) -> Start:
     """Run a Python text in place of the command."""
 
     def begin(text: str, **settings: Any) -> Running:
-        monkeypatch.setattr(commands, "COMMAND", (sys.executable, "-c", text))
-        return s3pp_start("put", **settings)
+        running: Running = s3pp_start(command=(sys.executable, "-c", text), **settings)
+        return running
 
     return begin
 
