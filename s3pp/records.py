@@ -261,6 +261,7 @@ class Done(NamedTuple):
     reason: SendReason
     attempts: int = 1
     upload: UploadFacts | None = None  # of a clean, whose sources and targets are keys
+    encoding: str = ""  # that the body was given, such as gzip
 
 
 class Skipped(NamedTuple):
@@ -271,6 +272,12 @@ class Skipped(NamedTuple):
     size: int
     reason: SkipReason
     upload: UploadFacts | None = None  # likewise
+    dest_size: int | None = None  # bytes of what the destination holds, if known and not ``size``
+
+
+def other_size(size: int, dest: Dest | None) -> int | None:
+    """Return the size of ``dest`` if there is one, of another size."""
+    return None if dest is None or dest.size == size else dest.size
 
 
 class Failed(NamedTuple):

@@ -93,9 +93,13 @@ class Lines:
         if isinstance(outcome, Failed):
             code = {"code": outcome.code} if outcome.code else {}
             return {"kind": outcome.kind.value, "message": explain(outcome)} | code
-        facts = {"size": outcome.size, "reason": outcome.reason.value}
+        facts: dict[str, Any] = {"size": outcome.size, "reason": outcome.reason.value}
         if isinstance(outcome, Done):
             facts |= {"sent": outcome.sent, "etag": outcome.etag, "attempts": outcome.attempts}
+            if outcome.encoding:
+                facts["encoding"] = outcome.encoding
+        elif outcome.dest_size is not None:
+            facts["dest_size"] = outcome.dest_size
         return facts
 
 

@@ -43,6 +43,7 @@ from s3pp.records import (
     PutTask,
     Skipped,
     SkipReason,
+    other_size,
 )
 from s3pp.s3.answers import epoch_nanoseconds
 from s3pp.s3.listing import Listed
@@ -71,7 +72,8 @@ class PutPlanner:
         dest = self._index.lookup(entry.key)
         reason = modes.decide_unread(self._rule, dest, size=entry.size, modified_ns=entry.mtime_ns)
         if isinstance(reason, SkipReason):
-            return Skipped(entry.source, entry.key, entry.size, reason)
+            there = other_size(entry.size, dest)
+            return Skipped(entry.source, entry.key, entry.size, reason, dest_size=there)
         return PutTask(entry, dest, self._index.ask)
 
 
@@ -198,7 +200,7 @@ class CopyPlanner:
         if not self._index.ask:
             reason = modes.decide_copy(self._rule, Dest(size, etag), dest, modified_ns=time)
             if isinstance(reason, SkipReason):
-                return Skipped(key, target, size, reason)
+                return Skipped(key, target, size, reason, dest_size=other_size(size, dest))
         return CopyTask(key, target, size, etag, storage_class, dest, self._index.ask, time)
 
 

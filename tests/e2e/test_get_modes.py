@@ -70,6 +70,8 @@ def test_add_never_touches_what_is_there_and_says_where_it_differs(
         0,
         {"p/there": "exists", "p/d/new": "new", "p/d/other": "exists with another size"},
     )
+    other = {e["key"]: (e["size"], e.get("dest_size")) for e in result.events[:-1]}
+    assert other == {"p/there": (6, None), "p/d/new": (1, None), "p/d/other": (4, 12)}
     assert tree.read(out) == {"there": b"mine!!", "d/new": b"2", "d/other": b"another size"}
     (line,) = result.err.splitlines()
     assert f"s3://{bucket.name}/p/d/other" in line

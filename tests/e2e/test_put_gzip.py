@@ -36,9 +36,10 @@ def test_the_default_types_are_compressed_and_known_again(
     s3pp: Run, bucket: Bucket, tree: Tree
 ) -> None:
     src = tree(FILES)
-    result = s3pp("put", "--gzip", src, bucket.url)
-    assert (result.code, result.counts.done) == (0, len(FILES))
-    chosen = encoded(bucket)
+    result = s3pp("put", "--gzip", "--json", src, bucket.url)
+    assert (result.code, result.events[-1]["done"]) == (0, len(FILES))
+    chosen = {e["key"] for e in result.events[:-1] if e.get("encoding") == "gzip"}
+    assert chosen == encoded(bucket) - {"empty.txt"}
     assert chosen - {"empty.txt"} == {"page.html", "style.css", "code.js", "readme.txt"}
     for key, body in bucket.tree().items():
         assert (gzip.decompress(body) if key in chosen else body) == FILES[key]

@@ -27,6 +27,7 @@ from s3pp.records import (
     SendReason,
     Skipped,
     SkipReason,
+    other_size,
 )
 from s3pp.s3.client import Bucket
 from s3pp.s3.retry import StoreError
@@ -79,9 +80,9 @@ class Copier:
             dest = await self._ask(task.target) if task.ask else task.dest
             reason = modes.decide_copy(self._rule, source, dest, modified_ns=task.modified_ns)
             if isinstance(reason, SkipReason):
-                return Skipped(task.source, task.target, task.size, reason)
+                return _skipped(task, reason, dest)
             if reason is SendReason.UNKNOWN and dest and await self._is_same(task, source, dest):
-                return Skipped(task.source, task.target, task.size, SkipReason.SAME_CHECKSUM)
+                return _skipped(task, SkipReason.SAME_CHECKSUM, dest)
             attempt = CopyAttempt(task, source, task.storage_class, reason)
             if self._detour:
                 attempt.streamed = True
@@ -169,7 +170,7 @@ class Copier:
             return attempt.done(Written(dest.etag, 1))
         reason = modes.decide_copy(modes.SendRule(Mode.ADD), attempt.source, dest)
         assert isinstance(reason, SkipReason)
-        return attempt.skipped(reason)
+        return attempt.skipped(reason, dest)
 
     def _decide_unchanged(self, attempt: CopyAttempt, changed: SourceChanged) -> Outcome | None:
         """Return the outcome of a failed condition for an unchanged source; None: try once more.
@@ -192,3 +193,9 @@ class Copier:
         if note not in self._noted:
             self._noted.add(note)
             self.notes.append(note)
+
+
+def _skipped(task: CopyTask, reason: SkipReason, dest: Dest | None) -> Skipped:
+    return Skipped(
+        task.source, task.target, task.size, reason, dest_size=other_size(task.size, dest)
+    )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.limits import MAX_PART, MAX_SINGLE_PUT
-from s3pp.records import CopyTask, Dest, Done, SendReason, Skipped, SkipReason
+from s3pp.records import CopyTask, Dest, Done, SendReason, Skipped, SkipReason, other_size
 from s3pp.s3.answers import Answer, pin_of
 from s3pp.s3.client import Bucket, Headers
 from s3pp.s3.multipart import Spans, part_size
@@ -162,9 +162,10 @@ class CopyAttempt:
         sent = size - written.kept
         return Done(source, target, size, sent, written.etag, self.reason, written.attempts)
 
-    def skipped(self, reason: SkipReason) -> Skipped:
-        """Return the outcome of an object that is not copied."""
-        return Skipped(self.task.source, self.task.target, self.source.size, reason)
+    def skipped(self, reason: SkipReason, dest: Dest | None = None) -> Skipped:
+        """Return the outcome of an object that is not copied; ``dest``: the target, if known."""
+        source, target, size = self.task.source, self.task.target, self.source.size
+        return Skipped(source, target, size, reason, dest_size=other_size(size, dest))
 
 
 async def _look(bucket: Bucket, key: str, headers: Headers) -> Answer:

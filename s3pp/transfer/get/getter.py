@@ -14,8 +14,10 @@ Rare cases branch off; a small object without complications takes only this path
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 from hashlib import md5
+from stat import S_ISREG
 
 from s3pp.integrity.verifiers import Corrupt, ReceivedBody
 from s3pp.job import Job, Mode
@@ -24,6 +26,7 @@ from s3pp.localfs.paths import is_marker
 from s3pp.localfs.temporary_file import Vanished, write_file
 from s3pp.localfs.tree import Tree
 from s3pp.records import (
+    Dest,
     Done,
     GetPart,
     GetTask,
@@ -32,6 +35,7 @@ from s3pp.records import (
     SendReason,
     Skipped,
     SkipReason,
+    other_size,
 )
 from s3pp.s3.client import Bucket, Coding
 from s3pp.s3.retry import Oversized, StoreError
@@ -83,7 +87,7 @@ class Getter:
             here = await self._reader.run(self._tree.status, task.target)
             reason = self._if_absent if here is None else await self._existing.compare(task, here)
             if isinstance(reason, SkipReason):
-                return Skipped(task.source, task.target, task.size, reason)
+                return self._skip(task, reason, here)
             if self._dry_run:
                 return self._pretend(task, reason)
             return await self._fetch(task, reason, here.st_mode if here else None)
@@ -93,6 +97,12 @@ class Getter:
             return failed(task, error)
         finally:
             budget.give(held)
+
+    @staticmethod
+    def _skip(task: GetTask, reason: SkipReason, here: os.stat_result | None) -> Skipped:
+        file = here if here and S_ISREG(here.st_mode) else None
+        there = other_size(task.size, Dest(file.st_size, "") if file else None)
+        return Skipped(task.source, task.target, task.size, reason, dest_size=there)
 
     async def _fetch(self, task: GetTask, reason: SendReason, mode: int | None) -> Outcome:
         """Fetch an object, again if what arrived is not the object, or was removed."""

@@ -32,7 +32,8 @@ from s3pp.transfer.object_headers import static_headers
 from s3pp.transfer.put import content
 from s3pp.transfer.resources import Reader
 
-_GZIP_HEADER = (("content-encoding", "gzip"),)
+_GZIP = "gzip"
+_GZIP_HEADER = (("content-encoding", _GZIP),)
 
 
 @dataclass
@@ -46,6 +47,7 @@ class Prepared:
     headers: Headers  # of the object, with lower-case names
     source: Slice | None = None  # open while the body is streamed
     parts_etag: str = ""  # the stored multipart ETag, if the body has the same one
+    encoding: str = ""  # "gzip" if the body was compressed here
 
     def pieces(self) -> Iterable[bytes]:
         """Return the pieces of the body; a streamed one blocks on reads: not on an event loop."""
@@ -139,7 +141,10 @@ class Preparer:
             body = content.compress(body)
         parts_etag = self._find_parts_etag((body,), len(body), there)
         headers = self._add_type(kind, gzip=gzip)
-        return Prepared(body, size, len(body), None, headers, parts_etag=parts_etag)
+        encoding = _GZIP * gzip
+        return Prepared(
+            body, size, len(body), None, headers, parts_etag=parts_etag, encoding=encoding
+        )
 
     async def _large(self, entry: Entry, source: Slice, there: Dest | None) -> Prepared:
         try:
@@ -162,7 +167,9 @@ class Preparer:
         digests = self._digester.of(body.pieces()) if needed and not parts_etag else None
         source.check()
         headers = self._add_type(kind, gzip=gzip)
-        return Prepared(body, source.size, body.size, digests, headers, source, parts_etag)
+        prepared = Prepared(body, source.size, body.size, digests, headers, source, parts_etag)
+        prepared.encoding = _GZIP * gzip
+        return prepared
 
     def _likely(self, there: Dest) -> list[int]:
         return likely_sizes(there, self._parts.size)

@@ -34,6 +34,7 @@ from s3pp.records import (
     SendReason,
     Skipped,
     SkipReason,
+    other_size,
 )
 from s3pp.s3.client import Bucket
 from s3pp.s3.retry import StoreError
@@ -112,14 +113,14 @@ class Putter:
         if reason is None:
             reason = self._if_absent if dest is None else self._decide_unread(entry, dest)
         if isinstance(reason, SkipReason):
-            return _skip(attempt, entry.size, reason)
+            return _skip(attempt, entry.size, reason, dest)
         prepared = await self._preparer.prepare(entry, None if reason else dest)
         try:
             if reason is None:
                 assert dest is not None, "else it would be sent as new"
                 reason = await self._preparer.compare(entry.key, prepared, dest)
             if isinstance(reason, SkipReason):
-                return _skip(attempt, prepared.size, reason)
+                return _skip(attempt, prepared.size, reason, dest)
             attempt.reason = reason
             if self._dry_run:
                 self.requests_spared += self._requests(prepared)
@@ -169,7 +170,8 @@ class Putter:
             await self._in_parts.abort_own(key)
         source, size, reason = entry.name or entry.path, prepared.size, attempt.reason
         assert reason is not None, "it was decided before anything was sent"
-        return Done(source, key, size, prepared.sent, etag, reason, answer.attempts)
+        attempts, encoding = answer.attempts, prepared.encoding
+        return Done(source, key, size, prepared.sent, etag, reason, attempts, None, encoding)
 
     async def _add_kept(self, outcome: Failed) -> Failed:
         """Return ``outcome`` with what the store keeps of it by now."""
@@ -188,8 +190,8 @@ class Putter:
             completed = await self._in_parts.put(
                 upload_body(attempt.task.entry, body, headers, is_shared=shared)
             )
-        except AlreadyExists:
-            return _skip(attempt, prepared.size, SkipReason.EXISTS)
+        except AlreadyExists as exists:
+            return _skip(attempt, prepared.size, SkipReason.EXISTS, exists.dest)
         attempt.written = True
         done = _done(attempt, prepared, completed.etag, completed.attempts)
         return done._replace(sent=completed.sent)
@@ -205,7 +207,7 @@ class Putter:
     ) -> Outcome:
         """Return the outcome for an existing key: another's object, or ours after a lost answer."""
         if exists.refusal is None:  # it existed before anything was sent
-            return _skip(attempt, prepared.size, SkipReason.EXISTS)
+            return _skip(attempt, prepared.size, SkipReason.EXISTS, exists.dest)
         try:
             dest = await self._bucket.head(attempt.task.entry.key)
         except StoreError as error:
@@ -218,17 +220,19 @@ class Putter:
         attempt.written = ours = dest == Dest(local.size, local.md5)
         prepared.check()
         if not ours:
-            return _skip(attempt, prepared.size, SkipReason.EXISTS)
+            return _skip(attempt, prepared.size, SkipReason.EXISTS, dest)
         return _done(attempt, prepared, dest.etag, 1)
 
 
 def _done(attempt: PutAttempt, prepared: Prepared, etag: str, attempts: int) -> Done:
     entry = attempt.task.entry
     assert attempt.reason is not None
+    size, sent, reason = prepared.size, prepared.sent, attempt.reason
     return Done(
-        entry.source, entry.key, prepared.size, prepared.sent, etag, attempt.reason, attempts
+        entry.source, entry.key, size, sent, etag, reason, attempts, encoding=prepared.encoding
     )
 
 
-def _skip(attempt: PutAttempt, size: int, reason: SkipReason) -> Skipped:
-    return Skipped(attempt.task.entry.source, attempt.task.entry.key, size, reason)
+def _skip(attempt: PutAttempt, size: int, reason: SkipReason, dest: Dest | None = None) -> Skipped:
+    entry = attempt.task.entry
+    return Skipped(entry.source, entry.key, size, reason, dest_size=other_size(size, dest))

@@ -56,6 +56,9 @@ def test_events() -> None:
         "size": 7,
         "reason": "same etag",
     }
+    assert LINES.event(DONE._replace(encoding="gzip"))["encoding"] == "gzip"
+    taken = SAME._replace(reason=SkipReason.OTHER_SIZE, dest_size=9)
+    assert LINES.event(taken) == LINES.event(SAME) | {"reason": taken.reason.value, "dest_size": 9}
     assert LINES.event(FAILED) == {
         "event": "failed",
         "verb": "put",

@@ -82,8 +82,8 @@ def done(reason: SendReason = SendReason.NEW, etag: str = MD5, attempts: int = 1
     return Done("src/key.txt", "to/key.txt", 4, 4, etag, reason, attempts)
 
 
-def skipped(reason: Skip) -> Skipped:
-    return Skipped("src/key.txt", "to/key.txt", 4, reason)
+def skipped(reason: Skip, dest_size: int | None = None) -> Skipped:
+    return Skipped("src/key.txt", "to/key.txt", 4, reason, dest_size=dest_size)
 
 
 def failure(outcome: Outcome) -> tuple[FailureKind, str]:
@@ -131,7 +131,8 @@ def test_what_is_to_be_copied_is_copied_once(
 def test_what_is_there_is_skipped(mode: Mode, dest: Dest, reason: Skip, ask: bool) -> None:
     pair = Pair(heads=[looked(dest.etag, dest.size)])
     task = TASK._replace(dest=None if ask else dest, ask=ask)
-    assert pair.one(task, mode=mode) == skipped(reason)
+    other = None if dest.size == 4 else dest.size
+    assert pair.one(task, mode=mode) == skipped(reason, other)
     assert pair.dest.sent == []
     assert pair.dest.asked == ["to/key.txt"] * ask
 
@@ -226,7 +227,7 @@ def test_an_etag_nobody_tells_is_equal_to_none() -> None:
     [
         (looked(MD5, 4), done()),  # our own: the answer to an attempt was lost
         (looked(OTHER, 4), skipped(Skip.EXISTS)),
-        (looked(MD5, 5), skipped(Skip.OTHER_SIZE)),
+        (looked(MD5, 5), skipped(Skip.OTHER_SIZE, 5)),
     ],
 )
 def test_a_target_found_taken_is_looked_at(head: Any, outcome: Outcome) -> None:

@@ -94,7 +94,7 @@ def test_what_the_listings_show_to_be_there_is_no_task(
     mode: Mode, dest: Dest, reason: SkipReason
 ) -> None:
     steps = planned([listed("p/a")], Listing({"q/a": dest}), mode)
-    assert steps == [Skipped("p/a", "q/a", 5, reason)]
+    assert steps == [Skipped("p/a", "q/a", 5, reason, dest_size=6 if dest is LARGER else None)]
 
 
 @pytest.mark.parametrize("dest", [None, OLD, LARGER, Dest(5, "")])

@@ -193,7 +193,7 @@ def test_an_etag_that_is_no_md5_is_no_false_alarm(put: Any) -> None:
     [
         (looked(etag_of(BODY), 4), done()),
         (looked(OTHER, 4), Skipped("src/key", "to/key", 4, SkipReason.EXISTS)),
-        (looked(OTHER, 5), Skipped("src/key", "to/key", 4, SkipReason.OTHER_SIZE)),
+        (looked(OTHER, 5), Skipped("src/key", "to/key", 4, SkipReason.OTHER_SIZE, dest_size=5)),
         (DENIED, Skipped("src/key", "to/key", 4, SkipReason.EXISTS)),
     ],
 )

@@ -182,8 +182,10 @@ def done(body: bytes, reason: SendReason, etag: str | None = None, attempts: int
     return Done("p/d/f", "d/f", size, size, named(body, etag), reason, attempts)
 
 
-def skipped(body: bytes, reason: Skip) -> Skipped:
-    return Skipped("p/d/f", "d/f", len(body), reason)
+def skipped(body: bytes, reason: Skip, here: bytes | None = None) -> Skipped:
+    """The outcome where a file of the bytes ``here`` stays; None: one of the object's size."""
+    there = None if here is None or len(here) == len(body) else len(here)
+    return Skipped("p/d/f", "d/f", len(body), reason, dest_size=there)
 
 
 def failure(outcome: Outcome, target: str = "d/f") -> FailureKind:
@@ -320,7 +322,7 @@ def test_a_file_of_another_time(
     asked = mode is Mode.UPDATE and etag == PARTS and len(here) == len(BODY)
     assert store.looked == (["p/d/f"] if asked else [])
     if isinstance(outcome, Skip):
-        assert got == skipped(BODY, outcome)
+        assert got == skipped(BODY, outcome, here)
         assert store.got == []
         assert place.files == {"d/f": here}
     else:
@@ -443,7 +445,7 @@ def test_what_was_unpacked_differs_from_the_object_as_it_should(
     store.looks = [looked(etag_of(BODY), len(BODY), line)]
     outcome = place.run(store, task(BODY), download=DownloadOptions(gunzip=gunzip))
     if same:
-        assert outcome == skipped(BODY, Skip.SAME_TIME)
+        assert outcome == skipped(BODY, Skip.SAME_TIME, here)
     else:
         reason = SendReason.ETAG if len(here) == len(BODY) else SendReason.SIZE
         assert outcome == done(BODY, reason)
@@ -454,10 +456,11 @@ def test_what_was_unpacked_differs_from_the_object_as_it_should(
 def test_add_is_not_surprised_by_the_size_of_what_was_unpacked(
     gunzip: bool, reason: Skip, place: Place
 ) -> None:
-    place.has(b"unpacked, and of another size")
+    here = b"unpacked, and of another size"
+    place.has(here)
     store = Store()
     outcome = place.run(store, task(BODY), Mode.ADD, download=DownloadOptions(gunzip=gunzip))
-    assert outcome == skipped(BODY, reason)
+    assert outcome == skipped(BODY, reason, here)
     assert store.looked == []
 
 
@@ -570,7 +573,7 @@ def test_a_dry_run_says_what_would_be_done(
     getter = place.getter(store, mode, dry_run=True)
     got = asyncio.run(getter.transfer(task(BODY)))
     if isinstance(outcome, Skip):
-        assert got == skipped(BODY, outcome)
+        assert got == skipped(BODY, outcome, here)
     else:
         assert got == done(BODY, outcome, attempts=0)
     assert getter.requests_spared == isinstance(got, Done)

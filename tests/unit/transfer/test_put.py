@@ -176,8 +176,8 @@ def done(reason: SendReason, etag: str = MD5, attempts: int = 1) -> Done:
     return Done("/src/key", "key", 4, 4, etag, reason, attempts)
 
 
-def skipped(reason: Skip) -> Skipped:
-    return Skipped("/src/key", "key", 4, reason)
+def skipped(reason: Skip, dest_size: int | None = None) -> Skipped:
+    return Skipped("/src/key", "key", 4, reason, dest_size=dest_size)
 
 
 def failure(outcome: Outcome) -> FailureKind:
@@ -260,7 +260,7 @@ def test_other_modes_compare_no_parts(mode: Mode) -> None:
     script = Script(puts=[stored(LARGE_MD5)], readings=[LARGE])
     outcome = run(script, mode, LARGE_PARTED)
     if mode is Mode.ADD:
-        assert outcome == skipped(Skip.EXISTS)
+        assert outcome == skipped(Skip.EXISTS, len(LARGE))
     else:
         assert isinstance(outcome, Done)
         assert outcome.reason is SendReason.ALWAYS
@@ -278,14 +278,14 @@ def test_what_is_sent_again_is_not_compared_with_what_it_replaced() -> None:
 
 def test_add_skips_an_object_without_reading_the_source() -> None:
     script = Script()
-    assert run(script, Mode.ADD, Dest(9, OTHER)) == skipped(Skip.EXISTS)
+    assert run(script, Mode.ADD, Dest(9, OTHER)) == skipped(Skip.EXISTS, 9)
     assert (script.prepared, script.sent) == (0, [])
 
 
 @pytest.mark.parametrize(
     ("mode", "head", "outcome"),
     [
-        (Mode.ADD, Dest(9, OTHER), skipped(Skip.EXISTS)),
+        (Mode.ADD, Dest(9, OTHER), skipped(Skip.EXISTS, 9)),
         (Mode.ADD, None, done(SendReason.NEW)),
         (Mode.UPDATE, Dest(4, MD5), skipped(Skip.SAME_ETAG)),
         (Mode.UPDATE, Dest(4, OTHER), done(SendReason.ETAG)),
@@ -337,7 +337,7 @@ def test_a_dry_run_sends_nothing(mode: Mode, ask: bool) -> None:
     [
         (Dest(4, MD5), done(SendReason.NEW)),  # our own: the answer to an attempt was lost
         (Dest(4, OTHER), skipped(Skip.EXISTS)),
-        (Dest(5, MD5), skipped(Skip.EXISTS)),
+        (Dest(5, MD5), skipped(Skip.EXISTS, 5)),
         (StoreError(403, "AccessDenied", ""), skipped(Skip.EXISTS)),
     ],
 )

@@ -54,9 +54,9 @@ def test_add_skips_what_the_listing_holds() -> None:
     assert planned(Mode.ADD, Listing()) == (
         [
             PutTask(entry("a"), None),
-            Skipped("/src/b", "b", 3, exists),
+            Skipped("/src/b", "b", 3, exists, dest_size=5),
             PutTask(entry("c"), None),
-            Skipped("/src/d", "d", 3, exists),
+            Skipped("/src/d", "d", 3, exists, dest_size=5),
         ],
         [],
     )
