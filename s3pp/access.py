@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from s3pp.limits import DEFAULT_MAX_THROTTLED
+from s3pp.limits import DEFAULT_MAX_THROTTLED, MAX_ATTEMPTS
 from s3pp.option import FILE, TIME, Value, choice, option, up_to
 
 
@@ -64,7 +64,7 @@ class Access:
     # The endpoint and the region of the profile go before those of the environment.
     own_settings: bool = False
     max_attempts: int = option(
-        8, "--max-attempts", up_to(1000), help="attempts per request (default: {default})"
+        8, "--max-attempts", up_to(MAX_ATTEMPTS), help="attempts per request (default: {default})"
     )
     max_throttled: float = option(  # seconds in which nothing succeeds
         DEFAULT_MAX_THROTTLED,

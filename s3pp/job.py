@@ -11,7 +11,14 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from s3pp.access import Access
-from s3pp.limits import ACLS, CHECKSUMS, DEFAULT_MULTIPART_THRESHOLD, DEFAULT_PART_SIZE, PLACES
+from s3pp.limits import (
+    ACLS,
+    CHECKSUMS,
+    DEFAULT_MULTIPART_THRESHOLD,
+    DEFAULT_PART_SIZE,
+    MAX_CONCURRENCY,
+    PLACES,
+)
 from s3pp.option import FILE, MOMENT, SIZE, TIME, N, Option, Value, choice, option, options, up_to
 from s3pp.places import NOWHERE, Origin, Place, Source
 
@@ -210,13 +217,12 @@ class Speed:
         up_to(1024),
         help="worker processes (default: one per core, at least 2)",
     )
-    # Requests in flight and not bandwidth bound many small objects at real latencies. Beyond
-    # 100,000 no machine has the descriptors.
+    # Requests in flight and not bandwidth bound many small objects at real latencies.
     concurrency: int = option(
         512,
         "-c",
         "--concurrency",
-        up_to(100_000),
+        up_to(MAX_CONCURRENCY),
         help="requests in flight over all processes (default: {default})",
     )
     listers: int = option(

@@ -26,6 +26,8 @@ DEFAULT_MULTIPART_THRESHOLD = 64 * MIB
 # Requests for parts in flight, of one process: S3 user guide, "Performance design patterns": one
 # request for each 85 to 90 MB/s of what the network does.
 PLACES = 8
+MAX_CONCURRENCY = 100_000  # beyond, no machine has the descriptors
+MAX_ATTEMPTS = 1000  # per request
 DEFAULT_MAX_THROTTLED = 600.0  # seconds of throttling without a single success
 DEFAULT_ABORT_AGE = 86400.0  # seconds; an upload begun since may be in progress
 SMALL = 256 * KIB  # bytes up to which a body is held in memory

@@ -174,7 +174,7 @@ class Running:
         store: Store | None,
         *,
         env: Mapping[str, str | None],
-        stdin: bytes | None,
+        stdin: bytes | int | None,
         command: Sequence[str] = COMMAND,
         **popen: Any,
     ) -> None:
@@ -184,9 +184,10 @@ class Running:
         self.store, self._env = store, {"S3PP_TEST_RUN": mark, **env}
         self._streams = contextlib.ExitStack()
         self._in, self._out, self._err = (self._stream() for _ in range(3))
-        self._in.write(stdin or b"")
+        self._in.write(stdin if isinstance(stdin, bytes) else b"")
         self._in.seek(0)
-        streams: dict[str, Any] = {"stdin": self._in, "stdout": self._out, "stderr": self._err}
+        read = stdin if isinstance(stdin, int) else self._in
+        streams: dict[str, Any] = {"stdin": read, "stdout": self._out, "stderr": self._err}
         self.popen = subprocess.Popen(
             [*command, *arguments],
             **(streams | popen),
@@ -305,12 +306,13 @@ def start(
     *arguments: Argument,
     store: Store | None,
     env: Mapping[str, str | None] | None = None,
-    stdin: bytes | None = None,
+    stdin: bytes | int | None = None,
     **popen: Any,
 ) -> Running:
     """Start ``s3pp ARGUMENTS``, pointed at ``store`` where the command talks to one.
 
     ``command=("python", "bin/s3clone")`` starts another command, and points it nowhere.
+    ``stdin`` is what the command reads, or a descriptor.
     """
     words = list(arguments)
     if store is not None and "command" not in popen and words[:1] and words[0] in STORE_VERBS:

@@ -9,6 +9,7 @@ A front's ``plan`` is pure: it reads files, and changes nothing. What a front ne
 an option of s3pp too, so that nothing is done here twice. Exit codes are those of s3pp. ``main``
 is what all fronts share.
 
-The fronts of amazon-s3-resumable-upload read its configuration files by ``resumable_config``, those
-in Python by ``python_config``, as data.
+``s3_upload`` and ``s3_download``, of amazon-s3-resumable-upload, share ``resumable``, and the lines
+of ``resumable_voice``. They read that tool's configuration files by ``resumable_config``, those in
+Python by ``python_config``, as data.
 """

@@ -1,0 +1,58 @@
+"""``s3_download`` of amazon-s3-resumable-upload: a bucket to a directory, by a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NoReturn
+
+from s3pp.app import Plan
+from s3pp.args import building, values
+from s3pp.compat import main
+from s3pp.compat.resumable import (
+    Command,
+    bucket,
+    compose,
+    endpoint,
+    notices,
+    objects,
+    options,
+    output,
+    single_key,
+)
+from s3pp.job import Job
+
+COMMAND = Command(
+    "s3_download",
+    "Download a bucket as s3_download_config.ini says: the file named FILE, or the one beside this"
+    " command or in this directory.",
+    ("s3_download_config.ini", "s3_download_config.ini.default"),
+    frozenset(
+        (
+            *("SrcProfileName", "EndPointURL", "SrcBucket", "S3Prefix", "SrcFileIndex", "DesDir"),
+            *("ChunkSize", "MaxRetry", "MaxThread", "MaxParallelFile", "LoggingLevel"),
+        )
+    ),
+)
+
+
+def run() -> NoReturn:
+    """The console script."""
+    main.run(COMMAND.name, plan)
+
+
+def plan(argv: Sequence[str]) -> Plan:
+    """Return the meaning of a command line. Raises ``UsageError``."""
+    config = COMMAND.configure(argv)
+    prefix = config.text("S3Prefix")
+    origin = objects(
+        bucket(config, "SrcBucket"), "" if prefix == "/" else prefix, single_key(config)
+    )
+    directory = values.directory(config.require("DesDir"))
+    job = Job("get", origin=origin, directory=directory, output=output(COMMAND))
+    given = options(config) | {
+        "access.profile": config.text("SrcProfileName") or None,
+        "access.endpoint_url": endpoint(config, "EndPointURL"),
+    }
+    job = building.build(job, given)
+    composed = compose(job, "DownloadComparisonVoice", f"{origin.bucket}/{prefix}", directory)
+    return composed._replace(notices=notices(config, COMMAND))
