@@ -1,4 +1,4 @@
-"""How a store is reached: endpoint, account, connection, and how long to try."""
+"""How a store is reached: endpoint, account, connection, and how long to try; and who else may."""
 
 from __future__ import annotations
 
@@ -18,6 +18,18 @@ class Keys(NamedTuple):
 
     def __repr__(self) -> str:
         return "Keys(…)"
+
+
+class Grant(NamedTuple):
+    """A permission for an account or a group."""
+
+    permission: str  # of ``limits.PERMISSIONS``
+    grantee: str  # an e-mail address, the URI of a group, or the canonical ID of an account
+
+    @property
+    def by_email(self) -> bool:
+        """Whether the grantee is an e-mail address."""
+        return "@" in self.grantee and "://" not in self.grantee
 
 
 @dataclass(frozen=True)

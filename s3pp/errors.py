@@ -60,6 +60,7 @@ class Kept(str, Enum):
     NOTHING = ""
     PARTS = "its parts stay in the store for the next run (s3pp clean removes them)"
     STUCK_PARTS = "its parts stay in the store (s3pp clean removes them)"  # could not be aborted
+    UNGRANTED = "its data is stored; --mode stupid sends it again, with its grants"
     FILE = "the partial file is kept; the next run resumes it"
 
 

@@ -10,13 +10,15 @@ import os
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from s3pp.access import Access
+from s3pp.access import Access, Grant
 from s3pp.limits import (
     ACLS,
     CHECKSUMS,
     DEFAULT_MULTIPART_THRESHOLD,
     DEFAULT_PART_SIZE,
     MAX_CONCURRENCY,
+    GROUPS,
+    PERMISSIONS,
     PLACES,
 )
 from s3pp.option import FILE, MOMENT, SIZE, TIME, N, Option, Value, choice, option, options, up_to
@@ -155,6 +157,13 @@ class Objects:
         "--grant",
         choice("ACL", *ACLS),
         help=f"a canned ACL: {', '.join(ACLS)}",
+    )
+    grants: tuple[Grant, ...] = option(
+        (),
+        "--grant-to",
+        Value("PERMISSION:GRANTEE", "grant"),
+        help=f"add to each object's ACL: {', '.join(PERMISSIONS)}; to a canonical user ID, a group"
+        f" ({', '.join(GROUPS)}, or its URI), or an e-mail address",
     )
     storage_class: str | None = option(
         None, "--storage-class", Value("CLASS", "token"), help="such as STANDARD_IA"

@@ -43,4 +43,11 @@ ACLS = (
     "bucket-owner-full-control",
     "log-delivery-write",
 )
+# S3 user guide, "Access control list (ACL) overview": permissions, and the groups they may go to.
+PERMISSIONS = ("READ", "WRITE", "READ_ACP", "WRITE_ACP", "FULL_CONTROL")
+GROUPS = {
+    "AllUsers": "http://acs.amazonaws.com/groups/global/AllUsers",
+    "AuthenticatedUsers": "http://acs.amazonaws.com/groups/global/AuthenticatedUsers",
+    "LogDelivery": "http://acs.amazonaws.com/groups/s3/LogDelivery",
+}
 CHECKSUMS = ("md5", "crc32", "crc32c", "crc64nvme", "sha256")

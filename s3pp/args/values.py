@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 import re
 
+from s3pp.access import Grant
 from s3pp.errors import UsageError
 from s3pp.job import Compare, Mode
-from s3pp.limits import MAX_METADATA_BYTES, MAX_PART, MAX_TAGS, MIN_PART
+from s3pp.limits import GROUPS, MAX_METADATA_BYTES, MAX_PART, MAX_TAGS, MIN_PART, PERMISSIONS
 from s3pp.places import Origin, Place, Source, access_point, parse_origin, parse_place
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?", re.IGNORECASE | re.ASCII)
@@ -119,6 +120,17 @@ def tag(text: str) -> tuple[str, str]:
     if not text.isprintable():
         raise ValueError(f"{text!r} has characters that are not printable; leave them out")
     return key, value
+
+
+def grant(text: str) -> Grant:
+    """``PERMISSION:GRANTEE``, as ``READ:user@example.org``; a group may be given by its name."""
+    permission, separator, grantee = text.partition(":")
+    permission = permission.upper()
+    if not separator or permission not in PERMISSIONS:
+        raise ValueError(f"{text!r} does not begin with a permission: {', '.join(PERMISSIONS)}")
+    if not grantee or not grantee.isprintable() or " " in grantee:
+        raise ValueError(f"{text!r} names no grantee: an ID, a group or an e-mail address")
+    return Grant(permission, GROUPS.get(grantee, grantee))
 
 
 def token(text: str) -> str:

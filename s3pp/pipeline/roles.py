@@ -35,7 +35,10 @@ class Role(Protocol):
     """Executes tasks, and parts of large objects."""
 
     notes: list[str]  # notices for the user, each shown once; the reader removes them
-    requests_spared: int  # requests that a dry run did not make
+
+    @property
+    def requests_spared(self) -> int:
+        """The number of requests that a dry run did not make."""
 
     async def transfer(self, task: Any) -> Outcome:
         """Execute a task. Raises only ``FatalError`` and ``RunEnding``."""
@@ -63,7 +66,12 @@ def worker_resources(parts: PartRunner, own: OwnUploads | None = None) -> Worker
 
 def role(job: Job, buckets: Buckets, resources: WorkerResources) -> Role:
     """Create the role of one of ``job``'s workers."""
-    return _MAKERS[job.verb](job, buckets, resources)
+    made = _MAKERS[job.verb](job, buckets, resources)
+    if not job.objects.grants:
+        return made
+    from s3pp.transfer.granter import Granter
+
+    return Granter(made, buckets[Side.DEST], job.objects.grants, dry_run=job.dry_run)
 
 
 def _putter(job: Job, buckets: Buckets, resources: WorkerResources) -> Role:

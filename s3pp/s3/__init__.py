@@ -9,6 +9,7 @@ requests     ``client`` has the operations, signed by ``sigv4``, sent by ``wire`
 listings     ``list_requests`` adapts requests to the store, ``listing`` parses pages and checks
              that they follow each other; ``parallel_listing`` fetches many concurrently, from
              ranges of keys that ``splitting`` divides
+             ``access_control`` reads and writes ACLs
 uploads      ``multipart`` lays out parts, and has the operations on uploads in parts;
              ``upload_listing`` lists the incomplete ones, and their parts
 """

@@ -17,6 +17,7 @@ large      ``multipart_upload``: the upload of a file or an object in parts, fro
            store refuses uploads in parts, or the settings of a run
 bodies     ``bodies`` reads them, and spools those compressed or relayed; ``resources`` are the
            threads, memory and other workers that a worker has for them
+grants     ``granter``: adds them to the ACL of each object that a role has written
 clean      ``aborter``: aborts an incomplete upload, which needs no task
 headers    ``object_headers``: of a run, of copies, and those that a stored object has
 errors     ``errors``: the failure for a refusal, and the outcome for an error

@@ -23,6 +23,10 @@ _FAULTS = {
 }
 
 
+# S3 user guide, "Access control list (ACL) overview".
+NO_EMAIL = "S3 grants nothing to e-mail addresses since 2025-10-01: name a canonical user ID"
+
+
 class ObjectReplaced(ObjectError):
     """Raised when an object is replaced while it is fetched; fetching it again may help."""
 

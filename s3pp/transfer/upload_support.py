@@ -26,6 +26,7 @@ from s3pp.limits import MAX_SINGLE_PUT
 from s3pp.s3.client import Bucket, Headers
 from s3pp.s3.multipart import Uploads
 from s3pp.s3.retry import StoreError
+from s3pp.transfer.errors import NO_EMAIL
 
 UNSUPPORTED = (405, 501)  # what a store without uploads in parts answers to their creation
 
@@ -97,7 +98,12 @@ class SettingsCheck:
         refusal = await asyncio.shield(self._trial)
         if refusal is not None:
             kind = FailureKind.ACCESS if refusal.status == 403 else FailureKind.REJECTED
-            raise ObjectError(kind, f"the store refuses {named(self._settings)}: {refusal}")
+            why = f"{refusal}: {NO_EMAIL}" if self._is_about_email(refusal) else str(refusal)
+            raise ObjectError(kind, f"the store refuses {named(self._settings)}: {why}")
+
+    def _is_about_email(self, refusal: StoreError) -> bool:
+        grants = [value for name, value in self._settings if name.startswith("x-amz-grant-")]
+        return refusal.status == 405 and any("emailaddress" in each.lower() for each in grants)
 
     async def _try(self, key: str) -> StoreError | None:
         refusal = await try_creation(self._uploads, key, self._settings)

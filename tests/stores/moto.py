@@ -46,6 +46,14 @@ def _tree(bucket: str, _: bytes) -> bytes:
     return json.dumps({key.name: b64encode(key.value).decode() for key in keys}).encode()
 
 
+def _put_object_acl(response: Any) -> tuple[int, dict[str, str], str]:
+    """PutObjectAcl with the grants of its body, which moto itself does not read."""
+    headers = response._acl_from_headers(response.headers)
+    acl = headers or response._acl_from_body()
+    response.backend.put_object_acl(response.bucket_name, response.parse_key_name(), acl)
+    return 200, {}, ""
+
+
 ALL_AT_ONCE = {"/__fill": _fill, "/__tree": _tree}
 
 
@@ -108,7 +116,9 @@ def _end_with_stdin() -> None:
 
 def main() -> None:
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+    from moto.s3.responses import S3Response
 
+    S3Response.put_object_acl = _put_object_acl  # type: ignore
     dispatcher = DomainDispatcherApplication(create_backend_app)
     # It would list moto's modules on disk for each request, which takes longer than many a PUT.
     quick = cache(dispatcher.get_backend_for_host)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from s3pp.access import Grant
 from s3pp.args import values
 
 NOW = 1_800_000_000.0
@@ -162,6 +163,18 @@ def test_tag() -> None:
             values.tag(text)
 
 
+def test_grant() -> None:
+    account = "79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be"
+    assert values.grant(f"READ:{account}") == Grant("READ", account)
+    assert values.grant("write_acp:a@b.org") == Grant("WRITE_ACP", "a@b.org")
+    group = "http://acs.amazonaws.com/groups/global/AllUsers"
+    assert values.grant("Full_Control:AllUsers") == values.grant(f"FULL_CONTROL:{group}")
+    assert values.grant("READ:AllUsers").grantee == group
+    for text in ("READ", "READ:", "DELETE:x", ":x", "READ:a b", "READ:a\n", "READ:\udcff"):
+        with pytest.raises(ValueError, match=r"begin with a permission|names no grantee"):
+            values.grant(text)
+
+
 def test_endpoint() -> None:
     assert values.endpoint("http://127.0.0.1:9000/") == "http://127.0.0.1:9000"
     assert values.endpoint("store.example.org") == "store.example.org"
@@ -215,7 +228,14 @@ def test_gzip_type() -> None:
 @given(st.text())
 def test_any_text_gives_a_value_or_a_value_error(text: str) -> None:
     parsers: list[Callable[[str], object]] = [lambda t: values.moment(t, NOW)]
-    parsers += [values.size, values.seconds, values.header, values.metadata, values.tag]
+    parsers += [
+        values.size,
+        values.seconds,
+        values.header,
+        values.metadata,
+        values.tag,
+        values.grant,
+    ]
     parsers += [values.endpoint, values.content_type, values.gzip_type, values.token, values.whole]
     for parse in parsers:
         try:

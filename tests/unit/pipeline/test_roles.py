@@ -10,7 +10,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from s3pp.access import Access, Keys
+from s3pp.access import Access, Grant, Keys
 from s3pp.job import Choosing, DownloadOptions, Job, Mode, Objects, Side
 from s3pp.pipeline.roles import TITLES, role, worker_resources
 from s3pp.places import Place, Source, parse_origin
@@ -29,6 +29,7 @@ from s3pp.s3.sigv4 import Signer
 from s3pp.s3.wire import Response, Sink
 from s3pp.transfer.copy.copier import Copier
 from s3pp.transfer.get.getter import Getter
+from s3pp.transfer.granter import Granter
 from s3pp.transfer.put.putter import Putter
 
 BODY, MD5 = b"body", "841a2d689ad86bd1611447453c22c6fc"
@@ -115,6 +116,13 @@ def test_each_verb_has_its_role(job: Job, kind: type, title: str) -> None:
     assert isinstance(made, kind)
     assert (made.notes, made.requests_spared) == ([], 0)
     assert TITLES[job.verb] == title
+
+
+@pytest.mark.parametrize("job", [PUT, COPY], ids=["put", "copy"])
+def test_grants_are_a_step_of_their_own_and_only_where_asked_for(job: Job) -> None:
+    buckets: Any = {side: Bucket() for side in Side}
+    granted = replace(job, objects=Objects(grants=(Grant("READ", "x"),)))
+    assert isinstance(role(granted, buckets, worker_resources(Mock())), Granter)
 
 
 # Putters

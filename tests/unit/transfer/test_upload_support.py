@@ -14,6 +14,7 @@ from s3pp.s3.client import Call
 from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.wire import Response, WireError
+from s3pp.transfer.errors import NO_EMAIL
 from s3pp.transfer.upload_support import MultipartSupport, SettingsCheck, named, settings_of
 
 CREATED = Answer(Response(200, [], b"<UploadId>1</UploadId>"), 1)
@@ -164,3 +165,21 @@ def test_settings_are_called_as_the_user_did() -> None:
     assert settings_of([ACL, ("expires", "x"), grant]) == [ACL, grant]
     assert named([ACL]) == "--acl"
     assert named([ACL, SSE, grant]) == "--acl, --sse and --header x-amz-grant-read"
+
+
+@pytest.mark.parametrize(
+    ("setting", "refusal", "told"),
+    [
+        (("x-amz-grant-read", 'emailAddress="a@b.org"'), NOT_ALLOWED, True),
+        (("x-amz-grant-read", 'emailAddress="a@b.org"'), UNKNOWN, False),
+        (("x-amz-grant-read", "id=1"), NOT_ALLOWED, False),
+        (SSE, NOT_ALLOWED, False),
+    ],
+)
+def test_s3_refuses_email_addresses(
+    setting: tuple[str, str], refusal: StoreError, told: bool
+) -> None:
+    check = SettingsCheck([setting], Dest(refusal, CREATED))  # type: ignore[arg-type]
+    with pytest.raises(ObjectError) as caught:
+        asyncio.run(check.check("a"))
+    assert str(caught.value).endswith(NO_EMAIL) == told
