@@ -10,15 +10,12 @@ import os
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from s3pp.access import Access, Grant
+from s3pp.access import Access
+from s3pp.attributes import Objects
 from s3pp.limits import (
-    ACLS,
-    CHECKSUMS,
     DEFAULT_MULTIPART_THRESHOLD,
     DEFAULT_PART_SIZE,
     MAX_CONCURRENCY,
-    GROUPS,
-    PERMISSIONS,
     PLACES,
 )
 from s3pp.option import FILE, MOMENT, SIZE, TIME, N, Option, Value, choice, option, options, up_to
@@ -134,60 +131,6 @@ class DownloadOptions:
     )
     gunzip: bool = option(
         False, "--gunzip", help="unpack objects that are stored with Content-Encoding gzip"
-    )
-
-
-@dataclass(frozen=True)
-class Objects:
-    """Attributes of every object sent.
-
-    Fields without an option of their own are set by several (``args/building.py``).
-    """
-
-    content_type: str = "guess"  # "guess", "magic", or a literal type
-    gzip_types: frozenset[str] = frozenset()  # empty: no compression; {"all"}: everything
-    headers: tuple[tuple[str, str], ...] = ()  # as given, e.g. ("Cache-Control", "max-age=60")
-    metadata: tuple[tuple[str, str], ...] = ()
-    tags: tuple[tuple[str, str], ...] = option(
-        (), "--tag", Value("K=V", "tag"), help="an object tag"
-    )
-    acl: str | None = option(
-        None,
-        "--acl",
-        "--grant",
-        choice("ACL", *ACLS),
-        help=f"a canned ACL: {', '.join(ACLS)}",
-    )
-    grants: tuple[Grant, ...] = option(
-        (),
-        "--grant-to",
-        Value("PERMISSION:GRANTEE", "grant"),
-        help=f"add to each object's ACL: {', '.join(PERMISSIONS)}; to a canonical user ID, a group"
-        f" ({', '.join(GROUPS)}, or its URI), or an e-mail address",
-    )
-    storage_class: str | None = option(
-        None, "--storage-class", Value("CLASS", "token"), help="such as STANDARD_IA"
-    )
-    sse: str | None = option(
-        None,
-        "--sse",
-        choice("KIND", "AES256", "aws:kms"),
-        help="encryption by the store: AES256 or aws:kms",
-    )
-    sse_kms_key_id: str | None = option(
-        None, "--sse-kms-key-id", Value("ID", "visible"), help="the key for --sse aws:kms"
-    )
-    checksum: str = option(
-        "md5",
-        "--checksum",
-        choice("KIND", *CHECKSUMS),
-        help=f"checksum that the store verifies: md5 (default), {', '.join(CHECKSUMS[1:])}",
-    )
-    directive: str = option(  # of a copy
-        "copy",
-        "--metadata-directive",
-        choice("WHAT", "copy", "replace"),
-        help="copy: keep type, headers and metadata (default); replace: use those given here",
     )
 
 

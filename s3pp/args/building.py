@@ -23,19 +23,10 @@ from s3pp.args.values import (
     check_no_stream,
     check_tags,
 )
+from s3pp.attributes import Objects
 from s3pp.errors import UsageError
 from s3pp.integrity.checksums import ALGORITHMS
-from s3pp.job import (
-    Choosing,
-    Compare,
-    DownloadOptions,
-    Job,
-    Mode,
-    Objects,
-    Output,
-    Parts,
-    Speed,
-)
+from s3pp.job import Choosing, Compare, DownloadOptions, Job, Mode, Output, Parts, Speed
 from s3pp.option import Option, Value, option, options
 from s3pp.places import access_point
 

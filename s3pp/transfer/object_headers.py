@@ -29,8 +29,8 @@ from enum import Enum
 from typing import NamedTuple, Protocol, TypeVar
 from urllib.parse import parse_qsl, quote
 
+from s3pp.attributes import Objects
 from s3pp.errors import FailureKind
-from s3pp.job import Objects
 from s3pp.s3.answers import content_codings
 from s3pp.s3.client import Bucket, Headers
 from s3pp.s3.endpoint import Endpoint

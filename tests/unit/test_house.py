@@ -17,6 +17,7 @@ MOST_LINES = 400
 # Imports run downwards only; on one floor, only within a room. Floor 0 is one room.
 FLOORS = {
     "access": 0,
+    "attributes": 0,
     "job": 0,
     "limits": 0,
     "option": 0,

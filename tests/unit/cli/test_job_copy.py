@@ -11,8 +11,9 @@ from cli.conftest import Told
 from s3pp.access import Access, Keys
 from s3pp.args.building import build
 from s3pp.args.verbs import build_job
+from s3pp.attributes import Objects
 from s3pp.errors import UsageError
-from s3pp.job import Job, Mode, Objects, Side
+from s3pp.job import Job, Mode, Side
 from s3pp.places import Origin, Place
 
 ENDS = ("s3://from/p", "s3://into/q")

@@ -11,7 +11,8 @@ from unittest.mock import Mock
 import pytest
 
 from s3pp.access import Access, Grant, Keys
-from s3pp.job import Choosing, DownloadOptions, Job, Mode, Objects, Side
+from s3pp.attributes import Objects
+from s3pp.job import Choosing, DownloadOptions, Job, Mode, Side
 from s3pp.pipeline.roles import TITLES, role, worker_resources
 from s3pp.places import Place, Source, parse_origin
 from s3pp.records import (

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3pp.access import Access
+from s3pp.attributes import Objects
 from s3pp.errors import FatalError, UsageError
-from s3pp.job import Job, Objects
+from s3pp.job import Job
 from s3pp.places import Place, parse_origin
 from s3pp.report.appender import MOST_CUT, Appender, check_appendable
 from s3pp.report.journal import Journal, open_journal

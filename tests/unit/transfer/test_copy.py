@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from s3pp.attributes import Objects
 from s3pp.errors import FailureKind, FatalError
-from s3pp.job import Job, Mode, Objects
+from s3pp.job import Job, Mode
 from s3pp.limits import GIB, MAX_OBJECT
 from s3pp.places import Place, parse_origin
 from s3pp.records import CopyTask, Dest, Done, Failed, Outcome, SendReason, Skipped

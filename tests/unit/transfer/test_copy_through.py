@@ -13,8 +13,9 @@ from zlib import crc32
 
 import pytest
 
+from s3pp.attributes import Objects
 from s3pp.errors import FailureKind, FatalError
-from s3pp.job import Job, Mode, Objects
+from s3pp.job import Job, Mode
 from s3pp.limits import MAX_OBJECT, SMALL
 from s3pp.places import Place, parse_origin
 from s3pp.records import CopyTask, Done, Failed, Outcome, SendReason, Skipped, SkipReason

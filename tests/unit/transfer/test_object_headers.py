@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3pp.job import Objects
+from s3pp.attributes import Objects
 from s3pp.s3.answers import Answer
 from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.retry import StoreError

@@ -14,9 +14,10 @@ from unittest.mock import patch
 import pytest
 
 from s3pp.access import Access
+from s3pp.attributes import Objects
 from s3pp.errors import FailureKind, FatalError
 from s3pp.integrity.checksums import Digester, Digests
-from s3pp.job import Job, Mode, Objects
+from s3pp.job import Job, Mode
 from s3pp.places import Place, Source
 from s3pp.records import PartDone, PartFailed, PartOutcome, PutPart, Span
 from s3pp.s3.answers import Answer

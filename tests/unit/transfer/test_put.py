@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
+from s3pp.attributes import Objects
 from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.integrity.checksums import Digester
 from s3pp.integrity.etag import etag_of_md5s
-from s3pp.job import Job, Mode, Objects
+from s3pp.job import Job, Mode
 from s3pp.limits import PIECE, SMALL
 from s3pp.places import Place
 from s3pp.records import Dest, Done, Entry, Failed, Outcome, PutTask, SendReason, Skipped

@@ -1,0 +1,63 @@
+"""What objects are sent with: type, headers, tags, permissions, storage, checksum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from s3pp.access import Grant
+from s3pp.limits import ACLS, CHECKSUMS, GROUPS, PERMISSIONS
+from s3pp.option import Value, choice, option
+
+
+@dataclass(frozen=True)
+class Objects:
+    """Attributes of every object sent.
+
+    Fields without an option of their own are set by several (``args/building.py``).
+    """
+
+    content_type: str = "guess"  # "guess", "magic", or a literal type
+    gzip_types: frozenset[str] = frozenset()  # empty: no compression; {"all"}: everything
+    headers: tuple[tuple[str, str], ...] = ()  # as given, e.g. ("Cache-Control", "max-age=60")
+    metadata: tuple[tuple[str, str], ...] = ()
+    tags: tuple[tuple[str, str], ...] = option(
+        (), "--tag", Value("K=V", "tag"), help="an object tag"
+    )
+    acl: str | None = option(
+        None,
+        "--acl",
+        "--grant",
+        choice("ACL", *ACLS),
+        help=f"a canned ACL: {', '.join(ACLS)}",
+    )
+    grants: tuple[Grant, ...] = option(
+        (),
+        "--grant-to",
+        Value("PERMISSION:GRANTEE", "grant"),
+        help=f"add to each object's ACL: {', '.join(PERMISSIONS)}; to a canonical user ID, a group"
+        f" ({', '.join(GROUPS)}, or its URI), or an e-mail address",
+    )
+    storage_class: str | None = option(
+        None, "--storage-class", Value("CLASS", "token"), help="such as STANDARD_IA"
+    )
+    sse: str | None = option(
+        None,
+        "--sse",
+        choice("KIND", "AES256", "aws:kms"),
+        help="encryption by the store: AES256 or aws:kms",
+    )
+    sse_kms_key_id: str | None = option(
+        None, "--sse-kms-key-id", Value("ID", "visible"), help="the key for --sse aws:kms"
+    )
+    checksum: str = option(
+        "md5",
+        "--checksum",
+        choice("KIND", *CHECKSUMS),
+        help=f"checksum that the store verifies: md5 (default), {', '.join(CHECKSUMS[1:])}",
+    )
+    directive: str = option(  # of a copy
+        "copy",
+        "--metadata-directive",
+        choice("WHAT", "copy", "replace"),
+        help="copy: keep type, headers and metadata (default); replace: use those given here",
+    )
