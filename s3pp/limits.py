@@ -28,6 +28,8 @@ DEFAULT_MULTIPART_THRESHOLD = 64 * MIB
 PLACES = 8
 MAX_CONCURRENCY = 100_000  # beyond, no machine has the descriptors
 MAX_ATTEMPTS = 1000  # per request
+# A run whose address is wrong must end: with the waits between them these take minutes.
+MAX_ATTEMPTS_TO_OPEN = 8
 DEFAULT_MAX_THROTTLED = 600.0  # seconds of throttling without a single success
 DEFAULT_ABORT_AGE = 86400.0  # seconds; an upload begun since may be in progress
 SMALL = 256 * KIB  # bytes up to which a body is held in memory

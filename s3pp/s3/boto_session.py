@@ -23,6 +23,7 @@ from botocore.httpsession import get_cert_path
 
 from s3pp.access import Access, Keys
 from s3pp.errors import FatalError, UsageError
+from s3pp.limits import MAX_ATTEMPTS_TO_OPEN
 from s3pp.places import Origin
 from s3pp.s3.answers import is_store, no_store_message
 from s3pp.s3.endpoint import Endpoint, Opened, Proxy, proxy_for
@@ -185,11 +186,12 @@ class BotoSession:
         core = self._identity.core
         region = access.region or own.get("region") or os.environ.get("AWS_REGION")
         keys = self.keys() or _NOBODY
+        attempts = min(access.max_attempts, MAX_ATTEMPTS_TO_OPEN)
         config = Config(
             signature_version="s3v4" if access.sign else UNSIGNED,
             connect_timeout=access.connect_timeout,
             read_timeout=access.read_timeout,
-            retries={"mode": "standard", "total_max_attempts": access.max_attempts},
+            retries={"mode": "standard", "total_max_attempts": attempts},
             # Settings not named here come from the profile.
             s3={"addressing_style": access.addressing} if access.addressing else None,
             request_checksum_calculation="when_required",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import botocore.endpoint
 import botocore.session
 import pytest
 
@@ -357,6 +358,18 @@ def test_an_endpoint_where_nobody_answers_is_named_with_its_option(
         session.open("p/")
     told = f"{option} {access.endpoint_url} cannot be reached: connection refused"
     assert str(caught.value) == told
+
+
+def test_a_wrong_address_ends_the_run_soon_however_many_attempts_are_allowed(
+    signed_in: BotoSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(botocore.endpoint.time, "sleep", waits.append)
+    access = Access(endpoint_url=f"http://127.0.0.1:{free_port()}", max_attempts=1000)
+    with pytest.raises(FatalError, match="connection refused"):
+        BotoSession(access, "bucket", like=signed_in).open("p/")
+    assert len(waits) == 7
+    assert sum(waits) < 120
 
 
 @pytest.mark.parametrize("style", ["path", "virtual"])
