@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from s3pp.errors import ExitStatus, FatalError, S3ppError, UsageError, exit_status
-from s3pp.job import Job
+from s3pp.job import STREAM, Job
 from s3pp.report.outlet import message
 
 if TYPE_CHECKING:
@@ -111,7 +111,8 @@ def run(job: Job, output: Streams) -> RunReport:
     _check_own_files(job)
     try:
         _check_files(job, output)
-        _ensure_descriptors(0 if job.verb in _SINGLE_PROCESS else job.speed.processes)
+        alone = job.is_stream or job.verb in _SINGLE_PROCESS
+        _ensure_descriptors(0 if alone else job.speed.processes)
         with _sandbox_for(_settle(job), output) as reached:
             return _run(reached, output)
     except S3ppError as error:
@@ -128,6 +129,8 @@ def _check_own_files(job: Job) -> None:
     In SOURCE it would be sent while being written, and could become public; in DIRECTORY an object
     of its name could replace it.
     """
+    if job.is_stream:
+        return
     word = "SOURCE" if job.sources else "DIRECTORY"
     for path, argument in _own_files(job):
         for place in job.reads if job.sources else (job.directory,) if job.directory else ():
@@ -148,8 +151,8 @@ def _check_files(job: Job, output: Streams) -> None:
 
     if job.access.ca_bundle is not None:
         _check_certificates(job.access.ca_bundle, "--ca-bundle")
-    if job.choosing.files_from == "-":
-        _check_stdin()
+    if job.choosing.files_from == STREAM:
+        _check_stdin("--files-from -", "the list")
     _check_places(job)
     # Last, because checking creates them.
     for path, argument in _own_files(job):
@@ -175,25 +178,24 @@ def _check_certificates(path: str, argument: str) -> None:
         )
 
 
-def _check_stdin() -> None:
+def _check_stdin(argument: str, content: str) -> None:
     try:
         os.read(0, 0)
     except OSError:
-        raise UsageError("--files-from -: standard input is closed; send it the list") from None
+        raise UsageError(f"{argument}: standard input is closed; send it {content}") from None
 
 
 def _check_places(job: Job) -> None:
     """Raise ``UsageError`` for sources, filters or a DIRECTORY that cannot be used."""
     from s3pp.sources import checking
 
-    if job.origin is None:
+    if job.reads_stdin:
+        _check_stdin("SOURCE -", "the object's content")
+        checking.check_key(job.dest.prefix)
+    elif job.origin is None:
         checking.check(job)
-        return
-    checking.check_origin(job)
-    if job.directory:
-        from s3pp.localfs.tree import check_directory
-
-        check_directory(job.directory)
+    else:
+        checking.check_origin(job)
 
 
 def _settle(job: Job) -> Job:
@@ -251,7 +253,8 @@ def _run(job: Job, output: Streams) -> RunReport:
 
     runs = {"list": _list, "clean": _clean}
     try:
-        result = runs.get(job.verb, _transfer)(job, output)
+        run = _stream if job.is_stream else runs.get(job.verb, _transfer)
+        result = run(job, output)
     except Stopped as stopped:
         output.stderr.lines([message(job.output.program, "stopped before anything was done")])
         return RunReport(stopped.status, None)
@@ -266,6 +269,12 @@ def _transfer(job: Job, output: Streams) -> RunReport:
         return supervisor.run(job)
     finally:  # what a statter that was killed has left of its display on the terminal
         erase_display(output.stderr, job.output)
+
+
+def _stream(job: Job, output: Streams) -> RunReport:
+    from s3pp.pipeline import streaming
+
+    return streaming.put(job, output)
 
 
 def _clean(job: Job, output: Streams) -> RunReport:

@@ -30,6 +30,7 @@ class ExitStatus(IntEnum):
     ABORTED = 3
     HANGUP = 129  # 128 + SIGHUP, the shell's convention
     INTERRUPTED = 130  # 128 + SIGINT
+    READER_GONE = 141  # 128 + SIGPIPE: standard output was closed before the object was complete
     TERMINATED = 143  # 128 + SIGTERM
 
 

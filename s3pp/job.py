@@ -38,6 +38,9 @@ class Compare(str, Enum):
     SIZE = "size"
 
 
+STREAM = "-"  # as source: standard input; as directory: standard output
+
+
 class Side(str, Enum):
     """The two ends of a run; each that is a bucket must be opened."""
 
@@ -309,6 +312,16 @@ class Job:
     listing_access: Access | None = None
     speed: Speed = field(default_factory=Speed)
     output: Output = Output()
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether standard input is the source, or standard output the destination."""
+        return self.reads_stdin or self.directory == STREAM
+
+    @property
+    def reads_stdin(self) -> bool:
+        """Whether standard input is the source."""
+        return self.sources == (Source(STREAM),)
 
     @property
     def reads(self) -> tuple[str, ...]:

@@ -35,6 +35,12 @@ DEFAULT_ABORT_AGE = 86400.0  # seconds; an upload begun since may be in progress
 SMALL = 256 * KIB  # bytes up to which a body is held in memory
 PIECE = MIB  # bytes of a larger one that are read or written at a time
 
+# Of an object whose size is not known (standard input): parts of equal size up to this number, as
+# some stores want them; then they double with each so many more. So 10,000 parts of at least 5 MiB
+# at first hold 9.7 TiB.
+EQUAL_PARTS = 900
+STREAM_MEMORY = 128 * MIB  # bytes of a stream held in memory, or two parts where these have more
+
 ACLS = (
     "private",
     "public-read",

@@ -2,6 +2,6 @@
 
 ``verbs`` is the table of verbs, their arguments and their options; ``parser`` wraps argparse, and
 adds the options declared on fields of ``Job``; ``values`` parses their values, and checks which
-headers may be set; ``building`` combines options and rejects contradictions. No argparse Namespace
-leaves this package.
+headers may be set; ``building`` combines options and rejects contradictions, among those of
+``selection`` as well. No argparse Namespace leaves this package.
 """

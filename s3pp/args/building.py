@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from s3pp.access import Access, Keys
+from s3pp.args.selection import check_compare, check_selection
 from s3pp.args.values import (
     METADATA,
     Pairs,
@@ -26,7 +27,7 @@ from s3pp.args.values import (
 from s3pp.attributes import Objects
 from s3pp.errors import UsageError
 from s3pp.integrity.checksums import ALGORITHMS
-from s3pp.job import Choosing, Compare, DownloadOptions, Job, Mode, Output, Parts, Speed
+from s3pp.job import Choosing, DownloadOptions, Job, Mode, Output, Parts, Speed
 from s3pp.option import Option, Value, option, options
 from s3pp.places import access_point
 
@@ -159,11 +160,11 @@ def build(job: Job, given: Mapping[str, Any]) -> Job:
 
 def _settle(job: Job, combined: CombinedOptions) -> Job:
     """Check combinations of options, and set the fields that depend on several."""
-    _check_filters(job)
+    check_selection(job)
     if job.exit_code and not job.dry_run:
         raise UsageError("--exit-code needs --dry-run: other runs exit 1 where something fails")
     objects = _objects(job, combined)
-    _check_compare(job, packs=bool(objects.gzip_types))
+    check_compare(job, packs=bool(objects.gzip_types))
     access = _access(job, combined)
     return replace(
         job,
@@ -174,39 +175,6 @@ def _settle(job: Job, combined: CombinedOptions) -> Job:
         speed=_fit(job.speed),
         output=_output(job.output, combined),
     )
-
-
-def _check_filters(job: Job) -> None:
-    chosen = job.choosing
-    if chosen.null and chosen.files_from is None:
-        raise UsageError("--null needs --files-from: it says how the names in that file end")
-    if job.walk == "tar" and chosen.follow_symlinks is not None:
-        raise UsageError("--walk tar does not follow links; drop --[no-]follow-symlinks")
-    if _exceeds(chosen.min_size, chosen.max_size):
-        sizes = (
-            f"--min-size ({chosen.min_size} bytes) is larger than --max-size ({chosen.max_size})"
-        )
-        raise UsageError(f"{sizes}: nothing can match both; swap or drop one")
-    if _exceeds(chosen.newer_than, chosen.older_than):
-        times = "--newer-than is a later time than --older-than"
-        raise UsageError(f"{times}: nothing can match both; swap or drop one")
-
-
-def _check_compare(job: Job, *, packs: bool) -> None:
-    """Refuse ``--compare`` where nothing is compared, or where sizes differ in any case."""
-    flag = f"--compare {job.compare.value}"
-    if job.compare is Compare.ETAG:
-        return
-    if job.mode is not Mode.UPDATE:
-        raise UsageError(f"{flag} is for --mode update; --mode {job.mode.value} compares nothing")
-    for other, given in (("--gzip", packs), ("--gunzip", job.download.gunzip)):
-        if given:
-            why = "the file and the compressed object differ in size"
-            raise UsageError(f"{flag} contradicts {other}: {why}; use --compare etag")
-
-
-def _exceeds(least: float | None, most: float | None) -> bool:
-    return least is not None and most is not None and least > most
 
 
 # What objects are given

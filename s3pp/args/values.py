@@ -244,6 +244,15 @@ def dest(text: str) -> Place:
     return place
 
 
+def exact_dest(text: str) -> Place:
+    """The destination whose prefix is the key of a single object."""
+    place = dest(text)
+    if not place.prefix or text.endswith("/"):
+        example = f"s3://{place.bucket}/{place.key('NAME')}"
+        raise UsageError(f"destination {text!r} does not name the object: write {example}")
+    return place
+
+
 def origin(text: str) -> Origin:
     """The objects to read."""
     found = parse_origin(text)

@@ -14,7 +14,8 @@ from typing import NamedTuple
 from s3pp.args import building, values
 from s3pp.args.parser import Group, Parser, add_groups
 from s3pp.errors import UsageError
-from s3pp.job import Job
+from s3pp.job import STREAM, Job
+from s3pp.places import Source
 
 
 class Verb(NamedTuple):
@@ -47,6 +48,11 @@ def parser(verb: str) -> Parser:
 def _put(arguments: Sequence[str]) -> Job:
     *sources, dest = arguments or [""]
     _require(len(sources) > 0, "put needs a SOURCE and a destination, s3://BUCKET[/PREFIX]")
+    if STREAM in sources:
+        _require(
+            len(sources) == 1, "put - sends standard input as one object: name no other SOURCE"
+        )
+        return Job("put", sources=(Source(STREAM),), dest=values.exact_dest(dest))
     named = tuple(values.source(text) for text in sources)
     return Job("put", sources=named, dest=values.dest(dest))
 
@@ -118,7 +124,8 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             "[OPTIONS] SOURCE... s3://BUCKET[/PREFIX]",
             "Upload the contents of each SOURCE, a directory or a file, to PREFIX, each file under"
             " its path relative to SOURCE, or under its base name. A single file is uploaded to the"
-            " key PREFIX itself, unless that ends in a slash.",
+            " key PREFIX itself, unless that ends in a slash. A SOURCE of - is standard input, "
+            "which becomes the object whose key is PREFIX.",
             _put,
             (
                 _TRANSFER,

@@ -52,7 +52,7 @@ class Lines:
             return UploadLines(job.verb, source, source, job.dry_run, time.time())
         target = f"s3://{job.dest.bucket}/"
         if job.verb == "get":
-            target = os.path.join(job.directory, "")
+            target = "" if job.is_stream else os.path.join(job.directory, "")
         return cls(job.verb, source, target, job.dry_run)
 
     def text(self, outcome: Outcome) -> str:

@@ -26,7 +26,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from s3pp.errors import FailureKind, ObjectError
-from s3pp.limits import MAX_OBJECT, MAX_PART, MAX_PARTS, MIB, MIN_PART
+from s3pp.limits import EQUAL_PARTS, MAX_OBJECT, MAX_PART, MAX_PARTS, MIB, MIN_PART
 from s3pp.records import Span
 from s3pp.s3.answers import Answer, Copied, etag_of, xml_text
 from s3pp.s3.client import COPY_SPEED, Bucket, Call, Headers
@@ -52,6 +52,18 @@ def part_size(size: int, wanted: int) -> int:
     if count_of(size, allowed) <= MAX_PARTS:
         return allowed
     return rounded_up(size, MAX_PARTS * MIB) // MAX_PARTS
+
+
+def growing_part_size(number: int, first: int) -> int:
+    """The size of part ``number``, in bytes, of an object whose size is not known.
+
+    ``first`` is that of the first parts: see ``EQUAL_PARTS``. Raises ``ObjectError`` for more than
+    ``MAX_PARTS``.
+    """
+    if number > MAX_PARTS:
+        message = f"more than {MAX_PARTS} parts are needed: raise --part-size"
+        raise ObjectError(FailureKind.TOO_LARGE, message)
+    return min(first << (number - 1) // EQUAL_PARTS, MAX_PART)
 
 
 def size_fault(size: int) -> str | None:

@@ -11,7 +11,8 @@ from dataclasses import replace
 from s3pp.errors import UsageError
 from s3pp.job import Choosing, Job
 from s3pp.localfs.paths import shown
-from s3pp.sources.filters import Filters, Scope
+from s3pp.localfs.tree import check_directory
+from s3pp.sources.filters import Filters, Scope, key_bytes, key_fault
 from s3pp.sources.names import UTF16, is_utf16
 
 WALKS = ("filesystem", "tar")
@@ -43,7 +44,7 @@ def name_single(job: Job) -> Job:
 
     A destination that ends in a slash, or without a prefix, is a directory.
     """
-    if not job.dest.may_be_key or len(job.sources) != 1 or job.walk == "tar":
+    if job.is_stream or not job.dest.may_be_key or len(job.sources) != 1 or job.walk == "tar":
         return job
     (source,) = job.sources
     if source.name is not None or os.path.isdir(source.path):
@@ -104,6 +105,14 @@ def check_origin(job: Job) -> None:
     Filters(job.choosing)
     if job.choosing.files_from is not None:
         _check_readable_list(job.choosing)
+    if job.directory and not job.is_stream:
+        check_directory(job.directory)
+
+
+def check_key(key: str) -> None:
+    """Raise ``UsageError`` for the key of a single object that cannot be one."""
+    if fault := key_fault(key_bytes(key)):
+        raise UsageError(f"destination: {fault}")
 
 
 def _check_surroundings() -> None:

@@ -13,14 +13,71 @@ import os
 import resource
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.limits import PIECE, SMALL
 from s3pp.records import Entry, PutPart, Stamp
 
 _MISSING = (errno.ENOENT, errno.ENOTDIR)
+
+
+class PartBody(Protocol):
+    """The body of a part: a ``wire.Stream`` that can be digested before it is sent."""
+
+    size: int  # bytes
+
+    def read(self, count: int) -> bytes:
+        """As ``Stream.read``."""
+
+    def rewind(self) -> None:
+        """As ``Stream.rewind``."""
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the whole content."""
+
+    def check(self) -> None:
+        """Raise ``Changed`` if the source has changed since it was opened."""
+
+    def close(self) -> None:
+        """Release the body."""
+
+
+class MemoryBody:
+    """A body in memory, in pieces; a ``PartBody``."""
+
+    def __init__(self, pieces: Sequence[bytes]) -> None:
+        """``pieces``: none of them empty."""
+        self.size = sum(map(len, pieces))
+        self._pieces = pieces
+        self._next = 0  # the piece that is read next
+        self._start = 0  # where in it
+
+    def read(self, count: int) -> bytes:
+        """Return up to ``count`` bytes, empty at the end."""
+        if self._next == len(self._pieces):
+            return b""
+        piece, start = self._pieces[self._next], self._start
+        self._start += count
+        if self._start >= len(piece):
+            self._next, self._start = self._next + 1, 0
+        return piece[start : start + count]
+
+    def rewind(self) -> None:
+        """Start again from the first byte."""
+        self._next = self._start = 0
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the whole content."""
+        return iter(self._pieces)
+
+    def check(self) -> None:
+        """Do nothing: no other process can change it."""
+
+    def close(self) -> None:
+        """Do nothing: whoever has made it holds the memory."""
 
 
 class Changed(ObjectError):

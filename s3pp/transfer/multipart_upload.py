@@ -67,9 +67,10 @@ class UploadSource(Protocol):
 
     key: str
     name: str  # as users call it
-    size: int  # bytes
+    size: int  # bytes, once its parts are uploaded
     part_size: int  # bytes, of new uploads
     is_resumable: bool  # whether another run can resume an upload of it
+    is_repeatable: bool  # whether it can be read again, for another upload
     spoils: Collection[FailureKind]  # failures after which the parts are of no use
     written: bool  # we have stored the object: later writes are unconditional
 
@@ -152,7 +153,7 @@ class MultipartUpload:
 
     async def _write(self, source: UploadSource) -> CompletedUpload:
         resume, beside = source.is_resumable, False
-        for _ in range(_STARTS - 1):
+        for _ in range(_STARTS - 1 if source.is_repeatable else 0):
             try:
                 return await self._attempt(source, resume=resume, beside=beside)
             except StartAgain as again:

@@ -13,7 +13,7 @@ it; then the MD5 is computed, for this part and all later ones.
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from s3pp.errors import FailureKind
@@ -25,7 +25,7 @@ from s3pp.s3.answers import Answer, etag_of, parse_etag
 from s3pp.s3.client import Bucket, Headers
 from s3pp.s3.multipart import PartTarget, Spans, Uploads, part_size
 from s3pp.s3.upload_listing import Part
-from s3pp.transfer.bodies import Changed, Slice, open_part
+from s3pp.transfer.bodies import Changed, PartBody, Slice, open_part
 from s3pp.transfer.multipart_upload import CompletedUpload, MultipartUpload
 from s3pp.transfer.object_headers import matches_upload
 from s3pp.transfer.parts import (
@@ -47,9 +47,18 @@ NO_CHECKSUMS = (
 
 
 class PartSender:
-    """Sends parts of files, of uploads that any worker may lead."""
+    """Sends parts of bodies, of uploads that any worker may lead."""
 
-    def __init__(self, job: Job, bucket: Bucket, reader: Reader) -> None:
+    def __init__(
+        self,
+        job: Job,
+        bucket: Bucket,
+        reader: Reader,
+        *,
+        open_body: Callable[[PutPart], PartBody] = open_part,
+    ) -> None:
+        """``open_body`` returns the body of a part; it is called on a thread."""
+        self._open_body = open_body
         self._endpoint = bucket.endpoint
         self._uploads = Uploads(bucket)
         self._reader = reader
@@ -65,14 +74,14 @@ class PartSender:
 
     async def is_stored(self, part: PutPart) -> bool:
         """Return whether the store's part equals the file's. Raises ``ObjectError``."""
-        opened = await self._reader.away(lambda: open_part(part))
+        opened = await self._reader.away(lambda: self._open_body(part))
         try:
             return _equals(part, await self._digest(part, opened))
         finally:
             opened.close()
 
     async def _send(self, part: PutPart) -> PartDone:
-        opened = await self._reader.away(lambda: open_part(part))
+        opened = await self._reader.away(lambda: self._open_body(part))
         try:
             digests = await self._digest(part, opened)
             if _equals(part, digests):
@@ -88,7 +97,7 @@ class PartSender:
         finally:
             opened.close()
 
-    async def _verify(self, answer: Answer, digests: Digests, opened: Slice) -> Digests:
+    async def _verify(self, answer: Answer, digests: Digests, opened: PartBody) -> Digests:
         endpoint = self._endpoint
         is_proven = prove_part(answer.response, digests.header) or digests.md5
         if not is_proven and proves_content(answer.etag, answer.response, endpoint):
@@ -97,11 +106,11 @@ class PartSender:
         check_md5(answer, digests.md5, endpoint)
         return digests
 
-    async def _digest(self, part: PutPart, opened: Slice) -> Digests:
+    async def _digest(self, part: PutPart, opened: PartBody) -> Digests:
         is_compared = part.known and not part.known_checksum
         return await self._read(self._with_md5 if is_compared else self._digester, opened)
 
-    async def _read(self, digester: Digester, opened: Slice) -> Digests:
+    async def _read(self, digester: Digester, opened: PartBody) -> Digests:
         digests = await self._reader.whole(lambda: digester.of(opened.pieces()))
         opened.check()
         return digests
@@ -192,6 +201,7 @@ class _FileSource:
         job = uploader.job
         self.key, self.name, self.size = body.part.key, body.part.name, body.size
         self.is_resumable = job.parts.resume
+        self.is_repeatable = True
         self.written = False
         self.upload_id = ""
         self._body = body
@@ -221,9 +231,8 @@ class _FileSource:
 
     async def verify_parts(self, upload: UploadState, parts: list[PartDone]) -> None:
         """Notify users if MD5s were needed; each part has been verified by its sender."""
-        new = (part for part in parts if part.moved and part.number not in upload.parts)
-        if self._checksum != "md5" and any(part.md5 for part in new):
-            self._uploader.notify(NO_CHECKSUMS)
+        new = [part for part in parts if part.moved and part.number not in upload.parts]
+        notify_of_md5s(self._checksum, new, self._uploader.notify)
 
     async def metadata_matches(self) -> bool:
         bucket, notify = self._uploader.bucket, self._uploader.notify
@@ -249,6 +258,12 @@ class _FileSource:
             return part
         checksum = kept_checksum(there, self._checksum, strong=True)  # else the ETag decides
         return part._replace(known=there.etag, known_checksum=checksum)
+
+
+def notify_of_md5s(checksum: str, parts: Iterable[PartDone], notify: Callable[[str], None]) -> None:
+    """Notify users if the MD5s of ``parts`` were needed beside the ``checksum`` of the run."""
+    if checksum != "md5" and any(part.md5 for part in parts):
+        notify(NO_CHECKSUMS)
 
 
 def upload_body(entry: Entry, body: Slice, headers: Headers, *, is_shared: bool) -> UploadBody:

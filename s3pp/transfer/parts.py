@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64decode
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from s3pp.errors import (
@@ -26,6 +26,7 @@ from s3pp.s3.client import Headers
 from s3pp.s3.upload_listing import Checksum, Part
 from s3pp.s3.wire import Response
 
+_FIRST = asyncio.FIRST_COMPLETED
 _TRIES = 3  # of a part whose bytes were damaged
 
 # For requests with a body (API reference, "PutObject"); a creation names the algorithm otherwise.
@@ -112,6 +113,40 @@ async def run_parts(
     return sorted(done)
 
 
+async def run_arriving_parts(
+    parts: AsyncIterator[PartT], run: Callable[[PartT], Awaitable[PartOutcome]]
+) -> list[PartDone]:
+    """Run parts as they arrive; raises as ``run_parts`` and ``parts`` do.
+
+    ``parts`` limits how many run at once. Those that run are waited for if one fails, or if no more
+    can be made, since the upload is aborted then.
+    """
+    running: set[asyncio.Future[PartOutcome]] = set()
+    done: list[PartDone] = []
+    arriving: asyncio.Future[PartT | None] | None = asyncio.ensure_future(anext(parts, None))
+    try:
+        while arriving is not None:
+            waiting: set[asyncio.Future[Any]] = {*running, arriving}
+            await asyncio.wait(waiting, return_when=_FIRST)
+            done += _take_ended(running, {each for each in running if each.done()})
+            if arriving.done():
+                part, arriving = arriving.result(), None
+                if part is not None:
+                    running.add(asyncio.ensure_future(run(part)))
+                    arriving = asyncio.ensure_future(anext(parts, None))
+        while running:
+            done += await _wait_for_some(running)
+    except ObjectError:
+        if running:
+            await asyncio.wait(running)
+        raise
+    finally:
+        for each in (*running, *((arriving,) if arriving else ())):
+            each.add_done_callback(_mark_retrieved)
+            each.cancel()
+    return sorted(done)
+
+
 async def retry_part(number: int, transfer: Callable[[], Awaitable[PartOutcome]]) -> PartOutcome:
     """Transfer one part, again where its bytes were damaged; return how it ended.
 
@@ -139,7 +174,14 @@ def part_failed(number: int, error: Exception, fault: PartFault = PartFault.NONE
 
 
 async def _wait_for_some(running: set[asyncio.Future[PartOutcome]]) -> list[PartDone]:
-    ended, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+    ended, _ = await asyncio.wait(running, return_when=_FIRST)
+    return _take_ended(running, ended)
+
+
+def _take_ended(
+    running: set[asyncio.Future[PartOutcome]], ended: set[asyncio.Future[PartOutcome]]
+) -> list[PartDone]:
+    """Take those that ended out of ``running``; raises as ``run_parts`` does."""
     running -= ended
     for each in ended:  # several may have raised, and only one error is passed on
         _mark_retrieved(each)
@@ -150,7 +192,7 @@ async def _wait_for_some(running: set[asyncio.Future[PartOutcome]]) -> list[Part
     return [outcome for outcome in outcomes if isinstance(outcome, PartDone)]
 
 
-def _mark_retrieved(ended: asyncio.Future[PartOutcome]) -> None:
+def _mark_retrieved(ended: asyncio.Future[Any]) -> None:
     """Keep asyncio from reporting the error of a part that is not waited for."""
     if not ended.cancelled():
         ended.exception()

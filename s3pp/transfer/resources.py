@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
@@ -99,6 +99,36 @@ class Reader:
         self._ended = True
         for reading in self._whole:
             reading.cancel()
+
+
+class StopSwitch:
+    """Ends the wait for work that may take for ever, such as the next bytes of a pipe."""
+
+    def __init__(self) -> None:
+        self._stopped = False
+        self._waiting: asyncio.Task[Any] | None = None
+
+    def stop(self) -> bool:
+        """End the wait, and each later one; returns whether there was one."""
+        self._stopped = True
+        return self._waiting is not None and self._waiting.cancel()
+
+    async def until_stopped(self, work: Coroutine[Any, Any, T]) -> T:
+        """Return the result of ``work``. Raises ``RunEnding`` if ``stop`` was called before."""
+        if self._stopped:
+            work.close()
+            raise RunEnding
+        task = self._waiting = asyncio.ensure_future(work)
+        try:
+            result: T = await task
+            return result
+        except asyncio.CancelledError:
+            if self._stopped:
+                raise RunEnding from None
+            task.cancel()
+            raise
+        finally:
+            self._waiting = None
 
 
 class Budget:

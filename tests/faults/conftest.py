@@ -10,7 +10,7 @@ from typing import TypeVar
 import pytest
 
 from commands import Start
-from faults.trials import CopyTrial, GetTrial, ListTrial, PutTrial, Trial
+from faults.trials import CopyTrial, GetTrial, ListTrial, PutTrial, StreamTrial, Trial
 from stores.fault_proxy import FaultProxy
 from stores.store import Store
 
@@ -51,6 +51,18 @@ def moto_trial(make_trial: MakeTrial[PutTrial], moto: Store) -> PutTrial:
 def swift_trial(make_trial: MakeTrial[PutTrial], swift: Store) -> PutTrial:
     """A put to the store that checks."""
     return make_trial(PutTrial, swift)
+
+
+@pytest.fixture
+def stream_trial(make_trial: MakeTrial[StreamTrial], store: Store) -> StreamTrial:
+    """A put of standard input, on each store in turn."""
+    return make_trial(StreamTrial, store)
+
+
+@pytest.fixture
+def moto_stream(make_trial: MakeTrial[StreamTrial], moto: Store) -> StreamTrial:
+    """A put of standard input to moto."""
+    return make_trial(StreamTrial, moto)
 
 
 @pytest.fixture

@@ -135,6 +135,26 @@ class PutTrial(Transfer):
         return self.count("PUT", key)
 
 
+class StreamTrial(Transfer):
+    """Standard input, which becomes the object ``k``."""
+
+    verb = "put"
+    content = b""
+
+    @property
+    def places(self) -> list[Argument]:
+        return ["-", f"{self.bucket.url}/k"]
+
+    def start_plain(self, *options: str, **settings: Any) -> Running:
+        return super().start_plain(*options, **({"stdin": self.content} | settings))
+
+    def check(self, end: Ending) -> None:
+        check_done(end, self.bucket.get, {"k": self.content})
+
+    def arrived(self) -> dict[str, bytes]:
+        return self.bucket.tree()
+
+
 class GetTrial(Transfer):
     """The bucket's objects, which are got into a directory with surroundings.
 

@@ -63,6 +63,7 @@ class ObjectSource:
         self.key, self.name = attempt.task.target, attempt.task.source
         self.size, self.part_size = attempt.source.size, layout.spans.part_size
         self.is_resumable = way.is_resumable(layout)
+        self.is_repeatable = True
         self.written = attempt.written
         self._attempt, self._layout, self._way, self._shared = attempt, layout, way, shared
 

@@ -16,7 +16,7 @@ import mimetypes
 import zlib
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from isal import igzip, isal_zlib
 
@@ -59,6 +59,16 @@ _LEVEL = 3  # ISA-L's strongest
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS  # zlib's manual: 16 more asks for a gzip header
 
 MAGIC_BYTES = 4096  # passed to libmagic; its documentation asks for at least 2048
+
+
+class Packer(Protocol):
+    """A compressor, as of ``zlib.compressobj``."""
+
+    def compress(self, piece: bytes, /) -> bytes:
+        """Add the next piece; return what is compressed so far."""
+
+    def flush(self) -> bytes:
+        """Return the rest, after the last piece."""
 
 
 class ByName(NamedTuple):
@@ -114,9 +124,15 @@ def compress(body: bytes) -> bytes:
     return igzip.compress(body, _LEVEL, mtime=0)
 
 
+def begin_compression() -> Packer:
+    """Return a compressor of a body that arrives in pieces."""
+    packer: Packer = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, _GZIP_WINDOW)
+    return packer
+
+
 def compress_to_file(pieces: Iterable[bytes], name: str) -> Slice:
     """Compress a large body into a temporary file. Raises as ``SpooledBody`` does."""
-    packer = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, _GZIP_WINDOW)
+    packer = begin_compression()
     spooled = SpooledBody(name)
     try:
         for piece in pieces:

@@ -89,6 +89,17 @@ class Preparer:
         self._looks_inside = self._magic or bool(objects.gzip_types)
         self._headers_by_suffix = lru_cache(maxsize=1024)(self._headers_of)
 
+    def describe(self, entry: Entry, head: bytes) -> tuple[Headers, bool]:
+        """Return the headers of a body that begins with ``head``, and whether to compress it.
+
+        May take as long as libmagic: not on an event loop.
+        """
+        kind, packed = self._type_by_name(entry)
+        if kind is None and self._magic:
+            kind = content.by_content(head[: content.MAGIC_BYTES])
+        gzip = not packed and self._wants_gzip(kind, head)
+        return self._add_type(kind, gzip=gzip), gzip
+
     async def prepare(self, entry: Entry, there: Dest | None = None) -> Prepared:
         """Read an entry. Raises ``ObjectError`` if it cannot be read, or changes meanwhile.
 
@@ -156,17 +167,12 @@ class Preparer:
             raise
 
     def _stream(self, entry: Entry, source: Slice, there: Dest | None) -> Prepared:
-        kind, packed = self._type_by_name(entry)
-        head = source.head(content.MAGIC_BYTES)
-        if kind is None and self._magic:
-            kind = content.by_content(head)
-        gzip = not packed and self._wants_gzip(kind, head)
+        headers, gzip = self.describe(entry, source.head(content.MAGIC_BYTES))
         body = content.compress_to_file(source.pieces(), entry.source) if gzip else source
         parts_etag = self._find_parts_etag(body.pieces(), body.size, there)
         needed = body.size <= self._parts.threshold or _md5_decides(body.size, there)
         digests = self._digester.of(body.pieces()) if needed and not parts_etag else None
         source.check()
-        headers = self._add_type(kind, gzip=gzip)
         prepared = Prepared(body, source.size, body.size, digests, headers, source, parts_etag)
         prepared.encoding = _GZIP * gzip
         return prepared
@@ -188,8 +194,12 @@ class Preparer:
         return (*self._headers, *found)
 
     def _type_by_name(self, entry: Entry) -> tuple[str | None, bool]:
-        name = content.by_name(entry.source)
+        name = content.by_name(self._named(entry))
         return self._fixed or name.type, name.compressed
+
+    def _named(self, entry: Entry) -> str:
+        """Return the name that the type is guessed from."""
+        return entry.source
 
     def _wants_gzip(self, kind: str | None, head: bytes) -> bool:
         wanted = content.should_compress(kind, self._gzip_types)

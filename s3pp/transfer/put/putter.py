@@ -125,7 +125,7 @@ class Putter:
             if self._dry_run:
                 self.requests_spared += self._requests(prepared)
                 return _done(attempt, prepared, self._preparer.local(prepared).md5, 0)
-            if prepared.sent > self._threshold:
+            if prepared.sent > self._threshold and isinstance(prepared.body, Slice):
                 return await self._send_in_parts(attempt, prepared)
             return await self._send(attempt, prepared)
         finally:
@@ -198,7 +198,7 @@ class Putter:
 
     def _requests(self, prepared: Prepared) -> int:
         """Return the number of requests needed to send a body."""
-        if prepared.sent <= self._threshold:
+        if prepared.sent <= self._threshold or isinstance(prepared.body, bytes):
             return 1
         return self._in_parts.count(prepared.sent) + 2  # to create and to complete it
 

@@ -17,6 +17,7 @@ from s3pp.errors import FailureKind, ObjectError
 from s3pp.limits import (
     DEFAULT_MULTIPART_THRESHOLD,
     DEFAULT_PART_SIZE,
+    EQUAL_PARTS,
     GIB,
     MAX_OBJECT,
     MAX_PART,
@@ -34,6 +35,7 @@ from s3pp.s3.multipart import (
     Uploads,
     are_part_sizes_valid,
     count_of,
+    growing_part_size,
     is_upload_missing,
     part_size,
 )
@@ -46,6 +48,17 @@ from .test_client import TIMEOUT, Script, run, said
 TIB = 1024 * GIB
 SIZES = st.integers(0, MAX_OBJECT) | st.integers(0, 2 * GIB)
 WANTED = st.integers(1, 2 * MAX_PART)
+
+
+@given(st.integers(MIN_PART, MAX_PART))
+def test_parts_of_unknown_numbers_are_equal_at_first_and_always_suffice(first: int) -> None:
+    sizes = [growing_part_size(number, first) for number in range(1, MAX_PARTS + 1)]
+    assert set(sizes[:EQUAL_PARTS]) == {first}
+    assert sizes == sorted(sizes)
+    assert sizes[-1] <= MAX_PART
+    assert sum(sizes) > 5 * TIB
+    with pytest.raises(ObjectError, match="raise --part-size"):
+        growing_part_size(MAX_PARTS + 1, first)
 
 
 @pytest.mark.parametrize(

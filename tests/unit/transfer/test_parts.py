@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from s3pp.errors import FailureKind, ObjectError, RunEnding
 from s3pp.records import PartDone, PartFailed, PartOutcome, PutPart, Span
 from s3pp.s3.retry import StoreError
-from s3pp.transfer.parts import PartError, part_failed, run_parts
+from s3pp.transfer.parts import PartError, part_failed, run_arriving_parts, run_parts
 
 Move = Callable[[PutPart], Awaitable[PartOutcome]]
 REFUSED = PartFailed(2, FailureKind.STORE, "SlowDown: later", "SlowDown")
@@ -146,6 +146,57 @@ def test_what_ends_the_run_is_passed_on_once(together: bool) -> None:
             await moving
 
     run(main())
+
+
+def test_parts_that_arrive_run_while_others_are_made() -> None:
+    async def main() -> None:
+        running, wakes = 0, asyncio.Event()
+
+        async def arrive() -> AsyncIterator[PutPart]:
+            for number in range(1, 6):
+                if number == 5:  # made once all others run
+                    assert running == 4
+                    wakes.set()
+                yield part(number)
+                await turns(3)
+
+        async def move(each: PutPart) -> PartOutcome:
+            nonlocal running
+            running += 1
+            await wakes.wait()
+            return done(each.span.number)
+
+        assert await run_arriving_parts(arrive(), move) == [done(n) for n in range(1, 6)]
+
+    run(main())
+
+
+@pytest.mark.parametrize("fails", ["part", "source", "ending"])
+def test_when_parts_that_arrive_fail(fails: str) -> None:
+    """All that run are waited for, as the upload is aborted then, unless the run is ending."""
+    ended: list[int] = []
+
+    async def arrive() -> AsyncIterator[PutPart]:
+        for number in range(1, 4):
+            yield part(number)
+        if fails == "part":
+            await asyncio.sleep(60)
+        raise RunEnding if fails == "ending" else ObjectError(FailureKind.UNREADABLE, "broken")
+
+    async def move(each: PutPart) -> PartOutcome:
+        if each.span.number == 2 and fails == "part":
+            return REFUSED
+        await asyncio.sleep(0.01)
+        ended.append(each.span.number)
+        return done(each.span.number)
+
+    async def main() -> None:
+        with pytest.raises((PartError, ObjectError, RunEnding)):
+            await run_arriving_parts(arrive(), move)
+        await asyncio.sleep(0.03)
+
+    run(main())
+    assert sorted(ended) == {"part": [1], "source": [1, 2, 3], "ending": []}[fails]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3pp.errors import FatalError, RunEnding
-from s3pp.transfer.resources import Budget, Reader
+from s3pp.transfer.resources import Budget, Reader, StopSwitch
 
 HERE = threading.main_thread()
 FAST, SLOW = 0.00002, 0.005  # seconds: the page cache, and a network file system
@@ -249,3 +249,18 @@ def test_an_error_of_the_work_is_its_own(threads: ThreadPoolExecutor) -> None:
 
     with pytest.raises(RuntimeError, match="oh"):
         asyncio.run(Reader(threads).away(work))
+
+
+def test_a_switch_ends_the_wait_that_there_is_and_later_ones() -> None:
+    async def main() -> None:
+        switch = StopSwitch()
+        assert await switch.until_stopped(asyncio.sleep(0, 5)) == 5
+        assert not StopSwitch().stop(), "nobody waits"
+        waiting = asyncio.ensure_future(switch.until_stopped(asyncio.sleep(60)))
+        await asyncio.sleep(0.01)
+        assert switch.stop()
+        for each in (waiting, switch.until_stopped(asyncio.sleep(0))):
+            with pytest.raises(RunEnding):
+                await each
+
+    run(main())

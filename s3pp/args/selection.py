@@ -1,0 +1,69 @@
+"""Checks of the options that select what is transferred, for those that contradict each other."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from s3pp.errors import UsageError
+from s3pp.job import Choosing, Compare, Job, Mode
+from s3pp.option import OPTIONS
+
+
+def check_selection(job: Job) -> None:
+    """Refuse filters that contradict each other, or that a single stream has no use for.
+
+    Raises ``UsageError``.
+    """
+    _check_filters(job)
+    if job.is_stream:
+        _check_stream(job)
+
+
+def _check_stream(job: Job) -> None:
+    """Refuse options about many objects, or files, where ``-`` is a single stream."""
+    for field in fields(Choosing):
+        if getattr(job.choosing, field.name) != field.default:
+            flags = "/".join(each.flags[0] for each in field.metadata.get(OPTIONS, ()))
+            raise UsageError(
+                f"{flags} is about many objects, and '-' is a single one: leave it out"
+            )
+    if job.walk == "tar":
+        raise UsageError("--walk tar reads files, and '-' is standard input: leave one of them out")
+    if job.download.fsync:
+        raise UsageError("--fsync is about files, and '-' is standard output: leave it out")
+
+
+def _check_filters(job: Job) -> None:
+    chosen = job.choosing
+    if chosen.null and chosen.files_from is None:
+        raise UsageError("--null needs --files-from: it says how the names in that file end")
+    if job.walk == "tar" and chosen.follow_symlinks is not None:
+        raise UsageError("--walk tar does not follow links; drop --[no-]follow-symlinks")
+    if _exceeds(chosen.min_size, chosen.max_size):
+        sizes = (
+            f"--min-size ({chosen.min_size} bytes) is larger than --max-size ({chosen.max_size})"
+        )
+        raise UsageError(f"{sizes}: nothing can match both; swap or drop one")
+    if _exceeds(chosen.newer_than, chosen.older_than):
+        times = "--newer-than is a later time than --older-than"
+        raise UsageError(f"{times}: nothing can match both; swap or drop one")
+
+
+def check_compare(job: Job, *, packs: bool) -> None:
+    """Refuse ``--compare`` where nothing is compared, or where sizes differ in any case.
+
+    ``packs``: bodies are compressed. Raises ``UsageError``.
+    """
+    flag = f"--compare {job.compare.value}"
+    if job.compare is Compare.ETAG:
+        return
+    if job.mode is not Mode.UPDATE:
+        raise UsageError(f"{flag} is for --mode update; --mode {job.mode.value} compares nothing")
+    for other, given in (("--gzip", packs), ("--gunzip", job.download.gunzip)):
+        if given:
+            why = "the file and the compressed object differ in size"
+            raise UsageError(f"{flag} contradicts {other}: {why}; use --compare etag")
+
+
+def _exceeds(least: float | None, most: float | None) -> bool:
+    return least is not None and most is not None and least > most
