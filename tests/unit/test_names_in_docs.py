@@ -82,3 +82,40 @@ def test_what_a_page_names_exists(page: Path) -> None:
 )
 def test_what_is_made_up_is_seen(literal: str, wrong: bool) -> None:
     assert made_up(literal) is wrong
+
+
+NAMED_TEST = re.compile(r"``((?:\w+/)*test_\w+\.py)::(test_\w+)``")
+
+
+def absent_tests(text: str) -> list[str]:
+    """The tests that ``text`` names, by their paths below ``tests/``, and that do not exist."""
+    absent = []
+    for file, test in NAMED_TEST.findall(text):
+        path = ROOT / "tests" / file
+        if not path.exists() or test not in defined(path):
+            absent.append(f"{file}::{test}")
+    return absent
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_tests_that_a_page_names_exist(page: Path) -> None:
+    text = page.read_text()
+    assert absent_tests(text) == []
+    assert len(NAMED_TEST.findall(text)) == len(re.findall(r"::test_", text))
+
+
+def test_a_test_that_does_not_exist_is_seen() -> None:
+    here = f"unit/{Path(__file__).name}::test_a_test_that_does_not_exist_is_seen"
+    assert absent_tests(f"``{here}``, ``{here}_at_all``, ``unit/test_none.py::test_it``") == [
+        f"{here}_at_all",
+        "unit/test_none.py::test_it",
+    ]
+
+
+def test_each_capability_of_the_older_tools_has_a_test_or_is_not_offered() -> None:
+    text = (ROOT / "docs" / "migrating.rst").read_text().partition(".. list-table::")[2]
+    _, *rows = text.partition("\n\n\n")[0].split("\n   * - ")
+    cells = [row.split("\n     -") for row in rows[1:]]
+    assert len(cells) == 69
+    for what, _, now, tests in cells:
+        assert NAMED_TEST.search(tests) or now.split()[0] == "not", what
