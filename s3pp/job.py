@@ -102,6 +102,13 @@ class Choosing:
         put="read the names from FILE (-: stdin), relative to SOURCE",
     )
     null: bool = option(False, "--null", help="names in FILE end with NUL")  # not in a newline
+    retry_from: tuple[str, ...] = option(  # paths; see ``sources/earlier_runs.py``
+        (),
+        "--retry-from",
+        Value("JOURNAL"),
+        help="only what JOURNAL says failed, or lacks; may be repeated",
+    )
+    resume_logs: tuple[str, ...] = ()  # paths of logs of s3-parallel-put, likewise
     # None: what links lead to is sent, and nothing is written through them.
     follow_symlinks: bool | None = options(
         None,

@@ -34,6 +34,7 @@ class SkipReason(str, Enum):
     SAME_ETAG = "same etag"  # mode update: same size, same content
     SAME_CHECKSUM = "same checksum"  # mode update: ETag not comparable; checksum equal, or 0 bytes
     SAME_TIME = "same time"  # mode update: ETag not comparable, and the time is the object's
+    DONE_EARLIER = "done in an earlier run"  # by its journal, see ``sources/earlier_runs.py``
     SAME_SIZE = "same size"  # --compare size
     NOT_NEWER = "not newer"  # --compare mtime: same size, and the source is not the newer one
     SPECIAL = "not a regular file"  # FIFO, socket, device

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
+from s3pp.args.values import check_no_stream
 from s3pp.errors import UsageError
 from s3pp.job import Choosing, Compare, Job, Mode
 from s3pp.option import OPTIONS
@@ -35,6 +36,8 @@ def _check_stream(job: Job) -> None:
 
 def _check_filters(job: Job) -> None:
     chosen = job.choosing
+    for path in chosen.retry_from:
+        check_no_stream(path, "--retry-from", "journals are read from files")
     if chosen.null and chosen.files_from is None:
         raise UsageError("--null needs --files-from: it says how the names in that file end")
     if job.walk == "tar" and chosen.follow_symlinks is not None:

@@ -115,7 +115,7 @@ _S3 = Group(
         *("combined.secure", "sandbox"),
     ),
 )
-_RETRIES = Group("retries and timeouts", (*_TRIES, "speed.worker_timeout"))
+_RETRIES = Group("retries and timeouts", (*_TRIES, "speed.worker_timeout", "choosing.retry_from"))
 _OUTPUT = Group("output", (*_VOLUME, *_fields("output", "json progress journal log_file")))
 
 VERBS: Mapping[str, Verb] = MappingProxyType(

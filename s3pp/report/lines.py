@@ -162,7 +162,7 @@ def _bucket(place: str) -> str:
     return place.removeprefix("s3://").removesuffix("/")
 
 
-Found = Listed | Failed
+Found = Listed | Skipped | Failed  # Skipped is in no list: its jobs name no earlier runs
 
 
 @dataclass(slots=True)

@@ -9,11 +9,13 @@
 
     objects              a bucket's listing    ──▶ Listed | Failed, by key
     destination_index    beside keys in order  ──▶ what the destination holds
+    earlier_runs         beside keys in order  ──▶ what journals say is done
     incomplete_uploads   a bucket's uploads    ──▶ Upload | Skipped | Failed
 
 ``filesystem``, ``names`` and ``archive``, with ``spooling``, yield the files to upload, ``objects``
 the objects to download, copy or list, ``incomplete_uploads`` what ``clean`` aborts. ``filters``
 choose names and turn them into keys; ``destination_index`` shows what the destination holds;
+``earlier_runs`` what is done already;
 ``checking`` validates sources before the run starts.
 """
 
@@ -30,6 +32,7 @@ from s3pp.places import Source
 from s3pp.records import Entry, Failed
 from s3pp.sources import archive, filesystem, names
 from s3pp.sources.checking import check
+from s3pp.sources.earlier_runs import EarlierRuns, skip_done
 from s3pp.sources.filters import Record, Scope, Stream
 from s3pp.sources.spooling import Spooled, spool
 
@@ -48,7 +51,8 @@ def entries(job: Job, stdin: BinaryIO | None = None) -> Iterator[Record]:
     """
     scope = Scope.of(job)
     streams = [_stream(source, job, scope, stdin) for source in job.sources]
-    return limit_entries(merge(streams), job.choosing.limit)
+    records = skip_done(merge(streams), EarlierRuns.of(job))
+    return limit_entries(records, job.choosing.limit)
 
 
 def _stream(source: Source, job: Job, scope: Scope, stdin: BinaryIO | None) -> Stream:

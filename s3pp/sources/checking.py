@@ -12,6 +12,7 @@ from s3pp.errors import UsageError
 from s3pp.job import Choosing, Job
 from s3pp.localfs.paths import shown
 from s3pp.localfs.tree import check_directory
+from s3pp.sources.earlier_runs import check_earlier_runs
 from s3pp.sources.filters import Filters, Scope, key_bytes, key_fault
 from s3pp.sources.names import UTF16, is_utf16
 
@@ -35,6 +36,7 @@ def check(job: Job) -> None:
         _check_source(source.path, job.walk)
         if source.name == "":
             raise UsageError(f"SOURCE '{shown(source.path)}': its name is empty: leave it out")
+    check_earlier_runs(job.choosing)
     if job.choosing.files_from is not None:
         _check_list(job)
 
@@ -103,6 +105,7 @@ def check_origin(job: Job) -> None:
     """Raise ``UsageError`` as ``check`` does, for a job whose source is a bucket."""
     _check_surroundings()
     Filters(job.choosing)
+    check_earlier_runs(job.choosing)
     if job.choosing.files_from is not None:
         _check_readable_list(job.choosing)
     if job.directory and not job.is_stream:

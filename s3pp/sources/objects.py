@@ -4,6 +4,8 @@
   which is the name at the destination.
 * Objects come in key order. If a store lists out of order, the rest of its listing is sorted on
   disk, with a notice: the detection of conflicts and merges with another listing depend on it.
+* Objects that an earlier run has transferred are skipped, before ``--limit`` counts: see
+  ``earlier_runs``.
 * With ``--files-from`` the names are sorted and looked up in the listing while it is read, so
   that few names in a huge bucket cost few requests; if the bucket cannot be listed, each name
   costs a HEAD, several at a time. A missing name fails.
@@ -39,6 +41,7 @@ from s3pp.sources.destination_index import (
     UnorderedListing,
     listing_fault,
 )
+from s3pp.sources.earlier_runs import Found, skip_done_objects
 from s3pp.sources.filters import NS, Filters, key_bytes, key_fault
 from s3pp.sources.names import read_list
 
@@ -56,7 +59,7 @@ def list_origin(
     *,
     single: bool | None,
     stdin: BinaryIO | None = None,
-) -> tuple[Origin, Iterator[Listed | Failed]]:
+) -> tuple[Origin, Iterator[Found]]:
     """Return what ``job`` reads from, and its objects in the order of their keys.
 
     ``single``: whether the job's origin means a single object; None: its listing will show. That
@@ -70,7 +73,8 @@ def list_origin(
         single = _is_empty(job.origin, bucket)
     origin = job.origin.alone if single else job.origin
     if origin.prefix == origin.single:
-        return origin, choose_single(job, origin, _look_up(origin, bucket))
+        alone = choose_single(job, origin, _look_up(origin, bucket))
+        return origin, skip_done_objects(job, origin, alone)
     return origin, _with_notice(
         job, origin, bucket, notify, list_objects(job, origin, bucket, notify, stdin)
     )
@@ -111,8 +115,8 @@ def _list_single(origin: Origin, bucket: RemoteBucket, refusal: StoreError) -> L
 
 
 def _with_notice(
-    job: Job, origin: Origin, bucket: RemoteBucket, notify: Notify, found: Iterator[Listed | Failed]
-) -> Iterator[Listed | Failed]:
+    job: Job, origin: Origin, bucket: RemoteBucket, notify: Notify, found: Iterator[Found]
+) -> Iterator[Found]:
     """Yield ``found``, then a notice about an omitted object; no object waits for it."""
     note = bucket.run(prefix_object_notice(job, origin, bucket))
     yield from found
@@ -122,25 +126,25 @@ def _with_notice(
 
 def list_objects(
     job: Job, origin: Origin, bucket: RemoteBucket, notify: Notify, stdin: BinaryIO | None = None
-) -> Iterator[Listed | Failed]:
+) -> Iterator[Found]:
     """Yield the objects of ``origin`` that ``job`` chooses, in key order and constant memory.
 
     Raises ``FatalError`` if the listing is unavailable or inconsistent.
     """
     filters = Filters(job.choosing)
     if job.choosing.files_from is None:
-        found: Iterator[Listed | Failed] = _list_pages(job, origin, bucket, notify)
+        found: Iterator[Found] = _list_pages(job, origin, bucket, notify)
     else:
         listing = ListingLookup(bucket, origin.prefix, run=bucket.run)
         lookup = NameLookup(origin, listing, lambda key: bucket.run(bucket.look(key)), notify)
         with read_list(job.choosing, stdin) as names:
             found = lookup.find(_names(names, filters))
             fitting = (each for each in found if not _is_refused(each, origin, filters))
-            yield from _limit(fitting, job.choosing.limit)
+            yield from _limit(skip_done_objects(job, origin, fitting), job.choosing.limit)
         return
     if filters.by_name or filters.by_stat:
         found = (each for each in found if not _is_refused(each, origin, filters))
-    yield from _limit(found, job.choosing.limit)
+    yield from _limit(skip_done_objects(job, origin, found), job.choosing.limit)
 
 
 def choose_single(job: Job, origin: Origin, found: Listed) -> Iterator[Listed]:
@@ -217,8 +221,8 @@ def choose(page: list[Listed], origin: Origin, filters: Filters) -> list[Listed]
     return [each for each in page if not _is_refused(each, origin, filters)]
 
 
-def _is_refused(found: Listed | Failed, origin: Origin, filters: Filters) -> bool:
-    if isinstance(found, Failed):
+def _is_refused(found: Found, origin: Origin, filters: Filters) -> bool:
+    if not isinstance(found, Listed):
         return False
     if filters.by_name and filters.name_refusal(origin.relative(found.key)) is not None:
         return True
@@ -237,7 +241,7 @@ def _mtime_ns(found: Listed, filters: Filters) -> int:
         raise FatalError(message) from None
 
 
-def _limit(found: Iterator[Listed | Failed], limit: int | None) -> Iterator[Listed | Failed]:
+def _limit(found: Iterator[Found], limit: int | None) -> Iterator[Found]:
     """Yield ``found`` up to and including the object number ``limit``; None: all of them."""
     if limit is None:
         yield from found

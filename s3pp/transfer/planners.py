@@ -100,10 +100,10 @@ class GetPlanner:
         tree.make("")
         return cls(origin, folds=folds_names(job.directory), entering=Sweeper(tree).enter)
 
-    def plan(self, found: Iterable[Listed | Failed]) -> Iterator[GetTask | Outcome]:
+    def plan(self, found: Iterable[Listed | Skipped | Failed]) -> Iterator[GetTask | Outcome]:
         """Yield a task or an outcome for each object found."""
         separate = mark_conflicts_folded if self._folds else mark_conflicts
-        steps = (each if isinstance(each, Failed) else self._step(each) for each in found)
+        steps = (self._step(each) if isinstance(each, Listed) else each for each in found)
         for step, conflict in separate(steps, _file_name):
             if conflict is not None:
                 yield Failed(step.source, step.target, FailureKind.CONFLICT, conflict)
@@ -120,7 +120,7 @@ class GetPlanner:
         return GetTask(key, target, size, etag, modified)
 
 
-def _file_name(step: GetTask | Failed) -> str | None:
+def _file_name(step: GetTask | Skipped | Failed) -> str | None:
     """Return the name that will be written; None if none will be."""
     return step.target if isinstance(step, GetTask) else None
 
@@ -180,10 +180,10 @@ class CopyPlanner:
         self._prefix = job.dest.key("")
         self._cut = origin.cut
 
-    def plan(self, found: Iterable[Listed | Failed]) -> Iterator[CopyTask | Outcome]:
+    def plan(self, found: Iterable[Listed | Skipped | Failed]) -> Iterator[CopyTask | Outcome]:
         """Yield a task or an outcome for each object found, in order."""
         for each in found:
-            if isinstance(each, Failed):  # the source knows its name, not the destination
+            if not isinstance(each, Listed):  # the source knows its name, not the destination
                 yield each._replace(target=self._prefix + each.target)
             elif not self._overlap.excluded(each.key):
                 yield self._step(each)

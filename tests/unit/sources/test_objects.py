@@ -18,7 +18,7 @@ from s3pp.errors import FailureKind, FatalError
 from s3pp.job import Choosing, Job, Speed
 from s3pp.pipeline.connect import LoopThread
 from s3pp.places import parse_origin
-from s3pp.records import Failed
+from s3pp.records import Failed, Skipped
 from s3pp.s3.answers import Answer
 from s3pp.s3.listing import Listed
 from s3pp.s3.retry import NetworkError, StoreError
@@ -57,7 +57,7 @@ def thread() -> LoopThread:
     return LoopThread(pytest.fail)
 
 
-Found = list[Listed | Failed]
+Found = list[Listed | Skipped | Failed]
 
 
 @pytest.fixture(scope="module")
@@ -355,10 +355,14 @@ def from_list(found: Walk, store: Store, text: bytes, source: str, **choosing: A
     return records
 
 
+def _why(each: Skipped | Failed) -> str:
+    return each.kind.value if isinstance(each, Failed) else each.reason.value
+
+
 def short(records: Found) -> list[tuple[str, str]]:
     """Each record in short: its key, and ``listed`` or the failure's kind."""
     return [
-        (each.source, each.kind.value) if isinstance(each, Failed) else (each.key, "listed")
+        (each.key, "listed") if isinstance(each, Listed) else (each.source, _why(each))
         for each in records
     ]
 

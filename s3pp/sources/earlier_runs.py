@@ -1,0 +1,208 @@
+"""What earlier runs have done: ``--retry-from``, and logs of s3-parallel-put.
+
+* A journal counts with the last outcome that it has for a destination, of several journals that of
+  the last one named. The object is done if that outcome is ``done`` or ``skipped``; it is
+  transferred if it is ``failed``, or if there is none.
+* Only entries for the same source and destination count, as this run names them: another bucket,
+  prefix or DIRECTORY, and another SOURCE, are other objects. An entry of another source for the
+  same destination means that the destination holds something else by now: nothing is done.
+* Dry runs do not count, nor do lines that were cut off.
+* A log of s3-parallel-put counts by its lines ``PATH -> KEY`` and ``PATH z> KEY``, which it wrote
+  for files that it had sent. Those of files that it skipped do not count: they are compared again.
+  Keys are collapsed, as they were on their way: ``/a//b`` is the key ``a/b``. Where a name holds
+  an arrow, the line is split where both sides have the same base name.
+
+The entries are sorted on disk by destination, and read beside the walk, which has the same order:
+memory is constant, whatever their number. Nothing is read of a file after the walk began, so that a
+run may append to the journal that it retries.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from itertools import chain
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from s3pp.errors import FatalError, UsageError
+from s3pp.job import Choosing, Job
+from s3pp.localfs.external_sort import RICH_RUN_LENGTH, SortMemory, sort_records
+from s3pp.localfs.paths import shown
+from s3pp.places import Origin
+from s3pp.records import Entry, Failed, Skipped, SkipReason
+from s3pp.s3.listing import Listed
+from s3pp.sources.filters import Record, key_bytes
+
+_OUTCOMES = {"done": True, "skipped": True, "failed": False}
+_EVENTS = {*_OUTCOMES, "start", "summary", "cut"}
+_SENT = re.compile(r"INFO:[^:\[]+\[putter-\d+\]:(.* [z-]> .*)")
+_ARROW = re.compile(" [z-]> ")
+_LONGEST = 1 << 16  # bytes of a line: longer than any journal has
+
+
+Found = Listed | Skipped | Failed
+
+
+class Past(NamedTuple):
+    """An outcome in an earlier run."""
+
+    order: bytes  # of the destination, as keys sort
+    source: str | None  # None: any
+    done: bool
+
+
+class EarlierRuns:
+    """The outcomes of earlier runs, looked up by destination in ascending order."""
+
+    def __init__(self, found: Iterable[Past]) -> None:
+        memory = SortMemory(RICH_RUN_LENGTH)
+        self._rows = sort_records(found, key=itemgetter(0), memory=memory)
+        self._next = next(self._rows, None)  # by now everything has been read
+
+    @classmethod
+    def of(cls, job: Job) -> EarlierRuns | None:
+        """Return what the journals and logs of ``job`` hold; None if it names none.
+
+        Raises ``FatalError`` if one cannot be read.
+        """
+        choosing = job.choosing
+        if not (choosing.retry_from or choosing.resume_logs):
+            return None
+        logs = chain.from_iterable(map(_read_log, choosing.resume_logs))
+        journals = chain.from_iterable(_read_journal(path, job) for path in choosing.retry_from)
+        return cls(chain(logs, journals))
+
+    def covers(self, target: str, source: str) -> bool:
+        """Return whether ``source`` is at ``target`` already. Targets must ascend."""
+        wanted, last = key_bytes(target), None
+        while self._next is not None and self._next.order <= wanted:
+            last, self._next = self._next, next(self._rows, None)
+        if last is None or last.order != wanted:
+            return False
+        return last.done and last.source in (None, source)
+
+
+def skip_done(records: Iterator[Record], earlier: EarlierRuns | None) -> Iterator[Record]:
+    """Yield ``records``, those of files that were sent in an earlier run as skipped."""
+    if earlier is None:
+        return records
+    return (
+        Skipped(each.source, each.key, each.size, SkipReason.DONE_EARLIER)
+        if isinstance(each, Entry) and earlier.covers(each.key, each.source)
+        else each
+        for each in records
+    )
+
+
+def skip_done_objects(job: Job, origin: Origin, found: Iterator[Found]) -> Iterator[Found]:
+    """Yield ``found``, those objects that an earlier run has transferred as skipped."""
+    earlier = EarlierRuns.of(job)
+    if earlier is None:
+        yield from found
+        return
+    top = os.path.join(job.directory, "") if job.directory else job.dest.key("")
+    for each in found:
+        name = origin.relative(each.key) if isinstance(each, Listed) else ""
+        if isinstance(each, Listed) and earlier.covers(
+            top + name, f"s3://{origin.bucket}/{each.key}"
+        ):
+            yield Skipped(each.key, name, each.size, SkipReason.DONE_EARLIER)
+        else:
+            yield each
+
+
+# Journals
+
+
+def _read_journal(path: str, job: Job) -> Iterator[Past]:
+    for line in _lines(path, "--retry-from"):
+        with suppress(ValueError, KeyError, TypeError, AttributeError):  # not an outcome
+            past = _past(json.loads(line), job)
+            if past is not None:
+                yield past
+
+
+def _past(event: dict[str, Any], job: Job) -> Past | None:
+    """Return the outcome that ``event`` is, if its destination may be one of ``job``."""
+    done = _OUTCOMES.get(event["event"])
+    if done is None or event.get("dry_run"):
+        return None
+    verb = event["verb"]
+    if job.verb == "get":
+        target = event["path"] if verb == "get" else None
+    else:
+        ours = verb in ("put", "copy") and event["bucket"] == job.dest.bucket
+        target = event["key"] if ours else None
+    if target is None:
+        return None
+    return Past(key_bytes(target), event["source"], done and verb == job.verb)
+
+
+def _is_journal(line: bytes) -> bool:
+    with suppress(ValueError, AttributeError):
+        return json.loads(line).get("event") in _EVENTS
+    return False
+
+
+# Logs of s3-parallel-put
+
+
+def _read_log(path: str) -> Iterator[Past]:
+    for line in _lines(path, "--resume"):
+        if key := sent_key(os.fsdecode(line).rstrip("\r\n")):
+            yield Past(key_bytes(key), None, True)
+
+
+def sent_key(line: str) -> str | None:
+    """Return the key of a file that was sent, from a line of a log; None for any other line."""
+    found = _SENT.fullmatch(line)
+    if found is None:
+        return None
+    text = found[1]
+    for arrow in _ARROW.finditer(text):
+        path, key = text[: arrow.start()], text[arrow.end() :]
+        if os.path.basename(path) == os.path.basename(key) and not path.startswith("skipping "):
+            return re.sub("/+", "/", key).removeprefix("/")
+    return None
+
+
+# Files
+
+
+def check_earlier_runs(choosing: Choosing) -> None:
+    """Raise ``UsageError`` for a file that cannot be read, or is no journal."""
+    for path in choosing.retry_from:
+        beginning = _beginning(path, "--retry-from")
+        if beginning and not _is_journal(beginning.split(b"\n", 1)[0]):
+            raise UsageError(
+                f"--retry-from '{shown(path)}' is not a journal: name a file of --journal"
+            )
+    for path in choosing.resume_logs:
+        _beginning(path, "--resume")
+
+
+def _beginning(path: str, argument: str) -> bytes:
+    """Return the start of a file; nothing of a pipe, which can be read only once."""
+    try:
+        if not stat.S_ISFIFO(os.stat(path).st_mode):
+            with open(path, "rb") as file:
+                return file.read(_LONGEST)
+    except OSError as error:
+        raise UsageError(f"{argument} '{shown(path)}' cannot be read: {error.strerror}") from None
+    return b""
+
+
+def _lines(path: str, argument: str) -> Iterator[bytes]:
+    """Yield the lines of a file; raises ``FatalError``, as what it holds is then unknown."""
+    try:
+        with open(path, "rb") as file:
+            while line := file.readline(_LONGEST):
+                yield line
+    except OSError as error:
+        message = f"{argument} '{shown(path)}' cannot be read: {error.strerror}"
+        raise FatalError(message) from None

@@ -1,0 +1,163 @@
+"""What journals and old logs say is done: the last outcome for the same source and destination."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s3pp.errors import FatalError, UsageError
+from s3pp.job import Choosing, Job
+from s3pp.places import Origin, Place
+from s3pp.sources.earlier_runs import EarlierRuns, Past, check_earlier_runs, sent_key
+from s3pp.sources.filters import key_bytes
+
+from .trees import job, outcomes, plant, walked
+
+PUT = {"verb": "put", "source": "a", "bucket": "bucket", "key": "k"}
+GET = {"verb": "get", "source": "s3://bucket/k", "bucket": "bucket", "key": "k", "path": "out/k"}
+COPY = {"verb": "copy", "source": "s3://other/k", "bucket": "bucket", "key": "k"}
+DONE, SKIPPED, FAILED = ({"event": each} for each in ("done", "skipped", "failed"))
+
+
+def journal(path: Path, *events: dict[str, Any] | str) -> str:
+    lines = [each if isinstance(each, str) else json.dumps(each) + "\n" for each in events]
+    path.write_text("".join(lines))
+    return str(path)
+
+
+def covers(work: Job, *journals: str, target: str = "k", source: str = "a") -> bool:
+    earlier = EarlierRuns.of(replace(work, choosing=Choosing(retry_from=journals)))
+    assert earlier is not None
+    return earlier.covers(target, source)
+
+
+PUTS = Job("put", dest=Place("bucket"))
+GETS = Job("get", origin=Origin("bucket"), directory="out")
+COPIES = Job("copy", origin=Origin("other"), dest=Place("bucket"))
+
+
+@pytest.mark.parametrize(
+    ("events", "done"),
+    [
+        ([], False),
+        ([DONE | PUT], True),
+        ([SKIPPED | PUT], True),
+        ([FAILED | PUT], False),
+        ([FAILED | PUT, DONE | PUT], True),
+        ([DONE | PUT, FAILED | PUT], False),
+        ([{"event": "start"}, DONE | PUT, {"event": "summary"}, {"event": "cut"}], True),
+        ([DONE | PUT, "garbage\n", "[1]\n", '{"event":"fai'], True),
+        ([DONE | PUT | {"dry_run": True}], False),
+        ([FAILED | PUT | {"dry_run": True}, DONE | PUT], True),
+        ([DONE | PUT, FAILED | PUT | {"dry_run": True}], True),
+        ([DONE | PUT | {"bucket": "another"}], False),
+        ([DONE | PUT | {"key": "p/k"}], False),
+        ([DONE | PUT | {"source": "b"}], False),
+        ([DONE | PUT, DONE | PUT | {"source": "b"}], False),  # which replaced it
+        ([DONE | PUT, DONE | COPY], False),  # likewise
+        ([DONE | PUT, DONE | GET], True),
+        ([DONE | PUT | {"key": "\ud800"}, DONE | PUT | {"key": None}, DONE], False),
+    ],
+)
+def test_the_last_outcome_counts(events: list[Any], done: bool, tmp_path: Path) -> None:
+    assert covers(PUTS, journal(tmp_path / "j", *events)) is done
+
+
+def test_of_several_journals_the_last_counts(tmp_path: Path) -> None:
+    one, two = journal(tmp_path / "1", DONE | PUT), journal(tmp_path / "2", FAILED | PUT)
+    assert [covers(PUTS, one, two), covers(PUTS, two, one)] == [False, True]
+
+
+def test_gets_and_copies(tmp_path: Path) -> None:
+    here, there = {"target": "out/k", "source": "s3://bucket/k"}, {"source": "s3://other/k"}
+    all_of_it = journal(tmp_path / "j", DONE | GET, DONE | COPY)
+    assert covers(GETS, all_of_it, **here)
+    assert covers(COPIES, all_of_it, **there)
+    assert not covers(GETS, all_of_it, target="out2/k", source="s3://bucket/k")
+    assert not covers(GETS, all_of_it, target="out/k", source="s3://bucket/p/k")
+    assert not covers(COPIES, all_of_it, source="s3://another/k")
+
+
+NAMES = st.text("ab/\udcff\xff", min_size=1, max_size=3)
+OUTCOMES = st.lists(st.tuples(NAMES, st.sampled_from(["a", "b"]), st.booleans()))
+
+
+@given(OUTCOMES, st.sets(NAMES))
+def test_what_is_covered_is_what_came_last(
+    past: list[tuple[str, str, bool]], asked: set[str]
+) -> None:
+    earlier = EarlierRuns(Past(key_bytes(name), source, done) for name, source, done in past)
+    last = {name: (source, done) for name, source, done in past}
+    for name in sorted(asked, key=key_bytes):
+        assert earlier.covers(name, "a") == (last.get(name) == ("a", True))
+
+
+def test_a_walk_skips_what_is_done_before_the_limit_counts(tmp_path: Path) -> None:
+    top = plant(tmp_path / "src", {"a": "1", "b": "2", "c/d": "3", "e": "4"})
+    done = [DONE | PUT | {"key": f"p/{name}", "source": f"{top}/{name}"} for name in ("a", "c/d")]
+    files = (journal(tmp_path / "j", *done),)
+    past = "done in an earlier run"
+    assert outcomes(walked(top, prefix="p", retry_from=files)) == [
+        ("p/a", past), ("p/b", "entry"), ("p/c/d", past), ("p/e", "entry"),
+    ]  # fmt: skip
+    some = walked(top, prefix="p", retry_from=files, limit=1)
+    assert outcomes(some) == [("p/a", past), ("p/b", "entry")]
+
+
+LOG = "INFO:s3-parallel-put[putter-123]:"
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        (f"{LOG}src/a/b -> p/a/b", "p/a/b"),
+        (f"{LOG}src/a.css z> p//a.css", "p/a.css"),
+        (f"{LOG}src/a -> /a", "a"),
+        (f"{LOG}src/with a space -> p/with a space", "p/with a space"),
+        (f"{LOG}src/x -> y -> p/x -> y", "p/x -> y"),
+        (f"{LOG}src/x z> y z> /x z> y", "x z> y"),
+        (f"{LOG}skipping src/a -> p/a", None),
+        (f"{LOG}src/a -> p/a (HTTP Error 503)", None),
+        ("ERROR:s3-parallel-put[putter-1]:src/a -> p/a", None),
+        ("INFO:s3-parallel-put[statter-9]:put 5 bytes in 1 files in 0.1 seconds", None),
+        ("INFO:sync-script[putter-7]:src/a -> a", "a"),  # its file had been renamed
+        (f"2014-01-01 {LOG}src/a -> a", None),
+        ("", None),
+    ],
+)
+def test_lines_of_old_logs(line: str, key: str | None) -> None:
+    assert sent_key(line) == key
+
+
+def test_logs_cover_whatever_the_source_is_called(tmp_path: Path) -> None:
+    top = plant(tmp_path / "src", {"a b": "1", "b": "2"})
+    (tmp_path / "log").write_bytes(f"{LOG}./a b -> /p//a b\r\n".encode())
+    records = walked(top, prefix="p", resume_logs=(str(tmp_path / "log"),))
+    assert outcomes(records) == [("p/a b", "done in an earlier run"), ("p/b", "entry")]
+
+
+@pytest.mark.parametrize("content", ["put a -> b\n", "{}\n", "[]\n", '{"event":"x"}\n', "\0\1"])
+def test_what_is_no_journal_is_refused(content: str, tmp_path: Path) -> None:
+    path = journal(tmp_path / "j", content)
+    with pytest.raises(UsageError, match="is not a journal: name a file of --journal"):
+        check_earlier_runs(Choosing(retry_from=(path,)))
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    for argument, chosen in (
+        ("--retry-from", Choosing(retry_from=("/nonexistent/j",))),
+        ("--resume", Choosing(resume_logs=(str(tmp_path),))),
+    ):
+        with pytest.raises(UsageError, match=f"{argument} '.*' cannot be read: "):
+            check_earlier_runs(chosen)
+        with pytest.raises(FatalError, match=f"{argument} '.*' cannot be read: "):
+            EarlierRuns.of(replace(PUTS, choosing=chosen))
+    (tmp_path / "empty").touch()  # of a run that was killed before its first line
+    check_earlier_runs(Choosing(retry_from=(str(tmp_path / "empty"),)))
+    assert job(tmp_path).choosing.retry_from == ()
