@@ -6,11 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from s3pp.compat.resumable_config import MEGABYTE, Configuration, find, load
+from s3pp.compat.resumable_config import (
+    MEGABYTE,
+    Configuration,
+    _load_ini,
+    _load_python,
+    find,
+    load,
+)
 from s3pp.errors import UsageError
+from s3pp.report.outlet import one_line
 
 INI = """
 [Basic]
@@ -105,6 +113,24 @@ def test_an_ini_file_that_cannot_be_read(write: Write, content: str | bytes, mes
     with pytest.raises(UsageError) as caught:
         load(write(content))
     assert str(caught.value).endswith(message)
+
+
+pieces = st.sampled_from(["[A]", "%(a)s", "import", *"[]=:#;%'\"aB()*1\\\ufeff\0 \t\n\r\x85\u2028"])
+
+
+@given(st.one_of(st.binary(max_size=60), st.lists(pieces).map(lambda each: "".join(each).encode())))
+@example(b"[A]\na\n b\n")
+@example(b"[]\na=1\n")
+@example(b"[A]\n=1\n")
+def test_whatever_is_in_a_file_it_is_read_or_refused_in_one_line(content: bytes) -> None:
+    for reader in (_load_ini, _load_python):
+        refusal, settings = "", {}
+        try:
+            settings = dict(reader("c", content).settings)
+        except UsageError as error:
+            refusal = str(error)
+        assert one_line(refusal) == refusal
+        assert all(isinstance(each, str) for each in settings.values())
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
