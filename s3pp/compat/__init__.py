@@ -9,6 +9,9 @@ A front's ``plan`` is pure: it reads files, and changes nothing. What a front ne
 an option of s3pp too, so that nothing is done here twice. Exit codes are those of s3pp. ``main``
 is what all fronts share.
 
+``s3concurrent`` has both commands of s3concurrent, and ``s3concurrent_voice`` their lines;
+``log_lines`` is what logs of that form have in common.
+
 ``s3_upload`` and ``s3_download``, of amazon-s3-resumable-upload, share ``resumable``, and the lines
 of ``resumable_voice``. They read that tool's configuration files by ``resumable_config``, those in
 Python by ``python_config``, as data.

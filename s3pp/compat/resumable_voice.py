@@ -7,8 +7,8 @@ the colours, are left out.
 from __future__ import annotations
 
 import json
-import time
 
+from s3pp.compat.log_lines import log_time
 from s3pp.errors import ExitStatus
 from s3pp.job import Job
 from s3pp.records import Done, Failed, Outcome, Skipped, SkipReason
@@ -21,9 +21,7 @@ from s3pp.report.voice import NOTHING, Rendered, Voice
 
 def log_line(level: str, text: str) -> Rendered:
     """Return ``2026-11-20 08:30:00,123 INFO - text``, in local time."""
-    now = time.time()
-    stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now))
-    return Rendered(stderr=[f"{stamp},{int(now * 1000) % 1000:03} {level} - {text}"])
+    return Rendered(stderr=[f"{log_time()} {level} - {text}"])
 
 
 class TransferVoice(Voice):
