@@ -68,6 +68,7 @@ class Choosing:
             verbs={"put": "exclude matching names; excluded directories are not entered"},
         ),
     )
+    matching: str = "glob"  # how ``rules`` are: "glob", or "fnmatch", as in s3-parallel-put
     # Seconds since the epoch: keep what was modified after, and before.
     newer_than: float | None = option(
         None,

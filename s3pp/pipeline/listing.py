@@ -39,7 +39,7 @@ from s3pp.s3.endpoint import Opened
 from s3pp.s3.listing import Lister, parse_page
 from s3pp.s3.parallel_listing import list_pages
 from s3pp.s3.session import Session
-from s3pp.sources.filters import Filters
+from s3pp.sources.filters import filters_of
 from s3pp.sources.objects import choose, list_origin, prefix_object_notice
 
 AT_ONCE = 100  # keys written together, of those that are looked up by name
@@ -167,7 +167,7 @@ async def _notify_of(beside: asyncio.Future[str | None], sheet: KeySheet) -> Non
 
 async def _write_pages(job: Job, origin: Origin, bucket: Lister, sheet: KeySheet) -> None:
     """Write the listing to stdout page by page, in one thread."""
-    filters, left = Filters(job.choosing), job.choosing.limit
+    filters, left = filters_of(job.choosing), job.choosing.limit
     listing = list_pages(bucket, origin.prefix, listers=job.speed.listers, notify=sheet.notify)
     try:
         async with aclosing(listing):

@@ -58,6 +58,7 @@ def entries(job: Job, stdin: BinaryIO | None = None) -> Iterator[Record]:
 def _stream(source: Source, job: Job, scope: Scope, stdin: BinaryIO | None) -> Stream:
     if job.walk == "tar":
         return archive.walk_members(source.path, scope.within(source.name))
+    scope = scope.at(source.path)
     if job.choosing.files_from is not None:
         return _walk_list(source, job, scope, stdin)
     return filesystem.walk_files(source, scope)

@@ -13,7 +13,7 @@ from s3pp.job import Choosing, Job
 from s3pp.localfs.paths import shown
 from s3pp.localfs.tree import check_directory
 from s3pp.sources.earlier_runs import check_earlier_runs
-from s3pp.sources.filters import Filters, Scope, key_bytes, key_fault
+from s3pp.sources.filters import Scope, filters_of, key_bytes, key_fault
 from s3pp.sources.names import UTF16, is_utf16
 
 WALKS = ("filesystem", "tar")
@@ -104,7 +104,7 @@ def _check_list(job: Job) -> None:
 def check_origin(job: Job) -> None:
     """Raise ``UsageError`` as ``check`` does, for a job whose source is a bucket."""
     _check_surroundings()
-    Filters(job.choosing)
+    filters_of(job.choosing)
     check_earlier_runs(job.choosing)
     if job.choosing.files_from is not None:
         _check_readable_list(job.choosing)

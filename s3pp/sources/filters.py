@@ -29,6 +29,16 @@ A pattern is matched against the path relative to SOURCE, as in a ``.gitignore``
 
 A pattern that matches a directory matches everything in it.
 
+``FnmatchFilters`` has the rules of s3-parallel-put instead:
+
+* An ``--include`` that matches decides; then an ``--exclude`` that matches. What neither matches is
+  chosen.
+* ``*``, ``?`` and ``[…]`` match any character, ``/`` too. In a directory a file is chosen if its
+  base name is, and the path of its directory, which begins with SOURCE as it was given. The
+  directories in an excluded one are still walked.
+* A single file is matched by its path as it was given, a member of an archive by its name, an
+  object by its key.
+
 Keys:
 
 * A key is the destination's prefix and the name relative to its source, joined by one slash.
@@ -39,6 +49,8 @@ Keys:
 
 from __future__ import annotations
 
+import fnmatch
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -124,6 +136,69 @@ class Filters:
             return "--max-size"
         return None
 
+    def at(self, source: str) -> Filters:
+        """Return the filters for the files of ``source``, a path."""
+        return self
+
+
+class FnmatchFilters(Filters):
+    """The rules of s3-parallel-put for names, see above."""
+
+    def __init__(self, choosing: Choosing, top: str = "", single: str = "") -> None:
+        """``top``: the directory that names are relative to; ``single``: the one file meant."""
+        super().__init__(replace(choosing, rules=()))
+        self._all = choosing
+        self._top = top
+        self._single = single
+        self._included = _shell_patterns(choosing, "include")
+        self._excluded = _shell_patterns(choosing, "exclude")
+
+    @property
+    def by_name(self) -> bool:
+        """Whether any pattern is given."""
+        return bool(self._all.rules)
+
+    def name_refusal(self, path: str) -> str | None:
+        """Return why the file at ``path`` is not chosen."""
+        if self._single:
+            return self._refusal(self._single)
+        if not self._top:
+            return self._refusal(path)
+        above, _, name = path.rpartition("/")
+        directory = os.path.join(self._top, above) if above else self._top
+        return self._refusal(directory) or self._refusal(name)
+
+    def tree_refusal(self, directory: str) -> str | None:
+        """Return None: every directory is walked."""
+        return None
+
+    def at(self, source: str) -> Filters:
+        """Return the filters for the files of ``source``."""
+        if os.path.isdir(source):
+            return FnmatchFilters(self._all, top=source)
+        return FnmatchFilters(self._all, single=source)
+
+    def _refusal(self, text: str) -> str | None:
+        if not any(pattern.match(text) for _, pattern in self._included):
+            for option, pattern in self._excluded:
+                if pattern.match(text):
+                    return option
+        return None
+
+
+def filters_of(choosing: Choosing) -> Filters:
+    """Return the filters that ``choosing`` describes. Raises ``UsageError`` for an invalid glob."""
+    return FnmatchFilters(choosing) if choosing.matching == "fnmatch" else Filters(choosing)
+
+
+def _shell_patterns(choosing: Choosing, verb: str) -> list[tuple[str, re.Pattern[str]]]:
+    """Return the patterns of an option, each with the option as given."""
+    return [
+        (f"--{verb} {pattern}", re.compile(fnmatch.translate(pattern)))
+        for each, pattern in choosing.rules
+        if each == verb
+    ]
+
 
 def _rule(verb: str, pattern: str) -> Rule:
     return Rule(verb == "include", parse_glob(pattern), f"--{verb} {pattern}")
@@ -141,7 +216,11 @@ class Scope:
     def of(cls, job: Job) -> Scope:
         """Return the scope of ``job``; raises ``UsageError`` for an invalid glob."""
         choosing = job.choosing
-        return cls(job.dest.key(""), Filters(choosing), choosing.follow_symlinks is not False)
+        return cls(job.dest.key(""), filters_of(choosing), choosing.follow_symlinks is not False)
+
+    def at(self, source: str) -> Scope:
+        """Return the scope of the files of ``source``, a path."""
+        return replace(self, filters=self.filters.at(source))
 
     def within(self, name: str | None) -> Scope:
         """Return the scope of the contents of a source with this name."""

@@ -42,7 +42,7 @@ from s3pp.sources.destination_index import (
     listing_fault,
 )
 from s3pp.sources.earlier_runs import Found, skip_done_objects
-from s3pp.sources.filters import NS, Filters, key_bytes, key_fault
+from s3pp.sources.filters import NS, Filters, filters_of, key_bytes, key_fault
 from s3pp.sources.names import read_list
 
 HEADS = 16  # in flight
@@ -131,7 +131,7 @@ def list_objects(
 
     Raises ``FatalError`` if the listing is unavailable or inconsistent.
     """
-    filters = Filters(job.choosing)
+    filters = filters_of(job.choosing)
     if job.choosing.files_from is None:
         found: Iterator[Found] = _list_pages(job, origin, bucket, notify)
     else:
@@ -149,7 +149,7 @@ def list_objects(
 
 def choose_single(job: Job, origin: Origin, found: Listed) -> Iterator[Listed]:
     """Yield ``found``, the single object that ``origin`` names, if ``job`` chooses it."""
-    if not _is_refused(found, origin, Filters(job.choosing)):
+    if not _is_refused(found, origin, filters_of(job.choosing)):
         yield found
 
 

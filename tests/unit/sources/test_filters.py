@@ -16,6 +16,7 @@ from s3pp.errors import UsageError
 from s3pp.job import Choosing
 from s3pp.sources.filters import (
     Filters,
+    FnmatchFilters,
     Glob,
     key_bytes,
     key_fault,
@@ -316,3 +317,47 @@ def test_climbing(name: str) -> None:
 @pytest.mark.parametrize("name", ["a", "..a", "a..", "a/...", "./a"])
 def test_not_climbing(name: str) -> None:
     assert not leads_out(name)
+
+
+# The rules of s3-parallel-put
+
+SHELL_TREE = {"a.css": "", "a.js": "", "build/b.css": "", "build/lib/c.css": "", ".git/HEAD": ""}
+
+
+@pytest.mark.parametrize(
+    ("rules", "chosen"),
+    [
+        ([], ["*"]),
+        ([("exclude", "*.css")], [".git/HEAD", "a.js"]),
+        ([("include", "*.css")], ["*"]),  # excludes nothing
+        ([("exclude", "*.css"), ("include", "a.*")], [".git/HEAD", "a.css", "a.js"]),
+        ([("include", "a.*"), ("exclude", "*.css")], [".git/HEAD", "a.css", "a.js"]),
+        ([("exclude", "build")], ["*"]),  # the path of a directory begins with SOURCE
+        ([("exclude", "*/build")], [".git/HEAD", "a.css", "a.js", "build/lib/c.css"]),
+        ([("exclude", "*/build*")], [".git/HEAD", "a.css", "a.js"]),
+        ([("exclude", "*/.git*")], ["a.css", "a.js", "build/b.css", "build/lib/c.css"]),
+        ([("exclude", "[!.]*")], []),  # SOURCE itself, as all directories
+        ([("exclude", "../x")], ["*"]),  # is no error
+    ],
+)
+def test_shell_patterns_in_a_directory(
+    rules: list[tuple[str, str]], chosen: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(tmp_path / "src", SHELL_TREE)
+    monkeypatch.chdir(tmp_path)
+    expected = sorted(SHELL_TREE) if chosen == ["*"] else chosen
+    for source in ("src", "src/"):
+        assert keys(source, rules=tuple(rules), matching="fnmatch") == expected
+
+
+def test_shell_patterns_of_a_single_file_and_an_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(tmp_path / "src", {"a.css": "1"})
+    monkeypatch.chdir(tmp_path)
+    rules = (("exclude", "src/*"),)
+    assert keys("src/a.css", rules=rules, matching="fnmatch") == []
+    assert keys("./src/a.css", rules=rules, matching="fnmatch") == ["a.css"]
+    members = FnmatchFilters(Choosing(rules=(("exclude", "src/*.css"),)))
+    assert members.name_refusal("src/x/a.css") == "--exclude src/*.css"
+    assert members.name_refusal("a.css") is None
