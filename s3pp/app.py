@@ -157,8 +157,8 @@ def _check_files(job: Job, output: Streams) -> None:
     # Last, because checking creates them.
     for path, argument in _own_files(job):
         remark = check_appendable(path, argument)
-        if remark is not None and job.output.verbosity >= 0:
-            output.stderr.lines([message(job.output.program, remark)])
+        if remark is not None:
+            _notify(remark, job, output)
 
 
 def _read_beginning(path: str, argument: str) -> bytes:
@@ -223,6 +223,12 @@ def _ensure_descriptors(workers: int) -> None:
     )
 
 
+def _notify(text: str, job: Job, output: Streams) -> None:
+    from s3pp.report.voice import notice_lines
+
+    notice_lines(text, job).write_to(output)
+
+
 # The run
 
 
@@ -241,9 +247,7 @@ def _sandbox_for(job: Job, output: Streams) -> Iterator[Job]:
     with Sandbox() as sandbox, sandbox.export_to(os.environ):
         for bucket in dict.fromkeys(buckets):
             sandbox.create_bucket(bucket)
-        if job.output.verbosity >= 0:
-            notice = "S3 in memory, for this run only: nothing is kept"
-            output.stderr.lines([message(job.output.program, notice)])
+        _notify("S3 in memory, for this run only: nothing is kept", job, output)
         yield replace(job, access=replace(job.access, endpoint_url=sandbox.url))
 
 

@@ -32,7 +32,7 @@ from s3pp.pipeline.connect import (
 from s3pp.pipeline.credentials import SignIn
 from s3pp.pipeline.signals import Signals, Stopped
 from s3pp.places import Origin
-from s3pp.report.lines import KeySheet, KeyView
+from s3pp.report.key_sheet import KeySheet
 from s3pp.report.outlet import Streams
 from s3pp.report.totals import RunReport, run_report
 from s3pp.s3.endpoint import Opened
@@ -90,7 +90,7 @@ def list_keys(job: Job, origin: Origin, streams: Streams) -> RunReport:
         raise FatalError(
             f"list {origin}: standard output is closed: send it to a file, a pipe or a terminal"
         )
-    started, sheet = time.monotonic(), KeySheet(streams, KeyView.of(job))
+    started, sheet = time.monotonic(), KeySheet(streams, job)
     totals, error, signal = sheet.totals, None, None
     try:
         with Signals():

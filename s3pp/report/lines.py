@@ -1,7 +1,7 @@
 """The lines of a run: outcomes and keys as text for users and as events for programs.
 
 ``Lines`` formats the outcomes of a transfer, ``UploadLines`` those of a clean, ``KeyView`` the keys
-of a list, which ``KeySheet`` writes::
+of a list::
 
     2026-11-20T08:00:00.000Z         4096 620f0b67a91f7f74151bc5be745b7110   photos/1.jpg
 """
@@ -15,11 +15,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from s3pp.errors import FatalError
 from s3pp.job import Job
 from s3pp.records import Done, Failed, Outcome, Skipped, UploadFacts
-from s3pp.report.failures import GiveUpRule, explain
-from s3pp.report.outlet import Streams, message, one_line, printable
+from s3pp.report.failures import explain
+from s3pp.report.outlet import message, one_line, printable
 from s3pp.s3.answers import parse_time
 from s3pp.s3.listing import Listed
 
@@ -87,6 +86,8 @@ class Lines:
         if self.verb == "get":
             bucket, key = _bucket(self.source), outcome.source
             return {"source": source, "bucket": bucket, "key": key, "path": target}
+        if self.verb == "list":
+            return {"source": source, "bucket": _bucket(self.source), "key": outcome.source}
         return {"source": source, "bucket": _bucket(self.target), "key": outcome.target}
 
     def _particulars(self, outcome: Outcome) -> dict[str, Any]:
@@ -222,10 +223,6 @@ class KeyView:
             if isinstance(each, Failed)
         ]
 
-    def notice(self, text: str) -> list[str]:
-        """Return the lines on stderr for a notice, which concerns no single key."""
-        return [message(self.program, text)] if self.verbosity >= 0 else []
-
     def summary(self, totals: KeyTotals) -> str:
         """Return the last line, for ``--summarize``."""
         if self.json:
@@ -248,38 +245,6 @@ class KeyView:
                 "storage_class": storage_class,
             }
         )
-
-
-class KeySheet:
-    """Writes the pages of a listing to the streams, and counts their keys."""
-
-    def __init__(self, streams: Streams, view: KeyView) -> None:
-        self.totals = KeyTotals(complete=False)
-        self._rule = GiveUpRule("list")
-        self._streams = streams
-        self._view = view
-
-    def take(self, page: Sequence[Found]) -> bool:
-        """Write a page; False once stdout was closed.
-
-        Raises ``FatalError`` if writing fails, or if every other key would fail too.
-        """
-        stdout, stderr = self._streams
-        self.totals.fold(page)
-        stdout.lines(self._view.lines(page))
-        stderr.lines(self._view.remarks(page))
-        if stdout.trouble is not None:
-            raise FatalError(f"standard output cannot be written: {stdout.trouble}")
-        failed = [each for each in page if isinstance(each, Failed)]
-        if len(failed) < len(page):
-            self._rule.accept()
-        if failed and (give_up := self._rule.add(failed)):
-            raise FatalError(give_up.why)
-        return not stdout.gone
-
-    def notify(self, text: str) -> None:
-        """Write a line for users."""
-        self._streams.stderr.lines(self._view.notice(text))
 
 
 _TEXT = "%-24s %12d %-34s %s"  # faster than an f-string with padding

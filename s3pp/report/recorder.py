@@ -49,6 +49,8 @@ class Recorder:
         self._voice = voice_of(job)
         self._view = view_of(job, self._voice)
         self._log = Log(job.output.log_file, job) if job.output.log_file else None
+        replaced = self._voice is not None and self._voice.replaces_log
+        self._own_log = None if replaced else self._log  # the log, where s3pp's lines belong in it
         self._journal = Journal(job.output.journal, job) if job.output.journal else None
         if self._log is not None:
             self._complain(self._log.opening_fault)
@@ -96,8 +98,8 @@ class Recorder:
         self._print(self._view.render(outcomes))
         if self._view.holding and not waited:
             self._release_at = self._clock() + HELD_SECONDS
-        if self._log is not None and self._voice is None:
-            self._complain(self._log.record(outcomes))
+        if self._own_log is not None:
+            self._complain(self._own_log.record(outcomes))
         if self._journal is not None:
             self._journal.record(outcomes)
         self.tick()
@@ -144,8 +146,8 @@ class Recorder:
     def notice(self, text: str) -> None:
         """Notify users of something that concerns the run and no single object."""
         self._print(self._view.notice(text))
-        if self._log is not None and self._voice is None:
-            self._complain(self._log.line("WARNING", text))
+        if self._own_log is not None:
+            self._complain(self._own_log.line("WARNING", text))
 
     def tick(self) -> None:
         """Redraw the progress display if it is due; may be called as often as needed."""
@@ -183,9 +185,9 @@ class Recorder:
         if self._progress is not None:
             self._progress.update(totals, totals.listed, totals.walk_done)
             self._progress.close()
+        if self._own_log is not None:
+            self._complain(self._own_log.line("INFO", summary_text(totals, self._job)))
         if self._log is not None:
-            if self._voice is None:
-                self._complain(self._log.line("INFO", summary_text(totals, self._job)))
             self._complain(self._log.close())
         if self._journal is not None:
             self._journal.close(totals)

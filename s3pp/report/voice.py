@@ -14,6 +14,7 @@ from typing import NamedTuple
 from s3pp.job import Job
 from s3pp.records import Outcome
 from s3pp.report.lines import KeyTotals, KeyView
+from s3pp.report.outlet import Streams, message
 from s3pp.report.totals import RunReport, Totals, summary, wants_summary
 
 
@@ -23,6 +24,11 @@ class Rendered(NamedTuple):
     stdout: Sequence[str] = ()
     stderr: Sequence[str] = ()
     log: Sequence[str] = ()  # appended to the file of ``--log-file`` as they are
+
+    def write_to(self, streams: Streams) -> None:
+        """Write all but ``log``."""
+        streams.stdout.lines(self.stdout)
+        streams.stderr.lines(self.stderr)
 
 
 NOTHING = Rendered()
@@ -34,6 +40,8 @@ class Voice:
     The statter's instance is asked for everything but ``end``, which another one answers, in the
     main process.
     """
+
+    replaces_log = True  # the log of a run has only the lines of the voice
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -65,6 +73,15 @@ def voice_of(job: Job) -> Voice | None:
         return None
     voice: Voice = resolve_name(job.output.voice)(job)
     return voice
+
+
+def notice_lines(text: str, job: Job) -> Rendered:
+    """Return the lines for a notice outside of a recorder: those of the voice, or s3pp's."""
+    voice = voice_of(job)
+    said = None if voice is None else voice.notice(text)
+    if said is not None or job.output.verbosity < 0:
+        return said or NOTHING
+    return Rendered(stderr=[message(job.output.program, text)])
 
 
 def last_lines(result: RunReport, job: Job) -> Rendered:

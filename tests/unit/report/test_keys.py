@@ -5,14 +5,19 @@ from __future__ import annotations
 import io
 import json
 from contextlib import nullcontext
+from typing import Any
 
 import pytest
 
 from s3pp.errors import FailureKind, FatalError
-from s3pp.records import Failed
+from s3pp.job import Job, Output
+from s3pp.places import parse_origin
+from s3pp.records import Failed, Outcome
 from s3pp.report.failures import ENOUGH_REFUSALS
-from s3pp.report.lines import KeySheet, KeyTotals, KeyView
+from s3pp.report.key_sheet import KeySheet
+from s3pp.report.lines import KeyTotals, KeyView, Lines
 from s3pp.report.outlet import Streams
+from s3pp.report.voice import Rendered, Voice
 from s3pp.s3.listing import Listed
 
 ETAG = "620f0b67a91f7f74151bc5be745b7110"
@@ -22,6 +27,36 @@ PAGE = [
     Listed('odd\n\x1b "\\', 0, "", "", ""),
 ]
 MISSING = Failed("photos/2.jpg", "2.jpg", FailureKind.NOT_FOUND, "there is no such key")
+
+
+def list_job(**output: Any) -> Job:
+    return Job("list", origin=parse_origin("s3://bucket/photos"), output=Output(**output))
+
+
+class Capital(Voice):
+    """A voice for keys that failed, and for one notice."""
+
+    def outcome(self, outcome: Outcome) -> Rendered | None:
+        return Rendered(["FAILED"])
+
+    def notice(self, text: str) -> Rendered | None:
+        return Rendered([text.upper()]) if text == "known" else None
+
+
+def test_a_voice_says_what_failed_and_what_users_should_know() -> None:
+    out, err = io.StringIO(), io.StringIO()
+    sheet = KeySheet(Streams.of(out, err), list_job(voice=f"{__name__}:Capital", program="old"))
+    assert sheet.take([PAGE[0], MISSING])
+    sheet.notify("known")
+    sheet.notify("unknown")
+    assert out.getvalue().splitlines()[1:] == ["FAILED", "KNOWN"]
+    assert err.getvalue() == "old: unknown\n"
+
+
+def test_the_event_of_a_key_that_failed() -> None:
+    event = Lines.of(list_job()).event(MISSING)
+    assert (event["bucket"], event["key"]) == ("bucket", MISSING.source)
+    assert event["source"] == "s3://bucket/photos/2.jpg"
 
 
 def test_lines_for_people() -> None:
@@ -53,7 +88,9 @@ def test_quiet(verbosity: int, count: int) -> None:
     view = KeyView("bucket", verbosity=verbosity)
     assert len(view.lines(PAGE)) == count
     assert len(view.remarks([MISSING])) == (verbosity > -2)
-    assert len(view.notice("a line")) == (verbosity > -1)
+    out, err = io.StringIO(), io.StringIO()
+    KeySheet(Streams.of(out, err), list_job(verbosity=verbosity)).notify("a line")
+    assert err.getvalue() == ("s3pp: a line\n" if verbosity > -1 else "")
 
 
 def test_what_is_not_there_is_named_on_stderr() -> None:
@@ -85,7 +122,7 @@ def test_names_that_all_fail_for_one_cause_end_it() -> None:
     refused = Failed("k", "k", FailureKind.ACCESS, "AccessDenied: no", "AccessDenied")
     for first, ends in (([], True), (PAGE, False)):
         out, err = io.StringIO(), io.StringIO()
-        sheet = KeySheet(Streams.of(out, err), KeyView("bucket"))
+        sheet = KeySheet(Streams.of(out, err), list_job())
         assert sheet.take(first)
         with pytest.raises(FatalError, match="refuses every object") if ends else nullcontext():
             sheet.take([refused] * ENOUGH_REFUSALS)

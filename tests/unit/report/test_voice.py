@@ -73,6 +73,29 @@ def test_what_a_voice_says_and_what_it_leaves_to_s3pp(tmp_path: Path) -> None:
     assert log.read_text() == f"PUT {DONE.source}\n", "no line of s3pp's own"
 
 
+class Extra(Loud):
+    """A voice beside which the log stays s3pp's."""
+
+    replaces_log = False
+
+
+def test_a_voice_may_leave_the_log_as_it_is(tmp_path: Path) -> None:
+    recorder = Recorder(
+        job(voice=f"{__name__}:Extra", log_file=str(tmp_path / "log")),
+        Streams.of(io.StringIO(), io.StringIO()),
+    )
+    recorder.record([DONE])
+    recorder.notice("known")
+    recorder.close()
+    said, *own = (tmp_path / "log").read_text().splitlines()
+    assert said == f"PUT {DONE.source}"
+    assert [line.split()[1:3] for line in own] == [
+        ["INFO", "put"],
+        ["WARNING", "known"],
+        ["INFO", "put"],
+    ]
+
+
 def test_the_end_is_said_instead_of_the_summary(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,58 @@
+"""The output of a list: the pages of keys, and what users are notified of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from s3pp.errors import FatalError
+from s3pp.job import Job
+from s3pp.records import Failed
+from s3pp.report.failures import GiveUpRule
+from s3pp.report.lines import Found, KeyTotals, KeyView
+from s3pp.report.outlet import Streams
+from s3pp.report.voice import Voice, notice_lines, voice_of
+
+
+class KeySheet:
+    """Writes the pages of a listing to the streams, and counts their keys.
+
+    A voice has lines of its own for keys that failed and for notices.
+    """
+
+    def __init__(self, streams: Streams, job: Job) -> None:
+        self.totals = KeyTotals(complete=False)
+        self._rule = GiveUpRule("list")
+        self._streams = streams
+        self._job = job
+        self._view = KeyView.of(job)
+        self._voice: Voice | None = voice_of(job)
+
+    def take(self, page: Sequence[Found]) -> bool:
+        """Write a page; False once stdout was closed.
+
+        Raises ``FatalError`` if writing fails, or if every other key would fail too.
+        """
+        stdout = self._streams.stdout
+        self.totals.fold(page)
+        stdout.lines(self._view.lines(page))
+        failed = [each for each in page if isinstance(each, Failed)]
+        self._remark(failed)
+        if stdout.trouble is not None:
+            raise FatalError(f"standard output cannot be written: {stdout.trouble}")
+        if len(failed) < len(page):
+            self._rule.accept()
+        if failed and (give_up := self._rule.add(failed)):
+            raise FatalError(give_up.why)
+        return not stdout.gone
+
+    def notify(self, text: str) -> None:
+        """Write a notice for users."""
+        notice_lines(text, self._job).write_to(self._streams)
+
+    def _remark(self, failures: Sequence[Failed]) -> None:
+        for each in failures:
+            said = None if self._voice is None else self._voice.outcome(each)
+            if said is None:
+                self._streams.stderr.lines(self._view.remarks([each]))
+            else:
+                said.write_to(self._streams)
