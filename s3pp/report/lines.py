@@ -19,8 +19,8 @@ from s3pp.job import Job
 from s3pp.records import Done, Failed, Outcome, Skipped, UploadFacts
 from s3pp.report.failures import explain
 from s3pp.report.outlet import message, one_line, printable
-from s3pp.s3.answers import parse_time
 from s3pp.s3.listing import Listed
+from s3pp.s3.timestamps import parse_time
 
 # ASCII only: lone surrogates are preserved, and every stream's encoding accepts the line.
 _encode = json.JSONEncoder(separators=(",", ":")).encode

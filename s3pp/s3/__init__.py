@@ -4,8 +4,8 @@ once a run   ``session`` finds the bucket: by ``plain_session`` where that suffi
              ``boto_session``, with ``identity`` (credentials) and ``probe`` (the first request, and
              what its failure means); ``endpoint`` holds its address, and the proxy
 requests     ``client`` has the operations, signed by ``sigv4``, sent by ``wire`` and ``multi``
-             (libcurl); ``answers`` parses what comes back, ``retry`` classifies errors;
-             ``congestion`` sets the request rate, ``limiter`` enforces it
+             (libcurl); ``answers`` and ``timestamps`` parse what comes back, ``retry`` classifies
+             errors; ``congestion`` sets the request rate, ``limiter`` enforces it
 listings     ``list_requests`` adapts requests to the store, ``listing`` parses pages and checks
              that they follow each other; ``parallel_listing`` fetches many concurrently, from
              ranges of keys that ``splitting`` divides

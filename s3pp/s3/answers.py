@@ -10,17 +10,12 @@ only where a tag is sent back in a condition, see ``pin_of``.
 
 Content-Encoding (RFC 9110, 8.4) is a list, in order of application, possibly over several lines.
 ``aws-chunked`` describes how a body was sent, not how it is stored, but some stores keep it.
-
-Times are ISO 8601 in listings, RFC 9110 in headers.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from html import unescape
 from typing import NamedTuple
 from xml.parsers import expat
@@ -35,8 +30,6 @@ _QUOTES = ' \t"'
 SIZE_DIGITS = "[0-9]{1,15}"
 _SIZE = re.compile(SIZE_DIGITS)
 
-# Python 3.10 parses only fractions of 3 or 6 digits, and no version more than 6.
-_FRACTION = re.compile(r"\.([0-9]+)")
 
 _CODING_HEADER = b"content-encoding"
 _GZIP = frozenset({"gzip", "x-gzip"})
@@ -161,55 +154,6 @@ def _coding_headers(response: Response) -> Iterator[str]:
         name, _, value = line.partition(b":")
         if name.strip().lower() == _CODING_HEADER:
             yield value.decode("latin-1")
-
-
-def parse_time(text: str) -> datetime:
-    """Parse ``text`` into a time in UTC, which is assumed if it names no zone.
-
-    Raises ``ValueError`` if it is not a time.
-    """
-    try:
-        found = datetime.fromisoformat(_FRACTION.sub(_six_digits, text).replace("Z", "+00:00"))
-    except ValueError:
-        found = _parse_header_time(text)
-    if not found.tzinfo:
-        return found.replace(tzinfo=timezone.utc)
-    try:
-        return found.astimezone(timezone.utc)
-    except OverflowError:  # in UTC it is before the year 1 or after 9999
-        raise _no_time(text) from None
-
-
-def epoch_seconds(text: str | None) -> float | None:
-    """Parse ``text`` into seconds since the epoch; None if it is not a time."""
-    try:
-        return parse_time(text or "").timestamp()
-    except ValueError:
-        return None
-
-
-@lru_cache(maxsize=1024)  # neighbours in a listing were often written in the same second
-def epoch_nanoseconds(text: str) -> int | None:
-    """Parse ``text`` into nanoseconds since the epoch; None if it is not a time."""
-    try:
-        return round(parse_time(text).timestamp() * 1_000_000) * 1000
-    except ValueError:
-        return None
-
-
-def _six_digits(fraction: re.Match[str]) -> str:
-    return f".{fraction[1][:6]:0<6}"
-
-
-def _parse_header_time(text: str) -> datetime:
-    try:
-        return parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
-        raise _no_time(text) from None
-
-
-def _no_time(text: str) -> ValueError:
-    return ValueError(f"{text!r} is not a time")
 
 
 def xml_text(body: bytes, name: str) -> str | None:

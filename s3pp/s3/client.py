@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol
 from s3pp.access import Keys
 from s3pp.errors import FatalError
 from s3pp.records import Dest
-from s3pp.s3.answers import Answer, Copied, epoch_seconds, etag_of, parse_tags, xml_text
+from s3pp.s3.answers import Answer, Copied, etag_of, parse_tags, xml_text
 from s3pp.s3.endpoint import Endpoint, copy_source, query_string
 from s3pp.s3.limiter import RequestLimiter
 from s3pp.s3.list_requests import ListRequests
@@ -36,6 +36,7 @@ from s3pp.s3.retry import (
     until,
 )
 from s3pp.s3.sigv4 import EMPTY_SHA256, Signer
+from s3pp.s3.timestamps import epoch_seconds
 from s3pp.s3.wire import Request, Response, Sink, Stream, WireError
 
 Headers = Sequence[tuple[str, str]]  # lower-case names

@@ -28,7 +28,8 @@ from urllib.parse import unquote_plus
 from xml.parsers import expat
 
 from s3pp.errors import FailureKind, ObjectError
-from s3pp.s3.answers import SIZE_DIGITS, etag_of, parse_entries, parse_size, parse_time
+from s3pp.s3.answers import SIZE_DIGITS, etag_of, parse_entries, parse_size
+from s3pp.s3.timestamps import parse_time
 
 AGAIN = 2  # times that a page is requested again when it cannot be read
 MOST_EMPTY_PAGES = 100  # in a row: a store may skip deleted keys, but not forever

@@ -22,18 +22,12 @@ from urllib.parse import unquote_plus
 from xml.parsers import expat
 
 from s3pp.records import UploadFacts
-from s3pp.s3.answers import (
-    XmlDocument,
-    epoch_seconds,
-    parse_entries,
-    parse_etag,
-    parse_size,
-    parse_time,
-)
+from s3pp.s3.answers import XmlDocument, parse_entries, parse_etag, parse_size
 from s3pp.s3.client import Bucket, Call
 from s3pp.s3.endpoint import query_string
 from s3pp.s3.listing import ListingError, PageLoopGuard, fetch_valid, is_truncated
 from s3pp.s3.retry import StoreError
+from s3pp.s3.timestamps import epoch_seconds, parse_time
 
 _CHECKSUM = "Checksum"  # prefix of the names of a part's checksum elements
 _ENCODED = re.compile(r"[\w.~!*'()/+%-]*\Z", re.ASCII).match  # a key that may be encoded

@@ -15,9 +15,10 @@ from typing import Any, Protocol
 from s3pp.errors import FatalError, ObjectError
 from s3pp.job import Compare, Job, Mode
 from s3pp.records import Dest
-from s3pp.s3.answers import Answer, epoch_nanoseconds
+from s3pp.s3.answers import Answer
 from s3pp.s3.listing import UNSENDABLE, Listed, Lister, ListingError, Page, fetch_page
 from s3pp.s3.retry import Remedy, StoreError
+from s3pp.s3.timestamps import epoch_nanoseconds
 
 HEADS_INSTEAD = "each key is checked with HEAD instead"
 

@@ -30,10 +30,11 @@ from s3pp.job import Job
 from s3pp.localfs.external_sort import RICH_RUN_LENGTH, SortMemory, sort_records
 from s3pp.places import Origin
 from s3pp.records import Failed
-from s3pp.s3.answers import Answer, parse_time
+from s3pp.s3.answers import Answer
 from s3pp.s3.listing import Listed, ListingError, Page, fetch_page
 from s3pp.s3.parallel_listing import DISORDER, list_pages
 from s3pp.s3.retry import StoreError
+from s3pp.s3.timestamps import parse_time
 from s3pp.sources.destination_index import (
     HEADS_INSTEAD,
     ListingLookup,

@@ -17,9 +17,9 @@ from typing import TypeVar
 
 from s3pp.job import Mode
 from s3pp.records import Dest
-from s3pp.s3.answers import epoch_nanoseconds
 from s3pp.s3.client import Bucket, Headers
 from s3pp.s3.retry import StoreError
+from s3pp.s3.timestamps import epoch_nanoseconds
 
 _IF_ABSENT = (("if-none-match", "*"),)
 SURE = 3  # objects; each costs one refused request

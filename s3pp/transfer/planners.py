@@ -45,9 +45,9 @@ from s3pp.records import (
     SkipReason,
     other_size,
 )
-from s3pp.s3.answers import epoch_nanoseconds
 from s3pp.s3.listing import Listed
 from s3pp.s3.multipart import size_fault
+from s3pp.s3.timestamps import epoch_nanoseconds
 from s3pp.sources.destination_index import DestinationIndex
 from s3pp.sources.filters import key_bytes, key_fault
 from s3pp.transfer import modes

@@ -24,10 +24,10 @@ from typing import NamedTuple
 from s3pp.errors import ObjectError
 from s3pp.limits import MAX_PART, MAX_PARTS, MIN_PART
 from s3pp.records import OpenUpload, PartDone
-from s3pp.s3.answers import epoch_seconds
 from s3pp.s3.listing import ListingError
 from s3pp.s3.multipart import Spans, Uploads, count_of, is_upload_missing
 from s3pp.s3.retry import NetworkError, StoreError
+from s3pp.s3.timestamps import epoch_seconds
 from s3pp.s3.upload_listing import Part, Upload, UploadedParts, latest
 from s3pp.transfer.parts import UploadState
 

@@ -26,8 +26,9 @@ from s3pp.job import Compare, Job, Mode
 from s3pp.limits import SMALL
 from s3pp.localfs.tree import Tree
 from s3pp.records import Dest, GetTask, SendReason, SkipReason
-from s3pp.s3.answers import GZIP_MAGIC, epoch_nanoseconds, is_gzip
+from s3pp.s3.answers import GZIP_MAGIC, is_gzip
 from s3pp.s3.client import Bucket
+from s3pp.s3.timestamps import epoch_nanoseconds
 from s3pp.transfer import modes
 from s3pp.transfer.errors import object_vanished
 from s3pp.transfer.resources import Reader

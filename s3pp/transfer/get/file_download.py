@@ -39,8 +39,9 @@ from s3pp.limits import PIECE, SMALL
 from s3pp.localfs.temporary_file import FileAttributes, TemporaryFile
 from s3pp.localfs.tree import Tree
 from s3pp.records import Dest, GetTask, PartFault
-from s3pp.s3.answers import GZIP_MAGIC, Answer, content_codings, epoch_nanoseconds, gzip_layers
+from s3pp.s3.answers import GZIP_MAGIC, Answer, content_codings, gzip_layers
 from s3pp.s3.client import Bucket, Coding, Headers
+from s3pp.s3.timestamps import epoch_nanoseconds
 from s3pp.transfer.errors import ObjectReplaced, fault_of
 from s3pp.transfer.resources import Reader
 

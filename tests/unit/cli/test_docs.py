@@ -22,8 +22,8 @@ from s3pp.records import Done, Failed, Outcome, SendReason, Skipped, SkipReason,
 from s3pp.report.journal import _start
 from s3pp.report.lines import KeyTotals, KeyView, Lines, UploadLines
 from s3pp.report.totals import Totals, summary, summary_event
-from s3pp.s3.answers import parse_time
 from s3pp.s3.listing import Listed
+from s3pp.s3.timestamps import parse_time
 
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.rst", *sorted((ROOT / "docs").glob("*.rst"))]

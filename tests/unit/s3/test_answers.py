@@ -14,16 +14,14 @@ from s3pp.s3.answers import (
     EntityTag,
     content_codings,
     declared_size,
-    epoch_nanoseconds,
-    epoch_seconds,
     etag_of,
     gzip_layers,
     is_gzip,
     parse_etag,
     parse_size,
-    parse_time,
     pin_of,
 )
+from s3pp.s3.timestamps import epoch_nanoseconds, epoch_seconds, parse_time
 from s3pp.s3.wire import Response
 
 
