@@ -1,3 +1,57 @@
-"""s3pp, the S3 parallel pipeline: moves very many objects between a file system and S3."""
+"""s3pp, the S3 parallel pipeline: moves very many objects between a file system and S3.
+
+As a library: ``s3pp.put``, ``get``, ``copy``, ``list`` and ``clean``, see ``docs/library.rst``.
+Every process of a run imports this module, so that they are imported only where they are used.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from s3pp.access import Keys
+    from s3pp.errors import ExitStatus, FailureKind, FatalError, S3ppError, UsageError
+    from s3pp.library.calls import clean, copy, get, list, put
+    from s3pp.library.listing import Listing
+    from s3pp.library.result import Failure, RunFailed, RunResult, S3Object
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "ExitStatus",
+    "Failure",
+    "FailureKind",
+    "FatalError",
+    "Keys",
+    "Listing",
+    "RunFailed",
+    "RunResult",
+    "S3Object",
+    "S3ppError",
+    "UsageError",
+    "__version__",
+    "clean",
+    "copy",
+    "get",
+    "list",
+    "put",
+]
+
+_PLACES = {
+    "access": ("Keys",),
+    "errors": ("ExitStatus", "FailureKind", "FatalError", "S3ppError", "UsageError"),
+    "library.calls": ("clean", "copy", "get", "list", "put"),
+    "library.listing": ("Listing",),
+    "library.result": ("Failure", "RunFailed", "RunResult", "S3Object"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    for place, names in _PLACES.items():
+        if name in names:
+            return getattr(import_module(f"s3pp.{place}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> Any:
+    return sorted({*globals(), *__all__})

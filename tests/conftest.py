@@ -34,6 +34,8 @@ from stores.relay import Relay
 from stores.store import Bucket, Store
 from trees import Content, make_tree, read_tree
 
+pytest_plugins = ["s3pp.testing"]
+
 MOTO_SECRET = "moto-secret-that-must-never-be-printed"
 CURRENT = object()  # as ``store=``: the store of the test
 

@@ -136,14 +136,14 @@ def _behaviour(default: object, option: Option, now: float) -> dict[str, Any]:
     """The arguments of ``add_argument`` that define the effect of ``option``."""
     if option.value is not None:
         action = "append" if isinstance(default, tuple) else "store"
-        reader = argument_type(_reader(option.value, now))
+        reader = argument_type(reader_of(option.value, now))
         return {"action": action, "type": reader, "metavar": option.value.metavar}
     if type(default) is int:
         return {"action": "count"}
     return {"action": "store_const", "const": option.sets}
 
 
-def _reader(value: Value, now: float) -> Callable[[str], Any]:
+def reader_of(value: Value, now: float) -> Callable[[str], Any]:
     """The function that parses ``value``; all ages are relative to ``now``."""
     if value.reader == values.moment.__name__:
         return partial(values.moment, now=now)

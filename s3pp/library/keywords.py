@@ -1,0 +1,265 @@
+"""Keywords: the options of a verb, with values of Python's.
+
+::
+
+    newer_than=timedelta(days=7) ──▶ "604800.000000s" ──reader of --newer-than──▶ a field of ``Job``
+
+A value is first spelt as on a command line, and then read by the function that reads it there, so
+that the library and the command accept and refuse the same.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta, timezone
+from enum import Enum
+from functools import cache
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from s3pp.access import Keys
+from s3pp.args import building
+from s3pp.args.parser import reader_of
+from s3pp.args.verbs import VERBS
+from s3pp.errors import UsageError
+from s3pp.job import Job
+from s3pp.option import OPTIONS, Option, Value
+
+_PRINTED = "nothing is printed: on_event gets every record"
+# Options that only a command has, and what a caller does instead.
+COMMAND_ONLY: Mapping[str, str] = MappingProxyType(
+    {
+        "verbose": _PRINTED,
+        "quiet": _PRINTED,
+        "json": _PRINTED,
+        "progress": _PRINTED,
+        "summarize": "add up the sizes of the objects",
+        "exit_code": "look at the result's done",
+    }
+)
+
+NO_STREAM = "is a standard stream, which only a command has: './-' is the file of that name"
+
+# What a reader takes besides text, by its name.
+_NUMBER, _TIME = (int,), (int, float, timedelta)
+_ACCEPTED: Mapping[str, tuple[type, ...]] = MappingProxyType(
+    {
+        "whole": _NUMBER,
+        "size": _NUMBER,
+        "part_size": _NUMBER,
+        "seconds": _TIME,
+        "moment": (*_TIME, date),  # a datetime is a date
+        "text": (os.PathLike,),
+    }
+)
+_SEPARATORS: Mapping[str, str] = MappingProxyType(
+    {"header": ":", "metadata": "=", "tag": "=", "grant": ":"}
+)
+
+
+class Keyword(NamedTuple):
+    """A keyword argument: the option without dashes, and the field that it sets.
+
+    That of an option without a value is a bool, named by what is true: ``resume`` is False where
+    the option is ``--no-resume``.
+    """
+
+    name: str
+    path: str  # of ``building.declared_fields``
+    option: Option
+    repeated: bool
+
+    @property
+    def value(self) -> Value | None:
+        """What the option takes; None: a bool."""
+        return self.option.value
+
+
+def build_job(verb: str, arguments: Sequence[str], keywords: Mapping[str, object]) -> Job:
+    """Build the job of a call.
+
+    Raises ``UsageError`` for what the command would refuse, in Python's spelling, and ``TypeError``
+    for keywords that do not exist and types that no value can have.
+    """
+    try:
+        job = VERBS[verb].read(arguments)
+        return building.build(job, _read_all(verb, keywords))
+    except UsageError as error:
+        raise UsageError(in_python(str(error))) from None
+
+
+@cache
+def keywords_of(verb: str) -> Mapping[str, Keyword]:
+    """The keywords of ``verb``, by name, in the order of its help."""
+    declared = building.declared_fields()
+    paths = [path for group in VERBS[verb].groups for path in group.fields]
+    found = {}
+    for path in paths:
+        repeated = isinstance(declared[path].default, tuple)
+        for option in _distinct(declared[path].metadata[OPTIONS]):
+            name = _keyword_name(option)
+            if name not in COMMAND_ONLY:
+                found[name] = Keyword(name, path, option, repeated)
+    return MappingProxyType(found)
+
+
+def credentials_of(verb: str) -> Mapping[str, str]:
+    """The keywords of ``verb`` for credentials, and their fields: beside each for a profile.
+
+    They are no options, because arguments of a command are visible.
+    """
+    known = keywords_of(verb).values()
+    profiles = [each for each in known if each.name.endswith("profile")]
+    return {_credentials(each.name): _credentials(each.path) for each in profiles}
+
+
+def _credentials(profile: str) -> str:
+    return f"{profile.removesuffix('profile')}credentials"
+
+
+def in_python(text: str) -> str:
+    """Return a message that names options, with the keywords for them."""
+    return re.sub(r"(?<![^\s(])--(?:\[no-\])?[a-z][a-z0-9-]*(?![^\s,:;.)])", _keyword_for, text)
+
+
+def _keyword_for(found: re.Match[str]) -> str:
+    return _spellings().get(found[0].replace("[no-]", ""), found[0])
+
+
+@cache
+def _spellings() -> Mapping[str, str]:
+    """What to write for each option, by its names."""
+    found: dict[str, str] = {}
+    for field in building.declared_fields().values():
+        for option in field.metadata.get(OPTIONS, ()):
+            first = option if option.value is not None else field.metadata[OPTIONS][0]
+            name = _keyword_name(first)
+            off = option.value is None and option.sets is False
+            spelling = f"{name}=False" if off else name
+            found |= {flag: spelling for flag in option.flags if name not in COMMAND_ONLY}
+    return MappingProxyType(found)
+
+
+def _keyword_name(option: Option) -> str:
+    name = next(flag for flag in option.flags if flag.startswith("--")).removeprefix("--")
+    return (name.removeprefix("no-") if option.value is None else name).replace("-", "_")
+
+
+def _distinct(options: Sequence[Option]) -> Sequence[Option]:
+    """The options of a field that are keywords: of those that switch it on and off one."""
+    return options if options[0].value is not None else options[:1]
+
+
+# From values of Python's to those of a job
+
+
+def _read_all(verb: str, given: Mapping[str, object]) -> dict[str, Any]:
+    """Return the values by the paths of the fields that they set."""
+    known, secret, now = keywords_of(verb), credentials_of(verb), time.time()
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        if value is None and (name in known or name in secret):
+            continue
+        if name in secret:
+            found[secret[name]] = _read_credentials(name, value)
+            continue
+        if name not in known:
+            raise TypeError(_unknown(verb, name, known))
+        keyword = known[name]
+        if keyword.repeated:  # several keywords may add to one field, in their order
+            found[keyword.path] = [*found.get(keyword.path, ()), *_read_each(keyword, value, now)]
+        else:
+            found[keyword.path] = _read(keyword, value, now)
+    return found
+
+
+def _read_credentials(name: str, value: object) -> Keys:
+    match value:
+        case (str(access_key), str(secret_key)):
+            return Keys(access_key, secret_key)
+        case (str(access_key), str(secret_key), str() | None as token):
+            return Keys(access_key, secret_key, token)
+    # Without the value, which is secret.
+    raise TypeError(f"{name} must be (access_key, secret_key) or (access_key, secret_key, token)")
+
+
+def _read_each(keyword: Keyword, value: object, now: float) -> list[Any]:
+    several: Iterable[object]
+    if isinstance(value, Mapping):
+        several = value.items()
+    elif isinstance(value, str) or not isinstance(value, Iterable):
+        several = (value,)
+    else:
+        several = value
+    return [_read(keyword, each, now) for each in several]
+
+
+def _read(keyword: Keyword, value: object, now: float) -> Any:
+    if keyword.value is None:
+        if not isinstance(value, bool):
+            raise TypeError(f"{keyword.name} must be True or False, not {value!r}")
+        return value if isinstance(keyword.option.sets, bool) else keyword.option.sets
+    try:
+        text = _spell(keyword, value)
+        if text == "-" and keyword.value.reader == "text":
+            raise ValueError(f"'-' {NO_STREAM}")
+        return reader_of(keyword.value, now)(text)
+    except (ValueError, OverflowError, OSError) as error:
+        raise UsageError(f"{keyword.name}: {error}") from None
+
+
+def _spell(keyword: Keyword, value: object) -> str:
+    """Return ``value`` as it is written on a command line."""
+    reader = keyword.value.reader if keyword.value is not None else ""
+    if isinstance(value, str):
+        return str(value.value) if isinstance(value, Enum) else value
+    if isinstance(value, tuple) and reader in _SEPARATORS:
+        return _spell_pair(keyword, value, _SEPARATORS[reader])
+    if isinstance(value, bool) or not isinstance(value, _ACCEPTED.get(reader, ())):
+        raise TypeError(f"{keyword.name} cannot be of type {type(value).__name__}: {value!r}")
+    if isinstance(value, os.PathLike):
+        return os.fsdecode(value)
+    return _spell_moment(value) if reader == "moment" else _spell_number(value)
+
+
+def _spell_pair(keyword: Keyword, value: tuple[object, ...], separator: str) -> str:
+    match value:
+        case (str(name), str(text)) if separator in name:
+            raise ValueError(f"{name!r} contains {separator!r}")
+        case (str(name), str(text)):
+            return f"{name}{separator}{text}"
+    raise TypeError(f"{keyword.name} must be pairs of a name and a text, not {value!r}")
+
+
+def _spell_number(value: object) -> str:
+    number = value.total_seconds() if isinstance(value, timedelta) else value
+    return f"{number:f}" if isinstance(number, float) else str(number)
+
+
+def _spell_moment(value: object) -> str:
+    """Return an age or a date; a number counts seconds since the epoch, as in ``time.time()``."""
+    if isinstance(value, timedelta):
+        return f"{_spell_number(value)}s"
+    if isinstance(value, date):
+        return value.isoformat()
+    assert isinstance(value, int | float)
+    return datetime.fromtimestamp(value, timezone.utc).isoformat()
+
+
+def _unknown(verb: str, name: str, known: Mapping[str, Keyword]) -> str:
+    """Return the message for a keyword that does not exist, with the one that was meant."""
+    fault = f"{verb}() got an unexpected keyword argument {name!r}"
+    if name in COMMAND_ONLY:
+        return f"{fault}: {COMMAND_ONLY[name]}"
+    if (spelling := _spellings().get(f"--{name.replace('_', '-')}", "")) and (
+        spelling.partition("=")[0] in known
+    ):
+        return f"{fault}: write {spelling if '=' in spelling else f'{spelling}=…'}"
+    if others := [each for each in VERBS if name in keywords_of(each)]:
+        return f"{fault}: it is one of {', '.join(others)}"
+    near = difflib.get_close_matches(name, known, 1)
+    return f"{fault}: did you mean {near[0]!r}?" if near else fault
