@@ -192,7 +192,7 @@ def _check_places(job: Job) -> None:
     if job.reads_stdin:
         _check_stdin("SOURCE -", "the object's content")
         checking.check_key(job.dest.prefix)
-    elif job.origin is None:
+    elif not job.origins:
         checking.check(job)
     else:
         checking.check_origin(job)
@@ -243,7 +243,7 @@ def _sandbox_for(job: Job, output: Streams) -> Iterator[Job]:
         return
     from s3pp.sandbox import Sandbox
 
-    buckets = [each.bucket for each in (job.origin, job.dest) if each is not None and each.bucket]
+    buckets = [bucket for bucket in (*job.buckets, job.dest.bucket) if bucket]
     with Sandbox() as sandbox, sandbox.export_to(os.environ):
         for bucket in dict.fromkeys(buckets):
             sandbox.create_bucket(bucket)
@@ -284,14 +284,12 @@ def _stream(job: Job, output: Streams) -> RunReport:
 def _clean(job: Job, output: Streams) -> RunReport:
     from s3pp.pipeline.cleaner import clean
 
-    assert job.origin is not None
     return clean(job, job.origin, output)
 
 
 def _list(job: Job, output: Streams) -> RunReport:
     from s3pp.pipeline.listing import list_keys
 
-    assert job.origin is not None
     return list_keys(job, job.origin, output)
 
 

@@ -19,7 +19,7 @@ from s3pp.limits import (
     PLACES,
 )
 from s3pp.option import FILE, MOMENT, SIZE, TIME, N, Option, Value, choice, option, options, up_to
-from s3pp.places import NOWHERE, Origin, Place, Source
+from s3pp.places import NOWHERE, Origin, Place, Side, Source
 
 
 class Mode(str, Enum):
@@ -39,14 +39,6 @@ class Compare(str, Enum):
 
 
 STREAM = "-"  # as source: standard input; as directory: standard output
-
-
-class Side(str, Enum):
-    """The two ends of a run; each that is a bucket must be opened."""
-
-    SOURCE = "source"
-    DEST = "dest"
-    LISTING = "listing"  # the destination again, where other credentials list it
 
 
 @dataclass(frozen=True)
@@ -102,6 +94,7 @@ class Choosing:
         help="read the names from FILE (-: stdin), relative to PREFIX",
         put="read the names from FILE (-: stdin), relative to SOURCE",
     )
+    names: tuple[str, ...] | None = None  # such a list in memory
     null: bool = option(False, "--null", help="names in FILE end with NUL")  # not in a newline
     retry_from: tuple[str, ...] = option(  # paths; see ``sources/earlier_runs.py``
         (),
@@ -259,8 +252,8 @@ class Job:
     verb   reads                              writes
     =====  =================================  ===========
     put    ``sources``, local files           ``dest``
-    get    ``origin``                         ``directory``
-    copy   ``origin``                         ``dest``
+    get    ``origins``                        ``directory``
+    copy   ``origins``                        ``dest``
     list   ``origin``
     clean  ``origin``, unfinished uploads     ends those
     =====  =================================  ===========
@@ -273,7 +266,7 @@ class Job:
     verb: str
     sources: tuple[Source, ...] = ()
     dest: Place = NOWHERE
-    origin: Origin | None = None
+    origins: tuple[Origin, ...] = ()
     directory: str = ""
     mode: Mode = option(
         Mode.UPDATE,
@@ -332,26 +325,44 @@ class Job:
         return self.sources == (Source(STREAM),)
 
     @property
+    def origin(self) -> Origin:
+        """The origin of a job that reads only one."""
+        (origin,) = self.origins
+        return origin
+
+    @property
+    def buckets(self) -> tuple[str, ...]:
+        """The buckets that are read, each once."""
+        return tuple(dict.fromkeys(origin.bucket for origin in self.origins))
+
+    @property
     def reads(self) -> tuple[str, ...]:
         """The sources, as named by the user."""
-        if self.origin is None:
-            return tuple(source.path for source in self.sources)
-        return (str(self.origin),)
+        return tuple(map(str, self.origins or self.sources))
+
+    @property
+    def by_name(self) -> bool:
+        """Whether the names of what is read come from a list."""
+        return (self.choosing.files_from, self.choosing.names) != (None, None)
 
     @property
     def sides(self) -> tuple[Side, ...]:
-        """The sides that are buckets."""
+        """The sides that are buckets, those that are read first."""
         found = {
-            Side.SOURCE: self.origin is not None,
             Side.DEST: self.dest != NOWHERE,
             Side.LISTING: self.listing_access is not None,
         }
-        return tuple(side for side, there in found.items() if there)
+        sources = (Side("source", number) for number in range(len(self.buckets)))
+        return (*sources, *(side for side, there in found.items() if there))
+
+    def side_of(self, origin: Origin) -> Side:
+        """The side of an origin: its bucket."""
+        return Side("source", self.buckets.index(origin.bucket))
 
     def access_to(self, side: Side) -> Access:
         """The access settings of a side."""
-        own = {Side.SOURCE: self.source_access, Side.LISTING: self.listing_access}
-        return own.get(side) or self.access
+        own = {"source": self.source_access, "listing": self.listing_access}
+        return own.get(side.end) or self.access
 
     @property
     def writes(self) -> str:
@@ -368,5 +379,6 @@ class Job:
     @property
     def _key(self) -> str:
         """The key of a single source that has a name; empty: there is none."""
-        name = self.sources[0].name if len(self.sources) == 1 else None
+        read: tuple[Source | Origin, ...] = (*self.sources, *self.origins)
+        name = read[0].name if len(read) == 1 else None
         return self.dest.key(name) if name else ""

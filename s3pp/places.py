@@ -1,9 +1,10 @@
-"""Buckets and prefixes: where a run reads, and where it writes."""
+"""Sources, buckets and prefixes: where a run reads, and where it writes."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 from s3pp.errors import UsageError
 
@@ -57,10 +58,24 @@ class Origin:
     prefix: str = ""  # what every key begins with: "", "p/" or, of ``logs-2026*``, "logs-2026"
     cut: int = 0  # characters of every key that its relative name leaves out
     single: str | None = None  # the one object meant where nothing lies below ``prefix``: "p"
+    # What a single object is called at the destination, or the directory that all others land in.
+    name: str | None = None
 
     def relative(self, key: str) -> str:
-        """The name of ``key`` at the destination."""
+        """The name by which filters choose ``key``; at the destination it may have another."""
         return key[self.cut :]
+
+    @property
+    def renaming(self) -> tuple[str, int]:
+        """How a key becomes the name at the destination: what goes before it, and what is cut."""
+        if self.name is None:
+            return "", self.cut
+        return (self.name, len(self.prefix)) if self.is_single else (f"{self.name}/", self.cut)
+
+    @property
+    def is_single(self) -> bool:
+        """Whether it is known to mean the one object."""
+        return self.prefix == self.single
 
     @property
     def alone(self) -> Origin:
@@ -74,6 +89,21 @@ class Origin:
         # What ends in one of these would be read as something else.
         closing = "/" if self.single.endswith(("/", "*")) else ""
         return f"s3://{self.bucket}/{self.single}{closing}"
+
+
+@dataclass(frozen=True)
+class Side:
+    """A bucket of a run, which must be opened: the destination, or one of those that are read."""
+
+    end: str
+    number: int = 0  # of a bucket that is read, in the order in which they are named
+
+    SOURCE: ClassVar[Side]
+    DEST: ClassVar[Side]
+    LISTING: ClassVar[Side]  # the destination again, where other credentials list it
+
+
+Side.SOURCE, Side.DEST, Side.LISTING = Side("source"), Side("dest"), Side("listing")
 
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}\Z")

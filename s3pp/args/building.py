@@ -323,9 +323,9 @@ def _with_scheme(endpoint: str | None, secure: bool | None, flag: str) -> str | 
 def _check_sandbox(job: Job, combined: CombinedOptions) -> None:
     """Refuse what the sandbox lacks, and options that it determines itself."""
     access = job.access
-    for place in (job.origin, job.dest):
-        if place is not None and access_point(place.bucket):
-            raise UsageError(f"--sandbox has no access points: name a bucket, not {place.bucket}")
+    for bucket in (*job.buckets, job.dest.bucket):
+        if access_point(bucket):
+            raise UsageError(f"--sandbox has no access points: name a bucket, not {bucket}")
     contradictions = {
         "--endpoint-url": access.endpoint_url is not None,
         "--profile": access.profile is not None,

@@ -58,26 +58,27 @@ def _put(arguments: Sequence[str]) -> Job:
 
 
 def _get(arguments: Sequence[str]) -> Job:
-    _require(len(arguments) == 2, "get needs a source, s3://BUCKET[/PREFIX], and a DIRECTORY")
-    source, directory = arguments
-    return Job("get", origin=values.origin(source), directory=values.directory(directory))
+    *sources, directory = arguments or [""]
+    _require(len(sources) > 0, "get needs a source, s3://BUCKET[/PREFIX], and a DIRECTORY")
+    origins = tuple(map(values.origin, sources))
+    return Job("get", origins=origins, directory=values.directory(directory))
 
 
 def _copy(arguments: Sequence[str]) -> Job:
+    *sources, dest = arguments or [""]
     needed = "copy needs a source and a destination, both s3://BUCKET[/PREFIX]"
-    _require(len(arguments) == 2, needed)
-    source, dest = arguments
-    return Job("copy", origin=values.origin(source), dest=values.dest(dest))
+    _require(len(sources) > 0, needed)
+    return Job("copy", origins=tuple(map(values.origin, sources)), dest=values.dest(dest))
 
 
 def _list(arguments: Sequence[str]) -> Job:
     _require(len(arguments) == 1, "list needs one source, s3://BUCKET[/PREFIX]")
-    return Job("list", origin=values.origin(arguments[0]))
+    return Job("list", origins=(values.origin(arguments[0]),))
 
 
 def _clean(arguments: Sequence[str]) -> Job:
     _require(len(arguments) == 1, "clean needs one place, s3://BUCKET[/PREFIX]")
-    return Job("clean", origin=values.origin(arguments[0]))
+    return Job("clean", origins=(values.origin(arguments[0]),))
 
 
 def _require(met: bool, needed: str) -> None:
@@ -137,10 +138,11 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             ),
         ),
         "get": Verb(
-            "[OPTIONS] s3://BUCKET[/PREFIX] DIRECTORY",
-            "Download the objects below PREFIX, or the one object of that name, to DIRECTORY, each"
-            " under its key relative to PREFIX. A PREFIX that ends in * selects every key that"
-            " begins with it.",
+            "[OPTIONS] s3://BUCKET[/PREFIX]... DIRECTORY",
+            "Download the objects below each PREFIX, or the one object of that name, to DIRECTORY,"
+            " each under its key relative to PREFIX; a single object to the file DIRECTORY, unless"
+            " that is a directory or ends in a slash. A PREFIX that ends in * selects every key"
+            " that begins with it.",
             _get,
             (
                 _TRANSFER,
@@ -150,10 +152,11 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             ),
         ),
         "copy": Verb(
-            "[OPTIONS] s3://BUCKET[/PREFIX] s3://BUCKET[/PREFIX]",
-            "Copy the objects below the first PREFIX, or the one object of that name, to the"
-            " second, each under its key relative to the first. A first PREFIX that ends in *"
-            " selects every key that begins with it.",
+            "[OPTIONS] s3://BUCKET[/PREFIX]... s3://BUCKET[/PREFIX]",
+            "Copy the objects below each PREFIX, or the one object of that name, to the last one,"
+            " each under its key relative to its own; a single object to the key that is the last"
+            " one, unless that ends in a slash. A PREFIX that ends in * selects every key that"
+            " begins with it.",
             _copy,
             (
                 _TRANSFER,

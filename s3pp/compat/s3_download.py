@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -48,7 +49,9 @@ def plan(argv: Sequence[str]) -> Plan:
         bucket(config, "SrcBucket"), "" if prefix == "/" else prefix, single_key(config)
     )
     directory = values.directory(config.require("DesDir"))
-    job = Job("get", origin=origin, directory=directory, output=output(COMMAND))
+    job = Job(
+        "get", origins=(origin,), directory=os.path.join(directory, ""), output=output(COMMAND)
+    )
     given = options(config) | {
         "access.profile": config.text("SrcProfileName") or None,
         "access.endpoint_url": endpoint(config, "EndPointURL"),

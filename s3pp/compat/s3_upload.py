@@ -64,7 +64,7 @@ def plan(argv: Sequence[str]) -> Plan:
     job = _upload(config) if kind == "LOCAL_TO_S3" else _copy(config, alibaba=kind[0] == "A")
     voice = "FirstComparisonVoice" if config.python else "ComparisonVoice"
     prefix = config.text("S3Prefix")
-    source = f"{job.origin.bucket}/{prefix}" if job.origin else config.text("SrcDir")
+    source = f"{job.origin.bucket}/{prefix}" if job.origins else config.text("SrcDir")
     composed = compose(job, voice, source, f"{job.dest.bucket}/{prefix}")
     ask = not config.flag("DontAskMeToClean", default=True)
     return composed._replace(
@@ -103,7 +103,7 @@ def _copy(config: Configuration, *, alibaba: bool) -> Job:
     source = bucket(config, "ali_SrcBucket" if alibaba else "SrcBucket")
     origin = objects(source, _string_prefix(config), _key(config))
     job = Job(
-        "copy", origin=origin, dest=Place(bucket(config, "DesBucket")), output=output(COMMAND)
+        "copy", origins=(origin,), dest=Place(bucket(config, "DesBucket")), output=output(COMMAND)
     )
     job = building.build(job, _given(config))
     access = replace(job.access, own_settings=job.access.profile is not None)
@@ -181,7 +181,7 @@ def _question(job: Job) -> Question:
     """Return the question whether the unfinished uploads of the destination are to be aborted."""
     clean = Job(
         "clean",
-        origin=_written(job),
+        origins=(_written(job),),
         choosing=Choosing(older_than=time.time()),
         access=job.access,
         output=replace(job.output, voice=f"{VOICES}:CleanVoice"),
@@ -195,7 +195,7 @@ def _question(job: Job) -> Question:
 
 def _written(job: Job) -> Origin:
     """Return the keys that ``job`` may write."""
-    if job.origin is not None:
+    if job.origins:
         return replace(job.origin, bucket=job.dest.bucket)
     (source,) = job.sources
     key = job.dest.key(source.name or "")

@@ -67,7 +67,8 @@ def plan_download(argv: Sequence[str]) -> Plan:
     given = _read(DOWNLOAD, "Download the objects below a prefix to a directory.", argv)
     prefix = given.prefix.removesuffix("/")
     origin = parse_origin(f"s3://{given.bucket}/{prefix}/" if prefix else f"s3://{given.bucket}")
-    job = Job("get", origin=origin, directory=values.directory(given.folder))
+    folder = values.directory(given.folder)
+    job = Job("get", origins=(origin,), directory=os.path.join(folder, ""))
     return _plan(job, given, DOWNLOAD)
 
 

@@ -250,7 +250,7 @@ class Crew:
         load(job)
         self.statter = self._launch("statter", run_statter, (job, started))
         stdin = Connection(os.dup(0), writable=False) if job.choosing.files_from == "-" else None
-        self.walker = self._launch("walker", run_walker, (job, spool_dir, stdin))
+        self.walker = self._launch("walker", run_walker, (spool_dir, stdin))
         if stdin:
             stdin.close()
         for number in range(1, job.speed.processes + 1):
@@ -258,7 +258,7 @@ class Crew:
 
     def start_worker(self, name: str) -> Child:
         """Start a worker. Raises ``FatalError``."""
-        worker = self._launch(name, run_worker, (self._job,))
+        worker = self._launch(name, run_worker, ())
         self.workers[worker] = 0.0
         self._callbacks.on_worker(worker)
         return worker

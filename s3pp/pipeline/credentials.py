@@ -5,14 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from s3pp.access import Keys
 from s3pp.errors import FatalError, S3ppError, UsageError
-from s3pp.job import Job, Side
-from s3pp.places import NOWHERE, Origin
+from s3pp.job import Job
+from s3pp.pipeline.connect import connect, new_loop
+from s3pp.places import NOWHERE, Origin, Side
 from s3pp.s3.endpoint import Opened
 from s3pp.s3.plain_session import Options
 from s3pp.s3.session import Session
+from s3pp.sources.checking import name_single
+from s3pp.sources.objects import is_empty
 from s3pp.transfer.planners import Overlap
 from s3pp.transfer.resources import on_thread
 
@@ -81,22 +85,49 @@ class OpenBuckets:
 
     def __init__(self, job: Job, now: float, notify: Callable[[str], None]) -> None:
         """Find the buckets. Raises the errors of ``Session.open``; ``notify`` as in ``Session``."""
+        self.job = job  # with what the store shows: which origins are single objects
         self.opened: dict[Side, Opened] = {}
+        self.probes = 0  # requests that it took to find them
         self._credentials: dict[Side, Credentials] = {}
+        self._notify = notify
         session: Session | None = None
         for side in job.sides:
-            access, options = job.access_to(side), _options(job, side)
-            bucket = _bucket(job, side)
-            session = Session(access, bucket, like=session, options=options, notify=notify)
-            opened = self.opened[side] = _open(job, side, session)
+            session = self._session(side, session)
+            opened = self.opened[side] = self._open(side, session)
             self._credentials[side] = Credentials(session, opened.keys, now)
-        self._check_apart(job)
+        self._check_apart()
         self._check_listed()
 
-    @property
-    def probes(self) -> int:
-        """The number of requests it took to find them."""
-        return len(self.opened)
+    def _session(self, side: Side, like: Session | None) -> Session:
+        job = self.job
+        bucket = job.buckets[side.number] if side.end == "source" else job.dest.bucket
+        access, options = job.access_to(side), _options(job, side)
+        return Session(access, bucket, like=like, options=options, notify=self._notify)
+
+    def _open(self, side: Side, session: Session) -> Opened:
+        """Open a bucket; if it is read, for all origins in it: some may be single objects."""
+        if side.end != "source":
+            self.probes += 1
+            return session.open(self.job.key_prefix)
+        origins = list(self.job.origins)
+        for number, origin in enumerate(origins):
+            if self.job.side_of(origin) == side:
+                opened = session.open_source(origin, by_name=self.job.by_name)
+                self.probes += 1
+                if self._is_single(origin, session, opened):
+                    origins[number] = origin.alone
+        self.job = name_single(replace(self.job, origins=tuple(origins)))
+        return opened
+
+    def _is_single(self, origin: Origin, session: Session, opened: Opened) -> bool:
+        if self.job.by_name:  # names are below it, even if there are none
+            return False
+        if opened.single is not None:
+            return opened.single
+        # The probe could not see it, which the store's clock or an odd listing explains.
+        access, renew = self.job.access_to(Side.SOURCE), SignIn(session, opened.keys)
+        bucket = connect(access, opened, 1, renew=renew)
+        return new_loop().run_until_complete(is_empty(origin, bucket))
 
     def refresh(self, now: float) -> Iterator[Side]:
         """Yield the sides whose keys changed since the last check; checks every ``PERIOD``.
@@ -120,28 +151,25 @@ class OpenBuckets:
             where = f"{listed.endpoint.where}, and the destination {dest.endpoint.where}"
             raise UsageError(f"--list-profile reaches {where}: give both by --endpoint-url")
 
-    def _check_apart(self, job: Job) -> None:
-        if job.origin is None or job.dest == NOWHERE:
+    def _check_apart(self) -> None:
+        if self.job.dest == NOWHERE:
             return
-        source, dest = (self.opened[side].endpoint for side in (Side.SOURCE, Side.DEST))
-        origin = job.origin.alone if self.opened[Side.SOURCE].single else job.origin
-        if refusal := Overlap.of(origin, job.dest, same=source.same_bucket(dest)).refusal:
-            raise UsageError(refusal)
+        dest = self.opened[Side.DEST].endpoint
+        for origin in self.job.origins:
+            same = self.opened[self.job.side_of(origin)].endpoint.same_bucket(dest)
+            if refusal := Overlap.of(origin, self.job.dest, same=same).refusal:
+                raise UsageError(refusal)
 
     def _update(self, side: Side) -> Side:
         self.opened[side] = self.opened[side]._replace(keys=self._credentials[side].keys)
         return side
 
 
-def _bucket(job: Job, side: Side) -> str:
-    return _origin(job).bucket if side is Side.SOURCE else job.dest.bucket
-
-
 def _options(job: Job, side: Side) -> Options:
     """The options to name in messages about this side; the source may share the general ones."""
-    if side is Side.LISTING and job.access_to(side).profile != job.access.profile:
+    if side == Side.LISTING and job.access_to(side).profile != job.access.profile:
         return Options("--list-profile")
-    if job.verb != "copy" or side is not Side.SOURCE:
+    if job.verb != "copy" or side.end != "source":
         return Options()
     source, shared = job.access_to(side), job.access
     return Options(
@@ -149,16 +177,3 @@ def _options(job: Job, side: Side) -> Options:
         "--endpoint-url" if source.endpoint_url == shared.endpoint_url else "--source-endpoint-url",
         prefix="--source-",
     )
-
-
-def _open(job: Job, side: Side, session: Session) -> Opened:
-    if side is not Side.SOURCE:
-        return session.open(job.key_prefix)
-    by_name = job.choosing.files_from is not None
-    return session.open_source(_origin(job), by_name=by_name)
-
-
-def _origin(job: Job) -> Origin:
-    if job.origin is None:
-        raise UsageError(f"{job.verb} has no bucket to read from")
-    return job.origin

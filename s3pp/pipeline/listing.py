@@ -40,7 +40,7 @@ from s3pp.s3.listing import Lister, parse_page
 from s3pp.s3.parallel_listing import list_pages
 from s3pp.s3.session import Session
 from s3pp.sources.filters import filters_of
-from s3pp.sources.objects import choose, list_origin, prefix_object_notice
+from s3pp.sources.objects import choose, is_empty, list_origin, prefix_object_notice
 
 AT_ONCE = 100  # keys written together, of those that are looked up by name
 
@@ -113,7 +113,7 @@ def _list(job: Job, origin: Origin, streams: Streams, sheet: KeySheet) -> None:
     session = Session(job.access, origin.bucket, notify=sheet.notify)
     run = only_loop(streams).run_until_complete
     gc.freeze()  # what was imported is never garbage
-    by_name = job.choosing.files_from is not None
+    by_name = job.by_name
     if not by_name and run(_list_at_once(job, origin, session, sheet)):
         return
     opened = session.open_source(origin, by_name=by_name)
@@ -187,7 +187,11 @@ def _list_found(
     renewal, thread = SignIn(session, opened.keys), LoopThread(partial(exit_at_defect, streams))
     bucket = DistantBucket(thread, job.access, opened, renewal=renewal, notify=sheet.notify)
     stdin = os.fdopen(0, "rb", closefd=False) if job.choosing.files_from == "-" else None
-    _, found = list_origin(job, bucket, sheet.notify, single=opened.single, stdin=stdin)
+    single = opened.single and not job.by_name  # names are below it, even if there are none
+    if opened.single is None and not job.by_name:
+        single = thread.run(is_empty(job.origin, bucket)).result()
+    origin = job.origin.alone if single else job.origin
+    found = list_origin(job, origin, bucket, sheet.notify, stdin=stdin)
     while page := list(islice(found, AT_ONCE)):
         if not sheet.take(page):
             return

@@ -14,7 +14,8 @@ from struct import Struct
 from typing import Any, NamedTuple, Protocol
 
 from s3pp.access import Keys
-from s3pp.job import Side
+from s3pp.job import Job
+from s3pp.places import Side
 from s3pp.records import (
     CopyTask,
     Dest,
@@ -37,8 +38,9 @@ from s3pp.s3.endpoint import Opened
 
 
 class Setup(NamedTuple):
-    """supervisor → walker, worker: the endpoints and the keys."""
+    """supervisor → walker, worker, statter: the endpoints and the keys, once they are known."""
 
+    job: Job  # as ``OpenBuckets`` has settled it
     opened: dict[Side, Opened]
 
 

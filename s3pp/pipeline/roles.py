@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib import import_module
@@ -17,7 +17,8 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from s3pp.integrity.checksums import ALGORITHMS
-from s3pp.job import Job, Side
+from s3pp.job import Job
+from s3pp.places import Side
 from s3pp.records import Outcome, PartOutcome
 from s3pp.s3.client import Bucket
 from s3pp.transfer.parts import PartRunner
@@ -38,7 +39,7 @@ class Role(Protocol):
 
     @property
     def requests_spared(self) -> int:
-        """The number of requests that a dry run did not make."""
+        """Requests that a dry run did not make."""
 
     async def transfer(self, task: Any) -> Outcome:
         """Execute a task. Raises only ``FatalError`` and ``RunEnding``."""
@@ -66,12 +67,66 @@ def worker_resources(parts: PartRunner, own: OwnUploads | None = None) -> Worker
 
 def role(job: Job, buckets: Buckets, resources: WorkerResources) -> Role:
     """Create the role of one of ``job``'s workers."""
-    made = _MAKERS[job.verb](job, buckets, resources)
+    several = len(job.buckets) > 1
+    made = (_role_by_bucket if several else _MAKERS[job.verb])(job, buckets, resources)
     if not job.objects.grants:
         return made
     from s3pp.transfer.granter import Granter
 
     return Granter(made, buckets[Side.DEST], job.objects.grants, dry_run=job.dry_run)
+
+
+def _role_by_bucket(job: Job, buckets: Buckets, resources: WorkerResources) -> Role:
+    roles: dict[str, Role] = {}
+    for number, bucket in enumerate(job.buckets):
+        its = {**buckets, Side.SOURCE: buckets[Side("source", number)]}
+        parts = QualifiedParts(resources.parts, f"{bucket}/")
+        roles[f"{bucket}/"] = _MAKERS[job.verb](job, its, resources._replace(parts=parts))
+    return RoleByBucket(roles)
+
+
+class QualifiedParts:
+    """Has parts transferred whose source is named with its bucket."""
+
+    def __init__(self, parts: PartRunner, bucket: str) -> None:
+        self._parts = parts
+        self._bucket = bucket
+        self.check, self.report = parts.check, parts.report
+
+    def run(self, part: Any) -> Awaitable[PartOutcome]:
+        """``PartRunner.run``."""
+        return self._parts.run(part._replace(source=self._bucket + part.source))
+
+
+class RoleByBucket:
+    """The role of a worker in a run that reads several buckets: tasks name ``bucket/key``."""
+
+    def __init__(self, roles: Mapping[str, Role]) -> None:
+        """``roles``: by the name of the bucket and a slash."""
+        self.notes: list[str] = []  # as those of ``Role``
+        self._roles = roles
+
+    @property
+    def requests_spared(self) -> int:
+        """Requests that a dry run did not make."""
+        return sum(role.requests_spared for role in self._roles.values())
+
+    async def transfer(self, task: Any) -> Outcome:
+        """``Role.transfer``."""
+        role, key = self._find(task.source)
+        outcome = await role.transfer(task._replace(source=key))
+        while role.notes:
+            self.notes.append(role.notes.pop())
+        return outcome._replace(source=task.source)
+
+    async def part(self, part: Any) -> PartOutcome:
+        """``Role.part``."""
+        role, key = self._find(part.source)
+        return await role.part(part._replace(source=key))
+
+    def _find(self, source: str) -> tuple[Role, str]:
+        bucket = next(bucket for bucket in self._roles if source.startswith(bucket))
+        return self._roles[bucket], source[len(bucket) :]
 
 
 def _putter(job: Job, buckets: Buckets, resources: WorkerResources) -> Role:

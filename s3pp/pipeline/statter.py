@@ -22,6 +22,7 @@ from s3pp.pipeline.messages import (
     Notice,
     PartProgress,
     RunDone,
+    Setup,
     StatterReport,
     WalkProgress,
 )
@@ -67,6 +68,8 @@ class Statter:
                 self._recorder.set_flow(message)
             case Notice(text):
                 self._notice(text)
+            case Setup(job):
+                self._recorder.settle(job)
             case Fatal(text, cause):
                 self._recorder.hide_message(text)
                 if cause is not None:

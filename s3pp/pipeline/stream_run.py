@@ -158,4 +158,4 @@ class StreamRun:
 
 def names(job: Job) -> tuple[str, str]:
     """Return the source and the target of the one object, as its outcome has them."""
-    return (STREAM, job.dest.prefix) if job.origin is None else (job.origin.prefix, STREAM)
+    return (STREAM, job.dest.prefix) if not job.origins else (job.origin.prefix, STREAM)

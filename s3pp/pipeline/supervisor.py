@@ -22,13 +22,14 @@ import time
 from enum import Enum
 
 from s3pp.errors import ExitStatus, FatalError, S3ppError
-from s3pp.job import Job, Side
+from s3pp.job import Job
 from s3pp.localfs.tree import make_directory
 from s3pp.pipeline import messages
 from s3pp.pipeline.assignments import Assignments, DeadGetters, crash_report
 from s3pp.pipeline.children import Callbacks, Child, Crew, SelectorLoop
 from s3pp.pipeline.flow import FlowControl
 from s3pp.pipeline.signals import Signals, stopping_notice
+from s3pp.places import Side
 from s3pp.records import OpenUpload
 from s3pp.report.failures import Cause
 from s3pp.report.totals import RunReport, run_report
@@ -108,12 +109,19 @@ class Supervisor:
         from s3pp.pipeline.credentials import OpenBuckets  # it imports botocore
 
         self._buckets = OpenBuckets(self._job, self._now, self._notify)
-        if self._job.directory and not self._job.dry_run:
-            make_directory(self._job.directory)
+        job = self._buckets.job
+        self._dead_getters = DeadGetters(job)
+        if job.directory and not job.dry_run:
+            make_directory(job.directory)
         for child in (self._crew.walker, *self._crew.workers):
-            self._loop.send(child, messages.Setup(self._buckets.opened))
+            self._loop.send(child, self._setup)
+        self._loop.send(self._crew.statter, messages.Setup(job, {}))
         self._loop.send(self._crew.statter, messages.batch_report([], self._buckets.probes))
         self._loop.watch(self._signals.fd, self._on_signal)
+
+    @property
+    def _setup(self) -> messages.Setup:
+        return messages.Setup(self._buckets.job, self._buckets.opened)
 
     # One turn of the loop
 
@@ -331,11 +339,8 @@ class Supervisor:
             return
         self._notify(f"{child.name} {child.how_it_ended()}: replaced, and its tasks are repeated")
         try:
-            worker, setup = (
-                self._crew.start_worker(child.name),
-                messages.Setup(self._buckets.opened),
-            )
-            for message in (setup, *self._assignments.uploads.orphans):
+            worker = self._crew.start_worker(child.name)
+            for message in (self._setup, *self._assignments.uploads.orphans):
                 self._loop.send(worker, message)
         except FatalError as error:
             self._abort(str(error))

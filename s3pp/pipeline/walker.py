@@ -21,13 +21,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection
 from operator import attrgetter
 from typing import BinaryIO, NamedTuple
 
 from s3pp.errors import FatalError
-from s3pp.job import Job, Side
+from s3pp.job import Job
 from s3pp.localfs.external_sort import RICH_RUN_LENGTH, SortMemory, sort_records
 from s3pp.pipeline.connect import DistantBucket, LoopThread, Renewal, start_thread
 from s3pp.pipeline.messages import (
@@ -41,11 +42,13 @@ from s3pp.pipeline.messages import (
     task_batch,
 )
 from s3pp.pipeline.pipes import MessageReader, MessageWriter
+from s3pp.places import Side
 from s3pp.records import CopyTask, GetTask, Outcome, PutTask, Task
 from s3pp.sources import Spooled, entries, spool
 from s3pp.sources.destination_index import DestinationIndex
 from s3pp.sources.objects import list_origin
 from s3pp.transfer.planners import CopyPlanner, GetPlanner, Overlap, PutPlanner
+from s3pp.transfer.several_origins import Crossing, limit_found, merge_origins, plan_several
 
 FULL = 128  # tasks in a batch, once the run is under way
 HEAVY = 8 * 1024 * 1024  # bytes of sources in a batch; a larger source is a batch of its own
@@ -55,12 +58,13 @@ SPOOL_LOOK = 0.02  # seconds between checks of which have been removed
 
 
 def run_walker(
-    inbox: MessageReader, outbox: MessageWriter, job: Job, spool_dir: str, stdin: Connection | None
+    inbox: MessageReader, outbox: MessageWriter, spool_dir: str, stdin: Connection | None
 ) -> None:
     """Run the walker's process."""
     setup: Setup | None = inbox.receive()
     if setup is None:
         return
+    job = setup.job
     thread = LoopThread(partial(_give_up, outbox))
 
     def notify(text: str) -> None:
@@ -103,16 +107,50 @@ def walk(job: Job, around: Surroundings) -> Iterator[Task | Outcome]:
     """Yield the tasks of ``job``, and the outcomes of entries that do not become tasks."""
     if job.verb == "put":
         return PutPlanner(job, _destination(job, around)).plan(entries(job, around.stdin))
-    source, notify = around.buckets[Side.SOURCE], around.notify
-    single = source.opened.single
-    origin, found = list_origin(job, source, notify, single=single, stdin=around.stdin)
+    if len(job.origins) > 1:
+        return _walk_several(job, around)
+    source, notify, origin = around.buckets[Side.SOURCE], around.notify, job.origin
+    found = list_origin(job, origin, source, notify, stdin=around.stdin)
     if job.verb == "get":
         return GetPlanner.of(job, origin).plan(found)
-    same = source.opened.endpoint.same_bucket(around.buckets[Side.DEST].opened.endpoint)
-    overlap = Overlap.of(origin, job.dest, same=same)
+    overlap = Overlap.of(origin, job.dest, same=_is_dest(source, around))
     if overlap.note:
         notify(overlap.note)
     return CopyPlanner(job, origin, _destination(job, around), overlap=overlap).plan(found)
+
+
+def _walk_several(job: Job, around: Surroundings) -> Iterator[Task | Outcome]:
+    """Yield the tasks and outcomes of a job that reads several places."""
+    origins = job.origins
+    buckets = [around.buckets[job.side_of(origin)] for origin in origins]
+    all_of = replace(job, choosing=replace(job.choosing, limit=None))
+    listings = [
+        partial(list_origin, all_of, origin, bucket, around.notify)
+        for origin, bucket in zip(origins, buckets, strict=True)
+    ]
+    found = limit_found(merge_origins(origins, listings), job.choosing.limit)
+    if job.verb == "get":
+        first = GetPlanner.of(job, origins[0])
+        others = [GetPlanner(each, folds=False, entering=_ignore) for each in origins[1:]]
+        steps = plan_several(origins, [each.steps for each in (first, *others)], found)
+        return first.separate(steps)
+    same = [_is_dest(bucket, around) for bucket in buckets]
+    index, planners = _destination(job, around), []
+    for number, origin in enumerate(origins):
+        overlap = Crossing.among(number, origins, job.dest, same=same)
+        if overlap.own.note:
+            around.notify(overlap.own.note)
+        planners.append(CopyPlanner(job, origin, index, overlap=overlap))
+    return plan_several(origins, [each.plan for each in planners], found)
+
+
+def _ignore(_: str) -> None:
+    return
+
+
+def _is_dest(source: DistantBucket, around: Surroundings) -> bool:
+    """Return whether the bucket that is read is the one that is written to."""
+    return source.opened.endpoint.same_bucket(around.buckets[Side.DEST].opened.endpoint)
 
 
 def _destination(job: Job, around: Surroundings) -> DestinationIndex:

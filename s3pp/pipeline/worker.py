@@ -23,7 +23,7 @@ from collections.abc import Callable
 
 from s3pp.access import Keys
 from s3pp.errors import RunEnding
-from s3pp.job import Job, Side
+from s3pp.job import Job
 from s3pp.pipeline.connect import Pause, Renewal, RetryHooks, connect, new_loop
 from s3pp.pipeline.messages import (
     Heartbeat,
@@ -41,6 +41,7 @@ from s3pp.pipeline.messages import (
 from s3pp.pipeline.pipes import MessageReader, MessageWriter
 from s3pp.pipeline.roles import role, worker_resources
 from s3pp.pipeline.slots import PERIOD, Admission, TaskRunner, slot_count
+from s3pp.places import Side
 from s3pp.records import (
     OpenUpload,
     PartOutcome,
@@ -53,14 +54,14 @@ from s3pp.s3.limiter import RequestLimiter
 from s3pp.transfer.resume import OwnUploads
 
 
-def run_worker(inbox: MessageReader, outbox: MessageWriter, job: Job) -> None:
+def run_worker(inbox: MessageReader, outbox: MessageWriter) -> None:
     """Run a worker's process."""
     setup: Setup | None = inbox.receive()
     if setup is None:
         return
     gc.freeze()  # inherited objects are never garbage, and touching them would copy their pages
     loop = new_loop()
-    loop.run_until_complete(_serve(inbox, outbox, job, setup.opened))
+    loop.run_until_complete(_serve(inbox, outbox, *setup))
 
 
 async def _serve(

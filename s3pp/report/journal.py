@@ -35,13 +35,13 @@ class Journal:
 
     def __init__(self, path: str, job: Job) -> None:
         self._job = job
-        self._lines = Lines.of(job)
+        self.lines = Lines.of(job)
         self._file = open_journal(path)
         self._file.append(as_json(_start(job)) + "\n")
 
     def record(self, outcomes: Iterable[Outcome]) -> None:
         """Record a batch in one write, so that a kill truncates at most the last line."""
-        self._file.append("".join(f"{self._lines.json(outcome)}\n" for outcome in outcomes))
+        self._file.append("".join(f"{self.lines.json(outcome)}\n" for outcome in outcomes))
 
     def close(self, totals: Totals) -> None:
         """Record the summary of the run, and flush the journal to the disk."""
@@ -82,7 +82,7 @@ class Log:
     """The log of a run. If writing fails, that is reported once, and the log ends there."""
 
     def __init__(self, path: str, job: Job) -> None:
-        self._lines = Lines.of(job)
+        self.lines = Lines.of(job)
         louder = replace(job.output, verbosity=job.output.verbosity + 1, json=False)
         detail = Detail.of(louder, dry_run=job.dry_run)
         self._detail = detail._replace(failed=True, notices=True)
@@ -92,7 +92,7 @@ class Log:
     def record(self, outcomes: Sequence[Outcome]) -> str | None:
         """Log a batch. Returns the complaint if the file just became unwritable."""
         shown = [outcome for outcome in outcomes if self._detail.wants(outcome)]
-        return self._write(_stamp([(_level(o), self._lines.text(o)) for o in shown]))
+        return self._write(_stamp([(_level(o), self.lines.text(o)) for o in shown]))
 
     def line(self, level: str, text: str) -> str | None:
         """Log one line; returns a complaint as ``record`` does."""

@@ -42,16 +42,19 @@ class Lines:
     source: str
     target: str
     dry_run: bool = False
+    buckets: tuple[str, ...] = ()  # that are read, if there are several
 
     @classmethod
     def of(cls, job: Job) -> Lines:
         """Return the formatter for ``job``."""
-        source = f"s3://{job.origin.bucket}/" if job.origin else ""
+        source = f"s3://{job.buckets[0]}/" if job.buckets else ""
         if job.verb == "clean":
-            return UploadLines(job.verb, source, source, job.dry_run, time.time())
+            return UploadLines(job.verb, source, source, job.dry_run, now=time.time())
         target = f"s3://{job.dest.bucket}/"
         if job.verb == "get":
             target = "" if job.is_stream else os.path.join(job.directory, "")
+        if len(job.buckets) > 1:  # then outcomes name the bucket, too
+            return cls(job.verb, "s3://", target, job.dry_run, job.buckets)
         return cls(job.verb, source, target, job.dry_run)
 
     def text(self, outcome: Outcome) -> str:
@@ -84,11 +87,17 @@ class Lines:
         """Return the location of the object: its bucket and key, and for a get the file."""
         source, target = self.source + outcome.source, self.target + outcome.target
         if self.verb == "get":
-            bucket, key = _bucket(self.source), outcome.source
+            bucket, key = self._split(outcome.source)
             return {"source": source, "bucket": bucket, "key": key, "path": target}
         if self.verb == "list":
             return {"source": source, "bucket": _bucket(self.source), "key": outcome.source}
         return {"source": source, "bucket": _bucket(self.target), "key": outcome.target}
+
+    def _split(self, source: str) -> tuple[str, str]:
+        for bucket in self.buckets:
+            if source.startswith(f"{bucket}/"):
+                return bucket, source[len(bucket) + 1 :]
+        return _bucket(self.source), source
 
     def _particulars(self, outcome: Outcome) -> dict[str, Any]:
         if isinstance(outcome, Failed):
@@ -201,7 +210,6 @@ class KeyView:
     @classmethod
     def of(cls, job: Job) -> KeyView:
         """Return the view for the settings of ``job``."""
-        assert job.origin is not None
         output = job.output
         return cls(job.origin.bucket, output.json, output.verbosity, output.program)
 

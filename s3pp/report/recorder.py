@@ -11,6 +11,7 @@ from s3pp.job import Job
 from s3pp.records import Done, Outcome
 from s3pp.report.failures import HELD_SECONDS, Cause, GiveUpRule
 from s3pp.report.journal import Journal, Log
+from s3pp.report.lines import Lines
 from s3pp.report.outlet import Streams
 from s3pp.report.progress import Progress, open_progress
 from s3pp.report.totals import Flow, Totals, left_alone_notice, summary_text
@@ -74,6 +75,15 @@ class Recorder:
     def totals(self) -> Totals:
         """The totals so far; of the whole run after ``close``, even if that raised."""
         return self._totals
+
+    def settle(self, job: Job) -> None:
+        """Name outcomes as ``job`` does, which has been settled since this was opened."""
+        lines = Lines.of(job)
+        for each in (self._view, self._log, self._journal):
+            if each is not None:
+                each.lines = lines
+        if self._voice is not None:
+            self._voice.job = job
 
     def set_listed(self, count: int, done: bool) -> None:
         """Record that the walker has listed ``count`` objects so far; ``done``: it has finished."""

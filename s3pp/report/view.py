@@ -71,7 +71,7 @@ class View:
     def __init__(
         self, lines: Lines, detail: Detail, *, json: bool = False, program: str = "s3pp"
     ) -> None:
-        self._lines = lines
+        self.lines = lines
         self._detail = detail
         self._json = json
         self._program = program
@@ -121,20 +121,20 @@ class View:
     def _complaints(self, failures: Sequence[Failed]) -> list[str]:
         if not self._detail.failed:
             return []
-        return [message(self._program, self._lines.text(each)) for each in failures]
+        return [message(self._program, self.lines.text(each)) for each in failures]
 
     def _result(self, outcome: Outcome) -> str | None:
         if self._json:
-            return self._lines.json(outcome)
+            return self.lines.json(outcome)
         if isinstance(outcome, Failed) or (
             isinstance(outcome, Skipped) and not self._detail.skipped
         ):
             return None
-        return self._lines.text(outcome)
+        return self.lines.text(outcome)
 
     def _remark(self, outcome: Outcome) -> str | None:
         if self._remarks and isinstance(outcome, Skipped) and outcome.reason in SURPRISING:
-            return message(self._program, self._lines.text(outcome))
+            return message(self._program, self.lines.text(outcome))
         return None
 
 

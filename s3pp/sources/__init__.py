@@ -59,7 +59,7 @@ def _stream(source: Source, job: Job, scope: Scope, stdin: BinaryIO | None) -> S
     if job.walk == "tar":
         return archive.walk_members(source.path, scope.within(source.name))
     scope = scope.at(source.path)
-    if job.choosing.files_from is not None:
+    if job.by_name:
         return _walk_list(source, job, scope, stdin)
     return filesystem.walk_files(source, scope)
 

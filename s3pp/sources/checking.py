@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from s3pp.errors import UsageError
 from s3pp.job import Choosing, Job
-from s3pp.localfs.paths import shown
+from s3pp.localfs.paths import path_fault, shown
 from s3pp.localfs.tree import check_directory
 from s3pp.sources.earlier_runs import check_earlier_runs
 from s3pp.sources.filters import Scope, filters_of, key_bytes, key_fault
@@ -37,15 +37,37 @@ def check(job: Job) -> None:
         if source.name == "":
             raise UsageError(f"SOURCE '{shown(source.path)}': its name is empty: leave it out")
     check_earlier_runs(job.choosing)
-    if job.choosing.files_from is not None:
+    if job.by_name:
         _check_list(job)
 
 
 def name_single(job: Job) -> Job:
-    """Return ``job``; if it uploads a single file, and its destination may be a key, to that key.
+    """Return ``job``; if it transfers a single file or object, with the name that it is to have.
 
-    A destination that ends in a slash, or without a prefix, is a directory.
+    That is a destination that neither ends in a slash nor is an existing directory. The origin of a
+    get or copy must be known to be the one object, or not. Raises ``UsageError`` where the name
+    cannot be given.
     """
+    if job.verb == "put":
+        return _name_file(job)
+    if job.verb == "get" and may_be_file(job):
+        return _name_download(job)
+    if len(job.origins) != 1 or job.origin.name is not None or not job.origin.is_single:
+        return job
+    if not job.dest.may_be_key:
+        return job
+    dest, name = job.dest.split()
+    return replace(job, origins=(replace(job.origin, name=name),), dest=dest)
+
+
+def may_be_file(job: Job) -> bool:
+    """Return whether a get writes to DIRECTORY itself, if it turns out to be of a single object."""
+    named = os.path.basename(job.directory) not in ("", os.curdir, os.pardir)
+    single = len(job.origins) == 1 and job.origin.single is not None and job.origin.name is None
+    return named and single and not job.by_name and not job.is_stream
+
+
+def _name_file(job: Job) -> Job:
     if job.is_stream or not job.dest.may_be_key or len(job.sources) != 1 or job.walk == "tar":
         return job
     (source,) = job.sources
@@ -53,6 +75,19 @@ def name_single(job: Job) -> Job:
         return job
     dest, name = job.dest.split()
     return replace(job, sources=(replace(source, name=name),), dest=dest)
+
+
+def _name_download(job: Job) -> Job:
+    above, name = os.path.split(job.directory)
+    if not job.origin.is_single:
+        check_directory(job.directory)
+        return job
+    if os.path.isdir(job.directory):
+        return job
+    if path_fault(name, 1):
+        unfit = "no downloaded file can have this name: name another"
+        raise UsageError(f"FILE '{shown(job.directory)}': {unfit}")
+    return replace(job, origins=(replace(job.origin, name=name),), directory=above or os.curdir)
 
 
 def _check_source(source: str, walk: str) -> None:
@@ -106,10 +141,13 @@ def check_origin(job: Job) -> None:
     _check_surroundings()
     filters_of(job.choosing)
     check_earlier_runs(job.choosing)
-    if job.choosing.files_from is not None:
+    if job.by_name and len(job.origins) > 1:
+        raise UsageError("--files-from needs exactly one source, the place of its names")
+    if job.by_name:
         _check_readable_list(job.choosing)
     if job.directory and not job.is_stream:
-        check_directory(job.directory)
+        is_file = may_be_file(job) and os.path.isfile(job.directory)
+        check_directory(os.path.dirname(job.directory) or os.curdir if is_file else job.directory)
 
 
 def check_key(key: str) -> None:
@@ -129,6 +167,8 @@ def _check_surroundings() -> None:
 
 def _check_readable_list(choosing: Choosing) -> None:
     path = choosing.files_from
+    if path is not None and choosing.names is not None:
+        raise UsageError(f"names are given, and --files-from '{shown(path)}' too; drop one")
     if path is None or path == "-":
         return
     mode = _mode(path, "--files-from")

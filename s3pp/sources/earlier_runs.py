@@ -105,9 +105,10 @@ def skip_done_objects(job: Job, origin: Origin, found: Iterator[Found]) -> Itera
     if earlier is None:
         yield from found
         return
-    top = os.path.join(job.directory, "") if job.directory else job.dest.key("")
+    start, cut = origin.renaming
+    top = (os.path.join(job.directory, "") if job.directory else job.dest.key("")) + start
     for each in found:
-        name = origin.relative(each.key) if isinstance(each, Listed) else ""
+        name = each.key[cut:] if isinstance(each, Listed) else ""
         if isinstance(each, Listed) and earlier.covers(
             top + name, f"s3://{origin.bucket}/{each.key}"
         ):

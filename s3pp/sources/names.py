@@ -33,10 +33,13 @@ LONGEST = 1 << 13  # bytes kept of one name: twice the maximum length of a path
 
 @contextmanager
 def read_list(choosing: Choosing, stdin: BinaryIO | None) -> Iterator[Iterator[bytes]]:
-    """Open the list of ``--files-from`` and return its names; "-" reads ``stdin``.
+    """Return the names of a list: in memory, or that of ``--files-from``; "-" reads ``stdin``.
 
     Raises ``FatalError`` if it cannot be opened.
     """
+    if choosing.names is not None:
+        yield _without_empty(map(os.fsencode, choosing.names), b"")
+        return
     path = choosing.files_from
     if path == "-":
         if stdin is None:

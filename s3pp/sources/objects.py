@@ -31,7 +31,7 @@ from s3pp.localfs.external_sort import RICH_RUN_LENGTH, SortMemory, sort_records
 from s3pp.places import Origin
 from s3pp.records import Failed
 from s3pp.s3.answers import Answer
-from s3pp.s3.listing import Listed, ListingError, Page, fetch_page
+from s3pp.s3.listing import Listed, Lister, ListingError, Page, fetch_page
 from s3pp.s3.parallel_listing import DISORDER, list_pages
 from s3pp.s3.retry import StoreError
 from s3pp.s3.timestamps import parse_time
@@ -55,39 +55,34 @@ Notify = Callable[[str], None]
 
 def list_origin(
     job: Job,
+    origin: Origin,
     bucket: RemoteBucket,
     notify: Notify,
     *,
-    single: bool | None,
     stdin: BinaryIO | None = None,
-) -> tuple[Origin, Iterator[Found]]:
-    """Return what ``job`` reads from, and its objects in the order of their keys.
+) -> Iterator[Found]:
+    """Return the objects of ``origin`` that ``job`` chooses, in the order of their keys.
 
-    ``single``: whether the job's origin means a single object; None: its listing will show. That
-    object is looked up with a HEAD, which does not require ListBucket; if that is refused, in the
-    listing. Raises ``FatalError``, on iteration too.
+    A single object is looked up with a HEAD, which does not require ListBucket; if that is refused,
+    in the listing. Raises ``FatalError``, on iteration too.
     """
-    assert job.origin is not None
-    if job.choosing.files_from is not None:  # names are below it, even if there are none
-        single = False
-    elif single is None:
-        single = _is_empty(job.origin, bucket)
-    origin = job.origin.alone if single else job.origin
-    if origin.prefix == origin.single:
+    if origin.is_single:
         alone = choose_single(job, origin, _look_up(origin, bucket))
-        return origin, skip_done_objects(job, origin, alone)
-    return origin, _with_notice(
-        job, origin, bucket, notify, list_objects(job, origin, bucket, notify, stdin)
-    )
+        return skip_done_objects(job, origin, alone)
+    found = list_objects(job, origin, bucket, notify, stdin)
+    return _with_notice(job, origin, bucket, notify, found)
 
 
-def _is_empty(origin: Origin, bucket: RemoteBucket) -> bool:
-    """Return whether an origin that may mean a single object has nothing below its prefix."""
+async def is_empty(origin: Origin, bucket: Lister) -> bool:
+    """Return whether an origin that may mean a single object has nothing below its prefix.
+
+    Raises ``FatalError`` if it cannot be listed.
+    """
     if origin.single is None:
         return False
     # A whole page: not every store handles max-keys=1 correctly.
     try:
-        page = bucket.run(fetch_page(bucket, {"prefix": origin.prefix})).result()
+        page = await fetch_page(bucket, {"prefix": origin.prefix})
     except ObjectError as error:
         raise FatalError(f"list {origin}: {error}") from None
     return not page.objects and page.following is None
@@ -133,7 +128,7 @@ def list_objects(
     Raises ``FatalError`` if the listing is unavailable or inconsistent.
     """
     filters = filters_of(job.choosing)
-    if job.choosing.files_from is None:
+    if not job.by_name:
         found: Iterator[Found] = _list_pages(job, origin, bucket, notify)
     else:
         listing = ListingLookup(bucket, origin.prefix, run=bucket.run)
@@ -367,7 +362,7 @@ async def prefix_object_notice(
     Costs one HEAD, to be sent while the listing is in progress, and at most ``patience`` seconds.
     """
     name = origin.single
-    if name is None or origin.prefix == name or job.choosing.files_from is not None:
+    if name is None or origin.is_single or job.by_name:
         return None
     try:
         there = await asyncio.wait_for(bucket.look(name), patience)

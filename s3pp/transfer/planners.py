@@ -24,7 +24,7 @@ copy
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from s3pp.errors import FailureKind
 from s3pp.job import Compare, Job
@@ -51,6 +51,8 @@ from s3pp.s3.timestamps import epoch_nanoseconds
 from s3pp.sources.destination_index import DestinationIndex
 from s3pp.sources.filters import key_bytes, key_fault
 from s3pp.transfer import modes
+
+Step = GetTask | CopyTask | Outcome  # of one object
 
 
 class PutPlanner:
@@ -85,7 +87,7 @@ class GetPlanner:
     """
 
     def __init__(self, origin: Origin, *, folds: bool, entering: Callable[[str], None]) -> None:
-        self._cut = origin.cut
+        self._start, self._cut = origin.renaming
         self._folds = folds
         self._entering = entering
 
@@ -93,17 +95,31 @@ class GetPlanner:
     def of(cls, job: Job, origin: Origin) -> GetPlanner:
         """Return the planner of ``job``, which creates its directory unless it is a dry run."""
         tree = Tree(job.directory, follow=job.choosing.follow_symlinks is True)
+        several = len(job.origins) > 1 or not origin.is_single  # one name cannot fold with another
         if job.dry_run:
             there = tree.directory("", make=False) is not None
-            folds = there and folds_names(job.directory, write=False)
+            folds = there and several and folds_names(job.directory, write=False)
             return cls(origin, folds=folds, entering=lambda _: None)
         tree.make("")
-        return cls(origin, folds=folds_names(job.directory), entering=Sweeper(tree).enter)
+        folds = several and folds_names(job.directory)
+        return cls(origin, folds=folds, entering=Sweeper(tree).enter)
 
-    def plan(self, found: Iterable[Listed | Skipped | Failed]) -> Iterator[GetTask | Outcome]:
+    def plan(self, found: Iterable[Listed | Skipped | Failed]) -> Iterator[Step]:
         """Yield a task or an outcome for each object found."""
+        return self.separate(self.steps(found))
+
+    def steps(self, found: Iterable[Listed | Skipped | Failed]) -> Iterator[Step]:
+        """Yield a task or an outcome for each object, without regard to the others."""
+        return (
+            self._step(each) if isinstance(each, Listed) else self._named(each) for each in found
+        )
+
+    def _named(self, outcome: Skipped | Failed) -> Skipped | Failed:
+        return outcome._replace(target=self._start + outcome.target)
+
+    def separate(self, steps: Iterable[Step]) -> Iterator[Step]:
+        """Yield ``steps``, in the order of their targets, those in conflict as failures."""
         separate = mark_conflicts_folded if self._folds else mark_conflicts
-        steps = (self._step(each) if isinstance(each, Listed) else each for each in found)
         for step, conflict in separate(steps, _file_name):
             if conflict is not None:
                 yield Failed(step.source, step.target, FailureKind.CONFLICT, conflict)
@@ -114,13 +130,13 @@ class GetPlanner:
 
     def _step(self, found: Listed) -> GetTask | Failed:
         key, size, etag, modified, _ = found
-        target = key[self._cut :]
+        target = self._start + key[self._cut :]
         if fault := path_fault(target, size):
             return Failed(key, target, FailureKind.NAME, fault)
         return GetTask(key, target, size, etag, modified)
 
 
-def _file_name(step: GetTask | Skipped | Failed) -> str | None:
+def _file_name(step: Step) -> str | None:
     """Return the name that will be written; None if none will be."""
     return step.target if isinstance(step, GetTask) else None
 
@@ -136,17 +152,16 @@ class Overlap(NamedTuple):
     @classmethod
     def of(cls, origin: Origin, dest: Place, *, same: bool) -> Overlap:
         """Compare source and destination; ``same``: both are in one bucket of one store."""
-        below = dest.key("")
-        if same and below == origin.prefix[: origin.cut]:
-            why = f"{origin} to {dest} would copy every object onto itself"
+        below = target_prefix(origin, dest)
+        if same and below == origin.prefix:
+            what = "the object" if origin.is_single else "every object"
+            why = f"{origin} to {dest} would copy {what} onto itself"
             return cls(refusal=f"{why}: name another destination")
-        if origin.prefix == origin.single:  # one object, and it goes elsewhere
-            return cls(note=_doubled(origin, dest))
-        if not same:
+        if origin.is_single or not same:  # one object goes elsewhere
             return cls()
         if below.startswith(origin.prefix):
-            note = f"{dest} lies inside {origin}: what is below it already is not copied"
-            return cls(note=note, left_out=(below,))
+            what = f"keys that begin with {below!r} are not copied"
+            return cls(note=f"{dest} lies inside {origin}: {what}", left_out=(below,))
         return cls(kept_free=(origin.prefix,) if origin.prefix.startswith(below) else ())
 
     def excluded(self, key: str) -> bool:
@@ -160,27 +175,35 @@ class Overlap(NamedTuple):
         return f"its copy, {target}, would lie inside the source: choose another destination"
 
 
-def _doubled(origin: Origin, dest: Place) -> str | None:
-    """Return a notice if the key of a single object repeats the last segment of ``dest``."""
-    name = origin.relative(origin.prefix)
-    if dest.prefix.rpartition("/")[2] != name:
-        return None
-    return f"the destination is a directory: {origin} becomes s3://{dest.bucket}/{dest.key(name)}"
+def target_prefix(origin: Origin, dest: Place) -> str:
+    """Return what the key of every copy begins with; of a single object, the key."""
+    start, cut = origin.renaming
+    return dest.key(start) + origin.prefix[cut:]
+
+
+class Overlaps(Protocol):
+    """What of an origin is not copied, as source and destination overlap."""
+
+    def excluded(self, key: str) -> bool:
+        """Return whether ``key`` is left out."""
+
+    def fault(self, target: str) -> str | None:
+        """Return why nothing can be copied to ``target``; None if it can."""
 
 
 class CopyPlanner:
     """A converter of an origin's objects to tasks or outcomes, given the destination's listing."""
 
     def __init__(
-        self, job: Job, origin: Origin, index: DestinationIndex, *, overlap: Overlap
+        self, job: Job, origin: Origin, index: DestinationIndex, *, overlap: Overlaps
     ) -> None:
         self._rule = modes.SendRule.of(job)
         self._index = index
         self._overlap = overlap
-        self._prefix = job.dest.key("")
-        self._cut = origin.cut
+        start, self._cut = origin.renaming
+        self._prefix = job.dest.key(start)
 
-    def plan(self, found: Iterable[Listed | Skipped | Failed]) -> Iterator[CopyTask | Outcome]:
+    def plan(self, found: Iterable[Listed | Skipped | Failed]) -> Iterator[Step]:
         """Yield a task or an outcome for each object found, in order."""
         for each in found:
             if not isinstance(each, Listed):  # the source knows its name, not the destination

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -211,7 +213,7 @@ def test_source_and_destination_in_each_other(s3pp: Run, moto_bucket: Bucket) ->
     url = moto_bucket.url
     for words in (
         [f"{url}/p", f"{url}/p/"],
-        [f"{url}/p/a", f"{url}/p"],
+        [f"{url}/p/a", f"{url}/p/"],
         [f"{url}/p*", url],
         ["--source-region", "eu-west-1", f"{url}/p", f"{url}/p"],
     ):
@@ -231,22 +233,85 @@ def test_source_and_destination_in_each_other(s3pp: Run, moto_bucket: Bucket) ->
     assert moto_bucket.tree() == before | new | {"p/b": b"p/q/b"}
 
 
-@pytest.mark.parametrize("elsewhere", [False, True])
-def test_one_object_to_its_own_name_lies_below_it_and_that_is_told(
-    s3pp: Run, moto: Store, moto_bucket: Bucket, elsewhere: bool
+def test_a_destination_without_a_slash_at_its_end_is_the_key_of_a_single_object(
+    s3pp: Run, moto_bucket: Bucket
 ) -> None:
     moto_bucket.put("d/x", b"1")
-    place = moto.bucket() if elsewhere else moto_bucket
-    words = [f"{moto_bucket.url}/d/x", f"{place.url}/d/x"]
-    for options in (["--dry-run"], []):
-        result = s3pp("copy", *options, *words)
-        assert (result.code, result.counts.done) == (0, 1)
-        assert f"the destination is a directory: {words[0]} becomes {words[1]}/x" in result.err
-        if options:
-            assert f"copy {words[0]} -> {words[1]}/x (new)" in result.lines
-    assert place.get("d/x/x") == b"1"
-    beside = s3pp("copy", words[0], f"{place.url}/e")
-    assert "is a directory" not in beside.err
+    moto_bucket.put("d/tree/y", b"2")
+    url = moto_bucket.url
+    dry = s3pp("copy", "-n", f"{url}/d/x", f"{url}/e/new")
+    assert dry.lines[0] == f"copy {url}/d/x -> {url}/e/new (new)"
+    done = s3pp("copy", "--json", f"{url}/d/x", f"{url}/e/new")
+    assert (done.code, done.events[0]["key"]) == (0, "e/new")
+    again = s3pp("copy", "--mode", "add", f"{url}/d/x", f"{url}/e/new")
+    assert (again.counts.done, again.counts.skipped) == (0, 1)
+    itself = s3pp("copy", f"{url}/d/x", f"{url}/d/x")
+    assert (itself.code, itself.out) == (2, "")
+    assert "would copy the object onto itself" in itself.err
+    assert s3pp("copy", f"{url}/d/x", f"{url}/d/x/").code == 0
+    assert s3pp("copy", f"{url}/d/tree", f"{url}/f").code == 0, "keys below it: a directory"
+    assert moto_bucket.tree() == {
+        "d/x": b"1",
+        "d/tree/y": b"2",
+        "e/new": b"1",
+        "d/x/x": b"1",
+        "f/y": b"2",
+    }
+
+
+def test_several_sources_of_several_buckets_go_side_by_side(
+    s3pp: Run, moto: Store, moto_bucket: Bucket, tmp_path: Path
+) -> None:
+    other, dest = moto.bucket(), moto.bucket()
+    for key in ("a/1", "a/3", "same"):
+        moto_bucket.put(key, b"one" + key.encode())
+    large = bytes(range(256)) * (6 << 12)  # two parts
+    other.put("2", b"two")
+    other.put("same", b"not the first")
+    other.put("large", large)
+    journal = tmp_path / "journal"
+    sources = [f"{moto_bucket.url}/a", f"{moto_bucket.url}/same", other.url]
+    parts = ["--part-size", "5M", "--multipart-threshold", "5M", "--metadata-directive", "replace"]
+    words = ["--json", "--journal", journal, *sources, f"{dest.url}/p"]
+    done = s3pp("copy", *parts, *words)
+    assert (done.code, done.events[-1]["done"], done.events[-1]["failed"]) == (1, 5, 1)
+    (failed,) = (each for each in done.events if each["event"] == "failed")
+    assert (failed["source"], failed["kind"]) == (f"{other.url}/same", "conflict")
+    assert f"'{moto_bucket.url}/same' already has this name" in failed["message"]
+    names = {each["source"]: each["key"] for each in done.events if each["event"] == "done"}
+    assert names == {
+        f"{moto_bucket.url}/a/1": "p/1",
+        f"{moto_bucket.url}/a/3": "p/3",
+        f"{moto_bucket.url}/same": "p/same",
+        f"{other.url}/2": "p/2",
+        f"{other.url}/large": "p/large",
+    }
+    start = json.loads(journal.read_text().splitlines()[0])
+    assert start["sources"] == [*sources[:2], f"{other.url}/"]
+    tree = {"p/1": b"onea/1", "p/2": b"two", "p/3": b"onea/3", "p/same": b"onesame"}
+    assert dest.tree() == {**tree, "p/large": large}
+    limited = s3pp("copy", "-n", "--limit", "2", *sources, f"{dest.url}/q")
+    assert {line.rpartition("/")[2] for line in limited.lines[:-1]} == {"1 (new)", "2 (new)"}
+    missing = s3pp("copy", *sources, f"{other.url}/none", f"{dest.url}/r")
+    assert (missing.code, missing.out) == (2, "")
+    assert f"no objects found under {other.url}/none" in missing.err
+    names_of = s3pp("copy", "--files-from", "-", *sources, dest.url, stdin=b"a")
+    assert "--files-from needs exactly one source" in names_of.err
+
+
+def test_what_one_source_writes_another_does_not_read(s3pp: Run, moto_bucket: Bucket) -> None:
+    for key in ("p/a", "q/b", "p/q/c"):
+        moto_bucket.put(key, key.encode())
+    url = moto_bucket.url
+    into = s3pp("copy", "--json", f"{url}/p", f"{url}/q", f"{url}/p/new")
+    assert (into.code, "lies inside" in into.err) == (0, True)
+    new = {"p/new/a": b"p/a", "p/new/b": b"q/b", "p/new/q/c": b"p/q/c"}
+    assert {k: v for k, v in moto_bucket.tree().items() if k.startswith("p/new")} == new
+    again = s3pp("copy", "--json", f"{url}/q", f"{url}/p", f"{url}/p/new")
+    assert (again.events[-1]["done"], again.events[-1]["skipped"]) == (0, 3)
+    above = s3pp("copy", "--json", "--mode", "stupid", f"{url}/p/q", f"{url}/q", f"{url}/p")
+    assert (above.code, failures(above)) == (0, {})
+    assert moto_bucket.get("p/c") == b"p/q/c"
 
 
 @pytest.mark.parametrize(("verb", "source"), [("copy", "s3://somewhere/p"), ("put", ".")])

@@ -111,7 +111,7 @@ def test_four_processes_started_afresh(s3pp: Run, moto: Store, moto_bucket: Buck
 BAD = {
     "nothing": ([], "s3://"),
     "no destination": (["SRC"], "destination"),
-    "three places": (["SRC", "SRC", "DEST"], "destination"),
+    "a local one among several": (["SRC", "elsewhere", "DEST"], "elsewhere"),
     "a local source": (["elsewhere", "DEST"], "elsewhere"),
     "a local destination": (["SRC", "elsewhere"], "elsewhere"),
     "no bucket": (["SRC", "s3://"], "s3://"),

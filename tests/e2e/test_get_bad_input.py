@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(120)
 BAD = {
     "nothing": ([], "s3://"),
     "no directory": (["SRC"], "DIRECTORY"),
-    "two directories": (["SRC", "OUT", "more"], "DIRECTORY"),
+    "two directories": (["SRC", "OUT", "more"], "is not of the form s3://"),
     "directory first": (["OUT", "SRC"], "s3://"),
     "local source": (["elsewhere", "OUT"], "elsewhere"),
     "a bucket as directory": (["SRC", "s3://other"], "s3pp copy"),

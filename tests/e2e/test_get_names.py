@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -78,7 +79,7 @@ def test_what_a_source_means(s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_pat
         moto_bucket.put(key, body)
     for number, (source, expected) in enumerate(MEANT.items()):
         out = tmp_path / f"out{number}"
-        result = s3pp("get", moto_bucket.url + source, out)
+        result = s3pp("get", moto_bucket.url + source, f"{out}/")
         assert (source, result.code) == (source, 0)
         # One object has the name of a prefix that keys lie below, and is left out.
         assert (source, result.err.count("\n")) == (source, int(source.strip("/") == "both"))
@@ -312,4 +313,68 @@ def test_an_object_beside_what_lies_below_its_name_is_told_once(
     alone = s3pp(verb, "-n", "--limit", "1", f"{moto_bucket.url}/d/p*", to)
     assert [line for line in alone.lines if " -> " in line] == [
         f"{verb} {moto_bucket.url}/d/p -> {to}/p (new)"
+    ]
+
+
+def test_a_destination_that_is_no_directory_is_the_file_of_a_single_object(
+    s3pp: Run, moto: Store, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
+    moto_bucket.put("d/x", b"one")
+    moto_bucket.put("d/empty", b"")
+    large = content(12 << 20)
+    moto_bucket.put("large", large)
+    url, out = moto_bucket.url, tmp_path / "out"
+    dry = s3pp("get", "-n", f"{url}/d/x", "out/new")
+    assert (dry.lines[0], out.exists()) == (f"get {url}/d/x -> out/new (new)", False)
+    journal = tmp_path / "journal"
+    done = s3pp("get", "--json", "--journal", journal, f"{url}/d/x", "out/new")
+    assert (done.code, done.events[0]["path"], done.err) == (0, "out/new", "")
+    assert [json.loads(line).get("path") for line in journal.read_text().splitlines()[1:2]] == [
+        "out/new"
+    ]
+    moto_bucket.put("d/x", b"two!")
+    replaced = s3pp("get", "-v", f"{url}/d/x", out / "new")
+    assert replaced.lines[0] == f"get {url}/d/x -> {out}/new (size differs)"
+    parts = ["--part-size", "5M", "--multipart-threshold", "5M"]
+    assert s3pp("get", *parts, f"{url}/large", "big").code == 0
+    for source, directory in (("d/empty", "nothing"), ("d/x", "slash/"), ("d/x", "out/.")):
+        assert s3pp("get", f"{url}/{source}", directory).code == 0
+    assert s3pp("get", "--start-method", "spawn", f"{url}/d/x", "slash").code == 0
+    assert s3pp("get", f"{url}/d", "all").code == 0
+    assert tree.read(out) == {"new": b"two!", "x": b"two!"}
+    assert tree.read(tmp_path / "all") == {"x": b"two!", "empty": b""}
+    assert tree.read(tmp_path / "slash") == {"x": b"two!"}
+    assert (tmp_path / "nothing").read_bytes() == b""
+    for source, name, words in (
+        ("d", "big", "/big' is not a directory: name another"),
+        ("d/x", "a.s3pp-0123456789abcdef", "no downloaded file can have this name"),
+    ):
+        refused = s3pp("get", f"{url}/{source}", name)
+        assert (refused.code, refused.out, words in refused.err) == (2, "", True), refused.err
+    assert (tmp_path / "big").read_bytes() == large
+
+
+def test_several_sources_land_in_one_directory(
+    s3pp: Run, moto: Store, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
+    other, out = moto.bucket(), tmp_path / "out"
+    bodies = {"a/1": b"one", "a/deep/2": b"two", "same": b"first"}
+    for key, body in bodies.items():
+        moto_bucket.put(key, body)
+    large = content(12 << 20)
+    other.put("same", b"second")
+    other.put("large", large)
+    sources = [f"{moto_bucket.url}/a", f"{moto_bucket.url}/same", other.url]
+    parts = ["--part-size", "5M", "--multipart-threshold", "5M"]
+    done = s3pp("get", "--json", *parts, *sources, "out")
+    assert (done.code, done.events[-1]["done"], done.events[-1]["failed"]) == (1, 4, 1)
+    (failed,) = (each for each in done.events if each["event"] == "failed")
+    assert (failed["bucket"], failed["key"], failed["kind"]) == (other.name, "same", "conflict")
+    assert f"'{moto_bucket.url}/same' already has this name" in failed["message"]
+    assert f"get {other.url}/same -> out/same: " in s3pp("get", *sources, "out").err
+    assert tree.read(out) == {"1": b"one", "deep/2": b"two", "same": b"first", "large": large}
+    alone = s3pp("get", "-v", f"{moto_bucket.url}/a/1", f"{moto_bucket.url}/same", "two")
+    assert sorted(line.partition(" -> ")[2] for line in alone.lines[:-1]) == [
+        "two/1 (new)",
+        "two/same (new)",
     ]

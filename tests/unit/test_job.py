@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from s3pp.access import Access
 from s3pp.errors import UsageError
-from s3pp.job import Job, Side
-from s3pp.places import Origin, Place, Source, access_point, parse_origin, parse_place
+from s3pp.job import Job
+from s3pp.places import Origin, Place, Side, Source, access_point, parse_origin, parse_place
 
 THERE = Access(endpoint_url="https://elsewhere")
 
@@ -158,9 +158,9 @@ def test_an_origin_is_shown_as_it_can_be_given_again(prefix: str) -> None:
 # What a job reads and writes
 
 PUT = Job("put", (Source("a"), Source("b")), Place("into", "p"))
-GET = Job("get", origin=parse_origin("s3://from/p"), directory="d")
-COPY = Job("copy", origin=parse_origin("s3://from/p*"), dest=Place("into"), source_access=THERE)
-LIST = Job("list", origin=parse_origin("s3://from"))
+GET = Job("get", origins=(parse_origin("s3://from/p"),), directory="d")
+COPY = Job("copy", origins=(parse_origin("s3://from/p*"),), dest=Place("into"), source_access=THERE)
+LIST = Job("list", origins=(parse_origin("s3://from"),))
 
 
 @pytest.mark.parametrize("pickled", [False, True], ids=["here", "in a child"])
@@ -187,7 +187,7 @@ def test_the_ends_of_a_job(
 
 @pytest.mark.parametrize("job", [PUT, GET, LIST])
 def test_one_access_serves_one_bucket(job: Job) -> None:
-    assert {job.access_to(side) for side in Side} == {job.access}
+    assert {job.access_to(side) for side in (Side.SOURCE, Side.DEST)} == {job.access}
 
 
 def test_a_copy_may_have_an_access_of_its_own_to_the_source() -> None:

@@ -21,7 +21,7 @@ def job(*words: str) -> Job:
 
 def test_defaults_are_the_jobs() -> None:
     made = job("s3://bucket/p")
-    assert made == Job("clean", origin=Origin("bucket", "p/", 2, "p"))
+    assert made == Job("clean", origins=(Origin("bucket", "p/", 2, "p"),))
     assert made.choosing.older_than is None
     assert not made.dry_run
 

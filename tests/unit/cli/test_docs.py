@@ -109,8 +109,8 @@ def test_every_exit_code() -> None:
 
 JOBS = {
     "put": Job("put", sources=(Source("a"),), dest=Place("bucket", "p")),
-    "get": Job("get", origin=parse_origin("s3://bucket/p"), directory="photos"),
-    "copy": Job("copy", origin=parse_origin("s3://bucket/p"), dest=Place("archive")),
+    "get": Job("get", origins=(parse_origin("s3://bucket/p"),), directory="photos"),
+    "copy": Job("copy", origins=(parse_origin("s3://bucket/p"),), dest=Place("archive")),
 }
 DONE = Done("a", "b", 5, 5, "5d41402abc4b2a76b9719d911017c592", SendReason.NEW)
 OUTCOMES: list[Outcome] = [
@@ -149,7 +149,7 @@ CLEANED: list[Outcome] = [
     Skipped(NEW, NEW, 0, SkipReason.YOUNG, UPLOAD),
     Failed(FILM, FILM, FailureKind.ACCESS, "why", "AccessDenied", UPLOAD),
 ]
-CLEAN = Job("clean", origin=parse_origin("s3://bucket/p"))
+CLEAN = Job("clean", origins=(parse_origin("s3://bucket/p"),))
 
 
 def test_the_events_of_a_clean_are_those_that_are_printed() -> None:

@@ -13,8 +13,8 @@ from s3pp.args.building import build
 from s3pp.args.verbs import build_job
 from s3pp.attributes import Objects
 from s3pp.errors import UsageError
-from s3pp.job import Job, Mode, Side
-from s3pp.places import Origin, Place
+from s3pp.job import Job, Mode
+from s3pp.places import Origin, Place, Side
 
 ENDS = ("s3://from/p", "s3://into/q")
 
@@ -177,7 +177,7 @@ def test_options_that_need_or_contradict_each_other(words: list[str], mentions: 
     [
         ([], "s3://"),
         (["s3://from"], "destination"),
-        (["s3://a1b", "s3://b1c", "s3://c1d"], "destination"),
+        (["s3://a1b", "b1c", "s3://c1d"], "'b1c'"),
         (["dir", "s3://into"], "'dir'"),
         (["s3://from", "dir"], "'dir'"),
         (["s3://from/\udcff", "s3://into"], "UTF-8"),

@@ -73,7 +73,8 @@ def test_what_is_about_sending_is_no_option_here(option: str) -> None:
     [
         ([], "s3://"),
         ([SOURCE], "DIRECTORY"),
-        (["a", "b", "c"], "DIRECTORY"),
+        (["a", "b", "c"], "'a' is not of the form"),
+        ([SOURCE, "b", "c"], "'b' is not of the form"),
         (["d", SOURCE], "'d'"),
         ([SOURCE, ""], "DIRECTORY ''"),
         ([SOURCE, "s3://other"], "s3pp copy"),
@@ -118,9 +119,11 @@ def test_a_directory_that_is_none(standing: str, here: Path, command: Callable[.
         "fifo": lambda: os.mkfifo(here / "d"),
     }
     ways[standing]()
-    told = command("get", SOURCE, "d")
-    assert (told.code, told.out) == (2, "")
-    assert "DIRECTORY 'd'" in told.err
+    # A file may be replaced, where a single object can be meant.
+    for source in [SOURCE, "s3://bucket"][standing == "file" :]:
+        told = command("get", source, "d")
+        assert (told.code, told.out) == (2, "")
+        assert "DIRECTORY 'd'" in told.err
 
 
 @pytest.mark.parametrize("option", ["--journal", "--log-file"])

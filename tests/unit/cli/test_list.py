@@ -20,7 +20,7 @@ def job(*words: str) -> Job:
 
 def test_defaults_are_the_jobs() -> None:
     made = job("s3://bucket/p")
-    assert made == Job("list", origin=Origin("bucket", "p/", 2, "p"), speed=Speed())
+    assert made == Job("list", origins=(Origin("bucket", "p/", 2, "p"),), speed=Speed())
     assert made.reads == ("s3://bucket/p",)
 
 

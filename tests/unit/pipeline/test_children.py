@@ -28,8 +28,8 @@ METHODS = pytest.mark.parametrize(
 # A supervisor that starts one child of each role, says who they are, and waits to be killed.
 SUPERVISOR = """
 import os, signal, sys, time
-from s3pp.job import Job, Output, Side, Speed
-from s3pp.places import Place, Source
+from s3pp.job import Job, Output, Speed
+from s3pp.places import Place, Side, Source
 from s3pp.pipeline.children import Child, start_context
 from s3pp.pipeline.messages import Heartbeat, Notice, Setup
 from s3pp.s3.congestion import Feedback
@@ -53,16 +53,16 @@ def main():
     children = []
     for name, role, arguments in [
         ("statter", run_statter, (JOB, time.monotonic())),
-        ("walker", run_walker, (JOB, "/tmp", None)),
-        ("putter 1", run_worker, (JOB,)),
-        ("putter 2", run_worker, (JOB,)),
+        ("walker", run_walker, ("/tmp", None)),
+        ("putter 1", run_worker, ()),
+        ("putter 2", run_worker, ()),
         ("echo", echo, ()),
     ]:
         child = Child(name, role, context=start_context(sys.argv[1]), arguments=arguments)
         child.start(tuple(fd for each in children for fd in each.descriptors))
         children.append(child)
     ready, speaker = children[2], children[4]  # the other putter still waits to be set up
-    ready.outbox.send(Setup({Side.DEST: OPENED}))
+    ready.outbox.send(Setup(JOB, {Side.DEST: OPENED}))
     assert {type(heard(ready)), type(heard(ready))} == {Heartbeat, Feedback}
     speaker.outbox.send(Notice("one"))
     assert heard(speaker).text == "one"

@@ -28,7 +28,7 @@ from s3pp.sources.incomplete_uploads import Selection, select
 from s3pp.transfer.aborter import Aborter
 
 OLD = "2020-01-01T00:00:00Z"
-JOB = Job("clean", origin=Origin("bucket"), output=Output(verbosity=1))
+JOB = Job("clean", origins=(Origin("bucket"),), output=Output(verbosity=1))
 Act = Callable[[int], Any]
 
 

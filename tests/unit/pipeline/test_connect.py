@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from s3pp.access import Access, Keys
-from s3pp.job import Job, Side
+from s3pp.job import Job
 from s3pp.pipeline.children import Child, start_context
 from s3pp.pipeline.connect import DistantBucket, LoopThread, Renewal, connect
 from s3pp.pipeline.messages import Heartbeat, KeysExpired, Message, Setup
 from s3pp.pipeline.worker import run_worker
-from s3pp.places import Place, Source
+from s3pp.places import Place, Side, Source
 from s3pp.s3.congestion import Feedback
 from s3pp.s3.endpoint import Endpoint, Opened
 from s3pp.s3.wire import Response
@@ -256,13 +256,13 @@ def test_each_worker_makes_a_wire_of_its_own_after_the_fork(
     try:
         for number in (1, 2):
             name, context = f"putter {number}", start_context("fork")
-            child = Child(name, run_worker, context=context, arguments=(JOB,))
+            child = Child(name, run_worker, context=context, arguments=())
             child.start(tuple(fd for each in children for fd in each.descriptors))
             children.append(child)
         assert list(tmp_path.iterdir()) == []
         for child in children:
             os.set_blocking(child.inbox.fd, True)
-            child.outbox.send(Setup({Side.DEST: OPENED}))
+            child.outbox.send(Setup(JOB, {Side.DEST: OPENED}))
             first = [child.inbox.receive() for _ in range(2)]
             assert {type(each) for each in first} == {Heartbeat, Feedback}
         pids = {int(path.name) for path in tmp_path.iterdir()}

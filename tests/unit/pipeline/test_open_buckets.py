@@ -8,9 +8,9 @@ import pytest
 
 from s3pp.access import Access, Keys
 from s3pp.errors import FatalError, UsageError
-from s3pp.job import Choosing, Job, Side
+from s3pp.job import Choosing, Job
 from s3pp.pipeline.credentials import FRESH, PERIOD, OpenBuckets
-from s3pp.places import Place, Source, parse_origin, parse_place
+from s3pp.places import Place, Side, Source, parse_origin, parse_place
 from s3pp.s3.endpoint import Endpoint, Opened
 from s3pp.s3.plain_session import Options
 
@@ -71,15 +71,15 @@ def put() -> Job:
 
 
 def get() -> Job:
-    return Job("get", origin=parse_origin("s3://from/p"), directory="d")
+    return Job("get", origins=(parse_origin("s3://from/p"),), directory="d")
 
 
 def copy(source: str = "s3://from/p", dest: str = "s3://into/q", **more: Any) -> Job:
-    return Job("copy", origin=parse_origin(source), dest=parse_place(dest), **more)
+    return Job("copy", origins=(parse_origin(source),), dest=parse_place(dest), **more)
 
 
 def listing() -> Job:
-    return Job("list", origin=parse_origin("s3://from"))
+    return Job("list", origins=(parse_origin("s3://from"),))
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,9 @@ def test_a_copy_onto_itself_is_refused_before_it_begins(
 def test_a_single_object_onto_itself_is_refused_too(sessions: list[Session]) -> None:
     with pytest.raises(UsageError, match="onto itself"):
         OpenBuckets(copy("s3://from/file", "s3://from"), NOW, pytest.fail)
-    OpenBuckets(copy("s3://from/file", "s3://from/file"), NOW, pytest.fail)  # to file/file
+    with pytest.raises(UsageError, match="the object onto itself"):
+        OpenBuckets(copy("s3://from/file", "s3://from/file"), NOW, pytest.fail)
+    OpenBuckets(copy("s3://from/file", "s3://from/file/"), NOW, pytest.fail)  # to file/file
 
 
 def test_a_bucket_of_the_same_name_elsewhere_is_another(sessions: list[Session]) -> None:

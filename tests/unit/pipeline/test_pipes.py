@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from effort import examples
 from s3pp.errors import FailureKind
-from s3pp.job import Side
 from s3pp.pipeline.messages import (
     BatchReport,
     Heartbeat,
@@ -29,6 +28,7 @@ from s3pp.pipeline.messages import (
     task_batch,
 )
 from s3pp.pipeline.pipes import MessageReader, MessageWriter, Outbox, widen
+from s3pp.places import Side
 from s3pp.records import (
     CopyTask,
     Dest,

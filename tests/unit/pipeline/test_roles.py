@@ -12,9 +12,9 @@ import pytest
 
 from s3pp.access import Access, Grant, Keys
 from s3pp.attributes import Objects
-from s3pp.job import Choosing, DownloadOptions, Job, Mode, Side
+from s3pp.job import Choosing, DownloadOptions, Job, Mode
 from s3pp.pipeline.roles import TITLES, role, worker_resources
-from s3pp.places import Place, Source, parse_origin
+from s3pp.places import Place, Side, Source, parse_origin
 from s3pp.records import (
     CopyTask,
     Done,
@@ -102,8 +102,8 @@ def transfer(job: Job, task: Any, source: Bucket | None, dest: Bucket | None) ->
 
 
 PUT = Job("put", (Source("/src"),), Place("into"))
-GET = Job("get", origin=parse_origin("s3://from/p"))
-COPY = Job("copy", origin=parse_origin("s3://from/p"), dest=Place("into"))
+GET = Job("get", origins=(parse_origin("s3://from/p"),))
+COPY = Job("copy", origins=(parse_origin("s3://from/p"),), dest=Place("into"))
 COPIED = CopyTask("p/k", "k", 4, MD5, "", None)
 
 
@@ -112,7 +112,7 @@ COPIED = CopyTask("p/k", "k", 4, MD5, "", None)
     [(PUT, Putter, "putter"), (GET, Getter, "getter"), (COPY, Copier, "copier")],
 )
 def test_each_verb_has_its_role(job: Job, kind: type, title: str) -> None:
-    buckets: Any = {side: Bucket() for side in Side}
+    buckets: Any = {side: Bucket() for side in (Side.SOURCE, Side.DEST)}
     made = role(job, buckets, worker_resources(Mock()))
     assert isinstance(made, kind)
     assert (made.notes, made.requests_spared) == ([], 0)
@@ -121,7 +121,7 @@ def test_each_verb_has_its_role(job: Job, kind: type, title: str) -> None:
 
 @pytest.mark.parametrize("job", [PUT, COPY], ids=["put", "copy"])
 def test_grants_are_a_step_of_their_own_and_only_where_asked_for(job: Job) -> None:
-    buckets: Any = {side: Bucket() for side in Side}
+    buckets: Any = {side: Bucket() for side in (Side.SOURCE, Side.DEST)}
     granted = replace(job, objects=Objects(grants=(Grant("READ", "x"),)))
     assert isinstance(role(granted, buckets, worker_resources(Mock())), Granter)
 

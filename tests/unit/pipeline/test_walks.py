@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -12,10 +13,10 @@ from urllib.parse import quote, unquote
 import pytest
 
 from s3pp.errors import FailureKind, FatalError
-from s3pp.job import Choosing, Job, Mode, Side, Speed
+from s3pp.job import Choosing, Job, Mode, Speed
 from s3pp.pipeline.connect import LoopThread
 from s3pp.pipeline.walker import Surroundings, walk
-from s3pp.places import Place, Source, parse_origin, parse_place
+from s3pp.places import Place, Side, Source, parse_origin, parse_place
 from s3pp.records import (
     CopyTask,
     Dest,
@@ -31,6 +32,7 @@ from s3pp.s3.answers import Answer
 from s3pp.s3.endpoint import Endpoint, Opened
 from s3pp.s3.retry import StoreError
 from s3pp.s3.wire import Response
+from s3pp.sources.objects import is_empty
 
 DENIED = StoreError(403, "AccessDenied", "no")
 LISTED_TIME = "2026-01-02T03:04:05.000Z"
@@ -103,16 +105,14 @@ class World:
     ) -> Bucket:
         """Make a side's bucket: ``keys`` hold one byte each, those of ``more`` what they say."""
         held = {key: Dest(1, f"etag-{key}") for key in keys} | dict(more or {})
-        made = Bucket(self._thread, name or side.value, held, listable=listable)
+        made = Bucket(self._thread, name or side.end, held, listable=listable)
         self.buckets[side] = made
         return made
 
-    def walk(
-        self, job: Job, *, single: bool | None = False, stdin: bytes = b""
-    ) -> list[Task | Outcome]:
+    def walk(self, job: Job, *, single: bool = False, stdin: bytes = b"") -> list[Task | Outcome]:
         """All steps of ``job``; ``single`` is what the supervisor saw."""
-        if source := self.buckets.get(Side.SOURCE):
-            source.opened = source.opened._replace(single=single)
+        if single:
+            job = replace(job, origins=(job.origin.alone,))
         around: Any = Surroundings(self.buckets, self.told.append, io.BytesIO(stdin))  # type: ignore[arg-type]
         return list(walk(job, around))
 
@@ -187,7 +187,7 @@ def get(source: str, directory: Path, **more: Any) -> Job:
     choosing = Choosing(**more.pop("choosing", {}))
     origin = parse_origin(source)
     return Job(
-        "get", origin=origin, directory=str(directory), choosing=choosing, speed=SPEED, **more
+        "get", origins=(origin,), directory=str(directory), choosing=choosing, speed=SPEED, **more
     )
 
 
@@ -364,27 +364,26 @@ def test_one_object_that_vanished_ends_the_run(tmp_path: Path, world: World) -> 
         (["o", "pa", "pb", "q"], "s3://source/p*", ["pa", "pb"]),
     ],
 )
-def test_where_the_supervisor_could_not_see_the_walker_looks(
+def test_where_the_probe_could_not_see_it_a_listing_shows_what_is_meant(
     keys: list[str], source: str, targets: list[str], tmp_path: Path, world: World
 ) -> None:
-    world.has(Side.SOURCE, *keys)
-    steps = world.walk(get(source, tmp_path), single=None)
-    assert [step.target for step in steps] == targets
+    bucket, job = world.has(Side.SOURCE, *keys), get(source, tmp_path)
+    single = bucket.run(is_empty(job.origin, bucket)).result()
+    assert [step.target for step in world.walk(job, single=single)] == targets
 
 
 def test_and_where_there_is_nothing_the_run_ends(tmp_path: Path, world: World) -> None:
     world.has(Side.SOURCE, "q")
     with pytest.raises(FatalError, match="no objects found under s3://source/p"):
-        world.walk(get("s3://source/p", tmp_path), single=None)
+        world.walk(get("s3://source/p", tmp_path), single=True)
 
 
-@pytest.mark.parametrize("single", [True, False, None])
 def test_names_from_a_list_are_below_the_prefix_whatever_else_is_there(
-    single: bool | None, tmp_path: Path, world: World
+    tmp_path: Path, world: World
 ) -> None:
     world.has(Side.SOURCE, "p", "p/a")
     job = get("s3://source/p", tmp_path, choosing={"files_from": "-"})
-    steps = world.walk(job, single=single, stdin=b"a\np\n")
+    steps = world.walk(job, stdin=b"a\np\n")
     assert steps[0] == get_task("p/a", "a")
     assert world.told == []
     (failed,) = steps[1:]
@@ -392,11 +391,33 @@ def test_names_from_a_list_are_below_the_prefix_whatever_else_is_there(
     assert (failed.source, failed.kind) == ("p/p", FailureKind.NOT_FOUND)
 
 
+@pytest.mark.parametrize("listable", [True, False])
+@pytest.mark.parametrize(
+    ("names", "targets", "missing"),
+    [(("b", "a", "", "b"), ["a", "b"], []), (("gone",), [], ["p/gone"]), ((), [], [])],
+)
+def test_names_in_memory_choose_only_what_they_name(
+    names: tuple[str, ...],
+    targets: list[str],
+    missing: list[str],
+    listable: bool,
+    tmp_path: Path,
+    world: World,
+) -> None:
+    source = world.has(Side.SOURCE, "p", "p/a", "p/b", "p/c", listable=listable)
+    steps = world.walk(get("s3://source/p", tmp_path, choosing={"names": names}))
+    assert [step.target for step in steps if isinstance(step, GetTask)] == targets
+    assert [step.source for step in steps if isinstance(step, Failed)] == missing
+    assert source.looks == ([] if listable else [f"p/{n}" for n in sorted(set(names) - {""})])
+
+
 # Copy
 
 
 def copy(source: str, dest: str, mode: Mode = Mode.UPDATE) -> Job:
-    return Job("copy", origin=parse_origin(source), dest=parse_place(dest), mode=mode, speed=SPEED)
+    return Job(
+        "copy", origins=(parse_origin(source),), dest=parse_place(dest), mode=mode, speed=SPEED
+    )
 
 
 def test_a_copy_goes_through_two_listings(world: World) -> None:
@@ -428,7 +449,7 @@ def test_mode_stupid_lists_the_source_alone(world: World) -> None:
 
 
 def test_a_copy_within_a_bucket_leaves_out_its_own_and_says_so(world: World) -> None:
-    for side in Side:
+    for side in (Side.SOURCE, Side.DEST):
         world.has(side, "p/a", "p/old/b", name="one")
     steps = world.walk(copy("s3://one/p", "s3://one/p/old"))
     assert steps == [copy_task("p/a", "p/old/a")]

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3pp.errors import FailureKind, FatalError, ObjectError, RunEnding
-from s3pp.job import Job, Mode, Parts, Side, Speed
+from s3pp.job import Job, Mode, Parts, Speed
 from s3pp.limits import MIB, PLACES
 from s3pp.localfs.tree import most_directories
 from s3pp.pipeline.children import Child, start_context
@@ -32,7 +32,7 @@ from s3pp.pipeline.messages import (
 from s3pp.pipeline.pipes import MessageReader, MessageWriter
 from s3pp.pipeline.slots import LEADS, TaskRunner, slot_count
 from s3pp.pipeline.worker import run_worker
-from s3pp.places import Place, Source
+from s3pp.places import Place, Side, Source
 from s3pp.records import (
     Done,
     Entry,
@@ -385,8 +385,8 @@ def test_tasks_that_came_together_with_the_setup_are_heard() -> None:
     """A worker that replaces another gets its batches while it is still starting."""
     endpoint = Endpoint("http", "127.0.0.1:9", "/bucket", "us-east-1", "bucket")
     job = Job("put", (Source("/src"),), Place("bucket"), mode=Mode.STUPID)
-    child = Child("putter 1", run_worker, context=start_context("fork"), arguments=(job,))
-    child.outbox.send(Setup({Side.DEST: Opened(endpoint, None, None, True)}))
+    child = Child("putter 1", run_worker, context=start_context("fork"), arguments=())
+    child.outbox.send(Setup(job, {Side.DEST: Opened(endpoint, None, None, True)}))
     child.outbox.send(task_batch([task("gone/a"), task("gone/b")], 1, size=2, large=1 << 40))
     child.outbox.send(NoMoreTasks())
     child.start(())

@@ -171,9 +171,9 @@ def test_a_pipe_will_do() -> None:
 @pytest.mark.parametrize(
     ("run", "sources", "dest"),
     [
-        (Job("get", origin=parse_origin("s3://from/p*"), directory="d"), ["s3://from/p*"], "d"),
+        (Job("get", origins=(parse_origin("s3://from/p*"),), directory="d"), ["s3://from/p*"], "d"),
         (
-            Job("copy", origin=parse_origin("s3://from/p"), dest=Place("into")),
+            Job("copy", origins=(parse_origin("s3://from/p"),), dest=Place("into")),
             ["s3://from/p"],
             "s3://into/",
         ),

@@ -30,7 +30,7 @@ MISSING = Failed("photos/2.jpg", "2.jpg", FailureKind.NOT_FOUND, "there is no su
 
 
 def list_job(**output: Any) -> Job:
-    return Job("list", origin=parse_origin("s3://bucket/photos"), output=Output(**output))
+    return Job("list", origins=(parse_origin("s3://bucket/photos"),), output=Output(**output))
 
 
 class Capital(Voice):

@@ -86,9 +86,9 @@ def test_json_is_one_ascii_line_and_gives_the_name_back() -> None:
 
 # The other two directions
 
-GET = Job("get", origin=parse_origin("s3://bkt/p"), directory="d/e")
+GET = Job("get", origins=(parse_origin("s3://bkt/p"),), directory="d/e")
 GOT = Done("p/a/b", "a/b", 5, 5, "0cc1", SendReason.NEW)
-COPY = Job("copy", origin=parse_origin("s3://from/p"), dest=parse_place("s3://into/q"))
+COPY = Job("copy", origins=(parse_origin("s3://from/p"),), dest=parse_place("s3://into/q"))
 COPIED = Done("p/a", "q/a", 5, 5, "0cc1", SendReason.ETAG)
 
 

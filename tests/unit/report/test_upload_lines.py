@@ -32,11 +32,11 @@ ALL: list[Outcome] = [ABORTED, UNKNOWN, YOUNG, GONE, REFUSED]
 
 
 def job(*, dry_run: bool = False, **output: Any) -> Job:
-    return Job("clean", origin=Origin("bkt"), dry_run=dry_run, output=Output(**output))
+    return Job("clean", origins=(Origin("bkt"),), dry_run=dry_run, output=Output(**output))
 
 
 def lines(*, dry_run: bool = False) -> UploadLines:
-    return UploadLines("clean", "s3://bkt/", "s3://bkt/", dry_run, NOW)
+    return UploadLines("clean", "s3://bkt/", "s3://bkt/", dry_run, now=NOW)
 
 
 def test_lines() -> None:

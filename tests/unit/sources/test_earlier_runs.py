@@ -38,8 +38,8 @@ def covers(work: Job, *journals: str, target: str = "k", source: str = "a") -> b
 
 
 PUTS = Job("put", dest=Place("bucket"))
-GETS = Job("get", origin=Origin("bucket"), directory="out")
-COPIES = Job("copy", origin=Origin("other"), dest=Place("bucket"))
+GETS = Job("get", origins=(Origin("bucket"),), directory="out")
+COPIES = Job("copy", origins=(Origin("other"),), dest=Place("bucket"))
 
 
 @pytest.mark.parametrize(

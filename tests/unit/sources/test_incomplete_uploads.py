@@ -27,7 +27,9 @@ Found = Upload | Skipped | Failed
 
 
 def selection(place: str = "p", **choosing: Any) -> Selection:
-    job = Job("clean", origin=parse_origin(f"s3://bucket/{place}"), choosing=Choosing(**choosing))
+    job = Job(
+        "clean", origins=(parse_origin(f"s3://bucket/{place}"),), choosing=Choosing(**choosing)
+    )
     assert job.origin is not None
     return Selection(job, job.origin, lambda: NOW)
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3pp.errors import FatalError
+from s3pp.errors import FatalError, UsageError
 from s3pp.localfs.external_sort import SortMemory, sort_records
 from s3pp.records import Entry, Failed
-from s3pp.sources import entries, names
+from s3pp.sources import check, entries, names
 
 from .trees import job, keys, outcomes, plant, walked
 
@@ -56,6 +56,20 @@ def test_a_byte_order_mark_is_no_part_of_a_name(top: Path) -> None:
     assert from_list(top, b"\xef\xbb\xbf") == []
     plant(top, {"\ufeffa": ""})
     assert from_list(top, b"\xef\xbb\xbfa\0", null=True) == [("\ufeffa", "entry")]
+
+
+def test_a_list_in_memory_follows_the_same_rules(top: Path) -> None:
+    found = outcomes(walked(top, names=("z", "", "./a", "gone", "\ufeffz", "../a"), prefix="p"))
+    assert sorted(found) == [
+        ("p/../a", "name"),
+        ("p/a", "entry"),
+        ("p/gone", "not-found"),
+        ("p/z", "entry"),
+        ("p/\ufeffz", "not-found"),
+    ]
+    assert walked(top, names=()) == [], "an empty list chooses nothing"
+    with pytest.raises(UsageError, match="drop one"):
+        check(job(top, names=("a",), files_from="-"))
 
 
 @pytest.mark.parametrize("coding", ["utf-16-le", "utf-16-be"])

@@ -71,7 +71,7 @@ def found(thread: LoopThread) -> Callable[..., tuple[Found, list[str]]]:
         stdin = io.BytesIO(choosing.pop("stdin", b""))
         origin = parse_origin(source)
         speed = Speed(processes=1, listers=listers)
-        job = Job("get", origin=origin, choosing=Choosing(**choosing), speed=speed)
+        job = Job("get", origins=(origin,), choosing=Choosing(**choosing), speed=speed)
         return list(list_objects(job, origin, Distant(store, thread), told.append, stdin)), told
 
     return walk
@@ -197,7 +197,7 @@ def test_a_walk_that_ends_early_ends_the_listing_where_it_runs(
 
     monkeypatch.setattr("s3pp.sources.objects.list_pages", pages)
     origin = parse_origin("s3://bucket")
-    job = Job("get", origin=origin, choosing=Choosing(limit=1))
+    job = Job("get", origins=(origin,), choosing=Choosing(limit=1))
     distant = Distant(Store([], 1), thread)
     assert list(list_objects(job, origin, distant, pytest.fail)) == [listed("0")]
 
@@ -210,7 +210,7 @@ def test_a_walk_that_ends_early_ends_the_listing_where_it_runs(
 def test_objects_are_taken_as_they_are_needed(thread: LoopThread) -> None:
     store = Store([f"{at:03}" for at in range(100)], 5)
     origin = parse_origin("s3://bucket")
-    job = Job("get", origin=origin, speed=Speed(processes=1, listers=1))
+    job = Job("get", origins=(origin,), speed=Speed(processes=1, listers=1))
     walk = list_objects(job, origin, Distant(store, thread), pytest.fail)
     assert next(walk) == listed("000")
     assert len(store.asked) <= 3
@@ -283,7 +283,7 @@ def test_what_came_before_it_has_gone_out(thread: LoopThread) -> None:
     cut = written(["c"], None)[:-30]
     store = Pages(written(["a", "b"], "t"), cut, cut, cut)
     origin = parse_origin("s3://bucket")
-    job = Job("get", origin=origin, speed=Speed(processes=1, listers=1))
+    job = Job("get", origins=(origin,), speed=Speed(processes=1, listers=1))
     walk = list_objects(job, origin, Distant(store, thread), pytest.fail)
     assert [next(walk), next(walk)] == [listed("a"), listed("b")]
     with pytest.raises(FatalError):
@@ -540,7 +540,7 @@ def test_each_name_is_one_object_or_one_failure(
 )
 def test_a_single_object_is_chosen_like_any_other(choosing: Choosing, chosen: bool) -> None:
     origin = parse_origin("s3://bucket/a/b.txt").alone
-    job = Job("get", origin=origin, choosing=choosing)
+    job = Job("get", origins=(origin,), choosing=choosing)
     one = listed("a/b.txt", DAYS["a"])
     assert list(choose_single(job, origin, one)) == ([one] if chosen else [])
 
@@ -566,7 +566,7 @@ def notice(
     source: str, answer: Answer | Exception | None = THERE, **choosing: Any
 ) -> tuple[list[str], str | None]:
     bucket, origin = NoticeBucket(answer), parse_origin(source)
-    job = Job("get", origin=origin, directory="d", choosing=Choosing(**choosing))
+    job = Job("get", origins=(origin,), directory="d", choosing=Choosing(**choosing))
     return bucket.looks, asyncio.run(prefix_object_notice(job, origin, bucket))
 
 
@@ -599,7 +599,7 @@ def test_nor_where_names_are_listed() -> None:
 
 def test_nor_where_it_is_what_is_read() -> None:
     bucket, origin = NoticeBucket(THERE), parse_origin("s3://bkt/p").alone
-    assert asyncio.run(prefix_object_notice(Job("list", origin=origin), origin, bucket)) is None
+    assert asyncio.run(prefix_object_notice(Job("list", origins=(origin,)), origin, bucket)) is None
     assert bucket.looks == []
 
 
@@ -625,5 +625,5 @@ def test_nobody_waits_for_it_for_long() -> None:
             return THERE
 
     origin, bucket = parse_origin("s3://bkt/p"), Silent(None)
-    note = prefix_object_notice(Job("list", origin=origin), origin, bucket, patience=0.01)
+    note = prefix_object_notice(Job("list", origins=(origin,)), origin, bucket, patience=0.01)
     assert asyncio.run(note) is None

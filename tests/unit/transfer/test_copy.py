@@ -62,7 +62,7 @@ class Pair:
 
     def copier(self, mode: Mode, *, shared: bool = True, **settings: Any) -> Copier:
         origin = parse_origin("s3://from/src")
-        job = Job("copy", dest=Place("into", "to"), origin=origin, mode=mode, **settings)
+        job = Job("copy", dest=Place("into", "to"), origins=(origin,), mode=mode, **settings)
         return Copier(job, self.source, self.dest, shared=shared, resources=resources())  # type: ignore[arg-type]
 
     def run(self, *tasks: CopyTask, mode: Mode = Mode.UPDATE, **settings: Any) -> list[Outcome]:

@@ -227,7 +227,7 @@ class Pair:
         job = Job(
             "copy",
             dest=Place("into", "to"),
-            origin=parse_origin("s3://from/src"),
+            origins=(parse_origin("s3://from/src"),),
             mode=mode,
             **({"parts": SMALL_PARTS} | settings),
         )

@@ -9,11 +9,11 @@ import pytest
 from s3pp.errors import FailureKind
 from s3pp.job import Job, Mode
 from s3pp.places import Place, parse_origin, parse_place
-from s3pp.records import CopyTask, Dest, Failed, Outcome, Skipped, SkipReason
+from s3pp.records import CopyTask, Dest, Failed, Skipped, SkipReason
 from s3pp.s3.listing import Listed
 from s3pp.s3.retry import StoreError
 from s3pp.sources.destination_index import DestinationIndex
-from s3pp.transfer.planners import CopyPlanner, Overlap
+from s3pp.transfer.planners import CopyPlanner, Overlap, Step
 
 OURS, OTHER = "0" * 32, "f" * 32
 MODIFIED = "2026-01-02T03:04:05.000Z"
@@ -53,9 +53,9 @@ def planned(
     *,
     source: str = "s3://from/p",
     dest: str = "s3://into/q",
-) -> list[CopyTask | Outcome]:
+) -> list[Step]:
     origin, place = parse_origin(source), parse_place(dest)
-    job = Job("copy", origin=origin, dest=place, mode=mode)
+    job = Job("copy", origins=(origin,), dest=place, mode=mode)
     overlap = Overlap.of(origin, place, same=origin.bucket == place.bucket)
     known = DestinationIndex(job, listing, lambda text: None)  # type: ignore[arg-type]
     return list(CopyPlanner(job, origin, known, overlap=overlap).plan(found))
@@ -170,7 +170,7 @@ def test_objects_are_taken_one_at_a_time() -> None:
             taken.append(at)
             yield listed(f"p/{at}")
 
-    job = Job("copy", origin=parse_origin("s3://from/p"), dest=Place("into"), mode=Mode.STUPID)
+    job = Job("copy", origins=(parse_origin("s3://from/p"),), dest=Place("into"), mode=Mode.STUPID)
     assert job.origin is not None
     known = DestinationIndex(job, None, lambda text: None)
     steps = CopyPlanner(job, job.origin, known, overlap=Overlap()).plan(objects())

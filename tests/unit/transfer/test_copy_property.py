@@ -146,7 +146,7 @@ class Store:
 
 def copy(world: World, task: CopyTask, mode: Mode, *, shared: bool) -> Outcome:
     async def main() -> Outcome:
-        job = Job("copy", dest=Place("into", "to"), origin=parse_origin("s3://from"), mode=mode)
+        job = Job("copy", dest=Place("into", "to"), origins=(parse_origin("s3://from"),), mode=mode)
         source, dest = Store(world, "from"), Store(world, "into")
         return await Copier(job, source, dest, shared=shared, resources=resources()).transfer(task)  # type: ignore[arg-type]
 

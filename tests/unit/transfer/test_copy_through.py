@@ -67,7 +67,7 @@ def copy(
 
     async def main() -> list[Outcome]:
         origin = parse_origin("s3://from/src")
-        job = Job("copy", dest=Place("into", "to"), origin=origin, **settings)
+        job = Job("copy", dest=Place("into", "to"), origins=(origin,), **settings)
         ours = resources()
         copier = Copier(job, source, dest, shared=False, resources=ours)  # type: ignore[arg-type]
         try:
@@ -369,7 +369,7 @@ def test_no_more_is_held_at_once_than_the_budget_has() -> None:
             return await super().put(key, body, **more)
 
     async def main() -> list[Outcome]:
-        job = Job("copy", dest=Place("into"), origin=parse_origin("s3://from"))
+        job = Job("copy", dest=Place("into"), origins=(parse_origin("s3://from"),))
         source, dest = Scripted(gets=[got(LARGE)]), Slow(puts=[kept])
         copier = Copier(job, source, dest, shared=False, resources=resources())  # type: ignore[arg-type]
         return await asyncio.gather(*(copier.transfer(task(LARGE)) for _ in range(8)))

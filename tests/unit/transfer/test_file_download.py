@@ -74,7 +74,7 @@ class Store:
 
 
 def download(store: Store) -> FileDownload:
-    job = Job("get", origin=Origin("bucket"), directory=".")
+    job = Job("get", origins=(Origin("bucket"),), directory=".")
     return FileDownload(job, store, Tree("."), Reader(ThreadPoolExecutor(1)))  # type: ignore[arg-type]
 
 

@@ -152,7 +152,7 @@ class Place:
         return [path for path in self.top.rglob("*") if TEMPORARY.search(path.name)]
 
     def getter(self, store: Store, mode: Mode = Mode.UPDATE, **job: Any) -> Getter:
-        wanted = Job("get", origin=Origin("bucket"), directory=str(self.top), mode=mode, **job)
+        wanted = Job("get", origins=(Origin("bucket"),), directory=str(self.top), mode=mode, **job)
         reader = Reader(ThreadPoolExecutor(1))
         tree = Tree(str(self.top))
         resources = WorkerResources(reader, self.budget, Workers(), OwnUploads())

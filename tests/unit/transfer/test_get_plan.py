@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from s3pp.errors import FailureKind
 from s3pp.localfs.name_conflicts import fold_name
 from s3pp.places import Origin, parse_origin
-from s3pp.records import Failed, GetTask, Outcome
+from s3pp.records import Failed, GetTask
 from s3pp.s3.listing import Listed
-from s3pp.transfer.planners import GetPlanner
+from s3pp.transfer.planners import GetPlanner, Step
 
 MODIFIED = "2026-01-02T03:04:05.000Z"
 ALL = Origin("bucket")
@@ -29,7 +29,7 @@ def task(key: str, target: str | None = None, size: int = 1) -> GetTask:
 
 def planned(
     found: Iterable[str | Listed | Failed], origin: Origin = ALL, *, folds: bool = False
-) -> list[GetTask | Outcome]:
+) -> list[Step]:
     """The plan; whatever is in it, those entered are its tasks, in order, each before its task."""
     entered: list[str] = []
     objects = [listed(each) if isinstance(each, str) else each for each in found]
@@ -42,7 +42,7 @@ def planned(
     return steps
 
 
-def shown(steps: Iterable[GetTask | Outcome]) -> list[tuple[str, str]]:
+def shown(steps: Iterable[Step]) -> list[tuple[str, str]]:
     """Each step in short: its target, and ``task`` or the failure's kind."""
     return [
         (step.target, step.kind.value if isinstance(step, Failed) else "task") for step in steps

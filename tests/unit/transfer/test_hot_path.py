@@ -23,10 +23,10 @@ from s3.loopback import Got, loopback
 
 import s3pp
 from s3pp.access import Keys
-from s3pp.job import Job, Mode, Side
+from s3pp.job import Job, Mode
 from s3pp.pipeline import roles
 from s3pp.pipeline.connect import RetryHooks, connect
-from s3pp.places import Origin, Place, Source
+from s3pp.places import Origin, Place, Side, Source
 from s3pp.records import CopyTask, Done, Entry, GetTask, PutTask, Task
 from s3pp.s3.endpoint import Endpoint, Opened
 from s3pp.s3.limiter import RequestLimiter
@@ -78,12 +78,12 @@ def job_and_tasks(verb: str, root: Path) -> tuple[Job, list[Task]]:
     """A job of the verb, and ``TASKS`` of one small object each."""
     dest, origin, mode = Place("bucket"), Origin("bucket"), Mode.UPDATE
     if verb == "get":
-        job = Job("get", origin=origin, directory=str(root), mode=mode)
+        job = Job("get", origins=(origin,), directory=str(root), mode=mode)
         return job, [
             GetTask(f"k{n}", f"k{n}", 4096, ETAG, "2026-01-02T03:04:05Z") for n in range(TASKS)
         ]
     if verb == "copy":
-        job = Job("copy", origin=origin, dest=dest, mode=mode)
+        job = Job("copy", origins=(origin,), dest=dest, mode=mode)
         return job, [CopyTask(f"k{n}", f"to/k{n}", 4096, ETAG, "", None) for n in range(TASKS)]
     paths = [root / f"f{n}.txt" for n in range(TASKS)]
     for path in paths:
@@ -103,7 +103,7 @@ def test_a_small_object_takes_few_calls(tmp_path: Path, verb: str, most: int) ->
             opened = Opened(endpoint, Keys("AKID", "secret"), None, listable=True)
             hooks = RetryHooks(limiter=RequestLimiter(8, lambda _: None))
             bucket = connect(job.access, opened, 8, renew=no_keys, hooks=hooks)
-            buckets = dict.fromkeys(Side, bucket)
+            buckets = dict.fromkeys((Side.SOURCE, Side.DEST), bucket)
             role: Any = roles.role(job, buckets, roles.worker_resources(Mock()))
             for task in (first, second):  # what is found out once, and cached
                 assert isinstance(await role.transfer(task), Done)

@@ -125,7 +125,7 @@ class Place:
     def run(self, store: Store, *, resume: bool = True, mode: Mode = Mode.STUPID) -> Outcome:
         async def main() -> Outcome:
             parts = Parts(5 * MIB, 5 * MIB, resume)
-            job = Job("get", origin=Origin("bucket"), directory=str(self.top), mode=mode)
+            job = Job("get", origins=(Origin("bucket"),), directory=str(self.top), mode=mode)
             object.__setattr__(job, "parts", parts)
             moved = 0
 
