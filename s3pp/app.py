@@ -153,6 +153,8 @@ def _check_files(job: Job, output: Streams) -> None:
         _check_certificates(job.access.ca_bundle, "--ca-bundle")
     if job.choosing.files_from == STREAM:
         _check_stdin("--files-from -", "the list")
+    if job.directory == STREAM and output.stdout.closed_at_start:
+        raise UsageError("DIRECTORY -: standard output is closed; send it to a file or a program")
     _check_places(job)
     # Last, because checking creates them.
     for path, argument in _own_files(job):
@@ -255,6 +257,8 @@ def _run(job: Job, output: Streams) -> RunReport:
     from s3pp.pipeline.signals import Stopped
     from s3pp.report.totals import RunReport
 
+    if job.directory == STREAM:  # what is printed must not be mixed with the object
+        output = output._replace(stdout=output.stderr)
     runs = {"list": _list, "clean": _clean}
     try:
         run = _stream if job.is_stream else runs.get(job.verb, _transfer)
@@ -278,7 +282,9 @@ def _transfer(job: Job, output: Streams) -> RunReport:
 def _stream(job: Job, output: Streams) -> RunReport:
     from s3pp.pipeline import streaming
 
-    return streaming.put(job, output)
+    if job.reads_stdin:
+        return streaming.put(job, output)
+    return streaming.get(job, job.origin, output)
 
 
 def _clean(job: Job, output: Streams) -> RunReport:

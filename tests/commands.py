@@ -145,6 +145,12 @@ def title(pid: int) -> str:
     return raw.rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace").strip()
 
 
+def peak_memory(pid: int) -> int:
+    """The most memory that a process had so far, in MiB; 0 if it is gone."""
+    found = re.search(rb"VmHWM:\s+(\d+) kB", _proc(pid, "status"))
+    return int(found[1]) >> 10 if found else 0
+
+
 def as_anybody() -> None:
     """For ``preexec_fn``: the command may only read what permissions allow, even as root."""
     libc = ctypes.CDLL(None)

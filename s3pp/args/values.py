@@ -260,6 +260,14 @@ def origin(text: str) -> Origin:
     return found
 
 
+def exact_origin(text: str) -> Origin:
+    """The single object to read, whose key is the whole prefix."""
+    found = origin(text)
+    if found.single is None or text.endswith("/"):
+        raise UsageError(f"source {text!r} does not name one object, as '-' needs: write its key")
+    return found.alone
+
+
 def check_no_stream(text: str | None, argument: str, instead: str) -> None:
     """Raise ``UsageError`` for ``-`` where standard streams are not supported.
 

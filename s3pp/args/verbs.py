@@ -60,6 +60,9 @@ def _put(arguments: Sequence[str]) -> Job:
 def _get(arguments: Sequence[str]) -> Job:
     *sources, directory = arguments or [""]
     _require(len(sources) > 0, "get needs a source, s3://BUCKET[/PREFIX], and a DIRECTORY")
+    if directory == STREAM:
+        _require(len(sources) == 1, "get to - writes one object: name no other source")
+        return Job("get", origins=(values.exact_origin(sources[0]),), directory=STREAM)
     origins = tuple(map(values.origin, sources))
     return Job("get", origins=origins, directory=values.directory(directory))
 
@@ -142,7 +145,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             "Download the objects below each PREFIX, or the one object of that name, to DIRECTORY,"
             " each under its key relative to PREFIX; a single object to the file DIRECTORY, unless"
             " that is a directory or ends in a slash. A PREFIX that ends in * selects every key"
-            " that begins with it.",
+            " that begins with it. A DIRECTORY of - is standard output, for one object.",
             _get,
             (
                 _TRANSFER,

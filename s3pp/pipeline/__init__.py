@@ -9,8 +9,8 @@
 
 processes    ``supervisor``, ``walker``, ``worker``, ``statter``; ``listing`` and ``cleaner`` run
              ``list`` and ``clean`` in one
-streams      ``streaming`` puts standard input, in one process as well: ``stream_run`` is its run,
-             ``standard_streams`` reads and writes
+streams      ``streaming`` puts standard input, and gets to standard output, in one process as well:
+             ``stream_run`` is its run, ``standard_streams`` reads and writes
 by verb      ``roles`` selects what a worker does with a task
 messages     ``messages``, sent through ``pipes``
 supervising  ``children`` starts, watches and ends the processes; ``signals`` end the run;

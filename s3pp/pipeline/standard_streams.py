@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import select
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from itertools import islice
 from os import readv, writev
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -95,12 +96,18 @@ def _read_piece(descriptor: int, count: int) -> bytes:
     return bytes(space[:filled])
 
 
-def write_pieces(descriptor: int, pieces: Sequence[bytes]) -> None:
-    """Write all ``pieces``. Blocks. Raises ``ReaderGone`` and ``FatalError``."""
-    left = [memoryview(piece) for piece in reversed(pieces) if piece]
+def write_pieces(descriptor: int, pieces: Iterable[bytes]) -> None:
+    """Write all ``pieces``. Blocks. Raises ``ReaderGone``, ``FatalError``, and what they raise."""
+    several = iter(pieces)
+    while some := list(islice(several, _MOST_BUFFERS)):
+        _write_buffers(descriptor, [memoryview(piece) for piece in reversed(some) if piece])
+
+
+def _write_buffers(descriptor: int, left: list[memoryview]) -> None:
+    """Write buffers, the last one first."""
     while left:
         try:
-            written = writev(descriptor, left[: -_MOST_BUFFERS - 1 : -1])
+            written = writev(descriptor, left[::-1])
         except BlockingIOError:
             _wait(descriptor, select.POLLOUT)
             continue

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from s3pp.job import Job
 from s3pp.limits import PLACES
@@ -16,8 +16,9 @@ from s3pp.pipeline.connect import RetryHooks, connect, only_loop
 from s3pp.pipeline.credentials import SignIn
 from s3pp.pipeline.roles import worker_resources
 from s3pp.pipeline.signals import Signals
-from s3pp.pipeline.standard_streams import INPUT, BlockingCalls, read_pieces
+from s3pp.pipeline.standard_streams import INPUT, OUTPUT, BlockingCalls, read_pieces, write_pieces
 from s3pp.pipeline.stream_run import StreamRun, StreamTransfer
+from s3pp.places import Origin
 from s3pp.report.outlet import Streams
 from s3pp.report.totals import RunReport
 from s3pp.s3.client import Bucket
@@ -34,6 +35,14 @@ def put(job: Job, streams: Streams) -> RunReport:
     ``Session.open``. Later errors are part of the result.
     """
     return _run(job, streams, (job.dest.bucket, job.dest.prefix), _putter)
+
+
+def get(job: Job, origin: Origin, streams: Streams) -> RunReport:
+    """Write the object that is ``origin`` to standard output.
+
+    Raises as ``put`` does, and ``UsageError`` if there is no such object.
+    """
+    return _run(job, streams, (origin.bucket, origin.prefix), _getter)
 
 
 def _run(job: Job, streams: Streams, place: tuple[str, str], make: MakeTransfer) -> RunReport:
@@ -68,3 +77,14 @@ def _putter(bucket: Bucket, run: StreamRun) -> StreamTransfer:
         return pieces
 
     return StreamPutter(run.job, bucket, worker_resources(run, run.own), read)
+
+
+def _getter(bucket: Bucket, run: StreamRun) -> StreamTransfer:
+    from s3pp.transfer.get.stream_download import StreamGetter
+
+    calls = BlockingCalls()
+
+    async def write(pieces: Iterable[bytes]) -> None:
+        await calls.run(lambda: write_pieces(OUTPUT, pieces))
+
+    return StreamGetter(run.job, bucket, worker_resources(run, run.own), write)

@@ -154,8 +154,10 @@ def wants_summary(job: Job, status: ExitStatus) -> bool:
     """Return whether to print the summary on stdout; ``status`` is the run's exit status.
 
     With ``-q`` only if it matters: after a run with any fault, for a dry run, which has no other
-    result, and for programs that read ``--json``.
+    result, and for programs that read ``--json``. Never where the reader of an object has left.
     """
+    if status is ExitStatus.READER_GONE:
+        return False
     level = job.output.verbosity
     asked = job.output.json or job.dry_run or status is not ExitStatus.OK
     return level >= 0 or (level == -1 and asked)

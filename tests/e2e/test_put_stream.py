@@ -5,14 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import re
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from commands import Run, Start
+from commands import Run, Start, peak_memory
 from conftest import MakeRecorder
 from faults.large import SIZE, SMALL_PARTS, compound
 from outcomes import reasons
@@ -124,13 +123,3 @@ def test_memory_does_not_grow_with_the_stream(
         time.sleep(0.01)
     assert running.wait().counts.bytes == size
     assert most < 240  # parts in memory, and Python with its libraries
-
-
-def peak_memory(pid: int) -> int:
-    """The most memory that a process had so far, in MiB; 0 if it is gone."""
-    try:
-        status = Path("/proc", str(pid), "status").read_text()
-    except OSError:
-        return 0
-    found = re.search(r"VmHWM:\s+(\d+) kB", status)
-    return int(found[1]) >> 10 if found else 0

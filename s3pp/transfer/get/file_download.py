@@ -142,30 +142,7 @@ class FileDownload:
 
     async def verify(self, task: GetTask, answer: Answer, arrived: ReceivedBody) -> None:
         """Raise ``Corrupt`` if a body is not the object; other errors as ``fetch``."""
-        expected = ExpectedObject(Dest(task.size, task.etag), answer, self._bucket.endpoint)
-        if arrived.size <= SMALL:
-            wrong = find_fault(arrived, expected)
-        else:
-            wrong = await self._reader.away(lambda: find_fault(arrived, expected))
-        if wrong := wrong or await self._parts_fault(task.source, answer, arrived):
-            raise wrong
-
-    async def _parts_fault(self, key: str, answer: Answer, arrived: ReceivedBody) -> Corrupt | None:
-        """Return why a body does not make an ETag of parts; None if it does, or that is unknown."""
-        stored = StoredObject(self._bucket, key, Dest(arrived.size, answer.etag))
-        try:
-            verifier = await parts_verifier(stored, answer, arrived.etag)
-            feed = verifier.feed
-            if feed is None:
-                return None
-            if arrived.size <= SMALL:
-                _feed_all(arrived, feed)
-            else:
-                await self._reader.whole(lambda: _feed_all(arrived, feed))
-            return await verifier.find_fault(())
-        except ObjectError as error:
-            replaced = fault_of(error) is PartFault.REPLACED
-            raise (ObjectReplaced() if replaced else error) from None
+        await verify_body(self._bucket, self._reader, task, answer, arrived)
 
     def attributes(
         self, task: GetTask, answer: Answer, etag: str, mode: int | None
@@ -207,6 +184,39 @@ class FileDownload:
         return await self._reader.away(
             lambda: unpack_file(tree, path, packed, attributes, times=times)
         )
+
+
+async def verify_body(
+    bucket: Bucket, reader: Reader, task: GetTask, answer: Answer, arrived: ReceivedBody
+) -> None:
+    """Raise ``Corrupt`` if a body is not the object of ``task``; other errors as ``Bucket``."""
+    expected = ExpectedObject(Dest(task.size, task.etag), answer, bucket.endpoint)
+    if arrived.size <= SMALL:
+        wrong = find_fault(arrived, expected)
+    else:
+        wrong = await reader.away(lambda: find_fault(arrived, expected))
+    if wrong := wrong or await parts_fault(bucket, reader, task.source, answer, arrived):
+        raise wrong
+
+
+async def parts_fault(
+    bucket: Bucket, reader: Reader, key: str, answer: Answer, arrived: ReceivedBody
+) -> Corrupt | None:
+    """Return why a body does not make an ETag of parts; None if it does, or that is unknown."""
+    stored = StoredObject(bucket, key, Dest(arrived.size, answer.etag))
+    try:
+        verifier = await parts_verifier(stored, answer, arrived.etag)
+        feed = verifier.feed
+        if feed is None:
+            return None
+        if arrived.size <= SMALL:
+            _feed_all(arrived, feed)
+        else:
+            await reader.whole(lambda: _feed_all(arrived, feed))
+        return await verifier.find_fault(())
+    except ObjectError as error:
+        replaced = fault_of(error) is PartFault.REPLACED
+        raise (ObjectReplaced() if replaced else error) from None
 
 
 def layers(answer: Answer) -> int:

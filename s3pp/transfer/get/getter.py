@@ -67,8 +67,8 @@ class Getter:
         self.requests_spared = 0  # that a dry run did not make
         self._existing = ExistingFiles(job, bucket, tree, resources.reader)
         self._download = FileDownload(job, bucket, tree, resources.reader)
-        self._fetcher = RangeFetcher(bucket, tree, resources.reader)
-        self._ranges = RangeDownload(job, self._fetcher, resources, self.notes.append)
+        self._fetcher = RangeFetcher.into(tree, bucket, resources.reader)
+        self._ranges = RangeDownload(job, self._fetcher, tree, resources, notify=self.notes.append)
         self._coding = Coding.GZIP  # in which the last object arrived as it is stored
 
     async def part(self, part: GetPart) -> PartOutcome:

@@ -32,6 +32,7 @@ from s3pp.integrity.verifiers import LONGEST, Corrupt, Feed, Verifier, choose_ve
 from s3pp.job import Job
 from s3pp.localfs.partial_file import PartialFiles, RangeLayout
 from s3pp.localfs.temporary_file import TemporaryFile, Vanished
+from s3pp.localfs.tree import Tree
 from s3pp.records import Dest, GetPart, GetTask, PartDone, PartFault, PartOutcome, Span
 from s3pp.s3.answers import Answer
 from s3pp.s3.multipart import Spans, part_size
@@ -64,7 +65,9 @@ class RangeDownload:
         self,
         job: Job,
         fetcher: RangeFetcher,
+        tree: Tree,
         resources: WorkerResources,
+        *,
         notify: Callable[[str], None],
     ) -> None:
         self._bucket = fetcher.bucket
@@ -73,7 +76,7 @@ class RangeDownload:
         self._reader = resources.reader
         self._run = resources.parts.run
         self._notify = notify
-        self._files = PartialFiles(fetcher.tree, notify)
+        self._files = PartialFiles(tree, notify)
 
     def requests(self, size: int) -> int:
         """Return the number of requests for an object of ``size`` bytes."""

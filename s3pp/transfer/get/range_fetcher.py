@@ -6,7 +6,10 @@ the answer is the range requested, of the object meant.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
+from functools import partial
+from typing import Protocol
 
 from s3pp.errors import FatalError, RunEnding
 from s3pp.localfs.range_file import RangeFile, WrongRange
@@ -16,6 +19,7 @@ from s3pp.records import GetPart, PartDone, PartFailed, PartFault, PartOutcome
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Bucket
 from s3pp.s3.retry import StoreError
+from s3pp.s3.wire import Sink
 from s3pp.transfer.errors import fault_of, source_fault
 from s3pp.transfer.parts import part_failed
 from s3pp.transfer.resources import Reader
@@ -23,19 +27,50 @@ from s3pp.transfer.resources import Reader
 _FETCHES = 3  # times a range is asked for before the store counts as returning none
 
 
+class RangePlace(Sink, Protocol):
+    """Receives one range: ``localfs.range_file.RangeFile``, or memory."""
+
+    @property
+    def size(self) -> int:
+        """The number of bytes received."""
+
+    @property
+    def digest(self) -> str:
+        """The digest of the data received, in hex."""
+
+    def digest_in_file(self) -> str:
+        """Return the digest, in hex, of what an earlier run has received."""
+
+    def flush(self) -> None:
+        """Write what is buffered."""
+
+    def record(self) -> None:
+        """Record for later runs that the range is complete."""
+
+    def close(self) -> None:
+        """Close the file."""
+
+
 class RangeFetcher:
     """A fetcher of ranges for downloads that any worker may lead."""
 
-    def __init__(self, bucket: Bucket, tree: Tree, reader: Reader) -> None:
+    def __init__(
+        self, bucket: Bucket, reader: Reader, open_place: Callable[[GetPart], RangePlace]
+    ) -> None:
         self.bucket = bucket
-        self.tree = tree
         self._reader = reader
+        self._open_place = open_place
+
+    @classmethod
+    def into(cls, tree: Tree, bucket: Bucket, reader: Reader) -> RangeFetcher:
+        """Return a fetcher of the ranges of files in ``tree``."""
+        return cls(bucket, reader, partial(RangeFile, tree))
 
     async def part(self, part: GetPart) -> PartOutcome:
         """Fetch one range and return its outcome. Raises only ``FatalError`` and ``RunEnding``."""
         number = part.span.number
         try:
-            with closing(await self._reader.run(RangeFile, self.tree, part)) as place:
+            with closing(await self._reader.run(self._open_place, part)) as place:
                 return await self._transfer(part, place)
         except (FatalError, RunEnding):
             raise
@@ -49,7 +84,7 @@ class RangeFetcher:
         except Exception as error:
             return part_failed(number, error)
 
-    async def _transfer(self, part: GetPart, place: RangeFile) -> PartOutcome:
+    async def _transfer(self, part: GetPart, place: RangePlace) -> PartOutcome:
         if part.known and part.known == await self._reader.whole(place.digest_in_file):
             return _done(part, part.known, moved=False)
         for _ in range(_FETCHES - 1):
@@ -59,7 +94,7 @@ class RangeFetcher:
                 continue
         return await self._fetch(part, place)
 
-    async def _fetch(self, part: GetPart, place: RangeFile) -> PartOutcome:
+    async def _fetch(self, part: GetPart, place: RangePlace) -> PartOutcome:
         span = part.span
         wanted = f"bytes={span.offset}-{span.offset + span.size - 1}"
         pin = (("if-match", part.pin),) if part.pin else ()

@@ -36,6 +36,15 @@ def test_the_arguments_are_a_source_and_a_directory() -> None:
     assert (made.mode, made.dry_run, made.download) == (Mode.UPDATE, False, DownloadOptions())
 
 
+@pytest.mark.parametrize("source", ["s3://bucket", "s3://bucket/p/", "s3://bucket/p*"])
+def test_standard_output_takes_one_object(source: str) -> None:
+    made = job(directory="-")
+    assert made.is_stream
+    assert (made.origin, made.directory) == (Origin("bucket", "p", 0, "p"), "-")
+    assert f"source {source!r} does not name one object" in refused(source, "-")
+    assert not job(directory="./-").is_stream
+
+
 def test_links_are_written_through_only_where_asked() -> None:
     assert not job().choosing.follow_symlinks
     assert job("--follow-symlinks").choosing.follow_symlinks is True

@@ -15,17 +15,14 @@ from hypothesis import strategies as st
 from s3pp.errors import FailureKind
 from s3pp.integrity.etag import etag_of_md5s
 from s3pp.integrity.verifiers import Corrupt, ReceivedBody
-from s3pp.job import Job
 from s3pp.limits import SMALL
-from s3pp.localfs.tree import Tree
-from s3pp.places import Origin
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Call
 from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.retry import StoreError
 from s3pp.s3.wire import Response
 from s3pp.transfer.errors import ObjectReplaced
-from s3pp.transfer.get.file_download import FileDownload
+from s3pp.transfer.get.file_download import parts_fault
 from s3pp.transfer.resources import Reader
 
 from .buckets import endpoint, looked
@@ -73,11 +70,6 @@ class Store:
         return looked(self.etag, self.parts[number - 1])
 
 
-def download(store: Store) -> FileDownload:
-    job = Job("get", origins=(Origin("bucket"),), directory=".")
-    return FileDownload(job, store, Tree("."), Reader(ThreadPoolExecutor(1)))  # type: ignore[arg-type]
-
-
 def verdict(
     store: Store, body: bytes, *lines: str, etag: str | None = None, makes: str = ""
 ) -> Corrupt | None:
@@ -85,7 +77,8 @@ def verdict(
     named = f'ETag: "{store.etag if etag is None else etag}"'
     told = Response(200, [f"{line}\r\n".encode() for line in ("", named, *lines)], b"")
     arrived = ReceivedBody(len(body), makes, lambda: (body[:7], body[7:]))
-    return asyncio.run(download(store)._parts_fault("k", Answer(told, 1), arrived))
+    reader = Reader(ThreadPoolExecutor(1))
+    return asyncio.run(parts_fault(store, reader, "k", Answer(told, 1), arrived))  # type: ignore[arg-type]
 
 
 BODIES = st.binary(min_size=1, max_size=120)
