@@ -1,7 +1,7 @@
 """Conversion of a command line to a ``Job``, shared by all front ends.
 
 ``verbs`` is the table of verbs, their arguments and their options; ``parser`` wraps argparse, and
-adds the options declared on fields of ``Job``; ``values`` parses their values, and checks which
-headers may be set; ``building`` combines options and rejects contradictions, among those of
-``selection`` as well. No argparse Namespace leaves this package.
+adds the options declared on fields of ``Job``; ``values`` parses their values; ``building``
+combines options and rejects contradictions, with ``headers`` and ``selection``. No argparse
+Namespace leaves this package.
 """

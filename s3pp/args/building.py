@@ -15,15 +15,9 @@ from types import MappingProxyType
 from typing import Any
 
 from s3pp.access import Access, Keys
+from s3pp.args.headers import METADATA, Pairs, check_headers, check_metadata, check_tags
 from s3pp.args.selection import check_compare, check_selection
-from s3pp.args.values import (
-    METADATA,
-    Pairs,
-    check_headers,
-    check_metadata,
-    check_no_stream,
-    check_tags,
-)
+from s3pp.args.values import check_no_stream
 from s3pp.attributes import Objects
 from s3pp.errors import UsageError
 from s3pp.integrity.checksums import ALGORITHMS
