@@ -44,13 +44,15 @@ _PLACES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    from importlib import import_module
+if not TYPE_CHECKING:  # type checkers would allow every name
 
-    for place, names in _PLACES.items():
-        if name in names:
-            return getattr(import_module(f"s3pp.{place}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        from importlib import import_module
+
+        for place, names in _PLACES.items():
+            if name in names:
+                return getattr(import_module(f"s3pp.{place}"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> Any:

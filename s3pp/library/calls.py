@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from s3pp.errors import UsageError
-from s3pp.library.keywords import NO_STREAM, build_job
+from s3pp.library.keywords import NO_STREAM, build_job, with_names
 from s3pp.library.listing import Listing
 from s3pp.library.options import CleanOptions, CopyOptions, GetOptions, ListOptions, PutOptions
 from s3pp.library.result import RunResult
@@ -23,7 +23,7 @@ LocalPath = str | os.PathLike[str]
 
 
 def put(
-    sources: LocalPath | Iterable[LocalPath],
+    sources: LocalPath | Iterable[LocalPath] | Mapping[str, LocalPath],
     dest: str,
     *,
     on_event: OnEvent | None = None,
@@ -31,7 +31,8 @@ def put(
 ) -> RunResult:
     """Upload files: ``s3pp put``.
 
-    ``sources`` are one or several files or directories, ``dest`` is ``s3://BUCKET[/PREFIX]``.
+    ``sources`` are one or several files or directories, ``dest`` is ``s3://BUCKET[/PREFIX]``. In a
+    mapping of names to files or directories, each goes to its name below ``dest``.
     ``on_event`` is called in this thread with each record that ``--json`` prints, as a dict.
     ``options`` are those of the command; None is as if not given.
 
@@ -39,7 +40,10 @@ def put(
     keeps the run from beginning, ``TypeError`` for unknown keywords. What happens later is in the
     result, and ``check`` of the result raises it.
     """
-    return run(build_job("put", [*_paths(sources), dest], options), on_event)
+    names = [*sources] if isinstance(sources, Mapping) else None
+    paths = [*_paths(sources.values() if isinstance(sources, Mapping) else sources)]
+    job = build_job("put", [*paths, dest], options)
+    return run(job if names is None else with_names(job, names), on_event)
 
 
 def get(

@@ -15,6 +15,7 @@ import os
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from enum import Enum
 from functools import cache
@@ -90,6 +91,15 @@ def build_job(verb: str, arguments: Sequence[str], keywords: Mapping[str, object
         return building.build(job, _read_all(verb, keywords))
     except UsageError as error:
         raise UsageError(in_python(str(error))) from None
+
+
+def with_names(job: Job, names: Sequence[str]) -> Job:
+    """Return a put whose sources have these names below the destination."""
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"the name of a source must be text, not {name!r}")
+    pairs = zip(job.sources, names, strict=True)
+    return replace(job, sources=tuple(replace(source, name=name) for source, name in pairs))
 
 
 @cache

@@ -135,7 +135,7 @@ class RunProcess:
         stdin = self._process.stdin
         assert stdin is not None
         with suppress(BrokenPipeError):  # how it ended is found when it is read
-            pickle.dump((top, list(sys.path)), stdin)
+            pickle.dump((top, [each for each in sys.path if isinstance(each, str)]), stdin)
             pickle.dump(RunRequest(job, self._owner), stdin)
             stdin.close()
 

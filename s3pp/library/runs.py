@@ -22,6 +22,8 @@ def run(job: Job, on_event: OnEvent | None) -> RunResult:
     ``on_event`` or a ``KeyboardInterrupt``, ends the run as Ctrl-C ends the command, and is raised
     after that.
     """
+    if on_event is not None and not callable(on_event):
+        raise TypeError(f"on_event must be a function, not {on_event!r}")
     records = Records(on_event)
     with RunProcess(voiced(job, events=on_event is not None)) as process:
         try:
@@ -56,7 +58,7 @@ class Records:
         if record["event"] == "failed" and len(self._failures) < MOST_KEPT:
             self._failures.append(Failure.of(record))
         elif record["event"] == "notice" and len(self._notices) < MOST_KEPT:
-            self._notices.append(record["message"])
+            self._notices.append(in_python(record["message"]))
         if self.on_event is not None:
             self.on_event(record)
 

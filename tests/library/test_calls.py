@@ -77,6 +77,11 @@ def test_each_verb_returns_what_came_of_it(moto_bucket: Bucket, tree: Tree, tmp_
     again = s3pp.get(f"{url}/p", tmp_path / "got", exclude="c", **at)
     assert (again.done, again.skipped) == (0, 2)
 
+    names: dict[str, str | Path] = {"new/A": src / "a.txt", "tree": src / "d"}
+    assert s3pp.put(names, f"{url}/named", **at).done == 2
+    assert moto_bucket.get("named/new/A") == b"alpha"
+    assert moto_bucket.get("named/tree/b.bin") == FILES["d/b.bin"]
+
     moto_bucket.client.create_multipart_upload(Bucket=moto_bucket.name, Key="p/large")
     del at["processes"]
     clean = s3pp.clean(f"{url}/p", older_than=datetime.now(timezone.utc), **at)
@@ -221,6 +226,9 @@ def test_failures_are_counted_and_the_first_are_named(
         ("put('.', URL, ca_bundle='/dev/null')", "UsageError", "ca_bundle '/dev/null' .*"),
         ("get(URL, '.', credentials=('no', 'no'), sign_request=False)", "UsageError", "credent.*"),
         ("put(b'.', URL)", "TypeError", "a path must be text, not .*"),
+        ("put({'': '.'}, URL)", "UsageError", "SOURCE '.': its name is empty.*"),
+        ("put({1: '.'}, URL)", "TypeError", "the name of a source must be text, not 1"),
+        ("put('.', URL, on_event=1)", "TypeError", "on_event must be a function, not 1"),
         ("put('.', URL, tags=1)", "TypeError", r"put\(\) got an unexpected .* mean 'tag'\?"),
         ("put('.', URL, processes=2000)", "UsageError", "processes: '2000' is not .*"),
     ],

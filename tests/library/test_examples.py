@@ -49,7 +49,7 @@ def test_the_examples_run_one_after_the_other(
     make_tree(tmp_path, FILES)
     monkeypatch.chdir(tmp_path)
     programs = [block for block in BLOCKS if not named(block)] + blocks(README)
-    assert len(programs) == 7
+    assert len(programs) == 8
     namespace: dict[str, object] = {}
     for block in programs:
         exec(compile(block, "docs/library.rst", "exec"), namespace)
@@ -57,7 +57,7 @@ def test_the_examples_run_one_after_the_other(
     assert "2 uploaded, 0 skipped, 40000 bytes\n" in out
     assert "wrong call: bucket not found: s3://no-such-bucket at http" in out
     assert "photos/b.jpg 20000\n" in out
-    assert re.search(r"^backup/a.jpg \d{4}-.* 40000$", out, re.MULTILINE)
+    assert re.search(r"^album/2026/notes \d{4}-.* 40000$", out, re.MULTILINE)
     assert "0 uploaded, 2 skipped, 0 failed\n" in out, "that of the README"
     assert (tmp_path / "restored" / "a.jpg").read_bytes() == FILES["photos/a.jpg"]
 
@@ -84,3 +84,15 @@ def test_the_page_tells_what_is_there() -> None:
     keywords = set(re.findall(r"``([a-z_]+)=", PAGE))
     known = set().union(*map(keywords_of, ("put", "get", "copy", "list", "clean")))
     assert keywords - known == {"credentials"}
+
+
+@pytest.mark.thorough
+def test_a_typed_program_satisfies_mypy(tmp_path: Path) -> None:
+    """So it does whenever the project is checked; here with nothing of its settings."""
+    pytest.importorskip("mypy")
+    program = Path(__file__).with_name("typed_program.py")
+    (copy := tmp_path / "program.py").write_text(program.read_text())
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path), str(copy)]
+    env = {**clean_environment(None, {}), "MYPYPATH": str(ROOT)}
+    end = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert end.stdout == "Success: no issues found in 1 source file\n", end.stdout + end.stderr

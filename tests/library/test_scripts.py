@@ -224,6 +224,20 @@ def test_a_caller_of_a_listing_that_is_killed(
             os.kill(pid, signal.SIGKILL)
 
 
+def test_a_program_may_end_amid_a_listing(script: Script, moto_bucket: Bucket) -> None:
+    moto_bucket.fill({f"k{n:05d}": b"" for n in range(1100)})
+    text = f"""
+import os
+del keywords["processes"]
+listing = s3pp.list({moto_bucket.url!r}, **keywords)
+print(next(listing).key, *os.popen(f"ps -o pid= --ppid {{os.getpid()}}").read().split())
+"""
+    end = script(text, store=moto_bucket.store).wait()
+    key, *pids = end.out.split()
+    assert (end.code, end.err, key) == (0, "", "k00000")
+    wait_until_gone({*map(int, pids)}, 5)
+
+
 SHOWN = ("cmdline", "environ")
 
 
