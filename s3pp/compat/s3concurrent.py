@@ -54,7 +54,7 @@ def run_download() -> NoReturn:
 
 def plan_upload(argv: Sequence[str]) -> Plan:
     """Return the meaning of a command line of ``s3concurrent_upload``. Raises ``UsageError``."""
-    given = _read(UPLOAD, "Upload the files of a directory, and of those below it.", argv)
+    given = _read(_parser(UPLOAD, "Upload the files of a directory, and of those below it."), argv)
     if not os.path.isdir(given.folder):
         raise UsageError(f"--local_folder {given.folder!r} is not a directory")
     prefix = "/".join(filter(None, given.prefix.split("/")))
@@ -64,7 +64,7 @@ def plan_upload(argv: Sequence[str]) -> Plan:
 
 def plan_download(argv: Sequence[str]) -> Plan:
     """Return the meaning of a command line of ``s3concurrent_download``. Raises ``UsageError``."""
-    given = _read(DOWNLOAD, "Download the objects below a prefix to a directory.", argv)
+    given = _read(_parser(DOWNLOAD, "Download the objects below a prefix to a directory."), argv)
     prefix = given.prefix.removesuffix("/")
     origin = parse_origin(f"s3://{given.bucket}/{prefix}/" if prefix else f"s3://{given.bucket}")
     folder = values.directory(given.folder)
@@ -81,17 +81,24 @@ def _plan(job: Job, given: Arguments, name: str) -> Plan:
     return Plan((replace(job, output=output),), (notice,))
 
 
-def _read(name: str, about: str, argv: Sequence[str]) -> Arguments:
+def _parser(name: str, about: str) -> Parser:
     parser = Parser(name, USAGE, about, abbreviate=True, secret=True)
     parser.add_argument("arguments", nargs="*", metavar="KEY SECRET BUCKET")
-    parser.add_argument("--prefix", default="", help="a directory in the bucket (default: all)")
-    parser.add_argument("--local_folder", default=".", help="a local directory (default: this one)")
+    for flag, default, metavar, what in (
+        ("--prefix", "", "PREFIX", "a directory in the bucket (default: the whole bucket)"),
+        ("--local_folder", ".", "DIRECTORY", "a local directory (default: the current one)"),
+    ):
+        parser.add_argument(flag, default=default, metavar=metavar, help=what)
     for flag, most, what in (
         ("--thread_count", MAX_CONCURRENCY, "requests at once (default: 10)"),
         ("--max_retry", MAX_ATTEMPTS, "attempts per request (default: 10)"),
     ):
         reader = argument_type(partial(values.whole, most=most))
         parser.add_argument(flag, type=reader, default=10, metavar="N", help=what)
+    return parser
+
+
+def _read(parser: Parser, argv: Sequence[str]) -> Arguments:
     arguments, given = parser.parse(argv)
     if len(arguments) != 3:
         parser.error(f"KEY, SECRET and BUCKET are needed, and {len(arguments)} arguments are given")

@@ -14,6 +14,7 @@ FEATURES = {
     "sse": "server-side encryption",
     "storage_class": "more storage classes than STANDARD",
     "acl": "keeps canned ACLs",
+    "grants": "changes the ACLs of objects",
     "checksums": "gives checksums back",
 }
 
