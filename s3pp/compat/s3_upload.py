@@ -102,9 +102,12 @@ def _copy(config: Configuration, *, alibaba: bool) -> Job:
     """Return the copy of the objects that S3Prefix begins, each to the same key."""
     source = bucket(config, "ali_SrcBucket" if alibaba else "SrcBucket")
     origin = objects(source, _string_prefix(config), _key(config))
-    job = Job(
-        "copy", origins=(origin,), dest=Place(bucket(config, "DesBucket")), output=output(COMMAND)
-    )
+    # The directory that all keys have in common is that of the destination, so that no more of it
+    # has to be listed.
+    directory = origin.prefix.rpartition("/")[0]
+    origin = replace(origin, cut=len(directory) + 1 if directory else 0)
+    dest = Place(bucket(config, "DesBucket"), directory)
+    job = Job("copy", origins=(origin,), dest=dest, output=output(COMMAND))
     job = building.build(job, _given(config))
     access = replace(job.access, own_settings=job.access.profile is not None)
     source_access = (_alibaba_access if alibaba else _source_access)(config, access)

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 
 from commands import Result, Run, Running, Start, as_anybody
 from conftest import MakeRecorder, Tree, WriteProfiles
+from stores.relay import Request
 from stores.store import Bucket, Store
 
 pytestmark = pytest.mark.timeout(60)
@@ -182,6 +184,30 @@ def test_a_bucket_that_does_not_exist_is_said_once(
     assert (result.code, result.out) == (2, "")
     assert result.err.count("no-such-bucket-here") == 1
     assert logged(result) == []
+
+
+def test_an_interrupted_transfer_is_not_compared(
+    front_start: Start,
+    moto_bucket: Bucket,
+    tree: Tree,
+    configure: Configure,
+    recorder: MakeRecorder,
+) -> None:
+    tree({str(number): b"1" for number in range(50)})
+    configure(example(moto_bucket, MaxThread=1, MaxParallelFile=1))
+    running: list[Running] = []
+
+    def interrupt(request: Request) -> None:
+        if request.method == "PUT":
+            running[0].signal(signal.SIGINT)
+
+    store = recorder(moto_bucket.store, intercept=interrupt).store
+    running.append(front_start("s3_upload", store=store))
+    result = running[0].wait()
+    assert result.code == 130
+    assert 0 < len(moto_bucket.keys()) < 50
+    assert "Comparing" not in result.err
+    assert "MISSION" not in result.out
 
 
 def begin(bucket: Bucket, key: str, *parts: bytes) -> None:

@@ -15,7 +15,7 @@ from s3pp.compat import s3_download, s3_upload
 from s3pp.errors import HelpRequested, Misuse, UsageError
 from s3pp.job import Compare, Job
 from s3pp.limits import MIB
-from s3pp.places import Origin, Place, Source
+from s3pp.places import Origin, Source
 
 Write = Callable[..., str]
 
@@ -104,8 +104,10 @@ def test_a_copy_keeps_the_keys_that_the_prefix_begins(
     form: str, prefix: str, name: str, origin: Origin, write: Write
 ) -> None:
     job = uploads(write(form, **BUCKETS, S3Prefix=prefix, SrcFileIndex=name))
-    assert (job.verb, job.origin, job.dest) == ("copy", origin, Place("des-bucket"))
-    assert origin.relative("an/y/key") == "an/y/key"
+    assert (job.verb, replace(job.origin, cut=0)) == ("copy", origin)
+    for key in (origin.prefix, f"{origin.prefix}b/y/key", f"{origin.prefix}/"):
+        assert job.dest.key(job.origin.relative(key)) == key
+    assert job.dest.key("") == origin.prefix[: origin.prefix.rfind("/") + 1].lstrip("/")
 
 
 @pytest.mark.parametrize(
@@ -124,7 +126,7 @@ def test_a_download_keeps_the_keys_too(
     path = write(**DOWN, S3Prefix=prefix, SrcFileIndex=name, SrcProfileName="p", ENDPOINTURL="h:1")
     plan = s3_download.plan([path])
     job, comparison = plan.jobs
-    assert (job.verb, job.origin, job.directory) == ("get", origin, "down")
+    assert (job.verb, job.origin, job.directory) == ("get", origin, "down/")
     assert (job.access.profile, job.access.endpoint_url) == ("p", "https://h:1")
     assert plan.epilogue is not None
     assert plan.epilogue(3725.9) == (
