@@ -91,13 +91,14 @@ class RunProcess:
 
     def __next__(self) -> dict[str, Any]:
         """Return the next record. Waits for it; raises ``StopIteration`` at the end of the run."""
-        while True:
+        while self._end is None:
             record = self._decode(self._next_line())
             if "event" in record:
                 return record
             self._ready = self._ready or bool(record)
             if record.keys() & {"result", "error"}:
                 self._end = record
+        raise StopIteration
 
     @property
     def result(self) -> Mapping[str, Any]:

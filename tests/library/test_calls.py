@@ -280,6 +280,15 @@ def test_a_listing_that_misses_something_raises_at_its_end(
         next(s3pp.list("s3://no-such-bucket-here", **at))
 
 
+@pytest.mark.swift
+def test_wrong_credentials_raise_and_are_not_shown(swift_bucket: Bucket, tree: Tree) -> None:
+    at = {**reached(swift_bucket.store), "credentials": ("nobody", "a-secret-of-nobody")}
+    with pytest.raises(s3pp.FatalError) as raised:
+        s3pp.put(tree(FILES), swift_bucket.url, **at)
+    assert "credentials" in str(raised.value)
+    assert "nobody" not in str(raised.value)
+
+
 class Refusal(Exception):
     """What a caller's function raises."""
 

@@ -59,7 +59,7 @@ os.write(out, f"{{result.status}} {{result.done}} {{len(keys)}}".encode())
 """
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.thorough)])
 def test_a_process_with_nothing_of_what_others_have(
     script: Script, moto_bucket: Bucket, tree: Tree, tmp_path: Path, method: str
 ) -> None:
@@ -146,7 +146,7 @@ def wait_for(met: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("to_all", [True, False])
+@pytest.mark.parametrize("to_all", [True, pytest.param(False, marks=pytest.mark.thorough)])
 def test_an_interrupt_lets_active_transfers_finish(
     script: Script, held: Held, moto_bucket: Bucket, tree: Tree, to_all: bool
 ) -> None:
