@@ -15,4 +15,6 @@ is what all fronts share.
 ``s3_upload`` and ``s3_download``, of amazon-s3-resumable-upload, share ``resumable``, and the lines
 of ``resumable_voice``. They read that tool's configuration files by ``resumable_config``, those in
 Python by ``python_config``, as data.
+
+``s3_parallel_put`` is the front of s3-parallel-put, with its lines in ``s3_parallel_put_voice``.
 """
