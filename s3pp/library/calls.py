@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from s3pp.errors import UsageError
+from s3pp.job import Job
 from s3pp.library.keywords import NO_STREAM, build_job, with_names
 from s3pp.library.listing import Listing
 from s3pp.library.options import CleanOptions, CopyOptions, GetOptions, ListOptions, PutOptions
@@ -20,10 +21,12 @@ elif TYPE_CHECKING:
     from typing_extensions import Unpack
 
 LocalPath = str | os.PathLike[str]
+Sources = LocalPath | Iterable[LocalPath] | Mapping[str, LocalPath]
+Urls = str | Iterable[str] | Mapping[str, str]
 
 
 def put(
-    sources: LocalPath | Iterable[LocalPath] | Mapping[str, LocalPath],
+    sources: Sources,
     dest: str,
     *,
     on_event: OnEvent | None = None,
@@ -40,32 +43,29 @@ def put(
     keeps the run from beginning, ``TypeError`` for unknown keywords. What happens later is in the
     result, and ``check`` of the result raises it.
     """
-    names = [*sources] if isinstance(sources, Mapping) else None
-    paths = [*_paths(sources.values() if isinstance(sources, Mapping) else sources)]
-    job = build_job("put", [*paths, dest], options)
-    return run(job if names is None else with_names(job, names), on_event)
+    return run(_job("put", sources, dest, options), on_event)
 
 
 def get(
-    source: str,
+    sources: Urls,
     directory: LocalPath,
     *,
     on_event: OnEvent | None = None,
     **options: Unpack[GetOptions],
 ) -> RunResult:
     """Download objects: ``s3pp get``. For arguments and errors see ``put``."""
-    return run(build_job("get", [source, _path(directory)], options), on_event)
+    return run(_job("get", sources, _path(directory), options), on_event)
 
 
 def copy(
-    source: str,
+    sources: Urls,
     dest: str,
     *,
     on_event: OnEvent | None = None,
     **options: Unpack[CopyOptions],
 ) -> RunResult:
     """Copy objects from bucket to bucket: ``s3pp copy``. For arguments and errors see ``put``."""
-    return run(build_job("copy", [source, dest], options), on_event)
+    return run(_job("copy", sources, dest, options), on_event)
 
 
 def clean(
@@ -80,10 +80,13 @@ def list(source: str, **options: Unpack[ListOptions]) -> Listing:
     return Listing(build_job("list", [source], options))
 
 
-def _paths(sources: LocalPath | Iterable[LocalPath]) -> Iterator[str]:
+def _job(verb: str, sources: Sources, dest: str, options: Mapping[str, object]) -> Job:
+    if isinstance(sources, Mapping):
+        paths = map(_path, sources.values())
+        return with_names(build_job(verb, [*paths, dest], options), [*sources])
     if isinstance(sources, str | bytes | os.PathLike):
-        return iter((_path(sources),))
-    return map(_path, sources)
+        sources = (sources,)
+    return build_job(verb, [*map(_path, sources), dest], options)
 
 
 def _path(path: LocalPath) -> str:

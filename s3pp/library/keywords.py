@@ -43,6 +43,8 @@ COMMAND_ONLY: Mapping[str, str] = MappingProxyType(
     }
 )
 
+# The fields of a list of names: the path of a file, or the names.
+FILES_FROM, NAMES = "choosing.files_from", "choosing.names"
 NO_STREAM = "is a standard stream, which only a command has: './-' is the file of that name"
 
 # What a reader takes besides text, by its name.
@@ -94,12 +96,14 @@ def build_job(verb: str, arguments: Sequence[str], keywords: Mapping[str, object
 
 
 def with_names(job: Job, names: Sequence[str]) -> Job:
-    """Return a put whose sources have these names below the destination."""
-    for name in names:
-        if not isinstance(name, str):
-            raise TypeError(f"the name of a source must be text, not {name!r}")
-    pairs = zip(job.sources, names, strict=True)
-    return replace(job, sources=tuple(replace(source, name=name) for source, name in pairs))
+    """Return ``job`` with these names of its sources at the destination."""
+    if wrong := [name for name in names if not isinstance(name, str)]:
+        raise TypeError(f"the name of a source must be text, not {wrong[0]!r}")
+    if job.origins:
+        origins = zip(job.origins, names, strict=True)
+        return replace(job, origins=tuple(replace(each, name=name) for each, name in origins))
+    sources = zip(job.sources, names, strict=True)
+    return replace(job, sources=tuple(replace(each, name=name) for each, name in sources))
 
 
 @cache
@@ -180,11 +184,23 @@ def _read_all(verb: str, given: Mapping[str, object]) -> dict[str, Any]:
         if name not in known:
             raise TypeError(_unknown(verb, name, known))
         keyword = known[name]
-        if keyword.repeated:  # several keywords may add to one field, in their order
+        if keyword.path == FILES_FROM and not isinstance(value, str | os.PathLike):
+            found[NAMES] = _read_names(keyword, value)
+        elif keyword.repeated:  # several keywords may add to one field, in their order
             found[keyword.path] = [*found.get(keyword.path, ()), *_read_each(keyword, value, now)]
         else:
             found[keyword.path] = _read(keyword, value, now)
     return found
+
+
+def _read_names(keyword: Keyword, value: object) -> tuple[str, ...]:
+    """Return the names of a list in memory."""
+    names = (
+        tuple(value) if isinstance(value, Iterable) and not isinstance(value, bytes) else (value,)
+    )
+    if wrong := [name for name in names if not isinstance(name, str)]:
+        raise TypeError(f"{keyword.name} must be a path or names, not {wrong[0]!r}")
+    return names
 
 
 def _read_credentials(name: str, value: object) -> Keys:

@@ -37,7 +37,7 @@ class PutOptions(TypedDict, total=False):
     min_size: Number | None
     max_size: Number | None
     limit: Number | None
-    files_from: Path | None
+    files_from: Path | Iterable[str] | None
     null: bool | None
     # source
     walk: Literal["filesystem", "tar"] | None
@@ -119,7 +119,7 @@ class GetOptions(TypedDict, total=False):
     min_size: Number | None
     max_size: Number | None
     limit: Number | None
-    files_from: Path | None
+    files_from: Path | Iterable[str] | None
     null: bool | None
     # files
     fsync: bool | None
@@ -175,7 +175,7 @@ class CopyOptions(TypedDict, total=False):
     min_size: Number | None
     max_size: Number | None
     limit: Number | None
-    files_from: Path | None
+    files_from: Path | Iterable[str] | None
     null: bool | None
     # objects
     content_type: str | None
@@ -255,7 +255,7 @@ class ListOptions(TypedDict, total=False):
     min_size: Number | None
     max_size: Number | None
     limit: Number | None
-    files_from: Path | None
+    files_from: Path | Iterable[str] | None
     null: bool | None
     # listing
     listers: Number | None

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from s3pp.args.building import declared_fields
 from s3pp.args.verbs import VERBS
-from s3pp.library.keywords import Keyword, keywords_of
+from s3pp.library.keywords import FILES_FROM, Keyword, keywords_of
 
 TARGET = Path(__file__).parents[2] / "s3pp" / "library" / "options.py"
 
@@ -68,6 +68,8 @@ def type_of(keyword: Keyword) -> str:
         return "bool"
     if isinstance(default, Enum):
         return literal(each.value for each in type(default))
+    if keyword.path == FILES_FROM:
+        return "Path | Iterable[str]"
     if value.reader == "one_of":
         return literal(value.bounds)
     return TYPES.get(value.reader, "Texts" if keyword.repeated else "str")

@@ -81,6 +81,15 @@ def test_each_verb_returns_what_came_of_it(moto_bucket: Bucket, tree: Tree, tmp_
     assert s3pp.put(names, f"{url}/named", **at).done == 2
     assert moto_bucket.get("named/new/A") == b"alpha"
     assert moto_bucket.get("named/tree/b.bin") == FILES["d/b.bin"]
+    renamed = s3pp.get({"one": f"{url}/p/a.txt", "two": f"{url}/named/tree"}, tmp_path / "n", **at)
+    assert renamed.done == 2
+    assert (tmp_path / "n" / "one").read_bytes() == b"alpha"
+    assert (tmp_path / "n" / "two" / "b.bin").exists()
+    both = [f"{url}/named/tree", f"{url}/p"]
+    assert s3pp.copy(both, f"{url}/all/", files_from=None, exclude="b.bin", **at).done == 2
+    (tmp_path / "x").mkdir()
+    chosen = s3pp.get(f"{url}/p", tmp_path / "x", files_from=["c", "missing"], **at)
+    assert (chosen.done, [each.key for each in chosen.failures]) == (1, ["p/missing"])
 
     moto_bucket.client.create_multipart_upload(Bucket=moto_bucket.name, Key="p/large")
     del at["processes"]

@@ -166,6 +166,15 @@ def test_patterns_hold_in_the_order_of_the_keywords() -> None:
     assert put(include="*.jpg", exclude="*").choosing.rules[0] == ("include", "*.jpg")
 
 
+def test_names_may_be_given_in_memory() -> None:
+    assert put(files_from=["a", "b/c"]).choosing.names == ("a", "b/c")
+    assert put(files_from=iter("ab")).choosing.names == ("a", "b")
+    assert put(files_from=[]).choosing.names == ()
+    for wrong in (["a", 1], b"a", 1):
+        with pytest.raises(TypeError, match="files_from must be a path or names, not "):
+            put(files_from=wrong)
+
+
 def test_an_age_is_before_now() -> None:
     job = put(newer_than=timedelta(days=7))
     assert same(job, put(newer_than="7d"))

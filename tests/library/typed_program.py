@@ -22,6 +22,7 @@ def calls(path: Path, other: os.PathLike[str]) -> Iterator[s3pp.RunResult]:
     yield s3pp.copy(
         "s3://a", "s3://b", credentials=("a", "b"), source_credentials=s3pp.Keys("a", "b")
     )
+    yield s3pp.get({"name": "s3://b/a"}, path, files_from=["a", "b"])
     yield s3pp.clean("s3://b", older_than=datetime.now(), on_event=print, dry_run=None)
 
 
