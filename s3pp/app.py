@@ -49,6 +49,7 @@ class Plan(NamedTuple):
 
     jobs: tuple[Job, ...]  # run in turn
     notices: tuple[str, ...] = ()  # for users, before the first
+    prologue: tuple[str, ...] = ()  # the first lines on stdout
     question: Question | None = None
     chained: bool = False  # a job that could not run, or was aborted, ends the plan
     # The last line on stdout where every job succeeded, of the seconds they took.
@@ -65,6 +66,7 @@ def run_plan(plan: Plan, output: Streams) -> ExitStatus:
     last = ExitStatus.SOME_FAILED if plan.chained else ExitStatus.ABORTED
     program = plan.jobs[0].output.program if plan.jobs else "s3pp"
     output.stderr.lines([message(program, each) for each in plan.notices])
+    output.stdout.lines(list(plan.prologue))
     for step in _steps(plan, output):
         worst = max(worst, step.status)
         if worst > last:

@@ -274,6 +274,7 @@ class Skipped(NamedTuple):
     reason: SkipReason
     upload: UploadFacts | None = None  # likewise
     dest_size: int | None = None  # bytes of what the destination holds, if known and not ``size``
+    etag: str = ""  # of the source of a copy that has one already
 
 
 def other_size(size: int, dest: Dest | None) -> int | None:

@@ -12,6 +12,8 @@ is what all fronts share.
 ``s3concurrent`` has both commands of s3concurrent, and ``s3concurrent_voice`` their lines;
 ``log_lines`` is what logs of that form have in common.
 
+``s3copy`` has the lines of ``s3copy_voice``.
+
 ``s3_upload`` and ``s3_download``, of amazon-s3-resumable-upload, share ``resumable``, and the lines
 of ``resumable_voice``. They read that tool's configuration files by ``resumable_config``, those in
 Python by ``python_config``, as data.

@@ -76,9 +76,7 @@ def _plan(job: Job, given: Arguments, name: str) -> Plan:
     job = building.build(job, given.options)
     output = Output(program=name, voice=VOICE, progress=False)
     advice = f"'s3pp {job.verb}' takes keys from the environment or a profile"
-    seen = "other users could see them before they were hidden, and the shell's history has them"
-    notice = f"keys on the command line are not safe: {seen}; {advice}"
-    return Plan((replace(job, output=output),), (notice,))
+    return Plan((replace(job, output=output),), (main.visible_keys(advice),))
 
 
 def _parser(name: str, about: str) -> Parser:

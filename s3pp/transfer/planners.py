@@ -223,7 +223,8 @@ class CopyPlanner:
         if not self._index.ask:
             reason = modes.decide_copy(self._rule, Dest(size, etag), dest, modified_ns=time)
             if isinstance(reason, SkipReason):
-                return Skipped(key, target, size, reason, dest_size=other_size(size, dest))
+                same = etag if reason is SkipReason.SAME_ETAG else ""
+                return Skipped(key, target, size, reason, None, other_size(size, dest), same)
         return CopyTask(key, target, size, etag, storage_class, dest, self._index.ask, time)
 
 

@@ -45,6 +45,7 @@ from s3pp.transfer.copy.ways import CopyWays
 from s3pp.transfer.errors import failed
 from s3pp.transfer.resources import WorkerResources
 
+_SAME = (SkipReason.SAME_ETAG, SkipReason.SAME_CHECKSUM)
 _TRIES = 4  # of an object that changes, or arrives incomplete
 _TWICE = (
     "some objects are sent twice: the part size that was tried first was not their source's, and "
@@ -196,6 +197,6 @@ class Copier:
 
 
 def _skipped(task: CopyTask, reason: SkipReason, dest: Dest | None) -> Skipped:
-    return Skipped(
-        task.source, task.target, task.size, reason, dest_size=other_size(task.size, dest)
-    )
+    other = other_size(task.size, dest)
+    etag = task.etag if reason in _SAME else ""
+    return Skipped(task.source, task.target, task.size, reason, None, other, etag)

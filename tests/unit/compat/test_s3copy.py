@@ -1,0 +1,139 @@
+"""The meaning of s3copy's command lines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from s3pp.app import Plan
+from s3pp.compat import s3copy
+from s3pp.errors import Misuse, UsageError
+
+
+def plan(*words: str) -> Plan:
+    return s3copy.plan([*words])
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("source", "prefix", "begins", "named"),
+    [
+        ("s3://src", None, "", "a/b"),
+        ("s3://src/*", None, "", "a/b"),
+        ("s3://src/x", None, "x/", "x/a/b"),
+        ("s3://src/x/", None, "x/", "x/a/b"),
+        ("s3://src/x/*", None, "x/", "a/b"),
+        ("s3://src/x*", None, "x", "xa/b"),
+        ("s3://src/p/x", None, "p/x/", "x/a/b"),
+        ("s3://src/p/x*", None, "p/x", "xa/b"),
+        ("s3://src/p/", "x", "p/x/", "x/a/b"),
+        ("s3://src/p", "x", "px/", "px/a/b"),
+    ],
+)
+def test_paths_are_those_of_cp(source: str, prefix: str | None, begins: str, named: str) -> None:
+    words = [source, "s3://dst"] if prefix is None else [source, "s3://dst", "-p", prefix]
+    (job,) = plan(*words).jobs
+    assert job.origin.prefix == begins
+    assert job.origin.relative(f"{begins}a/b") == named
+
+
+@pytest.mark.parametrize(
+    ("words", "dest"),
+    [
+        (["s3://src/x", "s3://dst"], "s3://dst/"),
+        (["s3://src/x", "s3://dst/foo"], "s3://dst/foo"),
+        (["s3://src/x", "s3://dst/foo/"], "s3://dst/foo"),
+        (["s3://src/x/*"], "s3://src/"),
+        (["s3://src", "s3://src"], "s3://src/temp/dest"),
+        (["s3://src/x", "s3://dst/foo/", "--dest-prefix", "bar"], "s3://dst/foo/bar"),
+        (["s3://src/x", "s3://dst/foo/", "--s3-prefixes"], "s3://dst/foo"),
+    ],
+)
+def test_a_destination_is_a_directory(words: list[str], dest: str) -> None:
+    made = plan(*words)
+    assert str(made.jobs[0].dest) == dest
+    path = dest.removesuffix("/").removeprefix("s3://")
+    assert made.prologue[1] == f"Dest uri: s3://{path}/"
+
+
+def test_lists_never_widen_a_copy(home: Path) -> None:
+    (home / "names").write_text("# a comment\r\n\r\na b\r\nc")
+    (home / "empty").write_text("\n#x\n")
+    (job,) = plan("s3://src/p/", "s3://dst", "-f", "x", "y", "--files", f"{home}/names").jobs
+    assert (job.origin.prefix, job.origin.relative("p/x")) == ("p/", "x")
+    assert job.choosing.names == ("x", "y", "a b", "c")
+    (several,) = plan("s3://src", "s3://dst", "-p", "a", "b/*", "-P", f"{home}/names").jobs
+    assert [each.prefix for each in several.origins] == ["a/", "b/", "a b/", "c/"]
+    for flag in ("-F", "-P"):
+        (nothing,) = plan("s3://src", "s3://dst", flag, f"{home}/empty").jobs
+        assert nothing.choosing.names == ()
+    both = plan("s3://src", "s3://dst", "-f", "x", "-p", "a").jobs
+    assert [(job.origin.prefix, job.choosing.names) for job in both] == [("a/", None), ("", ("x",))]
+
+
+def test_options_that_tune(home: Path) -> None:
+    words = ["-t", "20", "--retries", "0", "--large-file", "1", "--part-size", str(8 << 20)]
+    (job,) = plan("s3://src", "s3://dst", *words, "--acl-grant", "read:a@example.org", "-n").jobs
+    assert (job.speed.concurrency, job.access.max_attempts, job.dry_run) == (20, 1, True)
+    assert (job.parts.threshold, job.parts.size) == (5 << 20, 8 << 20)
+    assert [tuple(each) for each in job.objects.grants] == [("READ", "a@example.org")]
+    assert plan("s3://src", "s3://dst").jobs[0].speed.concurrency == 40
+    work = plan("s3://src", "s3://dst", "-w", "s3://w", "--reassemble-large-file", "9")
+    assert [each.split()[0] for each in work.notices] == [
+        "--work-bucket",
+        "--reassemble-large-file",
+    ]
+    (clean,) = plan("s3://src/x", "--clean-mpcopies", "-n").jobs
+    assert (clean.verb, clean.origin.prefix, clean.dry_run) == ("clean", "", True)
+    assert plan("s3://src", "s3://dst", "--retr", "2").jobs[0].access.max_attempts == 3
+
+
+def test_where_keys_come_from(home: Path) -> None:
+    def keys(*words: str) -> tuple[str, str] | None:
+        found = plan("s3://src", "s3://dst", *words).jobs[0].access.credentials
+        return found and (found.access_key, found.secret_key)
+
+    assert keys() is None
+    given = plan("s3://src", "s3://dst", "-a", "AK", "-k", "SK")
+    assert given.jobs[0].access.credentials is not None
+    assert "keys on the command line" in given.notices[0]
+    (home / "other").write_text("[default]\naccess_key=A1\nsecret_key =S1\n#access_key = no\n")
+    assert keys("-c", f"{home}/other", "-a", "AK", "-k", "SK") == ("A1", "S1")
+    (home / ".s3cfg").write_text("access_key = A2\nsecret_key = S2\n")
+    assert keys("-a", "AK", "-k", "SK") == ("A2", "S2")
+    listing = plan("s3://src", "s3://dst", "-d", f"{home}/other").jobs[0].listing_access
+    assert listing is not None
+    assert listing.credentials is not None
+    assert listing.credentials.access_key == "A1"
+
+
+@pytest.mark.parametrize(
+    ("words", "mention"),
+    [
+        ([], "a source and at most one destination"),
+        (["s3://src", "s3://dst", "s3://more"], "at most one destination"),
+        (["s3://src", "s3://dst/x*"], "ends in *"),
+        (["s3://src", "s3://dst/x", "--s3-prefixes"], "end the destination with a slash"),
+        (["s3://src", "s3://dst", "-F", "gone"], "--files 'gone' cannot be read"),
+        (["s3://src", "s3://dst", "-c", "gone"], "'gone' cannot be read"),
+        (["s3://src", "s3://dst", "-a", "AKIA"], "there is no secret key (-k)"),
+        (["s3://src", "s3://dst", "-l", "LOUD"], "DEBUG, INFO"),
+        (["s3://src", "s3://dst", "--acl-grant", "EAT:a@b"], "--acl-grant: "),
+    ],
+)
+def test_what_cannot_be_meant(words: list[str], mention: str) -> None:
+    with pytest.raises((UsageError, Misuse)) as caught:
+        plan(*words)
+    assert mention in str(caught.value)
+
+
+def test_a_stray_word_is_not_shown() -> None:
+    with pytest.raises(UsageError, match="not shown here") as caught:
+        plan("SeCrEt", "s3://dst")
+    assert "SeCrEt" not in str(caught.value)
