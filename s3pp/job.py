@@ -133,6 +133,12 @@ class DownloadOptions:
     fsync: bool = option(
         False, "--fsync", help="flush each file to the disk before it gets its name"
     )
+    gzip_suffix: str = option(
+        "",
+        "--gzip-suffix",
+        Value("SUFFIX", "gzip_suffix"),
+        help="compress files, and add SUFFIX, such as .gz, to names that do not end in .gz",
+    )
     gunzip: bool = option(
         False, "--gunzip", help="unpack objects that are stored with Content-Encoding gzip"
     )

@@ -122,6 +122,7 @@ class GetTask(NamedTuple):
     size: int  # bytes, as the listing has it
     etag: str
     modified: str  # as the store writes it, ISO 8601
+    pack: bool = False  # True: the file is the object compressed with gzip
 
 
 class CopyTask(NamedTuple):

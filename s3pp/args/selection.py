@@ -16,6 +16,8 @@ def check_selection(job: Job) -> None:
     Raises ``UsageError``.
     """
     _check_filters(job)
+    if job.download.gunzip and job.download.gzip_suffix:
+        raise UsageError("--gunzip contradicts --gzip-suffix, which compresses files; drop one")
     if job.is_stream:
         _check_stream(job)
 
@@ -30,8 +32,12 @@ def _check_stream(job: Job) -> None:
             )
     if job.walk == "tar":
         raise UsageError("--walk tar reads files, and '-' is standard input: leave one of them out")
-    if job.download.fsync:
-        raise UsageError("--fsync is about files, and '-' is standard output: leave it out")
+    for flag, given in (
+        ("--fsync", job.download.fsync),
+        ("--gzip-suffix", job.download.gzip_suffix),
+    ):
+        if given:
+            raise UsageError(f"{flag} is about files, and '-' is standard output: leave it out")
 
 
 def _check_filters(job: Job) -> None:

@@ -162,6 +162,13 @@ def gzip_type(text: str) -> str:
     return text.lower()
 
 
+def gzip_suffix(text: str) -> str:
+    """What is added to the name of a compressed file: it ends in ``.gz``."""
+    if not text.endswith(".gz") or "/" in text or "\0" in text:
+        raise ValueError(f"{text!r} is not a suffix such as .gz: end it in .gz, without a slash")
+    return text
+
+
 def include(text: str) -> tuple[str, str]:
     """A pattern of names to include; it shares an ordered list with ``exclude``."""
     return "include", _glob(text)

@@ -150,7 +150,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             (
                 _TRANSFER,
                 _FILTERS,
-                Group("files", (*_fields("download", "fsync gunzip"), *_LINKS)),
+                Group("files", (*_fields("download", "fsync gunzip gzip_suffix"), *_LINKS)),
                 *(_PARTS, _SPEED, _LISTING, _S3, _RETRIES, _OUTPUT),
             ),
         ),

@@ -131,7 +131,11 @@ def _walk_several(job: Job, around: Surroundings) -> Iterator[Task | Outcome]:
     found = limit_found(merge_origins(origins, listings), job.choosing.limit)
     if job.verb == "get":
         first = GetPlanner.of(job, origins[0])
-        others = [GetPlanner(each, folds=False, entering=_ignore) for each in origins[1:]]
+        suffix = job.download.gzip_suffix
+        others = [
+            GetPlanner(each, folds=False, entering=_ignore, gzip_suffix=suffix)
+            for each in origins[1:]
+        ]
         steps = plan_several(origins, [each.steps for each in (first, *others)], found)
         return first.separate(steps)
     same = [_is_dest(bucket, around) for bucket in buckets]

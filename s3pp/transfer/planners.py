@@ -28,6 +28,7 @@ from typing import NamedTuple, Protocol
 
 from s3pp.errors import FailureKind
 from s3pp.job import Compare, Job
+from s3pp.localfs.external_sort import sort_records
 from s3pp.localfs.name_conflicts import folds_names, mark_conflicts, mark_conflicts_folded
 from s3pp.localfs.paths import path_fault
 from s3pp.localfs.stale_files import Sweeper
@@ -86,8 +87,16 @@ class GetPlanner:
     target of each task, in their order, before the task is sent.
     """
 
-    def __init__(self, origin: Origin, *, folds: bool, entering: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        origin: Origin,
+        *,
+        folds: bool,
+        entering: Callable[[str], None],
+        gzip_suffix: str = "",
+    ) -> None:
         self._start, self._cut = origin.renaming
+        self._gzip_suffix = gzip_suffix
         self._folds = folds
         self._entering = entering
 
@@ -95,14 +104,15 @@ class GetPlanner:
     def of(cls, job: Job, origin: Origin) -> GetPlanner:
         """Return the planner of ``job``, which creates its directory unless it is a dry run."""
         tree = Tree(job.directory, follow=job.choosing.follow_symlinks is True)
+        suffix = job.download.gzip_suffix
         several = len(job.origins) > 1 or not origin.is_single  # one name cannot fold with another
         if job.dry_run:
             there = tree.directory("", make=False) is not None
             folds = there and several and folds_names(job.directory, write=False)
-            return cls(origin, folds=folds, entering=lambda _: None)
+            return cls(origin, folds=folds, entering=lambda _: None, gzip_suffix=suffix)
         tree.make("")
         folds = several and folds_names(job.directory)
-        return cls(origin, folds=folds, entering=Sweeper(tree).enter)
+        return cls(origin, folds=folds, entering=Sweeper(tree).enter, gzip_suffix=suffix)
 
     def plan(self, found: Iterable[Listed | Skipped | Failed]) -> Iterator[Step]:
         """Yield a task or an outcome for each object found."""
@@ -119,6 +129,8 @@ class GetPlanner:
 
     def separate(self, steps: Iterable[Step]) -> Iterator[Step]:
         """Yield ``steps``, in the order of their targets, those in conflict as failures."""
+        if self._gzip_suffix:
+            steps = _in_new_order(steps)
         separate = mark_conflicts_folded if self._folds else mark_conflicts
         for step, conflict in separate(steps, _file_name):
             if conflict is not None:
@@ -130,10 +142,30 @@ class GetPlanner:
 
     def _step(self, found: Listed) -> GetTask | Failed:
         key, size, etag, modified, _ = found
-        target = self._start + key[self._cut :]
+        target, suffix = self._start + key[self._cut :], self._gzip_suffix
+        pack = suffix != "" and not target.endswith(("/", ".gz"))
+        if pack:
+            target += suffix
         if fault := path_fault(target, size):
             return Failed(key, target, FailureKind.NAME, fault)
-        return GetTask(key, target, size, etag, modified)
+        return GetTask(key, target, size, etag, modified, pack)
+
+
+def _in_new_order(steps: Iterable[Step]) -> Iterator[Step]:
+    """Yield steps, whose targets have a suffix, in the order of these; each target is given once.
+
+    What would get the name of another object's file fails.
+    """
+    last: GetTask | None = None
+    for step in sort_records(steps, key=lambda step: step.target):
+        if not isinstance(step, GetTask):
+            yield step
+        elif last is not None and step.target == last.target and step.source != last.source:
+            why = f"the compressed {last.source!r} gets this name: choose another --gzip-suffix"
+            yield Failed(step.source, step.target, FailureKind.CONFLICT, why)
+        else:
+            last = step
+            yield step
 
 
 def _file_name(step: Step) -> str | None:

@@ -26,6 +26,12 @@ BAD = {
     "empty directory": (["SRC", ""], "DIRECTORY"),
     "standard output of many": (["s3://bucket/p/", "-"], "does not name one object"),
     "filters of standard output": (["--limit", "1", "s3://bucket/p", "-"], "--limit"),
+    "suffix of no gzip": (["--gzip-suffix", ".zip", "SRC", "OUT"], "'.zip' is not a suffix"),
+    "packed and unpacked": (
+        ["--gzip-suffix=.gz", "--gunzip", "SRC", "OUT"],
+        "--gunzip contradicts",
+    ),
+    "packed standard output": (["--gzip-suffix=.gz", "s3://bucket/p", "-"], "--gzip-suffix is"),
     "flushed standard output": (["--fsync", "s3://bucket/p", "-"], "--fsync"),
     "no bucket": (["s3://", "OUT"], "s3://"),
     "only slashes": (["s3:///p", "OUT"], "s3:///p"),

@@ -9,7 +9,9 @@
     ETag of parts            the file in parts of likely sizes, a checksum, the parts' real size
     any other                the time, which a getter sets on every file that it writes
 
-With ``--gunzip`` a file may be what the object was unpacked to, which only the time shows.
+A file that the object is compressed to (``--gzip-suffix``) is compared by the size that it had
+before, and by the time. With ``--gunzip`` a file may be what the object was unpacked to, which only
+the time shows.
 """
 
 from __future__ import annotations
@@ -28,9 +30,9 @@ from s3pp.localfs.tree import Tree
 from s3pp.records import Dest, GetTask, SendReason, SkipReason
 from s3pp.s3.answers import GZIP_MAGIC, is_gzip
 from s3pp.s3.client import Bucket
-from s3pp.s3.timestamps import epoch_nanoseconds
 from s3pp.transfer import modes
 from s3pp.transfer.errors import object_vanished
+from s3pp.transfer.get.file_facts import MODULUS, by_time, unpacked_size
 from s3pp.transfer.resources import Reader
 
 Verdict = SkipReason | SendReason
@@ -60,9 +62,11 @@ class ExistingFiles:
         """
         if not stat.S_ISREG(here.st_mode):
             return self._refuse(task, here.st_mode)
+        if task.pack:
+            return await self._compare_packed(task, here)
         verdict = modes.decide_get(self._rule, task.size, here.st_size)
         if verdict is None and self._rule.compare is Compare.MTIME:
-            return _by_time(task, here)
+            return by_time(task, here)
         if verdict is None:
             return await self._compare_content(task, here)
         if verdict is SkipReason.OTHER_SIZE and self._gunzip:
@@ -70,6 +74,21 @@ class ExistingFiles:
         if verdict is SendReason.SIZE and self._gunzip:
             return await self._check_time(task, here, verdict)
         return verdict
+
+    async def _compare_packed(self, task: GetTask, here: os.stat_result) -> Verdict:
+        """Compare a file that the object was compressed to: by the size before, and the time."""
+        size = await self._reader.run(unpacked_size, self._tree, task.target)
+        verdict = modes.decide_get(self._rule, task.size % MODULUS, -1 if size is None else size)
+        return by_time(task, here) if verdict is None else verdict
+
+    def size(self, task: GetTask, here: os.stat_result | None) -> int | None:
+        """Return the size of a file that is the object, or would be, in bytes; None: no such file.
+
+        Raises as ``Tree.open_read`` does.
+        """
+        if here is None or not stat.S_ISREG(here.st_mode):
+            return None
+        return unpacked_size(self._tree, task.target) if task.pack else here.st_size
 
     def _refuse(self, task: GetTask, mode: int) -> Verdict:
         """Mode ``add`` skips links; nothing but a file is ever replaced."""
@@ -103,7 +122,7 @@ class ExistingFiles:
         verdict = await self._compare_parts(task)
         # What differs may be what it was unpacked to, which only the time shows.
         unpacked = self._gunzip and isinstance(verdict, SendReason)
-        return _by_time(task, here) if verdict is SendReason.UNKNOWN or unpacked else verdict
+        return by_time(task, here) if verdict is SendReason.UNKNOWN or unpacked else verdict
 
     async def _compare_parts(self, task: GetTask) -> Verdict:
         if part_count(task.etag) is None:
@@ -124,7 +143,7 @@ class ExistingFiles:
         It may have been unpacked, or the ETag may only look like an MD5. Only a HEAD shows that,
         and in both cases the time decides. Costs a request for a file that has the object's time.
         """
-        if _by_time(task, here) is not SkipReason.SAME_TIME:
+        if by_time(task, here) is not SkipReason.SAME_TIME:
             return verdict
         answer = await self._bucket.look(task.source)
         if answer is None:
@@ -147,10 +166,6 @@ class ExistingFiles:
             return os.read(fd, len(GZIP_MAGIC)) == GZIP_MAGIC
         finally:
             os.close(fd)
-
-
-def _by_time(task: GetTask, here: os.stat_result) -> Verdict:
-    return modes.by_time(epoch_nanoseconds(task.modified), here.st_mtime_ns)
 
 
 def md5_of(tree: Tree, path: str) -> str:

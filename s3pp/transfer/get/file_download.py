@@ -43,6 +43,7 @@ from s3pp.s3.answers import GZIP_MAGIC, Answer, content_codings, gzip_layers
 from s3pp.s3.client import Bucket, Coding, Headers
 from s3pp.s3.timestamps import epoch_nanoseconds
 from s3pp.transfer.errors import ObjectReplaced, fault_of
+from s3pp.transfer.put.content import begin_compression
 from s3pp.transfer.resources import Reader
 
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS  # zlib's manual: 16 more asks for a gzip header
@@ -136,6 +137,8 @@ class FileDownload:
             attributes = self.attributes(task, answer, etag, mode)
             if self._options.gunzip and (times := layers(answer)):
                 finished = await self.unpack(task, sink.pieces(), attributes, times)
+            elif task.pack:
+                finished = await self.pack(task, sink.pieces(), attributes)
             else:
                 finished = await self._reader.away(lambda: sink.finish(attributes))
             return Arrival(answer, etag, sink.size, finished, sink.size)
@@ -168,6 +171,10 @@ class FileDownload:
                 finished = await self.unpack(task, file.pieces(), attributes, times)
                 await away(file.discard)
                 return finished
+            if task.pack:
+                finished = await self.pack(task, file.pieces(), attributes)
+                await away(file.discard)
+                return finished
             return await away(lambda: file.finish(attributes))
         except ObjectError as error:
             if await away(file.keep_or_discard):
@@ -175,6 +182,11 @@ class FileDownload:
             raise
         finally:
             await away(file.keep_or_discard)
+
+    async def pack(self, task: GetTask, body: Iterable[bytes], attributes: FileAttributes) -> bool:
+        """Write a body, compressed; returns and raises as ``write_packed`` does."""
+        tree, path = self._tree, task.target
+        return await self._reader.away(lambda: write_packed(tree, path, body, attributes))
 
     async def unpack(
         self, task: GetTask, packed: Iterable[bytes], attributes: FileAttributes, times: int
@@ -262,6 +274,23 @@ def unpack_file(
     try:
         for piece in packed:
             file.write(piece)
+        return file.finish(attributes)
+    finally:
+        file.discard()
+
+
+def write_packed(
+    tree: Tree, path: str, pieces: Iterable[bytes], attributes: FileAttributes
+) -> bool:
+    """Write ``pieces``, compressed, to ``path``. Returns and raises as ``write_file`` does.
+
+    It is one gzip member without a name or a time, so that the same bytes give the same file.
+    """
+    file, packer = TemporaryFile(tree, path, mode=attributes.mode), begin_compression()
+    try:
+        for piece in pieces:
+            file.write(packer.compress(piece))
+        file.write(packer.flush())
         return file.finish(attributes)
     finally:
         file.discard()

@@ -17,7 +17,6 @@ from __future__ import annotations
 import os
 from collections.abc import Awaitable, Callable
 from hashlib import md5
-from stat import S_ISREG
 
 from s3pp.integrity.verifiers import Corrupt, ReceivedBody
 from s3pp.job import Job, Mode
@@ -98,10 +97,9 @@ class Getter:
         finally:
             budget.give(held)
 
-    @staticmethod
-    def _skip(task: GetTask, reason: SkipReason, here: os.stat_result | None) -> Skipped:
-        file = here if here and S_ISREG(here.st_mode) else None
-        there = other_size(task.size, Dest(file.st_size, "") if file else None)
+    def _skip(self, task: GetTask, reason: SkipReason, here: os.stat_result | None) -> Skipped:
+        size = self._existing.size(task, here)
+        there = None if size is None else other_size(task.size, Dest(size, ""))
         return Skipped(task.source, task.target, task.size, reason, dest_size=there)
 
     async def _fetch(self, task: GetTask, reason: SendReason, mode: int | None) -> Outcome:
@@ -136,6 +134,8 @@ class Getter:
         attributes = self._download.attributes(task, answer, etag, mode)
         if self._gunzip and (times := layers(answer)):
             finished = await self._download.unpack(task, (body,), attributes, times)
+        elif task.pack:
+            finished = await self._download.pack(task, (body,), attributes)
         elif attributes.fsync:
             finished = await self._reader.away(
                 lambda: write_file(self._tree, task.target, body, attributes)
