@@ -43,7 +43,7 @@ def put(
     keeps the run from beginning, ``TypeError`` for unknown keywords. What happens later is in the
     result, and ``check`` of the result raises it.
     """
-    return run(_job("put", sources, dest, options), on_event)
+    return run(_job("put", sources, _url(dest), options), on_event)
 
 
 def get(
@@ -65,19 +65,19 @@ def copy(
     **options: Unpack[CopyOptions],
 ) -> RunResult:
     """Copy objects from bucket to bucket: ``s3pp copy``. For arguments and errors see ``put``."""
-    return run(_job("copy", sources, dest, options), on_event)
+    return run(_job("copy", sources, _url(dest), options), on_event)
 
 
 def clean(
     place: str, *, on_event: OnEvent | None = None, **options: Unpack[CleanOptions]
 ) -> RunResult:
     """Abort incomplete multipart uploads: ``s3pp clean``. For arguments and errors see ``put``."""
-    return run(build_job("clean", [place], options), on_event)
+    return run(build_job("clean", [_url(place)], options), on_event)
 
 
 def list(source: str, **options: Unpack[ListOptions]) -> Listing:
     """List objects: ``s3pp list``, as an iterator of ``S3Object``. For errors see ``Listing``."""
-    return Listing(build_job("list", [source], options))
+    return Listing(build_job("list", [_url(source)], options))
 
 
 def _job(verb: str, sources: Sources, dest: str, options: Mapping[str, object]) -> Job:
@@ -87,6 +87,12 @@ def _job(verb: str, sources: Sources, dest: str, options: Mapping[str, object]) 
     if isinstance(sources, str | bytes | os.PathLike):
         sources = (sources,)
     return build_job(verb, [*map(_path, sources), dest], options)
+
+
+def _url(place: str) -> str:
+    if not isinstance(place, str):
+        raise TypeError(f"a place in a bucket must be text, s3://BUCKET[/PREFIX], not {place!r}")
+    return place
 
 
 def _path(path: LocalPath) -> str:

@@ -124,6 +124,7 @@ class GetOptions(TypedDict, total=False):
     # files
     fsync: bool | None
     gunzip: bool | None
+    gzip_suffix: str | None
     follow_symlinks: bool | None
     # large objects
     part_size: Number | None

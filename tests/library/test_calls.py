@@ -236,6 +236,7 @@ def test_failures_are_counted_and_the_first_are_named(
         ("get(URL, '.', credentials=('no', 'no'), sign_request=False)", "UsageError", "credent.*"),
         ("put(b'.', URL)", "TypeError", "a path must be text, not .*"),
         ("put({'': '.'}, URL)", "UsageError", "SOURCE '.': its name is empty.*"),
+        ("put('.', 5)", "TypeError", "a place in a bucket must be text, s3://.*, not 5"),
         ("put({1: '.'}, URL)", "TypeError", "the name of a source must be text, not 1"),
         ("put('.', URL, on_event=1)", "TypeError", "on_event must be a function, not 1"),
         ("put('.', URL, tags=1)", "TypeError", r"put\(\) got an unexpected .* mean 'tag'\?"),

@@ -62,6 +62,7 @@ SAMPLES: dict[str, list[tuple[Any, str]]] = {
     "grant": [([("read", "someone@example.org")], "READ:someone@example.org")],
     "content_type": [("text/plain; charset=utf-8", "text/plain; charset=utf-8")],
     "gzip_type": [("all", "all")],
+    "gzip_suffix": [(".gz", ".gz")],
     "endpoint": [("https://s3.example.org:9000", "https://s3.example.org:9000")],
     "token": [("eu-west-1", "eu-west-1")],
     "visible": [("a profile", "a profile")],
