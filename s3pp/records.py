@@ -33,7 +33,7 @@ class SkipReason(str, Enum):
     OTHER_SIZE = "exists with another size"  # mode add: the key is taken by another object
     SAME_ETAG = "same etag"  # mode update: same size, same content
     SAME_CHECKSUM = "same checksum"  # mode update: ETag not comparable; checksum equal, or 0 bytes
-    SAME_TIME = "same time"  # mode update: ETag not comparable, and the time is the object's
+    SAME_TIME = "same time"  # of a get: the file has the object's time, and it is what decides
     DONE_EARLIER = "done in an earlier run"  # by its journal, see ``sources/earlier_runs.py``
     SAME_SIZE = "same size"  # --compare size
     NOT_NEWER = "not newer"  # --compare mtime: same size, and the source is not the newer one
@@ -54,7 +54,7 @@ class SendReason(str, Enum):
     SIZE = "size differs"
     ETAG = "etag differs"
     CHECKSUM = "checksum differs"  # ETag not comparable, and checksums differ
-    TIME = "time differs"  # ETag not comparable, and the times differ
+    TIME = "time differs"  # of a get: the time decides, as the ETag cannot, or is not to
     NEWER = "newer"  # --compare mtime: the source is newer
     UNKNOWN_TIME = "time unknown"  # --compare mtime: the store reports no time
     UNKNOWN = "etag unknown"  # neither ETag nor checksum can show equality

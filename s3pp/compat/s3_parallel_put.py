@@ -16,6 +16,7 @@ from functools import partial
 from posixpath import normpath
 from types import MappingProxyType
 from typing import Any, NoReturn
+from urllib.parse import parse_qsl
 
 from s3pp.app import Plan
 from s3pp.args import building, values
@@ -50,8 +51,12 @@ GZIP_TYPES = (
     "text/javascript",
 )
 # Headers that s3pp has options for: the fields that those set, and the readers of their values.
-HEADERS: Mapping[str, tuple[str, Callable[[str], str]]] = MappingProxyType(
+HEADERS: Mapping[str, tuple[str, Callable[[str], Any]]] = MappingProxyType(
     {
+        "x-amz-tagging": (
+            "objects.tags",
+            lambda text: [values.tag(f"{key}={value}") for key, value in parse_qsl(text, True)],
+        ),
         "x-amz-acl": ("objects.acl", lambda text: values.one_of(text, *GRANTS)),
         "x-amz-server-side-encryption": (
             "objects.sse",
@@ -180,7 +185,7 @@ def _attributes(given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _setting(name: str, value: str) -> dict[str, str]:
+def _setting(name: str, value: str) -> dict[str, Any]:
     """Return the option that a header sets. Raises ``UsageError``."""
     field, read = HEADERS[name.lower()]
     try:

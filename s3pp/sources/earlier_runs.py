@@ -13,8 +13,8 @@
   an arrow, the line is split where both sides have the same base name.
 
 The entries are sorted on disk by destination, and read beside the walk, which has the same order:
-memory is constant, whatever their number. Nothing is read of a file after the walk began, so that a
-run may append to the journal that it retries.
+memory is constant, whatever their number. A file is read to its end before the first object of a
+source is looked at, so that a run may append to the journal that it retries.
 """
 
 from __future__ import annotations

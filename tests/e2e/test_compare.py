@@ -65,20 +65,28 @@ def test_what_put_sends_by_size_and_by_time(s3pp: Run, moto_bucket: Bucket, tree
     assert moto_bucket.tree() == {"a": b"9999", "d/b": b"", "d/c": b"9"}
 
 
-def unlisted(request: Request) -> Answer | None:
-    return error(403, "AccessDenied") if "list-type" in request.target else None
-
-
 def test_without_a_listing_a_head_decides(
     s3pp: Run, moto: Store, moto_bucket: Bucket, tree: Tree, relay: MakeRelay
 ) -> None:
-    src = tree(FILES)
+    src, source = tree(FILES), moto.bucket()
+    for name, body in FILES.items():
+        moto_bucket.put(name, body)
+        source.put(name, body)
     age(src, OLD)
-    assert s3pp("put", src, moto_bucket.url).code == 0
     age(src, FUTURE, "a")
+
+    def unlisted(request: Request) -> Answer | None:
+        listing = "list-type" in request.target and moto_bucket.name in request.target
+        return error(403, "AccessDenied") if listing else None
+
     blind = replace(moto, url=relay(moto, intercept=unlisted).url)
-    put = s3pp("put", "--json", "--compare", "mtime", src, moto_bucket.url, store=blind)
+    put = s3pp("put", "-n", "--json", "--compare", "mtime", src, moto_bucket.url, store=blind)
     assert reasons(put) == {"a": "newer", "d/b": "not newer", "d/c": "not newer"}
+    wait_for_the_next_second()
+    source.put("d/c", b"54321")
+    copy = s3pp("copy", "--json", "--compare", "mtime", source.url, moto_bucket.url, store=blind)
+    assert reasons(copy)["d/c"] == "newer"
+    assert moto_bucket.get("d/c") == b"54321"
 
 
 def test_a_second_get_opens_no_file(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:

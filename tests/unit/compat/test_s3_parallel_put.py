@@ -56,7 +56,7 @@ def test_every_option_arrives() -> None:
         "--ignore-files-older-than-days", "7", "--gzip", "--put", "add", "--resume", "l",
         "--resume", "m", "--grant", "public-read", "--header", "Cache-Control:max-age=60",
         "--header", "x-amz-storage-class:STANDARD_IA", "--encrypt-key", "--log-filename", "log",
-        "-q", "--verbose",
+        "--header", "x-amz-tagging:a=b%20c&d=", "-q", "--verbose",
         "-v", "--dry-run", "--limit", "0", "--processes", "3",
     )  # fmt: skip
     assert (str(made.dest), made.mode, made.dry_run) == ("s3://my-bucket/a/b", Mode.ADD, True)
@@ -72,6 +72,7 @@ def test_every_option_arrives() -> None:
         "STANDARD_IA",
     )
     assert objects.headers == (("Cache-Control", "max-age=60"),)
+    assert objects.tags == (("a", "b c"), ("d", ""))
     assert (made.output.log_file, made.output.verbosity, made.speed.processes) == ("log", 1, 3)
 
 
