@@ -307,7 +307,8 @@ def _list(job: Job, output: Streams) -> RunReport:
 def _report(result: RunReport, job: Job, output: Streams) -> RunReport:
     """Print the error, if any, and the last lines; a failure to write stdout is an error too."""
     program = job.output.program
-    if job.exit_code and result.status is ExitStatus.OK and result.transferred:
+    differs = result.differs or (job.dry_run and result.transferred)
+    if job.exit_code and result.status is ExitStatus.OK and differs:
         result = result._replace(status=ExitStatus.SOME_FAILED)
     if result.error is not None:
         _log(job, result.error)

@@ -302,7 +302,9 @@ class Job:
         clean="show what would be aborted; change nothing",
     )
     exit_code: bool = option(
-        False, "--exit-code", help="with --dry-run: exit 1 if anything would be transferred"
+        False,
+        "--exit-code",
+        help="exit 1 if --dry-run would transfer anything, or --mode add leaves another size",
     )
     sandbox: bool = option(
         False,

@@ -155,8 +155,9 @@ def build(job: Job, given: Mapping[str, Any]) -> Job:
 def _settle(job: Job, combined: CombinedOptions) -> Job:
     """Check combinations of options, and set the fields that depend on several."""
     check_selection(job)
-    if job.exit_code and not job.dry_run:
-        raise UsageError("--exit-code needs --dry-run: other runs exit 1 where something fails")
+    if job.exit_code and not (job.dry_run or job.mode is Mode.ADD):
+        needs = "--exit-code needs --dry-run, or --mode add"
+        raise UsageError(f"{needs}: other runs exit 1 where something fails")
     objects = _objects(job, combined)
     check_compare(job, packs=bool(objects.gzip_types))
     access = _access(job, combined)

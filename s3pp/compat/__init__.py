@@ -14,6 +14,8 @@ is what all fronts share.
 
 ``s3copy`` has the lines of ``s3copy_voice``.
 
+``s3clone`` has the command of that name, and its lines.
+
 ``s3_upload`` and ``s3_download``, of amazon-s3-resumable-upload, share ``resumable``, and the lines
 of ``resumable_voice``. They read that tool's configuration files by ``resumable_config``, those in
 Python by ``python_config``, as data.

@@ -60,6 +60,7 @@ class Totals:
     in_parts: int = 0  # bytes of parts transferred, of objects that are not done
     seconds: float = 0.0  # since the start of the run
     flow: Flow = field(default_factory=Flow)
+    other_size: int = 0  # of mode add: skipped, and another size than what exists
     young: int = 0  # of a clean: uploads skipped that may be in use
     unknown_sizes: int = 0  # of a clean: uploads done with an unknown number of bytes
 
@@ -69,7 +70,7 @@ class Totals:
 
     def fold_all(self, outcomes: Iterable[Outcome]) -> None:
         """Add a batch. Runs for every object, hence local variables and one pass."""
-        done = skipped = failed = size = sent = 0
+        done = skipped = failed = size = sent = other = 0
         for outcome in outcomes:
             if isinstance(outcome, Done):
                 done += 1
@@ -77,6 +78,7 @@ class Totals:
                 sent += outcome.sent
             elif isinstance(outcome, Skipped):
                 skipped += 1
+                other += outcome.reason is SkipReason.OTHER_SIZE
             else:
                 failed += 1
         self.done += done
@@ -84,6 +86,7 @@ class Totals:
         self.failed += failed
         self.bytes += size
         self.sent += sent
+        self.other_size += other
 
     def fold_uploads(self, outcomes: Iterable[Outcome]) -> None:
         """Add what only the outcomes of a clean have, besides ``fold_all``."""
@@ -124,6 +127,11 @@ class RunReport(NamedTuple):
     def transferred(self) -> bool:
         """Whether anything was transferred or, in a dry run, would have been."""
         return isinstance(self.totals, Totals) and self.totals.done > 0
+
+    @property
+    def differs(self) -> bool:
+        """Whether mode ``add`` has left something as it is that has another size."""
+        return isinstance(self.totals, Totals) and self.totals.other_size > 0
 
 
 def run_report(

@@ -56,6 +56,7 @@ def test_files_are_compressed_and_known_again(
     files["a/large.txt.x.gz"].write_bytes(b"")  # of a program that was killed
     assert get("--compare=size", "-n")["small"] == "same size"
     assert get("--mode=add")["a/middle"] == "exists with another size"
+    assert s3pp(*command, "--mode=add", "--exit-code").code == 1
     found = get()
     assert (found["small"], found["a/middle"], found["a/large.txt"]) == (
         "time differs", "size differs", "size differs",

@@ -91,5 +91,6 @@ def test_the_exit_code_tells_whether_there_is_anything_to_do(
     wrong = s3pp("put", "--exit-code", src, bucket.url)
     assert wrong.code == 2
     assert wrong.err == (
-        "s3pp: --exit-code needs --dry-run: other runs exit 1 where something fails\n"
+        "s3pp: --exit-code needs --dry-run, or --mode add:"
+        " other runs exit 1 where something fails\n"
     )
