@@ -124,10 +124,13 @@ class OpenBuckets:
             return False
         if opened.single is not None:
             return opened.single
-        # The probe could not see it, which the store's clock or an odd listing explains.
+        # The clocks differ, or the answer was odd: a listing of our own shows it.
         access, renew = self.job.access_to(Side.SOURCE), SignIn(session, opened.keys)
-        bucket = connect(access, opened, 1, renew=renew)
-        return new_loop().run_until_complete(is_empty(origin, bucket))
+
+        async def look() -> bool:
+            return await is_empty(origin, connect(access, opened, 1, renew=renew))
+
+        return new_loop().run_until_complete(look())
 
     def refresh(self, now: float) -> Iterator[Side]:
         """Yield the sides whose keys changed since the last check; checks every ``PERIOD``.

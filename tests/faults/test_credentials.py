@@ -384,6 +384,8 @@ def check_every_verb(
         assert read_tree(there) == BODIES == dest.tree()
         Path(here, "names").write_text("small\nlarge\n")
         run("get", "--files-from", here / "names", dest.url, here)
+        run("get", f"{dest.url}/small", there / "exact")
+        assert (there / "exact").read_bytes() == BODIES["small"], "found out by our own listing"
         run("copy", source.url, f"{dest.url}/copied")
         assert dest.tree() == BODIES | {f"copied/{key}": body for key, body in BODIES.items()}
         assert "large" in command("list", f"{dest.url}/large", store=store).out

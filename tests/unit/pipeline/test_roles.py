@@ -6,23 +6,27 @@ import asyncio
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 
 from s3pp.access import Access, Grant, Keys
 from s3pp.attributes import Objects
 from s3pp.job import Choosing, DownloadOptions, Job, Mode
-from s3pp.pipeline.roles import TITLES, role, worker_resources
+from s3pp.pipeline.roles import TITLES, QualifiedParts, RoleByBucket, role, worker_resources
 from s3pp.places import Place, Side, Source, parse_origin
 from s3pp.records import (
+    CopyPart,
     CopyTask,
     Done,
     Entry,
     Failed,
     GetTask,
     Outcome,
+    PartDone,
     PutTask,
+    SendReason,
+    Span,
 )
 from s3pp.s3.answers import Answer, Copied
 from s3pp.s3.endpoint import Endpoint
@@ -124,6 +128,46 @@ def test_grants_are_a_step_of_their_own_and_only_where_asked_for(job: Job) -> No
     buckets: Any = {side: Bucket() for side in (Side.SOURCE, Side.DEST)}
     granted = replace(job, objects=Objects(grants=(Grant("READ", "x"),)))
     assert isinstance(role(granted, buckets, worker_resources(Mock())), Granter)
+
+
+# Several buckets
+
+
+class OneBucket:
+    """The role of one bucket, which has a note and a part for each task."""
+
+    requests_spared = 1
+
+    def __init__(self, parts: Any) -> None:
+        self.notes: list[str] = []
+        self.parts = parts
+
+    async def transfer(self, task: CopyTask) -> Done:
+        self.notes.append(f"note on {task.source}")
+        await self.parts.run(CopyPart(task.source, MD5, 4, Span(1, 0, 4), task.target, "id"))
+        return Done(task.source, task.target, 4, 4, MD5, SendReason.NEW)
+
+    async def part(self, part: CopyPart) -> PartDone:
+        return PartDone(part.span.number, 4, part.source)
+
+
+def test_tasks_and_parts_of_several_buckets_name_them() -> None:
+    async def main() -> None:
+        runner = Mock(run=AsyncMock())
+        names = ["from/", "arn:aws:s3:eu-west-1:123456789012:accesspoint/mine/"]
+        both = RoleByBucket({name: OneBucket(QualifiedParts(runner, name)) for name in names})
+        for name in names:
+            outcome = await both.transfer(COPIED._replace(source=f"{name}p/k"))
+            assert (outcome.source, outcome.target) == (f"{name}p/k", "k")
+            part = runner.run.call_args.args[0]
+            assert part.source == f"{name}p/k"
+            done = await both.part(part)
+            assert isinstance(done, PartDone)
+            assert done.etag == "p/k", "the role of a bucket knows its keys only"
+        assert both.notes == ["note on p/k"] * 2
+        assert both.requests_spared == 2
+
+    asyncio.run(main())
 
 
 # Putters
