@@ -138,7 +138,7 @@ def _bucket(text: str) -> str:
 
 def _build(job: Job, options: dict[str, Any]) -> Job:
     """Return ``job`` with its options. Raises ``UsageError``."""
-    output = Output(program=NAME, voice=VOICE)
+    output = Output(program=NAME, voice=VOICE, progress=False)
     given = {path: value for path, value in options.items() if value is not None}
     return building.build(replace(job, output=output), given)
 

@@ -17,7 +17,7 @@ MODULES = {
 }
 ROOMS = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
 TOP = {"s3pp", "tests", "docs", "benchmarks", "bin", ".ci"}  # not what a build leaves there
-SUFFIXES = {"py", "rst", "cfg", "toml", "xml", "jpg", "txt", "db"}  # of files, no names
+SUFFIXES = {"py", "rst", "cfg", "toml", "xml", "jpg", "txt", "db", "gz"}  # of files, no names
 DOTTED = re.compile(r"(?:s3pp[/.])?((?:\w+/)*\w+)(?:\.py)?((?:\.\w+)*)")
 
 
