@@ -145,6 +145,8 @@ def check_origin(job: Job) -> None:
         raise UsageError("--files-from needs exactly one source, the place of its names")
     if job.by_name:
         _check_readable_list(job.choosing)
+    if job.is_stream and not (len(job.origins) == 1 and job.origin.is_single):
+        raise UsageError("DIRECTORY - takes one object: name its whole key as the source")
     if job.directory and not job.is_stream:
         is_file = may_be_file(job) and os.path.isfile(job.directory)
         check_directory(os.path.dirname(job.directory) or os.curdir if is_file else job.directory)
@@ -152,6 +154,8 @@ def check_origin(job: Job) -> None:
 
 def check_key(key: str) -> None:
     """Raise ``UsageError`` for the key of a single object that cannot be one."""
+    if not key:
+        raise UsageError("destination: it has no key, and standard input is one object: name it")
     if fault := key_fault(key_bytes(key)):
         raise UsageError(f"destination: {fault}")
 

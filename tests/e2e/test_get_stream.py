@@ -29,7 +29,6 @@ def read(s3pp: Run, tmp_path: Path, *arguments: str, code: int = 0) -> tuple[byt
 
 def test_objects_of_any_size_and_name(s3pp: Run, bucket: Bucket, tmp_path: Path) -> None:
     bucket.put("p/a b+%41.txt", b"small")
-    bucket.put("p/a b+%41.txt/below", b"another")
     bucket.put("empty", b"")
     content, err = read(s3pp, tmp_path, f"{bucket.url}/p/a b+%41.txt")
     assert content == b"small"

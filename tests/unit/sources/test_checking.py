@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from s3pp.errors import UsageError
-from s3pp.places import Source, parse_place
+from s3pp.job import Job
+from s3pp.places import Source, parse_origin, parse_place
 from s3pp.sources import check
-from s3pp.sources.checking import name_single
+from s3pp.sources.checking import check_key, check_origin, name_single
 
 from .trees import job, pack, plant
 
@@ -137,3 +138,16 @@ def test_lists(top: Path, tmp_path: Path) -> None:
 def test_a_list_from_a_pipe_is_not_touched(top: Path) -> None:
     os.mkfifo(top / "pipe")
     check(job(top, files_from=str(top / "pipe")))
+
+
+def test_streams_are_single_objects() -> None:
+    """Of jobs that a program makes: the command line has its own words for these."""
+    one = parse_origin("s3://bucket/p")
+    check_origin(Job("get", origins=(one.alone,), directory="-"))
+    for origins in ((one,), (one.alone, one.alone), (parse_origin("s3://bucket"),)):
+        with pytest.raises(UsageError, match="DIRECTORY - takes one object"):
+            check_origin(Job("get", origins=origins, directory="-"))
+    check_key("p")
+    for key, why in (("", "it has no key"), ("p" * 1025, "1025 bytes"), ("\udcff", "not UTF-8")):
+        with pytest.raises(UsageError, match=why):
+            check_key(key)
