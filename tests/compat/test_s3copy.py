@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from commands import Run
+from conftest import MakeRecorder
+from stores.relay import error
 from stores.store import Bucket, Store
 
 pytestmark = pytest.mark.timeout(60)
@@ -54,7 +56,7 @@ def test_the_examples_of_its_manual(
 
 
 def test_lists_of_objects_and_paths(
-    front: Run, moto: Store, moto_bucket: Bucket, tmp_path: Path
+    front: Run, moto: Store, moto_bucket: Bucket, recorder: MakeRecorder, tmp_path: Path
 ) -> None:
     for key in ("p/a", "p/a.bak", "p/d/x", "q/y", "r"):
         moto_bucket.put(key, key.encode())
@@ -75,6 +77,11 @@ def test_lists_of_objects_and_paths(
     itself = front("s3copy", f"{url}/p", env=env)
     assert (itself.code, "onto itself" in itself.err) == (2, True)
     assert moto_bucket.tree().keys() == {"p/a", "p/a.bak", "p/d/x", "q/y", "r"}
+    between = recorder(
+        moto, intercept=lambda r: error(403, "AccessDenied") if r.of_bucket else None
+    )
+    unlisted = front("s3copy", url, f"{dest.url}/un", "-f", "r", store=between.store, env=env)
+    assert (unlisted.code, dest.get("un/r")) == (0, b"r"), "neither side may be listed"
     missing = front("s3copy", f"{url}/r", dest.url, env=env)
     assert (missing.code, "no objects found under" in missing.err) == (2, True)
 
