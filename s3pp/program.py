@@ -41,15 +41,23 @@ class Program(NamedTuple):
 
 def run(program: Program) -> NoReturn:
     """Run a console script: the only place that exits."""
+    try:
+        status = _run(program)
+    except KeyboardInterrupt:  # so early that not even the streams are set up
+        os.write(2, f"{program.name}: interrupted\n".encode())
+        status = ExitStatus.INTERRUPTED
+    # Every line is flushed, every child has ended. To take the interpreter apart as well would take
+    # an eighth of a run of one object.
+    os._exit(status)
+
+
+def _run(program: Program) -> int:
     stdout, stderr = sys.stdout, sys.stderr  # None where the descriptor is closed
     _fill_standard_descriptors()
     gc.set_threshold(*RARELY)
     from s3pp.report.outlet import Streams
 
-    status = execute(program, sys.argv[1:], Streams.of(stdout, stderr))
-    # Every line is flushed, every child has ended. To take the interpreter apart as well would take
-    # an eighth of a run of one object.
-    os._exit(status)
+    return execute(program, sys.argv[1:], Streams.of(stdout, stderr))
 
 
 def execute(program: Program, argv: Sequence[str], streams: Streams) -> int:

@@ -1,30 +1,84 @@
-"""What the fronts share: how a command starts, and the parser of its arguments."""
+"""The commands: how each starts, and what they share.
+
+Little is imported before a command runs, so that its arguments, which may hold credentials, are
+hidden from ``ps`` soon, and Ctrl-C is answered in one line.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NoReturn
+from collections.abc import Mapping, Sequence
+from pkgutil import resolve_name
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NoReturn
 
 from s3pp import program
-from s3pp.app import Plan, run_plan
-from s3pp.report.outlet import Streams
+
+if TYPE_CHECKING:
+    from s3pp.report.outlet import Streams
 
 _SEEN = "other users could see them before they were hidden, and the shell's history has them"
 
+# By command, the function that returns the ``Plan`` of its arguments.
+PLANS: Mapping[str, str] = MappingProxyType(
+    {
+        "s3-parallel-put": "s3pp.compat.s3_parallel_put:plan",
+        "s3clone": "s3pp.compat.s3clone:plan",
+        "s3concurrent_download": "s3pp.compat.s3concurrent:plan_download",
+        "s3concurrent_upload": "s3pp.compat.s3concurrent:plan_upload",
+        "s3copy": "s3pp.compat.s3copy:plan",
+        "s3_download": "s3pp.compat.s3_download:plan",
+        "s3_upload": "s3pp.compat.s3_upload:plan",
+    }
+)
 
-def run(name: str, plan: Callable[[Sequence[str]], Plan]) -> NoReturn:
-    """Run a console script: the command ``name``, whose arguments mean what ``plan`` returns.
 
-    The arguments may hold credentials, so the first thing is to hide them from ``ps``.
-    """
-    import setproctitle
-
-    setproctitle.setproctitle(name)
+def run(name: str) -> NoReturn:
+    """Run the console script ``name``."""
 
     def main(argv: Sequence[str], streams: Streams) -> int:
-        return run_plan(plan(argv), streams)
+        import setproctitle
+
+        setproctitle.setproctitle(name)
+        from s3pp.app import run_plan
+
+        return run_plan(resolve_name(PLANS[name])(argv), streams)
 
     program.run(program.Program(name, main))
+
+
+def s3_parallel_put() -> NoReturn:
+    """Run ``s3-parallel-put``."""
+    run("s3-parallel-put")
+
+
+def s3clone() -> NoReturn:
+    """Run ``s3clone``."""
+    run("s3clone")
+
+
+def s3concurrent_download() -> NoReturn:
+    """Run ``s3concurrent_download``."""
+    run("s3concurrent_download")
+
+
+def s3concurrent_upload() -> NoReturn:
+    """Run ``s3concurrent_upload``."""
+    run("s3concurrent_upload")
+
+
+def s3copy() -> NoReturn:
+    """Run ``s3copy``."""
+    run("s3copy")
+
+
+def s3_download() -> NoReturn:
+    """Run ``s3_download``."""
+    run("s3_download")
+
+
+def s3_upload() -> NoReturn:
+    """Run ``s3_upload``."""
+    run("s3_upload")
 
 
 def visible_keys(advice: str) -> str:

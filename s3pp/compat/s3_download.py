@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import NoReturn
 
 from s3pp.app import Plan
 from s3pp.args import building, values
-from s3pp.compat import main
 from s3pp.compat.resumable import (
     Command,
     bucket,
@@ -34,11 +32,6 @@ COMMAND = Command(
         )
     ),
 )
-
-
-def run() -> NoReturn:
-    """The console script."""
-    main.run(COMMAND.name, plan)
 
 
 def plan(argv: Sequence[str]) -> Plan:

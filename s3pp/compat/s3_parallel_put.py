@@ -15,13 +15,12 @@ from dataclasses import replace
 from functools import partial
 from posixpath import normpath
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import parse_qsl
 
 from s3pp.app import Plan
 from s3pp.args import building, values
 from s3pp.args.parser import Parser, argument_type
-from s3pp.compat import main
 from s3pp.errors import UsageError
 from s3pp.job import Job, Output
 from s3pp.places import Origin, Place, Source
@@ -68,11 +67,6 @@ HEADERS: Mapping[str, tuple[str, Callable[[str], Any]]] = MappingProxyType(
 )
 NO_EFFECT = ("content_type", "gzip", "gzip_types", "headers")  # on a copy, as before
 DAY = 86_400.0  # seconds
-
-
-def run() -> NoReturn:
-    """The console script."""
-    main.run(NAME, plan)
 
 
 def plan(argv: Sequence[str]) -> Plan:

@@ -7,12 +7,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
-from typing import Any, NoReturn
+from typing import Any
 
 from s3pp.access import Access, Keys
 from s3pp.app import Plan, Question
 from s3pp.args import building, values
-from s3pp.compat import main
 from s3pp.compat.resumable import (
     VOICES,
     Command,
@@ -49,11 +48,6 @@ COMMAND = Command(
         )
     ),
 )
-
-
-def run() -> NoReturn:
-    """The console script."""
-    main.run(COMMAND.name, plan)
 
 
 def plan(argv: Sequence[str]) -> Plan:

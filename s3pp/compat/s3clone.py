@@ -10,12 +10,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import NoReturn
 
 from s3pp.app import Plan
 from s3pp.args import building, values
 from s3pp.args.parser import Parser, argument_type
-from s3pp.compat import main
 from s3pp.errors import ExitStatus
 from s3pp.job import Job, Mode, Output
 from s3pp.limits import MAX_CONCURRENCY
@@ -49,11 +47,6 @@ class CloneVoice(Voice):
         if not isinstance(result.totals, Totals) or result.status is not ExitStatus.OK:
             return NOTHING
         return Rendered(["Done!" if result.totals.listed else "Empty bucket"])
-
-
-def run() -> NoReturn:
-    """The console script."""
-    main.run(NAME, plan)
 
 
 def plan(argv: Sequence[str]) -> Plan:

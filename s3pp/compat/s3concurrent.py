@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from s3pp.access import Keys
 from s3pp.app import Plan
@@ -40,16 +40,6 @@ class Arguments(NamedTuple):
     prefix: str
     folder: str
     options: dict[str, Any]  # of s3pp
-
-
-def run_upload() -> NoReturn:
-    """The console script ``s3concurrent_upload``."""
-    main.run(UPLOAD, plan_upload)
-
-
-def run_download() -> NoReturn:
-    """The console script ``s3concurrent_download``."""
-    main.run(DOWNLOAD, plan_download)
 
 
 def plan_upload(argv: Sequence[str]) -> Plan:

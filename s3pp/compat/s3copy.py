@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from s3pp.access import Access, Keys
 from s3pp.app import Plan
@@ -64,11 +64,6 @@ class Uri(NamedTuple):
             )
         bucket = parse_place(text, argument).bucket
         return cls(bucket, text.removeprefix(f"s3://{bucket}").removeprefix("/"))
-
-
-def run() -> NoReturn:
-    """The console script."""
-    main.run(NAME, plan)
 
 
 def plan(argv: Sequence[str]) -> Plan:

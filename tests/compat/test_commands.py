@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from configparser import ConfigParser
 from pkgutil import resolve_name
 
 import pytest
 
 from commands import ROOT, Run
+from s3pp import program
+from s3pp.compat import main
 
 
 def console_scripts() -> dict[str, str]:
@@ -28,3 +32,24 @@ def test_a_command_answers(name: str, front: Run) -> None:
 
 def test_bin_has_every_command() -> None:
     assert {path.name for path in (ROOT / "bin").iterdir()} == set(console_scripts())
+
+
+def test_little_is_imported_before_a_command_hides_its_arguments() -> None:
+    shown = "import s3pp.compat.main, sys; print(*{'argparse', 's3pp.app'} & {*sys.modules})"
+    told = subprocess.run(
+        [sys.executable, "-c", shown], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert told.stdout == "\n"
+
+
+def test_an_interruption_before_anything_is_set_up_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    codes: list[int] = []
+    monkeypatch.setattr(program, "_fill_standard_descriptors", interrupted)
+    monkeypatch.setattr(os, "_exit", codes.append)
+    main.run("s3copy")
+    assert (codes, capfd.readouterr().err) == ([130], "s3copy: interrupted\n")

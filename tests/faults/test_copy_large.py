@@ -309,9 +309,11 @@ def test_killed_copiers_cost_nothing(either: CopyTrial) -> None:
     either.inject(Rule(gate, "PUT", PART))
     running = either.start(*PARTS)
     either.proxy.wait_for(2)
+    os.kill(running.pid, signal.SIGSTOP)
     for pid in copiers(running):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+    os.kill(running.pid, signal.SIGCONT)
     gate.open()
     check_copied(either, either.end(running))  # no upload is left, either
 
@@ -327,9 +329,11 @@ def test_where_the_lead_of_a_copy_dies_its_upload_is_aborted(
     running = moto_copy.start(*PARTS)
     for times in (1, 2):
         moto_copy.proxy.wait_for(7 * times - (times > 1) * arrived)
+        os.kill(running.pid, signal.SIGSTOP)  # else it may give the object to the other at once
         for pid in copiers(running):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        os.kill(running.pid, signal.SIGCONT)
     gate.open()
     end = moto_copy.end(running)
     check_copied(moto_copy, end, LONG)
