@@ -98,7 +98,8 @@ class UnfinishedVoice(Voice):
         if not result.transferred or not isinstance(result.totals, Totals):
             return NOTHING
         found = pluralize(result.totals.done, "unfinished upload")
-        return log_line("WARNING", f"{found} in {self.job.reads[0]}")
+        where = f"in {self.job.reads[0]}, begun more than a day ago"
+        return log_line("WARNING", f"{found} {where}")
 
 
 class CleanVoice(Voice):

@@ -29,6 +29,7 @@ from s3pp.compat.resumable import (
 from s3pp.compat.resumable_config import Configuration
 from s3pp.errors import UsageError
 from s3pp.job import Choosing, Job
+from s3pp.limits import DEFAULT_ABORT_AGE
 from s3pp.localfs.paths import shown
 from s3pp.places import Origin, Place, Source
 
@@ -175,25 +176,31 @@ def _slash_notice(job: Job) -> list[str]:
 
 
 def _question(job: Job) -> Question:
-    """Return the question whether the unfinished uploads of the destination are to be aborted."""
+    """Return the question whether old unfinished uploads of the destination are to be aborted.
+
+    Younger ones may be in progress. The limit is a point in time, so that no upload gets too old
+    while the question waits: exactly those that were listed are aborted.
+    """
     clean = Job(
         "clean",
-        origins=(_written(job),),
-        choosing=Choosing(older_than=time.time()),
+        origins=(_cleaned(job),),
+        choosing=Choosing(older_than=time.time() - DEFAULT_ABORT_AGE),
         access=job.access,
         output=replace(job.output, voice=f"{VOICES}:CleanVoice"),
     )
     look = replace(
         clean, dry_run=True, output=replace(clean.output, voice=f"{VOICES}:UnfinishedVoice")
     )
-    text = "Enter CLEAN to abort them and send their files again, or nothing to resume them: "
+    text = "Enter CLEAN to abort all of these, whoever began them, or nothing to keep them: "
     return Question(look, clean, text, "CLEAN")
 
 
-def _written(job: Job) -> Origin:
-    """Return the keys that ``job`` may write."""
+def _cleaned(job: Job) -> Origin:
+    """Return the keys whose uploads may be aborted: below S3Prefix as a directory, or only one."""
     if job.origins:
-        return replace(job.origin, bucket=job.dest.bucket)
+        origin = replace(job.origin, bucket=job.dest.bucket, cut=0)
+        directory = f"{origin.prefix.rstrip('/')}/" if origin.prefix else ""
+        return origin if origin.is_single else replace(origin, prefix=directory)
     (source,) = job.sources
     key = job.dest.key(source.name or "")
     return Origin(job.dest.bucket, key, single=key if source.name else None)

@@ -8,6 +8,8 @@ import pty
 import re
 import signal
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import pytest
 
 from commands import Result, Run, Running, Start, as_anybody
 from conftest import MakeRecorder, Tree, WriteProfiles
-from stores.relay import Request
+from stores.relay import Answer, Request
 from stores.store import Bucket, Store
 
 pytestmark = pytest.mark.timeout(60)
@@ -242,17 +244,17 @@ def test_nobody_is_asked_without_a_terminal_and_uploads_are_resumed(
 class Terminal:
     """A command whose standard streams are a terminal."""
 
-    def __init__(self, start: Start) -> None:
+    def __init__(self, start: Start, store: Store) -> None:
         self._near, far = pty.openpty()
         self._running: Running = start(
-            "s3_upload", stdin=far, stdout=far, stderr=far, env={"TERM": "dumb"}
+            "s3_upload", store=store, stdin=far, stdout=far, stderr=far, env={"TERM": "dumb"}
         )
         os.close(far)
         self.said = ""
 
     def answer(self, text: str) -> int:
         """Type ``text`` when asked, and return the exit code."""
-        self._read(until="resume them: ")
+        self._read(until="keep them: ")
         os.write(self._near, text.encode())
         self._read()
         os.close(self._near)
@@ -266,21 +268,41 @@ class Terminal:
                 return
 
 
+def an_hour_ago(request: Request, answer: Answer) -> Answer:
+    """The same answer, but ``…young`` was begun an hour ago; moto has begun all in 2010."""
+    if "uploads" not in request.target:
+        return answer
+    begun = (datetime.now(timezone.utc) - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    young = rb"(?s)(<Key>[^<]*young</Key>.*?<Initiated>)[^<]*"
+    headers = [pair for pair in answer.headers if pair[0].lower() != "content-length"]
+    body = re.sub(young, rb"\g<1>" + begun.encode(), answer.body)
+    return replace(answer, headers=headers, body=body)
+
+
 def test_on_a_terminal_uploads_are_cleaned_if_the_user_says_so(
-    front_start: Start, moto_bucket: Bucket, tree: Tree, configure: Configure
+    front_start: Start,
+    moto_bucket: Bucket,
+    tree: Tree,
+    configure: Configure,
+    recorder: MakeRecorder,
 ) -> None:
-    """Those of the keys below S3Prefix, and no others."""
+    """Old ones of the keys below S3Prefix, exactly those listed: the rest may be in progress."""
     tree({"a": b"1"})
     configure(example(moto_bucket))
-    for key in ("my-prefix/large", "my-prefix2/large"):
+    others = ["my-prefix/young", "my-prefix2/old"]
+    for key in ("my-prefix/old", *others):
         begin(moto_bucket, key, b"1")
-    kept = Terminal(front_start)
+    store = recorder(moto_bucket.store, rewrite=an_hour_ago).store
+    kept = Terminal(front_start, store)
     assert kept.answer("\n") == 0
-    assert unfinished(moto_bucket) == ["my-prefix/large", "my-prefix2/large"]
-    assert "Unfinished upload, Key: my-prefix/large, Time: " in kept.said
-    cleaned = Terminal(front_start)
+    assert unfinished(moto_bucket) == ["my-prefix/old", *others]
+    assert "Unfinished upload, Key: my-prefix/old, Time: " in kept.said
+    assert kept.said.count("Unfinished upload, ") == 1
+    where = f"1 unfinished upload in {moto_bucket.url}/my-prefix/*, begun more than a day ago"
+    assert where in kept.said
+    cleaned = Terminal(front_start, store)
     assert cleaned.answer("CLEAN\n") == 0
-    assert unfinished(moto_bucket) == ["my-prefix2/large"]
+    assert unfinished(moto_bucket) == others
     assert "INFO - CLEAN FINISHED" in cleaned.said
     assert "MISSION ACCOMPLISHED" in cleaned.said
     assert moto_bucket.tree() == {"my-prefix/a": b"1"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -196,16 +197,27 @@ def test_the_plan_compares_both_sides_at_the_end(write: Write) -> None:
         (LOCAL | {"S3Prefix": "p/"}, Origin("des-bucket", "p/")),
         (LOCAL, Origin("des-bucket")),
         (LOCAL | {"SrcFileIndex": "a"}, Origin("des-bucket", "a", single="a")),
-        (BUCKETS | {"S3Prefix": "p"}, Origin("des-bucket", "p")),
+        (BUCKETS, Origin("des-bucket")),
+        (BUCKETS | {"S3Prefix": "p"}, Origin("des-bucket", "p/")),
+        (BUCKETS | {"S3Prefix": "p/q"}, Origin("des-bucket", "p/q/")),
+        (BUCKETS | {"S3Prefix": "p/"}, Origin("des-bucket", "p/")),
+        (
+            BUCKETS | {"S3Prefix": "p", "SrcFileIndex": "a"},
+            Origin("des-bucket", "p/a", single="p/a"),
+        ),
     ],
 )
-def test_uploads_are_cleaned_where_the_job_writes(
+def test_old_uploads_are_cleaned_and_only_below_the_prefix(
     keys: dict[str, Any], origin: Origin, write: Write
 ) -> None:
+    """Not those of ``p2/x``, nor those that another program may be writing."""
+    now = time.time()
     question = s3_upload.plan([write(**keys, DontAskMeToClean=False)]).question
     assert question is not None
-    assert (question.job.verb, question.job.origin, question.consent) == ("clean", origin, "CLEAN")
+    found = replace(question.job.origin, cut=0)
+    assert (question.job.verb, found, question.consent) == ("clean", origin, "CLEAN")
     assert question.job.choosing.older_than is not None
+    assert 0 <= question.job.choosing.older_than - (now - 86_400) < 60
     assert replace(question.look, dry_run=False, output=question.job.output) == question.job
 
 
