@@ -117,6 +117,11 @@ _ARN = re.compile(
 )
 
 
+def single_slashes(path: str) -> str:
+    """Return ``path`` without repeated slashes, and without any at its ends."""
+    return "/".join(filter(None, path.split("/")))
+
+
 def access_point(bucket: str) -> str:
     """The host name's first part for a bucket that is the ARN of an access point, else empty."""
     found = _ARN.fullmatch(bucket)

@@ -20,7 +20,7 @@ from s3pp.compat import main
 from s3pp.errors import UsageError
 from s3pp.job import Job, Output
 from s3pp.limits import MAX_ATTEMPTS, MAX_CONCURRENCY
-from s3pp.places import Source, access_point, parse_origin, parse_place
+from s3pp.places import Source, access_point, parse_origin, parse_place, single_slashes
 
 UPLOAD, DOWNLOAD = "s3concurrent_upload", "s3concurrent_download"
 VOICE = "s3pp.compat.s3concurrent_voice:CountingVoice"
@@ -47,7 +47,7 @@ def plan_upload(argv: Sequence[str]) -> Plan:
     given = _read(_parser(UPLOAD, "Upload the files of a directory, and of those below it."), argv)
     if not os.path.isdir(given.folder):
         raise UsageError(f"--local_folder {given.folder!r} is not a directory")
-    prefix = "/".join(filter(None, given.prefix.split("/")))
+    prefix = single_slashes(given.prefix)
     dest = parse_place(f"s3://{given.bucket}/{prefix}/" if prefix else f"s3://{given.bucket}")
     return _plan(Job("put", sources=(Source(given.folder),), dest=dest), given, UPLOAD)
 

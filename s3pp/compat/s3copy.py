@@ -25,7 +25,7 @@ from s3pp.errors import UsageError
 from s3pp.job import Choosing, Job, Output
 from s3pp.limits import MAX_ATTEMPTS, MAX_CONCURRENCY, MAX_PART, MIN_PART
 from s3pp.localfs.paths import shown
-from s3pp.places import Origin, Place, parse_place
+from s3pp.places import Origin, Place, parse_place, single_slashes
 from s3pp.report.outlet import printable
 
 NAME = "s3copy"
@@ -157,7 +157,7 @@ def _dest(arguments: Sequence[str], source: Uri, given: dict[str, Any]) -> Place
         raise UsageError(
             f"--s3-prefixes would put names right behind {path!r}: end the destination with a slash"
         )
-    return Place(dest.bucket, path.removesuffix("/"))
+    return Place(dest.bucket, single_slashes(path))
 
 
 def _jobs(source: Uri, dest: Place, given: dict[str, Any]) -> Iterator[Job]:
@@ -168,9 +168,27 @@ def _jobs(source: Uri, dest: Place, given: dict[str, Any]) -> Iterator[Job]:
         origins = (_origin(source, prefix) for prefix in prefixes or [""])
         yield Job("copy", origins=tuple(dict.fromkeys(origins)), dest=dest)
     if files or (not prefixes and (files, prefixes) != (None, None)):
-        start = Origin(source.bucket, source.path, len(source.path))
-        choosing = Choosing(names=tuple(files or ()))
-        yield Job("copy", origins=(start,), dest=dest, choosing=choosing)
+        for slashes, names in _by_slashes(files or []).items():
+            path = source.path + slashes
+            origin, choosing = Origin(source.bucket, path, len(path)), Choosing(names=tuple(names))
+            yield Job("copy", origins=(origin,), dest=dest, choosing=choosing)
+
+
+def _by_slashes(names: list[str]) -> dict[str, list[str]]:
+    """Return the names by the slashes they begin with, which are no part of the new names.
+
+    ``-f /x`` adds the slash that the path of the source lacks. Raises ``UsageError`` for two names
+    that become one.
+    """
+    found: dict[str, list[str]] = {} if names else {"": []}
+    copied: dict[str, str] = {}  # names by what they become
+    for name in names:
+        bare = name.lstrip("/") or name
+        if copied.setdefault(bare, name) != name:
+            both = f"{printable(copied[bare])!r} and {printable(name)!r}"
+            raise UsageError(f"{both} would be copied to one name: copy them one by one")
+        found.setdefault(name.removesuffix(bare), []).append(bare)
+    return found
 
 
 def _listed(words: list[str] | None, path: str | None, flag: str) -> list[str] | None:

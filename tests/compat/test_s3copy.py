@@ -61,7 +61,7 @@ def test_lists_of_objects_and_paths(
     for key in ("p/a", "p/a.bak", "p/d/x", "q/y", "r"):
         moto_bucket.put(key, key.encode())
     url, env, dest = moto_bucket.url, {"HOME": str(tmp_path)}, moto.bucket()
-    files = front("s3copy", f"{url}/p/", dest.url, "-f", "a", "gone", "a.ba", env=env)
+    files = front("s3copy", f"{url}/p", f"{dest.url}//", "-f", "/a", "/gone", "/a.ba", env=env)
     assert (files.code, dest.tree()) == (1, {"a": b"p/a"})
     assert "p/gone" in files.err
     assert "p/a.ba:" in files.err or "p/a.ba ->" in files.err

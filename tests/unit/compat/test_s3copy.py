@@ -53,6 +53,9 @@ def test_paths_are_those_of_cp(source: str, prefix: str | None, begins: str, nam
         (["s3://src", "s3://src"], "s3://src/temp/dest"),
         (["s3://src/x", "s3://dst/foo/", "--dest-prefix", "bar"], "s3://dst/foo/bar"),
         (["s3://src/x", "s3://dst/foo/", "--s3-prefixes"], "s3://dst/foo"),
+        (["s3://src/x", "s3://dst", "--dest-prefix", "/zz"], "s3://dst/zz"),
+        (["s3://src/x", "s3://dst/p//q//"], "s3://dst/p/q"),
+        (["s3://src//x//", "s3://dst//"], "s3://dst/"),
     ],
 )
 def test_a_destination_is_a_directory(words: list[str], dest: str) -> None:
@@ -75,6 +78,19 @@ def test_lists_never_widen_a_copy(home: Path) -> None:
         assert nothing.choosing.names == ()
     both = plan("s3://src", "s3://dst", "-f", "x", "-p", "a").jobs
     assert [(job.origin.prefix, job.choosing.names) for job in both] == [("a/", None), ("", ("x",))]
+
+
+def test_a_name_that_begins_with_a_slash_gives_no_doubled_one() -> None:
+    """The slash is looked for in the source, where the path lacks it; slashes inside are kept."""
+    jobs = plan("s3://src/x", "s3://dst/sl", "-f", "/a", "y", "/b//c").jobs
+    found = [
+        (job.origin.prefix + name, job.dest.key(job.origin.relative(job.origin.prefix + name)))
+        for job in jobs
+        for name in job.choosing.names or ()
+    ]
+    assert found == [("x/a", "sl/a"), ("x/b//c", "sl/b//c"), ("xy", "sl/y")]
+    with pytest.raises(UsageError, match=r"^'/a' and 'a' would be copied to one name"):
+        plan("s3://src/x", "s3://dst", "-f", "/a", "a")
 
 
 def test_options_that_tune(home: Path) -> None:
