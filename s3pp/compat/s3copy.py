@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -44,6 +45,10 @@ ABOUT = (
     "Copy the objects below a path, each under its path from the last directory of that path on, as"
     " cp -r does; with /* at its end without that directory, and with * those that begin so."
 )
+# Lines of s3cmd's files.
+_SECTION = re.compile(r"\s*\[\s*(?P<name>[^]]*?)\s*\]")
+_SETTING = re.compile(r"\s*(?P<key>\w+)\s*=\s*(?P<quote>[\"']?)(?P<value>(?!#)\S*)(?P=quote)(?!\S)")
+_NO_KEYS = "neither access_key nor secret_key in [default]: add both"
 # Options of work files, of which there are none any more.
 _WORK = ("work_bucket", "work_prefix", "reassemble_large_file")
 
@@ -260,32 +265,57 @@ def _with_options(job: Job, given: dict[str, Any]) -> Job:
 def _access(given: dict[str, Any]) -> Access:
     """Return the access with the keys of the file, else of the command line, else as usual.
 
-    Raises ``UsageError`` for a file that is named and missing, and for half a pair of keys.
+    Raises ``UsageError`` for a file that is named and is missing or has no keys, and for half a
+    pair: halves of two sources are not combined.
     """
     path = given["config_file"]
-    found = _configured(path or DEFAULT_CONFIG, missing_ok=path is None)
-    access_key = found.get("access_key") or given["access_key"]
-    secret_key = found.get("secret_key") or given["secret_key"]
-    if not access_key and not secret_key:
+    found = _configured_keys(path or DEFAULT_CONFIG, missing_ok=path is None)
+    access_key, secret_key = given["access_key"], given["secret_key"]
+    if found is not None:
+        return Access(credentials=found)
+    if access_key and secret_key:
+        return Access(credentials=Keys(access_key, secret_key))
+    if not access_key and not secret_key and path is None:
         return Access()
-    if not access_key or not secret_key:
-        missing = "secret key (-k)" if access_key else "access key (-a)"
-        raise UsageError(f"there is no {missing} for the other one: give both")
-    return Access(credentials=Keys(access_key, secret_key, found.get("access_token") or None))
+    file = f"'{shown(path or DEFAULT_CONFIG)}'"
+    if path is not None and not access_key and not secret_key:
+        raise UsageError(f"--config_file {file} has {_NO_KEYS}")
+    alone, other = ("-a", "secret_key") if access_key else ("-k", "access_key")
+    raise UsageError(f"{alone} is one key, and there is no {other}: write both keys to {file}")
 
 
 def _required_keys(path: str) -> Keys:
-    found = _configured(path, missing_ok=False)
+    found = _configured_keys(path, missing_ok=False)
+    if found is None:
+        raise UsageError(f"--dest-config '{shown(path)}' has {_NO_KEYS}")
+    return found
+
+
+def _configured_keys(path: str, *, missing_ok: bool) -> Keys | None:
+    """Return the keys in a file of s3cmd; None: it has none. Raises ``UsageError`` for one."""
+    found = _configured(path, missing_ok=missing_ok)
     access_key, secret_key = found.get("access_key"), found.get("secret_key")
-    if not access_key or not secret_key:
-        raise UsageError(f"--dest-config '{shown(path)}' has no access_key and secret_key")
-    return Keys(access_key, secret_key, found.get("access_token") or None)
+    if access_key and secret_key:
+        return Keys(access_key, secret_key, found.get("access_token") or None)
+    if not access_key and not secret_key:
+        return None
+    there, missing = "access_key", "secret_key"
+    if secret_key:
+        there, missing = missing, there
+    raise UsageError(f"'{shown(path)}' has {there} and no {missing} in [default]: add it")
 
 
 def _configured(path: str, *, missing_ok: bool) -> dict[str, str]:
-    """Return the settings of a file of s3cmd; of those given twice the last one."""
+    """Return the settings of a file of s3cmd, section ``default``; of those given twice the last.
+
+    A value is one word: what follows it is a remark.
+    """
     if missing_ok and not os.path.isfile(os.path.expanduser(path)):
         return {}
-    lines = _read(path, "the configuration").split("\n")
-    words = (line.replace("=", " = ", 1).split() for line in lines)
-    return {each[0]: each[-1] for each in words if len(each) > 1 and each[-1] != "="}
+    found, section = dict[str, str](), "default"
+    for line in _read(path, "the configuration").split("\n"):
+        if heading := _SECTION.match(line):
+            section = heading["name"].lower()
+        elif section == "default" and (setting := _SETTING.match(line)):
+            found[setting["key"]] = setting["value"]
+    return found

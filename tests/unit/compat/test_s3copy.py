@@ -123,10 +123,34 @@ def test_where_keys_come_from(home: Path) -> None:
     assert keys("-c", f"{home}/other", "-a", "AK", "-k", "SK") == ("A1", "S1")
     (home / ".s3cfg").write_text("access_key = A2\nsecret_key = S2\n")
     assert keys("-a", "AK", "-k", "SK") == ("A2", "S2")
+    (home / "sections").write_text(
+        "[default]\naccess_key = A3 # mine\nsecret_key = 'S=3'\t# no\naccess_token =\n"
+        "[ other ]\naccess_key = A4\nsecret_key = S4\n"
+    )
+    assert keys("-c", f"{home}/sections") == ("A3", "S=3")
     listing = plan("s3://src", "s3://dst", "-d", f"{home}/other").jobs[0].listing_access
     assert listing is not None
     assert listing.credentials is not None
     assert listing.credentials.access_key == "A1"
+
+
+@pytest.mark.parametrize(
+    ("content", "words", "mention"),
+    [
+        ("access_key = AF", ["-a", "AK", "-k", "SK"], "has access_key and no secret_key"),
+        ("secret_key = SF\naccess_key = # none", ["-a", "AK"], "has secret_key and no access_key"),
+        ("[other]\naccess_key = AF\nsecret_key = SF", [], "has neither access_key nor secret_key"),
+    ],
+)
+def test_keys_of_two_places_are_never_combined(
+    content: str, words: list[str], mention: str, home: Path
+) -> None:
+    (home / "cfg").write_text(content)
+    with pytest.raises(UsageError) as caught:
+        plan("s3://src", "s3://dst", "-c", "~/cfg", *words)
+    assert mention in str(caught.value)
+    assert "'~/cfg'" in str(caught.value)
+    assert not any(key in str(caught.value) for key in ("AK", "SK", "AF", "SF"))
 
 
 @pytest.mark.parametrize(
@@ -138,7 +162,7 @@ def test_where_keys_come_from(home: Path) -> None:
         (["s3://src", "s3://dst/x", "--s3-prefixes"], "end the destination with a slash"),
         (["s3://src", "s3://dst", "-F", "gone"], "--files 'gone' cannot be read"),
         (["s3://src", "s3://dst", "-c", "gone"], "'gone' cannot be read"),
-        (["s3://src", "s3://dst", "-a", "AKIA"], "there is no secret key (-k)"),
+        (["s3://src", "s3://dst", "-a", "AKIA"], "no secret_key: write both keys to '~/.s3cfg'"),
         (["s3://src", "s3://dst", "-l", "LOUD"], "DEBUG, INFO"),
         (["s3://src", "s3://dst", "--acl-grant", "EAT:a@b"], "--acl-grant: "),
     ],
