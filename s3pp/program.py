@@ -79,7 +79,7 @@ def execute(program: Program, argv: Sequence[str], streams: Streams) -> int:
 
 
 def _complain(streams: Streams, line: str, status: ExitStatus) -> ExitStatus:
-    from s3pp.report.outlet import one_line
+    from s3pp.escaping import one_line
 
     streams.stderr.write(one_line(line) + "\n")
     return status

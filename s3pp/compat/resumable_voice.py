@@ -10,11 +10,11 @@ import json
 
 from s3pp.compat.log_lines import log_time
 from s3pp.errors import ExitStatus
+from s3pp.escaping import printable
 from s3pp.job import Job
 from s3pp.records import Done, Failed, Outcome, Skipped, SkipReason
 from s3pp.report.failures import explain
 from s3pp.report.lines import pluralize
-from s3pp.report.outlet import printable
 from s3pp.report.totals import RunReport, Totals
 from s3pp.report.voice import NOTHING, Rendered, Voice
 

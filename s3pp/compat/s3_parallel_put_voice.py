@@ -7,7 +7,9 @@
     INFO:s3-parallel-put[statter-122]:put 4096 bytes in 2 files in 0.1 seconds (40960 bytes/s, …)
 
 The number is a process's. A dry run has ``dry-run`` in the place of ``putter``, so that
-``--resume`` does not take its log for that of a run.
+``--resume`` does not take its log for that of a run; ``escaped-putter`` marks lines whose names are
+escaped, so that it does not take ``x\\ty`` for the name of a file, as it is in a log of the old
+program.
 """
 
 from __future__ import annotations
@@ -15,11 +17,12 @@ from __future__ import annotations
 import os
 
 from s3pp.errors import ExitStatus
+from s3pp.escaping import one_line, printable
 from s3pp.job import Job
 from s3pp.records import Done, Failed, Outcome, Skipped, SkipReason
 from s3pp.report.failures import explain
 from s3pp.report.lines import pluralize
-from s3pp.report.outlet import message, one_line, printable
+from s3pp.report.outlet import message
 from s3pp.report.totals import RunReport, Totals
 from s3pp.report.view import SURPRISING
 from s3pp.report.voice import NOTHING, Rendered, Voice
@@ -39,11 +42,12 @@ class PutVoice(Voice):
         """Return the line of a file."""
         arrow = "z>" if isinstance(outcome, Done) and outcome.encoding else "->"
         line = f"{printable(outcome.source)} {arrow} {printable(outcome.target)}"
+        role = f"escaped-{self._role}" if "\\" in line else self._role
         if isinstance(outcome, Done):
-            return self._say("INFO", self._role, line)
+            return self._say("INFO", role, line)
         if isinstance(outcome, Failed):
-            return self._say("ERROR", self._role, f"{line} ({one_line(explain(outcome))})")
-        return self._skipped(outcome, line)
+            return self._say("ERROR", role, f"{line} ({one_line(explain(outcome))})")
+        return self._skipped(outcome, role, line)
 
     def notice(self, text: str) -> Rendered | None:
         """Return the line of a notice."""
@@ -70,11 +74,11 @@ class PutVoice(Voice):
         stderr = [message(self.job.output.program, see)] if why.log else why.stderr
         return Rendered(stderr=[*stderr, *last.stderr], log=[*why.log, *last.log])
 
-    def _skipped(self, outcome: Skipped, line: str) -> Rendered:
-        if outcome.reason in SURPRISING and outcome.reason is not SkipReason.OTHER_SIZE:
-            return self._say("WARNING", self._role, f"skipping {line} ({outcome.reason.value})")
+    def _skipped(self, outcome: Skipped, role: str, line: str) -> Rendered:
+        if outcome.reason in SURPRISING:
+            return self._say("WARNING", role, f"skipping {line} ({outcome.reason.value})")
         level = "DEBUG" if outcome.reason is SkipReason.DONE_EARLIER else "INFO"
-        return self._say(level, self._role, f"skipping {line}")
+        return self._say(level, role, f"skipping {line}")
 
     def _say(self, level: str, role: str, text: str) -> Rendered:
         output = self.job.output

@@ -15,12 +15,13 @@ from s3pp.app import Plan
 from s3pp.args import building, values
 from s3pp.args.parser import Parser, argument_type
 from s3pp.errors import ExitStatus
+from s3pp.escaping import printable
 from s3pp.job import Job, Mode, Output
 from s3pp.limits import MAX_CONCURRENCY
 from s3pp.places import Origin
 from s3pp.records import Failed, Outcome, Skipped, SkipReason
 from s3pp.report.lines import Lines
-from s3pp.report.outlet import message, printable
+from s3pp.report.outlet import message
 from s3pp.report.totals import RunReport, Totals
 from s3pp.report.voice import NOTHING, Rendered, Voice
 

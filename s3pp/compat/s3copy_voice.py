@@ -10,9 +10,10 @@ from typing import ClassVar
 
 from s3pp.compat.log_lines import log_time
 from s3pp.errors import ExitStatus
+from s3pp.escaping import one_line, printable
 from s3pp.records import Failed, Outcome, Skipped
 from s3pp.report.failures import explain
-from s3pp.report.outlet import message, one_line, printable
+from s3pp.report.outlet import message
 from s3pp.report.totals import RunReport, Totals
 from s3pp.report.voice import NOTHING, Rendered, Voice
 

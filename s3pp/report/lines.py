@@ -15,10 +15,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from s3pp.escaping import one_line, printable
 from s3pp.job import Job
 from s3pp.records import Done, Failed, Outcome, Skipped, UploadFacts
 from s3pp.report.failures import explain
-from s3pp.report.outlet import message, one_line, printable
+from s3pp.report.outlet import message
 from s3pp.s3.listing import Listed
 from s3pp.s3.timestamps import parse_time
 

@@ -1,4 +1,4 @@
-"""Text streams that may be closed early, and the escaping of text for terminals.
+"""Text streams that may be closed early.
 
 ``s3pp … | head -1`` must not stop the transfer.
 """
@@ -10,6 +10,8 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple, TextIO
+
+from s3pp.escaping import one_line
 
 
 class Outlet:
@@ -94,38 +96,6 @@ class Streams(NamedTuple):
         return cls(Outlet(stdout), Outlet(stderr))
 
 
-def printable(name: str) -> str:
-    r"""Return ``name`` with backslash escapes for non-printable characters and the backslash.
-
-    Control characters, line ends, invisible and reordering characters become ``\n``, ``\x1b``,
-    ``\u202e``; a byte that is not UTF-8 (a surrogate in Python) becomes ``\xff``. Different names
-    give different text.
-    """
-    if name.isprintable() and "\\" not in name:
-        return name
-    return one_line(name.replace("\\", "\\\\"))
-
-
-def one_line(text: str) -> str:
-    """Return ``text`` escaped as by ``printable``, but with backslashes unchanged: for messages."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else _escape(c) for c in text)
-
-
 def message(program: str, text: str) -> str:
     """Return ``text`` as a line on stderr, which begins with the program's name."""
     return f"{program}: {one_line(text)}"
-
-
-def _escape(character: str) -> str:
-    code = ord(character)
-    if 0xDC80 <= code <= 0xDCFF:  # os.fsdecode's stand-in for the byte code - 0xDC00
-        return f"\\x{code - 0xDC00:02x}"
-    if 0x7F <= code <= 0xFF:  # not \x..: that denotes a byte
-        return f"\\u{code:04x}"
-    return character.encode("ascii", "backslashreplace").decode() if code > 0x7F else _short(code)
-
-
-def _short(code: int) -> str:
-    return {9: "\\t", 10: "\\n", 13: "\\r"}.get(code, f"\\x{code:02x}")

@@ -9,8 +9,12 @@
 * Dry runs do not count, nor do lines that were cut off.
 * A log of s3-parallel-put counts by its lines ``PATH -> KEY`` and ``PATH z> KEY``, which it wrote
   for files that it had sent. Those of files that it skipped do not count: they are compared again.
-  Keys are collapsed, as they were on their way: ``/a//b`` is the key ``a/b``. Where a name holds
+  Keys are collapsed, as they were on their way: ``/a//b`` is the key ``a/b``; those of copies of
+  objects are not. Where a name holds
   an arrow, the line is split where both sides have the same base name.
+* A line counts only where it is certain which key it means. Names are as they were in logs of the
+  old program, and escaped in those of ours, which mark lines with such names: ``escaped-putter``.
+  A line with a backslash and no mark does not count, nor does one that can be split in two ways.
 
 The entries are sorted on disk by destination, and read beside the walk, which has the same order:
 memory is constant, whatever their number. A file is read to its end before the first object of a
@@ -30,6 +34,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from s3pp.errors import FatalError, UsageError
+from s3pp.escaping import name_of
 from s3pp.job import Choosing, Job
 from s3pp.localfs.external_sort import RICH_RUN_LENGTH, SortMemory, sort_records
 from s3pp.localfs.paths import shown
@@ -40,8 +45,8 @@ from s3pp.sources.filters import Record, key_bytes
 
 _OUTCOMES = {"done": True, "skipped": True, "failed": False}
 _EVENTS = {*_OUTCOMES, "start", "summary", "cut"}
-_SENT = re.compile(r"INFO:[^:\[]+\[putter-\d+\]:(.* [z-]> .*)")
-_ARROW = re.compile(" [z-]> ")
+_SENT = re.compile(r"INFO:[^:\[]+\[(escaped-)?putter-\d+\]:(?!skipping )(.*)")
+_ARROW = re.compile("(?= [z-]> )")  # two may share a blank
 _LONGEST = 1 << 16  # bytes of a line: longer than any journal has
 
 
@@ -155,21 +160,40 @@ def _is_journal(line: bytes) -> bool:
 
 def _read_log(path: str) -> Iterator[Past]:
     for line in _lines(path, "--resume"):
-        if key := sent_key(os.fsdecode(line).rstrip("\r\n")):
+        if line.endswith(b"\n") and (key := sent_key(os.fsdecode(line).rstrip("\r\n"))):
             yield Past(key_bytes(key), None, True)
 
 
 def sent_key(line: str) -> str | None:
-    """Return the key of a file that was sent, from a line of a log; None for any other line."""
+    """Return the key of a file that was sent, from a line of a log.
+
+    None for any other line, and where it is not certain which key is meant.
+    """
     found = _SENT.fullmatch(line)
     if found is None:
         return None
-    text = found[1]
-    for arrow in _ARROW.finditer(text):
-        path, key = text[: arrow.start()], text[arrow.end() :]
-        if os.path.basename(path) == os.path.basename(key) and not path.startswith("skipping "):
-            return re.sub("/+", "/", key).removeprefix("/")
-    return None
+    escaped, text = found[1], found[2]
+    if "\\" in text and not escaped:  # an escape, or in an old log a name with a backslash
+        return None
+    places = [each.start() for each in _ARROW.finditer(text)]
+    keys = [key for at in places if (key := _key(text[:at], text[at + len(" -> ") :]))]
+    if len(keys) != 1:
+        return None
+    try:
+        return name_of(keys[0]) if escaped else keys[0]
+    except ValueError:
+        return None
+
+
+def _key(path: str, key: str) -> str | None:
+    """Return the key if ``path`` may have been sent to it: both have the same base name."""
+    name, base = os.path.basename(path), os.path.basename(key)
+    at_top = base and name.endswith(f":{base}")  # a member at the top of an archive
+    if name != base and not at_top:
+        return None
+    if path.startswith("s3://"):  # a copy, which keeps the key
+        return key
+    return re.sub("/+", "/", key).removeprefix("/")
 
 
 # Files

@@ -142,12 +142,14 @@ def test_failures_are_named_and_fail_the_run(front: Run, moto_bucket: Bucket, tr
 
 def test_the_log_and_resume(front: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path) -> None:
     """A log of this program, one of the old one, and one of a dry run, which does not count."""
-    src = tree({"a": b"1", "b c": b"2", "d/e.css": b"3", "f": b"4", "g": b"5"})
+    names = {"a\tb": b"1", r"a\tb": b"6", "b c": b"2", "d/e.css": b"3", "f": b"4", "g": b"5"}
+    src = tree(names)
     words = [NAME, "--bucket", moto_bucket.name, "--prefix=p", "src"]
     logged = front(*words, "--limit", "1", "--log-filename=log")
     assert (logged.code, logged.out, logged.err) == (0, "", "")
     first, last = (tmp_path / "log").read_text().splitlines()
-    assert re.fullmatch(r"INFO:s3-parallel-put\[putter-\d+\]:src/a -> p/a", first)
+    sent = r"src/a\tb -> p/a\tb"
+    assert re.sub(r"-\d+", "", first) == f"INFO:s3-parallel-put[escaped-putter]:{sent}"
     assert re.fullmatch(rf"INFO:s3-parallel-put\[statter-\d+\]:{LAST}", last)
     assert front(*words, "--dry-run", "--log-filename=dry").code == 0
     (tmp_path / "old").write_text(
@@ -159,9 +161,18 @@ def test_the_log_and_resume(front: Run, moto_bucket: Bucket, tree: Tree, tmp_pat
     )
     logs = ["--resume=log", "--resume", "old", "--resume=dry"]
     resumed = front(*words, *logs)
-    assert (resumed.code, said(resumed)) == (0, [f"INFO:putter:src/{x} -> p/{x}" for x in "fg"])
-    assert sorted(moto_bucket.tree()) == ["p/a", "p/f", "p/g"]
-    assert (src / "a").exists()
+    assert (resumed.code, said(resumed)) == (
+        0,
+        [
+            r"INFO:escaped-putter:src/a\\tb -> p/a\\tb",
+            "INFO:putter:src/f -> p/f",
+            "INFO:putter:src/g -> p/g",
+        ],
+    )
+    assert moto_bucket.tree() == {
+        "p/a\tb": b"1", r"p/a\tb": b"6", "p/f": b"4", "p/g": b"5",
+    }  # fmt: skip
+    assert sorted(path.name for path in src.iterdir()) == ["a\tb", r"a\tb", "b c", "d", "f", "g"]
     nothing = front(*words, "--resume", "nothing")
     assert (nothing.code, nothing.err) == (
         2, "s3-parallel-put: --resume 'nothing' cannot be read: No such file or directory\n",

@@ -23,6 +23,7 @@ FLOORS = {
     "option": 0,
     "places": 0,
     "errors": 0,
+    "escaping": 0,
     "records": 0,
     "s3": 1,
     "sandbox": 1,

@@ -18,7 +18,7 @@ from s3pp.compat.resumable_config import (
     load,
 )
 from s3pp.errors import UsageError
-from s3pp.report.outlet import one_line
+from s3pp.escaping import one_line
 
 INI = """
 [Basic]

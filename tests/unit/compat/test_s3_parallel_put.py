@@ -181,12 +181,16 @@ def lines(outcome: Outcome, *words: str) -> list[str]:
     [
         (DONE, "INFO:s3-parallel-put[putter]:src/a b -> p/a b"),
         (DONE._replace(encoding="gzip"), "INFO:s3-parallel-put[putter]:src/a b z> p/a b"),
-        (DONE._replace(source="x\n"), r"INFO:s3-parallel-put[putter]:x\n -> p/a b"),
+        (DONE._replace(source="x\n"), r"INFO:s3-parallel-put[escaped-putter]:x\n -> p/a b"),
         (SKIP, "INFO:s3-parallel-put[putter]:skipping src/a -> p/a"),
         (FAIL, "ERROR:s3-parallel-put[putter]:src/a -> p/a (permission denied)"),
         (
             SKIP._replace(reason=SkipReason.SPECIAL),
             "WARNING:s3-parallel-put[putter]:skipping src/a -> p/a (not a regular file)",
+        ),
+        (
+            SKIP._replace(reason=SkipReason.OTHER_SIZE),
+            "WARNING:s3-parallel-put[putter]:skipping src/a -> p/a (exists with another size)",
         ),
     ],
 )
@@ -209,6 +213,36 @@ def test_only_what_a_run_sent_is_resumed() -> None:
     earlier = SKIP._replace(reason=SkipReason.DONE_EARLIER)
     assert lines(earlier) == []
     assert lines(earlier, "-v") == ["DEBUG:s3-parallel-put[putter]:skipping src/a -> p/a"]
+
+
+NAMES = st.lists(
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0/"), min_size=1)
+    | st.sampled_from(["x\t", r"x\t", "a -> a", "->", " ", "a:b", "\\"]),
+    min_size=1,
+    max_size=3,
+).map("/".join)
+VOICE = PutVoice(job())
+
+
+def resumed(source: str, key: str) -> str | None:
+    said = VOICE.outcome(DONE._replace(source=source, target=key))
+    assert said is not None
+    return sent_key(said.stderr[0])
+
+
+@given(NAMES)
+def test_a_log_is_read_as_it_is_written(name: str) -> None:
+    expected = {f"p/{name}"} | ({None} if " -> " in name else set())
+    assert resumed(f"src/{name}", f"p/{name}") in expected
+    assert resumed(f"a.tar:{name}", f"p/{name}") in expected
+    assert resumed(f"s3://bucket/{name}", name) in expected | {name}
+
+
+@given(NAMES)
+def test_an_old_log_counts_for_the_names_it_has_and_for_no_other(name: str) -> None:
+    line = f"INFO:s3-parallel-put[putter-1]:src/{name} -> p/{name}"
+    certain = "\\" not in name and "\n" not in name and " -> " not in name
+    assert sent_key(line) in ({f"p/{name}"} if certain else {f"p/{name}", None})
 
 
 def test_the_last_line() -> None:

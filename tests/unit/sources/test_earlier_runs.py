@@ -111,6 +111,7 @@ def test_a_walk_skips_what_is_done_before_the_limit_counts(tmp_path: Path) -> No
 
 
 LOG = "INFO:s3-parallel-put[putter-123]:"
+ESCAPED = "INFO:s3-parallel-put[escaped-putter-123]:"
 
 
 @pytest.mark.parametrize(
@@ -128,6 +129,19 @@ LOG = "INFO:s3-parallel-put[putter-123]:"
         ("INFO:s3-parallel-put[statter-9]:put 5 bytes in 1 files in 0.1 seconds", None),
         ("INFO:sync-script[putter-7]:src/a -> a", "a"),  # its file had been renamed
         (f"2014-01-01 {LOG}src/a -> a", None),
+        (f"{LOG}a.tgz:x -> tq/x", "tq/x"),
+        (f"{LOG}a.tgz:d/x -> d/x", "d/x"),
+        (f"{LOG}s3://b/x//y -> x//y", "x//y"),
+        (f"{LOG}x:  -> d/", None),
+        (rf"{LOG}src/x\ty -> p/x\ty", None),  # which of the two programs wrote it is not known
+        (f"{LOG}src/x\ty -> p/x\ty", "p/x\ty"),
+        (rf"{ESCAPED}src/x\ty -> p/x\ty", "p/x\ty"),
+        (rf"{ESCAPED}src/x\\ty -> p/x\\ty", r"p/x\ty"),
+        (rf"{ESCAPED}src\x1b/x -> p/x", "p/x"),
+        (rf"{ESCAPED}src/\xc3\xa9 -> p/\xc3\xa9", None),  # no name is escaped so
+        (rf"{ESCAPED}skipping src/x\ty -> p/x\ty", None),
+        (f"{LOG}d/a -> a/a -> p/a", None),  # a directory "a -> a", or a prefix "a -> p"
+        (f"{LOG}d/-> -> -> p/-> ->", "p/-> ->"),
         ("", None),
     ],
 )
@@ -137,7 +151,8 @@ def test_lines_of_old_logs(line: str, key: str | None) -> None:
 
 def test_logs_cover_whatever_the_source_is_called(tmp_path: Path) -> None:
     top = plant(tmp_path / "src", {"a b": "1", "b": "2"})
-    (tmp_path / "log").write_bytes(f"{LOG}./a b -> /p//a b\r\n".encode())
+    lines = f"{LOG}./a b -> /p//a b\r\n{LOG}./b -> p/b"  # the last was cut off
+    (tmp_path / "log").write_bytes(lines.encode())
     records = walked(top, prefix="p", resume_logs=(str(tmp_path / "log"),))
     assert outcomes(records) == [("p/a b", "done in an earlier run"), ("p/b", "entry")]
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3pp.report.outlet import one_line, printable
+from s3pp.escaping import name_of, one_line, printable
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,27 @@ def test_no_two_names_look_the_same(one: str, other: str) -> None:
 
 @given(st.binary(min_size=1, max_size=8))
 def test_any_file_name(raw: bytes) -> None:
-    assert printable(os.fsdecode(raw)).isprintable()
+    shown = printable(os.fsdecode(raw))
+    assert shown.isprintable()
+    assert name_of(shown) == os.fsdecode(raw)
+
+
+@given(names)
+def test_names_are_read_from_their_text_and_from_no_other(text: str) -> None:
+    try:
+        name = name_of(text)
+    except ValueError:
+        return
+    assert printable(name) == text
+    assert os.fsdecode(os.fsencode(name)) == name
+
+
+@pytest.mark.parametrize(
+    "text", ["a\\", "\\x41", "\\xc3\\xa9", "\\u20ac", "\\ud800", "a\t", "\\Uffffffff"]
+)
+def test_what_no_name_looks_like(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is no escaped name|surrogate"):
+        name_of(text)
 
 
 def test_messages_keep_their_backslashes() -> None:
