@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from s3pp.errors import UsageError
 from s3pp.job import Job
-from s3pp.library.keywords import NO_STREAM, build_job, with_names
+from s3pp.library.keywords import NO_STREAM, build_job, hide_credentials, with_names
 from s3pp.library.listing import Listing
 from s3pp.library.options import CleanOptions, CopyOptions, GetOptions, ListOptions, PutOptions
 from s3pp.library.result import RunResult
@@ -43,6 +43,7 @@ def put(
     keeps the run from beginning, ``TypeError`` for unknown keywords. What happens later is in the
     result, and ``check`` of the result raises it.
     """
+    hide_credentials("put", options)
     return run(_job("put", sources, _url(dest), options), on_event)
 
 
@@ -54,6 +55,7 @@ def get(
     **options: Unpack[GetOptions],
 ) -> RunResult:
     """Download objects: ``s3pp get``. For arguments and errors see ``put``."""
+    hide_credentials("get", options)
     return run(_job("get", sources, _path(directory), options), on_event)
 
 
@@ -65,6 +67,7 @@ def copy(
     **options: Unpack[CopyOptions],
 ) -> RunResult:
     """Copy objects from bucket to bucket: ``s3pp copy``. For arguments and errors see ``put``."""
+    hide_credentials("copy", options)
     return run(_job("copy", sources, _url(dest), options), on_event)
 
 
@@ -72,11 +75,13 @@ def clean(
     place: str, *, on_event: OnEvent | None = None, **options: Unpack[CleanOptions]
 ) -> RunResult:
     """Abort incomplete multipart uploads: ``s3pp clean``. For arguments and errors see ``put``."""
+    hide_credentials("clean", options)
     return run(build_job("clean", [_url(place)], options), on_event)
 
 
 def list(source: str, **options: Unpack[ListOptions]) -> Listing:
     """List objects: ``s3pp list``, as an iterator of ``S3Object``. For errors see ``Listing``."""
+    hide_credentials("list", options)
     return Listing(build_job("list", [_url(source)], options))
 
 

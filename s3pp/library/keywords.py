@@ -82,6 +82,29 @@ class Keyword(NamedTuple):
         return self.option.value
 
 
+def hide_credentials(verb: str, keywords: object) -> None:
+    """Replace credentials in the keywords of a call, so that no traceback of it can show them.
+
+    They become ``Keys``. What cannot be credentials, and values of keywords that do not exist,
+    which may be misspelt, are replaced too: ``build_job`` refuses them without their value.
+    """
+    assert isinstance(keywords, dict)  # of the call alone: Python makes one for each
+    known = keywords_of(verb)
+    for name in keywords.keys() - known:
+        keywords[name] = _as_keys(keywords[name])
+
+
+def _as_keys(value: object) -> object:
+    match value:
+        case None | Keys():
+            return value
+        case (str(access_key), str(secret_key)):
+            return Keys(access_key, secret_key)
+        case (str(access_key), str(secret_key), str() | None as token):
+            return Keys(access_key, secret_key, token)
+    return ...
+
+
 def build_job(verb: str, arguments: Sequence[str], keywords: Mapping[str, object]) -> Job:
     """Build the job of a call.
 
@@ -204,13 +227,13 @@ def _read_names(keyword: Keyword, value: object) -> tuple[str, ...]:
 
 
 def _read_credentials(name: str, value: object) -> Keys:
-    match value:
-        case (str(access_key), str(secret_key)):
-            return Keys(access_key, secret_key)
-        case (str(access_key), str(secret_key), str() | None as token):
-            return Keys(access_key, secret_key, token)
-    # Without the value, which is secret.
-    raise TypeError(f"{name} must be (access_key, secret_key) or (access_key, secret_key, token)")
+    keys = _as_keys(value)
+    del value  # it is secret: tracebacks may show what a frame holds
+    if not isinstance(keys, Keys):
+        raise TypeError(
+            f"{name} must be (access_key, secret_key) or (access_key, secret_key, token)"
+        )
+    return keys
 
 
 def _read_each(keyword: Keyword, value: object, now: float) -> list[Any]:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
+from traceback import TracebackException
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import s3pp
 from library.option_types import TARGET, text
 from s3pp.access import Keys
 from s3pp.args import building, verbs
 from s3pp.args.verbs import VERBS, parser
-from s3pp.errors import UsageError
+from s3pp.errors import S3ppError, UsageError
 from s3pp.job import Compare, Job, Mode
 from s3pp.library.keywords import (
     COMMAND_ONLY,
@@ -203,6 +206,35 @@ def test_credentials_are_no_option_and_are_shown_nowhere() -> None:
         assert "secret" not in str(raised.value).replace("secret_key", "")
     with pytest.raises(TypeError, match="source_credentials'"):
         put(source_credentials=("a", "b"))
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},  # but the run cannot start
+        {"mode": "zz", "part_sise": 1},
+        {"endpoint_url": 5},
+        {"sign_request": False},
+        {"credential": ("AKIA", "a-secret")},
+        {"credentials": ("a-secret",)},
+        {"credentials": {"AKIA": "a-secret"}},
+        {"credentials": b"a-secret"},
+    ],
+)
+def test_no_frame_of_a_failed_call_shows_credentials(
+    verb: str, wrong: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "multiprocessing.spawn", raising=False)
+    monkeypatch.setattr(sys, "executable", "")
+    given: dict[str, Any] = {"credentials": ("AKIA", "a-secret", "a-secret-token")}
+    with pytest.raises((TypeError, S3ppError)) as raised:
+        getattr(s3pp, verb)(*PLACES[verb], **given | wrong)
+    frames = raised.value.__traceback__
+    assert frames is not None
+    shown = TracebackException(TypeError, raised.value, frames.tb_next, capture_locals=True)
+    assert "a-secret" not in "".join(shown.format())
+    assert "AKIA" not in "".join(shown.format())
 
 
 @pytest.mark.parametrize(
