@@ -28,6 +28,11 @@ _UNREACHABLE = (boto_errors.ConnectionError, boto_errors.HTTPClientError)
 # How botocore's messages begin for a program that printed JSON, but no credentials.
 _NO_KEYS = ("Unsupported version ", "Missing required key ")
 _KEY = re.compile(r"(?=[A-Za-z+/=_-]*[0-9])[A-Za-z0-9+=_-][A-Za-z0-9+/=_-]{15,}")
+# A name of a profile that is no key: of the usual characters, and of words that are not as long as
+# the keys of AWS, or have no digits. It may end in an account's number, as those of SSO do.
+_PROFILE_NAME = re.compile(
+    r"(?!.*[A-Z0-9]{16})(?!.*(?<![A-Za-z0-9])(?=[A-Za-z]*[0-9])[A-Za-z0-9]{16})[\w.@ -]{1,64}"
+)
 _LEAST_HIDDEN = 4  # characters: shorter arguments are options or everyday words
 _UNSHOWN = "set it again (it is not shown here)"
 
@@ -45,6 +50,11 @@ _NAMES = {
     "secret_key": _Spellings("AWS_SECRET_ACCESS_KEY", "aws_secret_access_key", "SecretAccessKey"),
     "token": _Spellings("AWS_SESSION_TOKEN", "aws_session_token", "SessionToken"),
 }
+
+
+def shown_profile(name: str) -> str:
+    """Return the name of a profile in quotes, but not one that may be a key."""
+    return repr(name) if _PROFILE_NAME.fullmatch(name) else "that is named (it may be a key)"
 
 
 class Identity:
@@ -131,8 +141,9 @@ class Identity:
             raise
         except boto_errors.ProfileNotFound as error:
             given = "AWS_PROFILE" if self.profile is None else self._options.profile
-            names = "'aws configure list-profiles' names them"
-            raise UsageError(f"{given}: {error}; {names}") from None
+            name = shown_profile(error.kwargs["profile"])
+            names = "'aws configure list-profiles' names those that do"
+            raise UsageError(f"{given}: the profile {name} does not exist; {names}") from None
         except (boto_errors.ClientError, *_UNREACHABLE, RuntimeError) as error:
             # A credentials service refused, did not answer, or returned expired ones.
             if isinstance(error, RuntimeError) and self._process is not None:

@@ -16,7 +16,7 @@ from s3pp.errors import FatalError, S3ppError, UsageError
 from s3pp.places import parse_origin
 from s3pp.s3.boto_session import BotoSession
 from s3pp.s3.endpoint import Opened
-from s3pp.s3.identity import own_settings
+from s3pp.s3.identity import own_settings, shown_profile
 from s3pp.s3.plain_session import Options
 from stores.ports import free_port
 from stores.relay import Answer, Request, error
@@ -330,6 +330,35 @@ def test_a_profile_is_blamed_on_the_option_that_gave_it(
     with pytest.raises(UsageError, match=r"nobody.*list-profiles") as caught:
         BotoSession(access, "bucket", options=options)
     assert str(caught.value).startswith(named)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("nobody", True),
+        ("me@example.org", True),
+        ("AdministratorAccess-123456789012", True),
+        ("production_read.only 2", True),
+        ("AKIAIOSFODNN7EXAMPLE", False),
+        ("AKIAIOSFODNNSEXAMPLE", False),
+        ("AK:SK", False),
+        ("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", False),
+        ("profile-wJalrXUtnFEMIaK7MDENGbbPxRfiCYEXAMPLEKEY", False),
+        ("0123456789abcdef0123", False),
+        ("x" * 65, False),
+        ("", False),
+    ],
+)
+def test_a_profile_that_may_be_a_key_is_not_shown(name: str, shown: bool) -> None:
+    assert (name in shown_profile(name) and name != "") == shown
+
+
+def test_a_key_in_place_of_a_profile_is_not_shown() -> None:
+    with pytest.raises(
+        UsageError, match=r"^--profile: the profile that is named \(it may"
+    ) as caught:
+        BotoSession(Access(profile="AKID:SeCrEt"), "bucket")
+    assert "SeCrEt" not in str(caught.value)
 
 
 def test_or_on_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
