@@ -118,6 +118,7 @@ class Choosing:
             verbs={"get": "do not write through symbolic links (default)"},
         ),
     )
+    linked_directories: bool = True  # those that links lead to are followed; old tools did not
     order: str = option(  # in which tasks go out
         "key",
         "--order",

@@ -146,6 +146,7 @@ def _options(given: dict[str, Any]) -> dict[str, Any]:
         "dry_run": given["dry_run"],
         "choosing.rules": given["rules"],
         "choosing.matching": "fnmatch",
+        "choosing.linked_directories": False,
         "choosing.newer_than": time.time() - days * DAY if days else None,
         "choosing.limit": given["limit"],
         "choosing.resume_logs": given["resume"],

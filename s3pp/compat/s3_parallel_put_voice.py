@@ -77,6 +77,8 @@ class PutVoice(Voice):
     def _skipped(self, outcome: Skipped, role: str, line: str) -> Rendered:
         if outcome.reason in SURPRISING:
             return self._say("WARNING", role, f"skipping {line} ({outcome.reason.value})")
+        if outcome.reason is SkipReason.SYMLINK:
+            return self._say("INFO", role, f"skipping {line} (link to a directory)")
         level = "DEBUG" if outcome.reason is SkipReason.DONE_EARLIER else "INFO"
         return self._say(level, role, f"skipping {line}")
 

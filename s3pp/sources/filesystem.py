@@ -7,8 +7,8 @@
 * Symbolic links are followed. A link to a directory that contains it (by device and inode: on
   the path walked, or above SOURCE) is skipped as a loop; a broken link, or one to itself, fails.
   Several links to one directory are each followed: the kernel ends such a walk after 40 links in
-  one path. With ``--no-follow-symlinks`` every link below SOURCE is skipped; SOURCE itself may be
-  a link.
+  one path. With ``--no-follow-symlinks`` every link below SOURCE is skipped, and without
+  ``linked_directories`` each link to a directory; SOURCE itself may be a link.
 * FIFOs, sockets and devices are skipped, and never opened.
 * Unfinished downloads of a ``get`` are skipped, by their names.
 * A directory that cannot be listed fails under its own name, and the walk continues. A file that
@@ -175,7 +175,11 @@ class _Walk:
         try:
             if not entry.is_dir():
                 return FILE
-            return LOOP if entry.is_symlink() and self._contains(entry) else DIRECTORY
+            if not entry.is_symlink():
+                return DIRECTORY
+            if not self._scope.follow_directories:
+                return LINK
+            return LOOP if self._contains(entry) else DIRECTORY
         except OSError:
             return FILE  # the stat of its record fails again, and is reported
 

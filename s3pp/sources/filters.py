@@ -211,12 +211,18 @@ class Scope:
     prefix: str  # of every key: "" or "some/prefix/"
     filters: Filters
     follow: bool  # symbolic links are followed
+    follow_directories: bool = True  # those to directories too
 
     @classmethod
     def of(cls, job: Job) -> Scope:
         """Return the scope of ``job``; raises ``UsageError`` for an invalid glob."""
         choosing = job.choosing
-        return cls(job.dest.key(""), filters_of(choosing), choosing.follow_symlinks is not False)
+        return cls(
+            job.dest.key(""),
+            filters_of(choosing),
+            follow=choosing.follow_symlinks is not False,
+            follow_directories=choosing.linked_directories,
+        )
 
     def at(self, source: str) -> Scope:
         """Return the scope of the files of ``source``, a path."""

@@ -144,13 +144,16 @@ class _Names:
             return Failed(name, key, FailureKind.NAME, "outside the source")
         if "\0" in name:
             return Failed(path, key, FailureKind.NAME, "holds a NUL byte: a list for --null?")
-        if not self._scope.follow and self._is_linked(name):
+        if self._is_left_out(name):
             return Skipped(path, key, 0, SkipReason.SYMLINK)
         return stat_entry(path, key, order, self._scope)
 
-    def _is_linked(self, name: str) -> bool:
-        """Return whether ``name`` or a directory above it, below the source, is a link."""
-        return os.path.islink(self._base + name) or self._behind_link(name.rpartition("/")[0])
+    def _is_left_out(self, name: str) -> bool:
+        """Return whether ``name`` is a link, or lies behind one, that is not to be followed."""
+        follow, above = self._scope.follow, name.rpartition("/")[0]
+        if follow and self._scope.follow_directories:
+            return False
+        return (not follow and os.path.islink(self._base + name)) or self._behind_link(above)
 
     def _has_link(self, directory: str) -> bool:
         """Return whether a segment of ``directory``, relative to the source, is a link."""

@@ -41,7 +41,7 @@ def test_the_example(
     front: Run, moto: Store, moto_bucket: Bucket, tree: Tree, recorder: MakeRecorder, tmp_path: Path
 ) -> None:
     """The source's name is no part of keys, nor is a slash; a second run sends nothing."""
-    tree({"a b": b"1", "d/c.txt": b"22", "d/e": b"", "link": Link("a b")})
+    tree({"a b": b"1", "d/c.txt": b"22", "d/e": b"", "link": Link("a b"), "l": Link("d")})
     words = [NAME, f"--bucket={moto_bucket.name}", "--prefix=PREFIX/", "src"]
     first = front(*words)
     assert (first.code, counts(first)) == (0, (4, 4))
@@ -49,7 +49,8 @@ def test_the_example(
         "PREFIX/a b": b"1", "PREFIX/d/c.txt": b"22", "PREFIX/d/e": b"", "PREFIX/link": b"1",
     }  # fmt: skip
     assert said(first) == [
-        f"INFO:putter:src/{name} -> PREFIX/{name}" for name in ("a b", "d/c.txt", "d/e", "link")
+        "INFO:putter:skipping src/l -> PREFIX/l (link to a directory)",
+        *(f"INFO:putter:src/{name} -> PREFIX/{name}" for name in ("a b", "d/c.txt", "d/e", "link")),
     ]
     assert moto_bucket.head("PREFIX/d/c.txt")["ContentType"] == "text/plain"
     seen = recorder(moto)

@@ -167,6 +167,22 @@ def test_links_are_followed(tmp_path: Path) -> None:
     assert (records[1].size, content(records[1])) == (3, b"far")
 
 
+def test_links_to_directories_are_left_out_where_those_to_files_are_followed(
+    tmp_path: Path,
+) -> None:
+    plant(tmp_path, {"out/f": "far", "top/x": ""})
+    for name, target in {"dir": "../out", "file": "../out/f", "loop": ".", "gone": "no"}.items():
+        (tmp_path / "top" / name).symlink_to(target)
+    (tmp_path / "link").symlink_to("top")
+    assert outcomes(walked(tmp_path / "link", linked_directories=False)) == [
+        ("dir", "symbolic link"),
+        ("file", "entry"),
+        ("gone", "not-found"),
+        ("loop", "symbolic link"),
+        ("x", "entry"),
+    ]
+
+
 def test_a_link_to_a_directory_that_contains_it_is_a_loop(tmp_path: Path) -> None:
     plant(tmp_path, {"a/b/f": "", "c/f": ""})
     (tmp_path / "a/b/to-a").symlink_to("..")

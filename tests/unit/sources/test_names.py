@@ -161,6 +161,8 @@ def test_no_follow_skips_what_is_or_lies_behind_a_link(top: Path) -> None:
         ("link", skipped),
     ]
     assert [kind for _, kind in from_list(top, text)].count("entry") == 4
+    to_files = from_list(top, text, linked_directories=False)
+    assert [key for key, kind in to_files if kind == skipped] == ["into/x"]
 
 
 def test_a_deep_name_without_following(top: Path) -> None:
