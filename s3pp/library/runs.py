@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -20,7 +21,7 @@ def run(job: Job, on_event: OnEvent | None) -> RunResult:
 
     Raises ``UsageError`` or ``FatalError`` for what keeps it from beginning. An exception, of
     ``on_event`` or a ``KeyboardInterrupt``, ends the run as Ctrl-C ends the command, and is raised
-    after that.
+    after that; ``on_event`` is called no more.
     """
     if on_event is not None and not callable(on_event):
         raise TypeError(f"on_event must be a function, not {on_event!r}")
@@ -29,12 +30,8 @@ def run(job: Job, on_event: OnEvent | None) -> RunResult:
         try:
             for record in process:
                 records.take(record)
-        except KeyboardInterrupt:
-            _wind_down(process, records)
-            raise
         except BaseException:
-            records.on_event = None
-            _wind_down(process, records)
+            _wind_down(process)
             raise
         return records.result(job, process.result)
 
@@ -49,7 +46,7 @@ class Records:
     """Passes the records of a run on, and keeps what its result names."""
 
     def __init__(self, on_event: OnEvent | None) -> None:
-        self.on_event = on_event
+        self._on_event = on_event
         self._failures: list[Failure] = []
         self._notices: list[str] = []
 
@@ -59,8 +56,8 @@ class Records:
             self._failures.append(Failure.of(record))
         elif record["event"] == "notice" and len(self._notices) < MOST_KEPT:
             self._notices.append(in_python(record["message"]))
-        if self.on_event is not None:
-            self.on_event(record)
+        if self._on_event is not None:
+            self._on_event(record)
 
     def result(self, job: Job, end: Mapping[str, Any]) -> RunResult:
         """Return the result of a run that ended as ``child`` describes it."""
@@ -91,20 +88,16 @@ def _counts(totals: Mapping[str, Any]) -> dict[str, Any]:
     return found | {"seconds": totals["seconds"], "listing_complete": totals["walk_done"]}
 
 
-def _wind_down(process: RunProcess, records: Records) -> None:
-    """End a run after an exception: let active transfers finish, or stop at another Ctrl-C."""
+def _wind_down(process: RunProcess) -> None:
+    """End a run after an exception: let active transfers finish, or stop at another Ctrl-C.
+
+    What is left of its records goes nowhere: a caller that interrupts wants no more calls, and the
+    run must not wait for a function that is slow.
+    """
     for stop in (process.interrupt, process.interrupt, process.kill):
         try:
             stop()
-            _drain(process, records)
+            deque(process, maxlen=0)
             return
         except KeyboardInterrupt:
             continue
-
-
-def _drain(process: RunProcess, records: Records) -> None:
-    for record in process:
-        try:
-            records.take(record)
-        except Exception:  # another one is being raised already
-            records.on_event = None

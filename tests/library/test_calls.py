@@ -303,15 +303,20 @@ class Refusal(Exception):
     """What a caller's function raises."""
 
 
-def test_what_on_event_raises_ends_the_run_and_is_raised(moto_bucket: Bucket, tree: Tree) -> None:
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt, pytest.param(Refusal, marks=pytest.mark.thorough)]
+)
+def test_what_on_event_raises_ends_the_run_and_is_raised(
+    moto_bucket: Bucket, tree: Tree, error: type[BaseException]
+) -> None:
     calls = []
 
     def refuse(event: dict[str, Any]) -> None:
         calls.append(event)
-        raise Refusal
+        raise error
 
     src = tree({f"f{n:04d}": b"x" for n in range(2000)})
-    with pytest.raises(Refusal):
+    with pytest.raises(error):
         s3pp.put(src, moto_bucket.url, on_event=refuse, concurrency=2, **reached(moto_bucket.store))
     assert len(calls) == 1
     assert 1 <= len(moto_bucket.keys()) < 2000
