@@ -42,7 +42,9 @@ def test_who_waits_for_it_gets_it(
     verbosity: int, as_json: bool, dry_run: bool, status: ExitStatus
 ) -> None:
     wanted = wants_summary(job(dry_run=dry_run, verbosity=verbosity, json=as_json), status)
-    if verbosity == -1:
+    if status is ExitStatus.READER_GONE:
+        assert not wanted
+    elif verbosity == -1:
         assert wanted == (as_json or dry_run or bool(status))
     else:
         assert wanted == (verbosity >= 0)
