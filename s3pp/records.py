@@ -46,6 +46,12 @@ class SkipReason(str, Enum):
     GONE = "gone already"  # clean: an upload that was completed, or aborted, meanwhile
 
 
+# Skips of what is no file that can be sent; their size is 0.
+LEFT_OUT = frozenset(
+    {SkipReason.SPECIAL, SkipReason.LOOP, SkipReason.LINK_MEMBER, SkipReason.TEMPORARY}
+)
+
+
 class SendReason(str, Enum):
     """Why an object was, or would be, sent."""
 

@@ -104,8 +104,10 @@ def _check(keys: Keys, bucket: str) -> None:
     """Raise ``UsageError`` for arguments that may be in another order: none is shown then."""
     if not all(keys[:2]):
         raise UsageError("KEY or SECRET is empty: give both")
+    order = "the order is KEY SECRET BUCKET"
+    if bucket in keys[:2]:
+        raise UsageError(f"BUCKET is the same as KEY or SECRET (it is not shown here): {order}")
     is_bucket = _BUCKET.fullmatch(bucket) or access_point(bucket)
     is_swapped = not is_bucket and any(map(_BUCKET.fullmatch, keys[:2]))
     if is_swapped or not (is_bucket or _OLD_BUCKET.fullmatch(bucket)):
-        order = "the order is KEY SECRET BUCKET"
         raise UsageError(f"BUCKET is not the name of a bucket (it is not shown here): {order}")

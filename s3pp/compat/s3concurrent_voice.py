@@ -38,16 +38,17 @@ class CountingVoice(Voice):
 
     def end(self, result: RunReport) -> Rendered | None:
         """Return the last counts, and that all is done only where that is so."""
-        if not isinstance(result.totals, Totals):
+        totals = result.totals
+        if not isinstance(totals, Totals):
             return NOTHING
-        counts = self._counts(result.totals)
-        if result.status is ExitStatus.OK:
+        counts = self._counts(totals)
+        if result.status is ExitStatus.OK and not totals.left_out:
             return _logged(counts, f"All keys are {self._action}")
         return _logged(counts)
 
     def _counts(self, totals: Totals) -> str:
         """Keys that are the same on both sides by now count as transferred, as they did."""
-        there = totals.done + totals.skipped
+        there = totals.done + totals.skipped - totals.left_out
         return f"{totals.listed} keys enqueued, and {there} keys {self._action}"
 
 

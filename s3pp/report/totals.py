@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from s3pp.errors import ExitStatus
 from s3pp.job import Job
-from s3pp.records import Done, Outcome, Skipped, SkipReason
+from s3pp.records import LEFT_OUT, Done, Outcome, Skipped, SkipReason
 from s3pp.report.lines import KeyTotals, as_json, pluralize
 
 SILENCE = 5.0  # seconds without an answer after which a display mentions it
@@ -61,6 +61,7 @@ class Totals:
     seconds: float = 0.0  # since the start of the run
     flow: Flow = field(default_factory=Flow)
     other_size: int = 0  # of mode add: skipped, and another size than what exists
+    left_out: int = 0  # skipped, and no file that can be sent: a FIFO, a loop of links
     young: int = 0  # of a clean: uploads skipped that may be in use
     unknown_sizes: int = 0  # of a clean: uploads done with an unknown number of bytes
 
@@ -70,7 +71,7 @@ class Totals:
 
     def fold_all(self, outcomes: Iterable[Outcome]) -> None:
         """Add a batch. Runs for every object, hence local variables and one pass."""
-        done = skipped = failed = size = sent = other = 0
+        done = skipped = failed = size = sent = other = left_out = 0
         for outcome in outcomes:
             if isinstance(outcome, Done):
                 done += 1
@@ -79,6 +80,8 @@ class Totals:
             elif isinstance(outcome, Skipped):
                 skipped += 1
                 other += outcome.reason is SkipReason.OTHER_SIZE
+                if not outcome.size:
+                    left_out += outcome.reason in LEFT_OUT
             else:
                 failed += 1
         self.done += done
@@ -87,6 +90,7 @@ class Totals:
         self.bytes += size
         self.sent += sent
         self.other_size += other
+        self.left_out += left_out
 
     def fold_uploads(self, outcomes: Iterable[Outcome]) -> None:
         """Add what only the outcomes of a clean have, besides ``fold_all``."""

@@ -18,22 +18,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from s3pp.job import Job, Output
-from s3pp.records import Done, Failed, Outcome, Skipped, SkipReason
+from s3pp.records import LEFT_OUT, Done, Failed, Outcome, Skipped, SkipReason
 from s3pp.report.failures import Cause, FailureLines
 from s3pp.report.lines import Lines
 from s3pp.report.outlet import message
 from s3pp.report.voice import NOTHING, Rendered, Voice
 
 # Skips that the user did not request and may not expect.
-SURPRISING = frozenset(
-    {
-        SkipReason.SPECIAL,
-        SkipReason.LOOP,
-        SkipReason.LINK_MEMBER,
-        SkipReason.TEMPORARY,
-        SkipReason.OTHER_SIZE,
-    }
-)
+SURPRISING = LEFT_OUT | {SkipReason.OTHER_SIZE}
 
 
 class Detail(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from pathlib import Path
@@ -112,8 +113,10 @@ def test_without_a_prefix_everything_goes_below_the_folder(
 ) -> None:
     """A download wrote to the root of the file system, and an upload waited for ever."""
     folder = tree({"a": b"1", "b/c": b"2"}, "here")
+    os.mkfifo(folder / "pipe")
     up = front(UPLOAD, KEY, SECRET, moto_bucket.name, cwd=folder)
-    check_said(up, "upload", 2)
+    assert said(up)[-1] == "3 keys enqueued, and 2 keys uploaded"
+    assert ("All keys" in up.out, "not a regular file" in up.err) == (False, True)
     assert moto_bucket.tree() == {"a": b"1", "b/c": b"2"}
     (tmp_path / "there").mkdir()
     down = front(DOWNLOAD, KEY, SECRET, moto_bucket.name, cwd=tmp_path / "there")

@@ -86,6 +86,8 @@ def test_a_prefix_is_a_directory(prefix: str, up: str, down: str) -> None:
         ([BUCKET, SECRET, KEY], "the order is KEY SECRET BUCKET"),
         ([BUCKET, KEY, SECRET.replace("/", "x")], "the order is KEY SECRET BUCKET"),
         ([KEY, SECRET, ""], "BUCKET is not the name of a bucket"),
+        ([KEY, KEY + "x", KEY + "x"], "BUCKET is the same as KEY or SECRET (it is not shown here)"),
+        (["my-key", SECRET, "my-key"], "BUCKET is the same as KEY or SECRET"),
         ([KEY, SECRET, BUCKET, "--local_folder", ""], "--local_folder"),
     ],
 )
@@ -97,7 +99,7 @@ def test_what_is_wrong_is_named_and_no_key_is_shown(
     with pytest.raises(UsageError) as caught:
         plan(words)
     assert named in str(caught.value)
-    for secret in (KEY, SECRET, SECRET.replace("/", "x")):
+    for secret in (KEY, SECRET, SECRET.replace("/", "x"), "my-key"):
         assert secret not in str(caught.value)
 
 
@@ -175,6 +177,14 @@ def test_only_a_run_without_failures_is_all(status: ExitStatus) -> None:
     counts, *rest = texts(list(last.stdout))
     assert counts == "3 keys enqueued, and 2 keys uploaded"
     assert rest == (["All keys are uploaded"] if status is ExitStatus.OK else [])
+
+
+def test_what_is_left_out_is_not_there_and_then_not_all_is() -> None:
+    last = CountingVoice(Job("put")).end(
+        RunReport(ExitStatus.OK, Totals(listed=3, done=1, skipped=2, left_out=1))
+    )
+    assert last is not None
+    assert texts(list(last.stdout)) == ["3 keys enqueued, and 2 keys uploaded"]
 
 
 def test_a_run_without_totals_ends_without_counts() -> None:

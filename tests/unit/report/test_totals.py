@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import pickle
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3pp.records import Outcome
+from s3pp.records import LEFT_OUT, Outcome, Skipped, SkipReason
 from s3pp.report.totals import Totals
 
 from .samples import ALL, DONE, FAILED, SAME
@@ -15,8 +16,15 @@ def test_fold() -> None:
     totals = Totals(listed=4)
     totals.fold_all(ALL)
     totals.fold(DONE)
-    assert totals == Totals(listed=4, done=2, skipped=2, failed=1, bytes=10, sent=8)
+    assert totals == Totals(4, done=2, skipped=2, failed=1, bytes=10, sent=8, left_out=1)
     assert totals.finished == 5
+
+
+@pytest.mark.parametrize("reason", SkipReason)
+def test_what_cannot_be_sent_is_counted_as_left_out(reason: SkipReason) -> None:
+    totals = Totals(listed=1)
+    totals.fold(Skipped("a", "a", 0, reason))
+    assert (totals.skipped, totals.left_out == 1) == (1, reason in LEFT_OUT)
 
 
 @given(st.lists(st.sampled_from(ALL)), st.integers(0, 3))
