@@ -158,6 +158,8 @@ def _check_files(job: Job, output: Streams) -> None:
     if job.directory == STREAM and output.stdout.closed_at_start:
         raise UsageError("DIRECTORY -: standard output is closed; send it to a file or a program")
     _check_places(job)
+    if job.choosing.retry_from:
+        _notify_unknown(job, output)
     # Last, because checking creates them.
     for path, argument in _own_files(job):
         remark = check_appendable(path, argument)
@@ -200,6 +202,13 @@ def _check_places(job: Job) -> None:
         checking.check(job)
     else:
         checking.check_origin(job)
+
+
+def _notify_unknown(job: Job, output: Streams) -> None:
+    from s3pp.sources import checking
+
+    for text in checking.notices(job):
+        _notify(text, job, output)
 
 
 def _settle(job: Job) -> Job:

@@ -19,7 +19,7 @@ from s3pp.limits import (
     PLACES,
 )
 from s3pp.option import FILE, MOMENT, SIZE, TIME, N, Option, Value, choice, option, options, up_to
-from s3pp.places import NOWHERE, Origin, Place, Side, Source
+from s3pp.places import NOWHERE, UNKNOWN_STORES, Origin, Place, Side, Source, Stores
 
 
 class Mode(str, Enum):
@@ -322,6 +322,7 @@ class Job:
     listing_access: Access | None = None
     speed: Speed = field(default_factory=Speed)
     output: Output = Output()
+    stores: Stores = UNKNOWN_STORES  # set when the buckets have been found
 
     @property
     def is_stream(self) -> bool:

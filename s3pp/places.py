@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from s3pp.errors import UsageError
 
@@ -102,6 +102,15 @@ class Side:
     DEST: ClassVar[Side]
     LISTING: ClassVar[Side]  # the destination again, where other credentials list it
 
+
+class Stores(NamedTuple):
+    """The hosts of a run's stores, as ``Endpoint.service`` has them; empty: not known, or none."""
+
+    source: str = ""
+    dest: str = ""
+
+
+UNKNOWN_STORES = Stores()
 
 Side.SOURCE, Side.DEST, Side.LISTING = Side("source"), Side("dest"), Side("listing")
 

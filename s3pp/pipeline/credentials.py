@@ -11,7 +11,7 @@ from s3pp.access import Keys
 from s3pp.errors import FatalError, S3ppError, UsageError
 from s3pp.job import Job
 from s3pp.pipeline.connect import connect, new_loop
-from s3pp.places import NOWHERE, Origin, Side
+from s3pp.places import NOWHERE, Origin, Side, Stores
 from s3pp.s3.endpoint import Opened
 from s3pp.s3.plain_session import Options
 from s3pp.s3.session import Session
@@ -97,6 +97,11 @@ class OpenBuckets:
             self._credentials[side] = Credentials(session, opened.keys, now)
         self._check_apart()
         self._check_listed()
+        self.job = replace(self.job, stores=self._stores())
+
+    def _stores(self) -> Stores:
+        found = (self.opened.get(side) for side in (Side.SOURCE, Side.DEST))
+        return Stores(*(each.endpoint.service if each else "" for each in found))
 
     def _session(self, side: Side, like: Session | None) -> Session:
         job = self.job

@@ -69,7 +69,7 @@ class Statter:
             case Notice(text):
                 self._notice(text)
             case Setup(job):
-                self._recorder.settle(job)
+                self._settle(job)
             case Fatal(text, cause):
                 self._recorder.hide_message(text)
                 if cause is not None:
@@ -83,6 +83,12 @@ class Statter:
         except FatalError as error:  # the totals are complete all the same
             self._outbox.send(Fatal(str(error)))
         return StatterReport(self._recorder.totals, self._recorder.refusal)
+
+    def _settle(self, job: Job) -> None:
+        try:
+            self._recorder.settle(job)
+        except FatalError as error:
+            self._outbox.send(Fatal(str(error)))
 
     def _report(self, report: BatchReport) -> None:
         try:

@@ -204,6 +204,12 @@ class Appender:
         if stat.S_ISREG(os.fstat(self._fd).st_mode):
             self._begin_line(restate)
 
+    def is_alone(self) -> bool:
+        """Whether no other run has the file open, as far as locks show it."""
+        found = _lock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(self._fd, fcntl.LOCK_SH)
+        return found
+
     def append(self, text: str) -> None:
         """Write ``text`` at the end of the file; raises ``Unwritten`` if writing fails."""
         rest = memoryview(text.encode("utf-8", "backslashreplace"))

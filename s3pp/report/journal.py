@@ -2,12 +2,16 @@
 
 The journal is JSON lines, one per object, with its outcome::
 
-    {"event":"start","version":…,"verb":"put","sources":[…],"dest":"s3://…","mode":…,"time":…}
+    {"event":"start","version":…,"verb":"put","sources":[…],"dest":"s3://…","mode":…,
+     "time":…,"dest_endpoint":…,"directory":…}
     {"event":"done", …}      as ``--json`` prints them
     {"event":"summary", …}   missing: the run did not come to its end
     {"event":"cut","text":…} what the last run before this one could not write to its end
 
-Of the job only the names of the objects are recorded: no header, key id or endpoint.
+Of the job only the names of the objects are recorded, the hosts of the stores, and the working
+directory, which relative names begin in: a later run must be able to say whether it means the same
+objects. No header, key id or URL is. The line ``start`` is written when the stores are known; it
+has ``"concurrent":true`` where another run may be writing to the same file.
 
 The log is the messages to users, with time and level, at one ``-v`` more: it names every object
 transferred unless ``-q`` is given, and every failure, notice and summary in any case.
@@ -15,6 +19,7 @@ transferred unless ``-q`` is given, and every failure, notice and summary in any
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -37,15 +42,25 @@ class Journal:
         self._job = job
         self.lines = Lines.of(job)
         self._file = open_journal(path)
-        self._file.append(as_json(_start(job)) + "\n")
+        self._started = False
+
+    def start(self, job: Job) -> None:
+        """Record the start of the run, of which ``job`` is known by now; only the first counts."""
+        if self._started:
+            return
+        self._started = True
+        beside = {} if self._file.is_alone() else {"concurrent": True}
+        self._file.append(as_json(_start(job) | beside) + "\n")
 
     def record(self, outcomes: Iterable[Outcome]) -> None:
         """Record a batch in one write, so that a kill truncates at most the last line."""
+        self.start(self._job)
         self._file.append("".join(f"{self.lines.json(outcome)}\n" for outcome in outcomes))
 
     def close(self, totals: Totals) -> None:
         """Record the summary of the run, and flush the journal to the disk."""
         try:
+            self.start(self._job)
             self._file.append(as_json(summary_event(totals, self._job)) + "\n")
         finally:
             self._file.close()
@@ -75,7 +90,12 @@ def _start(job: Job) -> dict[str, Any]:
     if job.compare is not Compare.ETAG:
         event["compare"] = job.compare.value
     event["time"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    return event | ({"dry_run": True} if job.dry_run else {})
+    stores = {"source_endpoint": job.stores.source, "dest_endpoint": job.stores.dest}
+    event |= {name: host for name, host in stores.items() if host}
+    if job.verb in ("put", "get"):
+        event["directory"] = os.getcwd()
+    kinds = {"dry_run": job.dry_run, "sandbox": job.sandbox}
+    return event | {kind: True for kind, given in kinds.items() if given}
 
 
 class Log:

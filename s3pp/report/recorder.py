@@ -77,13 +77,18 @@ class Recorder:
         return self._totals
 
     def settle(self, job: Job) -> None:
-        """Name outcomes as ``job`` does, which has been settled since this was opened."""
+        """Name outcomes as ``job`` does, which has been settled since this was opened.
+
+        Raises ``FatalError`` if the journal cannot be written.
+        """
         lines = Lines.of(job)
         for each in (self._view, self._log, self._journal):
             if each is not None:
                 each.lines = lines
         if self._voice is not None:
             self._voice.job = job
+        if self._journal is not None:
+            self._journal.start(job)
 
     def set_listed(self, count: int, done: bool) -> None:
         """Record that the walker has listed ``count`` objects so far; ``done``: it has finished."""

@@ -6,13 +6,14 @@ import errno
 import os
 import stat
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 
 from s3pp.errors import UsageError
 from s3pp.job import Choosing, Job
 from s3pp.localfs.paths import path_fault, shown
 from s3pp.localfs.tree import check_directory
-from s3pp.sources.earlier_runs import check_earlier_runs
+from s3pp.sources.earlier_runs import check_earlier_runs, unknown_runs
 from s3pp.sources.filters import Scope, filters_of, key_bytes, key_fault
 from s3pp.sources.names import UTF16, is_utf16
 
@@ -39,6 +40,11 @@ def check(job: Job) -> None:
     check_earlier_runs(job.choosing)
     if job.by_name:
         _check_list(job)
+
+
+def notices(job: Job) -> Iterator[str]:
+    """Yield what users should know of sources that passed ``check``."""
+    return unknown_runs(job.choosing)
 
 
 def name_single(job: Job) -> Job:

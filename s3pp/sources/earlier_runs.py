@@ -3,10 +3,14 @@
 * A journal counts with the last outcome that it has for a destination, of several journals that of
   the last one named. The object is done if that outcome is ``done`` or ``skipped``; it is
   transferred if it is ``failed``, or if there is none.
-* Only entries for the same source and destination count, as this run names them: another bucket,
-  prefix or DIRECTORY, and another SOURCE, are other objects. An entry of another source for the
-  same destination means that the destination holds something else by now: nothing is done.
-* Dry runs do not count, nor do lines that were cut off.
+* Only entries for the same source and destination count: another store, bucket, prefix or
+  DIRECTORY, and another SOURCE, are other objects. Names of files are relative to the directory
+  that the run was started in. An entry of another source for the same destination means that the
+  destination holds something else by now: nothing is done.
+* An entry whose store is unknown may be for the same destination: nothing is done. So it is with
+  those of older versions, and where two runs wrote to the journal at the same time: its lines do
+  not say which run they are of.
+* Dry runs and runs against a sandbox do not count, nor do lines that were cut off.
 * A log of s3-parallel-put counts by its lines ``PATH -> KEY`` and ``PATH z> KEY``, which it wrote
   for files that it had sent. Those of files that it skipped do not count: they are compared again.
   Keys are collapsed, as they were on their way: ``/a//b`` is the key ``a/b``; those of copies of
@@ -27,7 +31,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import chain
 from operator import itemgetter
@@ -59,6 +63,27 @@ class Past(NamedTuple):
     order: bytes  # of the destination, as keys sort
     source: str | None  # None: any
     done: bool
+
+
+class EarlierRun(NamedTuple):
+    """What the line ``start`` of a run says about its entries."""
+
+    counts: bool = True  # false: nothing was transferred
+    directory: str | None = None  # that names of files are relative to; None: unknown
+    source: str | None = None  # host of a store; None: unknown, or there is none
+    dest: str | None = None
+
+    @classmethod
+    def of(cls, start: Mapping[str, Any]) -> EarlierRun:
+        """Read such a line."""
+        counts = not (start.get("dry_run") or start.get("sandbox"))
+        if start.get("concurrent"):  # lines that follow may be of the other run
+            return UNKNOWN_RUN
+        fields = (start.get(name) for name in ("directory", "source_endpoint", "dest_endpoint"))
+        return cls(counts, *fields)
+
+
+UNKNOWN_RUN = EarlierRun()
 
 
 class EarlierRuns:
@@ -96,9 +121,10 @@ def skip_done(records: Iterator[Record], earlier: EarlierRuns | None) -> Iterato
     """Yield ``records``, those of files that were sent in an earlier run as skipped."""
     if earlier is None:
         return records
+    here = os.getcwd()
     return (
         Skipped(each.source, each.key, each.size, SkipReason.DONE_EARLIER)
-        if isinstance(each, Entry) and earlier.covers(each.key, each.source)
+        if isinstance(each, Entry) and earlier.covers(each.key, os.path.join(here, each.source))
         else each
         for each in records
     )
@@ -111,7 +137,8 @@ def skip_done_objects(job: Job, origin: Origin, found: Iterator[Found]) -> Itera
         yield from found
         return
     start, cut = origin.renaming
-    top = (os.path.join(job.directory, "") if job.directory else job.dest.key("")) + start
+    below = os.path.join(os.getcwd(), job.directory, "") if job.directory else job.dest.key("")
+    top = below + start
     for each in found:
         name = each.key[cut:] if isinstance(each, Listed) else ""
         if isinstance(each, Listed) and earlier.covers(
@@ -126,27 +153,48 @@ def skip_done_objects(job: Job, origin: Origin, found: Iterator[Found]) -> Itera
 
 
 def _read_journal(path: str, job: Job) -> Iterator[Past]:
+    run = UNKNOWN_RUN
     for line in _lines(path, "--retry-from"):
         with suppress(ValueError, KeyError, TypeError, AttributeError):  # not an outcome
-            past = _past(json.loads(line), job)
-            if past is not None:
+            event = json.loads(line)
+            if event["event"] == "start":
+                run = EarlierRun.of(event)
+            elif run.counts and (past := _past(event, run, job)) is not None:
                 yield past
 
 
-def _past(event: dict[str, Any], job: Job) -> Past | None:
+def _past(event: dict[str, Any], run: EarlierRun, job: Job) -> Past | None:
     """Return the outcome that ``event`` is, if its destination may be one of ``job``."""
     done = _OUTCOMES.get(event["event"])
     if done is None or event.get("dry_run"):
         return None
-    verb = event["verb"]
-    if job.verb == "get":
-        target = event["path"] if verb == "get" else None
-    else:
-        ours = verb in ("put", "copy") and event["bucket"] == job.dest.bucket
-        target = event["key"] if ours else None
+    target = (_file if job.verb == "get" else _object)(event, run, job)
     if target is None:
         return None
-    return Past(key_bytes(target), event["source"], done and verb == job.verb)
+    source = event["source"]
+    if event["verb"] == "put":
+        source = os.path.join(run.directory or "", source)
+    same = event["verb"] == job.verb and _same_stores(run, job)
+    return Past(key_bytes(target), source, done and same)
+
+
+def _file(event: dict[str, Any], run: EarlierRun, _: Job) -> str | None:
+    """Return the path of the file that ``event`` is about; None if it is about none."""
+    if event["verb"] != "get":
+        return None
+    return os.path.join(os.getcwd() if run.directory is None else run.directory, event["path"])
+
+
+def _object(event: dict[str, Any], run: EarlierRun, job: Job) -> str | None:
+    """Return the key of the object, if it may be in the destination's bucket."""
+    ours = event["verb"] in ("put", "copy") and event["bucket"] == job.dest.bucket
+    return event["key"] if ours and run.dest in (None, job.stores.dest) else None
+
+
+def _same_stores(run: EarlierRun, job: Job) -> bool:
+    """Return whether ``run`` is known to have had the stores of ``job``."""
+    known = any(job.stores) and (job.verb == "copy" or run.directory is not None)
+    return known and (run.source or "", run.dest or "") == job.stores
 
 
 def _is_journal(line: bytes) -> bool:
@@ -209,6 +257,24 @@ def check_earlier_runs(choosing: Choosing) -> None:
             )
     for path in choosing.resume_logs:
         _beginning(path, "--resume")
+
+
+def unknown_runs(choosing: Choosing) -> Iterator[str]:
+    """Yield a notice for each journal that begins with a run whose store it does not name."""
+    for path in choosing.retry_from:
+        beginning = _beginning(path, "--retry-from")
+        with suppress(ValueError, AttributeError):  # empty, or a pipe
+            start = json.loads(beginning.split(b"\n", 1)[0])
+            if start.get("verb") in ("put", "get", "copy") and _names_no_store(start):
+                yield (
+                    f"--retry-from '{shown(path)}' has runs of an older version, which did not"
+                    " record their store: what they transferred is compared again"
+                )
+
+
+def _names_no_store(event: dict[str, Any]) -> bool:
+    run = EarlierRun.of(event)
+    return event["event"] == "start" and run.source is run.dest is None
 
 
 def _beginning(path: str, argument: str) -> bytes:

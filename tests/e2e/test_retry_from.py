@@ -23,14 +23,16 @@ def test_put_sends_what_failed_and_what_is_missing(
     src, journal = tree({"a": b"1", "b": b"2", "d/c": b"3"}), tmp_path / "journal"
     (src / "b").chmod(0)
     words = ("put", "--json", "--journal", journal, src, f"{moto_bucket.url}/p")
-    first = s3pp(*words, preexec_fn=as_anybody)
+    seen = recorder(moto)
+    assert s3pp(*words, "--sandbox", store=None).code == 0  # a trial, which does not count
+    first = s3pp(*words, preexec_fn=as_anybody, store=seen.store)
     assert (first.code, failures(first)) == (1, {"p/b": "unreadable"})
     assert s3pp(*words, "--mode", "stupid", "-n").code == 0  # a dry run, which does not count
     (src / "b").chmod(0o600)
     (src / "d/e").write_bytes(b"4")
     with open(journal, "a") as file:
         file.write('{"event":"failed","verb":"put","sou')  # of a run that was killed
-    seen = recorder(moto)
+    seen.clear()
     again = s3pp(*words, "--retry-from", journal, "--limit", "2", store=seen.store)
     assert (again.code, reasons(again)) == (
         0,
@@ -38,10 +40,13 @@ def test_put_sends_what_failed_and_what_is_missing(
     )
     assert seen.puts == 2
     assert moto_bucket.tree() == {"p/a": b"1", "p/b": b"2", "p/d/c": b"3", "p/d/e": b"4"}
-    last = s3pp(*words, "--retry-from", journal)
+    last = s3pp(*words, "--retry-from", journal, store=seen.store)
     assert reasons(last) == dict.fromkeys(("p/a", "p/b", "p/d/c", "p/d/e"), PAST)
-    other = s3pp("put", "-n", "--json", "--retry-from", journal, src, f"{moto_bucket.url}/q")
+    trial = ("put", "-n", "--json", "--retry-from", journal)
+    other = s3pp(*trial, src, f"{moto_bucket.url}/q", store=seen.store)
     assert set(reasons(other).values()) == {"new"}
+    elsewhere = s3pp(*trial, src, f"{moto_bucket.url}/p")  # the same store, by another address
+    assert set(reasons(elsewhere).values()) == {"same etag"}
     events = [json.loads(line) for line in journal.read_text().splitlines()]
     assert [e["event"] for e in events].count("cut") == 1
 

@@ -6,6 +6,7 @@ import ast
 import json
 import re
 import shlex
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from s3pp.cli.main import COMMANDS
 from s3pp.errors import ExitStatus, FailureKind
 from s3pp.job import Job
 from s3pp.limits import ACLS, CHECKSUMS
-from s3pp.places import Place, Source, parse_origin
+from s3pp.places import Place, Source, Stores, parse_origin
 from s3pp.records import Done, Failed, Outcome, SendReason, Skipped, SkipReason, UploadFacts
 from s3pp.report.journal import _start
 from s3pp.report.lines import KeyTotals, KeyView, Lines, UploadLines
@@ -168,7 +169,8 @@ def test_the_lines_of_a_clean_are_those_that_are_printed() -> None:
 
 
 def test_the_start_is_the_journals() -> None:
-    assert told_events()["put", "start"] == list(_start(JOBS["put"]))
+    found = replace(JOBS["put"], stores=Stores(dest="h"))
+    assert told_events()["put", "start"] == list(_start(found))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

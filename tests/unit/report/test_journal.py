@@ -16,7 +16,7 @@ from s3pp.access import Access
 from s3pp.attributes import Objects
 from s3pp.errors import FatalError, UsageError
 from s3pp.job import Job
-from s3pp.places import Place, parse_origin
+from s3pp.places import Place, Stores, parse_origin
 from s3pp.report.appender import MOST_CUT, Appender, check_appendable
 from s3pp.report.journal import Journal, open_journal
 from s3pp.report.totals import Totals
@@ -80,6 +80,26 @@ def test_a_line_is_never_taken_from_a_run_that_still_writes(tmp_path: Path) -> N
     Journal(str(path), job()).close(Totals())
     other.close()
     assert path.read_text().startswith('{"event":"do\n{"event":"start"')
+    assert events_from(path, 1)[0]["concurrent"] is True
+
+
+def events_from(path: Path, first: int) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()[first:]]
+
+
+def test_the_start_says_which_objects_are_meant(tmp_path: Path) -> None:
+    """Where, and from where: as ``--retry-from`` must know, of a run that was settled first."""
+    path = tmp_path / "journal"
+    for verb, stores in (("put", Stores(dest="h:1/x")), ("copy", Stores("a", "b"))):
+        run = replace(job(), verb=verb, sandbox=verb == "put")
+        journal = Journal(str(path), run)
+        journal.start(replace(run, stores=stores))
+        journal.start(run)
+        journal.close(Totals())
+    put, _, copy, _ = events(path)
+    assert (put["dest_endpoint"], put["directory"], put["sandbox"]) == ("h:1/x", os.getcwd(), True)
+    assert (copy["source_endpoint"], copy["dest_endpoint"]) == ("a", "b")
+    assert "concurrent" not in copy
 
 
 @given(st.binary(max_size=40), st.sampled_from([b"", b"\n", b'{"event":"start"}\n']))
@@ -113,11 +133,12 @@ def test_nothing_secret_is_kept(tmp_path: Path) -> None:
 
 def test_a_full_disk_stops_the_run() -> None:
     with pytest.raises(FatalError, match=r"--journal '/dev/full': .*No space left"):
-        Journal("/dev/full", job())
+        Journal("/dev/full", job()).start(job())
 
 
 def test_one_write_per_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = Journal(str(tmp_path / "journal"), job())
+    journal.start(job())
     writes: list[int] = []
     real = os.write
 

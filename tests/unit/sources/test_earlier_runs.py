@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,15 @@ from hypothesis import strategies as st
 
 from s3pp.errors import FatalError, UsageError
 from s3pp.job import Choosing, Job
-from s3pp.places import Origin, Place
-from s3pp.sources.earlier_runs import EarlierRuns, Past, check_earlier_runs, sent_key
+from s3pp.places import Origin, Place, Stores
+from s3pp.report.journal import _start
+from s3pp.sources.earlier_runs import (
+    EarlierRuns,
+    Past,
+    check_earlier_runs,
+    sent_key,
+    unknown_runs,
+)
 from s3pp.sources.filters import key_bytes
 
 from .trees import job, outcomes, plant, walked
@@ -31,15 +39,23 @@ def journal(path: Path, *events: dict[str, Any] | str) -> str:
     return str(path)
 
 
+def start(work: Job, **other: Any) -> dict[str, Any]:
+    return _start(work) | other
+
+
 def covers(work: Job, *journals: str, target: str = "k", source: str = "a") -> bool:
     earlier = EarlierRuns.of(replace(work, choosing=Choosing(retry_from=journals)))
     assert earlier is not None
-    return earlier.covers(target, source)
+    if work.verb == "get":
+        target = os.path.join(os.getcwd(), target)
+    return earlier.covers(target, os.path.join(os.getcwd(), source) if source == "a" else source)
 
 
-PUTS = Job("put", dest=Place("bucket"))
-GETS = Job("get", origins=(Origin("bucket"),), directory="out")
-COPIES = Job("copy", origins=(Origin("other"),), dest=Place("bucket"))
+PUTS = Job("put", dest=Place("bucket"), stores=Stores(dest="here"))
+GETS = Job("get", origins=(Origin("bucket"),), directory="out", stores=Stores("here"))
+COPIES = Job(
+    "copy", origins=(Origin("other"),), dest=Place("bucket"), stores=Stores("there", "here")
+)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +67,7 @@ COPIES = Job("copy", origins=(Origin("other"),), dest=Place("bucket"))
         ([FAILED | PUT], False),
         ([FAILED | PUT, DONE | PUT], True),
         ([DONE | PUT, FAILED | PUT], False),
-        ([{"event": "start"}, DONE | PUT, {"event": "summary"}, {"event": "cut"}], True),
+        ([DONE | PUT, {"event": "summary"}, {"event": "cut"}], True),
         ([DONE | PUT, "garbage\n", "[1]\n", '{"event":"fai'], True),
         ([DONE | PUT | {"dry_run": True}], False),
         ([FAILED | PUT | {"dry_run": True}, DONE | PUT], True),
@@ -66,22 +82,67 @@ COPIES = Job("copy", origins=(Origin("other"),), dest=Place("bucket"))
     ],
 )
 def test_the_last_outcome_counts(events: list[Any], done: bool, tmp_path: Path) -> None:
+    assert covers(PUTS, journal(tmp_path / "j", start(PUTS), *events)) is done
+
+
+ELSEWHERE = {"dest_endpoint": "elsewhere"}
+
+
+@pytest.mark.parametrize(
+    ("events", "done"),
+    [
+        ([DONE | PUT], False),  # of a journal that has lost its beginning
+        ([{"event": "start"}, DONE | PUT], False),  # of an older version
+        ([start(PUTS), DONE | PUT, {"event": "start"}, DONE | PUT], False),
+        ([start(PUTS, **ELSEWHERE), DONE | PUT], False),
+        ([start(PUTS), DONE | PUT, start(PUTS, **ELSEWHERE), FAILED | PUT], True),
+        ([start(PUTS, sandbox=True), DONE | PUT], False),
+        ([start(PUTS), DONE | PUT, start(PUTS, sandbox=True), FAILED | PUT], True),
+        ([start(PUTS, directory="/elsewhere"), DONE | PUT], False),
+        ([start(PUTS), DONE | PUT, start(PUTS, directory="/elsewhere"), DONE | PUT], False),
+        ([start(PUTS, directory="/"), DONE | PUT | {"source": f"{os.getcwd()}/a"}], True),
+        ([start(PUTS), start(PUTS, concurrent=True), DONE | PUT], False),
+        ([start(PUTS, concurrent=True), start(PUTS), DONE | PUT], True),
+        ([start(COPIES), DONE | COPY | {"source": f"{os.getcwd()}/a"}], False),
+    ],
+)
+def test_only_runs_with_the_same_store_and_directory_count(
+    events: list[Any], done: bool, tmp_path: Path
+) -> None:
     assert covers(PUTS, journal(tmp_path / "j", *events)) is done
 
 
 def test_of_several_journals_the_last_counts(tmp_path: Path) -> None:
-    one, two = journal(tmp_path / "1", DONE | PUT), journal(tmp_path / "2", FAILED | PUT)
+    one, two = (
+        journal(tmp_path / each["event"], start(PUTS), each | PUT) for each in (DONE, FAILED)
+    )
     assert [covers(PUTS, one, two), covers(PUTS, two, one)] == [False, True]
 
 
 def test_gets_and_copies(tmp_path: Path) -> None:
     here, there = {"target": "out/k", "source": "s3://bucket/k"}, {"source": "s3://other/k"}
-    all_of_it = journal(tmp_path / "j", DONE | GET, DONE | COPY)
+    all_of_it = journal(tmp_path / "j", start(GETS), DONE | GET, start(COPIES), DONE | COPY)
     assert covers(GETS, all_of_it, **here)
     assert covers(COPIES, all_of_it, **there)
     assert not covers(GETS, all_of_it, target="out2/k", source="s3://bucket/k")
     assert not covers(GETS, all_of_it, target="out/k", source="s3://bucket/p/k")
     assert not covers(COPIES, all_of_it, source="s3://another/k")
+    for stores in (Stores("x", "here"), Stores("there", "x"), Stores()):
+        assert not covers(replace(COPIES, stores=stores), all_of_it, **there)
+    assert not covers(replace(GETS, stores=Stores("x")), all_of_it, **here)
+    moved = journal(tmp_path / "j", start(GETS, directory="/elsewhere"), DONE | GET)
+    assert not covers(GETS, moved, **here)
+
+
+def test_a_journal_of_an_older_version_is_announced(tmp_path: Path) -> None:
+    def said(*events: dict[str, Any]) -> list[str]:
+        path = journal(tmp_path / "j", *events)
+        return [*unknown_runs(Choosing(retry_from=(path,)))]
+
+    (notice,) = said({"event": "start", "verb": "put"}, DONE | PUT)
+    assert notice.startswith(f"--retry-from '{tmp_path}/j' has runs of an older version")
+    assert said(start(PUTS)) == said(start(COPIES)) == said() == []
+    assert said({"event": "start", "verb": "clean"}) == []
 
 
 NAMES = st.text("ab/\udcff\xff", min_size=1, max_size=3)
@@ -101,7 +162,7 @@ def test_what_is_covered_is_what_came_last(
 def test_a_walk_skips_what_is_done_before_the_limit_counts(tmp_path: Path) -> None:
     top = plant(tmp_path / "src", {"a": "1", "b": "2", "c/d": "3", "e": "4"})
     done = [DONE | PUT | {"key": f"p/{name}", "source": f"{top}/{name}"} for name in ("a", "c/d")]
-    files = (journal(tmp_path / "j", *done),)
+    files = (journal(tmp_path / "j", start(PUTS), *done),)
     past = "done in an earlier run"
     assert outcomes(walked(top, prefix="p", retry_from=files)) == [
         ("p/a", past), ("p/b", "entry"), ("p/c/d", past), ("p/e", "entry"),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from s3pp.job import Choosing, Job
-from s3pp.places import Place, Source
+from s3pp.places import Place, Source, Stores
 from s3pp.records import Entry, Failed, Skipped
 from s3pp.sources import Record, entries
 
@@ -33,6 +33,7 @@ def job(*sources: object, prefix: str = "", walk: str = "filesystem", **choosing
         dest,
         walk=walk,
         choosing=chosen,
+        stores=Stores(dest="here"),
     )
 
 
