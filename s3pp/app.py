@@ -336,7 +336,11 @@ def _print_end(result: RunReport, job: Job, output: Streams) -> None:
 
     last = last_lines(result, job)
     if last.log and job.output.log_file is not None:
-        _write_log(job.output.log_file, last.log)
+        fault = _write_log(job.output.log_file, last.log)
+        if fault is not None:
+            text = f"{fault}: its last lines are these"
+            output.stderr.lines([message(job.output.program, text)])
+            last = last.without_log()
     output.stderr.lines(last.stderr)
     output.stdout.lines(last.stdout)
 
@@ -351,8 +355,15 @@ def _log(job: Job, error: str) -> None:
         log_error(job.output.log_file, error)
 
 
-def _write_log(path: str, lines: Sequence[str]) -> None:
+def _write_log(path: str, lines: Sequence[str]) -> str | None:
+    """Append ``lines`` to the log; returns why that failed."""
+    from s3pp.report.appender import Unwritten
     from s3pp.report.journal import log_lines
 
-    with suppress(S3ppError):  # the statter has complained about it
+    try:
         log_lines(path, lines)
+    except Unwritten as error:
+        return error.what
+    except S3ppError as error:
+        return str(error)
+    return None

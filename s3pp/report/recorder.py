@@ -220,4 +220,4 @@ class Recorder:
 
     def _complain(self, complaint: str | None) -> None:
         if complaint is not None:
-            self._print(self._view.notice(complaint))
+            self._print(self._view.notice(complaint).without_log())

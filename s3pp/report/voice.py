@@ -30,6 +30,10 @@ class Rendered(NamedTuple):
         streams.stdout.lines(self.stdout)
         streams.stderr.lines(self.stderr)
 
+    def without_log(self) -> Rendered:
+        """Return the same lines, with those for the log on stderr: the log cannot have them."""
+        return Rendered(self.stdout, (*self.stderr, *self.log))
+
 
 NOTHING = Rendered()
 
@@ -80,7 +84,7 @@ def notice_lines(text: str, job: Job) -> Rendered:
     voice = voice_of(job)
     said = None if voice is None else voice.notice(text)
     if said is not None or job.output.verbosity < 0:
-        return said or NOTHING
+        return (said or NOTHING).without_log()
     return Rendered(stderr=[message(job.output.program, text)])
 
 

@@ -87,7 +87,9 @@ def test_modes_limits_and_dry_runs(front: Run, moto_bucket: Bucket, tree: Tree) 
     words = [NAME, "--bucket", moto_bucket.name]
     dry = front(*words, "--put=stupid", "--dry", "--lim=1", "src")
     assert (dry.code, said(dry), counts(dry)) == (0, ["INFO:dry-run:src/a -> a"], (1, 3))
-    assert counts(front(*words, "--limit=0", "src")) == (0, 0)
+    full = front(*words, "--limit=0", "--log-filename=/dev/full", "src")
+    assert (full.code, counts(full)) == (0, (0, 0))
+    assert "'/dev/full': writing failed: No space left on device" in full.err
     assert moto_bucket.tree() == {"a": b"old"}
     add = front(*words, "--put=add", "src")
     assert said(add) == ["INFO:putter:skipping src/a -> a", "INFO:putter:src/b -> b"]
@@ -146,8 +148,11 @@ def test_the_log_and_resume(front: Run, moto_bucket: Bucket, tree: Tree, tmp_pat
     names = {"a\tb": b"1", r"a\tb": b"6", "b c": b"2", "d/e.css": b"3", "f": b"4", "g": b"5"}
     src = tree(names)
     words = [NAME, "--bucket", moto_bucket.name, "--prefix=p", "src"]
+    (tmp_path / "log").touch(0o644)
     logged = front(*words, "--limit", "1", "--log-filename=log")
-    assert (logged.code, logged.out, logged.err) == (0, "", "")
+    assert (logged.code, logged.out) == (0, "")
+    assert logged.err.endswith(" 'log' was open to other users (mode 0644): restricted to 0600\n")
+    assert logged.err.count("\n") == 1
     first, last = (tmp_path / "log").read_text().splitlines()
     sent = r"src/a\tb -> p/a\tb"
     assert re.sub(r"-\d+", "", first) == f"INFO:s3-parallel-put[escaped-putter]:{sent}"

@@ -17,7 +17,7 @@ from s3pp.records import Done, Outcome
 from s3pp.report.outlet import Streams
 from s3pp.report.recorder import Recorder
 from s3pp.report.totals import RunReport, Totals
-from s3pp.report.voice import NOTHING, Rendered, Voice, voice_of
+from s3pp.report.voice import NOTHING, Rendered, Voice, notice_lines, voice_of
 
 NAME = f"{__name__}:Loud"
 
@@ -71,6 +71,27 @@ def test_what_a_voice_says_and_what_it_leaves_to_s3pp(tmp_path: Path) -> None:
     assert FAILED.message in err.getvalue()
     assert SAME.source not in err.getvalue()
     assert log.read_text() == f"PUT {DONE.source}\n", "no line of s3pp's own"
+
+
+class Secretive(Loud):
+    """Says all in the log."""
+
+    def notice(self, text: str) -> Rendered | None:
+        return Rendered(log=[f"NOTICE {text}"])
+
+
+def test_that_the_log_is_lost_is_said_on_stderr() -> None:
+    err = io.StringIO()
+    full = job(voice=f"{__name__}:Secretive", log_file="/dev/full")
+    recorder = Recorder(full, Streams.of(io.StringIO(), err))
+    recorder.record([DONE])
+    recorder.record([DONE])
+    recorder.close()
+    lost = "--log-file '/dev/full': writing failed: No space left on device"
+    lines = [line for line in err.getvalue().splitlines() if "NOTICE" in line]
+    assert lines == [f"NOTICE {lost}: the log ends here; the run continues"]
+    notice_lines("narrowed", full).write_to(Streams.of(io.StringIO(), err))
+    assert err.getvalue().endswith("NOTICE narrowed\n")
 
 
 class Extra(Loud):
