@@ -17,7 +17,7 @@ class Value(NamedTuple):
     """What follows an option: what help calls it, and which function reads it."""
 
     metavar: str
-    reader: str = "text"  # a function of ``args/values.py``
+    reader: str = "path"  # a function of ``args/values.py``
     bounds: tuple[Any, ...] = ()  # what that is called with, after the text
 
 

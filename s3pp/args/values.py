@@ -7,6 +7,7 @@ arguments raise ``UsageError``, which names the argument. Both state the fault a
 from __future__ import annotations
 
 import math
+import os
 import re
 
 from s3pp.access import Grant
@@ -31,8 +32,10 @@ _TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+*-]+(?:\s*;.*)?", re.ASCII)
 MAX_TAG_KEY, MAX_TAG_VALUE = 128, 256  # characters
 
 
-def text(text: str) -> str:
-    """Anything."""
+def path(text: str) -> str:
+    """The path of a file, which need not be UTF-8."""
+    if fault := _path_fault(text):
+        raise ValueError(f"{text!r} {fault}")
     return text
 
 
@@ -223,6 +226,7 @@ def source(text: str) -> Source:
     if not text:
         raise UsageError("SOURCE '' is empty; name a directory or a file, '.' for this one")
     check_no_stream(text, "SOURCE", "put reads files only")
+    _check_path(text, "SOURCE")
     if text.startswith("s3://"):
         raise UsageError(f"SOURCE {text!r} is not a file: the destination, and only it, is s3://")
     return Source(text)
@@ -233,6 +237,7 @@ def directory(text: str) -> str:
     if not text:
         raise UsageError("DIRECTORY '' is empty; '.' means this one")
     check_no_stream(text, "DIRECTORY", "get writes files only")
+    _check_path(text, "DIRECTORY")
     if text.startswith("s3://"):
         raise UsageError(f"DIRECTORY {text!r} is a bucket: use s3pp copy")
     return text
@@ -284,6 +289,22 @@ def check_no_stream(text: str | None, argument: str, instead: str) -> None:
         raise UsageError(
             f"{argument} '-' would be a standard stream, and {instead}: './-' is the name '-'"
         )
+
+
+def _check_path(text: str, argument: str) -> None:
+    if fault := _path_fault(text):
+        raise UsageError(f"{argument} {text!r} {fault}")
+
+
+def _path_fault(text: str) -> str | None:
+    """Why no file can have this path, which is possible for texts of a program only."""
+    if "\0" in text:
+        return "has a NUL byte, and no path can: leave it out"
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return "has a surrogate that stands for no byte, and no path can: os.fsdecode makes paths"
+    return None
 
 
 def _check_utf8(text: str, prefix: str, argument: str) -> None:

@@ -44,7 +44,7 @@ def put(
     result, and ``check`` of the result raises it.
     """
     hide_credentials("put", options)
-    return run(_job("put", sources, _url(dest), options), on_event)
+    return run(_job("put", sources, _url("dest", dest), options), on_event)
 
 
 def get(
@@ -56,7 +56,7 @@ def get(
 ) -> RunResult:
     """Download objects: ``s3pp get``. For arguments and errors see ``put``."""
     hide_credentials("get", options)
-    return run(_job("get", sources, _path(directory), options), on_event)
+    return run(_job("get", sources, _path("directory", directory), options), on_event)
 
 
 def copy(
@@ -68,7 +68,7 @@ def copy(
 ) -> RunResult:
     """Copy objects from bucket to bucket: ``s3pp copy``. For arguments and errors see ``put``."""
     hide_credentials("copy", options)
-    return run(_job("copy", sources, _url(dest), options), on_event)
+    return run(_job("copy", sources, _url("dest", dest), options), on_event)
 
 
 def clean(
@@ -76,34 +76,47 @@ def clean(
 ) -> RunResult:
     """Abort incomplete multipart uploads: ``s3pp clean``. For arguments and errors see ``put``."""
     hide_credentials("clean", options)
-    return run(build_job("clean", [_url(place)], options), on_event)
+    return run(build_job("clean", [_url("place", place)], options), on_event)
 
 
 def list(source: str, **options: Unpack[ListOptions]) -> Listing:
     """List objects: ``s3pp list``, as an iterator of ``S3Object``. For errors see ``Listing``."""
     hide_credentials("list", options)
-    return Listing(build_job("list", [_url(source)], options))
+    return Listing(build_job("list", [_url("source", source)], options))
 
 
 def _job(verb: str, sources: Sources, dest: str, options: Mapping[str, object]) -> Job:
+    read = _path if verb == "put" else _url
     if isinstance(sources, Mapping):
-        paths = map(_path, sources.values())
-        return with_names(build_job(verb, [*paths, dest], options), [*sources])
-    if isinstance(sources, str | bytes | os.PathLike):
-        sources = (sources,)
-    return build_job(verb, [*map(_path, sources), dest], options)
+        if wrong := [name for name in sources if not isinstance(name, str)]:
+            raise TypeError(f"the name of a source must be text, not {wrong[0]!r}")
+        places = [read(f"sources[{name!r}]", place) for name, place in sources.items()]
+        return with_names(build_job(verb, [*places, dest], options), [*sources])
+    several = _several(sources)
+    if several is None:
+        return build_job(verb, [read("sources", sources), dest], options)
+    return build_job(verb, [*(read("each of sources", each) for each in several), dest], options)
 
 
-def _url(place: str) -> str:
+def _several(sources: object) -> Iterable[object] | None:
+    """Return the sources if they are several; None: it is a single one, or none."""
+    if isinstance(sources, Iterable) and not isinstance(sources, str | bytes | os.PathLike):
+        return sources
+    return None
+
+
+def _url(argument: str, place: object) -> str:
     if not isinstance(place, str):
-        raise TypeError(f"a place in a bucket must be text, s3://BUCKET[/PREFIX], not {place!r}")
+        raise TypeError(f"{argument} must be text, s3://BUCKET[/PREFIX], not {place!r}")
     return place
 
 
-def _path(path: LocalPath) -> str:
-    text = os.fspath(path)
+def _path(argument: str, path: object) -> str:
+    text = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if isinstance(text, bytes):
+        raise TypeError(f"{argument} must be a path, not {text!r}: os.fsdecode makes it text")
     if not isinstance(text, str):
-        raise TypeError(f"a path must be text, not {text!r}: os.fsdecode makes it so")
+        raise TypeError(f"{argument} must be a path, not {text!r}")
     if text == "-":
         raise UsageError(f"'-' {NO_STREAM}")
     return text

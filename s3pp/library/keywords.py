@@ -56,7 +56,7 @@ _ACCEPTED: Mapping[str, tuple[type, ...]] = MappingProxyType(
         "part_size": _NUMBER,
         "seconds": _TIME,
         "moment": (*_TIME, date),  # a datetime is a date
-        "text": (os.PathLike,),
+        "path": (os.PathLike,),
     }
 )
 _SEPARATORS: Mapping[str, str] = MappingProxyType(
@@ -119,14 +119,30 @@ def build_job(verb: str, arguments: Sequence[str], keywords: Mapping[str, object
 
 
 def with_names(job: Job, names: Sequence[str]) -> Job:
-    """Return ``job`` with these names of its sources at the destination."""
-    if wrong := [name for name in names if not isinstance(name, str)]:
-        raise TypeError(f"the name of a source must be text, not {wrong[0]!r}")
+    """Return ``job`` with these names of its sources at the destination.
+
+    Raises ``UsageError`` for a name that nothing can have there.
+    """
+    for name in names:
+        if fault := _name_fault(job, name):
+            raise UsageError(f"the name {name!r} of a source: {fault}: choose another")
     if job.origins:
         origins = zip(job.origins, names, strict=True)
         return replace(job, origins=tuple(replace(each, name=name) for each, name in origins))
     sources = zip(job.sources, names, strict=True)
     return replace(job, sources=tuple(replace(each, name=name) for each, name in sources))
+
+
+def _name_fault(job: Job, name: str) -> str | None:
+    from s3pp.localfs.paths import is_marker, path_fault  # for names only
+
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return "it is not UTF-8, as keys must be"
+    if job.verb != "get":
+        return None
+    return "no downloaded file can have it" if is_marker(name) or path_fault(name, 1) else None
 
 
 @cache
@@ -223,7 +239,18 @@ def _read_names(keyword: Keyword, value: object) -> tuple[str, ...]:
     )
     if wrong := [name for name in names if not isinstance(name, str)]:
         raise TypeError(f"{keyword.name} must be a path or names, not {wrong[0]!r}")
+    if unfit := [name for name in names if not _is_name(name)]:
+        raise UsageError(f"{keyword.name}: no file has the name {unfit[0]!r}, nor a key: drop it")
     return names
+
+
+def _is_name(text: str) -> bool:
+    """Whether it is UTF-8, or stands for bytes that are not."""
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _read_credentials(name: str, value: object) -> Keys:
@@ -254,7 +281,7 @@ def _read(keyword: Keyword, value: object, now: float) -> Any:
         return value if isinstance(keyword.option.sets, bool) else keyword.option.sets
     try:
         text = _spell(keyword, value)
-        if text == "-" and keyword.value.reader == "text":
+        if text == "-" and keyword.value.reader == "path":
             raise ValueError(f"'-' {NO_STREAM}")
         return reader_of(keyword.value, now)(text)
     except (ValueError, OverflowError, OSError) as error:

@@ -13,6 +13,7 @@ from typing import Literal, TypedDict
 from s3pp.access import Keys
 
 Path = str | os.PathLike[str]
+Paths = Path | Iterable[Path]
 Number = int | str  # a text as on the command line: "16MiB"
 Time = float | timedelta | str  # seconds, or "5m"
 Moment = float | date | timedelta | str  # seconds since the epoch, a time, or an age: "7d"
@@ -97,7 +98,7 @@ class PutOptions(TypedDict, total=False):
     connect_timeout: Time | None
     read_timeout: Time | None
     worker_timeout: Time | None
-    retry_from: Path | None
+    retry_from: Paths | None
     # output
     journal: Path | None
     log_file: Path | None
@@ -154,7 +155,7 @@ class GetOptions(TypedDict, total=False):
     connect_timeout: Time | None
     read_timeout: Time | None
     worker_timeout: Time | None
-    retry_from: Path | None
+    retry_from: Paths | None
     # output
     journal: Path | None
     log_file: Path | None
@@ -239,7 +240,7 @@ class CopyOptions(TypedDict, total=False):
     connect_timeout: Time | None
     read_timeout: Time | None
     worker_timeout: Time | None
-    retry_from: Path | None
+    retry_from: Paths | None
     # output
     journal: Path | None
     log_file: Path | None

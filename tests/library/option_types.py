@@ -32,6 +32,7 @@ from typing import Literal, TypedDict
 from s3pp.access import Keys
 
 Path = str | os.PathLike[str]
+Paths = Path | Iterable[Path]
 Number = int | str  # a text as on the command line: "16MiB"
 Time = float | timedelta | str  # seconds, or "5m"
 Moment = float | date | timedelta | str  # seconds since the epoch, a time, or an age: "7d"
@@ -53,7 +54,7 @@ TYPES = {
     "part_size": "Number",
     "seconds": "Time",
     "moment": "Moment",
-    "text": "Path",
+    "path": "Path",
     "header": "Pairs",
     "metadata": "Pairs",
     "tag": "Pairs",
@@ -72,6 +73,8 @@ def type_of(keyword: Keyword) -> str:
         return "Path | Iterable[str]"
     if value.reader == "one_of":
         return literal(value.bounds)
+    if keyword.repeated and value.reader == "path":
+        return "Paths"
     return TYPES.get(value.reader, "Texts" if keyword.repeated else "str")
 
 

@@ -54,7 +54,7 @@ SAMPLES: dict[str, list[tuple[Any, str]]] = {
         (NOON.replace(tzinfo=None), "2026-11-20T12:00:00"),
         (date(2026, 11, 20), "2026-11-20"),
     ],
-    "text": [(Path("a/b"), "a/b"), ("a/b", "a/b")],
+    "path": [(Path("a/b"), "a/b"), ("a/b", "a/b")],
     "mode": [(each.value, each.value) for each in Mode] + [(Mode.ADD, "add")],
     "compare": [(each.value, each.value) for each in Compare],
     "include": [("*.jpg", "*.jpg")],
@@ -179,6 +179,14 @@ def test_names_may_be_given_in_memory() -> None:
             put(files_from=wrong)
 
 
+def test_names_in_memory_need_not_be_unicode_but_possible() -> None:
+    assert put(files_from=["\udcff"]).choosing.names == ("\udcff",)
+    with pytest.raises(
+        UsageError, match=r"files_from: no file has the name .*, nor a key: drop it"
+    ):
+        put(files_from=["a", "\ud800"])
+
+
 def test_an_age_is_before_now() -> None:
     job = put(newer_than=timedelta(days=7))
     assert same(job, put(newer_than="7d"))
@@ -292,6 +300,75 @@ def test_an_unknown_keyword_gets_the_one_that_is_meant(name: str, hint: str) -> 
 def test_what_is_refused(keywords: dict[str, Any], type_: type[Exception], message: str) -> None:
     with pytest.raises(type_, match=re.escape(message)):
         put(**keywords)
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments", "message"),
+    [
+        ("put", (None, "s3://b"), "sources must be a path, not None"),
+        ("put", (5, "s3://b"), "sources must be a path, not 5"),
+        ("put", (["a", None], "s3://b"), "each of sources must be a path, not None"),
+        ("put", ({"n": ["a"]}, "s3://b"), "sources['n'] must be a path, not ['a']"),
+        ("put", ({1: "a"}, "s3://b"), "the name of a source must be text, not 1"),
+        ("put", ("a", Path("s3:/b")), "dest must be text, s3://BUCKET[/PREFIX], not PosixPath"),
+        ("get", (Path("s3:/b"), "d"), "sources must be text, s3://BUCKET[/PREFIX], not PosixPath"),
+        ("get", (["s3://b", 5], "d"), "each of sources must be text, s3://BUCKET[/PREFIX], not 5"),
+        ("get", ({"n": {}}, "d"), "sources['n'] must be text, s3://BUCKET[/PREFIX], not {}"),
+        ("get", ("s3://b", None), "directory must be a path, not None"),
+        ("get", ("s3://b", ["d"]), "directory must be a path, not ['d']"),
+        ("copy", (None, "s3://b"), "sources must be text, s3://BUCKET[/PREFIX], not None"),
+        ("copy", ("s3://b", None), "dest must be text, s3://BUCKET[/PREFIX], not None"),
+        ("list", (["s3://b"],), "source must be text, s3://BUCKET[/PREFIX], not ['s3://b']"),
+        ("clean", (None,), "place must be text, s3://BUCKET[/PREFIX], not None"),
+    ],
+)
+def test_a_wrong_type_of_an_argument_is_named(
+    verb: str, arguments: tuple[Any, ...], message: str
+) -> None:
+    with pytest.raises(TypeError) as raised:
+        getattr(s3pp, verb)(*arguments)
+    assert str(raised.value).startswith(message)
+
+
+# Of no file, unlike surrogates that stand for bytes.
+NUL, SURROGATE = "has a NUL byte, and", "has a surrogate that stands for no byte, and"
+
+
+@pytest.mark.parametrize(("text_", "fault"), [("a\0b", NUL), ("\ud800", SURROGATE)])
+def test_a_path_that_no_file_can_have(text_: str, fault: str) -> None:
+    for name in ("journal", "log_file", "ca_bundle", "files_from", "retry_from"):
+        given = Path(text_) if name == "files_from" else text_
+        with pytest.raises(UsageError) as raised:
+            put(**{name: given})
+        assert str(raised.value).startswith(f"{name}: {text_!r} {fault} no path can: ")
+    for verb, arguments, argument in (
+        ("put", (text_, "s3://bucket"), "SOURCE"),
+        ("put", ({"name": text_}, "s3://bucket"), "SOURCE"),
+        ("get", ("s3://bucket", text_), "DIRECTORY"),
+    ):
+        with pytest.raises(UsageError) as raised:
+            getattr(s3pp, verb)(*arguments)
+        assert str(raised.value).startswith(f"{argument} {text_!r} {fault} no path can: ")
+
+
+@pytest.mark.parametrize(
+    ("verb", "name", "fault"),
+    [
+        *[(verb, "\udcff", "it is not UTF-8, as keys must be") for verb in ("put", "get", "copy")],
+        ("put", "\ud800", "it is not UTF-8, as keys must be"),
+        *[
+            ("get", name, "no downloaded file can have it")
+            for name in ("a\0", "/etc/x", "../x", "a//b", "a/", "", "x" * 256, "a/./b")
+        ],
+    ],
+)
+def test_a_name_that_no_source_can_have_is_the_callers_fault(
+    verb: str, name: str, fault: str
+) -> None:
+    place, *_, last = PLACES[verb]
+    with pytest.raises(UsageError) as raised:
+        getattr(s3pp, verb)({"fine": place, name: place}, last)
+    assert str(raised.value) == f"the name {name!r} of a source: {fault}: choose another"
 
 
 def test_messages_name_keywords_and_leave_other_texts_alone() -> None:

@@ -13,7 +13,14 @@ import s3pp
 
 def calls(path: Path, other: os.PathLike[str]) -> Iterator[s3pp.RunResult]:
     yield s3pp.put("a", "s3://b")
-    yield s3pp.put([path, "a", other], "s3://b", mode="add", min_size="10k", max_size=1 << 30)
+    yield s3pp.put(
+        [path, "a", other],
+        "s3://b",
+        retry_from=[path, "j"],
+        mode="add",
+        min_size="10k",
+        max_size=1 << 30,
+    )
     yield s3pp.put({"name": path}, "s3://b", newer_than=timedelta(7), older_than=date.today())
     yield s3pp.put(
         path, "s3://b", header={"A": "b"}, tag=[("k", "v")], metadata="k=v", resume=False
