@@ -17,8 +17,10 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from enum import Enum, IntEnum
+
+_SHORT_WORD = re.compile(r"-?[0-9]{1,7}|[A-Z_]{1,7}|[a-z_-]{1,7}")  # no store has such secrets
 
 
 class ExitStatus(IntEnum):
@@ -183,9 +185,13 @@ def hide(text: str, words: Iterable[str]) -> str:
     return text
 
 
-def hide_arguments(text: str, argv: Sequence[str]) -> str:
-    """Return ``text`` with an ellipsis for each value of a command line; options are shown."""
-    return hide(text, map(_value, argv))
+def hide_arguments(text: str, argv: Sequence[str], shown: Collection[str] = ()) -> str:
+    """Return ``text`` with an ellipsis for each value of a command line that may be a key.
+
+    Options are shown, and so are ``shown``, short numbers, and short words of one case.
+    """
+    values = (value for value in map(_value, argv) if value not in shown)
+    return hide(text, (value for value in values if not _SHORT_WORD.fullmatch(value)))
 
 
 def _value(word: str) -> str:

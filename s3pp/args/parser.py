@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import time
 from argparse import SUPPRESS
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import Field
 from functools import partial
 from typing import Any, NamedTuple, NoReturn
@@ -24,7 +24,7 @@ class Parser(argparse.ArgumentParser):
 
     ``abbreviate``: long options may be shortened, as long as they stay unambiguous. ``secret``:
     some of the arguments are secret. Any word can stand in the wrong place, so errors show none
-    then, but the names of options.
+    then that may be a key, but the names of options and ``choices``.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=abbreviate,
         )
         self._secret = secret
+        self.choices: Collection[str] = ()  # words that options take, and no keys
         general = self.add_argument_group("general")
         general.add_argument(
             "-h", "--help", action=_AnswerAction, text=self.format_help, help="show this text"
@@ -69,8 +70,9 @@ class Parser(argparse.ArgumentParser):
             self._check_flags(argv[:split])
             given = vars(self.parse_intermixed_args(argv[:split]))
         except Misuse as error:
-            message = hide_arguments(str(error), argv) if self._secret else str(error)
-            raise Misuse(message) from None
+            if not self._secret:
+                raise
+            raise Misuse(hide_arguments(str(error), argv, self.choices)) from None
         return [*(given.pop("arguments", None) or []), *argv[split + 1 :]], given
 
     def _check_flags(self, argv: Sequence[str]) -> None:

@@ -179,7 +179,8 @@ def _flag(text: str) -> bool:
 
 
 def _part_size(text: str, unit: int) -> int:
-    size = values.whole(text) * unit
-    if not MIN_PART <= size <= MAX_PART:
-        raise ValueError(f"{size / MEGABYTE:g} MB is not what S3 allows: from 5 to 5120 MB")
-    return size
+    number, least, most = values.whole(text), MIN_PART // unit, MAX_PART // unit
+    if not least <= number <= most:
+        name = "bytes" if unit == 1 else "MB"
+        raise ValueError(f"{number} {name} is not what S3 allows: from {least} to {most} {name}")
+    return number * unit

@@ -25,7 +25,7 @@ from s3pp.compat import main
 from s3pp.errors import UsageError
 from s3pp.escaping import printable
 from s3pp.job import Choosing, Job, Output
-from s3pp.limits import MAX_ATTEMPTS, MAX_CONCURRENCY, MAX_PART, MIN_PART
+from s3pp.limits import MAX_ATTEMPTS, MAX_CONCURRENCY, MAX_PART, MIN_PART, PERMISSIONS
 from s3pp.localfs.paths import shown
 from s3pp.places import Origin, Place, parse_place, single_slashes
 
@@ -90,6 +90,7 @@ def plan(argv: Sequence[str]) -> Plan:
 
 def _parser() -> Parser:
     parser = Parser(NAME, USAGE, ABOUT, abbreviate=True, secret=True)
+    parser.choices = (*LEVELS, *PERMISSIONS)
     add = parser.add_argument
     add("arguments", nargs="*", metavar="URI", help="the source, and the destination")
     add("-n", "--dry-run", action="store_true", help="show what would be copied; change nothing")
@@ -102,12 +103,17 @@ def _parser() -> Parser:
     add("-k", dest="secret_key", metavar="SECRET", help="the secret key")
     add("-c", "--config_file", metavar="S3CFG", help=f"keys in s3cmd's form ({DEFAULT_CONFIG})")
     add("-d", "--dest-config", metavar="S3CFG", help="keys that list the destination")
-    grant = argument_type(lambda text: values.grant(_upper_grant(text)))
+    grant = argument_type(values.grant)
     add("--acl-grant", type=grant, metavar="PERMISSION:EMAIL", help="a grant for each copy")
     threads = argument_type(partial(values.whole, most=MAX_CONCURRENCY))
     add("-t", dest="threads", type=threads, default=40, metavar="N", help="requests at once (40)")
-    level = argument_type(lambda text: values.one_of(text.upper(), *LEVELS))
-    add("-l", dest="level", type=level, default="CRITICAL", help=f"of the log: {', '.join(LEVELS)}")
+    add(
+        "-l",
+        dest="level",
+        type=argument_type(_level),
+        default="CRITICAL",
+        help=f"of the log: {', '.join(LEVELS)}",
+    )
     add("-L", dest="log", default="STDOUT", metavar="FILE", help="append the log to FILE")
     add("--clean-mpcopies", action="store_true", help="abort all unfinished uploads of the source")
     add("--s3-prefixes", action="store_true", help="refused: a destination is a directory")
@@ -122,9 +128,9 @@ def _parser() -> Parser:
     return parser
 
 
-def _upper_grant(text: str) -> str:
-    permission, separator, grantee = text.partition(":")
-    return permission.upper() + separator + grantee
+def _level(text: str) -> str:
+    # In a message the word has to stand as it was given: that is how it is found, and hidden.
+    return text.upper() if text.upper() in LEVELS else values.one_of(text, *LEVELS)
 
 
 def _part_size(text: str) -> int:
@@ -199,13 +205,13 @@ def _by_slashes(names: list[str]) -> dict[str, list[str]]:
 def _listed(words: list[str] | None, path: str | None, flag: str) -> list[str] | None:
     """Return the names given, and those in a list; None: neither is there.
 
-    Lines that begin with ``#``, and empty ones, count for nothing.
+    Lines that begin with ``#``, and those of nothing but blanks, count for nothing.
     """
     if words is None and path is None:
         return None
     lines = _read(path, flag).split("\n") if path is not None else []
-    names = (line.rstrip("\r") for line in lines if not line.startswith("#"))
-    return [name for name in (*(words or []), *names) if name]
+    names = [line.rstrip("\r") for line in lines if line.strip() and not line.startswith("#")]
+    return [*filter(None, words or []), *names]
 
 
 def _origin(source: Uri, prefix: str) -> Origin:

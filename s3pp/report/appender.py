@@ -45,6 +45,8 @@ def open_private(path: str, argument: str) -> PrivateFile:
 
     ``argument`` is the option that named it. Raises ``UsageError`` if the file is refused.
     """
+    if not path:
+        raise UsageError(f"{argument} '' is empty: name a file, or leave the option out")
     try:
         place = _without_links(path)
         fd = _open(place.path)

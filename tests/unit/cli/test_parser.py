@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3pp.args.parser import Parser
-from s3pp.errors import Misuse, hide
+from s3pp.errors import Misuse, hide, hide_arguments
 
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 
@@ -49,12 +49,21 @@ def test_errors_name_options_and_show_no_values(words: list[str], named: str) ->
     assert SECRET not in message
 
 
+def test_what_cannot_be_a_key_is_shown_and_so_are_choices() -> None:
+    """Otherwise a message is destroyed: ``'…' … choose from …, WRITE, …_ACP``."""
+    assert "invalid int value: 'many'" in refusal("--threads", "many")
+    assert "invalid int value: '1.5'" not in refusal("--threads", "1.5e-2345")
+    message = "'0' is not READ, READ_ACP, FULL_CONTROL; 'SeCrEt1'"
+    argv = ["-t", "0", "READ", "FULL_CONTROL", "SeCrEt1"]
+    assert hide_arguments(message, argv, ["FULL_CONTROL"]) == message.replace("SeCrEt1", "…")
+
+
 def test_other_parsers_quote_what_is_wrong() -> None:
     with pytest.raises(Misuse, match="invalid int value: 'many'"):
         parser(secret=False).parse(["--threads", "many"])
 
 
-@given(st.text(min_size=4), st.sampled_from(["--threads={}", "--quick={}", "--unknown={}", "-{}!"]))
+@given(st.text(min_size=8), st.sampled_from(["--threads={}", "--quick={}", "--unknown={}", "-{}!"]))
 def test_no_value_is_ever_shown(value: str, form: str) -> None:
     try:
         parser().parse([form.format(value)])

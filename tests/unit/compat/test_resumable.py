@@ -262,6 +262,10 @@ def test_alibaba_is_reached_by_its_s3_interface(write: Write) -> None:
         (BUCKETS | {"SrcBucket": ""}, "SrcBucket is not set in 'c.ini': add it"),
         (ALI | {"ali_endpoint": ""}, "ali_endpoint is not set in 'c.ini': add it"),
         (LOCAL | {"MaxThread": "0"}, "MaxThread in 'c.ini': '0' is not a whole number from 1 up"),
+        (
+            LOCAL | {"ChunkSize": 5242880},
+            "ChunkSize in 'c.ini': 5242880 MB is not what S3 allows: f",
+        ),
         (LOCAL | {"MaxRetry": "x"}, "MaxRetry in 'c.ini': 'x' is not a whole number"),
         (LOCAL | {"StorageClass": "a b"}, "StorageClass in 'c.ini': 'a b' is not a name"),
         (LOCAL | {"LoggingLevel": "LOUD"}, "LoggingLevel in 'c.ini': 'LOUD' is unknown; choose"),

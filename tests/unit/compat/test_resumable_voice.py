@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -65,6 +66,12 @@ def test_what_is_missing_is_one_line_of_json(key: str) -> None:
     failed = Failed(f"src/{key}", f"p/{key}", FailureKind.UNREADABLE, "cannot be read")
     found = line(voice.outcome(failed)).removeprefix("WARNING - ")
     assert json.loads(found) == {"Key": key, "Size": None, "Error": "cannot be read"}
+
+
+@pytest.mark.parametrize("kind", COMPARISONS)
+def test_the_last_line_of_each_is_in_the_docs(kind: type[ComparisonVoice]) -> None:
+    docs = (Path(__file__).parents[3] / "docs" / "migrating.rst").read_text()
+    assert f"``{kind.level} - {kind.success}``" in docs
 
 
 @pytest.mark.parametrize("kind", COMPARISONS)

@@ -66,7 +66,7 @@ def test_a_destination_is_a_directory(words: list[str], dest: str) -> None:
 
 
 def test_lists_never_widen_a_copy(home: Path) -> None:
-    (home / "names").write_text("# a comment\r\n\r\na b\r\nc")
+    (home / "names").write_text("# a comment\r\n\r\na b\r\n \t\r\nc")
     (home / "empty").write_text("\n#x\n")
     (job,) = plan("s3://src/p/", "s3://dst", "-f", "x", "y", "--files", f"{home}/names").jobs
     assert (job.origin.prefix, job.origin.relative("p/x")) == ("p/", "x")
@@ -163,8 +163,11 @@ def test_keys_of_two_places_are_never_combined(
         (["s3://src", "s3://dst", "-F", "gone"], "--files 'gone' cannot be read"),
         (["s3://src", "s3://dst", "-c", "gone"], "'gone' cannot be read"),
         (["s3://src", "s3://dst", "-a", "AKIA"], "no secret_key: write both keys to '~/.s3cfg'"),
-        (["s3://src", "s3://dst", "-l", "LOUD"], "DEBUG, INFO"),
-        (["s3://src", "s3://dst", "--acl-grant", "EAT:a@b"], "--acl-grant: "),
+        (["s3://src", "s3://dst", "-l", "LOUD"], "'LOUD' is unknown; choose from DEBUG, INFO"),
+        (["s3://src", "s3://dst", "-l", "SeCrEt12"], "'…' is unknown; choose from DEBUG, INFO"),
+        (["s3://src", "s3://dst", "-t", "0"], "'0' is not a whole number from 1 to 100000"),
+        (["s3://src", "s3://dst", "--acl-grant", "EAT:a@b"], "--acl-grant: '…' does not begin"),
+        (["s3://src", "s3://dst", "--acl-grant", "FULL_CONTROL"], "'FULL_CONTROL' does not begin"),
     ],
 )
 def test_what_cannot_be_meant(words: list[str], mention: str) -> None:

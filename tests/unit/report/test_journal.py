@@ -170,6 +170,11 @@ def test_names_that_are_no_utf8_do_not_break_a_file(tmp_path: Path) -> None:
     assert path.read_text() == "\\udcff\n"
 
 
+def test_an_empty_name_is_said_to_be_empty() -> None:
+    with pytest.raises(UsageError, match=r"^--log-file '' is empty: name a file"):
+        check_appendable("", "--log-file")
+
+
 def test_check(tmp_path: Path) -> None:
     path = tmp_path / "new"
     check_appendable(str(path), "--journal")
