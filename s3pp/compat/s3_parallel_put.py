@@ -81,9 +81,8 @@ def plan(argv: Sequence[str]) -> Plan:
         parser.error("--walk s3 and --put copy belong together: give both, or neither")
     if given["walk"] == "s3":
         return _copies(sources, given)
-    dest = Place(given["bucket"], _collapse(given["prefix"]))
-    named = tuple(_source(path, given["walk"]) for path in sources)
-    job = Job("put", sources=named, dest=dest, walk=given["walk"])
+    prefix, named = _names(sources, _collapse(given["prefix"]), given["walk"])
+    job = Job("put", sources=named, dest=Place(given["bucket"], prefix), walk=given["walk"])
     return Plan((_build(job, _options(given) | _attributes(given)),))
 
 
@@ -105,15 +104,30 @@ def _copies(buckets: Sequence[str], given: dict[str, Any]) -> Plan:
 # Names
 
 
-def _source(path: str, walk: str) -> Source:
-    path = f"./{path}" if path == "-" else path  # no stream
-    single = walk == "filesystem" and os.path.isfile(path)
-    return Source(path, _key(path) if single else None)
+def _names(paths: Sequence[str], prefix: str, walk: str) -> tuple[str, tuple[Source, ...]]:
+    """Return the prefix of all keys, and the sources.
+
+    The prefix of directories is used as it is; that of files and archives was a path: ``./a/../b``
+    is ``b``. Where the two differ and there are sources of both kinds, it is in their names.
+    """
+    paths = [f"./{path}" if path == "-" else path for path in paths]  # no stream
+    keys = {path: _key(path) if os.path.isfile(path) else None for path in paths}
+    if walk != "filesystem":
+        return _key(prefix), tuple(map(Source, paths))
+    prefixes = {path: prefix if keys[path] is None else _key(prefix) for path in paths}
+    if len(set(prefixes.values())) == 1:
+        return prefixes[paths[0]], tuple(Source(path, keys[path]) for path in paths)
+    return "", tuple(Source(path, _join(prefixes[path], keys[path])) for path in paths)
+
+
+def _join(prefix: str, key: str | None) -> str | None:
+    return "/".join(filter(None, (prefix, key))) or None
 
 
 def _key(path: str) -> str:
-    """Return the key of a single file, below the prefix."""
-    return re.sub(r"^(\.\./|/)+", "", normpath(path))
+    """Return what a path gives to a key: without ``.`` and ``..``, and never leading out."""
+    names = normpath(path).split("/")
+    return "/".join(name for name in names if name not in ("", os.curdir, os.pardir))
 
 
 def _collapse(prefix: str) -> str:

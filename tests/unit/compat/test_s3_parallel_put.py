@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from dataclasses import replace
@@ -129,7 +130,39 @@ def test_a_single_file_keeps_its_path(
 def test_no_key_of_a_single_file_leads_out(path: str) -> None:
     from s3pp.compat.s3_parallel_put import _key
 
-    assert not _key(path).startswith(("/", "../"))
+    assert not set(_key(path).split("/")) & {".", ".."}
+    assert not _key(path).startswith("/")
+    assert _key(f"p/{path}") == _key(os.path.normpath(f"p/{path}"))
+
+
+@pytest.mark.parametrize(
+    ("prefix", "of_files", "of_directories"),
+    [
+        ("./bk", "bk/f", "./bk"),
+        ("bk/../../x", "x/f", "bk/../../x"),
+        ("..", "f", ".."),
+        (".", "f", "."),
+        ("a//b/", "a/b/f", "a/b"),
+        ("", "f", ""),
+    ],
+)
+def test_the_prefix_of_files_and_archives_was_a_path(
+    prefix: str, of_files: str, of_directories: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("f").touch()
+    Path("d").mkdir()
+    words = ["--bucket=my-bucket", "--prefix", prefix]
+
+    def keys(*more: str) -> list[str]:
+        (made,) = plan([*words, *more]).jobs
+        names = [each.name or "" for each in made.sources]
+        return [each for name in names for each in [made.dest.key(name).rstrip("/")]]
+
+    assert keys("f") == [of_files]
+    assert keys("--walk=tar", "f") == [of_files.rpartition("/")[0]]
+    assert keys("d") == [of_directories]
+    assert keys("f", "d", "./f") == [of_files, of_directories, of_files]
 
 
 def test_copies() -> None:
