@@ -23,7 +23,9 @@ from s3pp.args import building, values
 from s3pp.args.parser import Parser, argument_type
 from s3pp.errors import UsageError
 from s3pp.job import Job, Output
+from s3pp.localfs.paths import shown
 from s3pp.places import Origin, Place, Source
+from s3pp.sources.earlier_runs import has_nothing_sent
 
 NAME = "s3-parallel-put"
 VOICE = "s3pp.compat.s3_parallel_put_voice:PutVoice"
@@ -83,7 +85,7 @@ def plan(argv: Sequence[str]) -> Plan:
         return _copies(sources, given)
     prefix, named = _names(sources, _collapse(given["prefix"]), given["walk"])
     job = Job("put", sources=named, dest=Place(given["bucket"], prefix), walk=given["walk"])
-    return Plan((_build(job, _options(given) | _attributes(given)),))
+    return Plan((_build(job, _options(given) | _attributes(given)),), _notices(given))
 
 
 def _copies(buckets: Sequence[str], given: dict[str, Any]) -> Plan:
@@ -95,10 +97,21 @@ def _copies(buckets: Sequence[str], given: dict[str, Any]) -> Plan:
     options = _options(given) | {"mode": values.mode("stupid"), "objects.acl": given["grant"]}
     job = Job("copy", origins=origins, dest=Place(given["bucket"]))
     unused = [each for each in NO_EFFECT if given[each]]
-    notices = ["copies keep the type and the headers of their source"] if unused else []
+    notices = _notices(given)
+    if unused:
+        notices += ("copies keep the type and the headers of their source",)
     if given["prefix"]:
-        notices.append("--prefix has no effect on copies: each object keeps its key")
-    return Plan((_build(job, options),), tuple(notices))
+        notices += ("--prefix has no effect on copies: each object keeps its key",)
+    return Plan((_build(job, options),), notices)
+
+
+def _notices(given: dict[str, Any]) -> tuple[str, ...]:
+    """Return what users should know of the logs that are resumed."""
+    return tuple(
+        f"--resume '{shown(each)}' has no file as sent: it leaves out none"
+        for each in given["resume"] or ()
+        if has_nothing_sent(each)
+    )
 
 
 # Names

@@ -50,6 +50,7 @@ from s3pp.sources.filters import Record, key_bytes
 _OUTCOMES = {"done": True, "skipped": True, "failed": False}
 _EVENTS = {*_OUTCOMES, "start", "summary", "cut"}
 _SENT = re.compile(r"INFO:[^:\[]+\[(escaped-)?putter-\d+\]:(?!skipping )(.*)")
+_LINE = re.compile(rb"[A-Z]+:[^:\[]+\[(escaped-)?(putter|dry-run|walker|statter)-\d+\]:")
 _ARROW = re.compile("(?= [z-]> )")  # two may share a blank
 _LONGEST = 1 << 16  # bytes of a line: longer than any journal has
 
@@ -244,6 +245,23 @@ def _key(path: str, key: str) -> str | None:
     return re.sub("/+", "/", key).removeprefix("/")
 
 
+def has_nothing_sent(path: str) -> bool:
+    """Return whether the file is empty, or a log that has no file as sent.
+
+    False for what cannot be read, or only once.
+    """
+    try:
+        if not os.path.isfile(path):
+            return False
+        return not os.path.getsize(path) or (_is_log(path) and not any(_read_log(path)))
+    except (OSError, FatalError):
+        return False
+
+
+def _is_log(path: str) -> bool:
+    return any(_LINE.match(line) for line in _lines(path, "--resume"))
+
+
 # Files
 
 
@@ -256,7 +274,10 @@ def check_earlier_runs(choosing: Choosing) -> None:
                 f"--retry-from '{shown(path)}' is not a journal: name a file of --journal"
             )
     for path in choosing.resume_logs:
-        _beginning(path, "--resume")
+        if _beginning(path, "--resume") and not _is_log(path):
+            raise UsageError(
+                f"--resume '{shown(path)}' is not a log of s3-parallel-put: it has no line of one"
+            )
 
 
 def unknown_runs(choosing: Choosing) -> Iterator[str]:

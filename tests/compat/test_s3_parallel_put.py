@@ -173,6 +173,7 @@ def test_the_log_and_resume(front: Run, moto_bucket: Bucket, tree: Tree, tmp_pat
             r"INFO:escaped-putter:src/a\\tb -> p/a\\tb",
             "INFO:putter:src/f -> p/f",
             "INFO:putter:src/g -> p/g",
+            "s3-parallel-put: --resume 'dry' has no file as sent: it leaves out none",
         ],
     )
     assert moto_bucket.tree() == {

@@ -20,6 +20,7 @@ from s3pp.sources.earlier_runs import (
     EarlierRuns,
     Past,
     check_earlier_runs,
+    has_nothing_sent,
     sent_key,
     unknown_runs,
 )
@@ -223,6 +224,19 @@ def test_what_is_no_journal_is_refused(content: str, tmp_path: Path) -> None:
     path = journal(tmp_path / "j", content)
     with pytest.raises(UsageError, match="is not a journal: name a file of --journal"):
         check_earlier_runs(Choosing(retry_from=(path,)))
+
+
+@pytest.mark.parametrize("content", ["put a -> b\n", "src/a -> p/a\n" * 5000, "\0\1"])
+def test_what_is_no_log_is_refused(content: str, tmp_path: Path) -> None:
+    (tmp_path / "log").write_text(content)
+    chosen = Choosing(resume_logs=(str(tmp_path / "log"),))
+    with pytest.raises(UsageError, match="is not a log of s3-parallel-put: it has no line of one"):
+        check_earlier_runs(chosen)
+    assert not has_nothing_sent(str(tmp_path / "log"))
+    with (tmp_path / "log").open("a") as log:
+        log.write(f"\n{LOG}skipping src/a -> p/a\n")
+    check_earlier_runs(chosen)
+    assert has_nothing_sent(str(tmp_path / "log"))
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
