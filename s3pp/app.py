@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import resource
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -126,11 +127,15 @@ def run(job: Job, output: Streams) -> RunReport:
 
 
 def _check_own_files(job: Job) -> None:
-    """Refuse a journal or log in SOURCE or DIRECTORY.
+    """Refuse a journal or log in SOURCE or DIRECTORY, or that is a file which the job reads.
 
     In SOURCE it would be sent while being written, and could become public; in DIRECTORY an object
-    of its name could replace it.
+    of its name could replace it. A file that is read would have lines of the run appended.
     """
+    for path, argument in _own_files(job):
+        for other, name in _other_files(job):
+            if _is_same_file(path, other):
+                raise UsageError(f"{argument} {path!r} is the same file as {name}: name another")
     if job.is_stream:
         return
     word = "SOURCE" if job.sources else "DIRECTORY"
@@ -140,6 +145,27 @@ def _check_own_files(job: Job) -> None:
             inside = os.path.commonpath([top, own]) == top
             if inside and (os.path.isdir(top) or not job.sources):
                 raise UsageError(f"{argument} {path!r} lies in {word} {place!r}: put it elsewhere")
+
+
+def _other_files(job: Job) -> Iterator[tuple[str | int, str]]:
+    """Yield each file that the job reads, or a descriptor of it, and how messages name it."""
+    if job.directory == STREAM:
+        yield 1, "standard output, where the object goes"
+    if job.reads_stdin or job.choosing.files_from == STREAM:
+        yield 0, "standard input"
+    elif job.choosing.files_from is not None:
+        yield job.choosing.files_from, "the list of --files-from"
+    if job.access.ca_bundle is not None:
+        yield job.access.ca_bundle, "--ca-bundle"
+    yield from ((source.path, f"SOURCE {source.path!r}") for source in job.sources)
+
+
+def _is_same_file(path: str, other: str | int) -> bool:
+    """Return whether both are one regular file, by whatever names and links."""
+    with suppress(OSError, ValueError):  # one does not exist: others report that
+        found = os.stat(path)
+        return stat.S_ISREG(found.st_mode) and os.path.samestat(found, os.stat(other))
+    return False
 
 
 def _own_files(job: Job) -> list[tuple[str, str]]:

@@ -124,6 +124,32 @@ def test_a_record_of_the_run_within_what_is_sent(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("option", ["--journal", "--log-file"])
+def test_a_record_of_the_run_in_a_file_that_is_read(
+    command: Callable[..., Told], tmp_path: Path, option: str
+) -> None:
+    read, linked, link = tmp_path / "read", tmp_path / "linked", tmp_path / "link"
+    read.write_text("precious")
+    os.link(read, linked)
+    link.symlink_to(read)
+    (tmp_path / "src").mkdir()
+    words = [str(read), "s3://bucket"]
+    cases = {
+        "SOURCE": ["put", *words],
+        "SOURCE ": ["put", "--walk", "tar", *words],
+        "the list of --files-from": [
+            "put", "--files-from", str(read), f"{tmp_path}/src", "s3://bucket",
+        ],
+        "--ca-bundle": ["get", "--ca-bundle", str(read), "s3://bucket", f"{tmp_path}/out"],
+    }  # fmt: skip
+    for name, argv in cases.items():
+        for own in (read, linked, link):
+            told = command(argv[0], option, str(own), *argv[1:])
+            assert told.code == 2
+            assert f"{option} '{own}' is the same file as {name.strip()}" in told.err
+    assert read.read_text() == "precious"
+
+
 def test_what_ends_the_run_is_in_the_log_too(command: Callable[..., Told], tmp_path: Path) -> None:
     log = tmp_path / "log"
     told = command("put", "--log-file", str(log), "no-such-source", "s3://bucket")
