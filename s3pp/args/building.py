@@ -292,6 +292,8 @@ def _listing_access(job: Job, combined: CombinedOptions, access: Access) -> Acce
         return None
     if job.mode is Mode.STUPID:
         raise UsageError("--list-profile has no use with --mode stupid, which lists nothing")
+    if job.is_stream:
+        raise UsageError("--list-profile has no use with '-', for which nothing is listed")
     if job.sandbox:
         raise UsageError("--sandbox and --list-profile contradict each other; drop one")
     return replace(

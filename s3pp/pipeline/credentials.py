@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from s3pp.access import Keys
+from s3pp.access import Access, Keys
 from s3pp.errors import FatalError, S3ppError, UsageError
 from s3pp.job import Job
 from s3pp.pipeline.connect import connect, new_loop
 from s3pp.places import NOWHERE, Origin, Side, Stores
-from s3pp.s3.endpoint import Opened
-from s3pp.s3.plain_session import Options
+from s3pp.s3.endpoint import Endpoint, Opened
+from s3pp.s3.plain_session import LIST_PROFILE, Options
 from s3pp.s3.session import Session
 from s3pp.sources.checking import name_single
 from s3pp.sources.objects import is_empty
@@ -107,7 +107,15 @@ class OpenBuckets:
         job = self.job
         bucket = job.buckets[side.number] if side.end == "source" else job.dest.bucket
         access, options = job.access_to(side), _options(job, side)
-        return Session(access, bucket, like=like, options=options, notify=self._notify)
+        session = Session(access, bucket, like=like, options=options, notify=self._notify)
+        if side != Side.LISTING or access.endpoint_url is not None:
+            return session
+        dest = self.opened[Side.DEST].endpoint
+        if dest.is_aws or not session.open_unverified().endpoint.is_aws:
+            return session
+        # It names no endpoint; its keys must not be sent to AWS for it.
+        there = _at_store_of(dest, access)
+        return Session(there, bucket, like=like, options=options, notify=self._notify)
 
     def _open(self, side: Side, session: Session) -> Opened:
         """Open a bucket; if it is read, for all origins in it: some may be single objects."""
@@ -173,10 +181,17 @@ class OpenBuckets:
         return side
 
 
+def _at_store_of(dest: Endpoint, access: Access) -> Access:
+    """Return ``access`` to the store of ``dest``, in its region unless that is named."""
+    style = access.addressing or ("path" if dest.in_path else "virtual")
+    region = access.region or dest.region
+    return replace(access, endpoint_url=dest.store_url, region=region, addressing=style)
+
+
 def _options(job: Job, side: Side) -> Options:
     """The options to name in messages about this side; the source may share the general ones."""
     if side == Side.LISTING and job.access_to(side).profile != job.access.profile:
-        return Options("--list-profile")
+        return Options(LIST_PROFILE)
     if job.verb != "copy" or side.end != "source":
         return Options()
     source, shared = job.access_to(side), job.access

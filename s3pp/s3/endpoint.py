@@ -60,6 +60,22 @@ class Endpoint(NamedTuple):
         return f"{self.scheme}://{self.host}"
 
     @property
+    def store_url(self) -> str:
+        """The URL of the store, without the bucket."""
+        host = self.host if self.in_path else self.host.removeprefix(f"{self.bucket}.")
+        return f"{self.scheme}://{host}{self.base.removesuffix(f'/{self.bucket}')}"
+
+    @property
+    def in_path(self) -> bool:
+        """Whether the bucket's name is in the path."""
+        return self.base.endswith(f"/{self.bucket}")
+
+    @property
+    def is_aws(self) -> bool:
+        """Whether the store is AWS."""
+        return self.service.startswith("amazonaws.com")
+
+    @property
     def where(self) -> str:
         """The possible sources of an answer, for messages: the store, or the proxy before it."""
         return f"{self.origin} through the proxy {self.proxy}" if self.proxy else self.origin

@@ -121,7 +121,7 @@ class Identity:
 
     def _absence(self) -> str:
         """The message where there are no credentials."""
-        option, other = f"{self._options.prefix}profile", "or use --no-sign-request"
+        option, other = self._options.another_profile, "or use --no-sign-request"
         if profile := self.profile or self.core.profile:
             return (
                 f"no credentials found in profile {profile!r}: set aws_access_key_id and "

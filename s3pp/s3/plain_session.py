@@ -73,12 +73,20 @@ _AWS_HOST = re.compile(r"amazonaws|\.aws(?:\.|:|\Z)|:(?:80|443)\Z")
 _AWS_REGION = re.compile(r"(?:af|ap|ca|eu|il|me|mx|sa|us)-(?:north|south|east|west|central)+-[1-9]")
 
 
+LIST_PROFILE = "--list-profile"
+
+
 class Options(NamedTuple):
     """The names of the options that configure one side, for messages."""
 
     profile: str = "--profile"  # the option that named the profile
     endpoint_url: str = "--endpoint-url"  # the option that named the endpoint
     prefix: str = "--"  # prefix of the options that can change the settings: or "--source-"
+
+    @property
+    def another_profile(self) -> str:
+        """The option that can name another profile."""
+        return self.profile if self.profile == LIST_PROFILE else f"{self.prefix}profile"
 
 
 OPTIONS = Options()

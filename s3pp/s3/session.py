@@ -90,7 +90,7 @@ class Session:
         Raises ``UsageError`` for those that a job gives: there are no others.
         """
         if self._access.credentials is not None:
-            other = f"or name a {self._options.prefix}profile that renews its own"
+            other = f"or name a {self._options.another_profile} that renews its own"
             raise UsageError(f"they were given as they are: run again with new ones, {other}")
         if self._plain is None:
             return self._by_botocore().renew()

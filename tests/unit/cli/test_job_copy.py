@@ -14,7 +14,7 @@ from s3pp.args.verbs import build_job
 from s3pp.attributes import Objects
 from s3pp.errors import UsageError
 from s3pp.job import Job, Mode
-from s3pp.places import Origin, Place, Side
+from s3pp.places import Origin, Place, Side, Source
 
 ENDS = ("s3://from/p", "s3://into/q")
 
@@ -149,6 +149,8 @@ def test_who_lists_the_destination() -> None:
     assert build(Job("copy"), by_profile).access_to(Side.LISTING).credentials is None
     assert "--mode stupid" in refused("--list-profile", "auditor", "--mode", "stupid")
     assert "--sandbox" in refused("--list-profile", "auditor", "--sandbox")
+    with pytest.raises(UsageError, match="--list-profile has no use with '-'"):
+        build(Job("put", (Source("-"),)), {"combined.list_profile": "auditor"})
 
 
 def test_another_stores_region_is_not_that_of_the_destination() -> None:

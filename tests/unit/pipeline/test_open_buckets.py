@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -38,6 +40,11 @@ class Session:
         self.meant.append(prefix)
         host = (self.access.endpoint_url or "https://here").removeprefix("https://")
         endpoint = Endpoint("https", host, f"/{self.bucket}", "us-east-1", self.bucket)
+        return Opened(endpoint, OLD, None, True)
+
+    def open_unverified(self) -> Opened:
+        host = self.access.endpoint_url or PROFILES.get(self.access.profile or "", "https://here")
+        endpoint = Endpoint("https", host.removeprefix("https://"), "/into", "us-east-1", "into")
         return Opened(endpoint, OLD, None, True)
 
     def open_source(self, origin: Any, *, by_name: bool) -> Opened:
@@ -152,6 +159,23 @@ def test_the_source_of_a_get_has_no_options_of_its_own(sessions: list[Session]) 
 
 
 LISTS = Access(profile="lister")
+PROFILES = {"keys only": "https://s3.amazonaws.com", "another": "https://another"}
+
+
+def test_who_lists_uses_the_endpoint_of_the_destination_where_it_names_none(
+    sessions: list[Session],
+) -> None:
+    """With an endpoint of its own, it is not touched."""
+    there = Access(endpoint_url="https://there:9000/s3", region="r")
+    for profile, url in (("keys only", "https://there:9000/s3"), ("another", None)):
+        sessions.clear()
+        job = replace(put(), access=there, listing_access=Access(profile=profile))
+        with suppress(UsageError):
+            OpenBuckets(job, NOW, pytest.fail)
+        used = sessions[-1].access
+        assert (used.profile, used.endpoint_url) == (profile, url)
+    assert Options("--list-profile").another_profile == "--list-profile"
+    assert Options("--profile", prefix="--source-").another_profile == "--source-profile"
 
 
 def test_other_credentials_may_list_the_destination(sessions: list[Session]) -> None:
