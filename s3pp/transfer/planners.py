@@ -97,6 +97,8 @@ class GetPlanner:
     ) -> None:
         self._start, self._cut = origin.renaming
         self._gzip_suffix = gzip_suffix
+        exact = origin.is_single and origin.name is not None
+        self._added = "" if exact else gzip_suffix
         self._folds = folds
         self._entering = entering
 
@@ -142,10 +144,10 @@ class GetPlanner:
 
     def _step(self, found: Listed) -> GetTask | Failed:
         key, size, etag, modified, _ = found
-        target, suffix = self._start + key[self._cut :], self._gzip_suffix
-        pack = suffix != "" and not target.endswith(("/", ".gz"))
+        target = self._start + key[self._cut :]
+        pack = self._gzip_suffix != "" and not key.endswith(".gz") and not target.endswith("/")
         if pack:
-            target += suffix
+            target += self._added
         if fault := path_fault(target, size):
             return Failed(key, target, FailureKind.NAME, fault)
         return GetTask(key, target, size, etag, modified, pack)
@@ -187,7 +189,8 @@ class Overlap(NamedTuple):
         below = target_prefix(origin, dest)
         if same and below == origin.prefix:
             what = "the object" if origin.is_single else "every object"
-            why = f"{origin} to {dest} would copy {what} onto itself"
+            there = dest if origin.name is None else f"s3://{dest.bucket}/{below}"
+            why = f"{origin} to {there} would copy {what} onto itself"
             return cls(refusal=f"{why}: name another destination")
         if origin.is_single or not same:  # one object goes elsewhere
             return cls()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -159,6 +160,29 @@ def test_objects_are_taken_one_at_a_time() -> None:
     next(steps)
     next(steps)
     assert len(taken) <= 3
+
+
+# Compressed files
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "target", "pack"),
+    [
+        ("p/a.jpg", None, "a.jpg.gz", True),
+        ("p/a.jpg", "out.gz", "out.gz", True),
+        ("p/a.jpg", "out", "out", True),
+        ("p/x.gz", None, "x.gz", False),
+        ("p/x.gz", "plain", "plain", False),
+    ],
+)
+def test_an_exact_name_is_kept_and_the_objects_name_says_what_is_compressed(
+    key: str, name: str | None, target: str, pack: bool
+) -> None:
+    origin = replace(parse_origin(f"s3://bucket/{key}").alone, name=name)
+    planner = GetPlanner(origin, folds=False, entering=lambda _: None, gzip_suffix=".gz")
+    (found,) = planner.plan([listed(key)])
+    assert isinstance(found, GetTask)
+    assert (found.target, found.pack) == (target, pack)
 
 
 # Where the file system takes A for a

@@ -106,7 +106,7 @@ def test_one_object_with_a_name_is_refused_only_onto_itself() -> None:
     origin = replace(parse_origin("s3://bkt/p/q").alone, name="q")
     found = Overlap.of(origin, Place("bkt", "p"), same=True)
     assert found.refusal is not None
-    assert "the object onto itself" in found.refusal
+    assert "s3://bkt/p/q to s3://bkt/p/q would copy the object onto itself" in found.refusal
     assert Overlap.of(origin, Place("bkt", "p"), same=False) == Overlap()
     assert Overlap.of(replace(origin, name="r"), Place("bkt", "p"), same=True) == Overlap()
 
