@@ -251,8 +251,7 @@ def _access(job: Job, combined: CombinedOptions) -> Access:
     access = job.access
     if job.sandbox:
         _check_sandbox(job, combined)
-    if access.credentials is not None and not access.sign:
-        raise UsageError("credentials and --no-sign-request contradict each other; drop one")
+    _check_credentials(access, combined)
     if access.ca_bundle is not None and not access.verify_ssl:
         raise UsageError("--ca-bundle and --no-verify-ssl contradict each other; drop one")
     return replace(
@@ -262,6 +261,24 @@ def _access(job: Job, combined: CombinedOptions) -> Access:
         # With a profile for each side, its settings take precedence over variables for both.
         own_settings=access.profile is not None and combined.source_profile is not None,
     )
+
+
+def _check_credentials(access: Access, combined: CombinedOptions) -> None:
+    """Refuse credentials that are given twice, or where requests are not signed."""
+    unsigned = not access.sign
+    contradictions = {
+        "credentials and --no-sign-request": unsigned and access.credentials,
+        "source_credentials and --no-sign-request": unsigned and combined.source_credentials,
+        "list_credentials and --no-sign-request": unsigned and combined.list_credentials,
+        "--list-profile and --no-sign-request": unsigned and combined.list_profile,
+        "source_credentials and --source-profile": (
+            combined.source_credentials and combined.source_profile
+        ),
+        "list_credentials and --list-profile": combined.list_credentials and combined.list_profile,
+    }
+    for both, given in contradictions.items():
+        if given:
+            raise UsageError(f"{both} contradict each other; drop one")
 
 
 def _source_access(job: Job, combined: CombinedOptions, access: Access) -> Access | None:

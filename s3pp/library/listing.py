@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
+from threading import RLock
 from types import TracebackType
 from typing import Any
 
@@ -30,6 +31,7 @@ class Listing:
         """Start to list. Raises ``FatalError`` if that cannot be started."""
         self.result: RunResult | None = None
         self._closed = False
+        self._reading = RLock()  # held by the thread that takes the next object
         self._job = job
         self._records = Records(None)
         self._process = RunProcess(voiced(job, events=True))
@@ -39,6 +41,10 @@ class Listing:
 
     def __next__(self) -> S3Object:
         """Return the next object. Raises at the end, see there, and what keeps it from starting."""
+        with self._reading:
+            return self._next()
+
+    def _next(self) -> S3Object:
         if self._closed:
             raise StopIteration
         try:
@@ -46,6 +52,8 @@ class Listing:
                 if record["event"] == "object":
                     return _object(record)
                 self._records.take(record)
+            if self._closed:  # while this thread was waiting
+                raise StopIteration
             self.result = self._records.result(self._job, self._process.result)
             self.result.check()
         except BaseException:
@@ -70,9 +78,12 @@ class Listing:
             self.close()
 
     def close(self) -> None:
-        """End the listing, and its process, at once."""
+        """End the listing, and its process, at once; also from another thread than its reader's."""
         self._closed = True
-        self._process.close()
+        if self._process.is_own:
+            self._process.kill()  # it wakes a thread that waits for an object
+            with self._reading:
+                self._process.close()
 
 
 def _object(record: dict[str, Any]) -> S3Object:

@@ -111,6 +111,11 @@ class RunProcess:
         found: Mapping[str, Any] = self._end["result"]
         return found
 
+    @property
+    def is_own(self) -> bool:
+        """Whether this process has started the run; one that was forked from it has not."""
+        return os.getpid() == self._owner
+
     def interrupt(self) -> None:
         """Interrupt the run as Ctrl-C does: it finishes active transfers; again, it stops now."""
         self._process.send_signal(signal.SIGINT)
@@ -121,7 +126,7 @@ class RunProcess:
 
     def close(self) -> None:
         """Kill the run unless it has ended, and wait until it has."""
-        if os.getpid() != self._owner:  # a process that was forked from the caller
+        if not self.is_own:
             return
         if self._process.poll() is None:
             self._process.kill()

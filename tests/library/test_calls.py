@@ -22,10 +22,11 @@ import pytest
 
 import s3pp
 from commands import Run
-from conftest import Tree
+from conftest import MakeRelay, Tree
 from library.conftest import descendants, reached
 from s3pp.library import process
 from s3pp.library.result import MOST_KEPT
+from stores.relay import Answer, Request
 from stores.store import Bucket
 
 FILES = {"a.txt": b"alpha", "d/b.bin": b"beta" * 100, "c": b""}
@@ -107,6 +108,7 @@ def test_each_verb_returns_what_came_of_it(moto_bucket: Bucket, tree: Tree, tmp_
     assert [each.key for each in others] == ["p/b.bin", "p/c"]
     assert found.result is not None
     assert (found.result.done, found.result.bytes) == (3, SIZE)
+    assert 1 <= found.result.requests <= 3
     assert list(found) == []
 
 
@@ -138,6 +140,7 @@ def test_events_are_the_records_of_json(
     assert events[-1]["event"] == "summary"
     assert threads == {threading.get_ident()}
     assert (result.status, result.dry_run, result.failed, result.skipped) == (1, True, 1, 1)
+    assert (result.bytes, result.sent) == (SIZE, 0)
     (failure,) = result.failures
     assert failure.kind is library.FailureKind.NOT_FOUND
     assert failure.key == "p/broken"
@@ -270,6 +273,37 @@ def test_a_listing_is_closed_half_way(moto_bucket: Bucket) -> None:
     assert next(listing, None) is None
     assert listing.result is None
     assert sum(1 for _ in s3pp.list(moto_bucket.url, limit=1050, **at)) == 1050
+
+
+def test_a_listing_is_closed_while_another_thread_reads(
+    moto_bucket: Bucket, relay: MakeRelay
+) -> None:
+    asked, gate = threading.Event(), threading.Event()
+
+    def hold(request: Request) -> Answer | None:
+        asked.set()
+        gate.wait(60)
+        return None
+
+    at = reached(moto_bucket.store) | {"endpoint_url": relay(moto_bucket.store, intercept=hold).url}
+    del at["processes"]
+    listing = s3pp.list(moto_bucket.url, **at)
+    found: list[object] = []
+
+    def read() -> None:
+        try:
+            found.extend(listing)
+        except s3pp.S3ppError as error:
+            found.append(error)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    assert asked.wait(30)
+    listing.close()
+    reader.join(30)
+    gate.set()
+    assert not reader.is_alive()
+    assert (found, next(listing, None), listing.result) == ([], None, None)
 
 
 def test_a_listing_that_misses_something_raises_at_its_end(

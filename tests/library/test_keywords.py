@@ -204,7 +204,7 @@ def test_credentials_are_no_option_and_are_shown_nowhere() -> None:
     for verb in VERBS:
         assert set(credentials_of(verb).values()) <= {*fields}
     assert [*credentials_of("list")] == ["credentials"]
-    given = {"credentials": Keys("a", "b"), "source_credentials": ("c", "d")}
+    given: dict[str, Any] = {"credentials": Keys("a", "b"), "source_credentials": ("c", "d")}
     copy = build_job("copy", PLACES["copy"], given)
     assert copy.source_access is not None
     assert copy.source_access.credentials == Keys("c", "d")
@@ -214,6 +214,10 @@ def test_credentials_are_no_option_and_are_shown_nowhere() -> None:
         assert "secret" not in str(raised.value).replace("secret_key", "")
     with pytest.raises(TypeError, match="source_credentials'"):
         put(source_credentials=("a", "b"))
+    for also in ("source_profile", "sign_request"):
+        given = {"source_credentials": ("c", "d"), also: False if also == "sign_request" else "p"}
+        with pytest.raises(UsageError, match=f"source_credentials and {also}.* contradict each"):
+            build_job("copy", PLACES["copy"], given)
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -283,6 +287,21 @@ def test_an_unknown_keyword_gets_the_one_that_is_meant(name: str, hint: str) -> 
         ({"tag": {"a": 1}}, TypeError, "tag must be pairs of a name and a text, not ('a', 1)"),
         ({"mode": "new"}, UsageError, "mode: 'new' is unknown; choose from add"),
         ({"null": True}, UsageError, "null needs files_from: it says how the names"),
+        (
+            {"null": True, "files_from": ["a"]},
+            UsageError,
+            "null says how names end in a file, and these are in memory; drop it",
+        ),
+        (
+            {"list_profile": "a", "list_credentials": ("b", "c")},
+            UsageError,
+            "list_credentials and list_profile contradict each other; drop one",
+        ),
+        (
+            {"sign_request": False, "list_credentials": ("b", "c")},
+            UsageError,
+            "list_credentials and sign_request=False contradict each other; drop one",
+        ),
         ({"gzip_type": "all"}, UsageError, "gzip_type needs gzip: it says"),
         (
             {"walk": "tar", "follow_symlinks": False},

@@ -70,7 +70,8 @@ def test_keys_of_each_side() -> None:
     assert given(credentials=here, source=there) == (here, there)
     assert given(source=there) == (None, there)
     assert given(credentials=here, profile="work") == (here, None)
-    assert given(credentials=here, source=there, profile="work") == (here, there)
+    with pytest.raises(UsageError, match="source_credentials and --source-profile contradict"):
+        given(credentials=here, source=there, profile="work")
     with pytest.raises(UsageError, match="credentials and --no-sign-request contradict"):
         build(Job("copy"), {"access.credentials": here, "access.sign": False})
 
@@ -151,6 +152,8 @@ def test_who_lists_the_destination() -> None:
     assert "--sandbox" in refused("--list-profile", "auditor", "--sandbox")
     with pytest.raises(UsageError, match="--list-profile has no use with '-'"):
         build(Job("put", (Source("-"),)), {"combined.list_profile": "auditor"})
+    unsigned = refused("--list-profile", "auditor", "--no-sign-request")
+    assert "--list-profile and --no-sign-request contradict each other; drop one" in unsigned
 
 
 def test_another_stores_region_is_not_that_of_the_destination() -> None:
