@@ -14,6 +14,8 @@ import pytest
 
 from s3pp.sandbox import UNSET, Sandbox
 
+__all__ = ["Sandbox", "SandboxBucket", "s3pp_bucket", "s3pp_sandbox"]
+
 
 class SandboxBucket(NamedTuple):
     """An empty bucket on a server in memory."""

@@ -52,7 +52,7 @@ class RunResult:
     failed: int = 0
     not_attempted: int = 0  # of a run that was ended: listed, but not started
     bytes: int = 0  # of the objects that are done
-    sent: int = 0  # bytes transferred for them: fewer if compressed or resumed
+    sent: int = 0  # bytes transferred for them: fewer if compressed or resumed; 0 in a dry run
     requests: int = 0  # to the store; in a dry run, those that would be made
     seconds: float = 0.0
     listing_complete: bool = False  # False: there may be objects that nothing counts

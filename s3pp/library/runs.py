@@ -65,7 +65,7 @@ class Records:
         return RunResult(
             job.verb,
             ExitStatus(end["status"]),
-            **_counts(end["totals"]),
+            **_counts(end["totals"]) | ({"sent": 0} if job.dry_run else {}),
             dry_run=job.dry_run,
             error=None if error is None else in_python(error),
             failures=tuple(self._failures),
@@ -81,6 +81,7 @@ def _counts(totals: Mapping[str, Any]) -> dict[str, Any]:
     if "keys" in totals:
         keys, failed = totals["keys"], totals["failed"]
         found = {"listed": keys + failed, "done": keys, "failed": failed, "bytes": totals["bytes"]}
+        found["requests"] = totals["requests"]
         return found | {"seconds": totals["seconds"], "listing_complete": totals["complete"]}
     if not totals:
         return {}

@@ -14,10 +14,11 @@ import asyncio
 import gc
 import os
 import time
-from collections.abc import Callable
-from contextlib import aclosing
+from collections.abc import Callable, Iterator
+from contextlib import aclosing, contextmanager
 from functools import partial
 from itertools import islice
+from typing import Protocol
 
 from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.job import Job
@@ -42,7 +43,16 @@ from s3pp.s3.session import Session
 from s3pp.sources.filters import filters_of
 from s3pp.sources.objects import choose, is_empty, list_origin, prefix_object_notice
 
+PROBES = 1  # requests that find the bucket
 AT_ONCE = 100  # keys written together, of those that are looked up by name
+
+
+class Counting(Protocol):
+    """A bucket's client."""
+
+    @property
+    def requests(self) -> int:
+        """Requests sent so far."""
 
 
 class Patience:
@@ -117,6 +127,7 @@ def _list(job: Job, origin: Origin, streams: Streams, sheet: KeySheet) -> None:
     if not by_name and run(_list_at_once(job, origin, session, sheet)):
         return
     opened = session.open_source(origin, by_name=by_name)
+    sheet.totals.requests += PROBES
     if not by_name and opened.single is False:
         run(_list_opened(job, origin, session, opened, sheet))
     else:
@@ -131,15 +142,25 @@ async def _list_at_once(job: Job, origin: Origin, session: Session, sheet: KeySh
     opened, patience = session.open_unverified(), Patience(sheet.notify)
     renew, hooks = SignIn(session, opened.keys), RetryHooks(patience, notify=patience.notify)
     bucket = connect(job.access, opened, job.speed.listers, renew=renew, hooks=hooks)
-    beside = asyncio.ensure_future(prefix_object_notice(job, origin, bucket))
-    first = await _first_page(bucket, origin)
-    if first is None:
-        beside.cancel()
-        return False
-    patience.granted = True
-    await _write_pages(job, origin, Primed(bucket, first), sheet)
-    await _notify_of(beside, sheet)
+    with _counted(bucket, sheet):
+        beside = asyncio.ensure_future(prefix_object_notice(job, origin, bucket))
+        first = await _first_page(bucket, origin)
+        if first is None:
+            beside.cancel()
+            return False
+        patience.granted = True
+        await _write_pages(job, origin, Primed(bucket, first), sheet)
+        await _notify_of(beside, sheet)
     return True
+
+
+@contextmanager
+def _counted(bucket: Counting, sheet: KeySheet) -> Iterator[None]:
+    """Add the requests to ``bucket``, however the block ends."""
+    try:
+        yield
+    finally:
+        sheet.totals.requests += bucket.requests
 
 
 async def _first_page(bucket: Lister, origin: Origin) -> bytes | None:
@@ -155,9 +176,10 @@ async def _list_opened(
 ) -> None:
     renew, hooks = SignIn(session, opened.keys), RetryHooks(notify=sheet.notify)
     bucket = connect(job.access, opened, job.speed.listers, renew=renew, hooks=hooks)
-    beside = asyncio.ensure_future(prefix_object_notice(job, origin, bucket))
-    await _write_pages(job, origin, bucket, sheet)
-    await _notify_of(beside, sheet)
+    with _counted(bucket, sheet):
+        beside = asyncio.ensure_future(prefix_object_notice(job, origin, bucket))
+        await _write_pages(job, origin, bucket, sheet)
+        await _notify_of(beside, sheet)
 
 
 async def _notify_of(beside: asyncio.Future[str | None], sheet: KeySheet) -> None:
@@ -188,10 +210,11 @@ def _list_found(
     bucket = DistantBucket(thread, job.access, opened, renewal=renewal, notify=sheet.notify)
     stdin = os.fdopen(0, "rb", closefd=False) if job.choosing.files_from == "-" else None
     single = opened.single and not job.by_name  # names are below it, even if there are none
-    if opened.single is None and not job.by_name:
-        single = thread.run(is_empty(job.origin, bucket)).result()
-    origin = job.origin.alone if single else job.origin
-    found = list_origin(job, origin, bucket, sheet.notify, stdin=stdin)
-    while page := list(islice(found, AT_ONCE)):
-        if not sheet.take(page):
-            return
+    with _counted(bucket, sheet):
+        if opened.single is None and not job.by_name:
+            single = thread.run(is_empty(job.origin, bucket)).result()
+        origin = job.origin.alone if single else job.origin
+        found = list_origin(job, origin, bucket, sheet.notify, stdin=stdin)
+        while page := list(islice(found, AT_ONCE)):
+            if not sheet.take(page):
+                return

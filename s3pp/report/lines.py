@@ -77,7 +77,7 @@ class Lines:
         event |= self._place(outcome)
         event |= self._particulars(outcome)
         if self.dry_run:
-            event["dry_run"] = True
+            event |= {"dry_run": True} | ({"sent": 0} if "sent" in event else {})
         return event
 
     def json(self, outcome: Outcome) -> str:
@@ -181,6 +181,7 @@ class KeyTotals:
     """Counts of a listing so far."""
 
     keys: int = 0
+    requests: int = 0  # to the store
     failed: int = 0  # names of --files-from without an object
     bytes: int = 0
     seconds: float = 0.0

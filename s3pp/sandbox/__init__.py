@@ -36,6 +36,8 @@ UNSET = (
     "AWS_SECURITY_TOKEN",
     "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
 )
+# S3 user guide, "General purpose bucket naming rules".
+_NEW_BUCKET = re.compile("[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _NEEDED = ("moto", "flask", "werkzeug")
 _PROXIES = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
 
@@ -113,7 +115,16 @@ class Sandbox:
             environ.update(before)
 
     def create_bucket(self, name: str) -> None:
-        """Create bucket ``name``; raises ``UsageError`` with the server's reason if it refuses."""
+        """Create bucket ``name``.
+
+        Raises ``UsageError`` for what S3 allows no new bucket to be called, which the server does
+        not refuse, and with the server's reason if it refuses.
+        """
+        if not _NEW_BUCKET.fullmatch(name) or ".." in name:
+            raise UsageError(
+                f"bucket {name!r} cannot be created in the sandbox: a name has 3 to 63 of a-z, 0-9,"
+                " . and -, and begins and ends with a letter or a digit"
+            )
         connection = http.client.HTTPConnection(HOST, self.port, timeout=30)
         try:
             connection.request("PUT", f"/{name}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -105,7 +106,8 @@ def test_it_cannot_be_reached_from_elsewhere(sandbox: Sandbox) -> None:
     assert {address.partition(":")[0] for address in addresses} == {"0100007F"}
 
 
-def test_a_bucket_the_server_refuses(sandbox: Sandbox) -> None:
+def test_a_bucket_the_server_refuses(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("s3pp.sandbox._NEW_BUCKET", re.compile(".*"))
     with pytest.raises(UsageError, match=r"'ab'.*not valid"):
         sandbox.create_bucket("ab")
 
@@ -281,3 +283,9 @@ def test_a_term_ends_the_command_too() -> None:
     assert running.returncode == 143
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+@pytest.mark.parametrize("name", ["", "A_B", "ab", "a..b", "-ab", "ab.", "a/b", "x" * 64, "ab\n"])
+def test_a_bucket_that_s3_would_not_create(name: str) -> None:
+    with pytest.raises(UsageError, match=r"cannot be created in the sandbox: a name has 3 to 63"):
+        Sandbox().create_bucket(name)

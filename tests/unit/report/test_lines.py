@@ -73,6 +73,7 @@ def test_events() -> None:
 def test_a_dry_run_says_so_in_every_event() -> None:
     lines = Lines.of(job(dry_run=True))
     assert [lines.event(outcome)["dry_run"] for outcome in (DONE, SAME, FAILED)] == [True] * 3
+    assert (lines.event(DONE)["sent"], Lines.of(job()).event(DONE)["sent"] > 0) == (0, True)
 
 
 def test_json_is_one_ascii_line_and_gives_the_name_back() -> None:
