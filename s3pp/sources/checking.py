@@ -154,7 +154,9 @@ def check_origin(job: Job) -> None:
     if job.is_stream and not (len(job.origins) == 1 and job.origin.is_single):
         raise UsageError("DIRECTORY - takes one object: name its whole key as the source")
     if job.directory and not job.is_stream:
-        is_file = may_be_file(job) and os.path.isfile(job.directory)
+        # A link that leads nowhere, a FIFO or a device is left alone, as it is in a directory.
+        there = os.path.lexists(job.directory) and not os.path.isdir(job.directory)
+        is_file = there and may_be_file(job)
         check_directory(os.path.dirname(job.directory) or os.curdir if is_file else job.directory)
 
 

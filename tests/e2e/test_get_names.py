@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -345,7 +346,19 @@ def test_a_destination_that_is_no_directory_is_the_file_of_a_single_object(
     assert tree.read(tmp_path / "all") == {"x": b"two!", "empty": b""}
     assert tree.read(tmp_path / "slash") == {"x": b"two!"}
     assert (tmp_path / "nothing").read_bytes() == b""
+    (tmp_path / "link").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "fifo")
+    for name, mode, code, outcome in (
+        ("link", "update", 1, "conflict"),
+        ("link", "add", 0, "exists"),
+        ("fifo", "update", 1, "conflict"),
+    ):
+        left = s3pp("get", "--json", "--mode", mode, f"{url}/d/x", name)
+        found = left.events[0].get("kind") or left.events[0]["reason"]
+        assert (left.code, found) == (code, outcome), left.err
+    assert os.readlink(tmp_path / "link") == "nowhere"
     for source, name, words in (
+        ("d", "fifo", "/fifo' is not a directory: name another"),
         ("d", "big", "/big' is not a directory: name another"),
         ("d/x", "a.s3pp-0123456789abcdef", "no downloaded file can have this name"),
     ):
