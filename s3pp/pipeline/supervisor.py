@@ -269,8 +269,8 @@ class Supervisor:
         for status in self._signals.take():
             if self._phase is Phase.RUNNING and self._signal is None:
                 self._signal = status
+                self._drain()  # before it is said, so that nothing starts once that is read
                 self._notify(stopping_notice(status))
-                self._drain()
             elif self._signal is None:  # the run was ending anyway
                 self._signal = status
             else:
