@@ -154,8 +154,9 @@ def test_runs_that_are_ended_half_way(
     interrupted.signal_group(signal.SIGINT)
     assert interrupted.wait(30).code == 130
     assert all(".s3pp-" in name for name in os.listdir(out))
+    before = between.count("GET", "/large")
     killed = s3pp_start("get", moto_bucket.url, out, store=between.store)
-    wait_until(lambda: between.count("GET", "/large") == 2)
+    wait_until(lambda: between.count("GET", "/large") > before)
     wait_until(lambda: os.listdir(out))
     killed.kill()
     assert [".s3pp-" in name for name in os.listdir(out)] == [True]

@@ -295,6 +295,24 @@ def copiers(running: Running) -> list[int]:
     return [pid for name, pid in running.children().items() if name.startswith("s3pp: copier")]
 
 
+def kill_copiers(running: Running) -> None:
+    """Kill all at once: the supervisor must not give the object of one to the next meanwhile."""
+    os.kill(running.pid, signal.SIGSTOP)
+    pids = copiers(running)
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while not all(is_dead(pid) for pid in pids):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(running.pid, signal.SIGCONT)
+
+
+def is_dead(pid: int) -> bool:
+    """Whether a child of a stopped process has ended."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+
+
 @pytest.fixture(params=["by the store", "streamed"])
 def either(request: pytest.FixtureRequest) -> CopyTrial:
     """A copy by the store, or through this machine."""
@@ -309,11 +327,7 @@ def test_killed_copiers_cost_nothing(either: CopyTrial) -> None:
     either.inject(Rule(gate, "PUT", PART))
     running = either.start(*PARTS)
     either.proxy.wait_for(2)
-    os.kill(running.pid, signal.SIGSTOP)
-    for pid in copiers(running):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    os.kill(running.pid, signal.SIGCONT)
+    kill_copiers(running)
     gate.open()
     check_copied(either, either.end(running))  # no upload is left, either
 
@@ -329,11 +343,7 @@ def test_where_the_lead_of_a_copy_dies_its_upload_is_aborted(
     running = moto_copy.start(*PARTS)
     for times in (1, 2):
         moto_copy.proxy.wait_for(7 * times - (times > 1) * arrived)
-        os.kill(running.pid, signal.SIGSTOP)  # else it may give the object to the other at once
-        for pid in copiers(running):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        os.kill(running.pid, signal.SIGCONT)
+        kill_copiers(running)
     gate.open()
     end = moto_copy.end(running)
     check_copied(moto_copy, end, LONG)

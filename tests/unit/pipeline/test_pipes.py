@@ -265,7 +265,7 @@ def kinds(task: Task) -> list[type]:
 @given(TASKS, st.integers(1, 2**63), NUMBERS)
 @settings(deadline=None)
 def test_tasks_travel(tasks: list[Task], batch: int, size: int) -> None:
-    got = travelled(task_batch(tasks, batch, size=size, large=1 << 60))
+    got = travelled(task_batch(tasks, batch, size=size, large=1 << 80))
     assert got.tasks == tasks
     assert (type(got), got[:3]) == (TaskBatch, (batch, len(tasks), size))
     assert [kinds(task) for task in got.tasks] == [kinds(task) for task in tasks]
