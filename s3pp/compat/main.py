@@ -7,6 +7,7 @@ hidden from ``ps`` soon, and Ctrl-C is answered in one line.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pkgutil import resolve_name
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NoReturn
@@ -46,39 +47,14 @@ def run(name: str) -> NoReturn:
     program.run(program.Program(name, main))
 
 
-def s3_parallel_put() -> NoReturn:
-    """Run ``s3-parallel-put``."""
-    run("s3-parallel-put")
-
-
-def s3clone() -> NoReturn:
-    """Run ``s3clone``."""
-    run("s3clone")
-
-
-def s3concurrent_download() -> NoReturn:
-    """Run ``s3concurrent_download``."""
-    run("s3concurrent_download")
-
-
-def s3concurrent_upload() -> NoReturn:
-    """Run ``s3concurrent_upload``."""
-    run("s3concurrent_upload")
-
-
-def s3copy() -> NoReturn:
-    """Run ``s3copy``."""
-    run("s3copy")
-
-
-def s3_download() -> NoReturn:
-    """Run ``s3_download``."""
-    run("s3_download")
-
-
-def s3_upload() -> NoReturn:
-    """Run ``s3_upload``."""
-    run("s3_upload")
+# The console scripts.
+s3_parallel_put = partial(run, "s3-parallel-put")
+s3clone = partial(run, "s3clone")
+s3concurrent_download = partial(run, "s3concurrent_download")
+s3concurrent_upload = partial(run, "s3concurrent_upload")
+s3copy = partial(run, "s3copy")
+s3_download = partial(run, "s3_download")
+s3_upload = partial(run, "s3_upload")
 
 
 def visible_keys(advice: str) -> str:

@@ -6,7 +6,6 @@ from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 from threading import RLock
-from types import TracebackType
 from typing import Any
 
 from s3pp.job import Job
@@ -65,12 +64,7 @@ class Listing:
     def __enter__(self) -> Listing:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __del__(self) -> None:

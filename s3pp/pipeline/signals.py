@@ -7,7 +7,7 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
 from s3pp.errors import ExitStatus
@@ -86,12 +86,7 @@ class Signals:
         self._before = install_handlers(self._on_signal)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         restore_handlers(self._before, stopping=self._stopping)
         signal.set_wakeup_fd(self._wakeup_before)
         os.close(self.fd)
