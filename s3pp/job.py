@@ -178,7 +178,7 @@ class Speed:
         "-P",
         "--processes",
         up_to(1024),
-        help="worker processes (default: one per core, at least 2)",
+        help="worker processes, started as needed (default: one per core, at least 2)",
     )
     # Requests in flight and not bandwidth bound many small objects at real latencies.
     concurrency: int = option(

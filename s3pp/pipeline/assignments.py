@@ -116,6 +116,11 @@ class Assignments(Generic[W]):
         return self._ledger.wants_more
 
     @property
+    def crowded(self) -> bool:
+        """Whether another worker would pay: for batches, or for a part, as those are large."""
+        return self._ledger.crowded or self._scheduler.waiting
+
+    @property
     def empty(self) -> bool:
         """Whether no batch is queued or assigned."""
         return self._ledger.empty

@@ -1,8 +1,11 @@
 """Child processes: starting, naming, watching and ending them.
 
 The start method is chosen, not inherited: fork on Linux, where it is cheap and the supervisor is
-single-threaded, spawn elsewhere; everything works under both. Children are started before
-botocore is imported, so that they carry none of it.
+single-threaded, spawn elsewhere; everything works under both.
+
+A worker costs some 20 ms of CPU, as much as 300 small objects. So a run begins with one, and others
+follow when there is work for them; where botocore is needed, all are started before it is imported,
+so that they carry none of it.
 
 ``SelectorLoop`` waits for all of them at once: their queues and their sentinels.
 """
@@ -239,13 +242,16 @@ class Crew:
         self._loop = loop
         self._callbacks = callbacks
         self._context = start_context(job.speed.start_method)
+        self._begun = 0  # workers, without those that replaced another
 
     def start(self, spool_dir: str, started: float) -> None:
-        """Start all children, before botocore is imported: they need none of its memory.
+        """Start the statter, the walker and the first worker, unless they were started before.
 
         ``spool_dir`` is a directory for members of archives, ``started`` the monotonic time of the
         run's start. Raises ``FatalError``.
         """
+        if self._begun:
+            return
         job = self._job
         load(job)
         self.statter = self._launch("statter", run_statter, (job, started))
@@ -253,11 +259,18 @@ class Crew:
         self.walker = self._launch("walker", run_walker, (spool_dir, stdin))
         if stdin:
             stdin.close()
-        for number in range(1, job.speed.processes + 1):
-            self.start_worker(f"{TITLES[job.verb]} {number}")
+        self.start_worker()
 
-    def start_worker(self, name: str) -> Child:
-        """Start a worker. Raises ``FatalError``."""
+    @property
+    def complete(self) -> bool:
+        """Whether all workers have been started that the job allows."""
+        return self._begun >= self._job.speed.processes
+
+    def start_worker(self, name: str | None = None) -> Child:
+        """Start a worker: one more, or one that replaces ``name``. Raises ``FatalError``."""
+        if name is None:
+            self._begun += 1
+            name = f"{TITLES[self._job.verb]} {self._begun}"
         worker = self._launch(name, run_worker, ())
         self.workers[worker] = 0.0
         self._callbacks.on_worker(worker)

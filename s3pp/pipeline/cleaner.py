@@ -26,7 +26,7 @@ from s3pp.report.outlet import Streams
 from s3pp.report.recorder import Recorder
 from s3pp.report.totals import RunReport, run_report
 from s3pp.s3.multipart import Uploads
-from s3pp.s3.session import Session
+from s3pp.s3.session import Session, SessionHooks
 from s3pp.s3.upload_listing import Upload
 from s3pp.sources.incomplete_uploads import Selection, select
 from s3pp.transfer.aborter import Aborter
@@ -45,7 +45,7 @@ def clean(job: Job, origin: Origin, streams: Streams) -> RunReport:
     """
     with Signals() as signals:
         recorder, pause = Recorder(job, streams), Pause()
-        session = Session(job.access, origin.bucket, notify=recorder.notice)
+        session = Session(job.access, origin.bucket, hooks=SessionHooks(recorder.notice))
         opened = session.open(origin.prefix)
         renew = SignIn(session, opened.keys)
         hooks = RetryHooks(pause, notify=recorder.notice)

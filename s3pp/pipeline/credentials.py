@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ from s3pp.pipeline.connect import connect, new_loop
 from s3pp.places import NOWHERE, Origin, Side, Stores
 from s3pp.s3.endpoint import Endpoint, Opened
 from s3pp.s3.plain_session import LIST_PROFILE, Options
-from s3pp.s3.session import Session
+from s3pp.s3.session import NO_HOOKS, Session, SessionHooks
 from s3pp.sources.checking import name_single
 from s3pp.sources.objects import is_empty
 from s3pp.transfer.planners import Overlap
@@ -83,13 +83,13 @@ class SignIn:
 class OpenBuckets:
     """The buckets of a job; ``now`` is seconds on a monotonic clock everywhere."""
 
-    def __init__(self, job: Job, now: float, notify: Callable[[str], None]) -> None:
-        """Find the buckets. Raises the errors of ``Session.open``; ``notify`` as in ``Session``."""
+    def __init__(self, job: Job, now: float, hooks: SessionHooks = NO_HOOKS) -> None:
+        """Find the buckets. Raises the errors of ``Session.open``."""
         self.job = job  # with what the store shows: which origins are single objects
         self.opened: dict[Side, Opened] = {}
         self.probes = 0  # requests that it took to find them
         self._credentials: dict[Side, Credentials] = {}
-        self._notify = notify
+        self._hooks = hooks
         session: Session | None = None
         for side in job.sides:
             session = self._session(side, session)
@@ -107,7 +107,7 @@ class OpenBuckets:
         job = self.job
         bucket = job.buckets[side.number] if side.end == "source" else job.dest.bucket
         access, options = job.access_to(side), _options(job, side)
-        session = Session(access, bucket, like=like, options=options, notify=self._notify)
+        session = Session(access, bucket, like=like, options=options, hooks=self._hooks)
         if side != Side.LISTING or access.endpoint_url is not None:
             return session
         dest = self.opened[Side.DEST].endpoint
@@ -115,7 +115,7 @@ class OpenBuckets:
             return session
         # It names no endpoint; its keys must not be sent to AWS for it.
         there = _at_store_of(dest, access)
-        return Session(there, bucket, like=like, options=options, notify=self._notify)
+        return Session(there, bucket, like=like, options=options, hooks=self._hooks)
 
     def _open(self, side: Side, session: Session) -> Opened:
         """Open a bucket; if it is read, for all origins in it: some may be single objects."""

@@ -33,6 +33,8 @@ MOST_LOSSES = 3  # workers that may die with only this object before it is given
 PATIENCE = 5  # times as many, if each of them transferred parts of the object
 AHEAD = 2  # tasks assigned to a worker, as a multiple of those it runs concurrently
 AHEAD_BYTES = 256 * 1024 * 1024  # bytes of sources assigned to a worker, unless one batch
+ENOUGH = 32  # tasks of each worker with which another worker pays; or its slots, if fewer
+ENOUGH_BYTES = 4 * 1024 * 1024  # the same of the sources of its tasks
 
 W = TypeVar("W")
 A = TypeVar("A", bound=Assignable)
@@ -96,6 +98,7 @@ class Ledger(Generic[W, A]):
         ahead_bytes: int | None = AHEAD_BYTES,
         split: Callable[[A], Sequence[A]] = lambda batch: [batch],
     ) -> None:
+        self._enough = min(ENOUGH, slots)
         self._most = ahead * slots
         self._most_bytes = ahead_bytes
         self._split = split
@@ -203,6 +206,18 @@ class Ledger(Generic[W, A]):
         return not self._waiting and any(self._room(load) for load in self._loads.values())
 
     @property
+    def crowded(self) -> bool:
+        """Whether batches wait, and each worker has enough that another worker would pay."""
+        return bool(self._waiting) and all(
+            load.tasks >= self._enough or load.size >= ENOUGH_BYTES for load in self._loads.values()
+        )
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a batch is not assigned."""
+        return bool(self._waiting)
+
+    @property
     def workers(self) -> list[W]:
         """The workers that are ready for batches."""
         return list(self._loads)
@@ -257,6 +272,11 @@ class PartScheduler(Generic[W]):
         self._number += 1
         self._offers[self._number] = _Offer(lead, request.number)
         self._ledger.add(request._replace(number=self._number))
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a part is not assigned."""
+        return self._ledger.waiting
 
     @property
     def settled(self) -> bool:

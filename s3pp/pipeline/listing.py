@@ -39,7 +39,7 @@ from s3pp.report.totals import RunReport, run_report
 from s3pp.s3.endpoint import Opened
 from s3pp.s3.listing import Lister, parse_page
 from s3pp.s3.parallel_listing import list_pages
-from s3pp.s3.session import Session
+from s3pp.s3.session import Session, SessionHooks
 from s3pp.sources.filters import filters_of
 from s3pp.sources.objects import choose, is_empty, list_origin, prefix_object_notice
 
@@ -120,7 +120,7 @@ def list_keys(job: Job, origin: Origin, streams: Streams) -> RunReport:
 
 
 def _list(job: Job, origin: Origin, streams: Streams, sheet: KeySheet) -> None:
-    session = Session(job.access, origin.bucket, notify=sheet.notify)
+    session = Session(job.access, origin.bucket, hooks=SessionHooks(sheet.notify))
     run = only_loop(streams).run_until_complete
     gc.freeze()  # what was imported is never garbage
     by_name = job.by_name

@@ -22,7 +22,7 @@ from s3pp.places import Origin
 from s3pp.report.outlet import Streams
 from s3pp.report.totals import RunReport
 from s3pp.s3.client import Bucket
-from s3pp.s3.session import Session
+from s3pp.s3.session import Session, SessionHooks
 
 # Creates the transfer, on the event loop that will run it.
 MakeTransfer = Callable[[Bucket, StreamRun], StreamTransfer]
@@ -50,7 +50,7 @@ def _run(job: Job, streams: Streams, place: tuple[str, str], make: MakeTransfer)
     bucket_name, key = place
     with Signals() as signals:
         run = StreamRun(job, streams, signals)
-        session = Session(job.access, bucket_name, notify=run.notice)
+        session = Session(job.access, bucket_name, hooks=SessionHooks(run.notice))
         opened = session.open(key)
         renew = SignIn(session, opened.keys)
         hooks = RetryHooks(run.pause, notify=run.notice)

@@ -27,6 +27,7 @@ from s3pp.localfs.tree import make_directory
 from s3pp.pipeline import messages
 from s3pp.pipeline.assignments import Assignments, DeadGetters, crash_report
 from s3pp.pipeline.children import Callbacks, Child, Crew, SelectorLoop
+from s3pp.pipeline.credentials import OpenBuckets
 from s3pp.pipeline.flow import FlowControl
 from s3pp.pipeline.signals import Signals, stopping_notice
 from s3pp.places import Side
@@ -34,6 +35,7 @@ from s3pp.records import OpenUpload
 from s3pp.report.failures import Cause
 from s3pp.report.totals import RunReport, run_report
 from s3pp.s3.congestion import Feedback
+from s3pp.s3.session import SessionHooks
 
 TICK = 0.5  # seconds between periodic checks
 MOST_DEATHS = 10  # of workers in a row without a report in between, plus two for each worker
@@ -88,7 +90,6 @@ class Supervisor:
         try:
             if self._job.walk == "tar":  # nothing else needs it, and a killed run would leave it
                 self._spool_dir = tempfile.mkdtemp(prefix="s3pp-")
-            self._crew.start(self._spool_dir, self._started)
             self._set_up()
             self._signals.calm = True
             while self._phase is not Phase.OVER:
@@ -105,10 +106,10 @@ class Supervisor:
         self._flow.join(worker)
 
     def _set_up(self) -> None:
-        """Find the buckets, and send their addresses to the walker and the workers."""
-        from s3pp.pipeline.credentials import OpenBuckets  # it imports botocore
-
-        self._buckets = OpenBuckets(self._job, self._now, self._notify)
+        """Find the buckets, start the children, and send them the buckets' addresses."""
+        hooks = SessionHooks(self._notify, before_botocore=self._start_all)
+        self._buckets = OpenBuckets(self._job, self._now, hooks)
+        self._crew.start(self._spool_dir, self._started)
         job = self._buckets.job
         self._dead_getters = DeadGetters(job)
         if job.directory and not job.dry_run:
@@ -118,6 +119,12 @@ class Supervisor:
         self._loop.send(self._crew.statter, messages.Setup(job, {}))
         self._loop.send(self._crew.statter, messages.batch_report([], self._buckets.probes))
         self._loop.watch(self._signals.fd, self._on_signal)
+
+    def _start_all(self) -> None:
+        """Start all children, while a fork copies nothing that they do not need."""
+        self._crew.start(self._spool_dir, self._started)
+        while not self._crew.complete:
+            self._crew.start_worker()
 
     @property
     def _setup(self) -> messages.Setup:
@@ -129,10 +136,30 @@ class Supervisor:
         self._gate()
         self._loop.turn(TICK)
         if self._phase is Phase.RUNNING:
-            for worker, work in self._assignments.assign():
-                self._loop.send(worker, work)
+            self._assign()
         self._advance()
         self._tick()
+
+    def _assign(self) -> None:
+        """Assign waiting work, and start workers as it needs them."""
+        self._grow()
+        for worker, work in self._assignments.assign():
+            self._loop.send(worker, work)
+            self._grow()
+
+    def _grow(self) -> None:
+        if not self._crew.complete and self._assignments.crowded:
+            self._start_worker()
+
+    def _start_worker(self, name: str | None = None) -> None:
+        """Start a worker, as ``Crew.start_worker`` does; the run is aborted where that fails."""
+        try:
+            worker = self._crew.start_worker(name)
+            for message in (self._setup, *self._assignments.uploads.orphans):
+                self._loop.send(worker, message)
+        except FatalError as error:
+            self._abort(str(error))
+        self._flow.spread()
 
     def _gate(self) -> None:
         """Read from the walker only while workers and the statter have room for its messages."""
@@ -338,13 +365,7 @@ class Supervisor:
             self._abort(f"workers keep dying: {child.name} {child.how_it_ended()}")
             return
         self._notify(f"{child.name} {child.how_it_ended()}: replaced, and its tasks are repeated")
-        try:
-            worker = self._crew.start_worker(child.name)
-            for message in (self._setup, *self._assignments.uploads.orphans):
-                self._loop.send(worker, message)
-        except FatalError as error:
-            self._abort(str(error))
-        self._flow.spread()
+        self._start_worker(child.name)
 
     def _fail(self, batches: list[messages.TaskBatch], how: str) -> None:
         """Report objects that were given up; ``how`` describes the end of the last worker."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from s3pp.access import Access, Keys
 from s3pp.errors import UsageError
@@ -24,6 +24,20 @@ if TYPE_CHECKING:
     from s3pp.s3.boto_session import BotoSession
 
 
+def _do_nothing() -> None:
+    """Do nothing."""
+
+
+class SessionHooks(NamedTuple):
+    """What a session calls on its way."""
+
+    notify: Callable[[str], None] = discard  # informs the user why finding the bucket takes long
+    before_botocore: Callable[[], None] = _do_nothing  # it is about to be imported
+
+
+NO_HOOKS = SessionHooks()
+
+
 class Session:
     """One side's credentials and endpoint."""
 
@@ -34,18 +48,17 @@ class Session:
         *,
         like: Session | None = None,
         options: Options = OPTIONS,
-        notify: Callable[[str], None] = discard,
+        hooks: SessionHooks = NO_HOOKS,
     ) -> None:
         """``like``: another session, whose credentials are shared if its profile is the same.
 
-        ``notify`` informs the user why finding the bucket takes long. Raises ``UsageError`` where
-        there are no credentials.
+        Raises ``UsageError`` where there are no credentials.
         """
         self._access = access
         self._bucket = bucket
         self._like = like
         self._options = options
-        self._notify = notify
+        self._hooks = hooks
         self._plain = plain_settings(access, bucket, os.environ)
         self._boto: BotoSession | None = None
         if self._plain is None:
@@ -106,6 +119,7 @@ class Session:
         """The session that does all from here on."""
         self._plain = None
         if self._boto is None:
+            self._hooks.before_botocore()
             from s3pp.s3.boto_session import BotoSession  # costs more than most runs do
 
             self._boto = BotoSession(
@@ -113,6 +127,6 @@ class Session:
                 self._bucket,
                 like=self._like._boto if self._like else None,
                 options=self._options,
-                notify=self._notify,
+                notify=self._hooks.notify,
             )
         return self._boto

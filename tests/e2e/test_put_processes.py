@@ -37,32 +37,50 @@ def test_any_number_of_processes_gives_the_same(
     assert moto_bucket.tree() == tree.read(src)
 
 
-def test_children_name_themselves(
-    s3pp_start: Start, moto_bucket: Bucket, moto: Store, tree: Tree, recorder: MakeRecorder
+@pytest.mark.parametrize(
+    ("contents", "putters"),
+    [
+        ({f"{n}": n for n in range(40)}, 2),  # more than one holds before another pays
+        ({"one": 1}, 1),
+        ({"large": 11 << 20}, 2),  # whose parts both transfer
+    ],
+    ids=["many", "one", "large"],
+)
+def test_children_name_themselves_and_are_started_as_needed(
+    s3pp_start: Start,
+    moto_bucket: Bucket,
+    moto: Store,
+    tree: Tree,
+    recorder: MakeRecorder,
+    contents: dict[str, int],
+    putters: int,
 ) -> None:
     """The store holds its answers until the process list was read."""
-    gate = threading.Event()
+    reached, gate = threading.Event(), threading.Event()
 
     def hold(request: Request) -> None:
         if request.method == "PUT":
+            reached.set()
             gate.wait(30)
 
     between = recorder(moto, intercept=hold)
-    src = tree({f"{n}": n for n in range(40)})
-    running = s3pp_start("put", "-P", "2", src, moto_bucket.url, store=between.store)
+    src = tree(contents)
+    words = ["-P", "2", "--part-size=5M", "--multipart-threshold=5M"]
+    running = s3pp_start("put", *words, src, moto_bucket.url, store=between.store)
+    expected = {"s3pp: statter", *(f"s3pp: putter {n + 1}" for n in range(putters))}
     try:
-        for name in ("s3pp: putter 1", "s3pp: putter 2", "s3pp: statter"):
+        for name in expected:
             running.wait_for_child(name)
+        assert reached.wait(30)
         names = set(running.children())
         command_lines = [
             Path(f"/proc/{pid}/cmdline").read_bytes() for pid in running.children().values()
         ]
     finally:
         gate.set()
-    assert {"s3pp: putter 1", "s3pp: putter 2", "s3pp: statter"} <= names
-    assert names <= {"s3pp: putter 1", "s3pp: putter 2", "s3pp: statter", "s3pp: walker"}
+    assert expected <= names <= {*expected, "s3pp: walker"}
     assert not any(b"secret" in line for line in command_lines)
-    assert running.wait().counts.done == 40
+    assert running.wait().counts.done == len(contents)
 
 
 def test_no_more_requests_in_flight_than_asked(

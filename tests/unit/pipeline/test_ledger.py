@@ -10,7 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from effort import examples
-from s3pp.pipeline.ledger import AHEAD, AHEAD_BYTES, MOST_LOSSES, PATIENCE, Ledger
+from s3pp.pipeline.ledger import (
+    AHEAD,
+    AHEAD_BYTES,
+    ENOUGH,
+    ENOUGH_BYTES,
+    MOST_LOSSES,
+    PATIENCE,
+    Ledger,
+)
 from s3pp.pipeline.messages import TaskBatch
 
 SLOTS = 4
@@ -158,6 +166,39 @@ def test_nothing_waits_while_somebody_is_idle(steps: list[tuple[str, int, int]])
 def test_it_knows_when_all_is_done(steps: list[tuple[str, int, int]]) -> None:
     model = played(steps)
     assert model.ledger.empty == (not model.open)
+
+
+@pytest.mark.parametrize(
+    ("assigned", "crowded"),
+    [
+        ([], True),  # no worker was started
+        ([batch(1, ENOUGH - 1)], False),
+        ([batch(1, ENOUGH)], True),
+        ([batch(1, 1, ENOUGH_BYTES)], True),
+        ([batch(1, ENOUGH), batch(2)], False),  # the second worker has few
+        ([batch(1, ENOUGH), batch(2, 1, ENOUGH_BYTES)], True),
+    ],
+)
+def test_another_worker_pays_where_each_has_enough(
+    assigned: list[TaskBatch], crowded: bool
+) -> None:
+    ledger: Ledger[int, TaskBatch] = Ledger(2 * ENOUGH)
+    for worker, each in enumerate(assigned):
+        ledger.join(worker)
+        ledger.add(each)
+        assert len([*ledger.assign()]) == 1
+    assert not ledger.crowded, "no batch waits"
+    ledger.add(batch(100))
+    assert ledger.crowded is crowded
+
+
+def test_a_worker_with_few_slots_has_enough_when_all_are_taken() -> None:
+    ledger: Ledger[str, TaskBatch] = Ledger(1)
+    ledger.join("w")
+    ledger.add(batch(1))
+    assert len([*ledger.assign()]) == 1
+    ledger.add(batch(2))
+    assert ledger.crowded
 
 
 def test_batches_leave_as_the_bytes_they_came_as() -> None:

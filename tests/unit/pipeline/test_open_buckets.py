@@ -26,7 +26,7 @@ class Session:
     """What a side is reached by: it opens whatever it is asked for."""
 
     def __init__(
-        self, access: Access, bucket: str, *, like: Session | None, options: Options, notify: object
+        self, access: Access, bucket: str, *, like: Session | None, options: Options, hooks: object
     ) -> None:
         self.options = options
         self.access = access
@@ -102,7 +102,7 @@ def listing() -> Job:
 def test_the_sides_of_a_verb_are_opened(
     job: Job, opened: dict[Side, str], sessions: list[Session]
 ) -> None:
-    buckets = OpenBuckets(job, NOW, pytest.fail)
+    buckets = OpenBuckets(job, NOW)
     assert {side: each.endpoint.bucket for side, each in buckets.opened.items()} == opened
     assert buckets.probes == len(sessions) == len(opened)
     assert {each.bucket for each in sessions} == set(opened.values())
@@ -110,21 +110,21 @@ def test_the_sides_of_a_verb_are_opened(
 
 def test_each_side_is_opened_for_what_is_meant(sessions: list[Session]) -> None:
     job = copy()
-    OpenBuckets(job, NOW, pytest.fail)
+    OpenBuckets(job, NOW)
     source, dest = sessions
     assert source.meant == [job.origin]
     assert dest.meant == ["q/"], "its keys begin so"
 
 
 def test_sides_have_access_of_their_own_and_may_share_a_sign_in(sessions: list[Session]) -> None:
-    OpenBuckets(copy(access=HERE, source_access=THERE), NOW, pytest.fail)
+    OpenBuckets(copy(access=HERE, source_access=THERE), NOW)
     source, dest = sessions
     assert (source.access, dest.access) == (THERE, HERE)
     assert (source.like, dest.like) == (None, source)
 
 
 def test_one_access_serves_both_where_there_is_no_other(sessions: list[Session]) -> None:
-    OpenBuckets(copy(access=THERE), NOW, pytest.fail)
+    OpenBuckets(copy(access=THERE), NOW)
     assert [each.access for each in sessions] == [THERE, THERE]
 
 
@@ -145,16 +145,14 @@ def test_each_side_is_known_by_the_options_that_reach_it(
     endpoint_url: str,
     sessions: list[Session],
 ) -> None:
-    OpenBuckets(
-        copy(access=Access(**given), source_access=Access(**own) if own else None), NOW, pytest.fail
-    )
+    OpenBuckets(copy(access=Access(**given), source_access=Access(**own) if own else None), NOW)
     source, dest = sessions
     assert source.options == Options(profile, endpoint_url, "--source-")
     assert dest.options == Options("--profile", "--endpoint-url", "--")
 
 
 def test_the_source_of_a_get_has_no_options_of_its_own(sessions: list[Session]) -> None:
-    OpenBuckets(get(), NOW, pytest.fail)
+    OpenBuckets(get(), NOW)
     assert sessions[0].options == Options()
 
 
@@ -171,7 +169,7 @@ def test_who_lists_uses_the_endpoint_of_the_destination_where_it_names_none(
         sessions.clear()
         job = replace(put(), access=there, listing_access=Access(profile=profile))
         with suppress(UsageError):
-            OpenBuckets(job, NOW, pytest.fail)
+            OpenBuckets(job, NOW)
         used = sessions[-1].access
         assert (used.profile, used.endpoint_url) == (profile, url)
     assert Options("--list-profile").another_profile == "--list-profile"
@@ -179,7 +177,7 @@ def test_who_lists_uses_the_endpoint_of_the_destination_where_it_names_none(
 
 
 def test_other_credentials_may_list_the_destination(sessions: list[Session]) -> None:
-    buckets = OpenBuckets(copy(listing_access=LISTS), NOW, pytest.fail)
+    buckets = OpenBuckets(copy(listing_access=LISTS), NOW)
     assert [*buckets.opened] == [Side.SOURCE, Side.DEST, Side.LISTING]
     _, dest, listing = sessions
     assert (dest.access, listing.access) == (HERE, LISTS)
@@ -192,7 +190,7 @@ def test_other_credentials_may_list_the_destination(sessions: list[Session]) -> 
 def test_what_is_listed_is_what_is_written_to(sessions: list[Session]) -> None:
     elsewhere = Access(endpoint_url="https://elsewhere:9000", profile="lister")
     with pytest.raises(UsageError, match=r"--list-profile reaches https://elsewhere:9000, and "):
-        OpenBuckets(copy(listing_access=elsewhere), NOW, pytest.fail)
+        OpenBuckets(copy(listing_access=elsewhere), NOW)
 
 
 # Source and destination
@@ -210,32 +208,32 @@ def test_a_copy_onto_itself_is_refused_before_it_begins(
     source: str, dest: str, sessions: list[Session]
 ) -> None:
     with pytest.raises(UsageError, match="onto itself"):
-        OpenBuckets(copy(source, dest), NOW, pytest.fail)
+        OpenBuckets(copy(source, dest), NOW)
 
 
 def test_a_single_object_onto_itself_is_refused_too(sessions: list[Session]) -> None:
     with pytest.raises(UsageError, match="onto itself"):
-        OpenBuckets(copy("s3://from/file", "s3://from"), NOW, pytest.fail)
+        OpenBuckets(copy("s3://from/file", "s3://from"), NOW)
     with pytest.raises(UsageError, match="the object onto itself"):
-        OpenBuckets(copy("s3://from/file", "s3://from/file"), NOW, pytest.fail)
-    OpenBuckets(copy("s3://from/file", "s3://from/file/"), NOW, pytest.fail)  # to file/file
+        OpenBuckets(copy("s3://from/file", "s3://from/file"), NOW)
+    OpenBuckets(copy("s3://from/file", "s3://from/file/"), NOW)  # to file/file
 
 
 def test_a_bucket_of_the_same_name_elsewhere_is_another(sessions: list[Session]) -> None:
-    buckets = OpenBuckets(copy("s3://both/p", "s3://both/p", source_access=THERE), NOW, pytest.fail)
+    buckets = OpenBuckets(copy("s3://both/p", "s3://both/p", source_access=THERE), NOW)
     assert len(buckets.opened) == 2
 
 
 @pytest.mark.parametrize("dest", ["s3://from/q", "s3://from/p/below", "s3://from"])
 def test_other_places_in_one_bucket_are_for_the_planner(dest: str, sessions: list[Session]) -> None:
-    assert len(OpenBuckets(copy(dest=dest), NOW, pytest.fail).opened) == 2
+    assert len(OpenBuckets(copy(dest=dest), NOW).opened) == 2
 
 
 # Keys
 
 
 def test_those_whose_keys_were_refreshed_are_told(sessions: list[Session]) -> None:
-    buckets = OpenBuckets(copy(), NOW, pytest.fail)
+    buckets = OpenBuckets(copy(), NOW)
     sessions[1].held = NEW
     assert list(buckets.refresh(NOW + PERIOD / 2)) == []
     assert list(buckets.refresh(NOW + PERIOD)) == [Side.DEST]
@@ -245,21 +243,21 @@ def test_those_whose_keys_were_refreshed_are_told(sessions: list[Session]) -> No
 
 
 def test_keys_that_cannot_be_refreshed_are_an_error(sessions: list[Session]) -> None:
-    buckets = OpenBuckets(get(), NOW, pytest.fail)
+    buckets = OpenBuckets(get(), NOW)
     sessions[0].held = FatalError("the token has expired")
     with pytest.raises(FatalError, match="expired"):
         list(buckets.refresh(NOW + PERIOD))
 
 
 def test_one_side_is_renewed_without_the_other(sessions: list[Session]) -> None:
-    buckets = OpenBuckets(copy(), NOW, pytest.fail)
+    buckets = OpenBuckets(copy(), NOW)
     assert buckets.renew(Side.SOURCE, NOW + FRESH) == NEW
     assert buckets.opened[Side.SOURCE].keys == NEW
     assert buckets.opened[Side.DEST].keys == OLD
 
 
 def test_where_there_are_no_other_keys_the_old_ones_stay(sessions: list[Session]) -> None:
-    buckets = OpenBuckets(get(), NOW, pytest.fail)
+    buckets = OpenBuckets(get(), NOW)
     sessions[0].fresh = None
     assert buckets.renew(Side.SOURCE, NOW + FRESH) is None
     assert buckets.opened[Side.SOURCE].keys == OLD
@@ -267,8 +265,6 @@ def test_where_there_are_no_other_keys_the_old_ones_stay(sessions: list[Session]
 
 def test_a_job_that_reads_a_bucket_names_it(sessions: list[Session]) -> None:
     """A choice of objects alone opens nothing."""
-    buckets = OpenBuckets(
-        Job("put", (Source("/src"),), choosing=Choosing(limit=1)), NOW, pytest.fail
-    )
+    buckets = OpenBuckets(Job("put", (Source("/src"),), choosing=Choosing(limit=1)), NOW)
     assert buckets.opened == {}
     assert buckets.probes == 0
