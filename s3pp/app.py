@@ -175,8 +175,6 @@ def _own_files(job: Job) -> list[tuple[str, str]]:
 
 def _check_files(job: Job, output: Streams) -> None:
     """Raise ``UsageError`` for files of the job that cannot be used."""
-    from s3pp.report.appender import check_appendable
-
     if job.access.ca_bundle is not None:
         _check_certificates(job.access.ca_bundle, "--ca-bundle")
     if job.choosing.files_from == STREAM:
@@ -188,6 +186,8 @@ def _check_files(job: Job, output: Streams) -> None:
         _notify_unknown(job, output)
     # Last, because checking creates them.
     for path, argument in _own_files(job):
+        from s3pp.report.appender import check_appendable
+
         remark = check_appendable(path, argument)
         if remark is not None:
             _notify(remark, job, output)
@@ -308,12 +308,14 @@ def _run(job: Job, output: Streams) -> RunReport:
 
 def _transfer(job: Job, output: Streams) -> RunReport:
     from s3pp.pipeline import supervisor
-    from s3pp.report.progress import erase_display
 
     try:
         return supervisor.run(job)
-    finally:  # what a statter that was killed has left of its display on the terminal
-        erase_display(output.stderr, job.output)
+    finally:
+        if output.stderr.terminal:  # where a statter that was killed may have left its display
+            from s3pp.report.progress import erase_display
+
+            erase_display(output.stderr, job.output)
 
 
 def _stream(job: Job, output: Streams) -> RunReport:

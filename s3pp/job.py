@@ -126,6 +126,11 @@ class Choosing:
         help="key (default), or size: the smallest first, once all are listed",
     )
 
+    @property
+    def names_earlier_runs(self) -> bool:
+        """Whether what earlier runs have done is to be left out."""
+        return bool(self.retry_from or self.resume_logs)
+
 
 @dataclass(frozen=True)
 class DownloadOptions:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import heapq
 import os
 import pickle
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
@@ -98,6 +97,8 @@ class _Runs(AbstractContextManager["_Runs[T]"], Generic[T]):
 
     def __init__(self) -> None:
         self.spans: list[tuple[int, int]] = []
+        import tempfile  # rarely needed, and slow to import
+
         with _disk_trouble():
             self._file = tempfile.TemporaryFile(prefix="s3pp-sort-")  # noqa: SIM115
 
@@ -136,6 +137,8 @@ def _disk_trouble() -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        import tempfile
+
         raise FatalError(
             f"sorting names in {tempfile.gettempdir()}: {error.strerror}; "
             "make room there, or point TMPDIR elsewhere"

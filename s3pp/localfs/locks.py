@@ -13,7 +13,6 @@ locks of a killed process might persist.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import fcntl
 import os
@@ -68,6 +67,8 @@ def _fstatfs() -> Callable[[int], int] | None:
     """Return a function for a file system's type, which Python lacks; None if unavailable."""
     if sys.platform != "linux":
         return None
+    import ctypes  # an upload needs none of it
+
     try:
         function = ctypes.CDLL(None).fstatfs
     except (OSError, AttributeError):

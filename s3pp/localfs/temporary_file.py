@@ -14,7 +14,6 @@ changed, and the write can be repeated: ``Vanished``.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import os
 import stat
@@ -377,6 +376,8 @@ def _fallocate() -> Callable[[int, int, int], None] | None:
     """
     if sys.platform != "linux" or sys.maxsize < 1 << 32:  # there offsets have 32 bits
         return None
+    import ctypes  # only large files need it
+
     try:
         function = ctypes.CDLL(None, use_errno=True).fallocate
     except (OSError, AttributeError):

@@ -21,8 +21,6 @@ from typing import Generic, TypeVar
 
 from s3pp.errors import FailureKind, FatalError
 from s3pp.job import Job
-from s3pp.localfs.stale_files import sweep
-from s3pp.localfs.tree import Tree
 from s3pp.pipeline.ledger import MOST_LOSSES, Ledger, PartScheduler
 from s3pp.pipeline.messages import (
     BatchReport,
@@ -164,6 +162,11 @@ class DeadGetters:
 
     def sweep(self) -> None:
         """Remove the files. All workers of this run must have ended; never raises."""
+        if not self._directories:
+            return
+        from s3pp.localfs.stale_files import sweep
+        from s3pp.localfs.tree import Tree
+
         tree = Tree(self._job.directory, follow=self._job.choosing.follow_symlinks is True)
         with contextlib.suppress(FatalError):  # no descriptors: the next run sweeps as well
             for directory in sorted(self._directories):

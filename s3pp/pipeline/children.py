@@ -28,8 +28,6 @@ from s3pp.job import Job
 from s3pp.pipeline.messages import Fatal, Message
 from s3pp.pipeline.pipes import MessageReader, MessageWriter, Outbox, widen
 from s3pp.pipeline.roles import TITLES, load
-from s3pp.pipeline.statter import run_statter
-from s3pp.pipeline.walker import run_walker
 from s3pp.pipeline.worker import run_worker
 
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -225,6 +223,21 @@ class SelectorLoop:
             self.unwatch(child.outbox.fd)
 
 
+# What only one child needs is imported by that child, while others start.
+
+
+def _run_statter(*arguments: Any) -> None:
+    from s3pp.pipeline.statter import run_statter
+
+    run_statter(*arguments)
+
+
+def _run_walker(*arguments: Any) -> None:
+    from s3pp.pipeline.walker import run_walker
+
+    run_walker(*arguments)
+
+
 class Callbacks(NamedTuple):
     """What the supervisor does with its children; each is called with the child."""
 
@@ -254,9 +267,9 @@ class Crew:
             return
         job = self._job
         load(job)
-        self.statter = self._launch("statter", run_statter, (job, started))
+        self.statter = self._launch("statter", _run_statter, (job, started))
         stdin = Connection(os.dup(0), writable=False) if job.choosing.files_from == "-" else None
-        self.walker = self._launch("walker", run_walker, (spool_dir, stdin))
+        self.walker = self._launch("walker", _run_walker, (spool_dir, stdin))
         if stdin:
             stdin.close()
         self.start_worker()

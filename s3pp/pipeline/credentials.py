@@ -16,8 +16,6 @@ from s3pp.s3.endpoint import Endpoint, Opened
 from s3pp.s3.plain_session import LIST_PROFILE, Options
 from s3pp.s3.session import NO_HOOKS, Session, SessionHooks
 from s3pp.sources.checking import name_single
-from s3pp.sources.objects import is_empty
-from s3pp.transfer.planners import Overlap
 from s3pp.transfer.resources import on_thread
 
 PERIOD = 30.0  # seconds between checks of their expiry; botocore refreshes ten minutes before it
@@ -137,6 +135,8 @@ class OpenBuckets:
             return False
         if opened.single is not None:
             return opened.single
+        from s3pp.sources.objects import is_empty
+
         # The clocks differ, or the answer was odd: a listing of our own shows it.
         access, renew = self.job.access_to(Side.SOURCE), SignIn(session, opened.keys)
 
@@ -170,6 +170,8 @@ class OpenBuckets:
     def _check_apart(self) -> None:
         if self.job.dest == NOWHERE:
             return
+        from s3pp.transfer.planners import Overlap
+
         dest = self.opened[Side.DEST].endpoint
         for origin in self.job.origins:
             same = self.opened[self.job.side_of(origin)].endpoint.same_bucket(dest)

@@ -16,8 +16,6 @@ have every report; the walker ends by itself, or is killed, as it writes nothing
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
 from enum import Enum
 
@@ -89,6 +87,8 @@ class Supervisor:
         """Start the children, route messages until all is done, and clean up."""
         try:
             if self._job.walk == "tar":  # nothing else needs it, and a killed run would leave it
+                import tempfile
+
                 self._spool_dir = tempfile.mkdtemp(prefix="s3pp-")
             self._set_up()
             self._signals.calm = True
@@ -385,6 +385,8 @@ class Supervisor:
         self._loop.close()
         self._dead_getters.sweep()
         if self._spool_dir:
+            import shutil
+
             shutil.rmtree(self._spool_dir, ignore_errors=True)
 
     def _notify(self, text: str) -> None:

@@ -25,7 +25,7 @@ from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection
 from operator import attrgetter
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from s3pp.errors import FatalError
 from s3pp.job import Job
@@ -44,11 +44,12 @@ from s3pp.pipeline.messages import (
 from s3pp.pipeline.pipes import MessageReader, MessageWriter
 from s3pp.places import Side
 from s3pp.records import CopyTask, GetTask, Outcome, PutTask, Task
-from s3pp.sources import Spooled, entries, spool
+from s3pp.sources import entries
 from s3pp.sources.destination_index import DestinationIndex
-from s3pp.sources.objects import list_origin
 from s3pp.transfer.planners import CopyPlanner, GetPlanner, Overlap, PutPlanner
-from s3pp.transfer.several_origins import Crossing, limit_found, merge_origins, plan_several
+
+if TYPE_CHECKING:
+    from s3pp.sources.spooling import Spooled
 
 FULL = 128  # tasks in a batch, once the run is under way
 HEAVY = 8 * 1024 * 1024  # bytes of sources in a batch; a larger source is a batch of its own
@@ -109,6 +110,8 @@ def walk(job: Job, around: Surroundings) -> Iterator[Task | Outcome]:
         return PutPlanner(job, _destination(job, around)).plan(entries(job, around.stdin))
     if len(job.origins) > 1:
         return _walk_several(job, around)
+    from s3pp.sources.objects import list_origin
+
     source, notify, origin = around.buckets[Side.SOURCE], around.notify, job.origin
     found = list_origin(job, origin, source, notify, stdin=around.stdin)
     if job.verb == "get":
@@ -121,6 +124,9 @@ def walk(job: Job, around: Surroundings) -> Iterator[Task | Outcome]:
 
 def _walk_several(job: Job, around: Surroundings) -> Iterator[Task | Outcome]:
     """Yield the tasks and outcomes of a job that reads several places."""
+    from s3pp.sources.objects import list_origin
+    from s3pp.transfer.several_origins import Crossing, limit_found, merge_origins, plan_several
+
     origins = job.origins
     buckets = [around.buckets[job.side_of(origin)] for origin in origins]
     all_of = replace(job, choosing=replace(job.choosing, limit=None))
@@ -295,6 +301,8 @@ def _tasks(steps: Iterable[Task | Outcome], batcher: Batcher) -> Iterator[Task]:
 
 def _send_archives(members: Iterable[Task], batcher: Batcher, spool_dir: str) -> None:
     """Batch the members of archives; those not readable in place are spooled, at the end."""
+    from s3pp.sources.spooling import Spooled, spool
+
     room = SpoolRoom()
     for copied in spool(_not_in_place(members, batcher), spool_dir):
         if isinstance(copied, Spooled):

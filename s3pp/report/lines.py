@@ -8,11 +8,11 @@ of a list::
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from s3pp.escaping import one_line, printable
@@ -23,13 +23,18 @@ from s3pp.report.outlet import message
 from s3pp.s3.listing import Listed
 from s3pp.s3.timestamps import parse_time
 
-# ASCII only: lone surrogates are preserved, and every stream's encoding accepts the line.
-_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+@cache
+def _encoder() -> Callable[[Any], str]:
+    import json  # which most runs do without
+
+    # ASCII only: lone surrogates are preserved, and every stream's encoding accepts the line.
+    return json.JSONEncoder(separators=(",", ":")).encode
 
 
 def as_json(event: dict[str, Any]) -> str:
     """Return ``event`` as one line of JSON, without the line end."""
-    return _encode(event)
+    return _encoder()(event)
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,7 @@ class Lines:
 
     def json(self, outcome: Outcome) -> str:
         """Return ``event(outcome)`` as one line of JSON, without the line end."""
-        return _encode(self.event(outcome))
+        return as_json(self.event(outcome))
 
     def _place(self, outcome: Outcome) -> dict[str, str]:
         """Return the location of the object: its bucket and key, and for a get the file."""

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from s3pp.errors import FatalError
 from s3pp.job import Job
 from s3pp.records import Done, Outcome
 from s3pp.report.failures import HELD_SECONDS, Cause, GiveUpRule
-from s3pp.report.journal import Journal, Log
 from s3pp.report.lines import Lines
 from s3pp.report.outlet import Streams
-from s3pp.report.progress import Progress, open_progress
 from s3pp.report.totals import Flow, Totals, left_alone_notice, summary_text
 from s3pp.report.view import Detail, view_of
 from s3pp.report.voice import Rendered, voice_of
+
+if TYPE_CHECKING:
+    from s3pp.report.journal import Journal, Log
+    from s3pp.report.progress import Progress
 
 REDRAW_SECONDS = 0.1
 
@@ -49,10 +51,9 @@ class Recorder:
         self._give_up = GiveUpRule(job.verb)
         self._voice = voice_of(job)
         self._view = view_of(job, self._voice)
-        self._log = Log(job.output.log_file, job) if job.output.log_file else None
+        self._log, self._journal = _records(job)
         replaced = self._voice is not None and self._voice.replaces_log
         self._own_log = None if replaced else self._log  # the log, where s3pp's lines belong in it
-        self._journal = Journal(job.output.journal, job) if job.output.journal else None
         if self._log is not None:
             self._complain(self._log.opening_fault)
         if self._voice is not None:
@@ -68,8 +69,8 @@ class Recorder:
         """
         streams = Streams.of(stdout, stderr)
         listing = streams.stdout.terminal and Detail.of(job.output, dry_run=job.dry_run).done
-        progress = open_progress(streams.stderr, job.output, listing=listing)
-        return cls(job, streams, progress=progress, started=started)
+        display = _display(streams, job, listing=listing)
+        return cls(job, streams, progress=display, started=started)
 
     @property
     def totals(self) -> Totals:
@@ -221,3 +222,22 @@ class Recorder:
     def _complain(self, complaint: str | None) -> None:
         if complaint is not None:
             self._print(self._view.notice(complaint).without_log())
+
+
+def _records(job: Job) -> tuple[Log | None, Journal | None]:
+    """Open the log and the journal of ``job``, where it has them."""
+    path, journal = job.output.log_file, job.output.journal
+    if not path and not journal:
+        return None, None
+    from s3pp.report.journal import Journal, Log
+
+    return Log(path, job) if path else None, Journal(journal, job) if journal else None
+
+
+def _display(streams: Streams, job: Job, *, listing: bool) -> Progress | None:
+    """Open the progress display, where there is to be one; ``listing`` as ``open_progress``."""
+    if not streams.stderr.terminal and not job.output.progress:
+        return None
+    from s3pp.report.progress import open_progress
+
+    return open_progress(streams.stderr, job.output, listing=listing)

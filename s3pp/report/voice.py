@@ -8,7 +8,6 @@ every run.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pkgutil import resolve_name
 from typing import NamedTuple
 
 from s3pp.job import Job
@@ -75,6 +74,8 @@ def voice_of(job: Job) -> Voice | None:
     """Return the voice of ``job``; None: that of s3pp."""
     if not job.output.voice:
         return None
+    from pkgutil import resolve_name
+
     voice: Voice = resolve_name(job.output.voice)(job)
     return voice
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from html import unescape
 from typing import NamedTuple
 from xml.parsers import expat
 
@@ -164,14 +163,23 @@ def xml_text(body: bytes, name: str) -> str | None:
     if start < len(begin) or end < 0:
         return None
     text = body[start:end].decode("utf-8", "replace")
-    return None if "<" in text else " ".join(unescape(text).split())
+    return None if "<" in text else " ".join(_unescape(text).split())
+
+
+def _unescape(text: str) -> str:
+    """``html.unescape``, whose table of entities takes long to import."""
+    if "&" not in text:
+        return text
+    from html import unescape
+
+    return unescape(text)
 
 
 def parse_tags(body: bytes) -> list[tuple[str, str]]:
     """The key-value pairs of a ``Tagging`` document."""
     text = body.decode("utf-8", "replace")
     pairs = re.findall(r"<Key>([^<]*)</Key>\s*<Value>([^<]*)</Value>", text)
-    return [(unescape(key), unescape(value)) for key, value in pairs]
+    return [(_unescape(key), _unescape(value)) for key, value in pairs]
 
 
 class XmlDocument(NamedTuple):

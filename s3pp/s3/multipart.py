@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
-from html import escape
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -281,4 +280,6 @@ def _checksum_element(checksum: Checksum | None) -> str:
 
 
 def _text(value: str) -> str:
+    from html import escape
+
     return escape(value, quote=False)

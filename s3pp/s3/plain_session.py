@@ -10,7 +10,6 @@ last word on all that is unusual or wrong, and its errors are what users see.
 
 from __future__ import annotations
 
-import configparser
 import os
 import re
 import ssl
@@ -20,7 +19,6 @@ from contextlib import closing
 from enum import Enum
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from importlib.util import find_spec
-from pathlib import Path
 from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
@@ -307,6 +305,8 @@ def _sections(path: str) -> dict[str, dict[str, str]]:
     path = _path(path)
     if not os.path.isfile(path):
         return {}
+    import configparser
+
     parser = configparser.RawConfigParser()
     try:
         parser.read([path])
@@ -360,4 +360,4 @@ def _authorities() -> str:
         from certifi import where  # as light as it is
 
         return str(where())
-    return str(Path(str(_require(find_spec("botocore")).origin)).parent / "cacert.pem")
+    return os.path.join(os.path.dirname(str(_require(find_spec("botocore")).origin)), "cacert.pem")

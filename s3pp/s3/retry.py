@@ -13,7 +13,6 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import Enum
-from http import HTTPStatus
 
 from s3pp.errors import FailureKind, ObjectError, RunEnding
 from s3pp.limits import DEFAULT_MAX_THROTTLED
@@ -167,6 +166,8 @@ def _words(status: int, code: str, message: str) -> str:
 
 def _status_text(status: int) -> str:
     """Return a status with its name: ``HTTP 502 Bad Gateway``."""
+    from http import HTTPStatus
+
     try:
         return f"HTTP {status} {HTTPStatus(status).phrase}"
     except ValueError:

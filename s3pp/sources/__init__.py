@@ -30,13 +30,11 @@ from s3pp.errors import FailureKind
 from s3pp.job import Job
 from s3pp.places import Source
 from s3pp.records import Entry, Failed
-from s3pp.sources import archive, filesystem, names
+from s3pp.sources import filesystem
 from s3pp.sources.checking import check
-from s3pp.sources.earlier_runs import EarlierRuns, skip_done
 from s3pp.sources.filters import Record, Scope, Stream
-from s3pp.sources.spooling import Spooled, spool
 
-__all__ = ["Record", "Spooled", "check", "entries", "spool"]
+__all__ = ["Record", "check", "entries"]
 
 
 def entries(job: Job, stdin: BinaryIO | None = None) -> Iterator[Record]:
@@ -51,12 +49,25 @@ def entries(job: Job, stdin: BinaryIO | None = None) -> Iterator[Record]:
     """
     scope = Scope.of(job)
     streams = [_stream(source, job, scope, stdin) for source in job.sources]
-    records = skip_done(merge(streams), EarlierRuns.of(job))
-    return limit_entries(records, job.choosing.limit)
+    return limit_entries(_skip_done(merge(streams), job), job.choosing.limit)
+
+
+# A module that few runs need is imported by those: imports are most of what a small run costs.
+
+
+def _skip_done(records: Iterator[Record], job: Job) -> Iterator[Record]:
+    """Yield ``records``, those of files that were sent in an earlier run as skipped."""
+    if not job.choosing.names_earlier_runs:
+        return records
+    from s3pp.sources.earlier_runs import EarlierRuns, skip_done
+
+    return skip_done(records, EarlierRuns.of(job))
 
 
 def _stream(source: Source, job: Job, scope: Scope, stdin: BinaryIO | None) -> Stream:
     if job.walk == "tar":
+        from s3pp.sources import archive
+
         return archive.walk_members(source.path, scope.within(source.name))
     scope = scope.at(source.path)
     if job.by_name:
@@ -65,6 +76,8 @@ def _stream(source: Source, job: Job, scope: Scope, stdin: BinaryIO | None) -> S
 
 
 def _walk_list(source: Source, job: Job, scope: Scope, stdin: BinaryIO | None) -> Stream:
+    from s3pp.sources import names
+
     with names.read_list(job.choosing, stdin) as given:
         yield from names.walk_names(source.path, scope.within(source.name), given)
 

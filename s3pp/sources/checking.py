@@ -13,9 +13,7 @@ from s3pp.errors import UsageError
 from s3pp.job import Choosing, Job
 from s3pp.localfs.paths import path_fault, shown
 from s3pp.localfs.tree import check_directory
-from s3pp.sources.earlier_runs import check_earlier_runs, unknown_runs
 from s3pp.sources.filters import Scope, filters_of, key_bytes, key_fault
-from s3pp.sources.names import UTF16, is_utf16
 
 WALKS = ("filesystem", "tar")
 
@@ -37,13 +35,15 @@ def check(job: Job) -> None:
         _check_source(source.path, job.walk)
         if source.name == "":
             raise UsageError(f"SOURCE '{shown(source.path)}': its name is empty: leave it out")
-    check_earlier_runs(job.choosing)
+    _check_earlier_runs(job.choosing)
     if job.by_name:
         _check_list(job)
 
 
 def notices(job: Job) -> Iterator[str]:
     """Yield what users should know of sources that passed ``check``."""
+    from s3pp.sources.earlier_runs import unknown_runs
+
     return unknown_runs(job.choosing)
 
 
@@ -132,6 +132,13 @@ def _check_directory(source: str) -> None:
         raise UsageError(f"SOURCE '{shown(source)}' cannot be listed: {error.strerror}") from error
 
 
+def _check_earlier_runs(choosing: Choosing) -> None:
+    if choosing.names_earlier_runs:
+        from s3pp.sources.earlier_runs import check_earlier_runs
+
+        check_earlier_runs(choosing)
+
+
 def _check_list(job: Job) -> None:
     if job.walk != "filesystem":
         raise UsageError(
@@ -146,7 +153,7 @@ def check_origin(job: Job) -> None:
     """Raise ``UsageError`` as ``check`` does, for a job whose source is a bucket."""
     _check_surroundings()
     filters_of(job.choosing)
-    check_earlier_runs(job.choosing)
+    _check_earlier_runs(job.choosing)
     if job.by_name and len(job.origins) > 1:
         raise UsageError("--files-from needs exactly one source, the place of its names")
     if job.by_name:
@@ -192,6 +199,8 @@ def _check_readable_list(choosing: Choosing) -> None:
 
 
 def _check_encoding(path: str) -> None:
+    from s3pp.sources.names import UTF16, is_utf16
+
     try:
         with open(path, "rb") as file:
             beginning = file.read(4)

@@ -102,7 +102,7 @@ class EarlierRuns:
         Raises ``FatalError`` if one cannot be read.
         """
         choosing = job.choosing
-        if not (choosing.retry_from or choosing.resume_logs):
+        if not choosing.names_earlier_runs:
             return None
         logs = chain.from_iterable(map(_read_log, choosing.resume_logs))
         journals = chain.from_iterable(_read_journal(path, job) for path in choosing.retry_from)

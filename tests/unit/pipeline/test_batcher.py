@@ -31,7 +31,7 @@ from s3pp.records import (
     SkipReason,
     Task,
 )
-from s3pp.sources import Spooled
+from s3pp.sources.spooling import Spooled
 
 
 class Outbox:

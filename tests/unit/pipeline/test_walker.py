@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from s3pp.pipeline.walker import SpoolRoom
-from s3pp.sources import Spooled
+from s3pp.sources.spooling import Spooled
 
 
 class Sleeper:

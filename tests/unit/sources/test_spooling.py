@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from effort import examples
 from s3pp.errors import FatalError
 from s3pp.records import Dest, Entry, Failed, PutTask
-from s3pp.sources import Spooled, spool, spooling
+from s3pp.sources import spooling
+from s3pp.sources.spooling import Spooled, spool
 
 from .trees import Packing, content, pack, walked
 
