@@ -17,5 +17,5 @@ supervising  ``children`` starts, watches and ends the processes; ``signals`` en
              ``ledger`` assigns batches and parts to workers, ``assignments`` joins both and tracks
              what a dead worker leaves behind; ``flow`` limits the request rate of all
 in a child   ``connect`` opens buckets, with ``credentials`` that the supervisor renews; ``slots``
-             limits what a worker does at once
+             limits what a worker does at once, ``screening`` decides before what takes no request
 """

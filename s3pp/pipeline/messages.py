@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Sequence
+from functools import partial
 from struct import Struct
 from typing import Any, NamedTuple, Protocol
 
@@ -77,7 +78,7 @@ class BatchReport(NamedTuple):
     @property
     def outcomes(self) -> list[Outcome]:
         """The outcomes."""
-        return [_OUTCOMES[tag](*fields) for tag, fields in pickle.loads(self.rows)]
+        return [_OUTCOMES[tag](fields) for tag, fields in pickle.loads(self.rows)]
 
 
 class PartRequest(NamedTuple):
@@ -251,7 +252,12 @@ def pickled(content: object) -> bytes:
 
 
 # Plain tuples pickle in a tenth of the time of named ones (0.4 µs a task against 6), and every
-# object of a run passes through here four times.
+# object of a run passes through here four times. They are named again without a Python call each.
+
+
+def _naming(kind: type[Any]) -> Callable[[tuple[Any, ...]], Any]:
+    """Return what ``kind._make`` does, three times as fast."""
+    return partial(tuple.__new__, kind)
 
 
 def task_batch(tasks: Sequence[Task], number: int, *, size: int, large: int) -> TaskBatch:
@@ -277,7 +283,8 @@ def _pack_put(task: Any) -> tuple[Any, ...]:
 
 def _unpack_put(row: tuple[Any, ...]) -> PutTask:
     entry, dest, ask = row
-    return PutTask(Entry(*entry), Dest(*dest) if dest else None, ask)
+    task: PutTask = _PUT((_ENTRY(entry), dest and _DEST(dest), ask))
+    return task
 
 
 def _pack_copy(task: Any) -> tuple[Any, ...]:
@@ -286,12 +293,14 @@ def _pack_copy(task: Any) -> tuple[Any, ...]:
 
 def _unpack_copy(row: tuple[Any, ...]) -> CopyTask:
     task = CopyTask(*row)
-    return task._replace(dest=Dest(*task.dest)) if task.dest else task
+    return task._replace(dest=_DEST(task.dest)) if task.dest else task
 
 
+_ENTRY, _DEST, _PUT = map(_naming, (Entry, Dest, PutTask))
 _TASK_KINDS: tuple[type[Task], ...] = (PutTask, GetTask, CopyTask)
 _TASK_TAGS = {kind: tag for tag, kind in enumerate(_TASK_KINDS)}
 _PACK: tuple[Callable[[Any], tuple[Any, ...]], ...] = (_pack_put, tuple, _pack_copy)
-_UNPACK: tuple[Callable[[Any], Task], ...] = (_unpack_put, GetTask._make, _unpack_copy)
-_OUTCOMES: tuple[type[Outcome], ...] = (Done, Skipped, Failed)
-_OUTCOME_TAGS = {kind: tag for tag, kind in enumerate(_OUTCOMES)}
+_UNPACK: tuple[Callable[[Any], Task], ...] = (_unpack_put, _naming(GetTask), _unpack_copy)
+_OUTCOME_KINDS: tuple[type[Outcome], ...] = (Done, Skipped, Failed)
+_OUTCOME_TAGS = {kind: tag for tag, kind in enumerate(_OUTCOME_KINDS)}
+_OUTCOMES = tuple(map(_naming, _OUTCOME_KINDS))

@@ -24,6 +24,7 @@ from s3pp.s3.client import Bucket
 from s3pp.transfer.parts import PartRunner
 from s3pp.transfer.resources import Budget, Reader, WorkerResources
 from s3pp.transfer.resume import OwnUploads
+from s3pp.transfer.unchanged import SkipUnchanged, unchanged_files, unchanged_objects
 
 TITLES = {"put": "putter", "get": "getter", "copy": "copier"}
 BODY_MEMORY = 16 * 1024 * 1024  # bytes of bodies one worker holds at once
@@ -36,6 +37,10 @@ class Role(Protocol):
     """Executes tasks, and parts of large objects."""
 
     notes: list[str]  # notices for the user, each shown once; the reader removes them
+
+    @property
+    def skip_unchanged(self) -> SkipUnchanged | None:
+        """Recognises objects that need no transfer, before ``transfer`` is called; None: none."""
 
     @property
     def requests_spared(self) -> int:
@@ -105,6 +110,8 @@ class RoleByBucket:
         """``roles``: by the name of the bucket and a slash."""
         self.notes: list[str] = []  # as those of ``Role``
         self._roles = roles
+        # It concerns only what stands at the destination, which is the same for all.
+        self.skip_unchanged = next(iter(roles.values())).skip_unchanged
 
     @property
     def requests_spared(self) -> int:
@@ -135,7 +142,9 @@ def _putter(job: Job, buckets: Buckets, resources: WorkerResources) -> Role:
 
     dest = buckets[Side.DEST]
     preparer = Preparer(job, dest, resources.reader)
-    return Putter(job, dest, preparer, resources)
+    putter = Putter(job, dest, preparer, resources)
+    putter.skip_unchanged = unchanged_files(job, resources.reader)
+    return putter
 
 
 def _getter(job: Job, buckets: Buckets, resources: WorkerResources) -> Role:
@@ -145,7 +154,9 @@ def _getter(job: Job, buckets: Buckets, resources: WorkerResources) -> Role:
     tree = Tree(
         job.directory, follow=job.choosing.follow_symlinks is True, fsync=job.download.fsync
     )
-    return Getter(job, buckets[Side.SOURCE], tree, resources)
+    getter = Getter(job, buckets[Side.SOURCE], tree, resources)
+    getter.skip_unchanged = unchanged_objects(job, tree, resources.reader)
+    return getter
 
 
 def _copier(job: Job, buckets: Buckets, resources: WorkerResources) -> Role:

@@ -3,6 +3,7 @@
 ::
 
     TaskBatch ──▶ waiting tasks ──▶ slots × C/P ──▶ Role.transfer ──▶ complete ──▶ BatchReport
+        └─ Screening ─▶ unchanged: no slot ────────────────────────────────┘
 
     a large object ─▶ pool of leads ─▶ Role.transfer ─▶ its parts, as requests to all workers
     PartRequest ─▶ pool of parts ─▶ Role.part ─▶ PartResult
@@ -42,7 +43,8 @@ from s3pp.pipeline.messages import (
 )
 from s3pp.pipeline.pipes import MessageWriter
 from s3pp.pipeline.roles import Role
-from s3pp.records import Failed, Outcome, PartDone, PartFailed, Task
+from s3pp.pipeline.screening import Screening
+from s3pp.records import Failed, Outcome, PartDone, PartFailed, Skipped, Task
 from s3pp.s3.client import Bucket
 from s3pp.transfer.errors import failed
 from s3pp.transfer.parts import part_failed
@@ -170,6 +172,9 @@ class TaskRunner:
         self._admitted = slots
         self._active = slots  # those that are not idle; all, until they find nothing to do
         self._waiting: deque[tuple[Batch, Task]] = deque()
+        self._screening: Screening[Batch] | None = None
+        if role.skip_unchanged is not None:
+            self._screening = Screening(role.skip_unchanged, self._take_screened)
         self._idle: list[asyncio.Future[None]] = []
         self._ended = False
         self._reported = 0  # requests, so far
@@ -197,12 +202,10 @@ class TaskRunner:
     def take(self, tasks: TaskBatch) -> None:
         """Queue a batch of tasks."""
         batch = Batch(tasks.number, tasks.objects)
-        for task in tasks.tasks:
-            if task.size > self._large:
-                self._leads.add((batch, task))
-            else:
-                self._waiting.append((batch, task))
-        self._wake(len(self._waiting))
+        if self._screening is not None:
+            self._screening.add(batch, tasks.tasks)
+        else:
+            self._queue(batch, tasks.tasks)
 
     def take_part(self, part: PartRequest) -> None:
         """Queue a part of an object that some worker leads."""
@@ -212,14 +215,29 @@ class TaskRunner:
         """Start no more tasks; those in flight finish, the others are dropped."""
         self._parts.drop()
         left, self._waiting = [*self._waiting, *self._leads.drop()], deque()
+        left += self._screening.drop() if self._screening else []
         for batch, _ in left:
-            self._close_one(batch)
+            self._close(batch)
 
     def end(self) -> None:
         """Let ``run`` return once all tasks have ended: no more will come."""
         self._ended = True
         self._admitted = self._slots
         self._wake(self._slots)
+
+    def _take_screened(self, batch: Batch, outcomes: list[Skipped], others: list[Task]) -> None:
+        self._queue(batch, others)
+        if outcomes:
+            batch.outcomes += outcomes
+            self._close(batch, len(outcomes))
+
+    def _queue(self, batch: Batch, tasks: list[Task]) -> None:
+        for task in tasks:
+            if task.size > self._large:
+                self._leads.add((batch, task))
+            else:
+                self._waiting.append((batch, task))
+        self._wake(len(self._waiting))
 
     async def _slot(self) -> None:
         while True:
@@ -243,7 +261,7 @@ class TaskRunner:
             batch.outcomes.append(Failed(task.source, task.target, error.kind, str(error)))
         except Exception as error:  # a defect in the role; the batch must be reported all the same
             batch.outcomes.append(failed(task, error))
-        self._close_one(batch)
+        self._close(batch)
 
     async def _move(self, request: PartRequest) -> None:
         part = request.open()
@@ -264,8 +282,8 @@ class TaskRunner:
             self._active += 1
             self._idle.pop().set_result(None)
 
-    def _close_one(self, batch: Batch) -> None:
-        batch.open -= 1
+    def _close(self, batch: Batch, count: int = 1) -> None:
+        batch.open -= count
         if batch.open == 0:
             self._report(batch)
 

@@ -10,8 +10,9 @@ Each of them is a role (``Putter``, ``Getter``, ``Copier``), which runs in the w
 tasks. This package has what they share:
 
 deciding   ``planners``: turn records into tasks, in the walker, ``several_origins`` those of
-           several places; ``modes``: whether to send, and why; ``conditional_write``: mode
-           ``add``'s promise, ``If-None-Match``
+           several places; ``modes``: whether to send, and why; ``unchanged``: recognising what
+           an update need not send; ``conditional_write``: mode ``add``'s promise,
+           ``If-None-Match``
 large      ``multipart_upload``: the upload of a file or an object in parts, from creation to
            completion; ``resume``: which unfinished upload is continued; ``parts``: running them,
            and their checksums; ``part_upload``: those of a file; ``upload_support``: whether the

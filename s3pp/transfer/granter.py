@@ -20,6 +20,7 @@ from s3pp.s3.access_control import AclRequests, add_grants
 from s3pp.s3.client import Bucket
 from s3pp.s3.retry import Remedy, StoreError
 from s3pp.transfer.errors import NO_EMAIL, failure
+from s3pp.transfer.unchanged import SkipUnchanged
 
 REQUESTS = 2  # of each object: its ACL is read and written
 
@@ -33,6 +34,10 @@ class ObjectWriter(Protocol):
     """The role that writes the objects."""
 
     notes: list[str]
+
+    @property
+    def skip_unchanged(self) -> SkipUnchanged | None:
+        """As that of ``roles.Role``."""
 
     @property
     def requests_spared(self) -> int:
@@ -53,6 +58,7 @@ class Granter:
     ) -> None:
         """``bucket`` is the one that ``writer`` writes to."""
         self.notes = writer.notes
+        self.skip_unchanged = writer.skip_unchanged
         self._writer = writer
         self._acls = AclRequests(bucket)
         self._where = f"s3://{bucket.endpoint.bucket}"

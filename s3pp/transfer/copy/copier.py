@@ -60,6 +60,8 @@ class Copier:
     ``shared``: the same store serves both buckets, so that it may copy by itself.
     """
 
+    skip_unchanged = None  # the planner has compared two listings
+
     def __init__(
         self, job: Job, source: Bucket, dest: Bucket, *, shared: bool, resources: WorkerResources
     ) -> None:

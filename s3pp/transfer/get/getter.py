@@ -53,6 +53,8 @@ Fetch = Callable[[GetTask, "int | None", Coding], Awaitable[Arrival]]
 class Getter:
     """A downloader from one bucket to one directory by the rules of one job."""
 
+    skip_unchanged: Callable[[GetTask], Skipped | None] | None = None  # see ``roles.Role``
+
     def __init__(self, job: Job, bucket: Bucket, tree: Tree, resources: WorkerResources) -> None:
         self._if_absent = SendReason.ALWAYS if job.mode is Mode.STUPID else SendReason.NEW
         self._dry_run = job.dry_run

@@ -14,6 +14,7 @@ Rare cases branch off; a small file without complications takes only this path.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -61,6 +62,8 @@ class PutAttempt:
 
 class Putter:
     """An uploader to one bucket by the rules of one job."""
+
+    skip_unchanged: Callable[[PutTask], Skipped | None] | None = None  # see ``roles.Role``
 
     def __init__(
         self, job: Job, bucket: Bucket, preparer: Preparer, resources: WorkerResources

@@ -137,6 +137,7 @@ class OneBucket:
     """The role of one bucket, which has a note and a part for each task."""
 
     requests_spared = 1
+    skip_unchanged = None
 
     def __init__(self, parts: Any) -> None:
         self.notes: list[str] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -44,9 +45,12 @@ from s3pp.records import (
     PutPart,
     PutTask,
     SendReason,
+    Skipped,
+    SkipReason,
     Span,
 )
 from s3pp.s3.endpoint import Endpoint, Opened
+from s3pp.transfer.unchanged import SkipUnchanged
 
 SLOTS = 3
 THRESHOLD = 5 * MIB
@@ -79,6 +83,7 @@ class Fake:
         self.requests = 0  # the bucket's
         self.requests_spared = 0
         self.notes: list[str] = []
+        self.skip_unchanged: SkipUnchanged | None = None
 
     async def transfer(self, each: PutTask) -> Outcome:
         self.begun.append(each.entry.key)
@@ -105,11 +110,16 @@ async def moved_at_once(part: PutPart) -> PartOutcome:
 class Scene:
     """A worker that reports into a pipe."""
 
-    def __init__(self, act: Callable[[PutTask], Awaitable[Outcome]] = at_once) -> None:
+    def __init__(
+        self,
+        act: Callable[[PutTask], Awaitable[Outcome]] = at_once,
+        skip_unchanged: SkipUnchanged | None = None,
+    ) -> None:
         read, self._write = os.pipe()
         os.set_blocking(read, False)
         self._reader = MessageReader(read)
         self.fake = Fake(act)
+        self.fake.skip_unchanged = skip_unchanged
         outbox = MessageWriter(self._write)
         self.worker = TaskRunner(outbox, self.fake, [self.fake], slots=SLOTS, job=JOB)  # type: ignore[list-item]
         self.messages: list[Any] = []
@@ -143,7 +153,7 @@ class Scene:
 def scene() -> Iterator[Callable[..., Scene]]:
     scenes: list[Scene] = []
 
-    def make(*arguments: Callable[[PutTask], Awaitable[Outcome]]) -> Scene:
+    def make(*arguments: Any) -> Scene:
         scenes.append(Scene(*arguments))
         return scenes[-1]
 
@@ -193,6 +203,52 @@ def test_each_batch_is_reported_once_and_whole(batches: list[list[int]], pause: 
     assert {number: set(outcomes) for number, outcomes in found.items()} == expected
     assert all(len(found[number]) == len(expected[number]) for number in expected)
     scene.close()
+
+
+@given(st.lists(st.lists(st.booleans(), min_size=1, max_size=5), max_size=5), st.integers(0, 9))
+@settings(deadline=None)
+def test_a_screened_batch_is_reported_once_and_whole(batches: list[list[bool]], pause: int) -> None:
+    """Some tasks are found unchanged, so that no slot executes them."""
+
+    def unchanged(each: PutTask) -> Skipped | None:
+        if each.entry.key.startswith("True"):
+            return Skipped(each.source, each.target, 1, SkipReason.SAME_ETAG)
+        return None
+
+    scene = Scene(skip_unchanged=unchanged)
+
+    async def main() -> None:
+        running = asyncio.ensure_future(scene.worker.run())
+        for number, same in enumerate(batches, 1):
+            scene.take(number, *(f"{each} {number} {at}" for at, each in enumerate(same)))
+            await turns(pause)
+        await turns()
+        scene.worker.end()
+        await running
+
+    run(main())
+    found = {
+        number: Counter(isinstance(each, Skipped) for each in outcomes)
+        for number, outcomes in scene.reports().items()
+    }
+    assert found == {number: Counter(same) for number, same in enumerate(batches, 1)}
+    assert len(scene.fake.begun) == sum(each.count(False) for each in batches)
+    scene.close()
+
+
+def test_finishing_leaves_what_was_not_screened(scene: Callable[..., Scene]) -> None:
+    here = scene(at_once, lambda _: None)
+
+    async def main() -> None:
+        running = asyncio.ensure_future(here.worker.run())
+        here.take(1, "a", "b")
+        here.worker.finish()
+        await turns()
+        assert (here.reports(), here.fake.begun) == ({1: []}, [])
+        here.worker.end()
+        await running
+
+    run(main())
 
 
 def test_it_keeps_its_slots_busy_and_no_more(scene: Callable[..., Scene]) -> None:

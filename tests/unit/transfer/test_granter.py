@@ -31,6 +31,7 @@ class Writer:
     def __init__(self, outcome: Outcome) -> None:
         self.notes = ["noted"]
         self.requests_spared = 7
+        self.skip_unchanged = None
         self._outcome = outcome
 
     async def transfer(self, task: Any) -> Outcome:
