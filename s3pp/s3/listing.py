@@ -268,11 +268,16 @@ _ENTRY = re.compile(
     f"<Size>({SIZE_DIGITS})</Size>{_OWNER}(?:<StorageClass>({_TEXT})</StorageClass>)?{_OWNER}"
     f"(?:<Type>{_TEXT}</Type>)?</Contents>"
 )
-# The most common form: a fifth faster for having no alternatives.
+_ASCII = "[ -%'-;=?-~]*"  # of ``_TEXT``: a set that the engine looks up in a bitmap
+# The most common form, a quarter faster: it has few alternatives, and ETags to leave as they are.
 _COMMON = re.compile(
-    f"{_ENTRY_START}<Size>({SIZE_DIGITS})</Size><StorageClass>({_TEXT})</StorageClass></Contents>"
+    f"<Contents><Key>({_ASCII})</Key><LastModified>({_ASCII})</LastModified>"
+    f"<ETag>{_QUOTE}([0-9a-f-]*){_QUOTE}</ETag>"
+    "(?:<ChecksumAlgorithm>[0-9A-Z]*</ChecksumAlgorithm><ChecksumType>[A-Z_]*</ChecksumType>)?"
+    f"<Size>({SIZE_DIGITS})</Size><StorageClass>([0-9A-Z_]*)</StorageClass></Contents>"
 )
 _STRIDE = 1 + _ENTRY.groups  # of the result of ``split``: the text between, and the groups
+_ETAGS, _CLASSES = slice(3, None, _STRIDE), slice(5, None, _STRIDE)
 _ENCODING = re.compile(rb"\s*<\?xml[^>]*\sencoding\s*=\s*[\"']([^\"']*)")
 
 
@@ -282,7 +287,7 @@ class _Columns(NamedTuple):
     rest: bytes
     keys: list[str]  # as written, URL-encoded or not
     sizes: list[int]
-    etags: list[str]
+    etags: list[str]  # as ``etag_of`` returns them
     modified: list[str]
     storage_classes: list[str]  # empty where there is none
 
@@ -300,23 +305,22 @@ def _read_columns(body: bytes) -> _Columns | None:
     if parts is None:
         return None
     keys, modified, etags, sizes, classes = (parts[at::_STRIDE] for at in range(1, _STRIDE))
-    return _Columns(
-        body[:first_end] + body[end:],
-        keys,
-        [int(size) for size in sizes],
-        etags,
-        modified,
-        [name or "" for name in classes] if None in classes else classes,
-    )
+    rest = body[:first_end] + body[end:]
+    return _Columns(rest, keys, list(map(int, sizes)), etags, modified, classes)
 
 
 def _split(text: str) -> list[str] | None:
     """Split into the groups of each entry; None if there is text before, between or after them."""
-    for expression in (_COMMON, _ENTRY):
-        if expression.match(text):
-            parts = expression.split(text)
-            if not "".join(parts[::_STRIDE]):
-                return parts
+    if _COMMON.match(text):
+        parts = _COMMON.split(text)
+        if not "".join(parts[::_STRIDE]):
+            return parts
+    if _ENTRY.match(text):
+        parts = _ENTRY.split(text)
+        if not "".join(parts[::_STRIDE]):
+            parts[_ETAGS] = map(etag_of, parts[_ETAGS])
+            parts[_CLASSES] = [name or "" for name in parts[_CLASSES]]
+            return parts
     return None
 
 
@@ -343,12 +347,6 @@ _LISTED = partial(tuple.__new__, Listed)
 
 
 def _build_objects(columns: _Columns, *, encoded: bool) -> list[Listed]:
-    _, keys, sizes, etags, *others = columns
+    _, keys, sizes, *others = columns
     keys = _decode(keys) if encoded else keys
-    return list(map(_LISTED, zip(keys, sizes, _normalize(etags), *others, strict=True)))
-
-
-def _normalize(etags: list[str]) -> list[str]:
-    """Normalise ETags without quotes as ``etag_of`` does; nearly all stores' need no change."""
-    joined = "".join(etags).replace("-", "")
-    return etags if joined.isalnum() and joined.islower() else list(map(etag_of, etags))
+    return list(map(_LISTED, zip(keys, sizes, *others, strict=True)))
