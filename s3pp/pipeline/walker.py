@@ -56,6 +56,7 @@ HEAVY = 8 * 1024 * 1024  # bytes of sources in a batch; a larger source is a bat
 STALE = 0.05  # seconds after which an incomplete batch is sent
 SPOOL_BYTES = 256 * 1024 * 1024  # of members extracted from archives and waiting to be sent
 SPOOL_LOOK = 0.02  # seconds between checks of which have been removed
+_TASKS = (PutTask, GetTask, CopyTask)  # not as a union, which is made anew for each object
 
 
 def run_walker(
@@ -207,21 +208,18 @@ class Batcher:
         self._size = 0
         self._since = 0.0
         self._batches = 0
+        self._full = 1  # tasks in the next batch
 
     def add(self, task: Task) -> None:
         """Add a task; send the batch if this completes it."""
-        size = task.size
+        size, now = task.size, self._clock()
         if self._tasks and self._size + size > HEAVY:
             self.flush()
         if not self._tasks:
-            self._since = self._clock()
+            self._since = now
         self._tasks.append(task)
         self._size += size
-        if (
-            len(self._tasks) >= self._full
-            or self._size >= HEAVY
-            or self._clock() - self._since > STALE
-        ):
+        if len(self._tasks) >= self._full or self._size >= HEAVY or now - self._since > STALE:
             self.flush()
 
     def add_outcome(self, outcome: Outcome) -> None:
@@ -254,12 +252,9 @@ class Batcher:
         self.report(requests)
         self._outbox.send(WalkDone())
 
-    @property
-    def _full(self) -> int:
-        return min(FULL, 1 + self._batches // (2 * self._processes))
-
     def _send(self, tasks: Sequence[Task], size: int) -> None:
         self._batches += 1
+        self._full = min(FULL, 1 + self._batches // (2 * self._processes))
         self._outbox.send(task_batch(tasks, self._batches, size=size, large=self._large))
 
     def _flush_outcomes(self) -> None:
@@ -293,7 +288,7 @@ class SpoolRoom:
 def _tasks(steps: Iterable[Task | Outcome], batcher: Batcher) -> Iterator[Task]:
     """Yield the tasks among ``steps``; pass the outcomes to ``batcher``."""
     for step in steps:
-        if isinstance(step, PutTask | GetTask | CopyTask):
+        if isinstance(step, _TASKS):
             yield step
         else:
             batcher.add_outcome(step)

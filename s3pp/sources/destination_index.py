@@ -52,7 +52,7 @@ class ListingLookup:
         self._prefix = prefix
         self._run = run
         self._page = Page([], None)
-        self._keys: list[bytes] = []  # of the page, encoded
+        self._keys: list[str] = []  # of the page; text sorts like its UTF-8
         self._at = 0
         self._answered = 0  # keys this page has answered
         self._started = False
@@ -63,19 +63,21 @@ class ListingLookup:
 
         Raises ``UnorderedListing``, ``ListingError``, and the errors of the request.
         """
-        wanted = key.encode()
-        while not self._keys or self._keys[-1] < wanted:
+        while not self._keys or self._keys[-1] < key:
             if self._started and self._page.token is None:
                 return None
             self._advance(key)
-        while self._keys[self._at] < wanted:
-            self._at += 1
-        self._answer()
-        return self._page.objects[self._at] if self._keys[self._at] == wanted else None
-
-    def _answer(self) -> None:
+        keys, at = self._keys, self._at
+        while keys[at] < key:
+            at += 1
+        self._at = at
         self._answered += 1
-        if self._answered == 2 and self._page.following and not self._ahead:
+        if self._answered == 2:
+            self._fetch_ahead()
+        return self._page.objects[at] if keys[at] == key else None
+
+    def _fetch_ahead(self) -> None:
+        if self._page.following and not self._ahead:
             self._ahead = self._fetch(self._page.following)
 
     def _advance(self, key: str) -> None:
@@ -84,13 +86,13 @@ class ListingLookup:
 
     def _jump(self, key: str) -> Future[Page]:
         after = just_before(key)
-        if self._page.following and after.encode() <= self._keys[-1]:
+        if self._page.following and after <= self._keys[-1]:
             return self._fetch(self._page.following)
         return self._fetch({"start-after": after} if after else {})
 
     def _take(self, page: Page) -> None:
-        last = self._keys[-1] if self._keys else b""
-        keys = [o.key.encode() for o in page.objects]
+        last = self._keys[-1] if self._keys else ""
+        keys = [each.key for each in page.objects]
         if keys != sorted(keys) or (keys and keys[0] <= last):
             raise UnorderedListing
         if page.token is not None and (not keys or page.token == self._page.token):
@@ -149,20 +151,17 @@ class DestinationIndex:
             self._fall_back("the source is not in the order of its keys")
             return None
         self._last = key
-        found = self._find(self._listing, key)
+        try:
+            found = self._listing.lookup(key)
+        except (UnorderedListing, StoreError, ListingError) as error:
+            self._fall_back(listing_fault(error, self._bucket))  # earlier answers remain valid
+            return None
+        except ObjectError as error:
+            raise FatalError(f"list {self._bucket}: {error}") from None
         if found is None:
             return None
         time = epoch_nanoseconds(found.modified) if self._timed else None
         return Dest(found.size, found.etag, time)
-
-    def _find(self, listing: ListingLookup, key: str) -> Listed | None:
-        try:
-            return listing.lookup(key)
-        except (UnorderedListing, StoreError, ListingError) as error:
-            self._fall_back(listing_fault(error, self._bucket))  # earlier answers remain valid
-        except ObjectError as error:
-            raise FatalError(f"list {self._bucket}: {error}") from None
-        return None
 
     def _fall_back(self, why: str) -> None:
         self._listing, self.ask = None, True

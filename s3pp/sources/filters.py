@@ -90,22 +90,10 @@ class Filters:
         self._last_first = self._rules[::-1]
         only_included = bool(self._rules) and self._rules[0].include
         self._unmatched = "no --include matches" if only_included else None
-
-    @property
-    def by_name(self) -> bool:
-        """Whether any rule concerns names; if not, every name is chosen."""
-        return bool(self._rules)
-
-    @property
-    def by_stat(self) -> bool:
-        """Whether any rule concerns sizes or ages."""
-        c = self._choosing
-        return (c.newer_than, c.older_than, c.min_size, c.max_size) != (None,) * 4
-
-    @property
-    def by_age(self) -> bool:
-        """Whether any rule concerns modification times."""
-        return (self._choosing.newer_than, self._choosing.older_than) != (None, None)
+        # Whether any rule concerns names, modification times, or what ``stat`` returns at all.
+        self.by_name = bool(self._rules)
+        self.by_age = (choosing.newer_than, choosing.older_than) != (None, None)
+        self.by_stat = self.by_age or (choosing.min_size, choosing.max_size) != (None, None)
 
     def name_refusal(self, path: str) -> str | None:
         """Return why the file at ``path``, relative to SOURCE, is not chosen."""
@@ -152,11 +140,7 @@ class FnmatchFilters(Filters):
         self._single = single
         self._included = _shell_patterns(choosing, "include")
         self._excluded = _shell_patterns(choosing, "exclude")
-
-    @property
-    def by_name(self) -> bool:
-        """Whether any pattern is given."""
-        return bool(self._all.rules)
+        self.by_name = bool(choosing.rules)
 
     def name_refusal(self, path: str) -> str | None:
         """Return why the file at ``path`` is not chosen."""
