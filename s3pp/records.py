@@ -45,6 +45,8 @@ class SkipReason(str, Enum):
     YOUNG = "begun less than a day ago"  # clean: an upload that may be under way
     GONE = "gone already"  # clean: an upload that was completed, or aborted, meanwhile
 
+    __hash__ = str.__hash__  # that of enums is a Python call, for each object that is skipped
+
 
 # Skips of what is no file that can be sent; their size is 0.
 LEFT_OUT = frozenset(

@@ -35,7 +35,7 @@ from s3pp.report.totals import RunReport, run_report
 from s3pp.s3.congestion import Feedback
 from s3pp.s3.session import SessionHooks
 
-TICK = 0.5  # seconds between periodic checks
+LEAST_TICK, TICK = 0.02, 0.5  # seconds between periodic checks: at least, and at most
 MOST_DEATHS = 10  # of workers in a row without a report in between, plus two for each worker
 STATTER_BACKLOG = 256  # unsent messages to the statter above which the walker must wait
 
@@ -191,10 +191,12 @@ class Supervisor:
 
     def _tick(self) -> None:
         """Periodic work: worker timeouts, credentials, rate limit and walk progress."""
+        passed = time.monotonic() - self._now
+        if passed < LEAST_TICK:
+            return
+        self._now += passed
         # Bounded, so that a supervisor that was suspended does not time out its workers.
-        passed = min(time.monotonic() - self._now, 2 * TICK)
-        self._now = time.monotonic()
-        for worker in self._crew.find_silent(passed):
+        for worker in self._crew.find_silent(min(passed, 2 * TICK)):
             self._notify(f"{worker.name} did not respond for {self._job.speed.worker_timeout:g} s")
             worker.kill()
         self._refresh_keys()

@@ -11,6 +11,7 @@ from s3pp.job import Job
 from s3pp.records import LEFT_OUT, Done, Outcome, Skipped, SkipReason
 from s3pp.report.lines import KeyTotals, as_json, pluralize
 
+_OTHER_SIZE = SkipReason.OTHER_SIZE  # evaluated once: until Python 3.12 it takes 0.25 µs
 SILENCE = 5.0  # seconds without an answer after which a display mentions it
 
 
@@ -79,7 +80,7 @@ class Totals:
                 sent += outcome.sent
             elif isinstance(outcome, Skipped):
                 skipped += 1
-                other += outcome.reason is SkipReason.OTHER_SIZE
+                other += outcome.reason is _OTHER_SIZE
                 if not outcome.size:
                     left_out += outcome.reason in LEFT_OUT
             else:

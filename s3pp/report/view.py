@@ -108,6 +108,8 @@ class View:
     def _wanted(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
         if not self._detail.done:  # the usual case, which must be cheap
             outcomes = [outcome for outcome in outcomes if type(outcome) is not Done]
+        if not self._detail.skipped:
+            outcomes = [o for o in outcomes if type(o) is not Skipped or o.reason in SURPRISING]
         return [outcome for outcome in outcomes if self._detail.wants(outcome)]
 
     def _complaints(self, failures: Sequence[Failed]) -> list[str]:

@@ -163,7 +163,8 @@ class _Walk:
             with os.scandir(path) as entries:
                 for entry in entries:
                     name = entry.name
-                    kind = self._kind(entry)
+                    plain = entry.is_file(follow_symlinks=False)
+                    kind = FILE if plain else self._kind(entry)
                     order = name.encode("utf-8", "surrogateescape")
                     yield (order + b"/" if kind == DIRECTORY else order), name, kind
         except OSError as error:

@@ -51,6 +51,10 @@ from s3pp.records import Dest, SendReason, SkipReason
 SECOND = 1_000_000_000  # nanoseconds
 EMPTY_MD5 = "d41d8cd98f00b204e9800998ecf8427e"
 
+# Until Python 3.12 it takes 0.25 µs to evaluate ``Mode.ADD``: these are for every object.
+_ADD, _STUPID, _BY_ETAG = Mode.ADD, Mode.STUPID, Compare.ETAG
+_NEW, _ALWAYS, _SAME_ETAG = SendReason.NEW, SendReason.ALWAYS, SkipReason.SAME_ETAG
+
 
 class Local(NamedTuple):
     """The facts of a body to send, after any compression."""
@@ -80,13 +84,13 @@ def decide_unread(
     ``size`` in bytes and ``modified_ns``, in nanoseconds since the epoch, are the file's.
     """
     mode, compare = rule
-    if mode is Mode.STUPID:
-        return SendReason.ALWAYS
+    if mode is _STUPID:
+        return _ALWAYS
     if dest is None:
-        return SendReason.NEW
-    if mode is Mode.ADD:
+        return _NEW
+    if mode is _ADD:
         return SkipReason.EXISTS
-    if compare is Compare.ETAG:
+    if compare is _BY_ETAG:
         return None
     return SendReason.SIZE if size != dest.size else _by_age(compare, modified_ns, dest.modified_ns)
 
@@ -103,7 +107,7 @@ def decide(local: Local, dest: Dest) -> SkipReason | SendReason:
 def by_etag(local: Local, etag: str) -> SkipReason | SendReason:
     """Return the reason for a body by its MD5 or multipart ETag; UNKNOWN for any other ETag."""
     if etag and etag == local.parts_etag:
-        return SkipReason.SAME_ETAG
+        return _SAME_ETAG
     return by_content(local.md5, etag) if is_md5(etag) else SendReason.UNKNOWN
 
 
@@ -112,7 +116,7 @@ def by_emptiness(ours: str, theirs: str) -> SkipReason:
 
     An empty object that was sent in parts has a multipart ETag, and under a KMS key any.
     """
-    return SkipReason.SAME_ETAG if ours == theirs else SkipReason.SAME_CHECKSUM
+    return _SAME_ETAG if ours == theirs else SkipReason.SAME_CHECKSUM
 
 
 def decide_copy(
@@ -124,13 +128,13 @@ def decide_copy(
     """
     reason = _decide_by_size(rule.mode, source.size, dest.size if dest else None)
     if reason is not None or dest is None:
-        return reason or SendReason.NEW
-    if rule.compare is not Compare.ETAG:
+        return reason or _NEW
+    if rule.compare is not _BY_ETAG:
         return _by_age(rule.compare, modified_ns, dest.modified_ns)
     if source.size == 0:
         return by_emptiness(source.etag, dest.etag)
     if source.etag and source.etag == dest.etag:
-        return SkipReason.SAME_ETAG
+        return _SAME_ETAG
     return SendReason.ETAG if is_md5(source.etag) and is_md5(dest.etag) else SendReason.UNKNOWN
 
 
@@ -148,7 +152,7 @@ def decide_get(rule: SendRule, size: int, here: int | None) -> SkipReason | Send
 
 def by_content(md5: str, etag: str) -> SkipReason | SendReason:
     """Return the reason for a file with this MD5 and the object's size; ``etag`` must be an MD5."""
-    return SkipReason.SAME_ETAG if md5 == etag else SendReason.ETAG
+    return _SAME_ETAG if md5 == etag else SendReason.ETAG
 
 
 def by_time(modified_ns: int | None, mtime_ns: int) -> SkipReason | SendReason:
@@ -172,10 +176,10 @@ def _by_age(
 
 
 def _decide_by_size(mode: Mode, size: int, there: int | None) -> SkipReason | SendReason | None:
-    if mode is Mode.STUPID:
-        return SendReason.ALWAYS
+    if mode is _STUPID:
+        return _ALWAYS
     if there is None:
-        return SendReason.NEW
-    if mode is Mode.ADD:
+        return _NEW
+    if mode is _ADD:
         return SkipReason.EXISTS if there == size else SkipReason.OTHER_SIZE
     return None if there == size else SendReason.SIZE

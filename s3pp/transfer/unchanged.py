@@ -27,6 +27,8 @@ from s3pp.transfer.bodies import open_entry
 from s3pp.transfer.modes import by_content
 from s3pp.transfer.resources import Reader
 
+SAME = SkipReason.SAME_ETAG
+
 SkipUnchanged = Callable[[Any], "Skipped | None"]  # of a task; None: it is for the role
 
 
@@ -65,7 +67,7 @@ class StoredFiles:
         if not isinstance(body, bytes) or len(body) != size:  # it has grown
             return None
         reason = by_content(md5(body, usedforsecurity=False).hexdigest(), dest.etag)
-        if reason is not SkipReason.SAME_ETAG:
+        if reason is not SAME:
             return None
         return Skipped(entry.name or entry.path, entry.key, size, reason)
 
@@ -86,9 +88,9 @@ class FetchedObjects:
         if size > SMALL or pack or self._reader.threaded or is_marker(target):
             return None
         ours = self._reader.here(self._digest, target, size)
-        if ours is None or by_content(ours, etag) is not SkipReason.SAME_ETAG:
+        if ours is None or by_content(ours, etag) is not SAME:
             return None
-        return Skipped(source, target, size, SkipReason.SAME_ETAG)
+        return Skipped(source, target, size, SAME)
 
     def _digest(self, path: str, size: int) -> str | None:
         """Return the MD5 of the regular file ``path`` of ``size`` bytes; None: it is none."""
