@@ -25,8 +25,8 @@ from s3pp.limits import DEFAULT_PART_SIZE, GIB, MAX_PART, MAX_PARTS, MIB, MIN_PA
 from s3pp.records import Dest, PartDone
 from s3pp.s3.answers import Answer, etag_of
 from s3pp.s3.endpoint import Endpoint
+from s3pp.s3.exchange import Response
 from s3pp.s3.multipart import count_of, part_size, rounded_up
-from s3pp.s3.wire import Response
 
 _MD5 = re.compile(r"[0-9a-f]{32}\Z")
 _KMS = ("aws:kms", "aws:kms:dsse")

@@ -39,9 +39,9 @@ from s3pp.integrity.etag import OtherBytes, check_md5, is_plausible_part_size, p
 from s3pp.records import Dest, Span
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Bucket, Call
+from s3pp.s3.exchange import Response
 from s3pp.s3.multipart import Spans
 from s3pp.s3.retry import StoreError
-from s3pp.s3.wire import Response
 
 # Requests the object's checksum, if it is stored with one, in the answer to a GET or HEAD.
 ASK_CHECKSUM = ("x-amz-checksum-mode", "ENABLED")

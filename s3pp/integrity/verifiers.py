@@ -56,8 +56,8 @@ from s3pp.records import Dest, PartDone
 from s3pp.s3.answers import Answer, is_gzip, no_store_message
 from s3pp.s3.client import Coding
 from s3pp.s3.endpoint import Endpoint
+from s3pp.s3.exchange import Response
 from s3pp.s3.multipart import Spans
-from s3pp.s3.wire import Response
 
 
 class Corrupt(ObjectError):

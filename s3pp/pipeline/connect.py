@@ -24,10 +24,11 @@ from s3pp.report.outlet import Streams
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Bucket, Recovery
 from s3pp.s3.endpoint import Opened
+from s3pp.s3.exchange import WireSettings
 from s3pp.s3.limiter import RequestLimiter
 from s3pp.s3.retry import Backoff
 from s3pp.s3.sigv4 import Signer
-from s3pp.s3.wire import Wire, WireSettings
+from s3pp.s3.wire import Wire
 
 T = TypeVar("T")
 

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 from xml.parsers import expat
 
-from s3pp.s3.wire import Response
+from s3pp.s3.exchange import Response
 
 # An MD5 in hex, or one of MD5s and their count. In other tags, case is significant.
 _HEX = re.compile(r"[0-9a-fA-F]{32}(-[0-9]+)?\Z")

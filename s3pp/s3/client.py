@@ -18,6 +18,7 @@ from s3pp.errors import FatalError
 from s3pp.records import Dest
 from s3pp.s3.answers import Answer, Copied, etag_of, parse_tags, xml_text
 from s3pp.s3.endpoint import Endpoint, copy_source, query_string
+from s3pp.s3.exchange import Fault, Request, Response, Sink, Stream, WireError
 from s3pp.s3.limiter import RequestLimiter
 from s3pp.s3.list_requests import ListRequests
 from s3pp.s3.retry import (
@@ -37,11 +38,9 @@ from s3pp.s3.retry import (
 )
 from s3pp.s3.sigv4 import EMPTY_SHA256, Signer
 from s3pp.s3.timestamps import epoch_seconds
-from s3pp.s3.wire import Request, Response, Sink, Stream, WireError
 
 Headers = Sequence[tuple[str, str]]  # lower-case names
 _CONFLICT = "ConditionalRequestConflict"  # API reference, "CompleteMultipartUpload", errors
-_TYPED, _UNTYPED = ("Expect:",), ("Expect:", "Content-Type:")
 COPY_SPEED = 10_000_000  # minimum bytes per second at which a store copies
 
 # Seconds of clock skew that network delay does not explain. Stores refuse from 900 on (S3 API
@@ -52,7 +51,7 @@ SKEW = 300.0
 class Sender(Protocol):
     """The transport that operations need; ``wire.Wire`` implements it."""
 
-    async def send(self, request: Request) -> Response:
+    def send(self, request: Request) -> Awaitable[Response]:
         """Send one request and return the complete answer. Raises ``WireError``."""
 
 
@@ -299,10 +298,6 @@ class Bucket:
             try:
                 lines = self.signer.sign(method, parts, [*headers, *self._always], payload_hash)
                 lines += unsigned
-                if content is not None:
-                    # Without these, libcurl would wait for "100 Continue" before a large body, and
-                    # would send the content type of a form.
-                    lines += _TYPED if "content-type" in dict(headers) else _UNTYPED
                 request = Request(method, url, lines, content, sink, late or 0)
                 response = await self._wire.send(request)
             except WireError as error:
@@ -323,11 +318,11 @@ class Bucket:
             await self._recover(response, refusal, trouble, epoch)
 
     async def _after_loss(self, error: WireError, trouble: Trouble, epoch: int) -> None:
-        if error.untrusted:
+        if error.fault is Fault.UNTRUSTED:
             raise FatalError(f"{self._origin}: {error}: see --ca-bundle")
-        if error.refused_by_proxy:
+        if error.fault is Fault.PROXY:
             raise FatalError(refused_by_proxy(self._origin, str(error)))
-        if error.oversized:
+        if error.fault is Fault.OVERSIZED:
             raise Oversized(self._origin)
         if self._limiter is not None and error.congested:
             self._limiter.record_silence(epoch)

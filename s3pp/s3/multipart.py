@@ -30,9 +30,9 @@ from s3pp.records import Span
 from s3pp.s3.answers import Answer, Copied, etag_of, xml_text
 from s3pp.s3.client import COPY_SPEED, Bucket, Call, Headers
 from s3pp.s3.endpoint import copy_source, query_string
+from s3pp.s3.exchange import Stream
 from s3pp.s3.retry import StoreError
 from s3pp.s3.upload_listing import Checksum, UploadListing
-from s3pp.s3.wire import Stream
 
 # "Processing of a CompleteMultipartUpload request could take several minutes" (API reference).
 COMPLETING = 600  # seconds

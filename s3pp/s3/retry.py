@@ -17,7 +17,7 @@ from enum import Enum
 from s3pp.errors import FailureKind, ObjectError, RunEnding
 from s3pp.limits import DEFAULT_MAX_THROTTLED
 from s3pp.s3.answers import no_store_message, xml_text
-from s3pp.s3.wire import MOST_HELD, Response, WireError
+from s3pp.s3.exchange import MOST_HELD, Fault, Response, WireError
 
 
 class Remedy(Enum):
@@ -137,7 +137,7 @@ class NetworkError(ObjectError):
     """No attempt got a complete answer."""
 
     def __init__(self, error: WireError, endpoint: str = "") -> None:
-        what = "unreadable answer" if error.unreadable else "no answer"
+        what = "unreadable answer" if error.fault is Fault.UNREADABLE else "no answer"
         where = f"{what} from {endpoint}: " if endpoint else ""
         super().__init__(FailureKind.NETWORK, f"{where}{error}")
 

@@ -57,7 +57,7 @@ class Signer:
         """
         keys = self.keys
         if keys is None:
-            return _lines(headers)
+            return list(map(_LINE, headers))
         if (second := int(self._clock() + self.offset)) != self._second:
             self._second = second
             self._stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
@@ -65,8 +65,7 @@ class Signer:
         signed = [*headers, ("x-amz-content-sha256", payload_hash), ("x-amz-date", stamp)]
         if keys.token:
             signed.append(("x-amz-security-token", keys.token))
-        # The loop runs in C, unless there is an empty value.
-        lines = _lines(signed) if "" in dict(signed).values() else list(map(_LINE, signed))
+        lines = list(map(_LINE, signed))
         signed.append(("host", url[0]))
         signed.sort()
         names = ";".join(dict(signed))
@@ -100,11 +99,6 @@ class Signer:
         for part in (day, self.region, self._service, "aws4_request"):
             key = digest(key, part.encode(), "sha256")
         return key
-
-
-def _lines(headers: Sequence[tuple[str, str]]) -> list[str]:
-    # curl drops a header without a value unless it ends in a semicolon.
-    return [f"{name}: {value}" if value else f"{name};" for name, value in headers]
 
 
 _LINE, _CANONICAL = "%s: %s".__mod__, "%s:%s".__mod__

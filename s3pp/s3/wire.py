@@ -1,330 +1,51 @@
-"""HTTP transport by libcurl: concurrent requests over persistent connections in an event loop.
+"""HTTP transport: concurrent requests over persistent connections in an event loop.
 
 ::
 
-    coroutine ── send(Request) ──▶ pooled curl handle ──▶ CurlMulti ──▶ sockets
-        ▲                                                    │ epoll
-        └────────── Response | WireError ◀── future ◀────────┘
-
-libcurl's connections belong to the multi handle, so a pooled easy handle is only settings and two
-lists. It is driven by ``multi`` where there is epoll, else by pycurl's own ``AsyncCurlMulti``.
+    Request ──┬─ in memory, no proxy ──▶ ``connections``   small objects, listings
+              └─ all others ───────────▶ ``curl``          streams, sinks, proxies
 """
 
 from __future__ import annotations
 
-import asyncio
-import os
-import re
-import select
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING
 
-import pycurl
+from s3pp.s3.connections import Connections
+from s3pp.s3.exchange import Request, Response, WireSettings
 
-from s3pp.errors import S3ppError
-from s3pp.s3.multi import EpollMulti
-
-UPLOAD_BUFFER = 256 * 1024  # bytes libcurl reads from a stream at a time
-DOWNLOAD_BUFFER = 256 * 1024  # bytes libcurl passes to a sink at a time, at most
-MOST_HELD = 16 * 1024 * 1024  # bytes of an answer without a sink; a listing page has 4 MiB at most
-LEAST_SPEED = 16  # bytes per second: less than this for the read timeout counts as silence
-
-
-class Stream(Protocol):
-    """A body too large to hold in memory: read in order, and again from the start on a retry."""
-
-    size: int
-
-    def read(self, count: int) -> bytes:
-        """Return up to ``count`` bytes, empty at the end."""
-
-    def rewind(self) -> None:
-        """Start again from the first byte."""
-
-
-class Sink(Protocol):
-    """Receives the body of a successful answer piece by piece; error bodies are not passed."""
-
-    def restart(self) -> None:
-        """Start a body: discard what an earlier attempt wrote."""
-
-    def write(self, piece: bytes) -> None:
-        """Append the next piece."""
-
-
-class Request(NamedTuple):
-    """An HTTP request; ``headers`` are complete lines, including the signature."""
-
-    method: str
-    url: str
-    headers: list[str]
-    body: bytes | Stream | None = None
-    sink: Sink | None = None
-    patience: int = 0  # seconds added to the read timeout, for operations that take long
-
-
-class Response(NamedTuple):
-    """An HTTP response of any status."""
-
-    status: int
-    lines: list[bytes]  # raw header lines
-    body: bytes
-
-    def header(self, name: bytes) -> str | None:
-        """The value of the header ``name`` (given in lower case), or None."""
-        # As one string, because a search in C is faster than a loop in Python.
-        head = b"".join(self.lines)
-        at = head.lower().find(b"\n%s:" % name)
-        if at < 0:
-            return None
-        start = at + len(name) + 2
-        end = head.find(b"\n", start)
-        return head[start : end if end >= 0 else len(head)].strip().decode("latin-1")
-
-
-class WireError(S3ppError):
-    """No complete answer came: connection, name, TLS or timeout. ``code`` is libcurl's."""
-
-    def __init__(self, code: int, message: str, *, tunnel: int = 0) -> None:
-        """``tunnel``: the status of a proxy's answer to CONNECT; 0 if there was none."""
-        super().__init__(message or f"curl error {code}")
-        self.code = code
-        self._tunnel = tunnel
-
-    @property
-    def refused_by_proxy(self) -> bool:
-        """Whether the proxy refuses to connect to the store; another attempt would not help."""
-        return 400 <= self._tunnel < 500
-
-    @property
-    def untrusted(self) -> bool:
-        """Whether the peer's certificate was rejected; another attempt would not help."""
-        return self.code in _CERTIFICATE_ERRORS
-
-    @property
-    def congested(self) -> bool:
-        """Whether the peer or the network may be overloaded: reset, silence, no connection."""
-        return self.code in _CONGESTION_ERRORS
-
-    @property
-    def unreadable(self) -> bool:
-        """Whether the answer is not valid HTTP: an invalid length, or no headers at all."""
-        return self.code in _UNREADABLE
-
-    @property
-    def oversized(self) -> bool:
-        """Whether the answer is longer than ``MOST_HELD`` and needs a sink."""
-        return bool(self.code == pycurl.E_FILESIZE_EXCEEDED)
-
-
-_CONGESTION_ERRORS = (
-    pycurl.E_COULDNT_CONNECT,
-    pycurl.E_GOT_NOTHING,
-    pycurl.E_OPERATION_TIMEDOUT,
-    pycurl.E_RECV_ERROR,
-    pycurl.E_SEND_ERROR,
-)
-
-_UNREADABLE = (pycurl.E_FTP_WEIRD_SERVER_REPLY, pycurl.E_UNSUPPORTED_PROTOCOL)
-
-
-def _cause(error: pycurl.error, curl: Any) -> str:
-    """libcurl's message, or a shorter one where the system's error is more useful."""
-    code, number = error.args[0], curl.getinfo(pycurl.OS_ERRNO)
-    if code == pycurl.E_COULDNT_CONNECT and number:
-        return os.strerror(number).lower()
-    if code == pycurl.E_COULDNT_RESOLVE_HOST:
-        return "host not found"
-    return _USER_INFO.sub("//", str(error.args[-1]))  # some of them repeat the proxy's URL
-
-
-_USER_INFO = re.compile(r"//[^/'\"]*@")
-
-
-_CERTIFICATE_ERRORS = (
-    pycurl.E_PEER_FAILED_VERIFICATION,
-    pycurl.E_SSL_CACERT_BADFILE,
-    pycurl.E_SSL_ISSUER_ERROR,
-)
-
-
-@dataclass(frozen=True)
-class WireSettings:
-    """Settings of connections; times in seconds."""
-
-    connections: int  # maximum kept open
-    connect_timeout: float
-    read_timeout: float  # without a byte in either direction
-    ca_bundle: str | None = None
-    verify: bool = True
-    proxy: str = ""  # its URL; empty: none, even if the environment names one
+if TYPE_CHECKING:
+    from s3pp.s3.curl import CurlWire
 
 
 class Wire:
     """Sends requests; one per process and event loop, never used across a fork."""
 
     def __init__(self, settings: WireSettings) -> None:
+        self._direct = Connections(settings)
         self._settings = settings
-        self._multi = EpollMulti() if hasattr(select, "epoll") else pycurl.AsyncCurlMulti()
-        self._multi.setopt(pycurl.M_MAXCONNECTS, settings.connections)
-        self._idle: dict[str, list[_Handle]] = {}
+        self._curl: CurlWire | None = None
 
-    async def send(self, request: Request) -> Response:
+    def send(self, request: Request) -> Awaitable[Response]:
         """Send a request and return the complete answer.
 
         Raises ``WireError``, or an error of the stream or the sink.
         """
-        method, body = request.method, request.body
-        if body is None:
-            shape = method if request.sink is None else "sink"
-        else:
-            shape = "bytes" if method == "PUT" and type(body) is bytes else _shape(body)
-        pool = self._idle.setdefault(shape, [])
-        handle = pool.pop() if pool else _Handle(shape, self._settings)
-        handle.load(request)
-        try:
-            await self._multi.perform(handle.curl)
-            return handle.response()
-        except pycurl.error as error:
-            raise handle.broken or handle.lost(error) from None
-        except asyncio.CancelledError:
-            self._multi.remove_handle(handle.curl)
-            raise
-        finally:
-            handle.clear()
-            pool.append(handle)
+        body = request.body
+        held = request.sink is None and (body is None or isinstance(body, bytes))
+        if held and not self._settings.proxy:
+            return self._direct.send(request)
+        return self._by_curl().send(request)
 
     def close(self) -> None:
         """Close every connection; requests in flight are abandoned."""
-        self._multi.close()
+        self._direct.close()
+        if self._curl is not None:
+            self._curl.close()
 
+    def _by_curl(self) -> CurlWire:
+        if self._curl is None:
+            from s3pp.s3.curl import CurlWire  # takes longer to import than many runs need it
 
-def _shape(body: bytes | Stream) -> str:
-    """The shape of a request with a body, except for the most common one.
-
-    Requests of one shape share handles: only URL, headers and body differ between them.
-    """
-    return "post" if isinstance(body, bytes) else "stream"
-
-
-class _Handle:
-    """A curl easy handle and the answer it received; its settings are reused across requests."""
-
-    def __init__(self, shape: str, settings: WireSettings) -> None:
-        self.curl: Any = pycurl.Curl()
-        self.broken: Exception | None = None  # what a stream or a sink raised inside libcurl
-        self._lines: list[bytes] = []
-        self._chunks: list[bytes] = []
-        self._stream: Stream | None = None
-        self._sink: Sink | None = None
-        self._begun = False  # whether the sink receives this answer's body
-        self._read_timeout = max(1, round(settings.read_timeout))
-        self._patience = 0
-        self._connection(settings)
-        self._method(shape)
-
-    def load(self, request: Request) -> None:
-        setopt, body = self.curl.setopt, request.body
-        setopt(pycurl.URL, request.url)
-        setopt(pycurl.HTTPHEADER, request.headers)
-        if isinstance(body, bytes):
-            setopt(pycurl.POSTFIELDS, body)
-        elif body is not None:
-            body.rewind()
-            self._stream = body
-            setopt(pycurl.INFILESIZE_LARGE, body.size)
-        self._sink = request.sink
-        if request.patience != self._patience:
-            self._patience = request.patience
-            setopt(pycurl.LOW_SPEED_TIME, self._read_timeout + request.patience)
-
-    def response(self) -> Response:
-        status = self.curl.getinfo(pycurl.RESPONSE_CODE)
-        if self._sink is not None and not self._begun and status < 300:
-            self._sink.restart()  # the body is empty, so ``_write`` was not called
-        return Response(status, self._lines.copy(), b"".join(self._chunks))
-
-    def lost(self, error: pycurl.error) -> WireError:
-        tunnel = self.curl.getinfo(pycurl.HTTP_CONNECTCODE)
-        return WireError(error.args[0], _cause(error, self.curl), tunnel=tunnel)
-
-    def clear(self) -> None:
-        self._lines.clear()
-        self._chunks.clear()
-        self._stream = self._sink = self.broken = None
-        self._begun = False
-
-    def _connection(self, settings: WireSettings) -> None:
-        setopt = self.curl.setopt
-        setopt(pycurl.NOSIGNAL, 1)
-        setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
-        setopt(pycurl.PATH_AS_IS, 1)  # else "/../" in a key silently names another key
-        setopt(pycurl.CONNECTTIMEOUT_MS, int(settings.connect_timeout * 1000))
-        setopt(pycurl.LOW_SPEED_LIMIT, LEAST_SPEED)
-        setopt(pycurl.LOW_SPEED_TIME, self._read_timeout)
-        setopt(pycurl.HEADERFUNCTION, self._lines.append)
-        setopt(pycurl.WRITEFUNCTION, self._chunks.append)
-        setopt(pycurl.PROXY, settings.proxy)  # even if empty, so that libcurl does not look for one
-        setopt(pycurl.NOPROXY, "")
-        if settings.ca_bundle:
-            setopt(pycurl.CAINFO, settings.ca_bundle)
-            setopt(pycurl.PROXY_CAINFO, settings.ca_bundle)
-        if not settings.verify:
-            setopt(pycurl.SSL_VERIFYPEER, 0)
-            setopt(pycurl.SSL_VERIFYHOST, 0)
-
-    def _method(self, shape: str) -> None:
-        setopt = self.curl.setopt
-        if shape == "bytes":
-            setopt(pycurl.CUSTOMREQUEST, "PUT")
-        elif shape == "post":
-            setopt(pycurl.POST, 1)
-        elif shape == "stream":
-            setopt(pycurl.UPLOAD, 1)
-            setopt(pycurl.UPLOAD_BUFFERSIZE, UPLOAD_BUFFER)
-            setopt(pycurl.READFUNCTION, self._read)
-            setopt(pycurl.SEEKFUNCTION, self._seek)
-        elif shape == "HEAD":
-            setopt(pycurl.NOBODY, 1)
-        elif shape == "sink":
-            setopt(pycurl.BUFFERSIZE, DOWNLOAD_BUFFER)
-            setopt(pycurl.WRITEFUNCTION, self._write)
-        else:
-            setopt(pycurl.MAXFILESIZE_LARGE, MOST_HELD)
-            setopt(pycurl.CUSTOMREQUEST, shape)
-
-    def _read(self, count: int) -> bytes | int:
-        try:
-            assert self._stream is not None
-            return self._stream.read(count)
-        except Exception as error:
-            self.broken = error
-            return int(pycurl.READFUNC_ABORT)
-
-    def _write(self, piece: bytes) -> int | None:
-        """Pass a piece to the sink, or keep it if part of an error; None: all was consumed."""
-        try:
-            assert self._sink is not None
-            if not self._begun and self._status() >= 300:
-                self._chunks.append(piece)
-                return None
-            if not self._begun:
-                self._begun = True
-                self._sink.restart()
-            self._sink.write(piece)
-            return None
-        except Exception as error:
-            self.broken = error
-            return -1
-
-    def _status(self) -> int:
-        """The status from the header lines so far: libcurl cannot be queried in a callback."""
-        line = next(line for line in reversed(self._lines) if line.startswith(b"HTTP/"))
-        return int(line.split(None, 2)[1])
-
-    def _seek(self, offset: int, origin: int) -> int:
-        # libcurl resends from the start when a kept connection turns out to be dead.
-        if offset != 0 or origin != 0 or self._stream is None:
-            return int(pycurl.SEEKFUNC_CANTSEEK)
-        self._stream.rewind()
-        return int(pycurl.SEEKFUNC_OK)
+            self._curl = CurlWire(self._settings)
+        return self._curl

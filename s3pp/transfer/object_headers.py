@@ -34,8 +34,8 @@ from s3pp.errors import FailureKind
 from s3pp.s3.answers import content_codings
 from s3pp.s3.client import Bucket, Headers
 from s3pp.s3.endpoint import Endpoint
+from s3pp.s3.exchange import Response
 from s3pp.s3.retry import StoreError
-from s3pp.s3.wire import Response
 from s3pp.transfer.errors import source_fault
 from s3pp.transfer.put.content import by_name
 

@@ -23,8 +23,8 @@ from s3pp.integrity.checksums import ALGORITHMS, combine_crcs, composite_checksu
 from s3pp.records import PartDone, PartFailed, PartFault, PartOutcome, PartTask
 from s3pp.s3.answers import xml_text
 from s3pp.s3.client import Headers
+from s3pp.s3.exchange import Response
 from s3pp.s3.upload_listing import Checksum, Part
-from s3pp.s3.wire import Response
 
 _FIRST = asyncio.FIRST_COMPLETED
 _TRIES = 3  # of a part whose bytes were damaged

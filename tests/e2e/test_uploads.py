@@ -13,10 +13,11 @@ import pytest
 from s3pp.access import Keys
 from s3pp.s3.client import Bucket, Recovery
 from s3pp.s3.endpoint import Endpoint
+from s3pp.s3.exchange import WireSettings
 from s3pp.s3.multipart import PartTarget, Uploads, is_upload_missing
 from s3pp.s3.retry import Backoff, StoreError
 from s3pp.s3.sigv4 import Signer
-from s3pp.s3.wire import Wire, WireSettings
+from s3pp.s3.wire import Wire
 from stores import store as stores
 
 pytestmark = pytest.mark.timeout(90)

@@ -49,7 +49,7 @@ FLOORS = {
 # What only one place may import, and that place.
 OWNERS: dict[str, str | tuple[str, ...]] = {
     "botocore": ("s3/boto_session.py", "s3/identity.py", "s3/probe.py"),
-    "pycurl": ("s3/wire.py", "s3/multi.py"),
+    "pycurl": ("s3/curl.py", "s3/multi.py"),
     "multiprocessing": "pipeline/",
     "argparse": ("args/", "cli/", "compat/"),
 }

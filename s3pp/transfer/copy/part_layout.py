@@ -31,8 +31,8 @@ from s3pp.job import Job
 from s3pp.limits import MAX_PART, MAX_SINGLE_PUT, MIN_PART
 from s3pp.records import Dest
 from s3pp.s3.client import Bucket
+from s3pp.s3.exchange import Response
 from s3pp.s3.multipart import Spans, UnequalSpans, are_part_sizes_valid, part_size
-from s3pp.s3.wire import Response
 from s3pp.transfer.copy.copy_attempt import CopyAttempt
 
 _LEARNED = 3  # part sizes found on other objects that are tried first

@@ -18,8 +18,8 @@ from s3pp.localfs.tree import Tree
 from s3pp.records import GetPart, PartDone, PartFailed, PartFault, PartOutcome
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Bucket
+from s3pp.s3.exchange import Sink
 from s3pp.s3.retry import StoreError
-from s3pp.s3.wire import Sink
 from s3pp.transfer.errors import fault_of, source_fault
 from s3pp.transfer.parts import part_failed
 from s3pp.transfer.resources import Reader

@@ -24,8 +24,8 @@ from s3pp.limits import STREAM_MEMORY
 from s3pp.records import Done, Failed, GetTask, Outcome, SendReason
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Bucket, Coding
+from s3pp.s3.exchange import Sink
 from s3pp.s3.retry import StoreError
-from s3pp.s3.wire import Sink
 from s3pp.transfer.bodies import MemoryBody, PartBody, SpooledBody
 from s3pp.transfer.errors import ObjectReplaced, failure, source_fault
 from s3pp.transfer.get.file_download import checksum_headers, inflate, layers, verify_body

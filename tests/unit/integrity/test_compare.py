@@ -19,9 +19,9 @@ from s3pp.limits import MIB
 from s3pp.records import Dest, SendReason, SkipReason
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Call
+from s3pp.s3.exchange import Fault, WireError
 from s3pp.s3.multipart import Spans
 from s3pp.s3.retry import NetworkError, StoreError
-from s3pp.s3.wire import WireError
 from s3pp.transfer.resources import Reader
 
 UNKNOWN, DIFFERS = SendReason.UNKNOWN, SendReason.CHECKSUM
@@ -150,4 +150,4 @@ def test_what_the_store_refuses_to_tell_is_not_known(where: str) -> None:
 
 def test_a_store_that_does_not_answer_fails_the_object() -> None:
     with pytest.raises(NetworkError):
-        verdict(Bucket([NetworkError(WireError(7, "refused"))]), PARTED)
+        verdict(Bucket([NetworkError(WireError(Fault.CONNECTION, "refused"))]), PARTED)

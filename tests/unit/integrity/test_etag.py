@@ -12,7 +12,7 @@ from transfer.buckets import endpoint
 from s3pp.errors import FailureKind
 from s3pp.integrity.etag import MD5Mismatch, check_md5, is_md5, proves_content
 from s3pp.s3.answers import Answer
-from s3pp.s3.wire import Response
+from s3pp.s3.exchange import Response
 
 MD5 = "0123456789abcdef" * 2
 SSE = "x-amz-server-side-encryption"
@@ -28,7 +28,7 @@ def test_an_md5_is_one_and_that_of_parts_is_none(digest: bytes, parts: int) -> N
 @pytest.mark.parametrize("etag", ["", MD5[:-1], MD5 + "0", MD5 + "\n", MD5.upper(), "g" * 32])
 def test_what_only_looks_like_one_is_none(etag: str) -> None:
     assert not is_md5(etag)
-    assert not proves_content(etag, Response(200, [], b""), endpoint("bucket"))
+    assert not proves_content(etag, Response(200, b"", b""), endpoint("bucket"))
 
 
 @pytest.mark.parametrize(
@@ -46,13 +46,13 @@ def test_what_only_looks_like_one_is_none(etag: str) -> None:
 def test_encryption_with_other_keys_than_the_stores_own_makes_it_random(
     line: str, proves: bool
 ) -> None:
-    response = Response(200, [b"HTTP/1.1 200 OK\r\n", f"{line}\r\n".encode()], b"")
+    response = Response(200, b"".join([b"HTTP/1.1 200 OK\r\n", f"{line}\r\n".encode()]), b"")
     assert proves_content(MD5, response, endpoint("bucket")) is proves
     assert not proves_content(f"{MD5}-1", response, endpoint("bucket"))
 
 
 def test_in_a_directory_bucket_it_is_random() -> None:
-    response = Response(200, [], b"")
+    response = Response(200, b"", b"")
     assert not proves_content(MD5, response, endpoint("bucket--use1-az4--x-s3"))
     assert proves_content(MD5, response, endpoint("bucket--x-s3-not"))
 
@@ -78,4 +78,4 @@ def test_an_answer_is_held_against_the_md5_of_what_was_sent(
 ) -> None:
     head = [f"{line}\r\n".encode() for line in ("", f'ETag: "{MD5}"', *lines)]
     with pytest.raises(MD5Mismatch) if wrong else nullcontext():
-        check_md5(Answer(Response(200, head, b""), 1), md5, endpoint("bucket"))
+        check_md5(Answer(Response(200, b"".join(head), b""), 1), md5, endpoint("bucket"))

@@ -20,7 +20,7 @@ from s3pp.pipeline.worker import run_worker
 from s3pp.places import Place, Side, Source
 from s3pp.s3.congestion import Feedback
 from s3pp.s3.endpoint import Endpoint, Opened
-from s3pp.s3.wire import Response
+from s3pp.s3.exchange import Response
 
 ENDPOINT = Endpoint("http", "127.0.0.1:9", "/bucket", "us-east-1", "bucket")
 OPENED = Opened(ENDPOINT, Keys("AKID", "secret"), None, True)
@@ -127,7 +127,7 @@ def test_the_requester_pays_where_that_is_asked_for(
         async def send(self, request: Any) -> Response:
             paying = [line for line in request.headers if line.startswith("x-amz-request-payer:")]
             assert bool(paying) == payer
-            return Response(200, [], b"page")
+            return Response(200, b"", b"page")
 
     monkeypatch.setattr("s3pp.pipeline.connect.Wire", Wire)
     bucket = connect(Access(request_payer=payer), OPENED, 1, renew=never)
@@ -145,7 +145,7 @@ def test_a_bucket_in_a_thread_is_connected_when_it_is_first_asked(
 
         async def send(self, request: Any) -> Any:
             assert asyncio.get_running_loop() is loops[0]
-            return Response(200, [], b"page")
+            return Response(200, b"", b"page")
 
     monkeypatch.setattr("s3pp.pipeline.connect.Wire", Wire)
     renewal = Renewal(Outbox(), Side.DEST)  # type: ignore[arg-type]
@@ -175,7 +175,7 @@ def signers(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
                 line for line in request.headers if line.lower().startswith("authorization:")
             ]
             self.signers.append(line.partition("Credential=")[2].partition("/")[0])
-            return Response(200, [b"HTTP/1.1 200 OK\r\n", b'ETag: "e"\r\n'], b"")
+            return Response(200, b"".join([b"HTTP/1.1 200 OK\r\n", b'ETag: "e"\r\n']), b"")
 
     monkeypatch.setattr("s3pp.pipeline.connect.Wire", Wire)
     return made

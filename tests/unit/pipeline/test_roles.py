@@ -30,8 +30,8 @@ from s3pp.records import (
 )
 from s3pp.s3.answers import Answer, Copied
 from s3pp.s3.endpoint import Endpoint
+from s3pp.s3.exchange import Response, Sink
 from s3pp.s3.sigv4 import Signer
-from s3pp.s3.wire import Response, Sink
 from s3pp.transfer.copy.copier import Copier
 from s3pp.transfer.get.getter import Getter
 from s3pp.transfer.granter import Granter
@@ -87,7 +87,7 @@ class Bucket:
 
     def _answer(self, body: bytes) -> Answer:
         lines = [b"HTTP/1.1 200 OK\r\n", f'ETag: "{MD5}"\r\n'.encode(), b"Content-Length: 4\r\n"]
-        return Answer(Response(200, lines, body), 1)
+        return Answer(Response(200, b"".join(lines), body), 1)
 
     @property
     def verbs(self) -> set[str]:

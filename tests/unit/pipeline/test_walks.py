@@ -30,8 +30,8 @@ from s3pp.records import (
 )
 from s3pp.s3.answers import Answer
 from s3pp.s3.endpoint import Endpoint, Opened
+from s3pp.s3.exchange import Response
 from s3pp.s3.retry import StoreError
-from s3pp.s3.wire import Response
 from s3pp.sources.objects import is_empty
 
 DENIED = StoreError(403, "AccessDenied", "no")
@@ -71,7 +71,7 @@ class Bucket:
             return None
         size, etag, _ = self.held[key]
         lines = [f'ETag: "{etag}"\r\n'.encode(), b"Content-Length: %d\r\n" % size, *self.lines]
-        return Answer(Response(200, [b"HTTP/1.1 200 OK\r\n", *lines], b""), 1)
+        return Answer(Response(200, b"".join([b"HTTP/1.1 200 OK\r\n", *lines]), b""), 1)
 
 
 def _page(found: list[tuple[str, Dest]], token: str) -> bytes:

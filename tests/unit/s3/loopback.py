@@ -6,11 +6,13 @@ And a wire, to reach it with.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from typing import Any, NamedTuple
 
-from s3pp.s3.wire import Wire, WireSettings
+from s3pp.s3.exchange import WireSettings
+from s3pp.s3.wire import Wire
 
 
 class Got(NamedTuple):
@@ -41,12 +43,15 @@ class Loopback:
         self.answer = answer
         self.got: list[Got] = []
         self.connections = 0
+        self.resumed: list[bool] = []  # of each connection over TLS, whether its session was
         self.url = ""
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         number = self.connections
+        if (secured := writer.get_extra_info("ssl_object")) is not None:
+            self.resumed.append(secured.session_reused)
         self._writers.add(writer)
         try:
             while got := await _request(reader, number):
@@ -80,11 +85,14 @@ async def _request(reader: asyncio.StreamReader, connection: int) -> Got | None:
 
 
 @asynccontextmanager
-async def loopback(answer: Answer = ok) -> AsyncIterator[Loopback]:
-    """A server for the time of the block."""
+async def loopback(
+    answer: Answer = ok, context: ssl.SSLContext | None = None
+) -> AsyncIterator[Loopback]:
+    """A server for the time of the block; over TLS, if there is a ``context``."""
     served = Loopback(answer)
-    server = await asyncio.start_server(served.serve, "127.0.0.1", 0, backlog=1024)
-    served.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server = await asyncio.start_server(served.serve, "127.0.0.1", 0, backlog=1024, ssl=context)
+    scheme = "http" if context is None else "https"
+    served.url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield served
     finally:

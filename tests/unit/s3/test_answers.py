@@ -21,13 +21,13 @@ from s3pp.s3.answers import (
     parse_size,
     pin_of,
 )
+from s3pp.s3.exchange import Response
 from s3pp.s3.timestamps import epoch_nanoseconds, epoch_seconds, parse_time
-from s3pp.s3.wire import Response
 
 
 def response(*values: str) -> Response:
     lines = [f"Content-Encoding: {value}\r\n".encode() for value in values]
-    return Response(200, [b"HTTP/1.1 200 OK\r\n", *lines, b"Server: x\r\n"], b"")
+    return Response(200, b"".join([b"HTTP/1.1 200 OK\r\n", *lines, b"Server: x\r\n"]), b"")
 
 
 GZIP = st.sampled_from(["gzip", "GZIP", "x-gzip", "Gzip"])
@@ -73,7 +73,10 @@ def test_how_often_it_has_to_be_unpacked(values: list[str], layers: int | None) 
 
 def test_other_headers_are_none() -> None:
     assert (
-        content_codings(Response(200, [b"X-Content-Encoding: gzip\r\n", b"x: gzip\r\n"], b"")) == []
+        content_codings(
+            Response(200, b"".join([b"X-Content-Encoding: gzip\r\n", b"x: gzip\r\n"]), b"")
+        )
+        == []
     )
 
 

@@ -26,6 +26,7 @@ from s3pp.limits import (
     MIN_PART,
 )
 from s3pp.records import Span
+from s3pp.s3.exchange import Request, Response, WireError
 from s3pp.s3.listing import AGAIN, MOST_EMPTY_PAGES, ListingError
 from s3pp.s3.multipart import (
     COMPLETING,
@@ -41,7 +42,6 @@ from s3pp.s3.multipart import (
 )
 from s3pp.s3.retry import StoreError
 from s3pp.s3.upload_listing import Part, Upload, parse_parts, parse_uploads
-from s3pp.s3.wire import Request, Response, WireError
 
 from .test_client import TIMEOUT, Script, run, said
 
@@ -533,7 +533,7 @@ def test_the_time_is_the_stores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.time", lambda: 1795163400.0 + 2 * 86400)
     page = upload_page([])
     date = b"Date: Fri, 20 Nov 2026 08:30:00 GMT\r\n"
-    script = Script(page, page._replace(lines=[*page.lines, date]), page)
+    script = Script(page, page._replace(head=page.head + date), page)
     bucket = script.bucket()
     bucket.signer.offset = -86400.0
     uploads = Uploads(bucket)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from s3pp.errors import FailureKind
 from s3pp.s3.answers import parse_tags, xml_text
+from s3pp.s3.exchange import Response
 from s3pp.s3.retry import MOST_ASKED, Backoff, Remedy, StoreError, retry_after, store_error
-from s3pp.s3.wire import Response
 
 WAIT, THROTTLE, REREAD, CLOCK, KEYS, NONE = (
     Remedy.WAIT,
@@ -93,7 +93,7 @@ def test_refused_keys_are_told_from_a_refused_object(status: int, code: str, ref
 
 
 def error_of(status: int, body: bytes) -> StoreError:
-    return store_error(Response(status, [], body), "http://store:9")
+    return store_error(Response(status, b"", body), "http://store:9")
 
 
 def test_the_stores_own_words_are_kept_in_one_line() -> None:
@@ -173,7 +173,7 @@ def test_no_wait_for_a_store_that_throttles_goes_beyond_the_bound(
     ids=["nothing", "0", "7", "a day", "negative", "a date", "no ASCII digit"],
 )
 def test_the_wait_that_a_store_asks_for(asked: list[bytes], seconds: float) -> None:
-    answer = Response(503, [b"HTTP/1.1 503\r\n", *asked], b"")
+    answer = Response(503, b"".join([b"HTTP/1.1 503\r\n", *asked]), b"")
     assert retry_after(answer.header(b"retry-after")) == seconds
 
 

@@ -15,9 +15,9 @@ from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.job import Job, Mode
 from s3pp.places import Place, Source
 from s3pp.records import Dest
+from s3pp.s3.exchange import Fault, WireError
 from s3pp.s3.listing import Listed, ListingError, Page
 from s3pp.s3.retry import NetworkError, StoreError
-from s3pp.s3.wire import WireError
 from s3pp.sources.destination_index import (
     DestinationIndex,
     ListingLookup,
@@ -327,7 +327,7 @@ def test_a_listing_that_cannot_be_used_is_given_up_once(error: Exception, words:
     "error",
     [
         StoreError(503, "SlowDown", "broken"),
-        NetworkError(WireError(7, "broken")),
+        NetworkError(WireError(Fault.CONNECTION, "broken")),
         ObjectError(FailureKind.STORE, "broken"),
         FatalError("broken"),
     ],

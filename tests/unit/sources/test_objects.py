@@ -20,9 +20,9 @@ from s3pp.pipeline.connect import LoopThread
 from s3pp.places import parse_origin
 from s3pp.records import Failed, Skipped
 from s3pp.s3.answers import Answer
+from s3pp.s3.exchange import Fault, Response, WireError
 from s3pp.s3.listing import Listed
 from s3pp.s3.retry import NetworkError, StoreError
-from s3pp.s3.wire import Response, WireError
 from s3pp.sources.filters import Filters
 from s3pp.sources.objects import choose_single, list_objects, prefix_object_notice, sort_pages
 
@@ -46,7 +46,7 @@ class Distant:
             raise StoreError(403, "HTTP403", "")
         lines = [f'ETag: "{etag(key)}"\r\n'.encode(), b"Content-Length: %d\r\n" % len(key)]
         return (
-            Answer(Response(200, [b"HTTP/1.1 200 OK\r\n", *lines], b""), 1)
+            Answer(Response(200, b"".join([b"HTTP/1.1 200 OK\r\n", *lines]), b""), 1)
             if key in self.held
             else None
         )
@@ -545,7 +545,7 @@ def test_a_single_object_is_chosen_like_any_other(choosing: Choosing, chosen: bo
     assert list(choose_single(job, origin, one)) == ([one] if chosen else [])
 
 
-THERE = Answer(Response(200, [b"HTTP/1.1 200 OK\r\n"], b""), 1)
+THERE = Answer(Response(200, b"".join([b"HTTP/1.1 200 OK\r\n"]), b""), 1)
 
 
 class NoticeBucket:
@@ -609,7 +609,7 @@ def test_nor_where_it_is_what_is_read() -> None:
         None,
         StoreError(403, "AccessDenied", "no"),
         StoreError(500, "InternalError", "no"),
-        NetworkError(WireError(28, "no answer")),
+        NetworkError(WireError(Fault.SILENT, "no answer")),
         FatalError("the token has expired"),
     ],
     ids=repr,

@@ -13,9 +13,9 @@ from s3pp.errors import RunEnding
 from s3pp.records import Dest, PartOutcome, PartTask
 from s3pp.s3.answers import Answer, Copied
 from s3pp.s3.endpoint import Endpoint
+from s3pp.s3.exchange import Response, Sink, Stream
 from s3pp.s3.retry import Oversized, StoreError
 from s3pp.s3.sigv4 import Signer
-from s3pp.s3.wire import Response, Sink, Stream
 from s3pp.transfer.resources import Budget, Reader, WorkerResources
 from s3pp.transfer.resume import OwnUploads
 
@@ -68,7 +68,7 @@ def etag_of(body: bytes) -> str:
 
 def response(*lines: str, body: bytes = b"") -> Response:
     head = ["HTTP/1.1 200 OK", "Server: x", *lines]
-    return Response(200, [f"{line}\r\n".encode() for line in head], body)
+    return Response(200, b"".join([f"{line}\r\n".encode() for line in head]), body)
 
 
 def answer(etag: str, *lines: str, body: bytes = b"", attempts: int = 1) -> Answer:

@@ -13,8 +13,8 @@ from urllib.parse import parse_qsl
 from s3pp.integrity.etag import etag_of_md5s
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Call
+from s3pp.s3.exchange import Response
 from s3pp.s3.retry import StoreError
-from s3pp.s3.wire import Response
 
 from .buckets import endpoint, read
 
@@ -37,7 +37,7 @@ def etag_of(body: bytes) -> str:
 
 def _answer(body: str = "", *lines: str) -> Answer:
     head = [b"HTTP/1.1 200 OK\r\n", *(f"{line}\r\n".encode() for line in lines)]
-    return Answer(Response(200, head, body.encode()), 1)
+    return Answer(Response(200, b"".join(head), body.encode()), 1)
 
 
 class Parted:

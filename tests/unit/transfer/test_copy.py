@@ -14,8 +14,8 @@ from s3pp.limits import GIB, MAX_OBJECT
 from s3pp.places import Place, parse_origin
 from s3pp.records import CopyTask, Dest, Done, Failed, Outcome, SendReason, Skipped
 from s3pp.records import SkipReason as Skip
+from s3pp.s3.exchange import Fault, WireError
 from s3pp.s3.retry import NetworkError, StoreError
-from s3pp.s3.wire import WireError
 from s3pp.transfer.conditional_write import SURE
 from s3pp.transfer.copy.copier import Copier
 
@@ -371,7 +371,7 @@ def test_an_archived_source_is_no_refusal_of_access() -> None:
     ("error", "kind"),
     [
         (StoreError(500, "InternalError", "in the body of a 200"), FailureKind.STORE),
-        (NetworkError(WireError(56, "reset")), FailureKind.NETWORK),
+        (NetworkError(WireError(Fault.CUT, "reset")), FailureKind.NETWORK),
         (StoreError(400, "InvalidArgument", "no"), FailureKind.REJECTED),
         (KeyError("a defect"), FailureKind.INTERNAL),
     ],

@@ -34,8 +34,8 @@ from s3pp.records import (
 )
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Call
+from s3pp.s3.exchange import Sink
 from s3pp.s3.retry import StoreError
-from s3pp.s3.wire import Sink
 from s3pp.transfer.copy.by_store import AT_ONCE
 from s3pp.transfer.copy.copier import Copier
 from s3pp.transfer.resources import Budget, Reader, WorkerResources

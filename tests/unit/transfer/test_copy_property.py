@@ -16,9 +16,9 @@ from s3pp.job import Job, Mode
 from s3pp.places import Place, parse_origin
 from s3pp.records import CopyTask, Dest, Done, Failed, Outcome, Skipped
 from s3pp.s3.answers import Answer, Copied
+from s3pp.s3.exchange import Fault, Sink, Stream, WireError
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.sigv4 import Signer
-from s3pp.s3.wire import Sink, Stream, WireError
 from s3pp.transfer.copy.copier import Copier
 
 from .buckets import (
@@ -38,7 +38,7 @@ from .buckets import (
 )
 
 KEY, TARGET = "key", "to/key"
-CUT = NetworkError(WireError(56, "reset"))
+CUT = NetworkError(WireError(Fault.CUT, "reset"))
 
 # What can happen at one request: before it is served, to its answer, or instead of it.
 FAULTS = [

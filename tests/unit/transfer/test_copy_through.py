@@ -19,8 +19,8 @@ from s3pp.job import Job, Mode
 from s3pp.limits import MAX_OBJECT, SMALL
 from s3pp.places import Place, parse_origin
 from s3pp.records import CopyTask, Done, Failed, Outcome, SendReason, Skipped, SkipReason
+from s3pp.s3.exchange import Fault, WireError
 from s3pp.s3.retry import NetworkError, StoreError
-from s3pp.s3.wire import WireError
 from s3pp.transfer.bodies import SpooledBody
 from s3pp.transfer.conditional_write import SURE
 from s3pp.transfer.copy.copier import Copier
@@ -260,7 +260,7 @@ def test_tags_that_cannot_be_read_are_said_to_stay(refusal: StoreError) -> None:
     ("trouble", "kind"),
     [
         (StoreError(503, "SlowDown", ""), FailureKind.STORE),
-        (NetworkError(WireError(56, "")), FailureKind.NETWORK),
+        (NetworkError(WireError(Fault.CUT, "")), FailureKind.NETWORK),
         (GONE, FailureKind.NOT_FOUND),
     ],
 )
@@ -308,7 +308,7 @@ def test_metadata_the_source_keeps_back_is_said_to_stay() -> None:
         (StoreError(403, "InvalidObjectState", "archived"), FailureKind.REJECTED, "restore"),
         (DENIED, FailureKind.ACCESS, "the source cannot be read"),
         (StoreError(503, "SlowDown", ""), FailureKind.STORE, "SlowDown"),
-        (NetworkError(WireError(18, "cut")), FailureKind.NETWORK, "cut"),
+        (NetworkError(WireError(Fault.PARTIAL, "cut")), FailureKind.NETWORK, "cut"),
     ],
 )
 @pytest.mark.parametrize("body", [BODY, LARGE], ids=["small", "large"])

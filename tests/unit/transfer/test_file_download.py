@@ -19,8 +19,8 @@ from s3pp.limits import SMALL
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Call
 from s3pp.s3.endpoint import Endpoint
+from s3pp.s3.exchange import Response
 from s3pp.s3.retry import StoreError
-from s3pp.s3.wire import Response
 from s3pp.transfer.errors import ObjectReplaced
 from s3pp.transfer.get.file_download import parts_fault
 from s3pp.transfer.resources import Reader
@@ -75,7 +75,7 @@ def verdict(
 ) -> Corrupt | None:
     """What is said of ``body``, whose object has ``etag``, or what the store says of its parts."""
     named = f'ETag: "{store.etag if etag is None else etag}"'
-    told = Response(200, [f"{line}\r\n".encode() for line in ("", named, *lines)], b"")
+    told = Response(200, b"".join([f"{line}\r\n".encode() for line in ("", named, *lines)]), b"")
     arrived = ReceivedBody(len(body), makes, lambda: (body[:7], body[7:]))
     reader = Reader(ThreadPoolExecutor(1))
     return asyncio.run(parts_fault(store, reader, "k", Answer(told, 1), arrived))  # type: ignore[arg-type]

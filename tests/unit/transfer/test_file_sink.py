@@ -22,7 +22,7 @@ from s3pp.localfs.temporary_file import FileAttributes
 from s3pp.localfs.tree import Tree
 from s3pp.records import Dest
 from s3pp.s3.answers import Answer
-from s3pp.s3.wire import Response
+from s3pp.s3.exchange import Response
 from s3pp.transfer.get import file_download
 from s3pp.transfer.get.file_download import FileSink, inflate, layers, unpack_file
 
@@ -147,7 +147,7 @@ ATTRIBUTES = FileAttributes(10**18)
 
 
 def test_what_gzip_is_not_all_of_is_refused_by_its_name() -> None:
-    response = Response(200, [b"Content-Encoding: br, gzip\r\n"], PACKED)
+    response = Response(200, b"".join([b"Content-Encoding: br, gzip\r\n"]), PACKED)
     with pytest.raises(ObjectError, match=r"br, gzip, .*without --gunzip") as caught:
         layers(Answer(response, 1))
     assert caught.value.kind is FailureKind.REJECTED

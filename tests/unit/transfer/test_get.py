@@ -34,8 +34,8 @@ from s3pp.records import SkipReason as Skip
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Call
 from s3pp.s3.endpoint import Endpoint
+from s3pp.s3.exchange import Fault, Sink, WireError
 from s3pp.s3.retry import NetworkError, Oversized, StoreError
-from s3pp.s3.wire import Sink, WireError
 from s3pp.transfer.get.existing_file import md5_of
 from s3pp.transfer.get.getter import Getter
 from s3pp.transfer.resources import Budget, Reader, WorkerResources
@@ -710,7 +710,7 @@ ARCHIVED = StoreError(403, "InvalidObjectState", "The operation is not valid")
         (ARCHIVED, FailureKind.REJECTED, "restore"),
         (DENIED, FailureKind.ACCESS, "Denied"),
         (StoreError(500, "InternalError", ""), FailureKind.STORE, "InternalError"),
-        (NetworkError(WireError(28, "timed out")), FailureKind.NETWORK, "timed out"),
+        (NetworkError(WireError(Fault.SILENT, "timed out")), FailureKind.NETWORK, "timed out"),
         (RuntimeError("a defect"), FailureKind.INTERNAL, "a defect"),
     ],
 )

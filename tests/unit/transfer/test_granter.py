@@ -14,8 +14,8 @@ from s3pp.records import Done, Entry, Failed, Outcome, PutTask, SendReason, Skip
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Call
 from s3pp.s3.endpoint import Endpoint
+from s3pp.s3.exchange import Response
 from s3pp.s3.retry import StoreError
-from s3pp.s3.wire import Response
 from s3pp.transfer.granter import Granter
 
 TASK = PutTask(Entry("key", "/file", 5, 0), None)
@@ -53,7 +53,7 @@ class Bucket:
         self.calls.append(f"{call.method} {call.path}?{call.query}")
         if error := self.errors.get(call.method):
             raise error
-        return Answer(Response(200, [], ACL), 1)
+        return Answer(Response(200, b"", ACL), 1)
 
 
 def transfer(outcome: Outcome, bucket: Bucket, *, dry_run: bool = False) -> tuple[Outcome, Granter]:

@@ -25,8 +25,8 @@ from s3pp.job import Job, Mode, Parts, Speed
 from s3pp.places import Place, Source
 from s3pp.records import Entry, PartDone, PartFailed, PartOutcome, PutPart
 from s3pp.s3.client import Call, Headers
+from s3pp.s3.exchange import Fault, WireError
 from s3pp.s3.retry import NetworkError, StoreError
-from s3pp.s3.wire import WireError
 from s3pp.transfer.bodies import Changed, Slice, open_entry
 from s3pp.transfer.conditional_write import AlreadyExists
 from s3pp.transfer.multipart_upload import HIDDEN, CompletedUpload
@@ -453,7 +453,7 @@ def test_without_resuming_it_leaves_nothing(scene: Scene) -> None:
     assert (scene.store.uploads, scene.told) == ({}, [])
 
 
-NO_ANSWER = NetworkError(WireError(28, "no answer"))
+NO_ANSWER = NetworkError(WireError(Fault.SILENT, "no answer"))
 
 
 def test_without_a_network_nobody_asks_what_is_there(scene: Scene) -> None:

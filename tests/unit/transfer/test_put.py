@@ -25,8 +25,8 @@ from s3pp.records import Dest, Done, Entry, Failed, Outcome, PutTask, SendReason
 from s3pp.records import SkipReason as Skip
 from s3pp.s3.answers import Answer
 from s3pp.s3.endpoint import Endpoint
+from s3pp.s3.exchange import Fault, Response, WireError
 from s3pp.s3.retry import NetworkError, StoreError
-from s3pp.s3.wire import Response, WireError
 from s3pp.transfer.bodies import Changed
 from s3pp.transfer.conditional_write import SURE
 from s3pp.transfer.object_headers import static_headers
@@ -50,7 +50,7 @@ REFUSED = StoreError(501, "NotImplemented", "A header you provided implies funct
 
 def stored(etag: str = MD5, *headers: bytes, attempts: int = 1) -> Answer:
     lines = [b"HTTP/1.1 200 OK\r\n", b'ETag: "%s"\r\n' % etag.encode(), *headers]
-    return Answer(Response(200, lines, b""), attempts)
+    return Answer(Response(200, b"".join(lines), b""), attempts)
 
 
 @dataclass
@@ -487,7 +487,7 @@ def test_an_etag_that_is_no_md5_is_no_false_alarm(answer: Answer) -> None:
 def shown(size: int, etag: str) -> Answer:
     """What a HEAD shows."""
     lines = [b"HTTP/1.1 200 OK\r\n", f'ETag: "{etag}"\r\n'.encode()]
-    return Answer(Response(200, [*lines, f"Content-Length: {size}\r\n".encode()], b""), 1)
+    return Answer(Response(200, b"".join([*lines, f"Content-Length: {size}\r\n".encode()]), b""), 1)
 
 
 def test_where_no_etag_is_told_one_look_shows_the_object() -> None:
@@ -624,7 +624,7 @@ def test_our_own_put_whose_answer_was_lost_is_done(checksum: str) -> None:
         (StoreError(403, "AccessDenied", "no"), FailureKind.ACCESS),
         (StoreError(400, "InvalidRequest", "no"), FailureKind.REJECTED),
         (StoreError(503, "SlowDown", "later"), FailureKind.STORE),
-        (NetworkError(WireError(7, "refused")), FailureKind.NETWORK),
+        (NetworkError(WireError(Fault.CONNECTION, "refused")), FailureKind.NETWORK),
         (ObjectError(FailureKind.STORE, "given up"), FailureKind.STORE),
     ],
     ids=repr,

@@ -9,9 +9,9 @@ from s3pp.job import Job, Mode
 from s3pp.limits import MAX_OBJECT
 from s3pp.places import Place, Source
 from s3pp.records import Dest, Entry, Failed, Outcome, PutTask, Skipped, SkipReason
+from s3pp.s3.exchange import Fault, WireError
 from s3pp.s3.listing import Listed
 from s3pp.s3.retry import NetworkError, StoreError
-from s3pp.s3.wire import WireError
 from s3pp.sources.destination_index import DestinationIndex, UnorderedListing
 from s3pp.transfer.planners import PutPlanner
 
@@ -115,7 +115,7 @@ def test_a_listing_that_cannot_be_used_is_given_up_for_heads(mode: Mode, error: 
     [
         StoreError(500, "InternalError", "broken"),
         StoreError(503, "SlowDown", "broken"),
-        NetworkError(WireError(7, "broken")),
+        NetworkError(WireError(Fault.CONNECTION, "broken")),
         ObjectError(FailureKind.STORE, "broken"),
         FatalError("broken"),
     ],

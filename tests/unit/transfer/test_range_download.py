@@ -35,8 +35,8 @@ from s3pp.records import (
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Call
 from s3pp.s3.endpoint import Endpoint
+from s3pp.s3.exchange import Response, Sink
 from s3pp.s3.retry import StoreError
-from s3pp.s3.wire import Response, Sink
 from s3pp.transfer.get.getter import Getter
 from s3pp.transfer.resources import Budget, Reader, WorkerResources
 from s3pp.transfer.resume import OwnUploads
@@ -76,7 +76,9 @@ class Store:
 
     def _answer(self, status: int, size: int, *more: str) -> Answer:
         lines = (f'ETag: "{self.etag}"', f"Content-Length: {size}", *self.headers, *more)
-        return Answer(Response(status, [f"{line}\r\n".encode() for line in ("", *lines)], b""), 1)
+        return Answer(
+            Response(status, b"".join([f"{line}\r\n".encode() for line in ("", *lines)]), b""), 1
+        )
 
     async def look(self, key: str, *, headers: Pairs = ()) -> Answer | None:
         self.asked.append("HEAD")

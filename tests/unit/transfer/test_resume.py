@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.limits import MAX_PARTS, MIB, MIN_PART
+from s3pp.s3.exchange import Fault, WireError
 from s3pp.s3.listing import ListingError
 from s3pp.s3.multipart import Spans
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.s3.upload_listing import Part, Upload, UploadedParts
-from s3pp.s3.wire import WireError
 from s3pp.transfer.parts import UploadState
 from s3pp.transfer.resume import MOST_UPLOADS, QUIET, NotListed, find_unfinished, fitting
 
@@ -305,7 +305,7 @@ def test_what_it_does_not_tell_matters_only_if_nothing_else_is_ours() -> None:
 
 def test_a_store_that_does_not_answer_is_no_store_without_uploads() -> None:
     store = Store()
-    store.refusal = NetworkError(WireError(28, "timed out"))
+    store.refusal = NetworkError(WireError(Fault.SILENT, "timed out"))
     with pytest.raises(ObjectError, match=r"^list unfinished.*timed out.*--no-resume") as caught:
         store.find()
     assert caught.value.kind is FailureKind.NETWORK

@@ -12,14 +12,17 @@ from s3pp.limits import MAX_SINGLE_PUT
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Call
 from s3pp.s3.endpoint import Endpoint
+from s3pp.s3.exchange import Fault, Response, WireError
 from s3pp.s3.retry import NetworkError, StoreError
-from s3pp.s3.wire import Response, WireError
 from s3pp.transfer.errors import NO_EMAIL
 from s3pp.transfer.upload_support import MultipartSupport, SettingsCheck, named, settings_of
 
-CREATED = Answer(Response(200, [], b"<UploadId>1</UploadId>"), 1)
+CREATED = Answer(Response(200, b"", b"<UploadId>1</UploadId>"), 1)
 UNKNOWN, NOT_ALLOWED = StoreError(501, "NotImplemented", "x"), StoreError(405, "HTTP405", "")
-DENIED, LOST = StoreError(403, "AccessDenied", ""), NetworkError(WireError(7, "refused"))
+DENIED, LOST = (
+    StoreError(403, "AccessDenied", ""),
+    NetworkError(WireError(Fault.CONNECTION, "refused")),
+)
 
 
 class Store:

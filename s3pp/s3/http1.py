@@ -1,0 +1,376 @@
+"""One HTTP/1.1 connection, on which one exchange at a time takes place.
+
+::
+
+    start(SentRequest) ──▶ send ──▶ socket ──readable──▶ recv ──▶ head, body ──▶ Response
+                                                                    └──▶ WireError
+
+It is kept for another exchange only where nothing is in doubt: all of the request was sent, all of
+the answer and nothing else was received, and neither side asks for the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl
+from collections import deque
+from typing import Any, NamedTuple, Protocol
+
+from s3pp.s3.exchange import LEAST_SPEED, MOST_HELD, Fault, Response, WireError
+from s3pp.s3.framing import (
+    CHUNKED,
+    HEAD_END,
+    MOST_HEAD,
+    UNTIL_CLOSED,
+    ChunkedBody,
+    check_beginning,
+    parse_head,
+    unreadable,
+)
+
+RECEIVE = 64 * 1024  # bytes received at a time
+JOINED = 64 * 1024  # bytes of a body up to which it is copied, to be sent with the head
+TICK = 1.0  # seconds between two calls of ``Connection.tick``
+# Seconds for which a connection is kept without an exchange: firewalls forget it without a word,
+# and then the next request would wait for its time to run out. libcurl's limit, too.
+MOST_IDLE = 118.0
+
+_LEAST_MOVED = LEAST_SPEED * TICK  # bytes in a tick; less counts as silence
+
+
+class SentRequest(NamedTuple):
+    """A request as it is sent, and what its answer resolves."""
+
+    head: bytes
+    body: bytes | None
+    bodiless: bool  # the answer has no body, whatever its head says
+    patience: float  # seconds of silence after which it fails
+    future: asyncio.Future[Response]
+
+
+class Pool(Protocol):
+    """The owner of connections to one peer."""
+
+    session: ssl.SSLSession | None  # to be resumed by later connections
+
+    def give(self, connection: Connection) -> None:
+        """Keep a connection for another exchange."""
+
+    def remove(self, connection: Connection) -> None:
+        """Forget a connection, which is closed."""
+
+    def distrust(self, address: Any) -> None:
+        """Connect to other addresses first: a connection to this one broke."""
+
+    def send_again(self, request: SentRequest) -> None:
+        """Send on a new connection: the kept one was closed before a byte of an answer came."""
+
+
+class Connection:
+    """A connection, and the exchange on it, if there is one; its socket is in the event loop."""
+
+    __slots__ = (
+        "_address",
+        "_body",
+        "_chunks",
+        "_failure",
+        "_fd",
+        "_fresh",
+        "_head",
+        "_heard",
+        "_interim",
+        "_kept",
+        "_length",
+        "_loop",
+        "_moved",
+        "_pool",
+        "_quiet",
+        "_received",
+        "_recv",
+        "_request",
+        "_send",
+        "_sock",
+        "_status",
+        "_unsent",
+        "_writing",
+    )
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, sock: socket.socket, pool: Pool, *, address: Any
+    ) -> None:
+        """``sock`` is connected, does not block, and belongs to the connection from here on."""
+        self._loop = loop
+        self._sock = sock
+        self._fd = sock.fileno()
+        self._pool = pool
+        self._address = address
+        self._recv = sock.read if isinstance(sock, ssl.SSLSocket) else sock.recv
+        self._send = sock.send
+        self._request: SentRequest | None = None
+        self._fresh = True  # no exchange has ended on it
+        self._unsent: deque[bytes | memoryview] = deque()
+        self._writing = False  # the event loop waits until the socket takes more
+        self._failure: OSError | None = None  # of sending: only an answer sent before can come
+        self._heard = False  # something of an answer was received
+        self._received = bytearray()  # the beginning of a head
+        self._interim = 0  # bytes of interim answers
+        self._head = b""
+        self._status = 0
+        self._length = 0
+        self._kept = True
+        self._body = bytearray()
+        self._chunks: ChunkedBody | None = None
+        self._moved = 0  # bytes since the last tick
+        self._quiet = 0.0  # seconds in which fewer than ``LEAST_SPEED`` moved
+        loop.add_reader(self._fd, self._on_readable)
+
+    def start(self, request: SentRequest) -> None:
+        """Send a request; the future resolves to its answer, or fails with ``WireError``."""
+        self._request = request
+        self._heard = False
+        self._quiet = 0.0
+        self._interim = 0
+        head, body = request.head, request.body
+        if body is None:
+            self._unsent.append(head)
+        elif len(body) <= JOINED:
+            self._unsent.append(head + body)
+        else:
+            self._unsent += (head, memoryview(body))
+        self._flush()
+
+    def tick(self) -> None:
+        """Account for a ``TICK``: end what is silent, idle or cancelled for too long.
+
+        Ticks are counted, not read off a clock: a process that was stopped for a while finds the
+        answers waiting, and must not take its own absence for silence.
+        """
+        moved, self._moved = self._moved, 0
+        self._quiet = 0.0 if moved >= _LEAST_MOVED else self._quiet + TICK
+        request = self._request
+        if request is None:
+            if self._quiet >= MOST_IDLE:
+                self.close()
+        elif request.future.done():  # cancelled
+            self.close()
+        elif self._quiet >= request.patience:
+            self.fail(WireError(Fault.SILENT, f"no data for {request.patience:g} s"))
+
+    def fail(self, error: WireError) -> None:
+        """End the exchange without an answer, and close the connection."""
+        request = self._request
+        if error.congested:
+            self._pool.distrust(self._address)
+        self.close()
+        if request is not None and not request.future.done():
+            request.future.set_exception(error)
+
+    def close(self) -> None:
+        """Close the connection; there is no exchange, or it was cancelled."""
+        self._request = None
+        if self._fd < 0:
+            return
+        self._loop.remove_reader(self._fd)
+        if self._writing:
+            self._stop_writing()
+        self._unsent.clear()
+        self._fd = -1
+        self._sock.close()
+        self._pool.remove(self)
+
+    # Sending
+
+    def _flush(self) -> None:
+        """Send as much as the socket takes; the event loop calls again for the rest."""
+        unsent = self._unsent
+        try:
+            while unsent:
+                piece = unsent[0]
+                sent = self._send(piece)
+                self._moved += sent
+                if sent == len(piece):
+                    unsent.popleft()
+                else:
+                    unsent[0] = memoryview(piece)[sent:]
+        except (BlockingIOError, InterruptedError, ssl.SSLWantWriteError):
+            if not self._writing:
+                self._writing = True
+                self._loop.add_writer(self._fd, self._flush)
+            return
+        except ssl.SSLWantReadError:
+            pass  # ``_on_readable`` flushes
+        except OSError as error:
+            # The peer may have answered, before it had all, that it will not take it. The event
+            # loop may have reported the end of the connection before, and does so only once.
+            self._failure = error
+            self._loop.call_soon(self._on_readable)
+        if self._writing:
+            self._stop_writing()
+
+    def _stop_writing(self) -> None:
+        self._writing = False
+        self._loop.remove_writer(self._fd)
+
+    # Receiving
+
+    def _on_readable(self) -> None:
+        if self._request is None:
+            self._on_unasked()
+            return
+        if self._unsent and not self._writing and self._failure is None:
+            self._flush()
+        try:
+            while self._request is not None:
+                piece = self._recv(RECEIVE)
+                if not piece:
+                    self._on_end(sure=True)
+                    return
+                self._heard = True
+                self._moved += len(piece)
+                if self._head:
+                    self._take_body(piece)
+                else:
+                    self._take_head(piece)
+        except (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            if self._failure is not None:  # no answer was sent before
+                self._lose(exchange_error(self._failure))
+        except ssl.SSLEOFError:
+            self._on_end(sure=False)
+        except OSError as error:
+            self._lose(exchange_error(error))
+        except WireError as error:
+            self.fail(error)
+
+    def _on_unasked(self) -> None:
+        """Something came outside of an exchange: the end, a stray answer, or a ticket of TLS."""
+        if self._fd < 0:
+            return
+        try:
+            self._recv(1)
+        except (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return
+        except OSError:
+            pass
+        self.close()
+
+    def _take_head(self, piece: bytes) -> None:
+        """Process a head, or what there is of one, and what follows it. Raises ``WireError``."""
+        request = self._request
+        assert request is not None
+        end = -1 if self._received else piece.find(HEAD_END)
+        if end < 0:
+            piece, end = self._collect(piece)
+        start = 0
+        while end >= 0:
+            head = piece[start : end + 2]
+            status, length, kept = parse_head(head, bodiless=request.bodiless)
+            start = end + len(HEAD_END)
+            if status >= 200:
+                break
+            self._skip_interim(status, len(head))
+            end = piece.find(HEAD_END, start)
+            if end < 0:
+                self._collect(piece[start:])
+        else:  # the rest of it is still to come
+            return
+        if length > MOST_HELD:
+            raise WireError(Fault.OVERSIZED)
+        self._head, self._status, self._length, self._kept = head, status, length, kept
+        if len(piece) - start == length:  # nearly always
+            self._finish(piece[start:])
+            return
+        self._chunks = ChunkedBody() if length == CHUNKED else None
+        self._take_body(piece[start:])
+
+    def _collect(self, piece: bytes) -> tuple[bytes, int]:
+        """Add to the beginning of a head; return it and where it ends, -1 if it does not yet."""
+        received = self._received
+        searched = max(0, len(received) - len(HEAD_END) + 1)
+        received += piece
+        end = received.find(HEAD_END, searched)
+        if end < 0:
+            check_beginning(received, searched)
+            return b"", end
+        self._received = bytearray()
+        return bytes(received), end
+
+    def _skip_interim(self, status: int, size: int) -> None:
+        self._interim += size
+        if status == 101 or self._interim > MOST_HEAD:
+            raise unreadable()
+
+    def _take_body(self, piece: bytes) -> None:
+        chunks = self._chunks
+        if chunks is not None:
+            whole = chunks.feed(piece)
+            if chunks.size > MOST_HELD:
+                raise WireError(Fault.OVERSIZED)
+            if whole:
+                self._kept = self._kept and not chunks.excess
+                self._finish(bytes(chunks.content))
+            return
+        body, length = self._body, self._length
+        body += piece
+        if length == UNTIL_CLOSED:
+            if len(body) > MOST_HELD:
+                raise WireError(Fault.OVERSIZED)
+        elif len(body) >= length:
+            self._kept = self._kept and len(body) == length
+            self._finish(bytes(memoryview(body)[:length]))
+
+    def _finish(self, body: bytes) -> None:
+        """Deliver the answer, and keep the connection if that is certain to be in order."""
+        request, head = self._request, self._head
+        assert request is not None
+        future = request.future
+        self._request, self._head = None, b""
+        sent = not self._unsent and self._failure is None
+        if self._fresh or self._body or self._chunks:
+            self._settle()
+        if self._kept and sent and not future.done():
+            self._pool.give(self)
+        else:
+            self.close()
+        if not future.done():
+            future.set_result(Response(self._status, head, body))
+
+    def _settle(self) -> None:
+        """Forget an unusual answer, and keep the session of a new connection."""
+        if self._fresh and isinstance(self._sock, ssl.SSLSocket):
+            self._pool.session = self._sock.session
+        self._fresh = False
+        self._body, self._chunks = bytearray(), None
+
+    def _on_end(self, *, sure: bool) -> None:
+        """The connection was closed; ``sure``: by the peer, which over TLS it has to declare."""
+        if self._head and self._length == UNTIL_CLOSED and sure:
+            self._finish(bytes(self._body))
+        elif self._heard:
+            self.fail(WireError(Fault.PARTIAL))
+        else:
+            self._lose(WireError(Fault.CUT))
+
+    def _lose(self, error: WireError) -> None:
+        """The connection broke; nothing can come any more."""
+        request = self._request
+        if self._fresh or self._heard or request is None:
+            self.fail(error)
+        else:
+            self.close()
+            self._pool.send_again(request)
+
+
+def exchange_error(error: OSError) -> WireError:
+    """The error for a connection that broke during an exchange."""
+    return WireError(Fault.CUT, describe(error))
+
+
+def describe(error: Exception) -> str:
+    """An error of the system or of TLS in words, without its number."""
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {(error.reason or str(error)).replace('_', ' ').lower()}"
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno).lower()
+    return str(error) or type(error).__name__
