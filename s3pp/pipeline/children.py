@@ -23,11 +23,13 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, NamedTuple
 
+import setproctitle
+
 from s3pp.errors import FatalError, S3ppError, start_failure, unexpected
 from s3pp.job import Job
 from s3pp.pipeline.messages import Fatal, Message
 from s3pp.pipeline.pipes import MessageReader, MessageWriter, Outbox, widen
-from s3pp.pipeline.roles import TITLES, load
+from s3pp.pipeline.roles import TITLES, load, load_more
 from s3pp.pipeline.worker import run_worker
 
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -148,8 +150,6 @@ def _report(outbox: MessageWriter, message: str) -> int:
 
 
 def _set_title(title: str) -> None:
-    import setproctitle
-
     setproctitle.setproctitle(title)
 
 
@@ -281,6 +281,8 @@ class Crew:
 
     def start_worker(self, name: str | None = None) -> Child:
         """Start a worker: one more, or one that replaces ``name``. Raises ``FatalError``."""
+        if self._begun == 1:
+            load_more(self._job)
         if name is None:
             self._begun += 1
             name = f"{TITLES[self._job.verb]} {self._begun}"

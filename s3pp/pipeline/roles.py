@@ -57,8 +57,17 @@ class Role(Protocol):
 
 
 def load(job: Job) -> None:
-    """Import the modules that ``job``'s workers need, so that forked workers share them."""
+    """Import the modules that every worker of ``job`` needs, so that forked workers share them."""
     import_module(f"s3pp.transfer.{job.verb}.{TITLES[job.verb]}")
+
+
+def load_more(job: Job) -> None:
+    """Import what the workers of a run of many objects may need, before a second one is forked.
+
+    A first worker imports it when it does need it.
+    """
+    with suppress(ImportError):
+        import_module("uvloop")
     if job.verb == "get" or ALGORITHMS[job.objects.checksum].needs_awscrt:
         with suppress(ImportError):  # an extra; its import takes longer than all others
             import_module("awscrt.checksums")
