@@ -20,7 +20,7 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from enum import Enum, IntEnum
 
-_SHORT_WORD = re.compile(r"-?[0-9]{1,7}|[A-Z_]{1,7}|[a-z_-]{1,7}")  # no store has such secrets
+_SHORT_WORD = r"-?[0-9]{1,7}|[A-Z_]{1,7}|[a-z_-]{1,7}"  # no store has such secrets
 
 
 class ExitStatus(IntEnum):
@@ -191,7 +191,7 @@ def hide_arguments(text: str, argv: Sequence[str], shown: Collection[str] = ()) 
     Options are shown, and so are ``shown``, short numbers, and short words of one case.
     """
     values = (value for value in map(_value, argv) if value not in shown)
-    return hide(text, (value for value in values if not _SHORT_WORD.fullmatch(value)))
+    return hide(text, (value for value in values if not re.fullmatch(_SHORT_WORD, value)))
 
 
 def _value(word: str) -> str:

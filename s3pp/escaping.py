@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-_ESCAPES = re.compile(r"\\(\\|[tnr]|x[0-9a-f]{2}|u[0-9a-f]{4}|U00(?:0[0-9a-f]|10)[0-9a-f]{4})")
+_ESCAPES = r"\\(\\|[tnr]|x[0-9a-f]{2}|u[0-9a-f]{4}|U00(?:0[0-9a-f]|10)[0-9a-f]{4})"
 _SHORT = {"t": "\t", "n": "\n", "r": "\r", "\\": "\\"}
 
 
@@ -28,7 +28,7 @@ def name_of(text: str) -> str:
     """
     if text.isprintable() and "\\" not in text:
         return text
-    name = _ESCAPES.sub(_unescape, text)
+    name = re.sub(_ESCAPES, _unescape, text)
     # Bytes that together are UTF-8 after all, or what is printable, are never escaped.
     if printable(os.fsdecode(os.fsencode(name))) != text:
         raise ValueError(f"{text!r} is no escaped name")

@@ -119,10 +119,9 @@ _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}\Z")
 
 # S3 user guide, "Referencing access points": they hold the slash that would end a bucket's name.
 _POINT = r"accesspoint[/:](?P<name>[A-Za-z0-9.-]{1,63})"
-_ARN = re.compile(
-    r"arn:aws[a-z-]*:s3(?:-object-lambda|-outposts)?:(?P<region>[a-z0-9-]*):(?P<account>\d{12}):"
-    rf"(?:outpost[/:][A-Za-z0-9-]{{1,63}}[/:])?{_POINT}(?=/|\Z)",
-    re.ASCII,
+_ARN = (
+    r"(?a)arn:aws[a-z-]*:s3(?:-object-lambda|-outposts)?:(?P<region>[a-z0-9-]*):(?P<account>\d{12}):"
+    rf"(?:outpost[/:][A-Za-z0-9-]{{1,63}}[/:])?{_POINT}(?=/|\Z)"
 )
 
 
@@ -133,7 +132,7 @@ def single_slashes(path: str) -> str:
 
 def access_point(bucket: str) -> str:
     """The host name's first part for a bucket that is the ARN of an access point, else empty."""
-    found = _ARN.fullmatch(bucket)
+    found = re.fullmatch(_ARN, bucket) if bucket.startswith("arn:") else None
     return f"{found['name']}-{found['account']}" if found else ""
 
 
@@ -167,7 +166,7 @@ def _parts(text: str, argument: str) -> tuple[str, str]:
     scheme, _, rest = text.partition("://")
     if scheme != "s3" or not rest:
         raise UsageError(f"{argument} {text!r} is not of the form s3://BUCKET[/PREFIX]")
-    arn = _ARN.match(rest)
+    arn = re.match(_ARN, rest) if rest.startswith("arn:") else None
     bucket, _, prefix = (arn[0], "", rest[arn.end() + 1 :]) if arn else rest.partition("/")
     if arn and not arn["region"]:
         raise UsageError(

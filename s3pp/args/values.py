@@ -16,17 +16,17 @@ from s3pp.job import Compare, Mode
 from s3pp.limits import GROUPS, MAX_PART, MIN_PART, PERMISSIONS
 from s3pp.places import Origin, Place, Source, access_point, parse_origin, parse_place
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?", re.IGNORECASE | re.ASCII)
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw]?)", re.IGNORECASE | re.ASCII)
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_SIZE = r"(?ai)(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?"
+_DURATION = r"(?ai)(\d+(?:\.\d+)?)\s*([smhdw]?)"
+_DATE = r"(?a)\d{4}-\d{2}-\d{2}"
 _FACTOR = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
-_VISIBLE = re.compile(r"[\x20-\x7e]+")
-_ENDPOINT = re.compile(
+_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # RFC 9110, section 5.6.2
+_VISIBLE = r"[\x20-\x7e]+"
+_ENDPOINT = (
     r"(?:(https?)://)?([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?"
     r"((?:/[A-Za-z0-9._~-]+)*)/*"  # a path, in characters that need no encoding
 )
-_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+*-]+(?:\s*;.*)?", re.ASCII)
+_TYPE = r"(?a)[\w!#$&^.+-]+/[\w!#$&^.+*-]+(?:\s*;.*)?"
 
 # S3 user guide, "Categorizing your storage using tags".
 MAX_TAG_KEY, MAX_TAG_VALUE = 128, 256  # characters
@@ -50,7 +50,7 @@ def whole(text: str, most: int | None = None) -> int:
 
 def size(text: str) -> int:
     """Bytes: ``64``, ``10k``, ``16MiB``, ``1.5G``. Units are powers of 1024, however spelt."""
-    found = _SIZE.fullmatch(text)
+    found = re.fullmatch(_SIZE, text)
     if not found:
         raise ValueError(f"{text!r} is not a size: write bytes, or 10k, 16MiB, 1.5G")
     power = " kmgtp".index(found[2].lower() or " ")
@@ -137,14 +137,14 @@ def grant(text: str) -> Grant:
 
 def token(text: str) -> str:
     """A token as in header names: ASCII letters, digits, ``-_.`` and similar characters."""
-    if not _TOKEN.fullmatch(text):
+    if not re.fullmatch(_TOKEN, text):
         raise ValueError(f"{text!r} is not a name: use letters, digits, '-', '_' and '.'")
     return text
 
 
 def visible(text: str) -> str:
     """Non-empty printable ASCII, the only text that is safe in a header."""
-    if not _VISIBLE.fullmatch(text):
+    if not re.fullmatch(_VISIBLE, text):
         if not text:
             raise ValueError("the value is empty")
         raise ValueError(f"value {text!r}: only printable ASCII characters can be sent in a header")
@@ -153,14 +153,16 @@ def visible(text: str) -> str:
 
 def content_type(text: str) -> str:
     """``guess``, ``magic``, or a type such as ``text/html; charset=utf-8``."""
-    if text not in ("guess", "magic") and not (_TYPE.fullmatch(text) and _VISIBLE.fullmatch(text)):
+    if text not in ("guess", "magic") and not (
+        re.fullmatch(_TYPE, text) and re.fullmatch(_VISIBLE, text)
+    ):
         raise ValueError(f"{text!r} is not a type: write guess, magic, or one such as text/html")
     return text
 
 
 def gzip_type(text: str) -> str:
     """``guess``, ``all``, or a type such as ``text/html``, without parameters."""
-    if text not in ("guess", "all") and (";" in text or not _TYPE.fullmatch(text)):
+    if text not in ("guess", "all") and (";" in text or not re.fullmatch(_TYPE, text)):
         raise ValueError(f"{text!r} is not a type: write guess, all, or one such as text/html")
     return text.lower()
 
@@ -186,7 +188,7 @@ def endpoint(text: str) -> str:
     """``[http[s]://]HOST[:PORT][/PATH]``, without a trailing slash."""
     if "@" in text:  # not shown: it may hold a password
         raise ValueError("the URL must not contain credentials; give them in the environment")
-    found = _ENDPOINT.fullmatch(text)
+    found = re.fullmatch(_ENDPOINT, text)
     if not found or (found[3] and not 0 < int(found[3]) < 65536):
         raise ValueError(f"{text!r} is not of the form http[s]://HOST[:PORT][/PATH]")
     return text.rstrip("/")
@@ -329,7 +331,7 @@ def _pair(text: str, separator: str, form: str) -> tuple[str, str]:
 
 def _length(text: str) -> float | None:
     """Seconds, or None if ``text`` is not a length of time."""
-    found = _DURATION.fullmatch(text)
+    found = re.fullmatch(_DURATION, text)
     length = float(found[1]) * _FACTOR[found[2].lower()] if found else math.inf
     return length if math.isfinite(length) else None
 
@@ -337,7 +339,7 @@ def _length(text: str) -> float | None:
 def _timestamp(text: str) -> float:
     from datetime import datetime  # costs milliseconds that few command lines need
 
-    if _DATE.fullmatch(text):
+    if re.fullmatch(_DATE, text):
         text += "T00:00:00"
     # Python 3.10 does not know the Z.
     return datetime.fromisoformat(re.sub("[Zz]$", "+00:00", text)).timestamp()

@@ -149,7 +149,7 @@ _PORT = re.compile(r"(?P<host>\[.*\]|[^:]*)(?::(?P<port>\d{1,5}))?\Z")
 
 # What urllib3 and libcurl both accept: their errors would show the rest, including the password.
 _HOST = r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])"
-_USABLE = re.compile(rf"[A-Za-z]+://(?:[!-?A-~]*@)?{_HOST}(?::[0-9]+)?(?:[/?#][!-~]*)?\Z")
+_USABLE = rf"[A-Za-z]+://(?:[!-?A-~]*@)?{_HOST}(?::[0-9]+)?(?:[/?#][!-~]*)?\Z"
 
 
 class Proxy(NamedTuple):
@@ -237,7 +237,7 @@ def _check_url(variable: str, value: str) -> str:
         there = bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
         there = False
-    if not there or _USABLE.match(url) is None:  # not shown: it may hold a password
+    if not there or re.match(_USABLE, url) is None:  # not shown: it may hold a password
         raise UsageError(
             f"{variable} is not of the form http://[USER:PASSWORD@]HOST[:PORT]"
             " (in USER and PASSWORD, write @ as %40, and encode other special characters too)"

@@ -40,11 +40,17 @@ _VARIABLES = frozenset(
         "AWS_DEFAULT_PROFILE",
         "AWS_DEFAULT_REGION",
         "AWS_EC2_METADATA_DISABLED",
+        "AWS_EXECUTION_ENV",
         "AWS_ENDPOINT_URL",
         "AWS_ENDPOINT_URL_S3",
+        "AWS_MAX_ATTEMPTS",
         "AWS_PAGER",
         "AWS_PROFILE",
         "AWS_REGION",
+        "AWS_REQUEST_CHECKSUM_CALCULATION",
+        "AWS_RESPONSE_CHECKSUM_VALIDATION",
+        "AWS_RETRY_MODE",
+        "AWS_SDK_LOAD_CONFIG",
         "AWS_SECRET_ACCESS_KEY",
         "AWS_SESSION_TOKEN",
         "AWS_SHARED_CREDENTIALS_FILE",
@@ -58,8 +64,12 @@ _SETTINGS = frozenset(
         "aws_session_token",
         "cli_pager",
         "endpoint_url",
+        "max_attempts",
         "output",
         "region",
+        "request_checksum_calculation",
+        "response_checksum_validation",
+        "retry_mode",
     }
 )
 _SECTION = re.compile(r"profile ([A-Za-z0-9_.@-]+)")  # of a configuration file
@@ -67,6 +77,7 @@ _BUCKET = re.compile(r"(?!.*--)(?!xn-|sthree-|arn)[a-z0-9][a-z0-9-]{1,61}[a-z0-9
 _REGION = re.compile(r"[a-z0-9-]{2,30}")
 _URL = re.compile(r"(https?)://([a-z0-9.-]+(?::[1-9][0-9]{0,4})?)/?")
 _MOST_READ = 1 << 20  # bytes of the first page, which lists one key
+_ADDRESS = re.compile(r"[0-9.]+(?::[0-9]+)?")  # names of no bucket go before it
 _AWS_HOST = re.compile(r"amazonaws|\.aws(?:\.|:|\Z)|:(?:80|443)\Z")
 _AWS_REGION = re.compile(r"(?:af|ap|ca|eu|il|me|mx|sa|us)-(?:north|south|east|west|central)+-[1-9]")
 
@@ -345,12 +356,16 @@ def _endpoint(
     url = named or profile.get("endpoint_url")
     if url is None:
         _require(_AWS_REGION.fullmatch(region) and access.secure)
-        _require(access.addressing in (None, "auto"))
         host = "s3" if region == "us-east-1" else f"s3.{region}"  # there the global name is used
-        return Endpoint("https", f"{bucket}.{host}.amazonaws.com", "", region, bucket)
-    match = _require(_URL.fullmatch(url))
-    _require(not _AWS_HOST.search(match[2]) and access.addressing in (None, "auto", "path"))
-    return Endpoint(match[1], match[2], f"/{bucket}", region, bucket)
+        scheme, host, in_path = "https", f"{host}.amazonaws.com", access.addressing == "path"
+    else:
+        match = _require(_URL.fullmatch(url))
+        _require(not _AWS_HOST.search(match[2]))
+        scheme, host, in_path = match[1], match[2], access.addressing != "virtual"
+        _require(in_path or not _ADDRESS.fullmatch(host))
+    if in_path:
+        return Endpoint(scheme, host, f"/{bucket}", region, bucket)
+    return Endpoint(scheme, f"{bucket}.{host}", "", region, bucket)
 
 
 def _authorities() -> str:

@@ -87,7 +87,7 @@ _LATE = {
     "PreconditionFailed": 412,
 }
 # The end of a result without an ETag. For the copy of a part, the ETag is the whole result.
-_RESULT = re.compile(rb"(CopyObject|CompleteMultipartUpload)Result(\s[^<>]*)?/?>\s*\Z")
+_RESULT = rb"(CopyObject|CompleteMultipartUpload)Result(\s[^<>]*)?/?>\s*\Z"
 _KINDS = {
     401: FailureKind.ACCESS,
     403: FailureKind.ACCESS,
@@ -235,7 +235,7 @@ def store_error(response: Response, endpoint: str = "") -> StoreError:
 
 def is_whole(body: bytes) -> bool:
     """Whether a 200 to a copy or a completion contains a complete result, and no error."""
-    return b"</ETag>" in body or _RESULT.search(body) is not None
+    return b"</ETag>" in body or re.search(_RESULT, body) is not None
 
 
 def refused_by_proxy(origin: str, how: str) -> str:

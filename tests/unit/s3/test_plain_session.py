@@ -73,11 +73,16 @@ profile_settings = st.fixed_dictionaries(
         "region": regions,
         "endpoint_url": urls,
         "output": st.just("json"),
+        "retry_mode": st.just("adaptive"),
+        "max_attempts": st.just("7"),
+        "request_checksum_calculation": st.just("when_required"),
         "aws_access_key_id": st.just("CONFIG"),
         "aws_secret_access_key": st.just("of the configuration"),
         "use_fips_endpoint": st.just("true"),
         "s3": st.just("\n  addressing_style = virtual"),
         "role_arn": st.just("arn:aws:iam::123456789012:role/r"),
+        "sso_session": st.just("one"),
+        "credential_process": st.just("/bin/false"),
     },
 )
 variables = st.fixed_dictionaries(
@@ -93,6 +98,10 @@ variables = st.fixed_dictionaries(
         "AWS_PROFILE": names,
         "AWS_CA_BUNDLE": st.just("/etc/ssl/certs/ca-certificates.crt"),
         "AWS_USE_DUALSTACK_ENDPOINT": st.just("true"),
+        "AWS_RETRY_MODE": st.just("standard"),
+        "AWS_MAX_ATTEMPTS": st.just("2"),
+        "AWS_SDK_LOAD_CONFIG": st.just("1"),
+        "AWS_EXECUTION_ENV": st.just("CloudShell"),
         "https_proxy": st.just("http://user:password@proxy.example.org:3128"),
         "no_proxy": st.sampled_from(["127.0.0.1", "example.org"]),
     },
@@ -164,6 +173,69 @@ def test_a_written_profile_is_plain(home: Path, monkeypatch: pytest.MonkeyPatch)
     assert plain.endpoint.region == "eu-west-1"
     (home / "config").write_text("[default\n")
     assert plain_settings(Access(), BUCKET, os.environ) is None
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "role_arn = arn:aws:iam::123456789012:role/r",
+        "source_profile = other",
+        "credential_source = Environment",
+        "web_identity_token_file = /token",
+        "credential_process = /bin/false",
+        "sso_session = company",
+        "sso_start_url = https://company.awsapps.com/start",
+        "login_session = arn:aws:iam::123456789012:user/u",
+        "services = mine",
+        "use_dualstack_endpoint = true",
+        "use_fips_endpoint = true",
+        "ca_bundle = /certificates",
+        "s3 =\n  addressing_style = virtual",
+    ],
+)
+def test_a_profile_with_anything_else_is_left_to_botocore(
+    setting: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though keys and a region are written beside it."""
+    usual = {**{name.lower(): value for name, value in KEYS.items()}, "region": "eu-west-1"}
+    (home / "config").write_text(section("profile work", usual))
+    monkeypatch.setenv("AWS_PROFILE", "work")
+    assert plain_settings(Access(), BUCKET, os.environ) is not None
+    (home / "config").write_text(f"{section('profile work', usual)}{setting}\n")
+    assert plain_settings(Access(), BUCKET, os.environ) is None
+
+
+@pytest.mark.parametrize(
+    "bucket",
+    [
+        "arn:aws:s3:eu-west-1:123456789012:accesspoint/point",
+        "arn:aws:s3::123456789012:accesspoint/point.mrap",
+        "point-123456789012-s3alias",
+        "express--use1-az4--x-s3",
+        "with.dots",
+        "Upper",
+    ],
+)
+def test_an_unusual_bucket_is_left_to_botocore(
+    bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for each in KEYS.items():
+        monkeypatch.setenv(*each)
+    assert plain_settings(Access(), BUCKET, os.environ) is not None
+    assert plain_settings(Access(), bucket, os.environ) is None
+
+
+@pytest.mark.parametrize("addressing", [None, "auto", "path", "virtual"])
+@pytest.mark.parametrize("url", [None, "https://store.example.org:9000", "http://localhost:9000"])
+def test_each_way_to_name_a_bucket_is_plain(
+    addressing: str | None, url: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for each in KEYS.items():
+        monkeypatch.setenv(*each)
+    access = Access(addressing=addressing, endpoint_url=url)
+    plain = plain_settings(access, BUCKET, os.environ)
+    assert plain is not None
+    assert plain.opened == BotoSession(access, BUCKET).open_unverified()
 
 
 @pytest.mark.parametrize(
