@@ -8,8 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
 import invocations
@@ -19,8 +18,10 @@ from suite.copy import copy
 from suite.get import get
 from suite.large_get import large_get
 from suite.large_put import large_put
+from suite.layers import layers
 from suite.list import keys
 from suite.memory import memory
+from suite.page import Bench, page
 from suite.peer import peer
 from suite.put import put
 from suite.setting import LARGE, Setting
@@ -31,24 +32,7 @@ from tools import Tool
 
 _MEMORY = Path("/dev/shm")  # a file system in memory: no disk is measured
 
-Bench = Callable[[Setting, Sequence[Tool]], None]
-
-
-def everything(setting: Setting, found: Sequence[Tool]) -> None:
-    """The benches of small objects but ``memory``, which takes minutes; ``put`` over each wire."""
-    for https, latency in ((False, 0.0), (True, 0.0), (False, 0.02)):
-        put(replace(setting, https=https, latency=latency), found)
-    for https in (False, True):
-        get(replace(setting, https=https), found)
-    copy(setting, found)
-    for latency in (0.0, 0.05):
-        keys(replace(setting, latency=latency), found)
-    update(setting, found)
-    start(setting, found)
-
-
 BENCHES: dict[str, Bench] = {
-    "all": everything,
     "put": put,
     "get": get,
     "copy": copy,
@@ -60,13 +44,14 @@ BENCHES: dict[str, Bench] = {
     "memory": memory,
     "peer": peer,
     "throttled": throttled,
+    "layers": layers,
 }
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     command = argparse.ArgumentParser(description="Measure s3pp beside other tools.")
-    command.add_argument("bench", nargs="?", default="all", choices=BENCHES)
+    command.add_argument("bench", nargs="?", default="page", choices=("page", *BENCHES))
     command.add_argument("--files", type=int, help="default: the number the project is judged by")
     command.add_argument(
         "--size",
@@ -128,7 +113,6 @@ def main(argv: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = vars(parser().parse_args(argv))
     name = options.pop("bench")
-    bench = BENCHES[name]
     options["size"] = options["size"] or (LARGE if name.startswith("large-") else Setting.size)
     wanted = options.pop("tools").split(",")
     unknown = set(wanted) - set(tools.NAMES)
@@ -138,7 +122,10 @@ def main(argv: Sequence[str]) -> int:
     if not found:
         return 1
     try:
-        bench(Setting(**options), found)
+        setting = Setting(**options)
+        tables = page(setting, found) if name == "page" else [BENCHES[name](setting, found)]
+        for table in tables:
+            print(f"\n{table}", flush=True)
     except Failed as failure:
         print(f"failed: {failure}", file=sys.stderr)
         return 1

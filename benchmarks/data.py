@@ -10,15 +10,27 @@ import random
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 _PER_DIRECTORY = 1000
 _BLOCK = 1 << 20  # bytes of a large file made at a time
 
 
+class Load(NamedTuple):
+    """What a bucket, or a directory, has to hold."""
+
+    files: int
+    size: int  # bytes of each
+
+
 def names(files: int) -> Iterator[str]:
     """Relative paths in key order: ``d0000/f0000000.txt`` and on, 1,000 to a directory."""
-    for number in range(files):
-        yield f"{_directory(number)}/f{number:07d}.txt"
+    return map(name, range(files))
+
+
+def name(number: int) -> str:
+    """The relative path of a file."""
+    return f"{_directory(number)}/f{number:07d}.txt"
 
 
 def body(number: int, size: int, filling: bytes) -> bytes:
@@ -34,8 +46,8 @@ def make(folder: Path, files: int, size: int) -> None:
     filling = random.Random(0).randbytes(size)
     for start in range(0, files, _PER_DIRECTORY):
         (folder / _directory(start)).mkdir(parents=True, exist_ok=True)
-    for number, name in enumerate(names(files)):
-        _write(os.path.join(folder, name), body(number, size, filling))
+    for number, path in enumerate(names(files)):
+        _write(os.path.join(folder, path), body(number, size, filling))
     whole.touch()
 
 

@@ -19,7 +19,7 @@ from stores import swift
 from stores.fault_proxy import FaultProxy
 from stores.ports import ChildServer
 from stores.store import Store
-from suite.table import show
+from suite.table import Table
 
 ROWS = (*uploads.ROWS, *downloads.ROWS)
 COLUMNS = ("row", "fault", "s3pp", "seconds", "note")
@@ -106,7 +106,7 @@ def main(argv: Sequence[str]) -> int:
         command.error(str(wrong))
     found = measured(rows, lambda line: print(line, file=sys.stderr, flush=True))
     lines = [[row.number, row.fault, v.result, f"{s:.0f}", v.note] for row, v, s in found]
-    show("Faults", COLUMNS, lines)
+    print(f"\n{Table('Faults', COLUMNS, lines)}", flush=True)
     return int(any(v.broken for _, v, _ in found))
 
 

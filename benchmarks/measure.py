@@ -15,12 +15,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import IO, NamedTuple
 
 SAMPLING = 0.05  # seconds between two looks at the memory
+_LOOKING = 0.01  # seconds between two looks of other kinds
 _GRACE = 1.0  # seconds for descendants that end just after the command
+_TICKS = os.sysconf("SC_CLK_TCK")
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 
@@ -48,8 +51,11 @@ def measure(
     timeout: float = 1800.0,
     sampled: bool = False,
     stdout: IO[bytes] | None = None,
+    look: Callable[[int], None] | None = None,
 ) -> Measured:
     """Run ``command`` in a session of its own; ``timeout`` in seconds, None throws stdout away.
+
+    ``look``, if there is one, is called with the session again and again.
 
     To sample the memory costs CPU on the machine that is being measured, and holds the locks of
     the processes it looks at: a ``sampled`` run is for its memory, another one for its speed.
@@ -61,7 +67,7 @@ def measure(
         pid = _start(command, env, stdout, errors)
         grace = 0.0
         try:
-            pss, rss = _watch(pid, begun + timeout, sampled=sampled)
+            pss, rss = _watch(pid, begun + timeout, sampled=sampled, look=look)
             wall = time.perf_counter() - begun
             grace = _GRACE
         finally:
@@ -107,6 +113,29 @@ def memory(session: int) -> tuple[int, int]:
     return pss, rss
 
 
+class ProcessTimes:
+    """CPU seconds of each process of a session, by its title, as last seen: see ``measure``."""
+
+    def __init__(self) -> None:
+        self._titles: dict[int, str] = {}
+        self._cpu: dict[int, float] = {}
+
+    def look(self, session: int) -> None:
+        """Look at all processes there are."""
+        for pid in _members(session):
+            with contextlib.suppress(OSError):  # it has just ended
+                title = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").decode()
+                self._titles[pid] = title or self._titles.get(
+                    pid, ""
+                )  # one that has ended has none
+                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                self._cpu[pid] = (int(fields[11]) + int(fields[12])) / _TICKS
+
+    def of(self, word: str) -> float:
+        """CPU seconds of all whose title contains ``word``."""
+        return sum(self._cpu[pid] for pid, title in self._titles.items() if word in title)
+
+
 def _members(session: int) -> list[int]:
     found = []
     for name in os.listdir("/proc"):
@@ -126,14 +155,19 @@ def _adopt_orphans() -> None:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER) failed")
 
 
-def _watch(pid: int, deadline: float, *, sampled: bool) -> tuple[int, int]:
+def _watch(
+    pid: int, deadline: float, *, sampled: bool, look: Callable[[int], None] | None
+) -> tuple[int, int]:
     """Wait for ``pid`` to end; return the peaks of PSS and RSS in bytes."""
     pss = rss = 0
     watched = os.pidfd_open(pid)
     try:
         poll = select.poll()
         poll.register(watched, select.POLLIN)
-        while not poll.poll((SAMPLING if sampled else 1.0) * 1000):
+        period = _LOOKING if look else SAMPLING if sampled else 1.0
+        while not poll.poll(period * 1000):
+            if look:
+                look(pid)
             if time.perf_counter() > deadline:
                 raise TimedOut
             if sampled:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from statistics import median
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from measure import Measured
 from serving import Counts
@@ -38,6 +38,18 @@ class Run(NamedTuple):
         return self.measured.cpu / self.files * 1e6
 
 
+class Plan(Protocol):
+    """How often tools run."""
+
+    @property
+    def rounds(self) -> int:
+        """How often, in turns."""
+
+    @property
+    def once(self) -> frozenset[str]:
+        """The names of those that run in the first round only, since they take long."""
+
+
 class Runs(NamedTuple):
     """All runs of one tool: ``sampled`` for its memory, ``timed`` for the rest, one a round."""
 
@@ -51,13 +63,11 @@ class Runs(NamedTuple):
 
     def ratio(self, other: Runs, figure: Callable[[Run], float]) -> float:
         """The median over the rounds of ``figure`` here, divided by the ``other`` tool's."""
-        pairs = zip(self.timed, other.timed, strict=True)
+        pairs = zip(self.timed, other.timed, strict=False)  # one may have had the first round only
         return median(figure(mine) / figure(theirs) for mine, theirs in pairs)
 
 
-def interleave(
-    tools: Iterable[Tool], run: Callable[[Tool, bool], Run], *, rounds: int
-) -> list[Runs]:
+def interleave(tools: Iterable[Tool], run: Callable[[Tool, bool], Run], plan: Plan) -> list[Runs]:
     """Let every tool ``run`` once with its memory sampled, then once a round without.
 
     The sampled runs also warm the page cache. A tool that fails is told of and left out.
@@ -68,8 +78,9 @@ def interleave(
             tables.append(Runs(tool, run(tool, True), []))
         except Failed as failure:
             print(f"left out: {failure}", flush=True)
-    for turn in range(rounds):
+    for turn in range(plan.rounds):
         first = turn % max(1, len(tables))
         for runs in tables[first:] + tables[:first]:
-            runs.timed.append(run(runs.tool, False))
+            if not turn or runs.tool.name not in plan.once:
+                runs.timed.append(run(runs.tool, False))
     return tables

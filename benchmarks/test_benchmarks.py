@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
@@ -29,17 +29,19 @@ sys.path.insert(0, str(Path(__file__).parent))
 import bench
 import invocations
 import tools
-from data import large, make, names, tree
+from data import Load, large, make, names, tree
 from loopback import preload
 from loopback.framing import Digest, frame
 from loopback.listing import Query, page
 from loopback.request import Request
-from measure import TimedOut, measure
-from rounds import Failed
-from serving import Peer, serving
+from measure import Measured, ProcessTimes, TimedOut, measure
+from rounds import Failed, Run, interleave
+from serving import Counts, Peer, serving
+from suite import page as pages
 from suite.get import fault
 from suite.large_put import check, etag
-from suite.once import Load
+from suite.setting import Setting
+from suite.table import Table, join
 from tools import Endpoint, Tool
 
 CRC = "AAAAAAAAAAA="  # of no matter what: the peer does not compute it
@@ -436,6 +438,7 @@ def test_latency_holds_up_only_whom_it_answers() -> None:
 
 
 QUICK = {"s3pp", "s5cmd"}  # of the others each run takes seconds
+FEW = Load(1100, 20)
 
 
 def _each_tool(test: Callable[..., None]) -> Callable[..., None]:
@@ -443,7 +446,7 @@ def _each_tool(test: Callable[..., None]) -> Callable[..., None]:
     cases = [
         pytest.param(tool, id=name, marks=() if name in QUICK else pytest.mark.thorough)
         for name in tools.NAMES
-        if (tool := tools.find(name))
+        if (tool := tools.find(name)) and not tool.is_floor
     ]
     decorated: Callable[..., None] = pytest.mark.parametrize("tool", cases)(test)
     return decorated
@@ -451,7 +454,7 @@ def _each_tool(test: Callable[..., None]) -> Callable[..., None]:
 
 @pytest.fixture(scope="module")
 def stock() -> Iterator[Peer]:
-    with serving(preload=1100, size=20) as running:
+    with serving(preload=FEW.files, size=FEW.size) as running:
         yield running
 
 
@@ -470,14 +473,14 @@ def _run(tool: Tool, command: list[str], peer: Peer, stdout: IO[bytes] | None = 
 def test_every_tool_fetches_the_same(tool: Tool, few: Peer, tmp_path: Path) -> None:
     directory = tmp_path / "a b"
     directory.mkdir()
-    _run(tool, invocations.get(tool, few.endpoint, directory), few)
-    assert fault(directory, Load(1100, 20)) is None
+    _run(tool, invocations.get(tool, few.endpoint, directory, FEW), few)
+    assert fault(directory, FEW) is None
     assert few.counts().requests["get_object"] == 1100
 
 
 @_each_tool
 def test_every_tool_copies_to_the_same_keys(tool: Tool, few: Peer) -> None:
-    _run(tool, invocations.copy(tool, few.endpoint), few)
+    _run(tool, invocations.copy(tool, few.endpoint, FEW), few)
     counts = few.counts()
     assert (counts.requests["copy_object"], counts.requests.get("get_object", 0)) == (1100, 0)
     pages = client(few.endpoint).get_paginator("list_objects_v2").paginate(Bucket="bench")
@@ -490,7 +493,7 @@ def test_every_tool_copies_to_the_same_keys(tool: Tool, few: Peer) -> None:
 @_each_tool
 def test_every_tool_prints_a_line_for_each_key(tool: Tool, few: Peer, tmp_path: Path) -> None:
     with (tmp_path / "lines").open("w+b") as lines:
-        _run(tool, invocations.keys(tool, few.endpoint), few, lines)
+        _run(tool, invocations.keys(tool, few.endpoint, FEW), few, lines)
         lines.seek(0)
         printed = [line.split()[-1].decode() for line in lines]
     assert [key[-len("d0000/f0000000.txt") :] for key in sorted(printed)] == list(names(1100))
@@ -537,15 +540,120 @@ def test_a_tool_that_does_nothing_is_left_out(
 
 
 @pytest.mark.skipif(tools.find("s5cmd") is None, reason="no s5cmd is installed")
-@pytest.mark.parametrize("name", ["get", "copy", "list"])
+@pytest.mark.parametrize("name", ["put", "get", "copy", "list", "update", "start"])
 def test_benches_print_a_row_and_leave_nothing(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str
 ) -> None:
-    options = ["--files", "5", "--rounds", "1", "--tools", "s5cmd", "--into", str(tmp_path)]
-    assert bench.main([name, *options]) == 0
+    into, folder = tmp_path / "into", tmp_path / "trees"
+    into.mkdir()
+    options = ["--files", "5", "--rounds", "1", "--tools", "s5cmd", "--into", str(into)]
+    assert bench.main([name, *options, "--folder", str(folder)]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert [row[-2:] for row in rows if row[:1] == ["s5cmd"]] == [["1.00", "1.00"]]
-    assert not list(tmp_path.iterdir())
+    assert not list(into.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("put", ["--files", "50", "--https"]),
+        ("get", ["--files", "50"]),
+        ("copy", ["--files", "50"]),
+        ("list", ["--files", "1100"]),  # two pages
+        pytest.param("large-put", ["--size", "65MiB"], marks=pytest.mark.thorough),
+        pytest.param("large-get", ["--size", "65MiB"], marks=pytest.mark.thorough),
+    ],
+)
+def test_the_floor_does_the_whole_job(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str, options: list[str]
+) -> None:
+    where = ["--folder", str(tmp_path), "--into", str(tmp_path)]
+    assert bench.main([name, *options, "--rounds", "1", "--tools", "floor", *where]) == 0
+    told = capsys.readouterr().out
+    assert [line for line in told.splitlines() if line.startswith("floor  ")], told
+
+
+def test_a_floor_that_is_refused_or_gets_other_bytes_fails(few: Peer, tmp_path: Path) -> None:
+    floor = tools.find(tools.FLOOR)
+    assert floor is not None
+    for load, told in ((Load(1101, 20), ": 404"), (Load(3, 21), "20 bytes came, not 21")):
+        command = invocations.get(floor, few.endpoint, tmp_path, load)
+        run = measure(command, env=floor.environment(few.endpoint))
+        assert (run.status, run.left) == (1, 0)
+        assert told in run.errors
+
+
+def test_the_floor_has_no_part_where_the_whole_is_asked_about(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    options = ["--files", "5", "--rounds", "1", "--tools", "floor", "--folder", str(tmp_path)]
+    assert bench.main(["update", *options]) == 1
+    assert "the floor only sends requests: name other --tools" in capsys.readouterr().err
+
+
+def test_layers_add_up_to_the_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    where = ["--folder", str(tmp_path), "--into", str(tmp_path)]
+    assert bench.main(["layers", "--files", "20", "--tools", "s3pp", *where]) == 0
+    rows = [re.split("  +", line) for line in capsys.readouterr().out.splitlines()]
+    figures = [row[1:4] for row in rows if len(row) == 5 and row[1][-1].isdigit()]
+    *parts, whole = ([float(each) for each in row] for row in figures)
+    assert len(parts) == 12
+    for verb in range(3):
+        # To a tenth each; processes are looked at every 10 ms.
+        assert abs(sum(part[verb] for part in parts) - whole[verb]) < 1
+
+
+def _ran(wall: float) -> Run:
+    measured = Measured(0, wall, wall, 0, 0, 0, "")
+    return Run(1, measured, Counts({}, 0, 0, 0, 0.0), 0.0)
+
+
+def test_ratios_are_of_rounds_and_slow_tools_take_part_in_the_first(tmp_path: Path) -> None:
+    walls = {"fast": iter([9.0, 1.0, 2.0, 3.0]), "slow": iter([9.0, 4.0])}
+    setting = Setting(tmp_path, tmp_path, rounds=3, once=frozenset({"slow"}))
+    contestants = [Tool("fast", ()), Tool("slow", ())]
+    fast, slow = interleave(contestants, lambda tool, _: _ran(next(walls[tool.name])), setting)
+    assert (len(fast.timed), len(slow.timed)) == (3, 1)
+    assert slow.ratio(fast, lambda run: run.measured.wall) == 4.0
+    assert fast.ratio(slow, lambda run: run.rate) == 4.0
+
+
+def test_a_page_has_a_table_for_each_question(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked = []
+
+    def some(setting: Setting, found: Sequence[Tool]) -> Table:
+        asked.append((setting.https, [tool.name for tool in found]))
+        return Table("t", ("tool", "figure"), [[tool.name, "1"] for tool in found])
+
+    questions = {
+        question: {what: part._replace(bench=some) for what, part in parts.items()}
+        for question, parts in pages.QUESTIONS.items()
+    }
+    monkeypatch.setattr(pages, "QUESTIONS", questions)
+    found = [Tool(name, ()) for name in tools.NAMES]
+    tables = list(pages.page(Setting(tmp_path, tmp_path), found))
+    assert [table.title for table in tables] == list(questions)
+    assert asked[:2] == [(False, [*tools.NAMES]), (True, ["s3pp", "s5cmd", "rclone", "floor"])]
+    assert asked[-1] == (False, [])  # the layers are measured of this checkout in any case
+    assert all(names for _, names in asked[:-1])
+
+
+def test_tables_are_joined_as_restructuredtext_takes_them() -> None:
+    one = Table("one", ("tool", "n"), [["a", "1"], ["b", "2"]])
+    both = join("both", {"http": one, "https": Table("two", ("tool", "n"), [["a", "3"]])})
+    assert str(both).splitlines() == [
+        "both",
+        "",
+        "=====  ====  =",
+        "what   tool  n",
+        "=====  ====  =",
+        "http   a     1",
+        "\\      b     2",
+        "https  a     3",
+        "=====  ====  =",
+    ]
 
 
 @pytest.mark.skipif(tools.find("s5cmd") is None, reason="no s5cmd is installed")
@@ -611,6 +719,14 @@ def test_tree_is_deterministic_and_without_twins(tmp_path: Path) -> None:
     assert {len(body) for body in bodies} == {20}
     again = sorted(tree(tmp_path / "again", 1200, 20).glob("*/*"))
     assert [path.read_bytes() for path in again] == bodies
+
+
+def test_processes_are_told_apart_by_their_titles() -> None:
+    spin = "import time; e=time.process_time\nwhile e() < .15: pass"
+    times = ProcessTimes()
+    run = measure([sys.executable, "-c", f"{spin} # spinner"], look=times.look)
+    assert 0.1 <= times.of("spinner") <= run.cpu + 0.02
+    assert times.of("another") == 0
 
 
 def test_measure_counts_descendants_and_leaves_none() -> None:

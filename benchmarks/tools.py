@@ -9,9 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = ("s3pp", "s5cmd", "rclone", "aws")
-_AWS_LIMIT = 2000  # objects: at some 5 ms of CPU each, more would only take time
+FLOOR = "floor"
+NAMES = ("s3pp", "s5cmd", "rclone", "aws", FLOOR)
+# Objects: more would only take time, at some 5 ms of CPU each for aws.
+_LIMITS = {"aws": 2000, "rclone": 10_000}
 
+# Programs of this checkout.
+_OURS = {
+    "s3pp": ("-m", "s3pp"),
+    FLOOR: (str(ROOT / "benchmarks" / "floor.py"),),
+    "layers": (str(ROOT / "benchmarks" / "layers.py"),),
+}
 _ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "bench",
     "AWS_SECRET_ACCESS_KEY": "benchbench",
@@ -42,6 +50,11 @@ class Tool:
     program: tuple[str, ...]
     variables: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def is_floor(self) -> bool:
+        """Whether it only asks: there are no files of its, and it does not list by itself."""
+        return self.name == FLOOR
+
     def environment(self, endpoint: Endpoint) -> dict[str, str]:
         """The environment of a run against ``endpoint``, with nothing of S3 inherited."""
         clean = {
@@ -56,11 +69,10 @@ class Tool:
 
 def find(name: str) -> Tool | None:
     """The tool called ``name``: s3pp from this checkout, others beside Python or on PATH."""
-    if name == "s3pp" and (ROOT / "s3pp" / "__main__.py").exists():
+    if name in _OURS and (ROOT / "s3pp" / "__main__.py").exists():
         inherited = os.environ.get("PYTHONPATH")
         path = os.pathsep.join([str(ROOT), inherited] if inherited else [str(ROOT)])
-        program = (sys.executable, "-m", "s3pp")
-        return Tool(name, program, {"PYTHONPATH": path})
+        return Tool(name, (sys.executable, *_OURS[name]), {"PYTHONPATH": path})
     beside = Path(sys.executable).parent
     found = shutil.which(name, path=f"{beside}{os.pathsep}{os.environ.get('PATH', '')}")
     if found is None:
@@ -82,4 +94,4 @@ def _native(name: str, found: str) -> str:
 
 def share(tool: Tool, objects: int) -> int:
     """How many of ``objects`` the tool is asked to move."""
-    return min(objects, _AWS_LIMIT) if tool.name == "aws" else objects
+    return min(objects, _LIMITS.get(tool.name, objects))

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rounds import Run, Runs
-from suite.table import megabytes, ratio, show
+from suite.table import RATIOS, Table, megabytes, ratio
 
 _COLUMNS = (
-    *("tool", "MB/s", "CPU s/GiB", "PSS MB", "RSS MB", "requests", "connections"),
-    *("peer s/GiB", "MB/s : s5cmd", "CPU : s5cmd"),
+    *("tool", "MB/s", "CPU s/GiB", "PSS MB", "requests", "connections"),
+    "peer s/GiB",
+    *RATIOS,
 )
 
 
-def show_bulk(title: str, table: Sequence[Runs], size: int) -> None:
-    """Print how fast each tool moved ``size`` bytes, and what a GiB of them cost."""
-    show(title, _COLUMNS, [_row(runs, table, size) for runs in table])
+def bulk(title: str, table: Sequence[Runs], size: int) -> Table:
+    """How fast each tool moved ``size`` bytes, and what a GiB of them cost."""
+    return Table(title, _COLUMNS, [_row(runs, table, size) for runs in table])
 
 
 def _row(runs: Runs, table: Sequence[Runs], size: int) -> list[str]:
@@ -25,7 +26,7 @@ def _row(runs: Runs, table: Sequence[Runs], size: int) -> list[str]:
         runs.tool.name,
         f"{runs.median(lambda run: size / run.measured.wall / 1e6):.0f}",
         f"{runs.median(lambda run: run.measured.cpu / gibibytes):.2f}",
-        *megabytes(runs.sampled.measured),
+        megabytes(runs.sampled.measured)[0],
         str(sum(counts.requests.values())),
         str(counts.connections),
         f"{runs.median(lambda run: run.peer_cpu / gibibytes):.2f}",

@@ -8,38 +8,54 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import invocations
-from data import names
+from data import Load, names
 from loopback.preload import body
 from rounds import Failed, Run, interleave
-from suite.once import Load, finished
+from suite.once import finished
 from suite.setting import Setting
 from suite.stocked import Stock, stocked
-from suite.table import show_moved
+from suite.table import Table, moved
 from tools import Tool
 
 
-def get(setting: Setting, found: Sequence[Tool]) -> None:
-    """Print how fast, at what cost."""
+def get(setting: Setting, found: Sequence[Tool]) -> Table:
+    """Measure how fast, at what cost."""
     files = setting.files or (20_000 if setting.https else 50_000)
     with stocked(setting, found, files) as stocks:
 
         def run(tool: Tool, sampled: bool) -> Run:
             # Removed by the block's end, which nobody's time is.
             with TemporaryDirectory(prefix="s3pp-get-", dir=setting.into) as directory:
-                return _fetch(stocks[tool.name], tool, Path(directory), sampled)
+                return fetch(stocks[tool.name], tool, Path(directory), sampled)
 
-        table = interleave(found, run, rounds=setting.rounds)
-    show_moved(f"get: {files} objects of {setting.size} bytes to {setting.into}, {setting}", table)
+        table = interleave(found, run, setting)
+    title = f"get: {files} objects of {setting.size} bytes to {setting.into}, {setting}"
+    return moved(title, table)
 
 
-def _fetch(stock: Stock, tool: Tool, directory: Path, sampled: bool) -> Run:
-    stock.peer.reset()
-    command = invocations.get(tool, stock.peer.endpoint, directory)
-    run = finished(stock.peer, tool, command, objects=stock.load.files, sampled=sampled)
-    wrong = fault(directory, stock.load)
+def fetch(stock: Stock, tool: Tool, directory: Path, sampled: bool) -> Run:
+    """Run the tool once, into an empty ``directory``."""
+    peer, load = stock
+    peer.reset()
+    command = invocations.get(tool, peer.endpoint, directory, load)
+    run = finished(peer, tool, command, objects=load.files, sampled=sampled)
+    check_fetched(tool, run, directory, load)
+    return run
+
+
+def check_fetched(tool: Tool, run: Run, directory: Path, load: Load) -> None:
+    """Raise ``Failed`` unless ``directory`` holds ``load``; of the floor, unless all was asked for.
+
+    The floor looks at the sizes itself.
+    """
+    wrong = _not_asked(run, load) if tool.is_floor else fault(directory, load)
     if wrong:
         raise Failed(f"{tool.name}: {wrong}: {run.measured.errors.strip()}")
-    return run
+
+
+def _not_asked(run: Run, load: Load) -> str | None:
+    asked = run.counts.requests.get("get_object", 0)
+    return None if asked >= load.files else f"{asked} objects were asked for, not {load.files}"
 
 
 def fault(directory: Path, load: Load) -> str | None:

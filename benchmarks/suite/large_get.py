@@ -9,12 +9,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import invocations
+from data import Load
 from rounds import Failed, Run, interleave
 from serving import Peer, serving
-from suite.bulk import show_bulk
-from suite.get import fault
-from suite.once import Load, finished
+from suite.bulk import bulk
+from suite.get import check_fetched
+from suite.once import finished
 from suite.setting import Setting
+from suite.table import Table
 from suite.variants import TUNED, Variant, has_crc64nvme, named
 from tools import Tool
 
@@ -26,8 +28,8 @@ _KINDS: dict[str, dict[str, str | bool]] = {
 }
 
 
-def large_get(setting: Setting, found: Sequence[Tool]) -> None:
-    """Print MB/s, and what a GiB costs. Raises ``Failed`` where there is no room for the object."""
+def large_get(setting: Setting, found: Sequence[Tool]) -> Table:
+    """Measure MB/s, and what a GiB costs. Raises ``Failed`` where the object has no room."""
     _make_certain_of_room(setting)
     variants = dict(_variants(found))
     with ExitStack() as stack:
@@ -43,9 +45,9 @@ def large_get(setting: Setting, found: Sequence[Tool]) -> None:
                 return _fetch(peers[kind], variant, Load(1, setting.size), Path(directory), sampled)
 
         rows = [variant.row for _, variant in variants.values()]
-        table = interleave(rows, run, rounds=setting.rounds)
+        table = interleave(rows, run, setting)
     title = f"large-get: {setting.size} bytes to {setting.into}, {setting}"
-    show_bulk(title, table, setting.size)
+    return bulk(title, table, setting.size)
 
 
 def _variants(found: Sequence[Tool]) -> Iterator[tuple[str, tuple[str, Variant]]]:
@@ -70,11 +72,9 @@ def _holding(setting: Setting, kind: str) -> AbstractContextManager[Peer]:
 def _fetch(peer: Peer, variant: Variant, load: Load, directory: Path, sampled: bool) -> Run:
     peer.reset()
     tool, row, options = variant
-    command = invocations.get(tool, peer.endpoint, directory, options=options)
+    command = invocations.get(tool, peer.endpoint, directory, load, options=options)
     run = finished(peer, row, command, objects=load.files, sampled=sampled)
-    wrong = fault(directory, load)
-    if wrong:
-        raise Failed(f"{row.name}: {wrong}: {run.measured.errors.strip()}")
+    check_fetched(row, run, directory, load)
     return run
 
 

@@ -4,49 +4,51 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from tempfile import TemporaryFile
 
 import invocations
-from data import names
+from data import Load, names
 from measure import measure
 from rounds import Failed, Run, Runs, interleave
 from serving import Peer
 from suite.once import finished
 from suite.setting import Setting
 from suite.stocked import holding
-from suite.table import YARDSTICK, megabytes, ratio, show
-from tools import Endpoint, Tool
+from suite.table import YARDSTICK, Table, megabytes, ratio
+from tools import Tool
 
 _PAGE = 1000  # keys, at most
 _LISTERS = (1, 16)
 _NAME = re.compile(rb"d\d+/f\d+\.txt")
 
 
-def keys(setting: Setting, found: Sequence[Tool]) -> None:
-    """Print keys/s and what a key costs; under latency also what more listers are worth."""
+def keys(setting: Setting, found: Sequence[Tool]) -> Table:
+    """Measure keys/s and what a key costs; under latency also what more listers are worth."""
     count = setting.files or 200_000
+    load = Load(count, setting.size)
     with holding(setting, count) as peer:
-        contestants = list(_contestants(found, peer.endpoint, apart=setting.latency > 0))
+        commands = {tool.name: invocations.keys(tool, peer.endpoint, load) for tool in found}
+        contestants = list(_contestants(found, commands, apart=setting.latency > 0))
         lines = {tool.name: command for tool, command in contestants}
 
         def run(tool: Tool, sampled: bool) -> Run:
-            if sampled:
+            if sampled and not tool.is_floor:  # that prints nothing
                 _check_output(peer, tool, lines[tool.name], count)
-            return _listed(peer, tool, lines[tool.name], count=count, sampled=sampled)
+            return listed(peer, tool, lines[tool.name], count=count, sampled=sampled)
 
-        table = interleave([tool for tool, _ in contestants], run, rounds=setting.rounds)
+        table = interleave([tool for tool, _ in contestants], run, setting)
     yardstick = _named(_LISTERS[0]) if setting.latency else YARDSTICK
-    _show(f"list: {count} keys, {setting}", table, yardstick)
+    return _keys(f"list: {count} keys, {setting}", table, yardstick)
 
 
 def _contestants(
-    found: Sequence[Tool], endpoint: Endpoint, *, apart: bool
+    found: Sequence[Tool], commands: Mapping[str, list[str]], *, apart: bool
 ) -> Iterator[tuple[Tool, list[str]]]:
     """The tools with their commands; s3pp once for each number of listers where ``apart``."""
     for tool in found:
-        command = invocations.keys(tool, endpoint)
+        command = commands[tool.name]
         if apart and tool.name == "s3pp":
             for listers in _LISTERS:
                 yield replace(tool, name=_named(listers)), [*command, "--listers", str(listers)]
@@ -69,7 +71,8 @@ def _check_output(peer: Peer, tool: Tool, command: Sequence[str], count: int) ->
         raise Failed(f"{tool.name}: {len(printed)} names printed of {count} keys, {told}")
 
 
-def _listed(peer: Peer, tool: Tool, command: Sequence[str], *, count: int, sampled: bool) -> Run:
+def listed(peer: Peer, tool: Tool, command: Sequence[str], *, count: int, sampled: bool) -> Run:
+    """Run the ``command`` of a tool once, which lists so many keys."""
     peer.reset()
     run = finished(peer, tool, command, objects=count, sampled=sampled)
     pages = run.counts.requests.get("list_objects", 0)
@@ -78,21 +81,22 @@ def _listed(peer: Peer, tool: Tool, command: Sequence[str], *, count: int, sampl
     return run
 
 
-def _show(title: str, table: Sequence[Runs], yardstick: str) -> None:
+def _keys(title: str, table: Sequence[Runs], yardstick: str) -> Table:
+    against = yardstick if yardstick == YARDSTICK else "one lister"
     columns = (
-        *("tool", "seconds", "keys/s", "CPU us/key", "PSS MB", "RSS MB", "LIST", "peer us/key"),
-        *(f"keys/s : {yardstick}", f"CPU : {yardstick}"),
+        *("tool", "seconds", "keys/s", "CPU µs/key", "PSS MB", "LIST", "peer µs/key"),
+        *(f"speed : {against}", f"CPU : {against}"),
     )
-    show(title, columns, [_row(runs, table, yardstick) for runs in table])
+    return Table(title, columns, [_row(runs, table, yardstick) for runs in table])
 
 
 def _row(runs: Runs, table: Sequence[Runs], yardstick: str) -> list[str]:
     return [
         runs.tool.name,
         f"{runs.median(lambda run: run.measured.wall):.2f}",
-        f"{runs.median(lambda run: run.rate):.0f}",
+        f"{runs.median(lambda run: run.rate):,.0f}",
         f"{runs.median(lambda run: run.cpu):.1f}",
-        *megabytes(runs.sampled.measured),
+        megabytes(runs.sampled.measured)[0],
         str(runs.timed[-1].counts.requests["list_objects"]),
         f"{runs.median(lambda run: run.peer_cpu / run.files * 1e6):.1f}",
         ratio(runs, table, lambda run: run.rate, yardstick=yardstick),

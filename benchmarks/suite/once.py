@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from data import Load
 from measure import Measured, TimedOut, measure
 from rounds import Failed, Run
 from serving import Peer
 from tools import Tool
 
 
-class Load(NamedTuple):
-    """What a bucket, or a directory, has to hold."""
-
-    files: int
-    size: int  # bytes of each
+def programs(found: Sequence[Tool]) -> list[Tool]:
+    """Those that do a whole job. Raises ``Failed`` where there are none."""
+    whole = [tool for tool in found if not tool.is_floor]
+    if not whole:
+        raise Failed("the floor only sends requests: name other --tools")
+    return whole
 
 
 def once(

@@ -12,13 +12,13 @@ from data import names
 from rounds import Failed
 from serving import Peer, serving
 from suite.setting import Setting
-from suite.table import show
+from suite.table import Table
 from tools import Endpoint, Tool
 
 _OBJECTS = 10_000
 _AT_ONCE = 20  # under load a request is not alone, and does not pay for waking the peer
 _PAGE = "/bench?list-type=2&prefix=p%2F&encoding-type=url&start-after="
-_COLUMNS = ("request", "requests", "us/request")
+_COLUMNS = ("request", "requests", "µs/request")
 
 
 class _Asked(NamedTuple):
@@ -28,15 +28,15 @@ class _Asked(NamedTuple):
     body: bytes | None = None
 
 
-def peer(setting: Setting, found: Sequence[Tool]) -> None:
-    """Print CPU microseconds per request; the tools have no part in it."""
+def peer(setting: Setting, found: Sequence[Tool]) -> Table:
+    """Measure CPU microseconds per request; the tools have no part in it."""
     with serving(https=setting.https, preload=_OBJECTS, size=setting.size) as running:
         rows = [
             [kind, str(len(asked)), f"{_cost(running, asked):.0f}"]
             for kind, asked in _kinds(setting.size).items()
         ]
     scheme = "https" if setting.https else "http"
-    show(f"peer: objects of {setting.size} bytes, {scheme}", _COLUMNS, rows)
+    return Table(f"peer: objects of {setting.size} bytes, {scheme}", _COLUMNS, rows)
 
 
 def _kinds(size: int) -> dict[str, list[_Asked]]:

@@ -19,6 +19,7 @@ class Setting:
     https: bool = False
     latency: float = 0.0  # seconds before each answer
     rounds: int = 3
+    once: frozenset[str] = frozenset()  # tools that are timed in the first round only
 
     def __str__(self) -> str:
         scheme = "https" if self.https else "http"

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import NamedTuple
 
+from data import Load
 from serving import Peer, serving
-from suite.once import Load
 from suite.setting import Setting
 from tools import Tool, share
 

@@ -1,25 +1,33 @@
-"""Figures as a table for people, which reStructuredText also takes as one."""
+"""Figures as a table, which a page of the documentation takes as it is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from measure import Measured
 from rounds import Run, Runs
 
 YARDSTICK = "s5cmd"  # the fastest of the others on small objects
+RATIOS = ("speed : s5cmd", "CPU : s5cmd")
 _MOVED = (
-    *("tool", "files", "objects/s", "CPU us/object", "PSS MB", "RSS MB"),
-    *("connections", "peer us/object", "objects/s : s5cmd", "CPU : s5cmd"),
+    *("tool", "objects", "objects/s", "CPU µs", "PSS MB", "connections", "peer µs"),
+    *RATIOS,
 )
 
 
-def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a simple table under ``title``."""
-    widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
-    rule = "  ".join("=" * width for width in widths)
-    print(f"\n{title}\n\n{rule}\n{_line(columns, widths)}\n{rule}")
-    print("\n".join([*(_line(row, widths) for row in rows), rule]), flush=True)
+class Table(NamedTuple):
+    """A table; as text, a simple table of reStructuredText under its title."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def __str__(self) -> str:
+        widths = [max(map(len, cells)) for cells in zip(self.columns, *self.rows, strict=True)]
+        rule = "  ".join("=" * width for width in widths)
+        lines = [_line(row, widths) for row in (self.columns, *self.rows)]
+        return "\n".join([self.title, "", rule, lines[0], rule, *lines[1:], rule])
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
@@ -27,19 +35,30 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(padded).rstrip()
 
 
-def show_moved(title: str, table: Sequence[Runs]) -> None:
-    """Print how fast each tool moved its objects, and at what cost."""
-    show(title, _MOVED, [_moved(runs, table) for runs in table])
+def join(title: str, tables: Mapping[str, Table]) -> Table:
+    """Tables of the same columns as one, whose first column says what each was about."""
+    (columns,) = {tuple(table.columns) for table in tables.values()}
+    rows = [
+        ["\\" if number else what, *row]
+        for what, table in tables.items()
+        for number, row in enumerate(table.rows)
+    ]
+    return Table(title, ("what", *columns), rows)
+
+
+def moved(title: str, table: Sequence[Runs]) -> Table:
+    """How fast each tool moved its objects, and at what cost."""
+    return Table(title, _MOVED, [_moved(runs, table) for runs in table])
 
 
 def _moved(runs: Runs, table: Sequence[Runs]) -> list[str]:
     last = runs.timed[-1]
     return [
         runs.tool.name,
-        str(last.files),
-        f"{runs.median(lambda run: run.rate):.0f}",
+        f"{last.files:,}",
+        f"{runs.median(lambda run: run.rate):,.0f}",
         f"{runs.median(lambda run: run.cpu):.0f}",
-        *megabytes(runs.sampled.measured),
+        megabytes(runs.sampled.measured)[0],
         str(last.counts.connections),
         f"{runs.median(lambda run: run.peer_cpu / run.files * 1e6):.0f}",
         ratio(runs, table, lambda run: run.rate),

@@ -5,23 +5,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import invocations
-from data import tree
+from data import Load, tree
 from rounds import Failed, Run, interleave
 from serving import Peer, serving
-from suite.once import Load, check_held, measured_run
+from suite.once import check_held, measured_run, programs
 from suite.setting import Setting
-from suite.table import show
+from suite.table import Table
 from tools import Tool
 
 RATES = (50, 200, 2000)  # requests per second
 SECONDS = 20  # that a run takes at best
 BURST = 0.1  # seconds of the rate that go at once after a pause
 
-_COLUMNS = ("tool", "requests/s", "objects", "failed", "seconds", "of the ideal", "refused", "%")
+_COLUMNS = (
+    "tool",
+    "requests/s",
+    "objects",
+    "failed",
+    "seconds",
+    "of the ideal",
+    "refused",
+    "refused %",
+)
 
 
-def throttled(setting: Setting, found: Sequence[Tool]) -> None:
-    """Print, for each rate, how long it took and how many requests were refused."""
+def throttled(setting: Setting, found: Sequence[Tool]) -> Table:
+    """Measure, for each rate, how long it took and how many requests were refused."""
+    rows = []
     for rate in RATES:
         files = setting.files or rate * SECONDS
         with serving(limit=rate, burst=BURST * rate) as peer:
@@ -29,20 +39,21 @@ def throttled(setting: Setting, found: Sequence[Tool]) -> None:
             def run(tool: Tool, sampled: bool, files: int = files, peer: Peer = peer) -> Run:
                 return _send(peer, tool, setting, files, sampled)
 
-            table = interleave(found, run, rounds=setting.rounds)
-        title = f"throttled to {rate} requests/s: {files} files of {setting.size} bytes, {setting}"
-        show(title, _COLUMNS, [_row(runs.tool, runs.timed, rate) for runs in table])
+            table = interleave(programs(found), run, setting)
+        rows += [_row(runs.tool, [runs.sampled, *runs.timed], rate) for runs in table]
+    return Table(f"throttled: files of {setting.size} bytes, {setting}", _COLUMNS, rows)
 
 
 def _send(peer: Peer, tool: Tool, setting: Setting, files: int, sampled: bool) -> Run:
     source = tree(setting.folder, files, setting.size)
     peer.clear()
     before = peer.counts().cpu_seconds
-    measured = measured_run(peer, tool, invocations.put(tool, peer.endpoint, source))
+    load = Load(files, setting.size)
+    measured = measured_run(peer, tool, invocations.put(tool, peer.endpoint, source, load))
     counts = peer.counts()
     run = Run(files, measured, counts, counts.cpu_seconds - before)
     if not measured.status:
-        check_held(tool, run, Load(files, setting.size))
+        check_held(tool, run, load)
     elif counts.keys == 0:
         raise Failed(f"{tool.name}: exit status {measured.status}: {measured.errors.strip()}")
     return run
@@ -55,8 +66,8 @@ def _row(tool: Tool, runs: Sequence[Run], rate: int) -> list[str]:
     ideal = worst.files / rate
     return [
         tool.name,
-        str(rate),
-        str(worst.files),
+        f"{rate:,}",
+        f"{worst.files:,}",
         str(max(run.files - run.counts.keys for run in runs)),
         f"{worst.measured.wall:.1f}",
         f"{worst.measured.wall / ideal:.2f}",

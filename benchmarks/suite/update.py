@@ -5,37 +5,38 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import invocations
-from data import tree
+from data import Load, tree
 from rounds import Run, Runs, interleave
 from serving import serving
-from suite.once import Load, once
+from suite.once import once, programs
 from suite.setting import Setting
-from suite.table import YARDSTICK, megabytes, ratio, show
+from suite.table import RATIOS, YARDSTICK, Table, megabytes, ratio
 from tools import Tool
 
 _COLUMNS = (
-    *("tool", "seconds", "CPU us/object", "PSS MB", "LIST", "HEAD", "PUT"),
-    *("seconds : s5cmd", "CPU : s5cmd"),
+    *("tool", "seconds", "CPU µs", "PSS MB", "LIST", "HEAD", "PUT"),
+    *RATIOS,
 )
 _KINDS = ("list_objects", "head_object", "put_object")
 
 
-def update(setting: Setting, found: Sequence[Tool]) -> None:
-    """Print how long it takes, and the requests that were made."""
-    load = Load(setting.files or 10_000, setting.size)
+def update(setting: Setting, found: Sequence[Tool]) -> Table:
+    """Measure how long it takes, and the requests that were made."""
+    load = Load(setting.files or 100_000, setting.size)
     source = tree(setting.folder, load.files, load.size)
     with serving(https=setting.https, latency=setting.latency) as peer:
+        found = programs(found)
         filler = next((tool for tool in found if tool.name == YARDSTICK), found[0])
-        once(peer, filler, invocations.put(filler, peer.endpoint, source), load=load)
+        once(peer, filler, invocations.put(filler, peer.endpoint, source, load), load=load)
 
         def run(tool: Tool, sampled: bool) -> Run:
             peer.reset()
             command = invocations.update(tool, peer.endpoint, source)
             return once(peer, tool, command, load=load, sampled=sampled)
 
-        table = interleave(found, run, rounds=setting.rounds)
+        table = interleave(found, run, setting)
     title = f"update: {load.files} unchanged files of {load.size} bytes, {setting}"
-    show(title, _COLUMNS, [_row(runs, table) for runs in table])
+    return Table(title, _COLUMNS, [_row(runs, table) for runs in table])
 
 
 def _row(runs: Runs, table: Sequence[Runs]) -> list[str]:
@@ -46,6 +47,6 @@ def _row(runs: Runs, table: Sequence[Runs]) -> list[str]:
         f"{runs.median(lambda run: run.cpu):.0f}",
         megabytes(runs.sampled.measured)[0],
         *(str(requests.get(kind, 0)) for kind in _KINDS),
-        ratio(runs, table, lambda run: run.measured.wall),
+        ratio(runs, table, lambda run: run.rate),
         ratio(runs, table, lambda run: run.cpu),
     ]
