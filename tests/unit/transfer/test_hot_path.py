@@ -27,7 +27,7 @@ from s3pp.job import Job, Mode
 from s3pp.pipeline import roles
 from s3pp.pipeline.connect import RetryHooks, connect
 from s3pp.places import Origin, Place, Side, Source
-from s3pp.records import CopyTask, Done, Entry, GetTask, PutTask, Task
+from s3pp.records import CopyTask, Dest, Done, Entry, GetTask, PutTask, Skipped, Task
 from s3pp.s3.client import Bucket, Recovery
 from s3pp.s3.endpoint import Endpoint, Opened
 from s3pp.s3.exchange import Request, Response
@@ -39,6 +39,7 @@ BODY = b"x" * 4096
 WARM, TRIES = 3, 4
 TASKS = WARM + 2 * TRIES
 ETAG = md5(BODY).hexdigest()
+DEST = Dest(4096, ETAG)  # of what is there already
 KEYS = Keys("AKID", "secret")
 ENDPOINT = Endpoint("http", "localhost", "/bucket", "us-east-1", "bucket")
 
@@ -105,7 +106,8 @@ def test_a_small_object_takes_few_calls_and_blocks(tmp_path: Path, verb: str) ->
             opened = Opened(endpoint, KEYS, None, listable=True)
             hooks = RetryHooks(limiter=limiter())
             bucket = connect(job.access, opened, 8, renew=no_keys, hooks=hooks)
-            transfer = await warm(job, bucket, tasks)
+            buckets = dict.fromkeys((Side.SOURCE, Side.DEST), bucket)
+            transfer = await warm(job, buckets, tasks)
             calls, blocks = [], []
             for _ in range(TRIES):
                 with counted() as called:
@@ -126,10 +128,7 @@ def test_a_small_object_takes_few_calls_and_blocks(tmp_path: Path, verb: str) ->
 def test_a_small_object_takes_little_memory_at_once(tmp_path: Path, verb: str) -> None:
     async def main() -> None:
         job, tasks = job_and_tasks(verb, tmp_path)
-        recovery = Recovery(Backoff(1, 1.0), no_keys, limiter=limiter())
-        signer = Signer(KEYS, ENDPOINT.region)
-        bucket = Bucket(ENDPOINT, signer, Instant(verb), recovery=recovery)
-        transfer = await warm(job, bucket, tasks)
+        transfer = await warm(job, instant_buckets(verb), tasks)
         with Peak() as held:
             await transfer(tasks.pop())
         assert held.bytes <= BOUNDS[verb].peak
@@ -137,9 +136,33 @@ def test_a_small_object_takes_little_memory_at_once(tmp_path: Path, verb: str) -
     asyncio.run(main())
 
 
-async def warm(job: Job, bucket: Bucket, tasks: list[Task]) -> Callable[[Task], Awaitable[None]]:
+@pytest.mark.parametrize(("verb", "most_calls", "most_blocks"), [("put", 4, 58), ("get", 9, 72)])
+def test_an_object_that_is_there_takes_less(
+    tmp_path: Path, verb: str, most_calls: int, most_blocks: int
+) -> None:
+    async def main() -> None:
+        job, tasks = job_and_tasks(verb, tmp_path)
+        role = roles.role(job, instant_buckets(verb), roles.worker_resources(Mock()))
+        for task in tasks if verb == "get" else ():
+            await role.transfer(task)
+        there = [task._replace(dest=DEST) if isinstance(task, PutTask) else task for task in tasks]
+        assert role.skip_unchanged is not None
+        for task in there[:WARM]:
+            assert isinstance(role.skip_unchanged(task), Skipped)
+        with counted() as calls:
+            role.skip_unchanged(there[-1])
+        with Blocks() as blocks:
+            role.skip_unchanged(there[-2])
+        assert len(calls) <= most_calls, calls
+        assert blocks.total <= most_blocks, f"{blocks.total} blocks\n{blocks.most(30)}"
+
+    asyncio.run(main())
+
+
+async def warm(
+    job: Job, buckets: dict[Side, Bucket], tasks: list[Task]
+) -> Callable[[Task], Awaitable[None]]:
     """Transfer some tasks, so that all is cached that is found out once; returns what does it."""
-    buckets = dict.fromkeys((Side.SOURCE, Side.DEST), bucket)
     role = roles.role(job, buckets, roles.worker_resources(Mock()))
 
     async def transfer(task: Task) -> None:
@@ -149,6 +172,13 @@ async def warm(job: Job, bucket: Bucket, tasks: list[Task]) -> Callable[[Task], 
     for _ in range(WARM):
         await transfer(tasks.pop())
     return transfer
+
+
+def instant_buckets(verb: str) -> dict[Side, Bucket]:
+    """Buckets over a wire that answers at once."""
+    recovery = Recovery(Backoff(1, 1.0), no_keys, limiter=limiter())
+    bucket = Bucket(ENDPOINT, Signer(KEYS, "us-east-1"), Instant(verb), recovery=recovery)
+    return dict.fromkeys((Side.SOURCE, Side.DEST), bucket)
 
 
 class Instant:
