@@ -101,10 +101,12 @@ def pin_of(written: str | None) -> str:
     """The value of If-Match that matches exactly this tag; empty: no value can.
 
     If-Match compares strongly, so a weak tag matches nothing, not even itself (RFC 9110,
-    13.1.1). Where there is no pin, the tag of each response must be compared instead.
+    13.1.1), and one with other characters than printable ASCII cannot be sent. Where there is no
+    pin, the tag of each response must be compared instead.
     """
     text, weak = parse_etag(written)
-    return f'"{text}"' if text and not weak else ""
+    sendable = text.isascii() and text.isprintable()
+    return f'"{text}"' if text and sendable and not weak else ""
 
 
 def parse_size(text: str) -> int:

@@ -118,6 +118,8 @@ def test_where_there_is_none_it_is_empty_and_pins_nothing(nothing: str | None) -
         (MD5, f'"{MD5}"'),
         (f'"{MD5.upper()}-3"', f'"{MD5.upper()}-3"'),  # the store compares it byte by byte
         (f'W/"{MD5}"', ""),
+        ('"sch\u00f6n"', ""),
+        ('"a\rb"', ""),
     ],
 )
 def test_a_pin_is_what_the_store_wrote_and_strong(written: str, pin: str) -> None:
