@@ -30,6 +30,8 @@ NEXT_ADDRESS = 0.25
 
 # Errors that say nothing about the addresses.
 _LOCAL = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+# Set by Python's ssl module, where OpenSSL (from 3.0 on) has it.
+_IGNORE_CUT = getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -237,7 +239,7 @@ def tls_context(settings: WireSettings) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.set_alpn_protocols(["http/1.1"])
     # An end that the peer did not declare must not pass for one that it did.
-    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
+    context.options &= ~_IGNORE_CUT
     if not settings.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
