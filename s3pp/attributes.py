@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from s3pp.access import Grant
-from s3pp.limits import ACLS, CHECKSUMS, GROUPS, PERMISSIONS
+from s3pp.limits import ACLS, AUTO, CHECKSUMS, GROUPS, PERMISSIONS
 from s3pp.option import Value, choice, option
 
 
@@ -50,10 +50,11 @@ class Objects:
         None, "--sse-kms-key-id", Value("ID", "visible"), help="the key for --sse aws:kms"
     )
     checksum: str = option(
-        "md5",
+        AUTO,
         "--checksum",
         choice("KIND", *CHECKSUMS),
-        help=f"checksum that the store verifies: md5 (default), {', '.join(CHECKSUMS[1:])}",
+        help=f"checksum that the store verifies: {', '.join(CHECKSUMS[1:])}; or auto (default):"
+        " crc64nvme for large objects where the store keeps it, else md5",
     )
     directive: str = option(  # of a copy
         "copy",

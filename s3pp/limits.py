@@ -58,4 +58,5 @@ GROUPS = {
     "AuthenticatedUsers": "http://acs.amazonaws.com/groups/global/AuthenticatedUsers",
     "LogDelivery": "http://acs.amazonaws.com/groups/s3/LogDelivery",
 }
-CHECKSUMS = ("md5", "crc32", "crc32c", "crc64nvme", "sha256")
+AUTO = "auto"
+CHECKSUMS = (AUTO, "md5", "crc32", "crc32c", "crc64nvme", "sha256")

@@ -171,7 +171,8 @@ class PutPart(NamedTuple):
     key: str
     upload_id: str
     known: str = ""  # the ETag of what the store has already; the part is sent if it differs
-    known_checksum: str = ""  # its checksum, by the run's algorithm, in base64
+    known_checksum: str = ""  # its checksum, by the algorithm ``checksum``, in base64
+    checksum: str = "md5"  # the algorithm that the part is sent with
 
 
 class GetPart(NamedTuple):
@@ -213,7 +214,7 @@ class PartDone(NamedTuple):
     size: int  # bytes
     etag: str  # without quotes, else as the store wrote it: a completion names the part so
     md5: str = ""  # in hex; empty where not requested
-    checksum: str = ""  # in base64, by the run's checksum; empty for md5. Of a range: in hex
+    checksum: str = ""  # in base64, by that of the upload; empty for md5. Of a range: in hex
     moved: bool = True  # False: it was there already
     stored: str = ""  # in base64, by the checksum that the source of a copy keeps
 
@@ -272,6 +273,7 @@ class Done(NamedTuple):
     attempts: int = 1
     upload: UploadFacts | None = None  # of a clean, whose sources and targets are keys
     encoding: str = ""  # that the body was given, such as gzip
+    checksum: str = ""  # the algorithm that the body, or each part, was sent with; only of a put
 
 
 class Skipped(NamedTuple):

@@ -22,6 +22,7 @@ from s3pp.attributes import Objects
 from s3pp.errors import UsageError
 from s3pp.integrity.checksums import ALGORITHMS
 from s3pp.job import Choosing, DownloadOptions, Job, Mode, Output, Parts, Speed
+from s3pp.limits import AUTO
 from s3pp.option import Option, Value, option, options
 from s3pp.places import access_point
 
@@ -211,8 +212,9 @@ def _check_needs(objects: Objects) -> None:
     if objects.sse_kms_key_id is not None and objects.sse != "aws:kms":
         raise UsageError("--sse-kms-key-id needs --sse aws:kms")
     kind = objects.checksum
-    if not ALGORITHMS[kind].is_available:
-        raise UsageError(f"--checksum {kind} needs the package awscrt: pip install 's3pp[crt]'")
+    if kind != AUTO and not ALGORITHMS[kind].is_available:
+        missing = "needs the package awscrt, which cannot be imported"
+        raise UsageError(f"--checksum {kind} {missing}: install it, or choose another")
 
 
 def _metadata(combined: CombinedOptions) -> tuple[Pairs, Pairs]:

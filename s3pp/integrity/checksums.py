@@ -28,7 +28,7 @@ class Algorithm(NamedTuple):
     name: str
     size: int  # bytes of a digest
     is_crc: bool  # checksums of parts combine to the one of the whole
-    needs_awscrt: bool = False  # an extra: this machine may be unable to compute it
+    needs_awscrt: bool = False  # which has no wheels for some machines
 
     @property
     def header(self) -> str:
@@ -46,8 +46,13 @@ class Algorithm(NamedTuple):
         return self.size > 4
 
     @property
+    def is_installed(self) -> bool:
+        """Whether what computes it is installed; imports nothing."""
+        return not self.needs_awscrt or _has_awscrt()
+
+    @property
     def is_available(self) -> bool:
-        """Whether this machine can compute it."""
+        """Whether this machine can compute it; imports what does."""
         return not self.needs_awscrt or _crc(self.name) is not None
 
 
@@ -167,6 +172,13 @@ def _crc(name: str) -> _CrcFunctions | None:
         return _CrcFunctions(getattr(checksums, name), getattr(checksums, f"combine_{name}"))
     except (ImportError, AttributeError):
         return None
+
+
+@lru_cache
+def _has_awscrt() -> bool:
+    from importlib.util import find_spec  # most runs do not need it
+
+    return find_spec("awscrt") is not None
 
 
 class Digests(NamedTuple):

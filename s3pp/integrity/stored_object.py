@@ -186,11 +186,29 @@ async def confirm(bucket: Bucket, key: str, size: int) -> Answer:
     return answer
 
 
-async def confirm_whole(bucket: Bucket, key: str, answer: Answer, sent: Dest) -> str:
+def prove_checksum(answer: Response, sent: tuple[str, str]) -> bool:
+    """Return whether an answer repeats the checksum ``sent``, a header, of a body.
+
+    A store that knows the checksum repeats it (API reference, "UploadPart" and "PutObject"), and
+    has verified it.
+    Raises ``OtherBytes`` if it is another.
+    """
+    name, value = sent
+    theirs = None if name == "content-md5" else answer.header(name.encode())
+    if theirs and theirs != value:
+        raise OtherBytes(f"the store holds other bytes: {name} {theirs}, sent {value}")
+    return bool(theirs)
+
+
+async def confirm_whole(
+    bucket: Bucket, key: str, answer: Answer, sent: Dest, checksum: tuple[str, str]
+) -> str:
     """The ETag of an object that was sent whole, from the answer to its PUT, or from a HEAD.
 
-    ``sent``: its size, and its MD5 or an empty string. Raises as ``confirm`` does.
+    ``sent``: its size, and its MD5 or an empty string; ``checksum``: the header with its checksum.
+    Raises as ``confirm`` does.
     """
+    prove_checksum(answer.response, checksum)
     shown = answer if answer.etag else await confirm(bucket, key, sent.size)
     check_md5(shown, sent.etag, bucket.endpoint)
     return shown.etag

@@ -65,7 +65,7 @@ class PutOptions(TypedDict, total=False):
     storage_class: str | None
     sse: Literal["AES256", "aws:kms"] | None
     sse_kms_key_id: str | None
-    checksum: Literal["md5", "crc32", "crc32c", "crc64nvme", "sha256"] | None
+    checksum: Literal["auto", "md5", "crc32", "crc32c", "crc64nvme", "sha256"] | None
     # compression
     gzip: bool | None
     gzip_type: Texts | None
@@ -201,7 +201,7 @@ class CopyOptions(TypedDict, total=False):
     storage_class: str | None
     sse: Literal["AES256", "aws:kms"] | None
     sse_kms_key_id: str | None
-    checksum: Literal["md5", "crc32", "crc32c", "crc64nvme", "sha256"] | None
+    checksum: Literal["auto", "md5", "crc32", "crc32c", "crc64nvme", "sha256"] | None
     # copies
     metadata_directive: Literal["copy", "replace"] | None
     # large objects

@@ -9,16 +9,19 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any, Protocol
 
 from s3pp.integrity.checksums import ALGORITHMS
 from s3pp.job import Job
-from s3pp.places import Side
+from s3pp.places import Side, Source
 from s3pp.records import Outcome, PartOutcome
 from s3pp.s3.client import Bucket
 from s3pp.transfer.parts import PartRunner
@@ -68,9 +71,30 @@ def load_more(job: Job) -> None:
     """
     with suppress(ImportError):
         import_module("uvloop")
-    if job.verb == "get" or ALGORITHMS[job.objects.checksum].needs_awscrt:
-        with suppress(ImportError):  # an extra; its import takes longer than all others
+    if computes_crcs(job):
+        with suppress(ImportError):  # it has no wheels for some machines
             import_module("awscrt.checksums")
+
+
+def computes_crcs(job: Job) -> bool:
+    """Return whether most workers will need awscrt, whose import takes longer than all others.
+
+    Otherwise those import it that send a part with its checksum.
+    """
+    named = ALGORITHMS.get(job.objects.checksum)  # None: auto
+    if job.verb == "get" or named is not None:
+        return named is None or job.verb == "get" or named.needs_awscrt
+    is_aws = job.access.endpoint_url is None  # as far as known before the children are started
+    return job.verb == "put" and is_aws and any(map(partial(_is_large, job), job.sources))
+
+
+def _is_large(job: Job, source: Source) -> bool:
+    """Return whether a source is a file that is sent in parts."""
+    try:
+        found = os.stat(source.path)
+    except OSError:
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_size > job.parts.threshold
 
 
 def worker_resources(parts: PartRunner, own: OwnUploads | None = None) -> WorkerResources:

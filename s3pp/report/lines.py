@@ -112,6 +112,8 @@ class Lines:
         facts: dict[str, Any] = {"size": outcome.size, "reason": outcome.reason.value}
         if isinstance(outcome, Done):
             facts |= {"sent": outcome.sent, "etag": outcome.etag, "attempts": outcome.attempts}
+            if outcome.checksum:
+                facts["checksum"] = outcome.checksum
             if outcome.encoding:
                 facts["encoding"] = outcome.encoding
         elif outcome.dest_size is not None:

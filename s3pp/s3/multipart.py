@@ -138,6 +138,18 @@ def are_part_sizes_valid(sizes: Sequence[int]) -> bool:
     return shortest >= MIN_PART and sizes[-1] > 0 and max(sizes) <= MAX_PART
 
 
+class NewUpload(NamedTuple):
+    """An upload that has been created."""
+
+    id: str
+    checksum: str = ""  # the algorithm that the store says it keeps, in lower case
+    type: str = ""  # of that: FULL_OBJECT or COMPOSITE, or not known
+
+    def keeps(self, checksum: str) -> bool:
+        """Return whether the object will have a checksum of this name, of all its bytes."""
+        return self.checksum == checksum and self.type in ("", "FULL_OBJECT")
+
+
 class PartTarget(NamedTuple):
     """The destination of a part."""
 
@@ -172,8 +184,8 @@ class Uploads(UploadListing):
         super().__init__(bucket)
         self.own = set(own)
 
-    async def create(self, key: str, *, headers: Headers = ()) -> str:
-        """CreateMultipartUpload; return the upload id.
+    async def create(self, key: str, *, headers: Headers = ()) -> NewUpload:
+        """CreateMultipartUpload.
 
         ``headers`` are those of the object. An attempt whose answer was lost leaves an upload
         without parts behind.
@@ -184,7 +196,9 @@ class Uploads(UploadListing):
         if not upload_id:
             raise StoreError(500, "IncompleteAnswer", "the store created an upload without an id")
         self.own.add(upload_id)
-        return upload_id
+        name = answer.response.header(b"x-amz-checksum-algorithm") or ""
+        kind = answer.response.header(b"x-amz-checksum-type") or ""
+        return NewUpload(upload_id, name.lower(), kind.upper())
 
     async def send(
         self, slot: PartTarget, *, body: bytes | Stream, headers: Headers, payload_hash: str

@@ -15,8 +15,9 @@ deciding   ``planners``: turn records into tasks, in the walker, ``several_origi
            ``If-None-Match``
 large      ``multipart_upload``: the upload of a file or an object in parts, from creation to
            completion; ``resume``: which unfinished upload is continued; ``parts``: running them,
-           and their checksums; ``part_upload``: those of a file; ``upload_support``: whether the
-           store refuses uploads in parts, or the settings of a run
+           and their checksums; ``part_checksums``: which checksum they are sent with;
+           ``part_upload``: those of a file; ``upload_support``: whether the store refuses uploads
+           in parts, or the settings of a run
 bodies     ``bodies`` reads them, and spools those compressed or relayed; ``resources`` are the
            threads, memory and other workers that a worker has for them
 grants     ``granter``: adds them to the ACL of each object that a role has written

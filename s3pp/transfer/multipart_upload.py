@@ -19,9 +19,9 @@ their parts.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable
 from contextlib import suppress
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from s3pp.errors import FailureKind, FatalError, Kept, ObjectError, RunEnding
 from s3pp.integrity.etag import Evidence, OtherBytes, etag_of_parts, evidence
@@ -30,24 +30,19 @@ from s3pp.job import Job
 from s3pp.records import PartDone
 from s3pp.s3.answers import Answer, Copied
 from s3pp.s3.client import Bucket, Headers
-from s3pp.s3.multipart import Spans, Uploads, is_upload_missing
+from s3pp.s3.multipart import Uploads, is_upload_missing
 from s3pp.s3.retry import StoreError
-from s3pp.s3.upload_listing import Part
 from s3pp.transfer.conditional_write import AlreadyExists, ConditionalWrite
+from s3pp.transfer.part_checksums import PartChecksums
 from s3pp.transfer.parts import (
+    UploadSource,
     UploadState,
     by_number,
     completion_headers,
-    creation_headers,
     prove_object,
 )
-from s3pp.transfer.resume import (
-    NOTHING_RESUMED,
-    NotListed,
-    OwnUploads,
-    find_earlier,
-    find_unfinished,
-)
+from s3pp.transfer.resources import WorkerResources
+from s3pp.transfer.resume import NOTHING_RESUMED, NotListed, find_earlier, find_unfinished
 from s3pp.transfer.upload_support import MultipartSupport
 
 _STARTS = 3  # uploads tried for one object before it counts as always taken away
@@ -62,38 +57,7 @@ _LOST = {
 }
 
 
-class UploadSource(Protocol):
-    """What is uploaded: a file or an object, over all uploads that it takes."""
-
-    key: str
-    name: str  # as users call it
-    size: int  # bytes, once its parts are uploaded
-    part_size: int  # bytes, of new uploads
-    is_resumable: bool  # whether another run can resume an upload of it
-    is_repeatable: bool  # whether it can be read again, for another upload
-    spoils: Collection[FailureKind]  # failures after which the parts are of no use
-    written: bool  # we have stored the object: later writes are unconditional
-
-    async def has_part(self, plan: Spans, there: Part) -> bool:
-        """Return whether a part in the store is a part of this source. Raises ``ObjectError``."""
-
-    async def create(self, create: Callable[[Headers], Awaitable[str]]) -> str:
-        """Call ``create`` with the headers of the object; return the upload's id.
-
-        Raises ``ObjectError``.
-        """
-
-    async def upload_parts(self, upload: UploadState) -> list[PartDone]:
-        """Upload all missing parts; return all, by number.
-
-        Raises ``ObjectError`` and ``RunEnding``.
-        """
-
-    async def verify_parts(self, upload: UploadState, parts: list[PartDone]) -> None:
-        """Raise ``ObjectError`` if the parts are known not to be the source."""
-
-    async def metadata_matches(self) -> bool:
-        """Return whether the stored object has the headers that it should have."""
+SentParts = tuple[str, list[PartDone]]  # the algorithm they were sent with, and the parts
 
 
 class CompletedUpload(NamedTuple):
@@ -103,6 +67,7 @@ class CompletedUpload(NamedTuple):
     attempts: int
     parts: list[PartDone]
     is_resumed: bool  # an earlier run had created it
+    checksum: str  # the algorithm that its parts were sent with
 
     @property
     def sent(self) -> int:
@@ -132,11 +97,11 @@ class MultipartUpload:
     """Uploads objects in parts by the rules of one job."""
 
     def __init__(
-        self, job: Job, bucket: Bucket, notify: Callable[[str], None], *, own: OwnUploads
+        self, job: Job, bucket: Bucket, notify: Callable[[str], None], resources: WorkerResources
     ) -> None:
-        self.own = own
+        self.own = resources.own
+        self.checksums = PartChecksums(job, bucket.endpoint, resources.reader, notify)
         self._looks_back = job.parts.resume
-        self._checksum = job.objects.checksum
         self._bucket = bucket
         self._uploads = Uploads(bucket)
         self._support = MultipartSupport(bucket)
@@ -175,14 +140,19 @@ class MultipartUpload:
             raise await self._fail(source, upload, error, beside=beside) from None
         source.written = True
         self.own.close(source.key, upload.id)
-        etag = await self._verify_object(source, copied, parts)
+        try:
+            etag = await self._verify_object(source, copied, (upload.checksum, parts))
+        except ObjectError as error:
+            raise self._drop_checksum(source, upload, error) or error from None
+        self.checksums.note_completion(upload, parts)
         if found and not await source.metadata_matches():
             raise StartAgain("the upload of an earlier run was created with other headers")
-        return CompletedUpload(etag, copied.answer.attempts, parts, found is not None)
+        attempts, is_resumed = copied.answer.attempts, found is not None
+        return CompletedUpload(etag, attempts, parts, is_resumed, upload.checksum)
 
     async def _find_unfinished(self, source: UploadSource) -> UploadState | None:
         try:
-            return await find_unfinished(
+            found = await find_unfinished(
                 Uploads(self._bucket, own=self.own.left(source.key)),
                 source.key,
                 size=source.size,
@@ -192,6 +162,7 @@ class MultipartUpload:
         except NotListed:
             self._notify(NOTHING_RESUMED)
             return None
+        return await self.checksums.resume(found) if found else None
 
     async def _create(self, source: UploadSource) -> UploadState:
         left = {*self.own.left(source.key)}
@@ -201,23 +172,19 @@ class MultipartUpload:
             for upload_id in left:
                 self.own.leave(source.key, upload_id)
 
-        def create(headers: Headers) -> Awaitable[str]:
-            headers = creation_headers(self._checksum, headers)
-            return self._uploads.create(source.key, headers=headers)
-
         try:
-            upload_id = await source.create(create)
+            upload = await self.checksums.create(source, self._uploads)
         except StoreError as refusal:
             raise await self._support.explain(source.key, source.size, refusal) from None
-        self.own.open(source.key, upload_id)
-        return UploadState(upload_id, source.part_size, {})
+        self.own.open(source.key, upload.id)
+        return upload
 
     # Completion
 
     async def _complete(
         self, source: UploadSource, upload: UploadState, parts: list[PartDone]
     ) -> Copied:
-        whole = completion_headers(self._checksum, parts)
+        whole = completion_headers(upload.checksum, parts)
         headers = [("x-amz-mp-object-size", str(source.size)), *whole]
 
         async def complete(condition: Headers) -> Copied:
@@ -226,7 +193,7 @@ class MultipartUpload:
                 upload.id,
                 [(part.number, part.etag) for part in parts],
                 headers=[*headers, *condition],
-                checksums=by_number(self._checksum, parts),
+                checksums=by_number(upload.checksum, parts),
             )
 
         try:
@@ -256,14 +223,12 @@ class MultipartUpload:
         made = etag_of_parts(part.etag for part in parts)
         return answer if answer and (answer.size, answer.etag) == (source.size, made) else None
 
-    async def _verify_object(
-        self, source: UploadSource, copied: Copied, parts: list[PartDone]
-    ) -> str:
+    async def _verify_object(self, source: UploadSource, copied: Copied, sent: SentParts) -> str:
         """Return the ETag of the stored object. Raises ``ObjectError`` if it is another object.
 
         If the answer to the completion does not prove it, a HEAD does, at least its size.
         """
-        shown = self._evidence(copied, parts)
+        shown = self._evidence(copied, sent)
         if shown is Evidence.PROVEN:
             return copied.etag
         try:
@@ -273,18 +238,19 @@ class MultipartUpload:
                 raise
             self._notify(HIDDEN)
             return copied.etag
-        self._evidence(Copied(answer.etag, answer), parts)
+        self._evidence(Copied(answer.etag, answer), sent)
         return answer.etag
 
-    def _evidence(self, copied: Copied, parts: list[PartDone]) -> Evidence:
+    def _evidence(self, copied: Copied, sent: SentParts) -> Evidence:
         """Return what an answer proves of the object. Raises ``ObjectError`` if it is another."""
+        checksum, parts = sent
         random = self._bucket.endpoint.etags_are_random
         shown = evidence(copied.etag, parts, random=random)
         if shown is Evidence.OTHER:
             made = etag_of_parts(part.md5 for part in parts) or f"one that ends in -{len(parts)}"
             what = f"ETag {copied.etag}, and the parts sent make {made}"
             raise OtherBytes(f"the store holds other bytes: {what}")
-        proven = prove_object(self._checksum, parts, copied.answer.response)
+        proven = prove_object(checksum, parts, copied.answer.response)
         return Evidence.PROVEN if proven else shown
 
     # Failure
@@ -293,7 +259,8 @@ class MultipartUpload:
         self, source: UploadSource, upload: UploadState, error: Exception, *, beside: bool
     ) -> Exception:
         """Decide what becomes of an upload; return the error to raise, with what is kept."""
-        failure = _classify(error, is_resumed=upload.is_resumed)
+        dropped = self._drop_checksum(source, upload, error)
+        failure = dropped or _classify(error, is_resumed=upload.is_resumed)
         kept = await self._keep_or_abort(source, upload, failure, beside=beside)
         is_changed = _kind(failure) is FailureKind.CHANGED
         if kept is Kept.PARTS and (is_changed or not upload.is_resumed):
@@ -304,6 +271,17 @@ class MultipartUpload:
         elif isinstance(failure, (RunEnding, FatalError)) and kept is not Kept.NOTHING:
             self._notify(f"{source.name}: not finished; {kept.value}")
         return failure
+
+    def _drop_checksum(
+        self, source: UploadSource, upload: UploadState, error: Exception
+    ) -> StartAgain | None:
+        """Return what to do about an error that may be about a checksum chosen here; else None."""
+        is_about_object = isinstance(error, OtherBytes)  # its size, its ETag, or a refused HEAD
+        if is_about_object or not source.is_repeatable:
+            return None
+        if not self.checksums.is_dropped(upload, error):
+            return None
+        return StartAgain(f"{error}: perhaps for its checksum", is_foreign=upload.is_resumed)
 
     async def _keep_or_abort(
         self, source: UploadSource, upload: UploadState, failure: Exception, *, beside: bool

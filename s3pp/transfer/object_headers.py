@@ -31,6 +31,7 @@ from urllib.parse import parse_qsl, quote
 
 from s3pp.attributes import Objects
 from s3pp.errors import FailureKind
+from s3pp.limits import AUTO
 from s3pp.s3.answers import content_codings
 from s3pp.s3.client import Bucket, Headers
 from s3pp.s3.endpoint import Endpoint
@@ -88,7 +89,7 @@ def static_headers(objects: Objects) -> Sequence[tuple[str, str]]:
         "x-amz-server-side-encryption": objects.sse,
         "x-amz-server-side-encryption-aws-kms-key-id": objects.sse_kms_key_id,
         # As sent by SDKs: some stores keep a checksum only if its algorithm is named.
-        _SDK_CHECKSUM: None if objects.checksum == "md5" else objects.checksum.upper(),
+        _SDK_CHECKSUM: None if objects.checksum in (AUTO, "md5") else objects.checksum.upper(),
     }
     return [*headers, *((k, v) for k, v in named.items() if v), *tag_header(objects.tags)]
 

@@ -13,26 +13,27 @@ it; then the MD5 is computed, for this part and all later ones.
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from s3pp.errors import FailureKind
 from s3pp.integrity.checksums import Digester, Digests
 from s3pp.integrity.etag import check_md5, proves_content
+from s3pp.integrity.stored_object import prove_checksum
 from s3pp.job import Job
 from s3pp.records import Entry, PartDone, PartFailed, PartOutcome, PutPart, Span
 from s3pp.s3.answers import Answer, etag_of, parse_etag
 from s3pp.s3.client import Bucket, Headers
-from s3pp.s3.multipart import PartTarget, Spans, Uploads, part_size
+from s3pp.s3.multipart import NewUpload, PartTarget, Spans, Uploads, part_size
 from s3pp.s3.upload_listing import Part
 from s3pp.transfer.bodies import Changed, PartBody, Slice, open_part
 from s3pp.transfer.multipart_upload import CompletedUpload, MultipartUpload
 from s3pp.transfer.object_headers import matches_upload
 from s3pp.transfer.parts import (
+    CreateUpload,
     PartError,
     UploadState,
     kept_checksum,
-    prove_part,
     retry_part,
     run_parts,
 )
@@ -62,11 +63,9 @@ class PartSender:
         self._endpoint = bucket.endpoint
         self._uploads = Uploads(bucket)
         self._reader = reader
-        checksum = job.objects.checksum
-        signed = job.access.sign and not bucket.endpoint.unsigned_bodies
-        self._named = checksum != "md5"
-        self._digester = Digester(checksum, md5=False, signed=signed)
-        self._with_md5 = Digester(checksum, md5=True, signed=signed)
+        self._signed = job.access.sign and not bucket.endpoint.unsigned_bodies
+        self._digesters: dict[tuple[str, bool], Digester] = {}  # by checksum, and with the MD5
+        self._needs_md5s = False  # of all parts: the store does not return their checksums
 
     async def part(self, part: PutPart) -> PartOutcome:
         """Send one part. Raises only ``FatalError`` and ``RunEnding``."""
@@ -91,33 +90,46 @@ class PartSender:
                 slot, body=opened, headers=[digests.header], payload_hash=digests.payload_hash
             )
             opened.check()
-            digests = await self._verify(answer, digests, opened)
+            digests = await self._verify(part, answer, digests, opened)
             written = parse_etag(answer.response.header(b"etag")).text
             return self._done(part, digests, written, moved=True)
         finally:
             opened.close()
 
-    async def _verify(self, answer: Answer, digests: Digests, opened: PartBody) -> Digests:
+    async def _verify(
+        self, part: PutPart, answer: Answer, digests: Digests, opened: PartBody
+    ) -> Digests:
         endpoint = self._endpoint
-        is_proven = prove_part(answer.response, digests.header) or digests.md5
+        is_proven = prove_checksum(answer.response, digests.header) or digests.md5
         if not is_proven and proves_content(answer.etag, answer.response, endpoint):
-            self._digester = self._with_md5
-            digests = await self._read(self._with_md5, opened)
+            self._needs_md5s = True
+            digests = await self._read(part, opened, md5=True)
         check_md5(answer, digests.md5, endpoint)
         return digests
 
     async def _digest(self, part: PutPart, opened: PartBody) -> Digests:
-        is_compared = part.known and not part.known_checksum
-        return await self._read(self._with_md5 if is_compared else self._digester, opened)
+        is_compared = bool(part.known) and not part.known_checksum
+        return await self._read(part, opened, md5=is_compared or self._needs_md5s)
 
-    async def _read(self, digester: Digester, opened: PartBody) -> Digests:
-        digests = await self._reader.whole(lambda: digester.of(opened.pieces()))
+    async def _read(self, part: PutPart, opened: PartBody, *, md5: bool) -> Digests:
+        def digest() -> Digests:
+            return self._digester(part.checksum, md5).of(opened.pieces())
+
+        digests = await self._reader.whole(digest)
         opened.check()
         return digests
 
+    def _digester(self, checksum: str, md5: bool) -> Digester:
+        """Return the digester of a checksum; may import what computes it: called on a thread."""
+        known = self._digesters.get((checksum, md5))
+        if known is None:
+            known = Digester(checksum, md5=md5, signed=self._signed)
+            self._digesters[checksum, md5] = known
+        return known
+
     def _done(self, part: PutPart, digests: Digests, etag: str, *, moved: bool) -> PartDone:
         span = part.span
-        checksum = digests.header[1] if self._named else ""
+        checksum = "" if part.checksum == "md5" else digests.header[1]
         return PartDone(span.number, span.size, etag, digests.md5, checksum, moved)
 
 
@@ -152,7 +164,8 @@ class FileUploader:
         self.run_part = resources.parts.run
         self.notify = notify
         self._own = resources.own
-        self._upload = MultipartUpload(job, bucket, notify, own=resources.own)
+        self._upload = MultipartUpload(job, bucket, notify, resources)
+        self.checksums = self._upload.checksums
         self._changed: set[str] = set()  # ids of uploads whose source changed while it was sent
 
     def count(self, size: int) -> int:
@@ -207,12 +220,13 @@ class _FileSource:
         self._body = body
         self._uploader = uploader
         self.part_size = part_size(body.size, job.parts.size)
-        self._checksum = job.objects.checksum
 
     async def has_part(self, plan: Spans, there: Part) -> bool:
-        return await self._uploader.sender.is_stored(self._part(plan.span(there.number), there))
+        checksum = await self._uploader.checksums.of_parts([there])
+        part = self._part(plan.span(there.number), there, checksum)
+        return await self._uploader.sender.is_stored(part)
 
-    async def create(self, create: Callable[[Headers], Awaitable[str]]) -> str:
+    async def create(self, create: CreateUpload) -> NewUpload:
         return await create(self._body.headers)
 
     async def upload_parts(self, upload: UploadState) -> list[PartDone]:
@@ -221,9 +235,8 @@ class _FileSource:
         at_once = self._uploader.job.speed.parts_at_once
         try:
             # If the upload is aborted on failure, no part may arrive after that.
-            return await run_parts(
-                self._parts(upload), run, at_once=at_once, settled=not self.is_resumable
-            )
+            settled = not self.is_resumable or upload.is_optional
+            return await run_parts(self._parts(upload), run, at_once=at_once, settled=settled)
         except PartError as error:
             if error.kind is FailureKind.CHANGED:
                 raise Changed(self.name) from None
@@ -232,7 +245,7 @@ class _FileSource:
     async def verify_parts(self, upload: UploadState, parts: list[PartDone]) -> None:
         """Notify users if MD5s were needed; each part has been verified by its sender."""
         new = [part for part in parts if part.moved and part.number not in upload.parts]
-        notify_of_md5s(self._checksum, new, self._uploader.notify)
+        notify_of_md5s(upload, new, self._uploader.notify)
 
     async def metadata_matches(self) -> bool:
         bucket, notify = self._uploader.bucket, self._uploader.notify
@@ -249,20 +262,23 @@ class _FileSource:
 
     def _parts(self, upload: UploadState) -> Iterator[PutPart]:
         for span in Spans(self.size, upload.part_size):
-            part = self._part(span, upload.parts.get(span.number))
+            part = self._part(span, upload.parts.get(span.number), upload.checksum)
             yield part._replace(upload_id=upload.id)
 
-    def _part(self, span: Span, there: Part | None) -> PutPart:
-        part = self._body.part._replace(span=span)
+    def _part(self, span: Span, there: Part | None, checksum: str) -> PutPart:
+        part = self._body.part._replace(span=span, checksum=checksum)
         if there is None:
             return part
-        checksum = kept_checksum(there, self._checksum, strong=True)  # else the ETag decides
-        return part._replace(known=there.etag, known_checksum=checksum)
+        kept = kept_checksum(there, checksum, strong=True)  # else the ETag decides
+        return part._replace(known=there.etag, known_checksum=kept)
 
 
-def notify_of_md5s(checksum: str, parts: Iterable[PartDone], notify: Callable[[str], None]) -> None:
-    """Notify users if the MD5s of ``parts`` were needed beside the ``checksum`` of the run."""
-    if checksum != "md5" and any(part.md5 for part in parts):
+def notify_of_md5s(
+    upload: UploadState, parts: Iterable[PartDone], notify: Callable[[str], None]
+) -> None:
+    """Notify users if the MD5s of ``parts`` were needed beside the checksum that they named."""
+    is_named = upload.checksum != "md5" and not upload.is_optional
+    if is_named and any(part.md5 for part in parts):
         notify(NO_CHECKSUMS)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64decode
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from s3pp.errors import (
@@ -24,6 +24,7 @@ from s3pp.records import PartDone, PartFailed, PartFault, PartOutcome, PartTask
 from s3pp.s3.answers import xml_text
 from s3pp.s3.client import Headers
 from s3pp.s3.exchange import Response
+from s3pp.s3.multipart import NewUpload, Spans
 from s3pp.s3.upload_listing import Checksum, Part
 
 _FIRST = asyncio.FIRST_COMPLETED
@@ -31,7 +32,6 @@ _TRIES = 3  # of a part whose bytes were damaged
 
 # For requests with a body (API reference, "PutObject"); a creation names the algorithm otherwise.
 _SDK = "x-amz-sdk-checksum-algorithm"
-_MD5 = "content-md5"  # no answer repeats it
 _OTHER = "the store holds other bytes: {} {}, sent {}"
 
 PartT = TypeVar("PartT", bound=PartTask)
@@ -46,6 +46,8 @@ class UploadState(NamedTuple):
     id: str
     part_size: int  # bytes
     parts: dict[int, Part]  # by number: those in the store that lie where ours would
+    checksum: str = "md5"  # the algorithm that its parts are sent with
+    is_optional: bool = False  # it has a checksum, or was created with one, that nobody named
 
     @property
     def size(self) -> int:
@@ -56,6 +58,41 @@ class UploadState(NamedTuple):
     def is_resumed(self) -> bool:
         """Whether it was found in the store: a new one has no parts."""
         return bool(self.parts)
+
+
+# Creates an upload with the headers of its object.
+CreateUpload = Callable[[Headers], Awaitable[NewUpload]]
+
+
+class UploadSource(Protocol):
+    """What is uploaded: a file or an object, over all uploads that it takes."""
+
+    key: str
+    name: str  # as users call it
+    size: int  # bytes, once its parts are uploaded
+    part_size: int  # bytes, of new uploads
+    is_resumable: bool  # whether another run can resume an upload of it
+    is_repeatable: bool  # whether it can be read again, for another upload
+    spoils: Collection[FailureKind]  # failures after which the parts are of no use
+    written: bool  # we have stored the object: later writes are unconditional
+
+    async def has_part(self, plan: Spans, there: Part) -> bool:
+        """Return whether a part in the store is a part of this source. Raises ``ObjectError``."""
+
+    async def create(self, create: CreateUpload) -> NewUpload:
+        """Call ``create`` with the headers of the object. Raises ``ObjectError``."""
+
+    async def upload_parts(self, upload: UploadState) -> list[PartDone]:
+        """Upload all missing parts; return all, by number.
+
+        Raises ``ObjectError`` and ``RunEnding``.
+        """
+
+    async def verify_parts(self, upload: UploadState, parts: list[PartDone]) -> None:
+        """Raise ``ObjectError`` if the parts are known not to be the source."""
+
+    async def metadata_matches(self) -> bool:
+        """Return whether the stored object has the headers that it should have."""
 
 
 class PartRunner(Protocol):
@@ -235,19 +272,6 @@ def completion_headers(checksum: str, parts: Sequence[PartDone]) -> Headers:
 def by_number(checksum: str, parts: Iterable[PartDone]) -> dict[int, Checksum]:
     """Return the checksums that a completion lists, by part number."""
     return {part.number: (checksum, part.checksum) for part in parts if part.checksum}
-
-
-def prove_part(answer: Response, sent: tuple[str, str]) -> bool:
-    """Return whether an answer repeats the checksum ``sent``, a header, of a part.
-
-    A store that knows the checksum repeats it (API reference, "UploadPart"), and has verified it.
-    Raises ``ObjectError`` if it is another.
-    """
-    name, value = sent
-    theirs = None if name == _MD5 else answer.header(name.encode())
-    if theirs and theirs != value:
-        raise ObjectError(FailureKind.INTEGRITY, _OTHER.format(name, theirs, value))
-    return bool(theirs)
 
 
 def prove_object(checksum: str, parts: Sequence[PartDone], answer: Response) -> bool:

@@ -118,11 +118,11 @@ async def try_creation(uploads: Uploads, key: str, headers: Headers) -> StoreErr
     Raises as ``Uploads.create`` does if no answer came.
     """
     try:
-        upload_id = await uploads.create(key, headers=headers)
+        created = await uploads.create(key, headers=headers)
     except StoreError as error:
         return error
     with suppress(StoreError):  # an upload without parts, which clean finds
-        await uploads.abort(key, upload_id)
+        await uploads.abort(key, created.id)
     return None
 
 

@@ -113,6 +113,22 @@ def test_metadata_and_type_on_every_store(s3pp: Run, bucket: Bucket, tree: Tree)
     assert (head["Metadata"], head["ContentType"]) == ({"colour": "blue"}, "text/csv")
 
 
+def test_the_checksum_is_the_one_that_the_store_keeps(
+    s3pp: Run, bucket: Bucket, tree: Tree, store: Store
+) -> None:
+    """Learned from the first object at the latest; ``update`` recognizes both by their ETags."""
+    src = tree({"first": LARGE, "second": LARGE})
+    words = [*SMALL_PARTS, "--processes=1", "--concurrency=1"]
+    result = s3pp("put", "--json", *words, src, bucket.url)
+    assert (result.err, result.code) == ("", 0)
+    assert bucket.tree() == tree.read(src)
+    used = {e["key"]: e["checksum"] for e in result.events if e["event"] == "done"}
+    assert used["second"] == ("crc64nvme" if "crc64nvme" in store.features else "md5")
+    assert etags(result)["second"] == compound(content(LARGE, "second"))
+    again = s3pp("put", "--json", *words, src, bucket.url)
+    assert set(reasons(again).values()) == {"same etag"}
+
+
 @pytest.mark.parametrize("checksum", ["crc64nvme", "crc32", "crc32c", "sha256"])
 def test_checksums(
     s3pp: Run, bucket: Bucket, tree: Tree, store: Store, recorder: MakeRecorder, checksum: str
@@ -297,7 +313,9 @@ def test_a_store_without_parts_is_named_with_what_to_do(
             f"{between.url} does not support multipart uploads ({code}): raise "
         )
         assert "--multipart-threshold above the object's size" in told[key]
-    assert between.count("POST", "uploads") == 3  # one of them without headers
+    assert (
+        between.count("POST", "uploads") == 5
+    )  # each with a checksum, and without; and one to find out  # one of them without headers
     again = s3pp("put", "--multipart-threshold=6M", *words, store=between.store)
     assert (again.code, again.counts.done) == (0, 2)
 
@@ -312,4 +330,6 @@ def test_nothing_of_the_kind_is_said_where_a_header_is_refused(
     assert (result.code, unfinished(moto_bucket)) == (1, [])
     told = {e["message"] for e in result.events if e["event"] == "failed"}
     assert told == {"NotImplemented: A header you provided implies functionality"}
-    assert between.count("POST", "uploads") == 3
+    assert (
+        between.count("POST", "uploads") == 5
+    )  # each with a checksum, and without; and one to find out

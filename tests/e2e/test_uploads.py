@@ -58,7 +58,7 @@ def test_from_the_first_part_to_the_object(bucket: stores.Bucket, key: str) -> N
     bucket.put("source", pieces[0] + b"more")
 
     async def act(uploads: Uploads) -> Any:
-        upload = await uploads.create(key, headers=[("x-amz-meta-colour", "blue")])
+        upload = (await uploads.create(key, headers=[("x-amz-meta-colour", "blue")])).id
         assert [each[:2] async for each in uploads.list_uploads(key[:2])] == [(key, upload)]
         assert [each async for each in uploads.list_parts(key, upload)] == []
         last = await send(uploads, PartTarget(key, upload, 7), pieces[1])
@@ -81,7 +81,7 @@ def test_from_the_first_part_to_the_object(bucket: stores.Bucket, key: str) -> N
 
 def test_what_is_aborted_is_gone(bucket: stores.Bucket) -> None:
     async def act(uploads: Uploads) -> None:
-        upload = await uploads.create("a")
+        upload = (await uploads.create("a")).id
         await send(uploads, PartTarget("a", upload, 1), b"x")
         assert await uploads.abort("a", upload)
         assert not await uploads.abort("a", upload)
@@ -97,7 +97,7 @@ def test_what_is_aborted_is_gone(bucket: stores.Bucket) -> None:
 def test_what_is_completed_cannot_be_aborted(bucket: stores.Bucket) -> None:
 
     async def act(uploads: Uploads) -> None:
-        upload = await uploads.create("a")
+        upload = (await uploads.create("a")).id
         etag = await send(uploads, PartTarget("a", upload, 1), b"x")
         await uploads.complete("a", upload, [(1, etag)])
         assert [each async for each in uploads.list_uploads()] == []
@@ -118,7 +118,7 @@ def test_more_than_a_thousand_uploads(swift_bucket: stores.Bucket) -> None:
 
         async def begin(name: str) -> tuple[str, str]:
             async with slots:
-                return name, await uploads.create(name)
+                return name, (await uploads.create(name)).id
 
         begun = await asyncio.gather(*map(begin, names))
         found = [each[:2] async for each in uploads.list_uploads("p/")]
@@ -132,7 +132,7 @@ def test_more_than_a_thousand_parts(moto_bucket: stores.Bucket) -> None:
     count = 1203
 
     async def act(uploads: Uploads) -> None:
-        upload = await uploads.create("a")
+        upload = (await uploads.create("a")).id
         slots = asyncio.Semaphore(16)
 
         async def part(number: int) -> tuple[int, str]:

@@ -7,6 +7,7 @@ An action meets a request twice: ``arrive`` when its headers are here and its bo
 from __future__ import annotations
 
 import threading
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -238,6 +239,46 @@ class Rewrite(Action):
         if response.status >= 300:
             return response
         return replace(response, body=self.change(response.body))
+
+
+@dataclass(frozen=True)
+class KeepsCrc64(Action):
+    """Have a store keep the CRC64NVME of uploads in parts, as S3 does; ``wrong``: another one.
+
+    That of a part is verified, that of a whole is believed.
+    """
+
+    wrong: str = ""  # "part", "whole", or neither
+
+    def answer(self, exchange: Exchange) -> Response:
+        request = exchange.request
+        asked = request.header("x-amz-checksum-algorithm")
+        given = request.header(_CRC64)
+        if given and request.method == "PUT" and given != crc64(request.body):
+            return error(400, "BadDigest")
+        response = exchange.forward()
+        if response.status >= 300 or not (asked or given):
+            return response
+        if asked:
+            named = (("x-amz-checksum-algorithm", asked), ("x-amz-checksum-type", "FULL_OBJECT"))
+            return replace(response, headers=response.headers + named)
+        if request.method == "PUT":
+            told = "AAAAAAAAAAA=" if self.wrong == "part" else given
+            return replace(response, headers=(*response.headers, (_CRC64, told)))
+        told = "AAAAAAAAAAA=" if self.wrong == "whole" else given
+        end = b"</CompleteMultipartUploadResult>"
+        whole = f"<ChecksumCRC64NVME>{told}</ChecksumCRC64NVME>".encode() + end
+        return replace(response, body=response.body.replace(end, whole))
+
+
+_CRC64 = "x-amz-checksum-crc64nvme"
+
+
+def crc64(body: bytes) -> str:
+    """The CRC64NVME of ``body``, as S3 writes it."""
+    from awscrt import checksums
+
+    return b64encode(checksums.crc64nvme(body).to_bytes(8, "big")).decode()
 
 
 @dataclass(frozen=True)

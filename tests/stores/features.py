@@ -16,12 +16,13 @@ FEATURES = {
     "acl": "keeps canned ACLs",
     "grants": "changes the ACLs of objects",
     "checksums": "gives checksums back",
+    "crc64nvme": "keeps the CRC64NVME of objects sent in parts, and reports it of each part",
 }
 
 MISSING = {
-    "moto": frozenset(),
+    "moto": frozenset({"crc64nvme"}),
     "swift": frozenset(FEATURES),
-    "rgw": frozenset({"sse", "storage_class", "checksums"}),
+    "rgw": frozenset({"sse", "storage_class", "checksums", "crc64nvme"}),
     "seaweedfs": frozenset({"sse", "acl"}),
 }
 

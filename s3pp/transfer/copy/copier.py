@@ -15,6 +15,7 @@ are transferred by any copier.
 from __future__ import annotations
 
 from s3pp.errors import FailureKind, ObjectError
+from s3pp.integrity.checksum_choice import copying_job
 from s3pp.integrity.compare import same_checksum
 from s3pp.integrity.stored_object import StoredObject
 from s3pp.job import Compare, Job, Mode
@@ -65,6 +66,7 @@ class Copier:
     def __init__(
         self, job: Job, source: Bucket, dest: Bucket, *, shared: bool, resources: WorkerResources
     ) -> None:
+        job = copying_job(job, dest.endpoint)
         self.notes: list[str] = []  # notices for users, read by the worker
         self.requests_spared = 0  # that a dry run did not make
         self._noted: set[str] = set()

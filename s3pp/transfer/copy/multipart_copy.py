@@ -13,7 +13,7 @@ from s3pp.errors import FailureKind, ObjectError
 from s3pp.integrity.etag import etag_of_parts
 from s3pp.records import Dest, PartDone
 from s3pp.s3.client import Bucket, Headers
-from s3pp.s3.multipart import Spans, Uploads
+from s3pp.s3.multipart import NewUpload, Spans, Uploads
 from s3pp.s3.retry import StoreError
 from s3pp.s3.upload_listing import Part
 from s3pp.transfer.copy.by_store import PartsByStore
@@ -22,7 +22,7 @@ from s3pp.transfer.copy.part_layout import Basis, PartLayout, PartLayouts
 from s3pp.transfer.copy.parts_through import PartsThrough
 from s3pp.transfer.multipart_upload import StartAgain
 from s3pp.transfer.object_headers import SourceHeaders, matches_copy
-from s3pp.transfer.parts import UploadState, full_checksum
+from s3pp.transfer.parts import CreateUpload, UploadState, full_checksum
 from s3pp.transfer.upload_support import UNSUPPORTED
 
 _NO_SIZE = (
@@ -73,10 +73,10 @@ class ObjectSource:
             return False
         return await self._way.has_part(self._attempt, plan.span(there.number), there.etag)
 
-    async def create(self, create: Callable[[Headers], Awaitable[str]]) -> str:
+    async def create(self, create: CreateUpload) -> NewUpload:
         """As ``UploadSource.create``. Raises ``CannotCopy`` too."""
 
-        def send(*, headers: Headers) -> Awaitable[str]:
+        def send(*, headers: Headers) -> Awaitable[NewUpload]:
             return create(headers)
 
         try:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from s3pp.integrity.checksums import Digester, Digests, checksum
 from s3pp.integrity.etag import RollingETags, check_md5, is_md5
+from s3pp.integrity.stored_object import prove_checksum
 from s3pp.job import Job
 from s3pp.records import CopyPart, PartDone, PartFault, PartOutcome, Span
 from s3pp.s3.answers import etag_of, parse_etag
@@ -26,7 +27,6 @@ from s3pp.transfer.parts import (
     UploadState,
     kept_checksum,
     part_failed,
-    prove_part,
     retry_part,
     run_parts,
 )
@@ -126,7 +126,7 @@ class PartsThrough:
         answer = await self._uploads.send(
             slot, body=body, headers=[digests.header], payload_hash=digests.payload_hash
         )
-        prove_part(answer.response, digests.header)
+        prove_checksum(answer.response, digests.header)
         check_md5(answer, digests.md5, self._endpoint)
         ours = "" if self._checksum == "md5" else digests.header[1]
         written = parse_etag(answer.response.header(b"etag")).text

@@ -189,7 +189,8 @@ class Through:
         attempt.written = True
         etag = answer.etag
         if etag != attempt.ours.etag:
-            etag = await confirm_whole(self._dest, task.target, answer, attempt.ours)
+            checksum = fetched.digests.header
+            etag = await confirm_whole(self._dest, task.target, answer, attempt.ours, checksum)
         return Written(etag, answer.attempts)
 
     async def _put(self, target: str, fetched: FetchedObject, headers: Headers) -> Answer:

@@ -43,7 +43,7 @@ class CopyWays:
         fetcher = ObjectFetcher(source, digester, resources)
         headers = CopyHeaders(job.objects, dest.endpoint)
         of_source = SourceHeaders(source, headers, notify)
-        self._upload = MultipartUpload(job, dest, notify, own=resources.own)
+        self._upload = MultipartUpload(job, dest, notify, resources)
         self.not_copied = headers.not_copied  # a notice of what no copy of this run gets
         self._settings = SettingsCheck(headers.given, dest)
         self._layouts = PartLayouts(job, source, dest)

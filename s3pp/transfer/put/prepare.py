@@ -18,6 +18,7 @@ from functools import lru_cache
 from hashlib import md5
 
 from s3pp.errors import FailureKind, ObjectError
+from s3pp.integrity.checksum_choice import DestinationTraits, with_whole_checksum
 from s3pp.integrity.checksums import Digester, Digests
 from s3pp.integrity.compare import Body, compare
 from s3pp.integrity.etag import is_md5, likely_sizes, matches_in_parts
@@ -70,9 +71,11 @@ class Preparer:
     """A factory of bodies by the rules of one run."""
 
     def __init__(self, job: Job, bucket: Bucket, reader: Reader) -> None:
-        objects = job.objects
+        objects = with_whole_checksum(job.objects, bucket.endpoint)
+        self.checksum = objects.checksum  # of objects that are sent whole
+        self._etags_are_md5s = DestinationTraits.of(objects, bucket.endpoint).etags_are_md5s
         self._digester = Digester(
-            objects.checksum,
+            self.checksum,
             md5=job.mode is not Mode.STUPID,  # the other modes compare it with an ETag
             signed=job.access.sign and not bucket.endpoint.unsigned_bodies,
         )
@@ -128,7 +131,7 @@ class Preparer:
     async def compare(self, key: str, prepared: Prepared, dest: Dest) -> SkipReason | SendReason:
         """Return whether to replace the object ``dest`` by a body, and why."""
         reason = decide(self.local(prepared), dest)
-        if reason is SendReason.UNKNOWN:
+        if reason is SendReason.UNKNOWN or (reason is SendReason.ETAG and not self._etags_are_md5s):
             stored = StoredObject(self._bucket, key, dest)
             body = Body(prepared.pieces, self._reader, self._likely(dest))
             reason = await compare(stored, body, conclusive=False)  # else it is sent anyway

@@ -74,6 +74,7 @@ class Putter:
         self._dry_run = job.dry_run
         self._bucket = bucket
         self._preparer = preparer
+        self._checksum = preparer.checksum
         self._budget = resources.budget
         self._own = resources.own
         self.notes: list[str] = []  # notices for users, read by the worker
@@ -126,8 +127,7 @@ class Putter:
                 return _skip(attempt, prepared.size, reason, dest)
             attempt.reason = reason
             if self._dry_run:
-                self.requests_spared += self._requests(prepared)
-                return _done(attempt, prepared, self._preparer.local(prepared).md5, 0)
+                return self._pretend(attempt, prepared)
             if prepared.sent > self._threshold and isinstance(prepared.body, Slice):
                 return await self._send_in_parts(attempt, prepared)
             return await self._send(attempt, prepared)
@@ -168,13 +168,14 @@ class Putter:
         etag = answer.etag
         if etag != digests.md5 or not etag:
             sent = Dest(prepared.sent, digests.md5)
-            etag = await confirm_whole(self._bucket, key, answer, sent)
+            etag = await confirm_whole(self._bucket, key, answer, sent, digests.header)
         if key in self._own.idle:  # from when the source was larger
             await self._in_parts.abort_own(key)
         source, size, reason = entry.name or entry.path, prepared.size, attempt.reason
         assert reason is not None, "it was decided before anything was sent"
         attempts, encoding = answer.attempts, prepared.encoding
-        return Done(source, key, size, prepared.sent, etag, reason, attempts, None, encoding)
+        sent_as = (attempts, None, encoding, self._checksum)
+        return Done(source, key, size, prepared.sent, etag, reason, *sent_as)
 
     async def _add_kept(self, outcome: Failed) -> Failed:
         """Return ``outcome`` with what the store keeps of it by now."""
@@ -197,13 +198,16 @@ class Putter:
             return _skip(attempt, prepared.size, SkipReason.EXISTS, exists.dest)
         attempt.written = True
         done = _done(attempt, prepared, completed.etag, completed.attempts)
-        return done._replace(sent=completed.sent)
+        return done._replace(sent=completed.sent, checksum=completed.checksum)
 
-    def _requests(self, prepared: Prepared) -> int:
-        """Return the number of requests needed to send a body."""
+    def _pretend(self, attempt: PutAttempt, prepared: Prepared) -> Outcome:
+        """Return the outcome in a dry run."""
+        done = _done(attempt, prepared, self._preparer.local(prepared).md5, 0)
         if prepared.sent <= self._threshold or isinstance(prepared.body, bytes):
-            return 1
-        return self._in_parts.count(prepared.sent) + 2  # to create and to complete it
+            self.requests_spared += 1
+            return done._replace(checksum=self._checksum)
+        self.requests_spared += self._in_parts.count(prepared.sent) + 2  # to create and complete it
+        return done._replace(checksum=self._in_parts.checksums.choose(is_repeatable=True).name)
 
     async def _decide_existing(
         self, attempt: PutAttempt, prepared: Prepared, exists: AlreadyExists
@@ -224,7 +228,7 @@ class Putter:
         prepared.check()
         if not ours:
             return _skip(attempt, prepared.size, SkipReason.EXISTS, dest)
-        return _done(attempt, prepared, dest.etag, 1)
+        return _done(attempt, prepared, dest.etag, 1)._replace(checksum=self._checksum)
 
 
 def _done(attempt: PutAttempt, prepared: Prepared, etag: str, attempts: int) -> Done:

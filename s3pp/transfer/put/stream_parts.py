@@ -8,7 +8,7 @@ Nothing can be resumed, as nobody can read the stream again: whatever ends the u
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from itertools import count
 from typing import NamedTuple
 
@@ -17,12 +17,12 @@ from s3pp.job import STREAM, Job
 from s3pp.limits import PLACES, STREAM_MEMORY
 from s3pp.records import PartDone, PartOutcome, PutPart, Span
 from s3pp.s3.client import Bucket, Headers
-from s3pp.s3.multipart import Spans, growing_part_size, size_fault
+from s3pp.s3.multipart import NewUpload, Spans, growing_part_size, size_fault
 from s3pp.s3.upload_listing import Part
 from s3pp.transfer.bodies import MemoryBody
 from s3pp.transfer.multipart_upload import MultipartUpload
 from s3pp.transfer.part_upload import PartSender, notify_of_md5s
-from s3pp.transfer.parts import UploadState, run_arriving_parts
+from s3pp.transfer.parts import CreateUpload, UploadState, run_arriving_parts
 from s3pp.transfer.put.input_stream import InputStream
 from s3pp.transfer.resources import Budget, StopSwitch, WorkerResources
 
@@ -36,6 +36,7 @@ class SentStream(NamedTuple):
     etag: str
     attempts: int  # to complete the upload
     requests: int  # in a dry run, those that were spared
+    checksum: str  # the algorithm that its parts are sent with
 
 
 class StreamUploader:
@@ -55,13 +56,14 @@ class StreamUploader:
         self.resources = resources
         self.switch = switch
         self.notify = notify
+        self._upload = MultipartUpload(job, bucket, notify, resources)
 
     async def send(self, stream: InputStream, headers: Headers) -> SentStream:
         """Upload a stream. Raises ``AlreadyExists``, ``RunEnding`` and ``ObjectError``."""
-        upload = MultipartUpload(self.job, self.bucket, self.notify, own=self.resources.own)
         source = _StreamSource(stream, headers, self)
-        completed = await upload.write(source)
-        return SentStream(source.size, completed.etag, completed.attempts, 0)
+        completed = await self._upload.write(source)
+        etag, attempts, checksum = completed.etag, completed.attempts, completed.checksum
+        return SentStream(source.size, etag, attempts, 0, checksum)
 
     async def measure(self, stream: InputStream, headers: Headers) -> SentStream:
         """Read a stream, as a dry run does. Raises ``RunEnding`` and ``ObjectError``."""
@@ -69,13 +71,14 @@ class StreamUploader:
 
         async def read() -> int:
             number = 0
-            async for part in source.parts(""):
+            async for part in source.parts(UploadState("", source.part_size, {})):
                 source.release(part)
                 number += 1
             return number
 
         requests = await self.switch.until_stopped(read()) + 2  # to create and to complete it
-        return SentStream(source.size, "", 0, requests)
+        checksum = self._upload.checksums.choose(is_repeatable=False).name
+        return SentStream(source.size, "", 0, requests, checksum)
 
 
 class _StreamSource:
@@ -104,26 +107,27 @@ class _StreamSource:
         """Return false, as nothing is resumed."""
         return False
 
-    async def create(self, create: Callable[[Headers], Awaitable[str]]) -> str:
+    async def create(self, create: CreateUpload) -> NewUpload:
         """As ``UploadSource.create``."""
         return await create(self._headers)
 
     async def upload_parts(self, upload: UploadState) -> list[PartDone]:
         """As ``UploadSource.upload_parts``."""
-        running = run_arriving_parts(self.parts(upload.id), self._send)
+        running = run_arriving_parts(self.parts(upload), self._send)
         return await self._uploader.switch.until_stopped(running)
 
     async def verify_parts(self, upload: UploadState, parts: list[PartDone]) -> None:
         """Do nothing but notify users: each part has been verified by its sender."""
-        notify_of_md5s(self._uploader.job.objects.checksum, parts, self._uploader.notify)
+        notify_of_md5s(upload, parts, self._uploader.notify)
 
     async def metadata_matches(self) -> bool:
         """Return true, as the upload was created here."""
         return True
 
-    async def parts(self, upload_id: str) -> AsyncIterator[PutPart]:
+    async def parts(self, upload: UploadState) -> AsyncIterator[PutPart]:
         """Yield each part once it is read, which waits until there is memory for it."""
-        common = PutPart(STREAM, STREAM, 0, _UNKNOWN_STAMP, Span(1, 0, 0), self.key, upload_id)
+        common = PutPart(STREAM, STREAM, 0, _UNKNOWN_STAMP, Span(1, 0, 0), self.key, upload.id)
+        common = common._replace(checksum=upload.checksum)
         for number in count(1):
             if not await self._stream.peek(1):
                 return

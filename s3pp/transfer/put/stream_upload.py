@@ -101,7 +101,7 @@ class StreamPutter:
         self.requests_spared = sent.requests
         reason = self._reason(sent.size, dest)
         done = Done(STREAM, self._key, stream.size, sent.size, sent.etag, reason, sent.attempts)
-        return done._replace(encoding="gzip" if gzip else "")
+        return done._replace(encoding="gzip" if gzip else "", checksum=sent.checksum)
 
     async def _look(self) -> Dest | None:
         """Return the object that the stream replaces, which only the reason depends on."""

@@ -12,8 +12,15 @@ import pytest
 
 from s3pp.access import Access, Grant, Keys
 from s3pp.attributes import Objects
-from s3pp.job import Choosing, DownloadOptions, Job, Mode
-from s3pp.pipeline.roles import TITLES, QualifiedParts, RoleByBucket, role, worker_resources
+from s3pp.job import Choosing, DownloadOptions, Job, Mode, Parts
+from s3pp.pipeline.roles import (
+    TITLES,
+    QualifiedParts,
+    RoleByBucket,
+    computes_crcs,
+    role,
+    worker_resources,
+)
 from s3pp.places import Place, Side, Source, parse_origin
 from s3pp.records import (
     CopyPart,
@@ -255,3 +262,26 @@ def test_a_copier_carries_objects_from_one_store_to_another() -> None:
     assert "copy" not in dest.verbs | source.verbs
     assert "get" in source.verbs
     assert "put" in dest.verbs
+
+
+def _put(path: Path, checksum: str, **access: str) -> Job:
+    objects, parts = Objects(checksum=checksum), Parts(threshold=1000)
+    sources, reach = (Source(str(path)),), Access(**access)  # type: ignore[arg-type]
+    return Job("put", sources, Place("b"), objects=objects, parts=parts, access=reach)
+
+
+def test_awscrt_is_imported_before_the_fork_where_most_workers_need_it(tmp_path: Path) -> None:
+    """Its import takes longer than all others: elsewhere only those import it that use it."""
+    small, large = tmp_path / "small", tmp_path / "large"
+    small.write_bytes(b"x" * 1000)
+    large.write_bytes(b"x" * 1001)
+    assert computes_crcs(_put(small, "crc64nvme"))
+    assert computes_crcs(_put(large, "auto"))
+    for job in (
+        _put(small, "auto"),
+        _put(tmp_path, "auto"),
+        _put(tmp_path / "missing", "auto"),
+        _put(large, "md5"),
+        _put(large, "auto", endpoint_url="http://127.0.0.1:9000"),
+    ):
+        assert not computes_crcs(job)

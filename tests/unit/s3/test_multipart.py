@@ -30,6 +30,7 @@ from s3pp.s3.exchange import Request, Response, WireError
 from s3pp.s3.listing import AGAIN, MOST_EMPTY_PAGES, ListingError
 from s3pp.s3.multipart import (
     COMPLETING,
+    NewUpload,
     PartTarget,
     Spans,
     UnequalSpans,
@@ -235,7 +236,7 @@ class Endless(Script):
 def test_an_upload_is_begun_with_the_headers_of_its_object() -> None:
     script = Script(document("InitiateMultipartUploadResult", ("UploadId", "id&amp;1")))
     uploads = Uploads(script.bucket())
-    assert run(uploads.create("a b/c", headers=[("x-amz-meta-k", "v")])) == "id&1"
+    assert run(uploads.create("a b/c", headers=[("x-amz-meta-k", "v")])) == NewUpload("id&1")
     (sent,) = script.sent
     assert (sent.method, sent.url) == ("POST", "http://127.0.0.1:9000/bucket/a%20b/c?uploads=")
     assert script.header(0, "x-amz-meta-k") == "v"

@@ -29,6 +29,7 @@ class Begun:
     headers: dict[str, str]
     parts: dict[int, bytes] = field(default_factory=dict)
     minute: int = 0
+    crcs: dict[int, str] = field(default_factory=dict)  # of parts that came with a CRC64NVME
 
 
 def etag_of(body: bytes) -> str:
@@ -51,6 +52,7 @@ class Parted:
         self.completions: list[dict[str, str]] = []  # their headers
         self.aborted: list[str] = []
         self.tells = False  # the checksum of each part again
+        self.names = False  # the algorithm that an upload is created with
         self.more = ""  # what the answer to a completion tells beside the ETag
         self.date = "Sat, 03 Jan 2026 00:00:00 GMT"  # the uploads of others began two days before
         self.before: Callable[[str, Call], None] = lambda what, call: None
@@ -91,8 +93,10 @@ class Parted:
         return {"PUT": "send", "DELETE": "abort"}[method]
 
     def _create(self, key: str, query: dict[str, str], call: Call) -> Answer:
-        upload = self.begin(key, {}, **dict(call.headers))
-        return _answer(f"<R><UploadId>{upload}</UploadId></R>")
+        headers = dict(call.headers)
+        upload = self.begin(key, {}, **headers)
+        asked = [f"{name}: {value}" for name, value in headers.items() if "x-amz-checksum" in name]
+        return _answer(f"<R><UploadId>{upload}</UploadId></R>", *(asked if self.names else ()))
 
     def _send(self, key: str, query: dict[str, str], call: Call) -> Answer:
         upload, number = self._upload(query), int(query["partNumber"])
@@ -102,6 +106,8 @@ class Parted:
         if told and told != b64encode(md5(body).digest()).decode():
             raise StoreError(400, "BadDigest", "")
         upload.parts[number] = body
+        if crc := headers.get("x-amz-checksum-crc64nvme"):
+            upload.crcs[number] = crc
         self.sent.append(number)
         again = [f"{name}: {value}" for name, value in headers.items() if self.tells]
         return _answer("", f'ETag: "{etag_of(body)}"', *again)
@@ -158,7 +164,7 @@ class Parted:
         page, more = rest[:PAGE], len(rest) > PAGE
         told = "".join(
             f"<Part><PartNumber>{number}</PartNumber><ETag>{etag_of(upload.parts[number])}</ETag>"
-            f"<Size>{len(upload.parts[number])}</Size></Part>"
+            f"<Size>{len(upload.parts[number])}</Size>{_crc(upload, number)}</Part>"
             for number in page
         )
         flag = f"<IsTruncated>{str(more).lower()}</IsTruncated>"
@@ -169,3 +175,8 @@ class Parted:
         if query["uploadId"] not in self.uploads:
             raise StoreError(404, "NoSuchUpload", "")
         return self.uploads[query["uploadId"]]
+
+
+def _crc(upload: Begun, number: int) -> str:
+    crc = upload.crcs.get(number)
+    return f"<ChecksumCRC64NVME>{crc}</ChecksumCRC64NVME>" if crc else ""

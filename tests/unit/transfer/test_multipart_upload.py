@@ -46,6 +46,7 @@ JOB = Job(
     mode=Mode.UPDATE,
     parts=Parts(EACH, EACH),
     speed=Speed(processes=1, concurrency=2),
+    objects=Objects(checksum="md5"),
 )
 GONE = StoreError(404, "NoSuchUpload", "")
 

@@ -6,15 +6,12 @@ import asyncio
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 
-from s3pp.access import Access
-from s3pp.attributes import Objects
 from s3pp.errors import FailureKind, FatalError
 from s3pp.integrity.checksums import Digester, Digests
 from s3pp.job import Job, Mode
@@ -67,11 +64,11 @@ def part(tmp_path: Path) -> PutPart:
 
 def send(store: Scripted, part: PutPart, checksum: str = "md5") -> PartOutcome:
     """Send a part; nothing stays open."""
-    job = replace(JOB, objects=Objects(checksum=checksum), access=Access())
+    part = part._replace(checksum=checksum)
 
     async def main() -> PartOutcome:
         reader = Reader(ThreadPoolExecutor(1))
-        sender = PartSender(job, store, reader)  # type: ignore[arg-type]
+        sender = PartSender(JOB, store, reader)  # type: ignore[arg-type]
         await reader.away(lambda: None)
         before = len(os.listdir("/dev/fd"))
         try:
@@ -126,10 +123,9 @@ def test_an_md5_that_is_needed_once_is_computed_at_once_from_then_on(part: PutPa
         return digests
 
     async def main() -> None:
-        job = replace(JOB, objects=Objects(checksum="crc32"))
-        sender = PartSender(job, Scripted(), Reader(ThreadPoolExecutor(1)))  # type: ignore[arg-type]
+        sender = PartSender(JOB, Scripted(), Reader(ThreadPoolExecutor(1)))  # type: ignore[arg-type]
         for _ in range(3):
-            assert isinstance(await sender.part(part), PartDone)
+            assert isinstance(await sender.part(part._replace(checksum="crc32")), PartDone)
 
     with patch.object(Digester, "of", counted):
         asyncio.run(main())

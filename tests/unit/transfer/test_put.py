@@ -16,7 +16,7 @@ import pytest
 
 from s3pp.attributes import Objects
 from s3pp.errors import FailureKind, FatalError, ObjectError
-from s3pp.integrity.checksums import Digester
+from s3pp.integrity.checksums import Digester, checksum
 from s3pp.integrity.etag import etag_of_md5s
 from s3pp.job import Job, Mode
 from s3pp.limits import PIECE, SMALL
@@ -174,7 +174,7 @@ def run(
 
 
 def done(reason: SendReason, etag: str = MD5, attempts: int = 1) -> Done:
-    return Done("/src/key", "key", 4, 4, etag, reason, attempts)
+    return Done("/src/key", "key", 4, 4, etag, reason, attempts, checksum="md5")
 
 
 def skipped(reason: Skip, dest_size: int | None = None) -> Skipped:
@@ -519,7 +519,8 @@ def test_the_etags_of_directory_buckets_say_nothing() -> None:
 
 def test_without_an_md5_the_etag_is_not_compared() -> None:
     script = Script(puts=[stored(OTHER)], checksum="crc32")
-    assert run(script, Mode.STUPID) == done(SendReason.ALWAYS, OTHER)
+    sent = done(SendReason.ALWAYS, OTHER)._replace(checksum="crc32")
+    assert run(script, Mode.STUPID) == sent
 
 
 def test_a_source_that_changed_is_read_again() -> None:
@@ -723,3 +724,41 @@ def test_the_headers_go_with_every_object() -> None:
     script = Script()
     run(script, Mode.STUPID, objects=Objects(acl="private"))
     assert script.sent[0].headers["x-amz-acl"] == "private"
+
+
+# Objects whose ETag is no MD5
+
+KMS = Objects(sse="aws:kms")
+KMS_LINE = b"x-amz-server-side-encryption: aws:kms\r\n"
+CRC64 = b"x-amz-checksum-crc64nvme: %s\r\n"
+AWS = ENDPOINT._replace(host="bucket.s3.amazonaws.com")
+
+
+def crc64(body: bytes) -> bytes:
+    return checksum("crc64nvme", [body]).encode()
+
+
+def test_an_etag_that_is_no_md5_leaves_the_proof_to_the_checksum() -> None:
+    """What AWS returns of it is compared; other bytes are read and sent again."""
+    right = stored(OTHER, KMS_LINE, CRC64 % crc64(BODY))
+    wrong = stored(OTHER, KMS_LINE, CRC64 % crc64(b"else"))
+    script = Script(puts=[wrong, right], endpoint=AWS)
+    expected = done(SendReason.NEW, OTHER)._replace(checksum="crc64nvme")
+    assert run(script, objects=KMS) == expected
+    assert len(script.sent) == 2
+    assert script.sent[0].headers["x-amz-checksum-crc64nvme"] == crc64(BODY).decode()
+    assert "content-md5" not in script.sent[0].headers
+    assert failure(run(Script(puts=[wrong], endpoint=AWS), objects=KMS)) is FailureKind.INTEGRITY
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"), [(BODY, Skip.SAME_CHECKSUM), (b"else", SendReason.CHECKSUM)]
+)
+def test_under_a_kms_key_the_checksum_decides(body: bytes, reason: Skip | SendReason) -> None:
+    """The ETag looks like an MD5, and differs from that of an unchanged file."""
+    there = stored(OTHER, KMS_LINE, CRC64 % crc64(body), b"Content-Length: 4\r\n")
+    script = Script(looks=[there], endpoint=AWS)
+    outcome = run(script, dest=Dest(4, OTHER), objects=KMS)
+    assert isinstance(outcome, (Done, Skipped))
+    assert outcome.reason is reason
+    assert script.looked == ["key"]
