@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
 FULL = 128  # tasks in a batch, once the run is under way
 HEAVY = 8 * 1024 * 1024  # bytes of sources in a batch; a larger source is a batch of its own
+GROWTH = 8  # tasks sent to each worker for which the next batch has one more
 STALE = 0.05  # seconds after which an incomplete batch is sent
 SPOOL_BYTES = 256 * 1024 * 1024  # of members extracted from archives and waiting to be sent
 SPOOL_LOOK = 0.02  # seconds between checks of which have been removed
@@ -208,6 +209,7 @@ class Batcher:
         self._size = 0
         self._since = 0.0
         self._batches = 0
+        self._sent = 0  # tasks
         self._full = 1  # tasks in the next batch
 
     def add(self, task: Task) -> None:
@@ -254,7 +256,8 @@ class Batcher:
 
     def _send(self, tasks: Sequence[Task], size: int) -> None:
         self._batches += 1
-        self._full = min(FULL, 1 + self._batches // (2 * self._processes))
+        self._sent += len(tasks)
+        self._full = min(FULL, 1 + self._sent // (GROWTH * self._processes))
         self._outbox.send(task_batch(tasks, self._batches, size=size, large=self._large))
 
     def _flush_outcomes(self) -> None:

@@ -54,6 +54,7 @@ from s3pp.sources.filters import key_bytes, key_fault
 from s3pp.transfer import modes
 
 Step = GetTask | CopyTask | Outcome  # of one object
+_SAME_ETAG = SkipReason.SAME_ETAG  # evaluated once, see ``modes``
 
 
 class PutPlanner:
@@ -233,6 +234,7 @@ class CopyPlanner:
         self, job: Job, origin: Origin, index: DestinationIndex, *, overlap: Overlaps
     ) -> None:
         self._rule = modes.SendRule.of(job)
+        self._timed = job.compare is Compare.MTIME
         self._index = index
         self._overlap = overlap
         start, self._cut = origin.renaming
@@ -254,11 +256,11 @@ class CopyPlanner:
         if clash := self._overlap.fault(target):
             return Failed(key, target, FailureKind.CONFLICT, clash)
         dest = self._index.lookup(target)
-        time = epoch_nanoseconds(modified) if self._rule.compare is Compare.MTIME else None
+        time = epoch_nanoseconds(modified) if self._timed else None
         if not self._index.ask:
             reason = modes.decide_copy(self._rule, Dest(size, etag), dest, modified_ns=time)
             if isinstance(reason, SkipReason):
-                same = etag if reason is SkipReason.SAME_ETAG else ""
+                same = etag if reason is _SAME_ETAG else ""
                 return Skipped(key, target, size, reason, None, other_size(size, dest), same)
         return CopyTask(key, target, size, etag, storage_class, dest, self._index.ask, time)
 

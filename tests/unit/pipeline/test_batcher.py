@@ -19,7 +19,7 @@ from s3pp.pipeline.messages import (
     WalkDone,
     task_batch,
 )
-from s3pp.pipeline.walker import FULL, HEAVY, STALE, Batcher
+from s3pp.pipeline.walker import FULL, GROWTH, HEAVY, STALE, Batcher
 from s3pp.records import (
     CopyTask,
     Entry,
@@ -149,6 +149,19 @@ def test_batches_grow_until_they_are_full() -> None:
     assert outbox.sizes == sorted(outbox.sizes)
     assert outbox.sizes[-1] == FULL
     assert 64 <= FULL <= 256
+    assert len(outbox.sizes) < 40_000 / FULL + 100, "few are smaller: each costs its messages"
+
+
+def test_no_worker_gets_much_more_than_others() -> None:
+    for processes in (1, 2, 8):
+        outbox = Outbox()
+        batcher = outbox.batcher(processes)
+        for at in range(20_000):
+            batcher.add(task(at))
+        sent = 0
+        for size in outbox.sizes:
+            assert (size - 1) * GROWTH * processes <= sent
+            sent += size
 
 
 def test_a_large_source_travels_alone() -> None:
