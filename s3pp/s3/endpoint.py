@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
@@ -128,9 +129,12 @@ class Opened(NamedTuple):
 
 def copy_source(bucket: str, key: str) -> str:
     """The ``x-amz-copy-source`` of an object; behind an access point it has an ARN of its own."""
-    if access_point(bucket):
-        return quote(f"{bucket}/object/{key}", _SAFE)
-    return f"{bucket}/{encode_key(key)}"
+    return _source_of(bucket) + encode_key(key)
+
+
+@lru_cache
+def _source_of(bucket: str) -> str:
+    return quote(f"{bucket}/object/", _SAFE) if access_point(bucket) else f"{bucket}/"
 
 
 def encode_key(key: str) -> str:
