@@ -207,7 +207,7 @@ class Layers:
     def _path(self, number: int) -> str:
         return f"/bench/{'p' if self._case.request[2] is None else 'q'}/{name(number)}"
 
-    def _sign(self, number: int) -> list[str]:
+    def _sign(self, number: int) -> str:
         method, headers, _, payload_hash = self._case.request
         return self._signer.sign(
             method, (self._host, self._path(number), ""), headers, payload_hash
@@ -216,9 +216,9 @@ class Layers:
     def _sockets(self) -> None:
         """Have so many requests in flight, all of them prepared."""
         method, _, body, _ = self._case.request
-        lines = [f"{method} {self._path(0)} HTTP/1.1", f"Host: {self._host}", *self._sign(0)]
-        lines += [f"Content-Length: {len(body)}"] if body is not None else []
-        request = "\r\n".join([*lines, "\r\n"]).encode() + (body or b"")
+        head = f"{method} {self._path(0)} HTTP/1.1\r\nHost: {self._host}\r\n{self._sign(0)}"
+        length = f"Content-Length: {len(body)}\r\n" if body is not None else ""
+        request = f"{head}{length}\r\n".encode() + (body or b"")
         host, _, port = self._host.partition(":")
         peers = [socket.create_connection((host, int(port))) for _ in range(_AT_ONCE)]
         by_fd = {peer.fileno(): peer for peer in peers}

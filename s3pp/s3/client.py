@@ -63,7 +63,7 @@ class Coding(str, Enum):
 
 
 # Not signed: Google's front end changes it before the store sees it.
-_ACCEPT = {each: (f"Accept-Encoding: {each.value}",) for each in Coding}
+_ACCEPT = {each: f"Accept-Encoding: {each.value}\r\n" for each in Coding}
 
 
 class Call(NamedTuple):
@@ -78,7 +78,7 @@ class Call(NamedTuple):
     sink: Sink | None = None
     # Extra seconds that the answer may take; its body may then contain an error despite status 200.
     late: int | None = None
-    unsigned: Sequence[str] = ()  # header lines that a proxy may change without harm
+    unsigned: str = ""  # header lines that a proxy may change without harm
 
 
 class Recovery(NamedTuple):
@@ -296,9 +296,8 @@ class Bucket:
             self.requests += 1
             lost: WireError | None = None
             try:
-                lines = self.signer.sign(method, parts, [*headers, *self._always], payload_hash)
-                lines += unsigned
-                request = Request(method, url, lines, content, sink, late or 0)
+                head = self.signer.sign(method, parts, [*headers, *self._always], payload_hash)
+                request = Request(method, url, head + unsigned, content, sink, late or 0)
                 response = await self._wire.send(request)
             except WireError as error:
                 lost = error

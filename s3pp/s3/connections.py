@@ -26,7 +26,6 @@ from s3pp.s3.exchange import Fault, Request, Response, WireError, WireSettings
 from s3pp.s3.http1 import TICK, Connection, SentRequest
 from s3pp.s3.peers import Peer, tls_context
 
-_CRLF = "\r\n"
 _CLOSED = "the wire was closed"
 
 
@@ -47,18 +46,18 @@ class Connections:
         """Send a request and return the complete answer. Raises ``WireError``."""
         # Not a coroutine: this runs for every small object. A cancelled future is noticed by the
         # connection, which is then closed.
-        method, url, headers, body, _, patience = request
+        method, url, lines, body, _, patience = request
         slash = url.find("/", 8)  # after the scheme
         origin = url[:slash]
         peer = self._peers.get(origin) or self._add_peer(origin)
-        head = f"{method} {url[slash:]} {_CRLF.join((peer.rest, *headers))}"
-        if body is not None:
+        if body is None:
+            head = f"{method} {url[slash:]} {peer.rest}{lines}\r\n"
+        else:
             assert isinstance(body, bytes)
-            head = f"{head}\r\nContent-Length: {len(body)}"
-        data = f"{head}\r\n\r\n".encode("ascii")
+            head = f"{method} {url[slash:]} {peer.rest}{lines}Content-Length: {len(body)}\r\n\r\n"
         future: asyncio.Future[Response] = self._loop.create_future()
         limit = self._settings.read_timeout + patience
-        sent = SentRequest(data, body, method == "HEAD", limit, future)
+        sent = SentRequest(head.encode("ascii"), body, method == "HEAD", limit, future)
         if peer.idle:
             peer.idle.pop().start(sent)
         else:

@@ -107,7 +107,8 @@ def _header_lines(request: Request) -> list[str]:
     One without a value has to end in a semicolon. Without the last ones it would wait for "100
     Continue" before a large body, and would send the content type of a form.
     """
-    lines = [f"{line[:-2]};" if line.endswith(": ") else line for line in request.headers]
+    given = request.head.split("\r\n")[:-1]
+    lines = [f"{line[:-2]};" if line.endswith(": ") else line for line in given]
     if request.body is None:
         return lines
     typed = any(line[:13].lower() == "content-type:" for line in lines)

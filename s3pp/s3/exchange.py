@@ -35,11 +35,11 @@ class Sink(Protocol):
 
 
 class Request(NamedTuple):
-    """An HTTP request; ``headers`` are complete lines, including the signature."""
+    """An HTTP request."""
 
     method: str
     url: str
-    headers: list[str]
+    head: str  # the header lines, the signature among them, each with its end (CRLF)
     body: bytes | Stream | None = None
     sink: Sink | None = None
     patience: int = 0  # seconds added to the read timeout, for operations that take long

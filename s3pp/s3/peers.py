@@ -53,7 +53,7 @@ class Peer:
         url = urlsplit(origin)
         assert url.hostname is not None
         # The request line after the path, and the headers that are the same for all requests.
-        self.rest = f"HTTP/1.1\r\nHost: {url.netloc}\r\nUser-Agent: s3pp/{__version__}"
+        self.rest = f"HTTP/1.1\r\nHost: {url.netloc}\r\nUser-Agent: s3pp/{__version__}\r\n"
         self.session: ssl.SSLSession | None = None
         self.idle: list[Connection] = []  # the one used last at the end
         self.connections: set[Connection] = set()  # all

@@ -191,7 +191,7 @@ def _listing(
     headers = [("x-amz-request-payer", "requester")] if access.request_payer else []
     signer = Signer(settings.keys, endpoint.region, service=endpoint.signs_for)
     lines = signer.sign("GET", url, headers, EMPTY_SHA256)
-    return f"{path}?{url[2]}", None, dict(line.split(": ", 1) for line in lines)
+    return f"{path}?{url[2]}", None, dict(line.split(": ", 1) for line in lines.splitlines())
 
 
 def forget_empty(environ: MutableMapping[str, str]) -> None:

@@ -11,11 +11,15 @@ import time
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from hmac import digest
+from operator import itemgetter
+from typing import NamedTuple
 
 from s3pp.access import Keys
 
 UNSIGNED = "UNSIGNED-PAYLOAD"  # allowed over https, where TLS protects the body
 EMPTY_SHA256 = sha256(b"").hexdigest()
+
+_BLOCK = 64  # bytes of a block of SHA-256
 
 
 class Signer:
@@ -38,10 +42,7 @@ class Signer:
         self._service = service
         self.offset = 0.0
         self._clock = clock
-        self._second = -1
-        self._stamp = ""
-        self._key_for: tuple[str, str, str] | None = None
-        self._signing_key = b""
+        self._moment: _Moment | None = None
 
     def sign(
         self,
@@ -49,41 +50,34 @@ class Signer:
         url: tuple[str, str, str],
         headers: Sequence[tuple[str, str]],
         payload_hash: str,
-    ) -> list[str]:
-        """Return the header lines to send, ``Authorization`` among them.
+    ) -> str:
+        """Return the header lines to send, ``Authorization`` among them, each with its end (CRLF).
 
         ``url`` is (host, encoded path, encoded and sorted query); ``headers`` are (lower-case
         name, value) pairs in any order. ``payload_hash`` is hex SHA-256 of the body or UNSIGNED.
         """
-        keys = self.keys
-        if keys is None:
-            return list(map(_LINE, headers))
-        if (second := int(self._clock() + self.offset)) != self._second:
-            self._second = second
-            self._stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
-        stamp = self._stamp
-        signed = [*headers, ("x-amz-content-sha256", payload_hash), ("x-amz-date", stamp)]
-        if keys.token:
-            signed.append(("x-amz-security-token", keys.token))
-        lines = list(map(_LINE, signed))
-        signed.append(("host", url[0]))
-        signed.sort()
-        names = ";".join(dict(signed))
-        canonical = "\n".join(map(_CANONICAL, signed))
-        if "  " in canonical or ": " in canonical or " \n" in canonical:
-            canonical = "\n".join([f"{name}:{' '.join(value.split())}" for name, value in signed])
-        request = f"{method}\n{url[1]}\n{url[2]}\n{canonical}\n\n{names}\n{payload_hash}"
-        scope = f"{stamp[:8]}/{self.region}/{self._service}/aws4_request"
-        text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{sha256(request.encode()).hexdigest()}"
-        wanted = (keys.secret_key, stamp[:8], self.region)
-        if wanted != self._key_for:
-            self._key_for, self._signing_key = wanted, self._key(keys, stamp[:8])
-        signature = digest(self._signing_key, text.encode(), "sha256").hex()
-        lines.append(
-            f"Authorization: AWS4-HMAC-SHA256 Credential={keys.access_key}/{scope},"
-            f"SignedHeaders={names},Signature={signature}"
-        )
-        return lines
+        if (keys := self.keys) is None:
+            return "".join(map(_LINE, headers))
+        second, region = int(self._clock() + self.offset), self.region
+        moment = self._moment
+        if (
+            moment is None
+            or moment.second != second
+            or moment.keys is not keys
+            or moment.region != region
+        ):
+            moment = self._moment = _Moment(second, keys, region, self._service)
+        host, path, query = url
+        names, values = zip(*headers, strict=True) if headers else ((), ())
+        form = moment.forms.get((host, names)) or moment.add_form(host, names)
+        given = (method, path, query, *values, payload_hash)
+        request = form.request % form.order(given)
+        if "  " in request or ": " in request or " \n" in request:
+            request = form.request % form.order([" ".join(each.split()) for each in given])
+        inner, outer = moment.inner.copy(), moment.outer.copy()
+        inner.update(sha256(request.encode()).hexdigest().encode())
+        outer.update(inner.digest())
+        return form.lines % (*values, payload_hash, outer.hexdigest())
 
     @property
     def now(self) -> float:
@@ -94,11 +88,64 @@ class Signer:
         """Set the store's time to ``now``, in seconds since the epoch."""
         self.offset = now - self._clock()
 
-    def _key(self, keys: Keys, day: str) -> bytes:
+
+class _Form(NamedTuple):
+    """What is the same in all requests with headers of the same names, with gaps for the rest."""
+
+    request: str  # the canonical request
+    order: Callable[[Sequence[str]], tuple[str, ...]]  # of what fills its gaps
+    lines: str  # the header lines; in the gaps the values as given, the hash, the signature
+
+
+class _Moment:
+    """What the signatures of one second have in common, by one set of keys for one region."""
+
+    def __init__(self, second: int, keys: Keys, region: str, service: str) -> None:
+        self.second = second
+        self.keys = keys
+        self.region = region
+        self.forms: dict[tuple[str, tuple[str, ...]], _Form] = {}
+        self._stamp = stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
+        scope = f"{stamp[:8]}/{region}/{service}/aws4_request"
+        self._credential = f"{keys.access_key}/{scope}"
         key = f"AWS4{keys.secret_key}".encode()
-        for part in (day, self.region, self._service, "aws4_request"):
+        for part in scope.split("/"):
             key = digest(key, part.encode(), "sha256")
-        return key
+        # The HMAC of all that precedes the request's hash: RFC 2104, section 4.
+        self.inner = sha256(_xor(key, 0x36) + f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n".encode())
+        self.outer = sha256(_xor(key, 0x5C))
+
+    def add_form(self, host: str, names: tuple[str, ...]) -> _Form:
+        """Create the form of requests to ``host`` with headers ``names``."""
+        gaps = [(name, "%s") for name in (*names, "x-amz-content-sha256")]
+        fixed = [("x-amz-date", self._stamp)]
+        if token := self.keys.token:
+            fixed.append(("x-amz-security-token", _literal(token)))
+        sent = [*gaps, *fixed]
+        numbered = enumerate([*sent, ("host", _literal(host))], 3)  # after method, path and query
+        signed = sorted(numbered, key=lambda each: each[1][0])
+        listed = ";".join(dict.fromkeys(name for _, (name, _) in signed))
+        canonical = "\n".join(f"{name}:{value}" for _, (name, value) in signed)
+        order = [0, 1, 2, *(at for at, (_, value) in signed if value == "%s"), 2 + len(gaps)]
+        authorization = (
+            f"AWS4-HMAC-SHA256 Credential={_literal(self._credential)},"
+            f"SignedHeaders={listed},Signature=%s"
+        )
+        form = _Form(
+            f"%s\n%s\n%s\n{canonical}\n\n{listed}\n%s",
+            itemgetter(*order),
+            "".join(map(_LINE, [*sent, ("Authorization", authorization)])),
+        )
+        self.forms[host, names] = form
+        return form
 
 
-_LINE, _CANONICAL = "%s: %s".__mod__, "%s:%s".__mod__
+def _literal(text: str) -> str:
+    return text.replace("%", "%%")
+
+
+def _xor(key: bytes, pad: int) -> bytes:
+    return bytes(each ^ pad for each in key.ljust(_BLOCK, b"\0"))
+
+
+_LINE = "%s: %s\r\n".__mod__

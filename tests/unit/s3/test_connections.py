@@ -32,7 +32,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 def get(server: Loopback, key: str = "k") -> Request:
-    return Request("GET", f"{server.url}/{key}", [])
+    return Request("GET", f"{server.url}/{key}", "")
 
 
 async def failure(awaited: Awaitable[Response]) -> WireError:
@@ -58,7 +58,7 @@ def test_tls_is_verified_and_a_session_resumed(authority: Authority, run: Run) -
                 with wire(ca_bundle=str(authority.ca_bundle)) as sender:
                     body = bytes(range(256)) * 4096
                     for _ in range(2):
-                        answer = await sender.send(Request("PUT", f"{server.url}/k", [], body))
+                        answer = await sender.send(Request("PUT", f"{server.url}/k", "", body))
                         assert (answer.status, answer.body) == (200, b"hi")
                         server.drop()
                         await asyncio.sleep(0.05)
@@ -118,7 +118,7 @@ def test_a_bundle_that_cannot_be_used_is_named(tmp_path: Path, run: Run) -> None
     async def main() -> None:
         for path in (str(empty), "/nowhere.pem"):
             with wire(ca_bundle=path) as sender:
-                error = await failure(sender.send(Request("GET", "https://127.0.0.1:9/k", [])))
+                error = await failure(sender.send(Request("GET", "https://127.0.0.1:9/k", "")))
             assert error.fault is Fault.UNTRUSTED
             assert path in str(error)
 
@@ -134,7 +134,7 @@ def test_a_peer_that_does_not_speak_tls(run: Run) -> None:
         server = await asyncio.start_server(refuse, "127.0.0.1", 0)
         url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/k"
         with wire(verify=False) as sender:
-            error = await failure(sender.send(Request("GET", url, [])))
+            error = await failure(sender.send(Request("GET", url, "")))
         server.close()
         assert error.fault is Fault.CONNECTION
         assert str(error).startswith("TLS: ")
@@ -156,7 +156,7 @@ def test_an_end_over_tls_counts_only_if_the_peer_declares_it(
             serving.start()
             url = f"https://127.0.0.1:{listening.getsockname()[1]}/k"
             with wire(verify=False) as sender:
-                sent = sender.send(Request("GET", url, []))
+                sent = sender.send(Request("GET", url, ""))
                 if declared:
                     assert (await sent).body == b"half"
                 else:
@@ -184,7 +184,7 @@ def test_a_name_without_an_address(run: Run) -> None:
     async def main() -> None:
         with wire() as sender:
             for host in ("nowhere.invalid", "a..b", "x" * 64):
-                error = await failure(sender.send(Request("GET", f"http://{host}/k", [])))
+                error = await failure(sender.send(Request("GET", f"http://{host}/k", "")))
                 assert (error.fault, str(error)) == (Fault.UNRESOLVED, "host not found")
 
     run(main())
@@ -207,7 +207,7 @@ def resolving(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[str, int]) -> A
         yield lookups
 
 
-NAMED = Request("GET", "http://store.example/k", [])
+NAMED = Request("GET", "http://store.example/k", "")
 
 
 def address_of(server: Loopback) -> tuple[str, int]:
@@ -312,7 +312,7 @@ def test_an_address_of_ipv6_is_reached(run: Run) -> None:
         server = await asyncio.start_server(served.serve, sock=listening)
         host = f"[::1]:{listening.getsockname()[1]}"
         with wire() as sender:
-            assert (await sender.send(Request("GET", f"http://{host}/k", []))).status == 200
+            assert (await sender.send(Request("GET", f"http://{host}/k", ""))).status == 200
         assert served.got[0].header("host") == host
         server.close()
         served.drop()
@@ -337,7 +337,7 @@ def test_a_peer_that_does_not_answer_the_connection(
 
     async def main() -> None:
         with wire(connect_timeout=0.05) as sender:
-            error = await failure(sender.send(Request("GET", "http://127.0.0.1:9/k", [])))
+            error = await failure(sender.send(Request("GET", "http://127.0.0.1:9/k", "")))
         assert (error.fault, str(error)) == (Fault.SILENT, "not connected after 0.05 s")
 
     run(main())
@@ -349,7 +349,7 @@ def test_a_peer_that_does_not_answer_the_handshake(run: Run) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
             url = f"https://127.0.0.1:{server.getsockname()[1]}/k"
             with wire(connect_timeout=0.1, verify=False) as sender:
-                error = await failure(sender.send(Request("GET", url, [])))
+                error = await failure(sender.send(Request("GET", url, "")))
             assert error.fault is Fault.SILENT
         assert open_sockets() == before
 
@@ -361,10 +361,10 @@ def test_closing_ends_what_is_being_connected(run: Run, monkeypatch: pytest.Monk
 
     async def main() -> None:
         with wire() as sender:
-            early, late = (sender.send(Request("GET", "http://127.0.0.1:9/k", [])) for _ in "ab")
+            early, late = (sender.send(Request("GET", "http://127.0.0.1:9/k", "")) for _ in "ab")
             await asyncio.sleep(0.01)
-            very_late = sender.send(Request("GET", "http://127.0.0.1:9/k", []))
-        after = sender.send(Request("GET", "http://127.0.0.1:9/k", []))
+            very_late = sender.send(Request("GET", "http://127.0.0.1:9/k", ""))
+        after = sender.send(Request("GET", "http://127.0.0.1:9/k", ""))
         for each in (early, late, very_late, after):
             error = await failure(each)
             assert (error.fault, str(error)) == (Fault.CUT, "the wire was closed")

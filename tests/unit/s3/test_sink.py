@@ -78,7 +78,7 @@ class Kept:
 
 
 def get(server: Loopback, sink: Kept | None = None) -> Request:
-    return Request("GET", f"{server.url}/key", [], sink=sink)
+    return Request("GET", f"{server.url}/key", "", sink=sink)
 
 
 # The wire
@@ -209,7 +209,7 @@ def test_many_sinks_at_once_each_get_their_own(run: Any) -> None:
             with wire() as sender:
                 sinks = [Kept() for _ in range(12)]
                 requests = [
-                    Request("GET", f"{server.url}/{at:02}", [], sink=sink)
+                    Request("GET", f"{server.url}/{at:02}", "", sink=sink)
                     for at, sink in enumerate(sinks)
                 ]
                 await asyncio.gather(*map(sender.send, requests))
