@@ -63,16 +63,13 @@ class Reader:
             self._reads += 1
             if self._reads % _PROBE:
                 return await self.away(lambda: read(*args, **kwargs))
-        start = self._clock()  # ``here`` inlined, to save a call: this runs for every small object
-        try:
-            return read(*args, **kwargs)
-        finally:
-            spent = self._clock() - start
-            self._mean += _WEIGHT * ((spent if spent < _LONGEST else _LONGEST) - self._mean)
-            self.threaded = self._mean > (_QUICK if self.threaded else _SLOW)
+        return self.here(read, *args, **kwargs)
 
     def here(self, read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return ``read(*args, **kwargs)``, called here even while threads read."""
+        """Return ``read(*args, **kwargs)``, called here even while threads read.
+
+        Saves small objects a coroutine: see ``threaded``.
+        """
         start = self._clock()
         try:
             return read(*args, **kwargs)

@@ -85,7 +85,10 @@ class Getter:
         try:
             if not task.size and is_marker(task.target):
                 return await self._reader.run(self._make_directory, task)
-            here = await self._reader.run(self._tree.status, task.target)
+            if (reader := self._reader).threaded:
+                here = await reader.run(self._tree.status, task.target)
+            else:
+                here = reader.here(self._tree.status, task.target)
             reason = self._if_absent if here is None else await self._existing.compare(task, here)
             if isinstance(reason, SkipReason):
                 return self._skip(task, reason, here)
@@ -142,8 +145,10 @@ class Getter:
             finished = await self._reader.away(
                 lambda: write_file(self._tree, task.target, body, attributes)
             )
+        elif (reader := self._reader).threaded:
+            finished = await reader.run(write_file, self._tree, task.target, body, attributes)
         else:
-            finished = await self._reader.run(write_file, self._tree, task.target, body, attributes)
+            finished = reader.here(write_file, self._tree, task.target, body, attributes)
         return Arrival(answer, etag, len(body), finished, len(body))
 
     def _way(self, task: GetTask) -> Fetch:

@@ -109,7 +109,10 @@ class Preparer:
         ``there`` is the stored object, if the body is to be compared with it.
         """
         try:
-            opened = await self._reader.run(open_entry, entry)
+            if (reader := self._reader).threaded:
+                opened = await reader.run(open_entry, entry)
+            else:
+                opened = reader.here(open_entry, entry)
             if isinstance(opened, Slice):
                 return await self._large(entry, opened, there)
             if there is not None or self._looks_inside:
