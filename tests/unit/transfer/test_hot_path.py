@@ -91,9 +91,9 @@ class Bounds(NamedTuple):
 
 
 BOUNDS = {
-    "put": Bounds(29, 295, 10_000),
-    "get": Bounds(36, 290, 5_000),
-    "copy": Bounds(40, 305, 7_000),
+    "put": Bounds(28, 272, 10_000),
+    "get": Bounds(35, 256, 5_000),
+    "copy": Bounds(37, 271, 7_000),
 }
 
 
