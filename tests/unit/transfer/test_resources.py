@@ -72,6 +72,16 @@ def test_slow_reads_move_to_threads_and_quick_ones_back(threads: ThreadPoolExecu
     run(main())
 
 
+def test_reads_made_here_are_measured_as_well(threads: ThreadPoolExecutor) -> None:
+    disk = Disk()
+    reader = Reader(threads, clock=disk.clock)
+    for seconds, count, threaded in ((FAST, 500, False), (SLOW, 50, True), (FAST, 3000, False)):
+        for _ in range(count):
+            assert reader.here(disk.read, seconds) == "content"
+        assert reader.threaded is threaded
+    assert set(disk.readers) == {HERE}
+
+
 def test_one_long_pause_is_no_slow_disk(threads: ThreadPoolExecutor) -> None:
     disk = Disk()
     reader = Reader(threads, clock=disk.clock)

@@ -18,10 +18,12 @@ from s3pp.attributes import Objects
 from s3pp.integrity.etag import etag_of_md5s
 from s3pp.job import Compare, DownloadOptions, Job, Mode
 from s3pp.limits import SMALL
+from s3pp.localfs.tree import Tree
 from s3pp.pipeline import roles
 from s3pp.places import Origin, Place, Side, Source
 from s3pp.records import Dest, Entry, GetTask, Outcome, PutTask, Skipped, SkipReason
 from s3pp.s3.retry import StoreError
+from s3pp.transfer.unchanged import unchanged_files, unchanged_objects
 
 from .buckets import endpoint
 
@@ -142,3 +144,17 @@ def test_objects_are_skipped_as_the_getter_does(data: st.DataObject) -> None:
     if plain and kind == "file" and task.size == len(body) <= SMALL:
         assert (found is not None) == (task.etag == md5(body).hexdigest())
         assert found is None or found.reason is SkipReason.SAME_ETAG
+
+
+def test_nothing_is_read_on_the_event_loop_while_threads_read(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"body")
+    etag = md5(b"body").hexdigest()
+    reader = Mock(threaded=True)
+    put = unchanged_files(Job("put"), reader)
+    get = unchanged_objects(Job("get"), Tree(str(tmp_path)), reader)
+    assert put is not None
+    assert get is not None
+    assert put(PutTask(Entry("key", str(path), 4, 0), Dest(4, etag))) is None
+    assert get(GetTask("key", "f", 4, etag, MODIFIED)) is None
+    reader.here.assert_not_called()
