@@ -18,7 +18,6 @@ after one that leaves any doubt about where the next begins the connection is cl
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Awaitable
 from functools import cache, partial
 
@@ -103,10 +102,11 @@ class Connections:
         future.add_done_callback(lambda _: task.cancel())
 
     async def _connect(self, peer: Peer, request: SentRequest) -> None:
-        future = request.future
+        future, limit = request.future, self._settings.connect_timeout
+        timer = self._loop.call_later(limit, _expire, future, limit)
         try:
-            sock = await self._open(peer)
-            if future.done():  # cancelled, which a result that came at the same time may hide
+            sock = await peer.connect(self._loop)
+            if future.done():  # cancelled while the last step of it ended
                 sock.close()
                 return
             connection = peer.add(self._loop, sock)
@@ -114,13 +114,14 @@ class Connections:
             if not future.done():
                 future.set_exception(error)
             return
+        finally:
+            timer.cancel()
         connection.start(request)
         if self._timer is None:
             self._timer = self._loop.call_later(TICK, self._tick)
 
-    async def _open(self, peer: Peer) -> socket.socket:
-        limit = self._settings.connect_timeout
-        try:
-            return await asyncio.wait_for(peer.connect(self._loop), limit)
-        except (asyncio.TimeoutError, TimeoutError):
-            raise WireError(Fault.SILENT, f"not connected after {limit:g} s") from None
+
+def _expire(future: asyncio.Future[Response], limit: float) -> None:
+    """End the wait for a connection; that cancels the task which makes it."""
+    if not future.done():
+        future.set_exception(WireError(Fault.SILENT, f"not connected after {limit:g} s"))

@@ -23,7 +23,9 @@ def test_resets_for_ever_end_the_object(moto_trial: PutTrial) -> None:
     moto_trial.tree({"a": 10, "b": 10})
     moto_trial.inject(Rule(Reset(), "PUT", "/a$"))
     end = moto_trial.run()
-    assert (end.code, end.kinds, moto_trial.puts("a")) == (1, {"a": "network"}, 3)
+    assert (end.code, end.kinds) == (1, {"a": "network"})
+    # An attempt over a kept connection, that of b, is followed at once by one over a new one.
+    assert 3 <= moto_trial.puts("a") <= 6
 
 
 def test_an_answer_lost_after_the_store_did_its_work(trial: PutTrial) -> None:

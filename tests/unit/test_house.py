@@ -49,6 +49,7 @@ FLOORS = {
 # What only one place may import, and that place.
 OWNERS: dict[str, str | tuple[str, ...]] = {
     "botocore": ("s3/boto_session.py", "s3/identity.py", "s3/probe.py"),
+    "aiohappyeyeballs": "s3/peers.py",
     "pycurl": ("s3/curl.py", "s3/multi.py"),
     "multiprocessing": "pipeline/",
     "argparse": ("args/", "cli/", "compat/"),
