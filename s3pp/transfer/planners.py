@@ -29,9 +29,7 @@ from typing import NamedTuple, Protocol
 from s3pp.errors import FailureKind
 from s3pp.job import Compare, Job
 from s3pp.localfs.external_sort import sort_records
-from s3pp.localfs.name_conflicts import folds_names, mark_conflicts, mark_conflicts_folded
 from s3pp.localfs.paths import path_fault
-from s3pp.localfs.stale_files import Sweeper
 from s3pp.localfs.tree import Tree
 from s3pp.places import Origin, Place
 from s3pp.records import (
@@ -106,6 +104,9 @@ class GetPlanner:
     @classmethod
     def of(cls, job: Job, origin: Origin) -> GetPlanner:
         """Return the planner of ``job``, which creates its directory unless it is a dry run."""
+        from s3pp.localfs.name_conflicts import folds_names  # what no upload needs
+        from s3pp.localfs.stale_files import Sweeper
+
         tree = Tree(job.directory, follow=job.choosing.follow_symlinks is True)
         suffix = job.download.gzip_suffix
         several = len(job.origins) > 1 or not origin.is_single  # one name cannot fold with another
@@ -132,6 +133,8 @@ class GetPlanner:
 
     def separate(self, steps: Iterable[Step]) -> Iterator[Step]:
         """Yield ``steps``, in the order of their targets, those in conflict as failures."""
+        from s3pp.localfs.name_conflicts import mark_conflicts, mark_conflicts_folded
+
         if self._gzip_suffix:
             steps = _in_new_order(steps)
         separate = mark_conflicts_folded if self._folds else mark_conflicts

@@ -18,8 +18,6 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple, Protocol
 
-from isal import igzip, isal_zlib
-
 from s3pp.transfer.bodies import Slice, SpooledBody
 
 # Types that differ between Python versions or are missing in some.
@@ -121,11 +119,15 @@ def looks_compressed(head: bytes) -> bool:
 
 def compress(body: bytes) -> bytes:
     """Compress a body held in memory."""
+    from isal import igzip
+
     return igzip.compress(body, _LEVEL, mtime=0)
 
 
 def begin_compression() -> Packer:
     """Return a compressor of a body that arrives in pieces."""
+    from isal import isal_zlib
+
     packer: Packer = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, _GZIP_WINDOW)
     return packer
 

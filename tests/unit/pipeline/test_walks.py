@@ -285,7 +285,7 @@ def test_names_that_fold_are_told_apart_where_the_file_system_folds(
         asked.append((directory, write))
         return True
 
-    monkeypatch.setattr("s3pp.transfer.planners.folds_names", folds)
+    monkeypatch.setattr("s3pp.localfs.name_conflicts.folds_names", folds)
     for dry_run in (False, True):
         steps = world.walk(get("s3://source", tmp_path, dry_run=dry_run))
         assert {step.target: type(step) for step in steps} == {
