@@ -1,8 +1,9 @@
 """The S3 client: HTTP transport, request signing, operations, listings, uploads and retries.
 
-once a run   ``session`` finds the bucket: by ``plain_session`` where that suffices, else by
-             ``boto_session``, with ``identity`` (credentials) and ``probe`` (the first request, and
-             what its failure means); ``endpoint`` holds its address, and the proxy
+once a run   ``session`` finds the bucket: by ``plain_session`` and a ``blocking`` request where
+             that suffices, else by ``boto_session``, with ``identity`` (credentials) and ``probe``
+             (the first request, and what its failure means); ``endpoint`` holds its address, and
+             the proxy
 requests     ``client`` has the operations, signed by ``sigv4``, sent by ``wire``; ``answers`` and
              ``timestamps`` parse what comes back, ``retry`` classifies errors; ``congestion`` sets
              the request rate, ``limiter`` enforces it

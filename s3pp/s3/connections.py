@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from functools import cache, partial
+from functools import partial
 
 from s3pp.s3.exchange import Fault, Request, Response, WireError, WireSettings
 from s3pp.s3.http1 import TICK, Connection, SentRequest
@@ -35,7 +35,7 @@ class Connections:
         self._settings = settings
         self._loop = asyncio.get_running_loop()
         self._peers: dict[str, Peer] = {}
-        self._tls = cache(partial(tls_context, settings))  # one for all peers, made when needed
+        self._tls = partial(tls_context, settings.ca_bundle, verify=settings.verify)
         self._timer: asyncio.TimerHandle | None = None  # of the next tick; None: no connections
         # The exchanges that wait for a connection, by the task that makes it.
         self._waiting: dict[asyncio.Task[None], asyncio.Future[Response]] = {}

@@ -14,6 +14,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,7 +22,7 @@ from aiohappyeyeballs import AddrInfoType, start_connection
 
 from s3pp import __version__
 from s3pp.errors import no_thread
-from s3pp.s3.exchange import Fault, WireError, WireSettings
+from s3pp.s3.exchange import Fault, WireError
 from s3pp.s3.http1 import Connection, SentRequest, describe
 
 NAMES_KEPT = 60.0  # seconds for which the addresses of a name are used again, as libcurl does
@@ -231,30 +232,31 @@ async def _until_ready(fd: int, watch: Callable[..., Any], unwatch: Callable[[in
         unwatch(fd)
 
 
-def tls_context(settings: WireSettings) -> ssl.SSLContext:
+@cache
+def tls_context(ca_bundle: str | None, *, verify: bool) -> ssl.SSLContext:
     """How servers are verified: as libcurl does it for bodies that are streamed.
 
-    Raises ``WireError``.
+    To read a usual bundle takes 25 ms, so that a forked process takes over what its parent has
+    read; what belongs to a connection is not in it. Raises ``WireError``.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.set_alpn_protocols(["http/1.1"])
     # An end that the peer did not declare must not pass for one that it did.
     context.options &= ~_IGNORE_CUT
-    if not settings.verify:
+    if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         return context
     # A bundle may name the server's own certificate, or the authority right above it.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     try:
-        if settings.ca_bundle:
-            context.load_verify_locations(cafile=settings.ca_bundle)
+        if ca_bundle:
+            context.load_verify_locations(cafile=ca_bundle)
         else:
             context.load_default_certs()
     except OSError as error:
         why = describe(error)
-        named = settings.ca_bundle
-        raise WireError(Fault.UNTRUSTED, f"CA certificates of {named!r}: {why}") from None
+        raise WireError(Fault.UNTRUSTED, f"CA certificates of {ca_bundle!r}: {why}") from None
     return context
 
 

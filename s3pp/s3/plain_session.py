@@ -12,19 +12,18 @@ from __future__ import annotations
 
 import os
 import re
-import ssl
 import stat
 from collections.abc import Iterator, Mapping, MutableMapping
-from contextlib import closing
 from enum import Enum
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from importlib.util import find_spec
 from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from s3pp.access import Access, Keys
 from s3pp.errors import ObjectError, UsageError
+from s3pp.s3 import blocking
 from s3pp.s3.endpoint import Endpoint, Opened, proxy_for, query_string
+from s3pp.s3.exchange import Request, WireError, WireSettings
 from s3pp.s3.listing import Page, parse_page
 from s3pp.s3.sigv4 import EMPTY_SHA256, Signer
 
@@ -76,7 +75,6 @@ _SECTION = re.compile(r"profile ([A-Za-z0-9_.@-]+)")  # of a configuration file
 _BUCKET = re.compile(r"(?!.*--)(?!xn-|sthree-|arn)[a-z0-9][a-z0-9-]{1,61}[a-z0-9](?<!-s3alias)")
 _REGION = re.compile(r"[a-z0-9-]{2,30}")
 _URL = re.compile(r"(https?)://([a-z0-9.-]+(?::[1-9][0-9]{0,4})?)/?")
-_MOST_READ = 1 << 20  # bytes of the first page, which lists one key
 _ADDRESS = re.compile(r"[0-9.]+(?::[0-9]+)?")  # names of no bucket go before it
 _AWS_HOST = re.compile(r"amazonaws|\.aws(?:\.|:|\Z)|:(?:80|443)\Z")
 _AWS_REGION = re.compile(r"(?:af|ap|ca|eu|il|me|mx|sa|us)-(?:north|south|east|west|central)+-[1-9]")
@@ -150,48 +148,31 @@ def plain_settings(
 
 
 def probe(settings: PlainSettings, access: Access, prefix: str) -> Page | None:
-    """List one key within ``prefix``, by one request; None unless the answer is a page.
-
-    By the standard library: a signal's exception passes through it, but not through libcurl's
-    callbacks.
-    """
+    """List one key within ``prefix``, by one request; None unless the answer is a page."""
     region = settings.endpoint.region
+    wire = WireSettings(
+        connections=1,
+        connect_timeout=access.connect_timeout,
+        read_timeout=access.read_timeout,
+        ca_bundle=settings.ca_bundle,
+        verify=access.verify_ssl,
+    )
     try:
-        with closing(_connection(settings, access)) as connection:
-            connection.connect()
-            connection.sock.settimeout(access.read_timeout)
-            connection.request("GET", *_listing(settings, access, prefix))
-            response = connection.getresponse()
-            if response.status != 200:
-                return None
-            if response.getheader("x-amz-bucket-region", region) != region:
-                return None
-            return parse_page(response.read(_MOST_READ))
-    except (OSError, OverflowError, ValueError, HTTPException, ObjectError):
+        answer = blocking.exchange(_listing(settings, access, prefix), wire)
+        named = answer.header(b"x-amz-bucket-region") or region
+        return parse_page(answer.body) if answer.status == 200 and named == region else None
+    except (OSError, OverflowError, ValueError, WireError, ObjectError):
         return None  # also for hosts and ports that cannot exist
 
 
-def _connection(settings: PlainSettings, access: Access) -> HTTPConnection:
-    host, timeout = settings.endpoint.host, access.connect_timeout
-    if settings.endpoint.scheme == "http":
-        return HTTPConnection(host, timeout=timeout)
-    context = ssl.create_default_context(cafile=settings.ca_bundle)
-    if not access.verify_ssl:
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return HTTPSConnection(host, timeout=timeout, context=context)
-
-
-def _listing(
-    settings: PlainSettings, access: Access, prefix: str
-) -> tuple[str, None, dict[str, str]]:
-    """The target, body and headers of the request."""
+def _listing(settings: PlainSettings, access: Access, prefix: str) -> Request:
     endpoint = settings.endpoint
     path, query = endpoint.path(""), {"list-type": "2", "max-keys": "1", "prefix": prefix}
     url = (endpoint.host, path, query_string(query))
     headers = [("x-amz-request-payer", "requester")] if access.request_payer else []
     signer = Signer(settings.keys, endpoint.region, service=endpoint.signs_for)
     lines = signer.sign("GET", url, headers, EMPTY_SHA256)
-    return f"{path}?{url[2]}", None, dict(line.split(": ", 1) for line in lines.splitlines())
+    return Request("GET", f"{endpoint.scheme}://{endpoint.host}{path}?{url[2]}", lines)
 
 
 def forget_empty(environ: MutableMapping[str, str]) -> None:

@@ -2,9 +2,9 @@
 
 ::
 
-    configuration is plain ─yes─▶ one listing of one key ─▶ a page ─▶ Opened
-            │                              │
-            └─no───────────────────────────┴─ anything else ─▶ botocore ─▶ Opened, or why not
+    configuration is plain ─yes─▶ a listing of one key, or two ─▶ a page ─▶ Opened
+            │                                │
+            └─no─────────────────────────────┴─ anything else ─▶ botocore ─▶ Opened, or why not
 """
 
 from __future__ import annotations
@@ -82,8 +82,11 @@ class Session:
         where there is neither, and the errors of ``open``.
         """
         page = self._page(origin.prefix)
-        if self._plain is not None and page is not None and (page.objects or not origin.prefix):
-            return self._plain.opened
+        if self._plain is not None and page is not None:
+            if page.objects or not origin.prefix:
+                return self._plain.opened
+            if self._holds(origin.single):
+                return self._plain.opened._replace(single=True)
         return self._by_botocore().open_source(origin, by_name=by_name)
 
     def open_unverified(self) -> Opened:
@@ -114,6 +117,11 @@ class Session:
 
     def _page(self, prefix: str) -> Page | None:
         return probe(self._plain, self._access, prefix) if self._plain else None
+
+    def _holds(self, key: str | None) -> bool:
+        """Whether a listing shows ``key``, which is the first of those that begin with it."""
+        page = None if key is None else self._page(key)
+        return page is not None and [each.key for each in page.objects[:1]] == [key]
 
     def _by_botocore(self) -> BotoSession:
         """The session that does all from here on."""
