@@ -84,7 +84,7 @@ class Drain:
         """From zero again."""
         self.size = 0
 
-    def write(self, piece: bytes) -> None:
+    def write(self, piece: bytes | memoryview) -> None:
         """Drop a piece."""
         self.size += len(piece)
 

@@ -73,13 +73,13 @@ ALGORITHMS: Mapping[str, Algorithm] = MappingProxyType(
 CHEAPEST = "crc32"  # for bytes that only have to be recognized
 
 # Its arguments are bytes, and the CRC of all bytes before them.
-Update = Callable[[bytes, int], int]
+Update = Callable[[bytes | memoryview, int], int]
 
 
 class RunningChecksum(Protocol):
     """A checksum of bytes that arrive piece by piece."""
 
-    def update(self, piece: bytes, /) -> None:
+    def update(self, piece: bytes | memoryview, /) -> None:
         """Add the next piece."""
 
     def digest(self) -> bytes:
@@ -140,7 +140,7 @@ class _RunningCrc:
         self._size = size
         self._crc = 0
 
-    def update(self, piece: bytes, /) -> None:
+    def update(self, piece: bytes | memoryview, /) -> None:
         self._crc = self._update(piece, self._crc)
 
     def digest(self) -> bytes:

@@ -223,7 +223,7 @@ class RollingETags:
     def __init__(self, sizes: Iterable[int]) -> None:
         self._layouts = {size: _Layout(size) for size in sizes}
 
-    def feed(self, piece: bytes) -> None:
+    def feed(self, piece: bytes | memoryview) -> None:
         """Add the next bytes, of any number."""
         view = memoryview(piece)
         for layout in self._layouts.values():

@@ -165,7 +165,7 @@ LONGEST = 128 * MIB  # bytes of a range: what is lost with a connection, or a pr
 class Feed(Protocol):
     """Accepts the bytes of an object in order."""
 
-    def __call__(self, piece: bytes, /) -> object:
+    def __call__(self, piece: bytes | memoryview, /) -> object:
         """Add the next piece."""
 
 

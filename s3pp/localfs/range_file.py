@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.integrity.checksums import begin_checksum
@@ -14,6 +15,7 @@ from s3pp.localfs.tree import Descriptor, Tree, split
 from s3pp.records import GetPart
 
 _BUFFERED = 256 * 1024  # bytes of each of many ranges that are written or read at a time
+_LARGE = 64 * 1024  # bytes of a piece that is worth a system call of its own
 
 
 class WrongRange(ObjectError):
@@ -68,26 +70,26 @@ class RangeFile:
         self._left = self._part.span.size  # bytes still expected
         self._state = begin_checksum(self._part.digest)
 
-    def write(self, piece: bytes) -> None:
+    def write(self, piece: bytes | memoryview) -> None:
         """Write ``piece``, buffered. Raises ``WrongRange`` if it exceeds the range."""
         count = len(piece)
         self._left -= count
         if self._left < 0:
             raise WrongRange(f"received more than {self._part.span.size} bytes")
         self._state.update(piece)
-        self._held.append(piece)
+        if count >= _LARGE and not self._held:
+            self._write_out([piece], count)
+            return
+        self._held.append(bytes(piece))
         self._room -= count
-        if self._room <= 0:  # libcurl passes 16 KiB at a time, too little for a system call each
+        if self._room <= 0:
             self.flush()
 
     def flush(self) -> None:
         """Write the buffered pieces."""
         pieces, count = self._held, _BUFFERED - self._room
-        try:
-            self._write_at(pieces, self._part.span.offset + self._at, count)
-        except OSError as error:
-            raise self._tree.refusal(self._part.path, "written", error) from None
-        self._at, self._held, self._room = self._at + count, [], _BUFFERED
+        self._held, self._room = [], _BUFFERED
+        self._write_out(pieces, count)
 
     def digest_in_file(self) -> str:
         """Return the digest, in hex, of the range in the file; reads it: not on an event loop."""
@@ -114,7 +116,15 @@ class RangeFile:
         os.close(self._fd)
         self._close_record()
 
-    def _write_at(self, pieces: list[bytes], offset: int, count: int) -> None:
+    def _write_out(self, pieces: Sequence[bytes | memoryview], count: int) -> None:
+        """Write ``pieces``, which have ``count`` bytes."""
+        try:
+            self._write_at(pieces, self._part.span.offset + self._at, count)
+        except OSError as error:
+            raise self._tree.refusal(self._part.path, "written", error) from None
+        self._at += count
+
+    def _write_at(self, pieces: Sequence[bytes | memoryview], offset: int, count: int) -> None:
         written = os.pwritev(self._fd, pieces, offset) if pieces else 0
         rest = memoryview(b"".join(pieces)) if written < count else memoryview(b"")
         while written < count:  # disk almost full: the next write raises the error

@@ -135,7 +135,7 @@ class TemporaryFile:
             raise self._fail(error) from None
         self.size = size
 
-    def write(self, piece: bytes) -> None:
+    def write(self, piece: bytes | memoryview) -> None:
         """Append ``piece``."""
         try:
             _write(self._fd, piece)

@@ -7,9 +7,10 @@ once a run   ``session`` finds the bucket: by ``plain_session`` and a ``blocking
 requests     ``client`` has the operations, signed by ``sigv4``, sent by ``wire``; ``answers`` and
              ``timestamps`` parse what comes back, ``retry`` classifies errors; ``congestion`` sets
              the request rate, ``limiter`` enforces it
-the wire     an ``exchange`` is a request and its answer; what fits in memory goes over kept
-             ``connections`` to ``peers``, each of which is in ``http1``, with the ``framing`` of
-             answers; streams and proxied requests go through ``curl``, driven by ``multi``
+the wire     an ``exchange`` is a request and its answer; it goes over kept ``connections`` to
+             ``peers``, each of which is in ``http1``, with its ``sending`` half, the ``framing`` of
+             answers, and ``receiving`` of large ones; through a proxy, it goes by ``curl``, driven
+             by ``multi``
 listings     ``list_requests`` adapts requests to the store, ``listing`` parses pages and checks
              that they follow each other; ``parallel_listing`` fetches many concurrently, from
              ranges of keys that ``splitting`` divides

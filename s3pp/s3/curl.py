@@ -1,4 +1,4 @@
-"""HTTP by libcurl, for what does not pass through memory whole, and for proxies.
+"""HTTP by libcurl, for requests through a proxy.
 
 ::
 

@@ -30,8 +30,8 @@ class Sink(Protocol):
     def restart(self) -> None:
         """Start a body: discard what an earlier attempt wrote."""
 
-    def write(self, piece: bytes) -> None:
-        """Append the next piece."""
+    def write(self, piece: bytes | memoryview) -> None:
+        """Append the next piece; a view is valid only until this returns."""
 
 
 class Request(NamedTuple):

@@ -5,6 +5,8 @@
     start(SentRequest) ──▶ send ──▶ socket ──readable──▶ recv ──▶ head, body ──▶ Response
                                                                     └──▶ WireError
 
+Bodies that do not fit in memory pass through it in pieces: see ``sending`` and ``receiving``.
+
 It is kept for another exchange only where nothing is in doubt: all of the request was sent, all of
 the answer and nothing else was received, and neither side asks for the end.
 """
@@ -15,10 +17,9 @@ import asyncio
 import os
 import socket
 import ssl
-from collections import deque
 from typing import Any, NamedTuple, Protocol
 
-from s3pp.s3.exchange import LEAST_SPEED, MOST_HELD, Fault, Response, WireError
+from s3pp.s3.exchange import LEAST_SPEED, MOST_HELD, Fault, Response, Sink, Stream, WireError
 from s3pp.s3.framing import (
     CHUNKED,
     HEAD_END,
@@ -29,9 +30,10 @@ from s3pp.s3.framing import (
     parse_head,
     unreadable,
 )
+from s3pp.s3.receiving import NOT_YET, RECORD, IncomingBody, receiver
+from s3pp.s3.sending import JOINED, SendingHalf
 
 RECEIVE = 64 * 1024  # bytes received at a time
-JOINED = 64 * 1024  # bytes of a body up to which it is copied, to be sent with the head
 TICK = 1.0  # seconds between two calls of ``Connection.tick``
 # Seconds for which a connection is kept without an exchange: firewalls forget it without a word,
 # and then the next request would wait for its time to run out. libcurl's limit, too.
@@ -44,16 +46,18 @@ class SentRequest(NamedTuple):
     """A request as it is sent, and what its answer resolves."""
 
     head: bytes
-    body: bytes | None
+    body: bytes | Stream | None
     bodiless: bool  # the answer has no body, whatever its head says
     patience: float  # seconds of silence after which it fails
     future: asyncio.Future[Response]
+    sink: Sink | None = None  # receives the body of a successful answer
 
 
 class Pool(Protocol):
     """The owner of connections to one peer."""
 
     session: ssl.SSLSession | None  # to be resumed by later connections
+    buffer: memoryview  # for what sinks receive, on all connections
 
     def give(self, connection: Connection) -> None:
         """Keep a connection for another exchange."""
@@ -68,51 +72,38 @@ class Pool(Protocol):
         """Send on a new connection: the kept one was closed before a byte of an answer came."""
 
 
-class Connection:
+class Connection(SendingHalf):
     """A connection, and the exchange on it, if there is one; its socket is in the event loop."""
 
     __slots__ = (
         "_address",
         "_body",
         "_chunks",
-        "_failure",
-        "_fd",
         "_fresh",
         "_head",
         "_heard",
+        "_incoming",
         "_interim",
         "_kept",
         "_length",
-        "_loop",
-        "_moved",
         "_pool",
         "_quiet",
         "_received",
         "_recv",
         "_request",
-        "_send",
-        "_sock",
         "_status",
-        "_unsent",
-        "_writing",
     )
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, sock: socket.socket, pool: Pool, *, address: Any
     ) -> None:
         """``sock`` is connected, does not block, and belongs to the connection from here on."""
-        self._loop = loop
-        self._sock = sock
-        self._fd = sock.fileno()
+        super().__init__(loop, sock)
         self._pool = pool
         self._address = address
         self._recv = sock.read if isinstance(sock, ssl.SSLSocket) else sock.recv
-        self._send = sock.send
         self._request: SentRequest | None = None
         self._fresh = True  # no exchange has ended on it
-        self._unsent: deque[bytes | memoryview] = deque()
-        self._writing = False  # the event loop waits until the socket takes more
-        self._failure: OSError | None = None  # of sending: only an answer sent before can come
         self._heard = False  # something of an answer was received
         self._received = bytearray()  # the beginning of a head
         self._interim = 0  # bytes of interim answers
@@ -122,12 +113,15 @@ class Connection:
         self._kept = True
         self._body = bytearray()
         self._chunks: ChunkedBody | None = None
-        self._moved = 0  # bytes since the last tick
+        self._incoming: IncomingBody | None = None  # what the sink receives
         self._quiet = 0.0  # seconds in which fewer than ``LEAST_SPEED`` moved
         loop.add_reader(self._fd, self._on_readable)
 
     def start(self, request: SentRequest) -> None:
-        """Send a request; the future resolves to its answer, or fails with ``WireError``."""
+        """Send a request; the future resolves to its answer.
+
+        Or it fails with ``WireError``, or an error of the stream or the sink.
+        """
         self._request = request
         self._heard = False
         self._quiet = 0.0
@@ -135,10 +129,12 @@ class Connection:
         head, body = request.head, request.body
         if body is None:
             self._unsent.append(head)
-        elif len(body) <= JOINED:
+        elif isinstance(body, bytes) and len(body) <= JOINED:
             self._unsent.append(head + body)
         else:
-            self._unsent += (head, memoryview(body))
+            self._queue(head, body)
+        if self._outgoing is not None or request.sink is not None:
+            request.future.add_done_callback(self._on_done)
         self._flush()
 
     def tick(self) -> None:
@@ -158,10 +154,13 @@ class Connection:
         elif self._quiet >= request.patience:
             self.fail(WireError(Fault.SILENT, f"no data for {request.patience:g} s"))
 
-    def fail(self, error: WireError) -> None:
-        """End the exchange without an answer, and close the connection."""
+    def fail(self, error: Exception) -> None:
+        """End the exchange without an answer, and close the connection.
+
+        ``error`` is a ``WireError``, or one of a stream or a sink.
+        """
         request = self._request
-        if error.congested:
+        if request is not None and isinstance(error, WireError) and error.congested:
             self._pool.distrust(self._address)
         self.close()
         if request is not None and not request.future.done():
@@ -169,7 +168,7 @@ class Connection:
 
     def close(self) -> None:
         """Close the connection; there is no exchange, or it was cancelled."""
-        self._request = None
+        self._request = self._incoming = self._outgoing = None
         if self._fd < 0:
             return
         self._loop.remove_reader(self._fd)
@@ -179,39 +178,6 @@ class Connection:
         self._fd = -1
         self._sock.close()
         self._pool.remove(self)
-
-    # Sending
-
-    def _flush(self) -> None:
-        """Send as much as the socket takes; the event loop calls again for the rest."""
-        unsent = self._unsent
-        try:
-            while unsent:
-                piece = unsent[0]
-                sent = self._send(piece)
-                self._moved += sent
-                if sent == len(piece):
-                    unsent.popleft()
-                else:
-                    unsent[0] = memoryview(piece)[sent:]
-        except (BlockingIOError, InterruptedError, ssl.SSLWantWriteError):
-            if not self._writing:
-                self._writing = True
-                self._loop.add_writer(self._fd, self._flush)
-            return
-        except ssl.SSLWantReadError:
-            pass  # ``_on_readable`` flushes
-        except OSError as error:
-            # The peer may have answered, before it had all, that it will not take it. The event
-            # loop may have reported the end of the connection before, and does so only once.
-            self._failure = error
-            self._loop.call_soon(self._on_readable)
-        if self._writing:
-            self._stop_writing()
-
-    def _stop_writing(self) -> None:
-        self._writing = False
-        self._loop.remove_writer(self._fd)
 
     # Receiving
 
@@ -223,6 +189,9 @@ class Connection:
             self._flush()
         try:
             while self._request is not None:
+                if self._incoming is not None:
+                    self._receive(self._incoming)
+                    return
                 piece = self._recv(RECEIVE)
                 if not piece:
                     self._on_end(sure=True)
@@ -233,7 +202,7 @@ class Connection:
                     self._take_body(piece)
                 else:
                     self._take_head(piece)
-        except (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+        except NOT_YET:
             if self._failure is not None:  # no answer was sent before
                 self._lose(exchange_error(self._failure))
         except ssl.SSLEOFError:
@@ -243,13 +212,47 @@ class Connection:
         except WireError as error:
             self.fail(error)
 
+    def _receive(self, incoming: IncomingBody) -> None:
+        """Pass on to a sink what has come, as much as fits. Raises the errors of the socket."""
+        buffer, receive = self._pool.buffer, receiver(self._sock)
+        at, size, ended = 0, len(buffer), False
+        try:
+            while at <= size - RECORD and not ended:
+                count = receive(size - at, buffer[at:])
+                at, ended = at + count, not count
+        finally:  # what came before an error is the body's
+            self._moved += at
+            self._pass_on(incoming, buffer[:at])
+        if ended and self._incoming is incoming:
+            self._on_end(sure=True)
+
+    def _pass_on(self, incoming: IncomingBody, piece: memoryview) -> None:
+        request = self._request
+        assert request is not None
+        if request.future.done():  # cancelled: the sink may be closed
+            self.close()
+            return
+        try:
+            whole = incoming.take(piece)
+        except Exception as error:
+            self.fail(error)
+            return
+        if whole:
+            self._kept = self._kept and not incoming.excess
+            self._finish(b"")
+
+    def _on_done(self, future: asyncio.Future[Response]) -> None:
+        """If the exchange was cancelled, nothing more is read from its stream, or sent."""
+        if self._request is not None and self._request.future is future:
+            self.close()
+
     def _on_unasked(self) -> None:
         """Something came outside of an exchange: the end, a stray answer, or a ticket of TLS."""
         if self._fd < 0:
             return
         try:
             self._recv(1)
-        except (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+        except NOT_YET:
             return
         except OSError:
             pass
@@ -275,9 +278,12 @@ class Connection:
                 self._collect(piece[start:])
         else:  # the rest of it is still to come
             return
+        self._head, self._status, self._length, self._kept = head, status, length, kept
+        if request.sink is not None and status < 300:
+            self._begin_sink(request.sink, piece[start:])
+            return
         if length > MOST_HELD:
             raise WireError(Fault.OVERSIZED)
-        self._head, self._status, self._length, self._kept = head, status, length, kept
         if len(piece) - start == length:  # nearly always
             self._finish(piece[start:])
             return
@@ -295,6 +301,14 @@ class Connection:
             return b"", end
         self._received = bytearray()
         return bytes(received), end
+
+    def _begin_sink(self, sink: Sink, piece: bytes) -> None:
+        try:
+            incoming = self._incoming = IncomingBody(sink, self._length)
+        except Exception as error:
+            self.fail(error)
+            return
+        self._pass_on(incoming, memoryview(piece))
 
     def _skip_interim(self, status: int, size: int) -> None:
         self._interim += size
@@ -325,8 +339,8 @@ class Connection:
         request, head = self._request, self._head
         assert request is not None
         future = request.future
-        self._request, self._head = None, b""
-        sent = not self._unsent and self._failure is None
+        self._request, self._head, self._incoming = None, b"", None
+        sent = not self._unsent and self._failure is None and self._outgoing is None
         if self._fresh or self._body or self._chunks:
             self._settle()
         if self._kept and sent and not future.done():

@@ -24,6 +24,7 @@ from s3pp import __version__
 from s3pp.errors import no_thread
 from s3pp.s3.exchange import Fault, WireError
 from s3pp.s3.http1 import Connection, SentRequest, describe
+from s3pp.s3.receiving import BUFFER
 
 NAMES_KEPT = 60.0  # seconds for which the addresses of a name are used again, as libcurl does
 # RFC 8305, section 8: the delay before the next address is tried beside this one, in seconds.
@@ -56,6 +57,7 @@ class Peer:
         # The request line after the path, and the headers that are the same for all requests.
         self.rest = f"HTTP/1.1\r\nHost: {url.netloc}\r\nUser-Agent: s3pp/{__version__}\r\n"
         self.session: ssl.SSLSession | None = None
+        self.buffer = memoryview(bytearray(BUFFER))
         self.idle: list[Connection] = []  # the one used last at the end
         self.connections: set[Connection] = set()  # all
         self._addresses = Addresses(url.hostname, url.port or _PORTS[url.scheme])
@@ -234,7 +236,7 @@ async def _until_ready(fd: int, watch: Callable[..., Any], unwatch: Callable[[in
 
 @cache
 def tls_context(ca_bundle: str | None, *, verify: bool) -> ssl.SSLContext:
-    """How servers are verified: as libcurl does it for bodies that are streamed.
+    """How servers are verified: as libcurl does it for requests through a proxy.
 
     To read a usual bundle takes 25 ms, so that a forked process takes over what its parent has
     read; what belongs to a connection is not in it. Raises ``WireError``.

@@ -2,8 +2,8 @@
 
 ::
 
-    Request ──┬─ in memory, no proxy ──▶ ``connections``   small objects, listings
-              └─ all others ───────────▶ ``curl``          streams, sinks, proxies
+    Request ──┬─ directly ─────────▶ ``connections``
+              └─ through a proxy ──▶ ``curl``
 """
 
 from __future__ import annotations
@@ -31,9 +31,7 @@ class Wire:
 
         Raises ``WireError``, or an error of the stream or the sink.
         """
-        body = request.body
-        held = request.sink is None and (body is None or isinstance(body, bytes))
-        if held and not self._settings.proxy:
+        if not self._settings.proxy:
             return self._direct.send(request)
         return self._by_curl().send(request)
 

@@ -256,7 +256,7 @@ class SpooledBody:
             os.ftruncate(self._fd, 0)
             os.lseek(self._fd, 0, os.SEEK_SET)
 
-    def write(self, piece: bytes) -> None:
+    def write(self, piece: bytes | memoryview) -> None:
         """Append the next piece."""
         view = memoryview(piece)
         with _disk_faults():

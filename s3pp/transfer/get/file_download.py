@@ -76,7 +76,7 @@ class FileSink:
             self._file.restart()
         self._feed, self._etag = self._start_digest()
 
-    def write(self, piece: bytes) -> None:
+    def write(self, piece: bytes | memoryview) -> None:
         """Append ``piece``."""
         self._file.write(piece)
         self._feed(piece)
@@ -102,7 +102,7 @@ class FileSink:
         """Remove the file unless it was finished."""
         self._file.discard()
 
-    def _start_digest(self) -> tuple[Callable[[bytes], object], Callable[[], str]]:
+    def _start_digest(self) -> tuple[Feed, Callable[[], str]]:
         """Return a function that takes the pieces, and one that returns their ETag."""
         if self._part_size is None:
             whole = hashlib.md5(usedforsecurity=False)

@@ -55,8 +55,8 @@ class _MemorySink:
     def restart(self) -> None:
         self._pieces: list[bytes] = []
 
-    def write(self, piece: bytes) -> None:
-        self._pieces.append(piece)
+    def write(self, piece: bytes | memoryview) -> None:
+        self._pieces.append(bytes(piece))
 
     def whole(self) -> MemoryBody:
         return MemoryBody(self._pieces)

@@ -53,13 +53,13 @@ class MemoryRange:
         self.size = 0  # bytes received
         self._state = begin_checksum(self._part.digest)
 
-    def write(self, piece: bytes) -> None:
+    def write(self, piece: bytes | memoryview) -> None:
         """Append ``piece``. Raises ``WrongRange`` if it exceeds the range."""
         self.size += len(piece)
         if self.size > self._part.span.size:
             raise WrongRange(f"received more than {self._part.span.size} bytes")
         self._state.update(piece)
-        self.pieces.append(piece)
+        self.pieces.append(bytes(piece))
 
     @property
     def digest(self) -> str:

@@ -405,7 +405,7 @@ def test_every_attempt_has_the_same_sink() -> None:
         def restart(self) -> None:
             """Nothing is kept."""
 
-        def write(self, piece: bytes) -> None:
+        def write(self, piece: bytes | memoryview) -> None:
             """Likewise."""
 
     sink = Sink()

@@ -31,6 +31,14 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("authority"))
 
 
+class Discarding:
+    """A sink that keeps nothing."""
+
+    def restart(self) -> None: ...
+
+    def write(self, piece: bytes | memoryview) -> None: ...
+
+
 def get(server: Loopback, key: str = "k") -> Request:
     return Request("GET", f"{server.url}/{key}", "")
 
@@ -473,11 +481,12 @@ def test_no_more_connections_are_kept_than_allowed_and_none_after_long(
     run(main())
 
 
-def test_libcurl_is_not_loaded_for_what_is_held_in_memory(run: Run) -> None:
+def test_libcurl_is_loaded_for_proxies_only(run: Run) -> None:
     async def main() -> None:
         async with loopback() as server:
             with wire() as sender:
                 await sender.send(get(server))
+                await sender.send(get(server)._replace(sink=Discarding()))
                 assert isinstance(sender, Wire)
                 assert sender._curl is None
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from effort import examples
 from s3pp.s3.exchange import MOST_HELD, Fault, Response, WireError
 from s3pp.s3.http1 import MOST_IDLE, Connection, SentRequest
+from s3pp.s3.receiving import BUFFER
 
 OK = b"HTTP/1.1 200 OK\r\n"
 GET = b"GET / HTTP/1.1\r\n\r\n"
@@ -28,6 +29,7 @@ class Kept:
 
     def __init__(self) -> None:
         self.session: ssl.SSLSession | None = None
+        self.buffer = memoryview(bytearray(BUFFER))
         self.given = 0
         self.removed = 0
         self.distrusted: list[Any] = []

@@ -12,9 +12,9 @@ from s3pp.access import Keys
 from s3pp.errors import FatalError, ObjectError
 from s3pp.s3 import http1 as wires
 from s3pp.s3.client import Bucket, Recovery
-from s3pp.s3.curl import DOWNLOAD_BUFFER
 from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.exchange import Fault, Request, WireError
+from s3pp.s3.receiving import BUFFER
 from s3pp.s3.retry import Backoff, NetworkError, Oversized, StoreError
 from s3pp.s3.sigv4 import Signer
 from s3pp.s3.wire import Wire
@@ -70,9 +70,9 @@ class Kept:
         if self._error and self._breaks_at is None:
             raise self._error
 
-    def write(self, piece: bytes) -> None:
+    def write(self, piece: bytes | memoryview) -> None:
         assert self.starts, "a piece came before the body began"
-        self.pieces.append(piece)
+        self.pieces.append(bytes(piece))
         if self._error and self._breaks_at is not None and len(self.body) >= self._breaks_at:
             raise self._error
 
@@ -95,7 +95,7 @@ def test_a_good_body_goes_to_the_sink_and_nowhere_else(status: int, body: bytes,
         assert (sink.starts, sink.body) == (1, body)
         assert (response.status, response.body) == (status, b"")
         assert response.header(b"etag") == '"e"'
-        assert all(0 < len(piece) <= DOWNLOAD_BUFFER for piece in sink.pieces)
+        assert all(0 < len(piece) <= BUFFER for piece in sink.pieces)
 
     run(main())
 

@@ -164,7 +164,7 @@ def test_a_connection_is_used_again(run: Any) -> None:
                 for turn in range(20):
                     body: Any = Body(b"x") if turn % 2 else b"x"
                     await sender.send(put(server, "k", body))
-        assert server.connections == 2, "one for each kind"
+        assert server.connections == 1
 
     run(main())
 
@@ -304,7 +304,7 @@ def test_no_whole_answer_is_an_error_of_the_wire(raw: bytes, run: Any) -> None:
     async def main() -> None:
         async def answer(got: Got) -> bytes:
             if got.line.startswith("PUT /bad"):
-                if raw:  # else it is closed at once
+                if raw.startswith(b"HTTP"):  # else the wire closes it at once
                     asyncio.get_running_loop().call_later(0.01, server.drop)
                 return raw
             return await ok(got)
