@@ -19,7 +19,7 @@ from typing import NamedTuple
 from unittest.mock import Mock
 
 import pytest
-from hot_path import Blocks, Peak, counted
+from hot_path import ROOM, Blocks, Peak, counted
 from s3.loopback import Got, loopback
 
 from s3pp.access import Keys
@@ -118,8 +118,8 @@ def test_a_small_object_takes_few_calls_and_blocks(tmp_path: Path, verb: str) ->
                 blocks.append(allocated)
         # A timer may go off during one of them, so the least counts.
         fewest, least = min(calls, key=len), min(blocks, key=lambda each: each.total)
-        assert len(fewest) <= BOUNDS[verb].calls, fewest
-        assert least.total <= BOUNDS[verb].blocks, f"{least.total} blocks\n{least.most(30)}"
+        assert len(fewest) <= BOUNDS[verb].calls * ROOM, fewest
+        assert least.total <= BOUNDS[verb].blocks * ROOM, f"{least.total} blocks\n{least.most(30)}"
 
     asyncio.run(main())
 
@@ -131,7 +131,7 @@ def test_a_small_object_takes_little_memory_at_once(tmp_path: Path, verb: str) -
         transfer = await warm(job, instant_buckets(verb), tasks)
         with Peak() as held:
             await transfer(tasks.pop())
-        assert held.bytes <= BOUNDS[verb].peak
+        assert held.bytes <= BOUNDS[verb].peak * ROOM
 
     asyncio.run(main())
 
@@ -150,11 +150,15 @@ def test_an_object_that_is_there_takes_less(
         for task in there[:WARM]:
             assert isinstance(role.skip_unchanged(task), Skipped)
         with counted() as calls:
-            role.skip_unchanged(there[-1])
-        with Blocks() as blocks:
-            role.skip_unchanged(there[-2])
-        assert len(calls) <= most_calls, calls
-        assert blocks.total <= most_blocks, f"{blocks.total} blocks\n{blocks.most(30)}"
+            role.skip_unchanged(there.pop())
+        blocks = []
+        for task in there[WARM:]:
+            with Blocks() as allocated:
+                role.skip_unchanged(task)
+            blocks.append(allocated)
+        least = min(blocks, key=lambda each: each.total)
+        assert len(calls) <= most_calls * ROOM, calls
+        assert least.total <= most_blocks * ROOM, f"{least.total} blocks\n{least.most(30)}"
 
     asyncio.run(main())
 
