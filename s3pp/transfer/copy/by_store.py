@@ -41,7 +41,7 @@ class ByStore:
         self._source = source
         self._dest = dest
         self._headers = headers
-        self._mode = job.mode
+        self._only_absent = job.mode is Mode.ADD
         self._same_keys = source.signer.keys == dest.signer.keys
         self.conditional = ConditionalWrite(job.mode, dest, notify)
         self._notify = notify
@@ -54,7 +54,7 @@ class ByStore:
         ``CannotCopy`` if it can only be copied in another way; and ``ObjectError``.
         """
         try:
-            if self._mode is Mode.ADD and not attempt.written:
+            if self._only_absent and not attempt.written:
                 copied = await self.conditional.write(
                     attempt.task.target,
                     lambda condition: self._copy(attempt, condition),

@@ -115,7 +115,7 @@ class FileDownload:
     """Downloads objects of one bucket with one request each, by the rules of one job."""
 
     def __init__(self, job: Job, bucket: Bucket, tree: Tree, reader: Reader) -> None:
-        self._mode = job.mode
+        self._only_absent = job.mode is Mode.ADD
         self._options = job.download
         self._part_size = job.parts.size
         self._bucket = bucket
@@ -154,8 +154,8 @@ class FileDownload:
         # What replaced the listed object has a time of its own.
         listed = etag == task.etag and task.modified
         modified = listed or answer.response.header(b"last-modified") or ""
-        fresh = self._mode is Mode.ADD
-        return FileAttributes(epoch_nanoseconds(modified), mode, self._options.fsync, fresh)
+        fsync, fresh = self._options.fsync, self._only_absent
+        return FileAttributes(epoch_nanoseconds(modified), mode, fsync, fresh)
 
     async def finish(
         self, task: GetTask, file: TemporaryFile, answer: Answer, mode: int | None

@@ -68,7 +68,7 @@ class Putter:
     def __init__(
         self, job: Job, bucket: Bucket, preparer: Preparer, resources: WorkerResources
     ) -> None:
-        self._mode = job.mode
+        self._only_absent = job.mode is Mode.ADD
         self._rule = SendRule.of(job)
         self._if_absent = SendReason.ALWAYS if job.mode is Mode.STUPID else SendReason.NEW
         self._dry_run = job.dry_run
@@ -150,7 +150,7 @@ class Putter:
         headers = [*prepared.headers, digests.header]
         put = partial(self._bucket.put, key, prepared.body, payload_hash=digests.payload_hash)
         try:
-            if self._mode is Mode.ADD and not attempt.written:
+            if self._only_absent and not attempt.written:
                 answer = await self._conditional.write(
                     key, lambda condition: put(headers=[*headers, *condition])
                 )
