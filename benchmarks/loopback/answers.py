@@ -65,9 +65,9 @@ def empty(status: bytes) -> bytes:
     return b"HTTP/1.1 %b\r\n%b\r\n" % (status, common(int(time.time())))
 
 
-def xml(body: bytes) -> bytes:
-    """A 200 with ``body``, an XML element."""
-    return plain(b"200 OK", b"Content-Type: application/xml\r\n", _DECLARATION + body)
+def xml(body: bytes, headers: bytes = b"") -> bytes:
+    """A 200 with ``body``, an XML element; each of ``headers`` ends in CRLF."""
+    return plain(b"200 OK", b"Content-Type: application/xml\r\n" + headers, _DECLARATION + body)
 
 
 def refusal(error: S3Error, resource: bytes, *, bodiless: bool) -> bytes:

@@ -21,15 +21,24 @@ _NAMESPACE = b'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 
 
 def create_upload(store: Store, request: Request, received: Received) -> Answer:
-    """CreateMultipartUpload."""
+    """CreateMultipartUpload; the checksum that is asked for is kept, as by S3."""
     store.uploads_begun += 1
     upload_id = b"upload-%08d" % store.uploads_begun
     bucket_of(store, request).uploads[upload_id] = Upload(request.key, int(time.time()))
     return answers.xml(
         b"<InitiateMultipartUploadResult %b><Bucket>%b</Bucket><Key>%b</Key>"
         b"<UploadId>%b</UploadId></InitiateMultipartUploadResult>"
-        % (_NAMESPACE, request.bucket, escape(request.key), upload_id)
+        % (_NAMESPACE, request.bucket, escape(request.key), upload_id),
+        _kept_checksum(request),
     )
+
+
+def _kept_checksum(request: Request) -> bytes:
+    name = request.rare(b"x-amz-checksum-algorithm")
+    if name is None:
+        return b""
+    kind = request.rare(b"x-amz-checksum-type") or b"FULL_OBJECT"
+    return b"x-amz-checksum-algorithm: %b\r\nx-amz-checksum-type: %b\r\n" % (name, kind)
 
 
 def upload_part(store: Store, request: Request, received: Received) -> Answer:

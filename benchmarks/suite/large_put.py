@@ -15,7 +15,7 @@ from suite.bulk import bulk
 from suite.once import once
 from suite.setting import Setting
 from suite.table import Table
-from suite.variants import TUNED, Variant, has_crc64nvme, named
+from suite.variants import TUNED, Variant, named
 from tools import Tool
 
 
@@ -47,8 +47,8 @@ def large_put(setting: Setting, found: Sequence[Tool]) -> Table:
 def _variants(found: Sequence[Tool]) -> Iterator[Variant]:
     for tool in found:
         yield named(tool)
-        if tool.name == "s3pp" and has_crc64nvme():
-            yield named(tool, "crc64nvme", "--checksum", "crc64nvme")
+        if tool.name == "s3pp":
+            yield named(tool, "md5", "--checksum", "md5")
         if tool.name == "s5cmd":
             yield named(tool, "tuned", *TUNED)
 
