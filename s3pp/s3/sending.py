@@ -84,7 +84,10 @@ class SendingHalf(ABC):
         if isinstance(body, bytes):
             self._unsent.append(body)
         else:
+            # Read before the head is sent: its beginning is what it was when it was digested, as
+            # far as that can be, even if the arrival of the head makes others change it.
             self._outgoing = OutgoingBody(body)
+            self._read_stream(self._outgoing)
 
     def _flush(self) -> None:
         """Send as much as the socket takes; the event loop calls again for the rest."""

@@ -279,3 +279,22 @@ def test_nothing_of_a_stream_is_read_after_a_cancellation(run: Any) -> None:
             assert stream.read_to == read_to < stream.size
 
     run(main())
+
+
+def test_a_stream_is_read_before_the_peer_sees_anything(run: Any) -> None:
+    """What the request's arrival changes is not sent under a digest of what was there before."""
+
+    async def main() -> None:
+        with closing(Streaming()) as ends:
+
+            class First(Counted):
+                def read(self, count: int) -> bytes:
+                    if not self.read_to:
+                        with pytest.raises(BlockingIOError):
+                            ends.theirs.recv(1)
+                    return super().read(count)
+
+            ends.send(stream=First(b"content"))
+            assert await _receive(ends, len(GET) + 7) == GET + b"content"
+
+    run(main())
