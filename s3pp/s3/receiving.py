@@ -24,8 +24,6 @@ RECORD = 16 * 1024  # bytes of a record of TLS, at most: with so much room it is
 
 # What a socket raises that has nothing to read, or no room to write.
 NOT_YET = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-# What a socket raises that has nothing to read, or no room to write.
-NOT_YET = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 def receiver(sock: socket.socket) -> Callable[[int, memoryview], int]:

@@ -132,7 +132,8 @@ def test_a_walk_that_was_stopped_does_not_know_how_much_is_left(moto_get: GetTri
     assert result.code == 130
     counted = re.search(r" in (\d+) files .*, at least (\d+) not attempted$", result.summary)
     assert counted, result.summary
-    assert int(counted[1]) + int(counted[2]) == 40, "what the first page has"
+    # What the first page has, but for a batch that was not full.
+    assert 40 - 3 < int(counted[1]) + int(counted[2]) <= 40
 
 
 # Nobody listens
