@@ -38,13 +38,11 @@ from s3pp.integrity.checksums import ALGORITHMS
 from s3pp.integrity.etag import OtherBytes, check_md5, is_plausible_part_size, part_count
 from s3pp.records import Dest, Span
 from s3pp.s3.answers import Answer
-from s3pp.s3.client import Bucket, Call
+from s3pp.s3.client import ASK_CHECKSUM, Bucket, Call
 from s3pp.s3.exchange import Response
 from s3pp.s3.multipart import Spans
 from s3pp.s3.retry import StoreError
 
-# Requests the object's checksum, if it is stored with one, in the answer to a GET or HEAD.
-ASK_CHECKSUM = ("x-amz-checksum-mode", "ENABLED")
 _HEADS = 16  # requests at a time
 _NO_PART_NUMBERS = (400, 403, 405, 416, 501)  # answers of stores that do not support them
 _ABSENT = "the store acknowledged it, and HEAD finds no such object"

@@ -5,8 +5,9 @@ once a run   ``session`` finds the bucket: by ``plain_session`` and a ``blocking
              (the first request, and what its failure means); ``endpoint`` holds its address, and
              the proxy
 requests     ``client`` has the operations, signed by ``sigv4``, sent by ``wire``; ``answers`` and
-             ``timestamps`` parse what comes back, ``retry`` classifies errors; ``congestion`` sets
-             the request rate, ``limiter`` enforces it
+             ``timestamps`` parse what comes back, ``retry`` classifies errors, ``refused_head``
+             finds the reason where there is none; ``congestion`` sets the request rate,
+             ``limiter`` enforces it
 the wire     an ``exchange`` is a request and its answer; it goes over kept ``connections`` to
              ``peers``, each of which is in ``http1``, with its ``sending`` half, the ``framing`` of
              answers, and ``receiving`` of large ones; through a proxy, it goes by ``curl``, driven

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
 from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from s3pp.access import Keys
 from s3pp.errors import FatalError
@@ -21,6 +21,7 @@ from s3pp.s3.endpoint import Endpoint, copy_source, query_string
 from s3pp.s3.exchange import Fault, Request, Response, Sink, Stream, WireError
 from s3pp.s3.limiter import RequestLimiter
 from s3pp.s3.list_requests import ListRequests
+from s3pp.s3.refused_head import LastReasonCheck, NextStep, Signed, next_step, skew_of
 from s3pp.s3.retry import (
     Backoff,
     NetworkError,
@@ -39,13 +40,14 @@ from s3pp.s3.retry import (
 from s3pp.s3.sigv4 import EMPTY_SHA256, Signer
 from s3pp.s3.timestamps import epoch_seconds
 
+T = TypeVar("T")
+
 Headers = Sequence[tuple[str, str]]  # lower-case names
+# A header with which an answer may contain a checksum (API reference, "GetObject").
+ASK_CHECKSUM = ("x-amz-checksum-mode", "ENABLED")
+_UNKNOWN_HEADER = frozenset({400, 501})  # as Backblaze B2 answers to that one
 _CONFLICT = "ConditionalRequestConflict"  # API reference, "CompleteMultipartUpload", errors
 COPY_SPEED = 10_000_000  # minimum bytes per second at which a store copies
-
-# Seconds of clock skew that network delay does not explain. Stores refuse from 900 on (S3 API
-# reference, "Error responses", RequestTimeTooSkewed), some from 300.
-SKEW = 300.0
 
 
 class Sender(Protocol):
@@ -91,52 +93,6 @@ class Recovery(NamedTuple):
     notify: Callable[[str], None] | None = None  # informs the user, once, that the store throttles
 
 
-class NextStep(Enum):
-    """The request that follows a refused HEAD."""
-
-    HEAD = "the same HEAD: the keys or the clock have changed since it was signed"
-    GET = "a GET, whose answer contains the reason"
-    NOTHING = "nothing: the reason is known, and applies to this HEAD"
-
-
-class Signed(NamedTuple):
-    """The inputs that a signature depends on."""
-
-    keys: Keys | None
-    offset: float  # seconds that the clock was corrected by
-
-
-class LastReasonCheck(NamedTuple):
-    """The state in which a GET was last sent to find the reason."""
-
-    keys: Keys | None
-    skew: float  # seconds by which the store's clock was ahead of the signer's afterwards
-
-
-def next_step(
-    status: int, skew: float, *, signed: Signed, now: Signed, last: LastReasonCheck | None
-) -> NextStep:
-    """Decide what follows a HEAD refused with ``status``.
-
-    ``skew``: seconds by which the answer's ``Date`` is ahead of the signer's clock. A 400 is always
-    followed by a GET: it is rare, and nearly always means expired credentials.
-    """
-    if now != signed:
-        return NextStep.HEAD
-    if status == 400:
-        return NextStep.GET
-    if status != 403 or now.keys is None:
-        return NextStep.NOTHING
-    known = last is not None and last.keys == now.keys and abs(skew - last.skew) <= SKEW
-    return NextStep.NOTHING if known else NextStep.GET
-
-
-def skew_of(date: str | None, now: float) -> float:
-    """Seconds by which a ``Date`` header is ahead of ``now``; 0 if absent or unreadable."""
-    found = epoch_seconds(date)
-    return 0.0 if found is None else found - now
-
-
 class Bucket:
     """One bucket, accessed through one wire; ``always`` are headers added to every request."""
 
@@ -158,6 +114,7 @@ class Bucket:
         self.requests = 0  # sent so far, every attempt counted
         self._one_checks = asyncio.Lock()  # held while finding out why a HEAD was refused
         self._last_check: LastReasonCheck | None = None
+        self._refuses_asking = False  # for checksums: the store has answered only without that
         self._list_requests = ListRequests(self._list)
         self._origin, self._where = endpoint.origin, endpoint.where
 
@@ -181,8 +138,8 @@ class Bucket:
         the sink.
         """
         path = self.endpoint.path(key)
-        accept = _ACCEPT[coding]
-        return await self.call(Call("GET", path, headers=headers, sink=sink, unsigned=accept))
+        call = Call("GET", path, headers=headers, sink=sink, unsigned=_ACCEPT[coding])
+        return await (self._ask_checksum(self.call, call) if headers else self.call(call))
 
     async def copy(
         self, key: str, source: tuple[str, str], *, headers: Headers, size: int
@@ -213,15 +170,29 @@ class Bucket:
         Sent again if the answer has no size: a proxy may have announced a compressed body. Also
         raises ``NotStored``.
         """
-        path = self.endpoint.path(key)
-        accept = _ACCEPT[Coding.GZIP]
-        answer = await self._head_or_reason(Call("HEAD", path, headers=headers, unsigned=accept))
+        call = Call("HEAD", self.endpoint.path(key), headers=headers, unsigned=_ACCEPT[Coding.GZIP])
+        answer = await self._ask_checksum(self._head_or_reason, call)
         if answer is not None and not answer.is_store:
             raise NotStored(self._origin)
         if answer is None or answer.declared is not None:
             return answer
-        accept = _ACCEPT[Coding.IDENTITY]
-        return await self._head_or_reason(Call("HEAD", path, headers=headers, unsigned=accept))
+        call = call._replace(unsigned=_ACCEPT[Coding.IDENTITY])
+        return await self._ask_checksum(self._head_or_reason, call)
+
+    async def _ask_checksum(self, send: Callable[[Call], Awaitable[T]], call: Call) -> T:
+        """Send a request; without ``ASK_CHECKSUM`` to a store that does not know that header."""
+        asks = ASK_CHECKSUM in call.headers
+        less = [each for each in call.headers if each != ASK_CHECKSUM]
+        if self._refuses_asking:
+            return await send(call._replace(headers=less))
+        try:
+            return await send(call)
+        except StoreError as error:
+            if not asks or error.status not in _UNKNOWN_HEADER:
+                raise
+        answer = await send(call._replace(headers=less))
+        self._refuses_asking = True
+        return answer
 
     async def _head_or_reason(self, call: Call) -> Answer | None:
         signed = self._signed

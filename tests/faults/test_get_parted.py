@@ -105,3 +105,18 @@ def test_an_object_that_is_replaced_before_it_is_verified(moto_get: GetTrial) ->
     end = moto_get.run()
     assert (end.code, end.kinds) == (0, {})
     assert moto_get.files() == {"odd": body}
+
+
+def test_a_store_that_does_not_know_how_to_ask_for_a_checksum(get_trial: GetTrial) -> None:
+    """As Backblaze B2 answers; once that is known it is not asked any more."""
+    contents = put_all(get_trial, ["small-1", "small-2", "five", "odd"])
+    refusal = Rule(Status(400, "InvalidArgument"), "GET|HEAD", header="^x-amz-checksum-mode")
+    get_trial.inject(refusal)
+    end = get_trial.run("--processes=1", "--concurrency=1", "--multipart-threshold=15MiB")
+    assert (end.code, end.result.err) == (0, "")
+    assert get_trial.files() == contents
+    hits = get_trial.proxy.hits("GET|HEAD")
+    assert len([hit for hit in hits if hit.request.header("x-amz-checksum-mode")]) == 1
+    large = get_trial.run("--mode=stupid", "--processes=1", "--multipart-threshold=5MiB")
+    assert (large.code, large.result.err) == (0, "")
+    assert get_trial.files() == contents

@@ -26,11 +26,11 @@ from typing import NamedTuple
 
 from s3pp.integrity.checksums import ALGORITHMS
 from s3pp.integrity.etag import is_plausible_part_size, likely_sizes, part_count, proves_content
-from s3pp.integrity.stored_object import ASK_CHECKSUM, StoredObject, or_unknown, stored_checksum
+from s3pp.integrity.stored_object import StoredObject, or_unknown, stored_checksum
 from s3pp.job import Job
 from s3pp.limits import MAX_PART, MAX_SINGLE_PUT, MIN_PART
 from s3pp.records import Dest
-from s3pp.s3.client import Bucket
+from s3pp.s3.client import ASK_CHECKSUM, Bucket
 from s3pp.s3.exchange import Response
 from s3pp.s3.multipart import Spans, UnequalSpans, are_part_sizes_valid, part_size
 from s3pp.transfer.copy.copy_attempt import CopyAttempt

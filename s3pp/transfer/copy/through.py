@@ -17,13 +17,13 @@ from functools import partial
 from typing import NamedTuple
 
 from s3pp.integrity.checksums import Digester, Digests
-from s3pp.integrity.stored_object import ASK_CHECKSUM, confirm_whole
+from s3pp.integrity.stored_object import confirm_whole
 from s3pp.integrity.verifiers import Corrupt, ExpectedObject, ReceivedBody, find_fault
 from s3pp.job import Job
 from s3pp.limits import PIECE, SMALL
 from s3pp.records import CopyPart, Dest
 from s3pp.s3.answers import Answer
-from s3pp.s3.client import Bucket, Coding, Headers
+from s3pp.s3.client import ASK_CHECKSUM, Bucket, Coding, Headers
 from s3pp.s3.retry import Oversized, StoreError
 from s3pp.transfer.bodies import Slice, SpooledBody
 from s3pp.transfer.conditional_write import ConditionalWrite

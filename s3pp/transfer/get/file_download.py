@@ -25,7 +25,7 @@ from isal.igzip_lib import IsalError
 
 from s3pp.errors import FailureKind, Kept, ObjectError
 from s3pp.integrity.etag import RollingETags, is_md5, likely_sizes
-from s3pp.integrity.stored_object import ASK_CHECKSUM, StoredObject
+from s3pp.integrity.stored_object import StoredObject
 from s3pp.integrity.verifiers import (
     Corrupt,
     ExpectedObject,
@@ -40,7 +40,7 @@ from s3pp.localfs.temporary_file import FileAttributes, TemporaryFile
 from s3pp.localfs.tree import Tree
 from s3pp.records import Dest, GetTask, PartFault
 from s3pp.s3.answers import GZIP_MAGIC, Answer, content_codings, gzip_layers
-from s3pp.s3.client import Bucket, Coding, Headers
+from s3pp.s3.client import ASK_CHECKSUM, Bucket, Coding, Headers
 from s3pp.s3.timestamps import epoch_nanoseconds
 from s3pp.transfer.errors import ObjectReplaced, fault_of
 from s3pp.transfer.put.content import begin_compression

@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from s3pp.errors import Kept, ObjectError, RunEnding
-from s3pp.integrity.stored_object import ASK_CHECKSUM, StoredObject
+from s3pp.integrity.stored_object import StoredObject
 from s3pp.integrity.verifiers import LONGEST, Corrupt, Feed, Verifier, choose_verifier
 from s3pp.job import Job
 from s3pp.localfs.partial_file import PartialFiles, RangeLayout
@@ -35,6 +35,7 @@ from s3pp.localfs.temporary_file import TemporaryFile, Vanished
 from s3pp.localfs.tree import Tree
 from s3pp.records import Dest, GetPart, GetTask, PartDone, PartFault, PartOutcome, Span
 from s3pp.s3.answers import Answer
+from s3pp.s3.client import ASK_CHECKSUM
 from s3pp.s3.multipart import Spans, part_size
 from s3pp.transfer.errors import ObjectReplaced, fault_of, object_vanished
 from s3pp.transfer.get.range_fetcher import RangeFetcher

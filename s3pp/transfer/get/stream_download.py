@@ -17,13 +17,12 @@ from contextlib import closing
 from typing import Protocol
 
 from s3pp.errors import UsageError
-from s3pp.integrity.stored_object import ASK_CHECKSUM
 from s3pp.integrity.verifiers import Corrupt, ReceivedBody
 from s3pp.job import STREAM, Job, Mode
 from s3pp.limits import STREAM_MEMORY
 from s3pp.records import Done, Failed, GetTask, Outcome, SendReason
 from s3pp.s3.answers import Answer
-from s3pp.s3.client import Bucket, Coding
+from s3pp.s3.client import ASK_CHECKSUM, Bucket, Coding
 from s3pp.s3.exchange import Sink
 from s3pp.s3.retry import StoreError
 from s3pp.transfer.bodies import MemoryBody, PartBody, SpooledBody

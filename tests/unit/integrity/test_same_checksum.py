@@ -9,9 +9,10 @@ import pytest
 from transfer.buckets import DENIED, Pairs, Scripted, looked
 
 from s3pp.integrity.compare import same_checksum
-from s3pp.integrity.stored_object import ASK_CHECKSUM, StoredObject
+from s3pp.integrity.stored_object import StoredObject
 from s3pp.records import Dest
 from s3pp.s3.answers import Answer
+from s3pp.s3.client import ASK_CHECKSUM
 
 HERE, THERE = Dest(9, "etag-2"), Dest(9, "other")
 SHA, OTHER = "x-amz-checksum-sha256: AAAA", "x-amz-checksum-sha256: BBBB"

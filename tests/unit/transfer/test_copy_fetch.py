@@ -12,11 +12,11 @@ import pytest
 
 from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.integrity.checksums import Digester
-from s3pp.integrity.stored_object import ASK_CHECKSUM
 from s3pp.integrity.verifiers import Corrupt
 from s3pp.limits import SMALL
 from s3pp.records import Dest
 from s3pp.s3.answers import Answer
+from s3pp.s3.client import ASK_CHECKSUM
 from s3pp.s3.retry import StoreError
 from s3pp.transfer.bodies import Slice
 from s3pp.transfer.copy.through import FetchedObject, ObjectFetcher

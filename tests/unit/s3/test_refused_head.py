@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3pp.access import Keys
-from s3pp.s3.client import SKEW, LastReasonCheck, NextStep, Signed, next_step, skew_of
+from s3pp.s3.refused_head import SKEW, LastReasonCheck, NextStep, Signed, next_step, skew_of
 
 KEYS, OTHERS = Keys("AKID", "secret"), Keys("AKID2", "secret")
 NOW = Signed(KEYS, 0.0)
