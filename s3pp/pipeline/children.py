@@ -181,12 +181,16 @@ class SelectorLoop:
         self.watch(child.process.sentinel, on_death)
 
     def forget(self, child: Child) -> None:
-        """Remove a child that has ended, and close its descriptors."""
+        """Remove a child that has ended, and close its descriptors; only once.
+
+        Their numbers may be those of another child by then.
+        """
+        if child not in self.children:
+            return
+        self.children.remove(child)
         for fd in (child.process.sentinel, child.inbox.fd, child.outbox.fd):
             self.unwatch(fd)
         child.close()
-        if child in self.children:
-            self.children.remove(child)
 
     def send(self, child: Child, message: Message) -> None:
         """Send a message; what does not fit into the child's queue is sent as it drains.

@@ -123,7 +123,7 @@ class Supervisor:
     def _start_all(self) -> None:
         """Start all children, while a fork copies nothing that they do not need."""
         self._crew.start(self._spool_dir, self._started)
-        while not self._crew.complete:
+        while not (self._crew.complete or self._signals.calm):  # calm: keys are renewed, in a run
             self._crew.start_worker()
 
     @property

@@ -33,3 +33,25 @@ def test_who_was_forgotten_hears_nothing_and_the_next_gets_none_of_it() -> None:
         os.set_blocking(second.inbox.fd, True)
         assert isinstance(second.inbox.receive(), Heartbeat)
         assert loop.children == [second]
+
+
+def test_who_is_forgotten_twice_takes_nothing_from_the_next() -> None:
+    """As a walker that has ended, where the run is stopped after that."""
+    loop, heard = SelectorLoop(), []
+    with ExitStack() as stack:
+        stack.callback(loop.close)
+        first = Child("first", echo, context=start_context("fork"), arguments=())
+        loop.add(first, on_death=lambda: None)
+        numbers = set(first.descriptors)
+        first.kill()
+        loop.forget(first)
+        second = Child("second", echo, context=start_context("fork"), arguments=())
+        stack.callback(loop.forget, second)
+        stack.callback(second.kill)
+        loop.add(second, on_death=lambda: None)
+        loop.watch(second.inbox.fd, lambda: heard.extend(second.inbox.once()))
+        assert numbers & set(second.descriptors), "the numbers are used again"
+        loop.forget(first)
+        loop.send(second, Heartbeat())
+        loop.turn(10)
+    assert [type(each) for each in heard] == [Heartbeat]
