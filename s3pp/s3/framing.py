@@ -11,7 +11,8 @@ from enum import Enum
 from s3pp.s3.exchange import Fault, WireError
 
 HEAD_END = b"\r\n\r\n"
-MOST_HEAD = 256 * 1024  # bytes of the head of an answer, of its interim answers, or its trailers
+MOST_HEAD = 256 * 1024  # bytes of the head of an answer, or its trailers
+MOST_INTERIM = 16 * 1024  # bytes of the interim answers before it
 UNTIL_CLOSED, CHUNKED = -1, -2  # in place of the length of a body
 
 _MOST_LINE = 4096  # bytes of a line between chunks

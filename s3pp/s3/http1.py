@@ -23,7 +23,7 @@ from s3pp.s3.exchange import LEAST_SPEED, MOST_HELD, Fault, Response, Sink, Stre
 from s3pp.s3.framing import (
     CHUNKED,
     HEAD_END,
-    MOST_HEAD,
+    MOST_INTERIM,
     UNTIL_CLOSED,
     ChunkedBody,
     check_beginning,
@@ -312,7 +312,7 @@ class Connection(SendingHalf):
 
     def _skip_interim(self, status: int, size: int) -> None:
         self._interim += size
-        if status == 101 or self._interim > MOST_HEAD:
+        if status == 101 or self._interim > MOST_INTERIM:
             raise unreadable()
 
     def _take_body(self, piece: bytes) -> None:

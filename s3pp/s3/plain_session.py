@@ -20,14 +20,16 @@ from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from s3pp.access import Access, Keys
-from s3pp.errors import ObjectError, UsageError
+from s3pp.errors import FatalError, ObjectError, UsageError
 from s3pp.s3 import blocking
 from s3pp.s3.endpoint import Endpoint, Opened, proxy_for, query_string
-from s3pp.s3.exchange import Request, WireError, WireSettings
+from s3pp.s3.exchange import Fault, Request, WireError, WireSettings
 from s3pp.s3.listing import Page, parse_page
 from s3pp.s3.sigv4 import EMPTY_SHA256, Signer
 
 T = TypeVar("T")
+
+_ENDLESS = frozenset({Fault.OVERSIZED, Fault.SILENT})
 
 # Variables whose effect is known here, or is none; any other AWS_ variable is left to botocore.
 _VARIABLES = frozenset(
@@ -148,7 +150,10 @@ def plain_settings(
 
 
 def probe(settings: PlainSettings, access: Access, prefix: str) -> Page | None:
-    """List one key within ``prefix``, by one request; None unless the answer is a page."""
+    """List one key within ``prefix``, by one request; None unless the answer is a page.
+
+    Raises ``FatalError`` for an answer without an end, which botocore would wait for.
+    """
     region = settings.endpoint.region
     wire = WireSettings(
         connections=1,
@@ -161,7 +166,12 @@ def probe(settings: PlainSettings, access: Access, prefix: str) -> Page | None:
         answer = blocking.exchange(_listing(settings, access, prefix), wire)
         named = answer.header(b"x-amz-bucket-region") or region
         return parse_page(answer.body) if answer.status == 200 and named == region else None
-    except (OSError, OverflowError, ValueError, WireError, ObjectError):
+    except WireError as error:
+        if error.fault not in _ENDLESS:
+            return None
+        where = settings.endpoint.origin
+        raise FatalError(f"no S3 store answers at {where}: {error}: check --endpoint-url") from None
+    except (OSError, OverflowError, ValueError, ObjectError):
         return None  # also for hosts and ports that cannot exist
 
 

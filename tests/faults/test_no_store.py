@@ -6,7 +6,10 @@ as web servers do with 404, or with a redirect.
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -145,3 +148,28 @@ def test_a_page_in_place_of_a_listed_object(
     assert result.code == 1
     assert f"no S3 store answers at {between.url}" in result.err
     assert read_tree(tmp_path / "dest") == {"b": b"y"}
+
+
+@pytest.mark.parametrize("verb", ["put", "list"])
+def test_an_answer_without_an_end_ends_the_run(s3pp: Run, tree: Tree, verb: str) -> None:
+    """Of the first request, too; its memory is bounded."""
+
+    def flood() -> None:
+        with suppress(OSError):  # until the listener is closed
+            while True:
+                with listener.accept()[0] as peer, suppress(ConnectionError):
+                    peer.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+                    while True:
+                        peer.sendall(b"10000\r\n" + bytes(65536) + b"\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=flood)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        sources = [tree({"f": b"x"})] if verb == "put" else []
+        result = s3pp(verb, *sources, "s3://demo", "--endpoint-url", url)
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
+    assert (result.code, result.out) == (3, "")
+    (line,) = result.err.splitlines()
+    assert "longer than 16777216 bytes" in line

@@ -6,17 +6,19 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from effort import examples
-from s3pp.s3.blocking import MOST_HELD, exchange
-from s3pp.s3.exchange import Fault, Request, Response, WireError, WireSettings
+from s3pp.s3.blocking import exchange
+from s3pp.s3.exchange import MOST_HELD, Fault, Request, Response, WireError, WireSettings
 
 SETTINGS = WireSettings(connections=1, connect_timeout=5.0, read_timeout=5.0)
 OK = b"HTTP/1.1 200 OK\r\n"
+INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 @contextmanager
@@ -84,12 +86,39 @@ def test_a_body_is_received_however_it_is_framed(framed: str, cut: int) -> None:
         (OK + b"Content-Length: %d\r\n\r\n" % (MOST_HELD + 1), Fault.OVERSIZED),
         (OK + b"Transfer-Encoding: chunked\r\n\r\n7fffffff\r\nx", Fault.OVERSIZED),
         (OK + b"\r\n" + b"x" * (MOST_HELD + 1), Fault.OVERSIZED),
+        (INTERIM * 1000, Fault.OVERSIZED),
     ],
 )
 def test_anything_else_is_an_error(raw: bytes, fault: Fault) -> None:
     with pytest.raises(WireError) as failed:
         ask(raw)
     assert failed.value.fault is fault
+
+
+def test_interim_answers_are_skipped() -> None:
+    answer = ask(INTERIM * 3 + OK[:5], OK[5:] + BODIES["length"])
+    assert (answer.status, answer.body) == (200, b"hello")
+
+
+def test_who_says_next_to_nothing_is_not_waited_for() -> None:
+    """Each byte comes in time, and the answer never."""
+    left = threading.Event()
+
+    def drip() -> None:
+        with listener.accept()[0] as peer, suppress(OSError):
+            peer.sendall(OK)
+            while not left.wait(0.1):
+                peer.sendall(b"x")
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        thread = threading.Thread(target=drip)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        with pytest.raises(WireError) as failed:
+            exchange(Request("GET", url, ""), replace(SETTINGS, read_timeout=0.5))
+        left.set()
+        thread.join(10)
+    assert failed.value.fault is Fault.SILENT
 
 
 def test_who_says_nothing_is_not_waited_for() -> None:
