@@ -221,7 +221,7 @@ class Recorder:
 
     def _complain(self, complaint: str | None) -> None:
         if complaint is not None:
-            self._print(self._view.notice(complaint).without_log())
+            self._print(self._view.complaint(complaint).without_log())
 
 
 def _records(job: Job) -> tuple[Log | None, Journal | None]:

@@ -101,6 +101,13 @@ class View:
         """Return the lines for a notice."""
         return Rendered(stderr=[message(self._program, text)]) if self._detail.notices else NOTHING
 
+    def complaint(self, text: str) -> Rendered:
+        """Return the lines for a fault of the run's own files, printed where failures are."""
+        said = self.notice(text)
+        if any(said) or not self._detail.failed:
+            return said
+        return Rendered(stderr=[message(self._program, text)])
+
     def hide_message(self, why: str) -> None:
         """Hide failures with this message, the reason that ends the run, on stderr."""
         self._failures.hide_message(why)
