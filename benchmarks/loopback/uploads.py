@@ -34,10 +34,10 @@ def create_upload(store: Store, request: Request, received: Received) -> Answer:
 
 
 def _kept_checksum(request: Request) -> bytes:
-    name = request.rare(b"x-amz-checksum-algorithm")
+    name = request.header(b"x-amz-checksum-algorithm")
     if name is None:
         return b""
-    kind = request.rare(b"x-amz-checksum-type") or b"FULL_OBJECT"
+    kind = request.header(b"x-amz-checksum-type") or b"FULL_OBJECT"
     return b"x-amz-checksum-algorithm: %b\r\nx-amz-checksum-type: %b\r\n" % (name, kind)
 
 
