@@ -12,6 +12,7 @@ from contextlib import closing
 from urllib.parse import urlsplit
 
 from s3pp import __version__
+from s3pp.s3.endpoint import PORTS
 from s3pp.s3.exchange import (
     LEAST_SPEED,
     MOST_HELD,
@@ -34,7 +35,6 @@ from s3pp.s3.peers import tls_context
 
 _RECEIVED = 1 << 16  # bytes at a time
 _CRLF = "\r\n"
-_PORTS = {"http": 80, "https": 443}
 
 
 def exchange(request: Request, settings: WireSettings) -> Response:
@@ -59,7 +59,7 @@ def exchange(request: Request, settings: WireSettings) -> Response:
 
 def _connect(text: str, settings: WireSettings) -> socket.socket:
     url = urlsplit(text)
-    host, port = url.hostname or "", url.port or _PORTS[url.scheme]
+    host, port = url.hostname or "", url.port or PORTS[url.scheme]
     sock = socket.create_connection((host, port), settings.connect_timeout)
     if url.scheme == "http":
         return sock

@@ -32,7 +32,7 @@ _AWS = re.compile(r"(?<=\.)amazonaws\.com(\.cn)?\Z")
 
 # Names of the local machine, and the default ports, which URLs omit.
 _LOOPBACK = re.compile(r"\A(?:localhost|localhost\.localdomain|127\.0\.0\.1|\[::1\])(?=:|\Z)")
-_PORTS = {"http": 80, "https": 443}
+PORTS = {"http": 80, "https": 443}
 
 _PLAIN = re.compile("[A-Za-z0-9_.~/-]+").fullmatch
 
@@ -111,7 +111,7 @@ class Endpoint(NamedTuple):
 
 def _normalize_host(host: str, scheme: str) -> str:
     """Return ``host`` in lower case, without the scheme's default port and a trailing dot."""
-    name, colon, port = host.lower().removesuffix(f":{_PORTS.get(scheme)}").partition(":")
+    name, colon, port = host.lower().removesuffix(f":{PORTS.get(scheme)}").partition(":")
     return f"{name.removesuffix('.')}{colon}{port}"
 
 
@@ -189,7 +189,7 @@ def is_exempt(scheme: str, host: str, rules: str) -> bool:
     name, port = _split(host)
     for rule in re.split(r"[,\s]+", rules.strip()):
         theirs, their_port = _split(rule)
-        same_port = their_port is None or their_port == (port or _PORTS[scheme])
+        same_port = their_port is None or their_port == (port or PORTS[scheme])
         if theirs and same_port and _matches(name, theirs):
             return True
     return False

@@ -22,6 +22,7 @@ from aiohappyeyeballs import AddrInfoType, start_connection
 
 from s3pp import __version__
 from s3pp.errors import no_thread
+from s3pp.s3.endpoint import PORTS
 from s3pp.s3.exchange import Fault, WireError
 from s3pp.s3.http1 import Connection, SentRequest, describe
 from s3pp.s3.receiving import BUFFER
@@ -34,7 +35,6 @@ NEXT_ADDRESS = 0.25
 _LOCAL = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 # Set by Python's ssl module, where OpenSSL (from 3.0 on) has it.
 _IGNORE_CUT = getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
-_PORTS = {"http": 80, "https": 443}
 
 
 class Peer:
@@ -60,7 +60,7 @@ class Peer:
         self.buffer = memoryview(bytearray(BUFFER))
         self.idle: list[Connection] = []  # the one used last at the end
         self.connections: set[Connection] = set()  # all
-        self._addresses = Addresses(url.hostname, url.port or _PORTS[url.scheme])
+        self._addresses = Addresses(url.hostname, url.port or PORTS[url.scheme])
         self._tls = tls
         self._server_name = url.hostname.removesuffix(".")
         self._most_idle = most_idle
