@@ -1,9 +1,16 @@
 """The objects at a destination, looked up by ascending keys while its listing is read.
 
-Both sides come in UTF-8 byte order, so one pass answers every key while holding one page. A
-listing page replaces 1,000 HEADs; where the source is sparse in a huge prefix the listing jumps
-ahead with ``start-after``, so that it never makes more requests than HEADs would: the following
-page is requested only after the current page has answered two keys.
+Both sides come in UTF-8 byte order, so one pass answers every key while holding one page, and the
+one that is requested ahead. A page replaces 1,000 HEADs. A key beyond the page is jumped to with
+``start-after``: no way to cover the keys takes fewer pages, but each is waited for. So the page
+that follows is requested ahead where it is likely to be needed:
+
+* on a page that was jumped to, once it has answered two keys, one of them in its last quarter: a
+  group of keys that ends before that costs one request, however far away the next one is;
+* on a page that was requested ahead itself, at the second key that it answers.
+
+Each page that is requested in vain is preceded by one that has answered two keys, so that there are
+never more requests than HEADs would be, and at most twice the fewest pages.
 """
 
 from __future__ import annotations
@@ -20,6 +27,7 @@ from s3pp.s3.listing import UNSENDABLE, Listed, Lister, ListingError, Page, fetc
 from s3pp.s3.retry import Remedy, StoreError
 from s3pp.s3.timestamps import epoch_nanoseconds
 
+LATE = 0.75  # of a page that was jumped to: from here on its keys have the next page requested
 HEADS_INSTEAD = "each key is checked with HEAD instead"
 
 
@@ -54,7 +62,8 @@ class ListingLookup:
         self._page = Page([], None)
         self._keys: list[str] = []  # of the page; text sorts like its UTF-8
         self._at = 0
-        self._answered = 0  # keys this page has answered
+        self._ask_from = 0  # a key found here or later has the page that follows requested
+        self._first = ""  # key that this page was looked at for
         self._started = False
         self._ahead: Future[Page] | None = None
 
@@ -71,18 +80,22 @@ class ListingLookup:
         while keys[at] < key:
             at += 1
         self._at = at
-        self._answered += 1
-        if self._answered == 2:
-            self._fetch_ahead()
+        if at >= self._ask_from:
+            self._fetch_ahead(key)
         return self._page.objects[at] if keys[at] == key else None
 
-    def _fetch_ahead(self) -> None:
-        if self._page.following and not self._ahead:
+    def _fetch_ahead(self, key: str) -> None:
+        if key == self._first:  # one key is no reason to read on
+            return
+        self._ask_from = len(self._keys)
+        if self._page.following:
             self._ahead = self._fetch(self._page.following)
 
     def _advance(self, key: str) -> None:
         future, self._ahead = self._ahead, None
         self._take((future or self._jump(key)).result())
+        self._first = key
+        self._ask_from = 0 if future else int(LATE * len(self._keys))
 
     def _jump(self, key: str) -> Future[Page]:
         after = just_before(key)
@@ -98,7 +111,7 @@ class ListingLookup:
         if page.token is not None and (not keys or page.token == self._page.token):
             raise ListingError("the store's listing makes no progress: a page or marker repeats")
         self._page, self._keys = page, keys or [last]
-        self._at = self._answered = 0
+        self._at = 0
         self._started = True
 
     def _fetch(self, parameters: dict[str, str]) -> Future[Page]:

@@ -53,6 +53,12 @@ def test_a_sparse_source_in_a_huge_prefix_costs_no_more_than_heads(
     assert (result.code, result.counts.done, result.counts.skipped) == (0, 2, 1)
     assert record.lists + record.heads <= 3 + 1
     assert record.puts == 2
+    grouped = tree({f"k{n:04}": b"" for at in (0, 2000, 3500) for n in range(at, at + 50)})
+    between = recorder(moto)
+    result = s3pp("put", grouped, moto_bucket.url, store=between.store)
+    assert (result.code, result.counts.skipped) == (0, 152)
+    # A page for each group, and for k4999z; the first request of all is of the bucket.
+    assert between.lists + between.heads <= 4 + 1
 
 
 def test_a_prefix_is_all_that_is_listed(

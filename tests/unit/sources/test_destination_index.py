@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import Future
 from typing import Any
@@ -103,14 +104,94 @@ def test_a_sparse_source_jumps_over_what_nobody_asks_for() -> None:
     assert len(store.asked) <= len(asked)
 
 
+def fewest_pages(stored: Sequence[str], asked: Sequence[str], size: int) -> int:
+    """The pages that cover the keys: each begins with the first key that no page covers yet."""
+    held, pages, covered = sorted(stored, key=encoded), 0, -1
+    for key in asked:
+        at = bisect_left(held, encoded(key), key=encoded)
+        if at >= covered and not (covered >= len(held) and pages):
+            pages, covered = pages + 1, at + size
+    return pages
+
+
+@given(PLAIN_KEYS, PLAIN_KEYS, SIZES)
+@settings(deadline=None, max_examples=examples(200))
+def test_there_are_at_most_twice_the_fewest_pages(
+    stored: list[str], asked: list[str], size: int
+) -> None:
+    store = Store(stored, size)
+    asked.sort(key=encoded)
+    answers(store, asked)
+    assert len(store.asked) <= 2 * fewest_pages(stored, asked, size) + 1
+
+
+MANY = [f"k{at:05}" for at in range(10_000)]  # in pages of 100
+
+
+def groups(count: int, length: int) -> list[str]:
+    """As many groups of neighbours, far apart."""
+    return [key for at in range(count) for key in MANY[at * 300 :][:length]]
+
+
+@pytest.mark.parametrize(
+    ("asked", "most"),
+    [
+        (MANY, 101),  # all: a page for each hundred
+        (MANY[::10], 101),
+        (MANY[::150], 67),  # what HEADs would cost
+        (MANY[::5000], 2),
+        (groups(33, 2), 33),  # one page for each group that one covers
+        (groups(33, 70), 33),
+        (groups(33, 99), 66),
+        (groups(33, 150), 99),
+        (MANY[:2000], 21),
+        (MANY[3000:3200] + MANY[9000:9001], 4),
+        (["a", "b", *MANY[::60]], 101),
+    ],
+    ids=[
+        "all",
+        "tenth",
+        "sparse",
+        "two",
+        "pairs",
+        "groups",
+        "pages",
+        "long",
+        "half",
+        "one",
+        "in between",
+    ],
+)
+def test_requests_are_near_the_better_of_pages_and_heads(asked: list[str], most: int) -> None:
+    store = Store(MANY, 100)
+    assert answers(store, asked) == expected(MANY, asked)
+    assert len(store.asked) <= most
+
+
 def test_the_page_that_follows_is_asked_for_before_it_is_needed() -> None:
     store = Store([f"k{at:03}" for at in range(100)], 10)
     dest = listing(store)
-    dest.lookup("k000")
-    assert len(store.asked) == 1, "one key is no reason to read on"
-    dest.lookup("k001")
+    for key in ("k000", "k001", "k006"):
+        dest.lookup(key)
+        assert len(store.asked) == 1, "the next key may be anywhere"
+    dest.lookup("k007")
     assert len(store.asked) == 2
     assert "continuation-token" in store.asked[1]
+    dest.lookup("k010")
+    assert len(store.asked) == 2, "one key is no reason to read on"
+    dest.lookup("k011")
+    assert len(store.asked) == 3, "the listing is being read page by page"
+
+
+def test_after_a_page_that_was_asked_for_in_vain_the_next_one_is_jumped_to() -> None:
+    store = Store(MANY, 100)
+    dest = listing(store)
+    for key in ("k00000", "k00080", "k05000", "k05001", "k09000"):
+        dest.lookup(key)
+    assert [parameters.get("start-after") for parameters in store.asked] == [
+        *(just_before("k00000"), None),
+        *(just_before("k05000"), just_before("k09000")),
+    ]
 
 
 def test_nothing_is_asked_of_the_store_before_a_key_is() -> None:
