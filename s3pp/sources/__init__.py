@@ -14,9 +14,9 @@
 
 ``filesystem``, ``names`` and ``archive``, with ``spooling``, yield the files to upload, ``objects``
 the objects to download, copy or list, ``incomplete_uploads`` what ``clean`` aborts. ``filters``
-choose names and turn them into keys; ``destination_index`` shows what the destination holds;
-``earlier_runs`` what is done already;
-``checking`` validates sources before the run starts.
+choose names, by the patterns of ``globs``, and turn them into keys; ``destination_index`` shows
+what the destination holds; ``earlier_runs`` what is done already; ``checking`` validates sources
+before the run starts.
 """
 
 from __future__ import annotations

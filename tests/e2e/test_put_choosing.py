@@ -41,6 +41,7 @@ TXT = ["a.txt", "cache/f.txt", "deep/c.txt", "deep/er/e.txt"]
         ("+**/e.txt", ["deep/er/e.txt"]),
         ("-[ab].* -.git -cache -deep", []),
         ("+?.log -b.*", ["deep/d.log"]),
+        ("+{a,c}.{txt,log} -{cache/,.git}", ["a.txt", "deep/c.txt"]),
     ],
 )  # fmt: skip
 def test_the_last_pattern_that_matches_wins(

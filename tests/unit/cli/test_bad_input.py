@@ -36,6 +36,8 @@ BAD = {
     "size": (["--max-size", "big", "SRC", "DEST"], "--max-size"),
     "moment": (["--older-than", "yesterday", "SRC", "DEST"], "--older-than"),
     "empty glob": (["--exclude", "", "SRC", "DEST"], "--exclude"),
+    "open bracket": (["--include", "a[b", "SRC", "DEST"], "--include 'a[b': '[' at position 2 is"),
+    "open brace": (["--exclude", "a/{b", "SRC", "DEST"], "--exclude 'a/{b': '{' at position 3 is"),
     "password in the endpoint": (["--endpoint-url", "http://a:b@c", "SRC", "DEST"], "credentials"),
     "timeout": (["--connect-timeout", "0", "SRC", "DEST"], "--connect-timeout"),
     "start method": (["--start-method", "magic", "SRC", "DEST"], "--start-method"),

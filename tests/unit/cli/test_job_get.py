@@ -159,7 +159,7 @@ def test_nor_where_the_directory_will_be(here: Path, command: Callable[..., Told
     [
         (["--files-from", "nolist"], "nolist"),
         (["--ca-bundle", "nobundle"], "nobundle"),
-        (["--exclude", ".."], "glob"),
+        (["--exclude", ".."], "--exclude '..': it can match nothing"),
     ],
 )
 def test_what_is_not_there_to_be_used(
