@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import os
 import resource
-import stat
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from s3pp.errors import ExitStatus, FatalError, S3ppError, UsageError, exit_status
 from s3pp.job import STREAM, Job
 from s3pp.report.outlet import message
+from s3pp.report.own_files import append_to_log, check_own_files, create_own_files, log_error
 
 if TYPE_CHECKING:
     from s3pp.report.outlet import Streams
@@ -111,7 +111,7 @@ def run(job: Job, output: Streams) -> RunReport:
     Raises ``UsageError`` for files and places that cannot be used, and ``FatalError`` for errors
     found before anything is done; both are also written to the job's log.
     """
-    _check_own_files(job)
+    check_own_files(job)
     try:
         _check_files(job, output)
         alone = job.is_stream or job.verb in _SINGLE_PROCESS
@@ -119,58 +119,11 @@ def run(job: Job, output: Streams) -> RunReport:
         with _sandbox_for(_settle(job), output) as reached:
             return _run(reached, output)
     except S3ppError as error:
-        _log(job, str(error))
+        log_error(job, str(error))
         raise
 
 
 # Checks
-
-
-def _check_own_files(job: Job) -> None:
-    """Refuse a journal or log in SOURCE or DIRECTORY, or that is a file which the job reads.
-
-    In SOURCE it would be sent while being written, and could become public; in DIRECTORY an object
-    of its name could replace it. A file that is read would have lines of the run appended.
-    """
-    for path, argument in _own_files(job):
-        for other, name in _other_files(job):
-            if _is_same_file(path, other):
-                raise UsageError(f"{argument} {path!r} is the same file as {name}: name another")
-    if job.is_stream:
-        return
-    word = "SOURCE" if job.sources else "DIRECTORY"
-    for path, argument in _own_files(job):
-        for place in job.reads if job.sources else (job.directory,) if job.directory else ():
-            top, own = os.path.realpath(place), os.path.realpath(path)
-            inside = os.path.commonpath([top, own]) == top
-            if inside and (os.path.isdir(top) or not job.sources):
-                raise UsageError(f"{argument} {path!r} lies in {word} {place!r}: put it elsewhere")
-
-
-def _other_files(job: Job) -> Iterator[tuple[str | int, str]]:
-    """Yield each file that the job reads, or a descriptor of it, and how messages name it."""
-    if job.directory == STREAM:
-        yield 1, "standard output, where the object goes"
-    if job.reads_stdin or job.choosing.files_from == STREAM:
-        yield 0, "standard input"
-    elif job.choosing.files_from is not None:
-        yield job.choosing.files_from, "the list of --files-from"
-    if job.access.ca_bundle is not None:
-        yield job.access.ca_bundle, "--ca-bundle"
-    yield from ((source.path, f"SOURCE {source.path!r}") for source in job.sources)
-
-
-def _is_same_file(path: str, other: str | int) -> bool:
-    """Return whether both are one regular file, by whatever names and links."""
-    with suppress(OSError, ValueError):  # one does not exist: others report that
-        found = os.stat(path)
-        return stat.S_ISREG(found.st_mode) and os.path.samestat(found, os.stat(other))
-    return False
-
-
-def _own_files(job: Job) -> list[tuple[str, str]]:
-    named = ((job.output.journal, "--journal"), (job.output.log_file, "--log-file"))
-    return [(path, argument) for path, argument in named if path is not None]
 
 
 def _check_files(job: Job, output: Streams) -> None:
@@ -184,13 +137,8 @@ def _check_files(job: Job, output: Streams) -> None:
     _check_places(job)
     if job.choosing.retry_from:
         _notify_unknown(job, output)
-    # Last, because checking creates them.
-    for path, argument in _own_files(job):
-        from s3pp.report.appender import check_appendable
-
-        remark = check_appendable(path, argument)
-        if remark is not None:
-            _notify(remark, job, output)
+    for remark in create_own_files(job):  # last, because it creates them
+        _notify(remark, job, output)
 
 
 def _read_beginning(path: str, argument: str) -> bytes:
@@ -348,7 +296,7 @@ def _report(result: RunReport, job: Job, output: Streams) -> RunReport:
     if job.exit_code and result.status is ExitStatus.OK and differs:
         result = result._replace(status=ExitStatus.SOME_FAILED)
     if result.error is not None:
-        _log(job, result.error)
+        log_error(job, result.error)
         output.stderr.lines([message(program, result.error)])
     _print_end(result, job, output)
     if output.stdout.trouble is None:
@@ -364,34 +312,10 @@ def _print_end(result: RunReport, job: Job, output: Streams) -> None:
 
     last = last_lines(result, job)
     if last.log and job.output.log_file is not None:
-        fault = _write_log(job.output.log_file, last.log)
+        fault = append_to_log(job.output.log_file, last.log)
         if fault is not None:
             text = f"{fault}: its last lines are these"
             output.stderr.lines([message(job.output.program, text)])
             last = last.without_log()
     output.stderr.lines(last.stderr)
     output.stdout.lines(last.stdout)
-
-
-def _log(job: Job, error: str) -> None:
-    """Write the error that ended the run to its log."""
-    if job.output.log_file is None:
-        return
-    from s3pp.report.journal import log_error
-
-    with suppress(S3ppError):  # the log itself is what broke, and ``error`` is printed in any case
-        log_error(job.output.log_file, error)
-
-
-def _write_log(path: str, lines: Sequence[str]) -> str | None:
-    """Append ``lines`` to the log; returns why that failed."""
-    from s3pp.report.appender import Unwritten
-    from s3pp.report.journal import log_lines
-
-    try:
-        log_lines(path, lines)
-    except Unwritten as error:
-        return error.what
-    except S3ppError as error:
-        return str(error)
-    return None
