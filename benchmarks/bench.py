@@ -52,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     command = argparse.ArgumentParser(description="Measure s3pp beside other tools.")
     command.add_argument("bench", nargs="?", default="page", choices=("page", *BENCHES))
-    command.add_argument("--files", type=int, help="default: the number the project is judged by")
+    command.add_argument("--files", type=count, help="default: the number the project is judged by")
     command.add_argument(
         "--size",
         type=size,
@@ -60,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--https", action="store_true")
     command.add_argument("--latency", type=float, default=0.0, metavar="SECONDS")
-    command.add_argument("--rounds", type=int, default=Setting.rounds)
+    command.add_argument("--rounds", type=count, default=Setting.rounds)
     command.add_argument("--tools", default=",".join(tools.NAMES), metavar="NAME,…")
     command.add_argument(
         "--folder",
@@ -75,6 +75,14 @@ def parser() -> argparse.ArgumentParser:
         help="where what is fetched lands, and is removed again (default: %(default)s)",
     )
     return command
+
+
+def count(text: str) -> int:
+    """A number from 1. Raises ``ValueError``."""
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
 
 
 def size(text: str) -> int:

@@ -249,6 +249,8 @@ def _unreachable_message(error: Exception, access: Access, options: Options) -> 
         where = f"{options.endpoint_url} {access.endpoint_url}"
         if host != given:
             hint = f": the host asked for is {host}; --addressing path leaves the bucket out of it"
+    if url.startswith("http:") and isinstance(error, boto_errors.ConnectionClosedError):
+        hint = f"{hint}: https, or another port?"  # a server that expects TLS ends the connection
     return f"{where} cannot be reached: {connection_cause(error)}{hint}"
 
 

@@ -173,3 +173,25 @@ def test_an_answer_without_an_end_ends_the_run(s3pp: Run, tree: Tree, verb: str)
     assert (result.code, result.out) == (3, "")
     (line,) = result.err.splitlines()
     assert "longer than 16777216 bytes" in line
+
+
+def test_a_server_of_tls_is_recognised_where_the_endpoint_is_http(s3pp: Run) -> None:
+    """It closes a connection that begins with plain text."""
+
+    def close() -> None:
+        with suppress(OSError):  # until the listener is closed
+            while True:
+                with listener.accept()[0] as peer, suppress(ConnectionError):
+                    peer.recv(1)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=close)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        result = s3pp("list", "s3://demo", "--endpoint-url", url, "--max-attempts=1")
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
+    assert (result.code, result.out) == (3, "")
+    (line,) = result.err.splitlines()
+    assert line.startswith(f"s3pp: --endpoint-url {url} cannot be reached: ")
+    assert line.endswith(": https, or another port?")
