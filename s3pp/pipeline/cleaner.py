@@ -53,12 +53,15 @@ def clean(job: Job, origin: Origin, streams: Streams) -> RunReport:
         async def run() -> RunReport:
             bucket = connect(job.access, opened, ABORTS_AT_ONCE + 1, renew=renew, hooks=hooks)
             uploads = Uploads(bucket)
-            found = select(uploads, Selection(job, origin, uploads.store_time))
+            selection = Selection(job, origin, uploads.store_time)
+            found = select(uploads, selection)
             aborter = Aborter(uploads, dry_run=job.dry_run, sleep=pause)
             cleaner = Cleaner(Sweep(found, aborter, pause), recorder, signals)
             await cleaner.run()
             unmade = PER_ABORT * recorder.totals.done if job.dry_run else 0
             recorder.count_requests(PROBES + bucket.requests + unmade)
+            if cleaner.is_complete and (text := selection.unmatched_notice):
+                recorder.notice(text)
             return cleaner.end()
 
         signals.calm = True
@@ -88,6 +91,11 @@ class Cleaner:
             except FatalError as error:
                 self._sweep.fail(error)
         loop.remove_reader(self._signals.fd)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all uploads were listed."""
+        return self._sweep.complete
 
     def end(self) -> RunReport:
         """Close the records. What was listed and has no outcome counts as not attempted."""

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager
 from functools import partial
 from itertools import islice
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.job import Job
@@ -40,7 +40,7 @@ from s3pp.s3.endpoint import Opened
 from s3pp.s3.listing import Lister, parse_page
 from s3pp.s3.parallel_listing import list_pages
 from s3pp.s3.session import Session, SessionHooks
-from s3pp.sources.filters import filters_of
+from s3pp.sources.filters import Filters, NameChoice, filters_of, unmatched_notice
 from s3pp.sources.objects import choose, is_empty, list_origin, prefix_object_notice
 
 PROBES = 1  # requests that find the bucket
@@ -100,11 +100,11 @@ def list_keys(job: Job, origin: Origin, streams: Streams) -> RunReport:
         raise FatalError(
             f"list {origin}: standard output is closed: send it to a file, a pipe or a terminal"
         )
-    started, sheet = time.monotonic(), KeySheet(streams, job)
+    started, sheet, filters = time.monotonic(), KeySheet(streams, job), filters_of(job.choosing)
     totals, error, signal = sheet.totals, None, None
     try:
         with Signals():
-            _list(job, origin, streams, sheet)
+            _list(ListRun(job, origin, filters, sheet), streams)
         totals.complete = True
     except FatalError as fatal:
         if not totals.keys and not totals.failed:
@@ -115,30 +115,44 @@ def list_keys(job: Job, origin: Origin, streams: Streams) -> RunReport:
             raise
         signal = stopped.status
         sheet.notify(f"{stopped}: the listing is incomplete")
+    is_read = totals.complete and not streams.stdout.gone
+    if is_read and (text := unmatched_notice(job, filters.unmatched)):
+        sheet.notify(text)
     totals.seconds = time.monotonic() - started
     return run_report(totals, error=error, signal=signal)
 
 
-def _list(job: Job, origin: Origin, streams: Streams, sheet: KeySheet) -> None:
+class ListRun(NamedTuple):
+    """What is listed, and where to."""
+
+    job: Job
+    origin: Origin
+    filters: Filters
+    sheet: KeySheet
+
+
+def _list(run: ListRun, streams: Streams) -> None:
+    job, origin, _, sheet = run
     session = Session(job.access, origin.bucket, hooks=SessionHooks(sheet.notify))
-    run = only_loop(streams).run_until_complete
+    complete = only_loop(streams).run_until_complete
     gc.freeze()  # what was imported is never garbage
     by_name = job.by_name
-    if not by_name and run(_list_at_once(job, origin, session, sheet)):
+    if not by_name and complete(_list_at_once(run, session)):
         return
     opened = session.open_source(origin, by_name=by_name)
     sheet.totals.requests += PROBES
     if not by_name and opened.single is False:
-        run(_list_opened(job, origin, session, opened, sheet))
+        complete(_list_opened(run, session, opened))
     else:
-        _list_found(job, session, opened, streams, sheet)
+        _list_found(run, session, opened, streams)
 
 
-async def _list_at_once(job: Job, origin: Origin, session: Session, sheet: KeySheet) -> bool:
+async def _list_at_once(run: ListRun, session: Session) -> bool:
     """List without probing the bucket first: the usual case, which saves a request.
 
     False, with nothing written, if the first page fails at the first attempt or has no keys.
     """
+    job, origin, _, sheet = run
     opened, patience = session.open_unverified(), Patience(sheet.notify)
     renew, hooks = SignIn(session, opened.keys), RetryHooks(patience, notify=patience.notify)
     bucket = connect(job.access, opened, job.speed.listers, renew=renew, hooks=hooks)
@@ -149,7 +163,7 @@ async def _list_at_once(job: Job, origin: Origin, session: Session, sheet: KeySh
             beside.cancel()
             return False
         patience.granted = True
-        await _write_pages(job, origin, Primed(bucket, first), sheet)
+        await _write_pages(run, Primed(bucket, first))
         await _notify_of(beside, sheet)
     return True
 
@@ -171,14 +185,13 @@ async def _first_page(bucket: Lister, origin: Origin) -> bytes | None:
         return None
 
 
-async def _list_opened(
-    job: Job, origin: Origin, session: Session, opened: Opened, sheet: KeySheet
-) -> None:
+async def _list_opened(run: ListRun, session: Session, opened: Opened) -> None:
+    job, origin, _, sheet = run
     renew, hooks = SignIn(session, opened.keys), RetryHooks(notify=sheet.notify)
     bucket = connect(job.access, opened, job.speed.listers, renew=renew, hooks=hooks)
     with _counted(bucket, sheet):
         beside = asyncio.ensure_future(prefix_object_notice(job, origin, bucket))
-        await _write_pages(job, origin, bucket, sheet)
+        await _write_pages(run, bucket)
         await _notify_of(beside, sheet)
 
 
@@ -187,9 +200,10 @@ async def _notify_of(beside: asyncio.Future[str | None], sheet: KeySheet) -> Non
         sheet.notify(note)
 
 
-async def _write_pages(job: Job, origin: Origin, bucket: Lister, sheet: KeySheet) -> None:
+async def _write_pages(run: ListRun, bucket: Lister) -> None:
     """Write the listing to stdout page by page, in one thread."""
-    filters, left = filters_of(job.choosing), job.choosing.limit
+    job, origin, filters, sheet = run
+    left = job.choosing.limit
     listing = list_pages(bucket, origin.prefix, listers=job.speed.listers, notify=sheet.notify)
     try:
         async with aclosing(listing):
@@ -202,19 +216,18 @@ async def _write_pages(job: Job, origin: Origin, bucket: Lister, sheet: KeySheet
         raise FatalError(f"list {origin}: {error}") from None
 
 
-def _list_found(
-    job: Job, session: Session, opened: Opened, streams: Streams, sheet: KeySheet
-) -> None:
+def _list_found(run: ListRun, session: Session, opened: Opened, streams: Streams) -> None:
     """List as a walker does, for names to look up, or a single object."""
+    job, origin, filters, sheet = run
     renewal, thread = SignIn(session, opened.keys), LoopThread(partial(exit_at_defect, streams))
     bucket = DistantBucket(thread, job.access, opened, renewal=renewal, notify=sheet.notify)
     stdin = os.fdopen(0, "rb", closefd=False) if job.choosing.files_from == "-" else None
     single = opened.single and not job.by_name  # names are below it, even if there are none
     with _counted(bucket, sheet):
         if opened.single is None and not job.by_name:
-            single = thread.run(is_empty(job.origin, bucket)).result()
-        origin = job.origin.alone if single else job.origin
-        found = list_origin(job, origin, bucket, sheet.notify, stdin=stdin)
+            single = thread.run(is_empty(origin, bucket)).result()
+        origin = origin.alone if single else origin
+        found = list_origin(job, origin, bucket, sheet.notify, NameChoice(filters, stdin))
         while page := list(islice(found, AT_ONCE)):
             if not sheet.take(page):
                 return

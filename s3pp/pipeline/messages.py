@@ -127,6 +127,7 @@ class Notice(NamedTuple):
     """walker, worker, supervisor → statter: one line for users, printed once."""
 
     text: str
+    at_end: bool = False  # print it when the run has ended
 
 
 class Fatal(NamedTuple):

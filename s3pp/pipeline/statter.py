@@ -53,6 +53,7 @@ class Statter:
         self._recorder = recorder
         self._outbox = outbox
         self._notices: set[str] = set()  # notices; several workers may send the same
+        self._last: list[str] = []  # those for the end
 
     def receive(self, message: Message) -> None:
         """Process a message other than ``RunDone``."""
@@ -66,6 +67,8 @@ class Statter:
                 self._recorder.count_moved(size)
             case Flow():
                 self._recorder.set_flow(message)
+            case Notice(text, True):
+                self._last.append(text)
             case Notice(text):
                 self._notice(text)
             case Setup(job):
@@ -78,6 +81,8 @@ class Statter:
     def end(self, message: RunDone) -> StatterReport:
         """Close the recorder and return the report."""
         self._recorder.set_listed(message.listed, done=message.walk_done)
+        for text in self._last:
+            self._notice(text)
         try:
             self._recorder.close(not_attempted=message.not_attempted)
         except FatalError as error:  # the totals are complete all the same

@@ -25,7 +25,7 @@ from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection
 from operator import attrgetter
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from s3pp.errors import FatalError
 from s3pp.job import Job
@@ -46,6 +46,7 @@ from s3pp.places import Side
 from s3pp.records import CopyTask, GetTask, Outcome, PutTask, Task
 from s3pp.sources import entries
 from s3pp.sources.destination_index import DestinationIndex
+from s3pp.sources.filters import NameChoice, filters_of, unmatched_notice
 from s3pp.transfer.planners import CopyPlanner, GetPlanner, Overlap, PutPlanner
 
 if TYPE_CHECKING:
@@ -82,7 +83,8 @@ def run_walker(
     start_thread(_listen, inbox, buckets)
     batcher = Batcher(outbox, job.speed.processes, large=job.parts.threshold)
     stream = os.fdopen(stdin.fileno(), "rb", closefd=False) if stdin else None
-    found = StepsUntilError(walk(job, Surroundings(buckets, notify, stream)))
+    choice = NameChoice(filters_of(job.choosing), stream)
+    found = StepsUntilError(walk(job, Surroundings(buckets, notify, choice)))
     tasks = _tasks(found, batcher)
     if job.choosing.order == "size":
         tasks = sort_records(tasks, key=attrgetter("size"), memory=SortMemory(RICH_RUN_LENGTH))
@@ -95,6 +97,8 @@ def run_walker(
     if found.error is not None:
         batcher.report(requests)
         raise found.error  # the supervisor already has all that came before it
+    if text := unmatched_notice(job, choice.filters.unmatched):
+        outbox.send(Notice(text, at_end=True))
     batcher.end(requests)
 
 
@@ -103,19 +107,21 @@ class Surroundings(NamedTuple):
 
     buckets: Mapping[Side, DistantBucket]
     notify: Callable[[str], None]  # a line for users
-    stdin: BinaryIO | None = None  # what --files-from - reads
+    choice: NameChoice
 
 
 def walk(job: Job, around: Surroundings) -> Iterator[Task | Outcome]:
     """Yield the tasks of ``job``, and the outcomes of entries that do not become tasks."""
     if job.verb == "put":
-        return PutPlanner(job, _destination(job, around)).plan(entries(job, around.stdin))
+        return PutPlanner(job, _destination(job, around)).plan(
+            entries(job, around.choice.stdin, around.choice.filters)
+        )
     if len(job.origins) > 1:
         return _walk_several(job, around)
     from s3pp.sources.objects import list_origin
 
     source, notify, origin = around.buckets[Side.SOURCE], around.notify, job.origin
-    found = list_origin(job, origin, source, notify, stdin=around.stdin)
+    found = list_origin(job, origin, source, notify, around.choice)
     if job.verb == "get":
         return GetPlanner.of(job, origin).plan(found)
     overlap = Overlap.of(origin, job.dest, same=_is_dest(source, around))
@@ -133,7 +139,7 @@ def _walk_several(job: Job, around: Surroundings) -> Iterator[Task | Outcome]:
     buckets = [around.buckets[job.side_of(origin)] for origin in origins]
     all_of = replace(job, choosing=replace(job.choosing, limit=None))
     listings = [
-        partial(list_origin, all_of, origin, bucket, around.notify)
+        partial(list_origin, all_of, origin, bucket, around.notify, around.choice)
         for origin, bucket in zip(origins, buckets, strict=True)
     ]
     found = limit_found(merge_origins(origins, listings), job.choosing.limit)

@@ -32,22 +32,25 @@ from s3pp.places import Source
 from s3pp.records import Entry, Failed
 from s3pp.sources import filesystem
 from s3pp.sources.checking import check
-from s3pp.sources.filters import Record, Scope, Stream
+from s3pp.sources.filters import Filters, Record, Scope, Stream
 
 __all__ = ["Record", "check", "entries"]
 
 
-def entries(job: Job, stdin: BinaryIO | None = None) -> Iterator[Record]:
+def entries(
+    job: Job, stdin: BinaryIO | None = None, filters: Filters | None = None
+) -> Iterator[Record]:
     """Yield one entry or one outcome for each file in the sources of ``job``.
 
     Ascending by the UTF-8 bytes of ``Entry.key``; a directory that fails takes the place of its
     contents. Memory does not grow with their number. ``stdin`` is read for ``--files-from -``.
-    ``check`` should have passed; sources that changed since then yield ``Failed``.
+    ``check`` should have passed; sources that changed since then yield ``Failed``. ``filters`` are
+    those of ``job``, for a caller that asks them afterwards.
 
     Entries with ``spool`` set cannot be read in place: pass their tasks through ``spool`` first.
     The ``mtime_ns`` of an entry with an ``offset`` is the member's, not that of ``path``.
     """
-    scope = Scope.of(job)
+    scope = Scope.of(job, filters)
     streams = [_stream(source, job, scope, stdin) for source in job.sources]
     return limit_entries(_skip_done(merge(streams), job), job.choosing.limit)
 

@@ -39,9 +39,9 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from s3pp.errors import UsageError
 from s3pp.job import Choosing, Job
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from s3pp.sources.globs import Glob
 
 NS = 1_000_000_000  # nanoseconds in a second
+MOST_NAMED = 10  # patterns in one notice
 
 Record = Entry | Skipped | Failed
 
@@ -65,9 +66,11 @@ Stream = Iterator[Found]  # ascending
 class Rule:
     """One ``--include`` or ``--exclude``."""
 
+    number: int  # in the order of the command line
     include: bool
     glob: Glob
     reason: str  # the option as given
+    pattern: str
 
 
 class Filters:
@@ -76,8 +79,9 @@ class Filters:
     def __init__(self, choosing: Choosing) -> None:
         """Compile the globs of ``choosing``; raises ``UsageError`` for an invalid one."""
         self._choosing = choosing
-        self._rules = tuple(_rule(*rule) for rule in choosing.rules)
+        self._rules = tuple(_rule(n, *rule) for n, rule in enumerate(choosing.rules))
         self._last_first = self._rules[::-1]
+        self._unmatched_rules = dict.fromkeys(range(len(self._rules)))  # by their numbers
         only_included = bool(self._rules) and self._rules[0].include
         self._unmatched = "no --include matches" if only_included else None
         # Whether any rule concerns names, modification times, or what ``stat`` returns at all.
@@ -89,6 +93,8 @@ class Filters:
         """Return why the file at ``path``, relative to SOURCE, is not chosen."""
         for rule in self._last_first:
             if rule.glob.matches(path):
+                if self._unmatched_rules:
+                    self._mark(rule, path)
                 return None if rule.include else rule.reason
         return self._unmatched
 
@@ -96,7 +102,10 @@ class Filters:
         """Return why nothing below ``directory`` is chosen; None also where that is unknown."""
         for rule in self._last_first:
             if rule.glob.covers(directory):
-                return None if rule.include else rule.reason
+                if rule.include:
+                    return None
+                self._mark(rule, directory + "/")
+                return rule.reason
             if rule.include and rule.glob.reaches(directory):
                 return None
         return self._unmatched
@@ -117,6 +126,21 @@ class Filters:
     def at(self, source: str) -> Filters:
         """Return the filters for the files of ``source``, a path."""
         return self
+
+    @property
+    def unmatched(self) -> list[str]:
+        """The options whose pattern has matched nothing so far.
+
+        What is in an excluded directory was not looked at.
+        """
+        rules = (self._rules[number] for number in self._unmatched_rules)
+        return [f"--{'include' if each.include else 'exclude'} {each.pattern!r}" for each in rules]
+
+    def _mark(self, rule: Rule, path: str) -> None:
+        """Note which patterns match ``path``; those after ``rule`` were tried, and do not."""
+        for number in [*self._unmatched_rules]:
+            if number <= rule.number and self._rules[number].glob.matches(path):
+                del self._unmatched_rules[number]
 
 
 class FnmatchFilters(Filters):
@@ -174,14 +198,36 @@ def _shell_patterns(choosing: Choosing, verb: str) -> list[tuple[str, re.Pattern
     ]
 
 
-def _rule(verb: str, pattern: str) -> Rule:
+def unmatched_notice(job: Job, unmatched: Sequence[str]) -> str | None:
+    """Return the notice that patterns matched nothing in a walk that is complete; None: none.
+
+    With ``--limit`` there is none, because that ends the walk.
+    """
+    if not unmatched or job.choosing.limit is not None:
+        return None
+    shown = [*unmatched[:MOST_NAMED]]
+    if len(unmatched) > MOST_NAMED:
+        shown.append(f"and {len(unmatched) - MOST_NAMED} others")
+    return (
+        f"{job.verb} {' '.join(job.reads)}: {', '.join(shown)} matched nothing: check the pattern"
+    )
+
+
+def _rule(number: int, verb: str, pattern: str) -> Rule:
     from s3pp.sources.globs import parse_glob  # what runs without patterns do not need
 
     try:
         glob = parse_glob(pattern)
     except ValueError as fault:
         raise UsageError(f"--{verb} {pattern!r}: {fault}") from None
-    return Rule(verb == "include", glob, f"--{verb} {pattern}")
+    return Rule(number, verb == "include", glob, f"--{verb} {pattern}", pattern)
+
+
+class NameChoice(NamedTuple):
+    """What chooses the names of a run, in all of its sources."""
+
+    filters: Filters
+    stdin: BinaryIO | None = None  # what ``--files-from -`` reads
 
 
 @dataclass(frozen=True)
@@ -194,12 +240,12 @@ class Scope:
     follow_directories: bool = True  # those to directories too
 
     @classmethod
-    def of(cls, job: Job) -> Scope:
+    def of(cls, job: Job, filters: Filters | None = None) -> Scope:
         """Return the scope of ``job``; raises ``UsageError`` for an invalid glob."""
         choosing = job.choosing
         return cls(
             job.dest.key(""),
-            filters_of(choosing),
+            filters or filters_of(choosing),
             follow=choosing.follow_symlinks is not False,
             follow_directories=choosing.linked_directories,
         )

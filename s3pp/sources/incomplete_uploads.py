@@ -17,7 +17,7 @@ from s3pp.places import Origin
 from s3pp.records import Failed, Skipped, SkipReason
 from s3pp.s3.multipart import Uploads
 from s3pp.s3.upload_listing import Upload
-from s3pp.sources.filters import NS, Filters
+from s3pp.sources.filters import NS, Filters, unmatched_notice
 
 _NO_INITIATED = "the store does not report when it was begun: it may be in use"
 
@@ -30,6 +30,7 @@ class Selection:
         self.origin = origin
         self.limit = job.choosing.limit  # maximum number of uploads to abort; None: all
         self._filters = Filters(job.choosing)
+        self._job = job
         self._clock = clock
         self._keep_young = job.choosing.older_than is None
 
@@ -37,6 +38,11 @@ class Selection:
     def prefix(self) -> str:
         """The prefix shared by the keys of all uploads chosen, and by some others."""
         return self.origin.prefix if self.origin.single is None else self.origin.single
+
+    @property
+    def unmatched_notice(self) -> str | None:
+        """The notice of patterns that matched nothing, when all uploads were decided."""
+        return unmatched_notice(self._job, self._filters.unmatched)
 
     def decide(self, upload: Upload) -> Upload | Skipped | Failed | None:
         """Return the upload if it is to be aborted, else its outcome; None if it is not chosen."""

@@ -23,7 +23,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from itertools import chain, groupby
 from operator import attrgetter
-from typing import Any, BinaryIO, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from s3pp.errors import FailureKind, FatalError, ObjectError, S3ppError
 from s3pp.job import Job
@@ -43,7 +43,7 @@ from s3pp.sources.destination_index import (
     listing_fault,
 )
 from s3pp.sources.earlier_runs import Found, skip_done_objects
-from s3pp.sources.filters import NS, Filters, filters_of, key_bytes, key_fault
+from s3pp.sources.filters import NS, Filters, NameChoice, key_bytes, key_fault
 from s3pp.sources.names import read_list
 
 HEADS = 16  # in flight
@@ -58,8 +58,7 @@ def list_origin(
     origin: Origin,
     bucket: RemoteBucket,
     notify: Notify,
-    *,
-    stdin: BinaryIO | None = None,
+    choice: NameChoice,
 ) -> Iterator[Found]:
     """Return the objects of ``origin`` that ``job`` chooses, in the order of their keys.
 
@@ -67,9 +66,9 @@ def list_origin(
     in the listing. Raises ``FatalError``, on iteration too.
     """
     if origin.is_single:
-        alone = choose_single(job, origin, _look_up(origin, bucket))
+        alone = choose_single(origin, _look_up(origin, bucket), choice.filters)
         return skip_done_objects(job, origin, alone)
-    found = list_objects(job, origin, bucket, notify, stdin)
+    found = list_objects(job, origin, bucket, notify, choice)
     return _with_notice(job, origin, bucket, notify, found)
 
 
@@ -121,19 +120,19 @@ def _with_notice(
 
 
 def list_objects(
-    job: Job, origin: Origin, bucket: RemoteBucket, notify: Notify, stdin: BinaryIO | None = None
+    job: Job, origin: Origin, bucket: RemoteBucket, notify: Notify, choice: NameChoice
 ) -> Iterator[Found]:
     """Yield the objects of ``origin`` that ``job`` chooses, in key order and constant memory.
 
     Raises ``FatalError`` if the listing is unavailable or inconsistent.
     """
-    filters = filters_of(job.choosing)
+    filters = choice.filters
     if not job.by_name:
         found: Iterator[Found] = _list_pages(job, origin, bucket, notify)
     else:
         listing = ListingLookup(bucket, origin.prefix, run=bucket.run)
         lookup = NameLookup(origin, listing, lambda key: bucket.run(bucket.look(key)), notify)
-        with read_list(job.choosing, stdin) as names:
+        with read_list(job.choosing, choice.stdin) as names:
             found = lookup.find(_names(names, filters))
             fitting = (each for each in found if not _is_refused(each, origin, filters))
             yield from _limit(skip_done_objects(job, origin, fitting), job.choosing.limit)
@@ -143,9 +142,9 @@ def list_objects(
     yield from _limit(skip_done_objects(job, origin, found), job.choosing.limit)
 
 
-def choose_single(job: Job, origin: Origin, found: Listed) -> Iterator[Listed]:
-    """Yield ``found``, the single object that ``origin`` names, if ``job`` chooses it."""
-    if not _is_refused(found, origin, filters_of(job.choosing)):
+def choose_single(origin: Origin, found: Listed, filters: Filters) -> Iterator[Listed]:
+    """Yield ``found``, the single object that ``origin`` names, if ``filters`` choose it."""
+    if not _is_refused(found, origin, filters):
         yield found
 
 

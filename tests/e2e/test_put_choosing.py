@@ -55,6 +55,37 @@ def test_the_last_pattern_that_matches_wins(
     assert moto_bucket.keys() == kept
 
 
+def test_a_pattern_that_matched_nothing_is_told_once(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
+    one, other = tree({"a.txt": b"1"}), tmp_path / "other"
+    other.mkdir()
+    (other / "b.log").touch()
+    url, words = moto_bucket.url, ["--exclude", "*.log", "--exclude", "{x,y}.tmp"]
+    told = "--exclude '{x,y}.tmp' matched nothing: check the pattern\n"
+    run = s3pp("put", *words, one, other, f"{url}/p")  # the one matches in the second source
+    assert (run.code, run.err) == (0, f"s3pp: put {one} {other}: {told}")
+    moto_bucket.put("q/b.log", b"")
+    several = [f"{url}/p", f"{url}/q"]
+    for verb, sources, to in (
+        ("get", several, [tmp_path / "out"]),
+        ("copy", several, [f"{url}/r"]),
+        ("list", [f"{url}/q"], []),
+        ("list", [f"{url}/q/b.log"], []),
+    ):
+        run = s3pp(verb, *words, *sources, *to)
+        last = run.err.splitlines(keepends=True)[-1:]  # a copy has another notice
+        assert (run.code, last) == (0, [f"s3pp: {verb} {' '.join(sources)}: {told}"])
+        assert s3pp(verb, "-q", *words, *sources, *to).err == ""
+    clean = s3pp("clean", *words[2:], url)
+    assert (clean.code, clean.err.endswith(told)) == (0, True)
+    assert s3pp("put", "--limit", "1", *words, one, other, f"{url}/p").err == ""
+    with open(os.path.join(os.fsencode(other), b"bad-\xff"), "wb"):  # fails, and the walk goes on
+        pass
+    failed = s3pp("put", *words, one, other, f"{url}/p")
+    assert (failed.code, told in failed.err) == (1, True)
+
+
 def test_excluded_trees_are_not_entered(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
     """A directory that cannot be read, or holds a broken name, is no failure when excluded."""
     src = tree({"f": b"1", "out/x": b"2"})

@@ -26,6 +26,7 @@ from s3pp.records import CopyTask, Dest, Done, Entry, GetTask, PutTask, SendReas
 from s3pp.report.recorder import Recorder
 from s3pp.s3.listing import Listed
 from s3pp.sources.destination_index import DestinationIndex
+from s3pp.sources.filters import NameChoice, filters_of
 from s3pp.transfer.planners import CopyPlanner, GetPlanner, Overlap
 
 FEW, MANY = FULL, 3 * FULL  # objects
@@ -64,7 +65,9 @@ def walk_put(folder: Path, count: int) -> Run:
 
     def run() -> None:
         batcher = Batcher(Outbox(), 2, large=1 << 30, clock=lambda: 0.0)
-        for task in walk(job, Surroundings({Side.DEST: Mock()}, print)):
+        for task in walk(
+            job, Surroundings({Side.DEST: Mock()}, print, NameChoice(filters_of(job.choosing)))
+        ):
             assert isinstance(task, PutTask)
             batcher.add(task)
         batcher.end(0)

@@ -116,6 +116,15 @@ def test_what_several_workers_find_out_is_told_once() -> None:
     assert scene.recorder.notices == ["the store é", "another"]
 
 
+def test_what_is_for_the_end_is_told_then() -> None:
+    scene = Scene()
+    for notice in (Notice("a pattern", at_end=True), Notice("the store")):
+        scene.statter.receive(notice)
+    assert scene.recorder.notices == ["the store"]
+    scene.verdict(listed=0, left=0, walked=True)
+    assert scene.recorder.notices == ["the store", "a pattern"]
+
+
 def test_why_a_run_ends_is_known_before_the_failures_it_explains() -> None:
     scene = Scene()
     scene.statter.receive(Fatal("no room é"))

@@ -32,6 +32,7 @@ from s3pp.s3.answers import Answer
 from s3pp.s3.endpoint import Endpoint, Opened
 from s3pp.s3.exchange import Response
 from s3pp.s3.retry import StoreError
+from s3pp.sources.filters import NameChoice, filters_of
 from s3pp.sources.objects import is_empty
 
 DENIED = StoreError(403, "AccessDenied", "no")
@@ -113,7 +114,8 @@ class World:
         """All steps of ``job``; ``single`` is what the supervisor saw."""
         if single:
             job = replace(job, origins=(job.origin.alone,))
-        around: Any = Surroundings(self.buckets, self.told.append, io.BytesIO(stdin))  # type: ignore[arg-type]
+        choice = NameChoice(filters_of(job.choosing), io.BytesIO(stdin))
+        around: Any = Surroundings(self.buckets, self.told.append, choice)  # type: ignore[arg-type]
         return list(walk(job, around))
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 
 from effort import examples
 from s3pp.errors import UsageError
-from s3pp.job import Choosing
+from s3pp.job import Choosing, Job
+from s3pp.places import Source
 from s3pp.sources.filters import (
     Filters,
     FnmatchFilters,
@@ -22,6 +24,7 @@ from s3pp.sources.filters import (
     key_fault,
     leads_out,
     normalize,
+    unmatched_notice,
 )
 
 from .trees import keys, plant
@@ -89,6 +92,43 @@ def test_a_tree_is_refused_only_when_all_of_it_is() -> None:
 def test_a_bad_glob_is_a_usage_error_that_names_the_option(glob: str) -> None:
     with pytest.raises(UsageError, match=re.escape(f"--exclude '{glob}': ")):
         Filters(Choosing(rules=(("include", "*.js"), ("exclude", glob))))
+
+
+@pytest.mark.parametrize(
+    ("rules", "paths", "unmatched"),
+    [
+        (("+*.js", "-*.css"), ["a.js"], ["--exclude '*.css'"]),
+        (("+*.js", "+*.css"), [], ["--include '*.js'", "--include '*.css'"]),
+        (("+a.js", "+*.js"), ["a.js"], []),  # the last one decides, and both match
+        (("+*.js", "+a.js"), ["b.js"], ["--include 'a.js'"]),
+        (("-x", "-*.o", "+*.o"), ["a.o", "x/b.o"], []),
+        (("-x/*.js", "+*.css"), ["a.js"], ["--exclude 'x/*.js'", "--include '*.css'"]),
+    ],
+)
+def test_patterns_that_matched_nothing_are_known(
+    rules: tuple[str, ...], paths: list[str], unmatched: list[str]
+) -> None:
+    filters = Filters(Choosing(rules=spelled(rules)))
+    for path in paths:
+        filters.name_refusal(path)
+    assert filters.unmatched == unmatched
+
+
+def test_an_excluded_tree_is_matched_and_what_is_in_it_is_not() -> None:
+    filters = Filters(Choosing(rules=spelled(("-*.o", "-build", "-/build"))))
+    assert filters.tree_refusal("build") == "--exclude /build"
+    assert filters.unmatched == ["--exclude '*.o'"]
+
+
+def test_the_notice_names_a_few_of_many_and_is_left_out_with_a_limit() -> None:
+    job = Job("put", (Source("a b"), Source("c")))
+    many = [f"--include '{number}'" for number in range(12)]
+    assert unmatched_notice(job, many[:2]) == (
+        "put a b c: --include '0', --include '1' matched nothing: check the pattern"
+    )
+    assert "--include '9', and 2 others matched nothing" in str(unmatched_notice(job, many))
+    assert unmatched_notice(job, []) is None
+    assert unmatched_notice(replace(job, choosing=Choosing(limit=1)), many) is None
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from s3pp.s3.answers import Answer
 from s3pp.s3.exchange import Fault, Response, WireError
 from s3pp.s3.listing import Listed
 from s3pp.s3.retry import NetworkError, StoreError
-from s3pp.sources.filters import Filters
+from s3pp.sources.filters import Filters, NameChoice, filters_of
 from s3pp.sources.objects import choose_single, list_objects, prefix_object_notice, sort_pages
 
 from .listings import Pages, Store, encoded, etag, listed, written
@@ -58,6 +58,7 @@ def thread() -> LoopThread:
 
 
 Found = list[Listed | Skipped | Failed]
+ALL = NameChoice(Filters(Choosing()))
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +73,8 @@ def found(thread: LoopThread) -> Callable[..., tuple[Found, list[str]]]:
         origin = parse_origin(source)
         speed = Speed(processes=1, listers=listers)
         job = Job("get", origins=(origin,), choosing=Choosing(**choosing), speed=speed)
-        return list(list_objects(job, origin, Distant(store, thread), told.append, stdin)), told
+        choice = NameChoice(filters_of(job.choosing), stdin)
+        return list(list_objects(job, origin, Distant(store, thread), told.append, choice)), told
 
     return walk
 
@@ -199,7 +201,7 @@ def test_a_walk_that_ends_early_ends_the_listing_where_it_runs(
     origin = parse_origin("s3://bucket")
     job = Job("get", origins=(origin,), choosing=Choosing(limit=1))
     distant = Distant(Store([], 1), thread)
-    assert list(list_objects(job, origin, distant, pytest.fail)) == [listed("0")]
+    assert list(list_objects(job, origin, distant, pytest.fail, ALL)) == [listed("0")]
 
     async def here() -> int:
         return threading.get_ident()
@@ -211,7 +213,7 @@ def test_objects_are_taken_as_they_are_needed(thread: LoopThread) -> None:
     store = Store([f"{at:03}" for at in range(100)], 5)
     origin = parse_origin("s3://bucket")
     job = Job("get", origins=(origin,), speed=Speed(processes=1, listers=1))
-    walk = list_objects(job, origin, Distant(store, thread), pytest.fail)
+    walk = list_objects(job, origin, Distant(store, thread), pytest.fail, ALL)
     assert next(walk) == listed("000")
     assert len(store.asked) <= 3
     assert len(list(walk)) == 99
@@ -284,7 +286,7 @@ def test_what_came_before_it_has_gone_out(thread: LoopThread) -> None:
     store = Pages(written(["a", "b"], "t"), cut, cut, cut)
     origin = parse_origin("s3://bucket")
     job = Job("get", origins=(origin,), speed=Speed(processes=1, listers=1))
-    walk = list_objects(job, origin, Distant(store, thread), pytest.fail)
+    walk = list_objects(job, origin, Distant(store, thread), pytest.fail, ALL)
     assert [next(walk), next(walk)] == [listed("a"), listed("b")]
     with pytest.raises(FatalError):
         next(walk)
@@ -540,9 +542,8 @@ def test_each_name_is_one_object_or_one_failure(
 )
 def test_a_single_object_is_chosen_like_any_other(choosing: Choosing, chosen: bool) -> None:
     origin = parse_origin("s3://bucket/a/b.txt").alone
-    job = Job("get", origins=(origin,), choosing=choosing)
     one = listed("a/b.txt", DAYS["a"])
-    assert list(choose_single(job, origin, one)) == ([one] if chosen else [])
+    assert list(choose_single(origin, one, filters_of(choosing))) == ([one] if chosen else [])
 
 
 THERE = Answer(Response(200, b"".join([b"HTTP/1.1 200 OK\r\n"]), b""), 1)
