@@ -153,7 +153,6 @@ class _Outbox(MessageWriter):
 class _Idle:
     """A role that has done everything already."""
 
-    requests_spared = 0
     skip_unchanged = None
 
     def __init__(self, outcome: Outcome) -> None:

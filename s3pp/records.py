@@ -261,6 +261,20 @@ class UploadFacts(NamedTuple):
     parts: int | None = None  # that the store has; None: not known, and so is their size
 
 
+Calls = tuple[tuple[str, int], ...]  # requests by S3 operation, such as (("PutObject", 1),)
+
+
+class Foreseen(NamedTuple):
+    """What a dry run knows of an object that it would transfer."""
+
+    calls: Calls  # those of the transfer, where nothing goes wrong
+
+    @property
+    def requests(self) -> int:
+        """The number of ``calls``."""
+        return sum(count for _, count in self.calls)
+
+
 class Done(NamedTuple):
     """The store acknowledged the object (or would have been asked to, in a dry run)."""
 
@@ -274,6 +288,7 @@ class Done(NamedTuple):
     upload: UploadFacts | None = None  # of a clean, whose sources and targets are keys
     encoding: str = ""  # that the body was given, such as gzip
     checksum: str = ""  # the algorithm that the body, or each part, was sent with; only of a put
+    foreseen: Foreseen | None = None  # of a dry run
 
 
 class Skipped(NamedTuple):

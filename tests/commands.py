@@ -15,6 +15,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -81,6 +82,18 @@ class Result:
     def counts(self) -> Counts:
         """The last line of stdout, read."""
         return read_summary(self.summary)
+
+    @property
+    def decisions(self) -> list[str]:
+        """The lines of a dry run, without the table of reasons and the summary."""
+        return list(takewhile(lambda line: not line.startswith("would  "), self.lines))
+
+    @property
+    def table(self) -> dict[str, list[str]]:
+        """The table of reasons at the end of a dry run: action, objects, bytes, requests."""
+        rows = self.lines[len(self.decisions) + 1 : -2]
+        cells = [re.split("  +", row) for row in rows]
+        return {reason: [action, *numbers] for action, reason, *numbers in cells}
 
     @property
     def events(self) -> list[dict[str, Any]]:

@@ -40,6 +40,16 @@ class Failure:
         )
 
 
+class ReasonCount(NamedTuple):
+    """The objects of a dry run that have an action and a reason in common."""
+
+    action: str  # what would become of them: the verb, "skip" or "fail"
+    reason: str  # of a failure: the value of its kind
+    objects: int
+    bytes: int  # 0 of failures, whose sizes are not known
+    requests: int  # to transfer them
+
+
 @dataclass(frozen=True)
 class RunResult:
     """What came of a run. Each object listed is done, skipped, failed or not attempted."""
@@ -57,6 +67,7 @@ class RunResult:
     seconds: float = 0.0
     listing_complete: bool = False  # False: there may be objects that nothing counts
     dry_run: bool = False
+    reasons: tuple[ReasonCount, ...] = ()  # of a dry run: what would be done, and why
     error: str | None = None  # why the run was aborted, one line
     failures: tuple[Failure, ...] = ()  # the first ``MOST_KEPT``
     notices: tuple[str, ...] = ()  # that concern the run and no single object; as many

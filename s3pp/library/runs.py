@@ -11,7 +11,7 @@ from s3pp.errors import ExitStatus
 from s3pp.job import Job
 from s3pp.library.keywords import in_python
 from s3pp.library.process import RunProcess
-from s3pp.library.result import MOST_KEPT, Failure, RunResult
+from s3pp.library.result import MOST_KEPT, Failure, ReasonCount, RunResult
 
 OnEvent = Callable[[dict[str, Any]], object]
 
@@ -86,6 +86,8 @@ def _counts(totals: Mapping[str, Any]) -> dict[str, Any]:
     if not totals:
         return {}
     found = {name: totals[name] for name in _COUNTS}
+    if (foreseen := totals["foreseen"]) is not None:
+        found["reasons"] = tuple(ReasonCount(**each) for each in foreseen["reasons"].values())
     return found | {"seconds": totals["seconds"], "listing_complete": totals["walk_done"]}
 
 

@@ -45,10 +45,6 @@ class Role(Protocol):
     def skip_unchanged(self) -> SkipUnchanged | None:
         """Recognises objects that need no transfer, before ``transfer`` is called; None: none."""
 
-    @property
-    def requests_spared(self) -> int:
-        """Requests that a dry run did not make."""
-
     async def transfer(self, task: Any) -> Outcome:
         """Execute a task. Raises only ``FatalError`` and ``RunEnding``."""
 
@@ -145,11 +141,6 @@ class RoleByBucket:
         self._roles = roles
         # It concerns only what stands at the destination, which is the same for all.
         self.skip_unchanged = next(iter(roles.values())).skip_unchanged
-
-    @property
-    def requests_spared(self) -> int:
-        """Requests that a dry run did not make."""
-        return sum(role.requests_spared for role in self._roles.values())
 
     async def transfer(self, task: Any) -> Outcome:
         """``Role.transfer``."""

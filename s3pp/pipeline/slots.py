@@ -294,7 +294,7 @@ class TaskRunner:
 
     def _spent(self) -> int:
         """The number of requests since the last call."""
-        requests = self._role.requests_spared + sum(each.requests for each in self._buckets)
+        requests = sum(each.requests for each in self._buckets)
         spent, self._reported = requests - self._reported, requests
         return spent
 

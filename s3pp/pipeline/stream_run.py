@@ -32,7 +32,6 @@ class StreamTransfer(Protocol):
     """The transfer of one object from standard input, or to standard output."""
 
     notes: list[str]  # notices for the user, each shown once; the reader removes them
-    requests_spared: int  # requests that a dry run did not make
 
     async def transfer(self) -> Outcome:
         """Transfer the object. Raises only ``FatalError`` and ``RunEnding``."""
@@ -79,7 +78,7 @@ class StreamRun:
         loop.remove_reader(self._signals.fd)
         self._show_notes()
         self._record(self._task)
-        recorder.count_requests(PROBES + bucket.requests + transfer.requests_spared)
+        recorder.count_requests(PROBES + bucket.requests)
         return self._end()
 
     def check(self) -> None:

@@ -17,6 +17,7 @@ from s3pp.report.view import Detail, view_of
 from s3pp.report.voice import Rendered, voice_of
 
 if TYPE_CHECKING:
+    from s3pp.report.foreseen import ForeseenTotals
     from s3pp.report.journal import Journal, Log
     from s3pp.report.progress import Progress
 
@@ -47,7 +48,7 @@ class Recorder:
         self._started = clock() if started is None else started
         self._redraw_at = self._started
         self._release_at = self._started  # when failures have waited long enough
-        self._totals = Totals()
+        self._totals = Totals(foreseen=_foreseen_totals(job))
         self._give_up = GiveUpRule(job.verb)
         self._voice = voice_of(job)
         self._view = view_of(job, self._voice)
@@ -107,6 +108,8 @@ class Recorder:
         if give_up is not None:
             self.hide_cause(give_up.cause)  # first: the end of the run is reported in one line
         self._totals.fold_all(outcomes)
+        if self._totals.foreseen is not None:
+            self._totals.requests += self._totals.foreseen.fold(outcomes)
         if self._job.verb == "clean":
             self._totals.fold_uploads(outcomes)
         self._whole(outcomes)
@@ -222,6 +225,14 @@ class Recorder:
     def _complain(self, complaint: str | None) -> None:
         if complaint is not None:
             self._print(self._view.complaint(complaint).without_log())
+
+
+def _foreseen_totals(job: Job) -> ForeseenTotals | None:
+    if not job.dry_run or job.verb == "clean":
+        return None
+    from s3pp.report.foreseen import ForeseenTotals
+
+    return ForeseenTotals(job.verb)
 
 
 def _records(job: Job) -> tuple[Log | None, Journal | None]:

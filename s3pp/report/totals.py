@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from s3pp.errors import ExitStatus
 from s3pp.job import Job
 from s3pp.records import LEFT_OUT, Done, Outcome, Skipped, SkipReason
 from s3pp.report.lines import KeyTotals, as_json, pluralize
+
+if TYPE_CHECKING:
+    from s3pp.report.foreseen import ForeseenTotals
 
 _OTHER_SIZE = SkipReason.OTHER_SIZE  # evaluated once: until Python 3.12 it takes 0.25 µs
 SILENCE = 5.0  # seconds without an answer after which a display mentions it
@@ -65,6 +68,7 @@ class Totals:
     left_out: int = 0  # skipped, and no file that can be sent: a FIFO, a loop of links
     young: int = 0  # of a clean: uploads skipped that may be in use
     unknown_sizes: int = 0  # of a clean: uploads done with an unknown number of bytes
+    foreseen: ForeseenTotals | None = None  # of a dry run that would transfer objects
 
     def fold(self, outcome: Outcome) -> None:
         """Add one outcome."""
@@ -201,11 +205,22 @@ def summary_text(totals: Totals, job: Job) -> str:
     return line + _not_done(totals)
 
 
+def dry_run_table(totals: Totals) -> list[str]:
+    """Return the lines that go before the summary of a dry run; none of another run."""
+    if totals.foreseen is None:
+        return []
+    from s3pp.report.foreseen import table  # which only dry runs need
+
+    return table(totals.foreseen, totals.requests)
+
+
 def _objects(totals: Totals, job: Job) -> str:
+    size = f"{totals.bytes} bytes in {totals.done} files"
+    if job.dry_run:  # how long it took shows nothing of how long the transfer takes
+        return f"would {job.verb} {size}"
     per_second = 1 / totals.seconds if totals.seconds > 0 else 0.0
-    verb = f"would {job.verb}" if job.dry_run else job.verb
     return (
-        f"{verb} {totals.bytes} bytes in {totals.done} files in {totals.seconds:.1f} seconds"
+        f"{job.verb} {size} in {totals.seconds:.1f} seconds"
         f" ({totals.sent * per_second:.0f} bytes/s, {totals.done * per_second:.1f} files/s)"
     )
 
@@ -246,6 +261,8 @@ def summary_event(totals: Totals, job: Job) -> dict[str, Any]:
     }
     if job.dry_run:
         event |= {"dry_run": True, "requests": totals.requests}
+    if totals.foreseen is not None:
+        event |= totals.foreseen.facts
     if totals.not_attempted:
         event["not_attempted"] = totals.not_attempted
     if not totals.walk_done:  # more may be there, which nothing counts

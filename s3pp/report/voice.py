@@ -14,7 +14,7 @@ from s3pp.job import Job
 from s3pp.records import Outcome
 from s3pp.report.lines import KeyTotals, KeyView
 from s3pp.report.outlet import Streams, message
-from s3pp.report.totals import RunReport, Totals, summary, wants_summary
+from s3pp.report.totals import RunReport, Totals, dry_run_table, summary, wants_summary
 
 
 class Rendered(NamedTuple):
@@ -95,18 +95,18 @@ def last_lines(result: RunReport, job: Job) -> Rendered:
     last = None if voice is None else voice.end(result)
     if last is not None:
         return last
-    line = _summary(result, job)
-    return NOTHING if line is None else Rendered(stdout=[line])
+    return Rendered(stdout=_summary(result, job))
 
 
-def _summary(result: RunReport, job: Job) -> str | None:
-    """The summary line; None where it is disabled, or the totals are unknown."""
+def _summary(result: RunReport, job: Job) -> list[str]:
+    """The summary, after the table of a dry run; nothing where the totals are unknown."""
     totals = result.totals
     if isinstance(totals, KeyTotals):
         # A sum of a part would be taken for that of all; in JSON it is marked.
         whole = totals.complete or job.output.json
         wanted = whole and job.output.summarize and job.output.verbosity > -2
-        return KeyView.of(job).summary(totals) if wanted else None
+        return [KeyView.of(job).summary(totals)] if wanted else []
     if totals is None or not wants_summary(job, result.status):
-        return None
-    return summary(totals, job)
+        return []
+    line = summary(totals, job)
+    return [line] if job.output.json else [*dry_run_table(totals), line]

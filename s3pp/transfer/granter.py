@@ -15,14 +15,14 @@ from typing import Any, Protocol
 
 from s3pp.access import Grant
 from s3pp.errors import FailureKind, FatalError, Kept, ObjectError, RunEnding
-from s3pp.records import Done, Outcome, PartOutcome
+from s3pp.records import Done, Foreseen, Outcome, PartOutcome
 from s3pp.s3.access_control import AclRequests, add_grants
 from s3pp.s3.client import Bucket
 from s3pp.s3.retry import Remedy, StoreError
 from s3pp.transfer.errors import NO_EMAIL, failure
 from s3pp.transfer.unchanged import SkipUnchanged
 
-REQUESTS = 2  # of each object: its ACL is read and written
+CALLS = (("GetObjectAcl", 1), ("PutObjectAcl", 1))  # of each object
 
 # API reference, "PutObjectAcl" and "Error responses". What is refused so is refused for all
 # objects, because it is the same for all of them: the grants, or that there are any.
@@ -38,10 +38,6 @@ class ObjectWriter(Protocol):
     @property
     def skip_unchanged(self) -> SkipUnchanged | None:
         """As that of ``roles.Role``."""
-
-    @property
-    def requests_spared(self) -> int:
-        """The number of requests that a dry run did not make."""
 
     async def transfer(self, task: Any) -> Outcome:
         """Execute a task. Raises only ``FatalError`` and ``RunEnding``."""
@@ -64,12 +60,6 @@ class Granter:
         self._where = f"s3://{bucket.endpoint.bucket}"
         self._grants = grants
         self._dry_run = dry_run
-        self._spared = 0
-
-    @property
-    def requests_spared(self) -> int:
-        """The number of requests that a dry run did not make."""
-        return self._writer.requests_spared + self._spared
 
     async def part(self, part: Any) -> PartOutcome:
         """Transfer a part, as the other role does."""
@@ -81,8 +71,8 @@ class Granter:
         if not isinstance(outcome, Done):
             return outcome
         if self._dry_run:
-            self._spared += REQUESTS
-            return outcome
+            calls = outcome.foreseen.calls if outcome.foreseen else ()
+            return outcome._replace(foreseen=Foreseen((*calls, *CALLS)))
         try:
             await self._grant(outcome.target)
         except RunEnding:  # not as if nothing had been done: the next run would find it stored

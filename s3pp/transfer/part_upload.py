@@ -21,7 +21,7 @@ from s3pp.integrity.checksums import Digester, Digests
 from s3pp.integrity.etag import check_md5, proves_content
 from s3pp.integrity.stored_object import prove_checksum
 from s3pp.job import Job
-from s3pp.records import Entry, PartDone, PartFailed, PartOutcome, PutPart, Span
+from s3pp.records import Calls, Entry, PartDone, PartFailed, PartOutcome, PutPart, Span
 from s3pp.s3.answers import Answer, etag_of, parse_etag
 from s3pp.s3.client import Bucket, Headers
 from s3pp.s3.multipart import NewUpload, PartTarget, Spans, Uploads, part_size
@@ -36,6 +36,7 @@ from s3pp.transfer.parts import (
     kept_checksum,
     retry_part,
     run_parts,
+    upload_calls,
 )
 from s3pp.transfer.resources import Reader, WorkerResources
 
@@ -168,9 +169,9 @@ class FileUploader:
         self.checksums = self._upload.checksums
         self._changed: set[str] = set()  # ids of uploads whose source changed while it was sent
 
-    def count(self, size: int) -> int:
-        """Return the number of parts for ``size`` bytes. Raises ``ObjectError`` if too many."""
-        return Spans(size, part_size(size, self.job.parts.size)).count
+    def calls(self, size: int) -> Calls:
+        """Return the requests for ``size`` bytes. Raises ``ObjectError`` for too many parts."""
+        return upload_calls(Spans(size, part_size(size, self.job.parts.size)).count)
 
     async def put(self, body: UploadBody) -> CompletedUpload:
         """Upload a body.

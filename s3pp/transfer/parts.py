@@ -20,7 +20,7 @@ from s3pp.errors import (
     unexpected_kind,
 )
 from s3pp.integrity.checksums import ALGORITHMS, combine_crcs, composite_checksum
-from s3pp.records import PartDone, PartFailed, PartFault, PartOutcome, PartTask
+from s3pp.records import Calls, PartDone, PartFailed, PartFault, PartOutcome, PartTask
 from s3pp.s3.answers import xml_text
 from s3pp.s3.client import Headers
 from s3pp.s3.exchange import Response
@@ -236,6 +236,11 @@ def _mark_retrieved(ended: asyncio.Future[Any]) -> None:
 
 
 # Checksums
+
+
+def upload_calls(parts: int, written: str = "UploadPart") -> Calls:
+    """Return the requests of an upload in ``parts``, each of which is ``written`` by one."""
+    return ("CreateMultipartUpload", 1), (written, parts), ("CompleteMultipartUpload", 1)
 
 
 def kept_checksum(there: Part, checksum: str, *, strong: bool = False) -> str:

@@ -291,7 +291,7 @@ def test_several_sources_of_several_buckets_go_side_by_side(
     tree = {"p/1": b"onea/1", "p/2": b"two", "p/3": b"onea/3", "p/same": b"onesame"}
     assert dest.tree() == {**tree, "p/large": large}
     limited = s3pp("copy", "-n", "--limit", "2", *sources, f"{dest.url}/q")
-    assert {line.rpartition("/")[2] for line in limited.lines[:-1]} == {"1 (new)", "2 (new)"}
+    assert {line.rpartition("/")[2] for line in limited.decisions} == {"1 (new)", "2 (new)"}
     missing = s3pp("copy", *sources, f"{other.url}/none", f"{dest.url}/r")
     assert (missing.code, missing.out) == (2, "")
     assert f"no objects found under {other.url}/none" in missing.err

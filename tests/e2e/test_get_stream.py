@@ -50,7 +50,7 @@ def test_what_is_printed_goes_to_stderr(s3pp: Run, moto_bucket: Bucket, tmp_path
     assert [line[:16] for line in err.splitlines()] == ['{"event":"done",', '{"event":"summar']
     content, err = read(s3pp, tmp_path, "-n", url)
     assert (content, err.splitlines()[0]) == (b"", f"get {url} -> - (new)")
-    assert err.splitlines()[1].endswith("with 3 requests")
+    assert err.splitlines()[-1].endswith("with 3 requests")
     content, err = read(s3pp, tmp_path, f"{moto_bucket.url}/missing", code=2)
     assert (content, err) == (b"", f"s3pp: no objects found under {moto_bucket.url}/missing\n")
 

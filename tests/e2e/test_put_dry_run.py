@@ -11,6 +11,18 @@ from stores.store import Bucket, Store
 pytestmark = pytest.mark.timeout(60)
 
 
+TABLES = {
+    "update": {
+        "etag differs": ["put", "1", "1", "1"],
+        "new": ["put", "1", "1", "1"],
+        "size differs": ["put", "1", "2", "1"],
+        "same etag": ["skip", "1", "1", "-"],
+    },
+    "add": {"new": ["put", "1", "1", "1"], "exists": ["skip", "3", "4", "-"]},
+    "stupid": {"always": ["put", "4", "5", "4"]},
+}
+
+
 @pytest.mark.parametrize("mode", ["update", "add", "stupid"])
 def test_it_says_what_the_run_will_do_and_touches_nothing(
     s3pp: Run, bucket: Bucket, store: Store, tree: Tree, recorder: MakeRecorder, mode: str
@@ -25,6 +37,8 @@ def test_it_says_what_the_run_will_do_and_touches_nothing(
     assert (would.code, would.err) == (0, "")
     assert bucket.tree() == {f"p/{key}": body for key, body in before.items()}
     assert {r.method for r in dry.requests} <= {"GET", "HEAD"}
+    quiet = s3pp("put", "-q", "-n", *words)
+    assert quiet.lines == would.lines[len(would.decisions) :]
     real = recorder(store)
     did = s3pp("put", "-vv", *words, store=real.store)
     assert would.counts.verb == "would put"
@@ -35,7 +49,7 @@ def test_it_says_what_the_run_will_do_and_touches_nothing(
     )
     assert would.counts.requests == len(real.requests)
     told = [line for line in did.out.splitlines() + did.err.splitlines() if " (" in line]
-    assert sorted(would.lines[:-1]) == sorted(line for line in told if " bytes in " not in line)
+    assert sorted(would.decisions) == sorted(line for line in told if " bytes in " not in line)
     place = f"s3://{bucket.name}/p"
     expected = {
         "update": [
@@ -55,7 +69,10 @@ def test_it_says_what_the_run_will_do_and_touches_nothing(
             for name in ("bytes", "d/new", "same", "size")
         ],
     }[mode]
-    assert sorted(would.lines[:-1]) == expected
+    assert sorted(would.decisions) == expected
+    assert would.table == TABLES[mode]
+    assert would.lines[-2].endswith("to list and compare, made by the dry run too")
+    assert " seconds" not in would.summary
 
 
 def test_json_and_the_short_name(
@@ -67,7 +84,13 @@ def test_json_and_the_short_name(
     assert result.code == 0
     assert {r.method for r in record.requests} <= {"GET", "HEAD"}
     assert {e["key"] for e in result.events if e["event"] == "done"} == {"a", "b"}
-    assert result.events[-1]["done"] == 2
+    summary = result.events[-1]
+    assert (summary["done"], summary["requests"]) == (2, len(record.requests) + 2)
+    new = {"action": "put", "reason": "new", "objects": 2, "bytes": 3, "requests": 2}
+    assert summary["reasons"] == [new]
+    assert summary["requests_by_operation"] == {"PutObject": 2}
+    assert record.requests
+    assert s3pp("put", "-qq", "-n", src, moto_bucket.url).out == ""
     assert moto_bucket.keys() == []
 
 
@@ -77,6 +100,7 @@ def test_what_would_fail_fails(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> No
     src = tree({"f": b"1", "broken": Link("nowhere")})
     result = s3pp("put", "-n", src, moto_bucket.url)
     assert (result.code, result.counts.failed) == (1, 1)
+    assert result.table["not-found"] == ["fail", "1", "-", "-"]
     assert "broken" in result.err
 
 

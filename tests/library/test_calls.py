@@ -140,6 +140,8 @@ def test_events_are_the_records_of_json(
     assert events[-1]["event"] == "summary"
     assert threads == {threading.get_ident()}
     assert (result.status, result.dry_run, result.failed, result.skipped) == (1, True, 1, 1)
+    assert sum(each.objects for each in result.reasons) == result.listed
+    assert {each.action for each in result.reasons} >= {"skip", "fail"}
     assert (result.bytes, result.sent) == (SIZE, 0)
     (failure,) = result.failures
     assert failure.kind is library.FailureKind.NOT_FOUND

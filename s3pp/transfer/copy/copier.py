@@ -23,6 +23,7 @@ from s3pp.records import (
     CopyPart,
     CopyTask,
     Dest,
+    Foreseen,
     Outcome,
     PartOutcome,
     SendReason,
@@ -68,7 +69,6 @@ class Copier:
     ) -> None:
         job = copying_job(job, dest.endpoint)
         self.notes: list[str] = []  # notices for users, read by the worker
-        self.requests_spared = 0  # that a dry run did not make
         self._noted: set[str] = set()
         self._rule = modes.SendRule.of(job)
         self._dry_run = job.dry_run
@@ -106,9 +106,9 @@ class Copier:
 
     async def _pretend(self, attempt: CopyAttempt) -> Outcome:
         """Return the outcome in a dry run."""
-        self.requests_spared += await self._ways.count_requests(attempt)
+        foreseen = Foreseen(await self._ways.foresee_calls(attempt))
         self._notify(self._ways.not_copied)
-        return attempt.done(Written(attempt.source.etag, 0))
+        return attempt.done(Written(attempt.source.etag, 0))._replace(foreseen=foreseen)
 
     async def _is_same(self, task: CopyTask, source: Dest, dest: Dest) -> bool:
         here = StoredObject(self._source, task.source, source)

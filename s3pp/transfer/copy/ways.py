@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from s3pp.integrity.checksums import Digester
 from s3pp.job import Job
-from s3pp.records import CopyPart, PartOutcome
+from s3pp.records import Calls, CopyPart, PartOutcome
 from s3pp.s3.client import Bucket
 from s3pp.transfer.copy.by_store import ByStore, PartsByStore
 from s3pp.transfer.copy.copy_attempt import CannotCopy, CopyAttempt, Written
@@ -23,8 +23,12 @@ from s3pp.transfer.copy.parts_through import PartsThrough
 from s3pp.transfer.copy.through import ObjectFetcher, Through
 from s3pp.transfer.multipart_upload import MultipartUpload
 from s3pp.transfer.object_headers import CopyHeaders, SourceHeaders
+from s3pp.transfer.parts import upload_calls
 from s3pp.transfer.resources import WorkerResources
 from s3pp.transfer.upload_support import SettingsCheck
+
+_BY_STORE = (("CopyObject", 1),)
+_THROUGH = (("GetObject", 1), ("PutObject", 1))
 
 
 class CopyWays:
@@ -99,11 +103,13 @@ class CopyWays:
         attempt.streamed, attempt.whole = True, False
         return True
 
-    async def count_requests(self, attempt: CopyAttempt) -> int:
-        """Return the number of requests that a copy takes, at least."""
+    async def foresee_calls(self, attempt: CopyAttempt) -> Calls:
+        """Return the requests that a copy takes, at least."""
         layout = await self._layouts.choose(attempt)
-        each = 2 if attempt.streamed else 1
         if layout is None:
-            return each
-        # Two more to create and to complete the upload, and one to find an earlier one.
-        return each * len(layout.spans) + 2 + self._looks_back
+            return _THROUGH if attempt.streamed else _BY_STORE
+        parts = len(layout.spans)
+        read: Calls = (("GetObject", parts),) if attempt.streamed else ()
+        look: Calls = (("ListMultipartUploads", 1),) if self._looks_back else ()
+        written = "UploadPart" if attempt.streamed else "UploadPartCopy"
+        return (*look, *read, *upload_calls(parts, written))

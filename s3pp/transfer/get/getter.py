@@ -27,6 +27,7 @@ from s3pp.localfs.tree import Tree
 from s3pp.records import (
     Dest,
     Done,
+    Foreseen,
     GetPart,
     GetTask,
     Outcome,
@@ -45,6 +46,7 @@ from s3pp.transfer.get.range_download import RangeDownload
 from s3pp.transfer.get.range_fetcher import RangeFetcher
 from s3pp.transfer.resources import WorkerResources
 
+_WHOLE = (("GetObject", 1),)  # the requests of an object that is fetched whole
 _FETCHES = 3  # times a body is requested before it counts as never arriving whole
 
 Fetch = Callable[[GetTask, "int | None", Coding], Awaitable[Arrival]]
@@ -65,7 +67,6 @@ class Getter:
         self._budget = resources.budget
         self._threshold = job.parts.threshold
         self.notes: list[str] = []  # notices for users, read by the worker
-        self.requests_spared = 0  # that a dry run did not make
         self._existing = ExistingFiles(job, bucket, tree, resources.reader)
         self._download = FileDownload(job, bucket, tree, resources.reader)
         self._fetcher = RangeFetcher.into(tree, bucket, resources.reader)
@@ -165,9 +166,9 @@ class Getter:
 
     def _pretend(self, task: GetTask, reason: SendReason) -> Done:
         """Return the outcome in a dry run."""
-        large = task.size > self._threshold
-        self.requests_spared += self._ranges.requests(task.size) if large else 1
-        return Done(task.source, task.target, task.size, task.size, task.etag, reason, 0)
+        calls = self._ranges.calls(task.size) if task.size > self._threshold else _WHOLE
+        done = Done(task.source, task.target, task.size, task.size, task.etag, reason, 0)
+        return done._replace(foreseen=Foreseen(calls))
 
     def _make_directory(self, task: GetTask) -> Outcome:
         if self._dry_run:
@@ -176,4 +177,5 @@ class Getter:
             made = self._tree.make_directory(task.target)
         if not made:
             return Skipped(task.source, task.target, 0, SkipReason.EXISTS)
-        return Done(task.source, task.target, 0, 0, task.etag, SendReason.NEW, 0)
+        done = Done(task.source, task.target, 0, 0, task.etag, SendReason.NEW, 0)
+        return done._replace(foreseen=Foreseen(())) if self._dry_run else done

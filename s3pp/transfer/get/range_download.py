@@ -33,7 +33,7 @@ from s3pp.job import Job
 from s3pp.localfs.partial_file import PartialFiles, RangeLayout
 from s3pp.localfs.temporary_file import TemporaryFile, Vanished
 from s3pp.localfs.tree import Tree
-from s3pp.records import Dest, GetPart, GetTask, PartDone, PartFault, PartOutcome, Span
+from s3pp.records import Calls, Dest, GetPart, GetTask, PartDone, PartFault, PartOutcome, Span
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import ASK_CHECKSUM
 from s3pp.s3.multipart import Spans, part_size
@@ -79,9 +79,9 @@ class RangeDownload:
         self._notify = notify
         self._files = PartialFiles(tree, notify)
 
-    def requests(self, size: int) -> int:
-        """Return the number of requests for an object of ``size`` bytes."""
-        return 1 + Spans(size, self._range_size(size)).count
+    def calls(self, size: int) -> Calls:
+        """Return the requests for an object of ``size`` bytes."""
+        return ("HeadObject", 1), ("GetObject", Spans(size, self._range_size(size)).count)
 
     async def fetch(self, task: GetTask, *, mode: int | None) -> Fetched | None:
         """Fetch an object, and verify it; None if it has to be fetched with one request.

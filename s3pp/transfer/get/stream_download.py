@@ -20,7 +20,7 @@ from s3pp.errors import UsageError
 from s3pp.integrity.verifiers import Corrupt, ReceivedBody
 from s3pp.job import STREAM, Job, Mode
 from s3pp.limits import STREAM_MEMORY
-from s3pp.records import Done, Failed, GetTask, Outcome, SendReason
+from s3pp.records import Done, Failed, Foreseen, GetTask, Outcome, SendReason
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import ASK_CHECKSUM, Bucket, Coding
 from s3pp.s3.exchange import Sink
@@ -71,7 +71,6 @@ class StreamGetter:
         self, job: Job, bucket: Bucket, resources: WorkerResources, write: WritePieces
     ) -> None:
         self.notes: list[str] = []  # notices for users
-        self.requests_spared = 0  # that a dry run did not make
         self._key = job.origin.prefix
         self._where = str(job.origin)
         self._reason = SendReason.ALWAYS if job.mode is Mode.STUPID else SendReason.NEW
@@ -123,9 +122,9 @@ class StreamGetter:
                 if self._begun or self._ranges.begun or fetches >= _FETCHES:
                     raise
                 self._coding = (isinstance(error, Corrupt) and error.coding) or self._coding
-        return Done(
-            self._key, STREAM, answer.size, answer.size, answer.etag, self._reason, attempts
-        )
+        size, etag = answer.size, answer.etag
+        done = Done(self._key, STREAM, size, size, etag, self._reason, attempts)
+        return done._replace(foreseen=self._foresee(size)) if self._dry_run else done
 
     async def _head(self) -> Answer:
         answer = await self._bucket.look(self._key, headers=(ASK_CHECKSUM,))
@@ -135,11 +134,9 @@ class StreamGetter:
 
     async def _fetch(self, answer: Answer) -> int:
         """Write the object that ``answer``, to a HEAD, describes; return the attempts it took."""
-        large = answer.size > self._most_held
         if self._dry_run:
-            self.requests_spared = self._ranges.requests(answer.size) if large else 1
             return 0
-        if not large:
+        if answer.size <= self._most_held:
             return await self._fetch_whole(answer, _MemorySink())
         if not (self._gunzip and layers(answer)):
             try:
@@ -148,6 +145,10 @@ class StreamGetter:
             except NoRanges:
                 pass
         return await self._fetch_whole(answer, SpooledBody(self._where))
+
+    def _foresee(self, size: int) -> Foreseen:
+        requests = self._ranges.requests(size) if size > self._most_held else 1
+        return Foreseen((("GetObject", requests),))
 
     async def _fetch_whole(self, head: Answer, sink: _WholeSink) -> int:
         """Write an object that is fetched with one request, and verified before."""

@@ -28,6 +28,7 @@ from s3pp.records import (
     Done,
     Entry,
     Failed,
+    Foreseen,
     Outcome,
     PartOutcome,
     PutPart,
@@ -47,6 +48,7 @@ from s3pp.transfer.part_upload import FileUploader, upload_body
 from s3pp.transfer.put.prepare import Prepared, Preparer
 from s3pp.transfer.resources import WorkerResources
 
+_WHOLE = (("PutObject", 1),)  # the requests of an object that is sent whole
 READINGS = 3  # times a source is read before it counts as always changing
 
 
@@ -79,7 +81,6 @@ class Putter:
         self._own = resources.own
         self.notes: list[str] = []  # notices for users, read by the worker
         self._conditional = ConditionalWrite(job.mode, bucket, self.notes.append)
-        self.requests_spared = 0  # that a dry run did not make
         self._threshold = job.parts.threshold
         self._in_parts = FileUploader(job, bucket, resources, self.notes.append)
 
@@ -204,10 +205,10 @@ class Putter:
         """Return the outcome in a dry run."""
         done = _done(attempt, prepared, self._preparer.local(prepared).md5, 0)
         if prepared.sent <= self._threshold or isinstance(prepared.body, bytes):
-            self.requests_spared += 1
-            return done._replace(checksum=self._checksum)
-        self.requests_spared += self._in_parts.count(prepared.sent) + 2  # to create and complete it
-        return done._replace(checksum=self._in_parts.checksums.choose(is_repeatable=True).name)
+            return done._replace(checksum=self._checksum, foreseen=Foreseen(_WHOLE))
+        foreseen = Foreseen(self._in_parts.calls(prepared.sent))
+        checksum = self._in_parts.checksums.choose(is_repeatable=True).name
+        return done._replace(checksum=checksum, foreseen=foreseen)
 
     async def _decide_existing(
         self, attempt: PutAttempt, prepared: Prepared, exists: AlreadyExists

@@ -15,14 +15,14 @@ from typing import NamedTuple
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.job import STREAM, Job
 from s3pp.limits import PLACES, STREAM_MEMORY
-from s3pp.records import PartDone, PartOutcome, PutPart, Span
+from s3pp.records import Calls, PartDone, PartOutcome, PutPart, Span
 from s3pp.s3.client import Bucket, Headers
 from s3pp.s3.multipart import NewUpload, Spans, growing_part_size, size_fault
 from s3pp.s3.upload_listing import Part
 from s3pp.transfer.bodies import MemoryBody
 from s3pp.transfer.multipart_upload import MultipartUpload
 from s3pp.transfer.part_upload import PartSender, notify_of_md5s
-from s3pp.transfer.parts import CreateUpload, UploadState, run_arriving_parts
+from s3pp.transfer.parts import CreateUpload, UploadState, run_arriving_parts, upload_calls
 from s3pp.transfer.put.input_stream import InputStream
 from s3pp.transfer.resources import Budget, StopSwitch, WorkerResources
 
@@ -35,7 +35,7 @@ class SentStream(NamedTuple):
     size: int  # bytes
     etag: str
     attempts: int  # to complete the upload
-    requests: int  # in a dry run, those that were spared
+    calls: Calls  # in a dry run, those that were spared
     checksum: str  # the algorithm that its parts are sent with
 
 
@@ -63,7 +63,7 @@ class StreamUploader:
         source = _StreamSource(stream, headers, self)
         completed = await self._upload.write(source)
         etag, attempts, checksum = completed.etag, completed.attempts, completed.checksum
-        return SentStream(source.size, etag, attempts, 0, checksum)
+        return SentStream(source.size, etag, attempts, (), checksum)
 
     async def measure(self, stream: InputStream, headers: Headers) -> SentStream:
         """Read a stream, as a dry run does. Raises ``RunEnding`` and ``ObjectError``."""
@@ -76,9 +76,9 @@ class StreamUploader:
                 number += 1
             return number
 
-        requests = await self.switch.until_stopped(read()) + 2  # to create and to complete it
+        calls = upload_calls(await self.switch.until_stopped(read()))
         checksum = self._upload.checksums.choose(is_repeatable=False).name
-        return SentStream(source.size, "", 0, requests, checksum)
+        return SentStream(source.size, "", 0, calls, checksum)
 
 
 class _StreamSource:

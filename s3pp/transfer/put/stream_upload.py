@@ -14,7 +14,17 @@ from __future__ import annotations
 import time
 
 from s3pp.job import STREAM, Job, Mode
-from s3pp.records import Dest, Done, Entry, Outcome, PutTask, SendReason, Skipped, SkipReason
+from s3pp.records import (
+    Dest,
+    Done,
+    Entry,
+    Foreseen,
+    Outcome,
+    PutTask,
+    SendReason,
+    Skipped,
+    SkipReason,
+)
 from s3pp.s3.client import Bucket
 from s3pp.transfer.conditional_write import AlreadyExists, head_if_allowed
 from s3pp.transfer.errors import failure
@@ -44,7 +54,6 @@ class StreamPutter:
         self, job: Job, bucket: Bucket, resources: WorkerResources, read: ReadPieces
     ) -> None:
         self.notes: list[str] = []  # notices for users
-        self.requests_spared = 0  # that a dry run did not make
         self._job = job
         self._key = job.dest.prefix
         self._bucket = bucket
@@ -83,7 +92,6 @@ class StreamPutter:
         putter = Putter(self._job, self._bucket, self._preparer, self._resources)
         outcome = await putter.transfer(task)
         self.notes += putter.notes
-        self.requests_spared = putter.requests_spared
         return outcome
 
     async def _put_parts(self, head: bytes) -> Outcome:
@@ -98,10 +106,11 @@ class StreamPutter:
             self._job, self._bucket, self._resources, switch=self._switch, notify=self.notes.append
         )
         sent = await (uploader.measure if self._job.dry_run else uploader.send)(stream, headers)
-        self.requests_spared = sent.requests
         reason = self._reason(sent.size, dest)
         done = Done(STREAM, self._key, stream.size, sent.size, sent.etag, reason, sent.attempts)
-        return done._replace(encoding="gzip" if gzip else "", checksum=sent.checksum)
+        foreseen = Foreseen(sent.calls) if self._job.dry_run else None
+        encoding = "gzip" if gzip else ""
+        return done._replace(encoding=encoding, checksum=sent.checksum, foreseen=foreseen)
 
     async def _look(self) -> Dest | None:
         """Return the object that the stream replaces, which only the reason depends on."""

@@ -57,7 +57,7 @@ def test_the_rate_is_of_what_moved() -> None:
 
 def test_a_dry_run() -> None:
     line = summary(totals(skipped=3), job(dry_run=True))
-    assert line == f"would put {RATES}, with 10011 requests, 3 skipped"
+    assert line == "would put 40960000 bytes in 10000 files, with 10011 requests, 3 skipped"
 
 
 def test_nothing_in_no_time() -> None:

@@ -221,7 +221,6 @@ class Pair:
         self.offered: list[PartTask] = []
         self.workers = Workers(ending=ending)
         self.notes: list[str] = []
-        self.spared = 0
 
     def run(self, *, shared: bool = True, mode: Mode = Mode.UPDATE, **settings: Any) -> Outcome:
         job = Job(
@@ -247,7 +246,7 @@ class Pair:
                 return await copier.transfer(self.task)
             finally:
                 await asyncio.wait_for(resources.budget.take(EVERYTHING), 5)
-                self.notes, self.spared = copier.notes, copier.requests_spared
+                self.notes = copier.notes
 
         return asyncio.run(main())
 
@@ -352,8 +351,10 @@ def test_what_one_request_does_not_copy_goes_in_parts_of_ours() -> None:
 
 def test_the_largest_object_has_parts_that_are_not_too_many() -> None:
     pair = Pair(body=b"", etag="f" * 32, size=MAX_OBJECT)
-    assert isinstance(pair.run(dry_run=True, parts=Parts()), Done)
-    assert pair.spared <= 10_002
+    would = pair.run(dry_run=True, parts=Parts())
+    assert isinstance(would, Done)
+    assert would.foreseen is not None
+    assert would.foreseen.requests <= 10_003
     pair.source.size += 1
     check_failed(pair, pair.run(), FailureKind.TOO_LARGE)
 
@@ -443,8 +444,10 @@ def test_what_one_request_does_not_copy_goes_in_parts_as_guessed() -> None:
 def test_a_dry_run_counts(shared: bool, spared: int) -> None:
     pair = Pair()
     outcome = pair.run(shared=shared, dry_run=True)
-    assert outcome == done(pair)._replace(attempts=0)
-    assert (pair.spared, pair.dest.log) == (spared, [])
+    assert isinstance(outcome, Done)
+    assert outcome.foreseen is not None
+    assert outcome._replace(foreseen=None) == done(pair)._replace(attempts=0)
+    assert (outcome.foreseen.requests, pair.dest.log) == (spared, [])
 
 
 def test_an_etag_that_only_a_head_tells_pins_the_parts() -> None:

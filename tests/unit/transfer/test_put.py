@@ -21,7 +21,7 @@ from s3pp.integrity.etag import etag_of_md5s
 from s3pp.job import Job, Mode
 from s3pp.limits import PIECE, SMALL
 from s3pp.places import Place
-from s3pp.records import Dest, Done, Entry, Failed, Outcome, PutTask, SendReason, Skipped
+from s3pp.records import Dest, Done, Entry, Failed, Foreseen, Outcome, PutTask, SendReason, Skipped
 from s3pp.records import SkipReason as Skip
 from s3pp.s3.answers import Answer
 from s3pp.s3.endpoint import Endpoint
@@ -314,18 +314,18 @@ def test_a_head_that_fails_fails_the_object() -> None:
 def test_a_dry_run_sends_nothing(mode: Mode, ask: bool) -> None:
     script = Script(heads=[Dest(4, OTHER)] if mode is Mode.UPDATE else [None])
 
-    async def main() -> tuple[Outcome, int]:
+    async def main() -> Outcome:
         with putter(script, mode, dry_run=True) as each:
-            return await each.transfer(PutTask(ENTRY, None, ask)), each.requests_spared
+            return await each.transfer(PutTask(ENTRY, None, ask))
 
-    outcome, spared = asyncio.run(main())
+    outcome = asyncio.run(main())
     assert isinstance(outcome, Done)
     assert outcome.reason is {
         (Mode.STUPID, False): SendReason.ALWAYS,
         (Mode.STUPID, True): SendReason.ALWAYS,
         (Mode.UPDATE, True): SendReason.ETAG,
     }.get((mode, ask), SendReason.NEW)
-    assert spared == 1
+    assert outcome.foreseen == Foreseen((("PutObject", 1),))
     assert script.sent == []
     assert len(script.asked) == ask
 
