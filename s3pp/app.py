@@ -188,7 +188,7 @@ def _notify_unknown(job: Job, output: Streams) -> None:
 def _settle(job: Job) -> Job:
     from s3pp.sources import checking
 
-    return checking.name_single(job) if job.sources else job
+    return checking.settle(job)
 
 
 def _ensure_descriptors(workers: int) -> None:

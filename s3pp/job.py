@@ -95,6 +95,12 @@ class Choosing:
         put="read the names from FILE (-: stdin), relative to SOURCE",
     )
     names: tuple[str, ...] | None = None  # such a list in memory
+    manifest: str | None = option(  # path or s3://BUCKET/KEY
+        None,
+        "--manifest",
+        FILE,
+        help="read the objects from an S3 Inventory: FILE or s3://BUCKET/…/manifest.json",
+    )
     null: bool = option(False, "--null", help="names in FILE end with NUL")  # not in a newline
     retry_from: tuple[str, ...] = option(  # paths; see ``sources/earlier_runs.py``
         (),
@@ -327,6 +333,7 @@ class Job:
     listing_access: Access | None = None
     speed: Speed = field(default_factory=Speed)
     output: Output = Output()
+    inventory: str = ""  # the bucket of the manifest's data files; set when that has been read
     stores: Stores = UNKNOWN_STORES  # set when the buckets have been found
 
     @property
@@ -361,11 +368,17 @@ class Job:
         return (self.choosing.files_from, self.choosing.names) != (None, None)
 
     @property
+    def unlisted(self) -> bool:
+        """Whether what is read is known without its listing: by names, or by an inventory."""
+        return self.by_name or self.choosing.manifest is not None
+
+    @property
     def sides(self) -> tuple[Side, ...]:
         """The sides that are buckets, those that are read first."""
         found = {
             Side.DEST: self.dest != NOWHERE,
             Side.LISTING: self.listing_access is not None,
+            Side.INVENTORY: self.inventory != "",
         }
         sources = (Side("source", number) for number in range(len(self.buckets)))
         return (*sources, *(side for side, there in found.items() if there))
@@ -374,9 +387,16 @@ class Job:
         """The side of an origin: its bucket."""
         return Side("source", self.buckets.index(origin.bucket))
 
+    def bucket_of(self, side: Side) -> str:
+        """The bucket of a side."""
+        if side.end == "source":
+            return self.buckets[side.number]
+        return self.inventory if side == Side.INVENTORY else self.dest.bucket
+
     def access_to(self, side: Side) -> Access:
         """The access settings of a side."""
-        own = {"source": self.source_access, "listing": self.listing_access}
+        source, listing = self.source_access, self.listing_access
+        own = {"source": source, "inventory": source, "listing": listing}
         return own.get(side.end) or self.access
 
     @property

@@ -101,6 +101,7 @@ class Side:
     SOURCE: ClassVar[Side]
     DEST: ClassVar[Side]
     LISTING: ClassVar[Side]  # the destination again, where other credentials list it
+    INVENTORY: ClassVar[Side]  # the data files of --manifest
 
 
 class Stores(NamedTuple):
@@ -113,6 +114,7 @@ class Stores(NamedTuple):
 UNKNOWN_STORES = Stores()
 
 Side.SOURCE, Side.DEST, Side.LISTING = Side("source"), Side("dest"), Side("listing")
+Side.INVENTORY = Side("inventory")
 
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}\Z")

@@ -44,6 +44,8 @@ def _check_filters(job: Job) -> None:
     chosen = job.choosing
     for path in chosen.retry_from:
         check_no_stream(path, "--retry-from", "journals are read from files")
+    if chosen.manifest is not None and job.by_name:
+        raise UsageError("--manifest contradicts --files-from: both say what is read; drop one")
     if chosen.null and chosen.names is not None:
         raise UsageError("--null says how names end in a file, and these are in memory; drop it")
     if chosen.null and chosen.files_from is None:

@@ -110,6 +110,7 @@ _OBJECTS = Group(
 _PARTS = Group("large objects", _fields("parts", "size threshold resume"))
 _SPEED = Group("speed", _fields("speed", "processes concurrency start_method"))
 _LISTING = Group("listing", ("speed.listers",))
+_INVENTORY = Group("inventory", ("choosing.manifest",))
 _DEST_LISTING = Group("listing the destination", ("combined.list_profile",))
 _S3 = Group(
     "S3",
@@ -151,7 +152,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                 _TRANSFER,
                 _FILTERS,
                 Group("files", (*_fields("download", "fsync gunzip gzip_suffix"), *_LINKS)),
-                *(_PARTS, _SPEED, _LISTING, _S3, _RETRIES, _OUTPUT),
+                *(_PARTS, _SPEED, _LISTING, _INVENTORY, _S3, _RETRIES, _OUTPUT),
             ),
         ),
         "copy": Verb(
@@ -166,7 +167,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                 _FILTERS,
                 _OBJECTS,
                 Group("copies", ("objects.directive",)),
-                *(_PARTS, _SPEED, _LISTING, _S3),
+                *(_PARTS, _SPEED, _LISTING, _INVENTORY, _S3),
                 Group(
                     "the source's S3 (default: as above)",
                     _fields("combined", "source_endpoint_url source_region source_profile"),

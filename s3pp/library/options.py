@@ -137,6 +137,8 @@ class GetOptions(TypedDict, total=False):
     start_method: Literal["auto", "fork", "spawn"] | None
     # listing
     listers: Number | None
+    # inventory
+    manifest: Path | None
     # S3
     endpoint_url: str | None
     region: str | None
@@ -214,6 +216,8 @@ class CopyOptions(TypedDict, total=False):
     start_method: Literal["auto", "fork", "spawn"] | None
     # listing
     listers: Number | None
+    # inventory
+    manifest: Path | None
     # S3
     endpoint_url: str | None
     region: str | None

@@ -24,7 +24,7 @@ from s3pp.report.outlet import Streams
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Bucket, Recovery
 from s3pp.s3.endpoint import Opened
-from s3pp.s3.exchange import WireSettings
+from s3pp.s3.exchange import Sink, WireSettings
 from s3pp.s3.limiter import RequestLimiter
 from s3pp.s3.retry import Backoff
 from s3pp.s3.sigv4 import Signer
@@ -187,6 +187,10 @@ class DistantBucket:
     async def look(self, key: str) -> Answer | None:
         """``Bucket.look``."""
         return await self._connect().look(key)
+
+    async def fetch(self, key: str, sink: Sink) -> Answer:
+        """``Bucket.get``, into ``sink``, which is written to in the loop's thread."""
+        return await self._connect().get(key, sink=sink)
 
     def take_keys(self, keys: Keys | None) -> None:
         """Pass on keys from the supervisor, requested or not."""

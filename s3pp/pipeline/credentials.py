@@ -103,7 +103,7 @@ class OpenBuckets:
 
     def _session(self, side: Side, like: Session | None) -> Session:
         job = self.job
-        bucket = job.buckets[side.number] if side.end == "source" else job.dest.bucket
+        bucket = job.bucket_of(side)
         access, options = job.access_to(side), _options(job, side)
         session = Session(access, bucket, like=like, options=options, hooks=self._hooks)
         if side != Side.LISTING or access.endpoint_url is not None:
@@ -119,11 +119,11 @@ class OpenBuckets:
         """Open a bucket; if it is read, for all origins in it: some may be single objects."""
         if side.end != "source":
             self.probes += 1
-            return session.open(self.job.key_prefix)
+            return session.open("" if side == Side.INVENTORY else self.job.key_prefix)
         origins = list(self.job.origins)
         for number, origin in enumerate(origins):
             if self.job.side_of(origin) == side:
-                opened = session.open_source(origin, by_name=self.job.by_name)
+                opened = session.open_source(origin, by_name=self.job.unlisted)
                 self.probes += 1
                 if self._is_single(origin, session, opened):
                     origins[number] = origin.alone
@@ -131,7 +131,7 @@ class OpenBuckets:
         return opened
 
     def _is_single(self, origin: Origin, session: Session, opened: Opened) -> bool:
-        if self.job.by_name:  # names are below it, even if there are none
+        if self.job.unlisted:  # names are below it, even if there are none
             return False
         if opened.single is not None:
             return opened.single
@@ -194,7 +194,7 @@ def _options(job: Job, side: Side) -> Options:
     """The options to name in messages about this side; the source may share the general ones."""
     if side == Side.LISTING and job.access_to(side).profile != job.access.profile:
         return Options(LIST_PROFILE)
-    if job.verb != "copy" or side.end != "source":
+    if job.verb != "copy" or side.end not in ("source", "inventory"):
         return Options()
     source, shared = job.access_to(side), job.access
     return Options(

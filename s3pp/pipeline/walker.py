@@ -83,7 +83,7 @@ def run_walker(
     start_thread(_listen, inbox, buckets)
     batcher = Batcher(outbox, job.speed.processes, large=job.parts.threshold)
     stream = os.fdopen(stdin.fileno(), "rb", closefd=False) if stdin else None
-    choice = NameChoice(filters_of(job.choosing), stream)
+    choice = NameChoice(filters_of(job.choosing), stream, buckets.get(Side.INVENTORY))
     found = StepsUntilError(walk(job, Surroundings(buckets, notify, choice)))
     tasks = _tasks(found, batcher)
     if job.choosing.order == "size":

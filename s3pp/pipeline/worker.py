@@ -75,7 +75,7 @@ async def _serve(
     buckets: dict[Side, Bucket] = {
         side: connect(job.access_to(side), each, slots, renew=renewals[side], hooks=hooks)
         for side, each in opened.items()
-        if side is not Side.LISTING  # that only the walker uses
+        if side not in (Side.LISTING, Side.INVENTORY)  # that only the walker uses
     }
     admission, parts = Admission(slots, job.speed.processes), PartClient(outbox)
     resources = worker_resources(parts, OwnUploads(outbox.send))

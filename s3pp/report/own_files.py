@@ -40,6 +40,8 @@ def _other_files(job: Job) -> Iterator[tuple[str | int, str]]:
         yield 0, "standard input"
     elif job.choosing.files_from is not None:
         yield job.choosing.files_from, "the list of --files-from"
+    if job.choosing.manifest is not None:
+        yield job.choosing.manifest, "--manifest"
     if job.access.ca_bundle is not None:
         yield job.access.ca_bundle, "--ca-bundle"
     yield from ((source.path, f"SOURCE {source.path!r}") for source in job.sources)

@@ -8,15 +8,17 @@
                                                                └─ Entry.spool ─▶ spooling ─▶ Spooled
 
     objects              a bucket's listing    ──▶ Listed | Failed, by key
+    inventory            an S3 Inventory       ──▶ likewise
     destination_index    beside keys in order  ──▶ what the destination holds
     earlier_runs         beside keys in order  ──▶ what journals say is done
     incomplete_uploads   a bucket's uploads    ──▶ Upload | Skipped | Failed
 
 ``filesystem``, ``names`` and ``archive``, with ``spooling``, yield the files to upload, ``objects``
 the objects to download, copy or list, ``incomplete_uploads`` what ``clean`` aborts. ``filters``
-choose names, by the patterns of ``globs``, and turn them into keys; ``destination_index`` shows
-what the destination holds; ``earlier_runs`` what is done already; ``checking`` validates sources
-before the run starts.
+choose names, by the patterns of ``globs``, and turn them into keys; ``name_lookup`` finds objects
+by their names, ``inventory_rows`` and ``inventory`` those that S3 has listed by itself;
+``destination_index`` shows what the destination holds; ``earlier_runs`` what is done already;
+``checking`` validates sources before the run starts.
 """
 
 from __future__ import annotations

@@ -47,6 +47,15 @@ def notices(job: Job) -> Iterator[str]:
     return unknown_runs(job.choosing)
 
 
+def settle(job: Job) -> Job:
+    """Return ``job`` with what its sources show by themselves. Raises ``UsageError``."""
+    if job.choosing.manifest is not None:
+        from s3pp.sources.inventory import find_files
+
+        return replace(job, inventory=find_files(job))
+    return name_single(job) if job.sources else job
+
+
 def name_single(job: Job) -> Job:
     """Return ``job``; if it transfers a single file or object, with the name that it is to have.
 
@@ -70,7 +79,7 @@ def may_be_file(job: Job) -> bool:
     """Return whether a get writes to DIRECTORY itself, if it turns out to be of a single object."""
     named = os.path.basename(job.directory) not in ("", os.curdir, os.pardir)
     single = len(job.origins) == 1 and job.origin.single is not None and job.origin.name is None
-    return named and single and not job.by_name and not job.is_stream
+    return named and single and not job.unlisted and not job.is_stream
 
 
 def _name_file(job: Job) -> Job:
@@ -158,6 +167,8 @@ def check_origin(job: Job) -> None:
         raise UsageError("--files-from needs exactly one source, the place of its names")
     if job.by_name:
         _check_readable_list(job.choosing)
+    if job.choosing.manifest is not None and len(job.origins) > 1:
+        raise UsageError("--manifest needs exactly one source, the bucket of the inventory")
     if job.is_stream and not (len(job.origins) == 1 and job.origin.is_single):
         raise UsageError("DIRECTORY - takes one object: name its whole key as the source")
     if job.directory and not job.is_stream:

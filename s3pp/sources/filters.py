@@ -50,6 +50,7 @@ from s3pp.records import Entry, Failed, Skipped
 
 if TYPE_CHECKING:
     from s3pp.sources.globs import Glob
+    from s3pp.sources.inventory import FilesBucket
 
 NS = 1_000_000_000  # nanoseconds in a second
 MOST_NAMED = 10  # patterns in one notice
@@ -228,6 +229,7 @@ class NameChoice(NamedTuple):
 
     filters: Filters
     stdin: BinaryIO | None = None  # what ``--files-from -`` reads
+    inventory: FilesBucket | None = None  # what ``--manifest`` reads
 
 
 @dataclass(frozen=True)

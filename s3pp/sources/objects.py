@@ -17,40 +17,27 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import chain, groupby
 from operator import attrgetter
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
-from s3pp.errors import FailureKind, FatalError, ObjectError, S3ppError
+from s3pp.errors import FatalError, ObjectError, S3ppError
 from s3pp.job import Job
 from s3pp.localfs.external_sort import RICH_RUN_LENGTH, SortMemory, sort_records
 from s3pp.places import Origin
-from s3pp.records import Failed
 from s3pp.s3.answers import Answer
-from s3pp.s3.listing import Listed, Lister, ListingError, Page, fetch_page
+from s3pp.s3.listing import Listed, Lister, Page, fetch_page
 from s3pp.s3.parallel_listing import DISORDER, list_pages
 from s3pp.s3.retry import StoreError
-from s3pp.s3.timestamps import parse_time
-from s3pp.sources.destination_index import (
-    HEADS_INSTEAD,
-    ListingLookup,
-    RemoteBucket,
-    UnorderedListing,
-    listing_fault,
-)
+from s3pp.sources.destination_index import RemoteBucket
 from s3pp.sources.earlier_runs import Found, skip_done_objects
-from s3pp.sources.filters import NS, Filters, NameChoice, key_bytes, key_fault
+from s3pp.sources.filters import NS, Filters, NameChoice
+from s3pp.sources.name_lookup import NameLookup, Notify, as_listed
 from s3pp.sources.names import read_list
 
-HEADS = 16  # in flight
 PATIENCE = 10.0  # seconds: the run does not wait longer for a notice
-_NO_LENGTH = "the store does not report its size: its answer to HEAD has no Content-Length"
-
-Notify = Callable[[str], None]
 
 
 def list_origin(
@@ -127,19 +114,28 @@ def list_objects(
     Raises ``FatalError`` if the listing is unavailable or inconsistent.
     """
     filters = choice.filters
-    if not job.by_name:
-        found: Iterator[Found] = _list_pages(job, origin, bucket, notify)
-    else:
-        listing = ListingLookup(bucket, origin.prefix, run=bucket.run)
-        lookup = NameLookup(origin, listing, lambda key: bucket.run(bucket.look(key)), notify)
-        with read_list(job.choosing, choice.stdin) as names:
-            found = lookup.find(_names(names, filters))
-            fitting = (each for each in found if not _is_refused(each, origin, filters))
-            yield from _limit(skip_done_objects(job, origin, fitting), job.choosing.limit)
+    if choice.inventory is not None:
+        from s3pp.sources.inventory import list_inventory
+
+        listed = list_inventory(job, bucket, choice.inventory, notify, filters)
+        yield from choose_found(job, origin, listed, filters)
         return
+    if not job.by_name:
+        found = _list_pages(job, origin, bucket, notify)
+        yield from choose_found(job, origin, found, filters)
+        return
+    lookup = NameLookup.of(origin, bucket, notify)
+    with read_list(job.choosing, choice.stdin) as names:
+        yield from choose_found(job, origin, lookup.find(_names(names, filters)), filters)
+
+
+def choose_found(
+    job: Job, origin: Origin, found: Iterator[Found], filters: Filters
+) -> Iterator[Found]:
+    """Yield what ``filters`` choose of ``found``, up to the limit of ``job``."""
     if filters.by_name or filters.by_stat:
         found = (each for each in found if not _is_refused(each, origin, filters))
-    yield from _limit(skip_done_objects(job, origin, found), job.choosing.limit)
+    return _limit(skip_done_objects(job, origin, found), job.choosing.limit)
 
 
 def choose_single(origin: Origin, found: Listed, filters: Filters) -> Iterator[Listed]:
@@ -254,97 +250,6 @@ def _names(names: Iterable[bytes], filters: Filters) -> Iterator[str]:
         yield os.fsdecode(name)
 
 
-class Heads(Protocol):
-    """Starts HEADs on another thread's event loop."""
-
-    def __call__(self, key: str, /) -> Future[Answer | None]:
-        """Send a HEAD of ``key``; the result is None if there is no such key."""
-
-
-class _Name(NamedTuple):
-    name: str
-    key: str
-
-
-class NameLookup:
-    """Finds the objects of one origin by their names, which are sorted and unique."""
-
-    def __init__(self, origin: Origin, listing: ListingLookup, head: Heads, notify: Notify) -> None:
-        self._origin = origin
-        self._listing = listing
-        self._head = head
-        self._notify = notify
-
-    def find(self, names: Iterable[str]) -> Iterator[Listed | Failed]:
-        """Yield the object or failure of each name. Raises ``FatalError`` if listing fails."""
-        start = self._origin.prefix[: self._origin.cut]
-        wanted = (_Name(name, start + name) for name in names)
-        for each in wanted:
-            if failed := self._fault(each):
-                yield failed
-                continue
-            try:
-                found = self._listing.lookup(each.key)
-            except (UnorderedListing, StoreError, ListingError) as error:
-                self._notify(f"{listing_fault(error, str(self._origin))}: {HEADS_INSTEAD}")
-                yield from self._send_heads(chain([each], wanted))
-                return
-            except ObjectError as error:
-                raise FatalError(f"list {self._origin}: {error}") from None
-            yield found or self._no_such_key(each)
-
-    def _send_heads(self, wanted: Iterable[_Name]) -> Iterator[Listed | Failed]:
-        under_way: deque[tuple[_Name, Failed | Future[Answer | None]]] = deque()
-        for each in wanted:
-            under_way.append((each, self._fault(each) or self._head(each.key)))
-            if len(under_way) == HEADS:
-                yield self._result(*under_way.popleft())
-        while under_way:
-            yield self._result(*under_way.popleft())
-
-    def _result(self, wanted: _Name, answer: Failed | Future[Answer | None]) -> Listed | Failed:
-        if isinstance(answer, Failed):
-            return answer
-        try:
-            found = answer.result()
-            return as_listed(wanted.key, found) if found else self._no_such_key(wanted)
-        except ObjectError as error:
-            return Failed(wanted.key, wanted.name, error.kind, str(error))
-
-    def _fault(self, wanted: _Name) -> Failed | None:
-        name, key = wanted
-        if fault := key_fault(key_bytes(key)):
-            return Failed(key, name, FailureKind.NAME, fault)
-        return None if key.startswith(self._origin.prefix) else self._no_such_key(wanted)
-
-    def _no_such_key(self, wanted: _Name) -> Failed:
-        why = f"there is no such key in {self._origin}"
-        if wanted.name.startswith("./"):
-            why += ": a name in the list is a key, taken as it is; leave out the './'"
-        return Failed(wanted.key, wanted.name, FailureKind.NOT_FOUND, why)
-
-
-def as_listed(key: str, answer: Answer) -> Listed:
-    """Return the listing entry equivalent to the answer of a HEAD of ``key``.
-
-    Raises ``ObjectError`` if the answer lacks the size.
-    """
-    if answer.declared is None:
-        raise ObjectError(FailureKind.INTEGRITY, _NO_LENGTH)
-    header = answer.response.header
-    storage_class = header(b"x-amz-storage-class") or "STANDARD"  # which is omitted
-    modified = _listing_time(header(b"last-modified") or "")
-    return Listed(key, answer.declared, answer.etag, modified, storage_class)
-
-
-def _listing_time(text: str) -> str:
-    """Return a header's time in the format of a listing; empty if it is no valid time."""
-    try:
-        return parse_time(text).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    except ValueError:
-        return ""
-
-
 class Looker(Protocol):
     """The one operation needed here; implemented by ``client.Bucket``."""
 
@@ -361,7 +266,7 @@ async def prefix_object_notice(
     Costs one HEAD, to be sent while the listing is in progress, and at most ``patience`` seconds.
     """
     name = origin.single
-    if name is None or origin.is_single or job.by_name:
+    if name is None or origin.is_single or job.unlisted:
         return None
     try:
         there = await asyncio.wait_for(bucket.look(name), patience)
