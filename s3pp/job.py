@@ -274,6 +274,7 @@ class Job:
     copy   ``origins``                        ``dest``
     list   ``origin``
     clean  ``origin``, unfinished uploads     ends those
+    remove ``origin``                         deletes it
     =====  =================================  ===========
 
     ``access`` configures access to the bucket; for a copy, to the destination, while the source has
@@ -351,6 +352,11 @@ class Job:
         """The origin of a job that reads only one."""
         (origin,) = self.origins
         return origin
+
+    @property
+    def deletes(self) -> bool:
+        """Whether objects or files may be deleted."""
+        return self.verb == "remove" or self.deletion.extraneous
 
     @property
     def buckets(self) -> tuple[str, ...]:

@@ -8,6 +8,8 @@
 
      incomplete uploads ──▶ aborter ──Done | Skipped | Failed──▶ recorder
 
+     what is to go ─▶ walker ──DeleteTask─▶ deleter ──Deleted | Skipped | Failed──▶ statter
+
      of a large one: role ──PutPart | …──▶ any worker ──PartDone | PartFailed──▶ role
 
 All are NamedTuples: immutable, typed, and cheapest to pickle. Every task ends in exactly one
@@ -43,7 +45,7 @@ class SkipReason(str, Enum):
     LINK_MEMBER = "link in archive"  # a tar member that is not a regular file
     TEMPORARY = "unfinished download"  # a file of a get that was killed, or is under way
     YOUNG = "begun less than a day ago"  # clean: an upload that may be under way
-    GONE = "gone already"  # clean: an upload that was completed, or aborted, meanwhile
+    GONE = "gone already"  # clean: an upload that ended meanwhile; of a deletion: its target
 
     __hash__ = str.__hash__  # that of enums is a Python call, for each object that is skipped
 
@@ -66,6 +68,17 @@ class SendReason(str, Enum):
     NEWER = "newer"  # --compare mtime: the source is newer
     UNKNOWN_TIME = "time unknown"  # --compare mtime: the store reports no time
     UNKNOWN = "etag unknown"  # neither ETag nor checksum can show equality
+
+
+class DeleteReason(str, Enum):
+    """Why an object or a file was, or would be, deleted."""
+
+    NOT_IN_SOURCE = "not in source"  # --delete
+    EXCLUDED = "excluded"  # --delete-excluded: a filter leaves it out
+    SELECTED = "selected"  # remove
+    MOVED = "moved"  # move: it stands at the destination
+
+    __hash__ = str.__hash__
 
 
 class Dest(NamedTuple):
@@ -146,7 +159,29 @@ class CopyTask(NamedTuple):
     modified_ns: int | None = None  # of the source, as in ``Dest``
 
 
-Task = PutTask | GetTask | CopyTask
+Stamp = tuple[int, int, int]  # of a file: size, mtime and ctime in nanoseconds
+
+
+class DeleteTask(NamedTuple):
+    """One object or file to delete. Producer: walker; consumer: deleter.
+
+    What was seen of it is the condition: what has changed since is not deleted.
+    """
+
+    target: str  # its key, or the path of a file relative to the directory
+    size: int  # bytes
+    etag: str  # of an object, as ``s3.answers`` reads it; empty: not known, and no condition
+    modified: str  # of an object, as the store writes it, ISO 8601; empty: not known
+    reason: DeleteReason
+    stamp: Stamp | None = None  # of a file
+
+    @property
+    def source(self) -> str:
+        """The target, which outcomes name twice."""
+        return self.target
+
+
+Task = PutTask | GetTask | CopyTask | DeleteTask
 
 
 class Span(NamedTuple):
@@ -155,9 +190,6 @@ class Span(NamedTuple):
     number: int  # from 1, as S3 counts
     offset: int  # bytes before it
     size: int  # bytes
-
-
-Stamp = tuple[int, int, int]  # of a file: size, mtime and ctime in nanoseconds
 
 
 class PutPart(NamedTuple):
@@ -301,6 +333,7 @@ class Skipped(NamedTuple):
     upload: UploadFacts | None = None  # likewise
     dest_size: int | None = None  # bytes of what the destination holds, if known and not ``size``
     etag: str = ""  # of the source of a copy that has one already
+    deleting: bool = False  # True: it was to be deleted, and nothing was to be sent
 
 
 def other_size(size: int, dest: Dest | None) -> int | None:
@@ -318,6 +351,24 @@ class Failed(NamedTuple):
     code: str = ""  # the store's error code; for a defect, the exception's type
     upload: UploadFacts | None = None  # likewise
     kept: Kept = Kept.NOTHING  # what remains of it for the next run
+    deleting: bool = False  # True: it was to be deleted
 
 
-Outcome = Done | Skipped | Failed
+class Deleted(NamedTuple):
+    """The store, or the file system, deleted it (or would have been asked to, in a dry run)."""
+
+    target: str
+    size: int  # bytes
+    reason: DeleteReason
+    etag: str = ""  # that was deleted, as far as known
+    version: str = ""  # id of the delete marker that a bucket with versions has instead
+    attempts: int = 1
+    foreseen: Foreseen | None = None  # of a dry run: the first of a batch has those of all
+
+    @property
+    def source(self) -> str:
+        """The target: nothing else is involved."""
+        return self.target
+
+
+Outcome = Done | Skipped | Failed | Deleted

@@ -12,7 +12,7 @@ from s3pp.compat.log_lines import log_time
 from s3pp.errors import ExitStatus
 from s3pp.escaping import printable
 from s3pp.job import Job
-from s3pp.records import Done, Failed, Outcome, Skipped, SkipReason
+from s3pp.records import Deleted, Done, Failed, Outcome, Skipped, SkipReason
 from s3pp.report.failures import explain
 from s3pp.report.lines import pluralize
 from s3pp.report.totals import RunReport, Totals
@@ -51,7 +51,7 @@ class ComparisonVoice(Voice):
 
     def outcome(self, outcome: Outcome) -> Rendered | None:
         """Return the line for a file that is missing at the destination, or is not the same."""
-        if isinstance(outcome, Skipped):
+        if isinstance(outcome, Skipped | Deleted):
             return NOTHING
         missing: dict[str, str | int | None] = {"Key": named(outcome, self.job), "Size": None}
         if isinstance(outcome, Done):

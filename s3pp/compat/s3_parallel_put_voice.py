@@ -47,7 +47,7 @@ class PutVoice(Voice):
             return self._say("INFO", role, line)
         if isinstance(outcome, Failed):
             return self._say("ERROR", role, f"{line} ({one_line(explain(outcome))})")
-        return self._skipped(outcome, role, line)
+        return self._skipped(outcome, role, line) if isinstance(outcome, Skipped) else None
 
     def notice(self, text: str) -> Rendered | None:
         """Return the line of a notice."""

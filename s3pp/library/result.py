@@ -17,8 +17,8 @@ class Failure:
     """An object that failed."""
 
     source: str  # as the command names it: a file, or ``s3://bucket/key``
-    bucket: str
-    key: str
+    bucket: str  # empty: a file that was to be deleted
+    key: str  # likewise
     kind: FailureKind
     message: str  # one line: the cause, and what to do
     code: str = ""  # the store's error code, if the store reported it
@@ -29,9 +29,10 @@ class Failure:
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Failure:
         """Return the failure that a record of ``on_event`` describes."""
-        bucket, key = record["bucket"], record["key"]
+        bucket, key = record.get("bucket", ""), record.get("key", "")
+        place = record.get("path") or f"s3://{bucket}/{key}"  # of a deletion, which has no source
         return cls(
-            record.get("source", f"s3://{bucket}/{key}"),
+            record.get("source", place),
             bucket,
             key,
             FailureKind(record["kind"]),
@@ -52,7 +53,7 @@ class ReasonCount(NamedTuple):
 
 @dataclass(frozen=True)
 class RunResult:
-    """What came of a run. Each object listed is done, skipped, failed or not attempted."""
+    """What came of a run. Each object listed is done, skipped, failed, deleted or not attempted."""
 
     verb: str
     status: ExitStatus  # the exit code of the same command
@@ -71,6 +72,8 @@ class RunResult:
     error: str | None = None  # why the run was aborted, one line
     failures: tuple[Failure, ...] = ()  # the first ``MOST_KEPT``
     notices: tuple[str, ...] = ()  # that concern the run and no single object; as many
+    deleted: int = 0  # objects, or files
+    deleted_bytes: int = 0  # of them
 
     @property
     def ok(self) -> bool:

@@ -73,7 +73,10 @@ class Records:
         )
 
 
-_COUNTS = ("listed", "done", "skipped", "failed", "not_attempted", "bytes", "sent", "requests")
+_COUNTS = (
+    *("listed", "done", "skipped", "failed", "not_attempted", "deleted"),
+    *("bytes", "sent", "requests", "deleted_bytes"),
+)
 
 
 def _counts(totals: Mapping[str, Any]) -> dict[str, Any]:

@@ -143,7 +143,10 @@ def crash_report(batch: TaskBatch, how: str) -> BatchReport:
     """The report of a batch whose workers died; ``how`` describes the end of the last one."""
     message = f"{MOST_LOSSES} workers died while they had only this object; the last {how}"
     kind = FailureKind.CRASHED
-    outcomes = [Failed(task.source, task.target, kind, message) for task in batch.tasks]
+    outcomes = [
+        Failed(task.source, task.target, kind, message, deleting=batch.deletes)
+        for task in batch.tasks
+    ]
     return batch_report(outcomes, 0, batch=batch.number)
 
 
@@ -157,7 +160,7 @@ class DeadGetters:
     def record(self, batches: Iterable[TaskBatch]) -> None:
         """Record the batches of a worker that died."""
         if self._job.verb == "get" and not self._job.dry_run:
-            for batch in batches:
+            for batch in (each for each in batches if not each.deletes):
                 self._directories |= {t.target.rpartition("/")[0] for t in batch.tasks}
 
     def sweep(self) -> None:

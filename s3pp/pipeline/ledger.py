@@ -71,13 +71,13 @@ class Workload(Generic[W, A]):
     def take(self, batch: A) -> None:
         """Add a batch assigned to the worker."""
         self.batches[batch.number] = batch
-        self.tasks += batch.objects
+        self.tasks += batch.load
         self.size += batch.size
 
     def drop(self, number: int) -> None:
         """Remove a batch."""
         batch = self.batches.pop(number)
-        self.tasks -= batch.objects
+        self.tasks -= batch.load
         self.size -= batch.size
         self.trial = self.trial and bool(self.batches)
 

@@ -19,6 +19,8 @@ from s3pp.job import Job
 from s3pp.places import Side
 from s3pp.records import (
     CopyTask,
+    Deleted,
+    DeleteTask,
     Dest,
     Done,
     Entry,
@@ -37,6 +39,8 @@ from s3pp.report.totals import Flow, Totals
 from s3pp.s3.congestion import Feedback, RateLimit
 from s3pp.s3.endpoint import Opened
 
+DELETES_PER_SLOT = 8  # tasks of a batch of deletes, of which one request has up to 1,000
+
 
 class Setup(NamedTuple):
     """supervisor → walker, worker, statter: the endpoints and the keys, once they are known."""
@@ -52,6 +56,12 @@ class TaskBatch(NamedTuple):
     objects: int  # tasks in it
     size: int  # bytes of all sources; 0 for one large object, which all workers share
     rows: bytes  # by ``task_batch``
+    deletes: bool = False  # True: its tasks are ``DeleteTask``, and executed as a unit
+
+    @property
+    def load(self) -> int:
+        """The number of slots that it occupies, for the ledger."""
+        return 1 + self.objects // DELETES_PER_SLOT if self.deletes else self.objects
 
     @property
     def tasks(self) -> list[Task]:
@@ -94,6 +104,11 @@ class PartRequest(NamedTuple):
     @property
     def objects(self) -> int:
         """The number of tasks, for the ledger: 1."""
+        return 1
+
+    @property
+    def load(self) -> int:
+        """The number of places that it occupies, for the ledger: 1."""
         return 1
 
     def open(self) -> PartTask:
@@ -232,6 +247,10 @@ class Assignable(Protocol):
         """The number of tasks in it."""
 
     @property
+    def load(self) -> int:
+        """The number of slots that it occupies."""
+
+    @property
     def size(self) -> int:
         """Bytes of its sources."""
 
@@ -266,9 +285,11 @@ def task_batch(tasks: Sequence[Task], number: int, *, size: int, large: int) -> 
 
     A single object of more than ``large`` bytes is led by one worker, and transferred by all.
     """
-    size = 0 if len(tasks) == 1 and size > large else size
     tag = _TASK_TAGS[type(tasks[0])]
-    return TaskBatch(number, len(tasks), size, pickled((tag, [_PACK[tag](task) for task in tasks])))
+    deletes = tag == _DELETES  # which read no bytes
+    size = 0 if deletes or (len(tasks) == 1 and size > large) else size
+    rows = pickled((tag, [_PACK[tag](task) for task in tasks]))
+    return TaskBatch(number, len(tasks), size, rows, deletes)
 
 
 def batch_report(outcomes: Sequence[Outcome], requests: int, *, batch: int = 0) -> BatchReport:
@@ -298,10 +319,16 @@ def _unpack_copy(row: tuple[Any, ...]) -> CopyTask:
 
 
 _ENTRY, _DEST, _PUT = map(_naming, (Entry, Dest, PutTask))
-_TASK_KINDS: tuple[type[Task], ...] = (PutTask, GetTask, CopyTask)
+_TASK_KINDS: tuple[type[Task], ...] = (PutTask, GetTask, CopyTask, DeleteTask)
 _TASK_TAGS = {kind: tag for tag, kind in enumerate(_TASK_KINDS)}
-_PACK: tuple[Callable[[Any], tuple[Any, ...]], ...] = (_pack_put, tuple, _pack_copy)
-_UNPACK: tuple[Callable[[Any], Task], ...] = (_unpack_put, _naming(GetTask), _unpack_copy)
-_OUTCOME_KINDS: tuple[type[Outcome], ...] = (Done, Skipped, Failed)
+_DELETES = _TASK_TAGS[DeleteTask]
+_PACK: tuple[Callable[[Any], tuple[Any, ...]], ...] = (_pack_put, tuple, _pack_copy, tuple)
+_UNPACK: tuple[Callable[[Any], Task], ...] = (
+    _unpack_put,
+    _naming(GetTask),
+    _unpack_copy,
+    _naming(DeleteTask),
+)
+_OUTCOME_KINDS: tuple[type[Outcome], ...] = (Done, Skipped, Failed, Deleted)
 _OUTCOME_TAGS = {kind: tag for tag, kind in enumerate(_OUTCOME_KINDS)}
 _OUTCOMES = tuple(map(_naming, _OUTCOME_KINDS))

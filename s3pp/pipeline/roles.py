@@ -2,9 +2,10 @@
 
 ::
 
-    put   putter    files ──▶ dest
-    get   getter    source ──▶ directory
-    copy  copier    source ──▶ dest
+    put     putter   files ──▶ dest
+    get     getter   source ──▶ directory
+    copy    copier   source ──▶ dest
+    remove  deleter  source
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ from s3pp.transfer.resources import Budget, Reader, WorkerResources
 from s3pp.transfer.resume import OwnUploads
 from s3pp.transfer.unchanged import SkipUnchanged, unchanged_files, unchanged_objects
 
-TITLES = {"put": "putter", "get": "getter", "copy": "copier"}
+TITLES = {"put": "putter", "get": "getter", "copy": "copier", "remove": "deleter"}
+_MODULES = {"remove": "delete.objects"}
 BODY_MEMORY = 16 * 1024 * 1024  # bytes of bodies one worker holds at once
 THREADS = 16  # for slow file systems, compression and digests of large bodies
 
@@ -57,7 +59,8 @@ class Role(Protocol):
 
 def load(job: Job) -> None:
     """Import the modules that every worker of ``job`` needs, so that forked workers share them."""
-    import_module(f"s3pp.transfer.{job.verb}.{TITLES[job.verb]}")
+    module = _MODULES.get(job.verb) or f"{job.verb}.{TITLES[job.verb]}"
+    import_module(f"s3pp.transfer.{module}")
 
 
 def load_more(job: Job) -> None:
@@ -145,10 +148,11 @@ class RoleByBucket:
     async def transfer(self, task: Any) -> Outcome:
         """``Role.transfer``."""
         role, key = self._find(task.source)
-        outcome = await role.transfer(task._replace(source=key))
+        outcome: Any = await role.transfer(task._replace(source=key))
         while role.notes:
             self.notes.append(role.notes.pop())
-        return outcome._replace(source=task.source)
+        named: Outcome = outcome._replace(source=task.source)
+        return named
 
     async def part(self, part: Any) -> PartOutcome:
         """``Role.part``."""
@@ -158,6 +162,26 @@ class RoleByBucket:
     def _find(self, source: str) -> tuple[Role, str]:
         bucket = next(bucket for bucket in self._roles if source.startswith(bucket))
         return self._roles[bucket], source[len(bucket) :]
+
+
+class Idle:
+    """The role of a worker that only deletes."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.skip_unchanged: SkipUnchanged | None = None
+
+    async def transfer(self, task: Any) -> Outcome:
+        """``Role.transfer``, of which there is none."""
+        raise AssertionError(f"{task} in a run that transfers nothing")
+
+    async def part(self, part: Any) -> PartOutcome:
+        """``Role.part``, likewise."""
+        raise AssertionError(f"{part} in a run that transfers nothing")
+
+
+def _idle(_job: Job, _buckets: Buckets, _resources: WorkerResources) -> Role:
+    return Idle()
 
 
 def _putter(job: Job, buckets: Buckets, resources: WorkerResources) -> Role:
@@ -192,5 +216,5 @@ def _copier(job: Job, buckets: Buckets, resources: WorkerResources) -> Role:
 
 
 _MAKERS: Mapping[str, Callable[[Job, Buckets, WorkerResources], Role]] = MappingProxyType(
-    {"put": _putter, "get": _getter, "copy": _copier}
+    {"put": _putter, "get": _getter, "copy": _copier, "remove": _idle}
 )

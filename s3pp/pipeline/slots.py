@@ -275,7 +275,7 @@ class TaskRunner:
         except Exception as error:
             outcome = part_failed(part.span.number, error)
         size = outcome.size if isinstance(outcome, PartDone) and outcome.moved else 0
-        self._outbox.send(PartResult(request.number, size, self._spent(), pickled(outcome)))
+        self._outbox.send(PartResult(request.number, size, self.spent(), pickled(outcome)))
 
     def _wake(self, count: int) -> None:
         for _ in range(min(count, len(self._idle), self._admitted - self._active)):
@@ -290,10 +290,10 @@ class TaskRunner:
     def _report(self, batch: Batch) -> None:
         while self._role.notes:
             self._outbox.send(Notice(self._role.notes.pop()))
-        self._outbox.send(batch_report(batch.outcomes, self._spent(), batch=batch.number))
+        self._outbox.send(batch_report(batch.outcomes, self.spent(), batch=batch.number))
 
-    def _spent(self) -> int:
-        """The number of requests since the last call."""
+    def spent(self) -> int:
+        """Return the number of requests of the worker since the last call."""
         requests = sum(each.requests for each in self._buckets)
         spent, self._reported = requests - self._reported, requests
         return spent

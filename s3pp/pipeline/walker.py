@@ -43,7 +43,7 @@ from s3pp.pipeline.messages import (
 )
 from s3pp.pipeline.pipes import MessageReader, MessageWriter
 from s3pp.places import Side
-from s3pp.records import CopyTask, GetTask, Outcome, PutTask, Task
+from s3pp.records import CopyTask, DeleteTask, GetTask, Outcome, PutTask, Task
 from s3pp.sources import entries
 from s3pp.sources.destination_index import DestinationIndex
 from s3pp.sources.filters import NameChoice, filters_of, unmatched_notice
@@ -58,7 +58,8 @@ GROWTH = 8  # tasks sent to each worker for which the next batch has one more
 STALE = 0.05  # seconds after which an incomplete batch is sent
 SPOOL_BYTES = 256 * 1024 * 1024  # of members extracted from archives and waiting to be sent
 SPOOL_LOOK = 0.02  # seconds between checks of which have been removed
-_TASKS = (PutTask, GetTask, CopyTask)  # not as a union, which is made anew for each object
+# Not as a union, which is made anew for each object.
+_TASKS = (PutTask, GetTask, CopyTask, DeleteTask)
 
 
 def run_walker(

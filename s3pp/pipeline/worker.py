@@ -20,11 +20,12 @@ import asyncio
 import gc
 import os
 from collections.abc import Callable
+from functools import partial
 
-from s3pp.access import Keys
 from s3pp.errors import RunEnding
 from s3pp.job import Job
 from s3pp.pipeline.connect import Pause, Renewal, RetryHooks, connect, new_loop
+from s3pp.pipeline.deletions import DeletionRunner, create_deleter
 from s3pp.pipeline.messages import (
     Heartbeat,
     Message,
@@ -81,12 +82,16 @@ async def _serve(
     resources = worker_resources(parts, OwnUploads(outbox.send))
     acting = role(job, buckets, resources)
     runner = TaskRunner(outbox, acting, list(buckets.values()), slots=slots, job=job)
+    create = partial(create_deleter, job, buckets, resources)
+    deletions = DeletionRunner(outbox, create, runner.spent)
 
     limiter.backlog = lambda: runner.backlog
     limiter.start()
 
     def receive(message: Message) -> None:
         match message:
+            case TaskBatch(deletes=True):
+                deletions.take(message)
             case TaskBatch():
                 runner.take(message)
             case PartRequest():
@@ -98,13 +103,14 @@ async def _serve(
             case OpenUpload():
                 resources.own.inherit(message)
             case NewKeys(side, keys) if side in buckets:
-                _new_keys(buckets[side], renewals[side], keys)
+                renewals[side].apply(keys, buckets[side])
             case StartNothing():
                 pause.end()
                 limiter.end()
                 parts.end()
                 resources.reader.end()
                 runner.finish()
+                deletions.finish()
             case NoMoreTasks():
                 runner.end()
 
@@ -128,12 +134,6 @@ def _listen(inbox: MessageReader, receive: Callable[[Message], None]) -> None:
         receive(message)
     os.set_blocking(inbox.fd, False)
     asyncio.get_running_loop().add_reader(inbox.fd, readable)
-
-
-def _new_keys(bucket: Bucket, renewal: Renewal, keys: Keys | None) -> None:
-    if keys:
-        bucket.signer.keys = keys
-    renewal.reply(keys)
 
 
 def _admit(runner: TaskRunner, admission: Admission, limiter: RequestLimiter) -> None:

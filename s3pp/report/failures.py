@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from s3pp.errors import FailureKind
-from s3pp.records import Failed, Outcome, SendReason, SkipReason
+from s3pp.records import DeleteReason, Failed, Outcome, SendReason, SkipReason
 
 SHOWN = 20  # failures of one cause
 HELD_SECONDS = 3.0  # for which a failure is held back until an object is accepted
@@ -24,6 +25,7 @@ ENOUGH_SILENCE = 100  # consecutive objects, with all retries used up, without a
 _ACCEPTED = frozenset(
     {
         *SendReason,
+        *DeleteReason,
         SkipReason.EXISTS,
         SkipReason.OTHER_SIZE,
         SkipReason.SAME_ETAG,
@@ -70,12 +72,17 @@ class GiveUp(NamedTuple):
     cause: Cause | None  # of all refusals, reported once; None: the store does not answer
 
 
+# What the store refuses, of each object and of all, by verb; of the others objects, and access.
+_REFUSED = MappingProxyType(
+    {"clean": ("abort", "every abort"), "remove": ("deletion", "every deletion")}
+)
+
+
 class GiveUpRule:
     """A detector of a store that refuses every object for one cause, or no longer answers."""
 
     def __init__(self, verb: str) -> None:
-        clean = verb == "clean"  # its objects are uploads
-        self._object, self._access = ("abort", "every abort") if clean else ("object", "access")
+        self._object, self._access = _REFUSED.get(verb, ("object", "access"))
         self._accepted = False
         self._counts: Counter[Cause] = Counter()
         self._unreached = 0  # consecutive objects without an answer

@@ -15,9 +15,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from s3pp.records import Done, Failed, Outcome
+from s3pp.records import Done, Failed, Outcome, Skipped
 
-SKIP, FAIL = "skip", "fail"
+DELETE, SKIP, FAIL = "delete", "skip", "fail"
 HEADING = ("would", "reason", "objects", "bytes", "requests")
 _ORDER = (SKIP, FAIL)  # of actions, after those that transfer
 
@@ -26,7 +26,7 @@ _ORDER = (SKIP, FAIL)  # of actions, after those that transfer
 class ReasonTotal:
     """The objects that have an action and a reason in common."""
 
-    action: str  # what would become of them: the verb, ``SKIP`` or ``FAIL``
+    action: str  # what would become of them: the verb, ``DELETE``, ``SKIP`` or ``FAIL``
     reason: str  # of a failure: its kind
     objects: int = 0
     bytes: int = 0  # of failures they are not known
@@ -84,10 +84,11 @@ class ForeseenTotals:
         if isinstance(outcome, Failed):
             self._add(FAIL, outcome.kind.value, 0)
             return 0
-        if not isinstance(outcome, Done):
+        if isinstance(outcome, Skipped):
             self._add(SKIP, outcome.reason.value, outcome.size)
             return 0
-        total = self._add(self.verb, outcome.reason.value, outcome.size)
+        action = self.verb if isinstance(outcome, Done) else DELETE
+        total = self._add(action, outcome.reason.value, outcome.size)
         if outcome.foreseen is None:
             return 0
         for operation, count in outcome.foreseen.calls:

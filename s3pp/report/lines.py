@@ -17,7 +17,7 @@ from typing import Any
 
 from s3pp.escaping import one_line, printable
 from s3pp.job import Job
-from s3pp.records import Done, Failed, Outcome, Skipped, UploadFacts
+from s3pp.records import Deleted, Done, Failed, Outcome, Skipped, UploadFacts
 from s3pp.report.failures import explain
 from s3pp.report.outlet import message
 from s3pp.s3.listing import Listed
@@ -41,7 +41,8 @@ def as_json(event: dict[str, Any]) -> str:
 class Lines:
     """Formatter of the outcomes of one job.
 
-    ``source`` and ``target`` are prefixes of the names: ``s3://bucket/``, ``DIRECTORY/``.
+    ``source`` and ``target`` are prefixes of the names, ``s3://bucket/`` or ``DIRECTORY/``, and
+    ``deletes`` is that of what is deleted.
     """
 
     verb: str
@@ -49,6 +50,7 @@ class Lines:
     target: str
     dry_run: bool = False
     buckets: tuple[str, ...] = ()  # that are read, if there are several
+    deletes: str = ""
 
     @classmethod
     def of(cls, job: Job) -> Lines:
@@ -56,19 +58,24 @@ class Lines:
         source = f"s3://{job.buckets[0]}/" if job.buckets else ""
         if job.verb == "clean":
             return UploadLines(job.verb, source, source, job.dry_run, now=time.time())
+        if job.verb == "remove":
+            return cls(job.verb, source, source, job.dry_run, deletes=source)
         target = f"s3://{job.dest.bucket}/"
         if job.verb == "get":
             target = "" if job.is_stream else os.path.join(job.directory, "")
         if len(job.buckets) > 1:  # then outcomes name the bucket, too
-            return cls(job.verb, "s3://", target, job.dry_run, job.buckets)
-        return cls(job.verb, source, target, job.dry_run)
+            return cls(job.verb, "s3://", target, job.dry_run, job.buckets, deletes=target)
+        return cls(job.verb, source, target, job.dry_run, deletes=target)
 
     def text(self, outcome: Outcome) -> str:
         """Return ``put a/b.txt -> s3://b/p/a/b.txt (new)``, without the line end.
 
-        A failure ends with its cause: ``put a/b.txt -> s3://b/p/a/b.txt: permission denied``.
+        A failure ends with its cause: ``put a/b.txt -> s3://b/p/a/b.txt: permission denied``. What
+        is deleted has one name: ``delete s3://b/p/a/b.txt (not in source)``.
         """
         kind = type(outcome)
+        if is_deletion(outcome):
+            return self._deletion_text(outcome)
         verb = "skip" if kind is Skipped else self.verb
         source = printable(self.source + outcome.source)
         line = f"{verb} {source} -> {printable(self.target + outcome.target)}"
@@ -89,8 +96,24 @@ class Lines:
         """Return ``event(outcome)`` as one line of JSON, without the line end."""
         return as_json(self.event(outcome))
 
+    def _deletion_text(self, outcome: Outcome) -> str:
+        place = printable(self.deletes + outcome.target)
+        if isinstance(outcome, Failed):
+            return f"delete {place}: {one_line(explain(outcome))}"
+        verb = "skip" if isinstance(outcome, Skipped) else "delete"
+        return f"{verb} {place} ({outcome.reason.value})"
+
+    def _deletion_place(self, target: str) -> dict[str, str]:
+        """Return the location of what is deleted: its bucket and key, or the path of a file."""
+        bucket, _, key = (self.deletes + target).removeprefix("s3://").partition("/")
+        if self.deletes.startswith("s3://"):
+            return {"bucket": bucket, "key": key}
+        return {"path": self.deletes + target}
+
     def _place(self, outcome: Outcome) -> dict[str, str]:
         """Return the location of the object: its bucket and key, and for a get the file."""
+        if is_deletion(outcome):
+            return self._deletion_place(outcome.target)
         source, target = self.source + outcome.source, self.target + outcome.target
         if self.verb == "get":
             bucket, key = self._split(outcome.source)
@@ -108,14 +131,19 @@ class Lines:
     def _particulars(self, outcome: Outcome) -> dict[str, Any]:
         if isinstance(outcome, Failed):
             code = {"code": outcome.code} if outcome.code else {}
-            return {"kind": outcome.kind.value, "message": explain(outcome)} | code
+            deleting = {"deleting": True} if outcome.deleting else {}
+            return {"kind": outcome.kind.value, "message": explain(outcome)} | code | deleting
         facts: dict[str, Any] = {"size": outcome.size, "reason": outcome.reason.value}
+        if isinstance(outcome, Deleted):
+            return facts | _deletion_facts(outcome)
         if isinstance(outcome, Done):
             facts |= {"sent": outcome.sent, "etag": outcome.etag, "attempts": outcome.attempts}
             if outcome.checksum:
                 facts["checksum"] = outcome.checksum
             if outcome.encoding:
                 facts["encoding"] = outcome.encoding
+        elif outcome.deleting:
+            facts["deleting"] = True
         elif outcome.dest_size is not None:
             facts["dest_size"] = outcome.dest_size
         return facts
@@ -158,6 +186,18 @@ class UploadLines(Lines):
         return super()._particulars(outcome)
 
 
+def is_deletion(outcome: Outcome) -> bool:
+    """Return whether an outcome is that of a ``DeleteTask``."""
+    if isinstance(outcome, Done):
+        return False
+    return isinstance(outcome, Deleted) or outcome.deleting
+
+
+def _deletion_facts(outcome: Deleted) -> dict[str, Any]:
+    facts = {"etag": outcome.etag, "version_id": outcome.version}
+    return {name: value for name, value in facts.items() if value} | {"attempts": outcome.attempts}
+
+
 def pluralize(number: int, noun: str) -> str:
     """Return ``1 part``, ``2 parts``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
@@ -172,8 +212,9 @@ def age(seconds: float) -> str:
 
 
 def _upload(outcome: Outcome) -> UploadFacts:
-    assert outcome.upload is not None, "a clean has outcomes of uploads only"
-    return outcome.upload
+    upload = None if isinstance(outcome, Deleted) else outcome.upload
+    assert upload is not None, "a clean has outcomes of uploads only"
+    return upload
 
 
 def _bucket(place: str) -> str:

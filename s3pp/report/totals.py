@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from s3pp.errors import ExitStatus
 from s3pp.job import Job
-from s3pp.records import LEFT_OUT, Done, Outcome, Skipped, SkipReason
+from s3pp.records import LEFT_OUT, Deleted, Done, Outcome, Skipped, SkipReason
 from s3pp.report.lines import KeyTotals, as_json, pluralize
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ class Totals:
     left_out: int = 0  # skipped, and no file that can be sent: a FIFO, a loop of links
     young: int = 0  # of a clean: uploads skipped that may be in use
     unknown_sizes: int = 0  # of a clean: uploads done with an unknown number of bytes
+    deleted: int = 0  # objects, or files
+    deleted_bytes: int = 0  # of them
     foreseen: ForeseenTotals | None = None  # of a dry run that would transfer objects
 
     def fold(self, outcome: Outcome) -> None:
@@ -87,6 +90,9 @@ class Totals:
                 other += outcome.reason is _OTHER_SIZE
                 if not outcome.size:
                     left_out += outcome.reason in LEFT_OUT
+            elif isinstance(outcome, Deleted):
+                self.deleted += 1
+                self.deleted_bytes += outcome.size
             else:
                 failed += 1
         self.done += done
@@ -117,7 +123,7 @@ class Totals:
     @property
     def finished(self) -> int:
         """The number of objects that have their outcome."""
-        return self.done + self.skipped + self.failed
+        return self.done + self.skipped + self.failed + self.deleted
 
     @property
     def balanced(self) -> bool:
@@ -134,8 +140,8 @@ class RunReport(NamedTuple):
 
     @property
     def transferred(self) -> bool:
-        """Whether anything was transferred or, in a dry run, would have been."""
-        return isinstance(self.totals, Totals) and self.totals.done > 0
+        """Whether anything was transferred or deleted or, in a dry run, would have been."""
+        return isinstance(self.totals, Totals) and self.totals.done + self.totals.deleted > 0
 
     @property
     def differs(self) -> bool:
@@ -197,12 +203,13 @@ def summary_text(totals: Totals, job: Job) -> str:
     """Return ``put 4096 bytes in 1 files in 0.1 seconds (40960 bytes/s, 10.0 files/s), 3 skipped``.
 
     The first number counts the bytes of the sources, the rate those transferred. For a clean:
-    ``clean 3 uploads (31457280 bytes) in 0.4 seconds, 2 skipped``.
+    ``clean 3 uploads (31457280 bytes) in 0.4 seconds, 2 skipped``; for a remove: ``remove 3 objects
+    (4096 bytes) in 0.4 seconds (7.5 objects/s)``.
     """
-    line = _uploads(totals, job) if job.verb == "clean" else _objects(totals, job)
+    line = _FIRST_COUNTS.get(job.verb, _objects)(totals, job)
     if job.dry_run:
         line += f", with {pluralize(totals.requests, 'request')}"
-    return line + _not_done(totals)
+    return line + _not_done(totals, job)
 
 
 def dry_run_table(totals: Totals) -> list[str]:
@@ -232,10 +239,23 @@ def _uploads(totals: Totals, job: Job) -> str:
     return f"{verb} {pluralize(totals.done, 'upload')} ({size}) in {totals.seconds:.1f} seconds"
 
 
-def _not_done(totals: Totals) -> str:
-    """Return the counts of objects not done, to end a line: ``, 3 skipped, 1 failed``."""
+def _deletions(totals: Totals, job: Job) -> str:
+    verb = "would remove" if job.dry_run else "remove"
+    rate = totals.deleted / totals.seconds if totals.seconds > 0 else 0.0
+    count = f"{pluralize(totals.deleted, 'object')} ({pluralize(totals.deleted_bytes, 'byte')})"
+    return f"{verb} {count} in {totals.seconds:.1f} seconds ({rate:.1f} objects/s)"
+
+
+_FIRST_COUNTS: Mapping[str, Callable[[Totals, Job], str]] = MappingProxyType(
+    {"clean": _uploads, "remove": _deletions}
+)
+
+
+def _not_done(totals: Totals, job: Job) -> str:
+    """Return the other counts, to end a line: ``, 2 deleted, 3 skipped, 1 failed``."""
     least = "" if totals.walk_done else "at least "
     counts = {
+        "to delete" if job.dry_run else "deleted": 0 if job.verb == "remove" else totals.deleted,
         "skipped": totals.skipped,
         "failed": totals.failed,
         "not attempted": totals.not_attempted,
@@ -259,6 +279,8 @@ def summary_event(totals: Totals, job: Job) -> dict[str, Any]:
         "bytes": totals.bytes,
         "seconds": round(totals.seconds, 3),
     }
+    if job.deletes or totals.deleted:
+        event |= {"deleted": totals.deleted, "deleted_bytes": totals.deleted_bytes}
     if job.dry_run:
         event |= {"dry_run": True, "requests": totals.requests}
     if totals.foreseen is not None:

@@ -3,7 +3,7 @@
 ====================  ============================  ===========================
 printed               to stdout, from verbosity     to stderr, from verbosity
 ====================  ============================  ===========================
-done                  1 (dry run, --json: 0)
+done, deleted         1 (dry run, --json: 0)
 skipped               2 (dry run, --json: 0)        0, where it may surprise, unless
                                                     stdout has the same line
 failed                -1 with --json                -1, 20 of each cause, and none of what
@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from s3pp.job import Job, Output
-from s3pp.records import LEFT_OUT, Done, Failed, Outcome, Skipped, SkipReason
+from s3pp.records import LEFT_OUT, Deleted, Done, Failed, Outcome, Skipped, SkipReason
 from s3pp.report.failures import Cause, FailureLines
 from s3pp.report.lines import Lines
 from s3pp.report.outlet import message
@@ -50,7 +50,7 @@ class Detail(NamedTuple):
 
     def wants(self, outcome: Outcome) -> bool:
         """Return whether anything is printed for ``outcome``."""
-        if isinstance(outcome, Done):
+        if isinstance(outcome, Done | Deleted):
             return self.done
         if isinstance(outcome, Skipped):
             return self.skipped or (self.notices and outcome.reason in SURPRISING)

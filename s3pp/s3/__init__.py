@@ -16,6 +16,7 @@ listings     ``list_requests`` adapts requests to the store, ``listing`` parses 
              that they follow each other; ``parallel_listing`` fetches many concurrently, from
              ranges of keys that ``splitting`` divides
              ``access_control`` reads and writes ACLs
+deletions    ``deletes``: of up to 1,000 objects by one request, and of one
 uploads      ``multipart`` lays out parts, and has the operations on uploads in parts;
              ``upload_listing`` lists the incomplete ones, and their parts
 """

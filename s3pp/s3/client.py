@@ -302,6 +302,15 @@ class Bucket:
             raise trouble.cause
         await self._pause(trouble)
 
+    async def recover(self, response: Response, error: StoreError, trouble: Trouble) -> None:
+        """Apply the remedy for an error that an answer has for a part of what it was asked.
+
+        Returns when that part may be sent again. Raises ``ObjectError`` where it may not, and
+        ``FatalError``.
+        """
+        epoch = self._limiter.epoch if self._limiter is not None else 0
+        await self._recover(response, error, trouble, epoch)
+
     async def _recover(
         self, response: Response, error: StoreError, trouble: Trouble, epoch: int
     ) -> None:
@@ -309,6 +318,7 @@ class Bucket:
         if error.status == 407:
             raise FatalError(refused_by_proxy(self._origin, str(error)))
         remedy, tried = error.remedy, trouble.tried
+        error.attempt = trouble.attempts + 1
         trouble.cause = error
         if remedy is Remedy.THROTTLE:
             await self._slow_down(response, error, trouble, epoch)

@@ -87,7 +87,7 @@ _LATE = {
     "PreconditionFailed": 412,
 }
 # The end of a result without an ETag. For the copy of a part, the ETag is the whole result.
-_RESULT = rb"(CopyObject|CompleteMultipartUpload)Result(\s[^<>]*)?/?>\s*\Z"
+_RESULT = rb"(CopyObject|CompleteMultipartUpload|Delete)Result(\s[^<>]*)?/?>\s*\Z"
 _KINDS = {
     401: FailureKind.ACCESS,
     403: FailureKind.ACCESS,
@@ -98,6 +98,8 @@ _KINDS = {
 
 class StoreError(ObjectError):
     """The store answered with an error."""
+
+    attempt = 1  # that got this answer: a later one may find what an earlier one has done
 
     def __init__(self, status: int, code: str, message: str, date: str | None = None) -> None:
         """``date``: the answer's ``Date`` header, unparsed."""
@@ -234,7 +236,7 @@ def store_error(response: Response, endpoint: str = "") -> StoreError:
 
 
 def is_whole(body: bytes) -> bool:
-    """Whether a 200 to a copy or a completion contains a complete result, and no error."""
+    """Whether a 200 with a result as its body, as to a copy, has it whole, and no error."""
     return b"</ETag>" in body or re.search(_RESULT, body) is not None
 
 

@@ -167,7 +167,7 @@ def _read_journal(path: str, job: Job) -> Iterator[Past]:
 def _past(event: dict[str, Any], run: EarlierRun, job: Job) -> Past | None:
     """Return the outcome that ``event`` is, if its destination may be one of ``job``."""
     done = _OUTCOMES.get(event["event"])
-    if done is None or event.get("dry_run"):
+    if done is None or event.get("dry_run") or event.get("deleting"):
         return None
     target = (_file if job.verb == "get" else _object)(event, run, job)
     if target is None:

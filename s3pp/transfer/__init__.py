@@ -5,9 +5,10 @@
     put/    uploads of files
     get/    downloads to files
     copy/   copies of objects
+    delete/ deletions of objects and of files, in batches
 
-Each of them is a role (``Putter``, ``Getter``, ``Copier``), which runs in the workers and performs
-tasks. This package has what they share:
+The first three have a role (``Putter``, ``Getter``, ``Copier``), which runs in the workers and
+performs tasks. This package has what they share:
 
 deciding   ``planners``: turn records into tasks, in the walker, ``several_origins`` those of
            several places; ``modes``: whether to send, and why; ``unchanged``: recognising what

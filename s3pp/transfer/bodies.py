@@ -98,7 +98,7 @@ class Slice:
         self._path = path
         self._start = start
         status = os.fstat(fd)
-        self._stamp = _stamp(status)
+        self._stamp = stamp_of(status)
         self.size = status.st_size - start if size is None else size
         self._at = 0
 
@@ -149,7 +149,7 @@ class Slice:
 
     def check(self) -> None:
         """Raise ``Changed`` if the file has changed since it was opened."""
-        if _stamp(os.fstat(self._fd)) != self._stamp:
+        if stamp_of(os.fstat(self._fd)) != self._stamp:
             raise Changed(self._path)
 
     def close(self) -> None:
@@ -182,7 +182,7 @@ def open_entry(entry: Entry) -> bytes | Slice:
             # content.
             body = os.pread(fd, size if entry.offset is not None else size + 1, start)
             after = os.fstat(fd)
-            # ``_stamp`` inlined, to save calls: this runs for every small file.
+            # ``stamp_of`` inlined, to save calls: this runs for every small file.
             if (
                 len(body) == size
                 and after.st_mtime_ns == status.st_mtime_ns
@@ -190,7 +190,7 @@ def open_entry(entry: Entry) -> bytes | Slice:
                 and after.st_size == status.st_size
             ):
                 return body
-            hidden = size == 0 and _stamp(after) == _stamp(status)
+            hidden = size == 0 and stamp_of(after) == stamp_of(status)
             raise _hides_its_size(entry.source) if hidden else Changed(entry.source)
         opened = Slice(fd, entry.source, start=start, size=size)
         keep = True
@@ -232,7 +232,7 @@ def unreadable(source: str, error: OSError) -> ObjectError:
     return ObjectError(kind, f"{source} {what}: {error.strerror}")
 
 
-def _stamp(status: os.stat_result) -> Stamp:
+def stamp_of(status: os.stat_result) -> Stamp:
     """Return values that distinguish states of a file without reading it."""
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 

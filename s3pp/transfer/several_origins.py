@@ -19,7 +19,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from s3pp.errors import FailureKind
 from s3pp.places import Origin, Place
@@ -82,6 +82,7 @@ def plan_several(
     owner = ""
     for number, each in found:
         bucket = origins[number].bucket
+        step: Any  # it has a source, but of a deletion that is no field
         for step in plans[number]((each,)):
             name = f"{bucket}/{step.source}" if apart else step.source
             if not isinstance(step, Failed) and step.target == taken:

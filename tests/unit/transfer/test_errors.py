@@ -14,7 +14,7 @@ from s3pp.transfer.errors import failed
 PUT = PutTask(Entry("k", "/src/f", 1, 0), None)
 GET = GetTask("p/k", "k", 1, "", "")
 COPY = CopyTask("p/k", "q/k", 1, "", "", None)
-NAMES = {PUT: ("/src/f", "k"), GET: ("p/k", "k"), COPY: ("p/k", "q/k")}
+NAMES: dict[Task, tuple[str, str]] = {PUT: ("/src/f", "k"), GET: ("p/k", "k"), COPY: ("p/k", "q/k")}
 every_task = pytest.mark.parametrize("task", [PUT, GET, COPY])
 
 

@@ -1,0 +1,84 @@
+"""What all deleters have in common, and the outcomes of their tasks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol, TypeVar
+
+from s3pp.errors import FailureKind
+from s3pp.records import (
+    Calls,
+    Deleted,
+    DeleteTask,
+    Failed,
+    Foreseen,
+    Outcome,
+    Skipped,
+    SkipReason,
+)
+from s3pp.transfer.errors import failure
+
+AT_ONCE = 32  # requests of a batch in which each object takes one
+REPLACED = "it was replaced since it was listed, and is kept: run the same command again"
+
+T = TypeVar("T")
+
+Ended = dict[str, Outcome]  # by target
+
+
+class Deleter(Protocol):
+    """Deletes batches of tasks."""
+
+    notes: list[str]  # notices for the user, each shown once; the reader removes them
+
+    async def delete(self, tasks: Sequence[DeleteTask], ended: Ended) -> None:
+        """Execute ``tasks``, and add their outcomes to ``ended``, by target.
+
+        Raises any error that concerns the rest of them; ``RunEnding`` if that was not attempted.
+        """
+
+
+def foresee(tasks: Sequence[DeleteTask], ended: Ended, calls: Calls) -> None:
+    """Add the outcomes of a dry run, in which ``calls`` would delete ``tasks``."""
+    ended.update((task.target, deleted(task)) for task in tasks)
+    first = tasks[0]
+    ended[first.target] = deleted(first)._replace(foreseen=Foreseen(calls))
+
+
+def deleted(task: DeleteTask, marker: str = "", attempts: int = 1) -> Deleted:
+    """Return the outcome of a task that was executed."""
+    return Deleted(task.target, task.size, task.reason, task.etag, marker, attempts)
+
+
+def gone(task: DeleteTask) -> Skipped:
+    """Return the outcome of a task whose target no longer exists."""
+    return Skipped(task.target, task.target, task.size, SkipReason.GONE, deleting=True)
+
+
+def replaced(task: DeleteTask, code: str = "") -> Failed:
+    """Return the outcome of a task whose target is another one by now."""
+    kind = FailureKind.CHANGED
+    return Failed(task.target, task.target, kind, REPLACED, code, deleting=True)
+
+
+def not_deleted(task: DeleteTask, error: Exception) -> Failed:
+    """Return the outcome of a task that raised ``error``; raises as ``errors.failure`` does."""
+    return failure(task.target, task.target, error)._replace(deleting=True)
+
+
+async def run_each(work: Callable[[T], Awaitable[None]], elements: Sequence[T]) -> None:
+    """Call ``work`` with each element, ``AT_ONCE`` side by side.
+
+    An exception is raised when all others have ended.
+    """
+    left = iter(elements)
+
+    async def run() -> None:
+        for each in left:
+            await work(each)
+
+    slots = [run() for _ in range(min(AT_ONCE, len(elements)))]
+    for result in await asyncio.gather(*slots, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
