@@ -12,12 +12,9 @@ from enum import Enum
 
 from s3pp.access import Access
 from s3pp.attributes import Objects
-from s3pp.limits import (
-    DEFAULT_MULTIPART_THRESHOLD,
-    DEFAULT_PART_SIZE,
-    MAX_CONCURRENCY,
-    PLACES,
-)
+from s3pp.body_options import DownloadOptions, Parts
+from s3pp.deletion import Deletion
+from s3pp.limits import MAX_CONCURRENCY, PLACES
 from s3pp.option import FILE, MOMENT, SIZE, TIME, N, Option, Value, choice, option, options, up_to
 from s3pp.places import NOWHERE, UNKNOWN_STORES, Origin, Place, Side, Source, Stores
 
@@ -136,48 +133,6 @@ class Choosing:
     def names_earlier_runs(self) -> bool:
         """Whether what earlier runs have done is to be left out."""
         return bool(self.retry_from or self.resume_logs)
-
-
-@dataclass(frozen=True)
-class DownloadOptions:
-    """Options for writing downloaded files."""
-
-    fsync: bool = option(
-        False, "--fsync", help="flush each file to the disk before it gets its name"
-    )
-    gzip_suffix: str = option(
-        "",
-        "--gzip-suffix",
-        Value("SUFFIX", "gzip_suffix"),
-        help="compress files, and add SUFFIX, such as .gz, to names that do not end in .gz",
-    )
-    gunzip: bool = option(
-        False, "--gunzip", help="unpack objects that are stored with Content-Encoding gzip"
-    )
-
-
-@dataclass(frozen=True)
-class Parts:
-    """Options for transferring large objects in parts, by all workers at once."""
-
-    size: int = option(  # bytes
-        DEFAULT_PART_SIZE,
-        "--part-size",
-        Value("SIZE", "part_size"),
-        help="size of each part; larger if 10,000 parts would not suffice (default: 16MiB)",
-    )
-    threshold: int = option(  # bytes
-        DEFAULT_MULTIPART_THRESHOLD,
-        "--multipart-threshold",
-        Value("SIZE", "part_size"),
-        help="transfer larger objects in parts, by all processes (default: 64MiB)",
-    )
-    resume: bool = option(
-        True,
-        "--no-resume",
-        sets=False,
-        help="ignore unfinished transfers of earlier runs, and keep none",
-    )
 
 
 @dataclass(frozen=True)
@@ -326,6 +281,7 @@ class Job:
         copy="use a new S3 server in memory, with the buckets created",
     )
     choosing: Choosing = Choosing()
+    deletion: Deletion = Deletion()
     objects: Objects = Objects()
     download: DownloadOptions = DownloadOptions()
     parts: Parts = Parts()

@@ -138,6 +138,14 @@ def access_point(bucket: str) -> str:
     return f"{found['name']}-{found['account']}" if found else ""
 
 
+def is_alias(bucket: str) -> bool:
+    """Return whether a name is that of an access point, whose bucket may have another name too.
+
+    Suffixes: S3 user guide, "Access point aliases" and "Object Lambda access point aliases".
+    """
+    return bucket.startswith("arn:") or bucket.endswith(("-s3alias", "--ol-s3"))
+
+
 def parse_place(text: str, argument: str = "destination") -> Place:
     """Read ``s3://BUCKET[/PREFIX]``; BUCKET may be the ARN of an access point.
 

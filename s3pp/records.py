@@ -45,6 +45,7 @@ class SkipReason(str, Enum):
     LINK_MEMBER = "link in archive"  # a tar member that is not a regular file
     TEMPORARY = "unfinished download"  # a file of a get that was killed, or is under way
     YOUNG = "begun less than a day ago"  # clean: an upload that may be under way
+    IN_SOURCE = "in the source by now"  # --delete: it was not there when the source was read
     GONE = "gone already"  # clean: an upload that ended meanwhile; of a deletion: its target
 
     __hash__ = str.__hash__  # that of enums is a Python call, for each object that is skipped
@@ -334,6 +335,17 @@ class Skipped(NamedTuple):
     dest_size: int | None = None  # bytes of what the destination holds, if known and not ``size``
     etag: str = ""  # of the source of a copy that has one already
     deleting: bool = False  # True: it was to be deleted, and nothing was to be sent
+
+
+class LeftOut(Skipped):
+    """An object of the source that size or age leave out: for ``--delete``, and never reported."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, source: str, target: str) -> LeftOut:
+        """Return the record of an object; ``target`` as in ``Skipped``."""
+        return cls(source, target, 0, SkipReason.IN_SOURCE)
 
 
 def other_size(size: int, dest: Dest | None) -> int | None:

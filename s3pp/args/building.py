@@ -19,9 +19,11 @@ from s3pp.args.headers import METADATA, Pairs, check_headers, check_metadata, ch
 from s3pp.args.selection import check_compare, check_selection
 from s3pp.args.values import check_no_stream
 from s3pp.attributes import Objects
+from s3pp.body_options import DownloadOptions, Parts
+from s3pp.deletion import Deletion
 from s3pp.errors import UsageError
 from s3pp.integrity.checksums import ALGORITHMS
-from s3pp.job import Choosing, DownloadOptions, Job, Mode, Output, Parts, Speed
+from s3pp.job import Choosing, Job, Mode, Output, Speed
 from s3pp.limits import AUTO
 from s3pp.option import Option, Value, option, options
 from s3pp.places import access_point
@@ -122,6 +124,7 @@ COMBINED = "combined"
 _SECTIONS: Mapping[str, type] = MappingProxyType(
     {
         "choosing": Choosing,
+        "deletion": Deletion,
         "objects": Objects,
         "download": DownloadOptions,
         "parts": Parts,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import fields
 
 from s3pp.args.values import check_no_stream
 from s3pp.errors import UsageError
 from s3pp.job import Choosing, Compare, Job, Mode
+from s3pp.localfs.paths import shown
 from s3pp.option import OPTIONS
 
 
@@ -16,6 +18,7 @@ def check_selection(job: Job) -> None:
     Raises ``UsageError``.
     """
     _check_filters(job)
+    _check_deletion(job)
     if job.download.gunzip and job.download.gzip_suffix:
         raise UsageError("--gunzip contradicts --gzip-suffix, which compresses files; drop one")
     if job.is_stream:
@@ -38,6 +41,63 @@ def _check_stream(job: Job) -> None:
     ):
         if given:
             raise UsageError(f"{flag} is about files, and '-' is standard output: leave it out")
+
+
+def _check_deletion(job: Job) -> None:
+    """Refuse ``--delete`` where what it would delete is not what the user means."""
+    if not job.deletion.extraneous:
+        _check_no_deletion(job)
+        return
+    if job.is_stream:
+        raise UsageError("--delete is about many objects, and '-' is a single one: leave it out")
+    if len(job.reads) > 1:
+        one = "the one directory or prefix that the destination is to be like"
+        raise UsageError(f"--delete needs exactly one source, {one}")
+    for flag, given in _partial_sources(job).items():
+        if given:
+            why = "what it leaves out would be deleted from the destination"
+            raise UsageError(f"--delete contradicts {flag}: {why}; drop one of them")
+    if job.walk == "tar":
+        raise UsageError("--delete compares with a directory, and --walk tar reads archives")
+    if job.verb == "get" and job.choosing.follow_symlinks:
+        where = "files that were written through links would be deleted from where those lead"
+        raise UsageError(f"--delete contradicts --follow-symlinks: {where}; drop one of them")
+    if job.verb == "get":
+        _check_mirrored_directory(job.directory)
+
+
+def _check_no_deletion(job: Job) -> None:
+    deletion = job.deletion
+    given = {
+        "--max-delete": deletion.most is not None and not job.deletes,
+        "--delete-from-empty": deletion.from_empty,
+        "--delete-excluded": deletion.excluded,
+    }
+    for flag, is_given in given.items():
+        if is_given:
+            raise UsageError(f"{flag} needs --delete: without it nothing is deleted")
+
+
+def _partial_sources(job: Job) -> dict[str, bool]:
+    """The options that have only a part of the source read, and whether they are given."""
+    chosen = job.choosing
+    return {
+        "--files-from": job.by_name,
+        "--manifest": chosen.manifest is not None,  # it is older than what it lists
+        "--limit": chosen.limit is not None,
+        "--retry-from": bool(chosen.retry_from),
+        "--resume": bool(chosen.resume_logs),
+    }
+
+
+def _check_mirrored_directory(directory: str) -> None:
+    """Refuse a DIRECTORY of which all that is not in the source cannot be meant to go."""
+    top = os.path.realpath(directory)
+    home = os.path.realpath(os.path.expanduser("~"))
+    if top == os.path.dirname(top) or os.path.commonpath([top, home]) == top:
+        what = "the root of the file system" if top == os.path.dirname(top) else "your home"
+        held = f"DIRECTORY {shown(directory)!r} is, or holds, {what}"
+        raise UsageError(f"{held}, where --delete deletes nothing: name a directory in it")
 
 
 def _check_filters(job: Job) -> None:

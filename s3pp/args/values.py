@@ -11,6 +11,7 @@ import os
 import re
 
 from s3pp.access import Grant
+from s3pp.deletion import MaxDelete
 from s3pp.errors import UsageError
 from s3pp.job import Compare, Mode
 from s3pp.limits import GROUPS, MAX_PART, MIN_PART, PERMISSIONS
@@ -46,6 +47,15 @@ def whole(text: str, most: int | None = None) -> int:
         bounds = "from 1 up" if most is None else f"from 1 to {most}"
         raise ValueError(f"{text!r} is not a whole number {bounds}")
     return number
+
+
+def max_delete(text: str) -> MaxDelete:
+    """A number from 0 up, or a percentage: ``100``, ``10%``, ``0.5%``."""
+    if re.fullmatch(r"(?a)\d{1,15}", text):
+        return MaxDelete(int(text))
+    if re.fullmatch(r"(?a)\d{1,3}(\.\d{1,6})?%", text) and float(text[:-1]) <= 100:
+        return MaxDelete(float(text[:-1]), share=True)
+    raise ValueError(f"{text!r} is neither a number from 0 up nor a share such as 10%, up to 100%")
 
 
 def size(text: str) -> int:

@@ -99,6 +99,7 @@ _TRIES = _fields("access", "max_attempts max_throttled connect_timeout read_time
 _VOLUME = _fields("combined", "verbose quiet")
 
 _TRANSFER = Group("transfer", ("mode", "compare", "dry_run", "exit_code", "choosing.order"))
+_DELETION = Group("deletion", _fields("deletion", "extraneous most from_empty excluded"))
 _FILTERS = Group("filters", _NAMES)
 _OBJECTS = Group(
     "objects",
@@ -135,6 +136,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             (
                 _TRANSFER,
                 _FILTERS,
+                _DELETION,
                 Group("source", ("walk", *_LINKS)),
                 _OBJECTS,
                 Group("compression", _fields("combined", "gzip gzip_types")),
@@ -151,6 +153,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             (
                 _TRANSFER,
                 _FILTERS,
+                _DELETION,
                 Group("files", (*_fields("download", "fsync gunzip gzip_suffix"), *_LINKS)),
                 *(_PARTS, _SPEED, _LISTING, _INVENTORY, _S3, _RETRIES, _OUTPUT),
             ),
@@ -165,6 +168,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             (
                 _TRANSFER,
                 _FILTERS,
+                _DELETION,
                 _OBJECTS,
                 Group("copies", ("objects.directive",)),
                 *(_PARTS, _SPEED, _LISTING, _INVENTORY, _S3),

@@ -52,6 +52,7 @@ _NUMBER, _TIME = (int,), (int, float, timedelta)
 _ACCEPTED: Mapping[str, tuple[type, ...]] = MappingProxyType(
     {
         "whole": _NUMBER,
+        "max_delete": _NUMBER,
         "size": _NUMBER,
         "part_size": _NUMBER,
         "seconds": _TIME,

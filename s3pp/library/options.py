@@ -40,6 +40,11 @@ class PutOptions(TypedDict, total=False):
     limit: Number | None
     files_from: Path | Iterable[str] | None
     null: bool | None
+    # deletion
+    delete: bool | None
+    max_delete: Number | None
+    delete_from_empty: bool | None
+    delete_excluded: bool | None
     # source
     walk: Literal["filesystem", "tar"] | None
     follow_symlinks: bool | None
@@ -122,6 +127,11 @@ class GetOptions(TypedDict, total=False):
     limit: Number | None
     files_from: Path | Iterable[str] | None
     null: bool | None
+    # deletion
+    delete: bool | None
+    max_delete: Number | None
+    delete_from_empty: bool | None
+    delete_excluded: bool | None
     # files
     fsync: bool | None
     gunzip: bool | None
@@ -181,6 +191,11 @@ class CopyOptions(TypedDict, total=False):
     limit: Number | None
     files_from: Path | Iterable[str] | None
     null: bool | None
+    # deletion
+    delete: bool | None
+    max_delete: Number | None
+    delete_from_empty: bool | None
+    delete_excluded: bool | None
     # objects
     content_type: str | None
     header: Pairs | None

@@ -92,54 +92,71 @@ def _narrow(runs: _Runs[T], key: Key[T] | None) -> _Runs[T]:
     return runs
 
 
+class RecordFile(AbstractContextManager["RecordFile[T]"], Generic[T]):
+    """Records in one file without a name; ``purpose`` begins the message where the disk is full."""
+
+    def __init__(self, purpose: str) -> None:
+        import tempfile  # rarely needed, and slow to import
+
+        self._purpose = purpose
+        with _disk_trouble(purpose):
+            self._file = tempfile.TemporaryFile(prefix="s3pp-records-")  # noqa: SIM115
+
+    def __exit__(self, *_: object) -> None:
+        with _disk_trouble(self._purpose):
+            self._file.close()
+
+    def write(self, records: Iterable[T]) -> tuple[int, int]:
+        """Append records; returns where they begin and end. Raises ``FatalError``."""
+        begin = self._file.tell()
+        source = iter(records)
+        while block := list(islice(source, BLOCK)):
+            packed = pickle.dumps(block, pickle.HIGHEST_PROTOCOL)
+            with _disk_trouble(self._purpose):
+                self._file.write(len(packed).to_bytes(HEADER, "big"))
+                self._file.write(packed)
+        with _disk_trouble(self._purpose):
+            self._file.flush()
+        return begin, self._file.tell()
+
+    def read(self, begin: int, end: int) -> Iterator[T]:
+        """Yield the records between two offsets that ``write`` returned."""
+        descriptor = self._file.fileno()
+        while begin < end:
+            length = int.from_bytes(os.pread(descriptor, HEADER, begin), "big")
+            yield from pickle.loads(os.pread(descriptor, length, begin + HEADER))
+            begin += HEADER + length
+
+
 class _Runs(AbstractContextManager["_Runs[T]"], Generic[T]):
-    """Sorted runs in one unnamed file; a span is the offsets of the start and the end of a run."""
+    """Sorted runs in one file; a span is the offsets of the start and the end of a run."""
 
     def __init__(self) -> None:
         self.spans: list[tuple[int, int]] = []
-        import tempfile  # rarely needed, and slow to import
-
-        with _disk_trouble():
-            self._file = tempfile.TemporaryFile(prefix="s3pp-sort-")  # noqa: SIM115
+        self._file = RecordFile[T]("sorting names")
 
     def __exit__(self, *_: object) -> None:
-        with _disk_trouble():
-            self._file.close()
+        self._file.__exit__()
 
     def write(self, run: Iterable[T]) -> None:
         """Append one sorted run."""
-        begin = self._file.tell()
-        source = iter(run)
-        while block := list(islice(source, BLOCK)):
-            packed = pickle.dumps(block, pickle.HIGHEST_PROTOCOL)
-            with _disk_trouble():
-                self._file.write(len(packed).to_bytes(HEADER, "big"))
-                self._file.write(packed)
-        with _disk_trouble():
-            self._file.flush()
-        self.spans.append((begin, self._file.tell()))
+        self.spans.append(self._file.write(run))
 
     def merge(self, spans: Iterable[tuple[int, int]], key: Key[T] | None) -> Iterator[T]:
         """Return the records of several runs in order; equal ones in the order of their runs."""
-        return heapq.merge(*(self._read(*span) for span in spans), key=key)  # type: ignore[arg-type]
-
-    def _read(self, at: int, end: int) -> Iterator[T]:
-        descriptor = self._file.fileno()
-        while at < end:
-            length = int.from_bytes(os.pread(descriptor, HEADER, at), "big")
-            yield from pickle.loads(os.pread(descriptor, length, at + HEADER))
-            at += HEADER + length
+        runs = (self._file.read(*span) for span in spans)
+        return heapq.merge(*runs, key=key)  # type: ignore[arg-type]
 
 
 @contextmanager
-def _disk_trouble() -> Iterator[None]:
-    """Raise ``FatalError`` for an error of the disk: the run cannot continue unsorted."""
+def _disk_trouble(purpose: str) -> Iterator[None]:
+    """Raise ``FatalError`` for an error of the disk."""
     try:
         yield
     except OSError as error:
         import tempfile
 
         raise FatalError(
-            f"sorting names in {tempfile.gettempdir()}: {error.strerror}; "
+            f"{purpose} in {tempfile.gettempdir()}: {error.strerror}; "
             "make room there, or point TMPDIR elsewhere"
         ) from error

@@ -25,6 +25,7 @@ from s3pp.localfs.paths import is_marker, temporary_name
 
 T = TypeVar("T")
 Name = Callable[[T], "str | None"]
+Place = Callable[[T], str]
 
 _EXAMINED = 1000  # names of a directory that are examined to detect folding
 
@@ -72,15 +73,20 @@ def mark_conflicts(records: Iterable[T], name: Name[T]) -> Iterator[tuple[T, str
 
 
 def mark_conflicts_folded(
-    records: Iterable[T], name: Name[T], *, memory: SortMemory | None = None
+    records: Iterable[T],
+    name: Name[T],
+    *,
+    place: Place[T] | None = None,
+    memory: SortMemory | None = None,
 ) -> Iterator[tuple[T, str | None]]:
     """Yield as ``mark_conflicts``, in folded order, for a file system that folds names.
 
-    ``records`` have to be picklable. Raises ``FatalError`` as ``sort_records`` does.
+    ``place``: the name by which a record is sorted, also one that will not be written. ``records``
+    have to be picklable. Raises ``FatalError`` as ``sort_records`` does.
     """
 
     def key(record: T) -> str:
-        return fold_name(name(record) or "")
+        return fold_name((place(record) if place else name(record)) or "")
 
     in_order = sort_records(records, key=key, memory=memory)
     yield from _mark_conflicts(in_order, name, fold_name)

@@ -27,6 +27,7 @@ from s3pp.pipeline.messages import (
     Message,
     PartRequest,
     PartResult,
+    SpoolFile,
     TaskBatch,
     batch_report,
     task_batch,
@@ -72,6 +73,13 @@ class Assignments(Generic[W]):
     def add(self, batch: TaskBatch) -> None:
         """Queue a new batch."""
         self._ledger.add(batch)
+
+    def record(self, child: W, message: SpoolFile | OpenUpload) -> None:
+        """Record a file that a batch reads, or an upload that a worker has created or ended."""
+        if isinstance(message, SpoolFile):
+            self.spools.add(*message)
+        else:
+            self.uploads.update(child, message)
 
     def close(self, worker: W, number: int) -> None:
         """Remove a batch that was reported."""
@@ -178,10 +186,24 @@ class DeadGetters:
 
 
 class Spools:
-    """Maps batches to the files they read."""
+    """Maps batches to the files they read, which members of compressed archives are copied to."""
 
     def __init__(self) -> None:
+        self.directory = ""  # of the files, where there are any
         self._paths: dict[int, str] = {}  # by the batch's number
+
+    def create_directory(self) -> None:
+        """Create the directory of the files."""
+        import tempfile  # few runs need it
+
+        self.directory = tempfile.mkdtemp(prefix="s3pp-")
+
+    def remove_directory(self) -> None:
+        """Remove the directory, if there is one."""
+        if self.directory:
+            import shutil
+
+            shutil.rmtree(self.directory, ignore_errors=True)
 
     def add(self, batch: int, path: str) -> None:
         """Record that ``batch`` reads ``path``."""

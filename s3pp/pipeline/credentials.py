@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from s3pp.access import Access, Keys
 from s3pp.errors import FatalError, S3ppError, UsageError
 from s3pp.job import Job
 from s3pp.pipeline.connect import connect, new_loop
-from s3pp.places import NOWHERE, Origin, Side, Stores
+from s3pp.pipeline.messages import NewKeys
+from s3pp.places import NOWHERE, Origin, Side, Stores, is_alias
 from s3pp.s3.endpoint import Endpoint, Opened
 from s3pp.s3.plain_session import LIST_PROFILE, Options
 from s3pp.s3.session import NO_HOOKS, Session, SessionHooks
 from s3pp.sources.checking import name_single
 from s3pp.transfer.resources import on_thread
+
+if TYPE_CHECKING:
+    from s3pp.pipeline.children import Child, SelectorLoop
 
 PERIOD = 30.0  # seconds between checks of their expiry; botocore refreshes ten minutes before it
 FRESH = 5.0  # seconds for which renewed keys answer further requests
@@ -123,15 +128,22 @@ class OpenBuckets:
         origins = list(self.job.origins)
         for number, origin in enumerate(origins):
             if self.job.side_of(origin) == side:
-                opened = session.open_source(origin, by_name=self.job.unlisted)
+                opened = self._open_source(origin, session)
                 self.probes += 1
                 if self._is_single(origin, session, opened):
                     origins[number] = origin.alone
         self.job = name_single(replace(self.job, origins=tuple(origins)))
         return opened
 
+    def _open_source(self, origin: Origin, session: Session) -> Opened:
+        if self.job.deletion.from_empty:
+            return session.open(origin.prefix)
+        return session.open_source(origin, by_name=self.job.unlisted)
+
     def _is_single(self, origin: Origin, session: Session, opened: Opened) -> bool:
-        if self.job.unlisted:  # names are below it, even if there are none
+        if (
+            self.job.unlisted or self.job.deletion.from_empty
+        ):  # what is below it, even if nothing is
             return False
         if opened.single is not None:
             return opened.single
@@ -170,17 +182,62 @@ class OpenBuckets:
     def _check_apart(self) -> None:
         if self.job.dest == NOWHERE:
             return
-        from s3pp.transfer.planners import Overlap
+        from s3pp.transfer.planners import Overlap, check_mirrored
 
         dest = self.opened[Side.DEST].endpoint
         for origin in self.job.origins:
             same = self.opened[self.job.side_of(origin)].endpoint.same_bucket(dest)
             if refusal := Overlap.of(origin, self.job.dest, same=same).refusal:
                 raise UsageError(refusal)
+            if self.job.deletion.extraneous:
+                check_mirrored(origin, self.job.dest, same=same or self._may_be_alias(origin))
+
+    def _may_be_alias(self, origin: Origin) -> bool:
+        """Return whether the names of both buckets do not show if they are two."""
+        side, dest = self.opened[self.job.side_of(origin)], self.opened[Side.DEST]
+        names = (origin.bucket, self.job.dest.bucket)
+        return side.endpoint.service == dest.endpoint.service and any(map(is_alias, names))
 
     def _update(self, side: Side) -> Side:
         self.opened[side] = self.opened[side]._replace(keys=self._credentials[side].keys)
         return side
+
+
+class KeyExchange:
+    """Keeps the keys of all children current; ``abort`` ends the run where that is impossible."""
+
+    def __init__(
+        self, buckets: OpenBuckets, loop: SelectorLoop, statter: Child, abort: Callable[[str], None]
+    ) -> None:
+        """``statter``: the child that needs none."""
+        self._buckets = buckets
+        self._loop = loop
+        self._statter = statter
+        self._abort = abort
+
+    def refresh(self, now: float) -> None:
+        """Send the keys that have been refreshed."""
+        try:
+            for side in self._buckets.refresh(now):
+                self._spread(side)
+        except S3ppError as error:
+            self._abort(str(error))
+
+    def renew(self, child: Child, side: Side, now: float) -> None:
+        """Renew keys that a child reports as expired."""
+        try:
+            if self._buckets.renew(side, now) is not None:
+                self._spread(side)
+                return
+        except S3ppError as error:
+            self._abort(str(error))
+        self._loop.send(child, NewKeys(side, None))
+
+    def _spread(self, side: Side) -> None:
+        news = NewKeys(side, self._buckets.opened[side].keys)
+        for child in self._loop.children:
+            if child is not self._statter:
+                self._loop.send(child, news)
 
 
 def _at_store_of(dest: Endpoint, access: Access) -> Access:

@@ -181,7 +181,26 @@ class StartNothing(NamedTuple):
 
 
 class WalkDone(NamedTuple):
-    """walker → supervisor: every task has been sent."""
+    """walker → supervisor: every task has been sent, but for deletions of ``--delete``."""
+
+    deletes: int = 0  # that wait for ``SendDeletes``
+    held: int = 0  # objects or files that the destination holds, in scope
+    empty: bool = False  # the source has none
+    fault: str = ""  # why what the destination holds is not known
+
+
+class SendDeletes(NamedTuple):
+    """supervisor → walker: every transfer has succeeded; send the deletions, and ``WalkDone``."""
+
+
+class CountFailures(NamedTuple):
+    """supervisor → statter: every report of the transfers has been sent; how many failed?"""
+
+
+class FailureCount(NamedTuple):
+    """statter → supervisor: the answer to ``CountFailures``."""
+
+    failed: int  # objects
 
 
 class NoMoreTasks(NamedTuple):
@@ -221,6 +240,9 @@ MESSAGES: tuple[type[Any], ...] = (
     Heartbeat,
     StartNothing,
     WalkDone,
+    SendDeletes,
+    CountFailures,
+    FailureCount,
     NoMoreTasks,
     RunDone,
     StatterReport,

@@ -17,6 +17,8 @@ from s3pp.errors import FatalError
 from s3pp.job import Job
 from s3pp.pipeline.messages import (
     BatchReport,
+    CountFailures,
+    FailureCount,
     Fatal,
     Message,
     Notice,
@@ -73,6 +75,8 @@ class Statter:
                 self._notice(text)
             case Setup(job):
                 self._settle(job)
+            case CountFailures():
+                self._outbox.send(FailureCount(self._recorder.totals.failed))
             case Fatal(text, cause):
                 self._recorder.hide_message(text)
                 if cause is not None:

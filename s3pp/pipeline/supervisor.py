@@ -19,16 +19,16 @@ from __future__ import annotations
 import time
 from enum import Enum
 
-from s3pp.errors import ExitStatus, FatalError, S3ppError
+from s3pp.errors import ExitStatus, FatalError
 from s3pp.job import Job
 from s3pp.localfs.tree import make_directory
 from s3pp.pipeline import messages
 from s3pp.pipeline.assignments import Assignments, DeadGetters, crash_report
 from s3pp.pipeline.children import Callbacks, Child, Crew, SelectorLoop
-from s3pp.pipeline.credentials import OpenBuckets
+from s3pp.pipeline.credentials import KeyExchange, OpenBuckets
+from s3pp.pipeline.delete_phase import DeletePhase, NoDeletion
 from s3pp.pipeline.flow import FlowControl
 from s3pp.pipeline.signals import Signals, stopping_notice
-from s3pp.places import Side
 from s3pp.records import OpenUpload
 from s3pp.report.failures import Cause
 from s3pp.report.totals import RunReport, run_report
@@ -72,8 +72,8 @@ class Supervisor:
         self._started = self._now = time.monotonic()
         self._assignments: Assignments[Child] = Assignments(job)
         self._dead_getters = DeadGetters(job)
+        self._deletions = DeletePhase(job)
         self._flow = FlowControl[Child](self._loop.send, self._abort, job.access.max_throttled)
-        self._spool_dir = ""  # where the members of compressed archives are copied to
         self._deaths = 0  # of workers, since the last report of a batch or a part
         self._listed = self._finished = 0
         self._sent_progress = messages.WalkProgress(0, walk_done=False)  # last sent to the statter
@@ -87,9 +87,7 @@ class Supervisor:
         """Start the children, route messages until all is done, and clean up."""
         try:
             if self._job.walk == "tar":  # nothing else needs it, and a killed run would leave it
-                import tempfile
-
-                self._spool_dir = tempfile.mkdtemp(prefix="s3pp-")
+                self._assignments.spools.create_directory()
             self._set_up()
             self._signals.calm = True
             while self._phase is not Phase.OVER:
@@ -109,7 +107,8 @@ class Supervisor:
         """Find the buckets, start the children, and send them the buckets' addresses."""
         hooks = SessionHooks(self._notify, before_botocore=self._start_all)
         self._buckets = OpenBuckets(self._job, self._now, hooks)
-        self._crew.start(self._spool_dir, self._started)
+        self._crew.start(self._assignments.spools.directory, self._started)
+        self._keys = KeyExchange(self._buckets, self._loop, self._crew.statter, self._abort)
         job = self._buckets.job
         self._dead_getters = DeadGetters(job)
         if job.directory and not job.dry_run:
@@ -122,7 +121,7 @@ class Supervisor:
 
     def _start_all(self) -> None:
         """Start all children, while a fork copies nothing that they do not need."""
-        self._crew.start(self._spool_dir, self._started)
+        self._crew.start(self._assignments.spools.directory, self._started)
         while not (self._crew.complete or self._signals.calm):  # calm: keys are renewed, in a run
             self._crew.start_worker()
 
@@ -182,7 +181,11 @@ class Supervisor:
         if not self._assignments.empty or self._phase not in (Phase.RUNNING, Phase.DRAINING):
             return
         if self._phase is Phase.RUNNING and not self._walk_ended:
+            if self._deletions.ask():
+                self._loop.send(self._crew.statter, messages.CountFailures())
             return
+        if early := self._deletions.end():
+            self._notify(early)
         left = self._listed - self._finished if self._phase is Phase.DRAINING else 0
         self._phase = Phase.CLOSING
         for worker in self._crew.workers:
@@ -199,7 +202,7 @@ class Supervisor:
         for worker in self._crew.find_silent(min(passed, 2 * TICK)):
             self._notify(f"{worker.name} did not respond for {self._job.speed.worker_timeout:g} s")
             worker.kill()
-        self._refresh_keys()
+        self._keys.refresh(self._now)
         self._flow.balance(self._now, self._crew.statter)
         listed = messages.WalkProgress(self._listed, self._walk_done)
         if listed != self._sent_progress and self._phase is Phase.RUNNING:
@@ -221,7 +224,7 @@ class Supervisor:
             case messages.BatchReport():
                 self._on_report(child, message)
             case messages.TaskBatch():
-                self._listed += message.objects
+                self._count_listed(message)
                 self._assignments.add(message)
             case messages.PartRequest():
                 if self._phase is Phase.RUNNING:  # else its lead gets StartNothing
@@ -233,27 +236,28 @@ class Supervisor:
                 self._loop.send(self._crew.statter, message)
             case Feedback():
                 self._flow.observe(child, message, time.monotonic())
-            case messages.SpoolFile(batch, path):
-                self._assignments.spools.add(batch, path)
-            case OpenUpload():
-                self._assignments.uploads.update(child, message)
+            case messages.SpoolFile() | OpenUpload():
+                self._assignments.record(child, message)
             case messages.Notice():
                 self._loop.send(self._crew.statter, message)
             case messages.KeysExpired(side):
-                self._renew_keys(child, side)
+                self._keys.renew(child, side, self._now)
             case messages.Fatal(text):
                 walker = child is self._crew.walker
                 self._walk_ended |= walker  # what it found by then is done all the same
                 self._abort(text, drain=not walker)
             case messages.WalkDone():
-                self._walk_done = self._walk_ended = True
+                self._walk_done = True
+                self._walk_ended = not self._deletions.plan(message)
+            case messages.FailureCount(failed) if self._phase is Phase.RUNNING:
+                self._decide_deletion(failed)
             case messages.StatterReport():
                 self._report = message
                 self._phase = Phase.OVER
 
     def _on_report(self, child: Child, report: messages.BatchReport) -> None:
         if child is self._crew.walker:
-            self._listed += report.objects
+            self._count_listed(report)
         else:
             self._assignments.close(child, report.batch)
             self._deaths = 0
@@ -267,30 +271,25 @@ class Supervisor:
             self._loop.send(*answer)
         self._loop.send(self._crew.statter, messages.PartProgress(result.size, result.requests))
 
-    # Credentials
+    def _count_listed(self, message: messages.TaskBatch | messages.BatchReport) -> None:
+        if not self._deletions.deleting:  # else they have been counted when that was decided
+            self._listed += message.objects
 
-    def _refresh_keys(self) -> None:
-        try:
-            for side in self._buckets.refresh(self._now):
-                self._spread_keys(side)
-        except S3ppError as error:
-            self._abort(str(error))
+    # Deletions
 
-    def _renew_keys(self, child: Child, side: Side) -> None:
-        """Renew keys that a child reports as expired."""
-        try:
-            if self._buckets.renew(side, self._now) is not None:
-                self._spread_keys(side)
-                return
-        except S3ppError as error:
-            self._abort(str(error))
-        self._loop.send(child, messages.NewKeys(side, None))
-
-    def _spread_keys(self, side: Side) -> None:
-        news = messages.NewKeys(side, self._buckets.opened[side].keys)
-        for child in self._loop.children:
-            if child is not self._crew.statter:
-                self._loop.send(child, news)
+    def _decide_deletion(self, failed: int) -> None:
+        """Have the walker send what is to be deleted, unless something is against it."""
+        if (why := self._deletions.decide(failed)) is None:
+            self._listed += self._deletions.count
+            self._loop.send(self._crew.walker, messages.SendDeletes())
+            return
+        self._walk_ended = True
+        self._dismiss_walker()
+        text = self._deletions.explain(why, failed)
+        if why is NoDeletion.FAILED:  # which decides the exit code
+            self._notify(text)
+        else:
+            self._abort(text, drain=False)
 
     # What goes wrong
 
@@ -315,11 +314,14 @@ class Supervisor:
     def _drain(self) -> None:
         """Start nothing more; transfers in flight finish and are reported."""
         self._phase = Phase.DRAINING
-        self._crew.walker.kill()
-        self._forget(self._crew.walker)
+        self._dismiss_walker()
         self._assignments.drop_waiting()
         for worker in self._crew.workers:
             self._loop.send(worker, messages.StartNothing())
+
+    def _dismiss_walker(self) -> None:
+        self._crew.walker.kill()
+        self._forget(self._crew.walker)
 
     def _drop_workers(self) -> None:
         """Kill the workers after a second signal; transfers in flight stay unreported."""
@@ -386,10 +388,7 @@ class Supervisor:
             self._forget(child)
         self._loop.close()
         self._dead_getters.sweep()
-        if self._spool_dir:
-            import shutil
-
-            shutil.rmtree(self._spool_dir, ignore_errors=True)
+        self._assignments.spools.remove_directory()
 
     def _notify(self, text: str) -> None:
         self._loop.send(self._crew.statter, messages.Notice(text))

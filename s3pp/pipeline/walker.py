@@ -24,17 +24,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection
-from operator import attrgetter
+from threading import Event
 from typing import TYPE_CHECKING, NamedTuple
 
 from s3pp.errors import FatalError
 from s3pp.job import Job
-from s3pp.localfs.external_sort import RICH_RUN_LENGTH, SortMemory, sort_records
 from s3pp.pipeline.connect import DistantBucket, LoopThread, Renewal, start_thread
 from s3pp.pipeline.messages import (
     Fatal,
     NewKeys,
     Notice,
+    SendDeletes,
     Setup,
     SpoolFile,
     WalkDone,
@@ -46,10 +46,11 @@ from s3pp.places import Side
 from s3pp.records import CopyTask, DeleteTask, GetTask, Outcome, PutTask, Task
 from s3pp.sources import entries
 from s3pp.sources.destination_index import DestinationIndex
-from s3pp.sources.filters import NameChoice, filters_of, unmatched_notice
-from s3pp.transfer.planners import CopyPlanner, GetPlanner, Overlap, PutPlanner
+from s3pp.sources.filters import Filters, NameChoice, filters_of, unmatched_notice
+from s3pp.transfer.planners import CopyPlanner, GetPlanner, Overlap, PutPlanner, smallest_first
 
 if TYPE_CHECKING:
+    from s3pp.pipeline.mirror import Mirror
     from s3pp.sources.spooling import Spooled
 
 FULL = 128  # tasks in a batch, once the run is under way
@@ -81,25 +82,37 @@ def run_walker(
         )
         for side, each in setup.opened.items()
     }
-    start_thread(_listen, inbox, buckets)
+    approved = Event()
+    start_thread(_listen, inbox, buckets, approved)
     batcher = Batcher(outbox, job.speed.processes, large=job.parts.threshold)
     stream = os.fdopen(stdin.fileno(), "rb", closefd=False) if stdin else None
     choice = NameChoice(filters_of(job.choosing), stream, buckets.get(Side.INVENTORY))
-    found = StepsUntilError(walk(job, Surroundings(buckets, notify, choice)))
+    mirror = _mirror(job, buckets, choice.filters)
+    found = StepsUntilError(walk(job, Surroundings(buckets, notify, choice, mirror)))
     tasks = _tasks(found, batcher)
     if job.choosing.order == "size":
-        tasks = sort_records(tasks, key=attrgetter("size"), memory=SortMemory(RICH_RUN_LENGTH))
+        tasks = smallest_first(tasks)
     if job.walk == "tar":
         _send_archives(tasks, batcher, spool_dir)
     else:
         for task in tasks:
             batcher.add(task)
+    if mirror is not None and found.error is None:
+        batcher.flush()  # the rest of the destination may take long
+        mirror.finish()
     requests = sum(bucket.requests for bucket in buckets.values())
     if found.error is not None:
         batcher.report(requests)
         raise found.error  # the supervisor already has all that came before it
     if text := unmatched_notice(job, choice.filters.unmatched):
         outbox.send(Notice(text, at_end=True))
+    if mirror is not None:
+        batcher.report(requests)
+        outbox.send(mirror.done())
+        approved.wait()
+        requests = 0
+        for deletes, outcomes in mirror.batches():
+            batcher.send_deletes(deletes, outcomes)
     batcher.end(requests)
 
 
@@ -109,10 +122,17 @@ class Surroundings(NamedTuple):
     buckets: Mapping[Side, DistantBucket]
     notify: Callable[[str], None]  # a line for users
     choice: NameChoice
+    mirror: Mirror | None = None  # of --delete
 
 
 def walk(job: Job, around: Surroundings) -> Iterator[Task | Outcome]:
     """Yield the tasks of ``job``, and the outcomes of entries that do not become tasks."""
+    if around.mirror is None:
+        return _walk(job, around)
+    return around.mirror.follow(_walk(job, around))
+
+
+def _walk(job: Job, around: Surroundings) -> Iterator[Task | Outcome]:
     if job.verb == "put":
         return PutPlanner(job, _destination(job, around)).plan(
             entries(job, around.choice.stdin, around.choice.filters)
@@ -173,8 +193,18 @@ def _is_dest(source: DistantBucket, around: Surroundings) -> bool:
 
 
 def _destination(job: Job, around: Surroundings) -> DestinationIndex:
+    if around.mirror is not None:  # which reads the listing in any case
+        return DestinationIndex(job, around.mirror, around.notify)
     lister = around.buckets.get(Side.LISTING) or around.buckets[Side.DEST]
     return DestinationIndex.of(job, lister, around.notify)
+
+
+def _mirror(job: Job, buckets: Mapping[Side, DistantBucket], filters: Filters) -> Mirror | None:
+    if not job.deletion.extraneous:
+        return None
+    from s3pp.pipeline.mirror import open_mirror
+
+    return open_mirror(job, buckets, filters)
 
 
 class StepsUntilError:
@@ -249,6 +279,13 @@ class Batcher:
         path, tasks, size = spooled
         self._outbox.send(SpoolFile(self._batches + 1, path))
         self._send(tasks, size)
+
+    def send_deletes(self, tasks: Sequence[Task], outcomes: Sequence[Outcome]) -> None:
+        """Send a batch of deletions, and outcomes of others."""
+        if tasks:
+            self._send(tasks, 0)
+        self._outcomes += outcomes
+        self._flush_outcomes()
 
     def report(self, requests: int) -> None:
         """Send what is left, and the number of requests that the walk took."""
@@ -331,9 +368,12 @@ def _give_up(outbox: MessageWriter, defect: str) -> None:
     os._exit(1)
 
 
-def _listen(inbox: MessageReader, buckets: dict[Side, DistantBucket]) -> None:
-    """Receive new keys from the supervisor; exit when it is gone."""
+def _listen(inbox: MessageReader, buckets: Mapping[Side, DistantBucket], approved: Event) -> None:
+    """Receive new keys and the approval of deletions; exit when the supervisor is gone."""
     while (message := inbox.receive()) is not None:
-        if isinstance(message, NewKeys):
-            buckets[message.side].take_keys(message.keys)
+        match message:
+            case NewKeys(side, keys):
+                buckets[side].take_keys(keys)
+            case SendDeletes():
+                approved.set()
     os._exit(1)

@@ -10,6 +10,7 @@
     objects              a bucket's listing    ──▶ Listed | Failed, by key
     inventory            an S3 Inventory       ──▶ likewise
     destination_index    beside keys in order  ──▶ what the destination holds
+    extraneous           beside keys in order  ──▶ what only the destination has
     earlier_runs         beside keys in order  ──▶ what journals say is done
     incomplete_uploads   a bucket's uploads    ──▶ Upload | Skipped | Failed
 
@@ -17,7 +18,8 @@
 the objects to download, copy or list, ``incomplete_uploads`` what ``clean`` aborts. ``filters``
 choose names, by the patterns of ``globs``, and turn them into keys; ``name_lookup`` finds objects
 by their names, ``inventory_rows`` and ``inventory`` those that S3 has listed by itself;
-``destination_index`` shows what the destination holds; ``earlier_runs`` what is done already;
+``destination_index`` shows what the destination holds; ``earlier_runs`` what
+is done already, ``extraneous`` what only the destination has;
 ``checking`` validates sources before the run starts.
 """
 

@@ -38,6 +38,8 @@ def check(job: Job) -> None:
     _check_earlier_runs(job.choosing)
     if job.by_name:
         _check_list(job)
+    if job.deletion.extraneous and not os.path.isdir(top := job.sources[0].path):
+        raise UsageError(f"SOURCE '{shown(top)}' is a single file: --delete needs a directory")
 
 
 def notices(job: Job) -> Iterator[str]:
@@ -94,6 +96,9 @@ def _name_file(job: Job) -> Job:
 
 def _name_download(job: Job) -> Job:
     above, name = os.path.split(job.directory)
+    if job.origin.is_single and job.deletion.extraneous:
+        why = "is a single object: --delete needs a prefix; leave it out"
+        raise UsageError(f"{job.origin} {why}")
     if not job.origin.is_single:
         check_directory(job.directory)
         return job

@@ -52,6 +52,16 @@ class Runner(Protocol):
         """Start ``coroutine`` and return the future of its result."""
 
 
+class Lookup(Protocol):
+    """A listing in which keys are looked up in ascending order."""
+
+    def lookup(self, key: str) -> Listed | None:
+        """Return the object stored under ``key``, or None.
+
+        Raises ``UnorderedListing``, ``ListingError``, and the errors of the request.
+        """
+
+
 class ListingLookup:
     """The objects of a listing, looked up by key in ascending order."""
 
@@ -137,9 +147,7 @@ class DestinationIndex:
     If it cannot, ``ask`` is true: the worker has to send a HEAD of each key.
     """
 
-    def __init__(
-        self, job: Job, listing: ListingLookup | None, notify: Callable[[str], None]
-    ) -> None:
+    def __init__(self, job: Job, listing: Lookup | None, notify: Callable[[str], None]) -> None:
         self._bucket = str(job.dest)
         # Mode stupid needs no lookups.
         self._listing = None if job.mode is Mode.STUPID else listing

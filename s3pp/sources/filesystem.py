@@ -34,7 +34,7 @@ from s3pp.errors import FailureKind
 from s3pp.localfs.external_sort import SortMemory, sort_records
 from s3pp.localfs.paths import is_unfinished, shown
 from s3pp.places import Source
-from s3pp.records import Entry, Failed, Skipped, SkipReason
+from s3pp.records import Entry, Failed, LeftOut, Skipped, SkipReason
 from s3pp.sources.filters import Record, Scope, Stream, key_bytes, key_fault
 
 # The kinds of names in a directory. FILE is anything that needs a stat to classify.
@@ -74,7 +74,8 @@ def walk_single(source: Source, scope: Scope) -> Stream:
 def stat_entry(path: str, key: str, order: bytes, scope: Scope) -> Record | None:
     """Return the record of the file at ``path``, whose key has the bytes ``order``.
 
-    None when its size or age is not chosen. Links are followed.
+    None when its size or age is not chosen, or ``LeftOut`` where that is to be known. Links are
+    followed.
     """
     try:
         status = os.stat(path)
@@ -84,7 +85,7 @@ def stat_entry(path: str, key: str, order: bytes, scope: Scope) -> Record | None
         return _irregular(path, key, status)
     filters = scope.filters
     if filters.by_stat and filters.stat_refusal(status.st_size, status.st_mtime_ns):
-        return None
+        return LeftOut.of(path, key) if filters.names_left_out else None
     if fault := key_fault(order):
         return Failed(path, key, FailureKind.NAME, fault)
     return Entry(key, path, status.st_size, status.st_mtime_ns)

@@ -27,6 +27,7 @@ from s3pp.errors import FatalError, ObjectError, S3ppError
 from s3pp.job import Job
 from s3pp.localfs.external_sort import RICH_RUN_LENGTH, SortMemory, sort_records
 from s3pp.places import Origin
+from s3pp.records import LeftOut
 from s3pp.s3.answers import Answer
 from s3pp.s3.listing import Listed, Lister, Page, fetch_page
 from s3pp.s3.parallel_listing import DISORDER, list_pages
@@ -134,8 +135,19 @@ def choose_found(
 ) -> Iterator[Found]:
     """Yield what ``filters`` choose of ``found``, up to the limit of ``job``."""
     if filters.by_name or filters.by_stat:
-        found = (each for each in found if not _is_refused(each, origin, filters))
+        found = _choose_each(found, origin, filters)
     return _limit(skip_done_objects(job, origin, found), job.choosing.limit)
+
+
+def _choose_each(found: Iterator[Found], origin: Origin, filters: Filters) -> Iterator[Found]:
+    """Yield what belongs to the job, and where it is to be known what size or age leave out."""
+    for each in found:
+        if not _is_refused(each, origin, filters):
+            yield each
+        elif filters.names_left_out and isinstance(each, Listed):
+            name = origin.relative(each.key)
+            if filters.name_refusal(name) is None:
+                yield LeftOut.of(each.key, name)
 
 
 def choose_single(origin: Origin, found: Listed, filters: Filters) -> Iterator[Listed]:
@@ -150,11 +162,11 @@ def _list_pages(job: Job, origin: Origin, bucket: RemoteBucket, notify: Notify) 
             notify(line)
 
     generator = list_pages(bucket, origin.prefix, listers=job.speed.listers, notify=but_order)
-    with_trouble = _fail_listing(origin, _iterate_pages(generator, bucket))
+    with_trouble = _fail_listing(origin, iterate_pages(generator, bucket))
     return sort_pages(with_trouble, notify)
 
 
-def _iterate_pages(generator: Any, bucket: RemoteBucket) -> Iterator[list[Listed]]:
+def iterate_pages(generator: Any, bucket: RemoteBucket) -> Iterator[list[Listed]]:
     """Yield the pages of an asynchronous generator on the bucket's loop, fetched one ahead."""
 
     async def advance() -> list[Listed] | None:

@@ -24,11 +24,12 @@ copy
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from operator import attrgetter
 from typing import NamedTuple, Protocol
 
-from s3pp.errors import FailureKind
+from s3pp.errors import FailureKind, UsageError
 from s3pp.job import Compare, Job
-from s3pp.localfs.external_sort import sort_records
+from s3pp.localfs.external_sort import RICH_RUN_LENGTH, SortMemory, sort_records
 from s3pp.localfs.paths import path_fault
 from s3pp.localfs.tree import Tree
 from s3pp.places import Origin, Place
@@ -38,10 +39,12 @@ from s3pp.records import (
     Entry,
     Failed,
     GetTask,
+    LeftOut,
     Outcome,
     PutTask,
     Skipped,
     SkipReason,
+    Task,
     other_size,
 )
 from s3pp.s3.listing import Listed
@@ -129,7 +132,13 @@ class GetPlanner:
         )
 
     def _named(self, outcome: Skipped | Failed) -> Skipped | Failed:
-        return outcome._replace(target=self._start + outcome.target)
+        target = self._start + outcome.target
+        if isinstance(outcome, LeftOut) and self._packs(outcome.source, target):
+            target += self._added  # the name that the file has if it is there
+        return outcome._replace(target=target)
+
+    def _packs(self, key: str, target: str) -> bool:
+        return self._gzip_suffix != "" and not key.endswith(".gz") and not target.endswith("/")
 
     def separate(self, steps: Iterable[Step]) -> Iterator[Step]:
         """Yield ``steps``, in the order of their targets, those in conflict as failures."""
@@ -137,8 +146,11 @@ class GetPlanner:
 
         if self._gzip_suffix:
             steps = _in_new_order(steps)
-        separate = mark_conflicts_folded if self._folds else mark_conflicts
-        for step, conflict in separate(steps, _file_name):
+        if self._folds:
+            marked = mark_conflicts_folded(steps, _file_name, place=_target)
+        else:
+            marked = mark_conflicts(steps, _file_name)
+        for step, conflict in marked:
             if conflict is not None:
                 yield Failed(step.source, step.target, FailureKind.CONFLICT, conflict)
                 continue
@@ -149,7 +161,7 @@ class GetPlanner:
     def _step(self, found: Listed) -> GetTask | Failed:
         key, size, etag, modified, _ = found
         target = self._start + key[self._cut :]
-        pack = self._gzip_suffix != "" and not key.endswith(".gz") and not target.endswith("/")
+        pack = self._gzip_suffix != "" and self._packs(key, target)
         if pack:
             target += self._added
         if fault := path_fault(target, size):
@@ -174,9 +186,18 @@ def _in_new_order(steps: Iterable[Step]) -> Iterator[Step]:
             yield step
 
 
+def _target(step: Step) -> str:
+    return step.target
+
+
 def _file_name(step: Step) -> str | None:
     """Return the name that will be written; None if none will be."""
     return step.target if isinstance(step, GetTask) else None
+
+
+def smallest_first(tasks: Iterable[Task]) -> Iterator[Task]:
+    """Yield tasks in the order of their sizes, for ``--order size``."""
+    return sort_records(tasks, key=attrgetter("size"), memory=SortMemory(RICH_RUN_LENGTH))
 
 
 class Overlap(NamedTuple):
@@ -212,6 +233,15 @@ class Overlap(NamedTuple):
         if not target.startswith(self.kept_free):
             return None
         return f"its copy, {target}, would lie inside the source: choose another destination"
+
+
+def check_mirrored(origin: Origin, dest: Place, *, same: bool) -> None:
+    """Raise ``UsageError`` where ``--delete`` at ``dest`` could delete the source itself."""
+    if origin.is_single:
+        raise UsageError(f"{origin} is a single object: --delete needs a prefix; leave it out")
+    if Overlap.of(origin, dest, same=same).kept_free:
+        inside = f"{origin} lies inside {dest}, whose other keys --delete would delete"
+        raise UsageError(f"{inside}: name another destination")
 
 
 def target_prefix(origin: Origin, dest: Place) -> str:

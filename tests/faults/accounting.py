@@ -25,12 +25,16 @@ Journal = dict[str, dict[str, Record]]  # outcome -> key -> record
 
 @dataclass(frozen=True)
 class Ending:
-    """How a run ended, by key; ``summary`` is the last event of ``--json``."""
+    """How a run ended, by key, or by the path of a file that was to be deleted.
+
+    ``summary`` is the last event of ``--json``.
+    """
 
     result: Result
     done: dict[str, Record]
     skipped: dict[str, Record]
     failed: dict[str, Record]
+    deleted: dict[str, Record]
     summary: Record
 
     @property
@@ -55,13 +59,14 @@ class Ending:
 
 def read_journal(journal: Path) -> Journal:
     """The outcomes in a journal; one whose run was killed may end in half a line."""
-    found: Journal = {"done": {}, "skipped": {}, "failed": {}}
+    found: Journal = {"done": {}, "skipped": {}, "failed": {}, "deleted": {}}
     for line in journal.read_text().splitlines(keepends=True) if journal.exists() else ():
         record = json.loads(line) if line.endswith("\n") else {"event": ""}
         if record["event"] in found:
             known = found[record["event"]]
-            assert record["key"] not in known, f"told twice: {record}"
-            known[record["key"]] = record
+            name = record.get("key") or record["path"]
+            assert name not in known, f"told twice: {record}"
+            known[name] = record
     return found
 
 
@@ -78,8 +83,9 @@ def _check_counts(end: Ending) -> None:
     assert not end.done.keys() & end.skipped.keys(), "done and skipped"
     assert not end.failed.keys() & (end.done.keys() | end.skipped.keys()), "failed and not failed"
     assert end.summary.get("event") == "summary", end.result.err
-    told = [end.summary[name] for name in ("done", "skipped", "failed")]
-    assert told == [len(end.done), len(end.skipped), len(end.failed)], end.summary
+    told = [end.summary.get(name, 0) for name in ("done", "skipped", "failed", "deleted")]
+    counted = [len(each) for each in (end.done, end.skipped, end.failed, end.deleted)]
+    assert told == counted, end.summary
     if end.code != 3:
         assert end.summary["listed"] == sum(told) + end.summary.get("not_attempted", 0)
     if end.complete:
@@ -98,7 +104,7 @@ def _check_failures_are_named(end: Ending) -> None:
             continue  # likewise, by a store that accepted nothing
         if alike[record["kind"], record.get("code")] > SHOWN:
             continue  # so many are named, and the others counted
-        source = record["source"]
+        source = record.get("source") or record.get("path") or record["key"]
         name = _as_told(source if source.startswith("s3://") else Path(source).name)
         assert name in end.result.err, f"{name} is not named on stderr"
 

@@ -194,7 +194,8 @@ class GetTrial(Transfer):
             contents[key] = found["Body"].read()
             _check_time(Path(record["path"]), found["LastModified"].timestamp())
         check_done(end, lambda key: self._landed(end.done[key]), contents)
-        told = {os.path.relpath(record["path"], self.directory) for record in end.done.values()}
+        ended = (*end.done.values(), *end.deleted.values())
+        told = {os.path.relpath(record["path"], self.directory) for record in ended}
         self.check_directory(told, complete=end.complete and not self.killed)
 
     def check_directory(self, told: set[str], *, complete: bool) -> None:
@@ -311,7 +312,7 @@ class CopyTrial(Transfer):
 
     def check(self, end: Ending) -> None:
         check_done(end, self.dest.get, {key: self.bucket.get(key) for key in end.done})
-        after, told = self.dest.tree(), set(end.done)
+        after, told = self.dest.tree(), {*end.done, *end.deleted}
         if not end.complete:  # what was done last is told nobody
             source = self.bucket.tree()
             told |= {key for key, body in after.items() if source.get(key) == body}

@@ -50,6 +50,7 @@ def literal(values: Iterable[str]) -> str:
 
 TYPES = {
     "whole": "Number",
+    "max_delete": "Number",
     "size": "Number",
     "part_size": "Number",
     "seconds": "Time",

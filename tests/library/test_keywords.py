@@ -44,6 +44,7 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 # Of each reader: a value of Python's, and what the command is given for it.
 SAMPLES: dict[str, list[tuple[Any, str]]] = {
     "whole": [(3, "3")],
+    "max_delete": [(100, "100"), ("10%", "10%")],
     "size": [(4096, "4096"), ("16MiB", "16MiB")],
     "part_size": [(8 << 20, "8MiB"), ("8MiB", "8MiB")],
     "seconds": [(2, "2"), (2.5, "2.5"), (timedelta(minutes=5), "5m"), ("5m", "5m")],
@@ -75,6 +76,9 @@ NEEDS: dict[str, dict[str, Any]] = {
     "null": {"files_from": "names"},
     "sse_kms_key_id": {"sse": "aws:kms"},
     "gzip_type": {"gzip": True},
+    "max_delete": {"delete": True},
+    "delete_from_empty": {"delete": True},
+    "delete_excluded": {"delete": True},
 }
 REPLACED = {"content_type", "header", "metadata"}  # of a copy, which needs a directive for them
 

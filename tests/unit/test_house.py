@@ -18,6 +18,8 @@ MOST_LINES = 400
 FLOORS = {
     "access": 0,
     "attributes": 0,
+    "body_options": 0,
+    "deletion": 0,
     "job": 0,
     "limits": 0,
     "option": 0,

@@ -10,8 +10,9 @@ import pytest
 
 from cli.conftest import Told
 from s3pp.args.verbs import build_job
+from s3pp.body_options import DownloadOptions
 from s3pp.errors import UsageError
-from s3pp.job import DownloadOptions, Job, Mode
+from s3pp.job import Job, Mode
 from s3pp.places import Origin, parse_origin
 
 SOURCE = "s3://bucket/p"

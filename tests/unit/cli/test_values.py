@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from s3pp.access import Grant
 from s3pp.args import values
+from s3pp.deletion import MaxDelete
 
 NOW = 1_800_000_000.0
 
@@ -49,6 +50,44 @@ def test_whole_sizes_are_exact(number: int, unit: str) -> None:
 def test_no_size(text: str) -> None:
     with pytest.raises(ValueError, match="is not a size"):
         values.size(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "most"),
+    [
+        ("0", MaxDelete(0)),
+        ("100", MaxDelete(100)),
+        ("10%", MaxDelete(10, share=True)),
+        ("0.5%", MaxDelete(0.5, share=True)),
+        ("100%", MaxDelete(100, share=True)),
+    ],
+)
+def test_max_delete(text: str, most: MaxDelete) -> None:
+    assert values.max_delete(text) == most
+    assert str(most) == text
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1k", "1.5", "101%", "%", "1e3", "10 %", "١٠%"])
+def test_no_max_delete(text: str) -> None:
+    with pytest.raises(ValueError, match="neither a number from 0 up nor a share"):
+        values.max_delete(text)
+
+
+@pytest.mark.parametrize(
+    ("most", "deletions", "held", "exceeded"),
+    [
+        (MaxDelete(0), 0, 5, False),
+        (MaxDelete(0), 1, 5, True),
+        (MaxDelete(3), 3, 3, False),
+        (MaxDelete(3), 4, 9999, True),
+        (MaxDelete(10, share=True), 10, 100, False),
+        (MaxDelete(10, share=True), 11, 100, True),
+        (MaxDelete(0.5, share=True), 1, 200, False),
+        (MaxDelete(100, share=True), 7, 7, False),
+    ],
+)
+def test_how_many_are_too_many(most: MaxDelete, deletions: int, held: int, exceeded: bool) -> None:
+    assert most.exceeded(deletions, held) is exceeded
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from s3pp.pipeline.messages import MESSAGES
 ROOM = Path(s3pp.pipeline.__file__).parent
 # What each process runs, beside what all of them share.
 MODULES = {
-    "supervisor": "supervisor flow assignments",
+    "supervisor": "supervisor flow assignments credentials",
     "walker": "walker connect",
     "worker": "worker slots connect",
     "statter": "statter",
@@ -48,7 +48,9 @@ def test_who_is_named_handles_it_and_nobody_else_does(message: type[Any]) -> Non
     assert senders | receivers <= MODULES.keys()
     constructors = {"TaskBatch": "task_batch", "BatchReport": "batch_report"}
     name = message.__name__
-    case = re.compile(rf"(case (messages\.)?{name}\(|isinstance\(message, {name}\)|: {name} \|)")
+    case = re.compile(
+        rf"(case (messages\.)?{name}\(|isinstance\(message, {name}\)|: {name} \|)|\| {name}\("
+    )
     named = re.compile(rf"\b({name}|{constructors.get(name, name)})\b")
     for process in MODULES:
         text = texts(process)

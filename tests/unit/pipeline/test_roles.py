@@ -12,7 +12,8 @@ import pytest
 
 from s3pp.access import Access, Grant, Keys
 from s3pp.attributes import Objects
-from s3pp.job import Choosing, DownloadOptions, Job, Mode, Parts
+from s3pp.body_options import DownloadOptions, Parts
+from s3pp.job import Choosing, Job, Mode
 from s3pp.pipeline.roles import (
     TITLES,
     QualifiedParts,

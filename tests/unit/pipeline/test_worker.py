@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from s3pp.body_options import Parts
 from s3pp.errors import FailureKind, FatalError, ObjectError, RunEnding
-from s3pp.job import Job, Mode, Parts, Speed
+from s3pp.job import Job, Mode, Speed
 from s3pp.limits import MIB, PLACES
 from s3pp.localfs.tree import most_directories
 from s3pp.pipeline.children import Child, start_context

@@ -326,7 +326,7 @@ def index(
 ) -> tuple[DestinationIndex, list[str]]:
     told: list[str] = []
     job = Job("put", (Source("/src"),), Place("bucket", "p"), mode=mode)
-    return DestinationIndex(job, listing, told.append), told  # type: ignore[arg-type]
+    return DestinationIndex(job, listing, told.append), told
 
 
 @COMPARING

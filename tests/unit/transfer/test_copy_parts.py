@@ -16,9 +16,10 @@ from zlib import crc32
 import pytest
 
 from s3pp.attributes import Objects
+from s3pp.body_options import Parts
 from s3pp.errors import FailureKind, Kept, RunEnding
 from s3pp.integrity.etag import etag_of_md5s
-from s3pp.job import Job, Mode, Parts
+from s3pp.job import Job, Mode
 from s3pp.limits import GIB, MAX_OBJECT, MIB
 from s3pp.places import Place, parse_origin
 from s3pp.records import (

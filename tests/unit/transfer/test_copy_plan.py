@@ -57,7 +57,7 @@ def planned(
     origin, place = parse_origin(source), parse_place(dest)
     job = Job("copy", origins=(origin,), dest=place, mode=mode)
     overlap = Overlap.of(origin, place, same=origin.bucket == place.bucket)
-    known = DestinationIndex(job, listing, lambda text: None)  # type: ignore[arg-type]
+    known = DestinationIndex(job, listing, lambda text: None)
     return list(CopyPlanner(job, origin, known, overlap=overlap).plan(found))
 
 

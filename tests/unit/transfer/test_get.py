@@ -22,9 +22,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from effort import examples
+from s3pp.body_options import DownloadOptions
 from s3pp.errors import FailureKind, FatalError
 from s3pp.integrity.etag import etag_of_md5s
-from s3pp.job import DownloadOptions, Job, Mode
+from s3pp.job import Job, Mode
 from s3pp.limits import PIECE, SMALL
 from s3pp.localfs.paths import TEMPORARY
 from s3pp.localfs.tree import Tree

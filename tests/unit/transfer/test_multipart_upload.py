@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 
 from effort import examples
 from s3pp.attributes import Objects
+from s3pp.body_options import Parts
 from s3pp.errors import FailureKind, FatalError, Kept, ObjectError, RunEnding
 from s3pp.integrity.checksums import checksum as digest
 from s3pp.integrity.etag import etag_of_md5s
-from s3pp.job import Job, Mode, Parts, Speed
+from s3pp.job import Job, Mode, Speed
 from s3pp.places import Place, Source
 from s3pp.records import Entry, PartDone, PartFailed, PartOutcome, PutPart
 from s3pp.s3.client import Call, Headers

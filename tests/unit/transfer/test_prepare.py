@@ -15,9 +15,10 @@ from types import SimpleNamespace
 import pytest
 
 from s3pp.attributes import Objects
+from s3pp.body_options import Parts
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.integrity.etag import etag_of_md5s
-from s3pp.job import Job, Parts
+from s3pp.job import Job
 from s3pp.limits import MAX_SINGLE_PUT, MIB, SMALL
 from s3pp.places import Place, Source
 from s3pp.records import Dest, Entry

@@ -45,7 +45,7 @@ def planned(
 ) -> tuple[list[PutTask | Outcome], list[str]]:
     told: list[str] = []
     job = Job("put", (Source("/src"),), Place("bucket", "p"), mode=mode)
-    planner = PutPlanner(job, DestinationIndex(job, dest, told.append))  # type: ignore[arg-type]
+    planner = PutPlanner(job, DestinationIndex(job, dest, told.append))
     return list(planner.plan(found or ENTRIES)), told  # type: ignore[arg-type]
 
 

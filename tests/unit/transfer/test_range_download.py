@@ -13,10 +13,11 @@ from zlib import crc32
 
 import pytest
 
+from s3pp.body_options import Parts
 from s3pp.errors import FailureKind, FatalError, Kept, RunEnding
 from s3pp.integrity import verifiers
 from s3pp.integrity.stored_object import StoredObject
-from s3pp.job import Job, Mode, Parts
+from s3pp.job import Job, Mode
 from s3pp.limits import MIB
 from s3pp.localfs.tree import Tree
 from s3pp.places import Origin

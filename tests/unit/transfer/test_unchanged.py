@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from effort import examples
 from s3pp.attributes import Objects
+from s3pp.body_options import DownloadOptions
 from s3pp.integrity.etag import etag_of_md5s
-from s3pp.job import Compare, DownloadOptions, Job, Mode
+from s3pp.job import Compare, Job, Mode
 from s3pp.limits import SMALL
 from s3pp.localfs.tree import Tree
 from s3pp.pipeline import roles
