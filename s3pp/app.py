@@ -295,6 +295,10 @@ def _report(result: RunReport, job: Job, output: Streams) -> RunReport:
     differs = result.differs or (job.dry_run and result.transferred)
     if job.exit_code and result.status is ExitStatus.OK and differs:
         result = result._replace(status=ExitStatus.SOME_FAILED)
+    if job.choosing.fail_if_empty:
+        from s3pp.report.emptiness import fail_if_empty
+
+        result = fail_if_empty(result, job)
     if result.error is not None:
         log_error(job, result.error)
         output.stderr.lines([message(program, result.error)])

@@ -129,6 +129,15 @@ class Choosing:
         help="key (default), or size: the smallest first, once all are listed",
     )
 
+    fail_if_empty: bool = option(
+        False,
+        "--fail-if-empty",
+        help="exit 1 if nothing is found, or nothing that the filters select",
+        clean="exit 1 if no upload is found that these options select",
+    )
+    # Of the old tools: a prefix without objects is wrong usage, and nothing else is said of it.
+    must_exist: bool = False
+
     @property
     def names_earlier_runs(self) -> bool:
         """Whether what earlier runs have done is to be left out."""
@@ -333,6 +342,11 @@ class Job:
     def unlisted(self) -> bool:
         """Whether what is read is known without its listing: by names, or by an inventory."""
         return self.by_name or self.choosing.manifest is not None
+
+    @property
+    def reads_nothing(self) -> bool:
+        """Whether it is known that no object is found in any of the origins."""
+        return bool(self.origins) and all(origin.is_empty for origin in self.origins)
 
     @property
     def sides(self) -> tuple[Side, ...]:

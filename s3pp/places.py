@@ -60,6 +60,7 @@ class Origin:
     single: str | None = None  # the one object meant where nothing lies below ``prefix``: "p"
     # What a single object is called at the destination, or the directory that all others land in.
     name: str | None = None
+    is_empty: bool = False  # it is known that no object is found there
 
     def relative(self, key: str) -> str:
         """The name by which filters choose ``key``; at the destination it may have another."""

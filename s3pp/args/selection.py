@@ -50,6 +50,8 @@ def _check_deletion(job: Job) -> None:
         return
     if job.is_stream:
         raise UsageError("--delete is about many objects, and '-' is a single one: leave it out")
+    if job.deletion.from_empty and job.choosing.fail_if_empty:
+        raise UsageError("--fail-if-empty contradicts --delete-from-empty; drop one of them")
     if len(job.reads) > 1:
         one = "the one directory or prefix that the destination is to be like"
         raise UsageError(f"--delete needs exactly one source, {one}")

@@ -93,7 +93,10 @@ def _fields(section: str, names: str) -> tuple[str, ...]:
     return tuple(f"{section}.{name}" for name in names.split())
 
 
-_NAMES = _fields("choosing", "rules newer_than older_than min_size max_size limit files_from null")
+_NAMES = _fields(
+    "choosing",
+    "rules newer_than older_than min_size max_size limit files_from null fail_if_empty",
+)
 _LINKS = ("choosing.follow_symlinks",)
 _TRIES = _fields("access", "max_attempts max_throttled connect_timeout read_timeout")
 _VOLUME = _fields("combined", "verbose quiet")
@@ -200,7 +203,8 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             _clean,
             (
                 Group(
-                    "uploads to abort", ("dry_run", *_fields("choosing", "rules older_than limit"))
+                    "uploads to abort",
+                    ("dry_run", *_fields("choosing", "rules older_than limit fail_if_empty")),
                 ),
                 _S3,
                 Group("retries and timeouts", _TRIES),

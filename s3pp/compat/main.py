@@ -7,6 +7,7 @@ hidden from ``ps`` soon, and Ctrl-C is answered in one line.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pkgutil import resolve_name
 from types import MappingProxyType
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 from s3pp import program
 
 if TYPE_CHECKING:
+    from s3pp.app import Plan
     from s3pp.report.outlet import Streams
 
 _SEEN = "other users could see them before they were hidden, and the shell's history has them"
@@ -42,9 +44,15 @@ def run(name: str) -> NoReturn:
         setproctitle.setproctitle(name)
         from s3pp.app import run_plan
 
-        return run_plan(resolve_name(PLANS[name])(argv), streams)
+        return run_plan(_requiring_objects(resolve_name(PLANS[name])(argv)), streams)
 
     program.run(program.Program(name, main))
+
+
+def _requiring_objects(plan: Plan) -> Plan:
+    """Return ``plan`` with a prefix without objects as wrong usage, as these tools had it."""
+    jobs = (replace(job, choosing=replace(job.choosing, must_exist=True)) for job in plan.jobs)
+    return plan._replace(jobs=tuple(jobs))
 
 
 # The console scripts.

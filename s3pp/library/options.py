@@ -40,6 +40,7 @@ class PutOptions(TypedDict, total=False):
     limit: Number | None
     files_from: Path | Iterable[str] | None
     null: bool | None
+    fail_if_empty: bool | None
     # deletion
     delete: bool | None
     max_delete: Number | None
@@ -127,6 +128,7 @@ class GetOptions(TypedDict, total=False):
     limit: Number | None
     files_from: Path | Iterable[str] | None
     null: bool | None
+    fail_if_empty: bool | None
     # deletion
     delete: bool | None
     max_delete: Number | None
@@ -191,6 +193,7 @@ class CopyOptions(TypedDict, total=False):
     limit: Number | None
     files_from: Path | Iterable[str] | None
     null: bool | None
+    fail_if_empty: bool | None
     # deletion
     delete: bool | None
     max_delete: Number | None
@@ -278,6 +281,7 @@ class ListOptions(TypedDict, total=False):
     limit: Number | None
     files_from: Path | Iterable[str] | None
     null: bool | None
+    fail_if_empty: bool | None
     # listing
     listers: Number | None
     # S3
@@ -308,6 +312,7 @@ class CleanOptions(TypedDict, total=False):
     exclude: Texts | None
     older_than: Moment | None
     limit: Number | None
+    fail_if_empty: bool | None
     # S3
     endpoint_url: str | None
     region: str | None

@@ -130,7 +130,9 @@ class OpenBuckets:
             if self.job.side_of(origin) == side:
                 opened = self._open_source(origin, session)
                 self.probes += 1
-                if self._is_single(origin, session, opened):
+                if opened.empty and not self.job.unlisted:
+                    origins[number] = self._empty(origin)
+                elif self._is_single(origin, session, opened):
                     origins[number] = origin.alone
         self.job = name_single(replace(self.job, origins=tuple(origins)))
         return opened
@@ -139,6 +141,13 @@ class OpenBuckets:
         if self.job.deletion.from_empty:
             return session.open(origin.prefix)
         return session.open_source(origin, by_name=self.job.unlisted)
+
+    def _empty(self, origin: Origin) -> Origin:
+        if self.job.choosing.must_exist:
+            raise UsageError(f"no objects found under {origin}")
+        if len(self.job.origins) > 1:  # of a single one the end of the run says it
+            self._hooks.notify(f"{self.job.verb} {origin}: no objects found")
+        return replace(origin, is_empty=True)
 
     def _is_single(self, origin: Origin, session: Session, opened: Opened) -> bool:
         if (

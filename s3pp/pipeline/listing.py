@@ -118,6 +118,7 @@ def list_keys(job: Job, origin: Origin, streams: Streams) -> RunReport:
     is_read = totals.complete and not streams.stdout.gone
     if is_read and (text := unmatched_notice(job, filters.unmatched)):
         sheet.notify(text)
+    sheet.notify_empty()
     totals.seconds = time.monotonic() - started
     return run_report(totals, error=error, signal=signal)
 
@@ -141,6 +142,8 @@ def _list(run: ListRun, streams: Streams) -> None:
         return
     opened = session.open_source(origin, by_name=by_name)
     sheet.totals.requests += PROBES
+    if opened.empty and not by_name:
+        return
     if not by_name and opened.single is False:
         complete(_list_opened(run, session, opened))
     else:

@@ -137,6 +137,8 @@ def _walk(job: Job, around: Surroundings) -> Iterator[Task | Outcome]:
         return PutPlanner(job, _destination(job, around)).plan(
             entries(job, around.choice.stdin, around.choice.filters)
         )
+    if job.reads_nothing:
+        return iter(())  # and DIRECTORY, which could become a file, is not created
     if len(job.origins) > 1:
         return _walk_several(job, around)
     from s3pp.sources.objects import list_origin

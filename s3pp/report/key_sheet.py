@@ -49,6 +49,15 @@ class KeySheet:
         """Write a notice for users."""
         notice_lines(text, self._job).write_to(self._streams)
 
+    def notify_empty(self) -> None:
+        """Write a notice if the listing has come to its end, and there were no keys."""
+        if self.totals.keys:
+            return
+        from s3pp.report.emptiness import empty_notice  # what few listings need
+
+        if text := empty_notice(self.totals, self._job):
+            self.notify(text)
+
     def _remark(self, failures: Sequence[Failed]) -> None:
         for each in failures:
             said = None if self._voice is None else self._voice.outcome(each)

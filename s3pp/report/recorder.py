@@ -198,6 +198,8 @@ class Recorder:
             self.hide_cause(end.cause)
         if totals.young and not self._job.dry_run:
             self.notice(left_alone_notice(totals.young))
+        if totals.listed == totals.left_out:
+            self._notice_empty()
         totals.not_attempted = not_attempted
         totals.seconds = self._clock() - self._started
         self._print(Rendered(stderr=self._view.last_lines()))
@@ -211,6 +213,12 @@ class Recorder:
         if self._journal is not None:
             self._journal.close(totals)
         return totals
+
+    def _notice_empty(self) -> None:
+        from s3pp.report.emptiness import empty_notice  # what few runs need
+
+        if text := empty_notice(self._totals, self._job):
+            self.notice(text)
 
     def _print(self, lines: Rendered) -> None:
         if lines.log and self._log is not None:

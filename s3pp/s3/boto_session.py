@@ -110,9 +110,8 @@ class BotoSession:
             return opened
         if single is False and not probe.listable:
             raise FatalError(not_listable_message(origin, probe))
-        if single is False and origin.prefix and not probe.keys:
-            raise UsageError(f"no objects found under {origin}")
-        return opened
+        is_empty = single is False and origin.prefix != "" and not probe.keys
+        return opened._replace(empty=is_empty)
 
     def _describe(self, client: Any, probe: Probe) -> Opened:
         if self._region and self._region != client.meta.region_name:

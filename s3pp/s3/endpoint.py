@@ -124,6 +124,7 @@ class Opened(NamedTuple):
     listable: bool  # whether the store allows ListBucket
     # Of a source: whether it is the single object named by the origin; None: unknown.
     single: bool | None = False
+    empty: bool = False  # of a source: whether it is known that no object is found there
     proxy: str = ""  # the URL of the proxy to use, including its password; empty: none
 
 

@@ -78,8 +78,8 @@ class Session:
         """Like ``open``, for a source: it must exist, and ListBucket must be allowed.
 
         ``by_name``: the keys come from a list, so no listing is needed. If there are no keys below
-        the origin's prefix, the origin means the single object of that name. Raises ``UsageError``
-        where there is neither, and the errors of ``open``.
+        the origin's prefix, the origin means the single object of that name; if there is neither,
+        it is empty. Raises the errors of ``open``.
         """
         page = self._page(origin.prefix)
         if self._plain is not None and page is not None:

@@ -67,6 +67,8 @@ def name_single(job: Job) -> Job:
     """
     if job.verb == "put":
         return _name_file(job)
+    if len(job.origins) == 1 and job.origin.is_empty:
+        return job
     if job.verb == "get" and may_be_file(job):
         return _name_download(job)
     if len(job.origins) != 1 or job.origin.name is not None or not job.origin.is_single:

@@ -82,6 +82,7 @@ class Filters:
         self._choosing = choosing
         self._rules = tuple(_rule(n, *rule) for n, rule in enumerate(choosing.rules))
         self._last_first = self._rules[::-1]
+        self._has_looked = False  # at a name that no rule matches
         self._unmatched_rules = dict.fromkeys(range(len(self._rules)))  # by their numbers
         only_included = bool(self._rules) and self._rules[0].include
         self._unmatched = "no --include matches" if only_included else None
@@ -98,6 +99,7 @@ class Filters:
                 if self._unmatched_rules:
                     self._mark(rule, path)
                 return None if rule.include else rule.reason
+        self._has_looked = True
         return self._unmatched
 
     def tree_refusal(self, directory: str) -> str | None:
@@ -133,8 +135,11 @@ class Filters:
     def unmatched(self) -> list[str]:
         """The options whose pattern has matched nothing so far.
 
-        What is in an excluded directory was not looked at.
+        What is in an excluded directory was not looked at. Where there was no name at all, no
+        pattern is to blame.
         """
+        if len(self._unmatched_rules) == len(self._rules) and not self._has_looked:
+            return []
         rules = (self._rules[number] for number in self._unmatched_rules)
         return [f"--{'include' if each.include else 'exclude'} {each.pattern!r}" for each in rules]
 

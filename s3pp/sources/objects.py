@@ -53,6 +53,8 @@ def list_origin(
     A single object is looked up with a HEAD, which does not require ListBucket; if that is refused,
     in the listing. Raises ``FatalError``, on iteration too.
     """
+    if origin.is_empty:
+        return iter(())
     if origin.is_single:
         alone = choose_single(origin, _look_up(origin, bucket), choice.filters)
         return skip_done_objects(job, origin, alone)

@@ -130,15 +130,16 @@ def test_an_object_that_is_left_out_is_named_with_what_means_it(
 
 @pytest.mark.parametrize("source", ["/nothing", "/nothing/", "/nothing*", "/p/deep/c"])
 def test_nothing_there(s3pp: Run, filled: Bucket, source: str) -> None:
-    result = s3pp("list", filled.url + source)
-    assert (result.code, result.out) == (2, "")
-    assert source.strip("/*") in result.err
-    assert result.err.count("\n") == 1
+    for words, code in (([], 0), (["--fail-if-empty"], 1)):
+        result = s3pp("list", *words, filled.url + source)
+        assert (result.code, result.out) == (code, "")
+        assert source.strip("/*") in result.err
+        assert (result.err.count("\n"), "no objects found" in result.err) == (1, True)
 
 
 def test_an_empty_bucket(s3pp: Run, bucket: Bucket) -> None:
     result = s3pp("list", "--summarize", bucket.url)
-    assert (result.code, result.err) == (0, "")
+    assert (result.code, result.err.count("no objects found")) == (0, 1)
     assert summed(result.out.strip()) == ("0", "0")
 
 

@@ -202,7 +202,7 @@ def test_an_empty_source_empties_nothing_unless_told_to(
     if verb != "put":
         source = f"{moto_bucket.url}/missing"
         result = s3pp(verb, "--delete", source, place)
-        assert (result.code, len(there.keys()), len(tree.read(dest))) == (2, 2, 2), result
+        assert (result.code, len(there.keys()), len(tree.read(dest))) == (3, 2, 2), result
     result = s3pp(verb, "--delete", "--delete-from-empty", source, place)
     assert result.code == 0, result
     assert (list(dest.iterdir()) if verb == "get" else there.keys()) == []

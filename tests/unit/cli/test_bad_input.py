@@ -36,6 +36,10 @@ BAD = {
     "size": (["--max-size", "big", "SRC", "DEST"], "--max-size"),
     "moment": (["--older-than", "yesterday", "SRC", "DEST"], "--older-than"),
     "empty glob": (["--exclude", "", "SRC", "DEST"], "--exclude"),
+    "empty, and not": (
+        ["--fail-if-empty", "--delete", "--delete-from-empty", "SRC", "DEST"],
+        "--fail-if-empty contradicts --delete-from-empty",
+    ),
     "open bracket": (["--include", "a[b", "SRC", "DEST"], "--include 'a[b': '[' at position 2 is"),
     "open brace": (["--exclude", "a/{b", "SRC", "DEST"], "--exclude 'a/{b': '{' at position 3 is"),
     "password in the endpoint": (["--endpoint-url", "http://a:b@c", "SRC", "DEST"], "credentials"),

@@ -98,7 +98,8 @@ def test_a_bad_glob_is_a_usage_error_that_names_the_option(glob: str) -> None:
     ("rules", "paths", "unmatched"),
     [
         (("+*.js", "-*.css"), ["a.js"], ["--exclude '*.css'"]),
-        (("+*.js", "+*.css"), [], ["--include '*.js'", "--include '*.css'"]),
+        (("+*.js", "+*.css"), ["a"], ["--include '*.js'", "--include '*.css'"]),
+        (("+*.js", "+*.css"), [], []),
         (("+a.js", "+*.js"), ["a.js"], []),  # the last one decides, and both match
         (("+*.js", "+a.js"), ["b.js"], ["--include 'a.js'"]),
         (("-x", "-*.o", "+*.o"), ["a.o", "x/b.o"], []),
