@@ -70,6 +70,14 @@ class DeletePhase:
         self._source = _identity(job)
 
     @property
+    def loss(self) -> str:
+        """What is lost where the walker dies."""
+        if self.deleting:
+            return "what it had not sent is not deleted"
+        known = self._stage in (_Stage.TRANSFERS, _Stage.COUNTING)
+        return "nothing is deleted" if known else "what it had not listed is not transferred"
+
+    @property
     def deleting(self) -> bool:
         """Whether batches of deletions are being sent; ``decide`` has returned their number."""
         return self._stage is _Stage.DELETING

@@ -342,9 +342,9 @@ class Supervisor:
             self._on_statter_death(child)
         elif child is self._crew.walker:
             if not self._walk_ended:
+                loss = self._deletions.loss
                 self._abort(
-                    f"the walker {child.how_it_ended()}: what it had not listed is not transferred:"
-                    " run the same command again"
+                    f"the walker {child.how_it_ended()}: {loss}: run the same command again"
                 )
         elif self._phase in (Phase.RUNNING, Phase.DRAINING):
             self._on_worker_death(child)
