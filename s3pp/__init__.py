@@ -1,6 +1,7 @@
 """s3pp, the S3 parallel pipeline: moves very many objects between a file system and S3.
 
-As a library: ``s3pp.put``, ``get``, ``copy``, ``list`` and ``clean``, see ``docs/library.rst``.
+As a library: ``s3pp.put``, ``get``, ``copy``, ``remove``, ``list`` and ``clean``, see
+``docs/library.rst``.
 Every process of a run imports this module, so that they are imported only where they are used.
 """
 
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from s3pp.access import Keys
     from s3pp.errors import ExitStatus, FailureKind, FatalError, S3ppError, UsageError
-    from s3pp.library.calls import clean, copy, get, list, put
+    from s3pp.library.calls import clean, copy, get, list, put, remove
     from s3pp.library.listing import Listing
     from s3pp.library.result import Failure, RunFailed, RunResult, S3Object
 
@@ -33,12 +34,13 @@ __all__ = [
     "get",
     "list",
     "put",
+    "remove",
 ]
 
 _PLACES = {
     "access": ("Keys",),
     "errors": ("ExitStatus", "FailureKind", "FatalError", "S3ppError", "UsageError"),
-    "library.calls": ("clean", "copy", "get", "list", "put"),
+    "library.calls": ("clean", "copy", "get", "list", "put", "remove"),
     "library.listing": ("Listing",),
     "library.result": ("Failure", "RunFailed", "RunResult", "S3Object"),
 }

@@ -43,3 +43,4 @@ class Deletion:
     excluded: bool = option(
         False, "--delete-excluded", help="let --delete delete what the filters exclude, too"
     )
+    whole_bucket: bool = option(False, "--all", help="allow removing the objects of a whole bucket")

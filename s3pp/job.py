@@ -277,11 +277,13 @@ class Job:
         "--dry-run",
         help="show what would be transferred and why; change nothing",
         clean="show what would be aborted; change nothing",
+        remove="show what would be deleted; change nothing",
     )
     exit_code: bool = option(
         False,
         "--exit-code",
         help="exit 1 if --dry-run would transfer anything, or --mode add leaves another size",
+        remove="exit 1 if --dry-run would delete anything",
     )
     sandbox: bool = option(
         False,

@@ -19,6 +19,7 @@ def check_selection(job: Job) -> None:
     """
     _check_filters(job)
     _check_deletion(job)
+    _check_whole_bucket(job)
     if job.download.gunzip and job.download.gzip_suffix:
         raise UsageError("--gunzip contradicts --gzip-suffix, which compresses files; drop one")
     if job.is_stream:
@@ -100,6 +101,15 @@ def _check_mirrored_directory(directory: str) -> None:
         what = "the root of the file system" if top == os.path.dirname(top) else "your home"
         held = f"DIRECTORY {shown(directory)!r} is, or holds, {what}"
         raise UsageError(f"{held}, where --delete deletes nothing: name a directory in it")
+
+
+def _check_whole_bucket(job: Job) -> None:
+    """Refuse to remove all objects of a bucket unless that is said: a prefix may be forgotten."""
+    if job.verb != "remove" or job.deletion.whole_bucket or job.unlisted:
+        return
+    if job.origin.prefix == "":
+        bucket = f"s3://{job.origin.bucket}"
+        raise UsageError(f"remove {bucket} means the whole bucket: name a PREFIX, or add --all")
 
 
 def _check_filters(job: Job) -> None:

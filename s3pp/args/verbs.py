@@ -74,6 +74,11 @@ def _copy(arguments: Sequence[str]) -> Job:
     return Job("copy", origins=tuple(map(values.origin, sources)), dest=values.dest(dest))
 
 
+def _remove(arguments: Sequence[str]) -> Job:
+    _require(len(arguments) == 1, "remove needs one place, s3://BUCKET/PREFIX")
+    return Job("remove", origins=(values.origin(arguments[0]),))
+
+
 def _list(arguments: Sequence[str]) -> Job:
     _require(len(arguments) == 1, "list needs one source, s3://BUCKET[/PREFIX]")
     return Job("list", origins=(values.origin(arguments[0]),))
@@ -180,6 +185,21 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                     _fields("combined", "source_endpoint_url source_region source_profile"),
                 ),
                 *(_DEST_LISTING, _RETRIES, _OUTPUT),
+            ),
+        ),
+        "remove": Verb(
+            "[OPTIONS] s3://BUCKET/PREFIX",
+            "Delete the objects below PREFIX, or the one object of that name. A PREFIX that ends in"
+            " * selects every key that begins with it. An object that was replaced since it was"
+            " listed is kept. A bucket with versions keeps them, and gets a delete marker for each"
+            " object.",
+            _remove,
+            (
+                Group("deletion", ("dry_run", "deletion.whole_bucket", "exit_code")),
+                _FILTERS,
+                *(_SPEED, _LISTING, _INVENTORY, _S3),
+                Group("retries and timeouts", (*_TRIES, "speed.worker_timeout")),
+                _OUTPUT,
             ),
         ),
         "list": Verb(

@@ -16,6 +16,7 @@ COMMANDS = {
     "put": "Upload files to a bucket",
     "get": "Download objects to a directory",
     "copy": "Copy objects from bucket to bucket",
+    "remove": "Delete objects",
     "list": "List the objects in a bucket",
     "clean": "Abort incomplete multipart uploads",
     "sandbox": "Run an S3 server in memory, for experiments",

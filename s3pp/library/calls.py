@@ -11,7 +11,14 @@ from s3pp.errors import UsageError
 from s3pp.job import Job
 from s3pp.library.keywords import NO_STREAM, build_job, hide_credentials, with_names
 from s3pp.library.listing import Listing
-from s3pp.library.options import CleanOptions, CopyOptions, GetOptions, ListOptions, PutOptions
+from s3pp.library.options import (
+    CleanOptions,
+    CopyOptions,
+    GetOptions,
+    ListOptions,
+    PutOptions,
+    RemoveOptions,
+)
 from s3pp.library.result import RunResult
 from s3pp.library.runs import OnEvent, run
 
@@ -69,6 +76,14 @@ def copy(
     """Copy objects from bucket to bucket: ``s3pp copy``. For arguments and errors see ``put``."""
     hide_credentials("copy", options)
     return run(_job("copy", sources, _url("dest", dest), options), on_event)
+
+
+def remove(
+    place: str, *, on_event: OnEvent | None = None, **options: Unpack[RemoveOptions]
+) -> RunResult:
+    """Delete objects: ``s3pp remove``. For arguments and errors see ``put``."""
+    hide_credentials("remove", options)
+    return run(build_job("remove", [_url("place", place)], options), on_event)
 
 
 def clean(

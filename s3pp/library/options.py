@@ -268,6 +268,54 @@ class CopyOptions(TypedDict, total=False):
     log_file: Path | None
 
 
+class RemoveOptions(TypedDict, total=False):
+    """The keywords of ``remove``; None is as if not given."""
+
+    # deletion
+    dry_run: bool | None
+    all: bool | None
+    # filters
+    include: Texts | None
+    exclude: Texts | None
+    newer_than: Moment | None
+    older_than: Moment | None
+    min_size: Number | None
+    max_size: Number | None
+    limit: Number | None
+    files_from: Path | Iterable[str] | None
+    null: bool | None
+    fail_if_empty: bool | None
+    # speed
+    processes: Number | None
+    concurrency: Number | None
+    start_method: Literal["auto", "fork", "spawn"] | None
+    # listing
+    listers: Number | None
+    # inventory
+    manifest: Path | None
+    # S3
+    endpoint_url: str | None
+    region: str | None
+    profile: str | None
+    credentials: Credentials | None
+    sign_request: bool | None
+    request_payer: bool | None
+    addressing: Literal["auto", "path", "virtual"] | None
+    ca_bundle: Path | None
+    verify_ssl: bool | None
+    secure: bool | None
+    sandbox: bool | None
+    # retries and timeouts
+    max_attempts: Number | None
+    max_throttled: Time | None
+    connect_timeout: Time | None
+    read_timeout: Time | None
+    worker_timeout: Time | None
+    # output
+    journal: Path | None
+    log_file: Path | None
+
+
 class ListOptions(TypedDict, total=False):
     """The keywords of ``list``; None is as if not given."""
 

@@ -1,4 +1,4 @@
-"""Runs of put, get, copy and clean for a program: their records go to it, their end is returned."""
+"""Runs for a program: their records go to it, and what came of them is returned."""
 
 from __future__ import annotations
 

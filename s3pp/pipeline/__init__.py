@@ -7,8 +7,8 @@
     statter ◀───────────  └────────────┘
        │  totals, journal, log, progress       a pipe to and from each child, beside its sentinel
 
-processes    ``supervisor``, ``walker``, ``worker``, ``statter``; ``listing`` and ``cleaner`` run
-             ``list`` and ``clean`` in one
+processes    ``supervisor``, ``walker``, of ``archives`` too, ``worker``, ``statter``; ``listing``
+             and ``cleaner`` run ``list`` and ``clean`` in one
 streams      ``streaming`` puts standard input, and gets to standard output, in one process as well:
              ``stream_run`` is its run, ``standard_streams`` reads and writes
 by verb      ``roles`` selects what a worker does with a task, ``deletions`` what it deletes from

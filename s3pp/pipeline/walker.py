@@ -7,6 +7,7 @@
     get    source's listing ▶ GetPlanner ──Task─┼▶ (by size) ──▶ Batcher ──TaskBatch──▶ supervisor
     copy   source's listing ▶ CopyPlanner ─Task─┘                  │
                 dest's listing ──▲   └─Skipped, Failed ────────────┴─BatchReport──▶ supervisor
+    remove source's listing ▶ plan_removal ─DeleteTask─▶ Batcher
 
 Its main thread walks; one thread runs the event loop of the listings, a page ahead; one thread
 listens to the supervisor, and ends the process when that is gone. The walker writes only to its
@@ -47,18 +48,23 @@ from s3pp.records import CopyTask, DeleteTask, GetTask, Outcome, PutTask, Task
 from s3pp.sources import entries
 from s3pp.sources.destination_index import DestinationIndex
 from s3pp.sources.filters import Filters, NameChoice, filters_of, unmatched_notice
-from s3pp.transfer.planners import CopyPlanner, GetPlanner, Overlap, PutPlanner, smallest_first
+from s3pp.transfer.planners import (
+    CopyPlanner,
+    GetPlanner,
+    Overlap,
+    PutPlanner,
+    plan_removal,
+    smallest_first,
+)
 
 if TYPE_CHECKING:
     from s3pp.pipeline.mirror import Mirror
-    from s3pp.sources.spooling import Spooled
 
 FULL = 128  # tasks in a batch, once the run is under way
 HEAVY = 8 * 1024 * 1024  # bytes of sources in a batch; a larger source is a batch of its own
 GROWTH = 8  # tasks sent to each worker for which the next batch has one more
 STALE = 0.05  # seconds after which an incomplete batch is sent
-SPOOL_BYTES = 256 * 1024 * 1024  # of members extracted from archives and waiting to be sent
-SPOOL_LOOK = 0.02  # seconds between checks of which have been removed
+FULL_REMOVAL, STALE_REMOVAL = 1000, 1.0  # the same of a batch to delete, which is one request
 # Not as a union, which is made anew for each object.
 _TASKS = (PutTask, GetTask, CopyTask, DeleteTask)
 
@@ -93,7 +99,11 @@ def run_walker(
     if job.choosing.order == "size":
         tasks = smallest_first(tasks)
     if job.walk == "tar":
-        _send_archives(tasks, batcher, spool_dir)
+        from s3pp.pipeline.archives import send_archives
+
+        send_archives(tasks, batcher, spool_dir)
+    elif job.verb == "remove":
+        batcher.send_removals(tasks)
     else:
         for task in tasks:
             batcher.add(task)
@@ -147,6 +157,8 @@ def _walk(job: Job, around: Surroundings) -> Iterator[Task | Outcome]:
     found = list_origin(job, origin, source, notify, around.choice)
     if job.verb == "get":
         return GetPlanner.of(job, origin).plan(found)
+    if job.verb == "remove":
+        return plan_removal(found)
     overlap = Overlap.of(origin, job.dest, same=_is_dest(source, around))
     if overlap.note:
         notify(overlap.note)
@@ -276,9 +288,8 @@ class Batcher:
             self._tasks, self._size = [], 0
         self._flush_outcomes()
 
-    def send_spooled(self, spooled: Spooled) -> None:
-        """Send a batch whose sources are in one temporary file."""
-        path, tasks, size = spooled
+    def send_spooled(self, path: str, tasks: Sequence[Task], size: int) -> None:
+        """Send a batch whose sources are in one temporary file, at ``path``; ``size`` in bytes."""
         self._outbox.send(SpoolFile(self._batches + 1, path))
         self._send(tasks, size)
 
@@ -288,6 +299,18 @@ class Batcher:
             self._send(tasks, 0)
         self._outcomes += outcomes
         self._flush_outcomes()
+
+    def send_removals(self, tasks: Iterable[Task]) -> None:
+        """Send tasks to delete, in batches of as many as one request takes."""
+        batch: list[Task] = []
+        since = 0.0
+        for task in tasks:
+            since = since if batch else self._clock()
+            batch.append(task)
+            if len(batch) == FULL_REMOVAL or self._clock() - since > STALE_REMOVAL:
+                self.send_deletes(batch, ())
+                batch = []
+        self.send_deletes(batch, ())
 
     def report(self, requests: int) -> None:
         """Send what is left, and the number of requests that the walk took."""
@@ -312,28 +335,6 @@ class Batcher:
             self._outcomes = []
 
 
-class SpoolRoom:
-    """Bounds the size of spooled files of compressed archives, removed as their batches end.
-
-    ``limit`` in bytes; a single member may exceed it.
-    """
-
-    def __init__(
-        self, limit: int = SPOOL_BYTES, sleep: Callable[[float], None] = time.sleep
-    ) -> None:
-        self._limit = limit
-        self._sleep = sleep
-        self._files: dict[str, int] = {}
-
-    def take(self, spooled: Spooled) -> None:
-        """Add a file, and wait until there is room for the next."""
-        self._files[spooled.path] = spooled.size
-        while sum(self._files.values()) >= self._limit:
-            self._files = {p: size for p, size in self._files.items() if os.path.exists(p)}
-            if sum(self._files.values()) >= self._limit:
-                self._sleep(SPOOL_LOOK)
-
-
 def _tasks(steps: Iterable[Task | Outcome], batcher: Batcher) -> Iterator[Task]:
     """Yield the tasks among ``steps``; pass the outcomes to ``batcher``."""
     for step in steps:
@@ -341,28 +342,6 @@ def _tasks(steps: Iterable[Task | Outcome], batcher: Batcher) -> Iterator[Task]:
             yield step
         else:
             batcher.add_outcome(step)
-
-
-def _send_archives(members: Iterable[Task], batcher: Batcher, spool_dir: str) -> None:
-    """Batch the members of archives; those not readable in place are spooled, at the end."""
-    from s3pp.sources.spooling import Spooled, spool
-
-    room = SpoolRoom()
-    for copied in spool(_not_in_place(members, batcher), spool_dir):
-        if isinstance(copied, Spooled):
-            batcher.send_spooled(copied)
-            room.take(copied)
-        else:
-            batcher.add_outcome(copied)
-
-
-def _not_in_place(members: Iterable[Task], batcher: Batcher) -> Iterator[PutTask]:
-    for task in members:
-        if isinstance(task, PutTask) and task.entry.spool:
-            yield task
-        else:
-            batcher.add(task)
-    batcher.flush()
 
 
 def _give_up(outbox: MessageWriter, defect: str) -> None:

@@ -85,7 +85,7 @@ def _start(job: Job) -> dict[str, Any]:
         "verb": job.verb,
         "sources": list(job.reads),
     }
-    if job.verb != "clean":
+    if job.verb not in ("clean", "remove"):
         event |= {"dest": job.writes, "mode": job.mode.value}
     if job.compare is not Compare.ETAG:
         event["compare"] = job.compare.value

@@ -240,10 +240,11 @@ def _uploads(totals: Totals, job: Job) -> str:
 
 
 def _deletions(totals: Totals, job: Job) -> str:
-    verb = "would remove" if job.dry_run else "remove"
-    rate = totals.deleted / totals.seconds if totals.seconds > 0 else 0.0
     count = f"{pluralize(totals.deleted, 'object')} ({pluralize(totals.deleted_bytes, 'byte')})"
-    return f"{verb} {count} in {totals.seconds:.1f} seconds ({rate:.1f} objects/s)"
+    if job.dry_run:
+        return f"would remove {count}"
+    rate = totals.deleted / totals.seconds if totals.seconds > 0 else 0.0
+    return f"remove {count} in {totals.seconds:.1f} seconds ({rate:.1f} objects/s)"
 
 
 _FIRST_COUNTS: Mapping[str, Callable[[Totals, Job], str]] = MappingProxyType(

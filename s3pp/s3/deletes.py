@@ -97,11 +97,12 @@ class DeleteRequests:
         The errors of the client are raised only where the request as a whole is refused. Keys with
         an error that may pass are sent again; when no attempts are left, they have that error.
         """
-        result, trouble = BatchAnswer(), Trouble()
+        result, trouble, attempts = BatchAnswer(), Trouble(), 0
         left: Sequence[Pinned] = objects
         while left:
             answer = await self._send(left)
-            refused = _add(result, answer, left, attempts=trouble.attempts + answer.attempts)
+            attempts += answer.attempts
+            refused = _add(result, answer, left, attempts=attempts)
             passing = {key for key, each in refused.items() if each.remedy in _TRANSIENT}
             left = [each for each in left if each.key in passing]
             if left and not await self._wait(answer, refused[left[0].key], trouble):

@@ -19,6 +19,8 @@ copy
         s3://b/p      s3://b/pp       nothing in common
 
     Objects written by the run are then never read: there are no copies of copies, in any order.
+remove
+    Every object that is listed is a task.
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ from s3pp.localfs.tree import Tree
 from s3pp.places import Origin, Place
 from s3pp.records import (
     CopyTask,
+    DeleteReason,
+    DeleteTask,
     Dest,
     Entry,
     Failed,
@@ -302,3 +306,21 @@ def _target_fault(target: str) -> str | None:
     if not target:
         return "it would have no name there: name a prefix for the destination"
     return key_fault(key_bytes(target))
+
+
+def plan_removal(found: Iterable[Listed | Skipped | Failed]) -> Iterator[DeleteTask | Outcome]:
+    """Yield a task to delete each object; a name without an object is one that is gone already."""
+    for each in found:
+        if isinstance(each, Failed):
+            yield _not_found(each)
+        elif isinstance(each, Skipped):
+            yield each
+        else:
+            reason = DeleteReason.SELECTED
+            yield DeleteTask(each.key, each.size, each.etag, each.modified, reason)
+
+
+def _not_found(failed: Failed) -> Outcome:
+    if failed.kind is FailureKind.NOT_FOUND:
+        return Skipped(failed.source, failed.source, 0, SkipReason.GONE, deleting=True)
+    return failed._replace(target=failed.source, deleting=True)

@@ -35,6 +35,7 @@ PLACES = {
     "put": ["photos", "s3://bucket/p"],
     "get": ["s3://bucket/p", "photos"],
     "copy": ["s3://bucket/p", "s3://other/q"],
+    "remove": ["s3://bucket/p"],
     "list": ["s3://bucket/p"],
     "clean": ["s3://bucket/p"],
 }

@@ -31,7 +31,6 @@ from s3pp.records import (
     SkipReason,
     Task,
 )
-from s3pp.sources.spooling import Spooled
 
 
 class Outbox:
@@ -102,7 +101,7 @@ def test_nothing_is_lost_and_nothing_comes_twice(
             batcher.flush()
             spooled = [task(f"{at}.{each}", 5) for each in range(count)]
             tasks += spooled
-            batcher.send_spooled(Spooled(f"/tmp/{at}", spooled, 5 * count))
+            batcher.send_spooled(f"/tmp/{at}", spooled, 5 * count)
         else:
             outbox.now += 2 * STALE
     batcher.end(requests)
@@ -235,7 +234,7 @@ def test_a_spooled_batch_comes_after_the_name_of_its_file() -> None:
     batcher = outbox.batcher()
     batcher.add(task("a"))
     batcher.flush()
-    batcher.send_spooled(Spooled("/tmp/\udcff", [task("b", 3)], 3))
+    batcher.send_spooled("/tmp/\udcff", [task("b", 3)], 3)
     spool, tasks = outbox.messages[-2:]
     assert isinstance(spool, SpoolFile)
     assert spool.path == "/tmp/\udcff"

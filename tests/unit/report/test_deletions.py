@@ -104,8 +104,9 @@ def test_they_count() -> None:
 def test_the_summary_of_a_remove() -> None:
     totals = Totals(listed=3, walk_done=True, seconds=2.0, requests=4)
     totals.fold_all(OUTCOMES)
-    counts = "1 object (9 bytes) in 2.0 seconds (0.5 objects/s)"
-    assert summary(totals, REMOVE) == f"remove {counts}, 1 skipped, 1 failed"
+    counts = "1 object (9 bytes)"
+    rate = "in 2.0 seconds (0.5 objects/s)"
+    assert summary(totals, REMOVE) == f"remove {counts} {rate}, 1 skipped, 1 failed"
     dry = summary(totals, replace(REMOVE, dry_run=True))
     assert dry == f"would remove {counts}, with 4 requests, 1 skipped, 1 failed"
     event = json.loads(summary(totals, replace(REMOVE, output=Output(json=True))))

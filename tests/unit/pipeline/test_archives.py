@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from s3pp.pipeline.walker import SpoolRoom
+from s3pp.pipeline.archives import SpoolRoom
 from s3pp.sources.spooling import Spooled
 
 
