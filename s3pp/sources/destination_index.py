@@ -164,8 +164,8 @@ class DestinationIndex:
             listing = ListingLookup(bucket, job.key_prefix, run=bucket.run)
         return cls(job, listing, notify)
 
-    def lookup(self, key: str) -> Dest | None:
-        """Return the object under ``key``; None also if that is unknown."""
+    def lookup(self, key: str) -> Listed | None:
+        """Return the object under ``key``, as listed; None also if that is unknown."""
         if self._listing is None:
             return None
         if key < self._last:
@@ -173,12 +173,15 @@ class DestinationIndex:
             return None
         self._last = key
         try:
-            found = self._listing.lookup(key)
+            return self._listing.lookup(key)
         except (UnorderedListing, StoreError, ListingError) as error:
             self._fall_back(listing_fault(error, self._bucket))  # earlier answers remain valid
             return None
         except ObjectError as error:
             raise FatalError(f"list {self._bucket}: {error}") from None
+
+    def as_dest(self, found: Listed | None) -> Dest | None:
+        """Return what was found in the form that workers and decisions take."""
         if found is None:
             return None
         time = epoch_nanoseconds(found.modified) if self._timed else None

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from s3pp.sources.inventory import FilesBucket
 
 NS = 1_000_000_000  # nanoseconds in a second
+ANY_KEY = MAX_KEY_BYTES // 4  # characters that a key may have, whichever they are
 MOST_NAMED = 10  # patterns in one notice
 
 Record = Entry | Skipped | Failed

@@ -119,6 +119,11 @@ def by_emptiness(ours: str, theirs: str) -> SkipReason:
     return _SAME_ETAG if ours == theirs else SkipReason.SAME_CHECKSUM
 
 
+def equal_etags_suffice(rule: SendRule) -> bool:
+    """Return whether an object of the same size (not 0) and ETag is skipped as ``SAME_ETAG``."""
+    return rule.mode is Mode.UPDATE and rule.compare is _BY_ETAG
+
+
 def decide_copy(
     rule: SendRule, source: Dest, dest: Dest | None, *, modified_ns: int | None = None
 ) -> SkipReason | SendReason:

@@ -55,7 +55,7 @@ from s3pp.s3.listing import Listed
 from s3pp.s3.multipart import size_fault
 from s3pp.s3.timestamps import epoch_nanoseconds
 from s3pp.sources.destination_index import DestinationIndex
-from s3pp.sources.filters import key_bytes, key_fault
+from s3pp.sources.filters import ANY_KEY, key_bytes, key_fault
 from s3pp.transfer import modes
 
 Step = GetTask | CopyTask | Outcome  # of one object
@@ -78,7 +78,8 @@ class PutPlanner:
         # Checked here, before a member is copied out of an archive for nothing.
         if fault := size_fault(entry.size):
             return Failed(entry.source, entry.key, FailureKind.TOO_LARGE, fault)
-        dest = self._index.lookup(entry.key)
+        found = self._index.lookup(entry.key)
+        dest = self._index.as_dest(found) if found else None
         reason = modes.decide_unread(self._rule, dest, size=entry.size, modified_ns=entry.mtime_ns)
         if isinstance(reason, SkipReason):
             there = other_size(entry.size, dest)
@@ -228,6 +229,11 @@ class Overlap(NamedTuple):
             return cls(note=f"{dest} lies inside {origin}: {what}", left_out=(below,))
         return cls(kept_free=(origin.prefix,) if origin.prefix.startswith(below) else ())
 
+    @property
+    def any(self) -> bool:
+        """Whether source and destination overlap."""
+        return bool(self.left_out or self.kept_free)
+
     def excluded(self, key: str) -> bool:
         """Return whether ``key`` of the source is below the destination."""
         return key.startswith(self.left_out)
@@ -257,6 +263,10 @@ def target_prefix(origin: Origin, dest: Place) -> str:
 class Overlaps(Protocol):
     """What of an origin is not copied, as source and destination overlap."""
 
+    @property
+    def any(self) -> bool:
+        """Whether there may be anything."""
+
     def excluded(self, key: str) -> bool:
         """Return whether ``key`` is left out."""
 
@@ -273,7 +283,9 @@ class CopyPlanner:
         self._rule = modes.SendRule.of(job)
         self._timed = job.compare is Compare.MTIME
         self._index = index
-        self._overlap = overlap
+        self._overlap, self._overlaps = overlap, overlap.any
+        # Whether equal sizes and ETags alone decide that there is nothing to copy.
+        self._by_etag = modes.equal_etags_suffice(self._rule)
         start, self._cut = origin.renaming
         self._prefix = job.dest.key(start)
 
@@ -282,17 +294,25 @@ class CopyPlanner:
         for each in found:
             if not isinstance(each, Listed):  # the source knows its name, not the destination
                 yield each._replace(target=self._prefix + each.target)
-            elif not self._overlap.excluded(each.key):
+            elif not (self._overlaps and self._overlap.excluded(each.key)):
                 yield self._step(each)
 
     def _step(self, found: Listed) -> CopyTask | Outcome:
-        key, size, etag, modified, storage_class = found
+        key, size, etag, _, _ = found
         target = self._prefix + key[self._cut :]
-        if fault := _target_fault(target):
+        if not 0 < len(target) <= ANY_KEY and (fault := _target_fault(target)):
             return Failed(key, target, FailureKind.NAME, fault)
-        if clash := self._overlap.fault(target):
+        if self._overlaps and (clash := self._overlap.fault(target)):
             return Failed(key, target, FailureKind.CONFLICT, clash)
-        dest = self._index.lookup(target)
+        there = self._index.lookup(target)
+        if there is None:
+            return self._decide(found, target, None)
+        if self._by_etag and size and etag and size == there[1] and etag == there[2]:
+            return Skipped(key, target, size, _SAME_ETAG, None, None, etag)  # in later runs, most
+        return self._decide(found, target, self._index.as_dest(there))
+
+    def _decide(self, found: Listed, target: str, dest: Dest | None) -> CopyTask | Outcome:
+        key, size, etag, modified, storage_class = found
         time = epoch_nanoseconds(modified) if self._timed else None
         if not self._index.ask:
             reason = modes.decide_copy(self._rule, Dest(size, etag), dest, modified_ns=time)

@@ -123,6 +123,11 @@ class Crossing(NamedTuple):
             read=_split((o, p) for o, p in sources if p.startswith(target)),
         )
 
+    @property
+    def any(self) -> bool:
+        """Whether the origin overlaps with what is written, or what it writes with others."""
+        return self.own.any or any(map(any, (self.written, self.read)))
+
     def excluded(self, key: str) -> bool:
         """Return whether ``key`` of the origin is what the run writes, and is not read."""
         keys, prefixes = self.written

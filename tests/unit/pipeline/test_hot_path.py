@@ -8,9 +8,10 @@ divided by their number.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from unittest.mock import Mock
 
 import pytest
@@ -22,10 +23,10 @@ from s3pp.pipeline.pipes import MessageWriter
 from s3pp.pipeline.statter import Statter
 from s3pp.pipeline.walker import FULL, Batcher, Surroundings, walk
 from s3pp.places import Origin, Place, Side, Source
-from s3pp.records import CopyTask, Dest, Done, Entry, GetTask, PutTask, SendReason, Task
+from s3pp.records import CopyTask, Dest, Done, Entry, GetTask, PutTask, SendReason, Skipped, Task
 from s3pp.report.recorder import Recorder
-from s3pp.s3.listing import Listed
-from s3pp.sources.destination_index import DestinationIndex
+from s3pp.s3.listing import Listed, Page
+from s3pp.sources.destination_index import DestinationIndex, ListingLookup
 from s3pp.sources.filters import NameChoice, filters_of
 from s3pp.transfer.planners import CopyPlanner, GetPlanner, Overlap
 
@@ -91,6 +92,29 @@ def plan_copy(folder: Path, count: int) -> Run:
     return lambda: _exhaust(planner.plan(found), CopyTask)
 
 
+def plan_unchanged(folder: Path, count: int) -> Run:
+    """Find by two listings that nothing has to be copied, and report it."""
+    job = Job("copy", origins=(ORIGIN,), dest=DEST)
+    found = listed(count)
+    there = [each._replace(key=DEST.key(each.key)) for each in found]
+
+    def fetch(coroutine: Coroutine[Any, Any, Page]) -> Future[Page]:
+        coroutine.close()
+        page: Future[Page] = Future()
+        page.set_result(Page(there, None))
+        return page
+
+    def run() -> None:
+        index = DestinationIndex(job, ListingLookup(Mock(), "", run=fetch), print)
+        batcher = Batcher(Outbox(), 2, large=1 << 30, clock=lambda: 0.0)
+        for step in CopyPlanner(job, ORIGIN, index, overlap=Overlap()).plan(found):
+            assert isinstance(step, Skipped)
+            batcher.add_outcome(step)
+        batcher.end(0)
+
+    return run
+
+
 def _exhaust(steps: object, kind: type[Task]) -> None:
     assert isinstance(steps, Iterator)
     for step in steps:
@@ -127,7 +151,8 @@ class Bounds(NamedTuple):
     [
         Bounds(walk_put, 12, 45),
         Bounds(plan_get, 8, 21),
-        Bounds(plan_copy, 9, 23),
+        Bounds(plan_copy, 5, 14),
+        Bounds(plan_unchanged, 4.1, 10),
         Bounds(fold, 0.25, 8),
     ],
     ids=lambda bounds: bounds.prepare.__name__,
