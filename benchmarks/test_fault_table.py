@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import fault_table
-from faultrows.judging import Verdict, judged
+from faultrows.judging import Impossible, Place, Row, Verdict, judged
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "guarantees.rst"
 RIGHT = {"a": b"1", "b": b"2"}
@@ -48,9 +48,15 @@ def test_a_broken_promise_fails_the_script(
     assert fault_table.main(["--rows", "U1"]) == code
 
 
-def test_a_row_that_cannot_be_tried_says_why(capsys: pytest.CaptureFixture[str]) -> None:
-    assert fault_table.main(["--rows", "S1"]) == 0
-    assert "s3pp has no --delete yet" in capsys.readouterr().out
+def test_a_row_that_cannot_be_tried_says_why(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def mount(place: Place) -> Verdict:
+        raise Impossible("nothing can be mounted here")
+
+    monkeypatch.setattr(fault_table, "ROWS", (Row("D9", "disk full", mount),))
+    assert fault_table.main(["--rows", "D9"]) == 0
+    assert "nothing can be mounted here" in capsys.readouterr().out
 
 
 def test_an_unknown_row_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

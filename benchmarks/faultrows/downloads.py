@@ -1,4 +1,4 @@
-"""D1-D17: faults of downloads; S1 and S2, which s3pp cannot be tried with yet."""
+"""D1-D17: faults of downloads; S1 and S2: of mirrors."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ SMALL: Mapping[str, Content] = {"a": 5000, "m/n": 5000, "z": 5000}
 OBJECT = "/a$"
 HUNDREDS = 300  # keys in a page
 MANY: Mapping[str, Content] = {f"{n:04}": 10 for n in range(1200)}
+PAGE_FAILS = Rule(Status(500, "InternalError"), "GET", LATER_PAGE)
 OUTSIDE = ("../x", "a/../../x", "/abs/x")
 
 
@@ -162,9 +163,18 @@ def later(harm: Harm, query: str) -> Rule:
     return Rule(SmallPages(HUNDREDS, harm, query), "GET", PAGES)
 
 
-def no_delete(place: Place) -> Verdict:
-    """s3pp has no --delete yet."""
-    raise Impossible("s3pp has no --delete yet")
+def mirrored(*injected: Rule) -> Callable[[Place], Verdict]:
+    """A directory like the bucket, and a file that is not in it: nothing may be deleted."""
+
+    def act(place: Place) -> Verdict:
+        trial = place.get()
+        expected = trial.fill(MANY) | trial.stand({**MANY, "old": 10})
+        trial.inject(*injected)
+        verdict = finish(trial, trial.start("--delete"), expected)
+        deleted = expected.keys() - trial.arrived().keys()
+        return Verdict("X", f"deleted: {len(deleted)}") if deleted else verdict
+
+    return act
 
 
 ROWS = (
@@ -179,13 +189,13 @@ ROWS = (
     Row("D8", "keys a and a/b", file_and_directory),
     Row("D9", "disk full", full_disk),
     Row("D10", "old file when the GET fails", old_file),
-    Row("D11", "list page 2: 500", pages(Rule(Status(500, "InternalError"), "GET", LATER_PAGE))),
+    Row("D11", "list page 2: 500", pages(PAGE_FAILS)),
     Row("D12", "list page 2: no XML", pages(later(not_xml, LATER_PAGE))),
     Row("D13", "object replaced between ranges", replaced),
     Row("D14", "SIGKILL in the middle, run again", killed),
     Row("D15", "IsTruncated, no token", pages(later(without_token, ""))),
     Row("D16", "the same token for ever", pages(Rule(Circle(HUNDREDS, 1), "GET", PAGES))),
     Row("D17", "GET stalls in the middle of the body", of_object(Stall(), 1)),
-    Row("S1", "--delete, the source's listing fails", no_delete),
-    Row("S2", "--delete, list page 2 is no XML", no_delete),
+    Row("S1", "--delete, the source's listing fails", mirrored(PAGE_FAILS)),
+    Row("S2", "--delete, list page 2 is no XML", mirrored(later(not_xml, LATER_PAGE))),
 )  # fmt: skip

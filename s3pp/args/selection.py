@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import fields
 
 from s3pp.args.values import check_no_stream
@@ -96,11 +97,21 @@ def _partial_sources(job: Job) -> dict[str, bool]:
 def _check_mirrored_directory(directory: str) -> None:
     """Refuse a DIRECTORY of which all that is not in the source cannot be meant to go."""
     top = os.path.realpath(directory)
-    home = os.path.realpath(os.path.expanduser("~"))
-    if top == os.path.dirname(top) or os.path.commonpath([top, home]) == top:
-        what = "the root of the file system" if top == os.path.dirname(top) else "your home"
+    is_root = top == os.path.dirname(top)
+    if is_root or any(os.path.commonpath([top, home]) == top for home in _homes()):
+        what = "the root of the file system" if is_root else "your home"
         held = f"DIRECTORY {shown(directory)!r} is, or holds, {what}"
         raise UsageError(f"{held}, where --delete deletes nothing: name a directory in it")
+
+
+def _homes() -> list[str]:
+    """The home directory of the user, by the environment and by the system."""
+    import pwd  # nothing else needs it
+
+    found = [os.path.expanduser("~")]
+    with suppress(KeyError):  # a user without an entry, as in a container
+        found.append(pwd.getpwuid(os.getuid()).pw_dir)
+    return [os.path.realpath(home) for home in found if os.path.isabs(home)]
 
 
 def _check_whole_bucket(job: Job) -> None:

@@ -24,12 +24,19 @@ def check_own_files(job: Job) -> None:
     if job.is_stream:
         return
     word = "SOURCE" if job.sources else "DIRECTORY"
-    for path, argument in own_files(job):
+    for path, argument in (*own_files(job), *_endangered(job)):
         for place in job.reads if job.sources else (job.directory,) if job.directory else ():
             top, own = os.path.realpath(place), os.path.realpath(path)
             inside = os.path.commonpath([top, own]) == top
             if inside and (os.path.isdir(top) or not job.sources):
                 raise UsageError(f"{argument} {path!r} lies in {word} {place!r}: put it elsewhere")
+
+
+def _endangered(job: Job) -> list[tuple[str, str]]:
+    """The files that the run reads, and that it could delete from DIRECTORY."""
+    if not (job.directory and job.deletion.extraneous) or job.access.ca_bundle is None:
+        return []
+    return [(job.access.ca_bundle, "--ca-bundle")]
 
 
 def _other_files(job: Job) -> Iterator[tuple[str | int, str]]:

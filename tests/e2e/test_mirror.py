@@ -293,19 +293,19 @@ def test_a_get_of_compressed_files_keeps_them(s3pp: Run, moto_bucket: Bucket, tr
     assert {path.name for path in out.iterdir()} == {"a.gz", "b.gz", "c.log.gz", "d.gz"}
 
 
-@pytest.mark.parametrize("key", ["a/../b", "d//e", "f/x"])
+@pytest.mark.parametrize(("key", "pattern"), [("f/x", "f/x"), ("d//e", "d"), ("a/../b", "")])
 def test_a_key_that_cannot_be_a_file_keeps_everything(
-    s3pp: Run, moto_bucket: Bucket, tree: Tree, key: str
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, key: str, pattern: str
 ) -> None:
-    """What failed may be what stands here under another name; excluded, it is in nobody's way."""
+    """What failed may be what stands here under another name; excluded it is no failure."""
     moto_bucket.fill({"a": b"1", "f": b"2", key: b"3"})
     out = tree({"old": b"1"}, "out")
     result = s3pp("get", "--delete", moto_bucket.url, out)
     assert (result.code, "old" in tree.read(out)) == (1, True), result
     assert f"nothing is deleted from {out}: 1 file failed" in result.err
-    result = s3pp("get", "--delete", f"--exclude=/{key}", f"--exclude={key}", moto_bucket.url, out)
-    if key != "a/../b":
-        assert (result.code, "old" in tree.read(out)) == (0, False), result
+    if pattern:
+        result = s3pp("get", "--delete", f"--exclude={pattern}", moto_bucket.url, out)
+        assert (result.code, tree.read(out)) == (0, {"a": b"1", "f": b"2"}), result
 
 
 def test_a_get_refuses_to_mirror_to_a_home(

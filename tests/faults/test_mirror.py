@@ -11,6 +11,7 @@ import resource
 import shutil
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
@@ -100,14 +101,14 @@ def test_a_directory_here_that_cannot_be_read_keeps_everything(moto_get: GetTria
 # Listings
 
 
-HARMS: dict[str, Action] = {
-    "cut": SmallPages(SIZE, halved),
-    "no listing": SmallPages(SIZE, not_xml),
-    "without a token": SmallPages(SIZE, without_token),
-    "out of order": SmallPages(SIZE, reversed_keys, LATER_PAGE),
-    "repeated keys": SmallPages(SIZE, doubled_keys, LATER_PAGE),
-    "in a circle": Circle(SIZE, 1),
-    "repeated pages": Stuck(SIZE),
+HARMS: dict[str, Callable[[], Action]] = {
+    "cut": lambda: SmallPages(SIZE, halved),
+    "no listing": lambda: SmallPages(SIZE, not_xml),
+    "without a token": lambda: SmallPages(SIZE, without_token),
+    "out of order": lambda: SmallPages(SIZE, reversed_keys, LATER_PAGE),
+    "repeated keys": lambda: SmallPages(SIZE, doubled_keys, LATER_PAGE),
+    "in a circle": lambda: Circle(SIZE, 1),
+    "repeated pages": lambda: Stuck(SIZE),
 }
 
 
@@ -118,7 +119,7 @@ def test_a_listing_of_the_destination_that_breaks_keeps_everything(
 ) -> None:
     """Cut, no listing, without end, out of order, repeated: transfers go on, by HEADs."""
     contents = fill_put(moto_trial)
-    moto_trial.inject(Rule(HARMS[harm], "GET", PAGES))
+    moto_trial.inject(Rule(HARMS[harm](), "GET", PAGES))
     end = moto_trial.run("--delete", f"--mode={mode}", "--read-timeout=5")
     assert (end.code, end.deleted, holds(moto_trial)) == (3, {}, set(OLD))
     assert KEPT in end.result.err
