@@ -6,7 +6,17 @@ from dataclasses import dataclass
 
 from s3pp.access import Grant
 from s3pp.limits import ACLS, AUTO, CHECKSUMS, GROUPS, PERMISSIONS
-from s3pp.option import Value, choice, option
+from s3pp.option import FILE, Value, choice, option
+
+
+@dataclass(frozen=True)
+class ObjectRule:
+    """The attributes of objects whose names match a pattern, see ``args/object_rules``."""
+
+    patterns: tuple[str, ...]
+    objects: Objects  # all of them: what the rule does not set is as the command line has it
+    file: str
+    line: int  # in the file
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,13 @@ class Objects:
         help=f"checksum that the store verifies: {', '.join(CHECKSUMS[1:])}; or auto (default):"
         " crc64nvme for large objects where the store keeps it, else md5",
     )
+    rules_file: str | None = option(
+        None,
+        "--rules",
+        FILE,
+        help="a TOML file of attributes by pattern: of an object the first rule that matches holds",
+    )
+    rules: tuple[ObjectRule, ...] = ()  # what that file says
     directive: str = option(  # of a copy
         "copy",
         "--metadata-directive",

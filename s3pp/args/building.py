@@ -162,7 +162,7 @@ def _settle(job: Job, combined: CombinedOptions) -> Job:
     if job.exit_code and not (job.dry_run or job.mode is Mode.ADD):
         needs = "--exit-code needs --dry-run, or --mode add"
         raise UsageError(f"{needs}: other runs exit 1 where something fails")
-    objects = _objects(job, combined)
+    objects = _with_rules(job, combined)
     check_compare(job, packs=bool(objects.gzip_types))
     access = _access(job, combined)
     return replace(
@@ -177,6 +177,19 @@ def _settle(job: Job, combined: CombinedOptions) -> Job:
 
 
 # What objects are given
+
+
+def _with_rules(job: Job, combined: CombinedOptions) -> Objects:
+    objects = _objects(job, combined)
+    if objects.rules_file is None:
+        return objects
+    from s3pp.args.object_rules import RuleSettings, read_rules
+
+    def attributes(rule: RuleSettings) -> Objects:
+        given = replace(job.objects, **rule.objects(job.objects))
+        return _objects(replace(job, objects=given), replace(combined, **rule.combined(combined)))
+
+    return replace(objects, rules=read_rules(job, attributes))
 
 
 def _objects(job: Job, combined: CombinedOptions) -> Objects:

@@ -50,7 +50,7 @@ Pairs = tuple[tuple[str, str], ...]
 def check_headers(headers: Pairs, *, gzip: bool) -> None:
     """Raise ``UsageError`` for headers that are reserved, repeated, or contradict --gzip."""
     for name, _ in headers:
-        if reason := _owner(name.lower()):
+        if reason := owner_of(name.lower()):
             raise UsageError(f"--header {name} {reason}")
     _check_unique("--header", headers)
     if gzip and any(name.lower() == "content-encoding" for name, _ in headers):
@@ -75,7 +75,7 @@ def check_tags(pairs: Pairs) -> None:
             raise UsageError(f"--tag {key!r} is given twice; give it once")
 
 
-def _owner(name: str) -> str | None:
+def owner_of(name: str) -> str | None:
     """What to do instead of setting ``name`` (lower case); None: it may be set."""
     for owned, reason in OWNED.items():
         if name == owned or (owned.endswith("*") and name.startswith(owned[:-1])):

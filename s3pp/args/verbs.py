@@ -113,7 +113,7 @@ _OBJECTS = Group(
     "objects",
     (
         *_fields("combined", "content_type headers metadata"),
-        *_fields("objects", "tags acl grants storage_class sse sse_kms_key_id checksum"),
+        *_fields("objects", "tags acl grants storage_class sse sse_kms_key_id checksum rules_file"),
     ),
 )
 _PARTS = Group("large objects", _fields("parts", "size threshold resume"))

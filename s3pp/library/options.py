@@ -72,6 +72,7 @@ class PutOptions(TypedDict, total=False):
     sse: Literal["AES256", "aws:kms"] | None
     sse_kms_key_id: str | None
     checksum: Literal["auto", "md5", "crc32", "crc32c", "crc64nvme", "sha256"] | None
+    rules: Path | None
     # compression
     gzip: bool | None
     gzip_type: Texts | None
@@ -222,6 +223,7 @@ class CopyOptions(TypedDict, total=False):
     sse: Literal["AES256", "aws:kms"] | None
     sse_kms_key_id: str | None
     checksum: Literal["auto", "md5", "crc32", "crc32c", "crc64nvme", "sha256"] | None
+    rules: Path | None
     # copies
     metadata_directive: Literal["copy", "replace"] | None
     # large objects

@@ -11,7 +11,8 @@ processes    ``supervisor``, ``walker``, of ``archives`` too, ``worker``, ``stat
              and ``cleaner`` run ``list`` and ``clean`` in one
 streams      ``streaming`` puts standard input, and gets to standard output, in one process as well:
              ``stream_run`` is its run, ``standard_streams`` reads and writes
-by verb      ``roles`` selects what a worker does with a task, ``deletions`` what it deletes from
+by verb      ``roles`` selects what a worker does with a task, ``compound_roles`` with ``--rules``;
+             ``deletions`` what it deletes from
 messages     ``messages``, sent through ``pipes``
 supervising  ``children`` starts, watches and ends the processes; ``signals`` end the run;
              ``ledger`` assigns batches and parts to workers, ``assignments`` joins both and tracks

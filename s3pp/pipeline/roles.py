@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -55,6 +55,9 @@ class Role(Protocol):
 
         Raises only ``FatalError`` and ``RunEnding``.
         """
+
+
+MakeRole = Callable[[Job, Buckets, WorkerResources], Role]
 
 
 def load(job: Job) -> None:
@@ -104,64 +107,12 @@ def worker_resources(parts: PartRunner, own: OwnUploads | None = None) -> Worker
 
 def role(job: Job, buckets: Buckets, resources: WorkerResources) -> Role:
     """Create the role of one of ``job``'s workers."""
-    several = len(job.buckets) > 1
-    made = (_role_by_bucket if several else _MAKERS[job.verb])(job, buckets, resources)
-    if not job.objects.grants:
-        return made
-    from s3pp.transfer.granter import Granter
+    make = _MAKERS[job.verb]
+    if len(job.buckets) < 2 and not job.objects.rules and not job.objects.grants:
+        return make(job, buckets, resources)
+    from s3pp.pipeline.compound_roles import compound_role
 
-    return Granter(made, buckets[Side.DEST], job.objects.grants, dry_run=job.dry_run)
-
-
-def _role_by_bucket(job: Job, buckets: Buckets, resources: WorkerResources) -> Role:
-    roles: dict[str, Role] = {}
-    for number, bucket in enumerate(job.buckets):
-        its = {**buckets, Side.SOURCE: buckets[Side("source", number)]}
-        parts = QualifiedParts(resources.parts, f"{bucket}/")
-        roles[f"{bucket}/"] = _MAKERS[job.verb](job, its, resources._replace(parts=parts))
-    return RoleByBucket(roles)
-
-
-class QualifiedParts:
-    """Has parts transferred whose source is named with its bucket."""
-
-    def __init__(self, parts: PartRunner, bucket: str) -> None:
-        self._parts = parts
-        self._bucket = bucket
-        self.check, self.report = parts.check, parts.report
-
-    def run(self, part: Any) -> Awaitable[PartOutcome]:
-        """``PartRunner.run``."""
-        return self._parts.run(part._replace(source=self._bucket + part.source))
-
-
-class RoleByBucket:
-    """The role of a worker in a run that reads several buckets: tasks name ``bucket/key``."""
-
-    def __init__(self, roles: Mapping[str, Role]) -> None:
-        """``roles``: by the name of the bucket and a slash."""
-        self.notes: list[str] = []  # as those of ``Role``
-        self._roles = roles
-        # It concerns only what stands at the destination, which is the same for all.
-        self.skip_unchanged = next(iter(roles.values())).skip_unchanged
-
-    async def transfer(self, task: Any) -> Outcome:
-        """``Role.transfer``."""
-        role, key = self._find(task.source)
-        outcome: Any = await role.transfer(task._replace(source=key))
-        while role.notes:
-            self.notes.append(role.notes.pop())
-        named: Outcome = outcome._replace(source=task.source)
-        return named
-
-    async def part(self, part: Any) -> PartOutcome:
-        """``Role.part``."""
-        role, key = self._find(part.source)
-        return await role.part(part._replace(source=key))
-
-    def _find(self, source: str) -> tuple[Role, str]:
-        bucket = next(bucket for bucket in self._roles if source.startswith(bucket))
-        return self._roles[bucket], source[len(bucket) :]
+    return compound_role(job, buckets, resources, make)
 
 
 class Idle:
@@ -215,6 +166,6 @@ def _copier(job: Job, buckets: Buckets, resources: WorkerResources) -> Role:
     return Copier(job, source, dest, shared=shared, resources=resources)
 
 
-_MAKERS: Mapping[str, Callable[[Job, Buckets, WorkerResources], Role]] = MappingProxyType(
+_MAKERS: Mapping[str, MakeRole] = MappingProxyType(
     {"put": _putter, "get": _getter, "copy": _copier, "remove": _idle}
 )

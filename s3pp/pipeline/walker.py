@@ -45,7 +45,7 @@ from s3pp.pipeline.messages import (
 from s3pp.pipeline.pipes import MessageReader, MessageWriter
 from s3pp.places import Side
 from s3pp.records import CopyTask, DeleteTask, GetTask, Outcome, PutTask, Task
-from s3pp.sources import entries
+from s3pp.sources import entries, rules_of
 from s3pp.sources.destination_index import DestinationIndex
 from s3pp.sources.filters import Filters, NameChoice, filters_of, unmatched_notice
 from s3pp.transfer.planners import (
@@ -94,7 +94,8 @@ def run_walker(
     stream = os.fdopen(stdin.fileno(), "rb", closefd=False) if stdin else None
     choice = NameChoice(filters_of(job.choosing), stream, buckets.get(Side.INVENTORY))
     mirror = _mirror(job, buckets, choice.filters)
-    found = StepsUntilError(walk(job, Surroundings(buckets, notify, choice, mirror)))
+    steps, rules = walk(job, Surroundings(buckets, notify, choice, mirror)), rules_of(job)
+    found = StepsUntilError(steps if rules is None else rules.follow(steps))
     tasks = _tasks(found, batcher)
     if job.choosing.order == "size":
         tasks = smallest_first(tasks)
@@ -114,7 +115,8 @@ def run_walker(
     if found.error is not None:
         batcher.report(requests)
         raise found.error  # the supervisor already has all that came before it
-    if text := unmatched_notice(job, choice.filters.unmatched):
+    unmatched = [*choice.filters.unmatched, *(rules.unmatched if rules else ())]
+    if text := unmatched_notice(job, unmatched):
         outbox.send(Notice(text, at_end=True))
     if mirror is not None:
         batcher.report(requests)

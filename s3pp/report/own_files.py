@@ -49,6 +49,8 @@ def _other_files(job: Job) -> Iterator[tuple[str | int, str]]:
         yield job.choosing.files_from, "the list of --files-from"
     if job.choosing.manifest is not None:
         yield job.choosing.manifest, "--manifest"
+    if job.objects.rules_file is not None:
+        yield job.objects.rules_file, "--rules"
     if job.access.ca_bundle is not None:
         yield job.access.ca_bundle, "--ca-bundle"
     yield from ((source.path, f"SOURCE {source.path!r}") for source in job.sources)

@@ -20,7 +20,8 @@ choose names, by the patterns of ``globs``, and turn them into keys; ``name_look
 by their names, ``inventory_rows`` and ``inventory`` those that S3 has listed by itself;
 ``destination_index`` shows what the destination holds; ``earlier_runs`` what
 is done already, ``extraneous`` what only the destination has;
-``checking`` validates sources before the run starts.
+``checking`` validates sources before the run starts; ``object_rules`` finds the attributes of an
+object by its name.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from s3pp.errors import FailureKind
 from s3pp.job import Job
@@ -38,7 +39,19 @@ from s3pp.sources import filesystem
 from s3pp.sources.checking import check
 from s3pp.sources.filters import Filters, Record, Scope, Stream
 
-__all__ = ["Record", "check", "entries"]
+if TYPE_CHECKING:
+    from s3pp.sources.object_rules import ObjectRules
+
+__all__ = ["Record", "check", "entries", "rules_of"]
+
+
+def rules_of(job: Job) -> ObjectRules | None:
+    """Return the rules of ``job`` for the attributes of objects; None: it has none."""
+    if not job.objects.rules:
+        return None
+    from s3pp.sources.object_rules import ObjectRules
+
+    return ObjectRules(job)
 
 
 def entries(

@@ -40,6 +40,7 @@ PLACES = {
     "clean": ["s3://bucket/p"],
 }
 GENERAL = {"--help", "--version"}
+RULES = Path(__file__).parent / "rules.toml"
 NOON = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 
 # Of each reader: a value of Python's, and what the command is given for it.
@@ -88,6 +89,8 @@ def samples_of(keyword: Keyword) -> list[tuple[Any, str | None]]:
     """Values for a keyword, and of its option; None: none."""
     if keyword.value is None:
         return [(keyword.option.sets, None)]
+    if keyword.name == "rules":  # the only file that is read when a job is built
+        return [(RULES, str(RULES))]
     if keyword.value.reader == "one_of":
         return [(choice, choice) for choice in keyword.value.bounds]
     return [*SAMPLES[keyword.value.reader]]

@@ -14,10 +14,9 @@ from s3pp.access import Access, Grant, Keys
 from s3pp.attributes import Objects
 from s3pp.body_options import DownloadOptions, Parts
 from s3pp.job import Choosing, Job, Mode
+from s3pp.pipeline.compound_roles import QualifiedParts, RoleByBucket
 from s3pp.pipeline.roles import (
     TITLES,
-    QualifiedParts,
-    RoleByBucket,
     computes_crcs,
     role,
     worker_resources,
