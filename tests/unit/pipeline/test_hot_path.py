@@ -30,7 +30,7 @@ from s3pp.sources.destination_index import DestinationIndex, ListingLookup
 from s3pp.sources.filters import NameChoice, filters_of
 from s3pp.transfer.planners import CopyPlanner, GetPlanner, Overlap
 
-FEW, MANY = FULL, 3 * FULL  # objects
+FEW, MANY = FULL // 4, FULL  # objects; more take long, as each instruction is looked at
 ETAG, TIME = "9e107d9d372bb6826bd81d3542a419d6", "2026-01-02T03:04:05.000Z"
 MTIME = 1_767_323_045_123_456_789  # nanoseconds
 ORIGIN, DEST = Origin("source", "photos/"), Place("dest", "photos")
@@ -122,12 +122,12 @@ def _exhaust(steps: object, kind: type[Task]) -> None:
 
 
 def fold(folder: Path, count: int) -> Run:
-    """Count and show outcomes, in reports of a batch each."""
+    """Count and show outcomes, in reports of few each."""
     outcomes = [
         Done(str(folder / name(n)), f"photos/{name(n)}", 4096, 4096, ETAG, SendReason.NEW)
         for n in range(count)
     ]
-    reports = [batch_report(outcomes[at : at + FULL], FULL) for at in range(0, count, FULL)]
+    reports = [batch_report(outcomes[at : at + FEW], FEW) for at in range(0, count, FEW)]
     job = Job("put", (Source(str(folder)),), DEST)
     statter = Statter(Recorder.open(job, io.StringIO(), io.StringIO()), Outbox())
 
@@ -149,11 +149,11 @@ class Bounds(NamedTuple):
 @pytest.mark.parametrize(
     "bounds",
     [
-        Bounds(walk_put, 12, 45),
+        Bounds(walk_put, 13, 47),
         Bounds(plan_get, 8, 21),
         Bounds(plan_copy, 5, 14),
         Bounds(plan_unchanged, 4.1, 10),
-        Bounds(fold, 0.25, 8),
+        Bounds(fold, 1, 10),
     ],
     ids=lambda bounds: bounds.prepare.__name__,
 )
