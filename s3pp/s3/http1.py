@@ -30,7 +30,7 @@ from s3pp.s3.framing import (
     parse_head,
     unreadable,
 )
-from s3pp.s3.receiving import NOT_YET, RECORD, IncomingBody, receiver
+from s3pp.s3.receiving import NOT_YET, RECORD, IncomingBody, is_undeclared_end, receiver
 from s3pp.s3.sending import JOINED, SendingHalf
 
 RECEIVE = 64 * 1024  # bytes received at a time
@@ -205,10 +205,11 @@ class Connection(SendingHalf):
         except NOT_YET:
             if self._failure is not None:  # no answer was sent before
                 self._lose(exchange_error(self._failure))
-        except ssl.SSLEOFError:
-            self._on_end(sure=False)
         except OSError as error:
-            self._lose(exchange_error(error))
+            if is_undeclared_end(error):
+                self._on_end(sure=False)
+            else:
+                self._lose(exchange_error(error))
         except WireError as error:
             self.fail(error)
 

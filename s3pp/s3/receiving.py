@@ -24,6 +24,7 @@ RECORD = 16 * 1024  # bytes of a record of TLS, at most: with so much room it is
 
 # What a socket raises that has nothing to read, or no room to write.
 NOT_YET = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+_UNDECLARED_END = "UNEXPECTED_EOF_WHILE_READING"  # OpenSSL's name, since version 3
 
 
 def receiver(sock: socket.socket) -> Callable[[int, memoryview], int]:
@@ -33,6 +34,16 @@ def receiver(sock: socket.socket) -> Callable[[int, memoryview], int]:
         read: Callable[[int, memoryview], int] = cast(Any, sock.read)
         return read
     return lambda count, buffer: sock.recv_into(buffer, count)
+
+
+def is_undeclared_end(error: OSError) -> bool:
+    """Return whether the peer has closed a connection without saying so, as TLS requires.
+
+    Not every Python 3.11 raises ``SSLEOFError`` for what OpenSSL 3 reports.
+    """
+    if not isinstance(error, ssl.SSLError):
+        return False
+    return isinstance(error, ssl.SSLEOFError) or error.reason == _UNDECLARED_END
 
 
 class IncomingBody:
