@@ -21,6 +21,7 @@ from suite.large_put import large_put
 from suite.layers import layers
 from suite.list import keys
 from suite.memory import memory
+from suite.mirror import mirror
 from suite.page import Bench, page
 from suite.peer import peer
 from suite.put import put
@@ -40,6 +41,7 @@ BENCHES: dict[str, Bench] = {
     "large-get": large_get,
     "list": keys,
     "update": update,
+    "mirror": mirror,
     "start": start,
     "memory": memory,
     "peer": peer,

@@ -48,6 +48,12 @@ _COPY = {
     "aws": "{where} s3 cp --recursive --no-progress s3://{bucket}/p/ s3://{bucket}/copied/",
     "floor": "copy {where} {load}",
 }
+_COPY_ACROSS = {"s3pp": "copy {options} {where} s3://{bucket}/p s3://{bucket}/p"}
+_DELETE = {
+    "s3pp": "put --delete --compare size {where} {there} s3://{bucket}/p",
+    "s5cmd": "{where} sync --delete --size-only {there}/ s3://{bucket}/p/",
+}
+_DELETE_ALL = {"s5cmd": "{where} rm s3://{bucket}/p/*"}
 _KEYS = {
     "s3pp": "list {where} s3://{bucket}/p",
     "s5cmd": "{where} ls s3://{bucket}/p/*",
@@ -96,6 +102,19 @@ def get(
 def copy(tool: Tool, endpoint: Endpoint, load: Load) -> list[str]:
     """The command that copies everything below ``p/`` to ``copied/``, in the same bucket."""
     return _filled(tool, _COPY, endpoint, load=load)
+
+
+def copy_across(tool: Tool, source: Endpoint, endpoint: Endpoint) -> list[str]:
+    """The command that copies everything below ``p/`` to where it is called the same."""
+    options = ("--source-endpoint-url", source.url)
+    return _filled(tool, _COPY_ACROSS, endpoint, options=options)
+
+
+def delete(
+    tool: Tool, endpoint: Endpoint, directory: Path, *, everything: bool = False
+) -> list[str]:
+    """The command that deletes what is below ``p/`` and not in ``directory``, or ``everything``."""
+    return _filled(tool, _DELETE_ALL if everything else _DELETE, endpoint, directory)
 
 
 def keys(tool: Tool, endpoint: Endpoint, load: Load) -> list[str]:

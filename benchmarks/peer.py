@@ -23,6 +23,7 @@ from loopback.certificate import server_context
 from loopback.connection import Connection
 from loopback.preload import Kind, Preload
 from loopback.store import Bucket, Store
+from loopback.synthetic import ListedBucket
 from loopback.throttle import Throttle
 
 # Clients open hundreds of connections at once; the kernel caps this at net.core.somaxconn.
@@ -38,6 +39,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--bucket", default="bench", help="the bucket to begin with")
     parser.add_argument("--store", action="store_true", help="keep bodies, not only their MD5")
     parser.add_argument("--preload", type=int, default=0, metavar="N", help="objects p/…")
+    parser.add_argument(
+        "--listed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="instead: objects that can be listed and deleted",
+    )
     parser.add_argument("--size", type=int, default=4096, help="bytes of each preloaded object")
     parser.add_argument("--etag", choices=("md5", "parts"), default="md5", help="of those")
     parser.add_argument("--crc64nvme", action="store_true", help="with that checksum (awscrt)")
@@ -54,7 +62,10 @@ def filled(options: argparse.Namespace) -> Store:
     keys = [b"p/" + name.encode() for name in names(options.preload)]
     kind = Kind(in_parts=options.etag == "parts", checksum=options.crc64nvme)
     preload = Preload(keys, size=options.size, now=int(time.time()), kind=kind)
-    buckets = {options.bucket.encode(): Bucket(preload.stock)}
+    bucket = Bucket(preload.stock)
+    if options.listed:
+        bucket = ListedBucket(options.listed, size=options.size, now=int(time.time()))
+    buckets = {options.bucket.encode(): bucket}
     throttle = Throttle(options.limit, options.burst) if options.limit else None
     return Store(
         keep=options.store,

@@ -553,6 +553,60 @@ def test_benches_print_a_row_and_leave_nothing(
     assert not list(into.iterdir())
 
 
+@pytest.mark.skipif(tools.find("s5cmd") is None, reason="no s5cmd is installed")
+def test_a_mirror_is_merged_and_what_is_too_much_deleted(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    options = ["--files", "2500", "--rounds", "1", "--tools", "s3pp,s5cmd"]
+    assert bench.main(["mirror", *options, "--folder", str(tmp_path)]) == 0
+    rows = [re.split("  +", line) for line in capsys.readouterr().out.splitlines()]
+    assert [row[:3] for row in rows if row[0] in ("skipped", "deleted")] == [
+        ["skipped", "s3pp", "250"],
+        ["skipped", "s3pp", "2,500"],
+        ["deleted", "s3pp", "2,499"],
+        ["deleted", "s5cmd", "2,499"],
+        ["deleted", "s5cmd rm", "2,499"],
+    ]
+
+
+def test_keys_that_are_computed_are_listed_and_deleted() -> None:
+    with serving(listed=2500, size=7) as peer:
+        s3, counts = client(peer.endpoint), peer.counts()
+        assert (counts.keys, counts.bytes) == (2500, 2500 * 7)
+        assert _keys(s3) == [f"p/{name}" for name in names(2500)]
+        first, second, third = _keys(s3)[:3]
+        etag = s3.head_object(Bucket="bench", Key=first)["ETag"]
+        named = [{"Key": first}, {"Key": second, "ETag": etag}, {"Key": third, "ETag": '"no"'}]
+        answer = s3.delete_objects(
+            Bucket="bench", Delete={"Objects": [*named, {"Key": "p/none", "ETag": etag}]}
+        )
+        assert [each["Key"] for each in answer["Deleted"]] == [first, second]
+        refused = {each["Key"]: each["Code"] for each in answer["Errors"]}
+        assert refused == {third: "PreconditionFailed", "p/none": "NoSuchKey"}
+        assert (_keys(s3)[0], peer.counts().keys) == (third, 2498)
+        with pytest.raises(ClientError, match="NotImplemented"):
+            s3.put_object(Bucket="bench", Key="p/new")
+        peer.clear()
+        assert peer.counts().keys == 2500
+
+
+def _keys(s3: BaseClient) -> list[str]:
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket="bench", Prefix="p/")
+    return [found["Key"] for page in pages for found in page["Contents"]]
+
+
+@given(KEYS, st.sets(st.integers(0, 29)), st.integers(1, 5))
+def test_what_is_gone_is_on_no_page(keys: list[str], numbers: set[int], limit: int) -> None:
+    ordered = sorted(key.encode() for key in keys)
+    gone = {ordered[at] for at in numbers if at < len(ordered)}
+    found: list[bytes] = []
+    after: bytes | None = b""
+    while after is not None:
+        part = page(ordered, Query(b"", after, b"", limit), gone)
+        found, after = found + part.keys, part.more
+    assert found == [key for key in ordered if key not in gone]
+
+
 @pytest.mark.parametrize(
     ("name", "options"),
     [

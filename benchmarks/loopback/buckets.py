@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from urllib.parse import quote_from_bytes
 from xml.etree import ElementTree
@@ -11,7 +13,7 @@ from xml.etree import ElementTree
 from loopback import answers
 from loopback.answers import Answer, S3Error, escape
 from loopback.listing import PAST_GROUP, Page, Query, page
-from loopback.objects import bucket_of
+from loopback.objects import bucket_of, check_digest
 from loopback.request import Received, Request
 from loopback.store import Bucket, Store
 from loopback.version import etag_of, size_of, time_of
@@ -19,6 +21,7 @@ from loopback.version import etag_of, size_of, time_of
 _NAMESPACE = b'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 _PLAIN = bytes(range(0x30, 0x3A)) + bytes(range(0x41, 0x5B)) + bytes(range(0x61, 0x7B)) + b"-._/*"
 _MAX_KEYS = 1000
+_OBJECT = re.compile(rb"<Object><Key>([^<]*)</Key>(?:<ETag>([^<]*)</ETag>)?</Object>")
 _REMEMBERED = 1 << 18  # entries, for pages that begin elsewhere than before; some 100 MB
 
 
@@ -68,14 +71,38 @@ def list_buckets(store: Store, request: Request, received: Received) -> Answer:
 
 
 def delete_objects(store: Store, request: Request, received: Received) -> Answer:
-    """DeleteObjects."""
+    """DeleteObjects, each on the condition of its ETag, if it has one."""
+    check_digest(request, received)
     bucket = bucket_of(store, request)
-    root = ElementTree.fromstring(received.content)
-    keys = [element.text or "" for element in root.iterfind(".//{*}Key")]
-    for key in keys:
-        bucket.delete(key.encode())
-    deleted = (b"<Deleted><Key>%b</Key></Deleted>" % escape(key.encode()) for key in keys)
-    return answers.xml(b"<DeleteResult %b>%b</DeleteResult>" % (_NAMESPACE, b"".join(deleted)))
+    answer = [_delete(bucket, key, etag) for key, etag in _named(received.content)]
+    return answers.xml(b"<DeleteResult %b>%b</DeleteResult>" % (_NAMESPACE, b"".join(answer)))
+
+
+def _named(body: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The keys to delete as they are written, each with its ETag; none: it is empty."""
+    plain = _OBJECT.findall(body)
+    if len(plain) == body.count(b"<Object>"):
+        yield from plain
+        return
+    for each in ElementTree.fromstring(body).iterfind("{*}Object"):
+        key, etag = (each.findtext(f"{{*}}{name}") or "" for name in ("Key", "ETag"))
+        yield escape(key.encode()), etag.encode()
+
+
+def _delete(bucket: Bucket, written: bytes, etag: bytes) -> bytes:
+    key = html.unescape(written.decode()).encode() if b"&" in written else written
+    if etag:
+        code = _refusal(bucket.objects.get(key), etag.replace(b"&quot;", b"").strip(b'"'))
+        if code:
+            return b"<Error><Key>%b</Key><Code>%b</Code><Message/></Error>" % (written, code)
+    bucket.delete(key)
+    return b"<Deleted><Key>%b</Key></Deleted>" % written
+
+
+def _refusal(packed: bytes | None, etag: bytes) -> bytes:
+    if packed is None:
+        return b"NoSuchKey"
+    return b"" if etag_of(packed) == etag else b"PreconditionFailed"
 
 
 def list_objects(store: Store, request: Request, received: Received) -> Answer:
@@ -92,7 +119,8 @@ def _listed(bucket: Bucket, request: Request) -> bytes:
         delimiter=asked.get(b"delimiter", b""),
         limit=min(int(asked.get(b"max-keys") or _MAX_KEYS), _MAX_KEYS),
     )
-    found = page(bucket.ordered(), query)
+    keys = bucket.ordered(exactly=bool(query.delimiter))
+    found = page(keys, query, bucket.gone)
     write = url_encode if asked.get(b"encoding-type") == b"url" else escape
     elements = [
         b"<Name>%b</Name><Prefix>%b</Prefix>" % (request.bucket, write(query.prefix)),
@@ -101,7 +129,7 @@ def _listed(bucket: Bucket, request: Request) -> bytes:
         b"<MaxKeys>%d</MaxKeys>" % query.limit,
         b"<IsTruncated>%b</IsTruncated>" % (b"false" if found.more is None else b"true"),
         _paging(asked, found, write),
-        *(_entry(key, bucket.objects[key], write) for key in found.keys),
+        *_entries(bucket, found.keys, write),
         *(b"<CommonPrefixes><Prefix>%b</Prefix></CommonPrefixes>" % write(g) for g in found.groups),
     ]
     return b"<ListBucketResult %b>%b</ListBucketResult>" % (_NAMESPACE, b"".join(elements))
@@ -143,10 +171,24 @@ def _paging(asked: dict[bytes, bytes], found: Page, write: Callable[[bytes], byt
     return count + b"<NextContinuationToken>%b</NextContinuationToken>" % token
 
 
+def _entries(
+    bucket: Bucket, keys: Sequence[bytes], write: Callable[[bytes], bytes]
+) -> Iterator[bytes]:
+    if bucket.alike is None:
+        return (_entry(key, bucket.objects[key], write) for key in keys)
+    described = _described(bucket.alike)
+    return (b"<Contents><Key>%b%b" % (write(key), described) for key in keys)
+
+
 @lru_cache(maxsize=_REMEMBERED)
 def _entry(key: bytes, packed: bytes, write: Callable[[bytes], bytes]) -> bytes:
+    return b"<Contents><Key>%b%b" % (write(key), _described(packed))
+
+
+def _described(packed: bytes) -> bytes:
+    """The end of an entry, after the key."""
     return (
-        b"<Contents><Key>%b</Key><LastModified>%b</LastModified><ETag>&quot;%b&quot;</ETag>"
+        b"</Key><LastModified>%b</LastModified><ETag>&quot;%b&quot;</ETag>"
         b"<Size>%d</Size><StorageClass>STANDARD</StorageClass></Contents>"
-        % (write(key), answers.iso_date(time_of(packed)), etag_of(packed), size_of(packed))
+        % (answers.iso_date(time_of(packed)), etag_of(packed), size_of(packed))
     )

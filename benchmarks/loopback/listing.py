@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import NamedTuple
 
 # Sorts after every key that begins with a group's name: no UTF-8 text holds this byte.
@@ -27,15 +27,26 @@ class Page(NamedTuple):
     more: bytes | None
 
 
-def page(keys: Sequence[bytes], query: Query) -> Page:
-    """The page of ``keys`` (ascending) that ``query`` asks for."""
+def page(keys: Sequence[bytes], query: Query, gone: Container[bytes] = ()) -> Page:
+    """The page of ``keys`` (ascending) that ``query`` asks for.
+
+    Those that are ``gone`` are passed over, which with a delimiter there must not be.
+    """
     start, end = _bounds(keys, query)
     if query.limit <= 0:
         return Page([], [], None)
     if query.delimiter:
         return _grouped(keys, query, start, end)
-    found = list(keys[start : min(end, start + query.limit)])
-    return Page(found, [], found[-1] if start + query.limit < end else None)
+    found: list[bytes] = []
+    while start < end and (room := query.limit - len(found)) > 0:
+        following = min(end, start + room)
+        found += (
+            [key for key in keys[start:following] if key not in gone]
+            if gone
+            else keys[start:following]
+        )
+        start = following
+    return Page(found, [], found[-1] if found and start < end else None)
 
 
 def _bounds(keys: Sequence[bytes], query: Query) -> tuple[int, int]:

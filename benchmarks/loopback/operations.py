@@ -80,12 +80,12 @@ def choose(request: Request) -> Operation:
 def status(store: Store) -> bytes:
     """What was asked for since the reset, by operation or error, and what the store holds; JSON."""
     spent = time.process_time()  # before the counting, which is nobody's
-    versions = [packed for bucket in store.buckets.values() for packed in bucket.objects.values()]
+    held = [bucket.held for bucket in store.buckets.values()]
     told = {
         "requests": dict(store.counts),
         "connections": store.connections,
-        "keys": len(versions),
-        "bytes": sum(map(size_of, versions)),
+        "keys": sum(keys for keys, _ in held),
+        "bytes": sum(size for _, size in held),
         "cpu_seconds": spent,
     }
     return answers.plain(

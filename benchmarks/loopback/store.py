@@ -6,7 +6,7 @@ A million keys take about 250 MB that way.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from loopback.layout import Layout
 from loopback.preload import Preload
 from loopback.request import Checksum, Received
 from loopback.throttle import Throttle
-from loopback.version import digest_of
+from loopback.version import digest_of, size_of
 
 _PAGES = 1024  # remembered; of 1,000 keys they take 300 MB
 _NOTHING: Mapping[bytes, bytes] = MappingProxyType({})
@@ -40,6 +40,8 @@ class Upload:
 class Bucket:
     """Keys with their versions, listed in order; those of ``stock`` are there from the start."""
 
+    alike: bytes | None = None  # the version of all objects, where they have only one
+
     def __init__(self, stock: Mapping[bytes, bytes] = _NOTHING) -> None:
         self._stock = stock
         self.objects = dict(stock)  # key -> version
@@ -48,13 +50,15 @@ class Bucket:
         self._pages: dict[bytes, bytes] = {}  # request target -> answer, until anything changes
         self._ordered: list[bytes] = []
         self._new = list(stock)  # keys not yet in _ordered
-        self._stale = False  # _ordered names keys that are gone
+        self.gone: set[bytes] = set()  # keys in _ordered that are not there any more
 
     def put(self, key: bytes, packed: bytes, content: bytes | None = None) -> None:
         """Set ``key``; ``content`` is remembered unless None."""
         if self._pages:
             self._pages = {}
-        if key not in self.objects:
+        if key in self.gone:
+            self.gone.remove(key)
+        elif key not in self.objects:
             self._new.append(key)
         self.objects[key] = packed
         if content is not None:
@@ -65,14 +69,16 @@ class Bucket:
         self._pages.clear()
         if self.objects.pop(key, None) is not None:
             self.bodies.pop(key, None)
-            self._stale = True
+            self.ordered()  # which has the key, if it is new
+            self.gone.add(key)
 
     def forget(self) -> None:
         """Be as at the start."""
         for part in (self.objects, self.bodies, self.uploads, self._pages):
             part.clear()
         self.objects.update(self._stock)
-        self._stale = True
+        self._ordered, self._new = [], list(self.objects)
+        self.gone.clear()
 
     def page(self, target: bytes, write: Callable[[], bytes]) -> bytes:
         """The answer to a listing request for ``target``, written if it is not remembered."""
@@ -84,14 +90,20 @@ class Bucket:
             self._pages[target] = found
         return found
 
-    def ordered(self) -> list[bytes]:
-        """All keys, ascending; cheap when few were added since the last call."""
-        if self._stale:
-            self._ordered, self._new, self._stale = [], list(self.objects), False
+    @property
+    def held(self) -> tuple[int, int]:
+        """The number of objects, and their bytes."""
+        return len(self.objects), sum(map(size_of, self.objects.values()))
+
+    def ordered(self, *, exactly: bool = False) -> Sequence[bytes]:
+        """All keys, ascending, and those that are ``gone``, unless ``exactly`` they are wanted."""
         if self._new:
             self._ordered += self._new
             self._ordered.sort()  # two runs: Timsort merges them in linear time
             self._new = []
+        if self.gone and (exactly or len(self.gone) > len(self._ordered) // 2):
+            self._ordered = [key for key in self._ordered if key not in self.gone]
+            self.gone.clear()
         return self._ordered
 
 
