@@ -51,7 +51,7 @@ from s3pp.sources.extraneous import (
     list_in_order,
     walk_directory,
 )
-from s3pp.sources.filters import Filters
+from s3pp.sources.filters import Filters, key_bytes, key_fault
 from s3pp.transfer.bodies import stamp_of
 
 _NOT_FOLLOWED = frozenset({SkipReason.SYMLINK, SkipReason.LOOP})
@@ -81,6 +81,9 @@ class Mirror:
         """Return what the destination has under ``key``, as ``ListingLookup`` does."""
         try:
             return self._merge.claim(key)
+        except UnorderedTargets:
+            self.fault = f"{self._source} is not read in the order of its keys"
+            raise UnorderedListing from None
         except (UnorderedListing, StoreError, ListingError) as error:
             self.fault = listing_fault(error, self._place)
             raise
@@ -90,6 +93,10 @@ class Mirror:
         for step in steps:
             if isinstance(step, Failed):  # nothing will be deleted, and it may be out of order
                 yield step
+            elif isinstance(step, Skipped) and not _is_key(step.target):  # likewise
+                self._present += 1
+                if not isinstance(step, LeftOut):
+                    yield step
             elif isinstance(step, LeftOut):
                 self._leave_out(step.target)
             else:
@@ -140,9 +147,6 @@ class Mirror:
     def _claim(self, target: str) -> Any:
         try:
             return self.lookup(target)
-        except UnorderedTargets:
-            self.fault = f"{self._source}: it is not read in the order of its keys"
-            return None
         except (UnorderedListing, StoreError, ListingError):
             return None  # noted as ``fault``
         except ObjectError as error:
@@ -240,6 +244,11 @@ def open_mirror(job: Job, buckets: Mapping[Side, DistantBucket], filters: Filter
     if job.verb == "get":
         return DirectoryMirror(job, filters)
     return BucketMirror(job, filters, buckets.get(Side.LISTING) or buckets[Side.DEST])
+
+
+def _is_key(target: str) -> bool:
+    """Return whether the destination could hold ``target``: what is skipped may have any name."""
+    return target.isascii() or key_fault(key_bytes(target)) is None
 
 
 def _not_extraneous(task: DeleteTask) -> Skipped:

@@ -165,6 +165,17 @@ def test_what_the_source_has_in_another_form_is_left(
     assert tree.read(outside) == {"in": b"1"}
 
 
+def test_names_that_are_no_keys_do_not_disturb_the_order(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree
+) -> None:
+    """Their bytes sort after those of all keys, and their text does not."""
+    src = tree({"a": b"1", "\U0001f600": b"2", os.fsdecode(b"\xfflarge"): b"3" * 100})
+    os.mkfifo(os.fsencode(src) + b"/\xff")
+    moto_bucket.fill({"old": b"1", "\U0001f600": b"2", "\U0001f601": b"3"})
+    result = s3pp("put", "--delete", "--max-size=10", src, moto_bucket.url)
+    assert (result.code, moto_bucket.keys()) == (0, ["a", "\U0001f600"]), result
+
+
 # The guards
 
 
