@@ -19,7 +19,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from s3pp.errors import ExitStatus, FatalError, S3ppError, UsageError, exit_status
 from s3pp.job import STREAM, Job
 from s3pp.report.outlet import message
-from s3pp.report.own_files import append_to_log, check_own_files, create_own_files, log_error
+from s3pp.report.own_files import (
+    append_to_log,
+    check_own_files,
+    create_own_files,
+    log_error,
+    open_cache,
+)
 
 if TYPE_CHECKING:
     from s3pp.report.outlet import Streams
@@ -116,7 +122,7 @@ def run(job: Job, output: Streams) -> RunReport:
         _check_files(job, output)
         alone = job.is_stream or job.verb in _SINGLE_PROCESS
         _ensure_descriptors(0 if alone else job.speed.processes)
-        with _sandbox_for(_settle(job), output) as reached:
+        with _sandbox_for(_settle(job, output), output) as reached:
             return _run(reached, output)
     except S3ppError as error:
         log_error(job, str(error))
@@ -185,9 +191,12 @@ def _notify_unknown(job: Job, output: Streams) -> None:
         _notify(text, job, output)
 
 
-def _settle(job: Job) -> Job:
+def _settle(job: Job, output: Streams) -> Job:
     from s3pp.sources import checking
 
+    job, notice = open_cache(job)
+    if notice is not None:
+        _notify(notice, job, output)
     return checking.settle(job)
 
 

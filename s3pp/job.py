@@ -175,6 +175,9 @@ class Speed:
         choice("HOW", "auto", "fork", "spawn"),
         help="how processes are started: fork, spawn, or auto (default): fork on Linux, else spawn",
     )
+    etag_cache: str | None = option(
+        None, "--etag-cache", FILE, help="keep ETags of local files in FILE; read changed ones only"
+    )
     worker_timeout: float = option(  # seconds
         60.0,
         "--worker-timeout",

@@ -21,6 +21,8 @@ def check_selection(job: Job) -> None:
     _check_filters(job)
     _check_deletion(job)
     _check_whole_bucket(job)
+    if job.speed.etag_cache is not None:
+        _check_cache(job, job.speed.etag_cache)
     if job.download.gunzip and job.download.gzip_suffix:
         raise UsageError("--gunzip contradicts --gzip-suffix, which compresses files; drop one")
     if job.is_stream:
@@ -43,6 +45,18 @@ def _check_stream(job: Job) -> None:
     ):
         if given:
             raise UsageError(f"{flag} is about files, and '-' is standard output: leave it out")
+    if job.speed.etag_cache is not None:
+        raise UsageError("--etag-cache is about files, and '-' is none: leave it out")
+
+
+def _check_cache(job: Job, path: str) -> None:
+    """Refuse an ETag cache that is written to as another file, or that would stay empty."""
+    check_no_stream(path, "--etag-cache", "it is a file")
+    if job.walk == "tar":
+        raise UsageError("--etag-cache is about files, and --walk tar reads members: drop one")
+    for other, flag in ((job.output.journal, "--journal"), (job.output.log_file, "--log-file")):
+        if other is not None and os.path.realpath(other) == os.path.realpath(path):
+            raise UsageError(f"--etag-cache and {flag} are the same file; name another for one")
 
 
 def _check_deletion(job: Job) -> None:

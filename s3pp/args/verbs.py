@@ -118,6 +118,7 @@ _OBJECTS = Group(
 )
 _PARTS = Group("large objects", _fields("parts", "size threshold resume"))
 _SPEED = Group("speed", _fields("speed", "processes concurrency start_method"))
+_CACHED_SPEED = _SPEED._replace(fields=(*_SPEED.fields, "speed.etag_cache"))
 _LISTING = Group("listing", ("speed.listers",))
 _INVENTORY = Group("inventory", ("choosing.manifest",))
 _DEST_LISTING = Group("listing the destination", ("combined.list_profile",))
@@ -148,7 +149,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                 Group("source", ("walk", *_LINKS)),
                 _OBJECTS,
                 Group("compression", _fields("combined", "gzip gzip_types")),
-                *(_PARTS, _SPEED, _S3, _DEST_LISTING, _RETRIES, _OUTPUT),
+                *(_PARTS, _CACHED_SPEED, _S3, _DEST_LISTING, _RETRIES, _OUTPUT),
             ),
         ),
         "get": Verb(
@@ -163,7 +164,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                 _FILTERS,
                 _DELETION,
                 Group("files", (*_fields("download", "fsync gunzip gzip_suffix"), *_LINKS)),
-                *(_PARTS, _SPEED, _LISTING, _INVENTORY, _S3, _RETRIES, _OUTPUT),
+                *(_PARTS, _CACHED_SPEED, _LISTING, _INVENTORY, _S3, _RETRIES, _OUTPUT),
             ),
         ),
         "copy": Verb(

@@ -42,6 +42,8 @@ class Body(NamedTuple):
     pieces: Callable[[], Iterable[bytes]]  # from its first byte
     reader: BodyReader
     tried: Sequence[int]  # part sizes, in bytes, for which its ETag was already compared
+    # Called with each checksum of the whole that is computed: its algorithm, and base64.
+    note: Callable[[str, str], None] | None = None
 
     async def matches(self, there: Dest, sizes: Sequence[int]) -> bool:
         """Whether it has the ETag of ``there``, in parts of one of ``sizes``."""
@@ -66,6 +68,8 @@ async def _compare(
     if kept := stored_checksum(found.response, strong=True):
         name, value = kept
         ours = await body.reader.whole(lambda: checksum(name, body.pieces()))
+        if body.note is not None:
+            body.note(name, ours)
         return SkipReason.SAME_CHECKSUM if ours == value else SendReason.CHECKSUM
     there, each = stored.listed, await stored.part_size()
     if each is None:

@@ -84,6 +84,7 @@ class PutOptions(TypedDict, total=False):
     processes: Number | None
     concurrency: Number | None
     start_method: Literal["auto", "fork", "spawn"] | None
+    etag_cache: Path | None
     # S3
     endpoint_url: str | None
     region: str | None
@@ -148,6 +149,7 @@ class GetOptions(TypedDict, total=False):
     processes: Number | None
     concurrency: Number | None
     start_method: Literal["auto", "fork", "spawn"] | None
+    etag_cache: Path | None
     # listing
     listers: Number | None
     # inventory

@@ -13,6 +13,7 @@ streams      ``streaming`` puts standard input, and gets to standard output, in 
              ``stream_run`` is its run, ``standard_streams`` reads and writes
 by verb      ``roles`` selects what a worker does with a task, ``compound_roles`` with ``--rules``;
              ``deletions`` what it deletes from
+ETag cache   ``digest_storage`` writes it, on a thread of the statter
 messages     ``messages``, sent through ``pipes``
 supervising  ``children`` starts, watches and ends the processes; ``signals`` end the run;
              ``ledger`` assigns batches and parts to workers, ``assignments`` joins both and tracks

@@ -9,10 +9,10 @@ sent: they are converted to records first.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from struct import Struct
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from s3pp.access import Keys
 from s3pp.job import Job
@@ -38,6 +38,9 @@ from s3pp.report.failures import Cause
 from s3pp.report.totals import Flow, Totals
 from s3pp.s3.congestion import Feedback, RateLimit
 from s3pp.s3.endpoint import Opened
+
+if TYPE_CHECKING:
+    from s3pp.localfs.file_state import FileDigest
 
 DELETES_PER_SLOT = 8  # tasks of a batch of deletes, of which one request has up to 1,000
 
@@ -145,6 +148,20 @@ class Notice(NamedTuple):
     at_end: bool = False  # print it when the run has ended
 
 
+class FileDigests(NamedTuple):
+    """worker, walker → statter: digests of local files, for the ETag cache."""
+
+    rows: bytes  # by ``file_digests``
+
+    @property
+    def digests(self) -> list[FileDigest]:
+        """The digests."""
+        from s3pp.localfs.file_state import FileDigest, FileState  # what few runs need
+
+        rows = pickle.loads(self.rows)
+        return [FileDigest(FileState(*state), kind, value) for state, kind, value in rows]
+
+
 class Fatal(NamedTuple):
     """walker, worker, statter, supervisor → supervisor, statter: why the run must end."""
 
@@ -246,6 +263,7 @@ MESSAGES: tuple[type[Any], ...] = (
     NoMoreTasks,
     RunDone,
     StatterReport,
+    FileDigests,
     # Records of other rooms, which are messages as they are: worker ⇄ supervisor; worker →
     # supervisor; supervisor → worker; supervisor → statter.
     OpenUpload,
@@ -318,6 +336,11 @@ def batch_report(outcomes: Sequence[Outcome], requests: int, *, batch: int = 0) 
     """Create the report of a batch, or of outcomes determined by the walker."""
     rows = [(_OUTCOME_TAGS[type(outcome)], tuple(outcome)) for outcome in outcomes]
     return BatchReport(batch, len(rows), requests, pickled(rows))
+
+
+def file_digests(digests: Iterable[tuple[tuple[int, ...], str, str]]) -> FileDigests:
+    """Create the message that contains ``digests``."""
+    return FileDigests(pickled([(tuple(state), kind, value) for state, kind, value in digests]))
 
 
 def _pack_put(task: Any) -> tuple[Any, ...]:

@@ -26,7 +26,7 @@ from s3pp.places import Side, Source
 from s3pp.records import Outcome, PartOutcome
 from s3pp.s3.client import Bucket
 from s3pp.transfer.parts import PartRunner
-from s3pp.transfer.resources import Budget, Reader, WorkerResources
+from s3pp.transfer.resources import Budget, DigestNotes, Reader, WorkerResources
 from s3pp.transfer.resume import OwnUploads
 from s3pp.transfer.unchanged import SkipUnchanged, unchanged_files, unchanged_objects
 
@@ -102,7 +102,7 @@ def _is_large(job: Job, source: Source) -> bool:
 def worker_resources(parts: PartRunner, own: OwnUploads | None = None) -> WorkerResources:
     """Create a worker's resources; ``parts`` has parts transferred by any worker."""
     reader, budget = Reader(ThreadPoolExecutor(THREADS)), Budget(BODY_MEMORY)
-    return WorkerResources(reader, budget, parts, own or OwnUploads())
+    return WorkerResources(reader, budget, parts, own or OwnUploads(), DigestNotes())
 
 
 def role(job: Job, buckets: Buckets, resources: WorkerResources) -> Role:
@@ -135,11 +135,19 @@ def _idle(_job: Job, _buckets: Buckets, _resources: WorkerResources) -> Role:
     return Idle()
 
 
+def _noting_role(job: Job, *given: Any) -> Role:
+    """Create the role of a run with an ETag cache."""
+    made: Role = import_module(f"s3pp.transfer.{job.verb}.noting").noting_role(job, *given)
+    return made
+
+
 def _putter(job: Job, buckets: Buckets, resources: WorkerResources) -> Role:
     from s3pp.transfer.put.prepare import Preparer
     from s3pp.transfer.put.putter import Putter
 
     dest = buckets[Side.DEST]
+    if job.speed.etag_cache is not None:
+        return _noting_role(job, dest, resources)
     preparer = Preparer(job, dest, resources.reader)
     putter = Putter(job, dest, preparer, resources)
     putter.skip_unchanged = unchanged_files(job, resources.reader)
@@ -153,6 +161,8 @@ def _getter(job: Job, buckets: Buckets, resources: WorkerResources) -> Role:
     tree = Tree(
         job.directory, follow=job.choosing.follow_symlinks is True, fsync=job.download.fsync
     )
+    if job.speed.etag_cache is not None:
+        return _noting_role(job, buckets[Side.SOURCE], resources, tree)
     getter = Getter(job, buckets[Side.SOURCE], tree, resources)
     getter.skip_unchanged = unchanged_objects(job, tree, resources.reader)
     return getter

@@ -39,6 +39,7 @@ from s3pp.pipeline.messages import (
     PartResult,
     TaskBatch,
     batch_report,
+    file_digests,
     pickled,
 )
 from s3pp.pipeline.pipes import MessageWriter
@@ -48,6 +49,7 @@ from s3pp.records import Failed, Outcome, PartDone, PartFailed, Skipped, Task
 from s3pp.s3.client import Bucket
 from s3pp.transfer.errors import failed
 from s3pp.transfer.parts import part_failed
+from s3pp.transfer.resources import DigestNotes
 
 LEADS = 4  # large objects one worker leads at a time
 FIRST = 32  # initial slots, over all workers
@@ -178,6 +180,7 @@ class TaskRunner:
         self._idle: list[asyncio.Future[None]] = []
         self._ended = False
         self._reported = 0  # requests, so far
+        self.digests: DigestNotes | None = None  # sent beside the reports
 
     async def run(self) -> None:
         """Work until ``end`` has been called and every task taken has ended."""
@@ -290,6 +293,8 @@ class TaskRunner:
     def _report(self, batch: Batch) -> None:
         while self._role.notes:
             self._outbox.send(Notice(self._role.notes.pop()))
+        if self.digests is not None and self.digests.waiting:
+            self._outbox.send(file_digests(self.digests.take()))
         self._outbox.send(batch_report(batch.outcomes, self.spent(), batch=batch.number))
 
     def spent(self) -> int:

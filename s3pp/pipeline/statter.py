@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import select
 import sys
+from typing import TYPE_CHECKING
 
 from s3pp.errors import FatalError
 from s3pp.job import Job
@@ -20,6 +21,7 @@ from s3pp.pipeline.messages import (
     CountFailures,
     FailureCount,
     Fatal,
+    FileDigests,
     Message,
     Notice,
     PartProgress,
@@ -32,11 +34,14 @@ from s3pp.pipeline.pipes import MessageReader, MessageWriter
 from s3pp.report.recorder import REDRAW_SECONDS, Recorder
 from s3pp.report.totals import Flow
 
+if TYPE_CHECKING:
+    from s3pp.pipeline.digest_storage import DigestStorage
+
 
 def run_statter(inbox: MessageReader, outbox: MessageWriter, job: Job, started: float) -> None:
     """Run the statter's process until ``RunDone``."""
     recorder = Recorder.open(job, sys.stdout, sys.stderr, started=started)
-    statter = Statter(recorder, outbox)
+    statter = Statter(recorder, outbox, etag_cache=job.speed.etag_cache or "")
     os.set_blocking(inbox.fd, False)
     while not inbox.closed:
         select.select([inbox.fd], [], [], REDRAW_SECONDS)
@@ -51,7 +56,10 @@ def run_statter(inbox: MessageReader, outbox: MessageWriter, job: Job, started: 
 class Statter:
     """Processes the messages of a run, and computes the totals."""
 
-    def __init__(self, recorder: Recorder, outbox: MessageWriter) -> None:
+    def __init__(self, recorder: Recorder, outbox: MessageWriter, *, etag_cache: str = "") -> None:
+        """``etag_cache`` is its path; empty: there is none."""
+        self._etag_cache = etag_cache
+        self._storage: DigestStorage | None = None  # once there is anything to store
         self._recorder = recorder
         self._outbox = outbox
         self._notices: set[str] = set()  # notices; several workers may send the same
@@ -73,6 +81,8 @@ class Statter:
                 self._last.append(text)
             case Notice(text):
                 self._notice(text)
+            case FileDigests():
+                self._store(message)
             case Setup(job):
                 self._settle(job)
             case CountFailures():
@@ -85,6 +95,9 @@ class Statter:
     def end(self, message: RunDone) -> StatterReport:
         """Close the recorder and return the report."""
         self._recorder.set_listed(message.listed, done=message.walk_done)
+        if self._storage is not None:
+            self._storage.close()
+            self._notice_fault(self._storage)
         for text in self._last:
             self._notice(text)
         try:
@@ -105,6 +118,18 @@ class Statter:
             self._recorder.record(report.outcomes)
         except FatalError as error:
             self._outbox.send(Fatal(str(error)))
+
+    def _store(self, message: FileDigests) -> None:
+        if self._storage is None:
+            from s3pp.pipeline.digest_storage import DigestStorage
+
+            self._storage = DigestStorage(self._etag_cache)
+        self._storage.add(message.digests)
+        self._notice_fault(self._storage)
+
+    def _notice_fault(self, storage: DigestStorage) -> None:
+        if storage.fault is not None:
+            self._notice(storage.fault)
 
     def _notice(self, text: str) -> None:
         if text not in self._notices:

@@ -24,9 +24,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from multiprocessing.connection import Connection
 from threading import Event
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from s3pp.errors import FatalError
 from s3pp.job import Job
@@ -40,6 +41,7 @@ from s3pp.pipeline.messages import (
     SpoolFile,
     WalkDone,
     batch_report,
+    file_digests,
     task_batch,
 )
 from s3pp.pipeline.pipes import MessageReader, MessageWriter
@@ -95,7 +97,11 @@ def run_walker(
     choice = NameChoice(filters_of(job.choosing), stream, buckets.get(Side.INVENTORY))
     mirror = _mirror(job, buckets, choice.filters)
     steps, rules = walk(job, Surroundings(buckets, notify, choice, mirror)), rules_of(job)
-    found = StepsUntilError(steps if rules is None else rules.follow(steps))
+    if rules is not None:
+        steps = rules.follow(steps)
+    if job.speed.etag_cache is not None:
+        steps = _skip_known(job, steps, notify, outbox)
+    found = StepsUntilError(steps)
     tasks = _tasks(found, batcher)
     if job.choosing.order == "size":
         tasks = smallest_first(tasks)
@@ -126,6 +132,22 @@ def run_walker(
         for deletes, outcomes in mirror.batches():
             batcher.send_deletes(deletes, outcomes)
     batcher.end(requests)
+
+
+def _skip_known(
+    job: Job,
+    steps: Iterator[Task | Outcome],
+    notify: Callable[[str], None],
+    outbox: MessageWriter,
+) -> Iterator[Task | Outcome]:
+    """Return ``steps``, those of files that the ETag cache shows to be unchanged as skipped."""
+    known = import_module("s3pp.transfer.known_files")  # what few runs need
+
+    def store(digests: Sequence[Any]) -> None:
+        outbox.send(file_digests(digests))
+
+    skipping: Iterator[Task | Outcome] = known.KnownFiles(job, notify, store).skip(steps)
+    return skipping
 
 
 class Surroundings(NamedTuple):

@@ -84,6 +84,7 @@ async def _serve(
     runner = TaskRunner(outbox, acting, list(buckets.values()), slots=slots, job=job)
     create = partial(create_deleter, job, buckets, resources)
     deletions = DeletionRunner(outbox, create, runner.spent)
+    runner.digests = resources.digests
 
     limiter.backlog = lambda: runner.backlog
     limiter.start()

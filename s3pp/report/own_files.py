@@ -1,4 +1,7 @@
-"""The files that a run writes for itself: its journal and its log, and where they must not be."""
+"""The files that a run writes for itself, and where they must not be.
+
+These are its journal and its log, which it appends to, and the ETag cache, which it can do without.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +9,26 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from s3pp.errors import S3ppError, UsageError
 from s3pp.job import STREAM, Job
 
 
 def check_own_files(job: Job) -> None:
-    """Refuse a journal or log in SOURCE or DIRECTORY, or that is a file which the job reads.
+    """Refuse such a file in SOURCE or DIRECTORY, or one that is a file which the job reads.
 
     In SOURCE it would be sent while being written, and could become public; in DIRECTORY an object
     of its name could replace it. A file that is read would have lines of the run appended.
     """
-    for path, argument in own_files(job):
+    for path, argument in _own_files(job):
         for other, name in _other_files(job):
             if _is_same_file(path, other):
                 raise UsageError(f"{argument} {path!r} is the same file as {name}: name another")
     if job.is_stream:
         return
     word = "SOURCE" if job.sources else "DIRECTORY"
-    for path, argument in (*own_files(job), *_endangered(job)):
+    for path, argument in (*_own_files(job), *_endangered(job)):
         for place in job.reads if job.sources else (job.directory,) if job.directory else ():
             top, own = os.path.realpath(place), os.path.realpath(path)
             inside = os.path.commonpath([top, own]) == top
@@ -64,8 +68,13 @@ def _is_same_file(path: str, other: str | int) -> bool:
     return False
 
 
-def own_files(job: Job) -> list[tuple[str, str]]:
-    """Return the paths of the journal and the log, each with the option that names it."""
+def _own_files(job: Job) -> list[tuple[str, str]]:
+    """Return the path of each such file, with the option that names it."""
+    cache = job.speed.etag_cache
+    return [*_appended_files(job), *([] if cache is None else [(cache, "--etag-cache")])]
+
+
+def _appended_files(job: Job) -> list[tuple[str, str]]:
     named = ((job.output.journal, "--journal"), (job.output.log_file, "--log-file"))
     return [(path, argument) for path, argument in named if path is not None]
 
@@ -75,12 +84,34 @@ def create_own_files(job: Job) -> Iterator[str]:
 
     Raises ``UsageError`` if one cannot be written.
     """
-    for path, argument in own_files(job):
+    for path, argument in _appended_files(job):
         from s3pp.report.appender import check_appendable
 
         remark = check_appendable(path, argument)
         if remark is not None:
             yield remark
+
+
+def open_cache(job: Job) -> tuple[Job, str | None]:
+    """Return ``job`` without an ETag cache that cannot be used, and a notice that says why.
+
+    A missing one is created, but not for a dry run.
+    """
+    path = job.speed.etag_cache
+    if path is None:
+        return job, None
+    try:
+        from s3pp.localfs import etag_cache  # which imports SQLite
+
+        is_there, notice = etag_cache.prepare(path, write=not job.dry_run), None
+    except ImportError:
+        is_there, notice = False, "this Python has no sqlite3"
+    except etag_cache.UnusableCacheError as error:
+        is_there, notice = False, str(error)
+    from s3pp.localfs.file_state import cache_notice
+
+    used = job if is_there else replace(job, speed=replace(job.speed, etag_cache=None))
+    return used, notice and cache_notice(path, notice)
 
 
 def log_error(job: Job, error: str) -> None:

@@ -28,7 +28,7 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from s3pp.errors import FailureKind
 from s3pp.localfs.external_sort import SortMemory, sort_records
@@ -37,10 +37,28 @@ from s3pp.places import Source
 from s3pp.records import Entry, Failed, LeftOut, Skipped, SkipReason
 from s3pp.sources.filters import Record, Scope, Stream, key_bytes, key_fault
 
+if TYPE_CHECKING:
+    from s3pp.localfs.file_state import FileState
+
 # The kinds of names in a directory. FILE is anything that needs a stat to classify.
 FILE, DIRECTORY, LINK, LOOP = range(4)
 
 Name = tuple[bytes, str, int]  # the bytes it sorts by in its directory, the name, its kind
+
+
+class WalkedEntry(Entry):
+    """An entry with the state of its file, for the ETag cache. Workers get it without."""
+
+    state: FileState
+
+    @classmethod
+    def of(cls, key: str, path: str, status: os.stat_result) -> WalkedEntry:
+        """Return the entry of a file that ``status`` describes."""
+        from s3pp.localfs.file_state import FileState  # what few runs need
+
+        made = cls(key, path, status.st_size, status.st_mtime_ns)
+        made.state = FileState.of(status)
+        return made
 
 
 class _Level(NamedTuple):
@@ -88,6 +106,8 @@ def stat_entry(path: str, key: str, order: bytes, scope: Scope) -> Record | None
         return LeftOut.of(path, key) if filters.names_left_out else None
     if fault := key_fault(order):
         return Failed(path, key, FailureKind.NAME, fault)
+    if scope.with_states:
+        return WalkedEntry.of(key, path, status)
     return Entry(key, path, status.st_size, status.st_mtime_ns)
 
 

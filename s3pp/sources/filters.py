@@ -247,6 +247,7 @@ class Scope:
     filters: Filters
     follow: bool  # symbolic links are followed
     follow_directories: bool = True  # those to directories too
+    with_states: bool = False  # entries carry the states of their files, for the ETag cache
 
     @classmethod
     def of(cls, job: Job, filters: Filters | None = None) -> Scope:
@@ -257,6 +258,7 @@ class Scope:
             filters or filters_of(choosing),
             follow=choosing.follow_symlinks is not False,
             follow_directories=choosing.linked_directories,
+            with_states=job.speed.etag_cache is not None,
         )
 
     def at(self, source: str) -> Scope:

@@ -12,7 +12,9 @@ performs tasks. This package has what they share:
 
 deciding   ``planners``: turn records into tasks, in the walker, ``several_origins`` those of
            several places; ``modes``: whether to send, and why; ``unchanged``: recognising what
-           an update need not send; ``conditional_write``: mode ``add``'s promise,
+           an update need not send, ``known_files`` by the ETag cache alone, and
+           ``known_checksums`` by it and a HEAD; ``file_digests``: what the cache has of files;
+           ``conditional_write``: mode ``add``'s promise,
            ``If-None-Match``
 large      ``multipart_upload``: the upload of a file or an object in parts, from creation to
            completion; ``resume``: which unfinished upload is continued; ``parts``: running them,

@@ -180,6 +180,25 @@ class Budget:
                 turn.set_result(None)
 
 
+NotedDigest = tuple[tuple[int, ...], str, str]  # as ``FileDigest``, which few runs import
+
+
+class DigestNotes:
+    """Digests of local files that a worker has computed, until it sends them."""
+
+    def __init__(self) -> None:
+        self.waiting: list[NotedDigest] = []
+
+    def add(self, state: tuple[int, ...], kind: str, value: str) -> None:
+        """Note a digest of the file in this ``FileState``; see ``file_digests``."""
+        self.waiting.append((state, kind, value))
+
+    def take(self) -> list[NotedDigest]:
+        """Return all digests since the last call."""
+        taken, self.waiting = self.waiting, []
+        return taken
+
+
 class WorkerResources(NamedTuple):
     """The resources of one worker, shared by all objects that it transfers."""
 
@@ -187,3 +206,4 @@ class WorkerResources(NamedTuple):
     budget: Budget  # of memory for bodies
     parts: PartRunner  # the workers that transfer the parts of a large object
     own: OwnUploads  # the uploads that this run has created
+    digests: DigestNotes | None = None  # for the ETag cache

@@ -34,17 +34,18 @@ SkipUnchanged = Callable[[Any], "Skipped | None"]  # of a task; None: it is for 
 
 def unchanged_files(job: Job, reader: Reader) -> SkipUnchanged | None:
     """Return what recognises files that are stored already; None if ``job`` compares otherwise."""
-    plain = _compares_content(job) and not job.objects.gzip_types
+    plain = compares_content(job) and not job.objects.gzip_types
     return StoredFiles(reader).skip if plain else None
 
 
 def unchanged_objects(job: Job, tree: Tree, reader: Reader) -> SkipUnchanged | None:
     """Return what recognises objects whose files are up to date; None likewise."""
-    plain = _compares_content(job) and not job.download.gunzip
+    plain = compares_content(job) and not job.download.gunzip
     return FetchedObjects(tree, reader).skip if plain else None
 
 
-def _compares_content(job: Job) -> bool:
+def compares_content(job: Job) -> bool:
+    """Return whether an update by ``job`` compares the content of files and objects."""
     return job.mode is Mode.UPDATE and job.compare is Compare.ETAG
 
 

@@ -5,5 +5,7 @@ shows by itself. ``getter`` downloads an object: a small one into memory, a larg
 ``file_download`` with one request, a large one by ``range_download``, whose ranges a
 ``range_fetcher`` in any worker fetches.
 
+``noting`` is what a run with an ETag cache does beside.
+
 ``stream_download`` writes one object to standard output, a large one by ``stream_ranges``.
 """

@@ -129,11 +129,14 @@ class ExistingFiles:
             return SendReason.UNKNOWN
         there = Dest(task.size, task.etag)
         likely = likely_sizes(there, self._part_size)
-        body = Body(lambda: self._tree.read(task.target), self._reader, likely)
+        body = self._body(task, likely)
         if likely and await body.matches(there, likely):
             return SkipReason.SAME_ETAG
         stored = StoredObject(self._bucket, task.source, there)
         return await compare(stored, body, conclusive=True)
+
+    def _body(self, task: GetTask, tried: list[int]) -> Body:
+        return Body(lambda: self._tree.read(task.target), self._reader, tried)
 
     async def _check_time(
         self, task: GetTask, here: os.stat_result, verdict: SendReason

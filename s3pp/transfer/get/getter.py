@@ -57,7 +57,15 @@ class Getter:
 
     skip_unchanged: Callable[[GetTask], Skipped | None] | None = None  # see ``roles.Role``
 
-    def __init__(self, job: Job, bucket: Bucket, tree: Tree, resources: WorkerResources) -> None:
+    def __init__(
+        self,
+        job: Job,
+        bucket: Bucket,
+        tree: Tree,
+        resources: WorkerResources,
+        existing: ExistingFiles | None = None,
+    ) -> None:
+        """``existing`` compares objects with files: by default as its class does."""
         self._if_absent = SendReason.ALWAYS if job.mode is Mode.STUPID else SendReason.NEW
         self._dry_run = job.dry_run
         self._gunzip = job.download.gunzip
@@ -67,7 +75,7 @@ class Getter:
         self._budget = resources.budget
         self._threshold = job.parts.threshold
         self.notes: list[str] = []  # notices for users, read by the worker
-        self._existing = ExistingFiles(job, bucket, tree, resources.reader)
+        self._existing = existing or ExistingFiles(job, bucket, tree, resources.reader)
         self._download = FileDownload(job, bucket, tree, resources.reader)
         self._fetcher = RangeFetcher.into(tree, bucket, resources.reader)
         self._ranges = RangeDownload(job, self._fetcher, tree, resources, notify=self.notes.append)

@@ -124,6 +124,20 @@ def compress(body: bytes) -> bytes:
     return igzip.compress(body, _LEVEL, mtime=0)
 
 
+def compression() -> tuple[str, ...]:
+    """Return what decides, with the content and its type, whether and how a body is compressed."""
+    return f"isal {_version('isal')} level {_LEVEL}", f"pylibmagic {_version('pylibmagic')}"
+
+
+def _version(distribution: str) -> str:
+    from importlib import metadata
+
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
 def begin_compression() -> Packer:
     """Return a compressor of a body that arrives in pieces."""
     from isal import isal_zlib

@@ -12,7 +12,7 @@ computed by the senders of the parts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import md5
@@ -24,7 +24,7 @@ from s3pp.integrity.compare import Body, compare
 from s3pp.integrity.etag import is_md5, likely_sizes, matches_in_parts
 from s3pp.integrity.stored_object import StoredObject
 from s3pp.job import Job, Mode
-from s3pp.records import Dest, Entry, SendReason, SkipReason
+from s3pp.records import Dest, Entry, PartDone, SendReason, SkipReason
 from s3pp.s3.client import Bucket, Headers
 from s3pp.s3.multipart import size_fault
 from s3pp.transfer.bodies import Slice, open_entry, unreadable
@@ -136,7 +136,7 @@ class Preparer:
         reason = decide(self.local(prepared), dest)
         if reason is SendReason.UNKNOWN or (reason is SendReason.ETAG and not self._etags_are_md5s):
             stored = StoredObject(self._bucket, key, dest)
-            body = Body(prepared.pieces, self._reader, self._likely(dest))
+            body = self._compared(prepared, dest)
             reason = await compare(stored, body, conclusive=False)  # else it is sent anyway
             prepared.check()
         return reason
@@ -147,6 +147,12 @@ class Preparer:
             assert isinstance(prepared.body, bytes)
             prepared.digests = self._digester.of_body(prepared.body)
         return prepared.digests
+
+    def note_parts(self, prepared: Prepared, parts: Sequence[PartDone], checksum: str) -> None:
+        """Do nothing: a body was sent in ``parts``, with this checksum; see ``noting``."""
+
+    def _compared(self, prepared: Prepared, dest: Dest) -> Body:
+        return Body(prepared.pieces, self._reader, self._likely(dest))
 
     async def _small(self, entry: Entry, body: bytes, there: Dest | None) -> Prepared:
         kind, packed = self._type_by_name(entry)

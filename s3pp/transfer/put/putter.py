@@ -198,6 +198,7 @@ class Putter:
         except AlreadyExists as exists:
             return _skip(attempt, prepared.size, SkipReason.EXISTS, exists.dest)
         attempt.written = True
+        self._preparer.note_parts(prepared, completed.parts, completed.checksum)
         done = _done(attempt, prepared, completed.etag, completed.attempts)
         return done._replace(sent=completed.sent, checksum=completed.checksum)
 

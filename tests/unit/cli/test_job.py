@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from s3pp.args.building import DEFAULT_GZIP_TYPES
@@ -236,3 +238,21 @@ def test_a_prefix_that_is_not_utf8() -> None:
 def test_a_destination_does_not_mean_many_keys() -> None:
     with pytest.raises(UsageError, match=r"'s3://bucket/q\*' ends in \*.*'s3://bucket/q\*/'"):
         build_job("put", ["src", "s3://bucket/q*"])
+
+
+def test_the_etag_cache_is_of_files() -> None:
+    words = ["--etag-cache", "c", "src", "s3://bucket"]
+    assert build_job("put", words).speed.etag_cache == "c"
+    assert build_job("get", ["--etag-cache", "c", "s3://bucket", "d"]).speed.etag_cache == "c"
+    assert build_job("put", ["src", "s3://bucket"]).speed.etag_cache is None
+    for verb, refused, why in (
+        ("put", ["--walk", "tar", *words], "--walk tar"),
+        ("put", ["--journal", "./c", *words], "the same file"),
+        ("put", ["--log-file", "c", *words], "the same file"),
+        ("put", ["--etag-cache", "c", "-", "s3://bucket/k"], "'-'"),
+        ("get", ["--etag-cache", "c", "s3://bucket/k", "-"], "'-'"),
+        ("put", ["--etag-cache", "-", "src", "s3://bucket"], "--etag-cache '-'"),
+        ("copy", ["--etag-cache", "c", "s3://bucket/p", "s3://bucket/q"], "--etag-cache"),
+    ):
+        with pytest.raises(UsageError, match=re.escape(why)):
+            build_job(verb, refused)

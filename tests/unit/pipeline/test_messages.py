@@ -46,7 +46,9 @@ def texts(process: str) -> str:
 def test_who_is_named_handles_it_and_nobody_else_does(message: type[Any]) -> None:
     senders, receivers = route(message)
     assert senders | receivers <= MODULES.keys()
-    constructors = {"TaskBatch": "task_batch", "BatchReport": "batch_report"}
+    constructors = {"TaskBatch": "task_batch", "BatchReport": "batch_report"} | {
+        "FileDigests": "file_digests"
+    }
     name = message.__name__
     case = re.compile(
         rf"(case (messages\.)?{name}\(|isinstance\(message, {name}\)|: {name} \|)|\| {name}\("

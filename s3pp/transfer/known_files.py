@@ -1,0 +1,156 @@
+"""Recognition, in the walker, of what an update finds unchanged by the ETag cache alone.
+
+::
+
+    Task ─▶ the state of its file ─▶ in the cache, with the object's ETag ─▶ Skipped
+                                  ─▶ with another, or not in the cache ────▶ Task
+
+No file is opened, and nothing is sent to a worker. The source of a put has been looked at by the
+walk; a file that a get would write is looked at here. Only equality is found: whatever differs, or
+is not known, is decided by a worker as without a cache.
+"""
+
+from __future__ import annotations
+
+import stat
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+
+from s3pp.errors import FatalError, S3ppError
+from s3pp.job import Job
+from s3pp.localfs.etag_cache import TOGETHER, DigestReader, Known, UnusableCacheError
+from s3pp.localfs.file_state import FileDigest, FileState, cache_notice
+from s3pp.localfs.paths import is_marker
+from s3pp.localfs.tree import Tree
+from s3pp.records import (
+    GetTask,
+    Outcome,
+    PutTask,
+    Skipped,
+    Task,
+)
+from s3pp.sources import rules_of
+from s3pp.sources.filesystem import WalkedEntry
+from s3pp.transfer.file_digests import PLAIN, BodyKinds, same_etag
+from s3pp.transfer.unchanged import compares_content
+
+WAIT = 0.02  # seconds for which a step may wait for others to be looked up with it
+
+Step = Task | Outcome
+
+
+class KnownFiles:
+    """Skips the steps of a walk whose files are known to be what the objects are."""
+
+    def __init__(
+        self,
+        job: Job,
+        notify: Callable[[str], None],
+        store: Callable[[Sequence[FileDigest]], None],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``notify`` shows a line to users; ``store`` stores digests again, so that they stay."""
+        self._path = job.speed.etag_cache or ""
+        self._notify = notify
+        self._store = store
+        self._clock = clock
+        self._rules = rules_of(job)
+        self._kinds: dict[int | None, BodyKinds] = {
+            None: BodyKinds(job.objects),
+            **{number: BodyKinds(rule.objects) for number, rule in enumerate(job.objects.rules)},
+        }
+        self._tree = Tree(job.directory, follow=job.choosing.follow_symlinks is True)
+        self._stores = not job.dry_run
+        self._reader = self._open(job) if compares_content(job) else None
+
+    def skip(self, steps: Iterable[Step]) -> Iterator[Step]:
+        """Yield ``steps`` in their order, some of them as skipped."""
+        for chunk in chunks(steps, self._clock):
+            states = [self._state(step) for step in chunk]
+            known = iter(self._look_up([state for state in states if state is not None]))
+            for step, state in zip(chunk, states, strict=True):
+                yield step if state is None else self._judge(step, next(known), state)
+
+    def _open(self, job: Job) -> DigestReader | None:
+        try:
+            return DigestReader(self._path, read_only=job.dry_run)
+        except UnusableCacheError as error:
+            self._notify(cache_notice(self._path, str(error)))
+            return None
+
+    def _look_up(self, states: Sequence[FileState]) -> Iterable[Known]:
+        nothing = Known({}, is_old=False)
+        if self._reader is None:
+            return (nothing for _ in states)
+        try:
+            return self._reader.look_up(states)
+        except UnusableCacheError as error:
+            self._reader = None
+            self._notify(cache_notice(self._path, str(error)))
+            return (nothing for _ in states)
+
+    def _state(self, step: Step) -> FileState | None:
+        """Return the state of the file that may be equal to the object; None if none may be."""
+        if isinstance(step, PutTask):
+            entry, dest, ask = step
+            if ask or dest is None or not isinstance(entry, WalkedEntry):
+                return None
+            is_possible = dest.size == entry.size or self._kinds_of(step).varies
+            return entry.state if is_possible else None
+        if not isinstance(step, GetTask) or step.pack or is_marker(step.target):
+            return None
+        if self._reader is None:
+            return None
+        with suppress(S3ppError):  # the getter meets it again
+            here = self._tree.status(step.target)
+            if here is not None and stat.S_ISREG(here.st_mode) and here.st_size == step.size:
+                return FileState.of(here)
+        return None
+
+    def _kinds_of(self, step: PutTask) -> BodyKinds:
+        return self._kinds[None if self._rules is None else self._rules.find(step)]
+
+    def _judge(self, step: Step, known: Known, state: FileState) -> Step:
+        assert isinstance(step, (PutTask, GetTask)), "no other has a state"
+        digests = known.digests
+        if not digests:
+            return step
+        kinds = self._kinds_of(step).of(step.source) if isinstance(step, PutTask) else PLAIN
+        etag, size = _object(step)
+        if known.is_old and self._stores:
+            self._store([FileDigest(state, kind, value) for kind, value in digests.items()])
+        reason = same_etag(digests, kinds, etag, empty=size == state.size == 0)
+        if reason is not None:
+            return Skipped(step.source, step.target, step.size, reason)
+        return step
+
+
+def chunks(steps: Iterable[Step], clock: Callable[[], float]) -> Iterator[list[Step]]:
+    """Yield ``steps`` in lists, as many as are looked up together, unless they come slowly.
+
+    What came before a ``FatalError`` is yielded before that is raised.
+    """
+    chunk: list[Step] = []
+    until = 0.0
+    try:
+        for step in steps:
+            now = clock()
+            if not chunk:
+                until = now + WAIT
+            chunk.append(step)
+            if len(chunk) == TOGETHER or now > until:
+                yield chunk
+                chunk = []
+    except FatalError:
+        yield chunk
+        raise
+    yield chunk
+
+
+def _object(step: PutTask | GetTask) -> tuple[str, int]:
+    """Return the ETag and the size of the object that the file of ``step`` is compared with."""
+    if isinstance(step, GetTask):
+        return step.etag, step.size
+    return (step.dest.etag, step.dest.size) if step.dest is not None else ("", -1)
