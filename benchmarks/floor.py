@@ -22,7 +22,6 @@ from typing import NamedTuple
 from data import name
 from s3pp import __version__
 from s3pp.access import Access, Keys
-from s3pp.job import Speed
 from s3pp.limits import DEFAULT_MULTIPART_THRESHOLD, DEFAULT_PART_SIZE
 from s3pp.pipeline.connect import new_loop
 from s3pp.pipeline.slots import PERIOD, Admission, slot_count
@@ -30,6 +29,7 @@ from s3pp.program import RARELY
 from s3pp.s3.exchange import Request, Response, Sink, Stream, WireSettings
 from s3pp.s3.sigv4 import EMPTY_SHA256, UNSIGNED, Signer
 from s3pp.s3.wire import Wire
+from s3pp.speed import Speed
 
 _PAGE = 1000  # keys of a listing's page
 _UPLOAD_ID = re.compile(rb"<UploadId>(.+?)</UploadId>")

@@ -117,6 +117,7 @@ def run(job: Job, output: Streams) -> RunReport:
     Raises ``UsageError`` for files and places that cannot be used, and ``FatalError`` for errors
     found before anything is done; both are also written to the job's log.
     """
+    job = _with_plan(job)
     check_own_files(job)
     try:
         _check_files(job, output)
@@ -127,6 +128,12 @@ def run(job: Job, output: Streams) -> RunReport:
     except S3ppError as error:
         log_error(job, str(error))
         raise
+
+
+def _with_plan(job: Job) -> Job:
+    from s3pp.sources import checking
+
+    return checking.with_plan(job)
 
 
 # Checks
@@ -175,7 +182,9 @@ def _check_places(job: Job) -> None:
     """Raise ``UsageError`` for sources, filters or a DIRECTORY that cannot be used."""
     from s3pp.sources import checking
 
-    if job.reads_stdin:
+    if job.applies is not None:
+        checking.check_planned(job)
+    elif job.reads_stdin:
         _check_stdin("SOURCE -", "the object's content")
         checking.check_key(job.dest.prefix)
     elif not job.origins:

@@ -44,6 +44,7 @@ class FailureKind(str, Enum):
     NOT_FOUND = "not-found"  # vanished, never existed, or a broken link
     UNREADABLE = "unreadable"  # the file system refused or broke
     CHANGED = "changed"  # it kept changing while it was read
+    OUTDATED = "outdated"  # it has changed since the plan was made, or its destination has
     TOO_LARGE = "too-large"  # beyond what one request can carry, or the file system
     ACCESS = "access"  # the store refused this key
     REJECTED = "rejected"  # the store refused the request, for good
@@ -88,6 +89,12 @@ class ObjectError(S3ppError):
     def __init__(self, kind: FailureKind, message: str) -> None:
         super().__init__(message)
         self.kind = kind
+
+
+def outdated(what: str, how: str = "has changed") -> ObjectError:
+    """The failure of an object of a plan: ``what`` is not as it was when the plan was made."""
+    why = f"{what} {how} since the plan was made: plan it again"
+    return ObjectError(FailureKind.OUTDATED, why)
 
 
 class FatalError(S3ppError):

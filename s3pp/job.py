@@ -6,7 +6,6 @@ and its default is the field's.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -14,9 +13,9 @@ from s3pp.access import Access
 from s3pp.attributes import Objects
 from s3pp.body_options import DownloadOptions, Parts
 from s3pp.deletion import Deletion
-from s3pp.limits import MAX_CONCURRENCY, PLACES
-from s3pp.option import FILE, MOMENT, SIZE, TIME, N, Option, Value, choice, option, options, up_to
+from s3pp.option import FILE, MOMENT, SIZE, N, Option, Value, choice, option, options
 from s3pp.places import NOWHERE, UNKNOWN_STORES, Origin, Place, Side, Source, Stores
+from s3pp.speed import Speed
 
 
 class Mode(str, Enum):
@@ -145,58 +144,6 @@ class Choosing:
 
 
 @dataclass(frozen=True)
-class Speed:
-    """Limits on concurrency."""
-
-    processes: int = option(
-        lambda: max(2, os.cpu_count() or 2),
-        "-P",
-        "--processes",
-        up_to(1024),
-        help="worker processes, started as needed (default: one per core, at least 2)",
-    )
-    # Requests in flight and not bandwidth bound many small objects at real latencies.
-    concurrency: int = option(
-        512,
-        "-c",
-        "--concurrency",
-        up_to(MAX_CONCURRENCY),
-        help="requests in flight over all processes (default: {default})",
-    )
-    listers: int = option(
-        4,
-        "--listers",
-        up_to(256),
-        help="requests in flight that list the source (default: {default})",
-    )
-    start_method: str = option(
-        "auto",
-        "--start-method",
-        choice("HOW", "auto", "fork", "spawn"),
-        help="how processes are started: fork, spawn, or auto (default): fork on Linux, else spawn",
-    )
-    etag_cache: str | None = option(
-        None, "--etag-cache", FILE, help="keep ETags of local files in FILE; read changed ones only"
-    )
-    worker_timeout: float = option(  # seconds
-        60.0,
-        "--worker-timeout",
-        TIME,
-        help="replace a worker that has not responded for this long (default: {default:g})",
-    )
-
-    @property
-    def places(self) -> int:
-        """The number of parts of large objects that one process transfers at a time."""
-        return max(1, min(PLACES, self.concurrency // self.processes))
-
-    @property
-    def parts_at_once(self) -> int:
-        """The number of parts of one object in progress: the places of all processes, and spare."""
-        return self.processes * self.places + self.processes
-
-
-@dataclass(frozen=True)
 class Output:
     """Options for what is printed or logged, and where."""
 
@@ -282,6 +229,13 @@ class Job:
         clean="show what would be aborted; change nothing",
         remove="show what would be deleted; change nothing",
     )
+    plan: str | None = option(  # path of the plan that is written
+        None,
+        "--plan",
+        FILE,
+        help="write what would be transferred to FILE, for s3pp apply; transfer nothing",
+    )
+    applies: str | None = None  # path of the plan that is applied
     exit_code: bool = option(
         False,
         "--exit-code",
@@ -306,6 +260,11 @@ class Job:
     output: Output = Output()
     inventory: str = ""  # the bucket of the manifest's data files; set when that has been read
     stores: Stores = UNKNOWN_STORES  # set when the buckets have been found
+
+    @property
+    def lists_decisions(self) -> bool:
+        """Whether each decision is printed: of a dry run that does not write them to a plan."""
+        return self.dry_run and self.plan is None
 
     @property
     def is_stream(self) -> bool:

@@ -26,6 +26,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from s3pp.errors import FailureKind, Kept
+from s3pp.planned import Planned as Planned  # noqa: PLC0414  # exported
 
 
 class SkipReason(str, Enum):
@@ -36,6 +37,7 @@ class SkipReason(str, Enum):
     SAME_ETAG = "same etag"  # mode update: same size, same content
     SAME_CHECKSUM = "same checksum"  # mode update: ETag not comparable; checksum equal, or 0 bytes
     SAME_TIME = "same time"  # of a get: the file has the object's time, and it is what decides
+    APPLIED = "already applied"  # of a plan: the destination holds what the plan would put there
     DONE_EARLIER = "done in an earlier run"  # by its journal, see ``sources/earlier_runs.py``
     SAME_SIZE = "same size"  # --compare size
     NOT_NEWER = "not newer"  # --compare mtime: same size, and the source is not the newer one
@@ -100,7 +102,7 @@ class Entry(NamedTuple):
     offset: int | None = None  # first byte within ``path``; None: the whole file
     name: str | None = None  # what users call it where ``path`` does not say (``a.tar:b/c``)
     spool: bool = False  # True: unreadable in place, ``sources.spool`` must extract it first
-    archive_ns: int | None = None  # mtime of the archive at ``path`` as walked, if read in place
+    pinned_ns: int | None = None  # mtime that the file at ``path`` must have when it is opened
 
     @property
     def source(self) -> str:
@@ -119,6 +121,7 @@ class PutTask(NamedTuple):
     entry: Entry
     dest: Dest | None  # None: the key is absent, or the mode does not compare
     ask: bool = False  # True: the listing is inconclusive, HEAD the key
+    planned: Planned | None = None  # of an apply
 
     @property
     def source(self) -> str:
@@ -145,6 +148,7 @@ class GetTask(NamedTuple):
     etag: str
     modified: str  # as the store writes it, ISO 8601
     pack: bool = False  # True: the file is the object compressed with gzip
+    planned: Planned | None = None  # of an apply
 
 
 class CopyTask(NamedTuple):
@@ -158,6 +162,7 @@ class CopyTask(NamedTuple):
     dest: Dest | None  # what the target is now; None: absent, or the mode does not care
     ask: bool = False  # True: the listing is inconclusive, HEAD the target
     modified_ns: int | None = None  # of the source, as in ``Dest``
+    planned: Planned | None = None  # of an apply
 
 
 Stamp = tuple[int, int, int]  # of a file: size, mtime and ctime in nanoseconds
@@ -301,6 +306,8 @@ class Foreseen(NamedTuple):
     """What a dry run knows of an object that it would transfer."""
 
     calls: Calls  # those of the transfer, where nothing goes wrong
+    task: Task | None = None  # set where a plan is written
+    dest: Dest | None = None  # what is at the destination, as in ``Planned``
 
     @property
     def requests(self) -> int:

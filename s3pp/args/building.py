@@ -16,17 +16,18 @@ from typing import Any
 
 from s3pp.access import Access, Keys
 from s3pp.args.headers import METADATA, Pairs, check_headers, check_metadata, check_tags
-from s3pp.args.selection import check_compare, check_selection
+from s3pp.args.selection import check_compare, check_plan, check_selection
 from s3pp.args.values import check_no_stream
 from s3pp.attributes import Objects
 from s3pp.body_options import DownloadOptions, Parts
 from s3pp.deletion import Deletion
 from s3pp.errors import UsageError
 from s3pp.integrity.checksums import ALGORITHMS
-from s3pp.job import Choosing, Job, Mode, Output, Speed
+from s3pp.job import Choosing, Job, Mode, Output
 from s3pp.limits import AUTO
 from s3pp.option import Option, Value, option, options
 from s3pp.places import access_point
+from s3pp.speed import Speed
 
 # The types s3-parallel-put compressed by default, and their successors' names.
 DEFAULT_GZIP_TYPES = frozenset(
@@ -159,6 +160,9 @@ def build(job: Job, given: Mapping[str, Any]) -> Job:
 def _settle(job: Job, combined: CombinedOptions) -> Job:
     """Check combinations of options, and set the fields that depend on several."""
     check_selection(job)
+    if job.plan is not None:
+        check_plan(job)
+        job = replace(job, dry_run=True)  # by which a plan is made
     if job.exit_code and not (job.dry_run or job.mode is Mode.ADD):
         needs = "--exit-code needs --dry-run, or --mode add"
         raise UsageError(f"{needs}: other runs exit 1 where something fails")

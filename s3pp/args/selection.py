@@ -177,3 +177,19 @@ def check_compare(job: Job, *, packs: bool) -> None:
 
 def _exceeds(least: float | None, most: float | None) -> bool:
     return least is not None and most is not None and least > most
+
+
+def check_plan(job: Job) -> None:
+    """Refuse what a plan cannot have. Raises ``UsageError``."""
+    check_no_stream(job.plan, "--plan", "it is written to a file")
+    contradictions = {
+        "'-'": (job.is_stream, "it is a stream, of which nothing shows whether it has changed"),
+        "--mode stupid": (job.mode is Mode.STUPID, "it does not look at the destination"),
+        "--walk tar": (job.walk == "tar", "members of archives are not planned"),
+        "--rules": (job.objects.rules_file is not None, "a plan has no rules yet"),
+        "--delete": (job.deletion.extraneous, "a plan has no deletions yet"),
+        "--sandbox": (job.sandbox, "it is gone before the plan is applied"),
+    }
+    for other, (given, why) in contradictions.items():
+        if given:
+            raise UsageError(f"--plan contradicts {other}: {why}; drop one")

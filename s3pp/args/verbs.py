@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from s3pp.args import building, values
 from s3pp.args.parser import Group, Parser, add_groups
+from s3pp.args.values import check_no_stream
 from s3pp.errors import UsageError
 from s3pp.job import STREAM, Job
 from s3pp.places import Source
@@ -89,6 +90,12 @@ def _clean(arguments: Sequence[str]) -> Job:
     return Job("clean", origins=(values.origin(arguments[0]),))
 
 
+def _apply(arguments: Sequence[str]) -> Job:
+    _require(len(arguments) == 1, "apply needs one PLAN, a FILE that --plan has written")
+    check_no_stream(arguments[0], "PLAN", "its end is looked at first")
+    return Job("apply", applies=values.path(arguments[0]))
+
+
 def _require(met: bool, needed: str) -> None:
     if not met:
         raise UsageError(needed)
@@ -106,7 +113,7 @@ _LINKS = ("choosing.follow_symlinks",)
 _TRIES = _fields("access", "max_attempts max_throttled connect_timeout read_timeout")
 _VOLUME = _fields("combined", "verbose quiet")
 
-_TRANSFER = Group("transfer", ("mode", "compare", "dry_run", "exit_code", "choosing.order"))
+_TRANSFER = Group("transfer", ("mode", "compare", "dry_run", "plan", "exit_code", "choosing.order"))
 _DELETION = Group("deletion", _fields("deletion", "extraneous most from_empty excluded"))
 _FILTERS = Group("filters", _NAMES)
 _OBJECTS = Group(
@@ -122,13 +129,15 @@ _CACHED_SPEED = _SPEED._replace(fields=(*_SPEED.fields, "speed.etag_cache"))
 _LISTING = Group("listing", ("speed.listers",))
 _INVENTORY = Group("inventory", ("choosing.manifest",))
 _DEST_LISTING = Group("listing the destination", ("combined.list_profile",))
-_S3 = Group(
-    "S3",
-    (
-        *_fields("access", "endpoint_url region profile sign request_payer"),
-        *_fields("access", "addressing ca_bundle verify_ssl"),
-        *("combined.secure", "sandbox"),
-    ),
+_REACHED = (
+    *_fields("access", "endpoint_url region profile sign request_payer"),
+    *_fields("access", "addressing ca_bundle verify_ssl"),
+    "combined.secure",
+)
+_S3 = Group("S3", (*_REACHED, "sandbox"))
+_SOURCE_S3 = Group(
+    "the source's S3 (default: as above)",
+    _fields("combined", "source_endpoint_url source_region source_profile"),
 )
 _RETRIES = Group("retries and timeouts", (*_TRIES, "speed.worker_timeout", "choosing.retry_from"))
 _OUTPUT = Group("output", (*_VOLUME, *_fields("output", "json progress journal log_file")))
@@ -181,10 +190,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                 _OBJECTS,
                 Group("copies", ("objects.directive",)),
                 *(_PARTS, _SPEED, _LISTING, _INVENTORY, _S3),
-                Group(
-                    "the source's S3 (default: as above)",
-                    _fields("combined", "source_endpoint_url source_region source_profile"),
-                ),
+                _SOURCE_S3,
                 *(_DEST_LISTING, _RETRIES, _OUTPUT),
             ),
         ),
@@ -199,6 +205,22 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                 Group("deletion", ("dry_run", "deletion.whole_bucket", "exit_code")),
                 _FILTERS,
                 *(_SPEED, _LISTING, _INVENTORY, _S3),
+                Group("retries and timeouts", (*_TRIES, "speed.worker_timeout")),
+                _OUTPUT,
+            ),
+        ),
+        "apply": Verb(
+            "[OPTIONS] PLAN",
+            "Transfer what PLAN says, a file that put, get or copy has written with --plan, and"
+            " nothing else: each object only if source and destination are as they were seen then."
+            " What is applied already is skipped, so that an interrupted apply can be repeated. The"
+            " options are about this run alone; those of S3 go before what the plan has.",
+            _apply,
+            (
+                Group("transfer", ("dry_run",)),
+                _SPEED,
+                Group("S3 (default: as in the plan)", _REACHED),
+                *(_SOURCE_S3, _DEST_LISTING),
                 Group("retries and timeouts", (*_TRIES, "speed.worker_timeout")),
                 _OUTPUT,
             ),

@@ -17,6 +17,7 @@ COMMANDS = {
     "get": "Download objects to a directory",
     "copy": "Copy objects from bucket to bucket",
     "remove": "Delete objects",
+    "apply": "Transfer what a plan of put, get or copy says",
     "list": "List the objects in a bucket",
     "clean": "Abort incomplete multipart uploads",
     "sandbox": "Run an S3 server in memory, for experiments",

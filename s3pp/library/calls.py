@@ -12,6 +12,7 @@ from s3pp.job import Job
 from s3pp.library.keywords import NO_STREAM, build_job, hide_credentials, with_names
 from s3pp.library.listing import Listing
 from s3pp.library.options import (
+    ApplyOptions,
     CleanOptions,
     CopyOptions,
     GetOptions,
@@ -84,6 +85,17 @@ def remove(
     """Delete objects: ``s3pp remove``. For arguments and errors see ``put``."""
     hide_credentials("remove", options)
     return run(build_job("remove", [_url("place", place)], options), on_event)
+
+
+def apply(
+    plan: LocalPath, *, on_event: OnEvent | None = None, **options: Unpack[ApplyOptions]
+) -> RunResult:
+    """Transfer what a plan says: ``s3pp apply``. For arguments and errors see ``put``.
+
+    ``plan`` is the file that ``put``, ``get`` or ``copy`` has written with the keyword ``plan``.
+    """
+    hide_credentials("apply", options)
+    return run(build_job("apply", [_path("plan", plan)], options), on_event)
 
 
 def clean(

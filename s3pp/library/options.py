@@ -29,6 +29,7 @@ class PutOptions(TypedDict, total=False):
     mode: Literal["add", "stupid", "update"] | None
     compare: Literal["etag", "mtime", "size"] | None
     dry_run: bool | None
+    plan: Path | None
     order: Literal["key", "size"] | None
     # filters
     include: Texts | None
@@ -119,6 +120,7 @@ class GetOptions(TypedDict, total=False):
     mode: Literal["add", "stupid", "update"] | None
     compare: Literal["etag", "mtime", "size"] | None
     dry_run: bool | None
+    plan: Path | None
     order: Literal["key", "size"] | None
     # filters
     include: Texts | None
@@ -185,6 +187,7 @@ class CopyOptions(TypedDict, total=False):
     mode: Literal["add", "stupid", "update"] | None
     compare: Literal["etag", "mtime", "size"] | None
     dry_run: bool | None
+    plan: Path | None
     order: Literal["key", "size"] | None
     # filters
     include: Texts | None
@@ -309,6 +312,45 @@ class RemoveOptions(TypedDict, total=False):
     verify_ssl: bool | None
     secure: bool | None
     sandbox: bool | None
+    # retries and timeouts
+    max_attempts: Number | None
+    max_throttled: Time | None
+    connect_timeout: Time | None
+    read_timeout: Time | None
+    worker_timeout: Time | None
+    # output
+    journal: Path | None
+    log_file: Path | None
+
+
+class ApplyOptions(TypedDict, total=False):
+    """The keywords of ``apply``; None is as if not given."""
+
+    # transfer
+    dry_run: bool | None
+    # speed
+    processes: Number | None
+    concurrency: Number | None
+    start_method: Literal["auto", "fork", "spawn"] | None
+    # S3 (default: as in the plan)
+    endpoint_url: str | None
+    region: str | None
+    profile: str | None
+    credentials: Credentials | None
+    sign_request: bool | None
+    request_payer: bool | None
+    addressing: Literal["auto", "path", "virtual"] | None
+    ca_bundle: Path | None
+    verify_ssl: bool | None
+    secure: bool | None
+    # the source's S3 (default: as above)
+    source_endpoint_url: str | None
+    source_region: str | None
+    source_profile: str | None
+    source_credentials: Credentials | None
+    # listing the destination
+    list_profile: str | None
+    list_credentials: Credentials | None
     # retries and timeouts
     max_attempts: Number | None
     max_throttled: Time | None

@@ -17,14 +17,12 @@ import contextlib
 import errno
 import os
 import stat
-import sys
-import time
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from s3pp.errors import FailureKind, ObjectError, S3ppError
 from s3pp.limits import PIECE
+from s3pp.localfs.allocation import allocate
 from s3pp.localfs.locks import lock
 from s3pp.localfs.paths import temporary_name
 from s3pp.localfs.tree import Descriptor, Tree, split
@@ -37,12 +35,6 @@ _PERMISSIONS = 0o777  # kept from the file it replaces: no setuid bit
 # The errors of file systems without hard links, permissions, or fsync of directories.
 _NO_LINKS = (errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS)
 _UNKNOWN_HERE = (errno.EPERM, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
-_NO_ALLOCATION = (*_UNKNOWN_HERE, errno.ENODEV)
-
-# The allocation of a large file.
-_STEP = 64 << 20  # bytes of the first request, doubled each time
-_QUICK = 16 << 30  # bytes/s above which the time for allocation is negligible
-_PATIENCE = 0.02  # seconds before that rate is checked
 
 
 class Vanished(ObjectError):
@@ -60,12 +52,13 @@ class FileAttributes(NamedTuple):
     mode: int | None = None  # st_mode of the file it replaces; None: a new file, as umask has it
     fsync: bool = False  # of the file before the rename, and then of the directory
     fresh: bool = False  # only if its name is free
+    over: tuple[int, int] | None = None  # only if what it replaces has this size and mtime
 
 
 def write_file(
     tree: Tree, path: str, body: bytes, attributes: FileAttributes, *, tries: int = _TRIES
 ) -> bool:
-    """Write a whole file; returns false if ``attributes.fresh`` and the name exists.
+    """Write a whole file; returns false if ``attributes`` forbid to replace what has its name.
 
     For bodies in memory: costs an open, a write, a close, a rename and little else. Raises
     ``ObjectError`` (``Vanished`` if the temporary vanished in each of ``tries``) or ``FatalError``,
@@ -84,7 +77,7 @@ def write_file(
                 _seal(fd, attributes)
             finally:
                 os.close(fd)
-            if attributes.fresh or attributes.fsync:
+            if attributes.fresh or attributes.fsync or attributes.over is not None:
                 return _give_name(directory, temporary, name=name, attributes=attributes)
             os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
             return True
@@ -160,7 +153,7 @@ class TemporaryFile:
             at += len(piece)
 
     def finish(self, attributes: FileAttributes) -> bool:
-        """Rename the file to its final name; returns false if it must be fresh and that exists.
+        """Rename the file to its final name; returns false as ``write_file`` does.
 
         Its ``mode`` is the one given before. The directory is looked up again, in case it was
         replaced.
@@ -282,6 +275,9 @@ def _give_name(
     if attributes.fresh:
         if not _link(directory, temporary, name):
             return False
+    elif attributes.over is not None and _state(directory, name) != attributes.over:
+        remove(directory, temporary)
+        return False
     else:
         os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
     if attributes.fsync:
@@ -319,6 +315,15 @@ def _rename_if_free(directory: Descriptor, temporary: str, name: str) -> bool:
     return False
 
 
+def _state(directory: Descriptor, name: str) -> tuple[int, int] | None:
+    """Return size and mtime of a regular file; None: there is none."""
+    try:
+        found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
+
+
 def _look(directory: Descriptor, name: str) -> None:
     """Raise ``IsADirectoryError`` or ``FileNotFoundError`` if ``name`` is one or missing."""
     if stat.S_ISDIR(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
@@ -343,51 +348,3 @@ def failure(tree: Tree, path: str, error: OSError) -> S3ppError:
         message = f"{path!r} is a directory here, and no file can take its place: move it away"
         return ObjectError(FailureKind.CONFLICT, message)
     return tree.refusal(path, "written", error)
-
-
-def allocate(fd: int, size: int, *, clock: Callable[[], float] = time.monotonic) -> None:
-    """Extend an open file to ``size`` bytes, and allocate space as long as that is fast.
-
-    A file system with extents allocates any size at once, or reports at once that it cannot: better
-    than after hours. One in memory allocates page by page, which takes half as long as writing, so
-    there the writes may as well allocate. Which kind it is shows during the allocation. Raises
-    ``OSError`` if there is not enough space, or a file must not be so large.
-    """
-    os.ftruncate(fd, size)
-    fallocate, start, done, step = _fallocate(), clock(), 0, _STEP
-    while fallocate is not None and done < size:
-        try:
-            fallocate(fd, done, min(step, size - done))
-        except OSError as error:
-            if error.errno in _NO_ALLOCATION:
-                return
-            raise
-        done, step = done + step, 2 * step
-        if clock() - start > _PATIENCE + done / _QUICK:
-            return
-
-
-@cache
-def _fallocate() -> Callable[[int, int, int], None] | None:
-    """Return fallocate(2), which Python lacks; None if the system lacks it too.
-
-    ``posix_fallocate`` is unsuitable: where the file system does not support it, as NFS before 4.2,
-    the C library writes to each block instead (glibc manual, "Storage Allocation").
-    """
-    if sys.platform != "linux" or sys.maxsize < 1 << 32:  # there offsets have 32 bits
-        return None
-    import ctypes  # only large files need it
-
-    try:
-        function = ctypes.CDLL(None, use_errno=True).fallocate
-    except (OSError, AttributeError):
-        return None
-    function.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
-
-    def call(fd: int, offset: int, size: int) -> None:
-        while function(fd, 0, offset, size):
-            number = ctypes.get_errno()
-            if number != errno.EINTR:
-                raise OSError(number, os.strerror(number))
-
-    return call

@@ -11,7 +11,8 @@ processes    ``supervisor``, ``walker``, of ``archives`` too, ``worker``, ``stat
              and ``cleaner`` run ``list`` and ``clean`` in one
 streams      ``streaming`` puts standard input, and gets to standard output, in one process as well:
              ``stream_run`` is its run, ``standard_streams`` reads and writes
-by verb      ``roles`` selects what a worker does with a task, ``compound_roles`` with ``--rules``;
+by verb      ``walks`` selects what the walker finds, ``roles`` what a worker does with a task,
+             ``compound_roles`` with ``--rules``;
              ``deletions`` what it deletes from
 ETag cache   ``digest_storage`` writes it, on a thread of the statter
 messages     ``messages``, sent through ``pipes``
@@ -20,6 +21,7 @@ supervising  ``children`` starts, watches and ends the processes; ``signals`` en
              what a dead worker leaves behind; ``flow`` limits the request rate of all
 deletions    ``mirror`` finds what ``--delete`` is to delete, ``delete_spool`` keeps it until
              ``delete_phase`` has decided; ``deletions`` runs the batches
-in a child   ``connect`` opens buckets, with ``credentials`` that the supervisor renews; ``slots``
-             limits what a worker does at once, ``screening`` decides before what takes no request
+in a child   ``preloading`` imports what workers share; ``connect`` opens buckets, with
+             ``credentials`` that the supervisor renews; ``slots`` limits what a worker does at
+             once, ``screening`` decides before what takes no request
 """

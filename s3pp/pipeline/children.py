@@ -29,7 +29,7 @@ from s3pp.errors import FatalError, S3ppError, start_failure, unexpected
 from s3pp.job import Job
 from s3pp.pipeline.messages import Fatal, Message
 from s3pp.pipeline.pipes import MessageReader, MessageWriter, Outbox, widen
-from s3pp.pipeline.roles import TITLES, load, load_more
+from s3pp.pipeline.preloading import TITLES, load, load_more
 from s3pp.pipeline.worker import run_worker
 
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from s3pp.pipeline.children import Child, SelectorLoop
 
 PERIOD = 30.0  # seconds between checks of their expiry; botocore refreshes ten minutes before it
+_ENDPOINTS = ("--source-endpoint-url", "--endpoint-url")  # of ``Stores``
 FRESH = 5.0  # seconds for which renewed keys answer further requests
 
 
@@ -100,7 +101,10 @@ class OpenBuckets:
             self._credentials[side] = Credentials(session, opened.keys, now)
         self._check_apart()
         self._check_listed()
-        self.job = replace(self.job, stores=self._stores())
+        stores = self._stores()
+        if self.job.applies is not None:
+            check_stores(self.job.stores, stores)
+        self.job = replace(self.job, stores=stores)
 
     def _stores(self) -> Stores:
         found = (self.opened.get(side) for side in (Side.SOURCE, Side.DEST))
@@ -125,6 +129,9 @@ class OpenBuckets:
         if side.end != "source":
             self.probes += 1
             return session.open("" if side == Side.INVENTORY else self.job.key_prefix)
+        if self.job.applies is not None:  # what it reads is in the plan
+            self.probes += 1
+            return session.open("")
         origins = list(self.job.origins)
         for number, origin in enumerate(origins):
             if self.job.side_of(origin) == side:
@@ -210,6 +217,14 @@ class OpenBuckets:
     def _update(self, side: Side) -> Side:
         self.opened[side] = self.opened[side]._replace(keys=self._credentials[side].keys)
         return side
+
+
+def check_stores(planned: Stores, found: Stores) -> None:
+    """Raise ``UsageError`` where a plan was made for another store than is found."""
+    for option, wanted, host in zip(_ENDPOINTS, planned, found, strict=True):
+        if wanted != host:
+            what = f"the plan is for the store {wanted}, and this is {host}"
+            raise UsageError(f"{what}: name that of the plan with {option}, or plan again")
 
 
 class KeyExchange:

@@ -344,13 +344,13 @@ def file_digests(digests: Iterable[tuple[tuple[int, ...], str, str]]) -> FileDig
 
 
 def _pack_put(task: Any) -> tuple[Any, ...]:
-    entry, dest, ask = task
-    return tuple(entry), dest and tuple(dest), ask
+    entry, dest, ask, planned = task
+    return tuple(entry), dest and tuple(dest), ask, planned
 
 
 def _unpack_put(row: tuple[Any, ...]) -> PutTask:
-    entry, dest, ask = row
-    task: PutTask = _PUT((_ENTRY(entry), dest and _DEST(dest), ask))
+    entry, dest, ask, planned = row
+    task: PutTask = _PUT((_ENTRY(entry), dest and _DEST(dest), ask, planned))
     return task
 
 

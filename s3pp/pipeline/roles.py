@@ -10,19 +10,14 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from functools import partial
 from importlib import import_module
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from s3pp.integrity.checksums import ALGORITHMS
-from s3pp.job import Job
-from s3pp.places import Side, Source
+from s3pp.job import Compare, Job
+from s3pp.places import Side
 from s3pp.records import Outcome, PartOutcome
 from s3pp.s3.client import Bucket
 from s3pp.transfer.parts import PartRunner
@@ -30,8 +25,9 @@ from s3pp.transfer.resources import Budget, DigestNotes, Reader, WorkerResources
 from s3pp.transfer.resume import OwnUploads
 from s3pp.transfer.unchanged import SkipUnchanged, unchanged_files, unchanged_objects
 
-TITLES = {"put": "putter", "get": "getter", "copy": "copier", "remove": "deleter"}
-_MODULES = {"remove": "delete.objects"}
+if TYPE_CHECKING:
+    from s3pp.localfs.tree import Tree
+
 BODY_MEMORY = 16 * 1024 * 1024  # bytes of bodies one worker holds at once
 THREADS = 16  # for slow file systems, compression and digests of large bodies
 
@@ -60,45 +56,6 @@ class Role(Protocol):
 MakeRole = Callable[[Job, Buckets, WorkerResources], Role]
 
 
-def load(job: Job) -> None:
-    """Import the modules that every worker of ``job`` needs, so that forked workers share them."""
-    module = _MODULES.get(job.verb) or f"{job.verb}.{TITLES[job.verb]}"
-    import_module(f"s3pp.transfer.{module}")
-
-
-def load_more(job: Job) -> None:
-    """Import what the workers of a run of many objects may need, before a second one is forked.
-
-    A first worker imports it when it does need it.
-    """
-    with suppress(ImportError):
-        import_module("uvloop")
-    if computes_crcs(job):
-        with suppress(ImportError):  # it has no wheels for some machines
-            import_module("awscrt.checksums")
-
-
-def computes_crcs(job: Job) -> bool:
-    """Return whether most workers will need awscrt, whose import takes longer than all others.
-
-    Otherwise those import it that send a part with its checksum.
-    """
-    named = ALGORITHMS.get(job.objects.checksum)  # None: auto
-    if job.verb == "get" or named is not None:
-        return named is None or job.verb == "get" or named.needs_awscrt
-    is_aws = job.access.endpoint_url is None  # as far as known before the children are started
-    return job.verb == "put" and is_aws and any(map(partial(_is_large, job), job.sources))
-
-
-def _is_large(job: Job, source: Source) -> bool:
-    """Return whether a source is a file that is sent in parts."""
-    try:
-        found = os.stat(source.path)
-    except OSError:
-        return False
-    return stat.S_ISREG(found.st_mode) and found.st_size > job.parts.threshold
-
-
 def worker_resources(parts: PartRunner, own: OwnUploads | None = None) -> WorkerResources:
     """Create a worker's resources; ``parts`` has parts transferred by any worker."""
     reader, budget = Reader(ThreadPoolExecutor(THREADS)), Budget(BODY_MEMORY)
@@ -107,6 +64,21 @@ def worker_resources(parts: PartRunner, own: OwnUploads | None = None) -> Worker
 
 def role(job: Job, buckets: Buckets, resources: WorkerResources) -> Role:
     """Create the role of one of ``job``'s workers."""
+    if job.applies is None:
+        return _role(job, buckets, resources)
+    from s3pp.transfer import applier
+
+    acting = _role(applier.acting_job(job), buckets, resources)
+    comparing = _role(applier.comparing_job(job), buckets, resources)
+    if job.verb == "get":
+        look = applier.look_at_files(_tree(job), resources.reader)
+    else:
+        timed = job.compare is Compare.MTIME
+        look = applier.look_at_objects(buckets[Side.DEST], timed=timed)
+    return applier.Applier(acting, comparing, look)
+
+
+def _role(job: Job, buckets: Buckets, resources: WorkerResources) -> Role:
     make = _MAKERS[job.verb]
     if len(job.buckets) < 2 and not job.objects.rules and not job.objects.grants:
         return make(job, buckets, resources)
@@ -154,13 +126,17 @@ def _putter(job: Job, buckets: Buckets, resources: WorkerResources) -> Role:
     return putter
 
 
-def _getter(job: Job, buckets: Buckets, resources: WorkerResources) -> Role:
+def _tree(job: Job) -> Tree:
     from s3pp.localfs.tree import Tree
+
+    follow = job.choosing.follow_symlinks is True
+    return Tree(job.directory, follow=follow, fsync=job.download.fsync)
+
+
+def _getter(job: Job, buckets: Buckets, resources: WorkerResources) -> Role:
     from s3pp.transfer.get.getter import Getter
 
-    tree = Tree(
-        job.directory, follow=job.choosing.follow_symlinks is True, fsync=job.download.fsync
-    )
+    tree = _tree(job)
     if job.speed.etag_cache is not None:
         return _noting_role(job, buckets[Side.SOURCE], resources, tree)
     getter = Getter(job, buckets[Side.SOURCE], tree, resources)

@@ -22,12 +22,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from multiprocessing.connection import Connection
 from threading import Event
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from s3pp.errors import FatalError
 from s3pp.job import Job
@@ -45,19 +44,12 @@ from s3pp.pipeline.messages import (
     task_batch,
 )
 from s3pp.pipeline.pipes import MessageReader, MessageWriter
+from s3pp.pipeline.walks import Surroundings, walk
 from s3pp.places import Side
 from s3pp.records import CopyTask, DeleteTask, GetTask, Outcome, PutTask, Task
-from s3pp.sources import entries, rules_of
-from s3pp.sources.destination_index import DestinationIndex
+from s3pp.sources import rules_of
 from s3pp.sources.filters import Filters, NameChoice, filters_of, unmatched_notice
-from s3pp.transfer.planners import (
-    CopyPlanner,
-    GetPlanner,
-    Overlap,
-    PutPlanner,
-    plan_removal,
-    smallest_first,
-)
+from s3pp.transfer.planners import smallest_first
 
 if TYPE_CHECKING:
     from s3pp.pipeline.mirror import Mirror
@@ -148,93 +140,6 @@ def _skip_known(
 
     skipping: Iterator[Task | Outcome] = known.KnownFiles(job, notify, store).skip(steps)
     return skipping
-
-
-class Surroundings(NamedTuple):
-    """The environment of a walk."""
-
-    buckets: Mapping[Side, DistantBucket]
-    notify: Callable[[str], None]  # a line for users
-    choice: NameChoice
-    mirror: Mirror | None = None  # of --delete
-
-
-def walk(job: Job, around: Surroundings) -> Iterator[Task | Outcome]:
-    """Yield the tasks of ``job``, and the outcomes of entries that do not become tasks."""
-    if around.mirror is None:
-        return _walk(job, around)
-    return around.mirror.follow(_walk(job, around))
-
-
-def _walk(job: Job, around: Surroundings) -> Iterator[Task | Outcome]:
-    if job.verb == "put":
-        return PutPlanner(job, _destination(job, around)).plan(
-            entries(job, around.choice.stdin, around.choice.filters)
-        )
-    if job.reads_nothing:
-        return iter(())  # and DIRECTORY, which could become a file, is not created
-    if len(job.origins) > 1:
-        return _walk_several(job, around)
-    from s3pp.sources.objects import list_origin
-
-    source, notify, origin = around.buckets[Side.SOURCE], around.notify, job.origin
-    found = list_origin(job, origin, source, notify, around.choice)
-    if job.verb == "get":
-        return GetPlanner.of(job, origin).plan(found)
-    if job.verb == "remove":
-        return plan_removal(found)
-    overlap = Overlap.of(origin, job.dest, same=_is_dest(source, around))
-    if overlap.note:
-        notify(overlap.note)
-    return CopyPlanner(job, origin, _destination(job, around), overlap=overlap).plan(found)
-
-
-def _walk_several(job: Job, around: Surroundings) -> Iterator[Task | Outcome]:
-    """Yield the tasks and outcomes of a job that reads several places."""
-    from s3pp.sources.objects import list_origin
-    from s3pp.transfer.several_origins import Crossing, limit_found, merge_origins, plan_several
-
-    origins = job.origins
-    buckets = [around.buckets[job.side_of(origin)] for origin in origins]
-    all_of = replace(job, choosing=replace(job.choosing, limit=None))
-    listings = [
-        partial(list_origin, all_of, origin, bucket, around.notify, around.choice)
-        for origin, bucket in zip(origins, buckets, strict=True)
-    ]
-    found = limit_found(merge_origins(origins, listings), job.choosing.limit)
-    if job.verb == "get":
-        first = GetPlanner.of(job, origins[0])
-        suffix = job.download.gzip_suffix
-        others = [
-            GetPlanner(each, folds=False, entering=_ignore, gzip_suffix=suffix)
-            for each in origins[1:]
-        ]
-        steps = plan_several(origins, [each.steps for each in (first, *others)], found)
-        return first.separate(steps)
-    same = [_is_dest(bucket, around) for bucket in buckets]
-    index, planners = _destination(job, around), []
-    for number, origin in enumerate(origins):
-        overlap = Crossing.among(number, origins, job.dest, same=same)
-        if overlap.own.note:
-            around.notify(overlap.own.note)
-        planners.append(CopyPlanner(job, origin, index, overlap=overlap))
-    return plan_several(origins, [each.plan for each in planners], found)
-
-
-def _ignore(_: str) -> None:
-    return
-
-
-def _is_dest(source: DistantBucket, around: Surroundings) -> bool:
-    """Return whether the bucket that is read is the one that is written to."""
-    return source.opened.endpoint.same_bucket(around.buckets[Side.DEST].opened.endpoint)
-
-
-def _destination(job: Job, around: Surroundings) -> DestinationIndex:
-    if around.mirror is not None:  # which reads the listing in any case
-        return DestinationIndex(job, around.mirror, around.notify)
-    lister = around.buckets.get(Side.LISTING) or around.buckets[Side.DEST]
-    return DestinationIndex.of(job, lister, around.notify)
 
 
 def _mirror(job: Job, buckets: Mapping[Side, DistantBucket], filters: Filters) -> Mirror | None:

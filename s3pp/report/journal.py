@@ -87,6 +87,8 @@ def _start(job: Job) -> dict[str, Any]:
     }
     if job.verb not in ("clean", "remove"):
         event |= {"dest": job.writes, "mode": job.mode.value}
+    if job.applies is not None:
+        event["plan"] = job.applies
     if job.compare is not Compare.ETAG:
         event["compare"] = job.compare.value
     event["time"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
@@ -104,7 +106,7 @@ class Log:
     def __init__(self, path: str, job: Job) -> None:
         self.lines = Lines.of(job)
         louder = replace(job.output, verbosity=job.output.verbosity + 1, json=False)
-        detail = Detail.of(louder, dry_run=job.dry_run)
+        detail = Detail.of(louder, dry_run=job.lists_decisions)
         self._detail = detail._replace(failed=True, notices=True)
         self._file: Appender | None = None
         self.opening_fault = self._guard(lambda: self._open(path))  # see ``record``

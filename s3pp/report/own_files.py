@@ -55,6 +55,8 @@ def _other_files(job: Job) -> Iterator[tuple[str | int, str]]:
         yield job.choosing.manifest, "--manifest"
     if job.objects.rules_file is not None:
         yield job.objects.rules_file, "--rules"
+    if job.applies is not None:
+        yield job.applies, "PLAN"
     if job.access.ca_bundle is not None:
         yield job.access.ca_bundle, "--ca-bundle"
     yield from ((source.path, f"SOURCE {source.path!r}") for source in job.sources)
@@ -70,8 +72,9 @@ def _is_same_file(path: str, other: str | int) -> bool:
 
 def _own_files(job: Job) -> list[tuple[str, str]]:
     """Return the path of each such file, with the option that names it."""
-    cache = job.speed.etag_cache
-    return [*_appended_files(job), *([] if cache is None else [(cache, "--etag-cache")])]
+    named = ((job.speed.etag_cache, "--etag-cache"), (job.plan, "--plan"))
+    others = [(path, argument) for path, argument in named if path is not None]
+    return [*_appended_files(job), *others]
 
 
 def _appended_files(job: Job) -> list[tuple[str, str]]:
@@ -79,11 +82,27 @@ def _appended_files(job: Job) -> list[tuple[str, str]]:
     return [(path, argument) for path, argument in named if path is not None]
 
 
+def _check_plan(path: str) -> None:
+    """Raise ``UsageError`` where no plan can be written. Creates nothing."""
+    above = os.path.dirname(path) or os.curdir
+    fault = None
+    if not os.path.basename(path) or os.path.isdir(path):
+        fault = "it is a directory"
+    elif not os.path.isdir(above):
+        fault = f"{above!r} is not a directory"
+    elif not os.access(above, os.W_OK | os.X_OK):
+        fault = f"nothing can be written in {above!r}"
+    if fault is not None:
+        raise UsageError(f"--plan {path!r}: {fault}: name a file")
+
+
 def create_own_files(job: Job) -> Iterator[str]:
     """Create the journal and the log; yields a remark for each whose mode was changed.
 
     Raises ``UsageError`` if one cannot be written.
     """
+    if job.plan is not None:
+        _check_plan(job.plan)
     for path, argument in _appended_files(job):
         from s3pp.report.appender import check_appendable
 

@@ -19,6 +19,7 @@ from s3pp.report.voice import Rendered, voice_of
 if TYPE_CHECKING:
     from s3pp.report.foreseen import ForeseenTotals
     from s3pp.report.journal import Journal, Log
+    from s3pp.report.plan_writer import PlanWriter
     from s3pp.report.progress import Progress
 
 REDRAW_SECONDS = 0.1
@@ -53,6 +54,7 @@ class Recorder:
         self._voice = voice_of(job)
         self._view = view_of(job, self._voice)
         self._log, self._journal = _records(job)
+        self._plan = _plan_writer(job)
         replaced = self._voice is not None and self._voice.replaces_log
         self._own_log = None if replaced else self._log  # the log, where s3pp's lines belong in it
         if self._log is not None:
@@ -69,7 +71,9 @@ class Recorder:
         Raises ``UsageError`` if the journal or the log cannot be opened.
         """
         streams = Streams.of(stdout, stderr)
-        listing = streams.stdout.terminal and Detail.of(job.output, dry_run=job.dry_run).done
+        listing = (
+            streams.stdout.terminal and Detail.of(job.output, dry_run=job.lists_decisions).done
+        )
         display = _display(streams, job, listing=listing)
         return cls(job, streams, progress=display, started=started)
 
@@ -89,6 +93,8 @@ class Recorder:
                 each.lines = lines
         if self._voice is not None:
             self._voice.job = job
+        if self._plan is not None:
+            self._plan.settle(job)
         if self._journal is not None:
             self._journal.start(job)
 
@@ -121,6 +127,8 @@ class Recorder:
             self._complain(self._own_log.record(outcomes))
         if self._journal is not None:
             self._journal.record(outcomes)
+        if self._plan is not None:
+            self._plan.record(outcomes)
         self.tick()
         stdout = self._streams.stdout
         if stdout.trouble is not None:  # raised last, when the other records have the batch
@@ -212,6 +220,8 @@ class Recorder:
             self._complain(self._log.close())
         if self._journal is not None:
             self._journal.close(totals)
+        if self._plan is not None:
+            self._close_plan(self._plan)
         return totals
 
     def _notice_empty(self) -> None:
@@ -219,6 +229,14 @@ class Recorder:
 
         if text := empty_notice(self._totals, self._job):
             self.notice(text)
+
+    def _close_plan(self, plan: PlanWriter) -> None:
+        """Write the plan, unless there may be more to plan than was found."""
+        if self._totals.walk_done and not self._totals.not_attempted and self.refusal is None:
+            plan.close(self._totals)
+            return
+        plan.discard()
+        self.notice("no plan is written, as the run did not come to its end: run it again")
 
     def _print(self, lines: Rendered) -> None:
         if lines.log and self._log is not None:
@@ -233,6 +251,14 @@ class Recorder:
     def _complain(self, complaint: str | None) -> None:
         if complaint is not None:
             self._print(self._view.complaint(complaint).without_log())
+
+
+def _plan_writer(job: Job) -> PlanWriter | None:
+    if job.plan is None:
+        return None
+    from s3pp.report.plan_writer import PlanWriter
+
+    return PlanWriter(job)
 
 
 def _foreseen_totals(job: Job) -> ForeseenTotals | None:

@@ -171,7 +171,7 @@ class VoicedView(View):
 
 def view_of(job: Job, voice: Voice | None) -> View:
     """Return the view for ``job``, in its voice."""
-    lines, detail = Lines.of(job), Detail.of(job.output, dry_run=job.dry_run)
+    lines, detail = Lines.of(job), Detail.of(job.output, dry_run=job.lists_decisions)
     program = job.output.program
     if voice is not None:
         return VoicedView(voice, lines, detail, program=program)

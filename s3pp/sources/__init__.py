@@ -19,7 +19,8 @@ the objects to download, copy or list, ``incomplete_uploads`` what ``clean`` abo
 choose names, by the patterns of ``globs``, and turn them into keys; ``name_lookup`` finds objects
 by their names, ``inventory_rows`` and ``inventory`` those that S3 has listed by itself;
 ``destination_index`` shows what the destination holds; ``earlier_runs`` what
-is done already, ``extraneous`` what only the destination has;
+is done already, ``extraneous`` what only the destination has; ``plan_file`` reads the plan that an
+apply executes: its first line with ``plan_settings``, the others with ``plan_lines``;
 ``checking`` validates sources before the run starts; ``object_rules`` finds the attributes of an
 object by its name.
 """

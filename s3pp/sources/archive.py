@@ -139,7 +139,7 @@ class _Members:
             return Failed(source, key, FailureKind.NAME, fault or "has no name")
         spool = self._packed or member.issparse()
         entry = Entry(key, self._path, member.size, _mtime_ns(member), member.offset_data, source)
-        return entry._replace(spool=spool, archive_ns=None if spool else self._changed_ns)
+        return entry._replace(spool=spool, pinned_ns=None if spool else self._changed_ns)
 
 
 def _mtime_ns(member: tarfile.TarInfo) -> int:

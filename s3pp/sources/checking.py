@@ -42,6 +42,24 @@ def check(job: Job) -> None:
         raise UsageError(f"SOURCE '{shown(top)}' is a single file: --delete needs a directory")
 
 
+def with_plan(job: Job) -> Job:
+    """Return ``job``; of an apply, with what its plan says. Raises as ``open_plan``."""
+    if job.applies is None:
+        return job
+    from s3pp.sources.plan_file import open_plan
+
+    return open_plan(job)
+
+
+def check_planned(job: Job) -> None:
+    """Raise ``UsageError`` for a DIRECTORY that nothing can be written to.
+
+    Whether the sources are as a plan saw them is found for each.
+    """
+    if job.directory:
+        check_directory(job.directory)
+
+
 def notices(job: Job) -> Iterator[str]:
     """Yield what users should know of sources that passed ``check``."""
     from s3pp.sources.earlier_runs import unknown_runs
@@ -65,6 +83,8 @@ def name_single(job: Job) -> Job:
     get or copy must be known to be the one object, or not. Raises ``UsageError`` where the name
     cannot be given.
     """
+    if job.applies is not None:  # names are in the plan
+        return job
     if job.verb == "put":
         return _name_file(job)
     if len(job.origins) == 1 and job.origin.is_empty:

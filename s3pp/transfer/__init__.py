@@ -23,6 +23,7 @@ large      ``multipart_upload``: the upload of a file or an object in parts, fro
            in parts, or the settings of a run
 bodies     ``bodies`` reads them, and spools those compressed or relayed; ``resources`` are the
            threads, memory and other workers that a worker has for them
+plans      ``applier``: executes the tasks of a plan, where both ends are as it saw them
 grants     ``granter``: adds them to the ACL of each object that a role has written
 clean      ``aborter``: aborts an incomplete upload, which needs no task
 headers    ``object_headers``: of a run, of copies, and those that a stored object has

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
-from s3pp.errors import FailureKind, FatalError, ObjectError
+from s3pp.errors import FailureKind, FatalError, ObjectError, outdated
 from s3pp.limits import PIECE, SMALL
 from s3pp.records import Entry, PutPart, Stamp
 
@@ -172,9 +172,8 @@ def open_entry(entry: Entry) -> bytes | Slice:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             raise ObjectError(FailureKind.UNREADABLE, f"{entry.source} is no longer a regular file")
-        if entry.archive_ns not in (None, status.st_mtime_ns):
-            message = f"{entry.path} changed since its headers were read: put it again"
-            raise ObjectError(FailureKind.CHANGED, message)
+        if entry.pinned_ns is not None:
+            _check_pinned(entry, status)
         start = entry.offset or 0
         size = status.st_size if entry.offset is None else entry.size
         if size <= SMALL:
@@ -198,6 +197,18 @@ def open_entry(entry: Entry) -> bytes | Slice:
     finally:
         if not keep:
             os.close(fd)
+
+
+def _check_pinned(entry: Entry, status: os.stat_result) -> None:
+    """Raise ``ObjectError`` for an archive that was walked, or a file that was planned, in another
+    state.
+    """
+    if entry.offset is None:
+        if (entry.size, entry.pinned_ns) != (status.st_size, status.st_mtime_ns):
+            raise outdated(entry.source)
+    elif entry.pinned_ns != status.st_mtime_ns:
+        message = f"{entry.path} changed since its headers were read: put it again"
+        raise ObjectError(FailureKind.CHANGED, message)
 
 
 def _hides_its_size(source: str) -> ObjectError:

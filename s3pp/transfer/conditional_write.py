@@ -5,6 +5,11 @@
     write with the condition ─ 412 ─▶ AlreadyExists
                              ─ 501 ─▶ HEAD ─▶ AlreadyExists | write without
 
+Of a plan that replaces an object the condition is ``If-Match`` with its ETag. AWS applies it to
+every kind of write. Of other stores some ignore it, which no answer shows: there a HEAD comes right
+before the write as well, and CopyObject has no such condition, which OpenStack Swift would apply to
+the source.
+
 A refusal for one object does not remove the condition for others. The condition is left out only
 after the store has accepted ``SURE`` objects without it that it had refused with it, and none
 with it: then the store does not support the condition.
@@ -15,8 +20,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from s3pp.errors import outdated
 from s3pp.job import Mode
-from s3pp.records import Dest
+from s3pp.records import Dest, Planned
+from s3pp.s3.answers import pin_of
 from s3pp.s3.client import Bucket, Headers
 from s3pp.s3.retry import StoreError
 from s3pp.s3.timestamps import epoch_nanoseconds
@@ -46,8 +53,13 @@ class ConditionalWrite:
     Use one per kind of request: a store may support the condition on one but not on another.
     """
 
-    def __init__(self, mode: Mode, bucket: Bucket, notify: Callable[[str], None]) -> None:
+    def __init__(
+        self, mode: Mode, bucket: Bucket, notify: Callable[[str], None], *, copies: bool = False
+    ) -> None:
+        """``copies``: the requests are CopyObject."""
         self.is_supported = False  # a write with the condition has succeeded
+        self._copies = copies
+        self._refusals = 0  # of If-Match
         self._wanted = mode is Mode.ADD
         self._doubts = 0  # objects that the store accepted only without the condition
         self._bucket = bucket
@@ -60,15 +72,19 @@ class ConditionalWrite:
         *,
         ours: bool = False,
         look: bool = False,
+        planned: Planned | None = None,
     ) -> Awaitable[T]:
         """Call ``send`` with the headers of the condition, if any.
 
         ``ours``: this task itself wrote the existing object. ``look``: use a HEAD instead of the
-        condition. Raises ``AlreadyExists``, and the errors of ``send``.
+        condition. ``planned``: only the object that a plan saw may be replaced. Raises
+        ``AlreadyExists`` where another object exists, and the errors of ``send``.
         """
         # Not a coroutine: in the other modes this runs for every small object.
         if not self._wanted or ours:
             return send(())
+        if planned is not None and planned.dest is not None:
+            return self._write_over(key, send, planned.dest)
         if look or (self._doubts >= SURE and not self.is_supported):
             return self._write_if_absent(key, send)
         return self._write(key, send)
@@ -99,6 +115,35 @@ class ConditionalWrite:
         if dest is not None:
             raise AlreadyExists(dest)
         return await send(())
+
+    async def _write_over(self, key: str, send: Callable[[Headers], Awaitable[T]], over: Dest) -> T:
+        """Replace an object, unless it is another one by now, or gone."""
+        is_aws = self._bucket.endpoint.is_aws
+        if not is_aws:
+            await self._check_over(key, over)
+        pin = pin_of(over.etag) if is_aws or not self._copies else ""
+        if not pin or self._refusals >= SURE:
+            return await send(())
+        try:
+            return await send((("if-match", pin),))
+        except StoreError as error:
+            if error.status == 412:
+                raise AlreadyExists(refusal=error) from None
+            if error.status == 404:  # it has been removed, unless it is the source of a copy
+                await self._check_over(key, over)
+            if error.status != 501:
+                raise
+        self._refusals += 1
+        await self._check_over(key, over)
+        return await send(())
+
+    async def _check_over(self, key: str, over: Dest) -> None:
+        """Raise ``AlreadyExists`` if another object exists, ``ObjectError`` if there is none."""
+        there = await self._bucket.head(key)
+        if there is None:
+            raise outdated("the destination", "has been removed")
+        if (there.size, there.etag) != (over.size, over.etag):
+            raise AlreadyExists(there)
 
 
 async def head_if_allowed(bucket: Bucket, key: str, *, timed: bool = False) -> Dest | None:

@@ -7,10 +7,11 @@ from s3pp.errors import (
     FatalError,
     ObjectError,
     RunEnding,
+    outdated,
     unexpected,
     unexpected_kind,
 )
-from s3pp.records import Failed, PartFault, Task
+from s3pp.records import Failed, GetTask, PartFault, Task
 from s3pp.s3.retry import StoreError
 
 # The codes for a GET and a CopyObject (API reference, "Error responses").
@@ -60,11 +61,19 @@ def fault_of(error: ObjectError) -> PartFault:
     return _FAULTS.get(error.status, PartFault.NONE)
 
 
-def source_fault(error: StoreError) -> ObjectError:
+def check_planned(task: GetTask, etag: str) -> None:
+    """Raise ``ObjectError`` if a plan means another object than the one with this ETag."""
+    if task.planned is not None and etag != task.etag:
+        raise outdated("the object")
+
+
+def source_fault(error: StoreError, *, planned: bool = False) -> ObjectError:
     """Return the failure for a refused GET, HEAD or CopyObject of a listed object.
 
-    ``error`` itself if it has no special meaning.
+    ``error`` itself if it has no special meaning. ``planned``: the ETag was a condition.
     """
+    if planned and error.status == 412:
+        return outdated("the object")
     if error.code in _ARCHIVED:  # 403, but not a matter of access
         message = "the object is archived and cannot be read: restore it first"
         return ObjectError(FailureKind.REJECTED, message)

@@ -94,7 +94,7 @@ class KnownFiles:
     def _state(self, step: Step) -> FileState | None:
         """Return the state of the file that may be equal to the object; None if none may be."""
         if isinstance(step, PutTask):
-            entry, dest, ask = step
+            entry, dest, ask, _ = step
             if ask or dest is None or not isinstance(entry, WalkedEntry):
                 return None
             is_possible = dest.size == entry.size or self._kinds_of(step).varies

@@ -197,7 +197,9 @@ class MultipartUpload:
             )
 
         try:
-            return await self._conditional.write(source.key, complete, ours=source.written)
+            return await self._conditional.write(
+                source.key, complete, ours=source.written, planned=source.planned
+            )
         except (StoreError, AlreadyExists) as error:
             answer = await self._find_completed(source, error, parts)
             if answer is None:

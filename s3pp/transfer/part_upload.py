@@ -21,7 +21,7 @@ from s3pp.integrity.checksums import Digester, Digests
 from s3pp.integrity.etag import check_md5, proves_content
 from s3pp.integrity.stored_object import prove_checksum
 from s3pp.job import Job
-from s3pp.records import Calls, Entry, PartDone, PartFailed, PartOutcome, PutPart, Span
+from s3pp.records import Calls, Entry, PartDone, PartFailed, PartOutcome, Planned, PutPart, Span
 from s3pp.s3.answers import Answer, etag_of, parse_etag
 from s3pp.s3.client import Bucket, Headers
 from s3pp.s3.multipart import NewUpload, PartTarget, Spans, Uploads, part_size
@@ -147,6 +147,7 @@ class UploadBody(NamedTuple):
     size: int  # bytes
     headers: Headers  # of the object
     is_shared: bool  # every worker can open it; False: this one, and possibly others
+    planned: Planned | None = None  # as in ``UploadSource``
 
 
 class FileUploader:
@@ -217,6 +218,7 @@ class _FileSource:
         self.is_resumable = job.parts.resume
         self.is_repeatable = True
         self.written = False
+        self.planned = body.planned
         self.upload_id = ""
         self._body = body
         self._uploader = uploader

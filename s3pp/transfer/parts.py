@@ -20,7 +20,7 @@ from s3pp.errors import (
     unexpected_kind,
 )
 from s3pp.integrity.checksums import ALGORITHMS, combine_crcs, composite_checksum
-from s3pp.records import Calls, PartDone, PartFailed, PartFault, PartOutcome, PartTask
+from s3pp.records import Calls, PartDone, PartFailed, PartFault, PartOutcome, PartTask, Planned
 from s3pp.s3.answers import xml_text
 from s3pp.s3.client import Headers
 from s3pp.s3.exchange import Response
@@ -75,6 +75,7 @@ class UploadSource(Protocol):
     is_repeatable: bool  # whether it can be read again, for another upload
     spoils: Collection[FailureKind]  # failures after which the parts are of no use
     written: bool  # we have stored the object: later writes are unconditional
+    planned: Planned | None  # only the object that a plan saw may be replaced; None: no plan
 
     async def has_part(self, plan: Spans, there: Part) -> bool:
         """Return whether a part in the store is a part of this source. Raises ``ObjectError``."""

@@ -60,7 +60,7 @@ class StoredFiles:
 
         Reads the file, unless reading is so slow that threads do it.
         """
-        entry, dest, ask = task
+        entry, dest, ask, _ = task
         size = entry.size
         if dest is None or dest.size != size or size > SMALL or ask or self._reader.threaded:
             return None
@@ -85,7 +85,7 @@ class FetchedObjects:
 
         Reads the file, unless reading is so slow that threads do it.
         """
-        source, target, size, etag, _, pack = task
+        source, target, size, etag, _, pack, _ = task
         if size > SMALL or pack or self._reader.threaded or is_marker(target):
             return None
         ours = self._reader.here(self._digest, target, size)

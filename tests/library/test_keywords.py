@@ -36,6 +36,7 @@ PLACES = {
     "get": ["s3://bucket/p", "photos"],
     "copy": ["s3://bucket/p", "s3://other/q"],
     "remove": ["s3://bucket/p"],
+    "apply": ["plan"],
     "list": ["s3://bucket/p"],
     "clean": ["s3://bucket/p"],
 }
@@ -346,6 +347,7 @@ def test_what_is_refused(keywords: dict[str, Any], type_: type[Exception], messa
         ("copy", (None, "s3://b"), "sources must be text, s3://BUCKET[/PREFIX], not None"),
         ("copy", ("s3://b", None), "dest must be text, s3://BUCKET[/PREFIX], not None"),
         ("list", (["s3://b"],), "source must be text, s3://BUCKET[/PREFIX], not ['s3://b']"),
+        ("apply", (None,), "plan must be a path, not None"),
         ("clean", (None,), "place must be text, s3://BUCKET[/PREFIX], not None"),
     ],
 )

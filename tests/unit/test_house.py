@@ -13,6 +13,7 @@ import s3pp
 
 TOP = Path(s3pp.__file__).parent
 MOST_LINES = 400
+GENERATED = {"library/options.py"}  # by the declarations of the options
 
 # Imports run downwards only; on one floor, only within a room. Floor 0 is one room.
 FLOORS = {
@@ -24,9 +25,11 @@ FLOORS = {
     "limits": 0,
     "option": 0,
     "places": 0,
+    "planned": 0,
     "errors": 0,
     "escaping": 0,
     "records": 0,
+    "speed": 0,
     "s3": 1,
     "sandbox": 1,
     "integrity": 2,
@@ -184,7 +187,7 @@ def test_a_module_says_what_it_is(module: Module) -> None:
 
 @every_module
 def test_no_file_is_too_long(module: Module) -> None:
-    assert module.text.count("\n") <= MOST_LINES
+    assert module.text.count("\n") <= MOST_LINES or module.name in GENERATED
 
 
 AVOIDED = {"manager", "handler", "helper", "helpers", "util", "utils", "info", "data", "item"}

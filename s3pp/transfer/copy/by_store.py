@@ -43,7 +43,7 @@ class ByStore:
         self._headers = headers
         self._only_absent = job.mode is Mode.ADD
         self._same_keys = source.signer.keys == dest.signer.keys
-        self.conditional = ConditionalWrite(job.mode, dest, notify)
+        self.conditional = ConditionalWrite(job.mode, dest, notify, copies=True)
         self._notify = notify
         self.is_trusted = False  # copies work here: a refusal concerns a single object
 
@@ -59,6 +59,7 @@ class ByStore:
                     attempt.task.target,
                     lambda condition: self._copy(attempt, condition),
                     look=attempt.doubted,
+                    planned=attempt.task.planned,
                 )
             else:
                 copied = await self._copy(attempt)

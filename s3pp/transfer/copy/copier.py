@@ -14,7 +14,7 @@ are transferred by any copier.
 
 from __future__ import annotations
 
-from s3pp.errors import FailureKind, ObjectError
+from s3pp.errors import FailureKind, ObjectError, outdated
 from s3pp.integrity.checksum_choice import copying_job
 from s3pp.integrity.compare import same_checksum
 from s3pp.integrity.stored_object import StoredObject
@@ -44,7 +44,7 @@ from s3pp.transfer.copy.copy_attempt import (
     Written,
 )
 from s3pp.transfer.copy.ways import CopyWays
-from s3pp.transfer.errors import failed
+from s3pp.transfer.errors import failed, object_vanished
 from s3pp.transfer.resources import WorkerResources
 
 _SAME = (SkipReason.SAME_ETAG, SkipReason.SAME_CHECKSUM)
@@ -72,6 +72,7 @@ class Copier:
         self._noted: set[str] = set()
         self._rule = modes.SendRule.of(job)
         self._dry_run = job.dry_run
+        self._plans = job.plan is not None
         self._source = source
         self._dest = dest
         # Why objects are copied through this machine; None: they are not.
@@ -92,9 +93,22 @@ class Copier:
             if self._detour:
                 attempt.streamed = True
                 self._notify(self._detour)
-            return await (self._pretend(attempt) if self._dry_run else self._retry(attempt))
+            elif task.planned is not None and not self._source.endpoint.is_aws:
+                await self._check_source(task)
+            return await (self._pretend(attempt, dest) if self._dry_run else self._retry(attempt))
         except Exception as error:
             return failed(task, error)
+
+    async def _check_source(self, task: CopyTask) -> None:
+        """Raise ``ObjectError`` if the source is not what a plan means.
+
+        The copy has a condition on it, which stores other than AWS may ignore.
+        """
+        there = await self._source.head(task.source)
+        if there is None:
+            raise object_vanished()
+        if there != Dest(task.size, task.etag):
+            raise outdated("the source")
 
     async def part(self, part: CopyPart) -> PartOutcome:
         """Transfer one range. Raises only ``FatalError`` and ``RunEnding``."""
@@ -104,9 +118,11 @@ class Copier:
         timed = self._rule.compare is Compare.MTIME
         return await head_if_allowed(self._dest, key, timed=timed)
 
-    async def _pretend(self, attempt: CopyAttempt) -> Outcome:
-        """Return the outcome in a dry run."""
+    async def _pretend(self, attempt: CopyAttempt, dest: Dest | None) -> Outcome:
+        """Return the outcome in a dry run; ``dest``: what is at the target."""
         foreseen = Foreseen(await self._ways.foresee_calls(attempt))
+        if self._plans:
+            foreseen = foreseen._replace(task=attempt.task, dest=dest)
         self._notify(self._ways.not_copied)
         return attempt.done(Written(attempt.source.etag, 0))._replace(foreseen=foreseen)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-from s3pp.errors import FailureKind, ObjectError
+from s3pp.errors import FailureKind, ObjectError, outdated
 from s3pp.limits import MAX_PART, MAX_SINGLE_PUT
 from s3pp.records import CopyTask, Dest, Done, SendReason, Skipped, SkipReason, other_size
 from s3pp.s3.answers import Answer, pin_of
@@ -110,8 +110,13 @@ class CopyAttempt:
         return not self.streamed or self.fits_one_request
 
     def set_source(self, source: Dest, storage_class: str) -> None:
-        """Set the current state of the source. Raises ``ObjectError`` if it is now too large."""
+        """Set the current state of the source.
+
+        Raises ``ObjectError`` if it is now too large, or not what a plan means.
+        """
         check_size(source.size)
+        if self.task.planned is not None and source.etag != self.task.etag:
+            raise outdated("the source")
         self.source = self.ours = source
         self.pin = pin_of(source.etag)
         self.storage_class = storage_class

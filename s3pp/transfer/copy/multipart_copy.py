@@ -65,6 +65,7 @@ class ObjectSource:
         self.is_resumable = way.is_resumable(layout)
         self.is_repeatable = True
         self.written = attempt.written
+        self.planned = attempt.task.planned
         self._attempt, self._layout, self._way, self._shared = attempt, layout, way, shared
 
     async def has_part(self, plan: Spans, there: Part) -> bool:

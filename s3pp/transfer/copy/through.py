@@ -185,6 +185,7 @@ class Through:
                 task.target,
                 lambda condition: self._put(task.target, fetched, [*headers, *condition]),
                 ours=attempt.written,
+                planned=task.planned,
             )
         attempt.written = True
         etag = answer.etag

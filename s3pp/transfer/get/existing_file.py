@@ -32,7 +32,7 @@ from s3pp.s3.answers import GZIP_MAGIC, is_gzip
 from s3pp.s3.client import Bucket
 from s3pp.transfer import modes
 from s3pp.transfer.errors import object_vanished
-from s3pp.transfer.get.file_facts import MODULUS, by_time, unpacked_size
+from s3pp.transfer.get.file_facts import MODULUS, by_time, file_state, unpacked_size
 from s3pp.transfer.resources import Reader
 
 Verdict = SkipReason | SendReason
@@ -89,6 +89,10 @@ class ExistingFiles:
         if here is None or not stat.S_ISREG(here.st_mode):
             return None
         return unpacked_size(self._tree, task.target) if task.pack else here.st_size
+
+    def describe(self, here: os.stat_result | None) -> Dest | None:
+        """Return what a plan notes of what is in the place of an object; None: nothing is."""
+        return file_state(here)
 
     def _refuse(self, task: GetTask, mode: int) -> Verdict:
         """Mode ``add`` skips links; nothing but a file is ever replaced."""

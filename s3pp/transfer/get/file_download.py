@@ -39,10 +39,10 @@ from s3pp.limits import PIECE, SMALL
 from s3pp.localfs.temporary_file import FileAttributes, TemporaryFile
 from s3pp.localfs.tree import Tree
 from s3pp.records import Dest, GetTask, PartFault
-from s3pp.s3.answers import GZIP_MAGIC, Answer, content_codings, gzip_layers
+from s3pp.s3.answers import GZIP_MAGIC, Answer, content_codings, gzip_layers, pin_of
 from s3pp.s3.client import ASK_CHECKSUM, Bucket, Coding, Headers
 from s3pp.s3.timestamps import epoch_nanoseconds
-from s3pp.transfer.errors import ObjectReplaced, fault_of
+from s3pp.transfer.errors import ObjectReplaced, check_planned, fault_of
 from s3pp.transfer.put.content import begin_compression
 from s3pp.transfer.resources import Reader
 
@@ -128,7 +128,7 @@ class FileDownload:
         Raises ``Corrupt``, ``ObjectReplaced`` and ``Vanished``, after which fetching it again may
         help, and as ``Bucket`` does.
         """
-        headers = checksum_headers(task.etag)
+        headers = get_headers(task)
         each = likely_part_size(Dest(task.size, task.etag), self._part_size)
         with closing(FileSink(self._tree, task.target, mode=mode, part_size=each)) as sink:
             answer = await self._bucket.get(task.source, headers=headers, sink=sink, coding=coding)
@@ -145,6 +145,7 @@ class FileDownload:
 
     async def verify(self, task: GetTask, answer: Answer, arrived: ReceivedBody) -> None:
         """Raise ``Corrupt`` if a body is not the object; other errors as ``fetch``."""
+        check_planned(task, answer.etag)
         await verify_body(self._bucket, self._reader, task, answer, arrived)
 
     def attributes(
@@ -155,7 +156,8 @@ class FileDownload:
         listed = etag == task.etag and task.modified
         modified = listed or answer.response.header(b"last-modified") or ""
         fsync, fresh = self._options.fsync, self._only_absent
-        return FileAttributes(epoch_nanoseconds(modified), mode, fsync, fresh)
+        attributes = FileAttributes(epoch_nanoseconds(modified), mode, fsync, fresh)
+        return attributes if task.planned is None else _only_over(attributes, task.planned.dest)
 
     async def finish(
         self, task: GetTask, file: TemporaryFile, answer: Answer, mode: int | None
@@ -239,6 +241,20 @@ def layers(answer: Answer) -> int:
         message = f"stored with Content-Encoding {listed}, of which only gzip can be unpacked: "
         raise ObjectError(FailureKind.REJECTED, f"{message}get it without --gunzip")
     return found
+
+
+def _only_over(attributes: FileAttributes, there: Dest | None) -> FileAttributes:
+    """Return ``attributes`` of a file that replaces nothing but ``there``, as a plan has it."""
+    if there is None:
+        return attributes._replace(fresh=True)
+    return attributes._replace(over=(there.size, there.modified_ns or 0))
+
+
+def get_headers(task: GetTask) -> Headers:
+    """Return the headers of the GET of a task."""
+    headers = checksum_headers(task.etag)
+    pin = pin_of(task.etag) if task.planned is not None else ""
+    return (*headers, ("if-match", pin)) if pin else headers
 
 
 def checksum_headers(etag: str) -> Headers:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from s3pp.localfs.tree import Tree
-from s3pp.records import GetTask, SendReason, SkipReason
+from s3pp.records import Dest, GetTask, SendReason, SkipReason
 from s3pp.s3.answers import GZIP_MAGIC
 from s3pp.s3.timestamps import epoch_nanoseconds
 from s3pp.transfer import modes
@@ -21,6 +21,11 @@ MODULUS = 1 << 32  # of the size that it tells
 def by_time(task: GetTask, here: os.stat_result) -> SkipReason | SendReason:
     """Return the reason by the time, which a getter sets on every file that it writes."""
     return modes.by_time(epoch_nanoseconds(task.modified), here.st_mtime_ns)
+
+
+def file_state(here: os.stat_result | None) -> Dest | None:
+    """Return what a plan notes of the file in the place of an object; None: there is none."""
+    return None if here is None else Dest(here.st_size, "", here.st_mtime_ns)
 
 
 def unpacked_size(tree: Tree, path: str) -> int | None:

@@ -25,6 +25,7 @@ from s3pp.localfs.paths import is_marker
 from s3pp.localfs.temporary_file import Vanished, write_file
 from s3pp.localfs.tree import Tree
 from s3pp.records import (
+    Calls,
     Dest,
     Done,
     Foreseen,
@@ -41,7 +42,13 @@ from s3pp.s3.client import Bucket, Coding
 from s3pp.s3.retry import Oversized, StoreError
 from s3pp.transfer.errors import ObjectReplaced, failed, source_fault
 from s3pp.transfer.get.existing_file import ExistingFiles
-from s3pp.transfer.get.file_download import Arrival, FileDownload, checksum_headers, layers
+from s3pp.transfer.get.file_download import (
+    Arrival,
+    FileDownload,
+    checksum_headers,
+    get_headers,
+    layers,
+)
 from s3pp.transfer.get.range_download import RangeDownload
 from s3pp.transfer.get.range_fetcher import RangeFetcher
 from s3pp.transfer.resources import WorkerResources
@@ -68,6 +75,7 @@ class Getter:
         """``existing`` compares objects with files: by default as its class does."""
         self._if_absent = SendReason.ALWAYS if job.mode is Mode.STUPID else SendReason.NEW
         self._dry_run = job.dry_run
+        self._plans = job.plan is not None
         self._gunzip = job.download.gunzip
         self._bucket = bucket
         self._tree = tree
@@ -102,10 +110,10 @@ class Getter:
             if isinstance(reason, SkipReason):
                 return self._skip(task, reason, here)
             if self._dry_run:
-                return self._pretend(task, reason)
+                return self._pretend(task, reason, here)
             return await self._fetch(task, reason, here.st_mode if here else None)
         except StoreError as error:
-            return failed(task, source_fault(error))
+            return failed(task, source_fault(error, planned=task.planned is not None))
         except Exception as error:
             return failed(task, error)
         finally:
@@ -138,7 +146,7 @@ class Getter:
 
     async def _fetch_small(self, task: GetTask, mode: int | None, coding: Coding) -> Arrival:
         """Fetch an object into memory, and write it to its file."""
-        headers = checksum_headers(task.etag)
+        headers = checksum_headers(task.etag) if task.planned is None else get_headers(task)
         answer = await self._bucket.get(task.source, headers=headers, coding=coding)
         body, etag = answer.response.body, answer.etag
         ours = md5(body, usedforsecurity=False).hexdigest()
@@ -172,11 +180,15 @@ class Getter:
         finished = await self._download.finish(task, file, answer, mode)
         return Arrival(answer, answer.etag, answer.size, finished, moved)
 
-    def _pretend(self, task: GetTask, reason: SendReason) -> Done:
+    def _pretend(self, task: GetTask, reason: SendReason, here: os.stat_result | None) -> Done:
         """Return the outcome in a dry run."""
         calls = self._ranges.calls(task.size) if task.size > self._threshold else _WHOLE
         done = Done(task.source, task.target, task.size, task.size, task.etag, reason, 0)
-        return done._replace(foreseen=Foreseen(calls))
+        return done._replace(foreseen=self._foresee(calls, task, here))
+
+    def _foresee(self, calls: Calls, task: GetTask, here: os.stat_result | None) -> Foreseen:
+        there = self._existing.describe(here)
+        return Foreseen(calls, task, there) if self._plans else Foreseen(calls)
 
     def _make_directory(self, task: GetTask) -> Outcome:
         if self._dry_run:
@@ -186,4 +198,4 @@ class Getter:
         if not made:
             return Skipped(task.source, task.target, 0, SkipReason.EXISTS)
         done = Done(task.source, task.target, 0, 0, task.etag, SendReason.NEW, 0)
-        return done._replace(foreseen=Foreseen(())) if self._dry_run else done
+        return done._replace(foreseen=self._foresee((), task, None)) if self._dry_run else done

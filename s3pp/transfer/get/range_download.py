@@ -37,7 +37,7 @@ from s3pp.records import Calls, Dest, GetPart, GetTask, PartDone, PartFault, Par
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import ASK_CHECKSUM
 from s3pp.s3.multipart import Spans, part_size
-from s3pp.transfer.errors import ObjectReplaced, fault_of, object_vanished
+from s3pp.transfer.errors import ObjectReplaced, check_planned, fault_of, object_vanished
 from s3pp.transfer.get.range_fetcher import RangeFetcher
 from s3pp.transfer.parts import PartError, RunPart, run_parts
 from s3pp.transfer.resources import Reader, WorkerResources
@@ -92,6 +92,7 @@ class RangeDownload:
         before = None
         for _ in range(_STARTS):
             answer = await self._head(task)
+            check_planned(task, answer.etag)
             if not answer.etag or answer.size <= self._parts.threshold:  # it may have shrunk
                 return None
             # The store rejects the pin of an object that was not replaced.

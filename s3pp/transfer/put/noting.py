@@ -50,7 +50,7 @@ def noting_role(job: Job, bucket: Bucket, resources: WorkerResources) -> Checksu
     kinds, is_used = BodyKinds(job.objects), compares_content(job)
 
     def describe(task: PutTask) -> Compared | None:
-        entry, dest, _ = task
+        entry, dest, _, _ = task
         if not is_used or dest is None or (md5s and etag_kind(dest.etag) == MD5):
             return None
         if dest.size != entry.size and not kinds.varies:

@@ -24,6 +24,7 @@ from s3pp.integrity.stored_object import confirm_whole
 from s3pp.job import Compare, Job, Mode
 from s3pp.limits import PIECE, SMALL
 from s3pp.records import (
+    Calls,
     Dest,
     Done,
     Entry,
@@ -74,6 +75,7 @@ class Putter:
         self._rule = SendRule.of(job)
         self._if_absent = SendReason.ALWAYS if job.mode is Mode.STUPID else SendReason.NEW
         self._dry_run = job.dry_run
+        self._plans = job.plan is not None
         self._bucket = bucket
         self._preparer = preparer
         self._checksum = preparer.checksum
@@ -153,7 +155,9 @@ class Putter:
         try:
             if self._only_absent and not attempt.written:
                 answer = await self._conditional.write(
-                    key, lambda condition: put(headers=[*headers, *condition])
+                    key,
+                    lambda condition: put(headers=[*headers, *condition]),
+                    planned=attempt.task.planned,
                 )
             else:
                 answer = await put(headers=headers)
@@ -193,7 +197,9 @@ class Putter:
         shared = body is prepared.source
         try:
             completed = await self._in_parts.put(
-                upload_body(attempt.task.entry, body, headers, is_shared=shared)
+                upload_body(attempt.task.entry, body, headers, is_shared=shared)._replace(
+                    planned=attempt.task.planned
+                )
             )
         except AlreadyExists as exists:
             return _skip(attempt, prepared.size, SkipReason.EXISTS, exists.dest)
@@ -206,10 +212,13 @@ class Putter:
         """Return the outcome in a dry run."""
         done = _done(attempt, prepared, self._preparer.local(prepared).md5, 0)
         if prepared.sent <= self._threshold or isinstance(prepared.body, bytes):
-            return done._replace(checksum=self._checksum, foreseen=Foreseen(_WHOLE))
-        foreseen = Foreseen(self._in_parts.calls(prepared.sent))
+            return done._replace(checksum=self._checksum, foreseen=self._foresee(attempt, _WHOLE))
+        foreseen = self._foresee(attempt, self._in_parts.calls(prepared.sent))
         checksum = self._in_parts.checksums.choose(is_repeatable=True).name
         return done._replace(checksum=checksum, foreseen=foreseen)
+
+    def _foresee(self, attempt: PutAttempt, calls: Calls) -> Foreseen:
+        return Foreseen(calls, attempt.task, attempt.dest) if self._plans else Foreseen(calls)
 
     async def _decide_existing(
         self, attempt: PutAttempt, prepared: Prepared, exists: AlreadyExists

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.job import STREAM, Job
 from s3pp.limits import PLACES, STREAM_MEMORY
-from s3pp.records import Calls, PartDone, PartOutcome, PutPart, Span
+from s3pp.records import Calls, PartDone, PartOutcome, Planned, PutPart, Span
 from s3pp.s3.client import Bucket, Headers
 from s3pp.s3.multipart import NewUpload, Spans, growing_part_size, size_fault
 from s3pp.s3.upload_listing import Part
@@ -94,6 +94,7 @@ class _StreamSource:
         self.size = 0  # bytes of the parts read so far
         self.part_size = growing_part_size(1, job.parts.size)
         self.written = False
+        self.planned: Planned | None = None
         self._stream = stream
         self._headers = headers
         self._uploader = uploader

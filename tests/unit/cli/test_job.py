@@ -10,8 +10,9 @@ from s3pp.args.building import DEFAULT_GZIP_TYPES
 from s3pp.args.verbs import build_job
 from s3pp.errors import UsageError
 from s3pp.integrity import checksums
-from s3pp.job import Compare, Job, Mode, Speed
+from s3pp.job import Compare, Job, Mode
 from s3pp.places import Place, Source
+from s3pp.speed import Speed
 
 
 def job(*words: str) -> Job:

@@ -10,8 +10,9 @@ import pytest
 from cli.conftest import Told
 from s3pp.args.verbs import build_job
 from s3pp.errors import UsageError
-from s3pp.job import Job, Output, Speed
+from s3pp.job import Job, Output
 from s3pp.places import Origin
+from s3pp.speed import Speed
 
 
 def job(*words: str) -> Job:

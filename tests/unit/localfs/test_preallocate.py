@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from s3pp.localfs import temporary_file
+from s3pp.localfs import allocation
 
 MIB = 1 << 20
 
@@ -42,7 +42,7 @@ def fd(tmp_path: Path) -> Iterator[int]:
 
 
 def taking(monkeypatch: pytest.MonkeyPatch, calls: Calls | None) -> None:
-    monkeypatch.setattr(temporary_file, "_fallocate", lambda: calls)
+    monkeypatch.setattr(allocation, "_fallocate", lambda: calls)
 
 
 def test_all_the_room_is_taken_where_that_is_quick(
@@ -50,7 +50,7 @@ def test_all_the_room_is_taken_where_that_is_quick(
 ) -> None:
     calls, size = Calls(), (1 << 30) + 5
     taking(monkeypatch, calls)
-    temporary_file.allocate(fd, size, clock=calls.clock)
+    allocation.allocate(fd, size, clock=calls.clock)
     ends = [0, *(offset + length for offset, length in calls.made)]
     assert [offset for offset, _ in calls.made] == ends[:-1]
     assert ends[-1] == os.fstat(fd).st_size == size
@@ -62,7 +62,7 @@ def test_where_it_takes_long_the_rest_is_left_to_the_writing(
 ) -> None:
     calls = Calls(seconds=1.0)
     taking(monkeypatch, calls)
-    temporary_file.allocate(fd, 1 << 30, clock=calls.clock)
+    allocation.allocate(fd, 1 << 30, clock=calls.clock)
     assert len(calls.made) == 1
     assert os.fstat(fd).st_size == 1 << 30
 
@@ -73,7 +73,7 @@ def test_a_file_system_that_has_no_such_thing_is_not_asked_again(
 ) -> None:
     calls = Calls(fault=fault)
     taking(monkeypatch, calls)
-    temporary_file.allocate(fd, 1 << 30)
+    allocation.allocate(fd, 1 << 30)
     assert len(calls.made) == 1
     assert os.fstat(fd).st_size == 1 << 30
     assert os.fstat(fd).st_blocks == 0  # nothing was written in its stead
@@ -82,20 +82,20 @@ def test_a_file_system_that_has_no_such_thing_is_not_asked_again(
 def test_no_room_is_told(monkeypatch: pytest.MonkeyPatch, fd: int) -> None:
     taking(monkeypatch, Calls(fault=errno.ENOSPC))
     with pytest.raises(OSError, match="No space left"):
-        temporary_file.allocate(fd, 1 << 30)
+        allocation.allocate(fd, 1 << 30)
 
 
 def test_a_system_without_it_gets_the_length_alone(
     monkeypatch: pytest.MonkeyPatch, fd: int
 ) -> None:
     taking(monkeypatch, None)
-    temporary_file.allocate(fd, 1 << 30)
+    allocation.allocate(fd, 1 << 30)
     assert os.fstat(fd).st_size == 1 << 30
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="fallocate(2) is Linux's")
 def test_the_real_one_gives_blocks(fd: int) -> None:
-    allocate = temporary_file._fallocate()
+    allocate = allocation._fallocate()
     assert allocate is not None
     try:
         allocate(fd, MIB, 2 * MIB)
@@ -107,7 +107,7 @@ def test_the_real_one_gives_blocks(fd: int) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="fallocate(2) is Linux's")
 def test_the_real_one_says_what_is_wrong() -> None:
-    allocate = temporary_file._fallocate()
+    allocate = allocation._fallocate()
     assert allocate is not None
     with pytest.raises(OSError, match="Bad file descriptor"):
         allocate(-1, 0, 1)
@@ -116,9 +116,9 @@ def test_the_real_one_says_what_is_wrong() -> None:
 def test_a_limit_of_file_sizes_is_told(tmp_path: Path) -> None:
     code = (
         "import os, sys\n"
-        "from s3pp.localfs import temporary_file\n"
+        "from s3pp.localfs import allocation\n"
         "try:\n"
-        "    temporary_file.allocate(os.open(sys.argv[1], os.O_RDWR | os.O_CREAT), 1 << 30)\n"
+        "    allocation.allocate(os.open(sys.argv[1], os.O_RDWR | os.O_CREAT), 1 << 30)\n"
         "except OSError as error:\n"
         "    print(error.strerror)\n"
     )

@@ -21,7 +21,8 @@ from s3pp.job import Job, Mode
 from s3pp.pipeline.messages import Message, batch_report, encode, task_batch
 from s3pp.pipeline.pipes import MessageWriter
 from s3pp.pipeline.statter import Statter
-from s3pp.pipeline.walker import FULL, Batcher, Surroundings, walk
+from s3pp.pipeline.walker import FULL, Batcher
+from s3pp.pipeline.walks import Surroundings, walk
 from s3pp.places import Origin, Place, Side, Source
 from s3pp.records import CopyTask, Dest, Done, Entry, GetTask, PutTask, SendReason, Skipped, Task
 from s3pp.report.recorder import Recorder
@@ -183,12 +184,12 @@ def etag(number: int) -> str:
 
 
 TASKS: dict[str, tuple[Callable[[int], Task], int]] = {
-    "put": (lambda n: PutTask(entry(n), None), 98),
-    "put over": (lambda n: PutTask(entry(n), Dest(4096, etag(n))), 138),
-    "get": (lambda n: GetTask(f"photos/{name(n)}", name(n), 4096, etag(n), f"{TIME}{n}"), 132),
+    "put": (lambda n: PutTask(entry(n), None), 99),
+    "put over": (lambda n: PutTask(entry(n), Dest(4096, etag(n))), 139),
+    "get": (lambda n: GetTask(f"photos/{name(n)}", name(n), 4096, etag(n), f"{TIME}{n}"), 133),
     "copy": (
         lambda n: CopyTask(f"photos/{name(n)}", f"new/{name(n)}", 4096, etag(n), "", None),
-        110,
+        111,
     ),
 }
 

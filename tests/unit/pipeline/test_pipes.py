@@ -35,8 +35,10 @@ from s3pp.records import (
     Done,
     Entry,
     Failed,
+    Foreseen,
     GetTask,
     Outcome,
+    Planned,
     PutTask,
     SendReason,
     Skipped,
@@ -232,15 +234,23 @@ ENTRIES = st.builds(
     st.booleans(),
 )
 DESTS = st.none() | st.builds(Dest, NUMBERS, NAMES)
-PUTS = st.builds(PutTask, ENTRIES, DESTS, st.booleans())
-GETS = st.builds(GetTask, NAMES, NAMES, NUMBERS, NAMES, NAMES)
-COPIES = st.builds(CopyTask, NAMES, NAMES, NUMBERS, NAMES, NAMES, DESTS, st.booleans())
+PLANS = st.none() | st.builds(Planned, st.sampled_from(SendReason), DESTS, DESTS)
+PUTS = st.builds(PutTask, ENTRIES, DESTS, st.booleans(), PLANS)
+GETS = st.builds(GetTask, NAMES, NAMES, NUMBERS, NAMES, NAMES, st.booleans(), PLANS)
+COPIES = st.builds(
+    CopyTask, NAMES, NAMES, NUMBERS, NAMES, NAMES, DESTS, st.booleans(), planned=PLANS
+)
+FORESEEN = st.none() | st.builds(
+    Foreseen, st.just((("PutObject", 1),)), st.none() | PUTS | GETS | COPIES, DESTS
+)
 # A batch holds tasks of one kind, and at least one.
 TASKS = st.one_of(*(st.lists(each, min_size=1, max_size=4) for each in (PUTS, GETS, COPIES)))
 OUTCOMES = st.lists(
     st.one_of(
         st.builds(
-            Done, PATHS, NAMES, NUMBERS, NUMBERS, NAMES, st.sampled_from(SendReason), NUMBERS
+            Done,
+            *(PATHS, NAMES, NUMBERS, NUMBERS, NAMES, st.sampled_from(SendReason), NUMBERS),
+            foreseen=FORESEEN,
         ),
         st.builds(Skipped, PATHS, NAMES, NUMBERS, st.sampled_from(SkipReason)),
         st.builds(Failed, PATHS, NAMES, st.sampled_from(FailureKind), PATHS),

@@ -15,12 +15,8 @@ from s3pp.attributes import Objects
 from s3pp.body_options import DownloadOptions, Parts
 from s3pp.job import Choosing, Job, Mode
 from s3pp.pipeline.compound_roles import QualifiedParts, RoleByBucket
-from s3pp.pipeline.roles import (
-    TITLES,
-    computes_crcs,
-    role,
-    worker_resources,
-)
+from s3pp.pipeline.preloading import TITLES, computes_crcs
+from s3pp.pipeline.roles import role, worker_resources
 from s3pp.places import Place, Side, Source, parse_origin
 from s3pp.records import (
     CopyPart,

@@ -13,9 +13,9 @@ from urllib.parse import quote, unquote
 import pytest
 
 from s3pp.errors import FailureKind, FatalError
-from s3pp.job import Choosing, Job, Mode, Speed
+from s3pp.job import Choosing, Job, Mode
 from s3pp.pipeline.connect import LoopThread
-from s3pp.pipeline.walker import Surroundings, walk
+from s3pp.pipeline.walks import Surroundings, walk
 from s3pp.places import Place, Side, Source, parse_origin, parse_place
 from s3pp.records import (
     CopyTask,
@@ -34,6 +34,7 @@ from s3pp.s3.exchange import Response
 from s3pp.s3.retry import StoreError
 from s3pp.sources.filters import NameChoice, filters_of
 from s3pp.sources.objects import is_empty
+from s3pp.speed import Speed
 
 DENIED = StoreError(403, "AccessDenied", "no")
 LISTED_TIME = "2026-01-02T03:04:05.000Z"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from s3pp.body_options import Parts
 from s3pp.errors import FailureKind, FatalError, ObjectError, RunEnding
-from s3pp.job import Job, Mode, Speed
+from s3pp.job import Job, Mode
 from s3pp.limits import MIB, PLACES
 from s3pp.localfs.tree import most_directories
 from s3pp.pipeline.children import Child, start_context
@@ -51,6 +51,7 @@ from s3pp.records import (
     Span,
 )
 from s3pp.s3.endpoint import Endpoint, Opened
+from s3pp.speed import Speed
 from s3pp.transfer.unchanged import SkipUnchanged
 
 SLOTS = 3

@@ -64,7 +64,7 @@ def test_compressed_members_ask_to_be_spooled(packing: str, tmp_path: Path) -> N
             path=str(packed),
             name=r.source.replace(str(plain), str(packed)),
             spool=True,
-            archive_ns=None,
+            pinned_ns=None,
         )
         for r in in_place
         if isinstance(r, Entry)

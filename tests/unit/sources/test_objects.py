@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3pp.errors import FailureKind, FatalError
-from s3pp.job import Choosing, Job, Speed
+from s3pp.job import Choosing, Job
 from s3pp.pipeline.connect import LoopThread
 from s3pp.places import parse_origin
 from s3pp.records import Failed, Skipped
@@ -25,6 +25,7 @@ from s3pp.s3.listing import Listed
 from s3pp.s3.retry import NetworkError, StoreError
 from s3pp.sources.filters import Filters, NameChoice, filters_of
 from s3pp.sources.objects import choose_single, list_objects, prefix_object_notice, sort_pages
+from s3pp.speed import Speed
 
 from .listings import Pages, Store, encoded, etag, listed, written
 

@@ -44,7 +44,7 @@ class Scene:
             raise UNKNOWN
         return str(next_of(self._writes))
 
-    def write(self, **how: bool) -> str:
+    def write(self, **how: Any) -> str:
         async def main() -> str:
             return await self.conditional.write("key", self._send, **how)
 

@@ -18,7 +18,7 @@ from effort import examples
 from s3pp.attributes import Objects
 from s3pp.errors import FatalError
 from s3pp.integrity.etag import etag_of_md5s
-from s3pp.job import Compare, Job, Mode, Speed
+from s3pp.job import Compare, Job, Mode
 from s3pp.localfs.etag_cache import TOGETHER, DigestWriter, prepare
 from s3pp.localfs.file_state import FileDigest, FileState
 from s3pp.places import Origin, Place, Source
@@ -31,6 +31,7 @@ from s3pp.records import (
     SkipReason,
 )
 from s3pp.sources.filesystem import WalkedEntry
+from s3pp.speed import Speed
 from s3pp.transfer.file_digests import BodyKinds, etag_kind, same_etag
 from s3pp.transfer.known_files import WAIT, KnownFiles, Step, chunks
 

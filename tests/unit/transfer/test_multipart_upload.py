@@ -22,12 +22,13 @@ from s3pp.body_options import Parts
 from s3pp.errors import FailureKind, FatalError, Kept, ObjectError, RunEnding
 from s3pp.integrity.checksums import checksum as digest
 from s3pp.integrity.etag import etag_of_md5s
-from s3pp.job import Job, Mode, Speed
+from s3pp.job import Job, Mode
 from s3pp.places import Place, Source
 from s3pp.records import Entry, PartDone, PartFailed, PartOutcome, PutPart
 from s3pp.s3.client import Call, Headers
 from s3pp.s3.exchange import Fault, WireError
 from s3pp.s3.retry import NetworkError, StoreError
+from s3pp.speed import Speed
 from s3pp.transfer.bodies import Changed, Slice, open_entry
 from s3pp.transfer.conditional_write import AlreadyExists
 from s3pp.transfer.multipart_upload import HIDDEN, CompletedUpload

@@ -1,0 +1,132 @@
+"""What a walker finds under each verb: its sources, and the planner that makes tasks of it.
+
+::
+
+    put    files ───────────▶ PutPlanner ──▶ PutTask ─┐
+                dest's listing ──▲                    │
+    get    source's listing ▶ GetPlanner ──▶ GetTask ─┼▶ walker
+    copy   source's listing ▶ CopyPlanner ─▶ CopyTask ┤
+                dest's listing ──▲                    │
+    apply  a plan ──────────▶ find_applied ──▶ any ───┘
+                dest's listing ──▲
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from s3pp.job import Job
+from s3pp.pipeline.connect import DistantBucket
+from s3pp.places import Side
+from s3pp.records import GetTask, Outcome, Task
+from s3pp.sources import entries
+from s3pp.sources.destination_index import DestinationIndex
+from s3pp.sources.filters import NameChoice
+from s3pp.transfer.planners import CopyPlanner, GetPlanner, Overlap, PutPlanner, plan_removal
+
+if TYPE_CHECKING:
+    from s3pp.pipeline.mirror import Mirror
+
+
+class Surroundings(NamedTuple):
+    """The environment of a walk."""
+
+    buckets: Mapping[Side, DistantBucket]
+    notify: Callable[[str], None]  # a line for users
+    choice: NameChoice
+    mirror: Mirror | None = None  # of --delete
+
+
+def walk(job: Job, around: Surroundings) -> Iterator[Task | Outcome]:
+    """Yield the tasks of ``job``, and the outcomes of entries that do not become tasks."""
+    if job.applies is not None:
+        return _walk_plan(job, around)
+    if around.mirror is None:
+        return _walk(job, around)
+    return around.mirror.follow(_walk(job, around))
+
+
+def _walk(job: Job, around: Surroundings) -> Iterator[Task | Outcome]:
+    if job.verb == "put":
+        return PutPlanner(job, _destination(job, around)).plan(
+            entries(job, around.choice.stdin, around.choice.filters)
+        )
+    if job.reads_nothing:
+        return iter(())  # and DIRECTORY, which could become a file, is not created
+    if len(job.origins) > 1:
+        return _walk_several(job, around)
+    from s3pp.sources.objects import list_origin
+
+    source, notify, origin = around.buckets[Side.SOURCE], around.notify, job.origin
+    found = list_origin(job, origin, source, notify, around.choice)
+    if job.verb == "get":
+        return GetPlanner.of(job, origin).plan(found)
+    if job.verb == "remove":
+        return plan_removal(found)
+    overlap = Overlap.of(origin, job.dest, same=_is_dest(source, around))
+    if overlap.note:
+        notify(overlap.note)
+    return CopyPlanner(job, origin, _destination(job, around), overlap=overlap).plan(found)
+
+
+def _walk_plan(job: Job, around: Surroundings) -> Iterator[Task | Outcome]:
+    """Yield the tasks of the plan that ``job`` applies."""
+    from s3pp.sources.plan_file import read_plan
+    from s3pp.transfer.applier import find_applied
+
+    if job.verb == "get":
+        planned = (task for task in read_plan(job) if isinstance(task, GetTask))
+        return GetPlanner.of(job, job.origins[0]).separate(planned)
+    index = _destination(job, around)
+    return (find_applied(task, index) for task in read_plan(job))
+
+
+def _walk_several(job: Job, around: Surroundings) -> Iterator[Task | Outcome]:
+    """Yield the tasks and outcomes of a job that reads several places."""
+    from s3pp.sources.objects import list_origin
+    from s3pp.transfer.several_origins import Crossing, limit_found, merge_origins, plan_several
+
+    origins = job.origins
+    buckets = [around.buckets[job.side_of(origin)] for origin in origins]
+    all_of = replace(job, choosing=replace(job.choosing, limit=None))
+    listings = [
+        partial(list_origin, all_of, origin, bucket, around.notify, around.choice)
+        for origin, bucket in zip(origins, buckets, strict=True)
+    ]
+    found = limit_found(merge_origins(origins, listings), job.choosing.limit)
+    if job.verb == "get":
+        first = GetPlanner.of(job, origins[0])
+        suffix = job.download.gzip_suffix
+        others = [
+            GetPlanner(each, folds=False, entering=_ignore, gzip_suffix=suffix)
+            for each in origins[1:]
+        ]
+        steps = plan_several(origins, [each.steps for each in (first, *others)], found)
+        return first.separate(steps)
+    same = [_is_dest(bucket, around) for bucket in buckets]
+    index, planners = _destination(job, around), []
+    for number, origin in enumerate(origins):
+        overlap = Crossing.among(number, origins, job.dest, same=same)
+        if overlap.own.note:
+            around.notify(overlap.own.note)
+        planners.append(CopyPlanner(job, origin, index, overlap=overlap))
+    return plan_several(origins, [each.plan for each in planners], found)
+
+
+def _ignore(_: str) -> None:
+    return
+
+
+def _is_dest(source: DistantBucket, around: Surroundings) -> bool:
+    """Return whether the bucket that is read is the one that is written to."""
+    return source.opened.endpoint.same_bucket(around.buckets[Side.DEST].opened.endpoint)
+
+
+def _destination(job: Job, around: Surroundings) -> DestinationIndex:
+    if around.mirror is not None:  # which reads the listing in any case
+        return DestinationIndex(job, around.mirror, around.notify)
+    lister = around.buckets.get(Side.LISTING) or around.buckets[Side.DEST]
+    return DestinationIndex.of(job, lister, around.notify)

@@ -1,0 +1,61 @@
+"""Options that limit the concurrency of a run."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from s3pp.limits import MAX_CONCURRENCY, PLACES
+from s3pp.option import FILE, TIME, choice, option, up_to
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Limits on concurrency."""
+
+    processes: int = option(
+        lambda: max(2, os.cpu_count() or 2),
+        "-P",
+        "--processes",
+        up_to(1024),
+        help="worker processes, started as needed (default: one per core, at least 2)",
+    )
+    # Requests in flight and not bandwidth bound many small objects at real latencies.
+    concurrency: int = option(
+        512,
+        "-c",
+        "--concurrency",
+        up_to(MAX_CONCURRENCY),
+        help="requests in flight over all processes (default: {default})",
+    )
+    listers: int = option(
+        4,
+        "--listers",
+        up_to(256),
+        help="requests in flight that list the source (default: {default})",
+    )
+    start_method: str = option(
+        "auto",
+        "--start-method",
+        choice("HOW", "auto", "fork", "spawn"),
+        help="how processes are started: fork, spawn, or auto (default): fork on Linux, else spawn",
+    )
+    etag_cache: str | None = option(
+        None, "--etag-cache", FILE, help="keep ETags of local files in FILE; read changed ones only"
+    )
+    worker_timeout: float = option(  # seconds
+        60.0,
+        "--worker-timeout",
+        TIME,
+        help="replace a worker that has not responded for this long (default: {default:g})",
+    )
+
+    @property
+    def places(self) -> int:
+        """The number of parts of large objects that one process transfers at a time."""
+        return max(1, min(PLACES, self.concurrency // self.processes))
+
+    @property
+    def parts_at_once(self) -> int:
+        """The number of parts of one object in progress: the places of all processes, and spare."""
+        return self.processes * self.places + self.processes

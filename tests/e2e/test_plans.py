@@ -1,0 +1,243 @@
+"""--plan and apply: exactly what was decided, unless it has changed since; and again until done."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from commands import Run
+from conftest import MakeRecorder, Tree
+from outcomes import snapshot
+from stores.store import Bucket, Store
+
+pytestmark = pytest.mark.timeout(120)
+
+LARGE = ("--multipart-threshold", "5MiB", "--part-size", "5MiB")
+
+
+def lines_of(plan: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in plan.read_text().splitlines()]
+
+
+def test_put(
+    s3pp: Run, bucket: Bucket, store: Store, tree: Tree, recorder: MakeRecorder, tmp_path: Path
+) -> None:
+    large = os.urandom(6 << 20)
+    files = {"same": b"1", "size": b"22", "bytes": b"3", "d/new": b"4" * 9000, "t.txt": b"a" * 999}
+    src = tree({**files, "large": large})
+    for key, body in {"same": b"1", "size": b"2", "bytes": b"x"}.items():
+        bucket.put(f"p/{key}", body)
+    before, plan, record = bucket.tree(), tmp_path / "plan", recorder(store)
+    shape = (*LARGE, "--gzip", "--metadata", "k=v")
+    words = ("put", *shape, "--plan", plan, src, f"{bucket.url}/p")
+    planned = s3pp(*words, store=record.store)
+    assert {each.method for each in record.requests} <= {"GET", "HEAD"}
+    assert (planned.code, planned.err, bucket.tree()) == (0, "", before)
+    assert planned.decisions == []
+    assert planned.table["new"][:2] == ["put", "3"]
+    assert plan.stat().st_mode & 0o777 == 0o600
+    settings, *lines, end = lines_of(plan)
+    assert (settings["plan"], settings["verb"]) == (1, "put")
+    assert [each["source"] for each in lines] == ["bytes", "d/new", "large", "size", "t.txt"]
+    assert lines[0]["destination"] == f"s3://{bucket.name}/p/bytes"
+    assert (lines[0]["reason"], lines[1]["seen"]["destination"]) == ("etag differs", None)
+    assert end["totals"]["lines"] == 5
+    elsewhere = s3pp("apply", plan)
+    assert (elsewhere.code, elsewhere.out) == (2, "")
+    assert f"the plan is for the store localhost:{record.port}, and this is" in elsewhere.err
+    preview = s3pp("apply", "-n", plan, store=record.store)
+    assert (preview.err, preview.code, len(preview.decisions)) == ("", 0, 5)
+    assert bucket.tree() == before
+    applied = s3pp("apply", "-v", plan, cwd="/", store=record.store)
+    assert applied.code == 0
+    assert applied.counts.done == 5
+    assert f"put {src}/bytes -> s3://{bucket.name}/p/bytes (etag differs)" in applied.lines
+    assert bucket.head("p/t.txt")["ContentEncoding"] == "gzip"
+    assert bucket.head("p/large")["Metadata"] == {"k": "v"}
+    after = bucket.tree()
+    record.clear()
+    again = s3pp("apply", "-vv", plan, store=record.store)
+    assert (again.code, again.counts.done, again.counts.skipped) == (0, 0, 5)
+    assert all("(already applied)" in line for line in again.lines[:-1])
+    assert record.puts == record.count("POST") == 0
+    assert bucket.tree() == after
+
+
+def test_what_has_changed_since_fails(
+    s3pp: Run, bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
+    names = ("a-same", "b-edited", "c-touched", "d-gone", "e-there", "f-other", "g-deleted")
+    src = tree(dict.fromkeys(names, b"new"))
+    for key in ("f-other", "g-deleted"):
+        bucket.put(key, b"old")
+    plan = tmp_path / "plan"
+    assert s3pp("put", "--plan", plan, src, bucket.url).code == 0
+    (src / "b-edited").write_bytes(b"longer")
+    os.utime(src / "c-touched", (1, 1))
+    (src / "d-gone").unlink()
+    bucket.put("e-there", b"another's")
+    bucket.put("f-other", b"another's")
+    bucket.client.delete_object(Bucket=bucket.name, Key="g-deleted")
+    before = bucket.tree()
+    result = s3pp("apply", "--json", plan)
+    assert result.code == 1
+    failed = {each["key"]: each["kind"] for each in result.events if each["event"] == "failed"}
+    outdated = ("b-edited", "c-touched", "e-there", "f-other", "g-deleted")
+    assert failed == {**dict.fromkeys(outdated, "outdated"), "d-gone": "not-found"}
+    assert bucket.tree() == {**before, "a-same": b"new"}
+    assert "has been removed since the plan was made: plan it again" in result.err
+
+
+def test_get(s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path) -> None:
+    large = os.urandom(6 << 20)
+    objects = {"same": b"1", "size": b"22", "bytes": b"3", "d/e/new": b"4", "m/": b"", "old": b"5"}
+    for key, body in {**objects, "gone": b"6", "large": large}.items():
+        moto_bucket.put(f"p/{key}", body)
+    files = {"same": b"1", "size": b"2", "bytes": b"x"}
+    out, plan = tree(files, "out"), tmp_path / "plan"
+    before = snapshot(out)
+    planned = s3pp("get", *LARGE, "--plan", plan, f"{moto_bucket.url}/p", out)
+    assert (planned.code, snapshot(out)) == (0, before)
+    moto_bucket.put("p/old", b"replaced")
+    moto_bucket.client.delete_object(Bucket=moto_bucket.name, Key="p/gone")
+    (out / "bytes").write_bytes(b"mine")
+    result = s3pp("apply", "--json", plan)
+    failed = {each["key"]: each["kind"] for each in result.events if each["event"] == "failed"}
+    assert (result.code, failed) == (
+        1,
+        {"p/old": "outdated", "p/gone": "not-found", "p/bytes": "outdated"},
+    )
+    new = {"size": b"22", "d/e/new": b"4", "large": large}
+    assert tree.read(out) == {**files, "bytes": b"mine", **new}
+    assert (out / "m").is_dir()
+    again = s3pp("apply", "--json", plan)
+    skipped = {each["key"]: each["reason"] for each in again.events if each["event"] == "skipped"}
+    applied = ("p/size", "p/d/e/new", "p/m/", "p/large")
+    assert skipped == dict.fromkeys(applied, "already applied")
+
+
+def test_copy(s3pp: Run, moto: Store, moto_bucket: Bucket, tmp_path: Path) -> None:
+    other, plan = moto.bucket(), tmp_path / "plan"
+    large = os.urandom(6 << 20)
+    for key, body in {"a": b"1", "b": b"22", "c": b"3", "d": b"4", "large": large}.items():
+        moto_bucket.put(f"p/{key}", body)
+    for key in ("b", "d"):
+        other.put(f"q/{key}", b"old")
+    planned = s3pp("copy", *LARGE, "--plan", plan, f"{moto_bucket.url}/p", f"{other.url}/q")
+    assert (planned.code, other.tree()) == (0, {"q/b": b"old", "q/d": b"old"})
+    moto_bucket.put("p/c", b"replaced")
+    other.put("q/d", b"another's")
+    result = s3pp("apply", "--json", plan)
+    failed = {each["key"]: each["kind"] for each in result.events if each["event"] == "failed"}
+    assert (result.code, failed) == (1, {"q/c": "outdated", "q/d": "outdated"})
+    assert other.tree() == {"q/a": b"1", "q/b": b"22", "q/d": b"another's", "q/large": large}
+    again = s3pp("apply", "--json", plan)
+    skipped = {each["key"]: each["reason"] for each in again.events if each["event"] == "skipped"}
+    assert skipped == dict.fromkeys(("q/a", "q/b", "q/large"), "already applied")
+
+
+@pytest.fixture
+def planned(s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path) -> tuple[Path, list[str]]:
+    """A plan of three objects, and its lines."""
+    src, plan = tree({"a": b"1", "b": b"2", "c": b"3"}), tmp_path / "plan"
+    assert s3pp("put", "--plan", plan, src, f"{moto_bucket.url}/p").code == 0
+    return plan, plan.read_text().splitlines(keepends=True)
+
+
+def edited(line: str, **fields: Any) -> str:
+    return json.dumps({**json.loads(line), **fields}) + "\n"
+
+
+BAD_EDITS: dict[str, tuple[Callable[[list[str]], list[str]], str]] = {
+    "truncated": (lambda p: p[:-1], "it is incomplete"),
+    "cut amid a line": (lambda p: [*p[:-1], p[-1][:-9]], "it is incomplete"),
+    "empty": (lambda _: [], "it is incomplete"),
+    "no plan": (lambda p: p[1:], "its first line is not that of a plan"),
+    "of a later version": (
+        lambda p: [edited(p[0], plan=2), *p[1:]],
+        "its format is 2, and this version has 1",
+    ),
+    "no json": (lambda p: [*p[:2], "oops\n", *p[3:]], "line 3: it is not a JSON object"),
+    "unknown operation": (
+        lambda p: [*p[:2], edited(p[2], operation="rm"), *p[3:]],
+        "line 3: its operation is 'rm', and the plan is one of put",
+    ),
+    "unknown reason": (
+        lambda p: [*p[:2], edited(p[2], reason="because"), *p[3:]],
+        "line 3: its reason 'because' is unknown",
+    ),
+    "absolute path": (
+        lambda p: [*p[:2], edited(p[2], source="/etc/passwd"), *p[3:]],
+        "line 3: its source '/etc/passwd' is not a path in SOURCE",
+    ),
+    "path that leads out": (
+        lambda p: [*p[:2], edited(p[2], source="x/../../y"), *p[3:]],
+        "line 3: its source 'x/../../y' is not a path in SOURCE",
+    ),
+    "another bucket": (
+        lambda p: [*p[:2], edited(p[2], destination="s3://other-bucket/p/b"), *p[3:]],
+        "line 3: its destination 's3://other-bucket/p/b' is not in s3://",
+    ),
+    "outside the prefix": (
+        lambda p: [
+            *p[:2],
+            edited(p[2], destination=json.loads(p[2])["destination"].replace("/p/", "/px/")),
+            *p[3:],
+        ],
+        "where the plan writes",
+    ),
+    "twice": (lambda p: [*p[:2], p[1], *p[2:]], "line 3: its destination 'p/a' is that of the"),
+    "moved": (lambda p: [p[0], p[2], p[1], *p[3:]], "line 3: its destination 'p/a' is not in"),
+    "size is text": (lambda p: [*p[:3], edited(p[3], size="5"), p[4]], "line 4: its 'size' is '5'"),
+    "settings of another kind": (
+        lambda p: [edited(p[0], objects={"tags": 5}), *p[1:]],
+        "its first line is not as it was written: tags is 5",
+    ),
+}
+
+
+def test_a_plan_that_is_edited_badly_does_nothing(
+    s3pp: Run, moto_bucket: Bucket, planned: tuple[Path, list[str]]
+) -> None:
+    plan, lines = planned
+    for what, (edit, fault) in BAD_EDITS.items():
+        plan.write_text("".join(edit(lines)))
+        result = s3pp("apply", plan)
+        assert (result.code, result.out, result.err.count("\n")) == (2, "", 1), what
+        assert f"PLAN '{plan}'" in result.err
+        assert fault in result.err, what
+    assert moto_bucket.keys() == []
+    plan.write_text("".join([*lines[:2], *lines[3:]]))
+    assert s3pp("apply", plan).code == 0
+    assert moto_bucket.keys() == ["p/a", "p/c"], "lines may be removed"
+
+
+def test_what_cannot_be_a_plan(
+    s3pp: Run, moto: Store, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
+    src = tree({"a": b"1"})
+    os.mkfifo(tmp_path / "fifo")
+    for words, fault in {
+        (tmp_path / "none",): "it cannot be read: No such file or directory",
+        (tmp_path,): "it cannot be read: Is a directory",
+        (): "apply needs one PLAN",
+        ("-",): "PLAN '-' would be a standard stream",
+    }.items():
+        result = s3pp("apply", *words)
+        assert (result.code, fault in result.err) == (2, True), result.err
+    put = ("put", src, moto_bucket.url, "--plan")
+    for words, fault in {
+        ("-",): "--plan '-' would be a standard stream",
+        (tmp_path / "plan", "--mode", "stupid"): "--plan contradicts --mode stupid",
+        (tmp_path / "plan", "--sandbox"): "contradict",
+        (src / "plan",): "lies in SOURCE",
+        (tmp_path / "no" / "plan",): "is not a directory: name a file",
+        (tmp_path,): "it is a directory: name a file",
+    }.items():
+        result = s3pp(*put, *words)
+        assert (result.code, fault in result.err) == (2, True), result.err
