@@ -13,7 +13,7 @@ from s3pp.errors import FatalError, S3ppError, UsageError
 from s3pp.job import Job
 from s3pp.pipeline.connect import connect, new_loop
 from s3pp.pipeline.messages import NewKeys
-from s3pp.places import NOWHERE, Origin, Side, Stores, is_alias
+from s3pp.places import NOWHERE, Origin, Side, Stores
 from s3pp.s3.endpoint import Endpoint, Opened
 from s3pp.s3.plain_session import LIST_PROFILE, Options
 from s3pp.s3.session import NO_HOOKS, Session, SessionHooks
@@ -206,13 +206,7 @@ class OpenBuckets:
             if refusal := Overlap.of(origin, self.job.dest, same=same).refusal:
                 raise UsageError(refusal)
             if self.job.deletion.extraneous:
-                check_mirrored(origin, self.job.dest, same=same or self._may_be_alias(origin))
-
-    def _may_be_alias(self, origin: Origin) -> bool:
-        """Return whether the names of both buckets do not show if they are two."""
-        side, dest = self.opened[self.job.side_of(origin)], self.opened[Side.DEST]
-        names = (origin.bucket, self.job.dest.bucket)
-        return side.endpoint.service == dest.endpoint.service and any(map(is_alias, names))
+                check_mirrored(origin, self.job.dest)
 
     def _update(self, side: Side) -> Side:
         self.opened[side] = self.opened[side]._replace(keys=self._credentials[side].keys)

@@ -58,7 +58,8 @@ class Ordered(Protocol):
 class Extraneous(Generic[T]):
     """The merge: elements at the destination that no target claims are passed to ``drop``.
 
-    ``found`` ascends strictly by ``place``, the form of names in which both sides ascend.
+    ``found`` ascends strictly by ``place``, the form of names in which both sides ascend; None:
+    names ascend as they are. The planner claims each target, and ``pipeline/mirror`` once more.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class Extraneous(Generic[T]):
         *,
         name: Callable[[T], str],
         drop: Callable[[T], None],
-        place: Callable[[str], Ordered] = str,
+        place: Callable[[str], Ordered] | None = None,
     ) -> None:
         self._found = iter(found)
         self._name = name
@@ -77,7 +78,8 @@ class Extraneous(Generic[T]):
         self._next: T | None = None
         self._at: Ordered = ""  # the place of ``_next``
         self._claimed = False  # ``_next`` is
-        self._last: Ordered | None = None  # the place of the last target
+        self._target: str | None = None  # the last one
+        self._wanted: Ordered | None = None  # its place
 
     def claim(self, target: str) -> T | None:
         """Return the element called ``target``, which is not extraneous; None: there is none.
@@ -85,15 +87,17 @@ class Extraneous(Generic[T]):
         Targets ascend from call to call, and may be repeated. Raises ``UnorderedTargets`` where
         they do not, and the errors of ``found``.
         """
-        wanted = self._place(target)
-        if self._last is not None and wanted < self._last:
+        if target == self._target:
+            return self._next if self._claimed else None
+        place, last = self._place, self._wanted
+        wanted: Ordered = target if place is None else place(target)
+        if last is not None and wanted < last:
             raise UnorderedTargets
-        self._last = wanted
+        self._target, self._wanted = target, wanted
         if not self._started:
-            self._started = True
-            self._advance()
-        while self._next is not None and self._at < wanted:
-            self._pass()
+            self._start()
+        if self._next is not None and self._at < wanted:
+            self._pass(wanted)
         if self._next is None or wanted < self._at:
             return None
         self._claimed = True
@@ -102,26 +106,41 @@ class Extraneous(Generic[T]):
     def finish(self) -> None:
         """Pass on what is left: there are no more targets. Raises the errors of ``found``."""
         if not self._started:
-            self._started = True
-            self._advance()
+            self._start()
         if self._next is None:
             return
         if not self._claimed:
             self._drop(self._next)
-        self._next, drop = None, self._drop
+        self._next, self._claimed, drop = None, False, self._drop
         for each in self._found:  # which nothing can claim any more
             drop(each)
 
-    def _pass(self) -> None:
-        if not self._claimed:
-            assert self._next is not None
-            self._drop(self._next)
-        self._advance()
-
-    def _advance(self) -> None:
-        self._next, self._claimed = next(self._found, None), False
+    def _start(self) -> None:
+        self._started = True
+        self._next = next(self._found, None)
         if self._next is not None:
-            self._at = self._place(self._name(self._next))
+            name = self._name(self._next)
+            self._at = name if self._place is None else self._place(name)
+
+    def _pass(self, wanted: Ordered) -> None:
+        """Advance to the first element that is not before ``wanted``.
+
+        Runs for each element of a destination that may have very many, hence local variables.
+        """
+        found, name, place, drop = self._found, self._name, self._place, self._drop
+        current, claimed = self._next, self._claimed
+        self._claimed = False
+        while current is not None:
+            if not claimed:
+                drop(current)
+            claimed = False
+            self._next = current = next(found, None)
+            if current is None:
+                return
+            at: Ordered = name(current) if place is None else place(name(current))
+            if not at < wanted:
+                self._at = at
+                return
 
 
 class Subtrees:

@@ -34,7 +34,7 @@ from s3pp.job import Compare, Job
 from s3pp.localfs.external_sort import RICH_RUN_LENGTH, SortMemory, sort_records
 from s3pp.localfs.paths import path_fault
 from s3pp.localfs.tree import Tree
-from s3pp.places import Origin, Place
+from s3pp.places import Origin, Place, is_alias
 from s3pp.records import (
     CopyTask,
     DeleteReason,
@@ -245,12 +245,16 @@ class Overlap(NamedTuple):
         return f"its copy, {target}, would lie inside the source: choose another destination"
 
 
-def check_mirrored(origin: Origin, dest: Place, *, same: bool) -> None:
-    """Raise ``UsageError`` where ``--delete`` at ``dest`` could delete the source itself."""
+def check_mirrored(origin: Origin, dest: Place) -> None:
+    """Raise ``UsageError`` where ``--delete`` at ``dest`` could delete the source itself.
+
+    A store may have several hosts, and a bucket several names: those that may be one count as one.
+    """
     if origin.is_single:
         raise UsageError(f"{origin} is a single object: --delete needs a prefix; leave it out")
+    same = origin.bucket == dest.bucket or is_alias(origin.bucket) or is_alias(dest.bucket)
     if Overlap.of(origin, dest, same=same).kept_free:
-        inside = f"{origin} lies inside {dest}, whose other keys --delete would delete"
+        inside = f"{origin} lies inside {dest}, or may, where --delete would delete it"
         raise UsageError(f"{inside}: name another destination")
 
 

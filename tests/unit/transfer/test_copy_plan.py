@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 
 import pytest
 
-from s3pp.errors import FailureKind
+from s3pp.errors import FailureKind, UsageError
 from s3pp.job import Job, Mode
 from s3pp.places import Place, parse_origin, parse_place
 from s3pp.records import CopyTask, Dest, Failed, Skipped, SkipReason
 from s3pp.s3.listing import Listed
 from s3pp.s3.retry import StoreError
 from s3pp.sources.destination_index import DestinationIndex
-from s3pp.transfer.planners import CopyPlanner, Overlap, Step
+from s3pp.transfer.planners import CopyPlanner, Overlap, Step, check_mirrored
 
 OURS, OTHER = "0" * 32, "f" * 32
 MODIFIED = "2026-01-02T03:04:05.000Z"
@@ -179,3 +180,25 @@ def test_objects_are_taken_one_at_a_time() -> None:
     next(steps)
     next(steps)
     assert len(taken) == 2
+
+
+@pytest.mark.parametrize(
+    ("source", "dest", "safe"),
+    [
+        ("s3://bkt/p/q", Place("bkt", "p"), False),
+        ("s3://bkt/p/q/x*", Place("bkt", "p"), True),
+        ("s3://bkt/p", Place("bkt"), False),
+        ("s3://arn:aws:s3:eu-west-1:123456789012:accesspoint/mine/p/q", Place("bkt", "p"), False),
+        ("s3://mine-abc-s3alias/p/q", Place("bkt", "p"), False),
+        ("s3://bkt/p/q", Place("mine-abc-s3alias", "p"), False),
+        ("s3://bkt/p", Place("bkt", "p/q"), True),
+        ("s3://bkt/p", Place("bkt", "q"), True),
+        ("s3://bkt/p/q", Place("other", "p"), True),
+        ("s3://mine-abc-s3alias/p", Place("bkt", "q"), True),
+    ],
+)
+def test_a_mirror_inside_of_which_the_source_may_lie_is_refused(
+    source: str, dest: Place, safe: bool
+) -> None:
+    with nullcontext() if safe else pytest.raises(UsageError, match="lies inside"):
+        check_mirrored(parse_origin(source), dest)
