@@ -90,6 +90,30 @@ def test_get_reads_a_manifest_in_a_bucket(
         assert ("each key is checked with HEAD" in result.err) == (kind == "CSV")
 
 
+def test_remove_deletes_what_the_inventory_has_unless_it_was_replaced(
+    s3pp: Run, moto: Store, moto_bucket: Bucket, tmp_path: Path
+) -> None:
+    files = moto.bucket()
+    bodies = {"p/a": b"1", "p/b": b"2", "p/keep.txt": b"3", "other": b"4"}
+    for key, body in bodies.items():
+        moto_bucket.put(key, body)
+    listed = [*bodies.items(), ("p/gone", b"5")]
+    data = {"i/data": csv_file([row(moto_bucket.name, *each) for each in listed])}
+    files.put("i/data", data["i/data"])
+    (tmp_path / "m.json").write_bytes(Inventory(moto_bucket.name, files.name, data).manifest())
+    moto_bucket.put("p/b", b"since")
+    moto_bucket.put("p/later", b"since")
+    command = ("remove", "--manifest", "m.json", "--exclude", "*.txt", "--json")
+    result = s3pp(*command, f"{moto_bucket.url}/p")
+    assert result.code == 1
+    events = {each.get("key"): each for each in result.events}
+    assert (events["p/a"]["event"], events["p/a"]["reason"]) == ("deleted", "selected")
+    assert (events["p/b"]["event"], events["p/b"]["kind"]) == ("failed", "changed")
+    assert (events["p/gone"]["event"], events["p/gone"]["reason"]) == ("skipped", "gone already")
+    kept = {"p/b": b"since", "p/later": b"since", "p/keep.txt": b"3", "other": b"4"}
+    assert moto_bucket.tree() == kept
+
+
 def test_an_inventory_that_is_damaged_transfers_nothing(
     s3pp: Run, moto: Store, moto_bucket: Bucket, tmp_path: Path
 ) -> None:
