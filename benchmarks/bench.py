@@ -22,6 +22,7 @@ from suite.layers import layers
 from suite.list import keys
 from suite.memory import memory
 from suite.mirror import mirror
+from suite.noop import noop
 from suite.page import Bench, page
 from suite.peer import peer
 from suite.put import put
@@ -41,6 +42,7 @@ BENCHES: dict[str, Bench] = {
     "large-get": large_get,
     "list": keys,
     "update": update,
+    "noop": noop,
     "mirror": mirror,
     "start": start,
     "memory": memory,

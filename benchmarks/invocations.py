@@ -34,6 +34,12 @@ _UPDATE = {
     "rclone": "copy {where} --transfers 32 {there} {remote}/p",
     "aws": "{where} s3 sync --no-progress {there} s3://{bucket}/p/",
 }
+_SYNC = {
+    "s3pp": "put --mode update --etag-cache {options} {where} {there} s3://{bucket}/p",
+    "s5cmd": "{where} sync {there}/ s3://{bucket}/p/",
+    "rclone": "sync {where} --transfers 32 {there} {remote}/p",
+    "aws": "{where} s3 sync --no-progress {there} s3://{bucket}/p/",
+}
 _GET = {
     "s3pp": "get --mode stupid {where} {options} s3://{bucket}/p {there}",
     "s5cmd": "{where} cp {options} s3://{bucket}/p/* {there}/",
@@ -90,6 +96,11 @@ def put_one(
 def update(tool: Tool, endpoint: Endpoint, source: Path) -> list[str]:
     """The command that sends what differs from the bucket."""
     return _filled(tool, _UPDATE, endpoint, source)
+
+
+def sync(tool: Tool, endpoint: Endpoint, source: Path, *, cache: Path) -> list[str]:
+    """The command that makes the bucket like ``source``; ``cache`` is s3pp's, of ETags."""
+    return _filled(tool, _SYNC, endpoint, source, options=[str(cache)])
 
 
 def get(

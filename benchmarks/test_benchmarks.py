@@ -540,7 +540,7 @@ def test_a_tool_that_does_nothing_is_left_out(
 
 
 @pytest.mark.skipif(tools.find("s5cmd") is None, reason="no s5cmd is installed")
-@pytest.mark.parametrize("name", ["put", "get", "copy", "list", "update", "start"])
+@pytest.mark.parametrize("name", ["put", "get", "copy", "list", "update", "noop", "start"])
 def test_benches_print_a_row_and_leave_nothing(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str
 ) -> None:
