@@ -259,6 +259,7 @@ class Job:
     speed: Speed = field(default_factory=Speed)
     output: Output = Output()
     inventory: str = ""  # the bucket of the manifest's data files; set when that has been read
+    moves: bool = False  # what was transferred and verified is deleted where it came from
     stores: Stores = UNKNOWN_STORES  # set when the buckets have been found
 
     @property
@@ -285,7 +286,12 @@ class Job:
     @property
     def deletes(self) -> bool:
         """Whether objects or files may be deleted."""
-        return self.verb == "remove" or self.deletion.extraneous
+        return self.verb == "remove" or self.moves or self.deletion.extraneous
+
+    @property
+    def title(self) -> str:
+        """The verb that the user has given."""
+        return "move" if self.moves else self.verb
 
     @property
     def buckets(self) -> tuple[str, ...]:

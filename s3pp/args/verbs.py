@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from argparse import SUPPRESS
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from s3pp.args import building, values
 from s3pp.args.parser import Group, Parser, add_groups
 from s3pp.args.values import check_no_stream
+from s3pp.body_options import DownloadOptions
 from s3pp.errors import UsageError
-from s3pp.job import STREAM, Job
+from s3pp.job import STREAM, Choosing, Job
+from s3pp.option import OPTIONS
 from s3pp.places import Source
 
 
@@ -34,7 +37,15 @@ def build_job(verb: str, argv: Sequence[str]) -> Job:
     Raises ``UsageError``, and ``HelpRequested`` for ``--help`` and ``--version``.
     """
     arguments, given = parser(verb).parse(argv)
-    return building.build(VERBS[verb].read(arguments), given)
+    return job_of(verb, arguments, given)
+
+
+def job_of(verb: str, arguments: Sequence[str], given: Mapping[str, Any]) -> Job:
+    """Build the job of arguments and options, ``given`` by their paths. Raises ``UsageError``."""
+    job = VERBS[verb].read(arguments)
+    if job.moves:
+        _check_applicable(job, given)
+    return building.build(job, given)
 
 
 def parser(verb: str) -> Parser:
@@ -78,6 +89,42 @@ def _copy(arguments: Sequence[str]) -> Job:
 def _remove(arguments: Sequence[str]) -> Job:
     _require(len(arguments) == 1, "remove needs one place, s3://BUCKET/PREFIX")
     return Job("remove", origins=(values.origin(arguments[0]),))
+
+
+def _move(arguments: Sequence[str]) -> Job:
+    *sources, dest = arguments or [""]
+    needed = "move needs a source and a destination, of which one or both are s3://BUCKET[/PREFIX]"
+    _require(len(sources) > 0, needed)
+    _require(STREAM not in arguments, "move has no use for '-', a standard stream: name a place")
+    remote = [each.startswith("s3://") for each in sources]
+    _require(len(set(remote)) == 1, "move takes files or objects: name sources of one kind")
+    _require(remote[0] or dest.startswith("s3://"), needed)
+    if not remote[0]:
+        # What links lead to would have to be deleted through them.
+        return replace(_put(arguments), moves=True, choosing=Choosing(follow_symlinks=False))
+    job = _copy(arguments) if dest.startswith("s3://") else _get(arguments)
+    _require(len(job.buckets) == 1, "move takes the objects of one bucket at a time")
+    # Or what the disk has not yet might be lost where the machine goes down.
+    return replace(job, moves=True, download=DownloadOptions(fsync=True))
+
+
+_KINDS = MappingProxyType(
+    {
+        "put": "files that are moved to a bucket",
+        "get": "objects that are moved to a directory",
+        "copy": "objects that are moved to a bucket",
+    }
+)
+
+
+def _check_applicable(job: Job, given: Mapping[str, Any]) -> None:
+    """Refuse options of a move that have no effect on what it moves."""
+    known = {path for group in VERBS[job.verb].groups for path in group.fields}
+    declared = building.declared_fields()
+    for path in given.keys() - known:
+        if options := declared[path].metadata.get(OPTIONS):  # credentials have none
+            flag = next(each for each in options[0].flags if each.startswith("--"))
+            raise UsageError(f"{flag} has no effect on {_KINDS[job.verb]}: leave it out")
 
 
 def _list(arguments: Sequence[str]) -> Job:
@@ -139,6 +186,10 @@ _SOURCE_S3 = Group(
     "the source's S3 (default: as above)",
     _fields("combined", "source_endpoint_url source_region source_profile"),
 )
+_SOURCE_S3 = Group(
+    "the source's S3 (default: as above)",
+    _fields("combined", "source_endpoint_url source_region source_profile"),
+)
 _RETRIES = Group("retries and timeouts", (*_TRIES, "speed.worker_timeout", "choosing.retry_from"))
 _OUTPUT = Group("output", (*_VOLUME, *_fields("output", "json progress journal log_file")))
 
@@ -190,8 +241,26 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                 _OBJECTS,
                 Group("copies", ("objects.directive",)),
                 *(_PARTS, _SPEED, _LISTING, _INVENTORY, _S3),
-                _SOURCE_S3,
-                *(_DEST_LISTING, _RETRIES, _OUTPUT),
+                *(_SOURCE_S3, _DEST_LISTING, _RETRIES, _OUTPUT),
+            ),
+        ),
+        "move": Verb(
+            "[OPTIONS] SOURCE... DEST",
+            "Move files to s3://BUCKET[/PREFIX], objects to a DIRECTORY, or objects to"
+            " s3://BUCKET[/PREFIX], with the names that put, get and copy give them. Each is"
+            " transferred and verified, and then deleted where it came from, unless it has changed"
+            " there. What the destination holds already is deleted as well; what could not be"
+            " verified is kept, and named.",
+            _move,
+            (
+                Group("transfer", ("dry_run", "exit_code", "choosing.order")),
+                _FILTERS,
+                _OBJECTS,
+                Group("copies", ("objects.directive",)),
+                Group("compression", _fields("combined", "gzip gzip_types")),
+                *(_PARTS, _SPEED, _LISTING, _S3, _SOURCE_S3, _DEST_LISTING),
+                Group("retries and timeouts", (*_TRIES, "speed.worker_timeout")),
+                _OUTPUT,
             ),
         ),
         "remove": Verb(

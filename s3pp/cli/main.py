@@ -16,6 +16,7 @@ COMMANDS = {
     "put": "Upload files to a bucket",
     "get": "Download objects to a directory",
     "copy": "Copy objects from bucket to bucket",
+    "move": "Upload, download or copy, and delete what was verified at the source",
     "remove": "Delete objects",
     "apply": "Transfer what a plan of put, get or copy says",
     "list": "List the objects in a bucket",

@@ -17,6 +17,7 @@ from s3pp.library.options import (
     CopyOptions,
     GetOptions,
     ListOptions,
+    MoveOptions,
     PutOptions,
     RemoveOptions,
 )
@@ -79,6 +80,21 @@ def copy(
     return run(_job("copy", sources, _url("dest", dest), options), on_event)
 
 
+def move(
+    sources: Sources,
+    dest: LocalPath,
+    *,
+    on_event: OnEvent | None = None,
+    **options: Unpack[MoveOptions],
+) -> RunResult:
+    """Move files or objects: ``s3pp move``. For arguments and errors see ``put``.
+
+    Either ``sources`` or ``dest``, or both, are ``s3://BUCKET[/PREFIX]``.
+    """
+    hide_credentials("move", options)
+    return run(_job("move", sources, _path("dest", dest), options), on_event)
+
+
 def remove(
     place: str, *, on_event: OnEvent | None = None, **options: Unpack[RemoveOptions]
 ) -> RunResult:
@@ -113,7 +129,7 @@ def list(source: str, **options: Unpack[ListOptions]) -> Listing:
 
 
 def _job(verb: str, sources: Sources, dest: str, options: Mapping[str, object]) -> Job:
-    read = _path if verb == "put" else _url
+    read = _path if verb in ("put", "move") else _url
     if isinstance(sources, Mapping):
         if wrong := [name for name in sources if not isinstance(name, str)]:
             raise TypeError(f"the name of a source must be text, not {wrong[0]!r}")

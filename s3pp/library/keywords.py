@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 from s3pp.access import Keys
 from s3pp.args import building
 from s3pp.args.parser import reader_of
-from s3pp.args.verbs import VERBS
+from s3pp.args.verbs import VERBS, job_of
 from s3pp.errors import UsageError
 from s3pp.job import Job
 from s3pp.option import OPTIONS, Option, Value
@@ -113,8 +113,7 @@ def build_job(verb: str, arguments: Sequence[str], keywords: Mapping[str, object
     for keywords that do not exist and types that no value can have.
     """
     try:
-        job = VERBS[verb].read(arguments)
-        return building.build(job, _read_all(verb, keywords))
+        return job_of(verb, arguments, _read_all(verb, keywords))
     except UsageError as error:
         raise UsageError(in_python(str(error))) from None
 

@@ -275,6 +275,93 @@ class CopyOptions(TypedDict, total=False):
     log_file: Path | None
 
 
+class MoveOptions(TypedDict, total=False):
+    """The keywords of ``move``; None is as if not given."""
+
+    # transfer
+    dry_run: bool | None
+    order: Literal["key", "size"] | None
+    # filters
+    include: Texts | None
+    exclude: Texts | None
+    newer_than: Moment | None
+    older_than: Moment | None
+    min_size: Number | None
+    max_size: Number | None
+    limit: Number | None
+    files_from: Path | Iterable[str] | None
+    null: bool | None
+    fail_if_empty: bool | None
+    # objects
+    content_type: str | None
+    header: Pairs | None
+    metadata: Pairs | None
+    tag: Pairs | None
+    acl: (
+        Literal[
+            "private",
+            "public-read",
+            "public-read-write",
+            "authenticated-read",
+            "aws-exec-read",
+            "bucket-owner-read",
+            "bucket-owner-full-control",
+            "log-delivery-write",
+        ]
+        | None
+    )
+    grant_to: Pairs | None
+    storage_class: str | None
+    sse: Literal["AES256", "aws:kms"] | None
+    sse_kms_key_id: str | None
+    checksum: Literal["auto", "md5", "crc32", "crc32c", "crc64nvme", "sha256"] | None
+    rules: Path | None
+    # copies
+    metadata_directive: Literal["copy", "replace"] | None
+    # compression
+    gzip: bool | None
+    gzip_type: Texts | None
+    # large objects
+    part_size: Number | None
+    multipart_threshold: Number | None
+    resume: bool | None
+    # speed
+    processes: Number | None
+    concurrency: Number | None
+    start_method: Literal["auto", "fork", "spawn"] | None
+    # listing
+    listers: Number | None
+    # S3
+    endpoint_url: str | None
+    region: str | None
+    profile: str | None
+    credentials: Credentials | None
+    sign_request: bool | None
+    request_payer: bool | None
+    addressing: Literal["auto", "path", "virtual"] | None
+    ca_bundle: Path | None
+    verify_ssl: bool | None
+    secure: bool | None
+    sandbox: bool | None
+    # the source's S3 (default: as above)
+    source_endpoint_url: str | None
+    source_region: str | None
+    source_profile: str | None
+    source_credentials: Credentials | None
+    # listing the destination
+    list_profile: str | None
+    list_credentials: Credentials | None
+    # retries and timeouts
+    max_attempts: Number | None
+    max_throttled: Time | None
+    connect_timeout: Time | None
+    read_timeout: Time | None
+    worker_timeout: Time | None
+    # output
+    journal: Path | None
+    log_file: Path | None
+
+
 class RemoveOptions(TypedDict, total=False):
     """The keywords of ``remove``; None is as if not given."""
 

@@ -63,7 +63,7 @@ class Records:
         """Return the result of a run that ended as ``child`` describes it."""
         error = end["error"]
         return RunResult(
-            job.verb,
+            job.title,
             ExitStatus(end["status"]),
             **_counts(end["totals"]) | ({"sent": 0} if job.dry_run else {}),
             dry_run=job.dry_run,

@@ -35,7 +35,8 @@ from s3pp.pipeline.messages import (
 from s3pp.pipeline.slots import slot_count
 from s3pp.records import Failed, OpenUpload
 
-FIRST_HALF = 1 << 48  # number of the first batch that is half of another: beyond the walker's
+# Number of the first batch that is half of another, or follows one: beyond the walker's.
+FIRST_HALF = 1 << 48
 
 W = TypeVar("W")
 
@@ -49,6 +50,7 @@ class Assignments(Generic[W]):
         self._ledger: Ledger[W, TaskBatch] = Ledger(slots, split=self._split)
         self._scheduler: PartScheduler[W] = PartScheduler(job.speed.places)
         self._halves = count(FIRST_HALF)
+        self._ending = False
         self.spools = Spools()
         self.uploads: OpenUploads[W] = OpenUploads()
 
@@ -81,10 +83,17 @@ class Assignments(Generic[W]):
         else:
             self.uploads.update(child, message)
 
-    def close(self, worker: W, number: int) -> None:
-        """Remove a batch that was reported."""
-        self._ledger.close(worker, number)
-        self.spools.drop(number)
+    def close(self, worker: W, report: BatchReport) -> int:
+        """Remove a batch that was reported, and queue the deletions that follow it.
+
+        Returns their number.
+        """
+        self._ledger.close(worker, report.batch)
+        self.spools.drop(report.batch)
+        if report.deletions is None or self._ending:
+            return 0
+        self._ledger.add(report.deletions._replace(number=next(self._halves)))
+        return report.deletions.objects
 
     def offer(self, lead: W, part: PartRequest) -> None:
         """Queue a part that ``lead`` wants transferred."""
@@ -112,7 +121,8 @@ class Assignments(Generic[W]):
         return self._ledger.batches_of(worker)
 
     def drop_waiting(self) -> None:
-        """Drop all unassigned work."""
+        """Drop all unassigned work, and queue no deletions any more: the run is ending."""
+        self._ending = True
         self._ledger.drop_waiting()
         self._scheduler.drop()
 

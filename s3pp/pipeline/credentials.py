@@ -153,7 +153,7 @@ class OpenBuckets:
         if self.job.choosing.must_exist:
             raise UsageError(f"no objects found under {origin}")
         if len(self.job.origins) > 1:  # of a single one the end of the run says it
-            self._hooks.notify(f"{self.job.verb} {origin}: no objects found")
+            self._hooks.notify(f"{self.job.title} {origin}: no objects found")
         return replace(origin, is_empty=True)
 
     def _is_single(self, origin: Origin, session: Session, opened: Opened) -> bool:
@@ -198,13 +198,15 @@ class OpenBuckets:
     def _check_apart(self) -> None:
         if self.job.dest == NOWHERE:
             return
-        from s3pp.transfer.planners import Overlap, check_mirrored
+        from s3pp.transfer.planners import Overlap, check_mirrored, check_moved
 
         dest = self.opened[Side.DEST].endpoint
         for origin in self.job.origins:
             same = self.opened[self.job.side_of(origin)].endpoint.same_bucket(dest)
             if refusal := Overlap.of(origin, self.job.dest, same=same).refusal:
                 raise UsageError(refusal)
+            if self.job.moves:
+                check_moved(origin, self.job.dest)
             if self.job.deletion.extraneous:
                 check_mirrored(origin, self.job.dest)
 

@@ -16,7 +16,7 @@ from s3pp.errors import FatalError, RunEnding
 from s3pp.job import Job
 from s3pp.pipeline.messages import Fatal, Notice, TaskBatch, batch_report
 from s3pp.pipeline.pipes import MessageWriter
-from s3pp.pipeline.roles import Buckets
+from s3pp.pipeline.roles import Buckets, Role
 from s3pp.pipeline.slots import TaskPool
 from s3pp.places import Side
 from s3pp.records import DeleteTask, Failed
@@ -26,16 +26,38 @@ from s3pp.transfer.resources import WorkerResources
 BATCHES = 4  # that one worker executes at once
 
 
+def moving_role(job: Job, acting: Role, buckets: Buckets, resources: WorkerResources) -> Role:
+    """Return ``acting``, or of a move a role that has it transfer what is to be deleted."""
+    if not job.moves:
+        return acting
+    from s3pp.localfs.tree import Tree
+    from s3pp.transfer.move.mover import Mover, Proof
+    from s3pp.transfer.move.proofs import CopyProof, GetProof, PutProof
+
+    proof: Proof = PutProof()
+    if job.verb == "get":
+        tree = Tree(job.directory)
+        proof = GetProof(job, buckets[Side.SOURCE], tree, resources.reader)
+    elif job.verb == "copy":
+        proof = CopyProof(job, buckets[Side.SOURCE], buckets[Side.DEST])
+    return Mover(acting, proof, dry_run=job.dry_run)
+
+
 def create_deleter(job: Job, buckets: Buckets, resources: WorkerResources) -> Deleter:
-    """Create the deleter of one of ``job``'s workers: of what the job writes, or removes."""
-    if job.directory:
+    """Create the deleter of one of ``job``'s workers: of what it writes, or moves or removes."""
+    if job.moves and job.sources:
+        from s3pp.transfer.delete.files import SourceDeleter
+
+        paths = [source.path for source in job.sources]
+        return SourceDeleter(paths, resources.reader, dry_run=job.dry_run)
+    if job.directory and not job.moves:
         from s3pp.localfs.tree import Tree
         from s3pp.transfer.delete.files import FileDeleter
 
         return FileDeleter(Tree(job.directory), resources.reader, dry_run=job.dry_run)
     from s3pp.transfer.delete.objects import ObjectDeleter
 
-    side = Side.SOURCE if job.verb == "remove" else Side.DEST
+    side = Side.SOURCE if job.moves or job.verb == "remove" else Side.DEST
     return ObjectDeleter(buckets[side], dry_run=job.dry_run)
 
 

@@ -87,6 +87,7 @@ class BatchReport(NamedTuple):
     objects: int  # outcomes in it
     requests: int  # made since the sender's last report
     rows: bytes  # by ``batch_report``
+    deletions: TaskBatch | None = None  # of a move: what it has moved, for the supervisor
 
     @property
     def outcomes(self) -> list[Outcome]:

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from types import MappingProxyType
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from s3pp.job import Compare, Job
 from s3pp.places import Side
-from s3pp.records import Outcome, PartOutcome
+from s3pp.records import DeleteTask, Outcome, PartOutcome
 from s3pp.s3.client import Bucket
 from s3pp.transfer.parts import PartRunner
 from s3pp.transfer.resources import Budget, DigestNotes, Reader, WorkerResources
@@ -51,6 +51,13 @@ class Role(Protocol):
 
         Raises only ``FatalError`` and ``RunEnding``.
         """
+
+
+class MovingRole(Role, Protocol):
+    """The role of a worker in a move."""
+
+    def take_deletions(self, outcomes: Iterable[Outcome]) -> list[DeleteTask]:
+        """Return the deletions that follow these outcomes, once."""
 
 
 MakeRole = Callable[[Job, Buckets, WorkerResources], Role]

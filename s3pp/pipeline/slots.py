@@ -26,7 +26,7 @@ import resource
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from s3pp.errors import FatalError, RunEnding
 from s3pp.job import Job
@@ -41,9 +41,10 @@ from s3pp.pipeline.messages import (
     batch_report,
     file_digests,
     pickled,
+    task_batch,
 )
 from s3pp.pipeline.pipes import MessageWriter
-from s3pp.pipeline.roles import Role
+from s3pp.pipeline.roles import MovingRole, Role
 from s3pp.pipeline.screening import Screening
 from s3pp.records import Failed, Outcome, PartDone, PartFailed, Skipped, Task
 from s3pp.s3.client import Bucket
@@ -174,6 +175,7 @@ class TaskRunner:
         self._admitted = slots
         self._active = slots  # those that are not idle; all, until they find nothing to do
         self._waiting: deque[tuple[Batch, Task]] = deque()
+        self._mover = cast(MovingRole, role) if job.moves else None
         self._screening: Screening[Batch] | None = None
         if role.skip_unchanged is not None:
             self._screening = Screening(role.skip_unchanged, self._take_screened)
@@ -295,7 +297,10 @@ class TaskRunner:
             self._outbox.send(Notice(self._role.notes.pop()))
         if self.digests is not None and self.digests.waiting:
             self._outbox.send(file_digests(self.digests.take()))
-        self._outbox.send(batch_report(batch.outcomes, self.spent(), batch=batch.number))
+        report = batch_report(batch.outcomes, self.spent(), batch=batch.number)
+        if self._mover is not None and (moved := self._mover.take_deletions(batch.outcomes)):
+            report = report._replace(deletions=task_batch(moved, 0, size=0, large=self._large))
+        self._outbox.send(report)
 
     def spent(self) -> int:
         """Return the number of requests of the worker since the last call."""

@@ -259,7 +259,7 @@ class Supervisor:
         if child is self._crew.walker:
             self._count_listed(report)
         else:
-            self._assignments.close(child, report.batch)
+            self._listed += self._assignments.close(child, report)
             self._deaths = 0
         self._finished += report.objects
         self._loop.send(self._crew.statter, report)

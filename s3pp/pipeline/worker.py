@@ -25,7 +25,7 @@ from functools import partial
 from s3pp.errors import RunEnding
 from s3pp.job import Job
 from s3pp.pipeline.connect import Pause, Renewal, RetryHooks, connect, new_loop
-from s3pp.pipeline.deletions import DeletionRunner, create_deleter
+from s3pp.pipeline.deletions import DeletionRunner, create_deleter, moving_role
 from s3pp.pipeline.messages import (
     Heartbeat,
     Message,
@@ -80,7 +80,7 @@ async def _serve(
     }
     admission, parts = Admission(slots, job.speed.processes), PartClient(outbox)
     resources = worker_resources(parts, OwnUploads(outbox.send))
-    acting = role(job, buckets, resources)
+    acting = moving_role(job, role(job, buckets, resources), buckets, resources)
     runner = TaskRunner(outbox, acting, list(buckets.values()), slots=slots, job=job)
     create = partial(create_deleter, job, buckets, resources)
     deletions = DeletionRunner(outbox, create, runner.spent)

@@ -40,7 +40,7 @@ def fail_if_empty(result: RunReport, job: Job) -> RunReport:
 def _describe(job: Job) -> str:
     kind = _FOUND.get(job.verb, "objects")
     selected = " that the filters select" if _has_filters(job.choosing) else ""
-    return f"{job.verb} {' '.join(job.reads)}: no {kind} found{selected}"
+    return f"{job.title} {' '.join(job.reads)}: no {kind} found{selected}"
 
 
 def _has_filters(chosen: Choosing) -> bool:

@@ -82,7 +82,7 @@ def _start(job: Job) -> dict[str, Any]:
     event: dict[str, Any] = {
         "event": "start",
         "version": __version__,
-        "verb": job.verb,
+        "verb": job.title,
         "sources": list(job.reads),
     }
     if job.verb not in ("clean", "remove"):

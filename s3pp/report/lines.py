@@ -51,6 +51,7 @@ class Lines:
     dry_run: bool = False
     buckets: tuple[str, ...] = ()  # that are read, if there are several
     deletes: str = ""
+    title: str = ""  # what events and lines call the verb; empty: as it is
 
     @classmethod
     def of(cls, job: Job) -> Lines:
@@ -65,7 +66,8 @@ class Lines:
             target = "" if job.is_stream else os.path.join(job.directory, "")
         if len(job.buckets) > 1:  # then outcomes name the bucket, too
             return cls(job.verb, "s3://", target, job.dry_run, job.buckets, deletes=target)
-        return cls(job.verb, source, target, job.dry_run, deletes=target)
+        deletes = source if job.moves else target
+        return cls(job.verb, source, target, job.dry_run, deletes=deletes, title=job.title)
 
     def text(self, outcome: Outcome) -> str:
         """Return ``put a/b.txt -> s3://b/p/a/b.txt (new)``, without the line end.
@@ -76,7 +78,7 @@ class Lines:
         kind = type(outcome)
         if is_deletion(outcome):
             return self._deletion_text(outcome)
-        verb = "skip" if kind is Skipped else self.verb
+        verb = "skip" if kind is Skipped else self.title or self.verb
         source = printable(self.source + outcome.source)
         line = f"{verb} {source} -> {printable(self.target + outcome.target)}"
         if isinstance(outcome, Failed):
@@ -85,7 +87,8 @@ class Lines:
 
     def event(self, outcome: Outcome) -> dict[str, Any]:
         """Return the outcome as an event of ``--json`` and the journal."""
-        event: dict[str, Any] = {"event": type(outcome).__name__.lower(), "verb": self.verb}
+        verb = self.title or self.verb
+        event: dict[str, Any] = {"event": type(outcome).__name__.lower(), "verb": verb}
         event |= self._place(outcome)
         event |= self._particulars(outcome)
         if self.dry_run:

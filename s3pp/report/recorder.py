@@ -266,7 +266,7 @@ def _foreseen_totals(job: Job) -> ForeseenTotals | None:
         return None
     from s3pp.report.foreseen import ForeseenTotals
 
-    return ForeseenTotals(job.verb)
+    return ForeseenTotals(job.title)
 
 
 def _records(job: Job) -> tuple[Log | None, Journal | None]:

@@ -224,10 +224,10 @@ def dry_run_table(totals: Totals) -> list[str]:
 def _objects(totals: Totals, job: Job) -> str:
     size = f"{totals.bytes} bytes in {totals.done} files"
     if job.dry_run:  # how long it took shows nothing of how long the transfer takes
-        return f"would {job.verb} {size}"
+        return f"would {job.title} {size}"
     per_second = 1 / totals.seconds if totals.seconds > 0 else 0.0
     return (
-        f"{job.verb} {size} in {totals.seconds:.1f} seconds"
+        f"{job.title} {size} in {totals.seconds:.1f} seconds"
         f" ({totals.sent * per_second:.0f} bytes/s, {totals.done * per_second:.1f} files/s)"
     )
 
@@ -272,7 +272,7 @@ def summary_event(totals: Totals, job: Job) -> dict[str, Any]:
     """Return the summary as an event for programs; seconds to the millisecond."""
     event: dict[str, Any] = {
         "event": "summary",
-        "verb": job.verb,
+        "verb": job.title,
         "listed": totals.listed,
         "done": totals.done,
         "skipped": totals.skipped,

@@ -217,7 +217,7 @@ def unmatched_notice(job: Job, unmatched: Sequence[str]) -> str | None:
     if len(unmatched) > MOST_NAMED:
         shown.append(f"and {len(unmatched) - MOST_NAMED} others")
     return (
-        f"{job.verb} {' '.join(job.reads)}: {', '.join(shown)} matched nothing: check the pattern"
+        f"{job.title} {' '.join(job.reads)}: {', '.join(shown)} matched nothing: check the pattern"
     )
 
 

@@ -6,6 +6,7 @@
     get/    downloads to files
     copy/   copies of objects
     delete/ deletions of objects and of files, in batches
+    move/   transfers whose sources are deleted
 
 The first three have a role (``Putter``, ``Getter``, ``Copier``), which runs in the workers and
 performs tasks. This package has what they share:

@@ -258,6 +258,18 @@ def check_mirrored(origin: Origin, dest: Place) -> None:
         raise UsageError(f"{inside}: name another destination")
 
 
+def check_moved(origin: Origin, dest: Place) -> None:
+    """Raise ``UsageError`` where a move could delete what it has just written.
+
+    A bucket that is named by an alias may be any other. Hosts that may be one store are left to
+    ``move.proofs``, which sees the objects.
+    """
+    overlap = Overlap.of(origin, dest, same=is_alias(origin.bucket) or is_alias(dest.bucket))
+    if overlap.refusal or overlap.any:
+        why = "may be one place, as a bucket is named by an access point"
+        raise UsageError(f"{origin} and {dest} {why}: name the buckets themselves")
+
+
 def target_prefix(origin: Origin, dest: Place) -> str:
     """Return what the key of every copy begins with; of a single object, the key."""
     start, cut = origin.renaming
@@ -286,10 +298,12 @@ class CopyPlanner:
     ) -> None:
         self._rule = modes.SendRule.of(job)
         self._timed = job.compare is Compare.MTIME
+        self._moves = job.moves
         self._index = index
         self._overlap, self._overlaps = overlap, overlap.any
-        # Whether equal sizes and ETags alone decide that there is nothing to copy.
-        self._by_etag = modes.equal_etags_suffice(self._rule)
+        # Whether equal sizes and ETags alone decide that there is nothing to copy. The sources of a
+        # move that need no copy have to be deleted, so that the copier has to see them.
+        self._by_etag = modes.equal_etags_suffice(self._rule) and not job.moves
         start, self._cut = origin.renaming
         self._prefix = job.dest.key(start)
 
@@ -318,7 +332,7 @@ class CopyPlanner:
     def _decide(self, found: Listed, target: str, dest: Dest | None) -> CopyTask | Outcome:
         key, size, etag, modified, storage_class = found
         time = epoch_nanoseconds(modified) if self._timed else None
-        if not self._index.ask:
+        if not (self._index.ask or self._moves):
             reason = modes.decide_copy(self._rule, Dest(size, etag), dest, modified_ns=time)
             if isinstance(reason, SkipReason):
                 same = etag if reason is _SAME_ETAG else ""

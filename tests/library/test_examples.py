@@ -12,6 +12,7 @@ import pytest
 
 import s3pp
 from commands import ROOT, clean_environment
+from s3pp.args.verbs import VERBS
 from s3pp.library.keywords import COMMAND_ONLY, keywords_of
 from s3pp.library.result import MOST_KEPT
 from s3pp.testing import SandboxBucket
@@ -82,7 +83,7 @@ def test_the_page_tells_what_is_there() -> None:
         assert f"``--{name.replace('_', '-')}``" in PAGE
     assert f"the first {MOST_KEPT}" in PAGE
     keywords = set(re.findall(r"``([a-z_]+)=", PAGE))
-    known = set().union(*map(keywords_of, ("put", "get", "copy", "list", "clean")))
+    known = set().union(*map(keywords_of, VERBS))
     assert keywords - known == {"credentials"}
 
 

@@ -35,6 +35,7 @@ PLACES = {
     "put": ["photos", "s3://bucket/p"],
     "get": ["s3://bucket/p", "photos"],
     "copy": ["s3://bucket/p", "s3://other/q"],
+    "move": ["s3://bucket/p", "s3://other/q"],
     "remove": ["s3://bucket/p"],
     "apply": ["plan"],
     "list": ["s3://bucket/p"],
@@ -83,6 +84,7 @@ NEEDS: dict[str, dict[str, Any]] = {
     "delete_from_empty": {"delete": True},
     "delete_excluded": {"delete": True},
 }
+FILES_ONLY = {("move", "gzip"), ("move", "gzip_type")}  # of what is moved, on files alone
 REPLACED = {"content_type", "header", "metadata"}  # of a copy, which needs a directive for them
 
 
@@ -117,11 +119,12 @@ def test_a_keyword_means_what_its_option_means(verb: str) -> None:
     for name, keyword in keywords_of(verb).items():
         for value, argument in samples_of(keyword):
             given = {**NEEDS.get(name, {}), name: value}
-            if verb == "copy" and name in REPLACED:
+            places = PLACES["put" if (verb, name) in FILES_ONLY else verb]
+            if verb in ("copy", "move") and name in REPLACED:
                 given["metadata_directive"] = "replace"
-            job = build_job(verb, PLACES[verb], given)
-            assert same(job, command(verb, given | {name: argument})), (name, value)
-            assert job != build_job(verb, PLACES[verb], {}) or is_default(keyword, value), name
+            job = build_job(verb, places, given)
+            assert same(job, command(verb, given | {name: argument}, places)), (name, value)
+            assert job != build_job(verb, places, {}) or is_default(keyword, value), name
 
 
 def is_default(keyword: Keyword, value: object) -> bool:
@@ -129,13 +132,13 @@ def is_default(keyword: Keyword, value: object) -> bool:
     return value in ("update", "key", "filesystem", "md5", "copy", "auto", "guess", True, "etag")
 
 
-def command(verb: str, given: dict[str, Any]) -> Job:
+def command(verb: str, given: dict[str, Any], places: list[str]) -> Job:
     """The job of a command line with the options of these keywords."""
     words: list[str] = []
     for name, value in given.items():
         flag = next(each for each in keywords_of(verb)[name].option.flags if each[:2] == "--")
         words += [flag] if isinstance(value, bool) or value is None else [flag, value]
-    return verbs.build_job(verb, [*words, *PLACES[verb]])
+    return verbs.build_job(verb, [*words, *places])
 
 
 def same(one: Job, other: Job) -> bool:

@@ -10,6 +10,7 @@ from s3pp.errors import FailureKind
 from s3pp.records import (
     Calls,
     Deleted,
+    DeleteReason,
     DeleteTask,
     Failed,
     Foreseen,
@@ -21,6 +22,8 @@ from s3pp.transfer.errors import failure
 
 AT_ONCE = 32  # requests of a batch in which each object takes one
 REPLACED = "it was replaced since it was listed, and is kept: run the same command again"
+
+UNVERIFIED = "it is kept: neither ETag nor checksum proves that what was transferred is the same"
 
 T = TypeVar("T")
 
@@ -60,6 +63,17 @@ def replaced(task: DeleteTask, code: str = "") -> Failed:
     """Return the outcome of a task whose target is another one by now."""
     kind = FailureKind.CHANGED
     return Failed(task.target, task.target, kind, REPLACED, code, deleting=True)
+
+
+def is_unverified(task: DeleteTask) -> bool:
+    """Return whether the target was moved, and nothing has proved that the copy is the same."""
+    return task.reason is DeleteReason.MOVED and not task.etag and task.stamp is None
+
+
+def unverified(task: DeleteTask) -> Failed:
+    """Return the outcome of such a task."""
+    kind = FailureKind.INTEGRITY
+    return Failed(task.target, task.target, kind, UNVERIFIED, deleting=True)
 
 
 def not_deleted(task: DeleteTask, error: Exception) -> Failed:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.localfs.tree import Tree
+from s3pp.places import single_slashes
 from s3pp.records import Deleted, DeleteTask, Failed, Outcome
 from s3pp.transfer.bodies import stamp_of
 from s3pp.transfer.delete.deleter import Ended, deleted, foresee, gone, not_deleted
@@ -31,6 +32,8 @@ class FileDeleter:
         self._tree = tree
         self._reader = reader
         self._dry_run = dry_run
+        # Files with other names left when one was deleted, which has changed their ctime.
+        self._linked: set[tuple[int, int]] = set()
 
     async def delete(self, tasks: Sequence[DeleteTask], ended: Ended) -> None:
         """As ``Deleter.delete``."""
@@ -52,10 +55,13 @@ class FileDeleter:
             if directory is None:
                 return gone(task)
             found = os.stat(name, dir_fd=directory, follow_symlinks=False)
-            fault = _difference(found, task)
+            identity = (found.st_dev, found.st_ino)
+            fault = _difference(found, task, linked=identity in self._linked)
             if fault is not None:
                 return fault
             os.unlink(name, dir_fd=directory)
+            if found.st_nlink > 1:
+                self._linked.add(identity)
         except FileNotFoundError:
             return gone(task)
         except OSError as error:
@@ -77,9 +83,57 @@ class FileDeleter:
             path = path.rpartition("/")[0]
 
 
-def _difference(found: os.stat_result, task: DeleteTask) -> Failed | None:
-    """Return the failure of a task whose file is not the one that was seen."""
+class SourceDeleter:
+    """A deleter of files of the sources of a move, which tasks name by their paths."""
+
+    def __init__(self, sources: Sequence[str], reader: Reader, *, dry_run: bool) -> None:
+        """``sources``: directories, or files."""
+        self.notes: list[str] = []
+        tops = {_top(source) for source in sources}
+        self._deleters = {top: FileDeleter(Tree(top), reader, dry_run=dry_run) for top in tops}
+        # The nearest first, where one source lies in another.
+        self._tops = sorted(tops, key=len, reverse=True)
+
+    async def delete(self, tasks: Sequence[DeleteTask], ended: Ended) -> None:
+        """As ``Deleter.delete``."""
+        by_top: dict[str, dict[str, DeleteTask]] = {}
+        for task in tasks:
+            top = next(each for each in self._tops if task.target.startswith(_begin(each)))
+            relative = single_slashes(task.target[len(_begin(top)) :])
+            by_top.setdefault(top, {})[relative] = task
+        for top, below in by_top.items():
+            relatives = [task._replace(target=name) for name, task in below.items()]
+            outcomes: Ended = {}
+            try:
+                await self._deleters[top].delete(relatives, outcomes)
+            finally:
+                for name, outcome in outcomes.items():
+                    ended[below[name].target] = _rename(outcome, below[name].target)
+
+
+def _top(source: str) -> str:
+    """Return the directory that the files of a source are in."""
+    return source if os.path.isdir(source) else os.path.dirname(source)
+
+
+def _begin(top: str) -> str:
+    """Return what the paths of the files in ``top`` begin with."""
+    return os.path.join(top, "") if top else ""
+
+
+def _rename(outcome: Outcome, target: str) -> Outcome:
+    if isinstance(outcome, Deleted):
+        return outcome._replace(target=target)
+    return outcome._replace(source=target, target=target)
+
+
+def _difference(found: os.stat_result, task: DeleteTask, *, linked: bool) -> Failed | None:
+    """Return the failure of a task whose file is not the one that was seen.
+
+    ``linked``: another name of it has been deleted, so that its ctime says nothing.
+    """
     if not stat.S_ISREG(found.st_mode):
         return not_deleted(task, ObjectError(FailureKind.CONFLICT, IRREGULAR))
-    same = found.st_size == task.size if task.stamp is None else stamp_of(found) == task.stamp
+    seen, now = task.stamp or (task.size,), stamp_of(found)
+    same = now[: 2 if linked else 3][: len(seen)] == seen[: 2 if linked else 3]
     return None if same else not_deleted(task, ObjectError(FailureKind.CHANGED, CHANGED))

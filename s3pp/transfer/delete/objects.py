@@ -29,9 +29,11 @@ from s3pp.transfer.delete.deleter import (
     deleted,
     foresee,
     gone,
+    is_unverified,
     not_deleted,
     replaced,
     run_each,
+    unverified,
 )
 from s3pp.transfer.delete.second_look import SecondLook
 
@@ -87,6 +89,8 @@ class ObjectDeleter:
         if self._dry_run:
             foresee(tasks, ended, calls_for(tasks))
             return
+        ended.update((task.target, unverified(task)) for task in tasks if is_unverified(task))
+        tasks = [task for task in tasks if task.target not in ended]
         if self._has_batches:
             fitting = [task for task in tasks if fits_batch(task.target)]
             for start in range(0, len(fitting), MOST_KEYS):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from s3pp.errors import UsageError
 from s3pp.places import Origin, Place, parse_origin, parse_place
-from s3pp.transfer.planners import Overlap
+from s3pp.transfer.planners import Overlap, check_moved
 
 
 def overlap(source: str, dest: str, *, same: bool = True) -> Overlap:
@@ -159,3 +161,18 @@ def test_only_what_would_be_read_again_is_held_back(
         elif found.excluded(key):
             assert key.startswith(dest.key(""))
             assert read(origin, none, target)
+
+
+@pytest.mark.parametrize(
+    ("origin", "dest", "refused"),
+    [
+        ("s3://bucket/p", "s3://mine-s3alias/p", True),
+        ("s3://bucket/p", "s3://mine-s3alias/p/old", True),
+        ("s3://bucket/p/q", "s3://mine-s3alias/p", True),
+        ("s3://bucket/p", "s3://mine-s3alias/q", False),
+        ("s3://bucket/p", "s3://other/p", False),
+    ],
+)
+def test_a_move_to_what_may_be_its_source_is_refused(origin: str, dest: str, refused: bool) -> None:
+    with pytest.raises(UsageError, match="may be one place") if refused else nullcontext():
+        check_moved(parse_origin(origin), parse_place(dest))
