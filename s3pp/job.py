@@ -234,6 +234,7 @@ class Job:
         "--plan",
         FILE,
         help="write what would be transferred to FILE, for s3pp apply; transfer nothing",
+        remove="write what would be deleted to FILE, for s3pp apply; delete nothing",
     )
     applies: str | None = None  # path of the plan that is applied
     exit_code: bool = option(

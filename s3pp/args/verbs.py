@@ -271,7 +271,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             " object.",
             _remove,
             (
-                Group("deletion", ("dry_run", "deletion.whole_bucket", "exit_code")),
+                Group("deletion", ("dry_run", "plan", "deletion.whole_bucket", "exit_code")),
                 _FILTERS,
                 *(_SPEED, _LISTING, _INVENTORY, _S3),
                 Group("retries and timeouts", (*_TRIES, "speed.worker_timeout")),
@@ -280,10 +280,11 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
         ),
         "apply": Verb(
             "[OPTIONS] PLAN",
-            "Transfer what PLAN says, a file that put, get or copy has written with --plan, and"
-            " nothing else: each object only if source and destination are as they were seen then."
-            " What is applied already is skipped, so that an interrupted apply can be repeated. The"
-            " options are about this run alone; those of S3 go before what the plan has.",
+            "Execute what PLAN says, a file that put, get, copy or remove has written with --plan,"
+            " and nothing else: each object only if source and destination are as they were seen"
+            " then. What is applied already is skipped, so that an interrupted apply can be"
+            " repeated. The options are about this run alone; those of S3 go before what the plan"
+            " has.",
             _apply,
             (
                 Group("transfer", ("dry_run",)),

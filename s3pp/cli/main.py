@@ -18,7 +18,7 @@ COMMANDS = {
     "copy": "Copy objects from bucket to bucket",
     "move": "Upload, download or copy, and delete what was verified at the source",
     "remove": "Delete objects",
-    "apply": "Transfer what a plan of put, get or copy says",
+    "apply": "Execute a plan of put, get, copy or remove",
     "list": "List the objects in a bucket",
     "clean": "Abort incomplete multipart uploads",
     "sandbox": "Run an S3 server in memory, for experiments",

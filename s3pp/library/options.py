@@ -367,6 +367,7 @@ class RemoveOptions(TypedDict, total=False):
 
     # deletion
     dry_run: bool | None
+    plan: Path | None
     all: bool | None
     # filters
     include: Texts | None

@@ -19,8 +19,9 @@ messages     ``messages``, sent through ``pipes``
 supervising  ``children`` starts, watches and ends the processes; ``signals`` end the run;
              ``ledger`` assigns batches and parts to workers, ``assignments`` joins both and tracks
              what a dead worker leaves behind; ``flow`` limits the request rate of all
-deletions    ``mirror`` finds what ``--delete`` is to delete, ``delete_spool`` keeps it until
-             ``delete_phase`` has decided; ``deletions`` runs the batches
+deletions    ``mirror`` finds what ``--delete`` is to delete, ``planned_deletions`` has what a plan
+             deletes, ``delete_spool`` keeps it until ``delete_phase`` has decided; ``deletions``
+             runs the batches
 in a child   ``preloading`` imports what workers share; ``connect`` opens buckets, with
              ``credentials`` that the supervisor renews; ``slots`` limits what a worker does at
              once, ``screening`` decides before what takes no request

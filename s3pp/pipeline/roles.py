@@ -71,7 +71,7 @@ def worker_resources(parts: PartRunner, own: OwnUploads | None = None) -> Worker
 
 def role(job: Job, buckets: Buckets, resources: WorkerResources) -> Role:
     """Create the role of one of ``job``'s workers."""
-    if job.applies is None:
+    if job.applies is None or job.verb == "remove":
         return _role(job, buckets, resources)
     from s3pp.transfer import applier
 

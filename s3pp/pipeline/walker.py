@@ -53,6 +53,7 @@ from s3pp.transfer.planners import smallest_first
 
 if TYPE_CHECKING:
     from s3pp.pipeline.mirror import Mirror
+    from s3pp.pipeline.planned_deletions import PlannedDeletions
 
 FULL = 128  # tasks in a batch, once the run is under way
 HEAVY = 8 * 1024 * 1024  # bytes of sources in a batch; a larger source is a batch of its own
@@ -142,9 +143,15 @@ def _skip_known(
     return skipping
 
 
-def _mirror(job: Job, buckets: Mapping[Side, DistantBucket], filters: Filters) -> Mirror | None:
+def _mirror(
+    job: Job, buckets: Mapping[Side, DistantBucket], filters: Filters
+) -> Mirror | PlannedDeletions | None:
     if not job.deletion.extraneous:
         return None
+    if job.applies is not None:
+        from s3pp.pipeline.planned_deletions import PlannedDeletions
+
+        return PlannedDeletions()
     from s3pp.pipeline.mirror import open_mirror
 
     return open_mirror(job, buckets, filters)

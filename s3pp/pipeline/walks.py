@@ -16,12 +16,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from s3pp.job import Job
 from s3pp.pipeline.connect import DistantBucket
 from s3pp.places import Side
-from s3pp.records import GetTask, Outcome, Task
+from s3pp.records import DeleteTask, Outcome, Task
 from s3pp.sources import entries
 from s3pp.sources.destination_index import DestinationIndex
 from s3pp.sources.filters import NameChoice
@@ -29,6 +29,7 @@ from s3pp.transfer.planners import CopyPlanner, GetPlanner, Overlap, PutPlanner,
 
 if TYPE_CHECKING:
     from s3pp.pipeline.mirror import Mirror
+    from s3pp.pipeline.planned_deletions import PlannedDeletions
 
 
 class Surroundings(NamedTuple):
@@ -37,16 +38,13 @@ class Surroundings(NamedTuple):
     buckets: Mapping[Side, DistantBucket]
     notify: Callable[[str], None]  # a line for users
     choice: NameChoice
-    mirror: Mirror | None = None  # of --delete
+    mirror: Mirror | PlannedDeletions | None = None  # of --delete
 
 
 def walk(job: Job, around: Surroundings) -> Iterator[Task | Outcome]:
     """Yield the tasks of ``job``, and the outcomes of entries that do not become tasks."""
-    if job.applies is not None:
-        return _walk_plan(job, around)
-    if around.mirror is None:
-        return _walk(job, around)
-    return around.mirror.follow(_walk(job, around))
+    steps = (_walk if job.applies is None else _walk_plan)(job, around)
+    return steps if around.mirror is None else around.mirror.follow(steps)
 
 
 def _walk(job: Job, around: Surroundings) -> Iterator[Task | Outcome]:
@@ -77,11 +75,13 @@ def _walk_plan(job: Job, around: Surroundings) -> Iterator[Task | Outcome]:
     from s3pp.sources.plan_file import read_plan
     from s3pp.transfer.applier import find_applied
 
+    planned: Iterator[Any] = read_plan(job)
+    if job.verb == "remove":
+        return planned
     if job.verb == "get":
-        planned = (task for task in read_plan(job) if isinstance(task, GetTask))
         return GetPlanner.of(job, job.origins[0]).separate(planned)
-    index = _destination(job, around)
-    return (find_applied(task, index) for task in read_plan(job))
+    index = DestinationIndex.of(job, _destination_lister(around), around.notify)
+    return (task if isinstance(task, DeleteTask) else find_applied(task, index) for task in planned)
 
 
 def _walk_several(job: Job, around: Surroundings) -> Iterator[Task | Outcome]:
@@ -126,7 +126,11 @@ def _is_dest(source: DistantBucket, around: Surroundings) -> bool:
 
 
 def _destination(job: Job, around: Surroundings) -> DestinationIndex:
-    if around.mirror is not None:  # which reads the listing in any case
-        return DestinationIndex(job, around.mirror, around.notify)
-    lister = around.buckets.get(Side.LISTING) or around.buckets[Side.DEST]
-    return DestinationIndex.of(job, lister, around.notify)
+    mirror: Any = around.mirror
+    if mirror is not None:  # which reads the listing in any case
+        return DestinationIndex(job, mirror, around.notify)
+    return DestinationIndex.of(job, _destination_lister(around), around.notify)
+
+
+def _destination_lister(around: Surroundings) -> DistantBucket:
+    return around.buckets.get(Side.LISTING) or around.buckets[Side.DEST]

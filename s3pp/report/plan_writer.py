@@ -17,7 +17,7 @@ from s3pp.errors import FatalError
 from s3pp.job import Job
 from s3pp.localfs.external_sort import RICH_RUN_LENGTH, SortMemory, sort_records
 from s3pp.localfs.paths import shown, temporary_name
-from s3pp.records import Done, Outcome
+from s3pp.records import Deleted, Done, Outcome
 from s3pp.report.appender import MODE
 from s3pp.report.lines import as_json
 from s3pp.report.totals import Totals, summary_event
@@ -48,7 +48,7 @@ class PlanWriter:
     def record(self, outcomes: Iterable[Outcome]) -> None:
         """Add what would be transferred."""
         for outcome in outcomes:
-            if isinstance(outcome, Done):
+            if isinstance(outcome, Done | Deleted):
                 line = as_json(self._lines.encode(outcome))
                 self._rows.append((key_bytes(outcome.target), line))
         if len(self._rows) >= BLOCK:

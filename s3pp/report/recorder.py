@@ -55,6 +55,7 @@ class Recorder:
         self._view = view_of(job, self._voice)
         self._log, self._journal = _records(job)
         self._plan = _plan_writer(job)
+        self._aborted = False
         replaced = self._voice is not None and self._voice.replaces_log
         self._own_log = None if replaced else self._log  # the log, where s3pp's lines belong in it
         if self._log is not None:
@@ -164,6 +165,7 @@ class Recorder:
 
     def hide_message(self, why: str) -> None:
         """Hide failures with this message, which ends the run: the command line reports it once."""
+        self._aborted = True
         self._view.hide_message(why)
 
     def hide_cause(self, cause: Cause | None) -> None:
@@ -232,8 +234,9 @@ class Recorder:
 
     def _close_plan(self, plan: PlanWriter) -> None:
         """Write the plan, unless there may be more to plan than was found."""
-        if self._totals.walk_done and not self._totals.not_attempted and self.refusal is None:
-            plan.close(self._totals)
+        totals, is_whole = self._totals, not self._aborted and self.refusal is None
+        if is_whole and totals.walk_done and not totals.not_attempted:
+            plan.close(totals)
             return
         plan.discard()
         self.notice("no plan is written, as the run did not come to its end: run it again")

@@ -13,15 +13,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from s3pp.job import Job
 from s3pp.localfs.paths import path_fault
 from s3pp.places import Place
-from s3pp.records import CopyTask, Dest, Done, Entry, GetTask, Planned, PutTask, SendReason, Task
+from s3pp.records import (
+    CopyTask,
+    Deleted,
+    DeleteReason,
+    DeleteTask,
+    Dest,
+    Done,
+    Entry,
+    GetTask,
+    Planned,
+    PutTask,
+    SendReason,
+    Stamp,
+    Task,
+)
 from s3pp.sources.filters import key_bytes, key_fault, leads_out
 
 Decode = Callable[[Mapping[str, Any]], Task]
+
+R = TypeVar("R", SendReason, DeleteReason)
 
 _KINDS = {str: "text", int: "a number", dict: "an object", bool: "true or false"}
 
@@ -46,12 +62,15 @@ class PlanLines:
 
     # Writing
 
-    def encode(self, done: Done) -> dict[str, Any]:
-        """Return the line of an object that a dry run would transfer."""
+    def encode(self, done: Done | Deleted) -> dict[str, Any]:
+        """Return the line of an object that a dry run would transfer, or delete."""
         foreseen = done.foreseen
         assert foreseen is not None, "it is of a dry run"
         assert foreseen.task is not None, "which writes a plan"
         task = foreseen.task
+        if isinstance(task, DeleteTask):
+            return self._deletion(task)
+        assert isinstance(done, Done), "only a deletion is deleted"
         source, seen = self._describe(done, task)
         line = {"operation": self._job.verb, **source, "destination": self._target(done.target)}
         line |= {"size": task.size, "reason": done.reason.value}
@@ -59,6 +78,14 @@ class PlanLines:
         if not isinstance(task, GetTask) and done.etag:
             line["result"] = {"size": done.sent, "etag": done.etag}
         return line
+
+    def _deletion(self, task: DeleteTask) -> dict[str, Any]:
+        seen: dict[str, Any] = {"etag": task.etag, "modified": task.modified}
+        if task.stamp is not None:
+            seen = {"stamp": list(task.stamp)}
+        line = {"operation": "delete", "destination": self._target(task.target)}
+        facts = {"size": task.size, "reason": task.reason.value}
+        return {**line, **facts, "seen": {"destination": seen}}
 
     def _describe(self, done: Done, task: Task) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return how the source is named, and what was seen of it."""
@@ -82,7 +109,8 @@ class PlanLines:
         raise AssertionError("every file is of a source")
 
     def _target(self, target: str) -> str:
-        return target if self._job.verb == "get" else f"s3://{self._job.dest.bucket}/{target}"
+        bucket = self._job.dest.bucket or self._job.buckets[0]
+        return target if self._job.verb == "get" else f"s3://{bucket}/{target}"
 
     def _facts(self, dest: Dest | None) -> dict[str, Any] | None:
         if dest is None:
@@ -97,7 +125,9 @@ class PlanLines:
     def decode(self, line: Mapping[str, Any]) -> Task:
         """Return the task of a line. Raises ``BadLine``."""
         operation = _field(line, "operation", str)
-        if operation != self._job.verb:
+        if operation == "delete" and self._job.deletes:
+            return self._delete(line)
+        if operation != self._job.verb or operation not in self._decoders:
             raise BadLine(
                 f"its operation is {operation!r}, and the plan is one of {self._job.verb}"
             )
@@ -111,9 +141,7 @@ class PlanLines:
 
     def _get(self, line: Mapping[str, Any]) -> GetTask:
         seen, size = _field(_field(line, "seen", dict), "source", dict), _field(line, "size", int)
-        target = _field(line, "destination", str)
-        if fault := path_fault(target, size):
-            raise BadLine(f"no file can be written to its destination {target!r}: {fault}")
+        target = self._file_target(line, size)
         etag, modified = _field(seen, "etag", str), _field(seen, "modified", str)
         pack, planned = _field(line, "pack", bool, False), self._planned(line)
         return GetTask(self._object(line), target, size, etag, modified, pack, planned)
@@ -124,12 +152,31 @@ class PlanLines:
         task = CopyTask(self._object(line), self._key(line), size, etag, storage_class, None)
         return task._replace(planned=self._planned(line))
 
+    def _delete(self, line: Mapping[str, Any]) -> DeleteTask:
+        size, seen = _field(line, "size", int), _field(line, "seen", dict)
+        there = _field(seen, "destination", dict)
+        reason = _reason(DeleteReason, _field(line, "reason", str))
+        if self._job.verb == "get":
+            stamp = _stamp(there.get("stamp"))
+            return DeleteTask(self._file_target(line, size), size, "", "", reason, stamp)
+        target = self._removed(line) if self._job.verb == "remove" else self._key(line)
+        etag, modified = _field(there, "etag", str), _field(there, "modified", str)
+        return DeleteTask(target, size, etag, modified, reason)
+
+    def _removed(self, line: Mapping[str, Any]) -> str:
+        """Return the key of an object that a remove names where others have a destination."""
+        return self._object({"source": _field(line, "destination", str)})
+
+    def _file_target(self, line: Mapping[str, Any], size: int) -> str:
+        """Return the path of a file, relative to DIRECTORY."""
+        target: str = _field(line, "destination", str)
+        if fault := path_fault(target, size):
+            raise BadLine(f"no file can be its destination {target!r}: {fault}")
+        return target
+
     def _planned(self, line: Mapping[str, Any]) -> Planned:
-        reason, seen = _field(line, "reason", str), _field(line, "seen", dict)
-        try:
-            because = SendReason(reason)
-        except ValueError:
-            raise BadLine(f"its reason {reason!r} is unknown") from None
+        because = _reason(SendReason, _field(line, "reason", str))
+        seen = _field(line, "seen", dict)
         there, result = seen.get("destination"), line.get("result")
         return Planned(
             because,
@@ -196,6 +243,20 @@ def _is_below(key: str, top: str) -> bool:
     if not top or top.endswith("/"):
         return key.startswith(top)
     return key == top or key.startswith(f"{top}/")
+
+
+def _reason(kind: type[R], text: str) -> R:
+    try:
+        return kind(text)
+    except ValueError:
+        raise BadLine(f"its reason {text!r} is unknown") from None
+
+
+def _stamp(given: object) -> Stamp:
+    if isinstance(given, list) and [type(each) for each in given] == [int] * 3:
+        size, mtime, ctime = given
+        return size, mtime, ctime
+    raise BadLine(f"its 'stamp' is {given!r}, and has to be three numbers")
 
 
 def _result(facts: Mapping[str, Any]) -> Dest:

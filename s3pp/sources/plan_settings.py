@@ -16,12 +16,13 @@ from s3pp import __version__
 from s3pp.access import Access, Grant
 from s3pp.attributes import Objects
 from s3pp.body_options import DownloadOptions, Parts
+from s3pp.deletion import Deletion
 from s3pp.errors import UsageError
 from s3pp.job import Choosing, Compare, Job
 from s3pp.places import Origin, Place, Source, Stores
 
 VERSION = 1  # of the format
-VERBS = ("put", "get", "copy")
+VERBS = ("put", "get", "copy", "remove")
 # What of ``Access`` is in a plan: where the store is, and not how long to try.
 _REACHED = (
     *("endpoint_url", "region", "profile", "sign", "request_payer", "addressing", "ca_bundle"),
@@ -46,6 +47,7 @@ def settings_of(job: Job) -> dict[str, Any]:
         "mode": job.mode.value,  # for those who read it: the lines have what it has decided
         "compare": job.compare.value,
         "follow_symlinks": job.choosing.follow_symlinks,
+        "delete": job.deletion.extraneous,
         "objects": _encode(job.objects),
         "download": _encode(job.download),
         "parts": _encode(job.parts),
@@ -84,6 +86,7 @@ def _planned_job(job: Job, settings: Mapping[str, Any]) -> Job:
         stores=Stores(*map(_text, settings["stores"])),
         compare=Compare(settings["compare"]),
         choosing=Choosing(follow_symlinks=_flag(settings["follow_symlinks"])),
+        deletion=Deletion(extraneous=_flag(settings["delete"]) is True),
         objects=replace(objects, grants=tuple(Grant(*each) for each in objects.grants)),
         download=_decode(DownloadOptions, settings["download"]),
         parts=_decode(Parts, settings["parts"]),

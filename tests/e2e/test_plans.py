@@ -141,6 +141,86 @@ def test_copy(s3pp: Run, moto: Store, moto_bucket: Bucket, tmp_path: Path) -> No
     assert skipped == dict.fromkeys(("q/a", "q/b", "q/large"), "already applied")
 
 
+def test_deletions_wait_until_all_is_transferred(
+    s3pp: Run, bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
+    src, plan = tree({"a": b"1", "b": b"2"}), tmp_path / "plan"
+    old = {"p/a": b"1", "p/c": b"old", "p/d/e": b"old", "p/f": b"old", "x": b"other"}
+    bucket.fill(old)
+    planned = s3pp("put", "--delete", "--plan", plan, src, f"{bucket.url}/p")
+    assert (planned.code, bucket.tree()) == (0, old)
+    assert planned.table["not in source"][:2] == ["delete", "3"]
+    operations = [each["operation"] for each in lines_of(plan)[1:-1]]
+    assert operations == ["put", "delete", "delete", "delete"]
+    bucket.put("p/f", b"replaced")
+    (src / "b").write_bytes(b"edited")
+    failed = s3pp("apply", plan)
+    assert (failed.code, failed.counts.failed) == (1, 1)
+    assert "nothing is deleted" in failed.err
+    assert s3pp("put", "--delete", "--plan", plan, src, f"{bucket.url}/p").code == 0
+    bucket.put("p/f", b"another's")
+    result = s3pp("apply", "-v", plan)
+    assert (result.code, result.counts.done, result.counts.failed) == (1, 1, 1)
+    assert f"delete s3://{bucket.name}/p/c (not in source)" in result.lines
+    left = {"p/a": b"1", "p/b": b"edited", "p/f": b"another's", "x": b"other"}
+    assert bucket.tree() == left
+    again = s3pp("apply", "--json", plan)
+    reasons = {each["key"]: each["reason"] for each in again.events if each["event"] == "skipped"}
+    assert reasons["p/b"] == "already applied"
+    assert reasons["p/c"] == reasons["p/d/e"] == "gone already"
+    assert bucket.tree() == left
+
+
+def test_files_are_deleted_as_planned(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
+    moto_bucket.put("a", b"1")
+    out, plan = tree({"a": b"1", "b": b"2", "d/c": b"3"}, "out"), tmp_path / "plan"
+    before = snapshot(out)
+    planned = s3pp("get", "--delete", "--plan", plan, moto_bucket.url, out)
+    assert (planned.code, snapshot(out)) == (0, before)
+    (out / "b").write_bytes(b"mine")
+    result = s3pp("apply", plan)
+    assert (result.code, tree.read(out)) == (1, {"a": b"1", "b": b"mine"})
+    lines = plan.read_text().splitlines(keepends=True)
+    for outside in ("../x", "/etc/x"):
+        plan.write_text("".join([lines[0], edited(lines[1], destination=outside), *lines[2:]]))
+        assert s3pp("apply", plan).code == 2
+
+
+def test_a_removal_is_planned(s3pp: Run, moto_bucket: Bucket, tmp_path: Path) -> None:
+    plan = tmp_path / "plan"
+    moto_bucket.fill({"p/a": b"1", "p/b": b"2", "q": b"3"})
+    planned = s3pp("remove", "--plan", plan, f"{moto_bucket.url}/p")
+    assert (planned.code, len(moto_bucket.keys())) == (0, 3)
+    assert planned.table["selected"] == ["delete", "2", "2", "1"]
+    moto_bucket.put("p/new", b"4")
+    moto_bucket.put("p/b", b"replaced")
+    assert s3pp("apply", plan).code == 1
+    assert moto_bucket.tree() == {"p/b": b"replaced", "p/new": b"4", "q": b"3"}
+    lines = plan.read_text().splitlines(keepends=True)
+    outside = edited(lines[1], destination=f"{moto_bucket.url}/q")
+    plan.write_text("".join([lines[0], outside, *lines[2:]]))
+    refused = s3pp("apply", plan)
+    assert (refused.code, "where the plan reads" in refused.err) == (2, True)
+
+
+def test_several_sources(
+    s3pp: Run, moto: Store, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
+    one, two = tree({"a": b"1", "in/x": b"2"}, "one"), tree({"b": b"3"}, "two")
+    other, plan, out = moto.bucket(), tmp_path / "plan", tmp_path / "out"
+    sources = (one, two, one / "in")
+    assert s3pp("put", "--plan", plan, *sources, moto_bucket.url).code == 0
+    assert s3pp("apply", plan).counts.done == 4
+    assert moto_bucket.tree() == {"a": b"1", "in/x": b"2", "b": b"3", "x": b"2"}
+    other.put("c", b"4")
+    assert s3pp("get", "--plan", plan, moto_bucket.url, other.url, out).code == 0
+    assert s3pp("apply", plan).counts.done == 5
+    assert tree.read(out) == {**moto_bucket.tree(), "c": b"4"}
+    assert s3pp("apply", plan).counts.skipped == 5
+
+
 @pytest.fixture
 def planned(s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path) -> tuple[Path, list[str]]:
     """A plan of three objects, and its lines."""

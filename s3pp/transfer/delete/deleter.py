@@ -44,9 +44,9 @@ class Deleter(Protocol):
 
 def foresee(tasks: Sequence[DeleteTask], ended: Ended, calls: Calls) -> None:
     """Add the outcomes of a dry run, in which ``calls`` would delete ``tasks``."""
-    ended.update((task.target, deleted(task)) for task in tasks)
-    first = tasks[0]
-    ended[first.target] = deleted(first)._replace(foreseen=Foreseen(calls))
+    for task in tasks:
+        ended[task.target] = deleted(task)._replace(foreseen=Foreseen(calls, task))
+        calls = ()  # the first has those of all
 
 
 def deleted(task: DeleteTask, marker: str = "", attempts: int = 1) -> Deleted:
