@@ -132,11 +132,13 @@ def skip_done(records: Iterator[Record], earlier: EarlierRuns | None) -> Iterato
 
 
 def skip_done_objects(job: Job, origin: Origin, found: Iterator[Found]) -> Iterator[Found]:
-    """Yield ``found``, those objects that an earlier run has transferred as skipped."""
+    """Return ``found``, those objects that an earlier run has transferred as skipped."""
+    return _skip_done(job, origin, found) if job.choosing.names_earlier_runs else found
+
+
+def _skip_done(job: Job, origin: Origin, found: Iterator[Found]) -> Iterator[Found]:
     earlier = EarlierRuns.of(job)
-    if earlier is None:
-        yield from found
-        return
+    assert earlier is not None
     start, cut = origin.renaming
     below = os.path.join(os.getcwd(), job.directory, "") if job.directory else job.dest.key("")
     top = below + start

@@ -29,7 +29,7 @@ from s3pp.localfs.external_sort import RICH_RUN_LENGTH, SortMemory, sort_records
 from s3pp.places import Origin
 from s3pp.records import LeftOut
 from s3pp.s3.answers import Answer
-from s3pp.s3.listing import Listed, Lister, Page, fetch_page
+from s3pp.s3.listing import Listed, Lister, Page, ascending, fetch_page
 from s3pp.s3.parallel_listing import DISORDER, list_pages
 from s3pp.s3.retry import StoreError
 from s3pp.sources.destination_index import RemoteBucket
@@ -138,7 +138,8 @@ def choose_found(
     """Yield what ``filters`` choose of ``found``, up to the limit of ``job``."""
     if filters.by_name or filters.by_stat:
         found = _choose_each(found, origin, filters)
-    return _limit(skip_done_objects(job, origin, found), job.choosing.limit)
+    found = skip_done_objects(job, origin, found)
+    return found if job.choosing.limit is None else _limit(found, job.choosing.limit)
 
 
 def _choose_each(found: Iterator[Found], origin: Origin, filters: Filters) -> Iterator[Found]:
@@ -197,6 +198,10 @@ def sort_pages(listing: Iterator[list[Listed]], notify: Notify) -> Iterator[List
     """Yield the objects of ``listing`` in the order of their keys, each once."""
     last: str | None = None
     for page in listing:
+        if page and ascending(page) and (last is None or page[0].key > last):
+            yield from page
+            last = page[-1].key
+            continue
         keys = [each.key for each in page]  # text sorts like its UTF-8
         if page and (keys != sorted(keys) or (last is not None and keys[0] < last)):
             notify("the store does not list in key order: its listing is sorted on disk")
@@ -205,10 +210,7 @@ def sort_pages(listing: Iterator[list[Listed]], notify: Notify) -> Iterator[List
                 sort_records(rest, key=attrgetter("key"), memory=SortMemory(RICH_RUN_LENGTH)), last
             )
             return
-        if len(set(keys)) < len(keys) or (keys and keys[0] == last):
-            yield from _unique(iter(page), last)
-        else:
-            yield from page
+        yield from _unique(iter(page), last)
         last = keys[-1] if keys else last
 
 
@@ -246,11 +248,8 @@ def _mtime_ns(found: Listed, filters: Filters) -> int:
         raise FatalError(message) from None
 
 
-def _limit(found: Iterator[Found], limit: int | None) -> Iterator[Found]:
-    """Yield ``found`` up to and including the object number ``limit``; None: all of them."""
-    if limit is None:
-        yield from found
-        return
+def _limit(found: Iterator[Found], limit: int) -> Iterator[Found]:
+    """Yield ``found`` up to and including the object number ``limit``."""
     left = limit
     while left > 0 and (each := next(found, None)) is not None:
         left -= isinstance(each, Listed)
