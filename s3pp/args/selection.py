@@ -186,7 +186,6 @@ def check_plan(job: Job) -> None:
         "'-'": (job.is_stream, "it is a stream, of which nothing shows whether it has changed"),
         "--mode stupid": (job.mode is Mode.STUPID, "it does not look at the destination"),
         "--walk tar": (job.walk == "tar", "members of archives are not planned"),
-        "--rules": (job.objects.rules_file is not None, "a plan has no rules yet"),
         "--sandbox": (job.sandbox, "it is gone before the plan is applied"),
     }
     for other, (given, why) in contradictions.items():

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from s3pp import __version__
 from s3pp.access import Access, Grant
-from s3pp.attributes import Objects
+from s3pp.attributes import ObjectRule, Objects
 from s3pp.body_options import DownloadOptions, Parts
 from s3pp.deletion import Deletion
 from s3pp.errors import UsageError
@@ -48,7 +48,7 @@ def settings_of(job: Job) -> dict[str, Any]:
         "compare": job.compare.value,
         "follow_symlinks": job.choosing.follow_symlinks,
         "delete": job.deletion.extraneous,
-        "objects": _encode(job.objects),
+        "objects": _encode_objects(job.objects),
         "download": _encode(job.download),
         "parts": _encode(job.parts),
         "access": _encode_access(job.access),
@@ -74,7 +74,7 @@ def _planned_job(job: Job, settings: Mapping[str, Any]) -> Job:
     verb = settings["verb"]
     if verb not in VERBS:
         raise ValueError(f"there is no plan of {verb!r}")
-    objects = _decode(Objects, settings["objects"])
+    objects = _decode_objects(settings["objects"])
     own = _decode(Access, settings["access"])
     return replace(
         job,
@@ -87,7 +87,7 @@ def _planned_job(job: Job, settings: Mapping[str, Any]) -> Job:
         compare=Compare(settings["compare"]),
         choosing=Choosing(follow_symlinks=_flag(settings["follow_symlinks"])),
         deletion=Deletion(extraneous=_flag(settings["delete"]) is True),
-        objects=replace(objects, grants=tuple(Grant(*each) for each in objects.grants)),
+        objects=objects,
         download=_decode(DownloadOptions, settings["download"]),
         parts=_decode(Parts, settings["parts"]),
         access=_override(own, job.access),
@@ -128,6 +128,31 @@ def _encode(section: Any) -> dict[str, Any]:
         for each in fields(section)
         if getattr(section, each.name) != each.default
     }
+
+
+def _encode_objects(objects: Objects) -> dict[str, Any]:
+    """Return as ``_encode`` does, with the rules of ``--rules``, which may be others by then."""
+    plain = _encode(replace(objects, rules=(), rules_file=None))
+    rules = [
+        [[*rule.patterns], rule.file, rule.line, _encode_objects(rule.objects)]
+        for rule in objects.rules
+    ]
+    return {**plain, "rules": rules} if rules else plain
+
+
+def _decode_objects(given: object) -> Objects:
+    if not isinstance(given, dict):
+        raise TypeError(f"objects are {given!r}")
+    plain = {name: value for name, value in given.items() if name != "rules"}
+    rules = tuple(_decode_rule(*each) for each in given.get("rules", ()))
+    objects = _decode(Objects, plain)
+    return replace(objects, rules=rules, grants=tuple(Grant(*each) for each in objects.grants))
+
+
+def _decode_rule(patterns: object, file: object, line: object, objects: object) -> ObjectRule:
+    if not isinstance(patterns, list) or not isinstance(line, int):
+        raise TypeError(f"a rule is {patterns!r}, {line!r}")
+    return ObjectRule(tuple(map(_text, patterns)), _decode_objects(objects), _text(file), line)
 
 
 def _plain(value: Any) -> Any:

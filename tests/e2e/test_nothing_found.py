@@ -18,7 +18,7 @@ KINDS = {"put": "files", "clean": "unfinished uploads"}
 NONE = ["--exclude", "*"]
 
 
-@pytest.mark.parametrize("verb", ["get", "put", "copy", "list", "clean"])
+@pytest.mark.parametrize("verb", ["get", "put", "copy", "move", "list", "remove", "clean"])
 def test_all_that_finds_nothing_is_alike(
     s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path, verb: str
 ) -> None:
@@ -27,7 +27,12 @@ def test_all_that_finds_nothing_is_alike(
     empty.mkdir()
     moto_bucket.put("p/a", b"1")
     url, kind = moto_bucket.url, KINDS.get(verb, "objects")
-    to = {"get": [str(tmp_path / "new")], "put": [f"{url}/q"], "copy": [f"{url}/q"]}.get(verb, [])
+    to = {
+        "get": [str(tmp_path / "new")],
+        "put": [f"{url}/q"],
+        "copy": [f"{url}/q"],
+        "move": [f"{url}/q"],
+    }.get(verb, [])
     sources = {"put": [str(empty)]}.get(verb, [f"{url}/none", f"{url}/none/", f"{url}/none*"])
     cases: list[tuple[list[str], str]] = [([], each) for each in sources]
     cases.append((NONE, str({"put": filled}.get(verb, f"{url}/p"))))

@@ -126,6 +126,19 @@ def test_names_are_relative_to_source_whatever_the_key(
     assert caches == {"index.html": "no-cache", "b": None, "c.js": "max-age=60"}
 
 
+def test_a_plan_has_the_rules_of_its_time(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, rules: Path, tmp_path: Path
+) -> None:
+    src, plan = tree({"b.js": TEXT, "old/x.txt": TEXT, "y": TEXT}), tmp_path / "plan"
+    made = s3pp("put", "-q", "--plan", plan, "--rules", rules, *WORDS, src, moto_bucket.url)
+    assert (made.code, moto_bucket.keys()) == (0, [])
+    rules.unlink()
+    assert s3pp("apply", "-q", "--endpoint-url", moto_bucket.store.url, plan).code == 0
+    assert labels(moto_bucket, "b.js")["encoding"] == "gzip"
+    assert labels(moto_bucket, "old/x.txt")["metadata"] == {"team": "two", "own": "x"}
+    assert labels(moto_bucket, "y")["metadata"] == {"team": "one"}
+
+
 def test_copies(s3pp: Run, moto_bucket: Bucket, tmp_path: Path) -> None:
     """By the store and in parts; without ``replace`` only what is not the source's own."""
     url = moto_bucket.url
