@@ -21,10 +21,9 @@ import os
 import sqlite3
 import stat
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import lru_cache
-from typing import NamedTuple
 from urllib.parse import quote
 
 from s3pp.localfs.file_state import FileDigest, FileState
@@ -56,6 +55,7 @@ _DELETE_OTHER_STATES = (
     "DELETE FROM digests WHERE device = ? AND inode = ?"
     " AND NOT (size = ? AND mtime_ns = ? AND ctime_ns = ?)"
 )
+_SIGN = 1 << 63
 _OTHER_FILE = "remove it, or name another file"
 _OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
@@ -64,11 +64,7 @@ class UnusableCacheError(Exception):
     """The cache cannot be used; ``str()`` is the cause and, where there is one, the remedy."""
 
 
-class Known(NamedTuple):
-    """What the cache has of one file in its current state."""
-
-    digests: dict[str, str]  # by kind
-    is_old: bool  # it should be stored again, so that it is not removed
+Digests = dict[str, str]  # of one file, by kind
 
 
 def prepare(path: str, *, write: bool) -> bool:
@@ -97,38 +93,36 @@ class DigestReader:
         with _faults():
             self._database = _connect(path, "ro" if read_only else "rw", _WAIT)
             self._database.execute("PRAGMA query_only = ON")
-        self._old = _today() - REFRESHED
+        self._old_day = _today() - REFRESHED
+        self.old: list[FileDigest] = []  # found, and to be stored again, so that they stay
 
-    def look_up(self, states: Sequence[FileState]) -> list[Known]:
+    def look_up(self, states: Sequence[FileState]) -> list[Digests]:
         """Return what is known of each of up to ``TOGETHER`` files, in their order.
 
         Raises ``UnusableCacheError``.
         """
         if not states:
             return []
-        names = [(_signed(each.device), _signed(each.inode)) for each in states]
-        values = [number for name in names for number in name]
+        rows = list(map(_row, states))
+        values = [number for row in rows for number in row[:2]]
         with _faults():
-            rows = self._database.execute(_query(len(states)), values).fetchall()
-        found: dict[tuple[int, int], list[tuple[object, ...]]] = {}
-        for device, inode, *rest in rows:
-            found.setdefault((device, inode), []).append(tuple(rest))
-        return [
-            self._known(state, found.get(name, ()))
-            for state, name in zip(states, names, strict=True)
-        ]
+            found = self._database.execute(_query(len(states)), values).fetchall()
+        known: dict[tuple[int, ...], Digests] = {row: {} for row in rows}
+        old = self._old_day
+        for *state, kind, value, seen in found:
+            digests = known.get(tuple(state))
+            if digests is None:  # that of another state of the file
+                continue
+            digests[kind] = value
+            if isinstance(seen, int) and seen <= old:  # anything, where the file is damaged
+                self.old += [
+                    FileDigest(each, kind, value) for each in states if _row(each) == tuple(state)
+                ]
+        return [known[row] for row in rows]
 
     def close(self) -> None:
         """Close the file."""
         self._database.close()
-
-    def _known(self, state: FileState, rows: Iterable[tuple[object, ...]]) -> Known:
-        digests, is_old = {}, False
-        for kind, size, mtime_ns, ctime_ns, value, seen in rows:
-            if (size, mtime_ns, ctime_ns) == state[2:]:
-                digests[str(kind)] = str(value)
-                is_old |= isinstance(seen, int) and seen <= self._old
-        return Known(digests, is_old)
 
 
 class DigestWriter:
@@ -261,7 +255,7 @@ def _query(files: int) -> str:
     """Return the query for so many files, by their devices and inodes."""
     # CROSS JOIN: SQLite takes the left table for the outer loop (https://www.sqlite.org/optoverview.html).
     return (
-        "SELECT device, inode, kind, size, mtime_ns, ctime_ns, value, seen FROM (VALUES "
+        "SELECT device, inode, size, mtime_ns, ctime_ns, kind, value, seen FROM (VALUES "
         f"{', '.join(['(?, ?)'] * files)}) AS wanted CROSS JOIN digests"
         " ON device = wanted.column1 AND inode = wanted.column2"
     )
@@ -269,11 +263,15 @@ def _query(files: int) -> str:
 
 def _signed(number: int) -> int:
     """Return an unsigned number of 64 bits as the signed one that SQLite can store."""
-    return number if number < 1 << 63 else number - (1 << 64)
+    return number if number < _SIGN else number - 2 * _SIGN
 
 
 def _row(state: FileState) -> tuple[int, ...]:
-    return _signed(state.device), _signed(state.inode), *state[2:]
+    """Return a state as it is stored: SQLite has signed numbers of 64 bits."""
+    device, inode, size, mtime_ns, ctime_ns = state
+    if device < _SIGN and inode < _SIGN:
+        return tuple(state)
+    return _signed(device), _signed(inode), size, mtime_ns, ctime_ns
 
 
 def _digest_row(digest: FileDigest, day: int) -> tuple[int | str, ...]:

@@ -28,7 +28,7 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from s3pp.errors import FailureKind
 from s3pp.localfs.external_sort import SortMemory, sort_records
@@ -36,9 +36,6 @@ from s3pp.localfs.paths import is_unfinished, shown
 from s3pp.places import Source
 from s3pp.records import Entry, Failed, LeftOut, Skipped, SkipReason
 from s3pp.sources.filters import Record, Scope, Stream, key_bytes, key_fault
-
-if TYPE_CHECKING:
-    from s3pp.localfs.file_state import FileState
 
 # The kinds of names in a directory. FILE is anything that needs a stat to classify.
 FILE, DIRECTORY, LINK, LOOP = range(4)
@@ -49,15 +46,13 @@ Name = tuple[bytes, str, int]  # the bytes it sorts by in its directory, the nam
 class WalkedEntry(Entry):
     """An entry with the state of its file, for the ETag cache. Workers get it without."""
 
-    state: FileState
+    status: os.stat_result
 
     @classmethod
     def of(cls, key: str, path: str, status: os.stat_result) -> WalkedEntry:
         """Return the entry of a file that ``status`` describes."""
-        from s3pp.localfs.file_state import FileState  # what few runs need
-
         made = cls(key, path, status.st_size, status.st_mtime_ns)
-        made.state = FileState.of(status)
+        made.status = status
         return made
 
 

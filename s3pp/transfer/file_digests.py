@@ -31,6 +31,7 @@ from s3pp.transfer.resources import DigestNotes
 
 PLAIN = ""  # what precedes the kinds of the file itself
 MD5 = "md5"
+_SAME_ETAG = SkipReason.SAME_ETAG  # evaluated once, see ``modes``
 
 
 def etag_kind(etag: str) -> str | None:
@@ -48,11 +49,14 @@ def same_etag(
 
     ``body`` precedes the kinds; ``empty``: neither the file nor the object has any bytes.
     """
-    kind = etag_kind(etag)
-    if kind is not None and digests.get(body + kind) == etag:
-        return SkipReason.SAME_ETAG
     ours = digests.get(body + MD5)
-    return by_emptiness(ours, etag) if empty and ours is not None else None
+    if ours is not None:  # first, as most objects have an MD5
+        if ours == etag:
+            return _SAME_ETAG
+        if empty:
+            return by_emptiness(ours, etag)
+    kind = etag_kind(etag)
+    return _SAME_ETAG if kind is not None and digests.get(body + kind) == etag else None
 
 
 def strong_checksums(digests: Mapping[str, str], body: str) -> set[tuple[str, str]]:

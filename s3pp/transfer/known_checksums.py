@@ -62,11 +62,11 @@ class KnownChecksums:
         if self._reader is None or compared.state is None:
             return set()
         try:
-            (known,) = self._reader.look_up([compared.state])
+            (digests,) = self._reader.look_up([compared.state])
         except UnusableCacheError:
             self._reader = None
             return set()
-        return strong_checksums(known.digests, compared.kinds)
+        return strong_checksums(digests, compared.kinds)
 
 
 class ChecksumScreen:

@@ -19,7 +19,7 @@ from contextlib import suppress
 
 from s3pp.errors import FatalError, S3ppError
 from s3pp.job import Job
-from s3pp.localfs.etag_cache import TOGETHER, DigestReader, Known, UnusableCacheError
+from s3pp.localfs.etag_cache import TOGETHER, DigestReader, Digests, UnusableCacheError
 from s3pp.localfs.file_state import FileDigest, FileState, cache_notice
 from s3pp.localfs.paths import is_marker
 from s3pp.localfs.tree import Tree
@@ -68,10 +68,11 @@ class KnownFiles:
     def skip(self, steps: Iterable[Step]) -> Iterator[Step]:
         """Yield ``steps`` in their order, some of them as skipped."""
         for chunk in chunks(steps, self._clock):
-            states = [self._state(step) for step in chunk]
+            states = list(map(self._state, chunk))
             known = iter(self._look_up([state for state in states if state is not None]))
             for step, state in zip(chunk, states, strict=True):
-                yield step if state is None else self._judge(step, next(known), state)
+                digests = None if state is None else next(known)
+                yield self._judge(step, digests) if digests else step
 
     def _open(self, job: Job) -> DigestReader | None:
         try:
@@ -80,16 +81,20 @@ class KnownFiles:
             self._notify(cache_notice(self._path, str(error)))
             return None
 
-    def _look_up(self, states: Sequence[FileState]) -> Iterable[Known]:
-        nothing = Known({}, is_old=False)
-        if self._reader is None:
-            return (nothing for _ in states)
+    def _look_up(self, states: Sequence[FileState]) -> Sequence[Digests]:
+        reader = self._reader
+        if reader is None:
+            return [{}] * len(states)
         try:
-            return self._reader.look_up(states)
+            known = reader.look_up(states)
         except UnusableCacheError as error:
             self._reader = None
             self._notify(cache_notice(self._path, str(error)))
-            return (nothing for _ in states)
+            return [{}] * len(states)
+        if reader.old and self._stores:
+            self._store(reader.old)
+        reader.old = []
+        return known
 
     def _state(self, step: Step) -> FileState | None:
         """Return the state of the file that may be equal to the object; None if none may be."""
@@ -98,7 +103,7 @@ class KnownFiles:
             if ask or dest is None or not isinstance(entry, WalkedEntry):
                 return None
             is_possible = dest.size == entry.size or self._kinds_of(step).varies
-            return entry.state if is_possible else None
+            return FileState.of(entry.status) if is_possible else None
         if not isinstance(step, GetTask) or step.pack or is_marker(step.target):
             return None
         if self._reader is None:
@@ -112,19 +117,19 @@ class KnownFiles:
     def _kinds_of(self, step: PutTask) -> BodyKinds:
         return self._kinds[None if self._rules is None else self._rules.find(step)]
 
-    def _judge(self, step: Step, known: Known, state: FileState) -> Step:
-        assert isinstance(step, (PutTask, GetTask)), "no other has a state"
-        digests = known.digests
-        if not digests:
-            return step
-        kinds = self._kinds_of(step).of(step.source) if isinstance(step, PutTask) else PLAIN
-        etag, size = _object(step)
-        if known.is_old and self._stores:
-            self._store([FileDigest(state, kind, value) for kind, value in digests.items()])
-        reason = same_etag(digests, kinds, etag, empty=size == state.size == 0)
-        if reason is not None:
-            return Skipped(step.source, step.target, step.size, reason)
-        return step
+    def _judge(self, step: Step, digests: Digests) -> Step:
+        """Return a step, or its outcome if the ``digests`` of its file show that it is skipped."""
+        if isinstance(step, PutTask):
+            entry, dest = step.entry, step.dest
+            assert dest is not None, "else nothing was looked up"
+            kinds = self._kinds_of(step)
+            source = entry.name or entry.path
+            body = kinds.of(source) if kinds.varies else PLAIN
+            reason = same_etag(digests, body, dest.etag, empty=entry.size == dest.size == 0)
+            return step if reason is None else Skipped(source, entry.key, entry.size, reason)
+        assert isinstance(step, GetTask), "no other is looked up"
+        reason = same_etag(digests, PLAIN, step.etag, empty=step.size == 0)
+        return step if reason is None else Skipped(step.source, step.target, step.size, reason)
 
 
 def chunks(steps: Iterable[Step], clock: Callable[[], float]) -> Iterator[list[Step]]:
@@ -147,10 +152,3 @@ def chunks(steps: Iterable[Step], clock: Callable[[], float]) -> Iterator[list[S
         yield chunk
         raise
     yield chunk
-
-
-def _object(step: PutTask | GetTask) -> tuple[str, int]:
-    """Return the ETag and the size of the object that the file of ``step`` is compared with."""
-    if isinstance(step, GetTask):
-        return step.etag, step.size
-    return (step.dest.etag, step.dest.size) if step.dest is not None else ("", -1)

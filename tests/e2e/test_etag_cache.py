@@ -115,6 +115,9 @@ def test_an_update_opens_no_file_that_is_unchanged(
     dry, read = opened(*words, "--dry-run", "--etag-cache", cache)
     assert (dry.code, reasons(dry), read) == (0, SAME, [])
     assert len(set(opened(*words)[1])) == 4  # without it all of them are read
+    crc = ("put", "--checksum", "crc64nvme", *PARTS, "--include", "*large", settled)
+    assert opened(*crc, moto.bucket().url, "--etag-cache", cache)[0].code == 0
+    assert kinds(cache, settled / "settled-large") == {"parts-2", "crc64nvme"}
 
 
 def test_a_file_that_was_changed_is_sent_though_its_time_and_size_are_the_same(

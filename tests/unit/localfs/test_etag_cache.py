@@ -24,7 +24,6 @@ from s3pp.localfs.etag_cache import (
     TOGETHER,
     DigestReader,
     DigestWriter,
-    Known,
     UnusableCacheError,
     prepare,
 )
@@ -71,9 +70,9 @@ def test_the_last_digest_of_a_kind_is_found_for_the_last_state_alone(
     for wanted, known in zip(asked, found, strict=True):
         kinds = expected.get(wanted[:2], {})
         held = {kind: value for kind, (of, value) in kinds.items() if of == wanted}
-        assert known.digests.items() <= held.items()  # of other states rows may be gone
+        assert known.items() <= held.items()  # of other states rows may be gone
         last = batches and all(of == wanted for of, _ in kinds.values())
-        assert not last or known.digests == held
+        assert not last or known == held
 
 
 def test_rows_are_refreshed_and_expire(cache: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,23 +81,28 @@ def test_rows_are_refreshed_and_expire(cache: str, monkeypatch: pytest.MonkeyPat
     def go(days: int) -> None:
         monkeypatch.setattr(time, "time", lambda: now + days * DAY)
 
-    def known(number: int) -> Known:
+    def known(number: int) -> dict[str, str]:
         with closing(DigestReader(cache, read_only=True)) as reader:
             return reader.look_up([state(number)])[0]
 
+    def old() -> list[FileDigest]:
+        with closing(DigestReader(cache, read_only=True)) as reader:
+            reader.look_up([state(1)])
+            return reader.old
+
     writer = DigestWriter(cache)
     writer.store([FileDigest(state(1), "md5", "x"), FileDigest(state(2), "md5", "y")])
-    assert known(1) == Known({"md5": "x"}, is_old=False)
+    assert (known(1), old()) == ({"md5": "x"}, [])
     go(REFRESHED)
-    assert known(1).is_old
+    assert old() == [FileDigest(state(1), "md5", "x")]
     writer.store([FileDigest(state(1), "md5", "x")])
-    assert not known(1).is_old
+    assert old() == []
     go(KEPT + 1)
     writer.expire()
-    assert (known(1).digests, known(2).digests) == ({"md5": "x"}, {})
+    assert (known(1), known(2)) == ({"md5": "x"}, {})
     go(KEPT + REFRESHED + 1)
     writer.expire()
-    assert known(1).digests == {}
+    assert known(1) == {}
     writer.close()
 
 
@@ -113,7 +117,7 @@ def test_a_hundred_thousand_files_cost_few_microseconds_each(cache: str) -> None
     for first in [*range(0, count, TOGETHER)] * 5:
         numbers = range(first, min(first + TOGETHER, count))
         found = reader.look_up(list(map(state, numbers)))
-        assert found[0].digests == {"md5": f"{first:032x}"}
+        assert found[0] == {"md5": f"{first:032x}"}
     assert (time.process_time() - started) / (5 * count) < 20e-6
     reader.close()
 
@@ -166,7 +170,7 @@ def test_what_a_writer_that_was_killed_left_is_undone(cache: str) -> None:
         reader.look_up([state(1)])  # a dry run writes nothing, and does without
     with closing(DigestReader(cache, read_only=False)) as reader:
         found = reader.look_up([state(number) for number in range(TOGETHER)])
-    assert {each.digests["md5"] for each in found} == {"whole"}
+    assert {each["md5"] for each in found} == {"whole"}
 
 
 def test_a_failed_transaction_stores_nothing(cache: str) -> None:
@@ -182,7 +186,7 @@ def test_a_failed_transaction_stores_nothing(cache: str) -> None:
     writer.close()
     with closing(DigestReader(cache, read_only=True)) as reader:
         found = reader.look_up([each.state for each in many[:20]])
-    assert [bool(each.digests) for each in found] == [True] * 10 + [False] * 10
+    assert [bool(each) for each in found] == [True] * 10 + [False] * 10
 
 
 def locked(path: str) -> Iterator[sqlite3.Connection]:

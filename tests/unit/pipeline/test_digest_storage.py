@@ -31,7 +31,7 @@ def cache(tmp_path: Path) -> str:
 def stored(cache: str, first: int, count: int) -> list[bool]:
     with closing(DigestReader(cache, read_only=True)) as reader:
         states = [each.state for each in digests(first, count)]
-        return [bool(each.digests) for each in reader.look_up(states)]
+        return [bool(each) for each in reader.look_up(states)]
 
 
 def test_all_is_stored_when_it_is_closed(cache: str) -> None:
