@@ -290,6 +290,12 @@ class Job:
         return self.verb == "remove" or self.moves or self.deletion.extraneous
 
     @property
+    def deletes_last(self) -> bool:
+        """Whether deletions wait until it is known how many there are."""
+        bounded = self.verb == "remove" and self.deletion.most is not None
+        return bounded or self.deletion.extraneous
+
+    @property
     def title(self) -> str:
         """The verb that the user has given."""
         return "move" if self.moves else self.verb

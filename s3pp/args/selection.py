@@ -20,7 +20,7 @@ def check_selection(job: Job) -> None:
     """
     _check_filters(job)
     _check_deletion(job)
-    _check_whole_bucket(job)
+    _check_removal(job)
     if job.speed.etag_cache is not None:
         _check_cache(job, job.speed.etag_cache)
     if job.download.gunzip and job.download.gzip_suffix:
@@ -126,6 +126,16 @@ def _homes() -> list[str]:
     with suppress(KeyError):  # a user without an entry, as in a container
         found.append(pwd.getpwuid(os.getuid()).pw_dir)
     return [os.path.realpath(home) for home in found if os.path.isabs(home)]
+
+
+def _check_removal(job: Job) -> None:
+    """Refuse a share of what is not listed whole, and all of a bucket unless that is said."""
+    most, chosen = job.deletion.most, job.choosing
+    is_share = job.verb == "remove" and most is not None and most.share
+    if is_share and (job.unlisted or chosen.limit is not None):
+        why = "what is there is not listed: give a number"
+        raise UsageError(f"--max-delete {most} has no use with a list or --limit: {why}")
+    _check_whole_bucket(job)
 
 
 def _check_whole_bucket(job: Job) -> None:

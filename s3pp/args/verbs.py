@@ -271,7 +271,10 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             " object.",
             _remove,
             (
-                Group("deletion", ("dry_run", "plan", "deletion.whole_bucket", "exit_code")),
+                Group(
+                    "deletion",
+                    ("dry_run", "plan", *_fields("deletion", "whole_bucket most"), "exit_code"),
+                ),
                 _FILTERS,
                 *(_SPEED, _LISTING, _INVENTORY, _S3),
                 Group("retries and timeouts", (*_TRIES, "speed.worker_timeout")),

@@ -369,6 +369,7 @@ class RemoveOptions(TypedDict, total=False):
     dry_run: bool | None
     plan: Path | None
     all: bool | None
+    max_delete: Number | None
     # filters
     include: Texts | None
     exclude: Texts | None

@@ -65,7 +65,7 @@ class DeletePhase:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._stage = _Stage.WALK if job.deletion.extraneous else _Stage.OVER
+        self._stage = _Stage.WALK if job.deletes_last else _Stage.OVER
         self._planned = WalkDone()
         self._source = _identity(job)
 
@@ -130,7 +130,7 @@ class DeletePhase:
             f" and --max-delete allows {job.deletion.most}",
             NoDeletion.ENDED: "the run did not come to its end: run the same command again",
         }
-        return f"nothing is deleted from {job.writes}: {causes[why]}"
+        return f"nothing is deleted from {job.writes or job.reads[0]}: {causes[why]}"
 
 
 def _identity(job: Job) -> tuple[int, int] | None:

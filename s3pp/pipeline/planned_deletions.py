@@ -1,7 +1,7 @@
-"""The walker's part in deletions that a plan has decided: they wait until all transfers succeeded.
+"""The walker's part in deletions that are the steps of a walk: they wait until all are known.
 
-It stands in the place of a ``Mirror``, of which nothing has to be found: no destination is listed
-for it, and ``--max-delete`` and the other guards have been held against the plan when it was made.
+It stands in the place of a ``Mirror``, of which nothing has to be found: the steps are those of a
+plan, whose guards have been held against it when it was made, or of a remove with ``--max-delete``.
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ from collections.abc import Iterable, Iterator
 from s3pp.pipeline.delete_spool import DeleteSpool
 from s3pp.pipeline.messages import WalkDone
 from s3pp.records import DeleteTask, Outcome, Skipped, Task
+from s3pp.sources.filters import Filters
 
 
 class PlannedDeletions:
-    """The deletions of the plan that a run applies."""
+    """The deletions of a plan that a run applies, or of a remove."""
 
-    def __init__(self) -> None:
+    def __init__(self, filters: Filters) -> None:
+        """``filters``: what they refuse of a listing counts as what is there."""
+        self._filters = filters
         self._spool = DeleteSpool()
 
     def follow(self, steps: Iterable[Task | Outcome]) -> Iterator[Task | Outcome]:
@@ -28,11 +31,12 @@ class PlannedDeletions:
                 yield step
 
     def finish(self) -> None:
-        """Do nothing: the plan has been read to its end."""
+        """Do nothing: the walk has come to its end."""
 
     def done(self) -> WalkDone:
         """Return the message that ends the walk."""
-        return WalkDone(self._spool.count, self._spool.count, empty=False, fault="")
+        count = self._spool.count
+        return WalkDone(count, count + self._filters.refused, empty=False, fault="")
 
     def batches(self) -> Iterator[tuple[list[DeleteTask], list[Skipped]]]:
         """Yield tasks to send; none has an outcome before it is."""

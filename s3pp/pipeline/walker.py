@@ -146,12 +146,12 @@ def _skip_known(
 def _mirror(
     job: Job, buckets: Mapping[Side, DistantBucket], filters: Filters
 ) -> Mirror | PlannedDeletions | None:
-    if not job.deletion.extraneous:
+    if not job.deletes_last:
         return None
-    if job.applies is not None:
+    if job.applies is not None or job.verb == "remove":
         from s3pp.pipeline.planned_deletions import PlannedDeletions
 
-        return PlannedDeletions()
+        return PlannedDeletions(filters)
     from s3pp.pipeline.mirror import open_mirror
 
     return open_mirror(job, buckets, filters)

@@ -147,7 +147,9 @@ def _choose_each(found: Iterator[Found], origin: Origin, filters: Filters) -> It
     for each in found:
         if not _is_refused(each, origin, filters):
             yield each
-        elif filters.names_left_out and isinstance(each, Listed):
+            continue
+        filters.refused += 1
+        if filters.names_left_out and isinstance(each, Listed):
             name = origin.relative(each.key)
             if filters.name_refusal(name) is None:
                 yield LeftOut.of(each.key, name)

@@ -107,6 +107,31 @@ def test_filters(s3pp: Run, moto_bucket: Bucket, tmp_path: Path) -> None:
     assert (again.code, summary(again)["rest"]) == (0, ", 3 skipped")
 
 
+def test_no_more_than_is_allowed(s3pp: Run, moto_bucket: Bucket, tmp_path: Path) -> None:
+    moto_bucket.fill({f"p/{number:04}": b"x" for number in range(1100)} | {"q": b"stays"})
+    place = f"{moto_bucket.url}/p"
+    for most, options in {"1099": (), "99.9%": (), "8%": ("--include", "00*")}.items():
+        for dry in ((), ("-n",)):
+            refused = s3pp("remove", f"--max-delete={most}", *dry, *options, place)
+            count = 100 if options else 1100
+            assert refused.code == 3
+            why = f"{count} of 1100 objects would be, and --max-delete allows {most}"
+            assert refused.err.endswith(f"s3pp: nothing is deleted from {place}: {why}\n")
+    assert len(moto_bucket.keys()) == 1101
+    part = s3pp("remove", "--max-delete=10%", "--include", "00*", place)
+    assert (part.code, summary(part)["done"]) == (0, "100")
+    names = tmp_path / "names"
+    names.write_text("0100\n0101\n")
+    listed = s3pp("remove", "--max-delete=10%", "--files-from", names, place)
+    assert (listed.code, listed.out) == (2, "")
+    assert "--max-delete 10% has no use with a list or --limit" in listed.err
+    assert s3pp("remove", "--max-delete=2", "--files-from", names, place).code == 0
+    assert s3pp("remove", "--max-delete=998", place).code == 0
+    assert moto_bucket.keys() == ["q"]
+    nothing = s3pp("remove", "--max-delete=0", place)
+    assert (nothing.code, summary(nothing)["done"]) == (0, "0")
+
+
 def test_a_dry_run_says_what_it_would_do(s3pp: Run, filled: Bucket) -> None:
     result = s3pp("remove", "-n", "--exit-code", f"{filled.url}/p*")
     assert result.code == 1

@@ -118,7 +118,8 @@ def test_every_option_is_a_keyword_and_no_other(verb: str) -> None:
 def test_a_keyword_means_what_its_option_means(verb: str) -> None:
     for name, keyword in keywords_of(verb).items():
         for value, argument in samples_of(keyword):
-            given = {**NEEDS.get(name, {}), name: value}
+            needed = NEEDS.get(name, {}).items()
+            given = {k: v for k, v in needed if k in keywords_of(verb)} | {name: value}
             places = PLACES["put" if (verb, name) in FILES_ONLY else verb]
             if verb in ("copy", "move") and name in REPLACED:
                 given["metadata_directive"] = "replace"
