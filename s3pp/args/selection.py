@@ -9,7 +9,6 @@ from dataclasses import fields
 from s3pp.args.values import check_no_stream
 from s3pp.errors import UsageError
 from s3pp.job import Choosing, Compare, Job, Mode
-from s3pp.localfs.paths import shown
 from s3pp.option import OPTIONS
 
 
@@ -113,6 +112,8 @@ def _check_mirrored_directory(directory: str) -> None:
     top = os.path.realpath(directory)
     is_root = top == os.path.dirname(top)
     if is_root or any(os.path.commonpath([top, home]) == top for home in _homes()):
+        from s3pp.localfs.paths import shown  # rarely needed, and slow to import
+
         what = "the root of the file system" if is_root else "your home"
         held = f"DIRECTORY {shown(directory)!r} is, or holds, {what}"
         raise UsageError(f"{held}, where --delete deletes nothing: name a directory in it")
