@@ -174,7 +174,9 @@ def list_inventory(
     with _naming(what):
         manifest = _read(named, origin, files)
         missing = Columns.of(manifest.names).missing
-    listed = _unique(sort_records(_objects(manifest, origin, files)))
+    # As plain tuples, which are spilled in a fraction of the time of named ones.
+    rows = sort_records(map(tuple, _objects(manifest, origin, files)))
+    listed = _unique(map(Listed._make, rows))
     if not missing:
         yield from listed
         return

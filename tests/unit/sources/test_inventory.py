@@ -177,7 +177,7 @@ LINES = gzip.decompress(GOOD).decode().splitlines(keepends=True)
 
 
 def packed(*lines: str) -> bytes:
-    return gzip.compress("".join(lines).encode())
+    return gzip.compress("".join(lines).encode(), mtime=0)
 
 
 @pytest.mark.parametrize(
@@ -196,8 +196,9 @@ def packed(*lines: str) -> bytes:
         (packed(LINES[0], LINES[1].replace('"b"', '"%ff"')), "line 2: its key is not UTF-8"),
         (packed(LINES[0], '"a"b,"\n'), "line 2: "),
         (packed(LINES[0], '"source'), "line 2: "),
-        (gzip.compress(b"\xff\xfe"), "is not UTF-8"),
+        (gzip.compress(b"\xff\xfe", mtime=0), "is not UTF-8"),
     ],
+    ids=range(14),
 )  # fmt: skip
 def test_a_data_file_that_is_damaged_ends_the_run(data: bytes, message: str) -> None:
     with pytest.raises(FatalError) as raised:
@@ -263,7 +264,7 @@ MANIFESTS = [
 ]
 
 
-@pytest.mark.parametrize(("text", "message"), MANIFESTS)
+@pytest.mark.parametrize(("text", "message"), MANIFESTS, ids=range(len(MANIFESTS)))
 def test_a_manifest_that_cannot_be_used_is_refused(
     text: bytes, message: str, tmp_path: Path
 ) -> None:
