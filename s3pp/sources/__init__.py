@@ -48,7 +48,7 @@ __all__ = ["Record", "check", "entries", "rules_of"]
 
 def rules_of(job: Job) -> ObjectRules | None:
     """Return the rules of ``job`` for the attributes of objects; None: it has none."""
-    if not job.objects.rules:
+    if not job.objects.rules or job.applies is not None:  # workers find those of a plan
         return None
     from s3pp.sources.object_rules import ObjectRules
 

@@ -122,7 +122,7 @@ def _check_order(before: bytes, task: Task) -> bytes:
 def _parse(text: bytes, usual: dict[str, Any] | None = None) -> dict[str, Any]:
     """Return the JSON object in a line; ``usual``, or ``BadLine``, for anything else."""
     try:
-        found = json.loads(text)
+        found = json.loads(text.decode())
     except (ValueError, RecursionError):
         found = None
     if isinstance(found, dict):

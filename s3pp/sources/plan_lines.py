@@ -51,6 +51,7 @@ class PlanLines:
 
     def __init__(self, job: Job) -> None:
         self._job = job
+        self._start, self._top = f"s3://{job.dest.bucket}/", job.key_prefix
         # A source may lie in another one: then the inner one is meant.
         bases = [(_base(each.path), number) for number, each in enumerate(job.sources)]
         self._bases = sorted(bases, key=lambda each: len(each[0]), reverse=True)
@@ -197,12 +198,11 @@ class PlanLines:
 
     def _key(self, line: Mapping[str, Any]) -> str:
         """Return the key of a destination in the plan's."""
-        job = self._job
         named: str = _field(line, "destination", str)
-        start = f"s3://{job.dest.bucket}/"
+        start = self._start
         key = named.removeprefix(start)
-        if not named.startswith(start) or not _is_below(key, job.key_prefix):
-            place = str(Place(job.dest.bucket, job.key_prefix))
+        if not named.startswith(start) or not _is_below(key, self._top):
+            place = str(Place(self._job.dest.bucket, self._top))
             raise BadLine(f"its destination {named!r} is not in {place}, where the plan writes")
         if fault := key_fault(key_bytes(key)) if key else "it is empty":
             raise BadLine(f"its destination {named!r} has no key that can be: {fault}")

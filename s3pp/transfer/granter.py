@@ -71,8 +71,9 @@ class Granter:
         if not isinstance(outcome, Done):
             return outcome
         if self._dry_run:
-            calls = outcome.foreseen.calls if outcome.foreseen else ()
-            return outcome._replace(foreseen=Foreseen((*calls, *CALLS)))
+            foreseen = outcome.foreseen or Foreseen(())
+            calls = (*foreseen.calls, *CALLS)
+            return outcome._replace(foreseen=foreseen._replace(calls=calls))
         try:
             await self._grant(outcome.target)
         except RunEnding:  # not as if nothing had been done: the next run would find it stored

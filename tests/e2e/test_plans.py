@@ -205,6 +205,25 @@ def test_a_removal_is_planned(s3pp: Run, moto_bucket: Bucket, tmp_path: Path) ->
     assert (refused.code, "where the plan reads" in refused.err) == (2, True)
 
 
+def test_rules_and_grants_are_in_the_plan(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
+    src, plan, rules = tree({"a.css": b"1", "b.js": b"2"}), tmp_path / "plan", tmp_path / "rules"
+    rules.write_text('[[rule]]\nmatch = "*.css"\ncache-control = "max-age=60"\n')
+    everyone = "http://acs.amazonaws.com/groups/global/AllUsers"
+    shape = ("--rules", rules, "--tag", "k=v", "--grant-to", f"READ:{everyone}")
+    assert s3pp("put", *shape, "--plan", plan, src, moto_bucket.url).code == 0
+    rules.unlink()
+    assert s3pp("apply", plan).code == 0
+    assert moto_bucket.head("a.css")["CacheControl"] == "max-age=60"
+    assert "CacheControl" not in moto_bucket.head("b.js")
+    assert moto_bucket.tags("b.js") == {"k": "v"}
+    assert ("AllUsers", "READ") in moto_bucket.acl("b.js")
+    assert s3pp("put", "--plan", plan, src, moto_bucket.url).code == 0
+    nothing = s3pp("apply", plan)
+    assert (nothing.code, nothing.counts.done, nothing.err) == (0, 0, "")
+
+
 def test_several_sources(
     s3pp: Run, moto: Store, moto_bucket: Bucket, tree: Tree, tmp_path: Path
 ) -> None:

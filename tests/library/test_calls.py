@@ -56,6 +56,16 @@ def pipes() -> set[str]:
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
+def test_a_plan_is_made_and_applied(moto_bucket: Bucket, tree: Tree, tmp_path: Path) -> None:
+    at, plan = reached(moto_bucket.store), tmp_path / "plan"
+    planned = s3pp.put(tree(FILES), moto_bucket.url, plan=plan, **at)
+    assert (planned.dry_run, planned.done, planned.reasons[0].reason) == (True, 3, "new")
+    assert moto_bucket.keys() == []
+    applied = s3pp.apply(plan, **at)
+    assert (applied.verb, applied.done, applied.dry_run) == ("apply", 3, False)
+    assert len(moto_bucket.keys()) == 3
+
+
 def test_each_verb_returns_what_came_of_it(moto_bucket: Bucket, tree: Tree, tmp_path: Path) -> None:
     at, url, src = reached(moto_bucket.store), moto_bucket.url, tree(FILES)
     put = s3pp.put([src / "a.txt", src / "d", str(src / "c")], f"{url}/p/", **at)

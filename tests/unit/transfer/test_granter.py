@@ -92,10 +92,10 @@ def test_what_was_not_written_is_left_alone(outcome: Outcome) -> None:
 
 def test_a_dry_run_counts_the_requests() -> None:
     bucket = Bucket()
-    written = DONE._replace(foreseen=Foreseen((("PutObject", 1),)))
+    written = DONE._replace(foreseen=Foreseen((("PutObject", 1),), TASK))
     outcome, _ = transfer(written, bucket, dry_run=True)
     calls = (("PutObject", 1), ("GetObjectAcl", 1), ("PutObjectAcl", 1))
-    assert (outcome, bucket.calls) == (DONE._replace(foreseen=Foreseen(calls)), [])
+    assert (outcome, bucket.calls) == (DONE._replace(foreseen=Foreseen(calls, TASK)), [])
 
 
 DENIED = StoreError(403, "AccessDenied", "no")
