@@ -224,6 +224,40 @@ def test_rules_and_grants_are_in_the_plan(
     assert (nothing.code, nothing.counts.done, nothing.err) == (0, 0, "")
 
 
+def test_a_single_file_or_object_keeps_its_name(
+    s3pp: Run, moto: Store, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
+    src, plan, other = tree({"a": b"1"}), tmp_path / "plan", moto.bucket()
+    (tmp_path / "there").mkdir()
+    for words in (
+        ("put", src / "a", f"{moto_bucket.url}/p/new"),
+        ("put", src / "a", f"{moto_bucket.url}/p/"),
+        ("get", f"{moto_bucket.url}/p/new", tmp_path / "file"),
+        ("get", f"{moto_bucket.url}/p/new", tmp_path / "there"),
+        ("copy", f"{moto_bucket.url}/p/new", f"{other.url}/x"),
+        ("copy", f"{moto_bucket.url}/p/new", f"{other.url}/d/"),
+    ):
+        verb, *places = words
+        assert s3pp(verb, "--plan", plan, *places).code == 0, words
+        applied = s3pp("apply", plan, cwd="/")
+        assert (applied.code, applied.counts.done) == (0, 1), (words, applied)
+    assert moto_bucket.keys() == ["p/a", "p/new"]
+    assert other.keys() == ["d/new", "x"]
+    assert (tmp_path / "file").read_bytes() == (tmp_path / "there" / "new").read_bytes() == b"1"
+
+
+def test_files_that_are_compressed_are_known_again(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
+    moto_bucket.fill({"a": b"1" * 99, "b.gz": b"2", "c/d": b"3"})
+    plan, out = tmp_path / "plan", tmp_path / "out"
+    planned = s3pp("get", "--gzip-suffix", ".gz", "--plan", plan, moto_bucket.url, out)
+    assert planned.code == 0
+    assert s3pp("apply", plan).counts.done == 3
+    assert sorted(tree.read(out)) == ["a.gz", "b.gz", "c/d.gz"]
+    assert s3pp("apply", plan).counts.skipped == 3
+
+
 def test_several_sources(
     s3pp: Run, moto: Store, moto_bucket: Bucket, tree: Tree, tmp_path: Path
 ) -> None:
