@@ -205,7 +205,7 @@ class OpenBuckets:
             same = self.opened[self.job.side_of(origin)].endpoint.same_bucket(dest)
             if refusal := Overlap.of(origin, self.job.dest, same=same).refusal:
                 raise UsageError(refusal)
-            if self.job.moves:
+            if self.job.moves and not same:
                 check_moved(origin, self.job.dest)
             if self.job.deletion.extraneous:
                 check_mirrored(origin, self.job.dest)

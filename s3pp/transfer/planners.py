@@ -259,15 +259,17 @@ def check_mirrored(origin: Origin, dest: Place) -> None:
 
 
 def check_moved(origin: Origin, dest: Place) -> None:
-    """Raise ``UsageError`` where a move could delete what it has just written.
+    """Raise ``UsageError`` where a move to another place could turn out to be one within a place.
 
-    A bucket that is named by an alias may be any other. Hosts that may be one store are left to
-    ``move.proofs``, which sees the objects.
+    A bucket that is named by an alias may be any other, and one of the same name at another host
+    the same. There, each object onto itself is left to ``move.proofs``, which sees the objects:
+    buckets of one name at two stores are usual.
     """
-    overlap = Overlap.of(origin, dest, same=is_alias(origin.bucket) or is_alias(dest.bucket))
-    if overlap.refusal or overlap.any:
-        why = "may be one place, as a bucket is named by an access point"
-        raise UsageError(f"{origin} and {dest} {why}: name the buckets themselves")
+    alias = is_alias(origin.bucket) or is_alias(dest.bucket)
+    overlap = Overlap.of(origin, dest, same=alias or origin.bucket == dest.bucket)
+    if overlap.any or (alias and overlap.refusal):
+        remedy = "name the bucket itself" if alias else "name another prefix"
+        raise UsageError(f"{origin} and {dest} may overlap, by other names of one bucket: {remedy}")
 
 
 def target_prefix(origin: Origin, dest: Place) -> str:

@@ -10,10 +10,18 @@ from typing import Any
 import pytest
 
 from s3pp.errors import FailureKind, FatalError, RunEnding
-from s3pp.pipeline.assignments import crash_report, halves
+from s3pp.job import Job
+from s3pp.pipeline.assignments import FIRST_HALF, Assignments, crash_report, halves
 from s3pp.pipeline.deletions import BATCHES, DeletionRunner
 from s3pp.pipeline.ledger import Ledger
-from s3pp.pipeline.messages import BatchReport, Fatal, Notice, TaskBatch, task_batch
+from s3pp.pipeline.messages import (
+    BatchReport,
+    Fatal,
+    Notice,
+    TaskBatch,
+    batch_report,
+    task_batch,
+)
 from s3pp.pipeline.pipes import MessageReader, MessageWriter
 from s3pp.records import Deleted, DeleteReason, DeleteTask, Failed
 from s3pp.s3.retry import StoreError
@@ -142,3 +150,20 @@ def test_a_lost_batch_is_halved(names: tuple[str, ...]) -> None:
     (outcome,) = crash_report(batch(1, "a"), "was killed").outcomes
     assert isinstance(outcome, Failed)
     assert (outcome.source, outcome.target, outcome.deleting) == ("a", "a", True)
+
+
+def test_deletions_follow_their_batch_until_the_run_ends() -> None:
+    assignments: Assignments[str] = Assignments(Job("put"))
+    assignments.join("worker")
+    for number in (1, 2):
+        assignments.add(batch(number, *NAMES))
+    assert len(list(assignments.assign())) == 2
+    report = batch_report([], 0, batch=1)._replace(deletions=batch(0, *NAMES))
+    assert assignments.close("worker", report) == len(NAMES)
+    ((_, following),) = assignments.assign()
+    assert isinstance(following, TaskBatch)
+    assert (following.number, following.tasks) == (FIRST_HALF, [task(name) for name in NAMES])
+    assignments.drop_waiting()
+    assert assignments.close("worker", report._replace(batch=2)) == 0
+    assert assignments.close("worker", batch_report([], 0, batch=FIRST_HALF)) == 0
+    assert assignments.empty

@@ -171,8 +171,10 @@ def test_only_what_would_be_read_again_is_held_back(
         ("s3://bucket/p/q", "s3://mine-s3alias/p", True),
         ("s3://bucket/p", "s3://mine-s3alias/q", False),
         ("s3://bucket/p", "s3://other/p", False),
+        ("s3://bucket/p", "s3://bucket/p", False),
+        ("s3://bucket/p", "s3://bucket/p/old", True),
     ],
 )
 def test_a_move_to_what_may_be_its_source_is_refused(origin: str, dest: str, refused: bool) -> None:
-    with pytest.raises(UsageError, match="may be one place") if refused else nullcontext():
+    with pytest.raises(UsageError, match="may overlap, by") if refused else nullcontext():
         check_moved(parse_origin(origin), parse_place(dest))
