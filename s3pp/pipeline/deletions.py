@@ -58,7 +58,7 @@ def create_deleter(job: Job, buckets: Buckets, resources: WorkerResources) -> De
     from s3pp.transfer.delete.objects import ObjectDeleter
 
     side = Side.SOURCE if job.moves or job.verb == "remove" else Side.DEST
-    return ObjectDeleter(buckets[side], dry_run=job.dry_run)
+    return ObjectDeleter.of(job, buckets[side], resources.reader)
 
 
 class DeletionRunner:

@@ -14,7 +14,6 @@ is deleted; transfers continue all the same.
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from operator import attrgetter
@@ -116,12 +115,9 @@ class Mirror:
         """Return the message that ends the walk."""
         return WalkDone(self._spool.count, self._held, self._present == 0, self.fault)
 
-    def batches(self) -> Iterator[tuple[list[DeleteTask], list[Skipped]]]:
-        """Yield tasks to send, and with them outcomes of those that must not be sent any more."""
-        for tasks in self._spool.batches():
-            left = [task for task in tasks if not self._is_back(task)]
-            back = set(tasks).difference(left) if len(left) < len(tasks) else ()
-            yield left, [_not_extraneous(task) for task in back]
+    def batches(self) -> Iterator[list[DeleteTask]]:
+        """Yield tasks to send."""
+        return self._spool.batches()
 
     def _read_rest(self) -> None:
         try:
@@ -180,17 +176,12 @@ class Mirror:
         """Return the task that deletes an element; None where it is none that may be deleted."""
         raise NotImplementedError
 
-    def _is_back(self, task: DeleteTask) -> bool:
-        """Return whether the source has the target of a task by now."""
-        return False
-
 
 class BucketMirror(Mirror):
     """The objects below a prefix, which a put or a copy makes like its source."""
 
     def __init__(self, job: Job, filters: Filters, bucket: RemoteBucket) -> None:
         super().__init__(job, filters)
-        self._directory = job.sources[0].path if job.sources else None
         found = list_in_order(bucket, self._scope.prefix, listers=job.speed.listers)
         self._merge = Extraneous(found, name=attrgetter("key"), drop=self._drop)
 
@@ -199,11 +190,6 @@ class BucketMirror(Mirror):
 
     def _task(self, found: Listed, reason: DeleteReason) -> DeleteTask:
         return DeleteTask(found.key, found.size, found.etag, found.modified, reason)
-
-    def _is_back(self, task: DeleteTask) -> bool:
-        if self._directory is None or task.reason is not DeleteReason.NOT_IN_SOURCE:
-            return False
-        return os.path.lexists(os.path.join(self._directory, task.target[self._scope.cut :]))
 
 
 class DirectoryMirror(Mirror):
@@ -249,8 +235,3 @@ def open_mirror(job: Job, buckets: Mapping[Side, DistantBucket], filters: Filter
 def _is_key(target: str) -> bool:
     """Return whether the destination could hold ``target``: what is skipped may have any name."""
     return target.isascii() or key_fault(key_bytes(target)) is None
-
-
-def _not_extraneous(task: DeleteTask) -> Skipped:
-    reason = SkipReason.IN_SOURCE
-    return Skipped(task.target, task.target, task.size, reason, deleting=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from s3pp.pipeline.delete_spool import DeleteSpool
 from s3pp.pipeline.messages import WalkDone
-from s3pp.records import DeleteTask, Outcome, Skipped, Task
+from s3pp.records import DeleteTask, Outcome, Task
 from s3pp.sources.filters import Filters
 
 
@@ -38,7 +38,6 @@ class PlannedDeletions:
         count = self._spool.count
         return WalkDone(count, count + self._filters.refused, empty=False, fault="")
 
-    def batches(self) -> Iterator[tuple[list[DeleteTask], list[Skipped]]]:
-        """Yield tasks to send; none has an outcome before it is."""
-        for tasks in self._spool.batches():
-            yield tasks, []
+    def batches(self) -> Iterator[list[DeleteTask]]:
+        """Yield tasks to send."""
+        return self._spool.batches()

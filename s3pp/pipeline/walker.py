@@ -122,8 +122,8 @@ def run_walker(
         outbox.send(mirror.done())
         approved.wait()
         requests = 0
-        for deletes, outcomes in mirror.batches():
-            batcher.send_deletes(deletes, outcomes)
+        for deletes in mirror.batches():
+            batcher.send_deletes(deletes)
     batcher.end(requests)
 
 
@@ -229,11 +229,10 @@ class Batcher:
         self._outbox.send(SpoolFile(self._batches + 1, path))
         self._send(tasks, size)
 
-    def send_deletes(self, tasks: Sequence[Task], outcomes: Sequence[Outcome]) -> None:
-        """Send a batch of deletions, and outcomes of others."""
+    def send_deletes(self, tasks: Sequence[Task]) -> None:
+        """Send a batch of deletions, and outcomes that wait."""
         if tasks:
             self._send(tasks, 0)
-        self._outcomes += outcomes
         self._flush_outcomes()
 
     def send_removals(self, tasks: Iterable[Task]) -> None:
@@ -244,9 +243,9 @@ class Batcher:
             since = since if batch else self._clock()
             batch.append(task)
             if len(batch) == FULL_REMOVAL or self._clock() - since > STALE_REMOVAL:
-                self.send_deletes(batch, ())
+                self.send_deletes(batch)
                 batch = []
-        self.send_deletes(batch, ())
+        self.send_deletes(batch)
 
     def report(self, requests: int) -> None:
         """Send what is left, and the number of requests that the walk took."""

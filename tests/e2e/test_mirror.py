@@ -165,6 +165,20 @@ def test_what_the_source_has_in_another_form_is_left(
     assert tree.read(outside) == {"in": b"1"}
 
 
+@pytest.mark.parametrize("follows", [True, False])
+def test_a_file_that_has_become_a_directory_goes(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, follows: bool
+) -> None:
+    """What is there now has keys of its own, and is not what was put."""
+    outside = tree({"in": b"1"}, "outside")
+    src = tree({"c/x": b"1", "d": Link(str(outside)), "f/y": b"2"})
+    moto_bucket.fill({"c": b"1", "d": b"2", "f": b"3", "f/y": b"2"})
+    options = () if follows else ("--no-follow-symlinks",)
+    result = s3pp("put", "--delete", *options, src, moto_bucket.url)
+    linked = ["d/in"] if follows else ["d"]
+    assert (result.code, moto_bucket.keys()) == (0, ["c/x", *linked, "f/y"]), result
+
+
 def test_names_that_are_no_keys_do_not_disturb_the_order(
     s3pp: Run, moto_bucket: Bucket, tree: Tree
 ) -> None:

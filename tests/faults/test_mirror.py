@@ -200,6 +200,39 @@ def test_a_file_that_has_come_back_is_not_deleted(moto_trial: PutTrial) -> None:
     assert set(moto_trial.bucket.keys()) == {*contents, OLD[1]}
 
 
+def test_a_file_that_comes_back_right_before_the_request_is_not_deleted(
+    moto_trial: PutTrial,
+) -> None:
+    """When its deletion has long been assigned to a worker, which looks at the objects first."""
+    contents = fill_put(moto_trial)
+    back = moto_trial.source / OLD[1]
+
+    def put_back(_: object) -> None:
+        if moto_trial.proxy.hits("PUT", "/new$"):  # else it is the walk's listing
+            back.write_bytes(b"back")
+
+    moto_trial.inject(Rule(Call(put_back), "GET", PAGES))
+    end = moto_trial.run("--delete")
+    assert (end.code, set(end.deleted)) == (0, {*OLD} - {OLD[1]})
+    assert end.reasons[OLD[1]] == "in the source by now"
+    assert set(moto_trial.bucket.keys()) == {*contents, OLD[1]}
+
+
+def test_a_source_that_cannot_be_examined_any_more_keeps_what_may_be_there(
+    moto_trial: PutTrial,
+) -> None:
+    moto_trial.tree({"closed/a": 10, "new": 10})
+    moto_trial.fill({"closed/old": 10, "old0": 10})
+    closed = moto_trial.source / "closed"
+    moto_trial.inject(Rule(Call(lambda _: closed.chmod(0)), "PUT", "/new$"))
+    try:
+        result = moto_trial.start_plain("--delete", preexec_fn=as_anybody).wait()
+    finally:
+        closed.chmod(0o755)
+    assert (result.code, moto_trial.bucket.keys()) == (1, ["closed/a", "closed/old", "new"]), result
+    assert "closed/old: it is kept, as SOURCE cannot be examined for it: Perm" in result.err
+
+
 # Others at work
 
 

@@ -5,6 +5,7 @@
     AWS      DeleteObjects with the ETag of each object as it was seen
     others   look at the objects again ─▶ replaced: Failed, gone: Skipped
                   └▶ DeleteObjects, with the ETags unless the store refuses them
+    mirrors of a directory   look at its files last of all ─▶ back: Skipped
     keys that XML cannot carry, or all of a store without DeleteObjects: a DELETE each, likewise
 
 AWS honours the ETag of each key. Other stores may ignore it, which nothing shows until an object
@@ -19,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from s3pp.errors import ObjectError
+from s3pp.job import Job
 from s3pp.records import Calls, DeleteTask, Failed, Skipped
 from s3pp.s3.answers import pin_of
 from s3pp.s3.client import Bucket
@@ -36,6 +38,8 @@ from s3pp.transfer.delete.deleter import (
     unverified,
 )
 from s3pp.transfer.delete.second_look import SecondLook
+from s3pp.transfer.delete.source_look import SourceLook
+from s3pp.transfer.resources import Reader
 
 REFUSED = (
     "{} refuses deletions on condition ({}): each object is looked at right before it is deleted,"
@@ -74,15 +78,24 @@ class Conditions:
 class ObjectDeleter:
     """A deleter of the objects in one bucket; in a dry run it sends nothing."""
 
-    def __init__(self, bucket: Bucket, *, dry_run: bool) -> None:
+    def __init__(
+        self, bucket: Bucket, *, dry_run: bool, source_look: SourceLook | None = None
+    ) -> None:
+        """``source_look``: at the source that the objects were not in; None: at none."""
         self.notes: list[str] = []
         self._endpoint = bucket.endpoint
         self._requests = DeleteRequests(bucket)
         self._look = SecondLook(bucket, self.notes)
+        self._source_look = source_look
         self._dry_run = dry_run
         self._in_batches = Conditions(honoured=bucket.endpoint.is_aws)
         self._alone = Conditions(honoured=bucket.endpoint.is_aws)
         self._has_batches = True
+
+    @classmethod
+    def of(cls, job: Job, bucket: Bucket, reader: Reader) -> ObjectDeleter:
+        """Return the deleter of ``job``'s objects in ``bucket``."""
+        return cls(bucket, dry_run=job.dry_run, source_look=SourceLook.of(job, reader))
 
     async def delete(self, tasks: Sequence[DeleteTask], ended: Ended) -> None:
         """As ``Deleter.delete``."""
@@ -109,6 +122,7 @@ class ObjectDeleter:
         conditions = self._in_batches
         if not conditions.honoured:
             tasks = await self._look.find_unchanged(tasks, ended)
+        tasks = await self._find_absent(tasks, ended)
         pinned = [Pinned(task.target, conditions.pin(task)) for task in tasks]
         if not (pinned and self._has_batches):
             return
@@ -147,6 +161,7 @@ class ObjectDeleter:
         """Delete without condition where that may be what was refused, after another look."""
         refusals = {task.target: ended.pop(task.target) for task in tasks}
         tasks = await self._look.find_unchanged(tasks, ended)
+        tasks = await self._find_absent(tasks, ended)
         answer = await self._requests.delete_many([Pinned(task.target) for task in tasks])
         _take(answer, tasks, ended)
         if answer.deleted:
@@ -155,6 +170,8 @@ class ObjectDeleter:
             ended.setdefault(target, refusal)
 
     async def _delete_one(self, task: DeleteTask, ended: Ended) -> None:
+        if not await self._find_absent([task], ended):
+            return
         conditions = self._alone
         pin = conditions.pin(task)
         try:
@@ -184,6 +201,11 @@ class ObjectDeleter:
         else:
             ended[task.target] = deleted(task, marker, attempts)
             self._refuse(self._alone)
+
+    async def _find_absent(self, tasks: Sequence[DeleteTask], ended: Ended) -> Sequence[DeleteTask]:
+        """Return the tasks whose objects the source still does not have."""
+        look = self._source_look
+        return tasks if look is None else await look.find_absent(tasks, ended)
 
     def _refuse(self, conditions: Conditions, error: StoreError | None = None) -> None:
         """Send no more conditions in this kind of request, and say so once."""

@@ -71,7 +71,7 @@ def run(mirror: BucketMirror, steps: Iterable[Step]) -> tuple[WalkDone, list[Del
     kept = [each for each in given if not isinstance(each, LeftOut)]
     assert list(mirror.follow(given)) == kept
     mirror.finish()
-    tasks = [task for batch, back in mirror.batches() for task in batch if not back]
+    tasks = [task for batch in mirror.batches() for task in batch]
     return mirror.done(), tasks
 
 
