@@ -141,7 +141,7 @@ def _check_removal(job: Job) -> None:
 
 def _check_whole_bucket(job: Job) -> None:
     """Refuse to remove all objects of a bucket unless that is said: a prefix may be forgotten."""
-    if job.verb != "remove" or job.deletion.whole_bucket or job.unlisted:
+    if job.verb != "remove" or job.deletion.whole_bucket or job.by_name:
         return
     if job.origin.prefix == "":
         bucket = f"s3://{job.origin.bucket}"

@@ -88,7 +88,15 @@ def _copy(arguments: Sequence[str]) -> Job:
 
 def _remove(arguments: Sequence[str]) -> Job:
     _require(len(arguments) == 1, "remove needs one place, s3://BUCKET/PREFIX")
-    return Job("remove", origins=(values.origin(arguments[0]),))
+    return Job("remove", origins=(values.origin(_below(arguments[0])),))
+
+
+def _below(place: str) -> str:
+    """Write ``s3://b/p/`` as ``s3://b/p/*``, which never means the object ``p``.
+
+    Where everything below it is deleted, the same command given again must find nothing.
+    """
+    return f"{place}*" if place.endswith("/") else place
 
 
 def _move(arguments: Sequence[str]) -> Job:
@@ -102,6 +110,7 @@ def _move(arguments: Sequence[str]) -> Job:
     if not remote[0]:
         # What links lead to would have to be deleted through them.
         return replace(_put(arguments), moves=True, choosing=Choosing(follow_symlinks=False))
+    arguments = [*map(_below, sources), dest]
     job = _copy(arguments) if dest.startswith("s3://") else _get(arguments)
     _require(len(job.buckets) == 1, "move takes the objects of one bucket at a time")
     # Or what the disk has not yet might be lost where the machine goes down.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from s3pp.access import Access, Keys
 from s3pp.errors import FatalError, S3ppError, UsageError
@@ -22,6 +22,7 @@ from s3pp.transfer.resources import on_thread
 
 if TYPE_CHECKING:
     from s3pp.pipeline.children import Child, SelectorLoop
+    from s3pp.s3.client import Bucket
 
 PERIOD = 30.0  # seconds between checks of their expiry; botocore refreshes ten minutes before it
 _ENDPOINTS = ("--source-endpoint-url", "--endpoint-url")  # of ``Stores``
@@ -141,6 +142,8 @@ class OpenBuckets:
                     origins[number] = self._empty(origin)
                 elif self._is_single(origin, session, opened):
                     origins[number] = origin.alone
+                elif self.job.verb == "remove":
+                    self._check_removed(origin, session, opened)
         self.job = name_single(replace(self.job, origins=tuple(origins)))
         return opened
 
@@ -157,19 +160,40 @@ class OpenBuckets:
         return replace(origin, is_empty=True)
 
     def _is_single(self, origin: Origin, session: Session, opened: Opened) -> bool:
-        if (
-            self.job.unlisted or self.job.deletion.from_empty
-        ):  # what is below it, even if nothing is
+        # What is below it, even if nothing is.
+        if self.job.unlisted or self.job.deletion.from_empty:
             return False
         if opened.single is not None:
             return opened.single
         from s3pp.sources.objects import is_empty
 
         # The clocks differ, or the answer was odd: a listing of our own shows it.
+        return self._look(is_empty, origin, session, opened)
+
+    def _check_removed(self, origin: Origin, session: Session, opened: Opened) -> None:
+        """Refuse a name that is an object and has keys below it: what was left could be next."""
+        from s3pp.sources.objects import is_object
+
+        if self.job.unlisted or origin.single is None:
+            return
+        self.probes += 1
+        if self._look(is_object, origin, session, opened):
+            raise UsageError(
+                f"{origin} is an object, and keys are below it: write {origin}/ to remove those,"
+                " or name the object in a list (--files-from)"
+            )
+
+    def _look(
+        self,
+        find: Callable[[Origin, Bucket], Coroutine[Any, Any, bool]],
+        origin: Origin,
+        session: Session,
+        opened: Opened,
+    ) -> bool:
         access, renew = self.job.access_to(Side.SOURCE), SignIn(session, opened.keys)
 
         async def look() -> bool:
-            return await is_empty(origin, connect(access, opened, 1, renew=renew))
+            return await find(origin, connect(access, opened, 1, renew=renew))
 
         return new_loop().run_until_complete(look())
 

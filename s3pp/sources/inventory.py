@@ -93,8 +93,8 @@ def parse_manifest(text: bytes) -> Manifest:
         ]
         source, bucket = (_bucket(read[name]) for name in ("sourceBucket", "destinationBucket"))
         kind, schema = str(read["fileFormat"]), str(read["fileSchema"])
-    except (ValueError, RecursionError) as error:
-        raise InventoryFault(f"is not JSON: {error}") from None
+    except (ValueError, RecursionError):
+        raise InventoryFault("is not JSON") from None
     except KeyError as error:
         raise InventoryFault(f"is no manifest of an S3 Inventory: it has no {error}") from None
     except (TypeError, AttributeError):
@@ -174,6 +174,10 @@ def list_inventory(
     with _naming(what):
         manifest = _read(named, origin, files)
         missing = Columns.of(manifest.names).missing
+        if job.verb == "remove" and "ETag" in missing:
+            raise InventoryFault(
+                "has no column ETag, by which remove keeps what was replaced since"
+            )
     # As plain tuples, which are spilled in a fraction of the time of named ones.
     rows = sort_records(map(tuple, _objects(manifest, origin, files)))
     listed = _unique(map(Listed._make, rows))

@@ -77,6 +77,15 @@ async def is_empty(origin: Origin, bucket: Lister) -> bool:
     return not page.objects and page.following is None
 
 
+async def is_object(origin: Origin, bucket: Lister) -> bool:
+    """Return whether the name of an origin is a key too. Raises ``FatalError`` likewise."""
+    try:  # the name itself sorts first of all that begin with it
+        page = await fetch_page(bucket, {"prefix": origin.single or ""})
+    except ObjectError as error:
+        raise FatalError(f"list {origin}: {error}") from None
+    return any(each.key == origin.single for each in page.objects)
+
+
 def _look_up(origin: Origin, bucket: RemoteBucket) -> Listed:
     try:
         answer = bucket.run(bucket.look(origin.prefix)).result()
@@ -277,11 +286,12 @@ async def prefix_object_notice(
 ) -> str | None:
     """Return a notice if an object has the name of ``origin``, which also has keys below it.
 
-    None if there is no such object, if that cannot be determined, or if ``origin`` cannot mean it.
+    None if there is no such object, if that cannot be determined, or if ``origin`` cannot mean it;
+    of a removal, which has been refused then.
     Costs one HEAD, to be sent while the listing is in progress, and at most ``patience`` seconds.
     """
     name = origin.single
-    if name is None or origin.is_single or job.unlisted:
+    if name is None or origin.is_single or job.unlisted or job.verb == "remove":
         return None
     try:
         there = await asyncio.wait_for(bucket.look(name), patience)

@@ -103,6 +103,8 @@ def test_remove_deletes_what_the_inventory_has_unless_it_was_replaced(
     (tmp_path / "m.json").write_bytes(Inventory(moto_bucket.name, files.name, data).manifest())
     moto_bucket.put("p/b", b"since")
     moto_bucket.put("p/later", b"since")
+    whole = s3pp("remove", "--manifest", "m.json", moto_bucket.url)
+    assert (whole.code, "add --all" in whole.err) == (2, True)
     command = ("remove", "--manifest", "m.json", "--exclude", "*.txt", "--json")
     result = s3pp(*command, f"{moto_bucket.url}/p")
     assert result.code == 1
@@ -111,6 +113,11 @@ def test_remove_deletes_what_the_inventory_has_unless_it_was_replaced(
     assert (events["p/b"]["event"], events["p/b"]["kind"]) == ("failed", "changed")
     assert (events["p/gone"]["event"], events["p/gone"]["reason"]) == ("skipped", "gone already")
     kept = {"p/b": b"since", "p/later": b"since", "p/keep.txt": b"3", "other": b"4"}
+    assert moto_bucket.tree() == kept
+    inventory = Inventory(moto_bucket.name, files.name, data)
+    (tmp_path / "m.json").write_bytes(inventory.manifest(fileSchema="Bucket, Key"))
+    unknown = s3pp(*command, f"{moto_bucket.url}/p")
+    assert (unknown.code, "has no column ETag" in unknown.err) == (3, True)
     assert moto_bucket.tree() == kept
 
 

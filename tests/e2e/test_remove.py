@@ -41,7 +41,6 @@ def summary(result: Result) -> dict[str, str]:
 
 
 PLACES = {
-    "/p": [2, 3, 4, 5],
     "/p/": [2, 3, 4, 5],
     "/p*": [0, 1, 2, 3, 4, 5, 6],
     "/q": [7],
@@ -63,8 +62,20 @@ def test_what_a_place_means(s3pp: Run, filled: Bucket, place: str) -> None:
         str(size),
     )
     assert filled.keys() == [key for key in KEYS if key not in chosen]
-    if place == "/p":
-        assert "the object 'p' is left out" in result.err or f"{filled.url}/p" in result.err
+
+
+def test_no_command_given_again_deletes_what_it_left_at_first(
+    s3pp: Run, moto_bucket: Bucket
+) -> None:
+    moto_bucket.fill({"p": b"1", "p/a": b"2", "p/b": b"3"})
+    unclear = s3pp("remove", f"{moto_bucket.url}/p")
+    assert (unclear.code, unclear.out) == (2, "")
+    assert f"{moto_bucket.url}/p is an object, and keys are below it: write" in unclear.err
+    assert s3pp("remove", f"{moto_bucket.url}/p/").code == 0
+    again = s3pp("remove", f"{moto_bucket.url}/p/")
+    assert (again.code, summary(again)["done"], moto_bucket.keys()) == (0, "0", ["p"])
+    assert s3pp("remove", f"{moto_bucket.url}/p").code == 0
+    assert moto_bucket.keys() == []
 
 
 def test_a_whole_bucket_only_if_that_is_said(s3pp: Run, moto_bucket: Bucket) -> None:
@@ -223,7 +234,7 @@ def test_the_library_removes(filled: Bucket) -> None:
     }
     events: list[dict[str, Any]] = []
     later = datetime.now(timezone.utc) + timedelta(days=1)
-    result = s3pp.remove(f"{filled.url}/p", older_than=later, on_event=events.append, **at)
+    result = s3pp.remove(f"{filled.url}/p/", older_than=later, on_event=events.append, **at)
     assert (result.ok, result.verb, result.deleted) == (True, "remove", 4)
     assert result.deleted_bytes == sum(len(key.encode()) for key in KEYS[2:6])
     deleted = [each["key"] for each in events if each["event"] == "deleted"]

@@ -250,8 +250,8 @@ def test_a_file_that_is_missing_ends_the_run() -> None:
 
 
 MANIFESTS = [
-    (b"", "is not JSON: "),
-    (b"[" * 100_000, "is not JSON: "),
+    (b"", "is not JSON"),
+    (b"[" * 100_000, "is not JSON"),
     (b"[]", "is no manifest of an S3 Inventory"),
     (b"{}", "is no manifest of an S3 Inventory: it has no 'files'"),
     (b'{"files": [{"key": "k", "size": 1}]}', "is no manifest of an S3 Inventory: it has no 'MD5"),
