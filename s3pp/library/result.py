@@ -74,6 +74,7 @@ class RunResult:
     notices: tuple[str, ...] = ()  # that concern the run and no single object; as many
     deleted: int = 0  # objects, or files
     deleted_bytes: int = 0  # of them
+    not_deleted: str | None = None  # why nothing was deleted, where that was refused, one line
 
     @property
     def ok(self) -> bool:

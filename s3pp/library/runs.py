@@ -67,6 +67,7 @@ class Records:
             ExitStatus(end["status"]),
             **_counts(end["totals"]) | ({"sent": 0} if job.dry_run else {}),
             dry_run=job.dry_run,
+            not_deleted=in_python(end["totals"].get("not_deleted", "")) or None,
             error=None if error is None else in_python(error),
             failures=tuple(self._failures),
             notices=tuple(self._notices),

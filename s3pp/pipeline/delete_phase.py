@@ -26,6 +26,8 @@ class NoDeletion(Enum):
     FAILED = "something was not transferred"
     UNKNOWN = "what the destination holds is not known"
     EMPTY = "the source is empty"
+    UNSELECTED = "the filters select nothing of the source"
+    IRREGULAR = "the source has nothing that can be an object"
     VANISHED = "the source is not what was read"
     TOO_MANY = "more than --max-delete"
     ENDED = "the run did not come to its end"
@@ -44,12 +46,27 @@ def decide_deletion(
         return NoDeletion.UNKNOWN
     if vanished:
         return NoDeletion.VANISHED
-    if planned.empty and not job.deletion.from_empty:
-        return NoDeletion.EMPTY
+    if (why := _emptiness(job, planned)) is not None:
+        return why
     most = job.deletion.most
     if most is not None and most.exceeded(planned.deletes, planned.held):
         return NoDeletion.TOO_MANY
     return None
+
+
+def _emptiness(job: Job, planned: WalkDone) -> NoDeletion | None:
+    """Return how the source is empty, where it must not be; None: it is not, or may be."""
+    if not planned.empty or job.deletion.from_empty:
+        return None
+    if job.choosing.rules:
+        return NoDeletion.UNSELECTED
+    return NoDeletion.IRREGULAR if planned.irregular else NoDeletion.EMPTY
+
+
+# Guards that know what would be deleted: a dry run shows it all the same.
+_SHOWN = frozenset(
+    {NoDeletion.EMPTY, NoDeletion.UNSELECTED, NoDeletion.IRREGULAR, NoDeletion.TOO_MANY}
+)
 
 
 class _Stage(Enum):
@@ -57,7 +74,7 @@ class _Stage(Enum):
     TRANSFERS = 1  # it is, and transfers are under way
     COUNTING = 2  # the statter has been asked how many failed
     DELETING = 3
-    OVER = 4  # also where there is nothing to delete
+    OVER = 4  # also where there is nothing to delete or to refuse
 
 
 class DeletePhase:
@@ -68,6 +85,7 @@ class DeletePhase:
         self._stage = _Stage.WALK if job.deletes_last else _Stage.OVER
         self._planned = WalkDone()
         self._source = _identity(job)
+        self.reason = ""  # why nothing is deleted; empty: nothing is against it so far
 
     @property
     def loss(self) -> str:
@@ -79,7 +97,7 @@ class DeletePhase:
 
     @property
     def deleting(self) -> bool:
-        """Whether batches of deletions are being sent; ``decide`` has returned their number."""
+        """Whether batches of deletions are being sent: ``count`` in all."""
         return self._stage is _Stage.DELETING
 
     def plan(self, done: WalkDone) -> bool:
@@ -87,7 +105,7 @@ class DeletePhase:
         if self._stage is not _Stage.WALK:
             return False
         self._planned = done
-        waits = done.deletes > 0 or done.fault != ""
+        waits = done.deletes > 0 or done.fault != "" or _emptiness(self._job, done) is not None
         self._stage = _Stage.TRANSFERS if waits else _Stage.OVER
         return waits
 
@@ -99,10 +117,16 @@ class DeletePhase:
         return asks
 
     def decide(self, failed: int) -> NoDeletion | None:
-        """Begin the second phase, or return why there is none; ``failed``: transfers."""
+        """Begin the second phase, and return why nothing may be deleted; ``failed``: transfers.
+
+        Where something is against it, only a dry run begins it, to show what would be deleted.
+        """
         vanished = _identity(self._job) != self._source
         why = decide_deletion(self._job, self._planned, failed=failed, vanished=vanished)
-        self._stage = _Stage.DELETING if why is None else _Stage.OVER
+        if why is not None:
+            self.reason = self._explain(why, failed)
+        begins = why is None or (self._job.dry_run and why in _SHOWN)
+        self._stage = _Stage.DELETING if begins else _Stage.OVER
         return why
 
     @property
@@ -114,23 +138,34 @@ class DeletePhase:
         """End with the run; returns why nothing was deleted if that is not known yet, else ""."""
         early = self._stage not in (_Stage.DELETING, _Stage.OVER)
         self._stage = _Stage.OVER
-        return self.explain(NoDeletion.ENDED) if early else ""
+        if early:
+            self.reason = self._explain(NoDeletion.ENDED)
+        return self.refusal if early else ""
 
-    def explain(self, why: NoDeletion, failed: int = 0) -> str:
-        """Return ``why`` as a line for users."""
-        job, planned = self._job, self._planned
+    @property
+    def refusal(self) -> str:
+        """``reason`` as a line for users."""
+        return f"nothing is deleted from {self._job.writes or self._job.reads[0]}: {self.reason}"
+
+    def _explain(self, why: NoDeletion, failed: int = 0) -> str:
+        job, planned, source = self._job, self._planned, self._job.reads[0]
+        read = "file" if job.verb == "put" else "object"
         noun = "file" if job.verb == "get" else "object"
         causes = {
-            NoDeletion.FAILED: f"{pluralize(failed, noun)} failed",
+            NoDeletion.FAILED: f"{pluralize(failed, noun)} failed:"
+            " run the same command again once the cause is removed",
             NoDeletion.UNKNOWN: planned.fault,
-            NoDeletion.EMPTY: f"{job.reads[0]} is empty; --delete-from-empty deletes all the same",
-            NoDeletion.VANISHED: f"{job.reads[0]} has vanished, or is another directory by now:"
+            NoDeletion.EMPTY: f"{source} is empty; --delete-from-empty deletes all the same",
+            NoDeletion.UNSELECTED: f"{source} has no {read} that the filters select: check them",
+            NoDeletion.IRREGULAR: f"{source} has no regular file, only what is not sent, such as"
+            " FIFOs: check what it should have",
+            NoDeletion.VANISHED: f"{source} has vanished, or is another directory by now:"
             " run the same command again once it is back",
             NoDeletion.TOO_MANY: f"{planned.deletes} of {pluralize(planned.held, noun)} would be,"
             f" and --max-delete allows {job.deletion.most}",
             NoDeletion.ENDED: "the run did not come to its end: run the same command again",
         }
-        return f"nothing is deleted from {job.writes or job.reads[0]}: {causes[why]}"
+        return causes[why]
 
 
 def _identity(job: Job) -> tuple[int, int] | None:

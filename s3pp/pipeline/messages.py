@@ -205,6 +205,7 @@ class WalkDone(NamedTuple):
     held: int = 0  # objects or files that the destination holds, in scope
     empty: bool = False  # the source has none
     fault: str = ""  # why what the destination holds is not known
+    irregular: bool = False  # the source has what can be no object
 
 
 class SendDeletes(NamedTuple):
@@ -231,6 +232,7 @@ class RunDone(NamedTuple):
     listed: int  # objects, in all
     not_attempted: int  # objects listed that an interrupted run did not start
     walk_done: bool  # False: the walk did not end, and more objects may exist
+    not_deleted: str = ""  # why nothing was deleted, where that was refused
 
 
 class StatterReport(NamedTuple):

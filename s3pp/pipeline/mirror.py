@@ -72,6 +72,7 @@ class Mirror:
         self._rule = DeletionRule.of(job, filters)
         self._spool = DeleteSpool()
         self._present = 0  # objects that the source has
+        self._irregular = False  # it has what can be none
         self._held = 0  # that the destination has, in scope
         self._below_links = Subtrees()
         self._merge: Extraneous[Any]
@@ -113,7 +114,8 @@ class Mirror:
 
     def done(self) -> WalkDone:
         """Return the message that ends the walk."""
-        return WalkDone(self._spool.count, self._held, self._present == 0, self.fault)
+        empty = self._present == 0
+        return WalkDone(self._spool.count, self._held, empty, self.fault, self._irregular)
 
     def batches(self) -> Iterator[list[DeleteTask]]:
         """Yield tasks to send."""
@@ -127,7 +129,10 @@ class Mirror:
 
     def _keep(self, step: Step) -> None:
         reason = step.reason if isinstance(step, Skipped) else None
-        self._present += reason not in _NO_OBJECT
+        if reason in _NO_OBJECT:
+            self._irregular = True
+        else:
+            self._present += 1
         if self._claim(step.target) is not None:
             self._held += 1
         if reason in _NOT_FOLLOWED:

@@ -95,6 +95,7 @@ class Statter:
     def end(self, message: RunDone) -> StatterReport:
         """Close the recorder and return the report."""
         self._recorder.set_listed(message.listed, done=message.walk_done)
+        self._recorder.totals.not_deleted = message.not_deleted
         if self._storage is not None:
             self._storage.close()
             self._notice_fault(self._storage)

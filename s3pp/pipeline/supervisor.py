@@ -190,7 +190,8 @@ class Supervisor:
         self._phase = Phase.CLOSING
         for worker in self._crew.workers:
             self._loop.send(worker, messages.NoMoreTasks())
-        self._loop.send(self._crew.statter, messages.RunDone(self._listed, left, self._walk_done))
+        done = messages.RunDone(self._listed, left, self._walk_done, self._deletions.reason)
+        self._loop.send(self._crew.statter, done)
 
     def _tick(self) -> None:
         """Periodic work: worker timeouts, credentials, rate limit and walk progress."""
@@ -279,17 +280,17 @@ class Supervisor:
 
     def _decide_deletion(self, failed: int) -> None:
         """Have the walker send what is to be deleted, unless something is against it."""
-        if (why := self._deletions.decide(failed)) is None:
+        why = self._deletions.decide(failed)
+        if self._deletions.deleting:  # also where a dry run only shows it
             self._listed += self._deletions.count
             self._loop.send(self._crew.walker, messages.SendDeletes())
-            return
-        self._walk_ended = True
-        self._dismiss_walker()
-        text = self._deletions.explain(why, failed)
-        if why is NoDeletion.FAILED:  # which decides the exit code
-            self._notify(text)
         else:
-            self._abort(text, drain=False)
+            self._walk_ended = True
+            self._dismiss_walker()
+        if why is NoDeletion.FAILED:  # which decides the exit code
+            self._notify(self._deletions.refusal)
+        elif why is not None:
+            self._abort(self._deletions.refusal, drain=False)
 
     # What goes wrong
 

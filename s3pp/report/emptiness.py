@@ -25,6 +25,8 @@ def empty_notice(totals: Totals | KeyTotals | None, job: Job) -> str | None:
     chosen = job.choosing
     if chosen.fail_if_empty or chosen.must_exist or not found_nothing(totals):
         return None
+    if isinstance(totals, Totals) and totals.not_deleted:  # the run will say why
+        return None
     if job.applies is not None:  # a plan of nothing has said so when it was made
         return None
     return f"{_describe(job)}: nothing to do (--fail-if-empty makes this exit code 1)"

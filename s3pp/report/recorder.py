@@ -239,7 +239,10 @@ class Recorder:
             plan.close(totals)
             return
         plan.discard()
-        self.notice("no plan is written, as the run did not come to its end: run it again")
+        why = "the run did not come to its end: run it again"
+        if totals.not_deleted:
+            why = "what it would delete is refused"
+        self.notice(f"no plan is written, as {why}")
 
     def _print(self, lines: Rendered) -> None:
         if lines.log and self._log is not None:

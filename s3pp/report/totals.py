@@ -71,6 +71,7 @@ class Totals:
     unknown_sizes: int = 0  # of a clean: uploads done with an unknown number of bytes
     deleted: int = 0  # objects, or files
     deleted_bytes: int = 0  # of them
+    not_deleted: str = ""  # why nothing was deleted, or could be, where that was refused
     foreseen: ForeseenTotals | None = None  # of a dry run that would transfer objects
 
     def fold(self, outcome: Outcome) -> None:
@@ -282,6 +283,8 @@ def summary_event(totals: Totals, job: Job) -> dict[str, Any]:
     }
     if job.deletes or totals.deleted:
         event |= {"deleted": totals.deleted, "deleted_bytes": totals.deleted_bytes}
+    if totals.not_deleted:
+        event["not_deleted"] = totals.not_deleted
     if job.dry_run:
         event |= {"dry_run": True, "requests": totals.requests}
     if totals.foreseen is not None:

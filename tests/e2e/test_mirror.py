@@ -95,7 +95,18 @@ def test_a_dry_run_shows_what_would_go(
     programmed = s3pp(*options, "--json")
     assert deleted(programmed) == dict.fromkeys("xy", "not in source")
     assert programmed.events[-1]["deleted_bytes"] == 3
-    assert s3pp(*options, "--max-delete=1").code == 3
+    refused = s3pp(*options, "--max-delete=1")
+    reason = "2 of 3 objects would be, and --max-delete allows 1"
+    assert refused.code == 3
+    assert refused.err == f"s3pp: nothing is deleted from {moto_bucket.url}/: {reason}\n"
+    assert f"delete {moto_bucket.url}/y (not in source)" in refused.lines
+    assert ", 2 to delete" in refused.summary
+    plan = tree({}, "plans") / "plan"
+    programmed = s3pp(*options, "--max-delete=1", "--json", f"--plan={plan}")
+    assert deleted(programmed) == dict.fromkeys("xy", "not in source")
+    assert (programmed.code, programmed.events[-1]["not_deleted"]) == (3, reason)
+    assert not plan.exists()
+    assert "no plan is written, as what it would delete is refused" in programmed.err
     assert s3pp("put", "--delete", "-n", "--exit-code", src, moto_bucket.url).code == 1
 
 
@@ -193,15 +204,19 @@ def test_names_that_are_no_keys_do_not_disturb_the_order(
 # The guards
 
 
-def test_too_many_deletions_are_refused(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
+def test_too_many_deletions_are_refused(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
     """Of what the destination holds, as the run begins, and the filters do not exclude."""
-    src, url = tree({"a": b"1", "new": b"2"}), moto_bucket.url
+    src, url, journal = tree({"a": b"1", "new": b"2"}), moto_bucket.url, tmp_path / "journal"
     moto_bucket.fill(dict.fromkeys(("a", "x", "y", "z", "k.log"), b"1"))
     options = ("put", "--delete", "--exclude=*.log", src, url)
-    result = s3pp(*options, "--max-delete=2")
+    result = s3pp(*options, "--max-delete=2", f"--journal={journal}")
     assert (result.code, result.summary[:23]) == (3, "put 1 bytes in 1 files "), result
     counts = "3 of 4 objects would be, and --max-delete allows 2"
     assert result.err == f"s3pp: nothing is deleted from {url}/: {counts}\n"
+    end = json.loads(journal.read_text().splitlines()[-1])
+    assert (end["deleted"], end["not_deleted"]) == (0, counts)
     for most in ("59%", "0"):
         result = s3pp(*options, f"--max-delete={most}", "-qq")
         assert (result.code, len(moto_bucket.keys())) == (3, 6), result
@@ -231,13 +246,45 @@ def test_an_empty_source_empties_nothing_unless_told_to(
     result = s3pp(verb, "--delete", "--delete-from-empty", source, place)
     assert result.code == 0, result
     assert (list(dest.iterdir()) if verb == "get" else there.keys()) == []
+    for words in ((), ("--dry-run",)):  # also where nothing is there: the first run of a job
+        result = s3pp(verb, "--delete", "--json", *words, source, place)
+        assert (result.code, result.err.count("\n")) == (3, 1), result
+        assert result.events[-1]["not_deleted"].startswith(str(source))
+        assert result.events[-1]["not_deleted"] in result.err
+
+
+@pytest.mark.parametrize("verb", ["put", "get"])
+def test_filters_that_select_nothing_are_named(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, verb: str
+) -> None:
+    """Not an empty source: to let the destination be emptied would be the wrong advice."""
+    src, dest = tree({"a": b"1"}), tree({"x": b"1"}, "dest")
+    moto_bucket.fill({"p/a": b"1", "x": b"1"})
+    place: object = dest if verb == "get" else moto_bucket.url
+    source, noun = (src, "file") if verb == "put" else (f"{moto_bucket.url}/p", "object")
+    for words in (("--include=b*",), ("--exclude=*", "--delete-excluded")):
+        result = s3pp(verb, "--delete", *words, source, place)
+        assert (result.code, moto_bucket.keys(), tree.read(dest)) == (3, ["p/a", "x"], {"x": b"1"})
+        assert f": {source} has no {noun} that the filters select: check them\n" in result.err
+        assert "from-empty" not in result.err
+        assert "nothing to do" not in result.err
+
+
+def test_a_source_of_nothing_but_a_fifo_is_described(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree
+) -> None:
+    src = tree({})
+    os.mkfifo(src / "fifo")
+    moto_bucket.put("x", b"1")
+    result = s3pp("put", "--delete", src, moto_bucket.url)
+    assert (result.code, moto_bucket.keys()) == (3, ["x"]), result
+    assert f"{src} has no regular file, only what is not sent, such as FIFOs" in result.err
+    assert "nothing to do" not in result.err
 
 
 def test_a_destination_without_extraneous_names_needs_no_guard(
     s3pp: Run, moto_bucket: Bucket, tree: Tree
 ) -> None:
-    result = s3pp("put", "--delete", "--max-delete=0", tree({}), moto_bucket.url)
-    assert result.code == 0, result
     result = s3pp("put", "--delete", "--max-delete=0", tree({"a": b"1"}), moto_bucket.url)
     assert (result.code, moto_bucket.keys()) == (0, ["a"]), result
 

@@ -11,7 +11,7 @@ import pytest
 
 from s3pp.deletion import Deletion, MaxDelete
 from s3pp.errors import FatalError
-from s3pp.job import Job
+from s3pp.job import Choosing, Job
 from s3pp.pipeline.delete_phase import DeletePhase, NoDeletion, decide_deletion
 from s3pp.pipeline.delete_spool import DeleteSpool
 from s3pp.pipeline.messages import WalkDone
@@ -62,10 +62,62 @@ def test_what_is_against_it(
 def test_the_line_names_both_numbers() -> None:
     phase = DeletePhase(job(most=MaxDelete(10, share=True)))
     phase.plan(PLAN)
-    assert phase.explain(NoDeletion.TOO_MANY) == (
-        "nothing is deleted from s3://bucket/p: 3 of 10 objects would be, and --max-delete allows"
-        " 10%"
-    )
+    assert phase.decide(0) is NoDeletion.TOO_MANY
+    assert phase.refusal == f"nothing is deleted from s3://bucket/p: {phase.reason}"
+    assert phase.reason == "3 of 10 objects would be, and --max-delete allows 10%"
+
+
+FILTERED = Choosing(rules=(("include", "*.x"),))
+EMPTY_SOURCE = PLAN._replace(empty=True)
+
+
+@pytest.mark.parametrize(
+    ("made", "planned", "why", "reason"),
+    [
+        (job(), EMPTY_SOURCE, NoDeletion.EMPTY, "src is empty; --delete-from-empty deletes all"),
+        (
+            replace(job(), choosing=FILTERED),
+            EMPTY_SOURCE._replace(irregular=True),
+            NoDeletion.UNSELECTED,
+            "src has no file that the filters select: check them",
+        ),
+        (
+            job(),
+            EMPTY_SOURCE._replace(irregular=True),
+            NoDeletion.IRREGULAR,
+            "src has no regular file, only what is not sent",
+        ),
+    ],
+)
+@pytest.mark.parametrize("deletes", [0, 3])
+def test_an_empty_source_is_refused_whatever_the_destination_holds(
+    made: Job, planned: WalkDone, why: NoDeletion, reason: str, deletes: int
+) -> None:
+    phase = DeletePhase(made)
+    assert phase.plan(planned._replace(deletes=deletes))
+    assert phase.ask()
+    assert phase.decide(0) is why
+    assert phase.reason.startswith(reason)
+    assert not phase.deleting
+
+
+@pytest.mark.parametrize(
+    ("made", "planned", "failed", "shown"),
+    [
+        (job(most=MaxDelete(2)), PLAN, 0, True),
+        (job(), EMPTY_SOURCE, 0, True),
+        (job(most=MaxDelete(2)), PLAN, 1, False),
+        (job(), PLAN._replace(fault="list"), 0, False),
+    ],
+)
+def test_a_dry_run_shows_what_is_known_of_what_is_refused(
+    made: Job, planned: WalkDone, failed: int, shown: bool
+) -> None:
+    phase = DeletePhase(replace(made, dry_run=True))
+    phase.plan(planned)
+    assert phase.decide(failed) is not None
+    assert (phase.deleting, phase.reason != "") == (shown, True)
+    assert phase.end() == ""
 
 
 def test_it_is_asked_once_and_decided_once(tmp_path: Path) -> None:
@@ -92,7 +144,8 @@ def test_a_run_that_ends_early_says_so(begun: bool) -> None:
 
 def test_nothing_to_delete_needs_no_decision() -> None:
     phase = DeletePhase(job())
-    assert not phase.plan(WalkDone(held=5, empty=True))
+    assert not phase.plan(WalkDone(held=5))
+    assert not DeletePhase(job(from_empty=True)).plan(WalkDone(empty=True))
     assert (phase.ask(), phase.end()) == (False, "")
     assert DeletePhase(Job("put", dest=Place("bucket"))).end() == ""
 
