@@ -49,13 +49,17 @@ def whole(text: str, most: int | None = None) -> int:
     return number
 
 
+MOST_DELETED = 10**15 - 1  # objects that --max-delete can allow: a float has them all
+
+
 def max_delete(text: str) -> MaxDelete:
     """A number from 0 up, or a percentage: ``100``, ``10%``, ``0.5%``."""
-    if re.fullmatch(r"(?a)\d{1,15}", text):
+    if re.fullmatch(r"(?a)\d{1,15}", text):  # up to MOST_DELETED
         return MaxDelete(int(text))
     if re.fullmatch(r"(?a)\d{1,3}(\.\d{1,6})?%", text) and float(text[:-1]) <= 100:
         return MaxDelete(float(text[:-1]), share=True)
-    raise ValueError(f"{text!r} is neither a number from 0 up nor a share such as 10%, up to 100%")
+    bounds = f"a number from 0 to {MOST_DELETED} nor a share such as 10%, up to 100%"
+    raise ValueError(f"{text!r} is neither {bounds}")
 
 
 def size(text: str) -> int:

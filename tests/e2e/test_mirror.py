@@ -155,7 +155,8 @@ def test_what_size_or_age_leave_out_is_in_the_source(
 def test_keys_that_no_file_can_have_are_left(s3pp: Run, moto_bucket: Bucket, tree: Tree) -> None:
     """They were not put from a directory: markers, empty segments, those that lead elsewhere."""
     src = tree({"a": b"1"})
-    odd = ("d/", "a//b", "/a", "x/../y", "./z")
+    unfinished = ("x.s3pp-0123456789abcdef", "d/x.s3pp-0123456789abcdef.part")
+    odd = ("d/", "a//b", "/a", "x/../y", "./z", *unfinished)
     moto_bucket.fill(dict.fromkeys(odd, b"") | {"x": b"1"})
     result = s3pp("put", "--delete", src, moto_bucket.url)
     assert (result.code, set(moto_bucket.keys())) == (0, {"a", *odd}), result
@@ -363,6 +364,26 @@ def test_a_get_of_compressed_files_keeps_them(s3pp: Run, moto_bucket: Bucket, tr
     assert result.code == 0, result
     assert {Path(name).name for name in deleted(result)} == {"a", "gone.gz"}
     assert {path.name for path in out.iterdir()} == {"a.gz", "b.gz", "c.log.gz", "d.gz"}
+
+
+def test_what_is_in_the_way_of_a_get_is_named_and_kept(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree
+) -> None:
+    """A directory that has become an object, and the reverse: only the user can decide."""
+    moto_bucket.fill({"d": b"1", "f/x": b"2"})
+    held = {"d/y": b"3", "f": b"4", "old": b"5"}
+    out = tree(held, "out")
+    result = s3pp("get", "--delete", moto_bucket.url, out)
+    assert (result.code, tree.read(out)) == (1, held), result
+    assert "'d' is a directory here, and " in result.err
+    assert "'f' is a file here, so nothing can go below it: move it away" in result.err
+    assert result.err.count(": move it away") == 2
+    why = "2 files failed: run the same command again once the cause is removed"
+    assert f"nothing is deleted from {out}: {why}\n" in result.err
+    for name in ("d", "f"):
+        (out / name).rename(out.with_name(f"away-{name}"))
+    result = s3pp("get", "--delete", moto_bucket.url, out)
+    assert (result.code, tree.read(out)) == (0, {"d": b"1", "f/x": b"2"}), result
 
 
 @pytest.mark.parametrize(("key", "pattern"), [("f/x", "f/x"), ("d//e", "d"), ("a/../b", "")])

@@ -67,9 +67,11 @@ def test_max_delete(text: str, most: MaxDelete) -> None:
     assert str(most) == text
 
 
-@pytest.mark.parametrize("text", ["", "-1", "1k", "1.5", "101%", "%", "1e3", "10 %", "١٠%"])
+@pytest.mark.parametrize(
+    "text", ["", "-1", "1k", "1.5", "101%", "%", "1e3", "10 %", "١٠%", "9" * 16]
+)
 def test_no_max_delete(text: str) -> None:
-    with pytest.raises(ValueError, match="neither a number from 0 up nor a share"):
+    with pytest.raises(ValueError, match="neither a number from 0 to 999999999999999 nor a share"):
         values.max_delete(text)
 
 
