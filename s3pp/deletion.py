@@ -34,7 +34,7 @@ class Deletion:
     most: MaxDelete | None = option(
         None,
         "--max-delete",
-        Value("N|P%", "max_delete"),
+        Value("N|P%", "max_delete", once=True),
         help="delete nothing if it would be more than N, or than P percent of the destination",
     )
     from_empty: bool = option(

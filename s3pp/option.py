@@ -19,6 +19,7 @@ class Value(NamedTuple):
     metavar: str
     reader: str = "path"  # a function of ``args/values.py``
     bounds: tuple[Any, ...] = ()  # what that is called with, after the text
+    once: bool = False  # True: of two values none wins, and the option is refused
 
 
 N = Value("N", "whole")

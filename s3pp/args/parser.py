@@ -105,6 +105,22 @@ class _AnswerAction(argparse.Action):
         raise HelpRequested(self._text())
 
 
+class _OnceAction(argparse.Action):
+    """Stores a value; another one is an error, where the last would win of other options."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        earlier = getattr(namespace, self.dest, values)
+        if earlier != values:
+            parser.error(f"{option_string} is given as {earlier} and as {values}: drop one of them")
+        setattr(namespace, self.dest, values)
+
+
 class Group(NamedTuple):
     """Options that stand under one title in the help text of a verb."""
 
@@ -137,7 +153,9 @@ def add_groups(
 def _behaviour(default: object, option: Option, now: float) -> dict[str, Any]:
     """The arguments of ``add_argument`` that define the effect of ``option``."""
     if option.value is not None:
-        action = "append" if isinstance(default, tuple) else "store"
+        action: Any = "append" if isinstance(default, tuple) else "store"
+        if option.value.once:
+            action = _OnceAction
         reader = argument_type(reader_of(option.value, now))
         return {"action": action, "type": reader, "metavar": option.value.metavar}
     if type(default) is int:

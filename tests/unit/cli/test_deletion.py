@@ -39,6 +39,15 @@ def test_every_option_arrives(verb: str) -> None:
 
 
 @pytest.mark.parametrize("verb", PLACES)
+def test_of_two_bounds_none_wins(verb: str) -> None:
+    """The second may be an alias's, and the greater one."""
+    words = ["--delete", "--max-delete=10", *PLACES[verb]]
+    assert build_job(verb, [*words, "--max-delete=10"]).deletion.most == MaxDelete(10)
+    why = refused(verb, *words, "--max-delete", "50%")
+    assert "--max-delete is given as 10 and as 50%: drop one of them" in why
+
+
+@pytest.mark.parametrize("verb", PLACES)
 @pytest.mark.parametrize("option", ["--max-delete=5", "--delete-from-empty", "--delete-excluded"])
 def test_what_belongs_to_it_needs_it(verb: str, option: str) -> None:
     name = option.partition("=")[0]
