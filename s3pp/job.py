@@ -325,6 +325,14 @@ class Job:
         """Whether it is known that no object is found in any of the origins."""
         return bool(self.origins) and all(origin.is_empty for origin in self.origins)
 
+    def requires(self, origin: Origin) -> bool:
+        """Whether ``origin`` is wrong usage if it has no objects, as a name that does not exist.
+
+        What is to be deleted may be gone already, and of a mirror's source the guards decide.
+        """
+        deletes = self.verb == "remove" or self.moves or self.deletion.extraneous
+        return self.choosing.must_exist or (origin.may_be_key and not deletes)
+
     @property
     def sides(self) -> tuple[Side, ...]:
         """The sides that are buckets, those that are read first."""

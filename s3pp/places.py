@@ -61,6 +61,8 @@ class Origin:
     # What a single object is called at the destination, or the directory that all others land in.
     name: str | None = None
     is_empty: bool = False  # it is known that no object is found there
+    # It was given without a slash at its end: it may be the name of an object.
+    may_be_key: bool = field(default=False, compare=False)
 
     def relative(self, key: str) -> str:
         """The name by which filters choose ``key``; at the destination it may have another."""
@@ -170,7 +172,10 @@ def parse_origin(text: str, argument: str = "source") -> Origin:
         prefix = prefix[:-1]
         return Origin(bucket, prefix, prefix.rfind("/") + 1)
     name = prefix.removesuffix("/")
-    return Origin(bucket, f"{name}/", len(name) + 1, name or None) if prefix else Origin(bucket)
+    if not prefix:
+        return Origin(bucket)
+    named = not prefix.endswith("/")
+    return Origin(bucket, f"{name}/", len(name) + 1, name or None, may_be_key=named)
 
 
 def _parts(text: str, argument: str) -> tuple[str, str]:

@@ -153,8 +153,10 @@ class OpenBuckets:
         return session.open_source(origin, by_name=self.job.unlisted)
 
     def _empty(self, origin: Origin) -> Origin:
-        if self.job.choosing.must_exist:
-            raise UsageError(f"no objects found under {origin}")
+        if self.job.requires(origin):
+            from s3pp.sources.objects import no_such_origin
+
+            raise no_such_origin(origin)
         if len(self.job.origins) > 1:  # of a single one the end of the run says it
             self._hooks.notify(f"{self.job.title} {origin}: no objects found")
         return replace(origin, is_empty=True)

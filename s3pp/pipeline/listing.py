@@ -41,7 +41,13 @@ from s3pp.s3.listing import Lister, parse_page
 from s3pp.s3.parallel_listing import list_pages
 from s3pp.s3.session import Session, SessionHooks
 from s3pp.sources.filters import Filters, NameChoice, filters_of, unmatched_notice
-from s3pp.sources.objects import choose, is_empty, list_origin, prefix_object_notice
+from s3pp.sources.objects import (
+    choose,
+    is_empty,
+    list_origin,
+    no_such_origin,
+    prefix_object_notice,
+)
 
 PROBES = 1  # requests that find the bucket
 AT_ONCE = 100  # keys written together, of those that are looked up by name
@@ -143,6 +149,8 @@ def _list(run: ListRun, streams: Streams) -> None:
     opened = session.open_source(origin, by_name=by_name)
     sheet.totals.requests += PROBES
     if opened.empty and not by_name:
+        if job.requires(origin):
+            raise no_such_origin(origin)
         return
     if not by_name and opened.single is False:
         complete(_list_opened(run, session, opened))

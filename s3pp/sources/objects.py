@@ -23,7 +23,7 @@ from itertools import chain, groupby
 from operator import attrgetter
 from typing import Any, Protocol
 
-from s3pp.errors import FatalError, ObjectError, S3ppError
+from s3pp.errors import FatalError, ObjectError, S3ppError, UsageError
 from s3pp.job import Job
 from s3pp.localfs.external_sort import RICH_RUN_LENGTH, SortMemory, sort_records
 from s3pp.places import Origin
@@ -60,6 +60,12 @@ def list_origin(
         return skip_done_objects(job, origin, alone)
     found = list_objects(job, origin, bucket, notify, choice)
     return _with_notice(job, origin, bucket, notify, found)
+
+
+def no_such_origin(origin: Origin) -> UsageError:
+    """Return the error for an origin that must have objects, and has none."""
+    advice = ": check the name; one that ends in / may have none" if origin.may_be_key else ""
+    return UsageError(f"no objects found under {origin}{advice}")
 
 
 async def is_empty(origin: Origin, bucket: Lister) -> bool:

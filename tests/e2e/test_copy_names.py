@@ -292,7 +292,7 @@ def test_several_sources_of_several_buckets_go_side_by_side(
     assert dest.tree() == {**tree, "p/large": large}
     limited = s3pp("copy", "-n", "--limit", "2", *sources, f"{dest.url}/q")
     assert {line.rpartition("/")[2] for line in limited.decisions} == {"1 (new)", "2 (new)"}
-    missing = s3pp("copy", *sources, f"{other.url}/none", f"{dest.url}/r")
+    missing = s3pp("copy", *sources, f"{other.url}/none/", f"{dest.url}/r")
     assert (missing.code, missing.counts.done) == (1, 5)  # two have the same name, as above
     assert f"s3pp: copy {other.url}/none: no objects found\n" in missing.err
     names_of = s3pp("copy", "--files-from", "-", *sources, dest.url, stdin=b"a")

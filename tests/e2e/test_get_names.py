@@ -116,7 +116,8 @@ def test_what_is_not_there(s3pp: Run, store: Store, bucket: Bucket, tmp_path: Pa
     bucket.put("p", b"1")
     out = tmp_path / "out"
     for source, mention, code in [
-        (f"{bucket.url}/p/x", "p/x", 0),
+        (f"{bucket.url}/p/x", "p/x", 2),
+        (f"{bucket.url}/p/x/", "p/x", 0),
         ("s3://there-is-no-such-bucket", "there-is-no-such-bucket", 2),
     ]:
         result = s3pp("get", source, out)

@@ -1,5 +1,5 @@
 """Runs that find nothing to act on: all verbs treat an empty source, a missing prefix and filters
-that select nothing alike.
+that select nothing alike. A name that does not exist is wrong usage.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def test_all_that_finds_nothing_is_alike(
         "copy": [f"{url}/q"],
         "move": [f"{url}/q"],
     }.get(verb, [])
-    sources = {"put": [str(empty)]}.get(verb, [f"{url}/none", f"{url}/none/", f"{url}/none*"])
+    sources = {"put": [str(empty)]}.get(verb, [f"{url}/none/", f"{url}/none*"])
     cases: list[tuple[list[str], str]] = [([], each) for each in sources]
     cases.append((NONE, str({"put": filled}.get(verb, f"{url}/p"))))
     for words, source in cases:
@@ -47,10 +47,16 @@ def test_all_that_finds_nothing_is_alike(
             1, f"s3pp: {verb} {place}: {what}, and --fail-if-empty requires some\n"
         )  # fmt: skip
         assert s3pp(verb, "-q", *words, source, *to).err == ""
+    if verb != "put":  # what is to be deleted, or ended, may be gone already
+        missing = s3pp(verb, f"{url}/none", *to)
+        named = verb in ("get", "copy", "list")
+        assert (missing.code, missing.err.count("\n")) == (2 if named else 0, 1)
+        advice = "check the name; one that ends in / may have none" if named else "nothing to do"
+        assert advice in missing.err
     if verb == "get":
         new = tmp_path / "new"
         new.rmdir()  # created for the prefix whose objects the filters exclude, and for none*
-        assert s3pp("get", f"{url}/none", new).code == 0
+        assert s3pp("get", f"{url}/none/", new).code == 0
         assert not new.exists()  # it could be the name of a single file
     assert moto_bucket.tree() == {"p/a": b"1"}
 
