@@ -24,6 +24,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from s3pp.errors import FatalError, UsageError
+from s3pp.report.own_files import check_named
 
 MODE = 0o600
 MOST_CUT = 1 << 20  # bytes of an incomplete last line; a longer one was not written by s3pp
@@ -45,8 +46,7 @@ def open_private(path: str, argument: str) -> PrivateFile:
 
     ``argument`` is the option that named it. Raises ``UsageError`` if the file is refused.
     """
-    if not path:
-        raise UsageError(f"{argument} '' is empty: name a file, or leave the option out")
+    check_named(path, argument)
     try:
         place = _without_links(path)
         fd = _open(place.path)

@@ -15,6 +15,12 @@ from s3pp.errors import S3ppError, UsageError
 from s3pp.job import STREAM, Job
 
 
+def check_named(path: str, argument: str) -> None:
+    """Raise ``UsageError`` for an empty name, as that of a variable which is not set."""
+    if not path:
+        raise UsageError(f"{argument} '' is empty: name a file, or leave the option out")
+
+
 def check_own_files(job: Job) -> None:
     """Refuse such a file in SOURCE or DIRECTORY, or one that is a file which the job reads.
 
@@ -22,6 +28,7 @@ def check_own_files(job: Job) -> None:
     of its name could replace it. A file that is read would have lines of the run appended.
     """
     for path, argument in _own_files(job):
+        check_named(path, argument)
         for other, name in _other_files(job):
             if _is_same_file(path, other):
                 raise UsageError(f"{argument} {path!r} is the same file as {name}: name another")

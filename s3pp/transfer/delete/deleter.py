@@ -45,7 +45,7 @@ class Deleter(Protocol):
 def foresee(tasks: Sequence[DeleteTask], ended: Ended, calls: Calls) -> None:
     """Add the outcomes of a dry run, in which ``calls`` would delete ``tasks``."""
     for task in tasks:
-        ended[task.target] = deleted(task)._replace(foreseen=Foreseen(calls, task))
+        ended[task.target] = deleted(task, attempts=0)._replace(foreseen=Foreseen(calls, task))
         calls = ()  # the first has those of all
 
 

@@ -120,6 +120,15 @@ def test_an_unwritable_log_after_a_writable_journal(
     assert "--log-file" in told.err
 
 
+@pytest.mark.parametrize("option", ["--journal", "--log-file", "--etag-cache", "--plan"])
+def test_the_name_of_a_file_of_the_run_is_not_empty(
+    command: Callable[..., Told], tmp_path: Path, option: str
+) -> None:
+    told = command("put", option, "", str(tmp_path), "s3://bucket")
+    assert told.code == 2
+    assert f"{option} '' is empty: name a file, or leave the option out" in told.err
+
+
 @pytest.mark.parametrize("option", ["--journal", "--log-file"])
 def test_a_record_of_the_run_within_what_is_sent(
     command: Callable[..., Told], tmp_path: Path, option: str

@@ -211,7 +211,9 @@ def test_a_dry_run_sends_nothing() -> None:
     deleter = ObjectDeleter(where.bucket(), dry_run=True)
     ended = delete(where, tasks(*MANY, "p/x\x01"), deleter)
     assert set(kinds(ended).values()) == {"deleted"}
-    foreseen = [each.foreseen for each in ended.values() if isinstance(each, Deleted)]
+    deleted = [each for each in ended.values() if isinstance(each, Deleted)]
+    assert {each.attempts for each in deleted} == {0}
+    foreseen = [each.foreseen for each in deleted]
     first, *others = (each and each.calls for each in foreseen)
     assert (first, set(others)) == ((("DeleteObjects", 1), ("DeleteObject", 1)), {()})
     assert where.sent == []
