@@ -94,7 +94,7 @@ def test_pipes_and_sockets_are_skipped_with_a_reason(
     assert "pipe" in plain.err
     assert "sock" in plain.err
     listed = s3pp("put", "--dry-run", src, moto_bucket.url)  # stdout has them
-    assert (listed.err, listed.out.count("not a regular file")) == ("", 2)
+    assert (listed.err, listed.out.count("(not a regular file)")) == ("", 2)
 
 
 def test_what_cannot_be_read_fails_and_the_run_goes_on(

@@ -89,7 +89,9 @@ def test_temporary_files_of_killed_getters_go_before_the_run_ends(moto_get: GetT
     for pid in workers(running, "getter"):
         kill(pid)
     end = moto_get.end(running)
-    assert (end.code, set(end.done)) == (0, set(contents))
+    assert end.code == 0
+    # A dead getter may have fetched the small one without reporting it: it is skipped then.
+    assert set(contents) - {"a/small"} <= set(end.done) <= set(contents)
     assert moto_get.files() == contents | before
 
 

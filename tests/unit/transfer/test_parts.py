@@ -102,14 +102,17 @@ def test_the_first_that_is_refused_ends_it(settled: bool, moved_one: bool) -> No
 
     async def main() -> None:
         ended: list[int] = []
+        refused = asyncio.Event()
 
         async def move(each: PutPart) -> PartOutcome:
             if each.span.number == 0:
                 return done(0)
             if each.span.number == 2:
                 await turns(5)  # part 0 is heard of before
+                refused.set()
                 return REFUSED
-            await asyncio.sleep(0.01)
+            await refused.wait()
+            await turns(50)
             ended.append(each.span.number)
             return done(each.span.number)
 
