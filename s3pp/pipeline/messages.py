@@ -163,6 +163,12 @@ class FileDigests(NamedTuple):
         return [FileDigest(FileState(*state), kind, value) for state, kind, value in rows]
 
 
+class NamesExcluded(NamedTuple):
+    """walker → statter: what the filters have left out, at the end of the walk of a dry run."""
+
+    names: int  # a directory that was not entered is one
+
+
 class Fatal(NamedTuple):
     """walker, worker, statter, supervisor → supervisor, statter: why the run must end."""
 
@@ -253,6 +259,7 @@ MESSAGES: tuple[type[Any], ...] = (
     PartResult,
     PartProgress,
     Notice,
+    NamesExcluded,
     Fatal,
     WalkProgress,
     KeysExpired,

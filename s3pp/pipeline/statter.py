@@ -23,6 +23,7 @@ from s3pp.pipeline.messages import (
     Fatal,
     FileDigests,
     Message,
+    NamesExcluded,
     Notice,
     PartProgress,
     RunDone,
@@ -81,6 +82,8 @@ class Statter:
                 self._last.append(text)
             case Notice(text):
                 self._notice(text)
+            case NamesExcluded(names):
+                self._recorder.exclude(names)
             case FileDigests():
                 self._store(message)
             case Setup(job):

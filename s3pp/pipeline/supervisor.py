@@ -239,7 +239,7 @@ class Supervisor:
                 self._flow.observe(child, message, time.monotonic())
             case messages.SpoolFile() | OpenUpload():
                 self._assignments.record(child, message)
-            case messages.Notice() | messages.FileDigests():
+            case messages.Notice() | messages.NamesExcluded() | messages.FileDigests():
                 self._loop.send(self._crew.statter, message)
             case messages.KeysExpired(side):
                 self._keys.renew(child, side, self._now)

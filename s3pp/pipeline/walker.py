@@ -33,6 +33,7 @@ from s3pp.job import Job
 from s3pp.pipeline.connect import DistantBucket, LoopThread, Renewal, start_thread
 from s3pp.pipeline.messages import (
     Fatal,
+    NamesExcluded,
     NewKeys,
     Notice,
     SendDeletes,
@@ -114,6 +115,8 @@ def run_walker(
     if found.error is not None:
         batcher.report(requests)
         raise found.error  # the supervisor already has all that came before it
+    if job.dry_run and choice.filters.refused:
+        outbox.send(NamesExcluded(choice.filters.refused))
     unmatched = [*choice.filters.unmatched, *(rules.unmatched if rules else ())]
     if text := unmatched_notice(job, unmatched):
         outbox.send(Notice(text, at_end=True))

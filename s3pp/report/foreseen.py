@@ -6,6 +6,7 @@
     put    new                 3       4096         3
     skip   same etag          12      81920         -
     fail   conflict            1          -         -
+    leave  excluded            2          -         -
     requests: 3 PutObject; 2 to list and compare, made by the dry run too
 """
 
@@ -17,25 +18,25 @@ from typing import Any
 
 from s3pp.records import Done, Failed, Outcome, Skipped
 
-DELETE, SKIP, FAIL = "delete", "skip", "fail"
+DELETE, SKIP, FAIL, LEAVE = "delete", "skip", "fail", "leave"
 HEADING = ("would", "reason", "objects", "bytes", "requests")
-_ORDER = (SKIP, FAIL)  # of actions, after those that transfer
+_ORDER = (SKIP, FAIL, LEAVE)  # of actions, after those that transfer
 
 
 @dataclass(slots=True)
 class ReasonTotal:
     """The objects that have an action and a reason in common."""
 
-    action: str  # what would become of them: the verb, ``DELETE``, ``SKIP`` or ``FAIL``
+    action: str  # what would become of them: the verb, ``DELETE``, ``SKIP``, ``FAIL`` or ``LEAVE``
     reason: str  # of a failure: its kind
     objects: int = 0
-    bytes: int = 0  # of failures they are not known
+    bytes: int | None = 0  # None: not known
     requests: int = 0  # to transfer them
 
     @property
     def cells(self) -> tuple[str, ...]:
         """The row of the table."""
-        size = "-" if self.action == FAIL else str(self.bytes)
+        size = "-" if self.bytes is None else str(self.bytes)
         requests = "-" if self.action in _ORDER else str(self.requests)
         return self.action, self.reason, str(self.objects), size, requests
 
@@ -47,7 +48,7 @@ class ReasonTotal:
             "reason": self.reason,
             "objects": self.objects,
         }
-        if self.action != FAIL:
+        if self.bytes is not None:
             facts["bytes"] = self.bytes
         return facts if self.action in _ORDER else facts | {"requests": self.requests}
 
@@ -63,6 +64,10 @@ class ForeseenTotals:
     def fold(self, outcomes: Iterable[Outcome]) -> int:
         """Add a batch. Returns the number of requests that would transfer it."""
         return sum(map(self._fold, outcomes))
+
+    def exclude(self, count: int) -> None:
+        """Add ``count`` names that the filters leave out."""
+        self._add(LEAVE, "excluded", None, count)
 
     @property
     def rows(self) -> list[ReasonTotal]:
@@ -82,7 +87,7 @@ class ForeseenTotals:
 
     def _fold(self, outcome: Outcome) -> int:
         if isinstance(outcome, Failed):
-            self._add(FAIL, outcome.kind.value, 0)
+            self._add(FAIL, outcome.kind.value, None)
             return 0
         if isinstance(outcome, Skipped):
             self._add(SKIP, outcome.reason.value, outcome.size)
@@ -96,12 +101,10 @@ class ForeseenTotals:
         total.requests += outcome.foreseen.requests
         return outcome.foreseen.requests
 
-    def _add(self, action: str, reason: str, size: int) -> ReasonTotal:
-        total = self.reasons.get(reason)
-        if total is None:
-            total = self.reasons[reason] = ReasonTotal(action, reason)
-        total.objects += 1
-        total.bytes += size
+    def _add(self, action: str, reason: str, size: int | None, count: int = 1) -> ReasonTotal:
+        total = self.reasons.setdefault(f"{action} {reason}", ReasonTotal(action, reason))
+        total.objects += count
+        total.bytes = None if total.bytes is None or size is None else total.bytes + size
         return total
 
 

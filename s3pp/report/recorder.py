@@ -148,6 +148,11 @@ class Recorder:
         """Add requests that were made or, in a dry run, would have been."""
         self._totals.requests += count
 
+    def exclude(self, count: int) -> None:
+        """Add ``count`` names that filters have left out of a dry run."""
+        if self._totals.foreseen is not None:
+            self._totals.foreseen.exclude(count)
+
     def count_moved(self, size: int) -> None:
         """Add ``size`` bytes, a part of a large object that was transferred."""
         self._totals.in_parts += size

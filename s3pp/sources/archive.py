@@ -73,6 +73,7 @@ def walk_members(path: str, scope: Scope) -> Stream:
             and isinstance(record, Entry)
             and filters.stat_refusal(record.size, record.mtime_ns)
         ):
+            filters.refused += 1
             continue
         yield order, record
 
@@ -122,7 +123,10 @@ class _Members:
 
     def _row(self, member: tarfile.TarInfo, place: int) -> Iterator[Row]:
         name = member.name if leads_out(member.name) else normalize(member.name)
-        if member.isdir() or self._scope.filters.name_refusal(name) is not None:
+        if member.isdir():
+            return
+        if self._scope.filters.name_refusal(name) is not None:
+            self._scope.filters.refused += 1
             return
         key = self._scope.prefix + name
         order = key_bytes(key)

@@ -78,10 +78,12 @@ def walk_single(source: Source, scope: Scope) -> Stream:
     base = os.path.basename(source.path)
     key = scope.prefix + (source.name or base)
     order = key_bytes(key)
-    if scope.filters.name_refusal(base) is None:
-        record = stat_entry(source.path, key, order, scope)
-        if record is not None:
-            yield order, record
+    if scope.filters.name_refusal(base) is not None:
+        scope.filters.refused += 1
+        return
+    record = stat_entry(source.path, key, order, scope)
+    if record is not None:
+        yield order, record
 
 
 def stat_entry(path: str, key: str, order: bytes, scope: Scope) -> Record | None:
@@ -98,6 +100,7 @@ def stat_entry(path: str, key: str, order: bytes, scope: Scope) -> Record | None
         return _irregular(path, key, status)
     filters = scope.filters
     if filters.by_stat and filters.stat_refusal(status.st_size, status.st_mtime_ns):
+        filters.refused += 1
         return LeftOut.of(path, key) if filters.names_left_out else None
     if fault := key_fault(order):
         return Failed(path, key, FailureKind.NAME, fault)
@@ -161,6 +164,7 @@ class _Walk:
     def _enter(self, relative: str) -> Stream:
         """Push a directory on the stack unless it is excluded; yield a failure to list it."""
         if relative and self._scope.filters.tree_refusal(relative[:-1]):
+            self._scope.filters.refused += 1
             return
         path = (self._base + relative)[:-1] if relative else self._top
         trouble: list[OSError] = []
@@ -216,6 +220,7 @@ class _Walk:
         relative = level.relative + name
         scope = self._scope
         if scope.filters.by_name and self._is_refused(relative, kind):
+            scope.filters.refused += 1
             return None
         path = level.base + name
         if is_unfinished(name):

@@ -90,7 +90,7 @@ class Filters:
         # Whether any rule concerns names, modification times, or what ``stat`` returns at all.
         self.by_name = bool(self._rules)
         self.by_age = (choosing.newer_than, choosing.older_than) != (None, None)
-        self.refused = 0  # objects of a listing
+        self.refused = 0  # names that were looked at, by the code that asks; a tree is one
         self.names_left_out = False  # True: what size or age leave out is yielded, as ``LeftOut``
         self.by_stat = self.by_age or (choosing.min_size, choosing.max_size) != (None, None)
 

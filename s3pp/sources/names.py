@@ -136,6 +136,8 @@ class _Names:
                 name = normalize(name) or "."
             if filters.name_refusal(name) is None:
                 yield key_bytes(self._scope.prefix + name), name
+            else:
+                filters.refused += 1
 
     def record(self, name: str, order: bytes) -> Record | None:
         """Return the record of one name; None if its size or age is not chosen."""

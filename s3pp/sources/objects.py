@@ -172,7 +172,9 @@ def _choose_each(found: Iterator[Found], origin: Origin, filters: Filters) -> It
 
 def choose_single(origin: Origin, found: Listed, filters: Filters) -> Iterator[Listed]:
     """Yield ``found``, the single object that ``origin`` names, if ``filters`` choose it."""
-    if not _is_refused(found, origin, filters):
+    if _is_refused(found, origin, filters):
+        filters.refused += 1
+    else:
         yield found
 
 
@@ -275,9 +277,16 @@ def _limit(found: Iterator[Found], limit: int) -> Iterator[Found]:
 
 def _names(names: Iterable[bytes], filters: Filters) -> Iterator[str]:
     """Yield the chosen names, sorted like keys, each once."""
-    wanted = (name for name in names if filters.name_refusal(os.fsdecode(name)) is None)
-    for name, _ in groupby(sort_records(wanted)):
+    for name, _ in groupby(sort_records(_chosen(names, filters))):
         yield os.fsdecode(name)
+
+
+def _chosen(names: Iterable[bytes], filters: Filters) -> Iterator[bytes]:
+    for name in names:
+        if filters.name_refusal(os.fsdecode(name)) is None:
+            yield name
+        else:
+            filters.refused += 1
 
 
 class Looker(Protocol):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from commands import Run
@@ -118,3 +120,20 @@ def test_the_exit_code_tells_whether_there_is_anything_to_do(
         "s3pp: --exit-code needs --dry-run, or --mode add:"
         " other runs exit 1 where something fails\n"
     )
+
+
+def test_what_filters_leave_out_is_counted(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
+    """A directory that is not entered is one."""
+    src = tree({"a": b"1", "b.tmp": b"2", "c": b"large", "out/d": b"3", "out/e": b"4"})
+    filters = ["--exclude", "*.tmp", "--exclude", "out", "--max-size", "1"]
+    moto_bucket.fill({"p/a": b"1", "p/b.tmp": b"2", "p/c": b"large"})
+    row = {"action": "leave", "reason": "excluded"}
+    for words, count in (
+        (["put", src, f"{moto_bucket.url}/q"], 3),
+        (["get", f"{moto_bucket.url}/p", tmp_path / "got"], 2),
+        (["copy", f"{moto_bucket.url}/p", f"{moto_bucket.url}/q"], 2),
+    ):
+        planned = s3pp(*words, "-n", "--json", *filters)
+        assert planned.events[-1]["reasons"][-1] == row | {"objects": count}

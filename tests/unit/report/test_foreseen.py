@@ -67,8 +67,16 @@ def test_every_outcome_is_in_one_row(outcomes: list[Outcome]) -> None:
     assert requests == totals.requests == sum(each.requests for each in totals.rows)
     assert sum(each.objects for each in totals.rows) == len(outcomes)
     done = [each for each in outcomes if isinstance(each, Done)]
-    sizes = [each.bytes for each in totals.rows if each.action == "put"]
+    sizes = [each.bytes or 0 for each in totals.rows if each.action == "put"]
     assert sum(sizes) == sum(each.size for each in done)
+
+
+def test_what_filters_leave_out_is_the_last_row() -> None:
+    totals = folded(ALL)
+    totals.exclude(3)
+    assert table(totals, 20)[-2] == "leave  excluded            3      -         -"
+    facts = {"action": "leave", "reason": "excluded", "objects": 3}
+    assert totals.facts["reasons"][-1] == facts
 
 
 def test_it_does_not_grow_and_travels() -> None:
