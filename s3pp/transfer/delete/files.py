@@ -43,7 +43,7 @@ class FileDeleter:
         emptied = set()
         for task in tasks:
             outcome = ended[task.target] = await self._reader.run(self._delete, task)
-            if isinstance(outcome, Deleted):
+            if not isinstance(outcome, Failed):  # one that is gone may be a killed worker's
                 emptied.add(task.target.rpartition("/")[0])
         for path in sorted(emptied, reverse=True):  # what lies below others comes first
             await self._reader.run(self._prune, path)

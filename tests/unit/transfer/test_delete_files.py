@@ -59,6 +59,16 @@ def test_directory_itself_stays(tmp_path: Path) -> None:
     assert (names(tmp_path), tmp_path.is_dir()) == (set(), True)
 
 
+def test_what_a_killed_worker_has_left_empty_goes_too(tmp_path: Path) -> None:
+    """It had deleted the files, and its batch is given to another."""
+    tasks = write(tmp_path, "b/c/d", "b/c/e", "f")
+    (tmp_path / "b/c/d").unlink()
+    (tmp_path / "b/c/e").unlink()
+    ended = delete(tmp_path, tasks)
+    assert [type(each) for each in ended.values()] == [Skipped, Skipped, Deleted]
+    assert names(tmp_path) == set()
+
+
 def test_what_has_changed_stays(tmp_path: Path) -> None:
     tasks = write(tmp_path, "same-size", "written", "touched", "gone", "d/gone", "ok")
     (tmp_path / "same-size").write_text("CONTENT")
