@@ -72,18 +72,8 @@ def run_walker(
     setup: Setup | None = inbox.receive()
     if setup is None:
         return
-    job = setup.job
-    thread = LoopThread(partial(_give_up, outbox))
-
-    def notify(text: str) -> None:
-        outbox.send(Notice(text))
-
-    buckets = {
-        side: DistantBucket(
-            thread, job.access_to(side), each, renewal=Renewal(outbox, side), notify=notify
-        )
-        for side, each in setup.opened.items()
-    }
+    job, notify = setup.job, partial(_notify, outbox)
+    buckets = _connect(setup, outbox, notify)
     approved = Event()
     start_thread(_listen, inbox, buckets, approved)
     batcher = Batcher(outbox, job.speed.processes, large=job.parts.threshold)
@@ -96,7 +86,45 @@ def run_walker(
     if job.speed.etag_cache is not None:
         steps = _skip_known(job, steps, notify, outbox)
     found = StepsUntilError(steps)
-    tasks = _tasks(found, batcher)
+    _send(job, _tasks(found, batcher), batcher, spool_dir)
+    if mirror is not None and found.error is None:
+        batcher.flush()  # the rest of the destination may take long
+        mirror.finish()
+    requests = sum(bucket.requests for bucket in buckets.values())
+    if found.error is not None:
+        batcher.report(requests)
+        raise found.error  # the supervisor already has all that came before it
+    unmatched = [*choice.filters.unmatched, *(rules.unmatched if rules else ())]
+    _report_names(job, choice.filters.refused, unmatched, outbox)
+    if mirror is not None:
+        batcher.report(requests)
+        outbox.send(mirror.done())
+        approved.wait()
+        requests = 0
+        for deletes in mirror.batches():
+            batcher.send_deletes(deletes)
+    batcher.end(requests)
+
+
+def _notify(outbox: MessageWriter, text: str) -> None:
+    outbox.send(Notice(text))
+
+
+def _connect(
+    setup: Setup, outbox: MessageWriter, notify: Callable[[str], None]
+) -> dict[Side, DistantBucket]:
+    """Return the buckets of a run, whose requests another thread makes."""
+    thread = LoopThread(partial(_give_up, outbox))
+    return {
+        side: DistantBucket(
+            thread, setup.job.access_to(side), each, renewal=Renewal(outbox, side), notify=notify
+        )
+        for side, each in setup.opened.items()
+    }
+
+
+def _send(job: Job, tasks: Iterator[Task], batcher: Batcher, spool_dir: str) -> None:
+    """Walk to the end, and send the tasks as they are found, or as ``job`` orders them."""
     if job.choosing.order == "size":
         tasks = smallest_first(tasks)
     if job.walk == "tar":
@@ -108,26 +136,14 @@ def run_walker(
     else:
         for task in tasks:
             batcher.add(task)
-    if mirror is not None and found.error is None:
-        batcher.flush()  # the rest of the destination may take long
-        mirror.finish()
-    requests = sum(bucket.requests for bucket in buckets.values())
-    if found.error is not None:
-        batcher.report(requests)
-        raise found.error  # the supervisor already has all that came before it
-    if job.dry_run and choice.filters.refused:
-        outbox.send(NamesExcluded(choice.filters.refused))
-    unmatched = [*choice.filters.unmatched, *(rules.unmatched if rules else ())]
+
+
+def _report_names(job: Job, refused: int, unmatched: list[str], outbox: MessageWriter) -> None:
+    """Report what filters have left out of a dry run, and patterns that matched nothing."""
+    if job.dry_run and refused:
+        outbox.send(NamesExcluded(refused))
     if text := unmatched_notice(job, unmatched):
         outbox.send(Notice(text, at_end=True))
-    if mirror is not None:
-        batcher.report(requests)
-        outbox.send(mirror.done())
-        approved.wait()
-        requests = 0
-        for deletes in mirror.batches():
-            batcher.send_deletes(deletes)
-    batcher.end(requests)
 
 
 def _skip_known(
