@@ -123,11 +123,35 @@ def run(job: Job, output: Streams) -> RunReport:
         _check_files(job, output)
         alone = job.is_stream or job.verb in _SINGLE_PROCESS
         _ensure_descriptors(0 if alone else job.speed.processes)
-        with _sandbox_for(_settle(job, output), output) as reached:
-            return _run(reached, output)
+        return _start(job, output) if job.locking.lock is None else _start_locked(job, output)
     except S3ppError as error:
         log_error(job, str(error))
         raise
+
+
+def _start(job: Job, output: Streams) -> RunReport:
+    with _sandbox_for(_settle(job, output), output) as reached:
+        return _run(reached, output)
+
+
+def _start_locked(job: Job, output: Streams) -> RunReport:
+    """Run while no other run holds the job's lock; what happens else is as the job says."""
+    from s3pp.pipeline.exclusion import AnotherRunError, acquire
+    from s3pp.pipeline.signals import Stopped
+    from s3pp.report.totals import RunReport
+
+    try:
+        lock = acquire(job, lambda text: _notify(text, job, output))
+    except Stopped as stopped:
+        return _stopped(stopped.status, job, output)
+    except AnotherRunError as error:
+        if job.locking.if_locked == "fail":
+            raise
+        log_error(job, str(error))
+        _notify(str(error), job, output)
+        return RunReport(ExitStatus.LOCKED, None, str(error))
+    with lock:
+        return _start(job, output)
 
 
 def _with_plan(job: Job) -> Job:
@@ -257,51 +281,23 @@ def _sandbox_for(job: Job, output: Streams) -> Iterator[Job]:
 
 
 def _run(job: Job, output: Streams) -> RunReport:
+    from s3pp.pipeline.runs import run_verb
     from s3pp.pipeline.signals import Stopped
-    from s3pp.report.totals import RunReport
 
     if job.directory == STREAM:  # what is printed must not be mixed with the object
         output = output._replace(stdout=output.stderr)
-    runs = {"list": _list, "clean": _clean}
     try:
-        run = _stream if job.is_stream else runs.get(job.verb, _transfer)
-        result = run(job, output)
+        result = run_verb(job, output)
     except Stopped as stopped:
-        output.stderr.lines([message(job.output.program, "stopped before anything was done")])
-        return RunReport(stopped.status, None)
+        return _stopped(stopped.status, job, output)
     return _report(result, job, output)
 
 
-def _transfer(job: Job, output: Streams) -> RunReport:
-    from s3pp.pipeline import supervisor
+def _stopped(status: ExitStatus, job: Job, output: Streams) -> RunReport:
+    from s3pp.report.totals import RunReport
 
-    try:
-        return supervisor.run(job)
-    finally:
-        if output.stderr.terminal:  # where a statter that was killed may have left its display
-            from s3pp.report.progress import erase_display
-
-            erase_display(output.stderr, job.output)
-
-
-def _stream(job: Job, output: Streams) -> RunReport:
-    from s3pp.pipeline import streaming
-
-    if job.reads_stdin:
-        return streaming.put(job, output)
-    return streaming.get(job, job.origin, output)
-
-
-def _clean(job: Job, output: Streams) -> RunReport:
-    from s3pp.pipeline.cleaner import clean
-
-    return clean(job, job.origin, output)
-
-
-def _list(job: Job, output: Streams) -> RunReport:
-    from s3pp.pipeline.listing import list_keys
-
-    return list_keys(job, job.origin, output)
+    output.stderr.lines([message(job.output.program, "stopped before anything was done")])
+    return RunReport(status, None)
 
 
 # The last lines

@@ -30,6 +30,7 @@ class ExitStatus(IntEnum):
     SOME_FAILED = 1
     USAGE = 2
     ABORTED = 3
+    LOCKED = 75  # EX_TEMPFAIL of sysexits.h: another run has the lock, and nothing was done
     HANGUP = 129  # 128 + SIGHUP, the shell's convention
     INTERRUPTED = 130  # 128 + SIGINT
     READER_GONE = 141  # 128 + SIGPIPE: standard output was closed before the object was complete

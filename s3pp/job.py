@@ -13,6 +13,7 @@ from s3pp.access import Access
 from s3pp.attributes import Objects
 from s3pp.body_options import DownloadOptions, Parts
 from s3pp.deletion import Deletion
+from s3pp.locking import Locking
 from s3pp.option import FILE, MOMENT, SIZE, N, Option, Value, choice, option, options
 from s3pp.places import NOWHERE, UNKNOWN_STORES, Origin, Place, Side, Source, Stores
 from s3pp.speed import Speed
@@ -259,6 +260,7 @@ class Job:
     listing_access: Access | None = None
     speed: Speed = field(default_factory=Speed)
     output: Output = Output()
+    locking: Locking = Locking()
     inventory: str = ""  # the bucket of the manifest's data files; set when that has been read
     moves: bool = False  # what was transferred and verified is deleted where it came from
     stores: Stores = UNKNOWN_STORES  # set when the buckets have been found

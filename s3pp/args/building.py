@@ -19,11 +19,9 @@ from s3pp.args.headers import METADATA, Pairs, check_headers, check_metadata, ch
 from s3pp.args.selection import check_compare, check_plan, check_selection
 from s3pp.args.values import check_no_stream
 from s3pp.attributes import Objects
-from s3pp.body_options import DownloadOptions, Parts
-from s3pp.deletion import Deletion
 from s3pp.errors import UsageError
 from s3pp.integrity.checksums import ALGORITHMS
-from s3pp.job import Choosing, Job, Mode, Output
+from s3pp.job import Job, Mode, Output
 from s3pp.limits import AUTO
 from s3pp.option import Option, Value, option, options
 from s3pp.places import access_point
@@ -121,18 +119,10 @@ class CombinedOptions:
 
 
 COMBINED = "combined"
-# By the name of the field of ``Job`` that holds them.
+# The fields of ``Job`` that hold fields of their own.
+_NAMES = "choosing deletion objects download parts access speed output locking"
 _SECTIONS: Mapping[str, type] = MappingProxyType(
-    {
-        "choosing": Choosing,
-        "deletion": Deletion,
-        "objects": Objects,
-        "download": DownloadOptions,
-        "parts": Parts,
-        "access": Access,
-        "speed": Speed,
-        "output": Output,
-    }
+    {name: type(getattr(Job(""), name)) for name in _NAMES.split()}
 )
 
 

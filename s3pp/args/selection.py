@@ -9,6 +9,7 @@ from dataclasses import fields
 from s3pp.args.values import check_no_stream
 from s3pp.errors import UsageError
 from s3pp.job import Choosing, Compare, Job, Mode
+from s3pp.locking import Locking
 from s3pp.option import OPTIONS
 
 
@@ -20,6 +21,7 @@ def check_selection(job: Job) -> None:
     _check_filters(job)
     _check_deletion(job)
     _check_removal(job)
+    _check_lock(job)
     if job.speed.etag_cache is not None:
         _check_cache(job, job.speed.etag_cache)
     if job.download.gunzip and job.download.gzip_suffix:
@@ -46,6 +48,18 @@ def _check_stream(job: Job) -> None:
             raise UsageError(f"{flag} is about files, and '-' is standard output: leave it out")
     if job.speed.etag_cache is not None:
         raise UsageError("--etag-cache is about files, and '-' is none: leave it out")
+
+
+def _check_lock(job: Job) -> None:
+    """Refuse settings of a lock that there is none of."""
+    locking = job.locking
+    check_no_stream(locking.lock, "--lock", "it is a file")
+    for flag, given in (
+        ("--lock-wait", locking.wait > 0),
+        ("--if-locked", locking.if_locked != Locking.if_locked),
+    ):
+        if given and locking.lock is None:
+            raise UsageError(f"{flag} needs --lock, which names the lock: add --lock auto")
 
 
 def _check_cache(job: Job, path: str) -> None:

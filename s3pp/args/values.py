@@ -15,6 +15,7 @@ from s3pp.deletion import MaxDelete
 from s3pp.errors import UsageError
 from s3pp.job import Compare, Mode
 from s3pp.limits import GROUPS, MAX_PART, MIN_PART, PERMISSIONS
+from s3pp.locking import FOREVER
 from s3pp.places import Origin, Place, Source, access_point, parse_origin, parse_place
 
 _SIZE = r"(?ai)(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?"
@@ -87,6 +88,16 @@ def seconds(text: str) -> float:
         raise ValueError(f"{text!r} is too short: write more than 0")
     if length is None:
         raise ValueError(f"{text!r} is not a length of time: write seconds, or 90s, 5m, 2h")
+    return length
+
+
+def lock_wait(text: str) -> float:
+    """A length of time, in seconds, or ``forever``."""
+    length = FOREVER if text == "forever" else _length(text)
+    if length is None or length > FOREVER:
+        raise ValueError(
+            f"{text!r} is not a length of time: write seconds, or 90s, 5m, 2h, or forever"
+        )
     return length
 
 

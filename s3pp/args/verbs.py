@@ -200,6 +200,7 @@ _SOURCE_S3 = Group(
     _fields("combined", "source_endpoint_url source_region source_profile"),
 )
 _RETRIES = Group("retries and timeouts", (*_TRIES, "speed.worker_timeout", "choosing.retry_from"))
+_LOCKING = Group("runs at the same time", _fields("locking", "lock wait if_locked"))
 _OUTPUT = Group("output", (*_VOLUME, *_fields("output", "json progress journal log_file")))
 
 VERBS: Mapping[str, Verb] = MappingProxyType(
@@ -218,7 +219,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                 Group("source", ("walk", *_LINKS)),
                 _OBJECTS,
                 Group("compression", _fields("combined", "gzip gzip_types")),
-                *(_PARTS, _CACHED_SPEED, _S3, _DEST_LISTING, _RETRIES, _OUTPUT),
+                *(_PARTS, _CACHED_SPEED, _S3, _DEST_LISTING, _RETRIES, _LOCKING, _OUTPUT),
             ),
         ),
         "get": Verb(
@@ -233,7 +234,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                 _FILTERS,
                 _DELETION,
                 Group("files", (*_fields("download", "fsync gunzip gzip_suffix"), *_LINKS)),
-                *(_PARTS, _CACHED_SPEED, _LISTING, _INVENTORY, _S3, _RETRIES, _OUTPUT),
+                *(_PARTS, _CACHED_SPEED, _LISTING, _INVENTORY, _S3, _RETRIES, _LOCKING, _OUTPUT),
             ),
         ),
         "copy": Verb(
@@ -250,7 +251,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                 _OBJECTS,
                 Group("copies", ("objects.directive",)),
                 *(_PARTS, _SPEED, _LISTING, _INVENTORY, _S3),
-                *(_SOURCE_S3, _DEST_LISTING, _RETRIES, _OUTPUT),
+                *(_SOURCE_S3, _DEST_LISTING, _RETRIES, _LOCKING, _OUTPUT),
             ),
         ),
         "move": Verb(
@@ -269,7 +270,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                 Group("compression", _fields("combined", "gzip gzip_types")),
                 *(_PARTS, _SPEED, _LISTING, _S3, _SOURCE_S3, _DEST_LISTING),
                 Group("retries and timeouts", (*_TRIES, "speed.worker_timeout")),
-                _OUTPUT,
+                *(_LOCKING, _OUTPUT),
             ),
         ),
         "remove": Verb(
@@ -287,7 +288,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                 _FILTERS,
                 *(_SPEED, _LISTING, _INVENTORY, _S3),
                 Group("retries and timeouts", (*_TRIES, "speed.worker_timeout")),
-                _OUTPUT,
+                *(_LOCKING, _OUTPUT),
             ),
         ),
         "apply": Verb(
@@ -304,7 +305,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                 Group("S3 (default: as in the plan)", _REACHED),
                 *(_SOURCE_S3, _DEST_LISTING),
                 Group("retries and timeouts", (*_TRIES, "speed.worker_timeout")),
-                _OUTPUT,
+                *(_LOCKING, _OUTPUT),
             ),
         ),
         "list": Verb(
@@ -333,6 +334,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                 ),
                 _S3,
                 Group("retries and timeouts", _TRIES),
+                _LOCKING,
                 Group("output", (*_VOLUME, *_fields("output", "json journal"))),
             ),
         ),

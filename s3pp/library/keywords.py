@@ -56,6 +56,7 @@ _ACCEPTED: Mapping[str, tuple[type, ...]] = MappingProxyType(
         "size": _NUMBER,
         "part_size": _NUMBER,
         "seconds": _TIME,
+        "lock_wait": _TIME,
         "moment": (*_TIME, date),  # a datetime is a date
         "path": (os.PathLike,),
     }

@@ -108,6 +108,10 @@ class PutOptions(TypedDict, total=False):
     read_timeout: Time | None
     worker_timeout: Time | None
     retry_from: Paths | None
+    # runs at the same time
+    lock: Path | None
+    lock_wait: Time | None
+    if_locked: Literal["skip", "fail"] | None
     # output
     journal: Path | None
     log_file: Path | None
@@ -175,6 +179,10 @@ class GetOptions(TypedDict, total=False):
     read_timeout: Time | None
     worker_timeout: Time | None
     retry_from: Paths | None
+    # runs at the same time
+    lock: Path | None
+    lock_wait: Time | None
+    if_locked: Literal["skip", "fail"] | None
     # output
     journal: Path | None
     log_file: Path | None
@@ -270,6 +278,10 @@ class CopyOptions(TypedDict, total=False):
     read_timeout: Time | None
     worker_timeout: Time | None
     retry_from: Paths | None
+    # runs at the same time
+    lock: Path | None
+    lock_wait: Time | None
+    if_locked: Literal["skip", "fail"] | None
     # output
     journal: Path | None
     log_file: Path | None
@@ -357,6 +369,10 @@ class MoveOptions(TypedDict, total=False):
     connect_timeout: Time | None
     read_timeout: Time | None
     worker_timeout: Time | None
+    # runs at the same time
+    lock: Path | None
+    lock_wait: Time | None
+    if_locked: Literal["skip", "fail"] | None
     # output
     journal: Path | None
     log_file: Path | None
@@ -407,6 +423,10 @@ class RemoveOptions(TypedDict, total=False):
     connect_timeout: Time | None
     read_timeout: Time | None
     worker_timeout: Time | None
+    # runs at the same time
+    lock: Path | None
+    lock_wait: Time | None
+    if_locked: Literal["skip", "fail"] | None
     # output
     journal: Path | None
     log_file: Path | None
@@ -446,6 +466,10 @@ class ApplyOptions(TypedDict, total=False):
     connect_timeout: Time | None
     read_timeout: Time | None
     worker_timeout: Time | None
+    # runs at the same time
+    lock: Path | None
+    lock_wait: Time | None
+    if_locked: Literal["skip", "fail"] | None
     # output
     journal: Path | None
     log_file: Path | None
@@ -513,5 +537,9 @@ class CleanOptions(TypedDict, total=False):
     max_throttled: Time | None
     connect_timeout: Time | None
     read_timeout: Time | None
+    # runs at the same time
+    lock: Path | None
+    lock_wait: Time | None
+    if_locked: Literal["skip", "fail"] | None
     # output
     journal: Path | None

@@ -7,6 +7,7 @@
     statter ◀───────────  └────────────┘
        │  totals, journal, log, progress       a pipe to and from each child, beside its sentinel
 
+start        ``runs`` selects what executes a job; ``exclusion`` holds its lock meanwhile
 processes    ``supervisor``, ``walker``, of ``archives`` too, ``worker``, ``statter``; ``listing``
              and ``cleaner`` run ``list`` and ``clean`` in one
 streams      ``streaming`` puts standard input, and gets to standard output, in one process as well:

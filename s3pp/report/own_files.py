@@ -1,6 +1,7 @@
 """The files that a run writes for itself, and where they must not be.
 
-These are its journal and its log, which it appends to, and the ETag cache, which it can do without.
+These are its journal and its log, which it appends to, the ETag cache, which it can do without, and
+its lock.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import replace
 
 from s3pp.errors import S3ppError, UsageError
 from s3pp.job import STREAM, Job
+from s3pp.locking import AUTO_LOCK
 
 
 def check_named(path: str, argument: str) -> None:
@@ -27,6 +29,7 @@ def check_own_files(job: Job) -> None:
     In SOURCE it would be sent while being written, and could become public; in DIRECTORY an object
     of its name could replace it. A file that is read would have lines of the run appended.
     """
+    _check_lock(job)
     for path, argument in _own_files(job):
         check_named(path, argument)
         for other, name in _other_files(job):
@@ -41,6 +44,14 @@ def check_own_files(job: Job) -> None:
             inside = os.path.commonpath([top, own]) == top
             if inside and (os.path.isdir(top) or not job.sources):
                 raise UsageError(f"{argument} {path!r} lies in {word} {place!r}: put it elsewhere")
+
+
+def _check_lock(job: Job) -> None:
+    """Refuse a lock on a file that the run writes to: it takes locks of its own on these."""
+    for lock, _ in _lock_file(job):
+        for path, argument in _own_files(job):
+            if argument != "--lock" and os.path.realpath(path) == os.path.realpath(lock):
+                raise UsageError(f"--lock and {argument} are the same file; name another for one")
 
 
 def _endangered(job: Job) -> list[tuple[str, str]]:
@@ -81,7 +92,12 @@ def _own_files(job: Job) -> list[tuple[str, str]]:
     """Return the path of each such file, with the option that names it."""
     named = ((job.speed.etag_cache, "--etag-cache"), (job.plan, "--plan"))
     others = [(path, argument) for path, argument in named if path is not None]
-    return [*_appended_files(job), *others]
+    return [*_appended_files(job), *others, *_lock_file(job)]
+
+
+def _lock_file(job: Job) -> list[tuple[str, str]]:
+    named = job.locking.lock
+    return [] if named is None or named == AUTO_LOCK else [(named, "--lock")]
 
 
 def _appended_files(job: Job) -> list[tuple[str, str]]:

@@ -54,6 +54,7 @@ TYPES = {
     "size": "Number",
     "part_size": "Number",
     "seconds": "Time",
+    "lock_wait": "Time",
     "moment": "Moment",
     "path": "Path",
     "header": "Pairs",

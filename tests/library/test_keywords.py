@@ -52,6 +52,7 @@ SAMPLES: dict[str, list[tuple[Any, str]]] = {
     "size": [(4096, "4096"), ("16MiB", "16MiB")],
     "part_size": [(8 << 20, "8MiB"), ("8MiB", "8MiB")],
     "seconds": [(2, "2"), (2.5, "2.5"), (timedelta(minutes=5), "5m"), ("5m", "5m")],
+    "lock_wait": [(2, "2"), (timedelta(minutes=5), "5m"), ("forever", "forever")],
     "moment": [
         (NOON, "2026-11-20T12:00:00Z"),
         (NOON.timestamp(), "2026-11-20T12:00:00Z"),
@@ -83,6 +84,8 @@ NEEDS: dict[str, dict[str, Any]] = {
     "max_delete": {"delete": True},
     "delete_from_empty": {"delete": True},
     "delete_excluded": {"delete": True},
+    "lock_wait": {"lock": "auto"},
+    "if_locked": {"lock": "auto"},
 }
 FILES_ONLY = {("move", "gzip"), ("move", "gzip_type")}  # of what is moved, on files alone
 REPLACED = {"content_type", "header", "metadata"}  # of a copy, which needs a directive for them
@@ -130,7 +133,10 @@ def test_a_keyword_means_what_its_option_means(verb: str) -> None:
 
 def is_default(keyword: Keyword, value: object) -> bool:
     """Whether nothing changes, as the value is the default."""
-    return value in ("update", "key", "filesystem", "md5", "copy", "auto", "guess", True, "etag")
+    return value in (
+        *("update", "key", "filesystem", "md5", "copy", "auto", "guess", "etag", "skip"),
+        True,
+    )
 
 
 def command(verb: str, given: dict[str, Any], places: list[str]) -> Job:

@@ -23,6 +23,7 @@ FLOORS = {
     "deletion": 0,
     "job": 0,
     "limits": 0,
+    "locking": 0,
     "option": 0,
     "places": 0,
     "planned": 0,
