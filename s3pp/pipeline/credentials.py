@@ -224,7 +224,7 @@ class OpenBuckets:
     def _check_apart(self) -> None:
         if self.job.dest == NOWHERE:
             return
-        from s3pp.transfer.planners import Overlap, check_mirrored, check_moved
+        from s3pp.transfer.overlap import Overlap, check_mirrored, check_moved
 
         dest = self.opened[Side.DEST].endpoint
         for origin in self.job.origins:

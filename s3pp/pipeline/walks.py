@@ -25,7 +25,8 @@ from s3pp.records import DeleteTask, Outcome, Task
 from s3pp.sources import entries
 from s3pp.sources.destination_index import DestinationIndex
 from s3pp.sources.filters import NameChoice
-from s3pp.transfer.planners import CopyPlanner, GetPlanner, Overlap, PutPlanner, plan_removal
+from s3pp.transfer.overlap import Overlap
+from s3pp.transfer.planners import CopyPlanner, GetPlanner, PutPlanner, plan_removal
 
 if TYPE_CHECKING:
     from s3pp.pipeline.mirror import Mirror

@@ -25,7 +25,8 @@ from s3pp.errors import FailureKind
 from s3pp.places import Origin, Place
 from s3pp.records import Failed, Skipped
 from s3pp.s3.listing import Listed
-from s3pp.transfer.planners import Overlap, Step, target_prefix
+from s3pp.transfer.overlap import Overlap, target_prefix
+from s3pp.transfer.planners import Step
 
 Found = Listed | Skipped | Failed
 Numbered = tuple[int, Found]  # the number of the origin, and what was found in it

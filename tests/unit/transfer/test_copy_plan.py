@@ -14,7 +14,8 @@ from s3pp.records import CopyTask, Dest, Failed, Skipped, SkipReason
 from s3pp.s3.listing import Listed
 from s3pp.s3.retry import StoreError
 from s3pp.sources.destination_index import DestinationIndex
-from s3pp.transfer.planners import CopyPlanner, Overlap, Step, check_mirrored
+from s3pp.transfer.overlap import Overlap, check_mirrored
+from s3pp.transfer.planners import CopyPlanner, Step
 
 OURS, OTHER = "0" * 32, "f" * 32
 MODIFIED = "2026-01-02T03:04:05.000Z"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from s3pp.errors import UsageError
 from s3pp.places import Origin, Place, parse_origin, parse_place
-from s3pp.transfer.planners import Overlap, check_moved
+from s3pp.transfer.overlap import Overlap, check_moved
 
 
 def overlap(source: str, dest: str, *, same: bool = True) -> Overlap:
