@@ -84,10 +84,11 @@ class BatchReport(NamedTuple):
     """worker, walker → statter: how tasks ended; of a worker, one whole batch."""
 
     batch: int  # its number; 0 for what the walker, or the supervisor, reports itself
-    objects: int  # outcomes in it
+    objects: int  # outcomes in it, and ``unchanged``
     requests: int  # made since the sender's last report
     rows: bytes  # by ``batch_report``
     deletions: TaskBatch | None = None  # of a move: what it has moved, for the supervisor
+    unchanged: int = 0  # objects skipped as ``SAME_ETAG``, which nobody wants named
 
     @property
     def outcomes(self) -> list[Outcome]:
@@ -342,10 +343,13 @@ def task_batch(tasks: Sequence[Task], number: int, *, size: int, large: int) -> 
     return TaskBatch(number, len(tasks), size, rows, deletes)
 
 
-def batch_report(outcomes: Sequence[Outcome], requests: int, *, batch: int = 0) -> BatchReport:
+def batch_report(
+    outcomes: Sequence[Outcome], requests: int, *, batch: int = 0, unchanged: int = 0
+) -> BatchReport:
     """Create the report of a batch, or of outcomes determined by the walker."""
     rows = [(_OUTCOME_TAGS[type(outcome)], tuple(outcome)) for outcome in outcomes]
-    return BatchReport(batch, len(rows), requests, pickled(rows))
+    objects = len(rows) + unchanged
+    return BatchReport(batch, objects, requests, pickled(rows), unchanged=unchanged)
 
 
 def file_digests(digests: Iterable[tuple[tuple[int, ...], str, str]]) -> FileDigests:

@@ -119,6 +119,8 @@ class Statter:
     def _report(self, report: BatchReport) -> None:
         try:
             self._recorder.count_requests(report.requests)
+            if report.unchanged:
+                self._recorder.count_unchanged(report.unchanged)
             self._recorder.record(report.outcomes)
         except FatalError as error:
             self._outbox.send(Fatal(str(error)))

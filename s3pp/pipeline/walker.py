@@ -47,7 +47,17 @@ from s3pp.pipeline.messages import (
 from s3pp.pipeline.pipes import MessageReader, MessageWriter
 from s3pp.pipeline.walks import Surroundings, walk
 from s3pp.places import Side
-from s3pp.records import CopyTask, DeleteTask, GetTask, Outcome, PutTask, Task
+from s3pp.records import (
+    CopyTask,
+    DeleteTask,
+    GetTask,
+    Outcome,
+    PutTask,
+    Skipped,
+    SkipReason,
+    Task,
+)
+from s3pp.report.view import names_skips
 from s3pp.sources import rules_of
 from s3pp.sources.filters import Filters, NameChoice, filters_of, unmatched_notice
 from s3pp.transfer.planners import smallest_first
@@ -59,10 +69,12 @@ if TYPE_CHECKING:
 FULL = 128  # tasks in a batch, once the run is under way
 HEAVY = 8 * 1024 * 1024  # bytes of sources in a batch; a larger source is a batch of its own
 GROWTH = 8  # tasks sent to each worker for which the next batch has one more
+FULL_TALLY = 1000  # unchanged objects reported at once
 STALE = 0.05  # seconds after which an incomplete batch is sent
 FULL_REMOVAL, STALE_REMOVAL = 1000, 1.0  # the same of a batch to delete, which is one request
 # Not as a union, which is made anew for each object.
 _TASKS = (PutTask, GetTask, CopyTask, DeleteTask)
+_SAME_ETAG = SkipReason.SAME_ETAG  # evaluated once: until Python 3.12 it takes 0.25 µs
 
 
 def run_walker(
@@ -76,11 +88,13 @@ def run_walker(
     buckets = _connect(setup, outbox, notify)
     approved = Event()
     start_thread(_listen, inbox, buckets, approved)
-    batcher = Batcher(outbox, job.speed.processes, large=job.parts.threshold)
+    tallies = not names_skips(job)
+    batcher = Batcher(outbox, job.speed.processes, large=job.parts.threshold, tallies=tallies)
     stream = os.fdopen(stdin.fileno(), "rb", closefd=False) if stdin else None
     choice = NameChoice(filters_of(job.choosing), stream, buckets.get(Side.INVENTORY))
     mirror = _mirror(job, buckets, choice.filters)
-    steps, rules = walk(job, Surroundings(buckets, notify, choice, mirror)), rules_of(job)
+    count = batcher.count_unchanged if tallies else None
+    steps, rules = walk(job, Surroundings(buckets, notify, choice, mirror, count)), rules_of(job)
     if rules is not None:
         steps = rules.follow(steps)
     if job.speed.etag_cache is not None:
@@ -203,15 +217,21 @@ class Batcher:
         processes: int,
         *,
         large: int,
+        tallies: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``large`` is the size in bytes above which an object's parts are shared among all."""
+        """``large`` is the size in bytes above which an object's parts are shared among all.
+
+        ``tallies``: outcomes of unchanged objects may be replaced by their number.
+        """
         self._outbox = outbox
         self._large = large
         self._processes = processes
         self._clock = clock
         self._tasks: list[Task] = []
         self._outcomes: list[Outcome] = []
+        self._unchanged = 0  # objects without an outcome
+        self._tallies = tallies
         self._size = 0
         self._since = 0.0
         self._batches = 0
@@ -232,8 +252,17 @@ class Batcher:
 
     def add_outcome(self, outcome: Outcome) -> None:
         """Add an outcome determined by the walker itself."""
+        if self._tallies and isinstance(outcome, Skipped) and outcome.reason is _SAME_ETAG:
+            self.count_unchanged(1)
+            return
         self._outcomes.append(outcome)
         if len(self._outcomes) >= FULL:
+            self._flush_outcomes()
+
+    def count_unchanged(self, objects: int) -> None:
+        """Add objects skipped as ``SAME_ETAG``; their outcomes would cost ten times as much."""
+        self._unchanged += objects
+        if self._unchanged >= FULL_TALLY:
             self._flush_outcomes()
 
     def flush(self) -> None:
@@ -284,9 +313,9 @@ class Batcher:
         self._outbox.send(task_batch(tasks, self._batches, size=size, large=self._large))
 
     def _flush_outcomes(self) -> None:
-        if self._outcomes:
-            self._outbox.send(batch_report(self._outcomes, 0))
-            self._outcomes = []
+        if self._outcomes or self._unchanged:
+            self._outbox.send(batch_report(self._outcomes, 0, unchanged=self._unchanged))
+            self._outcomes, self._unchanged = [], 0
 
 
 def _tasks(steps: Iterable[Task | Outcome], batcher: Batcher) -> Iterator[Task]:

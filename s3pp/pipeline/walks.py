@@ -25,8 +25,8 @@ from s3pp.records import DeleteTask, Outcome, Task
 from s3pp.sources import entries
 from s3pp.sources.destination_index import DestinationIndex
 from s3pp.sources.filters import NameChoice
-from s3pp.transfer.overlap import Overlap
-from s3pp.transfer.planners import CopyPlanner, GetPlanner, PutPlanner, plan_removal
+from s3pp.transfer.copy_planner import CopyPlanner, overlap_of
+from s3pp.transfer.planners import GetPlanner, PutPlanner, plan_removal
 
 if TYPE_CHECKING:
     from s3pp.pipeline.mirror import Mirror
@@ -40,6 +40,8 @@ class Surroundings(NamedTuple):
     notify: Callable[[str], None]  # a line for users
     choice: NameChoice
     mirror: Mirror | PlannedDeletions | None = None  # of --delete
+    # Takes the number of objects skipped as ``SAME_ETAG``, where they need not be named.
+    count_unchanged: Callable[[int], None] | None = None
 
 
 def walk(job: Job, around: Surroundings) -> Iterator[Task | Outcome]:
@@ -65,10 +67,11 @@ def _walk(job: Job, around: Surroundings) -> Iterator[Task | Outcome]:
         return GetPlanner.of(job, origin).plan(found)
     if job.verb == "remove":
         return plan_removal(found)
-    overlap = Overlap.of(origin, job.dest, same=_is_dest(source, around))
-    if overlap.note:
-        notify(overlap.note)
-    return CopyPlanner(job, origin, _destination(job, around), overlap=overlap).plan(found)
+    overlap = overlap_of(job, origin, notify, same=_is_dest(source, around))
+    planner = CopyPlanner(job, origin, _destination(job, around), overlap=overlap)
+    if around.count_unchanged is not None and around.mirror is None:
+        found = planner.leave_unchanged(found, around.count_unchanged)
+    return planner.plan(found)
 
 
 def _walk_plan(job: Job, around: Surroundings) -> Iterator[Task | Outcome]:

@@ -152,8 +152,7 @@ class FailureLines:
 
     def take(self, outcomes: Sequence[Outcome]) -> list[Failed]:
         """Count the failures of a batch; returns those to show now."""
-        self._accepted = self._accepted or accepted(outcomes)
-        shown = self.release() if self._accepted else []
+        shown = self.accept() if self._accepted or accepted(outcomes) else []
         for each in outcomes:
             if type(each) is Failed and each.message != self._why:
                 cause = cause_of(each)
@@ -172,6 +171,11 @@ class FailureLines:
         """Drop failures with this message, the reason that ends the run, which is reported once."""
         self._why = why
         self._held = [each for each in self._held if each.message != why]
+
+    def accept(self) -> list[Failed]:
+        """Record that the store accepts objects; returns failures as ``release`` does."""
+        self._accepted = True
+        return self.release()
 
     def release(self) -> list[Failed]:
         """Return the failures held back, and hold them no more."""

@@ -138,6 +138,13 @@ class Recorder:
         if give_up is not None:
             raise FatalError(give_up.why)
 
+    def count_unchanged(self, count: int) -> None:
+        """Record ``count`` objects that are skipped as unchanged, and that nobody wants named."""
+        self._give_up.accept()
+        self._totals.skipped += count
+        self._print(Rendered(stderr=self._view.accept()))
+        self.tick()
+
     def _whole(self, outcomes: Sequence[Outcome]) -> None:
         """Stop counting the parts of objects that are now counted as done."""
         for outcome in outcomes:

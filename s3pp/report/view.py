@@ -15,6 +15,7 @@ notices                                             0
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from s3pp.job import Job, Output
@@ -57,6 +58,15 @@ class Detail(NamedTuple):
         return self.failed
 
 
+def names_skips(job: Job) -> bool:
+    """Return whether anything that ``job`` writes names the objects that it skips as unchanged."""
+    output = job.output
+    if output.journal or output.voice or job.dry_run or job.moves:
+        return True
+    level = output.verbosity + bool(output.log_file)  # a log has what one more -v prints
+    return Detail.of(replace(output, verbosity=level), dry_run=False).skipped
+
+
 class View:
     """A converter of outcomes to the lines to print; writes nothing."""
 
@@ -83,6 +93,10 @@ class View:
     def holding(self) -> bool:
         """Whether failures are held back, see ``failures``."""
         return self._failures.holding
+
+    def accept(self) -> list[str]:
+        """Record that the store accepts objects; returns lines as ``release`` does."""
+        return self._complaints(self._failures.accept())
 
     def release(self) -> list[str]:
         """Return the lines on stderr for failures that were held back."""

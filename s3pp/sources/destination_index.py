@@ -15,7 +15,7 @@ never more requests than HEADs would be, and at most twice the fewest pages.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol
 
@@ -93,6 +93,24 @@ class ListingLookup:
         if at >= self._ask_from:
             self._fetch_ahead(key)
         return self._page.objects[at] if keys[at] == key else None
+
+    def count_equal(self, keys: Sequence[str], sizes: Sequence[int], etags: Sequence[str]) -> int:
+        """Return for how many objects, from the first, the listing continues with the same ones.
+
+        They are given by columns, and ascend. Raises as ``lookup`` does.
+        """
+        done = 0
+        while done < len(keys) and self.lookup(keys[done]) is not None:
+            at = self._at
+            objects = self._page.objects[at : at + len(keys) - done]
+            these = slice(done, done + len(objects))
+            if list(zip(*objects, strict=True))[:3] != [keys[these], sizes[these], etags[these]]:
+                break
+            done += len(objects)
+            self._at += len(objects) - 1
+            if self._at >= self._ask_from:
+                self._fetch_ahead(keys[done - 1])
+        return done
 
     def _fetch_ahead(self, key: str) -> None:
         if key == self._first:  # one key is no reason to read on
@@ -174,11 +192,21 @@ class DestinationIndex:
         self._last = key
         try:
             return self._listing.lookup(key)
-        except (UnorderedListing, StoreError, ListingError) as error:
-            self._fall_back(listing_fault(error, self._bucket))  # earlier answers remain valid
+        except (UnorderedListing, ObjectError) as error:
+            self._stop_listing(error)
             return None
-        except ObjectError as error:
-            raise FatalError(f"list {self._bucket}: {error}") from None
+
+    def count_equal(self, keys: Sequence[str], sizes: Sequence[int], etags: Sequence[str]) -> int:
+        """As ``ListingLookup.count_equal``; 0 also if that is unknown."""
+        if not isinstance(self._listing, ListingLookup) or keys[0] < self._last:
+            return 0
+        try:
+            equal = self._listing.count_equal(keys, sizes, etags)
+        except (UnorderedListing, ObjectError) as error:
+            self._stop_listing(error)
+            return 0
+        self._last = keys[equal - 1] if equal else self._last
+        return equal
 
     def as_dest(self, found: Listed | None) -> Dest | None:
         """Return what was found in the form that workers and decisions take."""
@@ -186,6 +214,13 @@ class DestinationIndex:
             return None
         time = epoch_nanoseconds(found.modified) if self._timed else None
         return Dest(found.size, found.etag, time)
+
+    def _stop_listing(self, error: UnorderedListing | ObjectError) -> None:
+        """Have the worker ask instead; raises ``FatalError`` where it could not, either."""
+        if isinstance(error, UnorderedListing | StoreError | ListingError):
+            self._fall_back(listing_fault(error, self._bucket))  # earlier answers remain valid
+        else:
+            raise FatalError(f"list {self._bucket}: {error}") from None
 
     def _fall_back(self, why: str) -> None:
         self._listing, self.ask = None, True

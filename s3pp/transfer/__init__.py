@@ -11,8 +11,10 @@
 The first three have a role (``Putter``, ``Getter``, ``Copier``), which runs in the workers and
 performs tasks. This package has what they share:
 
-deciding   ``planners``: turn records into tasks, in the walker, ``several_origins`` those of
-           several places; ``modes``: whether to send, and why; ``unchanged``: recognising what
+deciding   ``planners`` and ``copy_planner``: turn records into tasks, in the walker;
+           ``overlap``: of source and destination; ``several_origins``: of several places;
+           ``chunks``: lists of consecutive steps;
+           ``modes``: whether to send, and why; ``unchanged``: recognising what
            an update need not send, ``known_files`` by the ETag cache alone, and
            ``known_checksums`` by it and a HEAD; ``file_digests``: what the cache has of files;
            ``conditional_write``: mode ``add``'s promise,

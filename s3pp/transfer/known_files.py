@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 
-from s3pp.errors import FatalError, S3ppError
+from s3pp.errors import S3ppError
 from s3pp.job import Job
 from s3pp.localfs.etag_cache import TOGETHER, DigestReader, Digests, UnusableCacheError
 from s3pp.localfs.file_state import FileDigest, FileState, cache_notice
@@ -32,10 +32,9 @@ from s3pp.records import (
 )
 from s3pp.sources import rules_of
 from s3pp.sources.filesystem import WalkedEntry
+from s3pp.transfer.chunks import chunks
 from s3pp.transfer.file_digests import PLAIN, BodyKinds, same_etag
 from s3pp.transfer.unchanged import compares_content
-
-WAIT = 0.02  # seconds for which a step may wait for others to be looked up with it
 
 Step = Task | Outcome
 
@@ -67,7 +66,7 @@ class KnownFiles:
 
     def skip(self, steps: Iterable[Step]) -> Iterator[Step]:
         """Yield ``steps`` in their order, some of them as skipped."""
-        for chunk in chunks(steps, self._clock):
+        for chunk in chunks(steps, TOGETHER, clock=self._clock):
             states = list(map(self._state, chunk))
             known = iter(self._look_up([state for state in states if state is not None]))
             for step, state in zip(chunk, states, strict=True):
@@ -130,25 +129,3 @@ class KnownFiles:
         assert isinstance(step, GetTask), "no other is looked up"
         reason = same_etag(digests, PLAIN, step.etag, empty=step.size == 0)
         return step if reason is None else Skipped(step.source, step.target, step.size, reason)
-
-
-def chunks(steps: Iterable[Step], clock: Callable[[], float]) -> Iterator[list[Step]]:
-    """Yield ``steps`` in lists, as many as are looked up together, unless they come slowly.
-
-    What came before a ``FatalError`` is yielded before that is raised.
-    """
-    chunk: list[Step] = []
-    until = 0.0
-    try:
-        for step in steps:
-            now = clock()
-            if not chunk:
-                until = now + WAIT
-            chunk.append(step)
-            if len(chunk) == TOGETHER or now > until:
-                yield chunk
-                chunk = []
-    except FatalError:
-        yield chunk
-        raise
-    yield chunk

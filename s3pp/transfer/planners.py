@@ -9,7 +9,7 @@ get
     Whether a name can be a file beside the others is decided here, where all names pass in order.
     What the directory holds already is seen by the getters.
 copy
-    Both sides are listings, which may overlap, see ``overlap``.
+    Both sides are listings: see ``copy_planner``.
 remove
     Every object that is listed is a task.
 """
@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter
 
 from s3pp.errors import FailureKind
-from s3pp.job import Compare, Job
+from s3pp.job import Job
 from s3pp.localfs.external_sort import RICH_RUN_LENGTH, SortMemory, sort_records
 from s3pp.localfs.paths import path_fault
 from s3pp.localfs.tree import Tree
@@ -29,7 +29,6 @@ from s3pp.records import (
     CopyTask,
     DeleteReason,
     DeleteTask,
-    Dest,
     Entry,
     Failed,
     GetTask,
@@ -43,14 +42,11 @@ from s3pp.records import (
 )
 from s3pp.s3.listing import Listed
 from s3pp.s3.multipart import size_fault
-from s3pp.s3.timestamps import epoch_nanoseconds
 from s3pp.sources.destination_index import DestinationIndex
-from s3pp.sources.filters import ANY_KEY, key_bytes, key_fault
 from s3pp.transfer import modes
-from s3pp.transfer.overlap import Overlaps
 
 Step = GetTask | CopyTask | Outcome  # of one object
-_SAME_ETAG = SkipReason.SAME_ETAG  # evaluated once, see ``modes``
+Found = Listed | Skipped | Failed
 
 
 class PutPlanner:
@@ -117,11 +113,11 @@ class GetPlanner:
         folds = several and folds_names(job.directory)
         return cls(origin, folds=folds, entering=Sweeper(tree).enter, gzip_suffix=suffix)
 
-    def plan(self, found: Iterable[Listed | Skipped | Failed]) -> Iterator[Step]:
+    def plan(self, found: Iterable[Found]) -> Iterator[Step]:
         """Yield a task or an outcome for each object found."""
         return self.separate(self.steps(found))
 
-    def steps(self, found: Iterable[Listed | Skipped | Failed]) -> Iterator[Step]:
+    def steps(self, found: Iterable[Found]) -> Iterator[Step]:
         """Yield a task or an outcome for each object, without regard to the others."""
         return (
             self._step(each) if isinstance(each, Listed) else self._named(each) for each in found
@@ -196,63 +192,7 @@ def smallest_first(tasks: Iterable[Task]) -> Iterator[Task]:
     return sort_records(tasks, key=attrgetter("size"), memory=SortMemory(RICH_RUN_LENGTH))
 
 
-class CopyPlanner:
-    """A converter of an origin's objects to tasks or outcomes, given the destination's listing."""
-
-    def __init__(
-        self, job: Job, origin: Origin, index: DestinationIndex, *, overlap: Overlaps
-    ) -> None:
-        self._rule = modes.SendRule.of(job)
-        self._timed = job.compare is Compare.MTIME
-        self._moves = job.moves
-        self._index = index
-        self._overlap, self._overlaps = overlap, overlap.any
-        # Whether equal sizes and ETags alone decide that there is nothing to copy. The sources of a
-        # move that need no copy have to be deleted, so that the copier has to see them.
-        self._by_etag = modes.equal_etags_suffice(self._rule) and not job.moves
-        start, self._cut = origin.renaming
-        self._prefix = job.dest.key(start)
-
-    def plan(self, found: Iterable[Listed | Skipped | Failed]) -> Iterator[Step]:
-        """Yield a task or an outcome for each object found, in order."""
-        for each in found:
-            if not isinstance(each, Listed):  # the source knows its name, not the destination
-                yield each._replace(target=self._prefix + each.target)
-            elif not (self._overlaps and self._overlap.excluded(each.key)):
-                yield self._step(each)
-
-    def _step(self, found: Listed) -> CopyTask | Outcome:
-        key, size, etag, _, _ = found
-        target = self._prefix + key[self._cut :]
-        if not 0 < len(target) <= ANY_KEY and (fault := _target_fault(target)):
-            return Failed(key, target, FailureKind.NAME, fault)
-        if self._overlaps and (clash := self._overlap.fault(target)):
-            return Failed(key, target, FailureKind.CONFLICT, clash)
-        there = self._index.lookup(target)
-        if there is None:
-            return self._decide(found, target, None)
-        if self._by_etag and size and etag and size == there[1] and etag == there[2]:
-            return Skipped(key, target, size, _SAME_ETAG, None, None, etag)  # in later runs, most
-        return self._decide(found, target, self._index.as_dest(there))
-
-    def _decide(self, found: Listed, target: str, dest: Dest | None) -> CopyTask | Outcome:
-        key, size, etag, modified, storage_class = found
-        time = epoch_nanoseconds(modified) if self._timed else None
-        if not (self._index.ask or self._moves):
-            reason = modes.decide_copy(self._rule, Dest(size, etag), dest, modified_ns=time)
-            if isinstance(reason, SkipReason):
-                same = etag if reason is _SAME_ETAG else ""
-                return Skipped(key, target, size, reason, None, other_size(size, dest), same)
-        return CopyTask(key, target, size, etag, storage_class, dest, self._index.ask, time)
-
-
-def _target_fault(target: str) -> str | None:
-    if not target:
-        return "it would have no name there: name a prefix for the destination"
-    return key_fault(key_bytes(target))
-
-
-def plan_removal(found: Iterable[Listed | Skipped | Failed]) -> Iterator[DeleteTask | Outcome]:
+def plan_removal(found: Iterable[Found]) -> Iterator[DeleteTask | Outcome]:
     """Yield a task to delete each object; a name without an object is one that is gone already."""
     for each in found:
         if isinstance(each, Failed):

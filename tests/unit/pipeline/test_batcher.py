@@ -19,7 +19,7 @@ from s3pp.pipeline.messages import (
     WalkDone,
     task_batch,
 )
-from s3pp.pipeline.walker import FULL, GROWTH, HEAVY, STALE, Batcher
+from s3pp.pipeline.walker import FULL, FULL_TALLY, GROWTH, HEAVY, STALE, Batcher
 from s3pp.records import (
     CopyTask,
     Entry,
@@ -287,3 +287,19 @@ def test_a_batch_that_is_given_up_names_its_objects() -> None:
     report = crash_report(task_batch([task("a", 3)], 7, size=3, large=LARGE), "was killed")
     died = "3 workers died while they had only this object; the last was killed"
     assert report.outcomes == [Failed("/src/a", "a", FailureKind.CRASHED, died)]
+
+
+@pytest.mark.parametrize("tallies", [False, True])
+def test_unchanged_objects_are_counted_where_nobody_wants_their_names(tallies: bool) -> None:
+    outbox = Outbox()
+    batcher = Batcher(outbox, 2, large=LARGE, tallies=tallies)  # type: ignore[arg-type]
+    same = Skipped("/src/a", "a", 1, SkipReason.SAME_ETAG)
+    batcher.add_outcome(same)
+    batcher.add_outcome(skip("b"))
+    batcher.count_unchanged(FULL_TALLY + 1)  # a full report, and a last one
+    batcher.add_outcome(same)
+    batcher.end(0)
+    reports = [each for each in outbox.messages if isinstance(each, BatchReport)]
+    assert sum(each.objects for each in reports) == FULL_TALLY + 4
+    assert outbox.outcomes == ([skip("b")] if tallies else [same, skip("b"), same])
+    assert len(reports) == 2

@@ -29,8 +29,9 @@ from s3pp.report.recorder import Recorder
 from s3pp.s3.listing import Listed, Page
 from s3pp.sources.destination_index import DestinationIndex, ListingLookup
 from s3pp.sources.filters import NameChoice, filters_of
+from s3pp.transfer.copy_planner import CopyPlanner
 from s3pp.transfer.overlap import Overlap
-from s3pp.transfer.planners import CopyPlanner, GetPlanner
+from s3pp.transfer.planners import GetPlanner
 
 FEW, MANY = FULL // 4, FULL  # objects; more take long, as each instruction is looked at
 ETAG, TIME = "9e107d9d372bb6826bd81d3542a419d6", "2026-01-02T03:04:05.000Z"

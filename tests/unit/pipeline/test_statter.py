@@ -50,6 +50,9 @@ class Recorder:
         if self._broken == "outcomes":
             raise FatalError("journal: no space left")
 
+    def count_unchanged(self, count: int) -> None:
+        self.totals.skipped += count
+
     def count_requests(self, count: int) -> None:
         self.totals.requests += count
 
@@ -99,6 +102,13 @@ def test_it_sums_up() -> None:
     assert scene.recorder.walk_done
     scene.verdict(listed=6, left=2, walked=False)
     assert not scene.recorder.walk_done
+
+
+def test_unchanged_objects_count_as_skipped() -> None:
+    scene = Scene()
+    scene.statter.receive(batch_report([DONE], 2, unchanged=3))
+    totals, _ = scene.verdict(listed=4)
+    assert (totals.done, totals.skipped, totals.requests, totals.balanced) == (1, 3, 2, True)
 
 
 def test_how_far_the_walker_is_passes_through() -> None:

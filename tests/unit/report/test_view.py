@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from s3pp.records import Skipped, SkipReason
 from s3pp.report.lines import Lines
-from s3pp.report.view import Detail, View
+from s3pp.report.view import Detail, View, names_skips
 from s3pp.report.voice import NOTHING, Rendered
 
 from .samples import ALL, FAILED, FIFO, job
@@ -92,3 +94,23 @@ def test_what_ends_the_run_is_not_told_of_each_object_too(json: bool) -> None:
 def test_a_notice_is_one_line_whatever_it_names() -> None:
     shown = view().notice("s3://bkt/a\nb\x1b is there")
     assert shown.stderr == ["s3pp: s3://bkt/a\\nb\\x1b is there"]
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({}, False),
+        ({"verbosity": 1}, False),
+        ({"verbosity": 2}, True),
+        ({"verbosity": 0, "log_file": "log"}, False),
+        ({"verbosity": 1, "log_file": "log"}, True),  # it has what -vv prints
+        ({"json": True}, True),
+        ({"json": True, "verbosity": -1}, False),
+        ({"journal": "journal"}, True),
+        ({"voice": "module:Voice"}, True),
+    ],
+)
+def test_whether_unchanged_objects_are_named(options: dict[str, Any], named: bool) -> None:
+    run = job()
+    assert names_skips(replace(run, output=replace(run.output, **options))) == named
+    assert names_skips(replace(run, dry_run=True))

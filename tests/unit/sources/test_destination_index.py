@@ -84,6 +84,40 @@ def test_there_are_never_more_requests_than_heads(
     assert len(store.asked) <= len(asked) + 1
 
 
+@given(PLAIN_KEYS, PLAIN_KEYS, SIZES, st.integers(1, 6), st.sets(st.integers(0, 14)))
+@settings(deadline=None, max_examples=examples(400))
+def test_runs_of_equal_objects_are_found_together(
+    stored: list[str], asked: list[str], size: int, chunk: int, changed: set[int]
+) -> None:
+    """Runs and single keys alternate, as in a walk; neither disturbs the answers of the other."""
+    store = Store(stored, size)
+    dest = listing(store)
+    asked.sort(key=encoded)
+    found = [
+        listed(key)._replace(etag="other") if number in changed else listed(key)
+        for number, key in enumerate(asked)
+    ]
+    held = expected(stored, asked)
+    for start in range(0, len(found), chunk):
+        run = found[start : start + chunk]
+        keys, sizes, etags, *_ = zip(*run, strict=True)
+        equal = dest.count_equal(keys, sizes, etags)
+        assert run[:equal] == held[start : start + equal]
+        assert equal or (run[0] != held[start] or len(run) > 1)
+        rest = slice(start + equal, start + len(run))
+        assert [dest.lookup(key) for key in asked[rest]] == held[rest]
+    assert len(store.asked) <= len(asked) + 1
+
+
+@pytest.mark.parametrize("size", [3, 10, 100])
+def test_a_whole_listing_is_one_run_of_as_many_requests_as_pages(size: int) -> None:
+    keys = [f"k{number:04}" for number in range(300)]
+    store = Store(keys, size)
+    _, sizes, etags, *_ = zip(*map(listed, keys), strict=True)
+    assert listing(store).count_equal(tuple(keys), sizes, etags) == 300
+    assert len(store.asked) == 300 // size
+
+
 @pytest.mark.parametrize("size", [2, 3, 10, 100])
 @pytest.mark.parametrize("extra", [[], ["k0000", "zz"]], ids=["the same", "and new ones"])
 def test_where_every_key_is_asked_for_each_page_is_asked_for_once(

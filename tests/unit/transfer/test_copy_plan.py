@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Coroutine, Iterable
+from concurrent.futures import Future
 from contextlib import nullcontext
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from effort import examples
 from s3pp.errors import FailureKind, UsageError
 from s3pp.job import Job, Mode
 from s3pp.places import Place, parse_origin, parse_place
 from s3pp.records import CopyTask, Dest, Failed, Skipped, SkipReason
-from s3pp.s3.listing import Listed
+from s3pp.s3.listing import Listed, Page
 from s3pp.s3.retry import StoreError
-from s3pp.sources.destination_index import DestinationIndex
+from s3pp.sources.destination_index import DestinationIndex, ListingLookup
+from s3pp.transfer.copy_planner import CopyPlanner
 from s3pp.transfer.overlap import Overlap, check_mirrored
-from s3pp.transfer.planners import CopyPlanner, Step
+from s3pp.transfer.planners import Step
 
 OURS, OTHER = "0" * 32, "f" * 32
 MODIFIED = "2026-01-02T03:04:05.000Z"
@@ -203,3 +210,56 @@ def test_a_mirror_inside_of_which_the_source_may_lie_is_refused(
 ) -> None:
     with nullcontext() if safe else pytest.raises(UsageError, match="lies inside"):
         check_mirrored(parse_origin(source), dest)
+
+
+class Pages:
+    """A bucket that lists ``held`` by pages."""
+
+    def __init__(self, held: dict[str, Dest], size: int) -> None:
+        self._held = held
+        self._size = size
+
+    async def list_page(self, parameters: dict[str, str]) -> bytes:
+        after = parameters.get("continuation-token") or parameters.get("start-after", "")
+        keys = sorted(key for key in self._held if key > after)
+        page = keys[: self._size]
+        entries = "".join(
+            f"<Contents><Key>{key}</Key><Size>{self._held[key].size}</Size>"
+            f"<ETag>{self._held[key].etag}</ETag></Contents>"
+            for key in page
+        )
+        token = f"<NextContinuationToken>{page[-1]}</NextContinuationToken>" if page else ""
+        more = str(len(keys) > self._size).lower()
+        top = f"<IsTruncated>{more}</IsTruncated>{token if more == 'true' else ''}"
+        return f"<ListBucketResult>{top}{entries}</ListBucketResult>".encode()
+
+
+def at_once(coroutine: Coroutine[Any, Any, Page]) -> Future[Page]:
+    future: Future[Page] = Future()
+    future.set_result(asyncio.run(coroutine))
+    return future
+
+
+@given(st.data())
+@settings(max_examples=examples(200), deadline=None)
+def test_what_is_left_out_as_unchanged_would_have_been_skipped(data: st.DataObject) -> None:
+    """With runs left out and counted, everything else is planned as it would be without."""
+    keys = data.draw(st.sets(st.text("ab/", min_size=1, max_size=4), max_size=12))
+    objects = st.builds(
+        Dest, st.sampled_from([0, 5, 5, 5]), st.sampled_from([OURS, OURS, OTHER, ""])
+    )
+    found = [Listed(f"p/{key}", *data.draw(objects)[:2], MODIFIED) for key in sorted(keys)]
+    held = {f"q/{key}": data.draw(objects) for key in keys if data.draw(st.integers(0, 3))}
+    page = data.draw(st.integers(1, 5))
+    mode = data.draw(st.sampled_from([Mode.UPDATE, Mode.UPDATE, Mode.ADD, Mode.STUPID]))
+    counted: list[int] = []
+    plain = planned(found, Listing(held), mode)
+    listing = ListingLookup(Pages(held, page), "q/", run=at_once)
+    job = Job("copy", origins=(parse_origin("s3://from/p"),), dest=Place("into", "q"), mode=mode)
+    known = DestinationIndex(job, listing, lambda text: None)
+    planner = CopyPlanner(job, job.origin, known, overlap=Overlap())
+    steps = list(planner.plan(planner.leave_unchanged(found, counted.append)))
+    named = [each for each in plain if each not in steps]
+    assert all(isinstance(each, Skipped) and each.reason is SkipReason.SAME_ETAG for each in named)
+    assert sum(counted) == len(named) == len(plain) - len(steps)
+    assert [each for each in plain if each in steps] == steps

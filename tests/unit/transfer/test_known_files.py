@@ -19,7 +19,7 @@ from s3pp.attributes import Objects
 from s3pp.errors import FatalError
 from s3pp.integrity.etag import etag_of_md5s
 from s3pp.job import Compare, Job, Mode
-from s3pp.localfs.etag_cache import TOGETHER, DigestWriter, prepare
+from s3pp.localfs.etag_cache import DigestWriter, prepare
 from s3pp.localfs.file_state import FileDigest, FileState
 from s3pp.places import Origin, Place, Source
 from s3pp.records import (
@@ -32,8 +32,9 @@ from s3pp.records import (
 )
 from s3pp.sources.filesystem import WalkedEntry
 from s3pp.speed import Speed
+from s3pp.transfer.chunks import WAIT, chunks
 from s3pp.transfer.file_digests import BodyKinds, etag_kind, same_etag
-from s3pp.transfer.known_files import WAIT, KnownFiles, Step, chunks
+from s3pp.transfer.known_files import KnownFiles, Step
 
 BODY = b"body"
 WHOLE, PARTS = md5(BODY).hexdigest(), etag_of_md5s([md5(BODY).digest()])
@@ -152,8 +153,8 @@ def test_steps_are_looked_up_together_unless_they_come_slowly() -> None:
             now += seconds
             yield number
 
-    assert [len(each) for each in chunks(steps(TOGETHER + 3, 0), clock)] == [TOGETHER, 3]
-    assert [len(each) for each in chunks(steps(4, 2 * WAIT), clock)] == [2, 2, 0]
+    assert [len(each) for each in chunks(steps(7, 0), 4, clock=clock)] == [4, 3]
+    assert [len(each) for each in chunks(steps(4, 2 * WAIT), 4, clock=clock)] == [2, 2, 0]
 
 
 def test_what_was_found_before_an_error_is_passed_on() -> None:
@@ -161,7 +162,7 @@ def test_what_was_found_before_an_error_is_passed_on() -> None:
         yield 1
         raise FatalError("the listing broke")
 
-    found: Iterator[list[Any]] = chunks(steps(), lambda: 0.0)
+    found: Iterator[list[Any]] = chunks(steps(), 4, clock=lambda: 0.0)
     assert next(found) == [1]
     with pytest.raises(FatalError):
         next(found)
