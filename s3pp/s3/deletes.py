@@ -55,7 +55,7 @@ _STATUS = MappingProxyType(
 )
 _TRANSIENT = (Remedy.WAIT, Remedy.THROTTLE)
 # The most common answer for a key, which is read in a tenth of the time.
-_PLAIN = re.compile(rb"<Deleted><Key>([^<&]*)</Key></Deleted>")
+_PLAIN = re.compile(rb"<Deleted><Key>([^<&\n]*)</Key></Deleted>")
 
 
 class Pinned(NamedTuple):
@@ -146,13 +146,17 @@ class DeleteRequests:
 
 def request_body(objects: Iterable[Pinned]) -> bytes:
     """The XML document that names ``objects``; the answer is to name each of them."""
-    elements = "".join(map(_element, objects))
+    rows = "\n".join([f"{key}\n{pin}" for key, pin in objects])  # neither has a line end
+    fields = _escape(rows).split("\n")  # all at once
+    elements = "".join(
+        [
+            f"<Object><Key>{key}</Key><ETag>{pin}</ETag></Object>"
+            if pin
+            else f"<Object><Key>{key}</Key></Object>"
+            for key, pin in zip(fields[::2], fields[1::2], strict=True)
+        ]
+    )
     return f'<Delete xmlns="{_NAMESPACE}">{elements}<Quiet>false</Quiet></Delete>'.encode()
-
-
-def _element(each: Pinned) -> str:
-    etag = f"<ETag>{_escape(each.pin)}</ETag>" if each.pin else ""
-    return f"<Object><Key>{_escape(each.key)}</Key>{etag}</Object>"
 
 
 def _escape(text: str) -> str:
@@ -170,8 +174,9 @@ def _add(
     A key that it names in both ways counts as refused. Others that it names were not asked for.
     """
     keys = {each.key for each in asked}
-    found = list(_deleted(answer.response.body))
-    result.deleted.update((key, DeletedKey(v, attempts)) for key, v in found if key in keys)
+    found = _deleted(answer.response.body)
+    same = {version: DeletedKey(version, attempts) for version in set(found.values())}
+    result.deleted.update([(key, same[v]) for key, v in found.items() if key in keys])
     refused = {key: error for key, error in _errors(answer) if key in keys}
     if attempts > 1:  # an earlier one, whose answer was lost, may have deleted what is gone
         for key in [key for key, error in refused.items() if error.code == MISSING]:
@@ -185,15 +190,16 @@ def _add(
     return refused
 
 
-def _deleted(body: bytes) -> Iterator[tuple[str, str]]:
-    """Yield each key that was deleted, with the id of its delete marker, which may be empty."""
+def _deleted(body: bytes) -> dict[str, str]:
+    """Return each key that was deleted, with the id of its delete marker, which may be empty."""
     plain = _PLAIN.findall(body)
     if plain and len(plain) == body.count(b"<Deleted"):
-        yield from ((key.decode(), "") for key in plain)
-        return
+        return dict.fromkeys(b"\n".join(plain).decode().split("\n"), "")
+    found = {}
     for fields in _entries(body, "Deleted"):
         marks = fields.get("DeleteMarker", "").strip().lower() == "true"
-        yield fields["Key"], fields.get("DeleteMarkerVersionId", "") if marks else ""
+        found[fields["Key"]] = fields.get("DeleteMarkerVersionId", "") if marks else ""
+    return found
 
 
 def _errors(answer: Answer) -> Iterator[tuple[str, StoreError]]:

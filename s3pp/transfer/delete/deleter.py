@@ -67,7 +67,7 @@ def replaced(task: DeleteTask, code: str = "") -> Failed:
 
 def is_unverified(task: DeleteTask) -> bool:
     """Return whether the target was moved, and nothing has proved that the copy is the same."""
-    return task.reason is DeleteReason.MOVED and not task.etag and task.stamp is None
+    return not task.etag and task.stamp is None and task.reason is DeleteReason.MOVED
 
 
 def unverified(task: DeleteTask) -> Failed:

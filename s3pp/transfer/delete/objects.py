@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from s3pp.errors import ObjectError
 from s3pp.job import Job
-from s3pp.records import Calls, DeleteTask, Failed, Skipped
+from s3pp.records import Calls, Deleted, DeleteTask, Failed, Skipped
 from s3pp.s3.answers import pin_of
 from s3pp.s3.client import Bucket
 from s3pp.s3.deletes import MOST_KEYS, BatchAnswer, DeleteRequests, Pinned, fits_batch
@@ -102,8 +102,9 @@ class ObjectDeleter:
         if self._dry_run:
             foresee(tasks, ended, calls_for(tasks))
             return
-        ended.update((task.target, unverified(task)) for task in tasks if is_unverified(task))
-        tasks = [task for task in tasks if task.target not in ended]
+        if kept := {task.target: unverified(task) for task in tasks if is_unverified(task)}:
+            ended.update(kept)
+            tasks = [task for task in tasks if task.target not in kept]
         if self._has_batches:
             fitting = [task for task in tasks if fits_batch(task.target)]
             for start in range(0, len(fitting), MOST_KEYS):
@@ -223,11 +224,14 @@ def calls_for(tasks: Sequence[DeleteTask]) -> Calls:
 
 def _take(answer: BatchAnswer, tasks: Sequence[DeleteTask], ended: Ended) -> None:
     """Add the outcomes of the tasks that an answer names."""
+    deletions, refused = answer.deleted, answer.refused
     for task in tasks:
-        if (deletion := answer.deleted.get(task.target)) is not None:
-            ended[task.target] = deleted(task, *deletion)
-        elif (error := answer.refused.get(task.target)) is not None:
-            ended[task.target] = _refused(task, error)
+        target, size, etag, _, reason, _ = task
+        if (deletion := deletions.get(target)) is not None:
+            marker, attempts = deletion
+            ended[target] = Deleted(target, size, reason, etag, marker, attempts)
+        elif (error := refused.get(target)) is not None:
+            ended[target] = _refused(task, error)
 
 
 def _refused(task: DeleteTask, error: StoreError) -> Failed | Skipped:

@@ -89,3 +89,32 @@ def test_what_the_filters_exclude_is_in_the_source(tmp_path: Path) -> None:
         deleter = ObjectDeleter(where.bucket(), dry_run=False, source_look=look)
         asyncio.run(deleter.delete([task], {}))
     assert where.objects == {}
+
+
+def test_what_is_below_a_directory_that_is_gone_is_looked_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "1").touch()
+    keys = [f"p/{directory}/{number}" for directory in ("gone", "here") for number in range(3)]
+    tasks = [DeleteTask(key, 1, etag("1"), "", DeleteReason.NOT_IN_SOURCE) for key in keys]
+    looked: list[str] = []
+    lstat = os.lstat
+
+    def noted(path: str) -> os.stat_result:
+        looked.append(path)
+        return lstat(path)
+
+    monkeypatch.setattr(os, "lstat", noted)
+    ended: dict[str, Outcome] = {}
+    with ThreadPoolExecutor(1) as threads:
+        look = SourceLook(str(tmp_path), Reader(threads), cut=2, follow=True)
+        absent = asyncio.run(look.find_absent(tasks, ended))
+    assert [each.target for each in absent] == [key for key in keys if key != "p/here/1"]
+    assert [path.removeprefix(f"{tmp_path}/") for path in looked if str(tmp_path) in path] == [
+        "gone",
+        "here",
+        "here/0",
+        "here/1",
+        "here/2",
+    ]
