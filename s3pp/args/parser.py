@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from s3pp import __version__
 from s3pp.args import values
+from s3pp.args.examples import text_of
 from s3pp.errors import HelpRequested, Misuse, hide_arguments
 from s3pp.option import OPTIONS, Option, Value
 
@@ -50,6 +51,7 @@ class Parser(argparse.ArgumentParser):
             "-h", "--help", action=_AnswerAction, text=self.format_help, help="show this text"
         )
         general.add_argument(
+            "-V",
             "--version",
             action=_AnswerAction,
             text=lambda: f"s3pp {__version__}\n",
@@ -82,6 +84,29 @@ class Parser(argparse.ArgumentParser):
             action = self._option_string_actions.get(flag) if equals else None
             if action is not None and action.nargs == 0:
                 raise Misuse(f"{self.prog}: {flag} takes no value: leave out {'=' + value!r}")
+
+
+class VerbParser(Parser):
+    """A parser for a verb of s3pp: its errors say which option may be meant."""
+
+    def __init__(self, verb: str, usage: str, description: str) -> None:
+        super().__init__(f"s3pp {verb}", usage, description)
+        self._verb = verb
+
+    def format_help(self) -> str:
+        """Return the help text, with examples."""
+        return super().format_help() + text_of(self._verb)
+
+    def _check_flags(self, argv: Sequence[str]) -> None:
+        """Raise ``Misuse`` for unknown options, too."""
+        known = self._option_string_actions
+        for flag in (text.partition("=")[0] for text in argv if text.startswith("--")):
+            if flag not in known:
+                from s3pp.args.suggestions import suggest_option  # what few runs need
+
+                remedy = suggest_option(flag, known)
+                self.error(f"{flag} is not an option of it{remedy and f': {remedy}'}")
+        super()._check_flags(argv)
 
 
 def argument_type(parse: Callable[[str], Any]) -> Callable[[str], Any]:

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from s3pp.args import building, values
-from s3pp.args.parser import Group, Parser, add_groups
+from s3pp.args.parser import Group, Parser, VerbParser, add_groups
 from s3pp.args.values import check_no_stream
 from s3pp.body_options import DownloadOptions
 from s3pp.errors import UsageError
@@ -51,7 +51,7 @@ def job_of(verb: str, arguments: Sequence[str], given: Mapping[str, Any]) -> Job
 def parser(verb: str) -> Parser:
     """Create the parser for a verb's command line."""
     usage, about, _, groups = VERBS[verb]
-    made = Parser(f"s3pp {verb}", usage, about)
+    made = VerbParser(verb, usage, about)
     made.add_argument("arguments", nargs="*", help=SUPPRESS)  # the usage line shows them
     add_groups(made, groups, declared=building.declared_fields(), verb=verb)
     return made

@@ -41,14 +41,18 @@ def dispatch(argv: Sequence[str], streams: Streams) -> int:
         streams.stderr.write(USAGE + "\n")
         return ExitStatus.USAGE
     command, *rest = argv
-    if command in ("-h", "--help"):
+    if command == "help" and rest:
+        command, rest = rest[0], ["--help"]
+    if command in ("-h", "--help", "help"):
         streams.stdout.write(_overview())
         return ExitStatus.OK
-    if command == "--version":
+    if command in ("-V", "--version"):
         streams.stdout.write(f"s3pp {__version__}\n")
         return ExitStatus.OK
     if command not in COMMANDS:
-        raise UsageError(f"{command!r} is not a command: use one of {', '.join(COMMANDS)} first")
+        from s3pp.args.suggestions import suggest_command
+
+        raise UsageError(f"{command!r} is not a command: {suggest_command(command, COMMANDS)}")
     if command == "sandbox":
         from s3pp.cli import sandbox
 
@@ -61,5 +65,8 @@ def dispatch(argv: Sequence[str], streams: Streams) -> int:
 
 def _overview() -> str:
     commands = "".join(f"  {name:<10}{what}\n" for name, what in COMMANDS.items())
-    general = "  -h, --help  show this text\n  --version   show the version\n"
+    general = (
+        "  -h, --help     show this text; s3pp help COMMAND shows that of COMMAND\n"
+        "  -V, --version  show the version\n"
+    )
     return f"{USAGE}\n\ncommands:\n{commands}\ngeneral:\n{general}"

@@ -31,7 +31,7 @@ PAGES = [ROOT / "README.rst", *sorted((ROOT / "docs").glob("*.rst"))]
 REFERENCE = (ROOT / "docs" / "cli.rst").read_text()
 LITERALS = set(re.findall(r"``(.+?)``", REFERENCE))
 
-GENERAL = {"-h", "--help", "--version"}  # of every command
+GENERAL = {"-h", "--help", "-V", "--version"}  # of every command
 ROOMS = sorted(path.parent for path in (ROOT / "s3pp").rglob("*/__init__.py"))
 REPEATED = {"-", "--", "-qq", "-vv"}  # no options by themselves
 

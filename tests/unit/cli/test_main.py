@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -14,6 +16,10 @@ import pytest
 
 import s3pp.args.verbs
 from cli.conftest import Told
+from s3pp.args.examples import examples_of
+from s3pp.args.suggestions import _COMMANDS, _OPTIONS, suggest_option
+from s3pp.args.verbs import VERBS, build_job, parser
+from s3pp.cli.main import COMMANDS
 from s3pp.errors import FatalError
 
 ROOT = Path(__file__).parents[3]
@@ -54,7 +60,7 @@ def test_what_needs_no_store_imports_none_of_it(words: list[str], code: int) -> 
 
 
 def test_version(command: Callable[..., Told]) -> None:
-    for words in (["--version"], ["put", "--version"], ["sandbox", "--version"]):
+    for words in (["--version"], ["-V"], ["put", "--version"], ["put", "-V"], ["sandbox", "-V"]):
         assert command(*words) == (0, f"s3pp {s3pp.__version__}\n", "")
 
 
@@ -190,3 +196,63 @@ def test_nobody_reads(target: str) -> None:
     )
     os.close(write)
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_help_is_a_command_too(command: Callable[..., Told]) -> None:
+    assert command("help") == command("--help")
+    assert command("help", "get") == command("get", "--help")
+    assert command("help", "sandbox") == command("sandbox", "--help")
+    assert command("help", "frob").code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        ("puut", "did you mean put?"),
+        ("lits", "did you mean list?"),
+        ("sync", "use put, get or copy, which transfer what is new or differs, and with --delete"),
+        ("ls", "use list"),
+        ("rm", "use remove"),
+        ("frobnicate", "use one of put, get, copy,"),
+        ("put --dryrun", "did you mean --dry-run?"),
+        ("put --exlude=*.o", "did you mean --exclude?"),
+        ("put --size-only", "use --compare size"),
+        (
+            "put --recursive",
+            "leave it out, as what is below a directory or a prefix is always incl",
+        ),
+        ("list --size-only", "--size-only is not an option of it (see s3pp list --help)"),
+        ("get --frobnicate", "--frobnicate is not an option of it (see s3pp get --help)"),
+    ],
+)
+def test_what_does_not_exist_leads_to_what_does(
+    command: Callable[..., Told], words: str, remedy: str
+) -> None:
+    told = command(*words.split())
+    assert (told.code, told.out, told.err.count("\n")) == (2, "", 1)
+    assert remedy in told.err
+
+
+@pytest.mark.parametrize("flag", [*_OPTIONS])
+def test_words_of_other_tools_lead_to_options_that_exist(flag: str) -> None:
+    flags = {each for verb in VERBS for each in parser(verb)._option_string_actions}
+    assert flag not in flags
+    assert flag == "--bwlimit" or suggest_option(flag, flags) == f"use {_OPTIONS[flag]}"
+
+
+@pytest.mark.parametrize("word", [*_COMMANDS])
+def test_words_of_other_tools_are_no_commands(word: str) -> None:
+    assert word not in COMMANDS
+
+
+@pytest.mark.parametrize("verb", [*VERBS])
+def test_examples_end_each_help_text_and_are_right(command: Callable[..., Told], verb: str) -> None:
+    shown = command(verb, "--help").out
+    assert examples_of(verb)
+    for example in examples_of(verb):
+        assert f"  {example.command}\n" in shown
+        for part in re.split(r" && | \| ", example.command):
+            program, *words = shlex.split(part)
+            if program == "s3pp":
+                assert build_job(words[0], words[1:])
+        assert f"s3pp {verb} " in example.command

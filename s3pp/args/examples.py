@@ -1,0 +1,83 @@
+"""Examples of each command, which end its help text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+
+class Example(NamedTuple):
+    """A command line, and what it is for."""
+
+    purpose: str
+    command: str  # as typed into a shell
+
+
+_ALL: Mapping[str, tuple[Example, ...]] = MappingProxyType(
+    {
+        "put": (
+            Example("what would be uploaded, and why", "s3pp put -n site s3://bucket/site"),
+            Example(
+                "a nightly mirror, of which one at a time runs",
+                "s3pp put -q --delete --max-delete 10% --lock auto --journal put.log"
+                " site s3://bucket/site",
+            ),
+            Example("text compressed", "s3pp put --gzip site s3://bucket/site"),
+            Example(
+                "a database dump as one object", "pg_dump shop | s3pp put - s3://bucket/shop.sql"
+            ),
+        ),
+        "get": (
+            Example("all objects below a prefix", "s3pp get s3://bucket/site site"),
+            Example("one kind of them", "s3pp get --include '*.csv' s3://bucket/logs logs"),
+            Example("one object to another program", "s3pp get s3://bucket/a.tar - | tar -x"),
+        ),
+        "copy": (
+            Example("to another bucket", "s3pp copy s3://bucket/site s3://copies/site"),
+            Example(
+                "from another store",
+                "s3pp copy --source-endpoint-url https://store.example --source-profile old"
+                " s3://bucket s3://copies",
+            ),
+        ),
+        "move": (
+            Example(
+                "files that are older than a day", "s3pp move --older-than 1d out s3://bucket/in"
+            ),
+            Example("objects", "s3pp move s3://bucket/in s3://bucket/done"),
+        ),
+        "remove": (
+            Example("what would be deleted", "s3pp remove -n --older-than 90d s3://bucket/logs"),
+            Example(
+                "at most a thousand objects", "s3pp remove --max-delete 1000 s3://bucket/cache/"
+            ),
+        ),
+        "apply": (
+            Example(
+                "what was planned, and nothing else",
+                "s3pp put --plan plan.json site s3://bucket/site && s3pp apply plan.json",
+            ),
+        ),
+        "list": (
+            Example(
+                "the number of objects, and their size", "s3pp list -q --summarize s3://bucket/p"
+            ),
+            Example("for programs", "s3pp list --json s3://bucket/p"),
+        ),
+        "clean": (
+            Example("uploads that nobody finishes", "s3pp clean --older-than 7d s3://bucket"),
+        ),
+    }
+)
+
+
+def examples_of(verb: str) -> tuple[Example, ...]:
+    """Return the examples of ``verb``; it may have none."""
+    return _ALL.get(verb, ())
+
+
+def text_of(verb: str) -> str:
+    """Return them as the last paragraph of a help text; empty where there are none."""
+    lines = [f"  # {purpose}\n  {command}\n" for purpose, command in examples_of(verb)]
+    return "\nexamples:\n" + "".join(lines) if lines else ""
