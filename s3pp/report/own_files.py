@@ -16,6 +16,8 @@ from s3pp.errors import S3ppError, UsageError
 from s3pp.job import STREAM, Job
 from s3pp.locking import AUTO_LOCK
 
+PLAN_BEGINS = b'{"plan":'
+
 
 def check_named(path: str, argument: str) -> None:
     """Raise ``UsageError`` for an empty name, as that of a variable which is not set."""
@@ -29,7 +31,7 @@ def check_own_files(job: Job) -> None:
     In SOURCE it would be sent while being written, and could become public; in DIRECTORY an object
     of its name could replace it. A file that is read would have lines of the run appended.
     """
-    _check_lock(job)
+    _check_distinct(job)
     for path, argument in _own_files(job):
         check_named(path, argument)
         for other, name in _other_files(job):
@@ -46,12 +48,16 @@ def check_own_files(job: Job) -> None:
                 raise UsageError(f"{argument} {path!r} lies in {word} {place!r}: put it elsewhere")
 
 
-def _check_lock(job: Job) -> None:
-    """Refuse a lock on a file that the run writes to: it takes locks of its own on these."""
-    for lock, _ in _lock_file(job):
-        for path, argument in _own_files(job):
-            if argument != "--lock" and os.path.realpath(path) == os.path.realpath(lock):
-                raise UsageError(f"--lock and {argument} are the same file; name another for one")
+def _check_distinct(job: Job) -> None:
+    """Refuse one file for two uses; only a journal and a log may be one, as both are appended to.
+
+    A plan would replace the other file, a cache has a format of its own, and on a lock others wait.
+    """
+    seen: dict[str, str] = {}
+    for path, argument in _own_files(job):
+        other = seen.setdefault(os.path.realpath(path), argument)
+        if other != argument and {other, argument} != {"--journal", "--log-file"}:
+            raise UsageError(f"{argument} and {other} are the same file; name another for one")
 
 
 def _endangered(job: Job) -> list[tuple[str, str]]:
@@ -107,7 +113,7 @@ def _appended_files(job: Job) -> list[tuple[str, str]]:
 
 def _check_plan(path: str) -> None:
     """Raise ``UsageError`` where no plan can be written. Creates nothing."""
-    above = os.path.dirname(path) or os.curdir
+    above = os.path.dirname(os.path.realpath(path)) or os.curdir
     fault = None
     if not os.path.basename(path) or os.path.isdir(path):
         fault = "it is a directory"
@@ -115,8 +121,25 @@ def _check_plan(path: str) -> None:
         fault = f"{above!r} is not a directory"
     elif not os.access(above, os.W_OK | os.X_OK):
         fault = f"nothing can be written in {above!r}"
+    elif os.path.exists(path) and (why := _irreplaceable(path)) is not None:
+        raise UsageError(f"--plan {path!r}: {why}: name another file")
     if fault is not None:
         raise UsageError(f"--plan {path!r}: {fault}: name a file")
+
+
+def _irreplaceable(path: str) -> str | None:
+    """Return why what is at ``path`` is not replaced: only an older plan is, or an empty file."""
+    try:
+        found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode):
+            return "it is not a regular file"
+        with open(path, "rb") as file:
+            begins = file.read(len(PLAN_BEGINS))
+    except OSError as error:
+        return f"it cannot be read: {error.strerror}"
+    if begins in (b"", PLAN_BEGINS):
+        return None
+    return "it is no plan, and is not replaced"
 
 
 def create_own_files(job: Job) -> Iterator[str]:

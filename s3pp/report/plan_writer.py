@@ -34,7 +34,7 @@ class PlanWriter:
     """The plan of one run. Its methods raise ``FatalError`` where it cannot be written."""
 
     def __init__(self, job: Job) -> None:
-        self._path = str(job.plan)
+        self._path = os.path.realpath(str(job.plan))  # of a link what it leads to is replaced
         self._rows: list[Row] = []
         self._spool: IO[bytes] | None = None
         self._written = 0
@@ -109,4 +109,6 @@ class PlanWriter:
         self._rows = []
 
     def _fault(self, error: OSError) -> FatalError:
-        return FatalError(f"--plan '{shown(self._path)}' cannot be written: {error.strerror}")
+        return FatalError(
+            f"--plan '{shown(str(self._job.plan))}' cannot be written: {error.strerror}"
+        )

@@ -100,12 +100,19 @@ def _read(file: BinaryIO, lines: PlanLines) -> Iterator[Task]:
         try:
             line = _parse(text)
             if "totals" in line:
+                _check_over(file)
                 return
             task = lines.decode(line)
             before = _check_order(before, task)
         except BadLine as error:
             raise BadLine(f"line {number}: {error}") from None
         yield task
+
+
+def _check_over(file: BinaryIO) -> None:
+    """Raise ``BadLine`` if anything follows the totals, as where plans were joined."""
+    if file.read(1):
+        raise BadLine("it has totals, and more follows: apply each plan by itself")
 
 
 def _check_order(before: bytes, task: Task) -> bytes:

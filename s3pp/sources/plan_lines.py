@@ -39,6 +39,9 @@ Decode = Callable[[Mapping[str, Any]], Task]
 
 R = TypeVar("R", SendReason, DeleteReason)
 
+_FIELDS = frozenset(
+    ("operation", "source", "of", "destination", "size", "reason", "seen", "result", "pack")
+)
 _KINDS = {str: "text", int: "a number", dict: "an object", bool: "true or false"}
 
 
@@ -126,6 +129,9 @@ class PlanLines:
     def decode(self, line: Mapping[str, Any]) -> Task:
         """Return the task of a line. Raises ``BadLine``."""
         operation = _field(line, "operation", str)
+        if not _FIELDS.issuperset(line):
+            unknown = min(set(line) - _FIELDS)
+            raise BadLine(f"it has {unknown!r}, which no line of a plan has")
         if operation == "delete" and self._job.deletes:
             return self._delete(line)
         if operation != self._job.verb or operation not in self._decoders:

@@ -66,7 +66,9 @@ def planned_job(job: Job, settings: Mapping[str, Any]) -> Job:
         raise UsageError(f"its format is {settings.get('plan')!r}, and this version has {VERSION}")
     try:
         return _planned_job(job, settings)
-    except (KeyError, TypeError, ValueError) as error:
+    except KeyError as error:
+        raise UsageError(f"its first line is not as it was written: it lacks {error}") from None
+    except (TypeError, ValueError) as error:
         raise UsageError(f"its first line is not as it was written: {error}") from None
 
 
@@ -164,6 +166,8 @@ def _decode(kind: type[S], given: object) -> S:
     if not isinstance(given, dict):
         raise TypeError(f"{kind.__name__} is {given!r}")
     usual = {each.name: each.default for each in fields(kind)}  # type: ignore[arg-type]
+    if unknown := sorted(set(given) - set(usual)):
+        raise ValueError(f"there is no setting {unknown[0]!r}")
     return kind(**{name: _value(name, usual[name], value) for name, value in given.items()})
 
 

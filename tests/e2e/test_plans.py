@@ -182,6 +182,7 @@ def test_files_are_deleted_as_planned(
     (out / "b").write_bytes(b"mine")
     result = s3pp("apply", plan)
     assert (result.code, tree.read(out)) == (1, {"a": b"1", "b": b"mine"})
+    assert f"delete {out}/b: it has changed since the plan was made: plan it again" in result.err
     lines = plan.read_text().splitlines(keepends=True)
     for outside in ("../x", "/etc/x"):
         plan.write_text("".join([lines[0], edited(lines[1], destination=outside), *lines[2:]]))
@@ -327,6 +328,22 @@ BAD_EDITS: dict[str, tuple[Callable[[list[str]], list[str]], str]] = {
     "twice": (lambda p: [*p[:2], p[1], *p[2:]], "line 3: its destination 'p/a' is that of the"),
     "moved": (lambda p: [p[0], p[2], p[1], *p[3:]], "line 3: its destination 'p/a' is not in"),
     "size is text": (lambda p: [*p[:3], edited(p[3], size="5"), p[4]], "line 4: its 'size' is '5'"),
+    "two plans joined": (
+        lambda p: [*p, *p],
+        "line 5: it has totals, and more follows: apply each plan by itself",
+    ),
+    "a field that is misspelt": (
+        lambda p: [*p[:2], edited(p[2], reson="new"), *p[3:]],
+        "line 3: it has 'reson', which no line of a plan has",
+    ),
+    "settings that are misspelt": (
+        lambda p: [edited(p[0], objects={"alc": "private"}), *p[1:]],
+        "its first line is not as it was written: there is no setting 'alc'",
+    ),
+    "settings removed": (
+        lambda p: [p[0].replace('"parts":', '"part":'), *p[1:]],
+        "its first line is not as it was written: it lacks 'parts'",
+    ),
     "settings of another kind": (
         lambda p: [edited(p[0], objects={"tags": 5}), *p[1:]],
         "its first line is not as it was written: tags is 5",
