@@ -151,9 +151,12 @@ class DeletePhase:
         job, planned, source = self._job, self._planned, self._job.reads[0]
         read = "file" if job.verb == "put" else "object"
         noun = "file" if job.verb == "get" else "object"
+        again = (
+            "run the same command again" if job.applies is None else "plan again, or apply again"
+        )
         causes = {
-            NoDeletion.FAILED: f"{pluralize(failed, noun)} failed:"
-            " run the same command again once the cause is removed",
+            NoDeletion.FAILED: f"{pluralize(failed, noun)} failed: {again}"
+            " once the cause is removed",
             NoDeletion.UNKNOWN: planned.fault,
             NoDeletion.EMPTY: f"{source} is empty; --delete-from-empty deletes all the same",
             NoDeletion.UNSELECTED: f"{source} has no {read} that the filters select: check them",

@@ -20,7 +20,7 @@ from s3pp.pipeline.roles import Buckets, Role
 from s3pp.pipeline.slots import TaskPool
 from s3pp.places import Side
 from s3pp.records import DeleteTask, Failed
-from s3pp.transfer.delete.deleter import Deleter, Ended, not_deleted
+from s3pp.transfer.delete.deleter import Deleter, Ended, PlannedDeleter, not_deleted
 from s3pp.transfer.resources import WorkerResources
 
 BATCHES = 4  # that one worker executes at once
@@ -45,6 +45,11 @@ def moving_role(job: Job, acting: Role, buckets: Buckets, resources: WorkerResou
 
 def create_deleter(job: Job, buckets: Buckets, resources: WorkerResources) -> Deleter:
     """Create the deleter of one of ``job``'s workers: of what it writes, or moves or removes."""
+    deleter = _deleter(job, buckets, resources)
+    return deleter if job.applies is None else PlannedDeleter(deleter)
+
+
+def _deleter(job: Job, buckets: Buckets, resources: WorkerResources) -> Deleter:
     if job.moves and job.sources:
         from s3pp.transfer.delete.files import SourceDeleter
 

@@ -156,15 +156,19 @@ def test_deletions_wait_until_all_is_transferred(
     (src / "b").write_bytes(b"edited")
     failed = s3pp("apply", plan)
     assert (failed.code, failed.counts.failed) == (1, 1)
-    assert "nothing is deleted" in failed.err
+    assert "1 object failed: plan again, or apply again once the cause is removed" in failed.err
     assert s3pp("put", "--delete", "--plan", plan, src, f"{bucket.url}/p").code == 0
     bucket.put("p/f", b"another's")
     result = s3pp("apply", "-v", plan)
     assert (result.code, result.counts.done, result.counts.failed) == (1, 1, 1)
+    replaced = f"s3pp: delete s3://{bucket.name}/p/f: it has changed since the plan was made"
+    assert f"{replaced}: plan it again\n" in result.err
     assert f"delete s3://{bucket.name}/p/c (not in source)" in result.lines
     left = {"p/a": b"1", "p/b": b"edited", "p/f": b"another's", "x": b"other"}
     assert bucket.tree() == left
     again = s3pp("apply", "--json", plan)
+    failures = [each for each in again.events if each["event"] == "failed"]
+    assert [(each["key"], each["kind"]) for each in failures] == [("p/f", "outdated")]
     reasons = {each["key"]: each["reason"] for each in again.events if each["event"] == "skipped"}
     assert reasons["p/b"] == "already applied"
     assert reasons["p/c"] == reasons["p/d/e"] == "gone already"
@@ -365,6 +369,28 @@ def test_a_plan_that_is_edited_badly_does_nothing(
     plan.write_text("".join([*lines[:2], *lines[3:]]))
     assert s3pp("apply", plan).code == 0
     assert moto_bucket.keys() == ["p/a", "p/c"], "lines may be removed"
+
+
+def test_a_plan_replaces_nothing_but_a_plan(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
+    src, put = tree({"a": b"1"}), ("put", "--plan")
+    mine, plan, link, fifo = (tmp_path / name for name in ("mine", "plan", "link", "fifo"))
+    mine.write_bytes(b"important")
+    os.mkfifo(fifo)
+    link.symlink_to("plan")
+    for path, fault in {mine: "it is no plan", fifo: "it is not a regular file"}.items():
+        result = s3pp(*put, path, src, moto_bucket.url)
+        assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+        assert f"--plan '{path}': {fault}" in result.err
+    assert (mine.read_bytes(), fifo.is_fifo()) == (b"important", True)
+    for other in ("--journal", "--log-file", "--etag-cache"):
+        result = s3pp(*put, plan, other, link, src, moto_bucket.url)
+        assert (result.code, "are the same file; name another" in result.err) == (2, True)
+    plan.write_bytes(b"")
+    for _ in range(2):  # an empty file is replaced, as of mktemp, and then the plan
+        assert s3pp(*put, link, src, moto_bucket.url).code == 0
+    assert (link.is_symlink(), len(lines_of(plan))) == (True, 3)
 
 
 def test_what_cannot_be_a_plan(

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
-from s3pp.errors import FailureKind
+from s3pp.errors import FailureKind, outdated
 from s3pp.records import (
     Calls,
     Deleted,
@@ -63,6 +63,30 @@ def replaced(task: DeleteTask, code: str = "") -> Failed:
     """Return the outcome of a task whose target is another one by now."""
     kind = FailureKind.CHANGED
     return Failed(task.target, task.target, kind, REPLACED, code, deleting=True)
+
+
+class PlannedDeleter:
+    """The deleter of a run that applies a plan: what has changed is outdated, as is a transfer."""
+
+    def __init__(self, deleter: Deleter) -> None:
+        self._deleter = deleter
+        self.notes = deleter.notes
+
+    async def delete(self, tasks: Sequence[DeleteTask], ended: Ended) -> None:
+        """As ``Deleter.delete``."""
+        outcomes: Ended = {}
+        try:
+            await self._deleter.delete(tasks, outcomes)
+        finally:
+            ended.update((target, _since_plan(each)) for target, each in outcomes.items())
+
+
+def _since_plan(outcome: Outcome) -> Outcome:
+    """Return an outcome; a target that has changed has done so since the plan was made."""
+    if not isinstance(outcome, Failed) or outcome.kind is not FailureKind.CHANGED:
+        return outcome
+    fault = outdated("it")
+    return outcome._replace(kind=fault.kind, message=str(fault))
 
 
 def is_unverified(task: DeleteTask) -> bool:
