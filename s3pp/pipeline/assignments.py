@@ -34,6 +34,7 @@ from s3pp.pipeline.messages import (
 )
 from s3pp.pipeline.slots import slot_count
 from s3pp.records import Failed, OpenUpload
+from s3pp.report.lines import pluralize
 
 # Number of the first batch that is half of another, or follows one: beyond the walker's.
 FIRST_HALF = 1 << 48
@@ -168,6 +169,12 @@ def crash_report(batch: TaskBatch, how: str) -> BatchReport:
     return batch_report(outcomes, 0, batch=batch.number)
 
 
+def unrecorded(ended: int, *, journal: bool) -> str:
+    """What is lost with the statter, when ``ended`` objects had their outcomes."""
+    known = "the journal may lack the last of them" if journal else "which of them is not recorded"
+    return f"{pluralize(ended, 'object')} had ended, and {known}: run the same command again"
+
+
 class DeadGetters:
     """The directories in which dead getters may have left files."""
 
@@ -239,6 +246,15 @@ class OpenUploads(Generic[W]):
     def __init__(self) -> None:
         self.orphans: list[OpenUpload] = []  # whose workers died; sent to new workers
         self._led: dict[W, dict[str, OpenUpload]] = {}
+
+    def describe(self, dest: str) -> str:
+        """The notice about uploads that live workers lead, as they are killed; ``""``: none."""
+        led = [each.key for uploads in self._led.values() for each in uploads.values()]
+        if not led:
+            return ""
+        more = f" and {len(led) - 1} more" if len(led) > 1 else ""
+        left = f"{pluralize(len(led), 'multipart upload')} left incomplete: {min(led)!r}{more}"
+        return f"{left}; the same command resumes what it can, s3pp clean {dest} aborts the rest"
 
     def update(self, worker: W, upload: OpenUpload) -> None:
         """Record that a worker has created an upload, or ended it."""

@@ -15,9 +15,12 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import select
 import selectors
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -28,7 +31,7 @@ import setproctitle
 from s3pp.errors import FatalError, S3ppError, start_failure, unexpected
 from s3pp.job import Job
 from s3pp.pipeline.messages import Fatal, Message
-from s3pp.pipeline.pipes import MessageReader, MessageWriter, Outbox, widen
+from s3pp.pipeline.pipes import LEAVING, MessageReader, MessageWriter, Outbox, widen
 from s3pp.pipeline.preloading import TITLES, load, load_more
 from s3pp.pipeline.worker import run_worker
 
@@ -50,6 +53,7 @@ class Child:
         self._mine = (to_child, from_child)
         self.inbox = MessageReader(from_child.fileno())
         self.outbox = Outbox(to_child.fileno())
+        self._ended_for = ""  # why this process ended it
         for connection in self._mine:
             os.set_blocking(connection.fileno(), False)
             widen(connection.fileno())
@@ -84,15 +88,26 @@ class Child:
         self._theirs_in.close()
         self._theirs_out.close()
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the process is stopped, as by SIGSTOP; False where the system does not say."""
+        flags = os.WSTOPPED | os.WNOHANG | os.WNOWAIT
+        with contextlib.suppress(AttributeError, OSError):
+            return os.waitid(os.P_PID, self.process.pid or 0, flags) is not None
+        return False
+
     def how_it_ended(self) -> str:
         """Describe its end: ``was killed (SIGKILL)``, ``ended with code 1``."""
+        if self._ended_for:
+            return f"{self._ended_for}, and was killed"
         code = self.process.exitcode
         if code is not None and code < 0:
             return f"was killed ({signal.Signals(-code).name})"
         return f"ended with code {code}"
 
-    def kill(self) -> None:
-        """Kill the process, and wait until it has ended."""
+    def kill(self, why: str = "") -> None:
+        """Kill the process, and wait until it has ended; ``why`` is part of ``how_it_ended``."""
+        self._ended_for = self._ended_for or why
         with contextlib.suppress(ValueError):
             self.process.kill()
             self.process.join()
@@ -213,6 +228,13 @@ class SelectorLoop:
         with contextlib.suppress(KeyError, ValueError):
             self._selector.unregister(fd)
 
+    def gate(self, fd: int, act: Act, *, open: bool) -> None:
+        """Watch ``fd`` as ``watch`` does while ``open`` is set, and only then."""
+        if open and not self.watches(fd):
+            self.watch(fd, act)
+        elif not open and self.watches(fd):
+            self.unwatch(fd)
+
     def watches(self, fd: int) -> bool:
         """Whether ``fd`` is watched."""
         return fd in self._selector.get_map()
@@ -230,10 +252,37 @@ class SelectorLoop:
 # What only one child needs is imported by that child, while others start.
 
 
-def _run_statter(*arguments: Any) -> None:
+def _run_statter(
+    inbox: MessageReader, outbox: MessageWriter, job: Job, started: float, spool_dir: str
+) -> None:
+    """Run the statter; it is the last to end, and removes what a killed supervisor leaves."""
     from s3pp.pipeline.statter import run_statter
 
-    run_statter(*arguments)
+    with contextlib.suppress(RuntimeError):  # no more threads: few runs need this one
+        threading.Thread(target=_watch, args=(inbox.fd, spool_dir), daemon=True).start()
+    run_statter(inbox, outbox, job, started)
+    if inbox.closed:
+        _remove_directory(spool_dir)
+
+
+def _watch(fd: int, spool_dir: str) -> None:
+    """End the process when the other end of ``fd`` is closed, if it does not end by itself.
+
+    It may be writing to a terminal that is stopped, or to a program that does not read.
+    """
+    poll = select.poll()
+    poll.register(fd, 0)  # so that only a hang-up counts
+    poll.poll()
+    time.sleep(LEAVING)
+    _remove_directory(spool_dir)
+    os._exit(1)
+
+
+def _remove_directory(path: str) -> None:
+    if path:
+        import shutil
+
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _run_walker(*arguments: Any) -> None:
@@ -243,11 +292,12 @@ def _run_walker(*arguments: Any) -> None:
 
 
 class Callbacks(NamedTuple):
-    """What the supervisor does with its children; each is called with the child."""
+    """What the supervisor does with its children; the first three are called with the child."""
 
     on_worker: Callable[[Child], None]  # it has been started
     on_readable: Callable[[Child], None]
     on_death: Callable[[Child], None]
+    notify: Callable[[str], None]  # informs users
 
 
 class Crew:
@@ -260,6 +310,8 @@ class Crew:
         self._callbacks = callbacks
         self._context = start_context(job.speed.start_method)
         self._begun = 0  # workers, without those that replaced another
+        self._most = job.speed.processes  # workers; fewer once the system refuses another
+        self._stopped: dict[Child, float] = {}  # seconds for which those that send nothing are
 
     def start(self, spool_dir: str, started: float) -> None:
         """Start the statter, the walker and the first worker, unless they were started before.
@@ -271,7 +323,7 @@ class Crew:
             return
         job = self._job
         load(job)
-        self.statter = self._launch("statter", _run_statter, (job, started))
+        self.statter = self._launch("statter", _run_statter, (job, started, spool_dir))
         stdin = Connection(os.dup(0), writable=False) if job.choosing.files_from == "-" else None
         self.walker = self._launch("walker", _run_walker, (spool_dir, stdin))
         if stdin:
@@ -280,32 +332,54 @@ class Crew:
 
     @property
     def complete(self) -> bool:
-        """Whether all workers have been started that the job allows."""
-        return self._begun >= self._job.speed.processes
+        """Whether all workers have been started that the job, and the system, allow."""
+        return self._begun >= self._most
 
-    def start_worker(self, name: str | None = None) -> Child:
-        """Start a worker: one more, or one that replaces ``name``. Raises ``FatalError``."""
+    def start_worker(self, name: str | None = None) -> Child | None:
+        """Start a worker: one more, or one that replaces ``name``.
+
+        None: the system refuses, and the run continues with the other workers. Raises
+        ``FatalError`` where there are none.
+        """
         if self._begun == 1:
             load_more(self._job)
         if name is None:
             self._begun += 1
             name = f"{TITLES[self._job.verb]} {self._begun}"
-        worker = self._launch(name, run_worker, ())
+        try:
+            worker = self._launch(name, run_worker, ())
+        except FatalError as error:
+            if not self.workers:
+                raise
+            self._most = 0
+            self._callbacks.notify(f"{error}: the run continues with fewer workers")
+            return None
         self.workers[worker] = 0.0
         self._callbacks.on_worker(worker)
         return worker
 
-    def find_silent(self, seconds: float) -> list[Child]:
-        """Return the workers that have sent nothing within the timeout; ``seconds`` have passed."""
+    def kill_silent(self, seconds: float) -> None:
+        """Kill the children that do not respond within the timeout; ``seconds`` have passed.
+
+        A worker sends heartbeats. The others may have to wait, for a slow file system or a terminal
+        that is stopped: they do not respond while they are stopped themselves.
+        """
+        silent, limit = self._count_silence(seconds), self._job.speed.worker_timeout
+        for child in [each for each, passed in silent.items() if passed > limit]:
+            child.kill(f"did not respond for {limit:g} s")
+
+    def _count_silence(self, seconds: float) -> dict[Child, float]:
+        """Return the seconds for which each child has been silent, or stopped."""
         for worker in self.workers:
             self.workers[worker] += seconds
-        lost = [w for w, silent in self.workers.items() if silent > self._job.speed.worker_timeout]
-        self.workers.update(dict.fromkeys(lost, 0.0))
-        return lost
+        others = [each for each in self._loop.children if each not in self.workers]
+        before = self._stopped
+        self._stopped = {each: before.get(each, 0.0) + seconds for each in others if each.stopped}
+        return {**self.workers, **self._stopped}
 
     def _launch(self, name: str, role: Role, arguments: tuple[object, ...]) -> Child:
-        child = Child(name, role, context=self._context, arguments=arguments)
         try:
+            child = Child(name, role, context=self._context, arguments=arguments)
             self._loop.add(child, on_death=lambda: self._callbacks.on_death(child))
         except OSError as error:
             raise FatalError(f"cannot start the {name}: {start_failure(error)}") from None

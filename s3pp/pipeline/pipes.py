@@ -13,9 +13,13 @@ import fcntl
 import os
 import threading
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from s3pp.pipeline.messages import HEAD, Message, decode, encode
+
+LEAVING = 2.0  # seconds that a child may take to clean up once the supervisor is gone
 
 _CHUNK = 256 * 1024  # bytes per read, and the pipe's capacity where it can be set
 
@@ -83,10 +87,12 @@ class MessageWriter:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
+        # Called when the supervisor turns out to be gone: the process is to end.
+        self.on_gone: Callable[[], None] = partial(os._exit, 1)
         self._lock = threading.Lock()  # the walker's threads share one
 
     def send(self, message: Message) -> None:
-        """Write a complete message; exit the process if the supervisor is gone.
+        """Write a complete message; call ``on_gone`` if nobody reads it.
 
         An exception would be reported by whatever calls this, such as an event loop.
         """
@@ -96,7 +102,7 @@ class MessageWriter:
                 while view:
                     view = view[os.write(self.fd, view) :]
             except BrokenPipeError:
-                os._exit(1)
+                self.on_gone()
 
 
 class Outbox:

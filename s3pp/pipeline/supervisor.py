@@ -23,7 +23,7 @@ from s3pp.errors import ExitStatus, FatalError
 from s3pp.job import Job
 from s3pp.localfs.tree import make_directory
 from s3pp.pipeline import messages
-from s3pp.pipeline.assignments import Assignments, DeadGetters, crash_report
+from s3pp.pipeline.assignments import Assignments, DeadGetters, crash_report, unrecorded
 from s3pp.pipeline.children import Callbacks, Child, Crew, SelectorLoop
 from s3pp.pipeline.credentials import KeyExchange, OpenBuckets
 from s3pp.pipeline.delete_phase import DeletePhase, NoDeletion
@@ -66,7 +66,7 @@ class Supervisor:
         self._job = job
         self._signals = signals
         self._loop = SelectorLoop()
-        callbacks = Callbacks(self._on_worker, self._on_readable, self._on_death)
+        callbacks = Callbacks(self._on_worker, self._on_readable, self._on_death, self._notify)
         self._crew = Crew(job, self._loop, callbacks)
         self._phase = Phase.RUNNING
         self._started = self._now = time.monotonic()
@@ -153,9 +153,9 @@ class Supervisor:
     def _start_worker(self, name: str | None = None) -> None:
         """Start a worker, as ``Crew.start_worker`` does; the run is aborted where that fails."""
         try:
-            worker = self._crew.start_worker(name)
-            for message in (self._setup, *self._assignments.uploads.orphans):
-                self._loop.send(worker, message)
+            if (worker := self._crew.start_worker(name)) is not None:
+                for message in (self._setup, *self._assignments.uploads.orphans):
+                    self._loop.send(worker, message)
         except FatalError as error:
             self._abort(str(error))
         self._flow.spread()
@@ -169,12 +169,8 @@ class Supervisor:
             and self._assignments.wants_more
             and len(self._crew.statter.outbox) < STATTER_BACKLOG
         )
-        fd = self._crew.walker.inbox.fd
-        reading = self._loop.watches(fd)
-        if wanted and not reading:
-            self._loop.watch(fd, lambda: self._on_readable(self._crew.walker))
-        elif reading and not wanted:
-            self._loop.unwatch(fd)
+        walker = self._crew.walker
+        self._loop.gate(walker.inbox.fd, lambda: self._on_readable(walker), open=wanted)
 
     def _advance(self) -> None:
         """Enter the next phase, if this one is complete."""
@@ -199,10 +195,8 @@ class Supervisor:
         if passed < LEAST_TICK:
             return
         self._now += passed
-        # Bounded, so that a supervisor that was suspended does not time out its workers.
-        for worker in self._crew.find_silent(min(passed, 2 * TICK)):
-            self._notify(f"{worker.name} did not respond for {self._job.speed.worker_timeout:g} s")
-            worker.kill()
+        # Bounded, so that a supervisor that was suspended does not time out its children.
+        self._crew.kill_silent(min(passed, 2 * TICK))
         self._keys.refresh(self._now)
         self._flow.balance(self._now, self._crew.statter)
         listed = messages.WalkProgress(self._listed, self._walk_done)
@@ -326,10 +320,12 @@ class Supervisor:
 
     def _drop_workers(self) -> None:
         """Kill the workers after a second signal; transfers in flight stay unreported."""
+        if left := self._assignments.uploads.describe(self._job.writes):
+            self._notify(left)
         for worker in list(self._crew.workers):
             worker.kill()
-            self._assignments.leave(worker)
             self._forget(worker)
+            self._assignments.leave(worker)
         self._assignments.drop_waiting()
         if self._phase is Phase.CLOSING:
             self._phase = Phase.OVER
@@ -352,12 +348,11 @@ class Supervisor:
 
     def _on_statter_death(self, child: Child) -> None:
         if self._report is None:
-            why = "what was done is unknown: run the same command again"
+            why = unrecorded(self._finished, journal=self._job.output.journal is not None)
             self._error = self._error or f"the statter {child.how_it_ended()}: {why}"
             self._phase = Phase.OVER
 
     def _on_worker_death(self, child: Child) -> None:
-        self._dead_getters.record(self._assignments.batches_of(child))
         answers, given_up = self._assignments.leave(child)
         for answer in answers:
             self._loop.send(*answer)
@@ -367,7 +362,8 @@ class Supervisor:
         self._deaths += 1
         self._fail(given_up, child.how_it_ended())
         if self._deaths > MOST_DEATHS + 2 * self._job.speed.processes:
-            self._abort(f"workers keep dying: {child.name} {child.how_it_ended()}")
+            advice = "if memory is short, lower --processes or --concurrency"
+            self._abort(f"workers keep dying: {child.name} {child.how_it_ended()}: {advice}")
             return
         self._notify(f"{child.name} {child.how_it_ended()}: replaced, and its tasks are repeated")
         self._start_worker(child.name)
@@ -396,5 +392,6 @@ class Supervisor:
 
     def _forget(self, child: Child) -> None:
         self._loop.forget(child)
-        self._crew.workers.pop(child, None)
+        if self._crew.workers.pop(child, None) is not None:
+            self._dead_getters.record(self._assignments.batches_of(child))
         self._flow.leave(child)

@@ -39,7 +39,7 @@ from s3pp.pipeline.messages import (
     TaskBatch,
     pickled,
 )
-from s3pp.pipeline.pipes import MessageReader, MessageWriter
+from s3pp.pipeline.pipes import LEAVING, MessageReader, MessageWriter
 from s3pp.pipeline.roles import role, worker_resources
 from s3pp.pipeline.slots import PERIOD, Admission, TaskRunner, slot_count
 from s3pp.places import Side
@@ -62,7 +62,12 @@ def run_worker(inbox: MessageReader, outbox: MessageWriter) -> None:
         return
     gc.freeze()  # inherited objects are never garbage, and touching them would copy their pages
     loop = new_loop()
-    loop.run_until_complete(_serve(inbox, outbox, *setup))
+    try:
+        loop.run_until_complete(_serve(inbox, outbox, *setup))
+    except asyncio.CancelledError:  # see ``_leave``
+        if tasks := asyncio.all_tasks(loop):
+            loop.run_until_complete(asyncio.wait(tasks, timeout=LEAVING))
+        os._exit(1)
 
 
 async def _serve(
@@ -116,25 +121,46 @@ async def _serve(
                 runner.end()
 
     runner.admit(admission.admitted)
-    _listen(inbox, receive)
+    loop = asyncio.get_running_loop()
+
+    def leave() -> None:
+        loop.call_soon_threadsafe(_leave, outbox)
+
+    outbox.on_gone = leave
+    _listen(inbox, receive, leave)
     _admit(runner, admission, limiter)
     _beat(outbox, job.speed.worker_timeout / 6)
     await runner.run()
 
 
-def _listen(inbox: MessageReader, receive: Callable[[Message], None]) -> None:
-    """Pass each message to ``receive`` as it arrives; exit when the supervisor is gone."""
+def _listen(
+    inbox: MessageReader, receive: Callable[[Message], None], on_gone: Callable[[], None]
+) -> None:
+    """Pass each message to ``receive`` as it arrives; ``on_gone``: the supervisor is gone."""
+    loop = asyncio.get_running_loop()
 
     def readable() -> None:
         for message in inbox.once():
             receive(message)
         if inbox.closed:
-            os._exit(1)
+            loop.remove_reader(inbox.fd)
+            on_gone()
 
     for message in inbox.take_buffered():  # a worker that replaces another gets its tasks at once
         receive(message)
     os.set_blocking(inbox.fd, False)
-    asyncio.get_running_loop().add_reader(inbox.fd, readable)
+    loop.add_reader(inbox.fd, readable)
+
+
+def _leave(outbox: MessageWriter) -> None:
+    """End the process, as the supervisor is gone: each task removes what it leaves incomplete."""
+    outbox.on_gone = _do_nothing  # a second cancellation would interrupt that
+    for task in asyncio.all_tasks():
+        task.cancel()
+
+
+def _do_nothing() -> None:
+    """Do nothing."""
 
 
 def _admit(runner: TaskRunner, admission: Admission, limiter: RequestLimiter) -> None:

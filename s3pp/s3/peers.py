@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import os
 import socket
 import ssl
 import threading
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from aiohappyeyeballs import AddrInfoType, start_connection
@@ -33,6 +34,7 @@ NEXT_ADDRESS = 0.25
 
 # Errors that say nothing about the addresses.
 _LOCAL = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_CONNECTING = frozenset({errno.EINPROGRESS, errno.EINTR})
 # Set by Python's ssl module, where OpenSSL (from 3.0 on) has it.
 _IGNORE_CUT = getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
 
@@ -138,7 +140,8 @@ class Addresses:
         try:
             # Many who connect at once share one lookup, and none of them cancels it.
             found = await asyncio.shield(lookup)
-            sock = await start_connection(found, happy_eyeballs_delay=NEXT_ADDRESS, loop=loop)
+            connecting = cast(asyncio.AbstractEventLoop, _ConnectingLoop(loop))
+            sock = await start_connection(found, happy_eyeballs_delay=NEXT_ADDRESS, loop=connecting)
         except BaseException as error:
             # The name may have moved: the next one looks it up again.
             if self._lookup is lookup and getattr(error, "errno", None) not in _LOCAL:
@@ -158,6 +161,29 @@ class Addresses:
             self._looked_up = now
             self._lookup = _look_up(loop, self._host, self._port)
         return self._lookup
+
+
+class _ConnectingLoop:
+    """An event loop that connects sockets to addresses without a thread.
+
+    uvloop passes addresses through a lookup on libuv's threads, and libuv aborts the process where
+    the system allows no more threads.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
+
+    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
+        """Connect a socket that does not block. Raises ``OSError``."""
+        loop, error = self._loop, sock.connect_ex(address)
+        if error in _CONNECTING:
+            await _until_ready(sock.fileno(), loop.add_writer, loop.remove_writer)
+            error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if error:
+            raise OSError(error, os.strerror(error))
 
 
 def _look_up(

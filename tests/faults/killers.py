@@ -15,12 +15,18 @@ from stores.fault_actions import Action, Exchange, Response
 
 @dataclass
 class KillClient(Action):
-    """Kill the worker that asks, and answer nothing. ``running`` is set once it is known."""
+    """Kill the worker that asks, and answer nothing. ``running`` is set once it is known.
+
+    After ``most`` deaths requests pass; 0: none does.
+    """
 
     running: list[Running] = field(default_factory=list)
     deaths: int = 0
+    most: int = 0
 
     def arrive(self, exchange: Exchange) -> Response | None:
+        if self.most and self.deaths >= self.most:
+            return None
         running = self.running[0]
         pid = owner_of(exchange.request.port, list(running.children().values()))
         if pid is not None:

@@ -101,7 +101,7 @@ def test_too_few_processes_or_threads_are_told_with_the_mend(
     words += [str(moto_trial.source), moto_trial.bucket.url]
     if verb == "sandbox":
         words = ["sandbox", "--", "true"]
-    for processes in range(1, 6 if verb == "put" else 4):
+    for processes in range(1, 16):
         store = moto_trial.bucket.store if verb == "put" else None
         end = as_user_with(processes, *words, store=store)
         if end.returncode == 0:
@@ -110,6 +110,7 @@ def test_too_few_processes_or_threads_are_told_with_the_mend(
         assert "Traceback" not in end.stderr
         (line,) = end.stderr.splitlines()
         assert NPROC.fullmatch(line), (processes, line)
+    assert (end.returncode, end.stderr) == (0, "")
     assert processes > 2
 
 
