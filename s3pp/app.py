@@ -305,14 +305,9 @@ def _stopped(status: ExitStatus, job: Job, output: Streams) -> RunReport:
 
 def _report(result: RunReport, job: Job, output: Streams) -> RunReport:
     """Print the error, if any, and the last lines; a failure to write stdout is an error too."""
-    program = job.output.program
-    differs = result.differs or (job.dry_run and result.transferred)
-    if job.exit_code and result.status is ExitStatus.OK and differs:
-        result = result._replace(status=ExitStatus.SOME_FAILED)
-    if job.choosing.fail_if_empty:
-        from s3pp.report.emptiness import fail_if_empty
+    from s3pp.report.totals import settled
 
-        result = fail_if_empty(result, job)
+    program, result = job.output.program, settled(result, job)
     if result.error is not None:
         log_error(job, result.error)
         output.stderr.lines([message(program, result.error)])

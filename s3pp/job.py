@@ -13,6 +13,7 @@ from s3pp.access import Access
 from s3pp.attributes import Objects
 from s3pp.body_options import DownloadOptions, Parts
 from s3pp.deletion import Deletion
+from s3pp.facts import Invocation
 from s3pp.locking import Locking
 from s3pp.option import FILE, MOMENT, SIZE, N, Option, Value, choice, option, options
 from s3pp.places import NOWHERE, UNKNOWN_STORES, Origin, Place, Side, Source, Stores
@@ -175,6 +176,7 @@ class Output:
         FILE,
         help="append completed objects, notices, failures and the summary, with the time",
     )
+    invocation: Invocation | None = None  # of a run with a journal
 
 
 @dataclass(frozen=True)
@@ -264,6 +266,7 @@ class Job:
     inventory: str = ""  # the bucket of the manifest's data files; set when that has been read
     moves: bool = False  # what was transferred and verified is deleted where it came from
     stores: Stores = UNKNOWN_STORES  # set when the buckets have been found
+    accounts: Stores = UNKNOWN_STORES  # likewise, as ``Opened.account`` has them
 
     @property
     def lists_decisions(self) -> bool:

@@ -26,6 +26,8 @@ from enum import Enum
 from typing import NamedTuple
 
 from s3pp.errors import FailureKind, Kept
+from s3pp.facts import Facts as Facts  # noqa: PLC0414  # exported
+from s3pp.facts import with_times as with_times  # noqa: PLC0414  # exported
 from s3pp.planned import Planned as Planned  # noqa: PLC0414  # exported
 
 
@@ -329,6 +331,7 @@ class Done(NamedTuple):
     encoding: str = ""  # that the body was given, such as gzip
     checksum: str = ""  # the algorithm that the body, or each part, was sent with; only of a put
     foreseen: Foreseen | None = None  # of a dry run
+    facts: Facts | None = None  # of a run with a journal
 
 
 class Skipped(NamedTuple):
@@ -342,6 +345,7 @@ class Skipped(NamedTuple):
     dest_size: int | None = None  # bytes of what the destination holds, if known and not ``size``
     etag: str = ""  # of the source of a copy that has one already
     deleting: bool = False  # True: it was to be deleted, and nothing was to be sent
+    facts: Facts | None = None  # of a run with a journal
 
 
 class LeftOut(Skipped):
@@ -371,6 +375,7 @@ class Failed(NamedTuple):
     upload: UploadFacts | None = None  # likewise
     kept: Kept = Kept.NOTHING  # what remains of it for the next run
     deleting: bool = False  # True: it was to be deleted
+    facts: Facts | None = None  # of a run with a journal
 
 
 class Deleted(NamedTuple):
@@ -383,6 +388,7 @@ class Deleted(NamedTuple):
     version: str = ""  # id of the delete marker that a bucket with versions has instead
     attempts: int = 1
     foreseen: Foreseen | None = None  # of a dry run: the first of a batch has those of all
+    facts: Facts | None = None  # of a run with a journal
 
     @property
     def source(self) -> str:

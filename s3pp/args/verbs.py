@@ -45,7 +45,22 @@ def job_of(verb: str, arguments: Sequence[str], given: Mapping[str, Any]) -> Job
     job = VERBS[verb].read(arguments)
     if job.moves:
         _check_applicable(job, given)
-    return building.build(job, given)
+    built = building.build(job, given)
+    if built.output.journal is None:
+        return built
+    return _with_invocation(built, verb, arguments, given)
+
+
+def _with_invocation(
+    job: Job, verb: str, arguments: Sequence[str], given: Mapping[str, Any]
+) -> Job:
+    """Return ``job`` with what its journal says of how it was called."""
+    from s3pp.args.invocation import invocation  # what few runs need
+
+    declared = building.declared_fields()
+    paths = {path: declared[path] for group in VERBS[verb].groups for path in group.fields}
+    called = invocation(verb, arguments, given, job=job, paths=paths)
+    return replace(job, output=replace(job.output, invocation=called))
 
 
 def parser(verb: str) -> Parser:

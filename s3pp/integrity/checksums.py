@@ -188,6 +188,14 @@ class Digests(NamedTuple):
     header: tuple[str, str]  # the checksum header, lower-case name
     payload_hash: str  # for the signature
 
+    @property
+    def named(self) -> str:
+        """The checksum that is sent, with its algorithm; an MD5 in hex, any other in base64."""
+        name, value = self.header
+        if name == "content-md5":
+            return f"md5:{self.md5}"
+        return f"{name.removeprefix('x-amz-checksum-')}:{value}"
+
 
 class Digester:
     """Computes the digests that a run needs, of bodies in one piece or in many.

@@ -18,7 +18,7 @@ from contextlib import aclosing, suppress
 from s3pp.errors import ExitStatus, FatalError
 from s3pp.job import Job
 from s3pp.pipeline.connect import Pause, RetryHooks, connect, only_loop
-from s3pp.pipeline.credentials import SignIn
+from s3pp.pipeline.credentials import SignIn, with_store
 from s3pp.pipeline.signals import Signals, stopping_notice
 from s3pp.places import Origin
 from s3pp.records import Failed, Outcome, Skipped
@@ -47,6 +47,7 @@ def clean(job: Job, origin: Origin, streams: Streams) -> RunReport:
         recorder, pause = Recorder(job, streams), Pause()
         session = Session(job.access, origin.bucket, hooks=SessionHooks(recorder.notice))
         opened = session.open(origin.prefix)
+        recorder.settle(with_store(job, opened))
         renew = SignIn(session, opened.keys)
         hooks = RetryHooks(pause, notify=recorder.notice)
 
@@ -102,7 +103,8 @@ class Cleaner:
         sweep, recorder = self._sweep, self._recorder
         recorder.set_listed(sweep.listed, sweep.complete)
         try:
-            recorder.close(not_attempted=sweep.listed - recorder.totals.finished)
+            left = sweep.listed - recorder.totals.finished
+            recorder.close(left, error=sweep.error, signal=self._status)
         except FatalError as error:
             sweep.fail(error)
         return run_report(

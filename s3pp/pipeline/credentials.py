@@ -85,6 +85,13 @@ class SignIn:
         return self._credentials.renew(time.monotonic())
 
 
+def with_store(job: Job, opened: Opened) -> Job:
+    """Return the job of a run of one process, with the only store that it has."""
+    end = "source" if job.origins else "dest"
+    stores, accounts = {end: opened.endpoint.service}, {end: opened.account}
+    return replace(job, stores=Stores(**stores), accounts=Stores(**accounts))
+
+
 class OpenBuckets:
     """The buckets of a job; ``now`` is seconds on a monotonic clock everywhere."""
 
@@ -105,11 +112,17 @@ class OpenBuckets:
         stores = self._stores()
         if self.job.applies is not None:
             check_stores(self.job.stores, stores)
-        self.job = replace(self.job, stores=stores)
+        self.job = replace(self.job, stores=stores, accounts=self._accounts())
 
     def _stores(self) -> Stores:
-        found = (self.opened.get(side) for side in (Side.SOURCE, Side.DEST))
-        return Stores(*(each.endpoint.service if each else "" for each in found))
+        return Stores(*(each.endpoint.service if each else "" for each in self._ends))
+
+    def _accounts(self) -> Stores:
+        return Stores(*(each.account if each else "" for each in self._ends))
+
+    @property
+    def _ends(self) -> list[Opened | None]:
+        return [self.opened.get(side) for side in (Side.SOURCE, Side.DEST)]
 
     def _session(self, side: Side, like: Session | None) -> Session:
         job = self.job

@@ -9,6 +9,7 @@ They take no slots, since one request deletes up to 1,000 objects.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from typing import cast
 
@@ -19,7 +20,7 @@ from s3pp.pipeline.pipes import MessageWriter
 from s3pp.pipeline.roles import Buckets, Role
 from s3pp.pipeline.slots import TaskPool
 from s3pp.places import Side
-from s3pp.records import DeleteTask, Failed
+from s3pp.records import DeleteTask, Failed, with_times
 from s3pp.transfer.delete.deleter import Deleter, Ended, PlannedDeleter, not_deleted
 from s3pp.transfer.resources import WorkerResources
 
@@ -70,12 +71,18 @@ class DeletionRunner:
     """Runs batches of deletes, ``BATCHES`` side by side."""
 
     def __init__(
-        self, outbox: MessageWriter, create: Callable[[], Deleter], spent: Callable[[], int]
+        self,
+        outbox: MessageWriter,
+        create: Callable[[], Deleter],
+        spent: Callable[[], int],
+        *,
+        journaled: bool = False,
     ) -> None:
-        """``create`` makes the deleter when it is needed.
+        """``create`` makes the deleter when it is needed; ``journaled``: outcomes have times.
 
         ``spent`` returns the number of requests of the worker since the last call.
         """
+        self._journaled = journaled
         self._outbox = outbox
         self._create = create
         self._spent = spent
@@ -94,6 +101,7 @@ class DeletionRunner:
     async def _run(self, batch: TaskBatch) -> None:
         tasks: list[DeleteTask] = cast("list[DeleteTask]", batch.tasks)
         ended: Ended = {}
+        began = time.time()
         try:
             self._deleter = self._deleter or self._create()
             await self._deleter.delete(tasks, ended)
@@ -112,6 +120,8 @@ class DeletionRunner:
         while self._deleter is not None and self._deleter.notes:
             self._outbox.send(Notice(self._deleter.notes.pop()))
         outcomes = [ended[task.target] for task in tasks if task.target in ended]
+        if self._journaled:
+            outcomes = [with_times(outcome, began) for outcome in outcomes]
         self._outbox.send(batch_report(outcomes, self._spent(), batch=batch.number))
 
 

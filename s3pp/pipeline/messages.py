@@ -15,6 +15,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from s3pp.access import Keys
+from s3pp.errors import ExitStatus
 from s3pp.job import Job
 from s3pp.places import Side
 from s3pp.records import (
@@ -240,6 +241,8 @@ class RunDone(NamedTuple):
     not_attempted: int  # objects listed that an interrupted run did not start
     walk_done: bool  # False: the walk did not end, and more objects may exist
     not_deleted: str = ""  # why nothing was deleted, where that was refused
+    error: str | None = None  # why the run was aborted
+    signal: ExitStatus | None = None  # the exit code of the signal that stopped it
 
 
 class StatterReport(NamedTuple):

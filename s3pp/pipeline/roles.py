@@ -71,6 +71,14 @@ def worker_resources(parts: PartRunner, own: OwnUploads | None = None) -> Worker
 
 def role(job: Job, buckets: Buckets, resources: WorkerResources) -> Role:
     """Create the role of one of ``job``'s workers."""
+    made = _acting_role(job, buckets, resources)
+    if job.output.journal is None:
+        return made
+    observed: Role = import_module("s3pp.transfer.observed_role").ObservedRole(made)
+    return observed
+
+
+def _acting_role(job: Job, buckets: Buckets, resources: WorkerResources) -> Role:
     if job.applies is None or job.verb == "remove":
         return _role(job, buckets, resources)
     from s3pp.transfer import applier

@@ -105,7 +105,8 @@ class Statter:
         for text in self._last:
             self._notice(text)
         try:
-            self._recorder.close(not_attempted=message.not_attempted)
+            error, signal = message.error, message.signal
+            self._recorder.close(message.not_attempted, error=error, signal=signal)
         except FatalError as error:  # the totals are complete all the same
             self._outbox.send(Fatal(str(error)))
         return StatterReport(self._recorder.totals, self._recorder.refusal)

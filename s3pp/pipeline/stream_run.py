@@ -7,6 +7,7 @@ begun is aborted. Only where all is read already, the end is awaited. A second o
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Protocol
@@ -14,6 +15,7 @@ from typing import Protocol
 from s3pp.errors import ExitStatus, FatalError, Kept, RunEnding
 from s3pp.job import STREAM, Job
 from s3pp.pipeline.connect import Pause
+from s3pp.pipeline.credentials import with_store
 from s3pp.pipeline.signals import Signals, stopping_notice
 from s3pp.pipeline.standard_streams import ReaderGone
 from s3pp.records import Failed, OpenUpload, Outcome, PartOutcome
@@ -22,6 +24,8 @@ from s3pp.report.progress import open_progress
 from s3pp.report.recorder import Recorder
 from s3pp.report.totals import RunReport, run_report
 from s3pp.s3.client import Bucket
+from s3pp.s3.endpoint import Opened
+from s3pp.transfer.observed_role import streamed
 from s3pp.transfer.resume import OwnUploads
 
 PROBES = 1  # requests that find the bucket
@@ -66,18 +70,22 @@ class StreamRun:
         """Notify users of something."""
         self._recorder.notice(text)
 
+    def settle(self, opened: Opened) -> None:
+        """Record the start of the run, whose store is known by now. Raises ``FatalError``."""
+        self._recorder.settle(with_store(self.job, opened))
+
     async def execute(self, transfer: StreamTransfer, bucket: Bucket) -> RunReport:
         """Run ``transfer`` to its end; return the result of the run."""
         loop, recorder = asyncio.get_running_loop(), self._recorder
         recorder.set_listed(1, True)
-        self._transfer = transfer
+        self._transfer, began = transfer, time.time()
         self._task = asyncio.ensure_future(transfer.transfer())
         loop.add_reader(self._signals.fd, self._take_signals)
         self._tick()
         await asyncio.wait([self._task])
         loop.remove_reader(self._signals.fd)
         self._show_notes()
-        self._record(self._task)
+        self._record(self._task, began)
         recorder.count_requests(PROBES + bucket.requests)
         return self._end()
 
@@ -95,9 +103,12 @@ class StreamRun:
         """Raise ``RunEnding``: there is no other worker."""
         raise RunEnding
 
-    def _record(self, ended: asyncio.Task[Outcome]) -> None:
+    def _record(self, ended: asyncio.Task[Outcome], began: float) -> None:
         try:
-            self._recorder.record([ended.result()])
+            outcome = ended.result()
+            if self.job.output.journal is not None:
+                outcome = streamed(outcome, began)
+            self._recorder.record([outcome])
         except ReaderGone:
             self._status = self._status or ExitStatus.READER_GONE
         except (RunEnding, asyncio.CancelledError):
@@ -118,7 +129,8 @@ class StreamRun:
     def _end(self) -> RunReport:
         recorder = self._recorder
         try:
-            recorder.close(not_attempted=1 - recorder.totals.finished)
+            left = 1 - recorder.totals.finished
+            recorder.close(left, error=self._error, signal=self._status)
         except FatalError as error:
             self._error = self._error or str(error)
         return run_report(

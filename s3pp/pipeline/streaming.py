@@ -52,6 +52,7 @@ def _run(job: Job, streams: Streams, place: tuple[str, str], make: MakeTransfer)
         run = StreamRun(job, streams, signals)
         session = Session(job.access, bucket_name, hooks=SessionHooks(run.notice))
         opened = session.open(key)
+        run.settle(opened)
         renew = SignIn(session, opened.keys)
         hooks = RetryHooks(run.pause, notify=run.notice)
 

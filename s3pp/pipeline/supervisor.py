@@ -186,8 +186,8 @@ class Supervisor:
         self._phase = Phase.CLOSING
         for worker in self._crew.workers:
             self._loop.send(worker, messages.NoMoreTasks())
-        done = messages.RunDone(self._listed, left, self._walk_done, self._deletions.reason)
-        self._loop.send(self._crew.statter, done)
+        what = (self._listed, left, self._walk_done, self._deletions.reason)
+        self._loop.send(self._crew.statter, messages.RunDone(*what, self._error, self._signal))
 
     def _tick(self) -> None:
         """Periodic work: worker timeouts, credentials, rate limit and walk progress."""

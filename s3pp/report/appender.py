@@ -202,9 +202,11 @@ class Appender:
     ) -> None:
         self._path = path
         self._argument = argument
-        self._fd = open_private(path, argument).fd
-        if stat.S_ISREG(os.fstat(self._fd).st_mode):
-            self._begin_line(restate)
+        self._restate = restate
+        self._complaint: str | None = None  # empty: it was returned
+        self._is_cut: bool  # the last line, which a failure left so
+        self._end: int  # the file's bytes, at least, when it was last looked at
+        self._open(open_private(path, argument).fd)
 
     def is_alone(self) -> bool:
         """Whether no other run has the file open, as far as locks show it."""
@@ -213,13 +215,76 @@ class Appender:
         return found
 
     def append(self, text: str) -> None:
-        """Write ``text`` at the end of the file; raises ``Unwritten`` if writing fails."""
-        rest = memoryview(text.encode("utf-8", "backslashreplace"))
+        """Write ``text`` at the end of the file; raises ``Unwritten`` if writing fails.
+
+        What was written by then of a line is removed again, or ended by the next call.
+        """
+        whole = (b"\n" if self._is_cut else b"") + text.encode("utf-8", "backslashreplace")
+        rest = memoryview(whole)
         try:
             while rest:
                 rest = rest[os.write(self._fd, rest) :]
         except OSError as error:
+            self._drop_cut(whole[: len(whole) - len(rest)])
             raise self._broken(error) from None
+        self._is_cut = False
+        self._end += len(whole)
+
+    def follow(self) -> bool:
+        """Go on in the file that has the name by now, if that is another one, or was emptied.
+
+        Returns whether it is. Where the name has no file one is created, and where it has one that
+        cannot be opened, the renamed one is continued: see ``take_complaint``. Raises ``Unwritten``
+        if that is deleted.
+        """
+        here = os.fstat(self._fd)
+        if not stat.S_ISREG(here.st_mode):
+            return False
+        try:
+            there = os.stat(self._path)
+        except OSError:
+            return self._reopen(here)
+        if not os.path.samestat(here, there):
+            return self._reopen(here)
+        emptied, self._end = here.st_size < self._end, here.st_size
+        return emptied
+
+    def take_complaint(self) -> str | None:
+        """Return why another file could not be opened, once."""
+        complaint = self._complaint
+        if complaint:
+            self._complaint = ""
+        return complaint or None
+
+    def _reopen(self, here: os.stat_result) -> bool:
+        try:
+            fd = open_private(self._path, self._argument).fd
+        except UsageError as error:
+            if not here.st_nlink:
+                raise Unwritten(f"{error}, and the one that it was is deleted") from None
+            if self._complaint is None:
+                self._complaint = f"{error}: the renamed file is continued"
+            return False
+        os.close(self._fd)
+        self._open(fd)
+        return True
+
+    def _open(self, fd: int) -> None:
+        self._fd, self._is_cut, self._end = fd, False, 0
+        if stat.S_ISREG(os.fstat(fd).st_mode):
+            self._begin_line(self._restate)
+            self._end = os.fstat(fd).st_size
+
+    def _drop_cut(self, written: bytes) -> None:
+        """Remove what was written of a line that could not be written to its end."""
+        cut = len(written) - (written.rfind(b"\n") + 1)
+        self._is_cut = cut > 0 or (self._is_cut and not written)
+        # Where another run has the file open, what it writes may follow.
+        if cut and _lock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            with suppress(OSError):
+                os.ftruncate(self._fd, os.fstat(self._fd).st_size - cut)
+                self._is_cut = False
+        _lock(self._fd, fcntl.LOCK_SH)
 
     def close(self) -> None:
         """Flush the file to the disk and close it."""
@@ -239,11 +304,16 @@ class Appender:
         if cut is None:
             pass
         elif alone and restate is not None and cut.startswith(b"{") and len(cut) < MOST_CUT:
-            os.ftruncate(self._fd, os.fstat(self._fd).st_size - len(cut))
-            self.append(restate(cut.decode("utf-8", "backslashreplace")) + "\n")
+            self._restate_cut(cut, restate(cut.decode("utf-8", "backslashreplace")) + "\n")
         else:
-            self.append("\n")
+            self._is_cut = True
         _lock(self._fd, fcntl.LOCK_SH)
+
+    def _restate_cut(self, cut: bytes, line: str) -> None:
+        """Replace the last line; on a full disk the next line goes in its place."""
+        os.ftruncate(self._fd, os.fstat(self._fd).st_size - len(cut))
+        with suppress(Unwritten):
+            self.append(line)
 
     def _broken(self, error: OSError) -> Unwritten:
         return Unwritten(f"{self._argument} {self._path!r}: writing failed: {error.strerror}")

@@ -1,17 +1,14 @@
 """The journal and the log of a run: what a user reads after it.
 
-The journal is JSON lines, one per object, with its outcome::
+The journal is JSON lines, described in ``docs/journal.rst``::
 
-    {"event":"start","version":…,"verb":"put","sources":[…],"dest":"s3://…","mode":…,
-     "time":…,"dest_endpoint":…,"directory":…}
-    {"event":"done", …}      as ``--json`` prints them
-    {"event":"summary", …}   missing: the run did not come to its end
-    {"event":"cut","text":…} what the last run before this one could not write to its end
+    {"event":"start","run":…,"schema":2, …}   how the run was called
+    {"event":"done","run":…, …}               one for each object: as ``--json`` has it, and more
+    {"event":"summary","run":…, …}            missing: the run did not come to its end
+    {"event":"cut","text":…}                  what the last run before could not write to its end
 
-Of the job only the names of the objects are recorded, the hosts of the stores, and the working
-directory, which relative names begin in: a later run must be able to say whether it means the same
-objects. No header, key id or URL is. The line ``start`` is written when the stores are known; it
-has ``"concurrent":true`` where another run may be writing to the same file.
+Each batch of outcomes is written at once, in whole lines. When another file has taken the journal's
+name, as after a rotation, that is continued, with the line ``start`` once more.
 
 The log is the messages to users, with time and level, at one ``-v`` more: it names every object
 transferred unless ``-q`` is given, and every failure, notice and summary in any case.
@@ -20,19 +17,25 @@ transferred unless ``-q`` is given, and every failure, notice and summary in any
 from __future__ import annotations
 
 import os
+import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
 from s3pp import __version__
+from s3pp.errors import ExitStatus
 from s3pp.escaping import one_line
 from s3pp.job import Compare, Job
 from s3pp.records import Failed, Outcome, Skipped
 from s3pp.report.appender import Appender, Unwritten
 from s3pp.report.lines import Lines, as_json
+from s3pp.report.object_facts import time_text, with_facts
 from s3pp.report.totals import Totals, summary_event
 from s3pp.report.view import SURPRISING, Detail
+
+SCHEMA = 2  # of the lines; 1 had no ``run``, and no facts of objects
 
 
 class Journal:
@@ -41,29 +44,54 @@ class Journal:
     def __init__(self, path: str, job: Job) -> None:
         self._job = job
         self.lines = Lines.of(job)
+        self.run = os.urandom(6).hex()  # in each line, as others may write to the same file
         self._file = open_journal(path)
-        self._started = False
+        self._first: dict[str, Any] = {}  # the line that begins the run, once it is written
+        self._failures: Counter[str] = Counter()  # by their kind
 
     def start(self, job: Job) -> None:
         """Record the start of the run, of which ``job`` is known by now; only the first counts."""
-        if self._started:
+        if self._first:
             return
-        self._started = True
         beside = {} if self._file.is_alone() else {"concurrent": True}
-        self._file.append(as_json(_start(job) | beside) + "\n")
+        self._first = _start(job, self.run) | beside
+        self._file.append(as_json(self._first) + "\n")
 
     def record(self, outcomes: Iterable[Outcome]) -> None:
         """Record a batch in one write, so that a kill truncates at most the last line."""
         self.start(self._job)
-        self._file.append("".join(f"{self.lines.json(outcome)}\n" for outcome in outcomes))
+        self.follow()
+        now = time.time()
+        self._file.append("".join(f"{self._line(outcome, now)}\n" for outcome in outcomes))
 
-    def close(self, totals: Totals) -> None:
+    def follow(self) -> str | None:
+        """Go on in the file that has the journal's name by now.
+
+        Returns a complaint if that is another one, and cannot be opened.
+        """
+        if not self._first or not self._file.follow():
+            return self._file.take_complaint()
+        self._file.append(as_json(self._first | {"continued": True}) + "\n")
+        return None
+
+    def close(self, totals: Totals, status: ExitStatus) -> None:
         """Record the summary of the run, and flush the journal to the disk."""
         try:
             self.start(self._job)
-            self._file.append(as_json(summary_event(totals, self._job)) + "\n")
+            self.follow()
+            end = {"exit_code": int(status), "failures": dict(self._failures)}
+            event = self._with_run(summary_event(totals, self._job)) | {"time": _now()} | end
+            self._file.append(as_json(event) + "\n")
         finally:
             self._file.close()
+
+    def _line(self, outcome: Outcome, now: float) -> str:
+        if isinstance(outcome, Failed):
+            self._failures[outcome.kind.value] += 1
+        return as_json(with_facts(self._with_run(self.lines.event(outcome)), outcome, now))
+
+    def _with_run(self, event: dict[str, Any]) -> dict[str, Any]:
+        return {"event": event["event"], "run": self.run} | event
 
 
 def open_journal(path: str) -> Appender:
@@ -78,9 +106,16 @@ def _cut(text: str) -> str:
     return as_json({"event": "cut", "text": text})
 
 
-def _start(job: Job) -> dict[str, Any]:
+def _now() -> str:
+    return time_text(time.time())
+
+
+def _start(job: Job, run: str) -> dict[str, Any]:
     event: dict[str, Any] = {
         "event": "start",
+        "run": run,
+        "schema": SCHEMA,
+        "time": _now(),
         "version": __version__,
         "verb": job.title,
         "sources": list(job.reads),
@@ -91,13 +126,23 @@ def _start(job: Job) -> dict[str, Any]:
         event["plan"] = job.applies
     if job.compare is not Compare.ETAG:
         event["compare"] = job.compare.value
-    event["time"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    stores = {"source_endpoint": job.stores.source, "dest_endpoint": job.stores.dest}
-    event |= {name: host for name, host in stores.items() if host}
-    if job.verb in ("put", "get"):
-        event["directory"] = os.getcwd()
+    stores, accounts = job.stores, job.accounts
+    known = {"source_endpoint": stores.source, "dest_endpoint": stores.dest}
+    known |= {"source_account": accounts.source, "dest_account": accounts.dest}
+    event |= {name: text for name, text in known.items() if text}
+    event["directory"] = os.getcwd()
     kinds = {"dry_run": job.dry_run, "sandbox": job.sandbox}
-    return event | {kind: True for kind, given in kinds.items() if given}
+    event |= {kind: True for kind, given in kinds.items() if given}
+    return event | _invocation(job)
+
+
+def _invocation(job: Job) -> dict[str, Any]:
+    """Return how the run was called; nothing if that is not known."""
+    called = job.output.invocation
+    if called is None:
+        return {}
+    withheld = {"withheld": list(called.withheld)} if called.withheld else {}
+    return {"command": list(called.command), "settings": called.settings} | withheld
 
 
 class Log:
@@ -129,6 +174,13 @@ class Log:
         file, self._file = self._file, None
         return self._guard(file.close) if file is not None else None
 
+    def follow(self) -> str | None:
+        """As ``Journal.follow``; returns a complaint as ``record`` does."""
+        file = self._file
+        if file is None:
+            return None
+        return self._guard(file.follow) or file.take_complaint()
+
     def _open(self, path: str) -> None:
         self._file = Appender(path, "--log-file")
 
@@ -138,7 +190,7 @@ class Log:
         file = self._file
         return self._guard(lambda: file.append(text))
 
-    def _guard(self, write: Callable[[], None]) -> str | None:
+    def _guard(self, write: Callable[[], object]) -> str | None:
         try:
             write()
         except Unwritten as error:

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
-from s3pp.errors import FatalError
+from s3pp.errors import ExitStatus, FatalError
 from s3pp.job import Job
 from s3pp.records import Done, Outcome
 from s3pp.report.failures import HELD_SECONDS, Cause, GiveUpRule
 from s3pp.report.lines import Lines
 from s3pp.report.outlet import Streams
-from s3pp.report.totals import Flow, Totals, left_alone_notice, summary_text
+from s3pp.report.totals import (
+    Flow,
+    Totals,
+    left_alone_notice,
+    run_report,
+    settled,
+    summary_text,
+)
 from s3pp.report.view import Detail, view_of
 from s3pp.report.voice import Rendered, voice_of
 
@@ -23,6 +31,7 @@ if TYPE_CHECKING:
     from s3pp.report.progress import Progress
 
 REDRAW_SECONDS = 0.1
+FOLLOW_SECONDS = 1.0  # between looks at whether the journal and the log were renamed
 
 
 class Recorder:
@@ -48,6 +57,7 @@ class Recorder:
         self._clock = clock
         self._started = clock() if started is None else started
         self._redraw_at = self._started
+        self._follow_at = self._started
         self._release_at = self._started  # when failures have waited long enough
         self._totals = Totals(foreseen=_foreseen_totals(job))
         self._give_up = GiveUpRule(job.verb)
@@ -196,6 +206,8 @@ class Recorder:
             self._print(Rendered(stderr=self._view.release()))
         if self._voice is not None:
             self._print(self._voice.beat(self._totals))
+        if self._log is not None or self._journal is not None:
+            self._follow_files()
         if self._progress is None:
             return
         now = self._clock()
@@ -203,17 +215,34 @@ class Recorder:
             self._redraw_at = now + REDRAW_SECONDS
             self._progress.update(self._totals, self._totals.listed, self._totals.walk_done)
 
+    def _follow_files(self) -> None:
+        """Go on in the files that have the names of the journal and the log by now."""
+        now = self._clock()
+        if now < self._follow_at:
+            return
+        self._follow_at = now + FOLLOW_SECONDS
+        for each in (self._log, self._journal):
+            with suppress(FatalError):  # the next record of the journal raises it
+                self._complain(each.follow() if each is not None else None)
+
     @property
     def refusal(self) -> str | None:
         """Why a finished run counts as failed: access was denied, and no object accepted."""
         end = self._give_up.end()
         return end and end.why
 
-    def close(self, not_attempted: int = 0) -> Totals:
+    def close(
+        self,
+        not_attempted: int = 0,
+        *,
+        error: str | None = None,
+        signal: ExitStatus | None = None,
+    ) -> Totals:
         """End the run's records and return its totals.
 
-        ``not_attempted``: objects that an interrupted run listed but did not start. Raises
-        ``FatalError`` if the journal cannot be written.
+        ``not_attempted``: objects that an interrupted run listed but did not start. ``error`` and
+        ``signal`` are as those of ``run_report``. Raises ``FatalError`` if the journal cannot be
+        written.
         """
         totals, end = self._totals, self._give_up.end()
         if end is not None:
@@ -233,7 +262,8 @@ class Recorder:
         if self._log is not None:
             self._complain(self._log.close())
         if self._journal is not None:
-            self._journal.close(totals)
+            ended = run_report(totals, refusal=self.refusal, error=error, signal=signal)
+            self._journal.close(totals, settled(ended, self._job).status)
         if self._plan is not None:
             self._close_plan(self._plan)
         return totals

@@ -174,6 +174,18 @@ def run_report(
     return RunReport(signal or failed, totals)
 
 
+def settled(result: RunReport, job: Job) -> RunReport:
+    """Return ``result`` with the exit code that options of ``job`` make of it."""
+    differs = result.differs or (job.dry_run and result.transferred)
+    if job.exit_code and result.status is ExitStatus.OK and differs:
+        result = result._replace(status=ExitStatus.SOME_FAILED)
+    if not job.choosing.fail_if_empty:
+        return result
+    from s3pp.report.emptiness import fail_if_empty  # what few runs need
+
+    return fail_if_empty(result, job)
+
+
 def wants_summary(job: Job, status: ExitStatus) -> bool:
     """Return whether to print the summary on stdout; ``status`` is the run's exit status.
 

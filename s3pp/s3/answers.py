@@ -52,6 +52,11 @@ class Answer(NamedTuple):
         return pin_of(self.response.header(b"etag"))
 
     @property
+    def version(self) -> str:
+        """The id of the object's version; empty: the store names none."""
+        return self.response.header(b"x-amz-version-id") or ""
+
+    @property
     def declared(self) -> int | None:
         """The length the store declared, in bytes; None where it declared no valid one."""
         return declared_size(self.response.header(b"content-length"))

@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from hashlib import sha256
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
@@ -126,6 +127,18 @@ class Opened(NamedTuple):
     single: bool | None = False
     empty: bool = False  # of a source: whether it is known that no object is found there
     proxy: str = ""  # the URL of the proxy to use, including its password; empty: none
+
+    @property
+    def account(self) -> str:
+        """What tells accounts of the store apart, each with buckets of its own; it is no secret.
+
+        A digest of the id of the access key. Empty for AWS, where a name means one bucket whoever
+        asks, and for requests that are not signed.
+        """
+        if self.keys is None or self.endpoint.is_aws:
+            return ""
+        text = f"{self.endpoint.service} {self.keys.access_key}"
+        return sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
 def copy_source(bucket: str, key: str) -> str:

@@ -28,6 +28,7 @@ bodies     ``bodies`` reads them, and spools those compressed or relayed; ``reso
            threads, memory and other workers that a worker has for them
 plans      ``applier``: executes the tasks of a plan, where both ends are as it saw them
 grants     ``granter``: adds them to the ACL of each object that a role has written
+journal    ``observed_role``: has a role's outcomes have what a journal records of objects
 clean      ``aborter``: aborts an incomplete upload, which needs no task
 headers    ``object_headers``: of a run, of copies, and those that a stored object has
 errors     ``errors``: the failure for a refusal, and the outcome for an error

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 
 from s3pp.errors import FailureKind, ObjectError
-from s3pp.records import Done, Outcome, SendReason, Skipped, SkipReason
+from s3pp.records import Done, Outcome, SendReason, Skipped, SkipReason, with_times
 from s3pp.s3.listing import ListingError
 from s3pp.s3.multipart import Uploads, is_upload_missing
 from s3pp.s3.retry import StoreError
@@ -37,10 +38,12 @@ class Aborter:
 
     async def abort(self, upload: Upload) -> Outcome:
         """Abort one upload and return its outcome. Raises only ``FatalError``."""
+        began = time.time()
         try:
-            return await self._outcome(upload)
+            return with_times(await self._outcome(upload), began)
         except Exception as error:  # also for a defect in s3pp: the others are still aborted
-            return failure(upload.key, upload.key, error)._replace(upload=upload.facts())
+            failed = failure(upload.key, upload.key, error)._replace(upload=upload.facts())
+            return with_times(failed, began)
 
     async def _outcome(self, upload: Upload) -> Outcome:
         try:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from s3pp.errors import FailureKind
 from s3pp.job import Compare, Job
 from s3pp.places import Origin
-from s3pp.records import CopyTask, Dest, Failed, Outcome, Skipped, SkipReason, other_size
+from s3pp.records import CopyTask, Dest, Facts, Failed, Outcome, Skipped, SkipReason, other_size
 from s3pp.s3.listing import Listed
 from s3pp.s3.timestamps import epoch_nanoseconds
 from s3pp.sources.destination_index import DestinationIndex
@@ -33,6 +33,7 @@ class CopyPlanner:
         self._rule = modes.SendRule.of(job)
         self._timed = job.compare is Compare.MTIME
         self._moves = job.moves
+        self._journaled = job.output.journal is not None
         self._index = index
         self._overlap, self._overlaps = overlap, overlap.any
         # Whether equal sizes and ETags alone decide that there is nothing to copy. The sources of a
@@ -84,7 +85,10 @@ class CopyPlanner:
         if there is None:
             return self._decide(found, target, None)
         if self._by_etag and size and etag and size == there[1] and etag == there[2]:
-            return Skipped(key, target, size, _SAME_ETAG, None, None, etag)  # in later runs, most
+            skipped = Skipped(key, target, size, _SAME_ETAG, None, None, etag)
+            if self._journaled:
+                return _with_etags(skipped, etag, etag)
+            return skipped  # in later runs, most
         return self._decide(found, target, self._index.as_dest(there))
 
     def _decide(self, found: Listed, target: str, dest: Dest | None) -> CopyTask | Outcome:
@@ -94,8 +98,14 @@ class CopyPlanner:
             reason = modes.decide_copy(self._rule, Dest(size, etag), dest, modified_ns=time)
             if isinstance(reason, SkipReason):
                 same = etag if reason is _SAME_ETAG else ""
-                return Skipped(key, target, size, reason, None, other_size(size, dest), same)
+                skipped = Skipped(key, target, size, reason, None, other_size(size, dest), same)
+                there = dest.etag if dest else ""
+                return skipped if not self._journaled else _with_etags(skipped, etag, there)
         return CopyTask(key, target, size, etag, storage_class, dest, self._index.ask, time)
+
+
+def _with_etags(skipped: Skipped, source: str, dest: str) -> Skipped:
+    return skipped._replace(facts=Facts.of_object(source, dest))
 
 
 def _target_fault(target: str) -> str | None:

@@ -24,6 +24,7 @@ from s3pp.localfs.file_state import FileDigest, FileState, cache_notice
 from s3pp.localfs.paths import is_marker
 from s3pp.localfs.tree import Tree
 from s3pp.records import (
+    Facts,
     GetTask,
     Outcome,
     PutTask,
@@ -62,6 +63,7 @@ class KnownFiles:
         }
         self._tree = Tree(job.directory, follow=job.choosing.follow_symlinks is True)
         self._stores = not job.dry_run
+        self._journaled = job.output.journal is not None
         self._reader = self._open(job) if compares_content(job) else None
 
     def skip(self, steps: Iterable[Step]) -> Iterator[Step]:
@@ -125,7 +127,13 @@ class KnownFiles:
             source = entry.name or entry.path
             body = kinds.of(source) if kinds.varies else PLAIN
             reason = same_etag(digests, body, dest.etag, empty=entry.size == dest.size == 0)
-            return step if reason is None else Skipped(source, entry.key, entry.size, reason)
+            if reason is None:
+                return step
+            facts = Facts.of_file(entry.mtime_ns, dest) if self._journaled else None
+            return Skipped(source, entry.key, entry.size, reason, facts=facts)
         assert isinstance(step, GetTask), "no other is looked up"
         reason = same_etag(digests, PLAIN, step.etag, empty=step.size == 0)
-        return step if reason is None else Skipped(step.source, step.target, step.size, reason)
+        if reason is None:
+            return step
+        facts = Facts.of_object(step.etag) if self._journaled else None
+        return Skipped(step.source, step.target, step.size, reason, facts=facts)

@@ -27,7 +27,7 @@ from s3pp.errors import FailureKind, FatalError, Kept, ObjectError, RunEnding
 from s3pp.integrity.etag import Evidence, OtherBytes, etag_of_parts, evidence
 from s3pp.integrity.stored_object import HiddenObject, confirm
 from s3pp.job import Job
-from s3pp.records import PartDone
+from s3pp.records import Facts, PartDone
 from s3pp.s3.answers import Answer, Copied
 from s3pp.s3.client import Bucket, Headers
 from s3pp.s3.multipart import Uploads, is_upload_missing
@@ -39,6 +39,7 @@ from s3pp.transfer.parts import (
     UploadState,
     by_number,
     completion_headers,
+    named_checksum,
     prove_object,
 )
 from s3pp.transfer.resources import WorkerResources
@@ -68,6 +69,7 @@ class CompletedUpload(NamedTuple):
     parts: list[PartDone]
     is_resumed: bool  # an earlier run had created it
     checksum: str  # the algorithm that its parts were sent with
+    facts: Facts | None = None  # in a run with a journal
 
     @property
     def sent(self) -> int:
@@ -102,6 +104,7 @@ class MultipartUpload:
         self.own = resources.own
         self.checksums = PartChecksums(job, bucket.endpoint, resources.reader, notify)
         self._looks_back = job.parts.resume
+        self._journaled = job.output.journal is not None
         self._bucket = bucket
         self._uploads = Uploads(bucket)
         self._support = MultipartSupport(bucket)
@@ -148,7 +151,11 @@ class MultipartUpload:
         if found and not await source.metadata_matches():
             raise StartAgain("the upload of an earlier run was created with other headers")
         attempts, is_resumed = copied.answer.attempts, found is not None
-        return CompletedUpload(etag, attempts, parts, is_resumed, upload.checksum)
+        completed = CompletedUpload(etag, attempts, parts, is_resumed, upload.checksum)
+        if self._journaled:
+            facts = Facts(named_checksum(upload.checksum, parts), copied.answer.version)
+            return completed._replace(facts=facts)
+        return completed
 
     async def _find_unfinished(self, source: UploadSource) -> UploadState | None:
         try:

@@ -275,6 +275,12 @@ def completion_headers(checksum: str, parts: Sequence[PartDone]) -> Headers:
     return ((algorithm.header, _full(checksum, parts)), ("x-amz-checksum-type", "FULL_OBJECT"))
 
 
+def named_checksum(checksum: str, parts: Sequence[PartDone]) -> str:
+    """Return the object's checksum, ``ALGORITHM:VALUE``; empty where the parts do not show it."""
+    headers = completion_headers(checksum, parts)
+    return f"{checksum}:{headers[0][1]}" if headers else ""
+
+
 def by_number(checksum: str, parts: Iterable[PartDone]) -> dict[int, Checksum]:
     """Return the checksums that a completion lists, by part number."""
     return {part.number: (checksum, part.checksum) for part in parts if part.checksum}

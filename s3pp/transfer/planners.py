@@ -30,6 +30,7 @@ from s3pp.records import (
     DeleteReason,
     DeleteTask,
     Entry,
+    Facts,
     Failed,
     GetTask,
     LeftOut,
@@ -55,6 +56,7 @@ class PutPlanner:
     def __init__(self, job: Job, index: DestinationIndex) -> None:
         self._rule = modes.SendRule.of(job)
         self._index = index
+        self._journaled = job.output.journal is not None
 
     def plan(self, found: Iterable[Entry | Skipped | Failed]) -> Iterator[PutTask | Outcome]:
         """Yield a task or an outcome for each record found, in order."""
@@ -70,7 +72,10 @@ class PutPlanner:
         reason = modes.decide_unread(self._rule, dest, size=entry.size, modified_ns=entry.mtime_ns)
         if isinstance(reason, SkipReason):
             there = other_size(entry.size, dest)
-            return Skipped(entry.source, entry.key, entry.size, reason, dest_size=there)
+            skipped = Skipped(entry.source, entry.key, entry.size, reason, dest_size=there)
+            if self._journaled:
+                return skipped._replace(facts=Facts.of_file(entry.mtime_ns, dest))
+            return skipped
         return PutTask(entry, dest, self._index.ask)
 
 

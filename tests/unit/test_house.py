@@ -29,6 +29,7 @@ FLOORS = {
     "planned": 0,
     "errors": 0,
     "escaping": 0,
+    "facts": 0,
     "records": 0,
     "speed": 0,
     "s3": 1,

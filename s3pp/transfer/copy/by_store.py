@@ -10,10 +10,11 @@ from collections.abc import Callable
 from functools import partial
 
 from s3pp.errors import FailureKind, ObjectError
+from s3pp.integrity.checksums import ALGORITHMS
 from s3pp.integrity.etag import is_md5, proves_content
 from s3pp.integrity.stored_object import confirm, or_unknown
 from s3pp.job import Job, Mode
-from s3pp.records import CopyPart, PartDone, Span
+from s3pp.records import CopyPart, Facts, PartDone, Span
 from s3pp.s3.answers import Copied, parse_etag, xml_text
 from s3pp.s3.client import Bucket, Headers
 from s3pp.s3.multipart import PartTarget, Uploads, is_upload_missing
@@ -42,6 +43,7 @@ class ByStore:
         self._dest = dest
         self._headers = headers
         self._only_absent = job.mode is Mode.ADD
+        self._journaled = job.output.journal is not None
         self._same_keys = source.signer.keys == dest.signer.keys
         self.conditional = ConditionalWrite(job.mode, dest, notify, copies=True)
         self._notify = notify
@@ -71,7 +73,8 @@ class ByStore:
             copied = Copied(answer.etag, answer)
         if copied.etag != attempt.source.etag:
             await self._check(attempt, copied)
-        return Written(copied.etag, copied.answer.attempts)
+        facts = _facts(copied) if self._journaled else None
+        return Written(copied.etag, copied.answer.attempts, facts=facts)
 
     def add_doubt(self) -> None:
         """Count a failure of If-None-Match for an absent key, if the condition never worked."""
@@ -116,6 +119,16 @@ class ByStore:
         if dest and dest.etag == etag and dest.size != attempt.source.size:
             message = f"the copy has {dest.size} bytes, and the source {attempt.source.size}"
             raise ObjectError(FailureKind.INTEGRITY, message)
+
+
+def _facts(copied: Copied) -> Facts:
+    """Return what the answer to a CopyObject shows of the copy."""
+    body, version = copied.answer.response.body, copied.answer.version
+    for name in ALGORITHMS:
+        value = xml_text(body, f"Checksum{name.upper()}")
+        if value and "-" not in value:  # else it is one of the checksums of parts
+            return Facts(f"{name}:{value}", version)
+    return Facts("", version)
 
 
 class PartsByStore:

@@ -8,7 +8,16 @@ from typing import NamedTuple
 
 from s3pp.errors import FailureKind, ObjectError, outdated
 from s3pp.limits import MAX_PART, MAX_SINGLE_PUT
-from s3pp.records import CopyTask, Dest, Done, SendReason, Skipped, SkipReason, other_size
+from s3pp.records import (
+    CopyTask,
+    Dest,
+    Done,
+    Facts,
+    SendReason,
+    Skipped,
+    SkipReason,
+    other_size,
+)
 from s3pp.s3.answers import Answer, pin_of
 from s3pp.s3.client import Bucket, Headers
 from s3pp.s3.multipart import Spans, part_size
@@ -26,6 +35,7 @@ class Written(NamedTuple):
     etag: str
     attempts: int
     kept: int = 0  # bytes that the store had already, for a resumed upload
+    facts: Facts | None = None  # in a run with a journal
 
 
 class Target(Enum):
@@ -164,8 +174,11 @@ class CopyAttempt:
     def done(self, written: Written) -> Done:
         """Return the outcome of a completed copy."""
         source, target, size = self.task.source, self.task.target, self.source.size
-        sent = size - written.kept
-        return Done(source, target, size, sent, written.etag, self.reason, written.attempts)
+        sent, facts = size - written.kept, written.facts
+        done = Done(source, target, size, sent, written.etag, self.reason, written.attempts)
+        if facts is None:
+            return done
+        return done._replace(facts=facts._replace(source_etag=self.source.etag))
 
     def skipped(self, reason: SkipReason, dest: Dest | None = None) -> Skipped:
         """Return the outcome of an object that is not copied; ``dest``: the target, if known."""

@@ -21,7 +21,7 @@ from s3pp.integrity.stored_object import confirm_whole
 from s3pp.integrity.verifiers import Corrupt, ExpectedObject, ReceivedBody, find_fault
 from s3pp.job import Job
 from s3pp.limits import PIECE, SMALL
-from s3pp.records import CopyPart, Dest
+from s3pp.records import CopyPart, Dest, Facts
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import ASK_CHECKSUM, Bucket, Coding, Headers
 from s3pp.s3.retry import Oversized, StoreError
@@ -170,6 +170,7 @@ class Through:
         self._dest = dest
         self._headers = headers
         self._fetcher = fetcher
+        self._journaled = job.output.journal is not None
         self._conditional = ConditionalWrite(job.mode, dest, notify)
 
     async def write(self, attempt: CopyAttempt) -> Written:
@@ -192,7 +193,8 @@ class Through:
         if etag != attempt.ours.etag:
             checksum = fetched.digests.header
             etag = await confirm_whole(self._dest, task.target, answer, attempt.ours, checksum)
-        return Written(etag, answer.attempts)
+        facts = Facts(fetched.digests.named, answer.version) if self._journaled else None
+        return Written(etag, answer.attempts, facts=facts)
 
     async def _put(self, target: str, fetched: FetchedObject, headers: Headers) -> Answer:
         body, payload_hash = fetched.body, fetched.digests.payload_hash

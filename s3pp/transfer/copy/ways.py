@@ -86,7 +86,8 @@ class CopyWays:
             attempt.written = source.written
         if completed.is_resumed:
             self._shared.notify(f"{source.name}: {completed.kept}")
-        return Written(completed.etag, completed.attempts, source.size - completed.sent)
+        kept, facts = source.size - completed.sent, completed.facts
+        return Written(completed.etag, completed.attempts, kept, facts)
 
     async def change(self, attempt: CopyAttempt, cannot: CannotCopy) -> bool:
         """Choose another way: whole after parts have failed, else through this machine.

@@ -57,6 +57,7 @@ class Arrival(NamedTuple):
     size: int  # bytes
     finished: bool  # False: in mode add, something stood in its place meanwhile
     moved: int  # bytes received; less than size if a range was there already
+    md5: str = ""  # of all bytes, where it was computed
 
 
 class FileSink:
@@ -132,7 +133,8 @@ class FileDownload:
         each = likely_part_size(Dest(task.size, task.etag), self._part_size)
         with closing(FileSink(self._tree, task.target, mode=mode, part_size=each)) as sink:
             answer = await self._bucket.get(task.source, headers=headers, sink=sink, coding=coding)
-            await self.verify(task, answer, sink.body())
+            arrived = sink.body()
+            await self.verify(task, answer, arrived)
             etag = answer.etag
             attributes = self.attributes(task, answer, etag, mode)
             if self._options.gunzip and (times := layers(answer)):
@@ -141,7 +143,8 @@ class FileDownload:
                 finished = await self.pack(task, sink.pieces(), attributes)
             else:
                 finished = await self._reader.away(lambda: sink.finish(attributes))
-            return Arrival(answer, etag, sink.size, finished, sink.size)
+            md5 = arrived.etag if is_md5(arrived.etag) else ""
+            return Arrival(answer, etag, sink.size, finished, sink.size, md5)
 
     async def verify(self, task: GetTask, answer: Answer, arrived: ReceivedBody) -> None:
         """Raise ``Corrupt`` if a body is not the object; other errors as ``fetch``."""

@@ -28,6 +28,7 @@ from s3pp.records import (
     Calls,
     Dest,
     Done,
+    Facts,
     Foreseen,
     GetPart,
     GetTask,
@@ -76,6 +77,7 @@ class Getter:
         self._if_absent = SendReason.ALWAYS if job.mode is Mode.STUPID else SendReason.NEW
         self._dry_run = job.dry_run
         self._plans = job.plan is not None
+        self._journaled = job.output.journal is not None
         self._gunzip = job.download.gunzip
         self._bucket = bucket
         self._tree = tree
@@ -131,7 +133,7 @@ class Getter:
         while True:
             fetches += 1
             try:
-                answer, etag, size, finished, moved = await fetch(task, mode, coding)
+                arrival = await fetch(task, mode, coding)
                 break
             except Oversized:  # it has grown since it was listed
                 fetch = self._download.fetch
@@ -140,9 +142,19 @@ class Getter:
                     raise
                 coding = (isinstance(error, Corrupt) and error.coding) or coding
         self._coding = coding
+        answer, etag, size, finished, moved, _ = arrival
         if not finished:
             return Skipped(task.source, task.target, size, SkipReason.EXISTS)
-        return Done(task.source, task.target, size, moved, etag, reason, answer.attempts)
+        done = Done(task.source, task.target, size, moved, etag, reason, answer.attempts)
+        return done._replace(facts=self._facts(task, arrival)) if self._journaled else done
+
+    def _facts(self, task: GetTask, arrival: Arrival) -> Facts:
+        """Return what a journal has of the file."""
+        version = arrival.answer.version
+        if not (task.pack or (self._gunzip and layers(arrival.answer))):
+            return Facts(arrival.md5 and f"md5:{arrival.md5}", version)
+        there = self._tree.status(task.target)  # whose bytes are others than the object's
+        return Facts("", version, there.st_size if there else None)
 
     async def _fetch_small(self, task: GetTask, mode: int | None, coding: Coding) -> Arrival:
         """Fetch an object into memory, and write it to its file."""
@@ -166,7 +178,7 @@ class Getter:
             finished = await reader.run(write_file, self._tree, task.target, body, attributes)
         else:
             finished = reader.here(write_file, self._tree, task.target, body, attributes)
-        return Arrival(answer, etag, len(body), finished, len(body))
+        return Arrival(answer, etag, len(body), finished, len(body), ours)
 
     def _way(self, task: GetTask) -> Fetch:
         return self._download.fetch if task.size <= self._threshold else self._fetch_ranges

@@ -28,6 +28,7 @@ from s3pp.records import (
     Dest,
     Done,
     Entry,
+    Facts,
     Failed,
     Foreseen,
     Outcome,
@@ -76,6 +77,7 @@ class Putter:
         self._if_absent = SendReason.ALWAYS if job.mode is Mode.STUPID else SendReason.NEW
         self._dry_run = job.dry_run
         self._plans = job.plan is not None
+        self._journaled = job.output.journal is not None
         self._bucket = bucket
         self._preparer = preparer
         self._checksum = preparer.checksum
@@ -180,7 +182,10 @@ class Putter:
         assert reason is not None, "it was decided before anything was sent"
         attempts, encoding = answer.attempts, prepared.encoding
         sent_as = (attempts, None, encoding, self._checksum)
-        return Done(source, key, size, prepared.sent, etag, reason, *sent_as)
+        done = Done(source, key, size, prepared.sent, etag, reason, *sent_as)
+        if self._journaled:
+            return done._replace(facts=Facts(digests.named, answer.version, prepared.sent))
+        return done
 
     async def _add_kept(self, outcome: Failed) -> Failed:
         """Return ``outcome`` with what the store keeps of it by now."""
@@ -206,7 +211,9 @@ class Putter:
         attempt.written = True
         self._preparer.note_parts(prepared, completed.parts, completed.checksum)
         done = _done(attempt, prepared, completed.etag, completed.attempts)
-        return done._replace(sent=completed.sent, checksum=completed.checksum)
+        sent, checksum = completed.sent, completed.checksum
+        facts = completed.facts and completed.facts._replace(size=prepared.sent)
+        return done._replace(sent=sent, checksum=checksum, facts=facts)
 
     def _pretend(self, attempt: PutAttempt, prepared: Prepared) -> Outcome:
         """Return the outcome in a dry run."""

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.job import STREAM, Job
 from s3pp.limits import PLACES, STREAM_MEMORY
-from s3pp.records import Calls, PartDone, PartOutcome, Planned, PutPart, Span
+from s3pp.records import Calls, Facts, PartDone, PartOutcome, Planned, PutPart, Span
 from s3pp.s3.client import Bucket, Headers
 from s3pp.s3.multipart import NewUpload, Spans, growing_part_size, size_fault
 from s3pp.s3.upload_listing import Part
@@ -37,6 +37,7 @@ class SentStream(NamedTuple):
     attempts: int  # to complete the upload
     calls: Calls  # in a dry run, those that were spared
     checksum: str  # the algorithm that its parts are sent with
+    facts: Facts | None = None  # in a run with a journal
 
 
 class StreamUploader:
@@ -63,7 +64,8 @@ class StreamUploader:
         source = _StreamSource(stream, headers, self)
         completed = await self._upload.write(source)
         etag, attempts, checksum = completed.etag, completed.attempts, completed.checksum
-        return SentStream(source.size, etag, attempts, (), checksum)
+        facts = completed.facts and completed.facts._replace(size=source.size)
+        return SentStream(source.size, etag, attempts, (), checksum, facts)
 
     async def measure(self, stream: InputStream, headers: Headers) -> SentStream:
         """Read a stream, as a dry run does. Raises ``RunEnding`` and ``ObjectError``."""

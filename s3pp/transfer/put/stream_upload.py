@@ -110,7 +110,8 @@ class StreamPutter:
         done = Done(STREAM, self._key, stream.size, sent.size, sent.etag, reason, sent.attempts)
         foreseen = Foreseen(sent.calls) if self._job.dry_run else None
         encoding = "gzip" if gzip else ""
-        return done._replace(encoding=encoding, checksum=sent.checksum, foreseen=foreseen)
+        done = done._replace(encoding=encoding, checksum=sent.checksum, foreseen=foreseen)
+        return done._replace(facts=sent.facts)
 
     async def _look(self) -> Dest | None:
         """Return the object that the stream replaces, which only the reason depends on."""

@@ -40,7 +40,8 @@ def test_every_option_arrives() -> None:
     assert (made.access.region, made.access.addressing) == ("eu-west-1", "path")
     assert made.access.request_payer
     assert (made.access.max_attempts, made.access.read_timeout) == (3, 6)
-    assert made.output == Output(verbosity=-1, json=True, journal="j")
+    called = made.output.invocation
+    assert made.output == Output(verbosity=-1, json=True, journal="j", invocation=called)
 
 
 def test_an_age_of_nothing_is_now() -> None:

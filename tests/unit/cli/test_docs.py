@@ -170,7 +170,7 @@ def test_the_lines_of_a_clean_are_those_that_are_printed() -> None:
 
 def test_the_start_is_the_journals() -> None:
     found = replace(JOBS["put"], stores=Stores(dest="h"))
-    assert told_events()["put", "start"] == list(_start(found))
+    assert told_events()["put", "start"] == list(_start(found, "5ca1ab1e0000"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

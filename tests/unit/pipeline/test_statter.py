@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from s3pp.errors import FailureKind, FatalError
+from s3pp.errors import ExitStatus, FailureKind, FatalError
 from s3pp.job import Job, Output
 from s3pp.pipeline.messages import (
     Fatal,
@@ -62,7 +62,9 @@ class Recorder:
     def hide_message(self, why: str) -> None:
         self.reasons.append(why)
 
-    def close(self, not_attempted: int = 0) -> Totals:
+    def close(
+        self, not_attempted: int = 0, *, error: str | None = None, signal: ExitStatus | None = None
+    ) -> Totals:
         if self._broken == "close":
             raise FatalError("journal: no space left")
         self.totals.not_attempted = not_attempted

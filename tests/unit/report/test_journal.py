@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from s3pp.access import Access
 from s3pp.attributes import Objects
-from s3pp.errors import FatalError, UsageError
+from s3pp.errors import ExitStatus, FatalError, UsageError
 from s3pp.job import Job
 from s3pp.places import Place, Stores, parse_origin
 from s3pp.report.appender import MOST_CUT, Appender, check_appendable
@@ -34,12 +34,15 @@ def test_a_run(tmp_path: Path) -> None:
     journal.record(ALL[:2])
     journal.record(ALL[2:])
     assert [e["event"] for e in events(path)] == ["start", "done", "skipped", "skipped", "failed"]
-    journal.close(Totals(listed=4, done=1, skipped=2, failed=1, bytes=5))
+    journal.close(Totals(listed=4, done=1, skipped=2, failed=1, bytes=5), ExitStatus.OK)
     start, *_, end = events(path)
     assert (start["verb"], start["sources"], start["dest"]) == ("put", ["a"], "s3://bkt/p")
     assert start["mode"] == "update"
-    assert start["time"].endswith("+00:00")
+    assert start["time"].endswith("Z")
     assert (end["event"], end["listed"], end["failed"]) == ("summary", 4, 1)
+    assert (end["exit_code"], end["failures"]) == (0, {"unreadable": 1})
+    assert {event["run"] for event in events(path)} == {journal.run}
+    assert len(journal.run) == 12
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
@@ -47,14 +50,14 @@ def test_a_dry_run_cannot_be_taken_for_a_real_one(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     journal = Journal(str(path), job(dry_run=True))
     journal.record([DONE])
-    journal.close(Totals())
+    journal.close(Totals(), ExitStatus.OK)
     assert [event["dry_run"] for event in events(path)] == [True] * 3
 
 
 def test_a_torn_line_is_made_a_line_of_json(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     path.write_text('{"event":"start"}\n{"event":"do')
-    Journal(str(path), job()).close(Totals())
+    Journal(str(path), job()).close(Totals(), ExitStatus.OK)
     first, torn, start, end = events(path)
     assert first == {"event": "start"}
     assert torn == {"event": "cut", "text": '{"event":"do'}
@@ -67,7 +70,7 @@ def test_a_torn_line_is_made_a_line_of_json(tmp_path: Path) -> None:
 def test_what_is_no_line_of_ours_is_ended_and_left(tmp_path: Path, torn: str) -> None:
     path = tmp_path / "journal"
     path.write_text(torn)
-    Journal(str(path), job()).close(Totals())
+    Journal(str(path), job()).close(Totals(), ExitStatus.OK)
     first, start, _ = path.read_text().splitlines()
     assert first == torn
     assert json.loads(start)["event"] == "start"
@@ -77,7 +80,7 @@ def test_a_line_is_never_taken_from_a_run_that_still_writes(tmp_path: Path) -> N
     path = tmp_path / "journal"
     other = open_journal(str(path))
     other.append('{"event":"do')
-    Journal(str(path), job()).close(Totals())
+    Journal(str(path), job()).close(Totals(), ExitStatus.OK)
     other.close()
     assert path.read_text().startswith('{"event":"do\n{"event":"start"')
     assert events_from(path, 1)[0]["concurrent"] is True
@@ -95,7 +98,7 @@ def test_the_start_says_which_objects_are_meant(tmp_path: Path) -> None:
         journal = Journal(str(path), run)
         journal.start(replace(run, stores=stores))
         journal.start(run)
-        journal.close(Totals())
+        journal.close(Totals(), ExitStatus.OK)
     put, _, copy, _ = events(path)
     assert (put["dest_endpoint"], put["directory"], put["sandbox"]) == ("h:1/x", os.getcwd(), True)
     assert (copy["source_endpoint"], copy["dest_endpoint"]) == ("a", "b")
@@ -127,7 +130,7 @@ def test_nothing_secret_is_kept(tmp_path: Path) -> None:
     )
     journal = Journal(str(path), run)
     journal.record(ALL)
-    journal.close(Totals())
+    journal.close(Totals(), ExitStatus.OK)
     assert "s3cr3t" not in path.read_text()
 
 
@@ -187,7 +190,7 @@ def test_check(tmp_path: Path) -> None:
 def test_a_pipe_will_do() -> None:
     read, write = os.pipe()
     journal = Journal(f"/dev/fd/{write}", job())
-    journal.close(Totals())
+    journal.close(Totals(), ExitStatus.OK)
     os.close(write)
     with os.fdopen(read) as stream:
         assert [json.loads(line)["event"] for line in stream] == ["start", "summary"]
@@ -212,6 +215,6 @@ def test_the_other_directions_say_what_they_read_and_write(
     """The statter is a child, and gets its job pickled where it was not forked."""
     path = tmp_path / "journal"
     journal = Journal(str(path), pickle.loads(pickle.dumps(run)) if pickled else run)
-    journal.close(Totals())
+    journal.close(Totals(), ExitStatus.OK)
     start, _ = events(path)
     assert (start["verb"], start["sources"], start["dest"]) == (run.verb, sources, dest)

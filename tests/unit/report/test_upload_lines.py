@@ -151,7 +151,9 @@ def test_the_journal_has_all_whatever_is_shown(tmp_path: Path) -> None:
     assert [each["event"] for each in events] == [
         "start", "done", "done", "skipped", "skipped", "failed", "summary"
     ]  # fmt: skip
-    assert [*events[0]] == ["event", "version", "verb", "sources", "time"]
+    assert [*events[0]] == [
+        "event", "run", "schema", "time", "version", "verb", "sources", "directory"
+    ]  # fmt: skip
     assert events[0]["sources"] == ["s3://bkt/"]
 
 
