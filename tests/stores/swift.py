@@ -16,18 +16,21 @@ import tempfile
 from pathlib import Path
 
 from stores.daemons import Daemons
-from stores.ports import free_port, wait_for_port
+from stores.ports import TESTS, free_port, wait_for_port
 
 ACCESS_KEY, SECRET_KEY = "test:tester", "testing"
 RINGS = ("object", "container", "account")
 
 # The order matters: with ``copy`` after ``slo`` a part copy stores the manifest, not the content.
-PIPELINE = "catch_errors gatekeeper healthcheck bulk s3api tempauth copy slo dlo versioned_writes"
+PIPELINE = (
+    "catch_errors gatekeeper healthcheck cache bulk s3api tempauth copy slo dlo versioned_writes"
+)
 OPTIONS = {
     "tempauth": "user_test_tester = testing .admin",
     "s3api": "s3_acl = false\nlocation = us-east-1\ncheck_bucket_owner = false",
     "versioned_writes": "allow_object_versioning = true",
 }
+MADE_BY = {"cache": "paste.filter_factory = stores.swift_cache:filter_factory"}
 SWIFT_CONF = """\
 [swift-hash]
 swift_hash_path_prefix = x
@@ -38,11 +41,12 @@ default = yes
 """
 # The timeouts are long because a listing that misses an object after a slow container update
 # (1 second by default, then left to a daemon that does not run here) would look like our fault.
+# No workers: each daemon is one process, whose parent would only poll.
 COMMON = """\
 [DEFAULT]
 bind_ip = 127.0.0.1
 bind_port = {port}
-workers = 1
+workers = 0
 user = {user}
 swift_dir = {etc}
 devices = {devices}
@@ -95,7 +99,8 @@ def _write_proxy(port: int, base: Path) -> None:
     sections += "[app:proxy-server]\nuse = egg:swift#proxy\naccount_autocreate = true\n"
     sections += "conn_timeout = 10\nnode_timeout = 60\nrecoverable_node_timeout = 60\n"
     for name in [*PIPELINE.split(), "symlink"]:
-        sections += f"[filter:{name}]\nuse = egg:swift#{name}\n{OPTIONS.get(name, '')}\n"
+        made = MADE_BY.get(name, f"use = egg:swift#{name}")
+        sections += f"[filter:{name}]\n{made}\n{OPTIONS.get(name, '')}\n"
     (base / "etc" / "proxy.conf").write_text(_common(port, base) + sections)
 
 
@@ -117,7 +122,7 @@ def _serve(port: int, base: Path) -> None:
     for name, backend_port in backends.items():
         _write_backend(name, backend_port, base)
     _write_proxy(port, base)
-    with Daemons(base) as daemons:
+    with Daemons(base, {"PYTHONPATH": str(TESTS)}) as daemons:
         for name in (*RINGS, "proxy"):
             daemons.start(name, _command(name, base))
         for each in (*backends.values(), port):
