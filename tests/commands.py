@@ -19,6 +19,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from forked import base_environment, start_command
 from stores.store import Store
 
 ROOT = Path(__file__).parent.parent
@@ -103,16 +104,7 @@ class Result:
 
 def clean_environment(store: Store | None, extra: Mapping[str, str | None]) -> dict[str, str]:
     """Nothing of the tester's own settings; a value of None in ``extra`` removes a variable."""
-    base: dict[str, str | None] = {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "HOME": "/nonexistent",
-        "LANG": "C.UTF-8",
-        "PYTHONPATH": str(ROOT),
-        "AWS_CONFIG_FILE": "/nonexistent",
-        "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
-    merged = {**base, **(store.environment if store else {}), **extra}
+    merged = {**base_environment(), **(store.environment if store else {}), **extra}
     return {name: value for name, value in merged.items() if value is not None}
 
 
@@ -207,12 +199,9 @@ class Running:
         self._in.seek(0)
         read = stdin if isinstance(stdin, int) else self._in
         streams: dict[str, Any] = {"stdin": read, "stdout": self._out, "stderr": self._err}
-        self.popen = subprocess.Popen(
-            [*command, *arguments],
-            **(streams | popen),
-            env=clean_environment(store, self._env),
-            start_new_session=True,
-        )
+        words = [os.fsdecode(word) for word in (*command, *arguments)]
+        environment = clean_environment(store, self._env)
+        self.popen = start_command(words, environment, **(streams | popen))
         self._leader = _process(self.popen.pid)
 
     def _stream(self) -> IO[bytes]:
@@ -331,7 +320,8 @@ def start(
     """Start ``s3pp ARGUMENTS``, pointed at ``store`` where the command talks to one.
 
     ``command=("python", "bin/s3clone")`` starts another command, and points it nowhere.
-    ``stdin`` is what the command reads, or a descriptor.
+    ``stdin`` is what the command reads, or a descriptor. ``fresh=True`` gives it a new interpreter,
+    see ``forked``; others are as for ``subprocess.Popen``.
     """
     words = list(arguments)
     if store is not None and "command" not in popen and words[:1] and words[0] in STORE_VERBS:

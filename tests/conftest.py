@@ -197,6 +197,8 @@ def s3pp_start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start
         if store is CURRENT:
             store = request.getfixturevalue(_store_of(request))
         settings.setdefault("cwd", tmp_path)
+        if is_thorough(request.config):
+            settings["fresh"] = True
         started.append(start(*arguments, store=store, **settings))
         return started[-1]
 

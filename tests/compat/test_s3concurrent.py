@@ -65,7 +65,7 @@ def test_the_example_of_an_upload(
     between = recorder(moto, intercept=hold)
     words = [KEY, SECRET, moto_bucket.name, "--local_folder", folder]
     words += ["--prefix", "mirror/pypi", "--thread_count", "20"]
-    running = front_start(UPLOAD, *words, store=between.store, env=OTHERS)
+    running = front_start(UPLOAD, *words, store=between.store, env=OTHERS, fresh=True)
     running.wait_for_child("s3pp: putter 1")
     while not between.puts:
         looked.wait(0.01)

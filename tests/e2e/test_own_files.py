@@ -103,10 +103,11 @@ def test_what_is_open_already_is_taken_as_it_is(
         assert s3pp_start(*words, "/dev/stderr", stderr=stderr).popen.wait(60) == 0
     assert mode(kept) == "0o644"
     assert [json.loads(line)["event"] for line in kept.read_text().splitlines()] == EVENTS
-    with s3pp_start(*words, "/dev/stderr", stderr=subprocess.PIPE).popen as piped:
-        assert piped.stderr is not None
+    piped = s3pp_start(*words, "/dev/stderr", stderr=subprocess.PIPE).popen
+    assert piped.stderr is not None
+    with piped.stderr:
         told = piped.stderr.read().decode()
-    assert piped.returncode == 0
+    assert piped.wait(60) == 0
     assert [json.loads(line)["event"] for line in told.splitlines()] == EVENTS
 
 

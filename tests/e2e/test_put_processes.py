@@ -66,7 +66,7 @@ def test_children_name_themselves_and_are_started_as_needed(
     between = recorder(moto, intercept=hold)
     src = tree(contents)
     words = ["-P", "2", "--part-size=5M", "--multipart-threshold=5M"]
-    running = s3pp_start("put", *words, src, moto_bucket.url, store=between.store)
+    running = s3pp_start("put", *words, src, moto_bucket.url, store=between.store, fresh=True)
     expected = {"s3pp: statter", *(f"s3pp: putter {n + 1}" for n in range(putters))}
     try:
         for name in expected:

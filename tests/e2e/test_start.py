@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from commands import Result, Run
+from commands import ROOT, Result, Run
+from conftest import Tree
 from stores.store import Bucket
 
 # Needed by no run of small objects whose configuration is plain, whatever its verb.
@@ -93,3 +94,28 @@ def test_the_version_and_an_error_import_next_to_nothing(
     error = s3pp("put", "--no-such-option", store=None, env=plain_home)
     assert error.code == 2
     assert not imported(error) & {"asyncio", "multiprocessing", "s3pp.s3.client"}
+
+
+def test_every_command_runs_in_an_interpreter_of_its_own(
+    s3pp: Run, front: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
+    """Most tests fork their commands from a loaded process, see ``forked``."""
+    src, at = tree({"a": b"1", "b": b"2"}), moto_bucket.url
+    runs: list[list[object]] = [
+        ["put", "--plan", "plan", src, at],
+        ["apply", "plan"],
+        ["copy", f"{at}/a", f"{at}/c"],
+        ["move", f"{at}/b", f"{at}/d"],
+        ["get", at, "out"],
+        ["remove", f"{at}/c"],
+        ["list", at],
+        ["clean", at],
+    ]
+    for words in runs:
+        assert (words[0], s3pp(*words, fresh=True).code) == (words[0], 0)
+    assert moto_bucket.tree() == {"a": b"1", "d": b"2"}
+    assert tree.read(tmp_path / "out") == {"a": b"1", "c": b"1", "d": b"2"}
+    for script in sorted((ROOT / "bin").iterdir()):
+        result = front(script.name, "--help", fresh=True)
+        assert (script.name, result.code) == (script.name, 0)
+        assert "usage" in result.out.lower()

@@ -53,7 +53,8 @@ def test_secrets_appear_nowhere(moto_trial: PutTrial, tmp_path: Path, mode: str)
     gate, log = Gate(), tmp_path / "log"
     moto_trial.inject(*MISHAPS, Rule(gate, "PUT"))
     token = {"AWS_SESSION_TOKEN": TOKEN}
-    running = moto_trial.start("-vv", f"--mode={mode}", f"--log-file={log}", env=token, umask=0)
+    words = ["-vv", f"--mode={mode}", f"--log-file={log}"]
+    running = moto_trial.start(*words, env=token, umask=0, fresh=True)  # for its command line
     moto_trial.proxy.wait_for(6)
     lines = {f"cmdline of {pid}": _command_line(pid) for pid in session_pids(running.pid)}
     assert len(lines) >= 4
