@@ -18,8 +18,6 @@ Every ``UsageError`` names the file and the line.
 
 from __future__ import annotations
 
-import sys
-from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,22 +26,16 @@ from typing import Any, Protocol
 
 from s3pp.args import values
 from s3pp.args.headers import Pairs, owner_of
+from s3pp.args.toml_lines import Path, line_of, line_of_fault, lines_of_tables, parse
 from s3pp.attributes import ObjectRule, Objects
 from s3pp.errors import UsageError
 from s3pp.job import Compare, Job
 from s3pp.limits import ACLS
 from s3pp.sources.globs import parse_glob
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 MAX_BYTES = 1 << 20  # of the file
 _KIND = "rule"
 _COPIED = ("content-type", "cache-control", "headers", "metadata")
-
-Path = tuple[str | int, ...]  # of a value in the document: its keys, and indices of arrays
 
 
 class GivenOptions(Protocol):
@@ -117,7 +109,7 @@ def read_rules(job: Job, attributes: Callable[[RuleSettings], Objects]) -> tuple
         raise UsageError("--rules is about names below SOURCE, and '-' has none: leave it out")
     values.check_no_stream(path, "--rules", "rules are read from a file")
     document = _Document(path, _read(path))
-    rules = [_Rule(number, document, job) for number in range(document.count())]
+    rules = [_Rule(number, line, document, job) for number, line in enumerate(document.lines())]
     _check_duplicates(rules)
     return tuple(rule.made(attributes) for rule in rules)
 
@@ -144,12 +136,12 @@ class _Document:
             line = content.count(b"\n", 0, error.start) + 1
             raise self.fault(line, "is not UTF-8") from None
         try:
-            self.content = tomllib.loads(self.text)
-        except tomllib.TOMLDecodeError as error:
-            raise self.fault(_line_of_fault(self.text), f"is not TOML: {error}") from None
+            self.content = parse(self.text)
+        except ValueError as error:
+            raise self.fault(line_of_fault(self.text), f"is not TOML: {error}") from None
 
-    def count(self) -> int:
-        """Return the number of rules. Raises ``UsageError`` for anything else in the document."""
+    def lines(self) -> list[int]:
+        """Return the line of each rule. Raises ``UsageError`` for anything else in the document."""
         for key in self.content:
             if key != _KIND:
                 raise self.fault(
@@ -165,51 +157,14 @@ class _Document:
             )
         if not rules:
             raise self.fault(line, "has no rule: leave out --rules")
-        return len(rules)
+        lines = lines_of_tables(self.text, _KIND)
+        if len(lines) == len(rules):
+            return lines
+        return [line_of(self.text, (_KIND, number)) for number in range(len(rules))]
 
     def fault(self, line: int, what: str) -> UsageError:
         """Return the error that something is wrong in a line."""
         return UsageError(f"--rules {self.path!r}, line {line}: {what}")
-
-
-def line_of(text: str, path: Path) -> int:
-    """Return the line of a document, from 1, in which the statement begins that makes a value.
-
-    Found by parsing: the first lines of a document that are a document themselves have the value or
-    not. So neither strings nor comments that look like a table mislead it.
-    """
-    lines = text.split("\n")
-    found = partial(_contains, lines, path)
-    return min(len(lines), bisect_left(range(1, len(lines) + 1), True, key=found) + 1)
-
-
-def _contains(lines: Sequence[str], path: Path, number: int) -> bool:
-    """Return whether the value is there after ``number`` lines, and those that end a statement."""
-    for end in range(number, len(lines) + 1):
-        try:
-            value: Any = tomllib.loads("\n".join([*lines[:end], ""]))
-        except tomllib.TOMLDecodeError:
-            continue
-        try:
-            for key in path:
-                value = value[key]
-        except LookupError:
-            return False
-        return True
-    return False
-
-
-def _line_of_fault(text: str) -> int:
-    """Return the line of the statement that is no TOML: the one after all that are."""
-    lines = text.split("\n")
-    good = 0
-    for number in range(1, len(lines) + 1):
-        try:
-            tomllib.loads("\n".join([*lines[:number], ""]))
-        except tomllib.TOMLDecodeError:
-            continue
-        good = number
-    return min(len(lines), good + 1)
 
 
 # One rule
@@ -218,12 +173,12 @@ def _line_of_fault(text: str) -> int:
 class _Rule:
     """One table of the file."""
 
-    def __init__(self, number: int, document: _Document, job: Job) -> None:
-        """Check all of its values. Raises ``UsageError``."""
+    def __init__(self, number: int, line: int, document: _Document, job: Job) -> None:
+        """Check all of its values; ``line``: where it begins. Raises ``UsageError``."""
         self._path: Path = (_KIND, number)
         self._document = document
         self._table: Mapping[str, Any] = document.content[_KIND][number]
-        self.line = line_of(document.text, self._path)
+        self.line = line
         for key in self._table:
             self._check_key(key, job)
         self.settings = RuleSettings()

@@ -306,7 +306,7 @@ def _read_record(fd: int) -> Record | None:
     try:
         etag, size, part_size, digest = json.loads(first[CLAIM + 1 :])
         layout = RangeLayout(str(etag), int(size), int(part_size), str(digest))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return None
     found = (match for line in rest if (match := _RANGE.fullmatch(line)))
     return Record(layout, {int(each[1]): each[3] for each in found})

@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from hashlib import md5, sha256
 from html import escape
 from xml.etree import ElementTree
+from xml.parsers import expat
 
 from s3pp.access import Grant
 from s3pp.errors import FailureKind, ObjectError
+from s3pp.s3.answers import parse_entries
 from s3pp.s3.client import Bucket, Call
 
 _QUERY = "acl="
@@ -58,8 +60,9 @@ def add_grants(acl: bytes, grants: Sequence[Grant]) -> bytes | None:
 
 def _grants_of(acl: bytes) -> set[Grant]:
     try:
+        parse_entries(acl, "AccessControlList")  # refuses what could fill the memory
         root = ElementTree.fromstring(acl)
-    except (ElementTree.ParseError, ValueError, LookupError):
+    except (ElementTree.ParseError, expat.ExpatError, ValueError, LookupError):
         raise _unreadable() from None
     if root.tag.rpartition("}")[2] != "AccessControlPolicy":
         raise _unreadable()

@@ -119,7 +119,7 @@ def pin_of(written: str | None) -> str:
 def parse_size(text: str) -> int:
     """Parse ``text`` into bytes. Raises ``ValueError`` if it is not a valid size."""
     if not _SIZE.fullmatch(text):
-        raise ValueError(f"{text!r} is not a size")
+        raise ValueError(f"{text[:40]!r} is not a size")
     return int(text)
 
 
@@ -164,14 +164,17 @@ def _coding_headers(response: Response) -> Iterator[str]:
             yield value.decode("latin-1")
 
 
+MOST_TEXT = 8192  # bytes of the text of an element: ids and messages have a few hundred
+
+
 def xml_text(body: bytes, name: str) -> str | None:
-    """The text of the first element ``name`` in an XML ``body``."""
+    """The text of the first element ``name`` in an XML ``body``, at most ``MOST_TEXT`` bytes."""
     begin = b"<%s>" % name.encode()
     start = body.find(begin) + len(begin)
     end = body.find(b"</", start)
     if start < len(begin) or end < 0:
         return None
-    text = body[start:end].decode("utf-8", "replace")
+    text = body[start : min(end, start + MOST_TEXT)].decode("utf-8", "replace")
     return None if "<" in text else " ".join(_unescape(text).split())
 
 
@@ -181,7 +184,10 @@ def _unescape(text: str) -> str:
         return text
     from html import unescape
 
-    return unescape(text)
+    try:
+        return unescape(text)
+    except ValueError:  # a reference to a character, by thousands of digits
+        return text
 
 
 def parse_tags(body: bytes) -> list[tuple[str, str]]:
@@ -209,6 +215,9 @@ def parse_entries(body: bytes, entry: str) -> XmlDocument:
     return XmlDocument(reader.root, reader.leaves, reader.entries)
 
 
+MOST_DEPTH = 64  # of elements in elements: S3 has five
+
+
 class _EntryReader:
     def __init__(self, entry: str) -> None:
         self.root = ""
@@ -222,6 +231,9 @@ class _EntryReader:
     def read(self, body: bytes) -> None:
         parser = expat.ParserCreate()
         parser.buffer_text = True
+        # No answer of S3 has one. The entities that it defines can fill the memory: not every
+        # version of expat limits them.
+        parser.StartDoctypeDeclHandler = _refuse_doctype
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._text.append
@@ -230,6 +242,8 @@ class _EntryReader:
     def _start(self, name: str, _attributes: dict[str, str]) -> None:
         self.root = self.root or name
         self._path.append(name)
+        if len(self._path) > MOST_DEPTH:
+            raise ValueError("its elements are nested too deeply")
         self._text.clear()
 
     def _end(self, name: str) -> None:
@@ -243,6 +257,10 @@ class _EntryReader:
         elif depth == 1:
             self.leaves[name] = "".join(self._text)
         self._text.clear()
+
+
+def _refuse_doctype(*_: object) -> None:
+    raise ValueError("it has a document type declaration, as no answer of S3 has")
 
 
 def is_store(names: Iterable[str]) -> bool:

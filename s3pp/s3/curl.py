@@ -136,6 +136,7 @@ class _Handle:
         self.broken: Exception | None = None  # what a stream or a sink raised inside libcurl
         self._lines: list[bytes] = []
         self._chunks: list[bytes] = []
+        self._held = 0  # bytes of them
         self._stream: Stream | None = None
         self._sink: Sink | None = None
         self._begun = False  # whether the sink receives this answer's body
@@ -174,6 +175,7 @@ class _Handle:
     def clear(self) -> None:
         self._lines.clear()
         self._chunks.clear()
+        self._held = 0
         self._stream = self._sink = self.broken = None
         self._begun = False
 
@@ -186,7 +188,7 @@ class _Handle:
         setopt(pycurl.LOW_SPEED_LIMIT, LEAST_SPEED)
         setopt(pycurl.LOW_SPEED_TIME, self._read_timeout)
         setopt(pycurl.HEADERFUNCTION, self._lines.append)
-        setopt(pycurl.WRITEFUNCTION, self._chunks.append)
+        setopt(pycurl.WRITEFUNCTION, self._keep)
         setopt(pycurl.PROXY, settings.proxy)  # even if empty, so that libcurl does not look for one
         setopt(pycurl.NOPROXY, "")
         if settings.ca_bundle:
@@ -229,8 +231,7 @@ class _Handle:
         try:
             assert self._sink is not None
             if not self._begun and self._status() >= 300:
-                self._chunks.append(piece)
-                return None
+                return self._keep(piece)
             if not self._begun:
                 self._begun = True
                 self._sink.restart()
@@ -239,6 +240,18 @@ class _Handle:
         except Exception as error:
             self.broken = error
             return -1
+
+    def _keep(self, piece: bytes) -> int | None:
+        """Keep a piece of an answer that no sink receives; None: all was consumed.
+
+        libcurl's own limit is on what is announced, and does not hold in all versions for more.
+        """
+        self._held += len(piece)
+        if self._held > MOST_HELD:
+            self.broken = WireError(Fault.OVERSIZED)
+            return -1
+        self._chunks.append(piece)
+        return None
 
     def _status(self) -> int:
         """The status from the header lines so far: libcurl cannot be queried in a callback."""

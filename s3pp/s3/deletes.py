@@ -21,6 +21,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import md5, sha256
 from types import MappingProxyType
@@ -194,7 +195,8 @@ def _deleted(body: bytes) -> dict[str, str]:
     """Return each key that was deleted, with the id of its delete marker, which may be empty."""
     plain = _PLAIN.findall(body)
     if plain and len(plain) == body.count(b"<Deleted"):
-        return dict.fromkeys(b"\n".join(plain).decode().split("\n"), "")
+        with suppress(UnicodeDecodeError):  # which is reported as what it is, below
+            return dict.fromkeys(b"\n".join(plain).decode().split("\n"), "")
     found = {}
     for fields in _entries(body, "Deleted"):
         marks = fields.get("DeleteMarker", "").strip().lower() == "true"

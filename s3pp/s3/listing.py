@@ -32,6 +32,7 @@ from s3pp.s3.answers import SIZE_DIGITS, etag_of, parse_entries, parse_size
 from s3pp.s3.timestamps import parse_time
 
 AGAIN = 2  # times that a page is requested again when it cannot be read
+MOST_MESSAGE = 1000  # characters of an error, which may quote the page
 MOST_EMPTY_PAGES = 100  # in a row: a store may skip deleted keys, but not forever
 
 PageT = TypeVar("PageT")
@@ -74,7 +75,7 @@ class ListingError(ObjectError):
     """The store's listing cannot be trusted."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(FailureKind.STORE, message)
+        super().__init__(FailureKind.STORE, message[:MOST_MESSAGE])
 
 
 class Lister(Protocol):

@@ -87,6 +87,7 @@ _LATE = {
     "PreconditionFailed": 412,
 }
 # The end of a result without an ETag. For the copy of a part, the ETag is the whole result.
+_MOST_END = 1024  # bytes
 _RESULT = rb"(CopyObject|CompleteMultipartUpload|Delete)Result(\s[^<>]*)?/?>\s*\Z"
 _KINDS = {
     401: FailureKind.ACCESS,
@@ -96,6 +97,15 @@ _KINDS = {
 }
 
 
+MOST_CODE = 100  # characters of a store's error code
+MOST_MESSAGE = 1000  # characters of its message
+
+
+def shorten(text: str, most: int = MOST_MESSAGE) -> str:
+    """Return what a store has sent for a message, cut off where it is too long."""
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
 class StoreError(ObjectError):
     """The store answered with an error."""
 
@@ -103,6 +113,7 @@ class StoreError(ObjectError):
 
     def __init__(self, status: int, code: str, message: str, date: str | None = None) -> None:
         """``date``: the answer's ``Date`` header, unparsed."""
+        code, message = code[:MOST_CODE], shorten(message)
         kind = FailureKind.STORE if status >= 500 else _KINDS.get(status, FailureKind.REJECTED)
         if _REMEDIES.get(code) is Remedy.REREAD:
             kind = FailureKind.INTEGRITY
@@ -237,7 +248,8 @@ def store_error(response: Response, endpoint: str = "") -> StoreError:
 
 def is_whole(body: bytes) -> bool:
     """Whether a 200 with a result as its body, as to a copy, has it whole, and no error."""
-    return b"</ETag>" in body or re.search(_RESULT, body) is not None
+    # The end only: a search through a long body could take for ever.
+    return b"</ETag>" in body or re.search(_RESULT, body[-_MOST_END:]) is not None
 
 
 def refused_by_proxy(origin: str, how: str) -> str:

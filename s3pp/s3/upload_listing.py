@@ -29,6 +29,7 @@ from s3pp.s3.listing import ListingError, PageLoopGuard, fetch_valid, is_truncat
 from s3pp.s3.retry import StoreError
 from s3pp.s3.timestamps import epoch_seconds, parse_time
 
+MOST_NUMBER = 100_000  # of a part: S3 allows 10,000, and no store ten times as many
 _CHECKSUM = "Checksum"  # prefix of the names of a part's checksum elements
 _ENCODED = re.compile(r"[\w.~!*'()/+%-]*\Z", re.ASCII).match  # a key that may be encoded
 _OWN_KEY = re.compile(rb"<Key>[^<]*</Key>")  # in a list of parts: of their upload
@@ -114,7 +115,8 @@ def parse_parts(body: bytes) -> PartPage:
     _, top, entries = _document(_OWN_KEY.sub(b"", body, count=1), "ListParts", "Part")
     try:
         parts = [_part(entry) for entry in entries]
-        marker = int(top.get("NextPartNumberMarker") or 0) if is_truncated(top) else None
+        next_marker = top.get("NextPartNumberMarker") or "0"
+        marker = parse_size(next_marker.strip()) if is_truncated(top) else None
     except (LookupError, ValueError) as error:
         raise _unreadable("parts", error) from None
     if marker == 0:
@@ -144,7 +146,8 @@ def _upload_marker(uploads: list[Upload], top: dict[str, str], *, url: bool) -> 
 
 def _part(entry: dict[str, str]) -> Part:
     etag = parse_etag(entry.get("ETag")).text
-    return Part(int(entry["PartNumber"]), parse_size(entry["Size"]), etag, _checksum(entry))
+    number = parse_size(entry["PartNumber"].strip())
+    return Part(number, parse_size(entry["Size"]), etag, _checksum(entry))
 
 
 def _checksum(entry: dict[str, str]) -> Checksum | None:
@@ -358,5 +361,7 @@ def _check_ascending(page: PartPage, last: int) -> int:
     for part in page.parts:
         if part.number <= last:
             raise ListingError("the store's list of parts is out of order, or repeats")
+        if part.number > MOST_NUMBER:
+            raise ListingError(f"the store's list of parts has a part {part.number}")
         last = part.number
     return last

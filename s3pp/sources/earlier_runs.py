@@ -52,6 +52,8 @@ _EVENTS = {*_OUTCOMES, "start", "summary", "cut"}
 _SENT = re.compile(r"INFO:[^:\[]+\[(escaped-)?putter-\d+\]:(?!skipping )(.*)")
 _LINE = re.compile(rb"[A-Z]+:[^:\[]+\[(escaped-)?(putter|dry-run|walker|statter)-\d+\]:")
 _ARROW = re.compile("(?= [z-]> )")  # two may share a blank
+# Raised for a line that is not an outcome: no JSON, nested without end, or with other fields.
+_NO_OUTCOME = (ValueError, RecursionError, KeyError, TypeError, AttributeError)
 _LONGEST = 1 << 16  # bytes of a line: longer than any journal has
 
 
@@ -158,7 +160,7 @@ def _skip_done(job: Job, origin: Origin, found: Iterator[Found]) -> Iterator[Fou
 def _read_journal(path: str, job: Job) -> Iterator[Past]:
     run = UNKNOWN_RUN
     for line in _lines(path, "--retry-from"):
-        with suppress(ValueError, KeyError, TypeError, AttributeError):  # not an outcome
+        with suppress(*_NO_OUTCOME):
             event = json.loads(line)
             if event["event"] == "start":
                 run = EarlierRun.of(event)
@@ -201,7 +203,7 @@ def _same_stores(run: EarlierRun, job: Job) -> bool:
 
 
 def _is_journal(line: bytes) -> bool:
-    with suppress(ValueError, AttributeError):
+    with suppress(*_NO_OUTCOME):
         return json.loads(line).get("event") in _EVENTS
     return False
 
@@ -286,7 +288,7 @@ def unknown_runs(choosing: Choosing) -> Iterator[str]:
     """Yield a notice for each journal that begins with a run whose store it does not name."""
     for path in choosing.retry_from:
         beginning = _beginning(path, "--retry-from")
-        with suppress(ValueError, AttributeError):  # empty, or a pipe
+        with suppress(*_NO_OUTCOME):  # empty, or a pipe
             start = json.loads(beginning.split(b"\n", 1)[0])
             if start.get("verb") in ("put", "get", "copy") and _names_no_store(start):
                 yield (

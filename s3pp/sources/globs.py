@@ -22,11 +22,14 @@ mean that result from writing out each choice: ``{src/a,b}`` is ``src/a``, relat
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 MAX_CHOICES = 1000  # patterns that alternatives may result in
+MAX_NESTING = 20  # alternatives within alternatives
 ACROSS = "**"
 
 
@@ -97,13 +100,16 @@ def _tokens(pattern: str) -> Iterator[_Token]:
         if kind == "nothing":
             raise _malformed(token, "is the last character: write \\\\ for a backslash")
         if kind == "set":
-            _check_set(token)
+            _check_set(token, pattern[found.end() :])
         yield token
 
 
-def _check_set(token: _Token) -> None:
+def _check_set(token: _Token, rest: str) -> None:
+    """Raise ``ValueError`` for a set that is malformed; ``rest``: what follows it."""
     if re.search(r"\[([:=.])[^]]*\1", token.text[1:]):
-        raise _malformed(token, "contains a class such as [:alpha:]: write ranges, such as a-z")
+        meant = re.match(r"(?:\[[^]]*\]|[^]/[])*\]", rest)  # it ends at the next bracket
+        whole = token._replace(text=token.text + (meant[0] if meant else ""))
+        raise _malformed(whole, "contains a class such as [:alpha:]: write ranges, such as a-z")
     for low, high, _ in _members(token.text):
         if low > high:
             raise _malformed(token, f"contains {low}-{high}, which is no range: write {high}-{low}")
@@ -126,6 +132,8 @@ def _write_out(tokens: Iterable[_Token]) -> list[_Tokens]:
     last: list[_Tokens] = [()]  # the last one, in each way to choose in it
     for token in tokens:
         if token.kind == "open":
+            if len(around) == MAX_NESTING:
+                raise _malformed(token, f"is nested too deeply: at most {MAX_NESTING} are allowed")
             around.append((before, last, token))
             before, last = [], [()]
         elif token.kind == "comma" and around:
@@ -212,15 +220,38 @@ class _Expression(NamedTuple):
 _ACROSS = _Expression("", is_across=True, crosses=True)
 
 
+_ANY, _ANY_LAZY = "[^/]*", "[^/]*?"
+
+
 def _expression(segment: _Tokens) -> _Expression:
     kinds = [token.kind for token in segment]
-    text = "".join(map(_translate, segment))
+    text = "".join(map(_translate, segment) if "across" in kinds else _pieces(segment))
     is_across = kinds == ["across"] and segment[0].text == ACROSS
     return _Expression(text, is_across, crosses="across" in kinds)
 
 
+def _pieces(segment: _Tokens) -> Iterator[str]:
+    """Yield the expressions of a segment whose stars stay within it.
+
+    What follows a star is found at the first place where it is, as a later one leaves less for the
+    rest: else a name such as ``aaaa…`` would keep ``*a*a*a*b`` busy for ever.
+    """
+    stars = [number for number, token in enumerate(segment) if token.kind == "star"]
+    starts = [0, *stars, len(segment)]
+    for start, end in pairwise(starts):
+        text = "".join(map(_translate, segment[start:end]))
+        if start in stars[:-1] and end < len(segment):
+            text = _first_of(_ANY_LAZY + text.removeprefix(_ANY))
+        yield text
+
+
+def _first_of(expression: str) -> str:
+    """Match ``expression`` only where it matches first. Python 3.10 tries all places."""
+    return f"(?>{expression})" if sys.version_info >= (3, 11) else f"(?:{expression})"
+
+
 def _translate(token: _Token) -> str:
-    fixed = {"across": ".*", "star": "[^/]*", "one": "[^/]"}
+    fixed = {"across": ".*", "star": _ANY, "one": "[^/]"}
     if token.kind in fixed:
         return fixed[token.kind]
     return _set(token.text) if token.kind == "set" else re.escape(token.text)
@@ -259,8 +290,17 @@ def _simplify(segments: list[_Expression], directories: bool) -> tuple[list[_Exp
 
 def _body(segments: list[_Expression]) -> str:
     *leading, last = segments
-    parts = ["(?:.*/)?" if each.is_across else each.text + "/" for each in leading]
-    return "".join(parts) + (".*" if last.is_across else last.text)
+    blocks: list[str] = [""]  # each but the first begins with ``**``
+    for each in leading:
+        if each.is_across:
+            blocks.append("(?:.*?/)??")
+        else:
+            blocks[-1] += each.text + "/"
+    whole = all(each.is_across or not each.crosses for each in segments)
+    # As with stars in a segment: the first place is as good as any other, except for the last one.
+    middle = [_first_of(each) if whole else each for each in blocks[1:-1]]
+    ends = [blocks[0], *middle, *blocks[1:][-1:]]
+    return "".join(ends) + (".*" if last.is_across else last.text)
 
 
 def _heads(segments: list[_Expression]) -> Iterator[str]:

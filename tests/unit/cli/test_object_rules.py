@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from effort import examples
-from s3pp.args.object_rules import line_of
+from s3pp.args.toml_lines import line_of
 from s3pp.args.verbs import build_job
 from s3pp.attributes import Objects
 from s3pp.errors import UsageError
@@ -198,7 +198,11 @@ def test_the_journal_is_not_the_file_of_rules(rules: Any) -> None:
 
 
 STATEMENTS = st.sampled_from(
-    ["# a = 1", "", 'x = """\n[[rule]]\nmatch = 1\n"""', "y = [\n1,\n\n2]", "z = 'a'", "w = {}"]
+    [
+        *("# a = 1", "# b = [", "", "y = [\n1,\n\n2]", "z = 'a'", "w = {}", "u = {a = ']'}  # ["),
+        *('x = """\n[[rule]]\nmatch = 1\n"""', "s = '''\n]\n'''", 'v = "\\"["'),
+        't = [\n"""["", \\"""",\n]',
+    ]
 )
 
 
@@ -219,3 +223,14 @@ def test_the_line_of_a_value_is_that_of_its_statement(tables: list[list[str]]) -
     text = "\n".join(lines)
     assert len(tomllib.loads(text)["rule"]) == len(tables)
     assert {path: line_of(text, path) for path in expected} == expected
+
+
+def test_lines_of_a_large_file_are_found_at_once(rules: Any) -> None:
+    """Parsing it once for each of its lines would take hours."""
+    several = "".join(f"[[rule]]\nmatch = '{number}'\n\n" for number in range(300))
+    assert [each.line for each in rules(several).rules][-1] == 3 * 299 + 1
+    for fault in ("x", 'x = """', "[[rule]"):
+        with pytest.raises(UsageError, match=r"line 901: is not TOML: "):
+            rules(several + fault + "\n" * 10_000)
+    with pytest.raises(UsageError, match=r"line 1: is not TOML: .* nested too deeply"):
+        rules("a = " + "[" * 100_000)

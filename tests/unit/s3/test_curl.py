@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from s3pp.s3 import curl
 from s3pp.s3.curl import DOWNLOAD_BUFFER, CurlWire
 from s3pp.s3.exchange import Fault, Request, WireError, WireSettings
 from s3pp.transfer.bodies import MemoryBody
@@ -89,5 +90,27 @@ def test_what_a_stream_raises_surfaces(run: Any) -> None:
         async with loopback() as server:
             with wire() as sender, pytest.raises(ZeroDivisionError):
                 await sender.send(Request("PUT", f"{server.url}/key", "", Broken([PATTERN])))
+
+    run(main())
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "POST", "sink"])
+def test_an_answer_without_end_is_not_held(
+    run: Any, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """Nothing announces its length: libcurl's limit alone would not hold in all versions."""
+    monkeypatch.setattr(curl, "MOST_HELD", len(PATTERN))
+
+    async def main() -> None:
+        async def answer(_got: Got) -> bytes:
+            return b"HTTP/1.1 500 X\r\n\r\n" + PATTERN + b"x"
+
+        async with loopback(answer) as server:
+            body = b"x" if method in ("PUT", "POST") else None
+            sink = Kept() if method == "sink" else None
+            request = Request("GET" if sink else method, f"{server.url}/key", "", body, sink)
+            with wire() as sender, pytest.raises(WireError) as caught:
+                await sender.send(request)
+        assert caught.value.fault is Fault.OVERSIZED
 
     run(main())

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from effort import examples
-from s3pp.sources.globs import MAX_CHOICES, Glob, parse_glob
+from s3pp.sources.globs import MAX_CHOICES, MAX_NESTING, Glob, parse_glob
 
 MATCHES = [
     ("*.js", "a.js"),
@@ -128,7 +129,10 @@ MALFORMED = {
     "{a,[b,}": "'[' at position 4 is not closed",
     "ab\\": "'\\\\' at position 3 is the last character",
     "x[z-a]": "'[z-a]' at position 2 contains z-a, which is no range: write a-z",
-    "[[:alpha:]]": "'[[:alpha:]' at position 1 contains a class such as [:alpha:]",
+    "[[:alpha:]]": "'[[:alpha:]]' at position 1 contains a class such as [:alpha:]",
+    "x[^[:alpha:][:digit:]_]y": "'[^[:alpha:][:digit:]_]' at position 2 contains a class",
+    "[[:alpha:]": "'[[:alpha:]' at position 1 contains a class",
+    "a" + "{" * 5000: "'{' at position 22 is nested too deeply: at most 20 are allowed",
     "{..,a}/b": "it can match nothing, as its alternative '../b'",
     "{,a}": "it can match nothing, as its alternative ''",
     "{0,1,2,3,4,5,6,7,8,9}" * 4: "'}' at position 84 closes alternatives that make 10000 patterns",
@@ -143,7 +147,7 @@ def test_what_is_malformed_is_refused_and_its_position_named(pattern: str) -> No
 
 def test_many_alternatives_and_deep_ones() -> None:
     assert parse_glob("{" + ",".join(map(str, range(MAX_CHOICES))) + "}").matches("999")
-    assert parse_glob("{" * 2000 + "a" + "}" * 2000).matches("a")
+    assert parse_glob("{" * MAX_NESTING + "a" + "}" * MAX_NESTING).matches("a")
 
 
 def written_out(pattern: str) -> list[str]:
@@ -224,3 +228,27 @@ def compiled(pattern: str) -> Glob:
 )
 def test_reaches(pattern: str, directory: str, reached: bool) -> None:
     assert parse_glob(pattern).reaches(directory) is reached
+
+
+STARRED = st.text("ab*?/", min_size=1, max_size=12)
+
+
+@settings(max_examples=examples(600), deadline=None)
+@given(STARRED, st.text("ab/", max_size=14))
+def test_the_first_place_is_as_good_as_any(pattern: str, path: str) -> None:
+    """What is matched without trying other places is matched with them, too."""
+    whole = compiled(pattern).whole
+    patient = re.compile(whole.pattern.replace("(?>", "(?:"), whole.flags)
+    assert bool(whole.fullmatch(path)) is bool(patient.fullmatch(path))
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="has no atomic groups")
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [("*a" * 20 + "b", "a" * 250), ("**/a/" * 9 + "b", "a/" * 2000), ("x*a?*[ab]*a*c", "a" * 250)],
+)
+def test_no_name_keeps_a_pattern_busy(pattern: str, path: str) -> None:
+    glob = parse_glob(pattern)
+    assert not glob.matches(path)
+    assert not glob.covers(path)
+    glob.reaches(path)
