@@ -206,6 +206,8 @@ def _check_places(job: Job) -> None:
     """Raise ``UsageError`` for sources, filters or a DIRECTORY that cannot be used."""
     from s3pp.sources import checking
 
+    if job.verified is not None:
+        return
     if job.applies is not None:
         checking.check_planned(job)
     elif job.reads_stdin:

@@ -52,6 +52,10 @@ class FailureKind(str, Enum):
     INTEGRITY = "integrity"  # what arrived is not what was sent
     STORE = "store"  # 5xx, attempts used up; or throttling without end
     NETWORK = "network"  # no answer, attempts used up
+    MISSING = "missing"  # verify: it does not exist at the destination
+    DIFFERS = "differs"  # verify: the destination has another
+    EXTRA = "extra"  # verify: it exists at the destination alone
+    UNDECIDED = "undecided"  # verify: what was looked at proves nothing
     CRASHED = "crashed"  # several workers died that had nothing else
     INTERNAL = "internal"  # a defect in s3pp itself
 

@@ -18,6 +18,7 @@ from s3pp.locking import Locking
 from s3pp.option import FILE, MOMENT, SIZE, N, Option, Value, choice, option, options
 from s3pp.places import NOWHERE, UNKNOWN_STORES, Origin, Place, Side, Source, Stores
 from s3pp.speed import Speed
+from s3pp.verification import Verification
 
 
 class Mode(str, Enum):
@@ -192,6 +193,7 @@ class Job:
     list   ``origin``
     clean  ``origin``, unfinished uploads     ends those
     remove ``origin``                         deletes it
+    verify ``origins``, local files           nothing
     =====  =================================  ===========
 
     ``access`` configures access to the bucket; for a copy, to the destination, while the source has
@@ -217,6 +219,7 @@ class Job:
         Value("WHAT", "compare"),
         help="what update compares: etag (default); size; mtime: size and time, as aws s3 sync",
         get="what update compares: etag (default); size; mtime: size, and that times are equal",
+        verify="what of SOURCE and DEST is compared: etag (default); size; mtime: size and time",
     )
     walk: str = option(
         "filesystem",
@@ -254,6 +257,7 @@ class Job:
     )
     choosing: Choosing = Choosing()
     deletion: Deletion = Deletion()
+    verification: Verification = Verification()
     objects: Objects = Objects()
     download: DownloadOptions = DownloadOptions()
     parts: Parts = Parts()
@@ -265,6 +269,8 @@ class Job:
     locking: Locking = Locking()
     inventory: str = ""  # the bucket of the manifest's data files; set when that has been read
     moves: bool = False  # what was transferred and verified is deleted where it came from
+    verifies: bool = False  # the ends are compared, and nothing is transferred
+    verified: str | None = None  # path of the journal that is verified, of the verb ``verify``
     stores: Stores = UNKNOWN_STORES  # set when the buckets have been found
     accounts: Stores = UNKNOWN_STORES  # likewise, as ``Opened.account`` has them
 
@@ -303,7 +309,14 @@ class Job:
     @property
     def title(self) -> str:
         """The verb that the user has given."""
-        return "move" if self.moves else self.verb
+        if self.moves:
+            return "move"
+        return "verify" if self.verifies else self.verb
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether nothing is changed at any end."""
+        return self.dry_run or self.verifies
 
     @property
     def buckets(self) -> tuple[str, ...]:
@@ -313,6 +326,8 @@ class Job:
     @property
     def reads(self) -> tuple[str, ...]:
         """The sources, as named by the user."""
+        if self.verified is not None:
+            return (self.verified,)
         return tuple(map(str, self.origins or self.sources))
 
     @property

@@ -13,11 +13,9 @@
      of a large one: role ──PutPart | …──▶ any worker ──PartDone | PartFailed──▶ role
 
 All are NamedTuples: immutable, typed, and cheapest to pickle. Every task ends in exactly one
-outcome; sources also yield outcomes themselves, for entries that cannot become tasks
-(a FIFO, a broken link, a name that is not UTF-8).
+outcome; sources also yield outcomes themselves, for entries that cannot become tasks (a FIFO).
 
-``source`` and ``target`` of tasks and outcomes name the object's origin and destination: a key, or
-a local path (for a getter relative to the directory).
+``source`` and ``target`` name origin and destination: a key, or a path, of a getter relative.
 """
 
 from __future__ import annotations
@@ -29,6 +27,8 @@ from s3pp.errors import FailureKind, Kept
 from s3pp.facts import Facts as Facts  # noqa: PLC0414  # exported
 from s3pp.facts import with_times as with_times  # noqa: PLC0414  # exported
 from s3pp.planned import Planned as Planned  # noqa: PLC0414  # exported
+from s3pp.recorded import MatchReason
+from s3pp.recorded import VerifyTask as VerifyTask  # noqa: PLC0414  # exported
 
 
 class SkipReason(str, Enum):
@@ -50,6 +50,7 @@ class SkipReason(str, Enum):
     TEMPORARY = "unfinished download"  # a file of a get that was killed, or is under way
     YOUNG = "begun less than a day ago"  # clean: an upload that may be under way
     IN_SOURCE = "in the source by now"  # --delete: it was not there when the source was read
+    DELETED = "deleted later"  # verify: by a later line of the journal
     GONE = "gone already"  # clean: an upload that ended meanwhile; of a deletion: its target
 
     __hash__ = str.__hash__  # that of enums is a Python call, for each object that is skipped
@@ -189,7 +190,7 @@ class DeleteTask(NamedTuple):
         return self.target
 
 
-Task = PutTask | GetTask | CopyTask | DeleteTask
+Task = PutTask | GetTask | CopyTask | DeleteTask | VerifyTask
 
 
 class Span(NamedTuple):
@@ -325,7 +326,7 @@ class Done(NamedTuple):
     size: int  # bytes of the source
     sent: int  # bytes of the body on the wire (less than size with gzip)
     etag: str  # as the store returned it; the expected one in a dry run
-    reason: SendReason
+    reason: SendReason | MatchReason  # by what a verify has decided
     attempts: int = 1
     upload: UploadFacts | None = None  # of a clean, whose sources and targets are keys
     encoding: str = ""  # that the body was given, such as gzip

@@ -24,7 +24,7 @@ from stores.store import Store
 
 ROOT = Path(__file__).parent.parent
 COMMAND = (sys.executable, "-m", "s3pp")
-STORE_VERBS = {"put", "get", "copy", "apply", "move", "remove", "list", "clean"}
+STORE_VERBS = {"put", "get", "copy", "apply", "move", "remove", "verify", "list", "clean"}
 GRACE = 2.0  # seconds a child may take to vanish after the command has ended
 
 Argument = str | bytes | os.PathLike[str]

@@ -1,9 +1,9 @@
 """Conversion of a command line to a ``Job``, shared by all front ends.
 
-``verbs`` is the table of verbs, their arguments and their options; ``parser`` wraps argparse, and
-adds the options declared on fields of ``Job``; ``values`` parses their values; ``building``
-combines options and rejects contradictions, with ``headers`` and ``selection``; ``object_rules``
-reads the file of ``--rules``, and ``toml_lines`` finds lines in it; ``invocation`` spells options
-anew, for the journal; ``examples`` end the help texts, and ``suggestions`` are for what does not
-exist. No argparse Namespace leaves this package.
+``verbs`` is the table of verbs and their options, ``arguments`` reads what else they are given;
+``parser`` wraps argparse, and adds the options declared on fields of ``Job``; ``values`` parses
+their values; ``building`` combines options and rejects contradictions, with ``headers`` and
+``selection``; ``object_rules`` reads the file of ``--rules``, and ``toml_lines`` finds lines in it;
+``invocation`` spells options anew, for the journal; ``examples`` end the help texts, and
+``suggestions`` are for what does not exist. No argparse Namespace leaves this package.
 """

@@ -16,7 +16,7 @@ from typing import Any
 
 from s3pp.access import Access, Keys
 from s3pp.args.headers import METADATA, Pairs, check_headers, check_metadata, check_tags
-from s3pp.args.selection import check_compare, check_plan, check_selection
+from s3pp.args.selection import check_compare, check_plan, check_selection, check_verification
 from s3pp.args.values import check_no_stream
 from s3pp.attributes import Objects
 from s3pp.errors import UsageError
@@ -120,7 +120,7 @@ class CombinedOptions:
 
 COMBINED = "combined"
 # The fields of ``Job`` that hold fields of their own.
-_NAMES = "choosing deletion objects download parts access speed output locking"
+_NAMES = "choosing deletion objects download parts access speed output locking verification"
 _SECTIONS: Mapping[str, type] = MappingProxyType(
     {name: type(getattr(Job(""), name)) for name in _NAMES.split()}
 )
@@ -158,6 +158,8 @@ def _settle(job: Job, combined: CombinedOptions) -> Job:
         raise UsageError(f"{needs}: other runs exit 1 where something fails")
     objects = _with_rules(job, combined)
     check_compare(job, packs=bool(objects.gzip_types))
+    if job.verifies:
+        check_verification(job, packs=bool(objects.gzip_types))
     access = _access(job, combined)
     return replace(
         job,

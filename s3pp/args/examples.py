@@ -53,6 +53,10 @@ _ALL: Mapping[str, tuple[Example, ...]] = MappingProxyType(
                 "at most a thousand objects", "s3pp remove --max-delete 1000 s3://bucket/cache/"
             ),
         ),
+        "verify": (
+            Example("what a run has done", "s3pp verify run.jsonl"),
+            Example("the bytes of both ends", "s3pp verify --deep site s3://bucket/site"),
+        ),
         "apply": (
             Example(
                 "what was planned, and nothing else",

@@ -200,6 +200,22 @@ def check_compare(job: Job, *, packs: bool) -> None:
             raise UsageError(f"{flag} contradicts {other}: {why}; use --compare etag")
 
 
+def check_verification(job: Job, *, packs: bool) -> None:
+    """Refuse what a verify cannot do together; ``packs`` as above. Raises ``UsageError``."""
+    bytes_differ = "the bytes of the file and of the compressed object differ"
+    contradictions = {
+        f"--compare {job.compare.value}": (job.compare is not Compare.ETAG, "it reads no bytes"),
+        "--gzip": (packs, bytes_differ),
+        "--gunzip": (job.download.gunzip, bytes_differ),
+    }
+    for other, (given, why) in contradictions.items():
+        if given and job.verification.deep:
+            raise UsageError(f"--deep contradicts {other}: {why}; drop one")
+    path, journal = job.verified, job.output.journal
+    if path is not None and journal and os.path.realpath(journal) == os.path.realpath(path):
+        raise UsageError("--journal is the JOURNAL that is verified: name another file")
+
+
 def _exceeds(least: float | None, most: float | None) -> bool:
     return least is not None and most is not None and least > most
 

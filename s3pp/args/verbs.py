@@ -12,14 +12,11 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from s3pp.args import building, values
+from s3pp.args import arguments, building
 from s3pp.args.parser import Group, Parser, VerbParser, add_groups
-from s3pp.args.values import check_no_stream
-from s3pp.body_options import DownloadOptions
 from s3pp.errors import UsageError
-from s3pp.job import STREAM, Choosing, Job
+from s3pp.job import Job
 from s3pp.option import OPTIONS
-from s3pp.places import Source
 
 
 class Verb(NamedTuple):
@@ -36,30 +33,28 @@ def build_job(verb: str, argv: Sequence[str]) -> Job:
 
     Raises ``UsageError``, and ``HelpRequested`` for ``--help`` and ``--version``.
     """
-    arguments, given = parser(verb).parse(argv)
-    return job_of(verb, arguments, given)
+    named, given = parser(verb).parse(argv)
+    return job_of(verb, named, given)
 
 
-def job_of(verb: str, arguments: Sequence[str], given: Mapping[str, Any]) -> Job:
+def job_of(verb: str, named: Sequence[str], given: Mapping[str, Any]) -> Job:
     """Build the job of arguments and options, ``given`` by their paths. Raises ``UsageError``."""
-    job = VERBS[verb].read(arguments)
-    if job.moves:
+    job = VERBS[verb].read(named)
+    if job.moves or job.verifies:
         _check_applicable(job, given)
     built = building.build(job, given)
     if built.output.journal is None:
         return built
-    return _with_invocation(built, verb, arguments, given)
+    return _with_invocation(built, verb, named, given)
 
 
-def _with_invocation(
-    job: Job, verb: str, arguments: Sequence[str], given: Mapping[str, Any]
-) -> Job:
+def _with_invocation(job: Job, verb: str, named: Sequence[str], given: Mapping[str, Any]) -> Job:
     """Return ``job`` with what its journal says of how it was called."""
     from s3pp.args.invocation import invocation  # what few runs need
 
     declared = building.declared_fields()
     paths = {path: declared[path] for group in VERBS[verb].groups for path in group.fields}
-    called = invocation(verb, arguments, given, job=job, paths=paths)
+    called = invocation(verb, named, given, job=job, paths=paths)
     return replace(job, output=replace(job.output, invocation=called))
 
 
@@ -72,104 +67,32 @@ def parser(verb: str) -> Parser:
     return made
 
 
-def _put(arguments: Sequence[str]) -> Job:
-    *sources, dest = arguments or [""]
-    _require(len(sources) > 0, "put needs a SOURCE and a destination, s3://BUCKET[/PREFIX]")
-    if STREAM in sources:
-        _require(
-            len(sources) == 1, "put - sends standard input as one object: name no other SOURCE"
-        )
-        return Job("put", sources=(Source(STREAM),), dest=values.exact_dest(dest))
-    named = tuple(values.source(text) for text in sources)
-    return Job("put", sources=named, dest=values.dest(dest))
-
-
-def _get(arguments: Sequence[str]) -> Job:
-    *sources, directory = arguments or [""]
-    _require(len(sources) > 0, "get needs a source, s3://BUCKET[/PREFIX], and a DIRECTORY")
-    if directory == STREAM:
-        _require(len(sources) == 1, "get to - writes one object: name no other source")
-        return Job("get", origins=(values.exact_origin(sources[0]),), directory=STREAM)
-    origins = tuple(map(values.origin, sources))
-    return Job("get", origins=origins, directory=values.directory(directory))
-
-
-def _copy(arguments: Sequence[str]) -> Job:
-    *sources, dest = arguments or [""]
-    needed = "copy needs a source and a destination, both s3://BUCKET[/PREFIX]"
-    _require(len(sources) > 0, needed)
-    return Job("copy", origins=tuple(map(values.origin, sources)), dest=values.dest(dest))
-
-
-def _remove(arguments: Sequence[str]) -> Job:
-    _require(len(arguments) == 1, "remove needs one place, s3://BUCKET/PREFIX")
-    return Job("remove", origins=(values.origin(_below(arguments[0])),))
-
-
-def _below(place: str) -> str:
-    """Write ``s3://b/p/`` as ``s3://b/p/*``, which never means the object ``p``.
-
-    Where everything below it is deleted, the same command given again must find nothing.
-    """
-    return f"{place}*" if place.endswith("/") else place
-
-
-def _move(arguments: Sequence[str]) -> Job:
-    *sources, dest = arguments or [""]
-    needed = "move needs a source and a destination, of which one or both are s3://BUCKET[/PREFIX]"
-    _require(len(sources) > 0, needed)
-    _require(STREAM not in arguments, "move has no use for '-', a standard stream: name a place")
-    remote = [each.startswith("s3://") for each in sources]
-    _require(len(set(remote)) == 1, "move takes files or objects: name sources of one kind")
-    _require(remote[0] or dest.startswith("s3://"), needed)
-    if not remote[0]:
-        # What links lead to would have to be deleted through them.
-        return replace(_put(arguments), moves=True, choosing=Choosing(follow_symlinks=False))
-    arguments = [*map(_below, sources), dest]
-    job = _copy(arguments) if dest.startswith("s3://") else _get(arguments)
-    _require(len(job.buckets) == 1, "move takes the objects of one bucket at a time")
-    # Or what the disk has not yet might be lost where the machine goes down.
-    return replace(job, moves=True, download=DownloadOptions(fsync=True))
-
-
-_KINDS = MappingProxyType(
-    {
-        "put": "files that are moved to a bucket",
-        "get": "objects that are moved to a directory",
-        "copy": "objects that are moved to a bucket",
-    }
-)
+_KINDS = MappingProxyType({"put": "files", "get": "objects", "copy": "objects"})
+_ENDS = MappingProxyType({"put": "a bucket", "get": "a directory", "copy": "a bucket"})
 
 
 def _check_applicable(job: Job, given: Mapping[str, Any]) -> None:
-    """Refuse options of a move that have no effect on what it moves."""
-    known = {path for group in VERBS[job.verb].groups for path in group.fields}
+    """Refuse options that have no effect on what a move moves, or a verify compares."""
+    known = {path for group in _applicable(job) for path in group.fields}
     declared = building.declared_fields()
     for path in given.keys() - known:
         if options := declared[path].metadata.get(OPTIONS):  # credentials have none
             flag = next(each for each in options[0].flags if each.startswith("--"))
-            raise UsageError(f"{flag} has no effect on {_KINDS[job.verb]}: leave it out")
+            raise UsageError(f"{flag} has no effect on {_describe(job)}: leave it out")
 
 
-def _list(arguments: Sequence[str]) -> Job:
-    _require(len(arguments) == 1, "list needs one source, s3://BUCKET[/PREFIX]")
-    return Job("list", origins=(values.origin(arguments[0]),))
+def _applicable(job: Job) -> tuple[Group, ...]:
+    """The groups of the options that have an effect."""
+    if job.verified is not None:
+        return (_DEEP, _PART_SIZE, _SPEED, _REACHED_S3, _VERIFY_RETRIES, _OUTPUT)
+    return (*VERBS[job.verb].groups, *((_VERIFICATION,) if job.verifies else ()))
 
 
-def _clean(arguments: Sequence[str]) -> Job:
-    _require(len(arguments) == 1, "clean needs one place, s3://BUCKET[/PREFIX]")
-    return Job("clean", origins=(values.origin(arguments[0]),))
-
-
-def _apply(arguments: Sequence[str]) -> Job:
-    _require(len(arguments) == 1, "apply needs one PLAN, a FILE that --plan has written")
-    check_no_stream(arguments[0], "PLAN", "its end is looked at first")
-    return Job("apply", applies=values.path(arguments[0]))
-
-
-def _require(met: bool, needed: str) -> None:
-    if not met:
-        raise UsageError(needed)
+def _describe(job: Job) -> str:
+    if job.verified is not None:
+        return "a JOURNAL that is verified"
+    how = "moved to" if job.moves else "compared with"
+    return f"{_KINDS[job.verb]} that are {how} {_ENDS[job.verb]}"
 
 
 def _fields(section: str, names: str) -> tuple[str, ...]:
@@ -200,22 +123,23 @@ _CACHED_SPEED = _SPEED._replace(fields=(*_SPEED.fields, "speed.etag_cache"))
 _LISTING = Group("listing", ("speed.listers",))
 _INVENTORY = Group("inventory", ("choosing.manifest",))
 _DEST_LISTING = Group("listing the destination", ("combined.list_profile",))
+_DEEP = Group("verification", ("verification.deep",))
+_VERIFICATION = Group("verification", (*_DEEP.fields, "verification.one_way", "compare"))
+_PART_SIZE = Group("large objects", ("parts.size",))
 _REACHED = (
     *_fields("access", "endpoint_url region profile sign request_payer"),
     *_fields("access", "addressing ca_bundle verify_ssl"),
     "combined.secure",
 )
 _S3 = Group("S3", (*_REACHED, "sandbox"))
-_SOURCE_S3 = Group(
-    "the source's S3 (default: as above)",
-    _fields("combined", "source_endpoint_url source_region source_profile"),
-)
+_REACHED_S3 = Group("S3", _REACHED)
 _SOURCE_S3 = Group(
     "the source's S3 (default: as above)",
     _fields("combined", "source_endpoint_url source_region source_profile"),
 )
 _RETRIES = Group("retries and timeouts", (*_TRIES, "speed.worker_timeout", "choosing.retry_from"))
 _LOCKING = Group("runs at the same time", _fields("locking", "lock wait if_locked"))
+_VERIFY_RETRIES = Group("retries and timeouts", (*_TRIES, "speed.worker_timeout"))
 _OUTPUT = Group("output", (*_VOLUME, *_fields("output", "json progress journal log_file")))
 
 VERBS: Mapping[str, Verb] = MappingProxyType(
@@ -226,7 +150,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             " its path relative to SOURCE, or under its base name. A single file is uploaded to the"
             " key PREFIX itself, unless that ends in a slash. A SOURCE of - is standard input, "
             "which becomes the object whose key is PREFIX.",
-            _put,
+            arguments.read_put,
             (
                 _TRANSFER,
                 _FILTERS,
@@ -243,7 +167,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             " each under its key relative to PREFIX; a single object to the file DIRECTORY, unless"
             " that is a directory or ends in a slash. A PREFIX that ends in * selects every key"
             " that begins with it. A DIRECTORY of - is standard output, for one object.",
-            _get,
+            arguments.read_get,
             (
                 _TRANSFER,
                 _FILTERS,
@@ -258,7 +182,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             " each under its key relative to its own; a single object to the key that is the last"
             " one, unless that ends in a slash. A PREFIX that ends in * selects every key that"
             " begins with it.",
-            _copy,
+            arguments.read_copy,
             (
                 _TRANSFER,
                 _FILTERS,
@@ -276,7 +200,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             " transferred and verified, and then deleted where it came from, unless it has changed"
             " there. What the destination holds already is deleted as well; what could not be"
             " verified is kept, and named.",
-            _move,
+            arguments.read_move,
             (
                 Group("transfer", ("dry_run", "exit_code", "choosing.order")),
                 _FILTERS,
@@ -294,7 +218,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             " * selects every key that begins with it. An object that was replaced since it was"
             " listed is kept. A bucket with versions keeps them, and gets a delete marker for each"
             " object.",
-            _remove,
+            arguments.read_remove,
             (
                 Group(
                     "deletion",
@@ -306,6 +230,26 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                 *(_LOCKING, _OUTPUT),
             ),
         ),
+        "verify": Verb(
+            "[OPTIONS] JOURNAL | SOURCE DEST",
+            "Make sure that what was transferred is there. Of a JOURNAL, which put, get, copy or"
+            " move has written with --journal: each object that it calls done, at its destination."
+            " Or SOURCE and DEST, which are named as for put, get or copy, and compared as an"
+            " update compares them. Nothing is changed. What is missing, differs, or cannot be"
+            " decided without reading its bytes (--deep) is named, and makes the exit code 1.",
+            arguments.read_verify,
+            (
+                _VERIFICATION,
+                _FILTERS,
+                Group("source", _LINKS),
+                Group(
+                    "compression",
+                    (*_fields("combined", "gzip gzip_types"), "download.gunzip"),
+                ),
+                *(_PART_SIZE, _SPEED, _LISTING, _REACHED_S3, _SOURCE_S3, _DEST_LISTING),
+                *(_VERIFY_RETRIES, _OUTPUT),
+            ),
+        ),
         "apply": Verb(
             "[OPTIONS] PLAN",
             "Execute what PLAN says, a file that put, get, copy or remove has written with --plan,"
@@ -313,7 +257,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             " then. What is applied already is skipped, so that an interrupted apply can be"
             " repeated. The options are about this run alone; those of S3 go before what the plan"
             " has.",
-            _apply,
+            arguments.read_apply,
             (
                 Group("transfer", ("dry_run",)),
                 _SPEED,
@@ -327,7 +271,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             "[OPTIONS] s3://BUCKET[/PREFIX]",
             "List the objects below PREFIX, or the one object of that name: time, size, ETag, key."
             " A PREFIX that ends in * selects every key that begins with it.",
-            _list,
+            arguments.read_list,
             (
                 _FILTERS,
                 *(_LISTING, _S3),
@@ -341,7 +285,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             " itself. A PREFIX that ends in * selects every key that begins with it. Uploads that"
             " were started less than a day ago are skipped unless --older-than says otherwise."
             " Objects are never changed.",
-            _clean,
+            arguments.read_clean,
             (
                 Group(
                     "uploads to abort",

@@ -18,6 +18,7 @@ COMMANDS = {
     "copy": "Copy objects from bucket to bucket",
     "move": "Upload, download or copy, and delete what was verified at the source",
     "remove": "Delete objects",
+    "verify": "Make sure that what was transferred is there",
     "apply": "Execute a plan of put, get, copy or remove",
     "list": "List the objects in a bucket",
     "clean": "Abort incomplete multipart uploads",

@@ -20,6 +20,7 @@ from s3pp.library.options import (
     MoveOptions,
     PutOptions,
     RemoveOptions,
+    VerifyOptions,
 )
 from s3pp.library.result import RunResult
 from s3pp.library.runs import OnEvent, run
@@ -101,6 +102,23 @@ def remove(
     """Delete objects: ``s3pp remove``. For arguments and errors see ``put``."""
     hide_credentials("remove", options)
     return run(build_job("remove", [_url("place", place)], options), on_event)
+
+
+def verify(
+    place: LocalPath,
+    dest: LocalPath | None = None,
+    *,
+    on_event: OnEvent | None = None,
+    **options: Unpack[VerifyOptions],
+) -> RunResult:
+    """Make sure that what was transferred is there: ``s3pp verify``. For errors see ``put``.
+
+    ``place`` is a journal, or with ``dest`` the source that this is compared with: a path, or
+    ``s3://BUCKET[/PREFIX]``. The result counts the verdicts.
+    """
+    hide_credentials("verify", options)
+    places = [_path("place", place), *([] if dest is None else [_path("dest", dest)])]
+    return run(build_job("verify", places, options), on_event)
 
 
 def apply(

@@ -432,6 +432,68 @@ class RemoveOptions(TypedDict, total=False):
     log_file: Path | None
 
 
+class VerifyOptions(TypedDict, total=False):
+    """The keywords of ``verify``; None is as if not given."""
+
+    # verification
+    deep: bool | None
+    one_way: bool | None
+    compare: Literal["etag", "mtime", "size"] | None
+    # filters
+    include: Texts | None
+    exclude: Texts | None
+    newer_than: Moment | None
+    older_than: Moment | None
+    min_size: Number | None
+    max_size: Number | None
+    limit: Number | None
+    files_from: Path | Iterable[str] | None
+    null: bool | None
+    fail_if_empty: bool | None
+    # source
+    follow_symlinks: bool | None
+    # compression
+    gzip: bool | None
+    gzip_type: Texts | None
+    gunzip: bool | None
+    # large objects
+    part_size: Number | None
+    # speed
+    processes: Number | None
+    concurrency: Number | None
+    start_method: Literal["auto", "fork", "spawn"] | None
+    # listing
+    listers: Number | None
+    # S3
+    endpoint_url: str | None
+    region: str | None
+    profile: str | None
+    credentials: Credentials | None
+    sign_request: bool | None
+    request_payer: bool | None
+    addressing: Literal["auto", "path", "virtual"] | None
+    ca_bundle: Path | None
+    verify_ssl: bool | None
+    secure: bool | None
+    # the source's S3 (default: as above)
+    source_endpoint_url: str | None
+    source_region: str | None
+    source_profile: str | None
+    source_credentials: Credentials | None
+    # listing the destination
+    list_profile: str | None
+    list_credentials: Credentials | None
+    # retries and timeouts
+    max_attempts: Number | None
+    max_throttled: Time | None
+    connect_timeout: Time | None
+    read_timeout: Time | None
+    worker_timeout: Time | None
+    # output
+    journal: Path | None
+    log_file: Path | None
+
+
 class ApplyOptions(TypedDict, total=False):
     """The keywords of ``apply``; None is as if not given."""
 

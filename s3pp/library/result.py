@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -75,6 +75,14 @@ class RunResult:
     deleted: int = 0  # objects, or files
     deleted_bytes: int = 0  # of them
     not_deleted: str | None = None  # why nothing was deleted, where that was refused, one line
+    verified: Mapping[str, int] = field(
+        default_factory=dict
+    )  # of a verify, of what is ``done``: by
+    # what, such as "size and etag"
+    missing: int = 0  # of a verify, as the following ones, which are all among ``failed``
+    differs: int = 0
+    extra: int = 0  # at the destination only
+    undecided: int = 0  # nothing shows whether they differ
 
     @property
     def ok(self) -> bool:

@@ -90,6 +90,8 @@ def _counts(totals: Mapping[str, Any]) -> dict[str, Any]:
     if not totals:
         return {}
     found = {name: totals[name] for name in _COUNTS}
+    if (verdicts := totals["verdicts"]) is not None:
+        found |= {"verified": verdicts["verified"], **verdicts["faults"]}
     if (foreseen := totals["foreseen"]) is not None:
         found["reasons"] = tuple(ReasonCount(**each) for each in foreseen["reasons"].values())
     return found | {"seconds": totals["seconds"], "listing_complete": totals["walk_done"]}

@@ -15,6 +15,8 @@ streams      ``streaming`` puts standard input, and gets to standard output, in 
 by verb      ``walks`` selects what the walker finds, ``roles`` what a worker does with a task,
              ``compound_roles`` with ``--rules``;
              ``deletions`` what it deletes from
+verify       ``verification`` and ``journal_walk`` select what the walker finds, ``verifying_roles``
+             what a worker does with it
 ETag cache   ``digest_storage`` writes it, on a thread of the statter
 messages     ``messages``, sent through ``pipes``
 supervising  ``children`` starts, watches and ends the processes; ``signals`` end the run;

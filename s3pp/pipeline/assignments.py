@@ -184,7 +184,7 @@ class DeadGetters:
 
     def record(self, batches: Iterable[TaskBatch]) -> None:
         """Record the batches of a worker that died."""
-        if self._job.verb == "get" and not self._job.dry_run:
+        if self._job.verb == "get" and not self._job.is_read_only:
             for batch in (each for each in batches if not each.deletes):
                 self._directories |= {t.target.rpartition("/")[0] for t in batch.tasks}
 

@@ -20,7 +20,7 @@ from typing import Any
 from s3pp.job import Job
 from s3pp.pipeline.roles import Buckets, MakeRole, Role
 from s3pp.places import Side
-from s3pp.records import Outcome, PartOutcome, Skipped
+from s3pp.records import Done, Outcome, PartOutcome, Skipped
 from s3pp.sources.object_rules import ObjectRules
 from s3pp.transfer.parts import PartRunner
 from s3pp.transfer.resources import WorkerResources
@@ -117,7 +117,7 @@ class RoleByRule:
         """``Role.part``; the upload of which it is a part has the attributes."""
         return await self._default.part(part)
 
-    def _skip(self, task: Any) -> Skipped | None:
+    def _skip(self, task: Any) -> Done | Skipped | None:
         skip = self._role(self._rules.find(task)).skip_unchanged
         return None if skip is None else skip(task)
 

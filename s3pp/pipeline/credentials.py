@@ -146,6 +146,9 @@ class OpenBuckets:
         if self.job.applies is not None:  # what it reads is in the plan
             self.probes += 1
             return session.open("")
+        if self.job.verified is not None:  # or in the journal
+            self.probes += 1
+            return session.open(self._prefix_of(side))
         origins = list(self.job.origins)
         for number, origin in enumerate(origins):
             if self.job.side_of(origin) == side:
@@ -159,6 +162,10 @@ class OpenBuckets:
                     self._check_removed(origin, session, opened)
         self.job = name_single(replace(self.job, origins=tuple(origins)))
         return opened
+
+    def _prefix_of(self, side: Side) -> str:
+        """What all keys begin with that are looked at in a bucket."""
+        return next(each.prefix for each in self.job.origins if self.job.side_of(each) == side)
 
     def _open_source(self, origin: Origin, session: Session) -> Opened:
         if self.job.deletion.from_empty:
@@ -235,7 +242,7 @@ class OpenBuckets:
             raise UsageError(f"--list-profile reaches {where}: give both by --endpoint-url")
 
     def _check_apart(self) -> None:
-        if self.job.dest == NOWHERE:
+        if self.job.dest == NOWHERE or self.job.verifies:  # which may compare a place with itself
             return
         from s3pp.transfer.overlap import Overlap, check_mirrored, check_moved
 

@@ -34,6 +34,7 @@ from s3pp.records import (
     PutTask,
     Skipped,
     Task,
+    VerifyTask,
 )
 from s3pp.report.failures import Cause
 from s3pp.report.totals import Flow, Totals
@@ -381,15 +382,16 @@ def _unpack_copy(row: tuple[Any, ...]) -> CopyTask:
 
 
 _ENTRY, _DEST, _PUT = map(_naming, (Entry, Dest, PutTask))
-_TASK_KINDS: tuple[type[Task], ...] = (PutTask, GetTask, CopyTask, DeleteTask)
+_TASK_KINDS: tuple[type[Task], ...] = (PutTask, GetTask, CopyTask, DeleteTask, VerifyTask)
 _TASK_TAGS = {kind: tag for tag, kind in enumerate(_TASK_KINDS)}
 _DELETES = _TASK_TAGS[DeleteTask]
-_PACK: tuple[Callable[[Any], tuple[Any, ...]], ...] = (_pack_put, tuple, _pack_copy, tuple)
+_PACK: tuple[Callable[[Any], tuple[Any, ...]], ...] = (_pack_put, tuple, _pack_copy, tuple, tuple)
 _UNPACK: tuple[Callable[[Any], Task], ...] = (
     _unpack_put,
     _naming(GetTask),
     _unpack_copy,
     _naming(DeleteTask),
+    _naming(VerifyTask),
 )
 _OUTCOME_KINDS: tuple[type[Outcome], ...] = (Done, Skipped, Failed, Deleted)
 _OUTCOME_TAGS = {kind: tag for tag, kind in enumerate(_OUTCOME_KINDS)}

@@ -12,8 +12,14 @@ from s3pp.integrity.checksums import ALGORITHMS
 from s3pp.job import Job
 from s3pp.places import Source
 
-TITLES = {"put": "putter", "get": "getter", "copy": "copier", "remove": "deleter"}  # of workers
-_MODULES = {"remove": "delete.objects"}
+TITLES = {  # of workers
+    "put": "putter",
+    "get": "getter",
+    "copy": "copier",
+    "remove": "deleter",
+    "verify": "verifier",
+}
+_MODULES = {"remove": "delete.objects", "verify": "verify.verifier"}
 
 
 def load(job: Job) -> None:

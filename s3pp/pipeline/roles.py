@@ -6,6 +6,7 @@
     get     getter   source ──▶ directory
     copy    copier   source ──▶ dest
     remove  deleter  source
+    verify  verifier, of a journal, or of the ends of a put, get or copy
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from s3pp.s3.client import Bucket
 from s3pp.transfer.parts import PartRunner
 from s3pp.transfer.resources import Budget, DigestNotes, Reader, WorkerResources
 from s3pp.transfer.resume import OwnUploads
-from s3pp.transfer.unchanged import SkipUnchanged, unchanged_files, unchanged_objects
+from s3pp.transfer.unchanged import Screen, SkipUnchanged, unchanged_files, unchanged_objects
 
 if TYPE_CHECKING:
     from s3pp.localfs.tree import Tree
@@ -40,7 +41,7 @@ class Role(Protocol):
     notes: list[str]  # notices for the user, each shown once; the reader removes them
 
     @property
-    def skip_unchanged(self) -> SkipUnchanged | None:
+    def skip_unchanged(self) -> Screen | None:
         """Recognises objects that need no transfer, before ``transfer`` is called; None: none."""
 
     async def transfer(self, task: Any) -> Outcome:
@@ -72,13 +73,17 @@ def worker_resources(parts: PartRunner, own: OwnUploads | None = None) -> Worker
 def role(job: Job, buckets: Buckets, resources: WorkerResources) -> Role:
     """Create the role of one of ``job``'s workers."""
     made = _acting_role(job, buckets, resources)
-    if job.output.journal is None:
+    if job.output.journal is None or job.verifies:
         return made
     observed: Role = import_module("s3pp.transfer.observed_role").ObservedRole(made)
     return observed
 
 
 def _acting_role(job: Job, buckets: Buckets, resources: WorkerResources) -> Role:
+    if job.verifies:
+        verifying = import_module("s3pp.pipeline.verifying_roles")
+        verifier: Role = verifying.verifying_role(job, buckets, resources)
+        return verifier
     if job.applies is None or job.verb == "remove":
         return _role(job, buckets, resources)
     from s3pp.transfer import applier

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
-from s3pp.records import Skipped, Task
+from s3pp.records import Done, Skipped, Task
 
 SLICE = 0.003  # seconds of screening at a time
 
@@ -29,8 +29,8 @@ class Screening(Generic[B]):
 
     def __init__(
         self,
-        unchanged: Callable[[Task], Skipped | None],
-        deliver: Callable[[B, list[Skipped], list[Task]], None],
+        unchanged: Callable[[Task], Done | Skipped | None],
+        deliver: Callable[[B, list[Done | Skipped], list[Task]], None],
         *,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -69,7 +69,7 @@ class Screening(Generic[B]):
     def _screen(self, batch: B, tasks: Iterator[Task], until: float) -> bool:
         """Screen tasks of one batch until a time; returns whether that was all of them."""
         unchanged, clock = self._unchanged, self._clock
-        outcomes: list[Skipped] = []
+        outcomes: list[Done | Skipped] = []
         others: list[Task] = []
         ended = True
         for task in tasks:

@@ -46,7 +46,7 @@ from s3pp.pipeline.messages import (
 from s3pp.pipeline.pipes import MessageWriter
 from s3pp.pipeline.roles import MovingRole, Role
 from s3pp.pipeline.screening import Screening
-from s3pp.records import Failed, Outcome, PartDone, PartFailed, Skipped, Task
+from s3pp.records import Done, Failed, Outcome, PartDone, PartFailed, Skipped, Task
 from s3pp.s3.client import Bucket
 from s3pp.transfer.errors import failed
 from s3pp.transfer.parts import part_failed
@@ -230,7 +230,9 @@ class TaskRunner:
         self._admitted = self._slots
         self._wake(self._slots)
 
-    def _take_screened(self, batch: Batch, outcomes: list[Skipped], others: list[Task]) -> None:
+    def _take_screened(
+        self, batch: Batch, outcomes: list[Done | Skipped], others: list[Task]
+    ) -> None:
         self._queue(batch, others)
         if outcomes:
             batch.outcomes += outcomes

@@ -111,7 +111,7 @@ class Supervisor:
         self._keys = KeyExchange(self._buckets, self._loop, self._crew.statter, self._abort)
         job = self._buckets.job
         self._dead_getters = DeadGetters(job)
-        if job.directory and not (job.dry_run or job.reads_nothing):
+        if job.directory and not (job.is_read_only or job.reads_nothing):
             make_directory(job.directory)
         for child in (self._crew.walker, *self._crew.workers):
             self._loop.send(child, self._setup)

@@ -56,6 +56,7 @@ from s3pp.records import (
     Skipped,
     SkipReason,
     Task,
+    VerifyTask,
 )
 from s3pp.report.view import names_skips
 from s3pp.sources import rules_of
@@ -73,7 +74,7 @@ FULL_TALLY = 1000  # unchanged objects reported at once
 STALE = 0.05  # seconds after which an incomplete batch is sent
 FULL_REMOVAL, STALE_REMOVAL = 1000, 1.0  # the same of a batch to delete, which is one request
 # Not as a union, which is made anew for each object.
-_TASKS = (PutTask, GetTask, CopyTask, DeleteTask)
+_TASKS = (PutTask, GetTask, CopyTask, DeleteTask, VerifyTask)
 _SAME_ETAG = SkipReason.SAME_ETAG  # evaluated once: until Python 3.12 it takes 0.25 µs
 
 

@@ -7,8 +7,9 @@
     get    source's listing ▶ GetPlanner ──▶ GetTask ─┼▶ walker
     copy   source's listing ▶ CopyPlanner ─▶ CopyTask ┤
                 dest's listing ──▲                    │
-    apply  a plan ──────────▶ find_applied ──▶ any ───┘
-                dest's listing ──▲
+    apply  a plan ──────────▶ find_applied ──▶ any ───┤
+                dest's listing ──▲                    │
+    verify as put, get, copy; or a journal ──▶ … ─────┘
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from s3pp.job import Job
@@ -46,6 +48,10 @@ class Surroundings(NamedTuple):
 
 def walk(job: Job, around: Surroundings) -> Iterator[Task | Outcome]:
     """Yield the tasks of ``job``, and the outcomes of entries that do not become tasks."""
+    if job.verifies:
+        verification = import_module("s3pp.pipeline.verification")  # what few runs need
+        compared: Iterator[Task | Outcome] = verification.walk_verified(job, around, _walk)
+        return compared
     steps = (_walk if job.applies is None else _walk_plan)(job, around)
     return steps if around.mirror is None else around.mirror.follow(steps)
 

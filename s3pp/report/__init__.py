@@ -11,10 +11,11 @@
 ``recorder`` receives all results; ``failures`` groups failures by cause, and decides when one
 ends the run; ``emptiness`` is about runs that find nothing. ``view`` selects the ``lines`` to
 print; the summary in ``totals`` is the last. ``foreseen`` counts what a dry run would do,
-``plan_writer`` writes its decisions to a plan. The keys of a list are printed by ``key_sheet``.
-``journal`` writes the journal, whose lines have ``object_facts``, and the log through ``appender``,
-as private files; ``own_files`` says where they must not be, and creates them. ``progress`` is the
-progress display. A ``voice`` replaces lines, for commands whose users parse those of a tool.
+``plan_writer`` writes its decisions to a plan. ``verdict_totals`` counts what a verify finds, and
+``verify_lines`` names it. The keys of a list are printed by ``key_sheet``. ``journal`` writes the
+journal, whose lines have ``object_facts``, and the log through ``appender``, as private files;
+``own_files`` says where they must not be, and creates them. ``progress`` is the progress display.
+A ``voice`` replaces lines, for commands whose users parse those of a tool.
 
 Nothing here opens a standard stream: streams are arguments, and may be closed early (``outlet``,
 which also escapes text for terminals).

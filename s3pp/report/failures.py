@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from s3pp.errors import FailureKind
+from s3pp.recorded import MatchReason
 from s3pp.records import DeleteReason, Failed, Outcome, SendReason, SkipReason
 
 SHOWN = 20  # failures of one cause
@@ -26,6 +27,7 @@ _ACCEPTED = frozenset(
     {
         *SendReason,
         *DeleteReason,
+        *MatchReason,
         SkipReason.EXISTS,
         SkipReason.OTHER_SIZE,
         SkipReason.SAME_ETAG,
@@ -33,6 +35,10 @@ _ACCEPTED = frozenset(
         SkipReason.SAME_TIME,
     }
 )
+
+
+# Failures that prove the same: of a verify, whose questions were answered.
+_ANSWERED = frozenset({FailureKind.MISSING, FailureKind.DIFFERS, FailureKind.EXTRA})
 
 
 class Cause(NamedTuple):
@@ -62,7 +68,10 @@ def explain(failed: Failed) -> str:
 
 def accepted(outcomes: Iterable[Outcome]) -> bool:
     """Return whether one of the outcomes proves that the store accepts objects."""
-    return any(not isinstance(each, Failed) and each.reason in _ACCEPTED for each in outcomes)
+    return any(
+        each.kind in _ANSWERED if isinstance(each, Failed) else each.reason in _ACCEPTED
+        for each in outcomes
+    )
 
 
 class GiveUp(NamedTuple):

@@ -59,6 +59,10 @@ class Lines:
         source = f"s3://{job.buckets[0]}/" if job.buckets else ""
         if job.verb == "clean":
             return UploadLines(job.verb, source, source, job.dry_run, now=time.time())
+        if job.verifies:
+            from s3pp.report.verify_lines import lines_of
+
+            return lines_of(job, source)
         if job.verb == "remove":
             return cls(job.verb, source, source, job.dry_run, deletes=source)
         target = f"s3://{job.dest.bucket}/"

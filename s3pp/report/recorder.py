@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from s3pp.report.journal import Journal, Log
     from s3pp.report.plan_writer import PlanWriter
     from s3pp.report.progress import Progress
+    from s3pp.report.verdict_totals import VerdictTotals
 
 REDRAW_SECONDS = 0.1
 FOLLOW_SECONDS = 1.0  # between looks at whether the journal and the log were renamed
@@ -59,7 +60,7 @@ class Recorder:
         self._redraw_at = self._started
         self._follow_at = self._started
         self._release_at = self._started  # when failures have waited long enough
-        self._totals = Totals(foreseen=_foreseen_totals(job))
+        self._totals = Totals(foreseen=_foreseen_totals(job), verdicts=_verdict_totals(job))
         self._give_up = GiveUpRule(job.verb)
         self._voice = voice_of(job)
         self._view = view_of(job, self._voice)
@@ -127,6 +128,8 @@ class Recorder:
         self._totals.fold_all(outcomes)
         if self._totals.foreseen is not None:
             self._totals.requests += self._totals.foreseen.fold(outcomes)
+        if self._totals.verdicts is not None:
+            self._totals.verdicts.fold(outcomes)
         if self._job.verb == "clean":
             self._totals.fold_uploads(outcomes)
         self._whole(outcomes)
@@ -315,6 +318,14 @@ def _foreseen_totals(job: Job) -> ForeseenTotals | None:
     from s3pp.report.foreseen import ForeseenTotals
 
     return ForeseenTotals(job.title)
+
+
+def _verdict_totals(job: Job) -> VerdictTotals | None:
+    if not job.verifies:
+        return None
+    from s3pp.report.verdict_totals import VerdictTotals
+
+    return VerdictTotals()
 
 
 def _records(job: Job) -> tuple[Log | None, Journal | None]:

@@ -14,6 +14,7 @@ from s3pp.report.lines import KeyTotals, as_json, pluralize
 
 if TYPE_CHECKING:
     from s3pp.report.foreseen import ForeseenTotals
+    from s3pp.report.verdict_totals import VerdictTotals
 
 _OTHER_SIZE = SkipReason.OTHER_SIZE  # evaluated once: until Python 3.12 it takes 0.25 µs
 SILENCE = 5.0  # seconds without an answer after which a display mentions it
@@ -73,6 +74,7 @@ class Totals:
     deleted_bytes: int = 0  # of them
     not_deleted: str = ""  # why nothing was deleted, or could be, where that was refused
     foreseen: ForeseenTotals | None = None  # of a dry run that would transfer objects
+    verdicts: VerdictTotals | None = None  # of a verify
 
     def fold(self, outcome: Outcome) -> None:
         """Add one outcome."""
@@ -268,7 +270,9 @@ _FIRST_COUNTS: Mapping[str, Callable[[Totals, Job], str]] = MappingProxyType(
 def _not_done(totals: Totals, job: Job) -> str:
     """Return the other counts, to end a line: ``, 2 deleted, 3 skipped, 1 failed``."""
     least = "" if totals.walk_done else "at least "
+    verdicts = {} if totals.verdicts is None else totals.verdicts.counts
     counts = {
+        **verdicts,
         "to delete" if job.dry_run else "deleted": 0 if job.verb == "remove" else totals.deleted,
         "skipped": totals.skipped,
         "failed": totals.failed,
@@ -301,6 +305,8 @@ def summary_event(totals: Totals, job: Job) -> dict[str, Any]:
         event |= {"dry_run": True, "requests": totals.requests}
     if totals.foreseen is not None:
         event |= totals.foreseen.facts
+    if totals.verdicts is not None:
+        event |= totals.verdicts.facts
     if totals.not_attempted:
         event["not_attempted"] = totals.not_attempted
     if not totals.walk_done:  # more may be there, which nothing counts

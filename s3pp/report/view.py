@@ -61,7 +61,7 @@ class Detail(NamedTuple):
 def names_skips(job: Job) -> bool:
     """Return whether anything that ``job`` writes names the objects that it skips as unchanged."""
     output = job.output
-    if output.journal or output.voice or job.dry_run or job.moves:
+    if output.journal or output.voice or job.is_read_only or job.moves:
         return True
     level = output.verbosity + bool(output.log_file)  # a log has what one more -v prints
     return Detail.of(replace(output, verbosity=level), dry_run=False).skipped

@@ -43,7 +43,14 @@ def check(job: Job) -> None:
 
 
 def with_plan(job: Job) -> Job:
-    """Return ``job``; of an apply, with what its plan says. Raises as ``open_plan``."""
+    """Return ``job``; of an apply, with what its plan says, of a verify with what its journal does.
+
+    Raises as ``open_plan`` and ``settle_journal``.
+    """
+    if job.verified is not None:
+        from s3pp.sources.recorded_objects import settle_journal
+
+        return settle_journal(job)
     if job.applies is None:
         return job
     from s3pp.sources.plan_file import open_plan
@@ -83,7 +90,7 @@ def name_single(job: Job) -> Job:
     get or copy must be known to be the one object, or not. Raises ``UsageError`` where the name
     cannot be given.
     """
-    if job.applies is not None:  # names are in the plan
+    if job.applies is not None or job.verified is not None:  # names are in the plan, or journal
         return job
     if job.verb == "put":
         return _name_file(job)
@@ -198,6 +205,9 @@ def check_origin(job: Job) -> None:
         raise UsageError("--manifest needs exactly one source, the bucket of the inventory")
     if job.is_stream and not (len(job.origins) == 1 and job.origin.is_single):
         raise UsageError("DIRECTORY - takes one object: name its whole key as the source")
+    if job.verifies and job.directory and not os.path.exists(job.directory):
+        where = f"DIRECTORY '{shown(job.directory)}' does not exist"
+        raise UsageError(f"{where}, so that nothing can be compared: check the name")
     if job.directory and not job.is_stream:
         # A link that leads nowhere, a FIFO or a device is left alone, as it is in a directory.
         there = os.path.lexists(job.directory) and not os.path.isdir(job.directory)

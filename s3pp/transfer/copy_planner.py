@@ -32,13 +32,13 @@ class CopyPlanner:
     ) -> None:
         self._rule = modes.SendRule.of(job)
         self._timed = job.compare is Compare.MTIME
-        self._moves = job.moves
         self._journaled = job.output.journal is not None
+        # A move has to delete the source, and a verify may have to read it, where ETags are equal.
+        self._sees_all = job.moves or job.verification.deep
         self._index = index
         self._overlap, self._overlaps = overlap, overlap.any
-        # Whether equal sizes and ETags alone decide that there is nothing to copy. The sources of a
-        # move that need no copy have to be deleted, so that the copier has to see them.
-        self._by_etag = modes.equal_etags_suffice(self._rule) and not job.moves
+        # Whether equal sizes and ETags alone decide that there is nothing to copy.
+        self._by_etag = modes.equal_etags_suffice(self._rule) and not self._sees_all
         start, self._cut = origin.renaming
         self._prefix = job.dest.key(start)
 
@@ -94,7 +94,7 @@ class CopyPlanner:
     def _decide(self, found: Listed, target: str, dest: Dest | None) -> CopyTask | Outcome:
         key, size, etag, modified, storage_class = found
         time = epoch_nanoseconds(modified) if self._timed else None
-        if not (self._index.ask or self._moves):
+        if not (self._index.ask or self._sees_all):
             reason = modes.decide_copy(self._rule, Dest(size, etag), dest, modified_ns=time)
             if isinstance(reason, SkipReason):
                 same = etag if reason is _SAME_ETAG else ""

@@ -20,7 +20,7 @@ from s3pp.s3.access_control import AclRequests, add_grants
 from s3pp.s3.client import Bucket
 from s3pp.s3.retry import Remedy, StoreError
 from s3pp.transfer.errors import NO_EMAIL, failure
-from s3pp.transfer.unchanged import SkipUnchanged
+from s3pp.transfer.unchanged import Screen
 
 CALLS = (("GetObjectAcl", 1), ("PutObjectAcl", 1))  # of each object
 
@@ -36,7 +36,7 @@ class ObjectWriter(Protocol):
     notes: list[str]
 
     @property
-    def skip_unchanged(self) -> SkipUnchanged | None:
+    def skip_unchanged(self) -> Screen | None:
         """As that of ``roles.Role``."""
 
     async def transfer(self, task: Any) -> Outcome:

@@ -22,7 +22,7 @@ from s3pp.records import Dest, Outcome, PartOutcome, Skipped, SkipReason
 from s3pp.s3.client import Bucket
 from s3pp.transfer.file_digests import strong_checksums
 from s3pp.transfer.granter import ObjectWriter
-from s3pp.transfer.unchanged import SkipUnchanged
+from s3pp.transfer.unchanged import Screen
 
 
 class Compared(NamedTuple):
@@ -85,7 +85,7 @@ class ChecksumScreen:
         self._describe = describe
 
     @property
-    def skip_unchanged(self) -> SkipUnchanged | None:
+    def skip_unchanged(self) -> Screen | None:
         """What the other role recognises."""
         return self._role.skip_unchanged
 

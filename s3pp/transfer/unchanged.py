@@ -22,7 +22,7 @@ from s3pp.job import Compare, Job, Mode
 from s3pp.limits import SMALL
 from s3pp.localfs.paths import is_marker
 from s3pp.localfs.tree import Tree
-from s3pp.records import GetTask, PutTask, Skipped, SkipReason
+from s3pp.records import Done, GetTask, PutTask, Skipped, SkipReason
 from s3pp.transfer.bodies import open_entry
 from s3pp.transfer.modes import by_content
 from s3pp.transfer.resources import Reader
@@ -30,6 +30,7 @@ from s3pp.transfer.resources import Reader
 SAME = SkipReason.SAME_ETAG
 
 SkipUnchanged = Callable[[Any], "Skipped | None"]  # of a task; None: it is for the role
+Screen = Callable[[Any], "Done | Skipped | None"]  # likewise: a verify is done with those
 
 
 def unchanged_files(job: Job, reader: Reader) -> SkipUnchanged | None:

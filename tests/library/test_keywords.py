@@ -37,6 +37,7 @@ PLACES = {
     "copy": ["s3://bucket/p", "s3://other/q"],
     "move": ["s3://bucket/p", "s3://other/q"],
     "remove": ["s3://bucket/p"],
+    "verify": ["s3://bucket/p", "s3://other/q"],
     "apply": ["plan"],
     "list": ["s3://bucket/p"],
     "clean": ["s3://bucket/p"],
@@ -87,7 +88,15 @@ NEEDS: dict[str, dict[str, Any]] = {
     "lock_wait": {"lock": "auto"},
     "if_locked": {"lock": "auto"},
 }
-FILES_ONLY = {("move", "gzip"), ("move", "gzip_type")}  # of what is moved, on files alone
+# Of what is moved or verified, on files or objects alone: a verb with such places.
+ELSEWHERE = {
+    ("move", "gzip"): "put",
+    ("move", "gzip_type"): "put",
+    ("verify", "gzip"): "put",
+    ("verify", "gzip_type"): "put",
+    ("verify", "follow_symlinks"): "put",
+    ("verify", "gunzip"): "get",
+}
 REPLACED = {"content_type", "header", "metadata"}  # of a copy, which needs a directive for them
 
 
@@ -123,7 +132,7 @@ def test_a_keyword_means_what_its_option_means(verb: str) -> None:
         for value, argument in samples_of(keyword):
             needed = NEEDS.get(name, {}).items()
             given = {k: v for k, v in needed if k in keywords_of(verb)} | {name: value}
-            places = PLACES["put" if (verb, name) in FILES_ONLY else verb]
+            places = PLACES[ELSEWHERE.get((verb, name), verb)]
             if verb in ("copy", "move") and name in REPLACED:
                 given["metadata_directive"] = "replace"
             job = build_job(verb, places, given)

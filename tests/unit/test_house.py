@@ -21,6 +21,8 @@ FLOORS = {
     "attributes": 0,
     "body_options": 0,
     "deletion": 0,
+    "verification": 0,
+    "recorded": 0,
     "job": 0,
     "limits": 0,
     "locking": 0,

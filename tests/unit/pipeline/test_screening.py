@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3pp.pipeline.screening import SLICE, Screening
-from s3pp.records import Entry, PutTask, Skipped, SkipReason, Task
+from s3pp.records import Done, Entry, PutTask, Skipped, SkipReason, Task
 
 SAME, DIFFERENT, BROKEN = range(3)  # what a task is found to be
 
@@ -30,7 +30,7 @@ class Scene:
         self.kinds: dict[str, int] = {}  # of tasks, by key
         self.now = 0.0
         self.seconds = seconds
-        self.delivered: list[tuple[int, list[Skipped], list[Task]]] = []
+        self.delivered: list[tuple[int, list[Done | Skipped], list[Task]]] = []
         self.screening: Screening[int] = Screening(
             self.unchanged, self.deliver, clock=lambda: self.now
         )
@@ -41,7 +41,7 @@ class Scene:
             raise OSError("vanished")
         return skipped(each) if self.kinds[each.target] == SAME else None
 
-    def deliver(self, batch: int, outcomes: list[Skipped], others: list[Task]) -> None:
+    def deliver(self, batch: int, outcomes: list[Done | Skipped], others: list[Task]) -> None:
         self.delivered.append((batch, outcomes, others))
 
     def add(self, batch: int, kinds: list[int]) -> None:

@@ -22,7 +22,7 @@ from s3pp.limits import SMALL
 from s3pp.localfs.tree import Tree
 from s3pp.pipeline import roles
 from s3pp.places import Origin, Place, Side, Source
-from s3pp.records import Dest, Entry, GetTask, Outcome, PutTask, Skipped, SkipReason
+from s3pp.records import Dest, Done, Entry, GetTask, Outcome, PutTask, Skipped, SkipReason
 from s3pp.s3.retry import StoreError
 from s3pp.transfer.unchanged import unchanged_files, unchanged_objects
 
@@ -71,10 +71,10 @@ def place(path: Path, kind: str, body: bytes, mtime_ns: int) -> None:
             path.symlink_to("target")
 
 
-def decisions(job: Job, task: Any) -> tuple[Skipped | None, Outcome]:
+def decisions(job: Job, task: Any) -> tuple[Done | Skipped | None, Outcome]:
     """What is found out beforehand, and the role's own decision."""
 
-    async def main() -> tuple[Skipped | None, Outcome]:
+    async def main() -> tuple[Done | Skipped | None, Outcome]:
         buckets: Any = dict.fromkeys((Side.SOURCE, Side.DEST), Silent())
         role = roles.role(job, buckets, roles.worker_resources(Mock()))
         skip, found = role.skip_unchanged, None
