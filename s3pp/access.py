@@ -96,3 +96,9 @@ class Access:
         TIME,
         help="end an attempt after this long without data (default: {default:g})",
     )
+    request_timeout: float | None = option(  # seconds
+        None,
+        "--request-timeout",
+        TIME,
+        help="end an attempt after this long, whatever it transfers (default: never)",
+    )

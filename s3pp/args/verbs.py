@@ -104,7 +104,9 @@ _NAMES = _fields(
     "rules newer_than older_than min_size max_size limit files_from null fail_if_empty",
 )
 _LINKS = ("choosing.follow_symlinks",)
-_TRIES = _fields("access", "max_attempts max_throttled connect_timeout read_timeout")
+_TRIES = _fields(
+    "access", "max_attempts max_throttled connect_timeout read_timeout request_timeout"
+)
 _VOLUME = _fields("combined", "verbose quiet")
 
 _TRANSFER = Group("transfer", ("mode", "compare", "dry_run", "plan", "exit_code", "choosing.order"))

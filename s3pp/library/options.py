@@ -106,6 +106,7 @@ class PutOptions(TypedDict, total=False):
     max_throttled: Time | None
     connect_timeout: Time | None
     read_timeout: Time | None
+    request_timeout: Time | None
     worker_timeout: Time | None
     retry_from: Paths | None
     # runs at the same time
@@ -177,6 +178,7 @@ class GetOptions(TypedDict, total=False):
     max_throttled: Time | None
     connect_timeout: Time | None
     read_timeout: Time | None
+    request_timeout: Time | None
     worker_timeout: Time | None
     retry_from: Paths | None
     # runs at the same time
@@ -276,6 +278,7 @@ class CopyOptions(TypedDict, total=False):
     max_throttled: Time | None
     connect_timeout: Time | None
     read_timeout: Time | None
+    request_timeout: Time | None
     worker_timeout: Time | None
     retry_from: Paths | None
     # runs at the same time
@@ -368,6 +371,7 @@ class MoveOptions(TypedDict, total=False):
     max_throttled: Time | None
     connect_timeout: Time | None
     read_timeout: Time | None
+    request_timeout: Time | None
     worker_timeout: Time | None
     # runs at the same time
     lock: Path | None
@@ -422,6 +426,7 @@ class RemoveOptions(TypedDict, total=False):
     max_throttled: Time | None
     connect_timeout: Time | None
     read_timeout: Time | None
+    request_timeout: Time | None
     worker_timeout: Time | None
     # runs at the same time
     lock: Path | None
@@ -527,6 +532,7 @@ class ApplyOptions(TypedDict, total=False):
     max_throttled: Time | None
     connect_timeout: Time | None
     read_timeout: Time | None
+    request_timeout: Time | None
     worker_timeout: Time | None
     # runs at the same time
     lock: Path | None
@@ -570,6 +576,7 @@ class ListOptions(TypedDict, total=False):
     max_throttled: Time | None
     connect_timeout: Time | None
     read_timeout: Time | None
+    request_timeout: Time | None
 
 
 class CleanOptions(TypedDict, total=False):
@@ -599,6 +606,7 @@ class CleanOptions(TypedDict, total=False):
     max_throttled: Time | None
     connect_timeout: Time | None
     read_timeout: Time | None
+    request_timeout: Time | None
     # runs at the same time
     lock: Path | None
     lock_wait: Time | None

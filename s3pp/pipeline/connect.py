@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
+from math import inf
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from s3pp.access import Access, Keys
@@ -115,6 +116,7 @@ def connect(
         connections=connections,
         connect_timeout=access.connect_timeout,
         read_timeout=access.read_timeout,
+        request_timeout=access.request_timeout or inf,
         ca_bundle=opened.ca_bundle,
         verify=access.verify_ssl,
         proxy=opened.proxy,

@@ -14,11 +14,12 @@ from urllib.parse import urlsplit
 from s3pp import __version__
 from s3pp.s3.endpoint import PORTS
 from s3pp.s3.exchange import (
-    LEAST_SPEED,
     MOST_HELD,
+    TICK,
     Fault,
     Request,
     Response,
+    TimeLimits,
     WireError,
     WireSettings,
 )
@@ -54,7 +55,7 @@ def exchange(request: Request, settings: WireSettings) -> Response:
     with closing(_connect(request.url, settings)) as sock:
         sock.settimeout(settings.read_timeout)
         sock.sendall(f"{_CRLF.join(lines)}{_CRLF}".encode("ascii"))
-        return _receive(_Answer(sock, settings.read_timeout))
+        return _receive(_Answer(sock, TimeLimits(settings.read_timeout, settings.request_timeout)))
 
 
 def _connect(text: str, settings: WireSettings) -> socket.socket:
@@ -72,27 +73,40 @@ def _connect(text: str, settings: WireSettings) -> socket.socket:
 
 
 class _Answer:
-    """What a socket receives, as long as that is more than next to nothing."""
+    """What a socket receives, within the limits of time."""
 
-    def __init__(self, sock: socket.socket, patience: float) -> None:
-        """``patience``: seconds for which the server may send less than ``LEAST_SPEED``."""
+    def __init__(self, sock: socket.socket, limits: TimeLimits) -> None:
         self._sock = sock
-        self._patience = patience
-        self._since = time.monotonic()
-        self._moved = 0  # bytes, since then
+        self._limits = limits
+        self._tick_at = time.monotonic() + TICK
+        self._moved = 0  # bytes, in this tick
+        self._heard = False  # something was received
 
     def next(self, *, at_end: bool = False) -> bytes:
         """Return the next piece. Raises ``WireError``; at the end only unless ``at_end``."""
-        piece = self._sock.recv(_RECEIVED)
+        while (piece := self._receive()) is None:
+            pass
         if not piece and not at_end:
             raise WireError(Fault.PARTIAL)
         self._moved += len(piece)
-        passed = time.monotonic() - self._since
-        if passed >= self._patience:
-            if self._moved < LEAST_SPEED * passed:
-                raise WireError(Fault.SILENT, f"{self._moved} bytes in {passed:.0f} s")
-            self._since, self._moved = self._since + passed, 0
+        self._heard = True
         return piece
+
+    def _receive(self) -> bytes | None:
+        """Return what comes until the next tick; None if nothing does.
+
+        Raises ``WireError``; ``TimeoutError`` where nothing at all has come.
+        """
+        now = time.monotonic()
+        if now >= self._tick_at:
+            self._tick_at, moved, self._moved = now + TICK, self._moved, 0
+            if late := self._limits.tick(moved):
+                raise late if self._heard else TimeoutError(str(late))
+        self._sock.settimeout(self._tick_at - now)
+        try:
+            return self._sock.recv(_RECEIVED)
+        except TimeoutError:
+            return None
 
 
 def _receive(answer: _Answer) -> Response:

@@ -30,10 +30,12 @@ from s3pp.s3.endpoint import Endpoint, Opened, Proxy, proxy_for
 from s3pp.s3.identity import Identity, shorten
 from s3pp.s3.plain_session import OPTIONS, Options, discard
 from s3pp.s3.probe import (
+    LateNotice,
     NoListing,
     Probe,
     ThrottledProbe,
     connection_cause,
+    endpoint_name,
     error_text,
     explain_errors,
     first_page,
@@ -70,6 +72,7 @@ class BotoSession:
         self._options = options
         backoff = Backoff(access.max_attempts, access.max_throttled)
         self._throttled = ThrottledProbe(ThrottledWaits(backoff, notify))
+        self._late = LateNotice(notify, endpoint_name(access, options))
         self._region: str | None = None  # of the bucket, if an answer named it
         self._proxy: Proxy | None = None
         self._identity: Identity
@@ -166,6 +169,7 @@ class BotoSession:
         client.meta.events.register_first("needs-retry.s3", self._end_by_proxy)
         client.meta.events.register_first("needs-retry.s3", raise_if_throttled)
         client.meta.events.register("needs-retry.s3", self._note_region)
+        client.meta.events.register("needs-retry.s3", self._late.note)
         for listing in ("ListObjectsV2", "ListObjects"):
             client.meta.events.register(f"response-received.s3.{listing}", raise_if_no_listing)
         return client

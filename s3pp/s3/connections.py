@@ -21,8 +21,8 @@ import asyncio
 from collections.abc import Awaitable
 from functools import partial
 
-from s3pp.s3.exchange import Fault, Request, Response, WireError, WireSettings
-from s3pp.s3.http1 import TICK, Connection, SentRequest
+from s3pp.s3.exchange import TICK, Fault, Request, Response, WireError, WireSettings
+from s3pp.s3.http1 import Connection, SentRequest
 from s3pp.s3.peers import Peer, tls_context
 
 _CLOSED = "the wire was closed"
@@ -33,6 +33,7 @@ class Connections:
 
     def __init__(self, settings: WireSettings) -> None:
         self._settings = settings
+        self._total = settings.request_timeout
         self._loop = asyncio.get_running_loop()
         self._peers: dict[str, Peer] = {}
         self._tls = partial(tls_context, settings.ca_bundle, verify=settings.verify)
@@ -58,8 +59,8 @@ class Connections:
             size = len(body) if isinstance(body, bytes) else body.size
             head = f"{method} {url[slash:]} {peer.rest}{lines}Content-Length: {size}\r\n\r\n"
         future: asyncio.Future[Response] = self._loop.create_future()
-        limit = self._settings.read_timeout + patience
-        sent = SentRequest(head.encode("ascii"), body, method == "HEAD", limit, future, sink)
+        limit, total = self._settings.read_timeout + patience, self._total + patience
+        sent = SentRequest(head.encode("ascii"), body, method == "HEAD", limit, future, sink, total)
         if peer.idle:
             peer.idle.pop().start(sent)
         else:

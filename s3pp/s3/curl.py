@@ -16,18 +16,20 @@ import asyncio
 import os
 import re
 import select
+from math import inf
 from typing import Any
 
 import pycurl
 
 from s3pp.s3.exchange import (
-    LEAST_SPEED,
     MOST_HELD,
+    TICK,
     Fault,
     Request,
     Response,
     Sink,
     Stream,
+    TimeLimits,
     WireError,
     WireSettings,
 )
@@ -36,6 +38,8 @@ from s3pp.s3.multi import EpollMulti
 UPLOAD_BUFFER = 256 * 1024  # bytes libcurl reads from a stream at a time
 DOWNLOAD_BUFFER = 256 * 1024  # bytes libcurl passes to a sink at a time, at most
 
+# What a transfer has moved, in bytes.
+_MOVED = (pycurl.SIZE_UPLOAD_T, pycurl.SIZE_DOWNLOAD_T, pycurl.HEADER_SIZE)
 _FAULTS = {
     pycurl.E_COULDNT_RESOLVE_HOST: Fault.UNRESOLVED,
     pycurl.E_COULDNT_CONNECT: Fault.CONNECTION,
@@ -60,7 +64,10 @@ class CurlWire:
         self._settings = settings
         self._multi = EpollMulti() if hasattr(select, "epoll") else pycurl.AsyncCurlMulti()
         self._multi.setopt(pycurl.M_MAXCONNECTS, settings.connections)
+        self._loop = asyncio.get_running_loop()
         self._idle: dict[str, list[_Handle]] = {}
+        self._active: dict[_Handle, asyncio.Future[None]] = {}
+        self._timer: asyncio.TimerHandle | None = None  # of the next tick; None: none is active
 
     async def send(self, request: Request) -> Response:
         """Send a request and return the complete answer.
@@ -72,20 +79,38 @@ class CurlWire:
         handle = pool.pop() if pool else _Handle(shape, self._settings)
         handle.load(request)
         try:
-            await self._multi.perform(handle.curl)
+            await self._perform(handle)
             return handle.response()
         except pycurl.error as error:
             raise handle.broken or handle.lost(error) from None
         except asyncio.CancelledError:
             self._multi.remove_handle(handle.curl)
-            raise
+            if handle.late is None:
+                raise
+            raise handle.late from None
         finally:
+            self._active.pop(handle, None)
             handle.clear()
             pool.append(handle)
 
     def close(self) -> None:
         """Close every connection; requests in flight are abandoned."""
+        if self._timer is not None:
+            self._timer.cancel()
         self._multi.close()
+
+    def _perform(self, handle: _Handle) -> asyncio.Future[None]:
+        future = self._active[handle] = asyncio.ensure_future(self._multi.perform(handle.curl))
+        if self._timer is None:
+            self._timer = self._loop.call_later(TICK, self._tick)
+        return future
+
+    def _tick(self) -> None:
+        """End requests that are too late: libcurl would do so seconds later, by an average."""
+        for handle, future in self._active.items():
+            if handle.tick():
+                future.cancel()
+        self._timer = self._loop.call_later(TICK, self._tick) if self._active else None
 
 
 def _shape(request: Request) -> str:
@@ -140,8 +165,10 @@ class _Handle:
         self._stream: Stream | None = None
         self._sink: Sink | None = None
         self._begun = False  # whether the sink receives this answer's body
-        self._read_timeout = max(1, round(settings.read_timeout))
-        self._patience = 0
+        self.late: WireError | None = None  # why it was ended
+        self._settings = settings
+        self._limits = TimeLimits(inf, inf)
+        self._moved = 0  # bytes, of this request
         self._connection(settings)
         self._method(shape)
 
@@ -156,9 +183,19 @@ class _Handle:
             self._stream = body
             setopt(pycurl.INFILESIZE_LARGE, body.size)
         self._sink = request.sink
-        if request.patience != self._patience:
-            self._patience = request.patience
-            setopt(pycurl.LOW_SPEED_TIME, self._read_timeout + request.patience)
+        patience, settings = request.patience, self._settings
+        self._limits = TimeLimits(
+            settings.read_timeout + patience, settings.request_timeout + patience
+        )
+
+    def tick(self) -> bool:
+        """Account for a ``TICK``; return whether the request is too late, with ``late`` set."""
+        info = self.curl.getinfo
+        if info(pycurl.PRETRANSFER_TIME) > 0.0:  # until then it connects, for which it has a limit
+            moved = sum(map(info, _MOVED))
+            self.late = self._limits.tick(moved - self._moved)
+            self._moved = moved
+        return self.late is not None
 
     def response(self) -> Response:
         status = self.curl.getinfo(pycurl.RESPONSE_CODE)
@@ -176,8 +213,9 @@ class _Handle:
         self._lines.clear()
         self._chunks.clear()
         self._held = 0
-        self._stream = self._sink = self.broken = None
+        self._stream = self._sink = self.broken = self.late = None
         self._begun = False
+        self._moved = 0
 
     def _connection(self, settings: WireSettings) -> None:
         setopt = self.curl.setopt
@@ -185,8 +223,6 @@ class _Handle:
         setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
         setopt(pycurl.PATH_AS_IS, 1)  # else "/../" in a key silently names another key
         setopt(pycurl.CONNECTTIMEOUT_MS, int(settings.connect_timeout * 1000))
-        setopt(pycurl.LOW_SPEED_LIMIT, LEAST_SPEED)
-        setopt(pycurl.LOW_SPEED_TIME, self._read_timeout)
         setopt(pycurl.HEADERFUNCTION, self._lines.append)
         setopt(pycurl.WRITEFUNCTION, self._keep)
         setopt(pycurl.PROXY, settings.proxy)  # even if empty, so that libcurl does not look for one

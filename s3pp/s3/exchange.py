@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from math import inf
 from typing import NamedTuple, Protocol
 
 from s3pp.errors import S3ppError
 
 LEAST_SPEED = 16  # bytes per second: less than this for the read timeout counts as silence
+TICK = 1.0  # seconds after which timeouts are checked
+_LEAST_MOVED = LEAST_SPEED * TICK  # bytes in a tick; less counts as silence
 MOST_HELD = 16 * 1024 * 1024  # bytes of an answer without a sink; a listing page has 4 MiB at most
 
 
@@ -76,6 +79,7 @@ class Fault(Enum):
     CONNECTION = "no connection could be made"
     UNTRUSTED = "the certificate is not trusted"
     SILENT = "nothing came for too long"
+    SLOW = "it was not complete in time"
     CUT = "the connection was closed or reset before an answer came"
     PARTIAL = "the connection was closed in the middle of the answer"
     UNREADABLE = "the answer is not HTTP"
@@ -84,7 +88,7 @@ class Fault(Enum):
     OTHER = "anything else"
 
 
-_CONGESTION = frozenset({Fault.CONNECTION, Fault.SILENT, Fault.CUT})
+_CONGESTION = frozenset({Fault.CONNECTION, Fault.SILENT, Fault.SLOW, Fault.CUT})
 
 
 class WireError(S3ppError):
@@ -100,13 +104,40 @@ class WireError(S3ppError):
         return self.fault in _CONGESTION
 
 
+class TimeLimits:
+    """Bounds one attempt by time, counted in ticks.
+
+    Ticks are counted, not read off a clock: a process that was stopped for a while finds the
+    answers waiting, and must not take its own absence for silence.
+    """
+
+    __slots__ = ("_age", "_quiet", "_silence", "_total")
+
+    def __init__(self, silence: float, total: float) -> None:
+        """``silence``: seconds with less than ``LEAST_SPEED``; ``total``: of the attempt."""
+        self._silence = silence
+        self._total = total
+        self._quiet = self._age = 0.0
+
+    def tick(self, moved: int) -> WireError | None:
+        """Account for a tick in which ``moved`` bytes were transferred; return why it must end."""
+        self._age += TICK
+        self._quiet = 0.0 if moved >= _LEAST_MOVED else self._quiet + TICK
+        if self._quiet >= self._silence:
+            return WireError(Fault.SILENT, f"no data for {self._silence:g} s")
+        if self._age >= self._total:
+            return WireError(Fault.SLOW, f"not complete after {self._total:g} s")
+        return None
+
+
 @dataclass(frozen=True)
 class WireSettings:
     """Settings of connections; times in seconds."""
 
     connections: int  # maximum kept open
     connect_timeout: float
-    read_timeout: float  # without a byte in either direction
+    read_timeout: float  # with less than ``LEAST_SPEED`` in either direction
     ca_bundle: str | None = None
     verify: bool = True
     proxy: str = ""  # its URL; empty: none, even if the environment names one
+    request_timeout: float = inf  # for an attempt, once it is connected

@@ -17,9 +17,10 @@ import asyncio
 import os
 import socket
 import ssl
+from math import inf
 from typing import Any, NamedTuple, Protocol
 
-from s3pp.s3.exchange import LEAST_SPEED, MOST_HELD, Fault, Response, Sink, Stream, WireError
+from s3pp.s3.exchange import MOST_HELD, TICK, Fault, Response, Sink, Stream, TimeLimits, WireError
 from s3pp.s3.framing import (
     CHUNKED,
     HEAD_END,
@@ -34,12 +35,9 @@ from s3pp.s3.receiving import NOT_YET, RECORD, IncomingBody, is_undeclared_end, 
 from s3pp.s3.sending import JOINED, SendingHalf
 
 RECEIVE = 64 * 1024  # bytes received at a time
-TICK = 1.0  # seconds between two calls of ``Connection.tick``
 # Seconds for which a connection is kept without an exchange: firewalls forget it without a word,
 # and then the next request would wait for its time to run out. libcurl's limit, too.
 MOST_IDLE = 118.0
-
-_LEAST_MOVED = LEAST_SPEED * TICK  # bytes in a tick; less counts as silence
 
 
 class SentRequest(NamedTuple):
@@ -51,6 +49,7 @@ class SentRequest(NamedTuple):
     patience: float  # seconds of silence after which it fails
     future: asyncio.Future[Response]
     sink: Sink | None = None  # receives the body of a successful answer
+    total: float = inf  # seconds after which it fails
 
 
 class Pool(Protocol):
@@ -82,16 +81,18 @@ class Connection(SendingHalf):
         "_fresh",
         "_head",
         "_heard",
+        "_idle",
         "_incoming",
         "_interim",
         "_kept",
         "_length",
+        "_limits",
         "_pool",
-        "_quiet",
         "_received",
         "_recv",
         "_request",
         "_status",
+        "_timed",
     )
 
     def __init__(
@@ -114,7 +115,9 @@ class Connection(SendingHalf):
         self._body = bytearray()
         self._chunks: ChunkedBody | None = None
         self._incoming: IncomingBody | None = None  # what the sink receives
-        self._quiet = 0.0  # seconds in which fewer than ``LEAST_SPEED`` moved
+        self._idle = 0.0  # seconds without an exchange
+        self._timed: SentRequest | None = None  # at the last tick, which ``_limits`` bound
+        self._limits = TimeLimits(inf, inf)
         loop.add_reader(self._fd, self._on_readable)
 
     def start(self, request: SentRequest) -> None:
@@ -124,7 +127,6 @@ class Connection(SendingHalf):
         """
         self._request = request
         self._heard = False
-        self._quiet = 0.0
         self._interim = 0
         head, body = request.head, request.body
         if body is None:
@@ -138,21 +140,21 @@ class Connection(SendingHalf):
         self._flush()
 
     def tick(self) -> None:
-        """Account for a ``TICK``: end what is silent, idle or cancelled for too long.
-
-        Ticks are counted, not read off a clock: a process that was stopped for a while finds the
-        answers waiting, and must not take its own absence for silence.
-        """
+        """Account for a ``TICK``: end what is silent, slow, idle or cancelled for too long."""
         moved, self._moved = self._moved, 0
-        self._quiet = 0.0 if moved >= _LEAST_MOVED else self._quiet + TICK
-        request = self._request
+        request, before = self._request, self._timed
+        self._timed = request
         if request is None:
-            if self._quiet >= MOST_IDLE:
+            self._idle = 0.0 if moved else self._idle + TICK
+            if self._idle >= MOST_IDLE:
                 self.close()
         elif request.future.done():  # cancelled
             self.close()
-        elif self._quiet >= request.patience:
-            self.fail(WireError(Fault.SILENT, f"no data for {request.patience:g} s"))
+        elif request is not before:
+            self._limits = TimeLimits(request.patience, request.total)
+        # A head that has begun must be complete in time, however slowly it comes.
+        elif late := self._limits.tick(0 if self._received else moved):
+            self.fail(late)
 
     def fail(self, error: Exception) -> None:
         """End the exchange without an answer, and close the connection.

@@ -16,6 +16,7 @@ import stat
 from collections.abc import Iterator, Mapping, MutableMapping
 from enum import Enum
 from importlib.util import find_spec
+from math import inf
 from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
@@ -23,13 +24,14 @@ from s3pp.access import Access, Keys
 from s3pp.errors import FatalError, ObjectError, UsageError
 from s3pp.s3 import blocking
 from s3pp.s3.endpoint import Endpoint, Opened, proxy_for, query_string
-from s3pp.s3.exchange import Fault, Request, WireError, WireSettings
-from s3pp.s3.listing import Page, parse_page
+from s3pp.s3.exchange import Fault, Request, Response, WireError, WireSettings
+from s3pp.s3.listing import AGAIN, Page, parse_page
 from s3pp.s3.sigv4 import EMPTY_SHA256, Signer
 
 T = TypeVar("T")
 
-_ENDLESS = frozenset({Fault.OVERSIZED, Fault.SILENT})
+# What botocore would wait for, again and again: an answer without an end, or without a beginning.
+_ENDLESS = frozenset({Fault.OVERSIZED, Fault.SILENT, Fault.SLOW, Fault.UNREADABLE})
 
 # Variables whose effect is known here, or is none; any other AWS_ variable is left to botocore.
 _VARIABLES = frozenset(
@@ -152,18 +154,19 @@ def plain_settings(
 def probe(settings: PlainSettings, access: Access, prefix: str) -> Page | None:
     """List one key within ``prefix``, by one request; None unless the answer is a page.
 
-    Raises ``FatalError`` for an answer without an end, which botocore would wait for.
+    Raises ``FatalError`` for an answer that cannot be read, or has no end: botocore would wait.
     """
     region = settings.endpoint.region
     wire = WireSettings(
         connections=1,
         connect_timeout=access.connect_timeout,
         read_timeout=access.read_timeout,
+        request_timeout=access.request_timeout or inf,
         ca_bundle=settings.ca_bundle,
         verify=access.verify_ssl,
     )
     try:
-        answer = blocking.exchange(_listing(settings, access, prefix), wire)
+        answer = _exchange(_listing(settings, access, prefix), wire)
         named = answer.header(b"x-amz-bucket-region") or region
         return parse_page(answer.body) if answer.status == 200 and named == region else None
     except WireError as error:
@@ -173,6 +176,20 @@ def probe(settings: PlainSettings, access: Access, prefix: str) -> Page | None:
         raise FatalError(f"no S3 store answers at {where}: {error}: check --endpoint-url") from None
     except (OSError, OverflowError, ValueError, ObjectError):
         return None  # also for hosts and ports that cannot exist
+
+
+def _exchange(request: Request, wire: WireSettings) -> Response:
+    """Return the answer to ``request``; one that cannot be read is requested again, as a page is.
+
+    Raises as ``blocking.exchange``.
+    """
+    for _ in range(AGAIN):
+        try:
+            return blocking.exchange(request, wire)
+        except WireError as error:
+            if error.fault is not Fault.UNREADABLE:
+                raise
+    return blocking.exchange(request, wire)
 
 
 def _listing(settings: PlainSettings, access: Access, prefix: str) -> Request:

@@ -46,6 +46,7 @@ _REFUSED_KEYS = (
 )
 # Answers that any web server gives: S3 stores add an error document, or x-amz headers.
 _WEB_STATUS = frozenset({301, 302, 303, 307, 308, 404})
+LATE = 10.0  # seconds after which the user is told why the first request takes so long
 _ROOT = re.compile(rb"<([A-Za-z][A-Za-z0-9:._-]{0,63})")  # after a declaration or a doctype
 
 
@@ -114,6 +115,36 @@ class ThrottledProbe:
                 error, asked = busy.error, busy.asked
             trouble.throttled += 1
             self._sleep(self._waits.wait(trouble, error, endpoint, asked=asked))
+
+
+class LateNotice:
+    """Informs the user, once, why a request that botocore retries takes long."""
+
+    def __init__(
+        self,
+        notify: Callable[[str], None],
+        where: str,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``where`` names the endpoint; ``clock`` returns seconds."""
+        self._notify = notify
+        self._where = where
+        self._clock = clock
+        self._due = clock() + LATE
+        self._said = False
+
+    def note(self, response: Any = None, caught_exception: Any = None, **_: object) -> None:
+        """Handle botocore's event ``needs-retry``."""
+        if self._said or self._clock() < self._due:
+            return
+        status = 0 if response is None else response[0].status_code
+        if caught_exception is None and status < 500:
+            return
+        self._said = True
+        error = caught_exception
+        cause = describe_status(status) if error is None else connection_cause(error)
+        self._notify(f"{self._where} gives no usable answer ({cause}): the request is sent again")
 
 
 def raise_if_no_listing(response_dict: dict[str, Any] | None = None, **_: object) -> None:
@@ -254,10 +285,15 @@ def _unreachable_message(error: Exception, access: Access, options: Options) -> 
     return f"{where} cannot be reached: {connection_cause(error)}{hint}"
 
 
+def endpoint_name(access: Access, options: Options) -> str:
+    """How messages name the endpoint: by the option that gives it."""
+    return f"{options.endpoint_url} {access.endpoint_url}" if access.endpoint_url else "the store"
+
+
 @contextmanager
 def explain_errors(access: Access, bucket: str, options: Options) -> Iterator[None]:
     """Turn botocore's exceptions into one line that names the cause and what to do."""
-    where = f"{options.endpoint_url} {access.endpoint_url}" if access.endpoint_url else "the store"
+    where = endpoint_name(access, options)
     try:
         with warnings.catch_warnings():
             if not access.verify_ssl:  # the user asked for it, so no warning

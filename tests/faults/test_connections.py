@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from faults.accounting import check_all_done
-from faults.trials import PutTrial
-from stores.fault_actions import Call, Hang, LoseResponse, Request, Reset
+from faults.trials import GetTrial, PutTrial
+from stores.fault_actions import Call, Drip, Hang, LoseResponse, Request, Reset
 from stores.fault_proxy import Rule
 
 MEBIBYTE = 1 << 20
@@ -81,6 +81,16 @@ def test_silence_for_ever_ends_the_object(moto_trial: PutTrial) -> None:
     end = moto_trial.run("--read-timeout=1", "--max-attempts=1")
     assert time.monotonic() - began < 50
     assert (end.code, end.kinds, moto_trial.puts("a")) == (1, {"a": "network"}, 1)
+
+
+def test_an_answer_that_trickles_is_given_up_after_the_time_of_a_request(
+    moto_get: GetTrial,
+) -> None:
+    """At 50 bytes a second, which is no silence, it would take minutes."""
+    contents = moto_get.fill({"a": 10_000})
+    moto_get.inject(Rule(Drip(0.02), "GET", "/a$", times=1))
+    end = moto_get.run("--request-timeout=2", "--read-timeout=60", timeout=50)
+    assert (end.code, moto_get.files(), moto_get.gets("a")) == (0, contents, 2)
 
 
 def test_nobody_there_ends_the_run(moto_trial: PutTrial) -> None:

@@ -175,6 +175,33 @@ def test_an_answer_without_an_end_ends_the_run(s3pp: Run, tree: Tree, verb: str)
     assert "longer than 16777216 bytes" in line
 
 
+@pytest.mark.parametrize("length", [b"-5", b"x", b"5\r\nContent-Length: 7"])
+def test_an_answer_without_a_valid_length_is_not_waited_for(
+    s3pp: Run, tree: Tree, length: bytes
+) -> None:
+    """The connection stays open, as if more were to come."""
+    peers: list[socket.socket] = []
+
+    def answer() -> None:
+        with suppress(OSError):  # until the listener is closed
+            while True:
+                peers.append(listener.accept()[0])
+                peers[-1].sendall(b"HTTP/1.1 200 OK\r\nContent-Length: " + length + b"\r\n\r\nabc")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        result = s3pp("put", tree({"f": b"x"}), "s3://demo", "--endpoint-url", url)
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
+    assert len(peers) == 3, result  # and botocore, which waits for a minute each time, is not used
+    for peer in peers:
+        peer.close()
+    why = "the answer has no valid Content-Length: check --endpoint-url"
+    assert (result.code, result.err) == (3, f"s3pp: no S3 store answers at {url}: {why}\n")
+
+
 def test_a_server_of_tls_is_recognised_where_the_endpoint_is_http(s3pp: Run) -> None:
     """It closes a connection that begins with plain text."""
 

@@ -58,6 +58,7 @@ def test_every_option_arrives() -> None:
         "--endpoint-url", "https://store:9000/", "--region", "eu-west-1", "--profile", "me",
         "--no-sign-request", "--request-payer", "--addressing", "virtual", "--ca-bundle", "ca.pem",
         "--max-attempts", "3", "--connect-timeout", "1.5", "--read-timeout", "90s",
+        "--request-timeout", "10m",
         "--journal", "j", "-n", "-vv", "-q", "--json", "--no-progress", "--log-file", "l",
     )  # fmt: skip
     assert (made.mode, made.walk, made.dry_run) == (Mode.ADD, "filesystem", True)
@@ -80,6 +81,7 @@ def test_every_option_arrives() -> None:
     assert (access.profile, access.sign, access.request_payer) == ("me", False, True)
     assert (access.addressing, access.ca_bundle, access.verify_ssl) == ("virtual", "ca.pem", True)
     assert (access.max_attempts, access.connect_timeout, access.read_timeout) == (3, 1.5, 90.0)
+    assert access.request_timeout == 600.0
     output = made.output
     assert (output.verbosity, output.json, output.progress) == (1, True, False)
     assert (output.journal, output.log_file) == ("j", "l")

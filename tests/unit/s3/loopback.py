@@ -67,6 +67,11 @@ class Loopback:
             self._writers.discard(writer)
             writer.close()
 
+    def begin(self, piece: bytes) -> None:
+        """Send the beginning of an answer on every connection."""
+        for writer in self._writers:
+            writer.write(piece)
+
     def drop(self) -> None:
         """Close every connection, as a store does with those that were idle too long."""
         for writer in self._writers:

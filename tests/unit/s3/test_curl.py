@@ -19,8 +19,9 @@ from .test_large_bodies import PATTERN, Kept
 
 
 @contextmanager
-def wire() -> Iterator[CurlWire]:
-    with closing(CurlWire(WireSettings(8, connect_timeout=5.0, read_timeout=10.0))) as opened:
+def wire(**settings: float) -> Iterator[CurlWire]:
+    bounds: Any = {"connect_timeout": 5.0, "read_timeout": 10.0} | settings
+    with closing(CurlWire(WireSettings(8, **bounds))) as opened:
         yield opened
 
 
@@ -112,5 +113,39 @@ def test_an_answer_without_end_is_not_held(
             with wire() as sender, pytest.raises(WireError) as caught:
                 await sender.send(request)
         assert caught.value.fault is Fault.OVERSIZED
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("bounds", "fault"),
+    [({"read_timeout": 1.0}, Fault.SILENT), ({"request_timeout": 1.0}, Fault.SLOW)],
+    ids=["stall", "total"],
+)
+def test_timeouts_act_on_time(run: Any, bounds: dict[str, float], fault: Fault) -> None:
+    """Also for a handle that is used again, where libcurl's own bound is an average of seconds."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+
+        async def answer(got: Got) -> bytes:
+            if got.line.startswith("GET /key"):
+                server.begin(said(200, b"", 1 << 20))
+                while fault is Fault.SLOW:
+                    server.begin(PATTERN[:1000])
+                    await asyncio.sleep(0.1)
+                await asyncio.Event().wait()
+            return await ok(got)
+
+        async with loopback(answer) as server:
+            with wire(**bounds) as sender:
+                assert (await sender.send(Request("GET", f"{server.url}/", ""))).status == 200
+                for _ in range(2):
+                    began = loop.time()
+                    with pytest.raises(WireError) as caught:
+                        await sender.send(Request("GET", f"{server.url}/key", ""))
+                    assert caught.value.fault is fault
+                    assert loop.time() - began < 5.0  # 1 to 2, on a machine that is not busy
+                assert (await sender.send(Request("GET", f"{server.url}/", ""))).status == 200
 
     run(main())

@@ -9,6 +9,7 @@ import ssl
 import struct
 import time
 from contextlib import closing, suppress
+from math import inf
 from typing import Any
 
 import pytest
@@ -60,10 +61,15 @@ class Ends:
         self.connection = Connection(self._loop, ours, self.pool, address="there")
 
     def start(
-        self, body: bytes | None = None, *, bodiless: bool = False, patience: float = 60.0
+        self,
+        body: bytes | None = None,
+        *,
+        bodiless: bool = False,
+        patience: float = 60.0,
+        total: float = inf,
     ) -> asyncio.Future[Response]:
         future: asyncio.Future[Response] = self._loop.create_future()
-        self.connection.start(SentRequest(GET, body, bodiless, patience, future))
+        self.connection.start(SentRequest(GET, body, bodiless, patience, future, None, total))
         return future
 
     async def answer(self, *pieces: bytes) -> None:
@@ -447,15 +453,43 @@ def test_silence_ends_an_exchange() -> None:
             tick()  # the request itself has moved since
             tick()
             tick()
-            await ends.answer(b"HTTP/1.1 200 OK\r\n")
+            await ends.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
             tick()
-            for byte in b"X: ":  # too slow to count
+            for byte in b"abc":  # too slow to count
                 await ends.answer(bytes([byte]))
                 assert not answer.done()
                 tick()
             with pytest.raises(WireError, match="no data for 3 s") as caught:
                 await answer
             assert caught.value.fault is Fault.SILENT
+            assert ends.pool.distrusted == ["there"]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("limits", "head", "fault"),
+    [
+        ({"patience": 3.0}, b"HTTP/1.1 200 OK\r\n", Fault.SILENT),
+        ({"total": 3.0}, b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", Fault.SLOW),
+    ],
+    ids=["head", "whole"],
+)
+def test_an_answer_that_trickles_is_ended(limits: Any, head: bytes, fault: Fault) -> None:
+    """What comes is fast enough, and never all: a head, which is never long, or more than that."""
+
+    async def main() -> None:
+        with closing(Ends()) as ends:
+            answer = ends.start(**limits)
+            await ends.answer(head)
+            for _ in range(4):
+                assert not answer.done()
+                ends.connection.tick()
+                with suppress(BrokenPipeError):
+                    await ends.answer(b"X: " + b"y" * 100 + b"\r\n")
+            with pytest.raises(WireError) as caught:
+                await answer
+            assert caught.value.fault is fault
             assert ends.pool.distrusted == ["there"]
 
     asyncio.run(main())

@@ -1,12 +1,15 @@
-"""The requests that find a bucket, while the store throttles: bounded by time, not by attempts."""
+"""The requests that find a bucket, while the store throttles, or does not answer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from botocore.exceptions import ConnectTimeoutError
 
-from s3pp.s3.probe import Throttled, ThrottledProbe
+from s3pp.s3.probe import LATE, LateNotice, Throttled, ThrottledProbe
 from s3pp.s3.retry import Backoff, StoreError, ThrottledWaits
 
 SLOW_DOWN = StoreError(503, "SlowDown", "made up")
@@ -71,3 +74,23 @@ def test_the_user_is_told_once_and_only_of_a_wait_that_shows() -> None:
     (notice,) = slow.notices
     assert notice.startswith(f"{ENDPOINT} throttles requests (SlowDown: made up): ")
     assert notice.endswith("for at most 600 s (--max-throttled)")
+
+
+def test_the_user_is_told_once_why_the_first_request_takes_long() -> None:
+    now, notices = [0.0], list[str]()
+    late = LateNotice(notices.append, "the store", clock=lambda: now[0])
+    failures: list[dict[str, Any]] = [
+        {"caught_exception": ConnectTimeoutError(endpoint_url="http://here")},
+        {"response": (SimpleNamespace(status_code=502), {})},
+    ]
+    for failure in failures:
+        late.note(**failure)  # it may still be answered soon
+    now[0] = LATE
+    late.note(response=(SimpleNamespace(status_code=200), {}))
+    assert notices == []
+    late.note(**failures[1])
+    late.note(**failures[0])
+    assert notices == [
+        "the store gives no usable answer (HTTP 502 Bad Gateway without an S3 error body):"
+        " the request is sent again"
+    ]
