@@ -6,6 +6,7 @@ Neither is collected in a run without a journal.
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -54,3 +55,23 @@ class Invocation(NamedTuple):
     command: tuple[str, ...]  # a command line that means the same
     settings: dict[str, Any]  # every option of the verb by its long name, and its value
     withheld: tuple[str, ...] = ()  # what is not in them: the names of options
+
+
+def time_text(seconds: float) -> str:
+    """Return a time, in seconds since the epoch, in UTC to the millisecond (RFC 3339)."""
+    whole, milliseconds = divmod(round(seconds * 1000), 1000)
+    return f"{_second(whole)}.{milliseconds:03d}Z"
+
+
+def mtime_text(nanoseconds: int) -> str:
+    """Return the time of a file in UTC, to the nanosecond: equal where the file is unchanged."""
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    return f"{_second(seconds)}.{rest:09d}Z"
+
+
+@lru_cache(64)
+def _second(seconds: int) -> str:
+    try:
+        return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    except (OverflowError, ValueError, OSError):  # a file system may hold anything
+        return str(seconds)

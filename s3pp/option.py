@@ -26,7 +26,7 @@ N = Value("N", "whole")
 SIZE = Value("SIZE", "size")
 TIME = Value("TIME", "seconds")
 MOMENT = Value("AGE|DATE", "moment")
-FILE = Value("FILE")
+FILE = Value("FILE", once=True)  # or one of two files would not be written, or read
 
 
 def up_to(most: int) -> Value:

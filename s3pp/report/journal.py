@@ -27,11 +27,12 @@ from typing import Any
 from s3pp import __version__
 from s3pp.errors import ExitStatus
 from s3pp.escaping import one_line
+from s3pp.facts import time_text
 from s3pp.job import Compare, Job
 from s3pp.records import Failed, Outcome, Skipped
 from s3pp.report.appender import Appender, Unwritten
 from s3pp.report.lines import Lines, as_json
-from s3pp.report.object_facts import time_text, with_facts
+from s3pp.report.object_facts import with_facts
 from s3pp.report.totals import Totals, summary_event
 from s3pp.report.view import SURPRISING, Detail
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from functools import lru_cache
 from typing import Any
 
-from s3pp.facts import Facts
+from s3pp.facts import Facts, mtime_text, time_text
 from s3pp.records import Deleted, Done, Outcome, Skipped
 
 
@@ -39,23 +37,3 @@ def _of_source(facts: Facts) -> dict[str, str]:
     if facts.mtime_ns is not None:
         return {"source_mtime": mtime_text(facts.mtime_ns)}
     return {"source_etag": facts.source_etag} if facts.source_etag else {}
-
-
-def time_text(seconds: float) -> str:
-    """Return a time, in seconds since the epoch, in UTC to the millisecond (RFC 3339)."""
-    whole, milliseconds = divmod(round(seconds * 1000), 1000)
-    return f"{_second(whole)}.{milliseconds:03d}Z"
-
-
-def mtime_text(nanoseconds: int) -> str:
-    """Return the time of a file in UTC, to the nanosecond: equal where the file is unchanged."""
-    seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    return f"{_second(seconds)}.{rest:09d}Z"
-
-
-@lru_cache(64)
-def _second(seconds: int) -> str:
-    try:
-        return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
-    except (OverflowError, ValueError, OSError):  # a file system may hold anything
-        return str(seconds)

@@ -2,14 +2,17 @@
 
 * A journal counts with the last outcome that it has for a destination, of several journals that of
   the last one named. The object is done if that outcome is ``done`` or ``skipped``; it is
-  transferred if it is ``failed``, or if there is none.
+  transferred if it is ``failed``, or if there is none. What has changed since is not done: a file
+  of another size or time, an object of another size or ETag. Version 1 of the journal has neither
+  time nor ETag: there, what was last modified ``MARGIN`` before the run began is unchanged.
 * Only entries for the same source and destination count: another store, bucket, prefix or
   DIRECTORY, and another SOURCE, are other objects. Names of files are relative to the directory
   that the run was started in. An entry of another source for the same destination means that the
   destination holds something else by now: nothing is done.
 * An entry whose store is unknown may be for the same destination: nothing is done. So it is with
-  those of older versions, and where two runs wrote to the journal at the same time: its lines do
-  not say which run they are of.
+  those of older versions, and of version 1 where two runs wrote to the journal at the same time,
+  since its lines do not say which run they are of. Where the keys are of another account than those
+  of now, buckets may be others too: nothing is done.
 * Dry runs and runs against a sandbox do not count, nor do lines that were cut off.
 * A log of s3-parallel-put counts by its lines ``PATH -> KEY`` and ``PATH z> KEY``, which it wrote
   for files that it had sent. Those of files that it skipped do not count: they are compared again.
@@ -39,12 +42,14 @@ from typing import Any, NamedTuple
 
 from s3pp.errors import FatalError, UsageError
 from s3pp.escaping import name_of
+from s3pp.facts import mtime_text
 from s3pp.job import Choosing, Job
 from s3pp.localfs.external_sort import RICH_RUN_LENGTH, SortMemory, sort_records
 from s3pp.localfs.paths import shown
-from s3pp.places import Origin
-from s3pp.records import Entry, Failed, Skipped, SkipReason
+from s3pp.places import Origin, Stores
+from s3pp.records import Entry, Facts, Failed, Skipped, SkipReason
 from s3pp.s3.listing import Listed
+from s3pp.s3.timestamps import epoch_nanoseconds
 from s3pp.sources.filters import Record, key_bytes
 
 _OUTCOMES = {"done": True, "skipped": True, "failed": False}
@@ -54,7 +59,9 @@ _LINE = re.compile(rb"[A-Z]+:[^:\[]+\[(escaped-)?(putter|dry-run|walker|statter)
 _ARROW = re.compile("(?= [z-]> )")  # two may share a blank
 # Raised for a line that is not an outcome: no JSON, nested without end, or with other fields.
 _NO_OUTCOME = (ValueError, RecursionError, KeyError, TypeError, AttributeError)
-_LONGEST = 1 << 16  # bytes of a line: longer than any journal has
+_LONGEST = 1 << 23  # bytes of a line: longer than any journal has
+_BEGINNING = 1 << 16  # bytes after the first line that are looked at
+MARGIN = 900.0  # seconds that the clock of a store may be apart: S3 refuses requests beyond that
 
 
 Found = Listed | Skipped | Failed
@@ -66,6 +73,23 @@ class Past(NamedTuple):
     order: bytes  # of the destination, as keys sort
     source: str | None  # None: any
     done: bool
+    size: int | None = None  # bytes of the source
+    version: str = ""  # of the source: the time of a file, the ETag of an object; empty: not known
+    before: float = 0.0  # then what was modified before this is unchanged, seconds since the epoch
+
+    def is_of(self, found: Entry | Listed) -> bool:
+        """Return whether the source is unchanged."""
+        if self.version:
+            now = mtime_text(found.mtime_ns) if isinstance(found, Entry) else found.etag
+            return (self.size, self.version) == (found.size, now)
+        if not self.before:
+            return False
+        modified = found.mtime_ns if isinstance(found, Entry) else _modified_ns(found)
+        return modified is not None and modified < self.before * 1e9
+
+
+def _modified_ns(found: Listed) -> int | None:
+    return epoch_nanoseconds(found.modified)
 
 
 class EarlierRun(NamedTuple):
@@ -75,15 +99,26 @@ class EarlierRun(NamedTuple):
     directory: str | None = None  # that names of files are relative to; None: unknown
     source: str | None = None  # host of a store; None: unknown, or there is none
     dest: str | None = None
+    accounts: Stores | None = None  # as ``Job.accounts``; None: unknown, in version 1
+    before: float = 0.0  # as in ``Past``, in version 1
 
     @classmethod
     def of(cls, start: Mapping[str, Any]) -> EarlierRun:
         """Read such a line."""
         counts = not (start.get("dry_run") or start.get("sandbox"))
+        source, dest = start.get("source_endpoint"), start.get("dest_endpoint")
+        run = cls(counts, start.get("directory"), source, dest)
+        if "run" in start:
+            ends = (start.get(f"{end}_account") or "" for end in ("source", "dest"))
+            return run._replace(accounts=Stores(*ends))
         if start.get("concurrent"):  # lines that follow may be of the other run
             return UNKNOWN_RUN
-        fields = (start.get(name) for name in ("directory", "source_endpoint", "dest_endpoint"))
-        return cls(counts, *fields)
+        return run._replace(before=_before(start))
+
+
+def _before(start: Mapping[str, Any]) -> float:
+    began = epoch_nanoseconds(str(start.get("time", "")))
+    return 0.0 if began is None else began / 1e9 - MARGIN
 
 
 UNKNOWN_RUN = EarlierRun()
@@ -110,14 +145,19 @@ class EarlierRuns:
         journals = chain.from_iterable(_read_journal(path, job) for path in choosing.retry_from)
         return cls(chain(logs, journals))
 
-    def covers(self, target: str, source: str) -> bool:
-        """Return whether ``source`` is at ``target`` already. Targets must ascend."""
+    def covers(self, target: str, source: str, found: Entry | Listed) -> bool:
+        """Return whether ``source``, as it is ``found`` now, is at ``target`` already.
+
+        Targets must ascend.
+        """
         wanted, last = key_bytes(target), None
         while self._next is not None and self._next.order <= wanted:
             last, self._next = self._next, next(self._rows, None)
         if last is None or last.order != wanted:
             return False
-        return last.done and last.source in (None, source)
+        if last.source is None:  # of a log of s3-parallel-put
+            return last.done
+        return last.done and last.source == source and last.is_of(found)
 
 
 def skip_done(records: Iterator[Record], earlier: EarlierRuns | None) -> Iterator[Record]:
@@ -126,11 +166,17 @@ def skip_done(records: Iterator[Record], earlier: EarlierRuns | None) -> Iterato
         return records
     here = os.getcwd()
     return (
-        Skipped(each.source, each.key, each.size, SkipReason.DONE_EARLIER)
-        if isinstance(each, Entry) and earlier.covers(each.key, os.path.join(here, each.source))
+        _skipped_file(each)
+        if isinstance(each, Entry)
+        and earlier.covers(each.key, os.path.join(here, each.source), each)
         else each
         for each in records
     )
+
+
+def _skipped_file(entry: Entry) -> Skipped:
+    facts = Facts.of_file(entry.mtime_ns)
+    return Skipped(entry.source, entry.key, entry.size, SkipReason.DONE_EARLIER, facts=facts)
 
 
 def skip_done_objects(job: Job, origin: Origin, found: Iterator[Found]) -> Iterator[Found]:
@@ -147,9 +193,10 @@ def _skip_done(job: Job, origin: Origin, found: Iterator[Found]) -> Iterator[Fou
     for each in found:
         name = each.key[cut:] if isinstance(each, Listed) else ""
         if isinstance(each, Listed) and earlier.covers(
-            top + name, f"s3://{origin.bucket}/{each.key}"
+            top + name, f"s3://{origin.bucket}/{each.key}", each
         ):
-            yield Skipped(each.key, name, each.size, SkipReason.DONE_EARLIER)
+            facts = Facts.of_object(each.etag)
+            yield Skipped(each.key, name, each.size, SkipReason.DONE_EARLIER, facts=facts)
         else:
             yield each
 
@@ -158,13 +205,16 @@ def _skip_done(job: Job, origin: Origin, found: Iterator[Found]) -> Iterator[Fou
 
 
 def _read_journal(path: str, job: Job) -> Iterator[Past]:
-    run = UNKNOWN_RUN
+    runs: dict[str, EarlierRun] = {}  # by their id; empty: the last one of version 1
     for line in _lines(path, "--retry-from"):
         with suppress(*_NO_OUTCOME):
             event = json.loads(line)
+            name = event.get("run", "")
             if event["event"] == "start":
-                run = EarlierRun.of(event)
-            elif run.counts and (past := _past(event, run, job)) is not None:
+                runs[name] = EarlierRun.of(event)
+                continue
+            run = runs.get(name, UNKNOWN_RUN)
+            if run.counts and (past := _past(event, run, job)) is not None:
                 yield past
 
 
@@ -180,7 +230,9 @@ def _past(event: dict[str, Any], run: EarlierRun, job: Job) -> Past | None:
     if event["verb"] == "put":
         source = os.path.join(run.directory or "", source)
     same = event["verb"] == job.verb and _same_stores(run, job)
-    return Past(key_bytes(target), source, done and same)
+    version = event.get("source_mtime") or event.get("source_etag") or ""
+    size = event.get("source_size")
+    return Past(key_bytes(target), source, done and same, size, version, run.before)
 
 
 def _file(event: dict[str, Any], run: EarlierRun, _: Job) -> str | None:
@@ -199,7 +251,8 @@ def _object(event: dict[str, Any], run: EarlierRun, job: Job) -> str | None:
 def _same_stores(run: EarlierRun, job: Job) -> bool:
     """Return whether ``run`` is known to have had the stores of ``job``."""
     known = any(job.stores) and (job.verb == "copy" or run.directory is not None)
-    return known and (run.source or "", run.dest or "") == job.stores
+    same = (run.source or "", run.dest or "") == job.stores
+    return known and same and run.accounts in (None, job.accounts)
 
 
 def _is_journal(line: bytes) -> bool:
@@ -273,7 +326,7 @@ def check_earlier_runs(choosing: Choosing) -> None:
     """Raise ``UsageError`` for a file that cannot be read, or is no journal."""
     for path in choosing.retry_from:
         beginning = _beginning(path, "--retry-from")
-        if beginning and not _is_journal(beginning.split(b"\n", 1)[0]):
+        if beginning and not any(map(_is_journal, beginning.split(b"\n"))):
             raise UsageError(
                 f"--retry-from '{shown(path)}' is not a journal: name a file of --journal"
             )
@@ -307,7 +360,7 @@ def _beginning(path: str, argument: str) -> bytes:
     try:
         if not stat.S_ISFIFO(os.stat(path).st_mode):
             with open(path, "rb") as file:
-                return file.read(_LONGEST)
+                return file.readline(_LONGEST) + file.read(_BEGINNING)
     except OSError as error:
         raise UsageError(f"{argument} '{shown(path)}' cannot be read: {error.strerror}") from None
     return b""

@@ -5,16 +5,22 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import os
 import re
 import stat
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from hashlib import md5
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from commands import Run, as_anybody
+from commands import Run, Start, as_anybody
 from conftest import Tree
+from outcomes import reasons
 from stores.store import Bucket, Store
 
 pytestmark = pytest.mark.timeout(120)
@@ -122,6 +128,130 @@ def test_versions_skips_and_deletions(
     gone = found["p/gone"]
     assert (gone["event"], gone["version_id"]) == ("deleted", kept["DeleteMarkers"][0]["VersionId"])
     assert gone["began"] <= gone["ended"]
+
+
+def test_a_journal_is_continued_where_its_name_is(
+    s3pp_start: Start, moto: Store, tree: Tree, tmp_path: Path, s3pp: Run
+) -> None:
+    """Renamed, as by logrotate, then emptied, as by its ``copytruncate``, while nothing ends."""
+    bucket, journal, log = moto.bucket(), tmp_path / "journal", tmp_path / "log"
+    names = ("--journal", journal, "--log-file", log)
+    read, write = os.pipe()
+    running = s3pp_start("put", *names, "-", f"{bucket.url}/k", store=moto, stdin=read)
+    wait_for(lambda: journal.exists() and b"start" in journal.read_bytes())
+    journal.rename(tmp_path / "journal.1")
+    log.rename(tmp_path / "log.1")
+    wait_for(lambda: journal.exists() and b"continued" in journal.read_bytes() and log.exists())
+    assert stat.S_IMODE(journal.stat().st_mode) == stat.S_IMODE(log.stat().st_mode) == 0o600
+    os.truncate(journal, 0)
+    wait_for(lambda: b"continued" in journal.read_bytes())
+    os.write(write, b"body")
+    os.close(write)
+    os.close(read)
+    assert running.wait().code == 0
+    (first,) = events(tmp_path / "journal.1")
+    again, done, end = events(journal)
+    assert [each["event"] for each in (first, again, done, end)] == [
+        "start", "start", "done", "summary"
+    ]  # fmt: skip
+    assert {each["run"] for each in (first, again, done, end)} == {first["run"]}
+    assert first | {"continued": True} == again
+    assert "put 4 bytes" in log.read_text()
+    # A file that cannot be made again: the renamed one is continued, and that is said.
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    read, write = os.pipe()
+    words = ("put", "--journal", gone / "j", "-", f"{bucket.url}/k")
+    running = s3pp_start(*words, store=moto, stdin=read)
+    wait_for(lambda: (gone / "j").exists() and b"start" in (gone / "j").read_bytes())
+    gone.rename(tmp_path / "moved")
+    wait_for(lambda: "the renamed file is continued" in running.err())
+    os.close(write)
+    os.close(read)
+    assert running.wait().code == 0
+    assert [each["event"] for each in events(tmp_path / "moved/j")] == ["start", "done", "summary"]
+
+
+def test_two_runs_into_one_file_are_told_apart(
+    s3pp: Run, s3pp_start: Start, moto: Store, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
+    """And a retry takes what each of them has done, whoever wrote in between."""
+    journal, read = tmp_path / "journal", []
+    log = ("--journal", journal)
+    trees = [tree({f"{name}{n}": b"1" for n in range(9)}, name) for name in "ab"]
+    running = []
+    for _ in trees:
+        end, other = os.pipe()
+        read.append(other)
+        stream = ("put", *log, "-", f"{moto_bucket.url}/k{len(read)}")
+        running.append(s3pp_start(*stream, store=moto, stdin=end))
+        os.close(end)
+    wait_for(lambda: journal.exists() and journal.read_bytes().count(b'"start"') == 2)
+    for src in trees:
+        assert s3pp("put", *log, src, f"{moto_bucket.url}/{src.name}").code == 0
+    for end in read:
+        os.close(end)
+    assert [each.wait().code for each in running] == [0, 0]
+    runs = of_runs(events(journal))
+    assert [len(run) for run in runs] == [3, 3, 11, 11]
+    assert all((run[0]["event"], run[-1]["event"]) == ("start", "summary") for run in runs)
+    for src in trees:
+        words = ("put", "--json", "--retry-from", journal, src, f"{moto_bucket.url}/{src.name}")
+        assert set(reasons(s3pp(*words)).values()) == {"done in an earlier run"}
+
+
+def test_a_full_disk_leaves_whole_lines_and_a_summary(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, small_disk: Path, tmp_path: Path
+) -> None:
+    """Full at the start, after a line that was cut, and amid the run."""
+    src, journal = tree({"a": b"1", "b": b"2"}), small_disk / "journal"
+    words = ("put", "--mode", "stupid", "--journal", journal, src, moto_bucket.url)
+    for cut in ("", "x" * 4096):  # a page, so that one byte more does not fit
+        journal.write_text(cut)
+        fill(small_disk / "rest")
+        full = s3pp(*words)
+        assert (full.code, full.err.count("No space left")) == (3, 1)
+        assert full.summary.startswith("put ")
+        (small_disk / "rest").unlink()
+    journal.unlink()
+    many = tree({f"{n:04d}": b"1" for n in range(400)}, "many")
+    (small_disk / "rest").write_bytes(bytes((1 << 20) - (40 << 10)))
+    cut_short = s3pp("put", "--journal", journal, many, moto_bucket.url)
+    assert cut_short.code == 3
+    assert "files" in cut_short.summary
+    # Each batch up to the last line that fits, and the summary if there is room for it.
+    assert {each["event"] for each in events(journal)} <= {"start", "done", "summary"}
+    (small_disk / "rest").unlink()
+    retry = ("put", "--json", "--journal", journal, "--retry-from", journal, many, moto_bucket.url)
+    assert s3pp(*retry).code == 0
+    assert len(moto_bucket.keys()) == 400
+    assert {each["event"] for each in events(journal)} >= {"skipped", "summary"}
+
+
+def fill(path: Path) -> None:
+    """Leave no room on a file system."""
+    with path.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MiB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "s3pp-test", str(place)]
+    if os.geteuid() or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("only root can mount a small file system")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def wait_for(met: Callable[[], bool], timeout: float = 60.0) -> None:
+    deadline = time.monotonic() + timeout
+    while not met():
+        assert time.monotonic() < deadline, "it does not come about"
+        time.sleep(0.02)
 
 
 def test_streams_and_cleans_name_their_store(

@@ -71,7 +71,31 @@ def test_get_and_copy(
     assert other.tree() == {"q/a": b"a", "q/b": b"b", "q/c": b"c"}
 
 
-@pytest.mark.parametrize("content", ["put a -> s3://b/a (new)\n", None])
+def test_what_has_changed_since_is_transferred_again(
+    s3pp: Run, moto: Store, moto_bucket: Bucket, tree: Tree, tmp_path: Path, recorder: MakeRecorder
+) -> None:
+    """Files by size and time, objects by size and ETag; what is unchanged takes no request."""
+    src, out, journal = tree({"a": b"1", "b": b"2", "c": b"3"}), tree({}, "out"), tmp_path / "j"
+    seen = recorder(moto)
+    log = ("--json", "--mode", "stupid", "--journal", journal)
+    put = ("put", *log, src, f"{moto_bucket.url}/p")
+    get = ("get", *log, f"{moto_bucket.url}/p", out)
+    retry = ("--retry-from", journal)
+    for words in (put, get):
+        assert s3pp(*words, store=seen.store).code == 0
+    (src / "a").write_bytes(b"7")  # of the same size
+    (src / "b").write_bytes(b"22")
+    seen.clear()
+    again = s3pp(*put, *retry, store=seen.store)
+    assert reasons(again) == {"p/a": "always", "p/b": "always", "p/c": PAST}
+    assert seen.puts == 2
+    assert reasons(s3pp(*get, *retry, store=seen.store)) == reasons(again)
+    assert tree.read(out) == {"a": b"7", "b": b"22", "c": b"3"}
+    assert set(reasons(s3pp(*put, *retry, store=seen.store)).values()) == {PAST}
+    assert set(reasons(s3pp(*get, *retry, store=seen.store)).values()) == {PAST}
+
+
+@pytest.mark.parametrize("content", ["put a -> s3://b/a (new)\n", '{"event":"x"}\n[]\n', None])
 def test_what_is_no_journal_is_refused(
     content: str | None, s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
 ) -> None:

@@ -25,7 +25,7 @@ from s3pp.integrity.stored_object import stored_checksum
 from s3pp.job import Choosing, Job
 from s3pp.localfs.partial_file import _read_record
 from s3pp.places import Place, Source, Stores, parse_origin
-from s3pp.records import PartDone
+from s3pp.records import Entry, PartDone
 from s3pp.s3 import blocking, deletes
 from s3pp.s3.access_control import add_grants
 from s3pp.s3.answers import (
@@ -37,7 +37,7 @@ from s3pp.s3.answers import (
 )
 from s3pp.s3.exchange import Response, TimeLimits, WireError
 from s3pp.s3.framing import ChunkedBody, parse_head
-from s3pp.s3.listing import PageOrder, parse_page
+from s3pp.s3.listing import Listed, PageOrder, parse_page
 from s3pp.s3.plain_session import _NotPlain, _sections
 from s3pp.s3.retry import is_whole, retry_after, store_error
 from s3pp.s3.timestamps import epoch_nanoseconds, epoch_seconds
@@ -200,7 +200,8 @@ def _journal(path: str) -> None:
         list(earlier_runs.unknown_runs(choosing))
         runs = earlier_runs.EarlierRuns.of(each)
         assert runs is not None
-        runs.covers("a", "src/a")
+        runs.covers("a", "src/a", Entry("a", "src/a", 1, 1))
+        runs.covers("b", "s3://bucket/b", Listed("b", 1, "e", "2026-01-02T03:04:05Z", ""))
 
 
 def _log(path: str) -> None:

@@ -259,3 +259,13 @@ def test_the_etag_cache_is_of_files() -> None:
     ):
         with pytest.raises(UsageError, match=re.escape(why)):
             build_job(verb, refused)
+
+
+@pytest.mark.parametrize("option", ["--journal", "--log-file", "--files-from", "--rules"])
+def test_of_two_files_none_is_left_out_unnoticed(option: str) -> None:
+    """Of other options the last value wins."""
+    words = ["src", "s3://bucket"]
+    with pytest.raises(UsageError, match=f"{option} is given as a and as b: drop one of them"):
+        build_job("put", [option, "a", option, "b", *words])
+    assert build_job("put", ["--journal=a", "--journal=a", *words]).output.journal == "a"
+    assert build_job("put", ["--limit=1", "--limit=2", *words]).choosing.limit == 2

@@ -13,9 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3pp.errors import FatalError, UsageError
+from s3pp.facts import mtime_text
 from s3pp.job import Choosing, Job
 from s3pp.places import Origin, Place, Stores
+from s3pp.records import Entry
 from s3pp.report.journal import _start
+from s3pp.s3.listing import Listed
 from s3pp.sources.earlier_runs import (
     EarlierRuns,
     Past,
@@ -28,28 +31,59 @@ from s3pp.sources.filters import key_bytes
 
 from .trees import job, outcomes, plant, walked
 
-PUT = {"verb": "put", "source": "a", "bucket": "bucket", "key": "k"}
-GET = {"verb": "get", "source": "s3://bucket/k", "bucket": "bucket", "key": "k", "path": "out/k"}
-COPY = {"verb": "copy", "source": "s3://other/k", "bucket": "bucket", "key": "k"}
+SIZE, MTIME, ETAG, MODIFIED = 4, 1_767_323_045_123_456_789, "0cc1", "2026-01-02T03:04:05.000Z"
+FILE: dict[str, Any] = {"source_size": SIZE, "source_mtime": mtime_text(MTIME)}
+OBJECT: dict[str, Any] = {"source_size": SIZE, "source_etag": ETAG}
+PUT = {"verb": "put", "source": "a", "bucket": "bucket", "key": "k", **FILE}
+GET = {
+    "verb": "get", "source": "s3://bucket/k", "bucket": "bucket", "key": "k", "path": "out/k",
+    **OBJECT,
+}  # fmt: skip
+COPY = {"verb": "copy", "source": "s3://other/k", "bucket": "bucket", "key": "k", **OBJECT}
+ENTRY, LISTED = Entry("k", "a", SIZE, MTIME), Listed("k", SIZE, ETAG, MODIFIED, "")
 DONE, SKIPPED, FAILED = ({"event": each} for each in ("done", "skipped", "failed"))
 
 
 def journal(path: Path, *events: dict[str, Any] | str) -> str:
-    lines = [each if isinstance(each, str) else json.dumps(each) + "\n" for each in events]
+    lines, run = [], {}
+    for each in events:
+        if isinstance(each, str):
+            lines.append(each)
+            continue
+        if each.get("event") == "start":
+            run = {"run": each["run"]} if "run" in each else {}
+        lines.append(json.dumps(run | each) + "\n")
     path.write_text("".join(lines))
     return str(path)
 
 
 def start(work: Job, **other: Any) -> dict[str, Any]:
-    return _start(work, "5ca1ab1e0000") | other
+    return _start(work, RUN) | other
 
 
-def covers(work: Job, *journals: str, target: str = "k", source: str = "a") -> bool:
+def covers(
+    work: Job,
+    *journals: str,
+    target: str = "k",
+    source: str = "a",
+    found: Entry | Listed | None = None,
+) -> bool:
     earlier = EarlierRuns.of(replace(work, choosing=Choosing(retry_from=journals)))
     assert earlier is not None
     if work.verb == "get":
         target = os.path.join(os.getcwd(), target)
-    return earlier.covers(target, os.path.join(os.getcwd(), source) if source == "a" else source)
+    found = found or (ENTRY if work.verb == "put" else LISTED)
+    name = os.path.join(os.getcwd(), source) if source == "a" else source
+    return earlier.covers(target, name, found)
+
+
+RUN = "5ca1ab1e0000"
+
+
+def old(work: Job, **other: Any) -> dict[str, Any]:
+    """The line of a run in version 1."""
+    begun = start(work) | {"time": "2026-03-01T00:00:00+00:00"} | other
+    return {name: value for name, value in begun.items() if name not in ("run", "schema")}
 
 
 PUTS = Job("put", dest=Place("bucket"), stores=Stores(dest="here"))
@@ -102,8 +136,16 @@ ELSEWHERE = {"dest_endpoint": "elsewhere"}
         ([start(PUTS, directory="/elsewhere"), DONE | PUT], False),
         ([start(PUTS), DONE | PUT, start(PUTS, directory="/elsewhere"), DONE | PUT], False),
         ([start(PUTS, directory="/"), DONE | PUT | {"source": f"{os.getcwd()}/a"}], True),
-        ([start(PUTS), start(PUTS, concurrent=True), DONE | PUT], False),
-        ([start(PUTS, concurrent=True), start(PUTS), DONE | PUT], True),
+        ([start(PUTS), start(PUTS, concurrent=True), DONE | PUT], True),
+        ([start(PUTS), start(PUTS, run="another"), DONE | PUT | {"run": RUN}], True),
+        ([start(PUTS), start(PUTS, run="another", sandbox=True), DONE | PUT | {"run": RUN}], True),
+        ([start(PUTS), DONE | PUT | {"run": "unknown"}], False),
+        ([start(PUTS), DONE | PUT | {"run": []}, FAILED | PUT | {"run": "unknown"}], False),
+        ([start(PUTS, dest_account="another"), DONE | PUT], False),
+        ([old(PUTS), DONE | PUT | {"source_mtime": None}], True),
+        ([old(PUTS, time="2026-01-02T03:04:06+00:00"), DONE | PUT | {"source_mtime": ""}], False),
+        ([old(PUTS, concurrent=True), DONE | PUT], False),
+        ([old(PUTS, time="never"), DONE | PUT | {"source_mtime": None}], False),
         ([start(COPIES), DONE | COPY | {"source": f"{os.getcwd()}/a"}], False),
     ],
 )
@@ -121,7 +163,8 @@ def test_of_several_journals_the_last_counts(tmp_path: Path) -> None:
 
 
 def test_gets_and_copies(tmp_path: Path) -> None:
-    here, there = {"target": "out/k", "source": "s3://bucket/k"}, {"source": "s3://other/k"}
+    here: dict[str, Any] = {"target": "out/k", "source": "s3://bucket/k"}
+    there: dict[str, Any] = {"source": "s3://other/k"}
     all_of_it = journal(tmp_path / "j", start(GETS), DONE | GET, start(COPIES), DONE | COPY)
     assert covers(GETS, all_of_it, **here)
     assert covers(COPIES, all_of_it, **there)
@@ -154,15 +197,56 @@ OUTCOMES = st.lists(st.tuples(NAMES, st.sampled_from(["a", "b"]), st.booleans())
 def test_what_is_covered_is_what_came_last(
     past: list[tuple[str, str, bool]], asked: set[str]
 ) -> None:
-    earlier = EarlierRuns(Past(key_bytes(name), source, done) for name, source, done in past)
+    seen = (SIZE, mtime_text(MTIME))
+    earlier = EarlierRuns(Past(key_bytes(name), source, done, *seen) for name, source, done in past)
     last = {name: (source, done) for name, source, done in past}
     for name in sorted(asked, key=key_bytes):
-        assert earlier.covers(name, "a") == (last.get(name) == ("a", True))
+        assert earlier.covers(name, "a", ENTRY) == (last.get(name) == ("a", True))
+
+
+def test_what_has_changed_since_is_not_done(tmp_path: Path) -> None:
+    path = journal(tmp_path / "j", start(PUTS), DONE | PUT, start(COPIES), DONE | COPY)
+    for entry in (ENTRY._replace(size=5), ENTRY._replace(mtime_ns=MTIME + 1)):
+        assert not covers(PUTS, journal(tmp_path / "p", start(PUTS), DONE | PUT), found=entry)
+    there = "s3://other/k"
+    assert covers(
+        COPIES, path, source=there, found=LISTED._replace(modified="2030-01-01T00:00:00Z")
+    )
+    for listed in (LISTED._replace(size=5), LISTED._replace(etag="0cc2")):
+        assert not covers(COPIES, path, source=there, found=listed)
+    unknown = journal(tmp_path / "u", start(COPIES), DONE | COPY | {"source_etag": ""})
+    assert not covers(COPIES, unknown, source=there, found=LISTED._replace(etag=""))
+
+
+@given(st.data())
+def test_a_journal_cut_at_any_byte_says_only_what_it_said(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """As ``kill -9`` leaves it, a copy of a part of it, or an editor."""
+    top = tmp_path_factory.mktemp("journal")
+    keys = ["k", "k\udcff", "k1"]
+    whole = Path(journal(top / "j", start(PUTS), *(DONE | PUT | {"key": key} for key in keys)))
+    text = whole.read_bytes()
+    first, last = sorted(data.draw(st.tuples(*[st.integers(0, len(text))] * 2)))
+    garbage = data.draw(st.binary(max_size=20))
+    whole.write_bytes(text[first:last] + garbage)
+    lines = (text[first:last] + garbage).split(b"\n")
+    known = [json.loads(line).get("key") for line in text.splitlines() if line in lines]
+    begun = text.splitlines()[0] in lines
+    for key in keys:
+        assert covers(PUTS, str(whole), target=key) == (begun and key in known)
+
+
+def seen(path: str, key: str) -> dict[str, Any]:
+    """What a journal has of a file."""
+    found = os.stat(path)
+    facts = {"source_size": found.st_size, "source_mtime": mtime_text(found.st_mtime_ns)}
+    return {"source": path, "key": key, **facts}
 
 
 def test_a_walk_skips_what_is_done_before_the_limit_counts(tmp_path: Path) -> None:
     top = plant(tmp_path / "src", {"a": "1", "b": "2", "c/d": "3", "e": "4"})
-    done = [DONE | PUT | {"key": f"p/{name}", "source": f"{top}/{name}"} for name in ("a", "c/d")]
+    done = [DONE | PUT | seen(f"{top}/{name}", f"p/{name}") for name in ("a", "c/d")]
     files = (journal(tmp_path / "j", start(PUTS), *done),)
     past = "done in an earlier run"
     assert outcomes(walked(top, prefix="p", retry_from=files)) == [
