@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import Mock
@@ -39,6 +40,7 @@ MTIME = 1_767_323_045_123_456_789  # nanoseconds
 ORIGIN, DEST = Origin("source", "photos/"), Place("dest", "photos")
 
 Run = Callable[[], None]
+Prepare = Callable[[Path, int], Run]
 
 
 class Outbox(MessageWriter):
@@ -144,7 +146,7 @@ def fold(folder: Path, count: int) -> Run:
 class Bounds(NamedTuple):
     """Of what an object takes."""
 
-    prepare: Callable[[Path, int], Run]
+    prepare: Prepare
     calls: float
     blocks: float
 
@@ -160,21 +162,40 @@ class Bounds(NamedTuple):
     ],
     ids=lambda bounds: bounds.prepare.__name__,
 )
-def test_an_object_takes_few_calls_and_blocks(tmp_path: Path, bounds: Bounds) -> None:
-    few, many = (_measure(bounds.prepare(tmp_path, count)) for count in (FEW, MANY))
-    calls = (len(many[0]) - len(few[0])) / (MANY - FEW)
-    assert calls <= bounds.calls * ROOM, many[0][-30:]
-    blocks = (many[1].total - few[1].total) / (MANY - FEW)
-    assert blocks <= bounds.blocks * ROOM, f"{blocks} blocks\n{many[1].most(20)}"
+def test_an_object_takes_few_calls_and_blocks(
+    tmp_path: Path, small_process: Executor, bounds: Bounds
+) -> None:
+    folders, prepares = [tmp_path] * 2, [bounds.prepare] * 2
+    few, many = small_process.map(_measure, prepares, folders, (FEW, MANY))
+    calls = (len(many.calls) - len(few.calls)) / (MANY - FEW)
+    assert calls <= bounds.calls * ROOM, many.calls[-30:]
+    blocks = (many.blocks - few.blocks) / (MANY - FEW)
+    assert blocks <= bounds.blocks * ROOM, f"{blocks} blocks\n{many.most}"
 
 
-def _measure(run: Run) -> tuple[list[str], Blocks]:
+@pytest.fixture(scope="module")
+def small_process() -> Iterator[Executor]:
+    """A process that has loaded little: to count blocks takes longer the more there are."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        yield pool
+
+
+class Measured(NamedTuple):
+    """What a run took; ``most``: the lines that have allocated most."""
+
+    calls: list[str]
+    blocks: int
+    most: str
+
+
+def _measure(prepare: Prepare, folder: Path, count: int) -> Measured:
+    run = prepare(folder, count)
     run()  # what is found out once, and cached
     with counted() as calls:
         run()
     with Blocks() as blocks:
         run()
-    return calls, blocks
+    return Measured(calls, blocks.total, blocks.most(20))
 
 
 def entry(number: int) -> Entry:
