@@ -26,6 +26,9 @@ ROOT = Path(__file__).parent.parent
 COMMAND = (sys.executable, "-m", "s3pp")
 STORE_VERBS = {"put", "get", "copy", "apply", "move", "remove", "verify", "list", "clean"}
 GRACE = 2.0  # seconds a child may take to vanish after the command has ended
+# Seconds that any command has to end: a machine may be busy, and what hangs does so for longer than
+# a minute (``--read-timeout=60``).
+PATIENCE = 40.0
 
 Argument = str | bytes | os.PathLike[str]
 
@@ -227,7 +230,7 @@ class Running:
         titles = {title(pid): pid for pid in session_pids(self.pid) if pid != self.pid}
         return {name: pid for name, pid in titles.items() if name.startswith("s3pp: ")}
 
-    def wait_for_child(self, name: str, timeout: float = 20.0) -> int:
+    def wait_for_child(self, name: str, timeout: float = PATIENCE) -> int:
         """The pid of the child called ``name``, once it exists."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline and self.popen.poll() is None:
@@ -253,7 +256,11 @@ class Running:
         return _whole(self._err)
 
     def wait(self, timeout: float = 60.0, *, check_processes: bool = True) -> Result:
-        """Wait for the end; fails when it hangs, leaves processes, prints a trace or a secret."""
+        """Wait for the end; fails when it hangs, leaves processes, prints a trace or a secret.
+
+        It has ``timeout`` seconds, or ``PATIENCE`` if that is more.
+        """
+        timeout = max(timeout, PATIENCE)
         try:
             code = self.popen.wait(timeout)
         except subprocess.TimeoutExpired:

@@ -47,6 +47,7 @@ def test_bad_ends_fail(
     script: Start, monkeypatch: pytest.MonkeyPatch, text: str, complaint: str
 ) -> None:
     monkeypatch.setattr(commands, "GRACE", 0.5)
+    monkeypatch.setattr(commands, "PATIENCE", 0.0)
     running = script(text)
     with pytest.raises(AssertionError, match=complaint):
         running.wait(timeout=1 if complaint == "still ran" else 20)

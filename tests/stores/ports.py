@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
+import secrets
 import socket
 import subprocess
 import sys
@@ -11,24 +11,34 @@ import time
 from pathlib import Path
 
 TESTS = Path(__file__).parent.parent
+# Ports below those that systems give to connections: any of these may be taken by one of the many
+# that tests make, before a server binds it.
+NEVER_GIVEN = range(16_384, 32_768)
 START_TIMEOUT = 60.0  # seconds; a busy machine may need several for Swift's imports
 
 
 def free_port() -> int:
     """A TCP port nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return free_ports(1)[0]
 
 
 def free_ports(count: int) -> list[int]:
     """So many different ones, for servers that want several."""
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
+    ports: set[int] = set()
+    while len(ports) < count:
+        port = secrets.choice(NEVER_GIVEN)
+        if _is_free(port):
+            ports.add(port)
+    return list(ports)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def wait_for_http(port: int, path: str, timeout: float = START_TIMEOUT) -> None:
