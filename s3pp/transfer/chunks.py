@@ -18,19 +18,21 @@ def chunks(
 ) -> Iterator[list[T]]:
     """Yield ``steps`` in lists of ``size``, or shorter ones where they come slowly.
 
-    What came before a ``FatalError`` is yielded before that is raised.
+    The first has one step, and each twice as many as the one before, so that a run has work while
+    its walker waits for the next page. What came before a ``FatalError`` is yielded before that is
+    raised.
     """
     chunk: list[T] = []
-    until = 0.0
+    until, full = 0.0, 1
     try:
         for step in steps:
             now = clock()
             if not chunk:
                 until = now + WAIT
             chunk.append(step)
-            if len(chunk) == size or now > until:
+            if len(chunk) == full or now > until:
                 yield chunk
-                chunk = []
+                chunk, full = [], min(size, 2 * full)
     except FatalError:
         yield chunk
         raise

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from hashlib import md5
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -153,17 +154,17 @@ def test_steps_are_looked_up_together_unless_they_come_slowly() -> None:
             now += seconds
             yield number
 
-    assert [len(each) for each in chunks(steps(7, 0), 4, clock=clock)] == [4, 3]
-    assert [len(each) for each in chunks(steps(4, 2 * WAIT), 4, clock=clock)] == [2, 2, 0]
+    assert [len(each) for each in chunks(steps(13, 0), 4, clock=clock)] == [1, 2, 4, 4, 2]
+    assert [len(each) for each in chunks(steps(6, 2 * WAIT), 4, clock=clock)] == [1, 2, 2, 1]
 
 
 def test_what_was_found_before_an_error_is_passed_on() -> None:
     def steps() -> Iterator[Any]:
-        yield 1
+        yield from (1, 2)
         raise FatalError("the listing broke")
 
-    found: Iterator[list[Any]] = chunks(steps(), 4, clock=lambda: 0.0)
-    assert next(found) == [1]
+    found = chain.from_iterable(chunks(steps(), 4, clock=lambda: 0.0))
+    assert (next(found), next(found)) == (1, 2)
     with pytest.raises(FatalError):
         next(found)
 
