@@ -1,4 +1,4 @@
-"""Options that limit the concurrency of a run."""
+"""Options that limit the concurrency of a run, and its rate."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import os
 from dataclasses import dataclass
 
 from s3pp.limits import MAX_CONCURRENCY, PLACES
-from s3pp.option import FILE, TIME, choice, option, up_to
+from s3pp.option import FILE, TIME, Value, choice, option, up_to
+from s3pp.timetable import Timetable
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Limits on concurrency."""
+    """Limits on concurrency and rate."""
 
     processes: int = option(
         lambda: max(2, os.cpu_count() or 2),
@@ -33,6 +34,18 @@ class Speed:
         "--listers",
         up_to(256),
         help="requests in flight that list the source (default: {default})",
+    )
+    max_bandwidth: Timetable | None = option(  # bytes of bodies a second, in each direction
+        None,
+        "--max-bandwidth",
+        Value("RATE", "max_bandwidth"),
+        help="bytes per second in each direction: 10M, or by time: '08:00,1M 18:00,off'",
+    )
+    max_requests: Timetable | None = option(
+        None,
+        "--max-requests",
+        Value("N", "max_requests"),
+        help="requests per second: 100, or by time: '08:00,100 18:00,off'",
     )
     start_method: str = option(
         "auto",

@@ -2,8 +2,9 @@
 
 ``verbs`` is the table of verbs and their options, ``arguments`` reads what else they are given;
 ``parser`` wraps argparse, and adds the options declared on fields of ``Job``; ``values`` parses
-their values; ``building`` combines options and rejects contradictions, with ``headers`` and
-``selection``; ``object_rules`` reads the file of ``--rules``, and ``toml_lines`` finds lines in it;
-``invocation`` spells options anew, for the journal; ``examples`` end the help texts, and
-``suggestions`` are for what does not exist. No argparse Namespace leaves this package.
+their values, and ``timetables`` limits that change with the time of day; ``building`` combines
+options and rejects contradictions, with ``headers`` and ``selection``; ``object_rules`` reads the
+file of ``--rules``, and ``toml_lines`` finds lines in it; ``invocation`` spells options anew, for
+the journal; ``examples`` end the help texts, and ``suggestions`` are for what does not exist. No
+argparse Namespace leaves this package.
 """

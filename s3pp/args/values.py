@@ -11,12 +11,14 @@ import os
 import re
 
 from s3pp.access import Grant
+from s3pp.args.timetables import read_timetable
 from s3pp.deletion import MaxDelete
 from s3pp.errors import UsageError
 from s3pp.job import Compare, Mode
-from s3pp.limits import GROUPS, MAX_PART, MIN_PART, PERMISSIONS
+from s3pp.limits import GROUPS, KIB, MAX_PART, MIN_PART, PERMISSIONS
 from s3pp.locking import FOREVER
 from s3pp.places import Origin, Place, Source, access_point, parse_origin, parse_place
+from s3pp.timetable import Timetable
 
 _SIZE = r"(?ai)(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?"
 _DURATION = r"(?ai)(\d+(?:\.\d+)?)\s*([smhdw]?)"
@@ -79,6 +81,23 @@ def part_size(text: str) -> int:
     if not MIN_PART <= found <= MAX_PART:
         raise ValueError(f"{text!r} is not what S3 allows: from 5MiB to 5GiB")
     return found
+
+
+def max_bandwidth(text: str) -> Timetable:
+    """Bytes a second, at least 1k: ``10M``, or a timetable such as ``08:00,1M 18:00,off``."""
+    return read_timetable(text, _bandwidth)
+
+
+def max_requests(text: str) -> Timetable:
+    """Requests a second: ``100``, or a timetable such as ``08:00,100 18:00,off``."""
+    return read_timetable(text, whole)
+
+
+def _bandwidth(text: str) -> int:
+    rate = size(text)
+    if rate < KIB:  # with less, connections would be silent for longer than stores wait
+        raise ValueError(f"{text!r} is too little: write 1k or more, or off for no limit")
+    return rate
 
 
 def seconds(text: str) -> float:

@@ -121,6 +121,7 @@ _OBJECTS = Group(
 )
 _PARTS = Group("large objects", _fields("parts", "size threshold resume"))
 _SPEED = Group("speed", _fields("speed", "processes concurrency start_method"))
+_RATES = Group("rate limits", _fields("speed", "max_bandwidth max_requests"))
 _CACHED_SPEED = _SPEED._replace(fields=(*_SPEED.fields, "speed.etag_cache"))
 _LISTING = Group("listing", ("speed.listers",))
 _INVENTORY = Group("inventory", ("choosing.manifest",))
@@ -160,7 +161,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                 Group("source", ("walk", *_LINKS)),
                 _OBJECTS,
                 Group("compression", _fields("combined", "gzip gzip_types")),
-                *(_PARTS, _CACHED_SPEED, _S3, _DEST_LISTING, _RETRIES, _LOCKING, _OUTPUT),
+                *(_PARTS, _CACHED_SPEED, _RATES, _S3, _DEST_LISTING, _RETRIES, _LOCKING, _OUTPUT),
             ),
         ),
         "get": Verb(
@@ -175,7 +176,8 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                 _FILTERS,
                 _DELETION,
                 Group("files", (*_fields("download", "fsync gunzip gzip_suffix"), *_LINKS)),
-                *(_PARTS, _CACHED_SPEED, _LISTING, _INVENTORY, _S3, _RETRIES, _LOCKING, _OUTPUT),
+                *(_PARTS, _CACHED_SPEED, _RATES, _LISTING, _INVENTORY),
+                *(_S3, _RETRIES, _LOCKING, _OUTPUT),
             ),
         ),
         "copy": Verb(
@@ -191,7 +193,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                 _DELETION,
                 _OBJECTS,
                 Group("copies", ("objects.directive",)),
-                *(_PARTS, _SPEED, _LISTING, _INVENTORY, _S3),
+                *(_PARTS, _SPEED, _RATES, _LISTING, _INVENTORY, _S3),
                 *(_SOURCE_S3, _DEST_LISTING, _RETRIES, _LOCKING, _OUTPUT),
             ),
         ),
@@ -209,7 +211,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                 _OBJECTS,
                 Group("copies", ("objects.directive",)),
                 Group("compression", _fields("combined", "gzip gzip_types")),
-                *(_PARTS, _SPEED, _LISTING, _S3, _SOURCE_S3, _DEST_LISTING),
+                *(_PARTS, _SPEED, _RATES, _LISTING, _S3, _SOURCE_S3, _DEST_LISTING),
                 Group("retries and timeouts", (*_TRIES, "speed.worker_timeout")),
                 *(_LOCKING, _OUTPUT),
             ),
@@ -227,7 +229,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                     ("dry_run", "plan", *_fields("deletion", "whole_bucket most"), "exit_code"),
                 ),
                 _FILTERS,
-                *(_SPEED, _LISTING, _INVENTORY, _S3),
+                *(_SPEED, _RATES, _LISTING, _INVENTORY, _S3),
                 Group("retries and timeouts", (*_TRIES, "speed.worker_timeout")),
                 *(_LOCKING, _OUTPUT),
             ),
@@ -248,7 +250,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                     "compression",
                     (*_fields("combined", "gzip gzip_types"), "download.gunzip"),
                 ),
-                *(_PART_SIZE, _SPEED, _LISTING, _REACHED_S3, _SOURCE_S3, _DEST_LISTING),
+                *(_PART_SIZE, _SPEED, _RATES, _LISTING, _REACHED_S3, _SOURCE_S3, _DEST_LISTING),
                 *(_VERIFY_RETRIES, _OUTPUT),
             ),
         ),
@@ -262,7 +264,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             arguments.read_apply,
             (
                 Group("transfer", ("dry_run",)),
-                _SPEED,
+                *(_SPEED, _RATES),
                 Group("S3 (default: as in the plan)", _REACHED),
                 *(_SOURCE_S3, _DEST_LISTING),
                 Group("retries and timeouts", (*_TRIES, "speed.worker_timeout")),
@@ -276,7 +278,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             arguments.read_list,
             (
                 _FILTERS,
-                *(_LISTING, _S3),
+                *(_RATES, _LISTING, _S3),
                 Group("retries and timeouts", _TRIES),
                 Group("output", (*_fields("output", "json summarize"), "combined.quiet")),
             ),
@@ -293,7 +295,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                     "uploads to abort",
                     ("dry_run", *_fields("choosing", "rules older_than limit fail_if_empty")),
                 ),
-                _S3,
+                *(_RATES, _S3),
                 Group("retries and timeouts", _TRIES),
                 _LOCKING,
                 Group("output", (*_VOLUME, *_fields("output", "json journal"))),

@@ -55,6 +55,8 @@ _ACCEPTED: Mapping[str, tuple[type, ...]] = MappingProxyType(
         "max_delete": _NUMBER,
         "size": _NUMBER,
         "part_size": _NUMBER,
+        "max_bandwidth": _NUMBER,
+        "max_requests": _NUMBER,
         "seconds": _TIME,
         "lock_wait": _TIME,
         "moment": (*_TIME, date),  # a datetime is a date

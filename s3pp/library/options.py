@@ -86,6 +86,9 @@ class PutOptions(TypedDict, total=False):
     concurrency: Number | None
     start_method: Literal["auto", "fork", "spawn"] | None
     etag_cache: Path | None
+    # rate limits
+    max_bandwidth: Number | None
+    max_requests: Number | None
     # S3
     endpoint_url: str | None
     region: str | None
@@ -157,6 +160,9 @@ class GetOptions(TypedDict, total=False):
     concurrency: Number | None
     start_method: Literal["auto", "fork", "spawn"] | None
     etag_cache: Path | None
+    # rate limits
+    max_bandwidth: Number | None
+    max_requests: Number | None
     # listing
     listers: Number | None
     # inventory
@@ -249,6 +255,9 @@ class CopyOptions(TypedDict, total=False):
     processes: Number | None
     concurrency: Number | None
     start_method: Literal["auto", "fork", "spawn"] | None
+    # rate limits
+    max_bandwidth: Number | None
+    max_requests: Number | None
     # listing
     listers: Number | None
     # inventory
@@ -344,6 +353,9 @@ class MoveOptions(TypedDict, total=False):
     processes: Number | None
     concurrency: Number | None
     start_method: Literal["auto", "fork", "spawn"] | None
+    # rate limits
+    max_bandwidth: Number | None
+    max_requests: Number | None
     # listing
     listers: Number | None
     # S3
@@ -405,6 +417,9 @@ class RemoveOptions(TypedDict, total=False):
     processes: Number | None
     concurrency: Number | None
     start_method: Literal["auto", "fork", "spawn"] | None
+    # rate limits
+    max_bandwidth: Number | None
+    max_requests: Number | None
     # listing
     listers: Number | None
     # inventory
@@ -467,6 +482,9 @@ class VerifyOptions(TypedDict, total=False):
     processes: Number | None
     concurrency: Number | None
     start_method: Literal["auto", "fork", "spawn"] | None
+    # rate limits
+    max_bandwidth: Number | None
+    max_requests: Number | None
     # listing
     listers: Number | None
     # S3
@@ -493,6 +511,7 @@ class VerifyOptions(TypedDict, total=False):
     max_throttled: Time | None
     connect_timeout: Time | None
     read_timeout: Time | None
+    request_timeout: Time | None
     worker_timeout: Time | None
     # output
     journal: Path | None
@@ -508,6 +527,9 @@ class ApplyOptions(TypedDict, total=False):
     processes: Number | None
     concurrency: Number | None
     start_method: Literal["auto", "fork", "spawn"] | None
+    # rate limits
+    max_bandwidth: Number | None
+    max_requests: Number | None
     # S3 (default: as in the plan)
     endpoint_url: str | None
     region: str | None
@@ -557,6 +579,9 @@ class ListOptions(TypedDict, total=False):
     files_from: Path | Iterable[str] | None
     null: bool | None
     fail_if_empty: bool | None
+    # rate limits
+    max_bandwidth: Number | None
+    max_requests: Number | None
     # listing
     listers: Number | None
     # S3
@@ -589,6 +614,9 @@ class CleanOptions(TypedDict, total=False):
     older_than: Moment | None
     limit: Number | None
     fail_if_empty: bool | None
+    # rate limits
+    max_bandwidth: Number | None
+    max_requests: Number | None
     # S3
     endpoint_url: str | None
     region: str | None

@@ -49,7 +49,7 @@ def clean(job: Job, origin: Origin, streams: Streams) -> RunReport:
         opened = session.open(origin.prefix)
         recorder.settle(with_store(job, opened))
         renew = SignIn(session, opened.keys)
-        hooks = RetryHooks(pause, notify=recorder.notice)
+        hooks = RetryHooks(pause, notify=recorder.notice).limited_alone(job.speed)
 
         async def run() -> RunReport:
             bucket = connect(job.access, opened, ABORTS_AT_ONCE + 1, renew=renew, hooks=hooks)
@@ -66,7 +66,7 @@ def clean(job: Job, origin: Origin, streams: Streams) -> RunReport:
             return cleaner.end()
 
         signals.calm = True
-        return only_loop(streams).run_until_complete(run())
+        return only_loop(streams.stderr.lines).run_until_complete(run())
 
 
 class Cleaner:

@@ -18,10 +18,10 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from s3pp.access import Access, Keys
 from s3pp.errors import ExitStatus, FailureKind, ObjectError, no_thread, unexpected
-from s3pp.pipeline.messages import KeysExpired
+from s3pp.pipeline.messages import KeysExpired, Message
 from s3pp.pipeline.pipes import MessageWriter
 from s3pp.places import Side
-from s3pp.report.outlet import Streams
+from s3pp.s3.allowance import Allowance, allowance_of, own_allowance
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Bucket, Recovery
 from s3pp.s3.endpoint import Opened
@@ -30,6 +30,7 @@ from s3pp.s3.limiter import RequestLimiter
 from s3pp.s3.retry import Backoff
 from s3pp.s3.sigv4 import Signer
 from s3pp.s3.wire import Wire
+from s3pp.speed import Speed
 
 T = TypeVar("T")
 
@@ -80,6 +81,29 @@ class RetryHooks(NamedTuple):
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     limiter: RequestLimiter | None = None
     notify: Callable[[str], None] | None = None  # informs the user that the store throttles
+    allowance: Allowance | None = None  # what the user's limits allow this process
+
+    def limited(self, speed: Speed, outbox: MessageWriter) -> RetryHooks:
+        """The hooks of a process that asks the supervisor for what the limits allow."""
+        allowance = allowance_of(speed, outbox.send)
+        if self.limiter is not None and allowance is not None:
+            self.limiter.expects_silence = allowance.is_pacing
+        return self._replace(allowance=allowance)
+
+    def limited_alone(self, speed: Speed) -> RetryHooks:
+        """The hooks of a run that has no other process."""
+        return self._replace(allowance=own_allowance(speed))
+
+    def allow(self, permit: Message) -> None:
+        """Process the supervisor's answer, a ``Permit``."""
+        if self.allowance is not None:
+            self.allowance.grant(*permit)
+
+    def end(self) -> None:
+        """End the run: requests that were not sent are dropped, later ones do not wait."""
+        for each in (self.limiter, self.allowance):
+            if each is not None:
+                each.end()
 
 
 _NO_HOOKS = RetryHooks()
@@ -120,6 +144,7 @@ def connect(
         ca_bundle=opened.ca_bundle,
         verify=access.verify_ssl,
         proxy=opened.proxy,
+        receive_buffer=hooks.allowance.receive_buffer if hooks.allowance is not None else 0,
     )
     return Bucket(
         opened.endpoint,
@@ -172,14 +197,13 @@ class DistantBucket:
         opened: Opened,
         *,
         renewal: Renews,
-        notify: Callable[[str], None],
+        hooks: RetryHooks,
     ) -> None:
-        """``notify``, called in the thread, informs the user that the store throttles."""
+        """``hooks`` are called in the thread."""
         self.run = thread.run
         self._thread = thread
         self._renewal = renewal
         self.opened = opened
-        hooks = RetryHooks(notify=notify)
         self._make = partial(connect, access, connections=CONNECTIONS, renew=renewal, hooks=hooks)
         self._bucket: Bucket | None = None
 
@@ -225,20 +249,24 @@ def new_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-def exit_at_defect(streams: Streams, defect: str) -> None:
-    """Exit the process after an error in a callback, whose waiters would wait forever."""
-    streams.stderr.lines([f"s3pp: {defect}"])
+def exit_at_defect(show: Callable[[list[str]], object], defect: str) -> None:
+    """Exit the process after an error in a callback, whose waiters would wait forever.
+
+    ``show`` writes lines to stderr.
+    """
+    show([f"s3pp: {defect}"])
     os._exit(ExitStatus.ABORTED)
 
 
-def only_loop(streams: Streams) -> asyncio.AbstractEventLoop:
+def only_loop(show: Callable[[list[str]], object]) -> asyncio.AbstractEventLoop:
     """The loop of a run that has no other process; a defect in a callback of it ends the run.
 
-    Otherwise, code that waits for the callback's effect would wait forever.
+    Otherwise, code that waits for the callback's effect would wait forever. ``show`` is as in
+    ``exit_at_defect``.
     """
 
     def end(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        _defect(context, partial(exit_at_defect, streams))
+        _defect(context, partial(exit_at_defect, show))
 
     loop = new_loop()
     loop.set_exception_handler(end)

@@ -6,18 +6,23 @@
                               └──────────────RateLimit──▶ every worker   each BALANCE, by backlog
                               └──────────────Flow───────▶ statter        likewise, where it changed
            └────▶ StallWatch ──Stall──▶ supervisor, which ends the run
+
+    worker, walker ──Demand──▶ Quotas ──Permit──▶ the same, as far as the user's limits allow
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Hashable
 from typing import Generic, NamedTuple, TypeVar
 
 from s3pp.errors import FailureKind
+from s3pp.job import Job
 from s3pp.pipeline.messages import Message
 from s3pp.report.failures import Cause
 from s3pp.report.totals import Flow
-from s3pp.s3.congestion import CongestionControl, Feedback, Refusal
+from s3pp.s3.congestion import CongestionControl, Demand, Feedback, Refusal
+from s3pp.s3.quotas import Quotas, monotonic_quotas
 
 BALANCE = 0.25  # seconds between two redistributions of the rate
 
@@ -71,16 +76,17 @@ class FlowControl(Generic[W]):
         self,
         send: Callable[[W, Message], None],
         abort: Callable[[str, Cause], None],
-        bound: float,
+        job: Job,
     ) -> None:
-        """``send`` sends a message to a worker, or to the statter.
+        """``send`` sends a message to a child.
 
-        ``abort`` ends the run after ``bound`` seconds of throttling, see ``StallWatch``; it gets
-        the reason, and the cause with which objects fail.
+        ``abort`` ends the run after ``--max-throttled``, see ``StallWatch``; it gets the reason,
+        and the cause with which objects fail.
         """
         self._send = send
         self._abort = abort
-        self._stalled = StallWatch(bound)
+        self._stalled = StallWatch(job.access.max_throttled)
+        self._quotas: Quotas[W] = monotonic_quotas(job.speed)
         self._control: CongestionControl[W] = CongestionControl()
         self._seen: dict[W, Feedback] = {}
         self._throttled_before = 0  # by workers that are gone
@@ -92,18 +98,32 @@ class FlowControl(Generic[W]):
         self._control.join(worker)
 
     def leave(self, worker: W) -> None:
-        """Remove a worker."""
+        """Remove a child."""
         self._control.leave(worker)
+        self._quotas.leave(worker)
         seen = self._seen.pop(worker, None)
         self._throttled_before += seen.throttled if seen else 0
 
-    def observe(self, worker: W, seen: Feedback, now: float) -> None:
-        """Process a worker's feedback; if this lowers the limit, send it to every worker."""
+    def observe(self, worker: W, seen: Feedback | Demand, now: float) -> None:
+        """Process what a child says of its requests, or needs for them.
+
+        If a worker's feedback lowers the limit, it is sent to every worker.
+        """
+        if isinstance(seen, Demand):
+            self._quotas.demand(worker, seen)
+            return
         before, self._seen[worker] = self._seen.get(worker), seen
         if self._control.observe(worker, seen, now):
             self.spread()
         if stall := self._stalled.see(before, seen, now):
             self._abort(str(stall), stall.cause)
+
+    def permit(self, most: float) -> float:
+        """Send what the user's limits allow by now; return seconds until more, at most ``most``."""
+        now = time.monotonic()
+        for child, permit in self._quotas.permits(now).items():
+            self._send(child, permit)
+        return min(most, self._quotas.wait(now))
 
     def balance(self, now: float, statter: W) -> None:
         """Every ``BALANCE``, redistribute the limit by backlog and send the flow to the statter."""

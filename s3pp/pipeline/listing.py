@@ -141,7 +141,7 @@ class ListRun(NamedTuple):
 def _list(run: ListRun, streams: Streams) -> None:
     job, origin, _, sheet = run
     session = Session(job.access, origin.bucket, hooks=SessionHooks(sheet.notify))
-    complete = only_loop(streams).run_until_complete
+    complete = only_loop(streams.stderr.lines).run_until_complete
     gc.freeze()  # what was imported is never garbage
     by_name = job.by_name
     if not by_name and complete(_list_at_once(run, session)):
@@ -165,7 +165,8 @@ async def _list_at_once(run: ListRun, session: Session) -> bool:
     """
     job, origin, _, sheet = run
     opened, patience = session.open_unverified(), Patience(sheet.notify)
-    renew, hooks = SignIn(session, opened.keys), RetryHooks(patience, notify=patience.notify)
+    renew = SignIn(session, opened.keys)
+    hooks = RetryHooks(patience, notify=patience.notify).limited_alone(job.speed)
     bucket = connect(job.access, opened, job.speed.listers, renew=renew, hooks=hooks)
     with _counted(bucket, sheet):
         beside = asyncio.ensure_future(prefix_object_notice(job, origin, bucket))
@@ -198,7 +199,8 @@ async def _first_page(bucket: Lister, origin: Origin) -> bytes | None:
 
 async def _list_opened(run: ListRun, session: Session, opened: Opened) -> None:
     job, origin, _, sheet = run
-    renew, hooks = SignIn(session, opened.keys), RetryHooks(notify=sheet.notify)
+    renew = SignIn(session, opened.keys)
+    hooks = RetryHooks(notify=sheet.notify).limited_alone(job.speed)
     bucket = connect(job.access, opened, job.speed.listers, renew=renew, hooks=hooks)
     with _counted(bucket, sheet):
         beside = asyncio.ensure_future(prefix_object_notice(job, origin, bucket))
@@ -230,8 +232,12 @@ async def _write_pages(run: ListRun, bucket: Lister) -> None:
 def _list_found(run: ListRun, session: Session, opened: Opened, streams: Streams) -> None:
     """List as a walker does, for names to look up, or a single object."""
     job, origin, filters, sheet = run
-    renewal, thread = SignIn(session, opened.keys), LoopThread(partial(exit_at_defect, streams))
-    bucket = DistantBucket(thread, job.access, opened, renewal=renewal, notify=sheet.notify)
+    renewal, thread = (
+        SignIn(session, opened.keys),
+        LoopThread(partial(exit_at_defect, streams.stderr.lines)),
+    )
+    hooks = RetryHooks(notify=sheet.notify).limited_alone(job.speed)
+    bucket = DistantBucket(thread, job.access, opened, renewal=renewal, hooks=hooks)
     stdin = os.fdopen(0, "rb", closefd=False) if job.choosing.files_from == "-" else None
     single = opened.single and not job.by_name  # names are below it, even if there are none
     with _counted(bucket, sheet):

@@ -38,7 +38,7 @@ from s3pp.records import (
 )
 from s3pp.report.failures import Cause
 from s3pp.report.totals import Flow, Totals
-from s3pp.s3.congestion import Feedback, RateLimit
+from s3pp.s3.congestion import Demand, Feedback, Permit, RateLimit
 from s3pp.s3.endpoint import Opened
 
 if TYPE_CHECKING:
@@ -280,11 +280,13 @@ MESSAGES: tuple[type[Any], ...] = (
     StatterReport,
     FileDigests,
     # Records of other rooms, which are messages as they are: worker ⇄ supervisor; worker →
-    # supervisor; supervisor → worker; supervisor → statter.
+    # supervisor; supervisor → worker; supervisor → statter; worker, walker ⇄ supervisor.
     OpenUpload,
     Feedback,
     RateLimit,
     Flow,
+    Demand,
+    Permit,
 )
 _TAGS = {kind: tag for tag, kind in enumerate(MESSAGES)}
 HEAD = Struct("!IB")  # bytes that follow, index in ``MESSAGES``

@@ -54,14 +54,14 @@ def _run(job: Job, streams: Streams, place: tuple[str, str], make: MakeTransfer)
         opened = session.open(key)
         run.settle(opened)
         renew = SignIn(session, opened.keys)
-        hooks = RetryHooks(run.pause, notify=run.notice)
+        hooks = RetryHooks(run.pause, notify=run.notice).limited_alone(job.speed)
 
         async def transfer() -> RunReport:
             bucket = connect(job.access, opened, PLACES + 1, renew=renew, hooks=hooks)
             return await run.execute(make(bucket, run), bucket)
 
         signals.calm = True
-        return only_loop(streams).run_until_complete(transfer())
+        return only_loop(streams.stderr.lines).run_until_complete(transfer())
 
 
 def _putter(bucket: Bucket, run: StreamRun) -> StreamTransfer:

@@ -32,7 +32,7 @@ from s3pp.pipeline.signals import Signals, stopping_notice
 from s3pp.records import OpenUpload
 from s3pp.report.failures import Cause
 from s3pp.report.totals import RunReport, run_report
-from s3pp.s3.congestion import Feedback
+from s3pp.s3.congestion import Demand, Feedback
 from s3pp.s3.session import SessionHooks
 
 LEAST_TICK, TICK = 0.02, 0.5  # seconds between periodic checks: at least, and at most
@@ -73,7 +73,7 @@ class Supervisor:
         self._assignments: Assignments[Child] = Assignments(job)
         self._dead_getters = DeadGetters(job)
         self._deletions = DeletePhase(job)
-        self._flow = FlowControl[Child](self._loop.send, self._abort, job.access.max_throttled)
+        self._flow = FlowControl[Child](self._loop.send, self._abort, job)
         self._deaths = 0  # of workers, since the last report of a batch or a part
         self._listed = self._finished = 0
         self._sent_progress = messages.WalkProgress(0, walk_done=False)  # last sent to the statter
@@ -133,7 +133,7 @@ class Supervisor:
 
     def _turn(self) -> None:
         self._gate()
-        self._loop.turn(TICK)
+        self._loop.turn(self._flow.permit(TICK))
         if self._phase is Phase.RUNNING:
             self._assign()
         self._advance()
@@ -229,7 +229,7 @@ class Supervisor:
             case messages.PartProgress():
                 self._assignments.record_progress(child)
                 self._loop.send(self._crew.statter, message)
-            case Feedback():
+            case Feedback() | Demand():
                 self._flow.observe(child, message, time.monotonic())
             case messages.SpoolFile() | OpenUpload():
                 self._assignments.record(child, message)
@@ -339,10 +339,8 @@ class Supervisor:
             self._on_statter_death(child)
         elif child is self._crew.walker:
             if not self._walk_ended:
-                loss = self._deletions.loss
-                self._abort(
-                    f"the walker {child.how_it_ended()}: {loss}: run the same command again"
-                )
+                why = f"the walker {child.how_it_ended()}: {self._deletions.loss}"
+                self._abort(f"{why}: run the same command again")
         elif self._phase in (Phase.RUNNING, Phase.DRAINING):
             self._on_worker_death(child)
 

@@ -30,7 +30,13 @@ from typing import TYPE_CHECKING, Any
 
 from s3pp.errors import FatalError
 from s3pp.job import Job
-from s3pp.pipeline.connect import DistantBucket, LoopThread, Renewal, start_thread
+from s3pp.pipeline.connect import (
+    DistantBucket,
+    LoopThread,
+    Renewal,
+    RetryHooks,
+    start_thread,
+)
 from s3pp.pipeline.messages import (
     Fatal,
     NamesExcluded,
@@ -59,6 +65,7 @@ from s3pp.records import (
     VerifyTask,
 )
 from s3pp.report.view import names_skips
+from s3pp.s3.congestion import Permit
 from s3pp.sources import rules_of
 from s3pp.sources.filters import Filters, NameChoice, filters_of, unmatched_notice
 from s3pp.transfer.planners import smallest_first
@@ -86,9 +93,15 @@ def run_walker(
     if setup is None:
         return
     job, notify = setup.job, partial(_notify, outbox)
-    buckets = _connect(setup, outbox, notify)
+    thread = LoopThread(partial(_give_up, outbox))
+    hooks = RetryHooks(notify=notify).limited(job.speed, outbox)
+    buckets = _connect(setup, outbox, thread, hooks)
     approved = Event()
-    start_thread(_listen, inbox, buckets, approved)
+
+    def allow(permit: Permit) -> None:
+        thread.call(partial(hooks.allow, permit))
+
+    start_thread(_listen, inbox, buckets, approved, allow)
     tallies = not names_skips(job)
     batcher = Batcher(outbox, job.speed.processes, large=job.parts.threshold, tallies=tallies)
     stream = os.fdopen(stdin.fileno(), "rb", closefd=False) if stdin else None
@@ -126,13 +139,12 @@ def _notify(outbox: MessageWriter, text: str) -> None:
 
 
 def _connect(
-    setup: Setup, outbox: MessageWriter, notify: Callable[[str], None]
+    setup: Setup, outbox: MessageWriter, thread: LoopThread, hooks: RetryHooks
 ) -> dict[Side, DistantBucket]:
-    """Return the buckets of a run, whose requests another thread makes."""
-    thread = LoopThread(partial(_give_up, outbox))
+    """Return the buckets of a run, whose requests ``thread`` makes."""
     return {
         side: DistantBucket(
-            thread, setup.job.access_to(side), each, renewal=Renewal(outbox, side), notify=notify
+            thread, setup.job.access_to(side), each, renewal=Renewal(outbox, side), hooks=hooks
         )
         for side, each in setup.opened.items()
     }
@@ -143,9 +155,7 @@ def _send(job: Job, tasks: Iterator[Task], batcher: Batcher, spool_dir: str) -> 
     if job.choosing.order == "size":
         tasks = smallest_first(tasks)
     if job.walk == "tar":
-        from s3pp.pipeline.archives import send_archives
-
-        send_archives(tasks, batcher, spool_dir)
+        import_module("s3pp.pipeline.archives").send_archives(tasks, batcher, spool_dir)
     elif job.verb == "remove":
         batcher.send_removals(tasks)
     else:
@@ -333,12 +343,19 @@ def _give_up(outbox: MessageWriter, defect: str) -> None:
     os._exit(1)
 
 
-def _listen(inbox: MessageReader, buckets: Mapping[Side, DistantBucket], approved: Event) -> None:
-    """Receive new keys and the approval of deletions; exit when the supervisor is gone."""
+def _listen(
+    inbox: MessageReader,
+    buckets: Mapping[Side, DistantBucket],
+    approved: Event,
+    allow: Callable[[Permit], None],
+) -> None:
+    """Receive new keys, permits and the approval of deletions; exit when the supervisor is gone."""
     while (message := inbox.receive()) is not None:
         match message:
             case NewKeys(side, keys):
                 buckets[side].take_keys(keys)
+            case Permit():
+                allow(message)
             case SendDeletes():
                 approved.set()
     os._exit(1)

@@ -49,7 +49,7 @@ from s3pp.records import (
     PartTask,
 )
 from s3pp.s3.client import Bucket
-from s3pp.s3.congestion import RateLimit
+from s3pp.s3.congestion import Permit, RateLimit
 from s3pp.s3.endpoint import Opened
 from s3pp.s3.limiter import RequestLimiter
 from s3pp.transfer.resume import OwnUploads
@@ -77,7 +77,7 @@ async def _serve(
     renewals, pause = {side: Renewal(outbox, side) for side in opened}, Pause()
     # It also counts parts, which have no slot.
     limiter = RequestLimiter(slots, outbox.send)
-    hooks = RetryHooks(pause, limiter)
+    hooks = RetryHooks(pause, limiter).limited(job.speed, outbox)
     buckets: dict[Side, Bucket] = {
         side: connect(job.access_to(side), each, slots, renew=renewals[side], hooks=hooks)
         for side, each in opened.items()
@@ -88,8 +88,9 @@ async def _serve(
     acting = moving_role(job, role(job, buckets, resources), buckets, resources)
     runner = TaskRunner(outbox, acting, list(buckets.values()), slots=slots, job=job)
     create = partial(create_deleter, job, buckets, resources)
-    journaled = job.output.journal is not None
-    deletions = DeletionRunner(outbox, create, runner.spent, journaled=journaled)
+    deletions = DeletionRunner(
+        outbox, create, runner.spent, journaled=job.output.journal is not None
+    )
     runner.digests = resources.digests
 
     limiter.backlog = lambda: runner.backlog
@@ -107,13 +108,15 @@ async def _serve(
                 parts.resolve(message)
             case RateLimit():
                 limiter.set_limit(message)
+            case Permit():
+                hooks.allow(message)
             case OpenUpload():
                 resources.own.inherit(message)
             case NewKeys(side, keys) if side in buckets:
                 renewals[side].apply(keys, buckets[side])
             case StartNothing():
                 pause.end()
-                limiter.end()
+                hooks.end()
                 parts.end()
                 resources.reader.end()
                 runner.finish()

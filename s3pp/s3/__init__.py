@@ -8,6 +8,8 @@ requests     ``client`` has the operations, signed by ``sigv4``, sent by ``wire`
              ``timestamps`` parse what comes back, ``retry`` classifies errors, ``refused_head``
              finds the reason where there is none; ``congestion`` sets the request rate,
              ``limiter`` enforces it
+limits       those of the user: ``quotas`` hands out what a run may use a second, ``allowance`` is
+             what one process does with it, and ``body_pace`` lets its bodies move piece by piece
 the wire     an ``exchange`` is a request and its answer; it goes over kept ``connections`` to
              ``peers``, each of which is in ``http1``, with its ``sending`` half, the ``framing`` of
              answers, and ``receiving`` of large ones; through a proxy, it goes by ``curl``, driven

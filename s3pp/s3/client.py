@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from s3pp.access import Keys
 from s3pp.errors import FatalError
 from s3pp.records import Dest
+from s3pp.s3.allowance import Allowance, Passage
 from s3pp.s3.answers import Answer, Copied, etag_of, parse_tags, xml_text
 from s3pp.s3.endpoint import Endpoint, copy_source, query_string
 from s3pp.s3.exchange import Fault, Request, Response, Sink, Stream, WireError
@@ -81,6 +82,7 @@ class Call(NamedTuple):
     # Extra seconds that the answer may take; its body may then contain an error despite status 200.
     late: int | None = None
     unsigned: str = ""  # header lines that a proxy may change without harm
+    size: int = 0  # bytes of the body that is asked for, where they are known
 
 
 class Recovery(NamedTuple):
@@ -91,6 +93,7 @@ class Recovery(NamedTuple):
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep  # seconds
     limiter: RequestLimiter | None = None  # None: requests are not limited
     notify: Callable[[str], None] | None = None  # informs the user, once, that the store throttles
+    allowance: Allowance | None = None  # None: the user limits nothing
 
 
 class Bucket:
@@ -108,7 +111,7 @@ class Bucket:
         self.endpoint = endpoint
         self.signer = signer
         self._wire = wire
-        self._backoff, self._renew, self._sleep, self._limiter, notify = recovery
+        self._backoff, self._renew, self._sleep, self._limiter, notify, self._allowance = recovery
         self._throttled = ThrottledWaits(self._backoff, notify)
         self._always = tuple(always)
         self.requests = 0  # sent so far, every attempt counted
@@ -131,14 +134,15 @@ class Bucket:
         headers: Headers = (),
         sink: Sink | None = None,
         coding: Coding = Coding.GZIP,
+        size: int = 0,
     ) -> Answer:
         """GetObject. The body is in the answer, or goes to ``sink`` if there is one.
 
-        It is not decoded here. Raises ``Oversized`` for a body too long to hold, and any error of
-        the sink.
+        ``size``: its bytes, where they are known. It is not decoded here. Raises ``Oversized`` for
+        a body too long to hold, and any error of the sink.
         """
         path = self.endpoint.path(key)
-        call = Call("GET", path, headers=headers, sink=sink, unsigned=_ACCEPT[coding])
+        call = Call("GET", path, headers=headers, sink=sink, unsigned=_ACCEPT[coding], size=size)
         return await (self._ask_checksum(self.call, call) if headers else self.call(call))
 
     async def copy(
@@ -254,22 +258,28 @@ class Bucket:
 
     async def call(self, call: Call) -> Answer:
         """Send a request, and retry it where that may help; for errors see the module docstring."""
-        method, path, query, headers, content, payload_hash, sink, late, unsigned = call
+        method, path, query, headers, content, payload_hash, sink, late, unsigned, _ = call
         url = f"{self._origin}{path}?{query}" if query else self._origin + path
         parts = (self.endpoint.host, path, query)
         trouble: Trouble | None = None
-        limiter, epoch = self._limiter, 0
+        limiter, epoch, passage = self._limiter, 0, None
         while True:
+            if self._allowance is not None:
+                passage = await until(self._admit(self._allowance, call), trouble)
+            elif limiter is not None and not limiter.take_at_once():
+                await until(limiter.take(), trouble)
             if limiter is not None:
-                if not limiter.take_at_once():
-                    await until(limiter.take(), trouble)
                 epoch = limiter.epoch
             self.requests += 1
             lost: WireError | None = None
             try:
                 head = self.signer.sign(method, parts, [*headers, *self._always], payload_hash)
                 request = Request(method, url, head + unsigned, content, sink, late or 0)
-                response = await self._wire.send(request)
+                response = await (
+                    self._wire.send(request)
+                    if passage is None
+                    else passage.send(self._wire, request)
+                )
             except WireError as error:
                 lost = error
             finally:
@@ -286,6 +296,18 @@ class Bucket:
             if method == "POST" and refusal.code == _CONFLICT:
                 raise refusal  # this upload can no longer be completed
             await self._recover(response, refusal, trouble, epoch)
+
+    async def _admit(self, allowance: Allowance, call: Call) -> Passage:
+        """Wait until the user's limits, and then those of the store, admit an attempt."""
+        reads = call.method == "GET"
+        passage = await allowance.admit(call.body, size=call.size, reads=reads)
+        try:
+            if self._limiter is not None and not self._limiter.take_at_once():
+                await self._limiter.take()
+        except BaseException:
+            passage.close()
+            raise
+        return passage
 
     async def _after_loss(self, error: WireError, trouble: Trouble, epoch: int) -> None:
         if error.fault is Fault.UNTRUSTED:

@@ -112,6 +112,22 @@ class Feedback(NamedTuple):
         return self.refused + self.unanswered
 
 
+class Demand(NamedTuple):
+    """What a process asks for, in addition to what it has asked for before."""
+
+    requests: int = 0
+    sent: int = 0  # bytes of bodies
+    received: int = 0
+
+
+class Permit(NamedTuple):
+    """What a process may use, once."""
+
+    requests: int = 0
+    sent: int = 0
+    received: int = 0
+
+
 class _Sums(NamedTuple):
     accepted: float = 0.0
     congested: float = 0.0

@@ -18,12 +18,14 @@ after one that leaves any doubt about where the next begins the connection is cl
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable
 from functools import partial
 
 from s3pp.s3.exchange import TICK, Fault, Request, Response, WireError, WireSettings
-from s3pp.s3.http1 import Connection, SentRequest
+from s3pp.s3.http1 import Connection
 from s3pp.s3.peers import Peer, tls_context
+from s3pp.s3.sending import SentRequest
 
 _CLOSED = "the wire was closed"
 
@@ -49,7 +51,7 @@ class Connections:
         """
         # Not a coroutine: this runs for every small object. A cancelled future is noticed by the
         # connection, which is then closed.
-        method, url, lines, body, sink, patience = request
+        method, url, lines, body, sink, patience, pace = request
         slash = url.find("/", 8)  # after the scheme
         origin = url[:slash]
         peer = self._peers.get(origin) or self._add_peer(origin)
@@ -60,7 +62,8 @@ class Connections:
             head = f"{method} {url[slash:]} {peer.rest}{lines}Content-Length: {size}\r\n\r\n"
         future: asyncio.Future[Response] = self._loop.create_future()
         limit, total = self._settings.read_timeout + patience, self._total + patience
-        sent = SentRequest(head.encode("ascii"), body, method == "HEAD", limit, future, sink, total)
+        bodiless = method == "HEAD"
+        sent = SentRequest(head.encode("ascii"), body, bodiless, limit, future, sink, total, pace)
         if peer.idle:
             peer.idle.pop().start(sent)
         else:
@@ -113,6 +116,8 @@ class Connections:
             if future.done():  # cancelled while the last step of it ended
                 sock.close()
                 return
+            if buffer := self._settings.receive_buffer:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
             connection = peer.add(self._loop, sock)
         except Exception as error:
             if not future.done():

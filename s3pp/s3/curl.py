@@ -25,6 +25,7 @@ from s3pp.s3.exchange import (
     MOST_HELD,
     TICK,
     Fault,
+    Pace,
     Request,
     Response,
     Sink,
@@ -164,6 +165,8 @@ class _Handle:
         self._held = 0  # bytes of them
         self._stream: Stream | None = None
         self._sink: Sink | None = None
+        self._pace: Pace | None = None
+        self._waits = False  # for the pace
         self._begun = False  # whether the sink receives this answer's body
         self.late: WireError | None = None  # why it was ended
         self._settings = settings
@@ -182,7 +185,7 @@ class _Handle:
             body.rewind()
             self._stream = body
             setopt(pycurl.INFILESIZE_LARGE, body.size)
-        self._sink = request.sink
+        self._sink, self._pace = request.sink, request.pace
         patience, settings = request.patience, self._settings
         self._limits = TimeLimits(
             settings.read_timeout + patience, settings.request_timeout + patience
@@ -193,7 +196,8 @@ class _Handle:
         info = self.curl.getinfo
         if info(pycurl.PRETRANSFER_TIME) > 0.0:  # until then it connects, for which it has a limit
             moved = sum(map(info, _MOVED))
-            self.late = self._limits.tick(moved - self._moved)
+            if not self._waits:  # for its pace
+                self.late = self._limits.tick(moved - self._moved)
             self._moved = moved
         return self.late is not None
 
@@ -213,7 +217,8 @@ class _Handle:
         self._lines.clear()
         self._chunks.clear()
         self._held = 0
-        self._stream = self._sink = self.broken = self.late = None
+        self._stream = self._sink = self._pace = self.broken = self.late = None
+        self._waits = False
         self._begun = False
         self._moved = 0
 
@@ -257,7 +262,15 @@ class _Handle:
     def _read(self, count: int) -> bytes | int:
         try:
             assert self._stream is not None
-            return self._stream.read(count)
+            if self._pace is None:
+                return self._stream.read(count)
+            allowed = self._pace.take(count, self._go_on)
+            if not allowed:
+                self._waits = True
+                return int(pycurl.READFUNC_PAUSE)
+            piece = self._stream.read(allowed)
+            self._pace.give_back(allowed - len(piece))
+            return piece
         except Exception as error:
             self.broken = error
             return int(pycurl.READFUNC_ABORT)
@@ -268,6 +281,11 @@ class _Handle:
             assert self._sink is not None
             if not self._begun and self._status() >= 300:
                 return self._keep(piece)
+            if self._pace is not None and not self._pace.take(1, self._go_on):
+                self._waits = True
+                return int(pycurl.WRITEFUNC_PAUSE)  # and it comes again, whole
+            if self._pace is not None:
+                self._pace.charge(len(piece) - 1)
             if not self._begun:
                 self._begun = True
                 self._sink.restart()
@@ -288,6 +306,11 @@ class _Handle:
             return -1
         self._chunks.append(piece)
         return None
+
+    def _go_on(self) -> None:
+        self._waits = False
+        if self._pace is not None:
+            self.curl.pause(pycurl.PAUSE_CONT)
 
     def _status(self) -> int:
         """The status from the header lines so far: libcurl cannot be queried in a callback."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from math import inf
@@ -37,6 +38,19 @@ class Sink(Protocol):
         """Append the next piece; a view is valid only until this returns."""
 
 
+class Pace(Protocol):
+    """Limits how fast a body moves."""
+
+    def take(self, most: int, resume: Callable[[], None]) -> int:
+        """Return how many bytes may move now, at most ``most``; 0: ``resume`` is called later."""
+
+    def give_back(self, count: int) -> None:
+        """Return what was taken and did not move."""
+
+    def charge(self, count: int) -> None:
+        """Count bytes that have moved without being taken."""
+
+
 class Request(NamedTuple):
     """An HTTP request."""
 
@@ -46,6 +60,7 @@ class Request(NamedTuple):
     body: bytes | Stream | None = None
     sink: Sink | None = None
     patience: int = 0  # seconds added to the read timeout, for operations that take long
+    pace: Pace | None = None  # of the stream, or of what the sink receives
 
 
 class Response(NamedTuple):
@@ -141,3 +156,4 @@ class WireSettings:
     verify: bool = True
     proxy: str = ""  # its URL; empty: none, even if the environment names one
     request_timeout: float = inf  # for an attempt, once it is connected
+    receive_buffer: int = 0  # bytes that the system receives ahead of us; 0: as it likes

@@ -14,13 +14,12 @@ the answer and nothing else was received, and neither side asks for the end.
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import ssl
 from math import inf
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
-from s3pp.s3.exchange import MOST_HELD, TICK, Fault, Response, Sink, Stream, TimeLimits, WireError
+from s3pp.s3.exchange import MOST_HELD, TICK, Fault, Response, TimeLimits, WireError
 from s3pp.s3.framing import (
     CHUNKED,
     HEAD_END,
@@ -31,25 +30,20 @@ from s3pp.s3.framing import (
     parse_head,
     unreadable,
 )
-from s3pp.s3.receiving import NOT_YET, RECORD, IncomingBody, is_undeclared_end, receiver
-from s3pp.s3.sending import JOINED, SendingHalf
+from s3pp.s3.receiving import (
+    NOT_YET,
+    RECORD,
+    IncomingBody,
+    exchange_error,
+    is_undeclared_end,
+    receiver,
+)
+from s3pp.s3.sending import JOINED, SendingHalf, SentRequest
 
 RECEIVE = 64 * 1024  # bytes received at a time
 # Seconds for which a connection is kept without an exchange: firewalls forget it without a word,
 # and then the next request would wait for its time to run out. libcurl's limit, too.
 MOST_IDLE = 118.0
-
-
-class SentRequest(NamedTuple):
-    """A request as it is sent, and what its answer resolves."""
-
-    head: bytes
-    body: bytes | Stream | None
-    bodiless: bool  # the answer has no body, whatever its head says
-    patience: float  # seconds of silence after which it fails
-    future: asyncio.Future[Response]
-    sink: Sink | None = None  # receives the body of a successful answer
-    total: float = inf  # seconds after which it fails
 
 
 class Pool(Protocol):
@@ -134,7 +128,7 @@ class Connection(SendingHalf):
         elif isinstance(body, bytes) and len(body) <= JOINED:
             self._unsent.append(head + body)
         else:
-            self._queue(head, body)
+            self._queue(head, body, request.pace)
         if self._outgoing is not None or request.sink is not None:
             request.future.add_done_callback(self._on_done)
         self._flush()
@@ -152,8 +146,9 @@ class Connection(SendingHalf):
             self.close()
         elif request is not before:
             self._limits = TimeLimits(request.patience, request.total)
-        # A head that has begun must be complete in time, however slowly it comes.
-        elif late := self._limits.tick(0 if self._received else moved):
+        # The time in which it waits for its pace is not the peer's. A head that has begun must be
+        # complete in time, however slowly it comes.
+        elif not self._held and (late := self._limits.tick(0 if self._received else moved)):
             self.fail(late)
 
     def fail(self, error: Exception) -> None:
@@ -217,6 +212,9 @@ class Connection(SendingHalf):
 
     def _receive(self, incoming: IncomingBody) -> None:
         """Pass on to a sink what has come, as much as fits. Raises the errors of the socket."""
+        if incoming.pace is not None:
+            self._receive_paced(incoming)
+            return
         buffer, receive = self._pool.buffer, receiver(self._sock)
         at, size, ended = 0, len(buffer), False
         try:
@@ -228,6 +226,26 @@ class Connection(SendingHalf):
             self._pass_on(incoming, buffer[:at])
         if ended and self._incoming is incoming:
             self._on_end(sure=True)
+
+    def _receive_paced(self, incoming: IncomingBody) -> None:
+        """As ``_receive``, no more than the pace allows; until nothing is left that has come."""
+        buffer, receive = self._pool.buffer, receiver(self._sock)
+        while self._incoming is incoming:
+            count = incoming.receive(receive, buffer, self._resume_receiving)
+            if count is None:
+                self._held = True
+                self._loop.remove_reader(self._fd)
+                return
+            self._moved += count
+            self._pass_on(incoming, buffer[:count])
+            if not count and self._incoming is incoming:
+                self._on_end(sure=True)
+
+    def _resume_receiving(self) -> None:
+        if self._held and self._incoming is not None:
+            self._held = False
+            self._loop.add_reader(self._fd, self._on_readable)
+            self._on_readable()
 
     def _pass_on(self, incoming: IncomingBody, piece: memoryview) -> None:
         request = self._request
@@ -283,7 +301,7 @@ class Connection(SendingHalf):
             return
         self._head, self._status, self._length, self._kept = head, status, length, kept
         if request.sink is not None and status < 300:
-            self._begin_sink(request.sink, piece[start:])
+            self._begin_sink(request, piece[start:])
             return
         if length > MOST_HELD:
             raise WireError(Fault.OVERSIZED)
@@ -305,12 +323,15 @@ class Connection(SendingHalf):
         self._received = bytearray()
         return bytes(received), end
 
-    def _begin_sink(self, sink: Sink, piece: bytes) -> None:
+    def _begin_sink(self, request: SentRequest, piece: bytes) -> None:
+        assert request.sink is not None
         try:
-            incoming = self._incoming = IncomingBody(sink, self._length)
+            incoming = self._incoming = IncomingBody(request.sink, self._length, request.pace)
         except Exception as error:
             self.fail(error)
             return
+        if request.pace is not None:
+            request.pace.charge(len(piece))
         self._pass_on(incoming, memoryview(piece))
 
     def _skip_interim(self, status: int, size: int) -> None:
@@ -377,17 +398,3 @@ class Connection(SendingHalf):
         else:
             self.close()
             self._pool.send_again(request)
-
-
-def exchange_error(error: OSError) -> WireError:
-    """The error for a connection that broke during an exchange."""
-    return WireError(Fault.CUT, describe(error))
-
-
-def describe(error: Exception) -> str:
-    """An error of the system or of TLS in words, without its number."""
-    if isinstance(error, ssl.SSLError):
-        return f"TLS: {(error.reason or str(error)).replace('_', ' ').lower()}"
-    if isinstance(error, OSError) and error.errno:
-        return os.strerror(error.errno).lower()
-    return str(error) or type(error).__name__

@@ -111,6 +111,8 @@ class RequestLimiter:
         self, size: int, report: Callable[[Feedback], None], *, clock: Clock = time.monotonic
     ) -> None:
         self.backlog: Callable[[], int] = int  # the number of tasks waiting to become requests
+        # Whether requests are in flight whose bodies wait, so that no answer can come.
+        self.expects_silence: Callable[[], bool] = bool
         self.limit = NO_LIMIT
         self.epoch = NO_LIMIT.epoch
         self._report = report
@@ -141,7 +143,7 @@ class RequestLimiter:
 
     def start(self, tick: float = TICK) -> None:
         """Start counting, and reporting every ``tick`` seconds; the event loop must be running."""
-        if self._answers or self._free == self._size:
+        if self._answers or self._free == self._size or self.expects_silence():
             self._answered = self._clock()
         self._settle()
         self._send_report()

@@ -25,8 +25,9 @@ from s3pp import __version__
 from s3pp.errors import no_thread
 from s3pp.s3.endpoint import PORTS
 from s3pp.s3.exchange import Fault, WireError
-from s3pp.s3.http1 import Connection, SentRequest, describe
-from s3pp.s3.receiving import BUFFER
+from s3pp.s3.http1 import Connection
+from s3pp.s3.receiving import BUFFER, describe
+from s3pp.s3.sending import SentRequest
 
 NAMES_KEPT = 60.0  # seconds for which the addresses of a name are used again, as libcurl does
 # RFC 8305, section 8: the delay before the next address is tried beside this one, in seconds.

@@ -11,12 +11,13 @@ that takes an eighth less CPU than libcurl, whose pieces are single records.
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 from collections.abc import Callable
 from typing import Any, cast
 
-from s3pp.s3.exchange import Sink
+from s3pp.s3.exchange import Fault, Pace, Sink, WireError
 from s3pp.s3.framing import CHUNKED, UNTIL_CLOSED, ChunkedBody
 
 BUFFER = 256 * 1024  # bytes; half of a processor's own cache
@@ -27,11 +28,14 @@ NOT_YET = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantW
 _UNDECLARED_END = "UNEXPECTED_EOF_WHILE_READING"  # OpenSSL's name, since version 3
 
 
-def receiver(sock: socket.socket) -> Callable[[int, memoryview], int]:
+Receive = Callable[[int, memoryview], int]
+
+
+def receiver(sock: socket.socket) -> Receive:
     """A function that receives at most so many bytes into a buffer, and returns how many."""
     if isinstance(sock, ssl.SSLSocket):
         # Its ``recv_into`` calls this, for each record. The stubs have it return bytes.
-        read: Callable[[int, memoryview], int] = cast(Any, sock.read)
+        read: Receive = cast(Any, sock.read)
         return read
     return lambda count, buffer: sock.recv_into(buffer, count)
 
@@ -46,15 +50,30 @@ def is_undeclared_end(error: OSError) -> bool:
     return isinstance(error, ssl.SSLEOFError) or error.reason == _UNDECLARED_END
 
 
+def exchange_error(error: OSError) -> WireError:
+    """The error for a connection that broke during an exchange."""
+    return WireError(Fault.CUT, describe(error))
+
+
+def describe(error: Exception) -> str:
+    """An error of the system or of TLS in words, without its number."""
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {(error.reason or str(error)).replace('_', ' ').lower()}"
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno).lower()
+    return str(error) or type(error).__name__
+
+
 class IncomingBody:
     """The body of an answer, whose content a sink receives."""
 
-    __slots__ = ("_chunks", "_left", "_sink", "excess")
+    __slots__ = ("_chunks", "_left", "_sink", "excess", "pace")
 
-    def __init__(self, sink: Sink, length: int) -> None:
+    def __init__(self, sink: Sink, length: int, pace: Pace | None) -> None:
         """``length``: bytes, ``CHUNKED`` or ``UNTIL_CLOSED``. Raises the errors of the sink."""
         sink.restart()
         self.excess = False  # more was received than the body
+        self.pace = pace
         self._sink = sink
         self._left = length
         self._chunks = ChunkedBody() if length == CHUNKED else None
@@ -74,6 +93,23 @@ class IncomingBody:
         self._left -= len(piece)
         self._write(piece)
         return not self._left
+
+    def receive(
+        self, receive: Receive, buffer: memoryview, resume: Callable[[], None]
+    ) -> int | None:
+        """Receive as many bytes as the pace allows; return how many.
+
+        None: ``resume`` is called when more may be received. Raises the errors of the socket.
+        """
+        assert self.pace is not None
+        allowed, count = self.pace.take(len(buffer), resume), 0
+        if not allowed:
+            return None
+        try:
+            count = receive(allowed, buffer)
+        finally:
+            self.pace.give_back(allowed - count)
+        return count
 
     def _take_chunks(self, chunks: ChunkedBody, piece: bytes) -> bool:
         whole = chunks.feed(piece)

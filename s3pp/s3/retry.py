@@ -13,11 +13,14 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TypeVar
 
 from s3pp.errors import FailureKind, ObjectError, RunEnding
 from s3pp.limits import DEFAULT_MAX_THROTTLED
 from s3pp.s3.answers import no_store_message, xml_text
 from s3pp.s3.exchange import MOST_HELD, Fault, Response, WireError
+
+T = TypeVar("T")
 
 
 class Remedy(Enum):
@@ -208,13 +211,14 @@ class Trouble:
         return self.failures + self.throttled
 
 
-async def until(waiting: Awaitable[None], trouble: Trouble | None) -> None:
-    """Wait for the next attempt. If the run ends first, raise the cause of the last failure.
+async def until(waiting: Awaitable[T], trouble: Trouble | None) -> T:
+    """Wait for the next attempt; return what ``waiting`` does.
 
-    Raises ``ObjectError``, or ``RunEnding`` if no attempt has failed.
+    If the run ends first, raise the cause of the last failure, an ``ObjectError``, or
+    ``RunEnding`` if no attempt has failed.
     """
     try:
-        await waiting
+        return await waiting
     except (RunEnding, ObjectError) as end:
         if trouble is None or trouble.cause is None:
             raise

@@ -53,6 +53,8 @@ TYPES = {
     "max_delete": "Number",
     "size": "Number",
     "part_size": "Number",
+    "max_bandwidth": "Number",
+    "max_requests": "Number",
     "seconds": "Time",
     "lock_wait": "Time",
     "moment": "Moment",

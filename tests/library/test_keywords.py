@@ -52,6 +52,12 @@ SAMPLES: dict[str, list[tuple[Any, str]]] = {
     "max_delete": [(100, "100"), ("10%", "10%")],
     "size": [(4096, "4096"), ("16MiB", "16MiB")],
     "part_size": [(8 << 20, "8MiB"), ("8MiB", "8MiB")],
+    "max_bandwidth": [
+        (10 << 20, "10M"),
+        ("1.5M", "1.5M"),
+        ("08:00,1M Sat-08:00,off", "08:00,1M Sat-08:00,off"),
+    ],
+    "max_requests": [(100, "100"), ("08:00,10 18:00,off", "08:00,10 18:00,off")],
     "seconds": [(2, "2"), (2.5, "2.5"), (timedelta(minutes=5), "5m"), ("5m", "5m")],
     "lock_wait": [(2, "2"), (timedelta(minutes=5), "5m"), ("forever", "forever")],
     "moment": [

@@ -105,23 +105,25 @@ class ObjectFetcher:
             pass
         spill = SpooledBody(key)
         try:
-            answer = await self._request(key, spill)
+            answer = await self._request(key, listed.size, spill)
             return await self._reader.away(lambda: self._verify(answer, spill.whole(), listed))
         except BaseException:
             spill.close()
             raise
 
     async def _get_small(self, key: str, listed: Dest) -> FetchedObject:
-        answer = await self._request(key)
+        answer = await self._request(key, listed.size)
         body = answer.response.body
         if len(body) <= SMALL:
             return self._verify(answer, body, listed)
         return await self._reader.away(lambda: self._verify(answer, body, listed))
 
-    async def _request(self, key: str, spill: SpooledBody | None = None) -> Answer:
+    async def _request(self, key: str, size: int, spill: SpooledBody | None = None) -> Answer:
         try:
             headers = (ASK_CHECKSUM,)
-            return await self._source.get(key, headers=headers, sink=spill, coding=self._coding)
+            return await self._source.get(
+                key, headers=headers, sink=spill, coding=self._coding, size=size
+            )
         except StoreError as error:
             raise unreadable_source(error) from None
 
@@ -150,7 +152,8 @@ class ObjectFetcher:
         pin = [("if-match", part.pin)] if part.pin else []
         headers = [("range", f"bytes={_first_to_last(part)}"), *pin]
         try:
-            return await self._source.get(part.source, headers=headers, sink=spill)
+            size = part.span.size
+            return await self._source.get(part.source, headers=headers, sink=spill, size=size)
         except StoreError as error:
             changed = error.status == 412
             raise (SourceChanged(error) if changed else unreadable_source(error)) from None

@@ -132,7 +132,9 @@ class FileDownload:
         headers = get_headers(task)
         each = likely_part_size(Dest(task.size, task.etag), self._part_size)
         with closing(FileSink(self._tree, task.target, mode=mode, part_size=each)) as sink:
-            answer = await self._bucket.get(task.source, headers=headers, sink=sink, coding=coding)
+            answer = await self._bucket.get(
+                task.source, headers=headers, sink=sink, coding=coding, size=task.size
+            )
             arrived = sink.body()
             await self.verify(task, answer, arrived)
             etag = answer.etag

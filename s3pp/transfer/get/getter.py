@@ -159,7 +159,8 @@ class Getter:
     async def _fetch_small(self, task: GetTask, mode: int | None, coding: Coding) -> Arrival:
         """Fetch an object into memory, and write it to its file."""
         headers = checksum_headers(task.etag) if task.planned is None else get_headers(task)
-        answer = await self._bucket.get(task.source, headers=headers, coding=coding)
+        size = task.size
+        answer = await self._bucket.get(task.source, headers=headers, coding=coding, size=size)
         body, etag = answer.response.body, answer.etag
         ours = md5(body, usedforsecurity=False).hexdigest()
         if not (ours == etag == task.etag and len(body) == task.size):

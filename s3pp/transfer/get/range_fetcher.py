@@ -98,7 +98,8 @@ class RangeFetcher:
         span = part.span
         wanted = f"bytes={span.offset}-{span.offset + span.size - 1}"
         pin = (("if-match", part.pin),) if part.pin else ()
-        answer = await self.bucket.get(part.source, headers=(*pin, ("range", wanted)), sink=place)
+        headers = (*pin, ("range", wanted))
+        answer = await self.bucket.get(part.source, headers=headers, sink=place, size=span.size)
         if answer.etag and answer.etag != part.etag:  # not every store heeds If-Match
             message = "the object was replaced while it was fetched"
             raise StoreError(412, "PreconditionFailed", message)

@@ -156,7 +156,7 @@ class StreamGetter:
         headers = checksum_headers(head.etag)
         try:
             answer = await self._bucket.get(
-                self._key, headers=headers, sink=sink, coding=self._coding
+                self._key, headers=headers, sink=sink, coding=self._coding, size=head.size
             )
         except BaseException:
             sink.close()

@@ -13,6 +13,7 @@ from s3pp.integrity import checksums
 from s3pp.job import Compare, Job, Mode
 from s3pp.places import Place, Source
 from s3pp.speed import Speed
+from s3pp.timetable import steady
 
 
 def job(*words: str) -> Job:
@@ -25,6 +26,20 @@ def refused(*words: str) -> str:
     message = str(caught.value)
     assert message.isprintable()
     return message
+
+
+def test_limits_of_the_rate_reach_the_job_of_each_verb() -> None:
+    words = ["--max-bandwidth", "10M", "--max-requests", "08:00,5 18:00,off"]
+    places = {"list": ["s3://bucket"], "clean": ["s3://bucket"], "remove": ["s3://bucket/p"]}
+    for verb in ("put", "get", "copy", "move", "remove", "list", "clean"):
+        named = {"put": ["src", "s3://bucket"], "get": ["s3://bucket", "d"]}.get(
+            verb, places.get(verb, ["s3://bucket/p", "s3://other/q"])
+        )
+        speed = build_job(verb, [*words, *named]).speed
+        assert speed.max_bandwidth == steady(10 << 20)
+        assert speed.max_requests is not None
+        assert speed.max_requests.text == "08:00,5 18:00,off"
+        assert [step.rate for step in speed.max_requests.steps] == [5, None] * 7
 
 
 def test_defaults_are_the_jobs() -> None:

@@ -14,7 +14,7 @@ import pytest
 from s3pp.access import Access, Keys
 from s3pp.job import Job
 from s3pp.pipeline.children import Child, start_context
-from s3pp.pipeline.connect import DistantBucket, LoopThread, Renewal, connect
+from s3pp.pipeline.connect import DistantBucket, LoopThread, Renewal, RetryHooks, connect
 from s3pp.pipeline.messages import Heartbeat, KeysExpired, Message, Setup
 from s3pp.pipeline.worker import run_worker
 from s3pp.places import Place, Side, Source
@@ -22,6 +22,7 @@ from s3pp.s3.congestion import Feedback
 from s3pp.s3.endpoint import Endpoint, Opened
 from s3pp.s3.exchange import Response
 
+HOOKS = RetryHooks(notify=pytest.fail)
 ENDPOINT = Endpoint("http", "127.0.0.1:9", "/bucket", "us-east-1", "bucket")
 OPENED = Opened(ENDPOINT, Keys("AKID", "secret"), None, True)
 JOB = Job("put", (Source("/src"),), Place("bucket"))
@@ -154,7 +155,9 @@ def test_a_bucket_in_a_thread_is_connected_when_it_is_first_asked(
     monkeypatch.setattr("s3pp.pipeline.connect.Wire", Wire)
     renewal = Renewal(Outbox(), Side.DEST)  # type: ignore[arg-type]
     thread = LoopThread(pytest.fail)
-    bucket = DistantBucket(thread, Access(), OPENED, renewal=renewal, notify=pytest.fail)
+    bucket = DistantBucket(
+        thread, Access(), OPENED, renewal=renewal, hooks=RetryHooks(notify=pytest.fail)
+    )
     bucket.take_keys(Keys("AKIDEARLY", "early"))
     assert loops == []
     assert bucket.requests == 0
@@ -189,7 +192,9 @@ def signers(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 def distant(thread: LoopThread, side: Side = Side.SOURCE) -> DistantBucket:
     renewal = Renewal(Outbox(), side)  # type: ignore[arg-type]
-    return DistantBucket(thread, Access(), OPENED, renewal=renewal, notify=pytest.fail)
+    return DistantBucket(
+        thread, Access(), OPENED, renewal=renewal, hooks=RetryHooks(notify=pytest.fail)
+    )
 
 
 def test_keys_that_come_before_the_first_request_are_used_for_it(signers: list[list[str]]) -> None:

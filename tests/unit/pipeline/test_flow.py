@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from s3pp.access import Access
 from s3pp.errors import FailureKind
+from s3pp.job import Job
 from s3pp.pipeline.flow import BALANCE, FlowControl, StallWatch
 from s3pp.pipeline.messages import Message
 from s3pp.report.failures import Cause
@@ -26,7 +28,7 @@ class Watched:
         self._flow: FlowControl[str] = FlowControl(
             lambda to, what: self._sent.append((to, what)),
             lambda why, cause: self.ends.append((why, cause)),
-            60.0,
+            Job("put", access=Access(max_throttled=60.0)),
         )
         self.join, self.leave = self._flow.join, self._flow.leave
 

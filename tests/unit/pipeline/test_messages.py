@@ -23,6 +23,8 @@ FOREIGN = {
     "OpenUpload": "worker, supervisor → supervisor, worker",
     "Feedback": "worker → supervisor",
     "RateLimit": "supervisor → worker",
+    "Demand": "worker, walker → supervisor",
+    "Permit": "supervisor → worker, walker",
     "Flow": "supervisor → statter",
 }
 ROUTE = re.compile(r"([a-z, ]+) → ([a-z, ]+)(?:: |\Z)")

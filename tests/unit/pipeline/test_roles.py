@@ -63,7 +63,13 @@ class Bucket:
         return self._answer(b"")
 
     async def get(
-        self, key: str, *, headers: Any = (), sink: Sink | None = None, coding: str = ""
+        self,
+        key: str,
+        *,
+        headers: Any = (),
+        sink: Sink | None = None,
+        coding: str = "",
+        size: int = 0,
     ) -> Answer:
         self._note("get", key, headers)
         assert sink is None

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 from effort import examples
 from s3pp.s3.exchange import MOST_HELD, Fault, Response, WireError
-from s3pp.s3.http1 import MOST_IDLE, Connection, SentRequest
+from s3pp.s3.http1 import MOST_IDLE, Connection
 from s3pp.s3.receiving import BUFFER
+from s3pp.s3.sending import SentRequest
 
 OK = b"HTTP/1.1 200 OK\r\n"
 GET = b"GET / HTTP/1.1\r\n\r\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections.abc import Callable
 from contextlib import closing
 from itertools import pairwise
 from typing import Any
@@ -14,11 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3pp.s3.exchange import MOST_HELD, Fault, Response, Sink, WireError
-from s3pp.s3.http1 import SentRequest
 from s3pp.s3.receiving import BUFFER
-from s3pp.s3.sending import SENT
+from s3pp.s3.sending import SENT, SentRequest
 
-from .test_http1 import GET, LENGTH, OK, Ends, chunks, until
+from .test_http1 import GET, LENGTH, OK, Ends, chunks, turns, until
 
 PATTERN = bytes(range(256)) * 4096  # 1 MiB
 
@@ -62,14 +62,46 @@ class Counted:
         self.read_to = 0
 
 
+class Stepwise:
+    """A pace that lets so many bytes pass each time it is allowed to."""
+
+    def __init__(self) -> None:
+        self.left = 0
+        self._resume: Callable[[], None] | None = None
+
+    def take(self, most: int, resume: Callable[[], None]) -> int:
+        taken = min(most, max(0, self.left))
+        self.left -= taken
+        if not taken:
+            self._resume = resume
+        return taken
+
+    def give_back(self, count: int) -> None:
+        self.left += count
+
+    def charge(self, count: int) -> None:
+        self.left -= count
+
+    def allow(self, count: int) -> None:
+        """Let ``count`` bytes pass."""
+        self.left += count
+        if self.left > 0 and self._resume is not None:
+            resume, self._resume = self._resume, None
+            resume()
+
+
 class Streaming(Ends):
     """A connection, whose requests may have streams and sinks, and its peer's end."""
 
     def send(
-        self, *, sink: Sink | None = None, stream: Counted | None = None
+        self,
+        *,
+        sink: Sink | None = None,
+        stream: Counted | None = None,
+        pace: Stepwise | None = None,
     ) -> asyncio.Future[Response]:
         future: asyncio.Future[Response] = self._loop.create_future()
-        self.connection.start(SentRequest(GET, stream, False, 60.0, future, sink))
+        self.connection.start(SentRequest(GET, stream, False, 60.0, future, sink, pace=pace))
         return future
 
 
@@ -296,5 +328,82 @@ def test_a_stream_is_read_before_the_peer_sees_anything(run: Any) -> None:
 
             ends.send(stream=First(b"content"))
             assert await _receive(ends, len(GET) + 7) == GET + b"content"
+
+    run(main())
+
+
+# At a pace
+
+
+def test_a_body_is_sent_as_its_pace_allows_and_its_waiting_is_no_silence(run: Any) -> None:
+    async def main() -> None:
+        with closing(Streaming()) as ends:
+            pace, stream = Stepwise(), Counted(PATTERN[:10_000])
+            future = ends.send(stream=stream, pace=pace)
+            for number in range(10):
+                await until(lambda at=number: stream.read_to == 1000 * at)
+                await turns()
+                for _ in range(100):  # longer than the patience of 60 seconds
+                    ends.connection.tick()
+                assert not future.done()
+                pace.allow(1000)
+            await turns()
+            await ends.answer(OK + LENGTH + b"\r\nhi")
+            assert (await asyncio.wait_for(future, 10)).body == b"hi"
+            got = ends.theirs.recv(20_000)
+            assert got.endswith(PATTERN[:10_000])
+            assert ends.pool.given == 1
+
+    run(main())
+
+
+def test_a_body_is_received_as_its_pace_allows_and_its_waiting_is_no_silence(run: Any) -> None:
+    async def main() -> None:
+        with closing(Streaming()) as ends:
+            pace, sink = Stepwise(), Kept()
+            future = ends.send(sink=sink, pace=pace)
+            await ends.answer(OK + b"Content-Length: 10000\r\n\r\n" + PATTERN[:500])
+            await ends.answer(PATTERN[500:10_000])
+            pace.allow(500)  # for what came with the head, which has passed already
+            for number in range(19):
+                await until(lambda at=number: len(sink.body) == 500 * (at + 1))
+                await turns()
+                for _ in range(100):
+                    ends.connection.tick()
+                assert not future.done()
+                pace.allow(500)
+            await asyncio.wait_for(future, 10)
+            assert sink.body == PATTERN[:10_000]
+            assert ends.pool.given == 1
+
+    run(main())
+
+
+def test_a_peer_that_is_silent_under_a_limit_is_given_up_all_the_same(run: Any) -> None:
+    async def main() -> None:
+        with closing(Streaming()) as ends:
+            pace = Stepwise()
+            pace.allow(1000)
+            future = ends.send(sink=Kept(), pace=pace)
+            await ends.answer(OK + b"Content-Length: 500\r\n\r\n" + PATTERN[:200])
+            for _ in range(62):
+                ends.connection.tick()
+            with pytest.raises(WireError) as lost:
+                await future
+            assert lost.value.fault is Fault.SILENT
+
+    run(main())
+
+
+def test_a_request_that_is_cancelled_while_its_pace_holds_it_is_forgotten(run: Any) -> None:
+    async def main() -> None:
+        for options in ({"stream": Counted(PATTERN)}, {"sink": Kept()}):
+            with closing(Streaming()) as ends:
+                pace = Stepwise()
+                future = ends.send(pace=pace, **options)
+                await ends.answer(OK + b"Content-Length: 5000\r\n\r\n" + PATTERN[:200])
+                future.cancel()
+                await until(lambda: ends.pool.removed == 1)
+                pace.allow(100_000)  # and nothing happens
 
     run(main())

@@ -169,7 +169,13 @@ class Scripted:
         return step(self.sent[-1].body) if callable(step) else step  # type: ignore[no-any-return]
 
     async def get(
-        self, key: str, *, headers: Pairs = (), sink: Sink | None = None, coding: str = ""
+        self,
+        key: str,
+        *,
+        headers: Pairs = (),
+        sink: Sink | None = None,
+        coding: str = "",
+        size: int = 0,
     ) -> Answer:
         self.got.append(headers)
         got: Answer = next_of(self.gets)

@@ -123,7 +123,13 @@ class Store(Scripted):
         return looked(self.etag, self.size or len(self.body), *self.lines)
 
     async def get(
-        self, key: str, *, headers: Any = (), sink: Sink | None = None, coding: str = ""
+        self,
+        key: str,
+        *,
+        headers: Any = (),
+        sink: Sink | None = None,
+        coding: str = "",
+        size: int = 0,
     ) -> Answer:
         first, last = (int(n) for n in dict(headers)["range"].removeprefix("bytes=").split("-"))
         self.meet("GET", first // EACH + 1, headers)

@@ -114,7 +114,13 @@ class Store:
         return answer(self._written(key, read(body), dict(headers), fault))
 
     async def get(
-        self, key: str, *, headers: Any = (), sink: Sink | None = None, coding: str = ""
+        self,
+        key: str,
+        *,
+        headers: Any = (),
+        sink: Sink | None = None,
+        coding: str = "",
+        size: int = 0,
     ) -> Answer:
         fault = self.world.fault()
         body = self.world.objects.get(key)

@@ -87,6 +87,7 @@ class Store:
         headers: Sequence[tuple[str, str]] = (),
         sink: Sink | None = None,
         coding: str = "",
+        size: int = 0,
     ) -> Answer:
         self.got.append(Asked(key, dict(headers), sink is not None))
         found = next_of(self.gets)

@@ -93,7 +93,13 @@ class Store:
         return self._answer(206, self.parts[number - 1])
 
     async def get(
-        self, key: str, *, headers: Pairs = (), sink: Sink | None = None, coding: str = ""
+        self,
+        key: str,
+        *,
+        headers: Pairs = (),
+        sink: Sink | None = None,
+        coding: str = "",
+        size: int = 0,
     ) -> Answer:
         named = dict(headers)
         asked = named.get("range", "")
