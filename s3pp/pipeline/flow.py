@@ -7,6 +7,8 @@
                               └──────────────Flow───────▶ statter        likewise, where it changed
            └────▶ StallWatch ──Stall──▶ supervisor, which ends the run
 
+    the limit ◀──SharedPace──▶ that of other runs on this machine   each PERIOD
+
     worker, walker ──Demand──▶ Quotas ──Permit──▶ the same, as far as the user's limits allow
 """
 
@@ -19,6 +21,7 @@ from typing import Generic, NamedTuple, TypeVar
 from s3pp.errors import FailureKind
 from s3pp.job import Job
 from s3pp.pipeline.messages import Message
+from s3pp.pipeline.shared_pace import ALONE, IDLE, PERIOD, RunRecord, SharedPace
 from s3pp.report.failures import Cause
 from s3pp.report.totals import Flow
 from s3pp.s3.congestion import CongestionControl, Demand, Feedback, Refusal
@@ -91,6 +94,9 @@ class FlowControl(Generic[W]):
         self._seen: dict[W, Feedback] = {}
         self._throttled_before = 0  # by workers that are gone
         self._balanced = 0.0
+        self._shared: SharedPace | None = None
+        self._part = ALONE.part  # of the limit of all runs on this machine
+        self._exchanged = 0.0
         self._sent = Flow()
 
     def join(self, worker: W) -> None:
@@ -103,6 +109,15 @@ class FlowControl(Generic[W]):
         self._quotas.leave(worker)
         seen = self._seen.pop(worker, None)
         self._throttled_before += seen.throttled if seen else 0
+
+    def share(self, endpoint: str) -> None:
+        """Share the limit with other runs on this machine that use ``endpoint``."""
+        self._shared = SharedPace.of(endpoint)
+
+    def close(self) -> None:
+        """End the sharing."""
+        if self._shared is not None:
+            self._shared.close()
 
     def observe(self, worker: W, seen: Feedback | Demand, now: float) -> None:
         """Process what a child says of its requests, or needs for them.
@@ -130,6 +145,9 @@ class FlowControl(Generic[W]):
         if now - self._balanced < BALANCE:
             return
         self._balanced = now
+        if self._shared is not None and now - self._exchanged >= PERIOD:
+            self._exchanged = now
+            self._exchange(self._shared, now)
         if self._control.limit.active(now):
             self.spread()
         flow = self._flow(now)
@@ -142,6 +160,18 @@ class FlowControl(Generic[W]):
         control = self._control
         for worker in control.workers:
             self._send(worker, control.limit.share(control.share(worker)))
+
+    def _exchange(self, shared: SharedPace, now: float) -> None:
+        """Tell other runs of the limit, and take over what they have learnt later."""
+        control, before = self._control, self._part
+        weight = 1.0 if control.is_busy else IDLE
+        found = shared.exchange(RunRecord(now, weight, control.limit.share(1.0 / before)))
+        self._part = found.part
+        if found.limit.since > control.limit.since:
+            control.follow(found.limit.share(found.part))
+            self.spread()
+        elif found.part != before:
+            control.rescale(found.part / before)
 
     def _flow(self, now: float) -> Flow:
         limit, seen = self._control.limit, self._seen.values()

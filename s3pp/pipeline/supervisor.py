@@ -110,6 +110,7 @@ class Supervisor:
         self._crew.start(self._assignments.spools.directory, self._started)
         self._keys = KeyExchange(self._buckets, self._loop, self._crew.statter, self._abort)
         job = self._buckets.job
+        self._flow.share(job.stores.dest or job.stores.source)
         self._dead_getters = DeadGetters(job)
         if job.directory and not (job.is_read_only or job.reads_nothing):
             make_directory(job.directory)
@@ -382,6 +383,7 @@ class Supervisor:
             child.kill()
             self._forget(child)
         self._loop.close()
+        self._flow.close()
         self._dead_getters.sweep()
         self._assignments.spools.remove_directory()
 

@@ -194,6 +194,21 @@ class CongestionControl(Generic[WorkerT]):
             self._lower(now)
         return True
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether requests or tasks wait."""
+        return self._sums.backlog > 0.0
+
+    def follow(self, limit: RateLimit) -> None:
+        """Take over a limit that was found by another run."""
+        self._recent = max(limit.ceiling, 0.7 * self._recent)
+        self._begin(limit)
+
+    def rescale(self, factor: float) -> None:
+        """Change the limit, and what is remembered of it, by ``factor``."""
+        self._recent *= factor
+        self.limit = self.limit._replace(ceiling=self.limit.ceiling * factor)
+
     def _count(self, worker: WorkerT, feedback: Feedback) -> None:
         seen = _Sums(
             lately=feedback.lately,

@@ -67,6 +67,26 @@ def test_a_store_that_throttles_costs_no_object(
     assert throttle.refused < 0.5 * OBJECTS
 
 
+def test_two_runs_share_what_the_store_takes(
+    s3pp_start: Start, recorder: MakeRecorder, moto: Store, moto_bucket: Bucket, tree: Tree
+) -> None:
+    """Both end, with all their objects; ``unit/pipeline/test_shared_pace.py`` has their parts."""
+    files = {f"f{number:03}": b"body" for number in range(150)}
+    source = tree(files)
+    throttle = Throttle(RATE, RATE / 10)
+    through = recorder(moto, intercept=throttle)
+    words = ("put", "--mode=stupid", "--processes=2", source)
+    running = [
+        s3pp_start(*words, f"{moto_bucket.url}/{name}", store=through.store) for name in "ab"
+    ]
+    results = [each.wait() for each in running]
+    assert [(each.code, each.counts.done) for each in results] == [(0, 150), (0, 150)]
+    assert moto_bucket.tree() == {
+        f"{run}/{key}": body for run in "ab" for key, body in files.items()
+    }
+    assert throttle.refused < 0.5 * throttle.taken
+
+
 def test_a_store_that_takes_nothing_ends_the_run_in_bounded_time(
     s3pp: Run, recorder: MakeRecorder, moto: Store, moto_bucket: Bucket, tree: Tree
 ) -> None:
