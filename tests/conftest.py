@@ -13,7 +13,7 @@ import importlib.util
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -56,6 +56,24 @@ def pytest_runtest_setup() -> None:
     """Have commands obey Ctrl-C: they inherit it ignored from a shell, or from a test before."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, object, object]:
+    """Escape what is not UTF-8 in a failure, such as a file name: it would end the whole run."""
+    return sendable((yield))
+
+
+def sendable(value: object) -> object:
+    """The same value, as a worker can send it."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {name: sendable(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        kind = list if isinstance(value, list) else tuple
+        return kind(map(sendable, value))
+    return value
 
 
 def is_thorough(config: pytest.Config) -> bool:

@@ -5,13 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
-
 from commands import Result, Run
 from conftest import MakeRecorder, Tree
 from stores.store import Bucket
-
-pytestmark = pytest.mark.timeout(60)
 
 EXAMPLE = """
 [Basic]

@@ -16,8 +16,6 @@ from conftest import MakeRecorder, Tree
 from stores.store import Bucket, Store
 from trees import Link
 
-pytestmark = pytest.mark.timeout(60)
-
 NAME = "s3-parallel-put"
 LAST = r"put (\d+) bytes in (\d+) files in \d+\.\d seconds \(\d+ bytes/s, \d+\.\d files/s\)"
 

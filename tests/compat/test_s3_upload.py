@@ -20,8 +20,6 @@ from conftest import MakeRecorder, Tree, WriteProfiles
 from stores.relay import Answer, Request
 from stores.store import Bucket, Store
 
-pytestmark = pytest.mark.timeout(60)
-
 MIB = 1 << 20
 TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}"
 ACCOMPLISHED = r"MISSION ACCOMPLISHED - Time: 0H:0M:\d+S - FROM: {} TO {}"

@@ -6,14 +6,10 @@ import gzip
 import os
 from pathlib import Path
 
-import pytest
-
 from commands import Run
 from conftest import MakeRecorder, Tree, WriteProfiles
 from stores.relay import Answer, Request, error
 from stores.store import Bucket, Store
-
-pytestmark = pytest.mark.timeout(60)
 
 NAME = "s3clone"
 

@@ -7,14 +7,10 @@ import re
 import threading
 from pathlib import Path
 
-import pytest
-
 from commands import Result, Run, Start, session_pids
 from conftest import MakeRecorder, Tree
 from stores.relay import Answer, Request, error
 from stores.store import Bucket, Store
-
-pytestmark = pytest.mark.timeout(60)
 
 KEY, SECRET = "AKIDONTHECOMMANDLINE", "on/the+command+line/that-must-not-be-seen"
 TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}"

@@ -5,14 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
-
 from commands import Run
 from conftest import MakeRecorder
 from stores.relay import error
 from stores.store import Bucket, Store
-
-pytestmark = pytest.mark.timeout(60)
 
 
 def test_the_examples_of_its_manual(

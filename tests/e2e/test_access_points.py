@@ -7,15 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-import pytest
-
 from commands import Run
 from conftest import MakeRecorder, Tree
 from stores.relay import Answer, Interceptor, Request
 from stores.store import Bucket, Store
 from trees import content
-
-pytestmark = pytest.mark.timeout(120)
 
 ARN = "arn:aws:s3:eu-west-1:123456789012:accesspoint/mine"
 HOST = "mine-123456789012.localhost:9"

@@ -22,8 +22,6 @@ from conftest import MakeRecorder
 from stores.relay import Answer, Request, error
 from stores.store import Bucket, Store
 
-pytestmark = pytest.mark.timeout(90)
-
 ALL = ("--older-than", "2100-01-01")  # Swift rounds the times of what was just begun up
 PART = b"x" * 1000
 REPLACED = ("date", "content-length")

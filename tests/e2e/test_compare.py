@@ -15,8 +15,6 @@ from outcomes import failures, reasons
 from stores.relay import Answer, Request, error
 from stores.store import Bucket, Store
 
-pytestmark = pytest.mark.timeout(90)
-
 OLD, FUTURE = 1e9, 4e9  # seconds since the epoch
 FILES = {"a": b"1234", "d/b": b"", "d/c": b"12345"}
 

@@ -12,8 +12,6 @@ from outcomes import reasons
 from stores.store import Bucket, Store
 from trees import content
 
-pytestmark = pytest.mark.timeout(90)
-
 HEADERS = {
     "ContentType": "application/x-special; charset=utf-8",
     "CacheControl": "max-age=60, public",

@@ -12,8 +12,6 @@ from outcomes import failures, reasons
 from stores.store import Bucket, Store
 from trees import content
 
-pytestmark = pytest.mark.timeout(120)
-
 MIB = 1 << 20
 SIZE = 12 * MIB + 5
 PARTS = ["--part-size", "5M", "--multipart-threshold", "5M"]

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from commands import Run
 from conftest import MakeRecorder
 from outcomes import reasons
 from stores.relay import Answer, Request, error
 from stores.store import Bucket, Store
-
-pytestmark = pytest.mark.timeout(90)
 
 
 def refused_by_moto(store: Store) -> Answer | None:

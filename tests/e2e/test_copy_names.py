@@ -14,8 +14,6 @@ from outcomes import failures, reasons
 from stores.store import Bucket, Store
 from trees import content
 
-pytestmark = pytest.mark.timeout(90)
-
 ODD = [
     "../up",
     "a/../../up",

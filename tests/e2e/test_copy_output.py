@@ -12,8 +12,6 @@ from commands import Run
 from conftest import MakeRecorder
 from stores.store import Bucket, Store
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @pytest.mark.parametrize("mode", ["update", "add"])
 def test_a_dry_run_says_what_the_run_will_do_and_writes_nothing(

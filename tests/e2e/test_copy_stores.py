@@ -13,8 +13,6 @@ from stores.relay import Answer, Request, error
 from stores.store import Bucket, Store
 from trees import content
 
-pytestmark = pytest.mark.timeout(120)
-
 OBJECTS = {
     "p/a.txt": b"alpha",
     "p/empty": b"",

@@ -22,8 +22,6 @@ from s3pp.localfs.file_state import SETTLED
 from stores.store import Bucket, Store
 from trees import make_tree
 
-pytestmark = pytest.mark.timeout(120)
-
 MIB = 1024 * 1024
 FILES = {
     "settled-a": b"1234",

@@ -5,15 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from commands import Run
 from conftest import MakeRecorder, Tree, WriteProfiles
 from stores.certificates import Authority
 from stores.relay import Answer, Request, error
 from stores.store import Bucket, Store
-
-pytestmark = pytest.mark.timeout(90)
 
 NO_KEYS = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}
 

@@ -13,8 +13,6 @@ from conftest import MakeRecorder, Tree
 from stores.ports import free_port
 from stores.store import Bucket, Store
 
-pytestmark = pytest.mark.timeout(120)
-
 # Arguments, and what the line must name. SRC and OUT are filled in.
 BAD = {
     "nothing": ([], "s3://"),

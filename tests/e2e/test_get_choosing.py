@@ -15,8 +15,6 @@ from outcomes import failures, reasons
 from stores.relay import Answer, Request
 from stores.store import Bucket, Store
 
-pytestmark = pytest.mark.timeout(90)
-
 OBJECTS = {
     "p/.git/config": b"7777777",
     "p/a.txt": b"1",

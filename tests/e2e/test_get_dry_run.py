@@ -13,8 +13,6 @@ from outcomes import snapshot
 from stores.store import Bucket, Store
 from trees import Link
 
-pytestmark = pytest.mark.timeout(90)
-
 
 @pytest.mark.parametrize("mode", ["update", "add", "stupid"])
 def test_it_says_what_the_run_will_do_and_touches_nothing(

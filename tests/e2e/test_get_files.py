@@ -21,8 +21,6 @@ from stores.relay import Answer, Request
 from stores.store import Bucket, Store
 from trees import Content, content
 
-pytestmark = pytest.mark.timeout(90)
-
 LEFT = ".s3pp-0123456789abcdef"
 
 

@@ -6,16 +6,12 @@ import gzip
 import os
 from pathlib import Path
 
-import pytest
-
 from commands import Run
 from conftest import MakeRecorder, Tree
 from outcomes import failures, reasons
 from stores.relay import Answer, Request
 from stores.store import Bucket
 from trees import content
-
-pytestmark = pytest.mark.timeout(90)
 
 
 def test_the_way_there_and_back(s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path) -> None:

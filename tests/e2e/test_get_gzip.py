@@ -6,15 +6,11 @@ import gzip
 import os
 from pathlib import Path
 
-import pytest
-
 from commands import Run
 from conftest import MakeRecorder
 from faults.large import SMALL_PARTS
 from outcomes import failures, reasons
 from stores.store import Bucket, Store
-
-pytestmark = pytest.mark.timeout(90)
 
 TEXT = b"".join(b"%d lines\n" % n for n in range(900_000))
 OBJECTS = {

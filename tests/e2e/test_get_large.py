@@ -17,8 +17,6 @@ from stores.relay import Answer, Request, Rewriter
 from stores.store import Bucket, Store
 from trees import content
 
-pytestmark = pytest.mark.timeout(120)
-
 MIB = 1 << 20
 SIZE = 11 * MIB + 5
 RANGES = ["--part-size=5M", "--multipart-threshold=5M"]  # three of them

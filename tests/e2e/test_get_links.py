@@ -14,8 +14,6 @@ from stores.relay import Request
 from stores.store import Bucket, Store
 from trees import Content, Link
 
-pytestmark = pytest.mark.timeout(90)
-
 KEYS = {
     "abs/w": b"1",
     "chain/v": b"2",

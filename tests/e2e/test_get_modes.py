@@ -5,16 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import pytest
-
 from commands import Run
 from conftest import MakeRecorder, Tree
 from outcomes import files_of, reasons
 from stores.relay import Request
 from stores.store import Bucket, Store
 from trees import content
-
-pytestmark = pytest.mark.timeout(90)
 
 
 def test_update_fetches_what_is_new_or_differs(s3pp: Run, bucket: Bucket, tree: Tree) -> None:

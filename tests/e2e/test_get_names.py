@@ -15,8 +15,6 @@ from outcomes import failures, reasons
 from stores.store import Bucket, Store
 from trees import content
 
-pytestmark = pytest.mark.timeout(90)
-
 
 def test_a_tree_arrives_whole(s3pp: Run, bucket: Bucket, tree: Tree, tmp_path: Path) -> None:
     objects = {

@@ -15,8 +15,6 @@ from commands import Result, Run, Start
 from conftest import Tree
 from stores.store import Bucket
 
-pytestmark = pytest.mark.timeout(90)
-
 OBJECTS = {"a.txt": b"1", "d/b": b"22", "../up": b"3"}
 
 

@@ -6,14 +6,10 @@ import sys
 import threading
 from pathlib import Path
 
-import pytest
-
 from commands import Run, Start
 from conftest import MakeRecorder, Tree
 from stores.relay import Answer, Request
 from stores.store import Bucket, Store
-
-pytestmark = pytest.mark.timeout(120)
 
 
 def test_any_number_of_processes_gives_the_same(

@@ -13,8 +13,6 @@ from commands import Run, Start, peak_memory
 from faults.large import SIZE, SMALL_PARTS
 from stores.store import Bucket
 
-pytestmark = pytest.mark.timeout(90)
-
 LARGE = os.urandom(SIZE)
 
 

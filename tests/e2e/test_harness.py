@@ -11,8 +11,6 @@ import pytest
 import commands
 from commands import Running, Start
 
-pytestmark = pytest.mark.timeout(30)
-
 
 @pytest.fixture
 def script(s3pp_start: Start) -> Start:

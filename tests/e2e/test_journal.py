@@ -23,8 +23,6 @@ from conftest import Tree
 from outcomes import reasons
 from stores.store import Bucket, Store
 
-pytestmark = pytest.mark.timeout(120)
-
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 LARGE = 6 << 20  # bytes, of two parts
 PARTS = ("--part-size", "5MiB", "--multipart-threshold", "5MiB")

@@ -20,8 +20,6 @@ from conftest import MakeRecorder
 from stores.relay import Answer, Request, error
 from stores.store import Bucket, Store
 
-pytestmark = pytest.mark.timeout(90)
-
 KEYS = {
     "a.txt": b"1",
     "b.log": b"22",

@@ -11,8 +11,6 @@ from conftest import MakeRecorder
 from stores.relay import Answer, Request, error
 from stores.store import Bucket, Store
 
-pytestmark = pytest.mark.timeout(60)
-
 
 def credentials(secret: str) -> str:
     return f"[default]\naws_access_key_id = {secret}\naws_secret_access_key = {secret * 4}\n"

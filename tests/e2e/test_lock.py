@@ -18,8 +18,6 @@ from commands import Run, Running, Start, as_anybody
 from conftest import Tree
 from stores.store import Bucket
 
-pytestmark = pytest.mark.timeout(120)
-
 
 def wait_until(condition: Callable[[], object], running: Running) -> None:
     """Wait for something that ``running`` does."""

@@ -15,8 +15,6 @@ from outcomes import failures, reasons
 from stores.relay import Answer, Request, error
 from stores.store import Bucket, Store
 
-pytestmark = pytest.mark.timeout(90)
-
 
 def refuse_listing(bucket: Bucket) -> object:
     """The source can be read, and not listed."""

@@ -12,8 +12,6 @@ from commands import Run
 from conftest import Tree
 from stores.store import Bucket
 
-pytestmark = pytest.mark.timeout(60)
-
 KINDS = {"put": "files", "clean": "unfinished uploads"}
 NONE = ["--exclude", "*"]
 

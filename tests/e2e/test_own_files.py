@@ -11,13 +11,9 @@ import subprocess
 from functools import partial
 from pathlib import Path
 
-import pytest
-
 from commands import Run, Start
 from conftest import Tree
 from stores.store import Bucket
-
-pytestmark = pytest.mark.timeout(60)
 
 EVENTS = ["start", "done", "summary"]
 MEANT = b"what somebody else wanted to have lines appended to\n"

@@ -15,8 +15,6 @@ from conftest import MakeRecorder, Tree
 from outcomes import snapshot
 from stores.store import Bucket, Store
 
-pytestmark = pytest.mark.timeout(120)
-
 LARGE = ("--multipart-threshold", "5MiB", "--part-size", "5MiB")
 
 

@@ -18,8 +18,6 @@ from stores.ports import free_port
 from stores.relay import Answer, Interceptor, Request, error
 from stores.store import Bucket, Store
 
-pytestmark = pytest.mark.timeout(60)
-
 NO_KEYS = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}
 
 

@@ -12,8 +12,6 @@ from conftest import MakeRecorder, Tree
 from stores.ports import free_port
 from stores.store import Bucket, Store
 
-pytestmark = pytest.mark.timeout(60)
-
 # Arguments, and what the line must name. SRC and DEST are filled in.
 BAD = {
     "no such source": (["nowhere", "DEST"], "nowhere"),

@@ -13,8 +13,6 @@ from commands import Run
 from conftest import Tree
 from stores.store import Bucket
 
-pytestmark = pytest.mark.timeout(60)
-
 FILES = {
     "a.txt": b"1",
     "b.log": b"22",

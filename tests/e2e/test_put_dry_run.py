@@ -10,9 +10,6 @@ from commands import Run
 from conftest import MakeRecorder, Tree
 from stores.store import Bucket, Store
 
-pytestmark = pytest.mark.timeout(60)
-
-
 TABLES = {
     "update": {
         "etag differs": ["put", "1", "1", "1"],

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import gzip
 
-import pytest
-
 from commands import Run
 from conftest import Tree
 from stores.store import Bucket
-
-pytestmark = pytest.mark.timeout(60)
 
 TEXT = b"compressible text, " * 500
 FILES = {

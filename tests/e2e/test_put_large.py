@@ -17,8 +17,6 @@ from stores.relay import Answer, Request, error
 from stores.store import Bucket, Store
 from trees import content
 
-pytestmark = pytest.mark.timeout(120)
-
 MIB = 1 << 20
 SMALL_PARTS = ["--part-size=5M", "--multipart-threshold=5M", "--processes=2"]
 FILES = {"whole": 5 * MIB, "just over": 5 * MIB + 1, "two": 10 * MIB, "four": 16 * MIB}

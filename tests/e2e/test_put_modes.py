@@ -5,15 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import pytest
-
 from commands import Result, Run
 from conftest import MakeRecorder, Tree
 from stores.relay import Answer, Request, error
 from stores.store import Bucket, Store
 from trees import content
-
-pytestmark = pytest.mark.timeout(60)
 
 
 def reasons(result: Result) -> dict[str, str]:

@@ -15,8 +15,6 @@ from commands import Run
 from conftest import MakeRecorder, Tree
 from stores.store import Bucket, Store
 
-pytestmark = pytest.mark.timeout(60)
-
 PDF = b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<< >>\nendobj\n"
 UNTYPED = {"binary/octet-stream", "application/octet-stream"}
 

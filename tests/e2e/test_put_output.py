@@ -19,8 +19,6 @@ from conftest import Tree
 from stores.store import Bucket
 from trees import Content, Link
 
-pytestmark = pytest.mark.timeout(60)
-
 KEYS = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret"}
 FILES: dict[str, Content] = {"a.txt": b"1", "d/b": b"22", "broken": Link("nowhere")}
 

@@ -18,8 +18,6 @@ from stores.relay import Answer, Request
 from stores.store import Bucket, Store
 from trees import content
 
-pytestmark = pytest.mark.timeout(120)
-
 MIB = 1 << 20
 SIZE = 17 * MIB + 5
 S5CMD = Path(sys.executable).with_name("s5cmd")

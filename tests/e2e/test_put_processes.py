@@ -13,8 +13,6 @@ from conftest import MakeRecorder, Tree
 from stores.relay import Answer, Request
 from stores.store import Bucket, Store
 
-pytestmark = pytest.mark.timeout(90)
-
 
 @pytest.mark.parametrize(
     "words",

@@ -5,14 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-import pytest
-
 from commands import Run
 from conftest import MakeRecorder, Tree
 from stores.relay import Answer, Request, error
 from stores.store import Bucket, Store
-
-pytestmark = pytest.mark.timeout(90)
 
 
 def test_a_second_run_reads_the_listing_and_nothing_else(

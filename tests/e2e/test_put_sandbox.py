@@ -17,8 +17,6 @@ import pytest
 from commands import Run, Start
 from conftest import Tree
 
-pytestmark = pytest.mark.timeout(90)
-
 
 def test_put_into_a_fresh_sandbox(s3pp: Run, tree: Tree) -> None:
     src = tree({"a": b"1", "d/b": b"22", "empty": b""})

@@ -12,8 +12,6 @@ from conftest import Tree
 from stores.store import Bucket
 from trees import Content, Link
 
-pytestmark = pytest.mark.timeout(60)
-
 
 def by_outcome(result: Result) -> dict[tuple[str, str], list[str]]:
     """{(event, reason or kind): [base name of the source, ...]} from --json."""

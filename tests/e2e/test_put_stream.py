@@ -17,8 +17,6 @@ from faults.large import SIZE, SMALL_PARTS, compound
 from outcomes import reasons
 from stores.store import Bucket, Store
 
-pytestmark = pytest.mark.timeout(90)
-
 LARGE = os.urandom(SIZE)
 
 

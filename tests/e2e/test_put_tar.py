@@ -15,8 +15,6 @@ from conftest import Tree
 from stores.store import Bucket
 from trees import content
 
-pytestmark = pytest.mark.timeout(60)
-
 MEMBERS = {
     "a.txt": b"alpha",
     "d/b.bin": content(100_000),

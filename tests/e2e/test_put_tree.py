@@ -15,8 +15,6 @@ from conftest import MakeRecorder, Tree
 from stores.store import Bucket, Store
 from trees import Content
 
-pytestmark = pytest.mark.timeout(60)
-
 TREE: dict[str, Content] = {
     "a.txt": b"alpha",
     "empty": b"",

@@ -12,8 +12,6 @@ from conftest import MakeRecorder, Tree
 from outcomes import failures, reasons
 from stores.store import Bucket, Store
 
-pytestmark = pytest.mark.timeout(90)
-
 PAST = "done in an earlier run"
 
 

@@ -12,8 +12,6 @@ from conftest import Tree
 from stores.store import Bucket
 from trees import Content
 
-pytestmark = pytest.mark.timeout(90)
-
 RULES = """
 [[rule]]
 match = "/index.html"

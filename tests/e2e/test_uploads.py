@@ -20,8 +20,6 @@ from s3pp.s3.sigv4 import Signer
 from s3pp.s3.wire import Wire
 from stores import store as stores
 
-pytestmark = pytest.mark.timeout(90)
-
 LEAST = 5 << 20  # bytes of a part that is not the last
 KEYS = ("a b+c%2B/é 漢.bin", "//x/../y", "p&<'")
 

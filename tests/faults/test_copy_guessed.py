@@ -18,8 +18,6 @@ from stores.fault_actions import Action, Exchange, Gate, Response, Rewrite, flip
 from stores.fault_proxy import Rule
 from trees import content
 
-pytestmark = pytest.mark.timeout(120)
-
 TWICE, NO_SIZE = "some objects are sent twice", "none of the usual sizes"
 PARTS, GETS = "partNumber=", "/[a-z]+$"
 

@@ -39,8 +39,6 @@ from stores.fault_proxy import FaultProxy, Rule
 from stores.store import Bucket, Store
 from trees import content
 
-pytestmark = pytest.mark.timeout(120)
-
 MIB = 1 << 20
 PARTS = ["--part-size=5M", "--multipart-threshold=5M"]
 BODY = content(11 * MIB + 7)

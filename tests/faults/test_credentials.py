@@ -395,7 +395,6 @@ def check_every_verb(
         assert (told.code, told.out.partition(" (")[0]) == (0, "clean 1 upload"), told
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("both", [True, False], ids=["between two", "by the store"])
 def test_a_wrong_clock_stops_no_verb(
     s3pp: Run, make_proxy: Callable[[Store], FaultProxy], moto: Store, both: bool
@@ -436,7 +435,6 @@ datetime.datetime = Shifted
 
 @pytest.mark.swift
 @pytest.mark.thorough
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("hours", [-3, 5])
 def test_a_store_that_checks_is_signed_for_by_its_own_clock(
     s3pp: Run, swift: Store, tmp_path: Path, hours: int

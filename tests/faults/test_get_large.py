@@ -30,8 +30,6 @@ from stores.fault_actions import (
 from stores.fault_proxy import Rule
 from trees import content
 
-pytestmark = pytest.mark.timeout(120)
-
 MIB = 1 << 20
 SIZE = 11 * MIB + 5
 BODY, OTHER = content(SIZE), content(SIZE, "new")

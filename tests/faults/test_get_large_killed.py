@@ -23,8 +23,6 @@ from stores.fault_actions import Delay, Gate
 from stores.fault_proxy import Rule
 from trees import content
 
-pytestmark = pytest.mark.timeout(120)
-
 MIB = 1 << 20
 SIZE = 21 * MIB + 5
 BODY = content(SIZE)

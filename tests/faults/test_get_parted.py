@@ -7,14 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import pytest
-
 from faults.trials import GetTrial
 from stores.fault_actions import Call, Rewrite, Status, chain, flipped
 from stores.fault_proxy import Rule
 from trees import content
-
-pytestmark = pytest.mark.timeout(150)
 
 MIB = 1 << 20
 ODD = 5 * MIB + 77

@@ -20,8 +20,6 @@ from stores.fault_actions import Call, Gate, Reset, Rewrite, Status, Truncate, c
 from stores.fault_proxy import FaultProxy, Rule
 from stores.store import Bucket, Store
 
-pytestmark = pytest.mark.timeout(90)
-
 FLIP = Rewrite(flipped)
 INCOMPLETE = "discard what was written to standard output"
 

@@ -16,8 +16,6 @@ from stores.fault_actions import Action, Call, Gate, LoseResponse, Status
 from stores.fault_proxy import Rule
 from stores.store import Store
 
-pytestmark = pytest.mark.timeout(120)
-
 MANY = {f"f{n:03d}": 1000 for n in range(120)}
 BEFORE = pytest.mark.parametrize("there", [None, b"old"], ids=["new", "replaced"])
 

@@ -9,8 +9,6 @@ from conftest import MakeRecorder, Tree
 from stores.relay import Answer, Request, error
 from stores.store import Bucket, Store
 
-pytestmark = pytest.mark.timeout(60)
-
 
 @pytest.mark.parametrize("verb", ["copy", "get"])
 def test_a_source_that_cannot_be_listed_ends_the_run(

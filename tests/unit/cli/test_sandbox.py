@@ -26,7 +26,6 @@ SIGNED = {
     "Authorization": "AWS4-HMAC-SHA256 Credential=k/20260101/us-east-1/s3/aws4_request,"
     " SignedHeaders=host, Signature=x"
 }
-pytestmark = pytest.mark.timeout(60)
 
 
 @pytest.fixture(scope="module")
