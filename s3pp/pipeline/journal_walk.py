@@ -70,7 +70,7 @@ class _Stores:
         if not row.bucket:
             return task
         if row.bucket not in self._job.buckets:
-            return _undecided(task, "its bucket is not one that the journal named at first")
+            return _undecided(task, "no bucket can have the name of its bucket")
         if row.store and row.store != self._store:
             what = f"it is in the store {row.store}, and {self._store} is asked"
             return _undecided(task, f"{what}: name the store with --endpoint-url")

@@ -21,7 +21,8 @@ by their names, ``inventory_rows`` and ``inventory`` those that S3 has listed by
 ``destination_index`` shows what the destination holds; ``earlier_runs`` what
 is done already, ``extraneous`` what only the destination has; ``plan_file`` reads the plan that an
 apply executes: its first line with ``plan_settings``, the others with ``plan_lines``;
-``journal_reader`` reads journals, and ``recorded_objects`` what they say of each destination;
+``journal_reader`` reads journals, ``journal_places`` where their destinations are, and
+``recorded_objects`` what they say of each;
 ``checking`` validates sources before the run starts; ``object_rules`` finds the attributes of an
 object by its name.
 """

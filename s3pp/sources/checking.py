@@ -48,7 +48,7 @@ def with_plan(job: Job) -> Job:
     Raises as ``open_plan`` and ``settle_journal``.
     """
     if job.verified is not None:
-        from s3pp.sources.recorded_objects import settle_journal
+        from s3pp.sources.journal_places import settle_journal
 
         return settle_journal(job)
     if job.applies is None:

@@ -17,7 +17,7 @@ from s3pp.localfs.paths import shown
 
 OUTCOMES = frozenset({"done", "skipped", "failed", "deleted"})
 EVENTS = OUTCOMES | {"start", "summary", "cut"}
-LONGEST = 1 << 17  # bytes of a line: longer than any that is written
+LONGEST = 1 << 23  # bytes of a line: longer than any that is written
 
 
 class BadJournalLine(Exception):
@@ -95,9 +95,8 @@ class JournalReader:
 
     def _read(self, number: int, text: bytes) -> JournalLine | None:
         event = parse_line(text)
-        kind = event.get("event")
-        run_id = event.get("run", "")
-        if kind not in EVENTS or not isinstance(run_id, str):
+        kind, run_id = event.get("event"), event.get("run", "")
+        if not isinstance(kind, str) or kind not in EVENTS or not isinstance(run_id, str):
             raise BadJournalLine(f"its event is {kind!r}, which no journal has")
         if kind == "start":
             self._start(run_id, event)

@@ -17,38 +17,28 @@ constant, whatever their number.
 
 from __future__ import annotations
 
-import json
 import os
-import re
-import stat
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from enum import Enum
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from s3pp.errors import UsageError
 from s3pp.integrity.checksums import ALGORITHMS
-from s3pp.job import Job
 from s3pp.localfs.external_sort import RICH_RUN_LENGTH, SortMemory, sort_records
-from s3pp.localfs.paths import shown
-from s3pp.places import Origin
 from s3pp.recorded import Recorded
 from s3pp.records import SkipReason
 from s3pp.sources.filters import key_bytes
 from s3pp.sources.journal_reader import (
-    LONGEST,
     BadJournalLine,
     JournalLine,
     JournalReader,
     JournalRun,
-    parse_line,
 )
 
 MOST_NAMED = 10  # lines that cannot be understood
-_WRITERS = frozenset({"put", "get", "copy", "move"})
+WRITERS = frozenset({"put", "get", "copy", "move"})
 # Skips of what is at the destination.
 _THERE = frozenset(
     {
@@ -56,9 +46,6 @@ _THERE = frozenset(
         *(SkipReason.SAME_SIZE, SkipReason.NOT_NEWER, SkipReason.APPLIED, SkipReason.DONE_EARLIER),
     }
 )
-_TO_BUCKET = frozenset({b"put", b"copy", b"move"})
-_PLACE = re.compile(rb'"bucket":"([^"\\]+)","key":"((?:[^"\\]|\\.)*)"')
-_OUTCOME = re.compile(rb'\{"event":"(?:done|skipped|failed)",(?:"run":"[0-9a-f]*",)?"verb":"(\w+)"')
 
 
 class State(str, Enum):
@@ -146,22 +133,29 @@ def read_row(event: Mapping[str, Any], run: JournalRun) -> JournalRow | None:
     is_deletion = event["event"] == "deleted" or event.get("deleting") is True
     if event.get("dry_run") or not run.counts or "upload_id" in event:
         return None
-    if verb not in _WRITERS and not (verb == "remove" and is_deletion):
+    if verb not in WRITERS and not (verb == "remove" and is_deletion):
         return None
     if is_deletion and event["event"] != "deleted":  # it was to be deleted, and was not
         return None
     state = State(event["event"])
-    if state is State.SKIPPED and event.get("reason") not in _THERE:
+    if state is State.SKIPPED and str(event.get("reason")) not in _THERE:
         return None
     recorded = _recorded(event, run) if state in (State.DONE, State.SKIPPED) else Recorded()
     kind = str(event.get("kind", ""))
     if "path" in event:
         name = _absolute(_text(event, "path"), run)
-        return JournalRow("", key_bytes(name), "", name, state, recorded, kind)
+        return JournalRow("", _order(name), "", name, state, recorded, kind)
     bucket, key = _text(event, "bucket"), _text(event, "key")
     at_source = is_deletion and verb in ("remove", "move")
     store = run.source_store if at_source else run.store
-    return JournalRow(bucket, key_bytes(key), store, key, state, recorded, kind)
+    return JournalRow(bucket, _order(key), store, key, state, recorded, kind)
+
+
+def _order(name: str) -> bytes:
+    try:
+        return key_bytes(name)
+    except UnicodeEncodeError:
+        raise BadJournalLine(f"nothing can have the name {name!r}") from None
 
 
 def _absolute(path: str, run: JournalRun) -> str:
@@ -217,89 +211,3 @@ def _optional(event: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise BadJournalLine(f"its {name!r} is {value!r}, and has to be text")
     return value
-
-
-# Before the run
-
-
-def settle_journal(job: Job) -> Job:
-    """Return ``job``, which names a journal, with the buckets of its destinations.
-
-    Raises ``UsageError`` for a file that is no journal, or cannot be read twice.
-    """
-    path = str(job.verified)
-    try:
-        with open(path, "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise UsageError(f"JOURNAL '{shown(path)}' is not a regular file, to be read twice")
-            prefixes = _find_places(file, path)
-    except OSError as error:
-        raise UsageError(f"JOURNAL '{shown(path)}' cannot be read: {error.strerror}") from None
-    return replace(job, origins=tuple(Origin(*each) for each in sorted(prefixes.items())))
-
-
-def _find_places(file: Any, path: str) -> dict[str, str]:
-    """Return the buckets of a journal, and what all of their keys begin with."""
-    found: dict[bytes, bytes] = {}
-    is_first = True
-    while line := file.readline(LONGEST):
-        if is_first:
-            _check_first(line, path)
-        is_first = False
-        place = _find_place(line)
-        if place is None:
-            continue
-        bucket, key = place
-        prefix = found.setdefault(bucket, key)
-        if not key.startswith(prefix):
-            found[bucket] = _common(prefix, key)
-    if is_first:
-        raise UsageError(f"JOURNAL '{shown(path)}' is empty: there is nothing to verify")
-    return {bucket.decode(): _directory(prefix) for bucket, prefix in found.items()}
-
-
-def _find_place(line: bytes) -> tuple[bytes, bytes] | None:
-    """Return the bucket and the key, as in JSON, of the object that a line may be about."""
-    verb = _OUTCOME.match(line)
-    place = _PLACE.search(line) if verb else None
-    if verb is None or place is None:  # it is about none, or was written by others
-        return _parse_place(line)
-    if verb[1] not in _TO_BUCKET or b',"path":"' in line:
-        return None
-    return place[1], place[2]
-
-
-def _parse_place(line: bytes) -> tuple[bytes, bytes] | None:
-    try:
-        event = parse_line(line)
-    except BadJournalLine:
-        return None
-    bucket, key = event.get("bucket"), event.get("key")
-    names_key = isinstance(bucket, str) and isinstance(key, str) and "path" not in event
-    if not names_key or event.get("event") not in ("done", "skipped", "failed"):
-        return None
-    if str(event.get("verb")).encode() not in _TO_BUCKET:
-        return None
-    return str(bucket).encode(), json.dumps(key)[1:-1].encode()
-
-
-def _common(one: bytes, other: bytes) -> bytes:
-    length = next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), None)
-    return one[: min(len(one), len(other)) if length is None else length]
-
-
-def _directory(escaped: bytes) -> str:
-    """Return the keys' common beginning up to its last slash, which is whole in any case."""
-    above = escaped[: escaped.rfind(b"/") + 1]
-    prefix: str = parse_line(b'{"prefix":"%s"}' % above)["prefix"]
-    return prefix
-
-
-def _check_first(line: bytes, path: str) -> None:
-    try:
-        event = parse_line(line)
-        if isinstance(event.get("event"), str):
-            return
-    except BadJournalLine:
-        pass
-    raise UsageError(f"'{shown(path)}' is not a journal: name a file of --journal")

@@ -334,6 +334,19 @@ def test_what_is_no_journal(s3pp: Run, tmp_path: Path, content: bytes | None, wh
     assert why in result.err
 
 
+def test_the_store_is_the_journals(
+    s3pp: Run, moto: Store, moto_bucket: Bucket, tree: Tree, journal: Path
+) -> None:
+    """Its options are those of the last run, and what is given goes before them."""
+    source = tree({"a": b"1"})
+    assert s3pp("put", f"--journal={journal}", source, moto_bucket.url).code == 0
+    keys = {"AWS_ACCESS_KEY_ID": moto.access_key, "AWS_SECRET_ACCESS_KEY": moto.secret_key}
+    assert s3pp("verify", journal, store=None, env=keys).code == 0
+    other = "--endpoint-url=http://127.0.0.1:9"
+    refused = s3pp("verify", other, "--max-attempts=1", journal, store=None, env=keys)
+    assert (refused.code, "127.0.0.1:9" in refused.err) == (3, True)
+
+
 def test_its_own_journal(s3pp: Run, moto_bucket: Bucket, tree: Tree, journal: Path) -> None:
     source = tree({"a": b"1"})
     assert s3pp("put", f"--journal={journal}", source, moto_bucket.url).code == 0
