@@ -35,9 +35,9 @@ def settle_journal(job: Job) -> Job:
     """
     path = str(job.verified)
     try:
+        if stat.S_ISFIFO(os.stat(path).st_mode):  # which would block
+            raise UsageError(f"JOURNAL '{shown(path)}' is a pipe, and is read twice: name a file")
         with open(path, "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise UsageError(f"JOURNAL '{shown(path)}' is not a regular file, to be read twice")
             prefixes, run = _find_places(file, path)
     except OSError as error:
         raise UsageError(f"JOURNAL '{shown(path)}' cannot be read: {error.strerror}") from None

@@ -334,6 +334,12 @@ def test_what_is_no_journal(s3pp: Run, tmp_path: Path, content: bytes | None, wh
     assert why in result.err
 
 
+def test_a_pipe_is_no_journal(s3pp: Run, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    result = s3pp("verify", tmp_path / "pipe")
+    assert (result.code, "is a pipe, and is read twice" in result.err) == (2, True)
+
+
 def test_the_store_is_the_journals(
     s3pp: Run, moto: Store, moto_bucket: Bucket, tree: Tree, journal: Path
 ) -> None:
