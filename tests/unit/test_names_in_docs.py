@@ -119,3 +119,18 @@ def test_each_capability_of_the_older_tools_has_a_test_or_is_not_offered() -> No
     assert len(cells) == 69
     for what, _, now, tests in cells:
         assert NAMED_TEST.search(tests) or now.split()[0] == "not", what
+
+
+def test_each_section_of_the_guarantees_has_tests() -> None:
+    """In the table at the end of the page, or beside what it promises."""
+    text = (ROOT / "docs" / "guarantees.rst").read_text()
+    page, table = text.split("The tests of each promise\n===")
+    _, *rows = table.split("\n   * - ")
+    cells = [row.split("\n     - ") for row in rows[1:]]
+    assert [promise for _, promise, tests in cells if not NAMED_TEST.search(tests)] == []
+    titles = re.findall(r"^(.+)\n={4,}$", page, re.MULTILINE)[1:]
+    parts = re.split(r"^.+\n={4,}$", page, flags=re.MULTILINE)[2:]
+    beside = {title for title, part in zip(titles, parts, strict=True) if NAMED_TEST.search(part)}
+    measured = {"Injected faults", "A soak"}
+    assert {title for title, _, _ in cells} - {"\\"} <= set(titles)
+    assert set(titles) - measured == (beside | {title for title, _, _ in cells}) - {"\\"}
