@@ -210,7 +210,8 @@ class FileUploader:
 class _FileSource:
     """A body as an ``UploadSource``."""
 
-    spoils: Collection[FailureKind] = ()  # each part is compared with the current file
+    # Each part is compared with the current file; if there is none, no run will resume it.
+    spoils: Collection[FailureKind] = (FailureKind.NOT_FOUND,)
 
     def __init__(self, body: UploadBody, uploader: FileUploader) -> None:
         job = uploader.job

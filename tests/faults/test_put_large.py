@@ -376,6 +376,7 @@ def test_a_file_that_is_removed_meanwhile_fails(moto_trial: PutTrial) -> None:
     assert result.code == 1
     assert "vanished" in result.err
     assert moto_trial.bucket.keys() == ["small"]
+    assert uploads(moto_trial.bucket) == set(), "nothing will resume it"
 
 
 @pytest.mark.thorough
