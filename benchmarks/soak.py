@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import random
+import signal
 import sys
 import tempfile
 import threading
@@ -114,6 +115,8 @@ def main(argv: Sequence[str]) -> int:
     options = arguments(argv)
     if options.seed is None:
         options.seed = random.randrange(1 << 32)
+    # Of a soak in the background it is ignored, and would be by the runs that it interrupts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     print(f"seed {options.seed}", file=sys.stderr, flush=True)
     began = time.monotonic()
     root = options.keep or Path(tempfile.mkdtemp(prefix="s3pp-soak-"))

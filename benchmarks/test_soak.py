@@ -22,8 +22,9 @@ OLD = {"same": b"1", "other": b"x", "own": b"mine"}
 SOURCE = {"same": b"1", "other": b"22", "new": b"333"}
 AFTER = {**SOURCE, "own": b"mine"}
 DONE = {"other": {"size": 2}, "new": {"size": 3}}
-SKIPPED = {"same": {"reason": "same etag"}}
+SKIPPED: dict[str, Any] = {"same": {"reason": "same etag"}}
 FAILED: dict[str, Any] = {"other": {"kind": "network"}}
+GONE = {"reason": "gone already", "deleting": True}
 DELETED: dict[str, Any] = {"own": {}}
 
 
@@ -47,6 +48,14 @@ SOUND = {
     "one failed": facts(1, done=ONE_DONE, failed=FAILED, after={**AFTER, "other": b"x"}),
     "one failed and arrived": facts(1, done=ONE_DONE, failed=FAILED),
     "a mirror": facts(mirror=True, deleted=DELETED, after=SOURCE),
+    "a mirror, deleted by one that was killed": facts(
+        mirror=True, skipped={**SKIPPED, "own": GONE}, after=SOURCE
+    ),
+    "found there by the worker in the place of one that was killed": facts(
+        done={"other": {"size": 2}},
+        skipped={**SKIPPED, "new": {"reason": "same etag"}},
+        disturbance=Disturbance.KILL_WORKERS,
+    ),
     "interrupted": facts(130, done={}, disturbance=Disturbance.SIGNAL, after=OLD),
     "killed, and unsaid": facts(-9, done={}, disturbance=Disturbance.KILL_ALL),
 }

@@ -19,6 +19,8 @@ Records = dict[str, dict[str, Any]]  # by name
 INTERRUPTED = frozenset({130, 143})
 COMPLETE = frozenset({0, 1})
 
+REPLACED = (Disturbance.KILL_WORKERS, Disturbance.STOP_WORKERS)  # workers are
+
 # The exit codes that each disturbance may have; 3: the run says why it ended.
 CODES: dict[Disturbance, frozenset[int]] = {
     Disturbance.NONE: COMPLETE,
@@ -108,7 +110,9 @@ def _skipped(facts: Facts) -> Iterator[str]:
     for name, record in facts.said.skipped.items():
         if record.get("deleting"):
             continue
-        if facts.after.get(name) != facts.before.get(name):
+        # What a worker had completed when it was killed the next one finds to be the same.
+        may_change = facts.disturbance in REPLACED
+        if facts.after.get(name) != facts.before.get(name) and not may_change:
             yield f"{name!r} was skipped, and has changed"
         elif not facts.versions.ever(name, facts.after.get(name)):
             yield f"{name!r} was skipped ({record['reason']}), and differs"
@@ -155,7 +159,8 @@ def _extraneous(facts: Facts) -> Iterator[str]:
     for name in sorted(own):
         if facts.after.get(name, facts.before[name]) != facts.before[name]:
             yield f"{name!r} is not in the source, and was changed"
-        if name in facts.after or name in facts.said.deleted:
+        again = facts.said.skipped.get(name, {})  # a worker that was killed had deleted it
+        if name in facts.after or name in facts.said.deleted or again.get("deleting"):
             continue
         if not facts.mirror or facts.complete or facts.said.not_transferred:
             yield f"{name!r} was deleted, and nothing says so"
