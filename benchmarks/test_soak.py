@@ -30,7 +30,7 @@ DELETED: dict[str, Any] = {"own": {}}
 
 def facts(code: int = 0, **changed: Any) -> Facts:
     """A put that was sound, but for what is ``changed``."""
-    said = {"done": DONE, "skipped": SKIPPED, "failed": {}, "deleted": {}}
+    said: dict[str, Any] = {"done": DONE, "skipped": SKIPPED, "failed": {}, "deleted": {}}
     said = {name: changed.pop(name, usual) for name, usual in said.items()}
     usual: dict[str, Any] = {
         "disturbance": Disturbance.NONE,
