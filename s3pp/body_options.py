@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from s3pp.limits import DEFAULT_MULTIPART_THRESHOLD, DEFAULT_PART_SIZE
-from s3pp.option import Value, option
+from s3pp.limits import (
+    DEFAULT_MAX_RATIO,
+    DEFAULT_MULTIPART_THRESHOLD,
+    DEFAULT_PART_SIZE,
+    MAX_RATIO,
+)
+from s3pp.option import Value, option, up_to
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,12 @@ class DownloadOptions:
     )
     gunzip: bool = option(
         False, "--gunzip", help="unpack objects that are stored with Content-Encoding gzip"
+    )
+    max_ratio: int = option(
+        DEFAULT_MAX_RATIO,
+        "--max-ratio",
+        up_to(MAX_RATIO),
+        help="with --gunzip: fail what is more than N times its stored size (default: {default})",
     )
 
 

@@ -58,5 +58,7 @@ GROUPS = {
     "AuthenticatedUsers": "http://acs.amazonaws.com/groups/global/AuthenticatedUsers",
     "LogDelivery": "http://acs.amazonaws.com/groups/s3/LogDelivery",
 }
+# Of unpacking: gzip reaches 1,032, so that only what is packed several times is beyond the default.
+DEFAULT_MAX_RATIO, MAX_RATIO = 2000, 10**9
 AUTO = "auto"
 CHECKSUMS = (AUTO, "md5", "crc32", "crc32c", "crc64nvme", "sha256")

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import fields
 
 from s3pp.args.values import check_no_stream
+from s3pp.body_options import DownloadOptions
 from s3pp.errors import UsageError
 from s3pp.job import Choosing, Compare, Job, Mode
 from s3pp.locking import Locking
@@ -26,6 +27,8 @@ def check_selection(job: Job) -> None:
         _check_cache(job, job.speed.etag_cache)
     if job.download.gunzip and job.download.gzip_suffix:
         raise UsageError("--gunzip contradicts --gzip-suffix, which compresses files; drop one")
+    if job.download.max_ratio != DownloadOptions.max_ratio and not job.download.gunzip:
+        raise UsageError("--max-ratio needs --gunzip: without it nothing is unpacked")
     if job.is_stream:
         _check_stream(job)
 

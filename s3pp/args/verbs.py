@@ -175,7 +175,9 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                 _TRANSFER,
                 _FILTERS,
                 _DELETION,
-                Group("files", (*_fields("download", "fsync gunzip gzip_suffix"), *_LINKS)),
+                Group(
+                    "files", (*_fields("download", "fsync gunzip max_ratio gzip_suffix"), *_LINKS)
+                ),
                 *(_PARTS, _CACHED_SPEED, _RATES, _LISTING, _INVENTORY),
                 *(_S3, _RETRIES, _LOCKING, _OUTPUT),
             ),

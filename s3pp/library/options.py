@@ -149,6 +149,7 @@ class GetOptions(TypedDict, total=False):
     # files
     fsync: bool | None
     gunzip: bool | None
+    max_ratio: Number | None
     gzip_suffix: str | None
     follow_symlinks: bool | None
     # large objects

@@ -30,6 +30,7 @@ from typing import NamedTuple
 
 MAX_CHOICES = 1000  # patterns that alternatives may result in
 MAX_NESTING = 20  # alternatives within alternatives
+MAX_INNER = 3  # ``**`` within names: ``a**b``
 ACROSS = "**"
 
 
@@ -186,6 +187,7 @@ class _Choice(NamedTuple):
             text = _text(tokens)
             where = "" if text == pattern else f", as its alternative {text!r}"
             raise ValueError(f"it can match nothing{where}: paths are relative to SOURCE")
+        _check_inner(segments)
         expressions = [_expression(each) for each in segments]
         if parts[0] and not any(parts[1:]):  # no slash, or only at the end
             expressions.insert(0, _ACROSS)
@@ -193,6 +195,15 @@ class _Choice(NamedTuple):
         expressions, directories = _simplify(expressions, directories)
         tail = "/.*" if directories else "(?:/.*)?"
         return cls(_body(expressions) + tail, tuple(_heads(expressions)))
+
+
+def _check_inner(segments: Sequence[_Tokens]) -> None:
+    """Refuse many ``**`` within names, which all have to be tried at every place."""
+    inner = [t for each in segments if len(each) > 1 for t in each if t.kind == "across"]
+    if len(inner) > MAX_INNER:
+        raise _malformed(
+            inner[MAX_INNER], f"is one ** too many within names: at most {MAX_INNER} are allowed"
+        )
 
 
 def _split(tokens: _Tokens) -> Iterator[_Tokens]:
@@ -220,28 +231,32 @@ class _Expression(NamedTuple):
 _ACROSS = _Expression("", is_across=True, crosses=True)
 
 
-_ANY, _ANY_LAZY = "[^/]*", "[^/]*?"
+_ANY = "[^/]*"
+_LAZY = {"star": (_ANY, "[^/]*?"), "across": (".*", ".*?")}
 
 
 def _expression(segment: _Tokens) -> _Expression:
     kinds = [token.kind for token in segment]
-    text = "".join(map(_translate, segment) if "across" in kinds else _pieces(segment))
+    text = "".join(_pieces(segment))
     is_across = kinds == ["across"] and segment[0].text == ACROSS
     return _Expression(text, is_across, crosses="across" in kinds)
 
 
 def _pieces(segment: _Tokens) -> Iterator[str]:
-    """Yield the expressions of a segment whose stars stay within it.
+    """Yield the expressions of a segment: what precedes the stars, and each star with what follows.
 
-    What follows a star is found at the first place where it is, as a later one leaves less for the
-    rest: else a name such as ``aaaa…`` would keep ``*a*a*a*b`` busy for ever.
+    Where what follows a star is found first is as good a place as any later one, as the next star
+    matches what is between them. Trying them all would take for ever with ``*a*a*a*a*b`` and a name
+    of many ``a``. It is not so of ``**`` before ``*``, which does not match a slash.
     """
-    stars = [number for number, token in enumerate(segment) if token.kind == "star"]
-    starts = [0, *stars, len(segment)]
-    for start, end in pairwise(starts):
+    stars = [number for number, token in enumerate(segment) if token.kind in _STARS]
+    for start, end in pairwise(sorted({0, *stars, len(segment)})):
         text = "".join(map(_translate, segment[start:end]))
-        if start in stars[:-1] and end < len(segment):
-            text = _first_of(_ANY_LAZY + text.removeprefix(_ANY))
+        next_kind = segment[end].kind if end < len(segment) else ""
+        kind = segment[start].kind if start in stars else ""
+        if next_kind and (kind == "star" or kind == next_kind == "across"):
+            star, lazy = _LAZY[kind]
+            text = _first_of(lazy + text.removeprefix(star))
         yield text
 
 

@@ -159,3 +159,29 @@ def test_codings_are_a_list(
     }
     again = s3pp("get", "--gunzip", "--json", moto_bucket.url, out, store=store)
     assert {e["event"] for e in again.events[:-1] if e["key"] != "mixed"} == {"skipped"}
+
+
+def test_an_object_that_would_fill_the_disk_fails(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
+    zeros = bytes(24 << 20)
+    once = gzip.compress(zeros)
+    stored = {"once": once, "large": once * 60, "twice": gzip.compress(once)}
+    for key, body in stored.items():
+        times = 2 if key == "twice" else 1
+        moto_bucket.put(key, body, ContentEncoding=", ".join(["gzip"] * times))
+    moto_bucket.put("page", gzip.compress(b"<html>"), ContentEncoding="gzip")
+    words = ["get", "--gunzip", "--json", "--exclude", "large", moto_bucket.url]
+    result = s3pp(*words, tmp_path / "a")
+    assert failures(result) == {"twice": "too-large"}
+    assert tree.read(tmp_path / "a") == {"once": zeros, "page": b"<html>"}
+    small = ["--max-ratio", "100", "--multipart-threshold", "5MiB"]
+    result = s3pp("get", "--gunzip", "--json", *small, moto_bucket.url, tmp_path / "b")
+    assert (result.code, set(failures(result))) == (1, {"once", "twice", "large"})
+    assert "more than 1048576 bytes" in result.err
+    assert "raise --max-ratio, or get it without --gunzip" in result.err
+    assert tree.read(tmp_path / "b") == {"page": b"<html>"}
+    stream = s3pp("get", "--gunzip", *small, f"{moto_bucket.url}/once", "-")
+    assert (stream.code, len(stream.out) <= 1 << 20) == (1, True)
+    refused = s3pp("get", *small, moto_bucket.url, tmp_path / "c")
+    assert refused.err == "s3pp: --max-ratio needs --gunzip: without it nothing is unpacked\n"

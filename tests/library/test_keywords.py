@@ -92,6 +92,7 @@ NEEDS: dict[str, dict[str, Any]] = {
     "delete_from_empty": {"delete": True},
     "delete_excluded": {"delete": True},
     "lock_wait": {"lock": "auto"},
+    "max_ratio": {"gunzip": True},
     "if_locked": {"lock": "auto"},
 }
 # Of what is moved or verified, on files or objects alone: a verb with such places.

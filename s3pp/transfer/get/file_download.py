@@ -15,15 +15,11 @@ only an ETag of parts, the body has to make it::
 from __future__ import annotations
 
 import hashlib
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from isal import isal_zlib
-from isal.igzip_lib import IsalError
-
-from s3pp.errors import FailureKind, Kept, ObjectError
+from s3pp.errors import Kept, ObjectError
 from s3pp.integrity.etag import RollingETags, is_md5, likely_sizes
 from s3pp.integrity.stored_object import StoredObject
 from s3pp.integrity.verifiers import (
@@ -35,18 +31,16 @@ from s3pp.integrity.verifiers import (
     parts_verifier,
 )
 from s3pp.job import Job, Mode
-from s3pp.limits import PIECE, SMALL
+from s3pp.limits import SMALL
 from s3pp.localfs.temporary_file import FileAttributes, TemporaryFile
 from s3pp.localfs.tree import Tree
 from s3pp.records import Dest, GetTask, PartFault
-from s3pp.s3.answers import GZIP_MAGIC, Answer, content_codings, gzip_layers, pin_of
+from s3pp.s3.answers import Answer, pin_of
 from s3pp.s3.client import ASK_CHECKSUM, Bucket, Coding, Headers
 from s3pp.s3.timestamps import epoch_nanoseconds
 from s3pp.transfer.errors import ObjectReplaced, check_planned, fault_of
-from s3pp.transfer.put.content import begin_compression
+from s3pp.transfer.get.unpacking import Unpacking, unpack_file, write_packed
 from s3pp.transfer.resources import Reader
-
-_GZIP_WINDOW = 16 + zlib.MAX_WBITS  # zlib's manual: 16 more asks for a gzip header
 
 
 class Arrival(NamedTuple):
@@ -139,8 +133,8 @@ class FileDownload:
             await self.verify(task, answer, arrived)
             etag = answer.etag
             attributes = self.attributes(task, answer, etag, mode)
-            if self._options.gunzip and (times := layers(answer)):
-                finished = await self.unpack(task, sink.pieces(), attributes, times)
+            if unpacking := self.unpacking(answer, sink.size):
+                finished = await self.unpack(task, sink.pieces(), attributes, unpacking)
             elif task.pack:
                 finished = await self.pack(task, sink.pieces(), attributes)
             else:
@@ -174,8 +168,8 @@ class FileDownload:
         away = self._reader.away
         attributes = self.attributes(task, answer, answer.etag, mode)
         try:
-            if self._options.gunzip and (times := layers(answer)):
-                finished = await self.unpack(task, file.pieces(), attributes, times)
+            if unpacking := self.unpacking(answer, file.size):
+                finished = await self.unpack(task, file.pieces(), attributes, unpacking)
                 await away(file.discard)
                 return finished
             if task.pack:
@@ -190,18 +184,26 @@ class FileDownload:
         finally:
             await away(file.keep_or_discard)
 
+    def unpacking(self, answer: Answer, size: int) -> Unpacking | None:
+        """Return how a body of ``size`` bytes is to be unpacked; None: not at all."""
+        return Unpacking.of(answer, size, self._options)
+
     async def pack(self, task: GetTask, body: Iterable[bytes], attributes: FileAttributes) -> bool:
         """Write a body, compressed; returns and raises as ``write_packed`` does."""
         tree, path = self._tree, task.target
         return await self._reader.away(lambda: write_packed(tree, path, body, attributes))
 
     async def unpack(
-        self, task: GetTask, packed: Iterable[bytes], attributes: FileAttributes, times: int
+        self,
+        task: GetTask,
+        packed: Iterable[bytes],
+        attributes: FileAttributes,
+        unpacking: Unpacking,
     ) -> bool:
         """Write a packed body, unpacked; returns and raises as ``unpack_file`` does."""
         tree, path = self._tree, task.target
         return await self._reader.away(
-            lambda: unpack_file(tree, path, packed, attributes, times=times)
+            lambda: unpack_file(tree, path, packed, attributes, unpacking=unpacking)
         )
 
 
@@ -238,16 +240,6 @@ async def parts_fault(
         raise (ObjectReplaced() if replaced else error) from None
 
 
-def layers(answer: Answer) -> int:
-    """Return how often to unpack an object. Raises ``ObjectError`` for codings other than gzip."""
-    found = gzip_layers(answer.response)
-    if found is None:
-        listed = ", ".join(content_codings(answer.response))
-        message = f"stored with Content-Encoding {listed}, of which only gzip can be unpacked: "
-        raise ObjectError(FailureKind.REJECTED, f"{message}get it without --gunzip")
-    return found
-
-
 def _only_over(attributes: FileAttributes, there: Dest | None) -> FileAttributes:
     """Return ``attributes`` of a file that replaces nothing but ``there``, as a plan has it."""
     if there is None:
@@ -279,88 +271,3 @@ def likely_part_size(there: Dest, wanted: int) -> int | None:
     """
     sizes = likely_sizes(there, wanted)
     return sizes[0] if sizes else None
-
-
-def unpack_file(
-    tree: Tree, path: str, packed: Iterable[bytes], attributes: FileAttributes, *, times: int = 1
-) -> bool:
-    """Write ``packed``, unpacked ``times`` times, to ``path``.
-
-    Returns and raises as ``write_file`` does. Memory does not grow with the size. Raises
-    ``ObjectError`` if it is not complete gzip data.
-    """
-    file = TemporaryFile(tree, path, mode=attributes.mode)
-    for _ in range(times):
-        packed = inflate(packed)
-    try:
-        for piece in packed:
-            file.write(piece)
-        return file.finish(attributes)
-    finally:
-        file.discard()
-
-
-def write_packed(
-    tree: Tree, path: str, pieces: Iterable[bytes], attributes: FileAttributes
-) -> bool:
-    """Write ``pieces``, compressed, to ``path``. Returns and raises as ``write_file`` does.
-
-    It is one gzip member without a name or a time, so that the same bytes give the same file.
-    """
-    file, packer = TemporaryFile(tree, path, mode=attributes.mode), begin_compression()
-    try:
-        for piece in pieces:
-            file.write(packer.compress(piece))
-        file.write(packer.flush())
-        return file.finish(attributes)
-    finally:
-        file.discard()
-
-
-def inflate(packed: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the decompressed data of all gzip members, in pieces of at most ``PIECE`` bytes.
-
-    Zeros after a member are padding, as for gzip(1): tapes are padded with them.
-    """
-    unpacker, members, start = None, 0, b""
-    for piece in packed:
-        rest, start = start + piece, b""
-        while rest:
-            if unpacker is None:
-                rest = rest.lstrip(b"\0") if members else rest
-                if len(rest) < len(GZIP_MAGIC):
-                    start = rest
-                    break
-                unpacker = _start_member(rest, members)
-            yield _decompress(unpacker, rest)
-            rest = unpacker.unconsumed_tail or unpacker.unused_data
-            if unpacker.eof:
-                unpacker, members = None, members + 1
-    if unpacker is not None or start == GZIP_MAGIC[: len(start)] != b"":
-        raise _invalid("the gzip data is truncated")
-    if start:
-        raise _no_member(members)
-
-
-def _start_member(rest: bytes, members: int) -> Any:
-    """Return a decompressor for the member at the start of ``rest``, after ``members`` others."""
-    if not rest.startswith(GZIP_MAGIC):
-        raise _no_member(members)
-    return isal_zlib.decompressobj(_GZIP_WINDOW)
-
-
-def _decompress(unpacker: Any, packed: bytes) -> bytes:
-    try:
-        piece: bytes = unpacker.decompress(packed, PIECE)
-    except IsalError:  # type: ignore[misc]  # an instance, to its stubs
-        raise _invalid("the gzip data is damaged") from None
-    return piece
-
-
-def _no_member(members: int) -> ObjectError:
-    return _invalid("other bytes follow the gzip data" if members else "it is not gzip data")
-
-
-def _invalid(why: str) -> ObjectError:
-    message = f"stored with Content-Encoding gzip, but {why}: get it without --gunzip"
-    return ObjectError(FailureKind.REJECTED, message)

@@ -43,13 +43,7 @@ from s3pp.s3.client import Bucket, Coding
 from s3pp.s3.retry import Oversized, StoreError
 from s3pp.transfer.errors import ObjectReplaced, failed, source_fault
 from s3pp.transfer.get.existing_file import ExistingFiles
-from s3pp.transfer.get.file_download import (
-    Arrival,
-    FileDownload,
-    checksum_headers,
-    get_headers,
-    layers,
-)
+from s3pp.transfer.get.file_download import Arrival, FileDownload, checksum_headers, get_headers
 from s3pp.transfer.get.range_download import RangeDownload
 from s3pp.transfer.get.range_fetcher import RangeFetcher
 from s3pp.transfer.resources import WorkerResources
@@ -151,7 +145,7 @@ class Getter:
     def _facts(self, task: GetTask, arrival: Arrival) -> Facts:
         """Return what a journal has of the file."""
         version = arrival.answer.version
-        if not (task.pack or (self._gunzip and layers(arrival.answer))):
+        if not (task.pack or self._download.unpacking(arrival.answer, arrival.size)):
             return Facts(arrival.md5 and f"md5:{arrival.md5}", version)
         there = self._tree.status(task.target)  # whose bytes are others than the object's
         return Facts("", version, there.st_size if there else None)
@@ -167,8 +161,8 @@ class Getter:
             arrived = ReceivedBody(len(body), ours, lambda: (body,))
             await self._download.verify(task, answer, arrived)
         attributes = self._download.attributes(task, answer, etag, mode)
-        if self._gunzip and (times := layers(answer)):
-            finished = await self._download.unpack(task, (body,), attributes, times)
+        if self._gunzip and (unpacking := self._download.unpacking(answer, len(body))):
+            finished = await self._download.unpack(task, (body,), attributes, unpacking)
         elif task.pack:
             finished = await self._download.pack(task, (body,), attributes)
         elif attributes.fsync:

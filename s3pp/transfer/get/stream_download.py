@@ -27,8 +27,9 @@ from s3pp.s3.exchange import Sink
 from s3pp.s3.retry import StoreError
 from s3pp.transfer.bodies import MemoryBody, PartBody, SpooledBody
 from s3pp.transfer.errors import ObjectReplaced, failure, source_fault
-from s3pp.transfer.get.file_download import checksum_headers, inflate, layers, verify_body
+from s3pp.transfer.get.file_download import checksum_headers, verify_body
 from s3pp.transfer.get.stream_ranges import NoRanges, StreamRanges, WritePieces
+from s3pp.transfer.get.unpacking import Unpacking
 from s3pp.transfer.resources import StopSwitch, WorkerResources
 
 _FETCHES = 3  # times an object is requested before it counts as never arriving whole
@@ -75,7 +76,7 @@ class StreamGetter:
         self._where = str(job.origin)
         self._reason = SendReason.ALWAYS if job.mode is Mode.STUPID else SendReason.NEW
         self._dry_run = job.dry_run
-        self._gunzip = job.download.gunzip
+        self._options = job.download
         self._most_held = min(job.parts.threshold, STREAM_MEMORY)
         self._bucket = bucket
         self._reader = resources.reader
@@ -138,7 +139,7 @@ class StreamGetter:
             return 0
         if answer.size <= self._most_held:
             return await self._fetch_whole(answer, _MemorySink())
-        if not (self._gunzip and layers(answer)):
+        if Unpacking.of(answer, answer.size, self._options) is None:
             try:
                 await self._ranges.fetch(self._key, answer)
                 return answer.attempts
@@ -166,8 +167,8 @@ class StreamGetter:
             received = ReceivedBody(body.size, "", body.pieces)
             await verify_body(self._bucket, self._reader, task, answer, received)
             pieces: Iterable[bytes] = body.pieces()
-            for _ in range(layers(answer) if self._gunzip else 0):
-                pieces = inflate(pieces)
+            if unpacking := Unpacking.of(answer, body.size, self._options):
+                pieces = unpacking.unpack(pieces)
             self._begun = True
             await self._write(pieces)
         return answer.attempts

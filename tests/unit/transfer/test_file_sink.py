@@ -7,6 +7,7 @@ import hashlib
 import os
 import zlib
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from s3pp.body_options import DownloadOptions
 from s3pp.errors import FailureKind, FatalError, ObjectError
 from s3pp.integrity.etag import etag_of_md5s
 from s3pp.integrity.verifiers import ExpectedObject, find_fault
@@ -23,8 +25,16 @@ from s3pp.localfs.tree import Tree
 from s3pp.records import Dest
 from s3pp.s3.answers import Answer
 from s3pp.s3.exchange import Response
-from s3pp.transfer.get import file_download
-from s3pp.transfer.get.file_download import FileSink, inflate, layers, unpack_file
+from s3pp.transfer.get import unpacking
+from s3pp.transfer.get.file_download import FileSink
+from s3pp.transfer.get.unpacking import (
+    ALWAYS,
+    MOST_LAYERS,
+    Unpacking,
+    inflate,
+    layers,
+    unpack_file,
+)
 
 from .buckets import answer, endpoint, etag_of
 
@@ -201,7 +211,7 @@ def test_no_piece_that_comes_out_is_large(
 ) -> None:
     content, text = packed
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(file_download, "PIECE", most)
+        patch.setattr(unpacking, "PIECE", most)
         found = list(inflate(cut(text, cuts)))
     assert b"".join(found) == content
     assert max(map(len, found), default=0) <= most
@@ -293,7 +303,44 @@ def test_damage_is_refused_in_words(text: bytes, why: str) -> None:
         assert f", but {why}: get it without --gunzip" in str(refused(pieces))
 
 
+def test_no_more_comes_of_a_body_than_is_allowed() -> None:
+    """Nor of what comes in between, where it is packed several times."""
+    zeros = bytes(3 * ALWAYS)
+    for times, most, whole in ((1, 3 * ALWAYS, True), (1, 2 * ALWAYS, False), (3, ALWAYS, False)):
+        packed = zeros
+        for _ in range(times):
+            packed = gzip.compress(packed)
+        found: list[int] = []
+        with nullcontext() if whole else pytest.raises(ObjectError) as caught:
+            found.extend(map(len, Unpacking(times, most).unpack([packed])))
+        assert sum(found) == len(zeros) if whole else sum(found) <= most
+        if caught is not None:
+            assert caught.value.kind is FailureKind.TOO_LARGE
+            assert "raise --max-ratio, or get it without --gunzip" in str(caught.value)
+    empty = gzip.compress(b"") * 100_000  # which is much, and nothing comes of it
+    with pytest.raises(ObjectError, match="more than 1048576 bytes"):
+        list(Unpacking(2, ALWAYS).unpack([gzip.compress(empty)]))
+
+
+def test_the_ratio_is_of_the_stored_size_and_small_files_are_not_bound() -> None:
+    options = DownloadOptions(gunzip=True, max_ratio=10)
+    answer = coded("gzip, gzip")
+    assert Unpacking.of(answer, ALWAYS, options) == (2, 10 * ALWAYS)
+    assert Unpacking.of(answer, 5, options) == (2, ALWAYS)
+    assert Unpacking.of(answer, 5, DownloadOptions()) is None
+    assert Unpacking.of(coded("identity"), 5, options) is None
+    with pytest.raises(ObjectError, match="but 9 times over, and at most 8 are undone: get it wi"):
+        Unpacking.of(coded(", ".join(["gzip"] * (MOST_LAYERS + 1))), 5, options)
+
+
+def coded(codings: str) -> Answer:
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {codings}\r\n"
+    return Answer(Response(200, head.encode(), b""), 1)
+
+
 # Into a file
+
+ONCE = Unpacking(1, ALWAYS)
 
 
 @pytest.fixture
@@ -302,7 +349,7 @@ def top(tmp_path: Path) -> Path:
 
 
 def test_a_file_gets_what_was_packed(top: Path) -> None:
-    assert unpack_file(Tree(str(top)), "d/f", [PACKED[:9], PACKED[9:]], ATTRIBUTES)
+    assert unpack_file(Tree(str(top)), "d/f", [PACKED[:9], PACKED[9:]], ATTRIBUTES, unpacking=ONCE)
     assert (top / "d/f").read_bytes() == b"content"
     assert (top / "d/f").stat().st_mtime_ns == 10**18
     assert os.listdir(top / "d") == ["f"]
@@ -311,8 +358,12 @@ def test_a_file_gets_what_was_packed(top: Path) -> None:
 def test_a_file_that_is_there_stays_where_it_must_be_new(top: Path) -> None:
     top.mkdir()
     (top / "f").write_bytes(b"theirs")
-    assert not unpack_file(Tree(str(top)), "f", [PACKED], ATTRIBUTES._replace(fresh=True))
-    assert unpack_file(Tree(str(top)), "g", [PACKED], ATTRIBUTES._replace(fresh=True))
+    assert not unpack_file(
+        Tree(str(top)), "f", [PACKED], ATTRIBUTES._replace(fresh=True), unpacking=ONCE
+    )
+    assert unpack_file(
+        Tree(str(top)), "g", [PACKED], ATTRIBUTES._replace(fresh=True), unpacking=ONCE
+    )
     assert {path.name: path.read_bytes() for path in top.iterdir()} == {
         "f": b"theirs",
         "g": b"content",
@@ -324,6 +375,6 @@ def test_what_cannot_be_unpacked_leaves_everything_as_it_was(text: bytes, top: P
     top.mkdir()
     (top / "f").write_bytes(b"old")
     with pytest.raises(ObjectError):
-        unpack_file(Tree(str(top)), "f", [text], ATTRIBUTES)
+        unpack_file(Tree(str(top)), "f", [text], ATTRIBUTES, unpacking=ONCE)
     assert os.listdir(top) == ["f"]
     assert (top / "f").read_bytes() == b"old"
