@@ -316,10 +316,12 @@ _TEXT = "%-24s %12d %-34s %s"  # faster than an f-string with padding
 
 
 def _texts(page: list[Listed]) -> list[str]:
-    return [
+    lines = [
         _TEXT % (modified or "-", size, etag or "-", printable(key))
         for key, size, etag, modified, _ in page
     ]
+    # Times and ETags are the store's: looked at for all at once.
+    return lines if "".join(lines).isprintable() else list(map(one_line, lines))
 
 
 def _summary_event(totals: KeyTotals) -> dict[str, Any]:

@@ -130,12 +130,13 @@ def _receive_body(answer: _Answer, body: bytes, length: int) -> bytes:
     if length == CHUNKED:
         return _receive_chunks(answer, body)
     _check_size(length)
-    while len(body) < length:
-        body += answer.next()
+    received = bytearray(body)
+    while len(received) < length:
+        received += answer.next()
     while length == UNTIL_CLOSED and (piece := answer.next(at_end=True)):
-        body += piece
-        _check_size(len(body))
-    return body if length == UNTIL_CLOSED else body[:length]
+        received += piece
+        _check_size(len(received))
+    return bytes(received if length == UNTIL_CLOSED else received[:length])
 
 
 def _receive_chunks(answer: _Answer, piece: bytes) -> bytes:

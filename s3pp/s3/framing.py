@@ -169,7 +169,9 @@ class ChunkedBody:
         """Process a line; return whether it ends the body."""
         if self._next is _Line.TRAILER:
             self._trailers += len(line)
-            if self._trailers > MOST_HEAD or not line.endswith(b"\r\n"):
+            if self._trailers > MOST_HEAD:
+                raise WireError(Fault.OVERSIZED, "its answer has trailers without end")
+            if not line.endswith(b"\r\n"):
                 raise unreadable("the answer has invalid trailers")
             return line == b"\r\n"
         if self._next is _Line.AFTER:

@@ -12,6 +12,7 @@ from report.samples import ALL, DONE, FAILED, SAME, job
 from s3pp import app
 from s3pp.errors import ExitStatus
 from s3pp.job import Job
+from s3pp.pipeline import runs
 from s3pp.places import Source
 from s3pp.records import Done, Outcome
 from s3pp.report.outlet import Streams
@@ -121,7 +122,7 @@ def test_the_end_is_said_instead_of_the_summary(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     result = RunReport(ExitStatus.OK, Totals(done=1, listed=1, walk_done=True))
-    monkeypatch.setattr(app, "_transfer", lambda job, output: result)
+    monkeypatch.setattr(runs, "_transfer", lambda job, output: result)
     out, err, log = io.StringIO(), io.StringIO(), tmp_path / "log"
     quiet = replace(loud(log), sources=(Source(str(tmp_path.parent / "nothing")),))
     Path(quiet.sources[0].path).mkdir()

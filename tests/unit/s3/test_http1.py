@@ -243,7 +243,7 @@ def test_an_answer_that_has_no_body_is_whole_with_its_head(status: bytes) -> Non
         (CODED + b"2\nhi\r\n", Fault.UNREADABLE),
         (CODED + b"2\r\nhi!!\r\n\r\n", Fault.UNREADABLE),
         (CODED + b"2;" + b"x" * 10_000, Fault.UNREADABLE),
-        (CODED + b"0\r\n" + b"X: y\r\n" * 60_000, Fault.UNREADABLE),
+        (CODED + b"0\r\n" + b"X: y\r\n" * 60_000, Fault.OVERSIZED),
         (CODED + b"fffffffff\r\n", Fault.OVERSIZED),
         (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 60_000, Fault.UNREADABLE),
         (b"HTTP/1.1 200 OK\nContent-Length: 0\n\n", Fault.UNREADABLE),
