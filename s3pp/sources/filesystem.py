@@ -82,6 +82,9 @@ def walk_single(source: Source, scope: Scope) -> Stream:
         scope.filters.refused += 1
         return
     record = stat_entry(source.path, key, order, scope)
+    if isinstance(record, Failed) and source.name is None and not os.path.lexists(source.path):
+        # It may have been a directory, of which nothing has this key: that of the destination.
+        record = record._replace(target=scope.prefix.rstrip("/"))
     if record is not None:
         yield order, record
 

@@ -405,7 +405,7 @@ def test_a_directory_that_vanishes_before_its_turn(tmp_path: Path) -> None:
 
 def test_a_source_that_vanished_after_the_check(tmp_path: Path) -> None:
     records = walked(tmp_path / "gone")
-    assert outcomes(records) == [("gone", "not-found")]
+    assert outcomes(records) == [("", "not-found")]  # it may have been a directory
     assert isinstance(records[0], Failed)
     assert records[0].message == "file not found"
 
@@ -442,3 +442,14 @@ def test_one_stat_a_file_and_no_open(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert len(keys(tmp_path)) == 50
     below = [path for path in calls if path != str(tmp_path)]
     assert len(below) == 50
+
+
+def test_a_source_that_has_gone_names_no_key_that_nobody_asked_for(tmp_path: Path) -> None:
+    """It may have been a directory, whose name is in no key."""
+    for prefix, target in (("", ""), ("p/q", "p/q")):  # which is the destination
+        (failed,) = walked(tmp_path / "gone", prefix=prefix)
+        assert isinstance(failed, Failed)
+        assert (failed.source, failed.target) == (str(tmp_path / "gone"), target)
+    (tmp_path / "link").symlink_to("nowhere")
+    named = [Source(str(tmp_path / "gone"), "n"), Source(str(tmp_path / "link"))]
+    assert [key for key, _ in outcomes(walked(*named, prefix="p"))] == ["p/link", "p/n"]
