@@ -14,12 +14,11 @@ be read or written costs the sharing, and nothing else.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import os
 import time
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from s3pp.errors import UsageError
 from s3pp.localfs.user_directory import user_directory
@@ -42,7 +41,7 @@ class RunRecord(NamedTuple):
 
     def encode(self) -> bytes:
         """The content of the run's file."""
-        return json.dumps([self.written, self.weight, *self.limit]).encode()
+        return b"%a %a %d %a %a %a %a" % (self.written, self.weight, *self.limit)
 
 
 class SharedLimit(NamedTuple):
@@ -59,9 +58,8 @@ ALONE = SharedLimit(1.0, NO_LIMIT, 0)
 def read_record(content: bytes, now: float) -> RunRecord | None:
     """Return what a file holds; None if that is no record of a run at this time."""
     try:
-        fields: Any = json.loads(content)
-        written, weight, epoch, ceiling, since, doubling, start = map(float, fields)
-    except (ValueError, TypeError, RecursionError):
+        written, weight, epoch, ceiling, since, doubling, start = map(float, content.split())
+    except ValueError:
         return None
     limit = RateLimit(int(epoch) if math.isfinite(epoch) else 0, ceiling, since, doubling, start)
     sane = (

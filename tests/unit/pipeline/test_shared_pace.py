@@ -30,9 +30,12 @@ RECORD = RunRecord(NOW, 1.0, LIMIT)
 WEIGHTS = st.sampled_from([IDLE, 1.0])
 
 
-@given(
-    st.binary() | st.text().map(str.encode) | st.lists(st.floats()).map(lambda x: repr(x).encode())
+NUMBERS = st.lists(st.floats(), min_size=6, max_size=8).map(
+    lambda each: " ".join(map(repr, each)).encode()
 )
+
+
+@given(st.binary() | st.text().map(str.encode) | NUMBERS)
 def test_what_is_no_record_is_none(content: bytes) -> None:
     record = read_record(content, NOW)
     assert record is None or read_record(record.encode(), NOW) == record
@@ -42,7 +45,7 @@ def test_a_record_is_read_as_it_was_written_for_a_while() -> None:
     assert read_record(RECORD.encode(), NOW + STALE - 0.1) == RECORD
     assert read_record(RECORD.encode(), NOW + STALE + 0.1) is None
     assert read_record(RECORD.encode(), NOW - 0.1) is None  # of another boot
-    for wrong in (b"", b"[]", b"{}", b"null", b"[1, 2]", b"[NaN, 1, 1, 1, 1, 1, 1]", b"[" * 99999):
+    for wrong in (b"", b"[]", b"{}", b"null", b"1 2", b"nan 1 1 1 1 1 1", b"1 " * 99999):
         assert read_record(wrong, NOW) is None
     assert read_record(RECORD._replace(limit=LIMIT._replace(ceiling=1e30)).encode(), NOW) is None
 
