@@ -17,8 +17,11 @@ import pytest
 
 from s3pp.errors import FatalError
 from s3pp.s3 import connections, http1, peers
+from s3pp.s3.allowance import own_allowance
 from s3pp.s3.exchange import Fault, Request, Response, WireError
 from s3pp.s3.wire import Wire
+from s3pp.speed import Speed
+from s3pp.timetable import steady
 from stores.certificates import Authority
 
 from .loopback import Got, Loopback, loopback, ok, wire
@@ -489,5 +492,29 @@ def test_libcurl_is_loaded_for_proxies_only(run: Run) -> None:
                 await sender.send(get(server)._replace(sink=Discarding()))
                 assert isinstance(sender, Wire)
                 assert sender._curl is None
+
+    run(main())
+
+
+@pytest.mark.parametrize("secured", [False, True])
+def test_bodies_at_a_pace_arrive_whole(secured: bool, authority: Authority, run: Run) -> None:
+    """Over TLS too, where a record may be longer than what may be received of it."""
+    body = bytes(range(256)) * 400
+
+    async def answer(got: Got) -> bytes:
+        assert got.body == (body if got.line.startswith("PUT") else b"")
+        return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+
+    async def main() -> None:
+        async with loopback(answer, context=authority.context if secured else None) as server:
+            with wire(verify=False) as sender:
+                allowance = own_allowance(Speed(max_bandwidth=steady(1_000_000)))
+                assert allowance is not None
+                for method, content in (("PUT", body), ("GET", None)) * 2:
+                    reads = method == "GET"
+                    passage = await allowance.admit(content, size=len(body), reads=reads)
+                    request = Request(method, f"{server.url}/k", "", content)
+                    assert (await passage.send(sender, request)).body == body
+                    assert not allowance.is_pacing()
 
     run(main())
