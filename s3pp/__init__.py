@@ -1,7 +1,7 @@
 """s3pp, the S3 parallel pipeline: moves very many objects between a file system and S3.
 
-As a library: ``s3pp.put``, ``get``, ``copy``, ``move``, ``remove``, ``apply``, ``verify``,
-``list`` and ``clean``, see ``docs/library.rst``.
+As a library: ``s3pp.put``, ``get``, ``copy``, ``move``, ``remove``, ``apply``, ``retry``,
+``verify``, ``list`` and ``clean``, see ``docs/library.rst``.
 Every process of a run imports this module, so that they are imported only where they are used.
 """
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from s3pp.access import Keys
     from s3pp.errors import ExitStatus, FailureKind, FatalError, S3ppError, UsageError
-    from s3pp.library.calls import apply, clean, copy, get, list, move, put, remove, verify
+    from s3pp.library.calls import apply, clean, copy, get, list, move, put, remove, retry, verify
     from s3pp.library.listing import Listing
     from s3pp.library.result import Failure, RunFailed, RunResult, S3Object
 
@@ -37,13 +37,25 @@ __all__ = [
     "move",
     "put",
     "remove",
+    "retry",
     "verify",
 ]
 
 _PLACES = {
     "access": ("Keys",),
     "errors": ("ExitStatus", "FailureKind", "FatalError", "S3ppError", "UsageError"),
-    "library.calls": ("apply", "clean", "copy", "get", "list", "move", "put", "remove", "verify"),
+    "library.calls": (
+        "apply",
+        "clean",
+        "copy",
+        "get",
+        "list",
+        "move",
+        "put",
+        "remove",
+        "retry",
+        "verify",
+    ),
     "library.listing": ("Listing",),
     "library.result": ("Failure", "RunFailed", "RunResult", "S3Object"),
 }

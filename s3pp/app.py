@@ -117,6 +117,8 @@ def run(job: Job, output: Streams) -> RunReport:
     Raises ``UsageError`` for files and places that cannot be used, and ``FatalError`` for errors
     found before anything is done; both are also written to the job's log.
     """
+    if (called := job.output.invocation) is not None and called.directory:
+        _enter(called.directory)
     job = _with_plan(job)
     check_own_files(job)
     try:
@@ -152,6 +154,15 @@ def _start_locked(job: Job, output: Streams) -> RunReport:
         return RunReport(ExitStatus.LOCKED, None, str(error))
     with lock:
         return _start(job, output)
+
+
+def _enter(directory: str) -> None:
+    try:
+        os.chdir(directory)
+    except OSError as error:
+        raise UsageError(
+            f"the run was started in {directory!r}, which cannot be entered: {error.strerror}"
+        ) from None
 
 
 def _with_plan(job: Job) -> Job:

@@ -55,6 +55,7 @@ class Invocation(NamedTuple):
     command: tuple[str, ...]  # a command line that means the same
     settings: dict[str, Any]  # every option of the verb by its long name, and its value
     withheld: tuple[str, ...] = ()  # what is not in them: the names of options
+    directory: str = ""  # that relative names begin in; empty: the working directory as it is
 
 
 def time_text(seconds: float) -> str:

@@ -5,6 +5,6 @@
 their values, and ``timetables`` limits that change with the time of day; ``building`` combines
 options and rejects contradictions, with ``headers`` and ``selection``; ``object_rules`` reads the
 file of ``--rules``, and ``toml_lines`` finds lines in it; ``invocation`` spells options anew, for
-the journal; ``examples`` end the help texts, and ``suggestions`` are for what does not exist. No
-argparse Namespace leaves this package.
+the journal, and ``retrying`` reads them from there; ``examples`` end the help texts, and
+``suggestions`` are for what does not exist. No argparse Namespace leaves this package.
 """

@@ -113,6 +113,13 @@ def read_clean(arguments: Sequence[str]) -> Job:
     return Job("clean", origins=(values.origin(arguments[0]),))
 
 
+def read_retry(arguments: Sequence[str]) -> Job:
+    """The journal of the run that is retried, whose job ``retrying`` finds there."""
+    _require(len(arguments) == 1, "retry needs one JOURNAL, a FILE that --journal has written")
+    check_no_stream(arguments[0], "JOURNAL", "it is read twice")
+    return Job("retry", choosing=Choosing(retry_from=(values.path(arguments[0]),)))
+
+
 def read_apply(arguments: Sequence[str]) -> Job:
     """The plan that is applied."""
     _require(len(arguments) == 1, "apply needs one PLAN, a FILE that --plan has written")

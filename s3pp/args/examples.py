@@ -57,6 +57,10 @@ _ALL: Mapping[str, tuple[Example, ...]] = MappingProxyType(
             Example("what a run has done", "s3pp verify run.jsonl"),
             Example("the bytes of both ends", "s3pp verify --deep site s3://bucket/site"),
         ),
+        "retry": (
+            Example("what failed, or was not attempted", "s3pp retry put.log"),
+            Example("what that would be", "s3pp retry -n put.log"),
+        ),
         "apply": (
             Example(
                 "what was planned, and nothing else",

@@ -27,7 +27,8 @@ _PLAIN_HEADERS = frozenset(
     }
 )
 WITHHELD = "(withheld)"
-CREDENTIALS, NAMES = "credentials", "files-from"  # what only a call of the library has
+# What only a call of the library has; the last are the names in a mapping of sources.
+CREDENTIALS, NAMES, SOURCES = "credentials", "files-from", "sources"
 FILTERS = "filters"  # the setting that --include and --exclude share
 _SEPARATORS = {"header": ":", "metadata": "=", "tag": "="}
 

@@ -40,6 +40,10 @@ def build_job(verb: str, argv: Sequence[str]) -> Job:
 def job_of(verb: str, named: Sequence[str], given: Mapping[str, Any]) -> Job:
     """Build the job of arguments and options, ``given`` by their paths. Raises ``UsageError``."""
     job = VERBS[verb].read(named)
+    if verb == "retry":
+        from s3pp.args.retrying import retry_job  # which builds the job of another verb
+
+        return retry_job(job.choosing.retry_from[0], given)
     if job.moves or job.verifies:
         _check_applicable(job, given)
     built = building.build(job, given)
@@ -254,6 +258,30 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                 ),
                 *(_PART_SIZE, _SPEED, _RATES, _LISTING, _REACHED_S3, _SOURCE_S3, _DEST_LISTING),
                 *(_VERIFY_RETRIES, _OUTPUT),
+            ),
+        ),
+        "retry": Verb(
+            "[OPTIONS] JOURNAL",
+            "Do the first run of JOURNAL again, a file that put, get or copy has written with"
+            " --journal: with its arguments and options, in its working directory, as --retry-from"
+            " JOURNAL, and appending to it. What is done and has not changed since is skipped"
+            " without a request. An option that is given replaces that of the journal; what is not"
+            " in there, as it may be secret, has to be given again.",
+            arguments.read_retry,
+            (
+                Group("transfer", ("dry_run",)),
+                Group(
+                    "what the journal may lack",
+                    (
+                        *_fields("combined", "headers metadata"),
+                        *_fields("choosing", "files_from null"),
+                    ),
+                ),
+                _SPEED,
+                Group("S3 (default: as in the journal)", _REACHED),
+                *(_SOURCE_S3, _DEST_LISTING),
+                Group("retries and timeouts", (*_TRIES, "speed.worker_timeout")),
+                *(_LOCKING, _OUTPUT),
             ),
         ),
         "apply": Verb(

@@ -19,6 +19,7 @@ COMMANDS = {
     "move": "Upload, download or copy, and delete what was verified at the source",
     "remove": "Delete objects",
     "verify": "Make sure that what was transferred is there",
+    "retry": "Do what a run has not done, by its journal",
     "apply": "Execute a plan of put, get, copy or remove",
     "list": "List the objects in a bucket",
     "clean": "Abort incomplete multipart uploads",

@@ -20,6 +20,7 @@ from s3pp.library.options import (
     MoveOptions,
     PutOptions,
     RemoveOptions,
+    RetryOptions,
     VerifyOptions,
 )
 from s3pp.library.result import RunResult
@@ -119,6 +120,18 @@ def verify(
     hide_credentials("verify", options)
     places = [_path("place", place), *([] if dest is None else [_path("dest", dest)])]
     return run(build_job("verify", places, options), on_event)
+
+
+def retry(
+    path: LocalPath, *, on_event: OnEvent | None = None, **options: Unpack[RetryOptions]
+) -> RunResult:
+    """Do the first run of the journal at ``path`` again: ``s3pp retry``. For errors see ``put``.
+
+    What the journal has as done, and has not changed since, is skipped. The result is that of the
+    run's own verb: ``put``, ``get`` or ``copy``.
+    """
+    hide_credentials("retry", options)
+    return run(build_job("retry", [_path("path", path)], options), on_event)
 
 
 def apply(

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 from s3pp.access import Keys
 from s3pp.args import building
+from s3pp.args.invocation import SOURCES
 from s3pp.args.parser import reader_of
 from s3pp.args.verbs import VERBS, job_of
 from s3pp.errors import UsageError
@@ -129,6 +130,9 @@ def with_names(job: Job, names: Sequence[str]) -> Job:
     for name in names:
         if fault := _name_fault(job, name):
             raise UsageError(f"the name {name!r} of a source: {fault}: choose another")
+    if (called := job.output.invocation) is not None:  # which has no option for them
+        called = called._replace(withheld=(*called.withheld, SOURCES))
+        job = replace(job, output=replace(job.output, invocation=called))
     if job.origins:
         origins = zip(job.origins, names, strict=True)
         return replace(job, origins=tuple(replace(each, name=name) for each, name in origins))

@@ -519,6 +519,55 @@ class VerifyOptions(TypedDict, total=False):
     log_file: Path | None
 
 
+class RetryOptions(TypedDict, total=False):
+    """The keywords of ``retry``; None is as if not given."""
+
+    # transfer
+    dry_run: bool | None
+    # what the journal may lack
+    header: Pairs | None
+    metadata: Pairs | None
+    files_from: Path | Iterable[str] | None
+    null: bool | None
+    # speed
+    processes: Number | None
+    concurrency: Number | None
+    start_method: Literal["auto", "fork", "spawn"] | None
+    # S3 (default: as in the journal)
+    endpoint_url: str | None
+    region: str | None
+    profile: str | None
+    credentials: Credentials | None
+    sign_request: bool | None
+    request_payer: bool | None
+    addressing: Literal["auto", "path", "virtual"] | None
+    ca_bundle: Path | None
+    verify_ssl: bool | None
+    secure: bool | None
+    # the source's S3 (default: as above)
+    source_endpoint_url: str | None
+    source_region: str | None
+    source_profile: str | None
+    source_credentials: Credentials | None
+    # listing the destination
+    list_profile: str | None
+    list_credentials: Credentials | None
+    # retries and timeouts
+    max_attempts: Number | None
+    max_throttled: Time | None
+    connect_timeout: Time | None
+    read_timeout: Time | None
+    request_timeout: Time | None
+    worker_timeout: Time | None
+    # runs at the same time
+    lock: Path | None
+    lock_wait: Time | None
+    if_locked: Literal["skip", "fail"] | None
+    # output
+    journal: Path | None
+    log_file: Path | None
+
+
 class ApplyOptions(TypedDict, total=False):
     """The keywords of ``apply``; None is as if not given."""
 

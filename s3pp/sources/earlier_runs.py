@@ -261,6 +261,19 @@ def _is_journal(line: bytes) -> bool:
     return False
 
 
+def first_start(path: str, argument: str) -> Mapping[str, Any]:
+    """Return the line that begins the first run of a journal; an empty mapping if it has none.
+
+    ``argument`` is named in messages. Raises ``UsageError`` if the file cannot be read.
+    """
+    for line in _beginning(path, argument).split(b"\n"):
+        with suppress(*_NO_OUTCOME):
+            event: dict[str, Any] = json.loads(line)
+            if event["event"] == "start":
+                return event
+    return {}
+
+
 # Logs of s3-parallel-put
 
 

@@ -38,6 +38,7 @@ PLACES = {
     "move": ["s3://bucket/p", "s3://other/q"],
     "remove": ["s3://bucket/p"],
     "verify": ["s3://bucket/p", "s3://other/q"],
+    "retry": [str(Path(__file__).parent / "journal.jsonl")],  # of a copy
     "apply": ["plan"],
     "list": ["s3://bucket/p"],
     "clean": ["s3://bucket/p"],

@@ -176,7 +176,8 @@ def test_the_start_is_the_journals() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_command_lines_are_accepted(page: Path) -> None:
     for verb, rest in commands(page):
-        build_job(verb, shlex.split(rest, comments=True))
+        if verb != "retry":  # whose options are in a file
+            build_job(verb, shlex.split(rest, comments=True))
 
 
 def commands(page: Path) -> list[tuple[str, str]]:

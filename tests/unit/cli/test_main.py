@@ -253,6 +253,6 @@ def test_examples_end_each_help_text_and_are_right(command: Callable[..., Told],
         assert f"  {example.command}\n" in shown
         for part in re.split(r" && | \| ", example.command):
             program, *words = shlex.split(part)
-            if program == "s3pp":
+            if program == "s3pp" and verb != "retry":  # whose options are in a file
                 assert build_job(words[0], words[1:])
         assert f"s3pp {verb} " in example.command

@@ -159,9 +159,7 @@ def test_what_is_wrong_is_named_with_its_line(rules: Any, case: str) -> None:
         ),
         (RULE + "[rule.metadata]", [], COPY, "line 3: metadata needs --metadata-directive replace"),
         (RULE + "content-type = 'magic'", ["--metadata-directive", "replace"], COPY, "reads files"),
-        (RULE, ["--rules", "-"], PUT, "--rules '-' would be a standard stream"),
-        (RULE, ["--rules", "none"], PUT, "--rules 'none' cannot be read: No such file"),
-        (RULE, ["--rules", "."], PUT, "--rules '.' cannot be read: Is a directory"),
+        (RULE, ["--rules", "other"], PUT, "--rules is given as r.toml and as other: drop one of"),
         (RULE + "#" * (1 << 20), [], PUT, "is larger than 1 MiB"),
         (RULE, [], ["put", "-", "s3://bucket/k"], "'-' has none: leave it out"),
     ],
@@ -172,6 +170,20 @@ def test_what_contradicts_the_command_line(
     with pytest.raises(UsageError) as no:
         rules(text, *words, command=command)
     assert what in str(no.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("-", "would be a standard stream"),
+        ("none", "cannot be read: No such file"),
+        (".", "cannot be read: Is a directory"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(name: str, why: str) -> None:
+    with pytest.raises(UsageError) as no:
+        build_job("put", ["--rules", name, *PUT[1:]])
+    assert f"--rules '{name}' {why}" in str(no.value)
 
 
 def test_copies_have_what_needs_no_replacement(rules: Any) -> None:
