@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,14 @@ def _events(result: Result) -> list[dict[str, Any]]:
     assert counted == [summary[kind] for kind in OUTCOMES], summary
     assert summary["listed"] == len({e["key"] for e in events}) == len(events), summary
     return events
+
+
+def says(lines: Sequence[dict[str, Any]], events: Sequence[dict[str, Any]]) -> bool:
+    """Whether lines of a journal have what was printed, in the same order; they have more."""
+    return len(lines) == len(events) and all(
+        {**event, "checksum": line.get("checksum")}.items() <= {"checksum": None, **line}.items()
+        for line, event in zip(lines, events, strict=True)
+    )
 
 
 def snapshot(root: Path) -> dict[str, tuple[int, ...]]:

@@ -47,16 +47,19 @@ class Journal:
         self.lines = Lines.of(job)
         self.run = os.urandom(6).hex()  # in each line, as others may write to the same file
         self._file = open_journal(path)
-        self._first: dict[str, Any] = {}  # the line that begins the run, once it is written
+        self._first: dict[str, Any] = {}  # the line that begins the run
+        self._is_begun = False  # it is in the file
         self._failures: Counter[str] = Counter()  # by their kind
 
     def start(self, job: Job) -> None:
         """Record the start of the run, of which ``job`` is known by now; only the first counts."""
-        if self._first:
+        if self._is_begun:
             return
-        beside = {} if self._file.is_alone() else {"concurrent": True}
-        self._first = _start(job, self.run) | beside
+        if not self._first:
+            beside = {} if self._file.is_alone() else {"concurrent": True}
+            self._first = _start(job, self.run) | beside
         self._file.append(as_json(self._first) + "\n")
+        self._is_begun = True  # until then nothing else is written
 
     def record(self, outcomes: Iterable[Outcome]) -> None:
         """Record a batch in one write, so that a kill truncates at most the last line."""
@@ -70,9 +73,10 @@ class Journal:
 
         Returns a complaint if that is another one, and cannot be opened.
         """
-        if not self._first or not self._file.follow():
+        if not self._is_begun or not self._file.follow():
             return self._file.take_complaint()
-        self._file.append(as_json(self._first | {"continued": True}) + "\n")
+        self._is_begun, self._first["continued"] = False, True
+        self.start(self._job)
         return None
 
     def close(self, totals: Totals, status: ExitStatus) -> None:

@@ -133,7 +133,7 @@ def test_a_file_that_is_also_a_standard_stream_keeps_every_line(
         assert (counts, len(lines)) == (beginnings, sum(beginnings.values())), lines
 
 
-def test_a_line_that_a_full_disk_has_cut_is_made_whole(
+def test_a_full_disk_leaves_no_line_that_is_cut(
     s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
 ) -> None:
     src = tree({f"f{n}": b"1" for n in range(9)})
@@ -143,14 +143,10 @@ def test_a_line_that_a_full_disk_has_cut_is_made_whole(
     assert full.code == 3
     assert full.summary.startswith("put ")  # and so it is without a journal
     assert "File too large" in full.err
-    cut = journal.read_text().splitlines()[-1]
-    assert journal.stat().st_size == 400
+    assert journal.stat().st_size == 0  # the first line does not fit
     assert s3pp("put", *words).code == 0
-    events = [json.loads(line) for line in journal.read_text().splitlines()]
-    kinds = [event["event"] for event in events]
-    assert [event["text"] for event in events if event["event"] == "cut"] == [cut]
-    assert kinds[kinds.index("cut") + 1] == "start"
-    assert kinds[-1] == "summary"
+    kinds = [json.loads(line)["event"] for line in journal.read_text().splitlines()]
+    assert (kinds[0], kinds[-1], "cut" in kinds) == ("start", "summary", False)
 
 
 def test_a_log_that_cannot_be_written_is_not_worth_a_run(
@@ -170,7 +166,8 @@ def test_a_log_that_cannot_be_written_is_not_worth_a_run(
             f"s3pp: --log-file '{log}': writing failed: File too large:"
             " the log ends here; the run continues\n"
         )
-        assert log.stat().st_size == 400
+        rest = log.read_bytes().removeprefix(beginning)
+        assert rest == b"" or (not beginning and rest.endswith(b"\n"))
 
 
 def at_most(size: int) -> None:
