@@ -200,9 +200,11 @@ class FileUploader:
         """Return whether the store keeps parts of an object that has failed.
 
         Another run cannot recognize the parts of a source that keeps changing. So they are kept
-        only if the key has no other uploads: otherwise each run would leave more of them.
+        only if the key has no other uploads: otherwise each run would leave more of them. Of a
+        source that has vanished there is nothing to resume.
         """
-        if kind is FailureKind.CHANGED and not await self._upload.is_alone(key):
+        is_vanished = kind is FailureKind.NOT_FOUND
+        if is_vanished or (kind is FailureKind.CHANGED and not await self._upload.is_alone(key)):
             await self._upload.abort_own(key)
         return bool(self._own.left(key))
 
