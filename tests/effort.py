@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 ALL = 100  # examples of a test that names no number
+SLOW = [HealthCheck.too_slow]  # on a busy machine that is no fault of the strategy
 SHARE = 5  # one of so many is tried in the usual run
 
 
@@ -12,7 +13,9 @@ def choose_effort(*, thorough: bool) -> None:
     """Set how hard every test tries; call it before test modules are imported."""
     # On a busy machine an example takes as long as it takes: the deadline of a test is pytest's.
     count = ALL if thorough else ALL // SHARE
-    profile = settings(settings.default, max_examples=count, deadline=None)
+    profile = settings(
+        settings.default, max_examples=count, deadline=None, suppress_health_check=SLOW
+    )
     settings.register_profile("s3pp", profile)
     settings.load_profile("s3pp")
 

@@ -25,9 +25,9 @@ def test_it_is_read_as_documented(path: Path) -> None:
     TARGETS[path.parent.name](data)  # imports what it needs
     tracemalloc.start()
     try:
-        began = time.monotonic()
+        began = time.process_time()  # other processes may be busy
         TARGETS[path.parent.name](data)
-        assert time.monotonic() - began < MOST_SECONDS
+        assert time.process_time() - began < MOST_SECONDS
         assert tracemalloc.get_traced_memory()[1] < MOST_BYTES + FACTOR * len(data)
     finally:
         tracemalloc.stop()
@@ -75,9 +75,9 @@ def test_what_is_large_or_deep_is_bounded(name: str, number: int) -> None:
     data = MADE[name][number]
     tracemalloc.start()
     try:
-        began = time.monotonic()
+        began = time.process_time()  # other processes may be busy
         TARGETS[name](data)
-        assert time.monotonic() - began < MOST_SECONDS
+        assert time.process_time() - began < MOST_SECONDS
         assert tracemalloc.get_traced_memory()[1] < MOST_BYTES + FACTOR * len(data)
     finally:
         tracemalloc.stop()

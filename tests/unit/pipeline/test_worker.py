@@ -447,7 +447,7 @@ def test_tasks_that_came_together_with_the_setup_are_heard() -> None:
     child.outbox.send(NoMoreTasks())
     child.start(())
     try:
-        child.process.join(5)
+        child.process.join(40)
         assert child.process.exitcode == 0, "it waits for what it already has"
         reports = [each for each in child.inbox.available() if isinstance(each, BatchReport)]
         assert [(each.batch, each.objects) for each in reports] == [(1, 2)]
