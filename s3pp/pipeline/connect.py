@@ -21,6 +21,7 @@ from s3pp.errors import ExitStatus, FailureKind, ObjectError, no_thread, unexpec
 from s3pp.pipeline.messages import KeysExpired, Message
 from s3pp.pipeline.pipes import MessageWriter
 from s3pp.places import Side
+from s3pp.report.totals import Retries
 from s3pp.s3.allowance import Allowance, allowance_of, own_allowance
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Bucket, Recovery
@@ -35,6 +36,7 @@ from s3pp.speed import Speed
 T = TypeVar("T")
 
 CONNECTIONS = 16  # kept open by a walker, for listings
+REPORTED = 0.25  # seconds after which failed attempts are reported
 
 
 class Renews(Protocol):
@@ -82,6 +84,7 @@ class RetryHooks(NamedTuple):
     limiter: RequestLimiter | None = None
     notify: Callable[[str], None] | None = None  # informs the user that the store throttles
     allowance: Allowance | None = None  # what the user's limits allow this process
+    on_failure: Callable[[str], None] | None = None  # counts a failed attempt, by its cause
 
     def limited(self, speed: Speed, outbox: MessageWriter) -> RetryHooks:
         """The hooks of a process that asks the supervisor for what the limits allow."""
@@ -107,6 +110,24 @@ class RetryHooks(NamedTuple):
 
 
 _NO_HOOKS = RetryHooks()
+
+
+class RetryCounter:
+    """Counts the failed attempts of one process by cause; used on its event loop."""
+
+    def __init__(self, outbox: MessageWriter) -> None:
+        self._outbox = outbox
+        self._counts: dict[str, int] = {}  # that have not been reported
+
+    def __call__(self, cause: str) -> None:
+        """Count an attempt, which is reported soon, with others."""
+        if not self._counts:
+            asyncio.get_running_loop().call_later(REPORTED, self._report)
+        self._counts[cause] = self._counts.get(cause, 0) + 1
+
+    def _report(self) -> None:
+        counts, self._counts = self._counts, {}
+        self._outbox.send(Retries(tuple(counts.items())))
 
 
 class Pause:

@@ -37,7 +37,7 @@ from s3pp.records import (
     VerifyTask,
 )
 from s3pp.report.failures import Cause
-from s3pp.report.totals import Flow, Totals
+from s3pp.report.totals import Flow, Retries, Totals
 from s3pp.s3.congestion import Demand, Feedback, Permit, RateLimit
 from s3pp.s3.endpoint import Opened
 
@@ -287,6 +287,7 @@ MESSAGES: tuple[type[Any], ...] = (
     Flow,
     Demand,
     Permit,
+    Retries,
 )
 _TAGS = {kind: tag for tag, kind in enumerate(MESSAGES)}
 HEAD = Struct("!IB")  # bytes that follow, index in ``MESSAGES``

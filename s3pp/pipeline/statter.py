@@ -33,7 +33,7 @@ from s3pp.pipeline.messages import (
 )
 from s3pp.pipeline.pipes import MessageReader, MessageWriter
 from s3pp.report.recorder import REDRAW_SECONDS, Recorder
-from s3pp.report.totals import Flow
+from s3pp.report.totals import Flow, Retries
 
 if TYPE_CHECKING:
     from s3pp.pipeline.digest_storage import DigestStorage
@@ -76,6 +76,8 @@ class Statter:
             case PartProgress(size, requests):
                 self._recorder.count_requests(requests)
                 self._recorder.count_moved(size)
+            case Retries():
+                self._recorder.count_retries(message)
             case Flow():
                 self._recorder.set_flow(message)
             case Notice(text, True):

@@ -31,7 +31,7 @@ from s3pp.pipeline.flow import FlowControl
 from s3pp.pipeline.signals import Signals, stopping_notice
 from s3pp.records import OpenUpload
 from s3pp.report.failures import Cause
-from s3pp.report.totals import RunReport, run_report
+from s3pp.report.totals import Retries, RunReport, run_report
 from s3pp.s3.congestion import Demand, Feedback
 from s3pp.s3.session import SessionHooks
 
@@ -234,7 +234,7 @@ class Supervisor:
                 self._flow.observe(child, message, time.monotonic())
             case messages.SpoolFile() | OpenUpload():
                 self._assignments.record(child, message)
-            case messages.Notice() | messages.NamesExcluded() | messages.FileDigests():
+            case messages.Notice() | messages.NamesExcluded() | messages.FileDigests() | Retries():
                 self._loop.send(self._crew.statter, message)
             case messages.KeysExpired(side):
                 self._keys.renew(child, side, self._now)

@@ -34,6 +34,7 @@ from s3pp.pipeline.connect import (
     DistantBucket,
     LoopThread,
     Renewal,
+    RetryCounter,
     RetryHooks,
     start_thread,
 )
@@ -94,7 +95,7 @@ def run_walker(
         return
     job, notify = setup.job, partial(_notify, outbox)
     thread = LoopThread(partial(_give_up, outbox))
-    hooks = RetryHooks(notify=notify).limited(job.speed, outbox)
+    hooks = RetryHooks(notify=notify, on_failure=RetryCounter(outbox)).limited(job.speed, outbox)
     buckets = _connect(setup, outbox, thread, hooks)
     approved = Event()
 

@@ -24,7 +24,7 @@ from functools import partial
 
 from s3pp.errors import RunEnding
 from s3pp.job import Job
-from s3pp.pipeline.connect import Pause, Renewal, RetryHooks, connect, new_loop
+from s3pp.pipeline.connect import Pause, Renewal, RetryCounter, RetryHooks, connect, new_loop
 from s3pp.pipeline.deletions import DeletionRunner, create_deleter, moving_role
 from s3pp.pipeline.messages import (
     Heartbeat,
@@ -77,7 +77,8 @@ async def _serve(
     renewals, pause = {side: Renewal(outbox, side) for side in opened}, Pause()
     # It also counts parts, which have no slot.
     limiter = RequestLimiter(slots, outbox.send)
-    hooks = RetryHooks(pause, limiter).limited(job.speed, outbox)
+    counter = RetryCounter(outbox)
+    hooks = RetryHooks(pause, limiter, on_failure=counter).limited(job.speed, outbox)
     buckets: dict[Side, Bucket] = {
         side: connect(job.access_to(side), each, slots, renew=renewals[side], hooks=hooks)
         for side, each in opened.items()

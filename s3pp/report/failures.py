@@ -10,17 +10,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from s3pp.errors import FailureKind
 from s3pp.recorded import MatchReason
 from s3pp.records import DeleteReason, Failed, Outcome, SendReason, SkipReason
+
+if TYPE_CHECKING:
+    from s3pp.report.totals import Totals
 
 SHOWN = 20  # failures of one cause
 HELD_SECONDS = 3.0  # for which a failure is held back until an object is accepted
 ENOUGH_REFUSALS = 50  # objects refused access for the same cause, with none accepted
 ENOUGH_ALIKE = 100  # objects refused for the same cause of any other kind, with none accepted
 ENOUGH_SILENCE = 100  # consecutive objects, with all retries used up, without an answer
+
+QUIET = 2.0  # seconds without a transfer after which a display says why
+NOTICE = 30.0  # seconds after which a run without a display says so; then after twice as many
+LONGEST = 600.0  # seconds between two such notices, at most
 
 # Reasons that prove that the store granted access.
 _ACCEPTED = frozenset(
@@ -202,3 +209,39 @@ class FailureLines:
         rows = [f"{count:>8}  {cause}" for cause, count in counts]
         named = f"the first {SHOWN} of each are named above; --journal names all"
         return [f"failures by cause ({named}):", *rows]
+
+
+class Standstill:
+    """Why nothing moves: the attempts that have failed since anything was transferred.
+
+    Of one run; times in seconds of one clock.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._moved = (0, 0)
+        self._since = now
+        self._before: dict[str, int] = {}  # failed attempts by cause, when anything moved last
+        self._due = NOTICE
+
+    def update(self, totals: Totals, now: float) -> str:
+        """Take what was transferred by ``now``; return why nothing is, for a display, or ``""``."""
+        moved = (totals.done + totals.skipped + totals.deleted, totals.moved)
+        if moved != self._moved:
+            self._moved, self._since = moved, now
+            self._before, self._due = dict(totals.retries), NOTICE
+        return self._causes(totals) if now - self._since >= QUIET else ""
+
+    def take_notice(self, causes: str, now: float) -> str:
+        """Return the notice that is due for ``causes``, as ``update`` returned them, or ``""``."""
+        seconds = now - self._since
+        if not causes or seconds < self._due:
+            return ""
+        self._due += min(self._due, LONGEST)
+        return f"nothing was transferred for {seconds:.0f} s: {causes}"
+
+    def _causes(self, totals: Totals) -> str:
+        before = self._before
+        counts = {cause: n - before.get(cause, 0) for cause, n in totals.retries.items()}
+        ranked = sorted((-count, cause) for cause, count in counts.items() if count)
+        found = ", ".join(f"{cause} × {-count:,}" for count, cause in ranked)
+        return f"retrying: {found}" if found else ""

@@ -203,6 +203,8 @@ def facts(
         if number:
             parts.append(Fact(f"{number:,} {what}", f"{number:,} {what}", rank))
     parts += totals.flow.facts
+    if totals.standstill:
+        parts.append(Fact(totals.standstill, totals.standstill))
     left = seconds_left(totals, listed, rates.objects)
     if left is not None:
         clock, least = _clock(left), not walk_done

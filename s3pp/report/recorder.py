@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, TextIO
 from s3pp.errors import ExitStatus, FatalError
 from s3pp.job import Job
 from s3pp.records import Done, Outcome
-from s3pp.report.failures import HELD_SECONDS, Cause, GiveUpRule
+from s3pp.report.failures import HELD_SECONDS, Cause, GiveUpRule, Standstill
 from s3pp.report.lines import Lines
 from s3pp.report.outlet import Streams
 from s3pp.report.totals import (
     Flow,
+    Retries,
     Totals,
     left_alone_notice,
     run_report,
@@ -58,6 +59,7 @@ class Recorder:
         self._clock = clock
         self._started = clock() if started is None else started
         self._redraw_at = self._started
+        self._standstill = Standstill(self._started)
         self._follow_at = self._started
         self._release_at = self._started  # when failures have waited long enough
         self._totals = Totals(foreseen=_foreseen_totals(job), verdicts=_verdict_totals(job))
@@ -178,6 +180,14 @@ class Recorder:
         self._totals.in_parts += size
         self.tick()
 
+    def count_retries(self, retries: Retries) -> None:
+        """Add attempts that have failed."""
+        self._standstill.update(self._totals, self._clock())
+        found = self._totals.retries
+        for cause, count in retries.counts:
+            found[cause] = found.get(cause, 0) + count
+        self.tick()
+
     def set_flow(self, flow: Flow) -> None:
         """Set the rate limit and response state of the store; report the first throttling."""
         if flow.rate and not self._totals.flow.throttled:
@@ -211,12 +221,23 @@ class Recorder:
             self._print(self._voice.beat(self._totals))
         if self._log is not None or self._journal is not None:
             self._follow_files()
-        if self._progress is None:
+        if self._progress is None and not self._totals.retries:
             return
         now = self._clock()
         if now >= self._redraw_at:
             self._redraw_at = now + REDRAW_SECONDS
-            self._progress.update(self._totals, self._totals.listed, self._totals.walk_done)
+            self._explain(now)
+            if self._progress is not None:
+                self._progress.update(self._totals, self._totals.listed, self._totals.walk_done)
+
+    def _explain(self, now: float) -> None:
+        """Have the display say why nothing moves; without one, notify users now and then."""
+        causes = self._totals.standstill = self._standstill.update(self._totals, now)
+        notice = self._standstill.take_notice(causes, now)
+        if notice and self._progress is None:
+            self.notice(notice)
+        elif notice and self._own_log is not None:
+            self._complain(self._own_log.line("WARNING", notice))
 
     def _follow_files(self) -> None:
         """Go on in the files that have the names of the journal and the log by now."""

@@ -50,6 +50,12 @@ class Flow(NamedTuple):
         return tuple(facts)
 
 
+class Retries(NamedTuple):
+    """worker, walker → statter: attempts of requests that have failed, to be made again."""
+
+    counts: tuple[tuple[str, int], ...]  # by cause, as users read it, such as ("503", 214)
+
+
 @dataclass(slots=True)
 class Totals:
     """Counts of a run so far. Producer: the statter's ``Recorder``; consumer: supervisor, views."""
@@ -66,6 +72,8 @@ class Totals:
     in_parts: int = 0  # bytes of parts transferred, of objects that are not done
     seconds: float = 0.0  # since the start of the run
     flow: Flow = field(default_factory=Flow)
+    retries: dict[str, int] = field(default_factory=dict)  # failed attempts, by cause
+    standstill: str = ""  # why nothing moves, while nothing does
     other_size: int = 0  # of mode add: skipped, and another size than what exists
     left_out: int = 0  # skipped, and no file that can be sent: a FIFO, a loop of links
     young: int = 0  # of a clean: uploads skipped that may be in use

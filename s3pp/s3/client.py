@@ -94,6 +94,7 @@ class Recovery(NamedTuple):
     limiter: RequestLimiter | None = None  # None: requests are not limited
     notify: Callable[[str], None] | None = None  # informs the user, once, that the store throttles
     allowance: Allowance | None = None  # None: the user limits nothing
+    on_failure: Callable[[str], None] | None = None  # counts a failed attempt, by its cause
 
 
 class Bucket:
@@ -111,7 +112,8 @@ class Bucket:
         self.endpoint = endpoint
         self.signer = signer
         self._wire = wire
-        self._backoff, self._renew, self._sleep, self._limiter, notify, self._allowance = recovery
+        self._backoff, self._renew, self._sleep, self._limiter, notify = recovery[:5]
+        self._allowance, self._on_failure = recovery[5:]
         self._throttled = ThrottledWaits(self._backoff, notify)
         self._always = tuple(always)
         self.requests = 0  # sent so far, every attempt counted
@@ -318,6 +320,8 @@ class Bucket:
             raise Oversized(self._origin)
         if self._limiter is not None and error.congested:
             self._limiter.record_silence(epoch)
+        if self._on_failure is not None:
+            self._on_failure(error.label)
         trouble.failures += 1
         trouble.cause = NetworkError(error, self._where)
         if trouble.failures >= self._backoff.attempts:
@@ -342,6 +346,8 @@ class Bucket:
         remedy, tried = error.remedy, trouble.tried
         error.attempt = trouble.attempts + 1
         trouble.cause = error
+        if self._on_failure is not None and remedy is not Remedy.NONE:
+            self._on_failure(error.label)
         if remedy is Remedy.THROTTLE:
             await self._slow_down(response, error, trouble, epoch)
             return

@@ -106,12 +106,24 @@ class Fault(Enum):
 _CONGESTION = frozenset({Fault.CONNECTION, Fault.SILENT, Fault.SLOW, Fault.CUT})
 
 
+_LABELS = {
+    Fault.UNRESOLVED: "host not found",
+    Fault.CONNECTION: "no connection",
+    Fault.UNREADABLE: "unreadable answer",
+}
+
+
 class WireError(S3ppError):
     """No complete answer came: connection, name, TLS or timeout."""
 
     def __init__(self, fault: Fault, message: str = "") -> None:
         super().__init__(message or fault.value)
         self.fault = fault
+
+    @property
+    def label(self) -> str:
+        """What displays call it."""
+        return _LABELS.get(self.fault, "no answer")
 
     @property
     def congested(self) -> bool:

@@ -144,6 +144,13 @@ class StoreError(ObjectError):
         return Remedy.WAIT if wait else Remedy.NONE
 
     @property
+    def label(self) -> str:
+        """What displays call it: its status, or for one within a success its code."""
+        if self.remedy is Remedy.KEYS:
+            return "credentials expired"
+        return str(self.status) if self.status >= 300 else self.code
+
+    @property
     def keys_refused(self) -> bool:
         """Whether the store rejects these credentials, so that no request can succeed."""
         return self.code in _BAD_KEYS or self.remedy is Remedy.KEYS

@@ -6,7 +6,7 @@ import time
 
 from faults.accounting import check_all_done
 from faults.trials import GetTrial, PutTrial
-from stores.fault_actions import Call, Drip, Hang, LoseResponse, Request, Reset
+from stores.fault_actions import Call, Drip, Hang, LoseResponse, Request, Reset, Status
 from stores.fault_proxy import Rule
 
 MEBIBYTE = 1 << 20
@@ -91,6 +91,26 @@ def test_an_answer_that_trickles_is_given_up_after_the_time_of_a_request(
     moto_get.inject(Rule(Drip(0.02), "GET", "/a$", times=1))
     end = moto_get.run("--request-timeout=2", "--read-timeout=60", timeout=50)
     assert (end.code, moto_get.files(), moto_get.gets("a")) == (0, contents, 2)
+
+
+def test_while_nothing_moves_the_display_says_why(moto_trial: PutTrial) -> None:
+    contents = moto_trial.tree({"a": 10, "b": 10, "c": 10})
+    moto_trial.inject(
+        Rule(Status(503, "SlowDown"), "PUT", "/a$"),
+        Rule(Status(500, "InternalError"), "PUT", "/b$"),
+        Rule(Reset(), "PUT", "/c$"),
+    )
+    running = moto_trial.start("--progress", "--max-attempts=100")
+    deadline = time.monotonic() + 60
+    while "retrying: " not in running.err():
+        assert time.monotonic() < deadline, running.err()
+        time.sleep(0.05)
+    line = running.err().splitlines()[-1]
+    _, _, causes = line.partition("retrying: ")
+    named = {each.partition(" × ")[0] for each in causes.split(", ")}
+    assert {"503", "500", "no answer"} <= named, line
+    moto_trial.inject()
+    check_all_done(moto_trial.end(running), moto_trial.bucket, contents)
 
 
 def test_nobody_there_ends_the_run(moto_trial: PutTrial) -> None:
