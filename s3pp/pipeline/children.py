@@ -15,13 +15,10 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-import select
 import selectors
 import signal
 import sys
-import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, MutableMapping
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, NamedTuple
@@ -31,10 +28,18 @@ import setproctitle
 from s3pp.errors import FatalError, S3ppError, start_failure, unexpected
 from s3pp.job import Job
 from s3pp.pipeline.messages import Fatal, Message
-from s3pp.pipeline.pipes import LEAVING, MessageReader, MessageWriter, Outbox, widen
+from s3pp.pipeline.pipes import MessageReader, MessageWriter, Outbox, widen
 from s3pp.pipeline.preloading import TITLES, load, load_more
 from s3pp.pipeline.worker import run_worker
 
+# AWS SDKs and tools reference guide, "Environment variables".
+_SECRETS = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+)
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Role = Callable[..., None]  # (inbox: MessageReader, outbox: MessageWriter, *arguments)
@@ -82,7 +87,8 @@ class Child:
         )
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _IGNORED)
         try:
-            self.process.start()
+            with contextlib.nullcontext() if forked else _without_secrets(os.environ):
+                self.process.start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         self._theirs_in.close()
@@ -119,6 +125,16 @@ class Child:
                 connection.close()
 
 
+@contextlib.contextmanager
+def _without_secrets(environ: MutableMapping[str, str]) -> Iterator[None]:
+    """Remove secrets from ``environ`` for a while: children get their keys by messages."""
+    hidden = {name: environ.pop(name) for name in _SECRETS if name in environ}
+    try:
+        yield
+    finally:
+        environ.update(hidden)
+
+
 def start_context(method: str) -> Any:
     """The multiprocessing context for a start method: "fork", "spawn" or "auto"."""
     if method == "auto":
@@ -142,6 +158,8 @@ def _child_main(
     for descriptor in inherited:
         os.close(descriptor)
     _set_title(f"s3pp: {name}")
+    for secret in _SECRETS:
+        os.environ.pop(secret, None)
     inbox, outbox = MessageReader(ends[0].fileno()), MessageWriter(ends[1].fileno())
     os._exit(_play(name, role, (inbox, outbox, *arguments)))  # there is nothing to tear down
 
@@ -165,6 +183,7 @@ def _report(outbox: MessageWriter, message: str) -> int:
 
 
 def _set_title(title: str) -> None:
+    """Set what ``ps`` shows; in a forked process this overwrites the environment that it shows."""
     setproctitle.setproctitle(title)
 
 
@@ -256,33 +275,13 @@ def _run_statter(
     inbox: MessageReader, outbox: MessageWriter, job: Job, started: float, spool_dir: str
 ) -> None:
     """Run the statter; it is the last to end, and removes what a killed supervisor leaves."""
+    from s3pp.pipeline.orphaned import remove_directory, watch_supervisor
     from s3pp.pipeline.statter import run_statter
 
-    with contextlib.suppress(RuntimeError):  # no more threads: few runs need this one
-        threading.Thread(target=_watch, args=(inbox.fd, spool_dir), daemon=True).start()
+    watch_supervisor(inbox.fd, spool_dir)
     run_statter(inbox, outbox, job, started)
     if inbox.closed:
-        _remove_directory(spool_dir)
-
-
-def _watch(fd: int, spool_dir: str) -> None:
-    """End the process when the other end of ``fd`` is closed, if it does not end by itself.
-
-    It may be writing to a terminal that is stopped, or to a program that does not read.
-    """
-    poll = select.poll()
-    poll.register(fd, 0)  # so that only a hang-up counts
-    poll.poll()
-    time.sleep(LEAVING)
-    _remove_directory(spool_dir)
-    os._exit(1)
-
-
-def _remove_directory(path: str) -> None:
-    if path:
-        import shutil
-
-        shutil.rmtree(path, ignore_errors=True)
+        remove_directory(spool_dir)
 
 
 def _run_walker(*arguments: Any) -> None:
@@ -309,6 +308,7 @@ class Crew:
         self._loop = loop
         self._callbacks = callbacks
         self._context = start_context(job.speed.start_method)
+        setproctitle.getproctitle()  # which has to see the environment before it is changed
         self._begun = 0  # workers, without those that replaced another
         self._most = job.speed.processes  # workers; fewer once the system refuses another
         self._stopped: dict[Child, float] = {}  # seconds for which those that send nothing are

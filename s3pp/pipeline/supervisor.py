@@ -388,6 +388,7 @@ class Supervisor:
         self._assignments.spools.remove_directory()
 
     def _notify(self, text: str) -> None:
+        self._crew.start(self._assignments.spools.directory, self._started)  # if it was not yet
         self._loop.send(self._crew.statter, messages.Notice(text))
 
     def _forget(self, child: Child) -> None:

@@ -261,3 +261,10 @@ def _check_url(variable: str, value: str) -> str:
             " (in USER and PASSWORD, write @ as %40, and encode other special characters too)"
         )
     return url
+
+
+def is_loopback(netloc: str) -> bool:
+    """Whether a host, with or without its port, is this machine by its name or its address."""
+    host = urlsplit(f"//{netloc}").hostname or ""
+    address = host.startswith("127.") and host.replace(".", "").isdigit()
+    return address or host == "::1" or host.rpartition(".")[2] == "localhost"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from s3pp.access import Access, Keys
 from s3pp.errors import UsageError
 from s3pp.places import Origin
-from s3pp.s3.endpoint import Opened
+from s3pp.s3.endpoint import Opened, is_loopback
 from s3pp.s3.listing import Page
 from s3pp.s3.plain_session import OPTIONS, Options, discard, plain_settings, probe
 
@@ -71,8 +71,8 @@ class Session:
         ``FatalError`` where the store cannot be reached or refuses the credentials.
         """
         if self._plain is not None and self._page(prefix) is not None:
-            return self._plain.opened
-        return self._by_botocore().open(prefix)
+            return self._noted(self._plain.opened)
+        return self._noted(self._by_botocore().open(prefix))
 
     def open_source(self, origin: Origin, *, by_name: bool = False) -> Opened:
         """Like ``open``, for a source: it must exist, and ListBucket must be allowed.
@@ -84,17 +84,19 @@ class Session:
         page = self._page(origin.prefix)
         if self._plain is not None and page is not None:
             if page.objects or not origin.prefix:
-                return self._plain.opened
+                return self._noted(self._plain.opened)
             if self._holds(origin.single):
-                return self._plain.opened._replace(single=True)
-        return self._by_botocore().open_source(origin, by_name=by_name)
+                return self._noted(self._plain.opened._replace(single=True))
+        return self._noted(self._by_botocore().open_source(origin, by_name=by_name))
 
     def open_unverified(self) -> Opened:
         """Return the bucket's address according to the configuration, without any request.
 
         For a caller that would notice a wrong one, and then call ``open``. Raises ``UsageError``.
         """
-        return self._plain.opened if self._plain else self._by_botocore().open_unverified()
+        return self._noted(
+            self._plain.opened if self._plain else self._by_botocore().open_unverified()
+        )
 
     def keys(self) -> Keys | None:
         """The credentials to use now; refreshes those about to expire."""
@@ -114,6 +116,14 @@ class Session:
         self._plain = plain_settings(self._access, self._bucket, os.environ)
         after = self.keys()
         return None if after == before else after
+
+    def _noted(self, opened: Opened) -> Opened:
+        """Return ``opened``; inform the user if requests to it can be read by others."""
+        endpoint = opened.endpoint
+        if self._access.secure and endpoint.scheme == "http" and not is_loopback(endpoint.host):
+            exposed = "what is transferred can be read, and changed, on its way"
+            self._hooks.notify(f"{endpoint.origin} is not encrypted: {exposed}: use https")
+        return opened
 
     def _page(self, prefix: str) -> Page | None:
         return probe(self._plain, self._access, prefix) if self._plain else None

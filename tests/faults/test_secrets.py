@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from commands import Result, clean_environment, session_pids
+from commands import Result, Run, clean_environment, session_pids
 from faults.trials import CopyTrial, PutTrial, Transfer
 from stores.fault_actions import Gate, LoseResponse, Reset, Status
 from stores.fault_proxy import Rule
+from stores.store import Store
 
 TOKEN = "FwoGZXIvYXdzEBYaDsession-token-that-must-not-be-seen"
 MISHAPS = [
@@ -88,6 +89,61 @@ def test_secrets_are_not_in_fatal_errors(
     logged = log.read_text() if log.exists() else ""
     told = {"stdout": result.out, "stderr": result.err, "log": logged, "journal": journal}
     check_absent(moto_trial, told)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_no_child_has_secrets_in_its_environment(moto_trial: PutTrial, method: str) -> None:
+    """Children get keys by messages; an empty variable, which is removed, changes nothing."""
+    moto_trial.tree({f"f{n}": 100 for n in range(12)})
+    gate = Gate()
+    moto_trial.inject(Rule(gate, "PUT"))
+    env = {"AWS_SESSION_TOKEN": TOKEN, "AWS_PROFILE": ""}
+    running = moto_trial.start(f"--start-method={method}", env=env, fresh=True)
+    moto_trial.proxy.wait_for(6)
+    secrets = (TOKEN.encode(), moto_trial.bucket.store.secret_key.encode())
+    children = [pid for pid in session_pids(running.pid) if pid != running.pid]
+    assert len(children) >= 3
+    for pid in children:
+        shown = Path("/proc", str(pid), "environ").read_bytes()
+        assert not any(secret in shown for secret in secrets), _command_line(pid)
+    gate.open()
+    assert moto_trial.end(running).code == 0
+
+
+def test_own_files_are_private_whatever_the_umask(moto_trial: PutTrial, tmp_path: Path) -> None:
+    """The journal and the log are looked at above."""
+    contents = moto_trial.tree({"a": 100})
+    own = tmp_path / "own"
+    own.mkdir()
+    private = [f"--etag-cache={own / 'cache'}", f"--lock={own / 'lock'}"]
+    moto_trial.start_plain(*private, f"--plan={own / 'plan'}", umask=0).wait(30)
+    assert moto_trial.run(*private, umask=0).done.keys() == contents.keys()
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in own.iterdir()}
+    assert modes == {"cache": 0o600, "lock": 0o600, "plan": 0o600}
+
+
+# Without TLS
+
+
+def test_http_to_another_host_is_warned_of_once(s3pp: Run, moto: Store, tmp_path: Path) -> None:
+    """All addresses of this machine answer; 0.0.0.0 is one that is not its loopback address."""
+    source, dest = moto.bucket(), moto.bucket()
+    source.fill({"a": b"x", "b": b"y"})
+    away = replace(moto, url=moto.url.replace("127.0.0.1", "0.0.0.0"))
+    assert away.url != moto.url
+    warning = (
+        f"s3pp: {away.url} is not encrypted: what is transferred can be read, and changed,"
+        " on its way: use https\n"
+    )
+    for words in (
+        ["copy", source.url, dest.url],
+        ["get", source.url, tmp_path / "dest"],
+        ["list", source.url],
+        ["clean", source.url],
+    ):
+        assert s3pp(*words, store=away).err.count(warning) == 1, words
+        assert "encrypted" not in s3pp(*words, store=moto).err
+    assert s3pp("list", "-q", source.url, store=away).err == ""
 
 
 # Keys that a job gives

@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3pp.errors import UsageError
-from s3pp.s3.endpoint import Endpoint, copy_source, is_exempt, proxy_for, query_string
+from s3pp.s3.endpoint import (
+    Endpoint,
+    copy_source,
+    is_exempt,
+    is_loopback,
+    proxy_for,
+    query_string,
+)
 
 PATH_STYLE = Endpoint("http", "127.0.0.1:9000", "/bucket", "us-east-1", "bucket")
 VIRTUAL = Endpoint("https", "bucket.s3.amazonaws.com", "", "us-east-1", "bucket")
@@ -305,3 +312,21 @@ def test_what_can_be_a_proxy_is_taken_as_it_is(url: str) -> None:
     found = proxy_for("http", "x", {"http_proxy": url})
     assert found is not None
     assert found.url == url
+
+
+@pytest.mark.parametrize(
+    ("host", "here"),
+    [
+        ("127.0.0.1:9000", True),
+        ("127.1.2.3", True),
+        ("[::1]:9000", True),
+        ("localhost", True),
+        ("bucket.localhost:80", True),
+        ("127.example.org", False),
+        ("notlocalhost", False),
+        ("10.0.0.1:80", False),
+        ("[::2]", False),
+    ],
+)
+def test_which_hosts_are_this_machine(host: str, here: bool) -> None:
+    assert is_loopback(host) is here
