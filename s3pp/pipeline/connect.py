@@ -18,10 +18,9 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from s3pp.access import Access, Keys
 from s3pp.errors import ExitStatus, FailureKind, ObjectError, no_thread, unexpected
-from s3pp.pipeline.messages import KeysExpired, Message
+from s3pp.pipeline.messages import KeysExpired, Message, Retries
 from s3pp.pipeline.pipes import MessageWriter
 from s3pp.places import Side
-from s3pp.report.totals import Retries
 from s3pp.s3.allowance import Allowance, allowance_of, own_allowance
 from s3pp.s3.answers import Answer
 from s3pp.s3.client import Bucket, Recovery

@@ -37,7 +37,8 @@ from s3pp.records import (
     VerifyTask,
 )
 from s3pp.report.failures import Cause
-from s3pp.report.totals import Flow, Retries, Totals
+from s3pp.report.totals import Flow, Totals
+from s3pp.report.totals import Retries as Retries  # noqa: PLC0414  # exported
 from s3pp.s3.congestion import Demand, Feedback, Permit, RateLimit
 from s3pp.s3.endpoint import Opened
 
@@ -253,8 +254,7 @@ class StatterReport(NamedTuple):
     refusal: str | None  # why a run that came to its end counts as aborted, see ``Recorder``
 
 
-# Any of ``MESSAGES``.
-Message = tuple[Any, ...]
+Message = tuple[Any, ...]  # any of ``MESSAGES``
 MESSAGES: tuple[type[Any], ...] = (
     Setup,
     TaskBatch,
@@ -279,8 +279,7 @@ MESSAGES: tuple[type[Any], ...] = (
     RunDone,
     StatterReport,
     FileDigests,
-    # Records of other rooms, which are messages as they are: worker ⇄ supervisor; worker →
-    # supervisor; supervisor → worker; supervisor → statter; worker, walker ⇄ supervisor.
+    # Records of other rooms, which are messages as they are; their docstrings name both ends.
     OpenUpload,
     Feedback,
     RateLimit,

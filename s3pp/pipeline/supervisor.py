@@ -258,7 +258,7 @@ class Supervisor:
             self._listed += self._assignments.close(child, report)
             self._deaths = 0
         self._finished += report.objects
-        self._loop.send(self._crew.statter, report)
+        self._loop.send(self._crew.statter, report._replace(deletions=None))
 
     def _on_part_result(self, child: Child, result: messages.PartResult) -> None:
         """Route the result of a part to its lead, and its size to the statter."""

@@ -77,8 +77,7 @@ async def _serve(
     renewals, pause = {side: Renewal(outbox, side) for side in opened}, Pause()
     # It also counts parts, which have no slot.
     limiter = RequestLimiter(slots, outbox.send)
-    counter = RetryCounter(outbox)
-    hooks = RetryHooks(pause, limiter, on_failure=counter).limited(job.speed, outbox)
+    hooks = RetryHooks(pause, limiter, on_failure=RetryCounter(outbox)).limited(job.speed, outbox)
     buckets: dict[Side, Bucket] = {
         side: connect(job.access_to(side), each, slots, renew=renewals[side], hooks=hooks)
         for side, each in opened.items()
