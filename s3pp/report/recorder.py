@@ -60,6 +60,7 @@ class Recorder:
         self._started = clock() if started is None else started
         self._redraw_at = self._started
         self._standstill = Standstill(self._started)
+        self._limited = False  # whether users know that the store limits the rate
         self._follow_at = self._started
         self._release_at = self._started  # when failures have waited long enough
         self._totals = Totals(foreseen=_foreseen_totals(job), verdicts=_verdict_totals(job))
@@ -190,7 +191,8 @@ class Recorder:
 
     def set_flow(self, flow: Flow) -> None:
         """Set the rate limit and response state of the store; report the first throttling."""
-        if flow.rate and not self._totals.flow.throttled:
+        if flow.rate and not self._limited:
+            self._limited = True
             self.notice(
                 "the store throttles requests, or does not answer them:"
                 " they are sent as fast as it accepts them"

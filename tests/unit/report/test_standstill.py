@@ -10,7 +10,7 @@ from s3pp.report.failures import LONGEST, NOTICE, QUIET, Standstill
 from s3pp.report.outlet import Streams
 from s3pp.report.progress import Throughput, facts
 from s3pp.report.recorder import REDRAW_SECONDS, Recorder
-from s3pp.report.totals import Retries, Totals
+from s3pp.report.totals import Flow, Retries, Totals
 
 from .samples import job
 
@@ -71,3 +71,12 @@ def test_without_a_display_a_notice_comes_now_and_then(tmp_path: Path) -> None:
     assert first.startswith("s3pp: nothing was transferred for 30 s: retrying: 503 × 100")
     assert second.startswith("s3pp: nothing was transferred for 60 s: retrying: 503 × 100")
     assert log.read_text().count("nothing was transferred for") == 2
+
+
+def test_that_the_rate_is_limited_is_said_once() -> None:
+    """Also where no request was refused, as where connections are reset."""
+    err = io.StringIO()
+    recorder = Recorder(job(), Streams.of(None, err), clock=lambda: 0.0)
+    for flow in (Flow(rate=62.0), Flow(rate=70.0), Flow(), Flow(throttled=2, rate=50.0)):
+        recorder.set_flow(flow)
+    assert err.getvalue().count("the store throttles requests, or does not answer them") == 1
