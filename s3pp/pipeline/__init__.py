@@ -28,5 +28,6 @@ deletions    ``mirror`` finds what ``--delete`` is to delete, ``planned_deletion
              runs the batches
 in a child   ``preloading`` imports what workers share; ``connect`` opens buckets, with
              ``credentials`` that the supervisor renews; ``slots`` limits what a worker does at
-             once, ``screening`` decides before what takes no request
+             once, ``screening`` decides before what takes no request; ``orphaned`` cleans up where
+             the supervisor is gone
 """
