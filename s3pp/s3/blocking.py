@@ -113,8 +113,8 @@ def _receive(answer: _Answer) -> Response:
     received, interim = bytearray(), 0
     while True:
         while (end := received.find(HEAD_END)) < 0:
-            received += answer.next()
             check_beginning(received, 0)
+            received += answer.next()
         start = end + len(HEAD_END)
         head, body = bytes(received[:start]), bytes(received[start:])
         status, length, _ = parse_head(head, bodiless=False)

@@ -95,6 +95,11 @@ def test_anything_else_is_an_error(raw: bytes, fault: Fault) -> None:
     assert failed.value.fault is fault
 
 
+def test_a_body_may_hold_what_ends_no_head() -> None:
+    body = b"<Error><StringToSign>GET\n/\n\nhost</StringToSign></Error>"
+    assert ask(OK + b"Content-Length: %d\r\n\r\n" % len(body) + body).body == body
+
+
 def test_interim_answers_are_skipped() -> None:
     answer = ask(INTERIM * 3 + OK[:5], OK[5:] + BODIES["length"])
     assert (answer.status, answer.body) == (200, b"hello")
