@@ -64,7 +64,7 @@ class CopyPlanner:
             return 0
         cut, prefix = self._cut, self._prefix
         targets = keys if not (cut or prefix) else tuple([prefix + key[cut:] for key in keys])
-        return self._index.count_equal(targets, sizes, etags)
+        return self._index.count_equal(targets, sizes, etags) if targets[0] else 0  # it has no name
 
     def plan(self, found: Iterable[Found]) -> Iterator[Step]:
         """Yield a task or an outcome for each object found, in order."""
