@@ -100,5 +100,5 @@ class Access:
         None,
         "--request-timeout",
         TIME,
-        help="end an attempt after this long, whatever it transfers (default: never)",
+        help="end an attempt after this long, whatever it transfers (default: no limit)",
     )

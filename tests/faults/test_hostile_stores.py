@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
-from commands import Argument, Result, Run, Start
+from commands import Argument, Result, Run, Start, peak_memory, session_pids
 from conftest import MakeRecorder, Recorder, Tree
 from stores.relay import Answer, Request
 from stores.store import Bucket, Store
@@ -89,10 +89,13 @@ def hostile(moto: Store) -> Iterator[Callable[..., Store]]:
 
 def measured(start: Start, *words: Argument, store: Store) -> tuple[Result, int]:
     """How a command ended, and the most memory that one of its processes had, in MiB."""
-    running = start(*words, store=store, fresh=True)  # a child of this process
-    _, status, usage = os.wait4(running.pid, 0)
-    running.popen.returncode = os.waitstatus_to_exitcode(status)
-    return running.wait(), usage.ru_maxrss >> 10
+    running = start(*words, store=store, fresh=True)
+    most = 0  # as /proc has it: ``ru_maxrss`` of a child begins with that of its parent
+    while running.popen.poll() is None:
+        most = max(most, *map(peak_memory, session_pids(running.pid)))
+        time.sleep(0.02)
+    assert most
+    return running.wait(), most
 
 
 QUICK = ["--max-attempts=2", "--read-timeout=60"]

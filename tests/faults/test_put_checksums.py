@@ -22,7 +22,9 @@ def put(trial: PutTrial, *options: str) -> Ending:
 def check_sent(trial: PutTrial, end: Ending, contents: dict[str, bytes], checksum: str) -> None:
     """Stored under the ETag of its parts, and reported with its checksum."""
     check_all_done(end, trial.bucket, contents)
-    assert {name: end.done[name]["checksum"] for name in contents} == {
+    # Of parts with MD5s there is no checksum of the whole.
+    sums = {name: end.done[name].get("checksum", "md5") for name in contents}
+    assert {name: each.partition(":")[0] for name, each in sums.items()} == {
         name: checksum if len(body) > 5 << 20 else "md5" for name, body in contents.items()
     }
     assert end.done["large"]["etag"] == compound(contents["large"])
