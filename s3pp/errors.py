@@ -20,6 +20,8 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from enum import Enum, IntEnum
 
+from s3pp.escaping import one_line
+
 _SHORT_WORD = r"-?[0-9]{1,7}|[A-Z_]{1,7}|[a-z_-]{1,7}"  # no store has such secrets
 
 
@@ -170,9 +172,9 @@ def unexpected(error: BaseException, where: str = "") -> str:
     """The message for an unexpected error; ``where`` names the process it occurred in."""
     fault = system_fault(error)
     if fault is not None:
-        return f"{where}: {fault}" if where else fault
+        return one_line(f"{where}: {fault}" if where else fault)
     # Not its ``repr``: that of a UnicodeError has the whole text, which may be a secret.
-    text = " ".join(str(error).split())
+    text = one_line(" ".join(str(error).split()))
     what = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return f"internal error{f' in {where}' if where else ''}: {what}"
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from s3pp import program
 from s3pp.cli.main import COMMANDS, dispatch
-from s3pp.errors import FailureKind, FatalError, UsageError
+from s3pp.errors import FailureKind, FatalError, UsageError, unexpected
 from s3pp.job import Job, Output
 from s3pp.places import Origin, Place, Source
 from s3pp.records import (
@@ -126,6 +126,7 @@ def test_errors_and_what_a_store_says(text: str) -> None:
         OSError(5, text, text),
     ]
     for error in errors:
+        check(unexpected(error, "walker"))
 
         def fail(_argv: Any, _streams: Any, error: Exception = error) -> int:
             raise error
