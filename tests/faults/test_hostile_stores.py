@@ -92,7 +92,7 @@ def measured(start: Start, *words: Argument, store: Store) -> tuple[Result, int]
     running = start(*words, store=store, fresh=True)
     most = 0  # as /proc has it: ``ru_maxrss`` of a child begins with that of its parent
     while running.popen.poll() is None:
-        most = max(most, *map(peak_memory, session_pids(running.pid)))
+        most = max([most, *map(peak_memory, session_pids(running.pid))])
         time.sleep(0.02)
     assert most
     return running.wait(), most

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from effort import examples
 from s3pp.errors import FailureKind
+from s3pp.facts import Facts
 from s3pp.pipeline.messages import (
     BatchReport,
     Heartbeat,
@@ -243,6 +244,8 @@ COPIES = st.builds(
 FORESEEN = st.none() | st.builds(
     Foreseen, st.just((("PutObject", 1),)), st.none() | PUTS | GETS | COPIES, DESTS
 )
+TIMES = st.floats(allow_nan=False)
+FACTS = st.none() | st.builds(Facts, NAMES, NAMES, NUMBERS, began=TIMES, ended=TIMES)
 # A batch holds tasks of one kind, and at least one.
 TASKS = st.one_of(*(st.lists(each, min_size=1, max_size=4) for each in (PUTS, GETS, COPIES)))
 OUTCOMES = st.lists(
@@ -251,9 +254,10 @@ OUTCOMES = st.lists(
             Done,
             *(PATHS, NAMES, NUMBERS, NUMBERS, NAMES, st.sampled_from(SendReason), NUMBERS),
             foreseen=FORESEEN,
+            facts=FACTS,
         ),
-        st.builds(Skipped, PATHS, NAMES, NUMBERS, st.sampled_from(SkipReason)),
-        st.builds(Failed, PATHS, NAMES, st.sampled_from(FailureKind), PATHS),
+        st.builds(Skipped, PATHS, NAMES, NUMBERS, st.sampled_from(SkipReason), facts=FACTS),
+        st.builds(Failed, PATHS, NAMES, st.sampled_from(FailureKind), PATHS, facts=FACTS),
     ),
     max_size=4,
 )
