@@ -2,9 +2,9 @@
 
 * A journal counts with the last outcome that it has for a destination, of several journals that of
   the last one named. The object is done if that outcome is ``done`` or ``skipped``; it is
-  transferred if it is ``failed``, or if there is none. What has changed since is not done: a file
-  of another size or time, an object of another size or ETag. Version 1 of the journal has neither
-  time nor ETag: there, what was last modified ``MARGIN`` before the run began is unchanged.
+  transferred if it is ``failed``, ``deleted``, or if there is none. What has changed since: a file
+  of another size or time, an object of another size or ETag, is not done. Version 1 has neither:
+  there, what was last modified ``MARGIN`` before the run began is unchanged.
 * Only entries for the same source and destination count: another store, bucket, prefix or
   DIRECTORY, and another SOURCE, are other objects. Names of files are relative to the directory
   that the run was started in. An entry of another source for the same destination means that the
@@ -17,8 +17,8 @@
 * A log of s3-parallel-put counts by its lines ``PATH -> KEY`` and ``PATH z> KEY``, which it wrote
   for files that it had sent. Those of files that it skipped do not count: they are compared again.
   Keys are collapsed, as they were on their way: ``/a//b`` is the key ``a/b``; those of copies of
-  objects are not. Where a name holds
-  an arrow, the line is split where both sides have the same base name.
+  objects are not. Where a name holds an arrow, the line is split where both sides have the same
+  base name.
 * A line counts only where it is certain which key it means. Names are as they were in logs of the
   old program, and escaped in those of ours, which mark lines with such names: ``escaped-putter``.
   A line with a backslash and no mark does not count, nor does one that can be split in two ways.
@@ -220,6 +220,8 @@ def _read_journal(path: str, job: Job) -> Iterator[Past]:
 
 def _past(event: dict[str, Any], run: EarlierRun, job: Job) -> Past | None:
     """Return the outcome that ``event`` is, if its destination may be one of ``job``."""
+    if event["event"] == "deleted":
+        return _deleted(event, run, job)
     done = _OUTCOMES.get(event["event"])
     if done is None or event.get("dry_run") or event.get("deleting"):
         return None
@@ -233,6 +235,14 @@ def _past(event: dict[str, Any], run: EarlierRun, job: Job) -> Past | None:
     version = event.get("source_mtime") or event.get("source_etag") or ""
     size = event.get("source_size")
     return Past(key_bytes(target), source, done and same, size, version, run.before)
+
+
+def _deleted(event: dict[str, Any], run: EarlierRun, job: Job) -> Past | None:
+    """Return that nothing is done of what was deleted, by whichever command and in any store."""
+    target = event["key"] if event.get("bucket") == job.dest.bucket else None
+    if job.verb == "get":
+        target = _file(event, run, job) if "path" in event else None
+    return None if target is None else Past(key_bytes(target), None, False)
 
 
 def _file(event: dict[str, Any], run: EarlierRun, _: Job) -> str | None:

@@ -91,6 +91,11 @@ def test_what_has_changed_since_is_transferred_again(
     assert tree.read(out) == {"a": b"7", "b": b"22", "c": b"3"}
     assert set(reasons(s3pp(*put, *retry, store=seen.store)).values()) == {PAST}
     assert set(reasons(s3pp(*get, *retry, store=seen.store)).values()) == {PAST}
+    below = f"{moto_bucket.url}/p/"
+    removed = s3pp("remove", "--limit=2", "--journal", journal, below, store=seen.store)
+    assert removed.code == 0
+    deleted = reasons(s3pp(*put, *retry, store=seen.store))
+    assert deleted == {"p/a": "always", "p/b": "always", "p/c": PAST}
 
 
 @pytest.mark.parametrize("content", ["put a -> s3://b/a (new)\n", '{"event":"x"}\n[]\n', None])
