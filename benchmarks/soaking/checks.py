@@ -68,10 +68,15 @@ class Facts:
         """Whether it came to its end, so that all that it did is said."""
         return self.code in COMPLETE
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether a mirror deletes nothing, as all of its source has been moved away."""
+        return self.code == 3 and self.mirror and not self.versions.newest()
+
 
 def violations(facts: Facts) -> Iterator[str]:
     """Yield what must not be."""
-    if facts.code not in CODES[facts.disturbance]:
+    if facts.code not in CODES[facts.disturbance] and not facts.is_refused:
         yield f"exit code {facts.code}"
     yield from _codes(facts)
     yield from _done(facts)
