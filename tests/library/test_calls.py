@@ -23,6 +23,7 @@ import pytest
 import s3pp
 from commands import Run
 from conftest import MakeRelay, Tree
+from forked import server
 from library.conftest import descendants, reached
 from s3pp.library import process
 from s3pp.library.result import MOST_KEPT
@@ -36,6 +37,7 @@ SIZE = sum(map(len, FILES.values()))
 @pytest.fixture
 def nothing_left() -> Iterator[None]:
     """Check that a test leaves neither processes nor descriptors."""
+    server()  # which stays, and may not have been needed yet
     gc.collect()
     before, open_before = descendants(os.getpid()), pipes()
     yield
