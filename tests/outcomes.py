@@ -23,6 +23,17 @@ def failures(result: Result) -> dict[str, str]:
     return {e["key"]: e["kind"] for e in _events(result) if e["event"] == "failed"}
 
 
+def verdicts(result: Result) -> dict[str, str]:
+    """Path or key at the destination -> proof or kind of failure, of a verify."""
+    found: dict[str, str] = {}
+    for event in result.events[:-1]:
+        assert event["verb"] == "verify"
+        name = event.get("path") or event["key"]
+        assert name not in found, "one verdict for each"
+        found[name] = event.get("reason") or event["kind"]
+    return found
+
+
 def _events(result: Result) -> list[dict[str, Any]]:
     """The outcomes, after a check that they are what the summary counts, each key once."""
     events = [e for e in result.events if e["event"] in OUTCOMES]

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 import s3pp
-from commands import Result, Run
+from commands import Run
 from conftest import MakeRecorder, Tree
+from outcomes import verdicts
 from stores.store import Bucket, Store
 from trees import Content, read_tree
 
@@ -26,17 +27,6 @@ EACH_DEPTH = pytest.mark.parametrize("options", [(), ("--deep",)], ids=["", "dee
 @pytest.fixture
 def journal(tmp_path: Path) -> Path:
     return tmp_path / "journal.jsonl"
-
-
-def verdicts(result: Result) -> dict[str, str]:
-    """The verdict on each object, by its key or path, of ``--json``."""
-    found = {}
-    for event in result.events[:-1]:
-        assert event["verb"] == "verify"
-        name = event.get("key") or event["path"]
-        assert name not in found, "one verdict for each"
-        found[name] = event.get("reason") or event["kind"]
-    return found
 
 
 def write_lines(path: Path, lines: Iterable[Any]) -> Path:

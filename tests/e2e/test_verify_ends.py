@@ -9,25 +9,15 @@ from typing import Any
 import pytest
 
 import s3pp
-from commands import Result, Run
+from commands import Run
 from conftest import MakeRecorder, Tree
+from outcomes import verdicts
 from stores.store import Bucket, Store
 from trees import Content, Link, read_tree
 
 MIB = 1 << 20
 FILES: dict[str, Content] = {"a": b"1", "b c/é": b"22", "empty": b"", "d/e": b"333", "l": 6 * MIB}
 SMALL_PARTS = ("--part-size=5MiB", "--multipart-threshold=5MiB")
-
-
-def verdicts(result: Result) -> dict[str, str]:
-    """The verdict on each object, by its name at the destination, of ``--json``."""
-    found = {}
-    for event in result.events[:-1]:
-        assert event["verb"] == "verify"
-        name = event.get("path") or event["key"]
-        assert name not in found, "one verdict for each"
-        found[name] = event.get("reason") or event["kind"]
-    return found
 
 
 def test_what_was_put_is_there(s3pp: Run, bucket: Bucket, tree: Tree, tmp_path: Path) -> None:
