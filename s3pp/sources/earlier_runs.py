@@ -46,20 +46,19 @@ from s3pp.facts import mtime_text
 from s3pp.job import Choosing, Job
 from s3pp.localfs.external_sort import RICH_RUN_LENGTH, SortMemory, sort_records
 from s3pp.localfs.paths import shown
-from s3pp.places import Origin, Stores
+from s3pp.places import Origin
 from s3pp.records import Entry, Facts, Failed, Skipped, SkipReason
 from s3pp.s3.listing import Listed
 from s3pp.s3.timestamps import epoch_nanoseconds
 from s3pp.sources.filters import Record, key_bytes
+from s3pp.sources.journal_reader import EVENTS, LONGEST, JournalLine, JournalReader, JournalRun
 
 _OUTCOMES = {"done": True, "skipped": True, "failed": False}
-_EVENTS = {*_OUTCOMES, "start", "summary", "cut"}
 _SENT = re.compile(r"INFO:[^:\[]+\[(escaped-)?putter-\d+\]:(?!skipping )(.*)")
 _LINE = re.compile(rb"[A-Z]+:[^:\[]+\[(escaped-)?(putter|dry-run|walker|statter)-\d+\]:")
 _ARROW = re.compile("(?= [z-]> )")  # two may share a blank
 # Raised for a line that is not an outcome: no JSON, nested without end, or with other fields.
 _NO_OUTCOME = (ValueError, RecursionError, KeyError, TypeError, AttributeError)
-_LONGEST = 1 << 23  # bytes of a line: longer than any journal has
 _BEGINNING = 1 << 16  # bytes after the first line that are looked at
 MARGIN = 900.0  # seconds that the clock of a store may be apart: S3 refuses requests beyond that
 
@@ -90,38 +89,6 @@ class Past(NamedTuple):
 
 def _modified_ns(found: Listed) -> int | None:
     return epoch_nanoseconds(found.modified)
-
-
-class EarlierRun(NamedTuple):
-    """What the line ``start`` of a run says about its entries."""
-
-    counts: bool = True  # false: nothing was transferred
-    directory: str | None = None  # that names of files are relative to; None: unknown
-    source: str | None = None  # host of a store; None: unknown, or there is none
-    dest: str | None = None
-    accounts: Stores | None = None  # as ``Job.accounts``; None: unknown, in version 1
-    before: float = 0.0  # as in ``Past``, in version 1
-
-    @classmethod
-    def of(cls, start: Mapping[str, Any]) -> EarlierRun:
-        """Read such a line."""
-        counts = not (start.get("dry_run") or start.get("sandbox"))
-        source, dest = start.get("source_endpoint"), start.get("dest_endpoint")
-        run = cls(counts, start.get("directory"), source, dest)
-        if "run" in start:
-            ends = (start.get(f"{end}_account") or "" for end in ("source", "dest"))
-            return run._replace(accounts=Stores(*ends))
-        if start.get("concurrent"):  # lines that follow may be of the other run
-            return UNKNOWN_RUN
-        return run._replace(before=_before(start))
-
-
-def _before(start: Mapping[str, Any]) -> float:
-    began = epoch_nanoseconds(str(start.get("time", "")))
-    return 0.0 if began is None else began / 1e9 - MARGIN
-
-
-UNKNOWN_RUN = EarlierRun()
 
 
 class EarlierRuns:
@@ -205,20 +172,14 @@ def _skip_done(job: Job, origin: Origin, found: Iterator[Found]) -> Iterator[Fou
 
 
 def _read_journal(path: str, job: Job) -> Iterator[Past]:
-    runs: dict[str, EarlierRun] = {}  # by their id; empty: the last one of version 1
-    for line in _lines(path, "--retry-from"):
-        with suppress(*_NO_OUTCOME):
-            event = json.loads(line)
-            name = event.get("run", "")
-            if event["event"] == "start":
-                runs[name] = EarlierRun.of(event)
-                continue
-            run = runs.get(name, UNKNOWN_RUN)
-            if run.counts and (past := _past(event, run, job)) is not None:
-                yield past
+    for line in JournalReader(path, "--retry-from"):
+        if isinstance(line, JournalLine) and line.run.counts:
+            with suppress(*_NO_OUTCOME):
+                if (past := _past(line.event, line.run, job)) is not None:
+                    yield past
 
 
-def _past(event: dict[str, Any], run: EarlierRun, job: Job) -> Past | None:
+def _past(event: dict[str, Any], run: JournalRun, job: Job) -> Past | None:
     """Return the outcome that ``event`` is, if its destination may be one of ``job``."""
     if event["event"] == "deleted":
         return _deleted(event, run, job)
@@ -234,10 +195,16 @@ def _past(event: dict[str, Any], run: EarlierRun, job: Job) -> Past | None:
     same = event["verb"] == job.verb and _same_stores(run, job)
     version = event.get("source_mtime") or event.get("source_etag") or ""
     size = event.get("source_size")
-    return Past(key_bytes(target), source, done and same, size, version, run.before)
+    return Past(key_bytes(target), source, done and same, size, version, _before(run))
 
 
-def _deleted(event: dict[str, Any], run: EarlierRun, job: Job) -> Past | None:
+def _before(run: JournalRun) -> float:
+    """Return the time before which what was last modified is unchanged, in version 1."""
+    began = epoch_nanoseconds(run.time) if run.accounts is None else None
+    return 0.0 if began is None else began / 1e9 - MARGIN
+
+
+def _deleted(event: dict[str, Any], run: JournalRun, job: Job) -> Past | None:
     """Return that nothing is done of what was deleted, by whichever command and in any store."""
     target = event["key"] if event.get("bucket") == job.dest.bucket else None
     if job.verb == "get":
@@ -245,29 +212,29 @@ def _deleted(event: dict[str, Any], run: EarlierRun, job: Job) -> Past | None:
     return None if target is None else Past(key_bytes(target), None, False)
 
 
-def _file(event: dict[str, Any], run: EarlierRun, _: Job) -> str | None:
+def _file(event: dict[str, Any], run: JournalRun, _: Job) -> str | None:
     """Return the path of the file that ``event`` is about; None if it is about none."""
     if event["verb"] != "get":
         return None
     return os.path.join(os.getcwd() if run.directory is None else run.directory, event["path"])
 
 
-def _object(event: dict[str, Any], run: EarlierRun, job: Job) -> str | None:
+def _object(event: dict[str, Any], run: JournalRun, job: Job) -> str | None:
     """Return the key of the object, if it may be in the destination's bucket."""
     ours = event["verb"] in ("put", "copy") and event["bucket"] == job.dest.bucket
-    return event["key"] if ours and run.dest in (None, job.stores.dest) else None
+    return event["key"] if ours and run.store in ("", job.stores.dest) else None
 
 
-def _same_stores(run: EarlierRun, job: Job) -> bool:
+def _same_stores(run: JournalRun, job: Job) -> bool:
     """Return whether ``run`` is known to have had the stores of ``job``."""
     known = any(job.stores) and (job.verb == "copy" or run.directory is not None)
-    same = (run.source or "", run.dest or "") == job.stores
+    same = (run.source_store, run.store) == job.stores
     return known and same and run.accounts in (None, job.accounts)
 
 
 def _is_journal(line: bytes) -> bool:
     with suppress(*_NO_OUTCOME):
-        return json.loads(line).get("event") in _EVENTS
+        return json.loads(line).get("event") in EVENTS
     return False
 
 
@@ -374,8 +341,8 @@ def unknown_runs(choosing: Choosing) -> Iterator[str]:
 
 
 def _names_no_store(event: dict[str, Any]) -> bool:
-    run = EarlierRun.of(event)
-    return event["event"] == "start" and run.source is run.dest is None
+    run = JournalRun.of(event)
+    return event["event"] == "start" and not (run.source_store or run.store)
 
 
 def _beginning(path: str, argument: str) -> bytes:
@@ -383,7 +350,7 @@ def _beginning(path: str, argument: str) -> bytes:
     try:
         if not stat.S_ISFIFO(os.stat(path).st_mode):
             with open(path, "rb") as file:
-                return file.readline(_LONGEST) + file.read(_BEGINNING)
+                return file.readline(LONGEST) + file.read(_BEGINNING)
     except OSError as error:
         raise UsageError(f"{argument} '{shown(path)}' cannot be read: {error.strerror}") from None
     return b""
@@ -393,7 +360,7 @@ def _lines(path: str, argument: str) -> Iterator[bytes]:
     """Yield the lines of a file; raises ``FatalError``, as what it holds is then unknown."""
     try:
         with open(path, "rb") as file:
-            while line := file.readline(_LONGEST):
+            while line := file.readline(LONGEST):
                 yield line
     except OSError as error:
         message = f"{argument} '{shown(path)}' cannot be read: {error.strerror}"

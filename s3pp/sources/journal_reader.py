@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from s3pp.errors import FatalError
 from s3pp.localfs.paths import shown
+from s3pp.places import Stores
 
 OUTCOMES = frozenset({"done", "skipped", "failed", "deleted"})
 EVENTS = OUTCOMES | {"start", "summary", "cut"}
@@ -33,14 +34,16 @@ class JournalRun(NamedTuple):
     source_store: str = ""  # likewise
     counts: bool = True  # False: nothing was transferred, or to a store that is gone
     settings: Mapping[str, Any] = {}  # by the names of options; of schema 2
+    accounts: Stores | None = None  # as ``Job.accounts``; None: unknown, in schema 1
+    time: str = ""  # when it began, RFC 3339
 
     @classmethod
     def of(cls, start: Mapping[str, Any]) -> JournalRun:
         """Read such a line."""
         counts = not (start.get("dry_run") or start.get("sandbox"))
-        verb, settings = _text(start, "verb"), start.get("settings")
-        if start.get("concurrent") and "run" not in start:
-            return cls(verb, counts=counts)
+        verb, settings, named = _text(start, "verb"), start.get("settings"), "run" in start
+        if start.get("concurrent") and not named:
+            return cls(verb)  # lines that follow may be of the other run
         return cls(
             verb,
             _text(start, "directory") or None,
@@ -48,6 +51,8 @@ class JournalRun(NamedTuple):
             _text(start, "source_endpoint"),
             counts,
             settings if isinstance(settings, dict) else {},
+            Stores(_text(start, "source_account"), _text(start, "dest_account")) if named else None,
+            _text(start, "time"),
         )
 
 
@@ -65,10 +70,12 @@ class JournalLine(NamedTuple):
 class JournalReader:
     """Iterates over the outcomes in the journal at ``path``, once."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, argument: str = "JOURNAL") -> None:
+        """``argument`` names it in messages."""
         self.last: JournalRun | None = None  # the run that began last, a verify aside
         self.is_complete = True  # whether that came to its end, with all that it had found
         self._path = path
+        self._argument = argument
         self._runs: dict[str, JournalRun] = {}  # that have not ended, by id; "": of schema 1
 
     def __iter__(self) -> Iterator[JournalLine | tuple[int, BadJournalLine]]:
@@ -90,7 +97,7 @@ class JournalReader:
                         if text.endswith(b"\n") or len(text) == LONGEST:
                             yield number, error  # else it is being written, or was cut off
         except OSError as error:
-            message = f"JOURNAL '{shown(self._path)}' cannot be read: {error.strerror}"
+            message = f"{self._argument} '{shown(self._path)}' cannot be read: {error.strerror}"
             raise FatalError(message) from None
 
     def _read(self, number: int, text: bytes) -> JournalLine | None:
