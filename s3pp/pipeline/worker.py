@@ -19,8 +19,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from s3pp.errors import RunEnding
 from s3pp.job import Job
@@ -96,34 +97,11 @@ async def _serve(
     limiter.backlog = lambda: runner.backlog
     limiter.start()
 
-    def receive(message: Message) -> None:
-        match message:
-            case TaskBatch(deletes=True):
-                deletions.take(message)
-            case TaskBatch():
-                runner.take(message)
-            case PartRequest():
-                runner.take_part(message)
-            case PartResult():
-                parts.resolve(message)
-            case RateLimit():
-                limiter.set_limit(message)
-            case Permit():
-                hooks.allow(message)
-            case OpenUpload():
-                resources.own.inherit(message)
-            case NewKeys(side, keys) if side in buckets:
-                renewals[side].apply(keys, buckets[side])
-            case StartNothing():
-                pause.end()
-                hooks.end()
-                parts.end()
-                resources.reader.end()
-                runner.finish()
-                deletions.finish()
-            case NoMoreTasks():
-                runner.end()
-
+    at_end = [pause.end, hooks.end, parts.end, resources.reader.end]
+    at_end += [runner.finish, deletions.finish]
+    receiver = _Receiver(
+        runner, deletions, parts, limiter, hooks, resources.own, renewals, buckets, at_end
+    )
     runner.admit(admission.admitted)
     loop = asyncio.get_running_loop()
 
@@ -131,10 +109,49 @@ async def _serve(
         loop.call_soon_threadsafe(_leave, outbox)
 
     outbox.on_gone = leave
-    _listen(inbox, receive, leave)
+    _listen(inbox, receiver.receive, leave)
     _admit(runner, admission, limiter)
     _beat(outbox, job.speed.worker_timeout / 6)
     await runner.run()
+
+
+class _Receiver(NamedTuple):
+    """Passes each message of the supervisor to what it is for."""
+
+    runner: TaskRunner
+    deletions: DeletionRunner
+    parts: PartClient
+    limiter: RequestLimiter
+    hooks: RetryHooks
+    own: OwnUploads
+    renewals: Mapping[Side, Renewal]
+    buckets: Mapping[Side, Bucket]
+    at_end: Sequence[Callable[[], None]]  # called when nothing more is to be started
+
+    def receive(self, message: Message) -> None:
+        """Act on one message."""
+        match message:
+            case TaskBatch(deletes=True):
+                self.deletions.take(message)
+            case TaskBatch():
+                self.runner.take(message)
+            case PartRequest():
+                self.runner.take_part(message)
+            case PartResult():
+                self.parts.resolve(message)
+            case RateLimit():
+                self.limiter.set_limit(message)
+            case Permit():
+                self.hooks.allow(message)
+            case OpenUpload():
+                self.own.inherit(message)
+            case NewKeys(side, keys) if side in self.buckets:
+                self.renewals[side].apply(keys, self.buckets[side])
+            case StartNothing():
+                for end in self.at_end:
+                    end()
+            case NoMoreTasks():
+                self.runner.end()
 
 
 def _listen(
