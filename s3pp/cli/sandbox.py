@@ -127,11 +127,13 @@ def _outcome(command: Sequence[str]) -> int:
         for process in running:
             process.send_signal(number)
 
+    from s3pp.sandbox import wait_for
+
     with _on({signal.SIGINT: lambda *_: None, signal.SIGTERM: hand_on, signal.SIGHUP: hand_on}):
         running.append(subprocess.Popen(command))
         for number in came:  # while it was being started
             running[0].send_signal(number)
-        return running[0].wait()
+        return wait_for(running[0])
 
 
 class _Ended(BaseException):

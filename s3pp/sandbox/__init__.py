@@ -19,13 +19,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, MutableMapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from s3pp.errors import FatalError, UsageError, start_failure
 
 HOST = "127.0.0.1"
 REGION = "us-east-1"
 STOP_SECONDS = 5.0  # for the server to exit after its standard input is closed
+SIGNALS_HANDLED_SECONDS = 0.5  # the longest that a signal waits for its handler
 
 # User settings that would direct or sign requests for a store other than the sandbox.
 UNSET = (
@@ -79,7 +80,7 @@ class Sandbox:
     def wait(self) -> int:
         """Wait until the server exits by itself, which is not expected; returns its exit status."""
         assert self._server is not None
-        return self._server.wait()
+        return wait_for(self._server)
 
     def environment(self) -> dict[str, str]:
         """Return the variables that direct any AWS client to this server, bypassing proxies."""
@@ -143,6 +144,17 @@ class Sandbox:
             self._server.kill()
             self._server.wait()
         self._server.stdout.close()
+
+
+def wait_for(process: subprocess.Popen[bytes]) -> int:
+    """Wait until ``process`` ends, and handle signals meanwhile; returns its exit status.
+
+    Python handles a signal when a system call returns. One that arrives just before ``waitpid``
+    blocks, or at another thread, does not interrupt it; so no wait here is without a bound.
+    """
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(SIGNALS_HANDLED_SECONDS)
 
 
 def _spawn(port: int) -> subprocess.Popen[bytes]:

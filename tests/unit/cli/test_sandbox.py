@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ import pytest
 
 from s3pp.cli.sandbox import exports
 from s3pp.errors import UsageError
-from s3pp.sandbox import Sandbox
+from s3pp.sandbox import Sandbox, wait_for
 
 ROOT = Path(__file__).parents[3]
 # Without any signature moto serves public objects only; it looks no closer.
@@ -176,7 +177,7 @@ def test_it_ignores_ctrl_c_and_its_group() -> None:
 
 HOLD = """
 import os, sys, time
-from s3pp.sandbox import Sandbox
+from s3pp.sandbox import Sandbox, wait_for
 with Sandbox() as sandbox:
     if "fork" in sys.argv and not os.fork():
         time.sleep(30)
@@ -282,6 +283,29 @@ def test_a_term_ends_the_command_too() -> None:
     assert running.returncode == 143
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_a_signal_that_interrupts_no_system_call_is_handled() -> None:
+    """As one is that comes just before the wait: here it is another thread that it reaches."""
+    handled, in_time = threading.Event(), list[bool]()
+    before = signal.signal(signal.SIGUSR1, lambda *_: handled.set())
+    command = subprocess.Popen(["sh", "-c", "read line"], stdin=subprocess.PIPE)
+
+    def release() -> None:
+        time.sleep(0.1)  # without it a wait that has no bound would seldom be begun yet
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+        in_time.append(handled.wait(20))
+        assert command.stdin is not None
+        command.stdin.close()
+
+    try:
+        thread = threading.Thread(target=release)
+        thread.start()
+        assert wait_for(command) == 1
+        thread.join()
+        assert in_time == [True]
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 @pytest.mark.parametrize("name", ["", "A_B", "ab", "a..b", "-ab", "ab.", "a/b", "x" * 64, "ab\n"])
