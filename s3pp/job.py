@@ -13,9 +13,9 @@ from s3pp.access import Access
 from s3pp.attributes import Objects
 from s3pp.body_options import DownloadOptions, Parts
 from s3pp.deletion import Deletion
-from s3pp.facts import Invocation
 from s3pp.locking import Locking
 from s3pp.option import FILE, MOMENT, SIZE, N, Option, Value, choice, option, options
+from s3pp.output import Output
 from s3pp.places import NOWHERE, UNKNOWN_STORES, Origin, Place, Side, Source, Stores
 from s3pp.speed import Speed
 from s3pp.verification import Verification
@@ -144,40 +144,6 @@ class Choosing:
     def names_earlier_runs(self) -> bool:
         """Whether what earlier runs have done is to be left out."""
         return bool(self.retry_from or self.resume_logs)
-
-
-@dataclass(frozen=True)
-class Output:
-    """Options for what is printed or logged, and where."""
-
-    program: str = "s3pp"  # begins every message on stderr
-    voice: str = ""  # ``module:Class``, see ``report/voice.py``; empty: the lines of s3pp
-    verbosity: int = 0  # -q counts down, -v counts up
-    json: bool = option(
-        False, "--json", help="one JSON object per line on stdout", list="one JSON object per line"
-    )
-    summarize: bool = option(
-        False, "--summarize", help="end with the number of objects and their bytes"
-    )
-    progress: bool | None = options(  # None: when stderr is a terminal
-        None,
-        Option(("--progress",), "show progress on stderr (default: on a terminal)"),
-        Option(("--no-progress",), "show no progress", sets=False),
-    )
-    journal: str | None = option(
-        None,
-        "--journal",
-        FILE,
-        help="append a JSON line with the outcome of each object",
-        clean="append a JSON line with the outcome of each upload",
-    )
-    log_file: str | None = option(
-        None,
-        "--log-file",
-        FILE,
-        help="append completed objects, notices, failures and the summary, with the time",
-    )
-    invocation: Invocation | None = None  # of a run with a journal
 
 
 @dataclass(frozen=True)

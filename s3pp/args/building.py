@@ -21,9 +21,10 @@ from s3pp.args.values import check_no_stream
 from s3pp.attributes import Objects
 from s3pp.errors import UsageError
 from s3pp.integrity.checksums import ALGORITHMS
-from s3pp.job import Job, Mode, Output
+from s3pp.job import Job, Mode
 from s3pp.limits import AUTO
 from s3pp.option import Option, Value, option, options
+from s3pp.output import Output
 from s3pp.places import access_point
 from s3pp.speed import Speed
 

@@ -21,9 +21,10 @@ from s3pp.compat import resumable_config
 from s3pp.compat.resumable_config import Configuration
 from s3pp.errors import UsageError
 from s3pp.escaping import printable
-from s3pp.job import Job, Output
+from s3pp.job import Job
 from s3pp.limits import MAX_ATTEMPTS, MAX_CONCURRENCY
 from s3pp.localfs.paths import shown
+from s3pp.output import Output
 from s3pp.places import Origin, parse_place
 
 VOICES = "s3pp.compat.resumable_voice"

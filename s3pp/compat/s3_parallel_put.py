@@ -22,8 +22,9 @@ from s3pp.app import Plan
 from s3pp.args import building, values
 from s3pp.args.parser import Parser, argument_type
 from s3pp.errors import UsageError
-from s3pp.job import Job, Output
+from s3pp.job import Job
 from s3pp.localfs.paths import shown
+from s3pp.output import Output
 from s3pp.places import Origin, Place, Source
 from s3pp.sources.earlier_runs import has_nothing_sent
 

@@ -16,8 +16,9 @@ from s3pp.args import building, values
 from s3pp.args.parser import Parser, argument_type
 from s3pp.errors import ExitStatus
 from s3pp.escaping import printable
-from s3pp.job import Job, Mode, Output
+from s3pp.job import Job, Mode
 from s3pp.limits import MAX_CONCURRENCY
+from s3pp.output import Output
 from s3pp.places import Origin
 from s3pp.records import Failed, Outcome, Skipped, SkipReason
 from s3pp.report.lines import Lines

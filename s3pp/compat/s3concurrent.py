@@ -18,8 +18,9 @@ from s3pp.args import building, values
 from s3pp.args.parser import Parser, argument_type
 from s3pp.compat import main
 from s3pp.errors import UsageError
-from s3pp.job import Job, Output
+from s3pp.job import Job
 from s3pp.limits import MAX_ATTEMPTS, MAX_CONCURRENCY
+from s3pp.output import Output
 from s3pp.places import Source, access_point, parse_origin, parse_place, single_slashes
 
 UPLOAD, DOWNLOAD = "s3concurrent_upload", "s3concurrent_download"

@@ -24,9 +24,10 @@ from s3pp.args.parser import Parser, argument_type
 from s3pp.compat import main
 from s3pp.errors import UsageError
 from s3pp.escaping import printable
-from s3pp.job import Choosing, Job, Output
+from s3pp.job import Choosing, Job
 from s3pp.limits import MAX_ATTEMPTS, MAX_CONCURRENCY, MAX_PART, MIN_PART, PERMISSIONS
 from s3pp.localfs.paths import shown
+from s3pp.output import Output
 from s3pp.places import Origin, Place, parse_place, single_slashes
 
 NAME = "s3copy"

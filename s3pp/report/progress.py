@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TextIO, cast
 
-from s3pp.job import Output
+from s3pp.output import Output
 from s3pp.report.outlet import Outlet
 from s3pp.report.totals import Fact, Totals
 

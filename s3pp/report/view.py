@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from s3pp.job import Job, Output
+from s3pp.job import Job
+from s3pp.output import Output
 from s3pp.records import LEFT_OUT, Deleted, Done, Failed, Outcome, Skipped, SkipReason
 from s3pp.report.failures import Cause, FailureLines
 from s3pp.report.lines import Lines

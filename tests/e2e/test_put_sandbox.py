@@ -30,7 +30,8 @@ PROGRAM = """
 import sys
 from s3pp import app
 from s3pp.errors import UsageError
-from s3pp.job import Job, Output
+from s3pp.job import Job
+from s3pp.output import Output
 from s3pp.speed import Speed
 from s3pp.places import Place, Source
 from s3pp.report.outlet import Streams

@@ -27,6 +27,7 @@ FLOORS = {
     "limits": 0,
     "locking": 0,
     "option": 0,
+    "output": 0,
     "places": 0,
     "planned": 0,
     "errors": 0,

@@ -14,7 +14,8 @@ import pytest
 from s3pp import app
 from s3pp.app import Plan, Question, run_plan
 from s3pp.errors import ExitStatus, FatalError, S3ppError, UsageError, exit_status
-from s3pp.job import Job, Output
+from s3pp.job import Job
+from s3pp.output import Output
 from s3pp.report.outlet import Streams
 from s3pp.report.totals import RunReport, Totals
 

@@ -10,7 +10,8 @@ import pytest
 from cli.conftest import Told
 from s3pp.args.verbs import build_job
 from s3pp.errors import UsageError
-from s3pp.job import Job, Output
+from s3pp.job import Job
+from s3pp.output import Output
 from s3pp.places import Origin
 from s3pp.speed import Speed
 

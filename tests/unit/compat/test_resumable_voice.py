@@ -19,7 +19,8 @@ from s3pp.compat.resumable_voice import (
     UnfinishedVoice,
 )
 from s3pp.errors import ExitStatus, FailureKind
-from s3pp.job import Job, Output
+from s3pp.job import Job
+from s3pp.output import Output
 from s3pp.places import Place, Source
 from s3pp.records import Done, Failed, SendReason, Skipped, SkipReason
 from s3pp.report.totals import RunReport, Totals

@@ -28,7 +28,8 @@ METHODS = pytest.mark.parametrize(
 # A supervisor that starts one child of each role, says who they are, and waits to be killed.
 SUPERVISOR = """
 import os, signal, sys, time
-from s3pp.job import Job, Output
+from s3pp.job import Job
+from s3pp.output import Output
 from s3pp.speed import Speed
 from s3pp.places import Place, Side, Source
 from s3pp.pipeline.children import Child, start_context

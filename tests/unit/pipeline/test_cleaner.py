@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from s3pp.errors import ExitStatus, FailureKind, FatalError, ObjectError
-from s3pp.job import Job, Output
+from s3pp.job import Job
+from s3pp.output import Output
 from s3pp.pipeline.cleaner import ABORTS_AT_ONCE, Cleaner, Sweep
 from s3pp.pipeline.connect import Pause, new_loop
 from s3pp.pipeline.signals import Signals

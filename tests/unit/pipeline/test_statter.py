@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import pytest
 
 from s3pp.errors import ExitStatus, FailureKind, FatalError
-from s3pp.job import Job, Output
+from s3pp.job import Job
+from s3pp.output import Output
 from s3pp.pipeline.messages import (
     Fatal,
     Message,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from s3pp.errors import FailureKind
-from s3pp.job import Job, Output
+from s3pp.job import Job
+from s3pp.output import Output
 from s3pp.places import Place, Source
 from s3pp.records import (
     Deleted,

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from s3pp.deletion import Deletion
-from s3pp.job import Job, Output
+from s3pp.job import Job
+from s3pp.output import Output
 from s3pp.places import parse_origin, parse_place
 from s3pp.records import Outcome
 from s3pp.report.failures import ENOUGH_REFUSALS, GiveUpRule, accepted

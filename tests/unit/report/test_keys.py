@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from s3pp.errors import FailureKind, FatalError
-from s3pp.job import Job, Output
+from s3pp.job import Job
+from s3pp.output import Output
 from s3pp.places import parse_origin
 from s3pp.records import Failed, Outcome
 from s3pp.report.failures import ENOUGH_REFUSALS

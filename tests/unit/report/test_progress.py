@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3pp.job import Output
+from s3pp.output import Output
 from s3pp.report.outlet import Outlet, Streams
 from s3pp.report.progress import (
     PlainProgress,

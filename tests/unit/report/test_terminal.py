@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from s3pp import program
 from s3pp.cli.main import COMMANDS, dispatch
 from s3pp.errors import FailureKind, FatalError, UsageError, unexpected
-from s3pp.job import Job, Output
+from s3pp.job import Job
+from s3pp.output import Output
 from s3pp.places import Origin, Place, Source
 from s3pp.records import (
     Deleted,

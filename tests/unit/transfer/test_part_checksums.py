@@ -14,7 +14,7 @@ from s3pp.errors import FailureKind, ObjectError
 from s3pp.integrity import checksums
 from s3pp.integrity.checksum_choice import Support
 from s3pp.integrity.checksums import ALGORITHMS, checksum
-from s3pp.job import Output
+from s3pp.output import Output
 from s3pp.s3.client import Call
 from s3pp.s3.retry import StoreError
 
