@@ -1,4 +1,4 @@
-"""Inject each fault of docs/guarantees.rst and print s3pp's column: see README.rst, "Faults"."""
+"""Inject each fault of docs/guarantees.rst, and print s3pp's results beside those of others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from faultrows import downloads, uploads
+from faultrows import downloads, peers, uploads
 from faultrows.judging import Impossible, Place, Row, Verdict
 from stores import swift
 from stores.fault_proxy import FaultProxy
@@ -22,7 +22,7 @@ from stores.store import Store
 from suite.table import Table
 
 ROWS = (*uploads.ROWS, *downloads.ROWS)
-COLUMNS = ("row", "fault", "s3pp", "seconds", "note")
+COLUMNS = ("row", "fault", "s3pp", "seconds", *peers.VERSIONS, "note")
 
 
 class Stores:
@@ -105,7 +105,10 @@ def main(argv: Sequence[str]) -> int:
     except ValueError as wrong:
         command.error(str(wrong))
     found = measured(rows, lambda line: print(line, file=sys.stderr, flush=True))
-    lines = [[row.number, row.fault, v.result, f"{s:.0f}", v.note] for row, v, s in found]
+    lines = [
+        [row.number, row.fault, v.result, f"{s:.0f}", *peers.RESULTS[row.number], v.note]
+        for row, v, s in found
+    ]
     print(f"\n{Table('Faults', COLUMNS, lines)}", flush=True)
     return int(any(v.broken for _, v, _ in found))
 

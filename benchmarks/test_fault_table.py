@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import fault_table
+from faultrows import peers
 from faultrows.judging import Impossible, Place, Row, Verdict, judged
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "guarantees.rst"
@@ -68,4 +69,11 @@ def test_an_unknown_row_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_document_has_each_row() -> None:
     text = DOCUMENT.read_text()
     for row in fault_table.ROWS:
-        assert re.search(rf"^{row.number} +{re.escape(row.fault)} ", text, re.MULTILINE), row
+        others = " +".join(map(re.escape, peers.RESULTS[row.number]))
+        line = rf"^{row.number} +{re.escape(row.fault)} +(OK|r\d+) +\d+ +{others}( |$)"
+        assert re.search(line, text, re.MULTILINE), row
+
+
+def test_other_tools_have_a_result_in_each_row() -> None:
+    assert [*peers.RESULTS] == [row.number for row in fault_table.ROWS]
+    assert {len(results) for results in peers.RESULTS.values()} == {len(peers.VERSIONS)}

@@ -172,7 +172,9 @@ def mirrored(*injected: Rule) -> Callable[[Place], Verdict]:
         trial.inject(*injected)
         verdict = finish(trial, trial.start("--delete"), expected)
         deleted = expected.keys() - trial.arrived().keys()
-        return Verdict("X", f"deleted: {len(deleted)}") if deleted else verdict
+        if deleted:
+            return Verdict("X", f"deleted: {len(deleted)}")
+        return replace(verdict, note="nothing was deleted")
 
     return act
 

@@ -121,6 +121,16 @@ def test_each_capability_of_the_older_tools_has_a_test_or_is_not_offered() -> No
         assert NAMED_TEST.search(tests) or now.split()[0] == "not", what
 
 
+def test_each_fault_of_the_catalogue_has_tests() -> None:
+    text = (
+        (ROOT / "docs" / "guarantees.rst").read_text().partition("The catalogue of faults\n===")[2]
+    )
+    _, _, *rows = text.partition("\n\n\n")[0].split("\n   * - ")
+    cells = [row.split("\n     - ") for row in rows]
+    assert [number for number, *_ in cells] == [str(number) for number in range(1, 63)]
+    assert [number for number, *_, tests in cells if not NAMED_TEST.search(tests)] == []
+
+
 def test_each_section_of_the_guarantees_has_tests() -> None:
     """In the table at the end of the page, or beside what it promises."""
     text = (ROOT / "docs" / "guarantees.rst").read_text()
