@@ -156,7 +156,7 @@ class Cycle:
         facts = (self.disturbance, result.code, self._mirror, self._versions)
         self._hold(Facts(*facts, before, trip.arrived(), said))
         assert trip.around() == around, "what is outside was touched"
-        self._check_rest(trip, result)
+        self._check_rest(trip, result, proxy)
 
     def _finish(self, trip: Trip, proxy: RandomFaults) -> None:
         """Run the same command in peace: it succeeds, and then all is there and nothing else."""
@@ -184,7 +184,8 @@ class Cycle:
         assert not any((self._place / "tmp").iterdir()), "files remain in TMPDIR"
         # Those of earlier contents of a file are left to ``s3pp clean``.
         may_remain = self._killed or self._versions.moved
-        assert may_remain or not trip.uploads(), f"uploads remain: {trip.uploads()}"
+        uploads = trip.uploads(proxy.unacknowledged)
+        assert may_remain or not uploads, f"uploads remain: {uploads}"
 
     def _own(self, before: Mapping[str, bytes]) -> dict[str, bytes]:
         return {name: body for name, body in before.items() if name not in self._versions.of}
@@ -242,7 +243,7 @@ class Cycle:
         found = list(violations(facts))
         assert not found, "; ".join(found[:5])
 
-    def _check_rest(self, trip: Trip, result: Result) -> None:
+    def _check_rest(self, trip: Trip, result: Result, proxy: RandomFaults) -> None:
         """Nothing stays behind but what a later run resumes, or a killed one could not remove."""
         if self._killed:
             return
@@ -251,7 +252,8 @@ class Cycle:
         assert not any((self._place / "tmp").iterdir()), "files in TMPDIR"
         if result.code == 0:
             assert not trip.temporaries(), f"temporary files: {trip.temporaries()}"
-            assert not trip.uploads(), f"unfinished uploads: {trip.uploads()}"
+            uploads = trip.uploads(proxy.unacknowledged)
+            assert not uploads, f"unfinished uploads: {uploads}"
 
     def _keep(self, result: Result, journal: Path) -> None:
         """Write what the run said beside its files, for whoever looks into a violation."""

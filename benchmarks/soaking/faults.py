@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import dataclass, replace
+from urllib.parse import unquote
 
 from stores.fault_actions import (
     Action,
@@ -76,6 +77,7 @@ LISTED: dict[str, Action] = {
     "a page instead of a listing": _PAGE,
 }
 COMPLETED: dict[str, Action] = {"200 with Error": _OK_ERROR}
+UNHEARD = {"answer lost", "answer truncated"}  # the store did what was asked
 
 
 def possible(request: Request) -> dict[str, Action]:
@@ -101,6 +103,7 @@ class RandomFaults(FaultProxy):
         self.share = share
         self.requests = 0
         self.met: Counter[str] = Counter()
+        self.unacknowledged: set[str] = set()  # keys of uploads whose creation nobody learnt of
         self._seed = seed
         self._times: Counter[tuple[str, str]] = Counter()
 
@@ -117,4 +120,7 @@ class RandomFaults(FaultProxy):
         choices = possible(request)
         name = list(choices)[int(chance / self.share * len(choices))]
         self.met[name] += 1
+        path, _, query = request.path.partition("?")
+        if request.method == "POST" and query == "uploads=" and name in UNHEARD:
+            self.unacknowledged.add(unquote(path).split("/", 2)[2])
         return choices[name]

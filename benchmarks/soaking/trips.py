@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -48,10 +48,19 @@ class Trip(ABC):
         """The temporary files at the destination."""
         return []
 
-    def uploads(self) -> list[str]:
-        """The keys of the unfinished uploads at the destination."""
+    def uploads(self, unacknowledged: Collection[str] = ()) -> list[str]:
+        """The keys of the unfinished uploads at the destination.
+
+        Without those of ``unacknowledged`` keys that have no part: an upload whose creation was not
+        acknowledged has an id that the run does not know, and no part can get there.
+        """
         answer = self.bucket.client.list_multipart_uploads(Bucket=self.bucket.name)
-        return [each["Key"] for each in answer.get("Uploads", [])]
+        found = [(each["Key"], each["UploadId"]) for each in answer.get("Uploads", [])]
+        return [key for key, id in found if key not in unacknowledged or self._parts(key, id)]
+
+    def _parts(self, key: str, upload_id: str) -> int:
+        answer = self.bucket.client.list_parts(Bucket=self.bucket.name, Key=key, UploadId=upload_id)
+        return len(answer.get("Parts", []))
 
     @abstractmethod
     def name(self, key: str) -> str:
