@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 from s3pp.limits import MAX_CONCURRENCY, PLACES
 from s3pp.option import FILE, TIME, Value, choice, option, up_to
+from s3pp.processors import usable_processors
 from s3pp.timetable import Timetable
 
 
@@ -15,11 +15,11 @@ class Speed:
     """Limits on concurrency and rate."""
 
     processes: int = option(
-        lambda: max(2, os.cpu_count() or 2),
+        lambda: max(2, usable_processors()),
         "-P",
         "--processes",
         up_to(1024),
-        help="worker processes, started as needed (default: one per core, at least 2)",
+        help="worker processes, started as needed (default: one per usable core, at least 2)",
     )
     # Requests in flight and not bandwidth bound many small objects at real latencies.
     concurrency: int = option(
