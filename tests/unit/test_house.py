@@ -35,6 +35,7 @@ FLOORS = {
     "facts": 0,
     "records": 0,
     "speed": 0,
+    "processors": 0,
     "timetable": 0,
     "s3": 1,
     "sandbox": 1,
