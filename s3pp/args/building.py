@@ -11,6 +11,7 @@ import os
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, fields, replace
+from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any
 
@@ -44,6 +45,8 @@ DEFAULT_GZIP_TYPES = frozenset(
         "text/xml",
     }
 )
+
+_LIBMAGIC = ("magic", "pylibmagic")  # modules of the extra "magic"
 
 
 @dataclass(frozen=True)
@@ -196,15 +199,16 @@ def _objects(job: Job, combined: CombinedOptions) -> Objects:
     headers, metadata = _metadata(combined)
     check_metadata(metadata)
     check_tags(job.objects.tags)
-    _check_needs(job.objects)
     content_type, headers = _content_type(combined.content_type, headers)
-    return replace(
+    objects = replace(
         job.objects,
         content_type=content_type,
         gzip_types=_gzip_types(combined),
         headers=headers,
         metadata=metadata,
     )
+    _check_needs(objects)
+    return objects
 
 
 def _check_copied(objects: Objects, combined: CombinedOptions) -> None:
@@ -228,6 +232,11 @@ def _check_needs(objects: Objects) -> None:
     if kind != AUTO and not ALGORITHMS[kind].is_available:
         missing = "needs the package awscrt, which cannot be imported"
         raise UsageError(f"--checksum {kind} {missing}: install it, or choose another")
+    if objects.content_type == "magic" and not all(map(find_spec, _LIBMAGIC)):
+        raise UsageError(
+            "--content-type magic needs the packages python-magic and pylibmagic, which cannot be"
+            " imported: pip install 's3pp[magic]'"
+        )
 
 
 def _metadata(combined: CombinedOptions) -> tuple[Pairs, Pairs]:

@@ -240,6 +240,14 @@ def test_headers_that_are_nobodys() -> None:
     assert [f"{name}:{value}" for name, value in made.objects.headers] == words
 
 
+def test_types_by_content_need_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("s3pp.args.building.find_spec", lambda _: None)
+    message = refused("--content-type", "magic")
+    assert message.endswith("cannot be imported: pip install 's3pp[magic]'")
+    assert refused("--header", "Content-Type:magic") == message
+    assert job("--content-type", "text/css").objects.content_type == "text/css"
+
+
 def test_checksums_that_need_awscrt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checksums, "_crc", lambda name: None)
     assert "cannot be imported" in refused("--checksum", "crc64nvme")
