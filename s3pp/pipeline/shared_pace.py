@@ -88,7 +88,7 @@ class SharedPace:
     """The directory of one endpoint, and this run's file in it."""
 
     def __init__(self, directory: str) -> None:
-        self._directory = directory
+        self.directory = directory
         self._own = os.urandom(8).hex()
         self._written = False
 
@@ -116,12 +116,12 @@ class SharedPace:
         """Remove this run's record, and the directory where it was the last."""
         if self._written:
             with suppress(OSError):
-                os.unlink(os.path.join(self._directory, self._own))
-                os.rmdir(self._directory)
+                os.unlink(os.path.join(self.directory, self._own))
+                os.rmdir(self.directory)
 
     def _read_others(self, now: float) -> list[RunRecord]:
         try:
-            names = os.listdir(self._directory)
+            names = os.listdir(self.directory)
         except FileNotFoundError:  # no run is limited
             return []
         names = [name for name in names if name != self._own and not name.startswith(".")]
@@ -129,7 +129,7 @@ class SharedPace:
         return [record for record in found if record is not None]
 
     def _read(self, name: str, now: float) -> RunRecord | None:
-        path = os.path.join(self._directory, name)
+        path = os.path.join(self.directory, name)
         try:
             fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError:
@@ -147,15 +147,15 @@ class SharedPace:
     def _write(self, record: RunRecord) -> None:
         """Replace this run's file, so that others read the old one or the new one whole."""
         with suppress(FileExistsError):
-            os.mkdir(self._directory, 0o700)
-        new = os.path.join(self._directory, f".{self._own}")
+            os.mkdir(self.directory, 0o700)
+        new = os.path.join(self.directory, f".{self._own}")
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         fd = os.open(new, flags, 0o600)
         try:
             os.write(fd, record.encode())
         finally:
             os.close(fd)
-        os.replace(new, os.path.join(self._directory, self._own))
+        os.replace(new, os.path.join(self.directory, self._own))
         self._written = True
 
 
