@@ -42,8 +42,6 @@ ON_DEMAND = (
     "awscrt.checksums",
     "botocore.credentials",
     "botocore.session",
-    "rich.console",
-    "rich.progress",
     "uvloop",
 )
 

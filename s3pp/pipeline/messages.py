@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from s3pp.access import Keys
 from s3pp.errors import ExitStatus
 from s3pp.job import Job
+from s3pp.pipeline.progress_messages import PartProgress as PartProgress  # noqa: PLC0414  # exported
+from s3pp.pipeline.progress_messages import WalkProgress as WalkProgress  # noqa: PLC0414  # exported
 from s3pp.places import Side
 from s3pp.records import (
     CopyTask,
@@ -27,7 +29,6 @@ from s3pp.records import (
     Entry,
     Failed,
     GetTask,
-    OpenUpload,
     Outcome,
     PartOutcome,
     PartTask,
@@ -36,6 +37,7 @@ from s3pp.records import (
     Task,
     VerifyTask,
 )
+from s3pp.records import OpenUpload as OpenUpload  # noqa: PLC0414  # exported
 from s3pp.report.failures import Cause
 from s3pp.report.totals import Flow, Totals
 from s3pp.report.totals import Retries as Retries  # noqa: PLC0414  # exported
@@ -63,6 +65,7 @@ class TaskBatch(NamedTuple):
     size: int  # bytes of all sources; 0 for one large object, which all workers share
     rows: bytes  # by ``task_batch``
     deletes: bool = False  # True: its tasks are ``DeleteTask``, and executed as a unit
+    listed_bytes: int = 0  # of all sources, of a large object too; 0: none are transferred
 
     @property
     def load(self) -> int:
@@ -92,6 +95,8 @@ class BatchReport(NamedTuple):
     rows: bytes  # by ``batch_report``
     deletions: TaskBatch | None = None  # of a move: what it has moved, for the supervisor
     unchanged: int = 0  # objects skipped as ``SAME_ETAG``, which nobody wants named
+    unchanged_bytes: int = 0  # of them
+    listed_bytes: int = 0  # of all in it; of a walker's
 
     @property
     def outcomes(self) -> list[Outcome]:
@@ -139,13 +144,6 @@ class PartResult(NamedTuple):
         return outcome
 
 
-class PartProgress(NamedTuple):
-    """worker, supervisor → statter: a part was transferred; of a worker, one that it led itself."""
-
-    size: int  # bytes transferred
-    requests: int = 0  # made for it, where no batch reports them
-
-
 class Notice(NamedTuple):
     """walker, worker, supervisor → statter: one line for users, printed once."""
 
@@ -178,13 +176,6 @@ class Fatal(NamedTuple):
 
     text: str
     cause: Cause | None = None  # of failures that this explains, as well as those of this text
-
-
-class WalkProgress(NamedTuple):
-    """supervisor → statter: how far the walk has come."""
-
-    objects: int  # listed so far
-    walk_done: bool  # all are listed
 
 
 class KeysExpired(NamedTuple):
@@ -344,9 +335,10 @@ def task_batch(tasks: Sequence[Task], number: int, *, size: int, large: int) -> 
     """
     tag = _TASK_TAGS[type(tasks[0])]
     deletes = tag == _DELETES  # which read no bytes
+    whole = 0 if deletes else size
     size = 0 if deletes or (len(tasks) == 1 and size > large) else size
     rows = pickled((tag, [_PACK[tag](task) for task in tasks]))
-    return TaskBatch(number, len(tasks), size, rows, deletes)
+    return TaskBatch(number, len(tasks), size, rows, deletes, whole)
 
 
 def batch_report(

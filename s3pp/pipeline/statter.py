@@ -71,8 +71,8 @@ class Statter:
         match message:
             case BatchReport():
                 self._report(message)
-            case WalkProgress(objects, walk_done):
-                self._recorder.set_listed(objects, done=walk_done)
+            case WalkProgress(objects, walk_done, size):
+                self._recorder.set_listed(objects, done=walk_done, size=size)
             case PartProgress(size, requests):
                 self._recorder.count_requests(requests)
                 self._recorder.count_moved(size)
@@ -123,7 +123,7 @@ class Statter:
         try:
             self._recorder.count_requests(report.requests)
             if report.unchanged:
-                self._recorder.count_unchanged(report.unchanged)
+                self._recorder.count_unchanged(report.unchanged, report.unchanged_bytes)
             self._recorder.record(report.outcomes)
         except FatalError as error:
             self._outbox.send(Fatal(str(error)))

@@ -29,7 +29,7 @@ from s3pp.pipeline.credentials import KeyExchange, OpenBuckets
 from s3pp.pipeline.delete_phase import DeletePhase, NoDeletion
 from s3pp.pipeline.flow import FlowControl
 from s3pp.pipeline.signals import Signals, stopping_notice
-from s3pp.records import OpenUpload
+from s3pp.pipeline.walk_tally import WalkTally
 from s3pp.report.failures import Cause
 from s3pp.report.totals import Retries, RunReport, run_report
 from s3pp.s3.congestion import Demand, Feedback
@@ -75,10 +75,9 @@ class Supervisor:
         self._deletions = DeletePhase(job)
         self._flow = FlowControl[Child](self._loop.send, self._abort, job)
         self._deaths = 0  # of workers, since the last report of a batch or a part
-        self._listed = self._finished = 0
-        self._sent_progress = messages.WalkProgress(0, walk_done=False)  # last sent to the statter
-        self._walk_done = False  # every object is listed
-        self._walk_ended = False  # likewise, or the walk has failed
+        self._finished = 0
+        self._walk = WalkTally()
+        self._walk_ended = False  # every object is listed, or the walk has failed
         self._error: str | None = None
         self._signal: ExitStatus | None = None
         self._report: messages.StatterReport | None = None
@@ -183,11 +182,11 @@ class Supervisor:
             return
         if early := self._deletions.end():
             self._notify(early)
-        left = self._listed - self._finished if self._phase is Phase.DRAINING else 0
+        left = self._walk.objects - self._finished if self._phase is Phase.DRAINING else 0
         self._phase = Phase.CLOSING
         for worker in self._crew.workers:
             self._loop.send(worker, messages.NoMoreTasks())
-        what = (self._listed, left, self._walk_done, self._deletions.reason)
+        what = (self._walk.objects, left, self._walk.done, self._deletions.reason)
         self._loop.send(self._crew.statter, messages.RunDone(*what, self._error, self._signal))
 
     def _tick(self) -> None:
@@ -200,10 +199,8 @@ class Supervisor:
         self._crew.kill_silent(min(passed, 2 * TICK))
         self._keys.refresh(self._now)
         self._flow.balance(self._now, self._crew.statter)
-        listed = messages.WalkProgress(self._listed, self._walk_done)
-        if listed != self._sent_progress and self._phase is Phase.RUNNING:
-            self._sent_progress = listed
-            self._loop.send(self._crew.statter, listed)
+        if self._phase is Phase.RUNNING and (found := self._walk.take_progress()):
+            self._loop.send(self._crew.statter, found)
 
     # What children say
 
@@ -232,7 +229,7 @@ class Supervisor:
                 self._loop.send(self._crew.statter, message)
             case Feedback() | Demand():
                 self._flow.observe(child, message, time.monotonic())
-            case messages.SpoolFile() | OpenUpload():
+            case messages.SpoolFile() | messages.OpenUpload():
                 self._assignments.record(child, message)
             case messages.Notice() | messages.NamesExcluded() | messages.FileDigests() | Retries():
                 self._loop.send(self._crew.statter, message)
@@ -243,7 +240,7 @@ class Supervisor:
                 self._walk_ended |= walker  # what it found by then is done all the same
                 self._abort(text, drain=not walker)
             case messages.WalkDone():
-                self._walk_done = True
+                self._walk.done = True
                 self._walk_ended = not self._deletions.plan(message)
             case messages.FailureCount(failed) if self._phase is Phase.RUNNING:
                 self._decide_deletion(failed)
@@ -255,7 +252,7 @@ class Supervisor:
         if child is self._crew.walker:
             self._count_listed(report)
         else:
-            self._listed += self._assignments.close(child, report)
+            self._walk.objects += self._assignments.close(child, report)
             self._deaths = 0
         self._finished += report.objects
         self._loop.send(self._crew.statter, report._replace(deletions=None))
@@ -269,7 +266,7 @@ class Supervisor:
 
     def _count_listed(self, message: messages.TaskBatch | messages.BatchReport) -> None:
         if not self._deletions.deleting:  # else they have been counted when that was decided
-            self._listed += message.objects
+            self._walk.add(message)
 
     # Deletions
 
@@ -277,7 +274,7 @@ class Supervisor:
         """Have the walker send what is to be deleted, unless something is against it."""
         why = self._deletions.decide(failed)
         if self._deletions.deleting:  # also where a dry run only shows it
-            self._listed += self._deletions.count
+            self._walk.objects += self._deletions.count
             self._loop.send(self._crew.walker, messages.SendDeletes())
         else:
             self._walk_ended = True

@@ -243,6 +243,7 @@ class Batcher:
         self._tasks: list[Task] = []
         self._outcomes: list[Outcome] = []
         self._unchanged = 0  # objects without an outcome
+        self._unchanged_bytes = 0
         self._tallies = tallies
         self._size = 0
         self._since = 0.0
@@ -265,15 +266,19 @@ class Batcher:
     def add_outcome(self, outcome: Outcome) -> None:
         """Add an outcome determined by the walker itself."""
         if self._tallies and isinstance(outcome, Skipped) and outcome.reason is _SAME_ETAG:
-            self.count_unchanged(1)
+            self.count_unchanged(1, outcome.size)
             return
         self._outcomes.append(outcome)
         if len(self._outcomes) >= FULL:
             self._flush_outcomes()
 
-    def count_unchanged(self, objects: int) -> None:
-        """Add objects skipped as ``SAME_ETAG``; their outcomes would cost ten times as much."""
+    def count_unchanged(self, objects: int, size: int) -> None:
+        """Add objects skipped as ``SAME_ETAG``; their outcomes would cost ten times as much.
+
+        ``size``: bytes of them.
+        """
         self._unchanged += objects
+        self._unchanged_bytes += size
         if self._unchanged >= FULL_TALLY:
             self._flush_outcomes()
 
@@ -326,8 +331,17 @@ class Batcher:
 
     def _flush_outcomes(self) -> None:
         if self._outcomes or self._unchanged:
-            self._outbox.send(batch_report(self._outcomes, 0, unchanged=self._unchanged))
-            self._outcomes, self._unchanged = [], 0
+            report = batch_report(self._outcomes, 0, unchanged=self._unchanged)
+            size, unchanged = _size_of(self._outcomes), self._unchanged_bytes
+            self._outbox.send(
+                report._replace(unchanged_bytes=unchanged, listed_bytes=size + unchanged)
+            )
+            self._outcomes, self._unchanged, self._unchanged_bytes = [], 0, 0
+
+
+def _size_of(outcomes: Iterable[Outcome]) -> int:
+    """Return the bytes of the sources of ``outcomes``, as far as they are known."""
+    return sum(each.size for each in outcomes if isinstance(each, Skipped))
 
 
 def _tasks(steps: Iterable[Task | Outcome], batcher: Batcher) -> Iterator[Task]:

@@ -42,8 +42,9 @@ class Surroundings(NamedTuple):
     notify: Callable[[str], None]  # a line for users
     choice: NameChoice
     mirror: Mirror | PlannedDeletions | None = None  # of --delete
-    # Takes the number of objects skipped as ``SAME_ETAG``, where they need not be named.
-    count_unchanged: Callable[[int], None] | None = None
+    # Takes the number of objects skipped as ``SAME_ETAG``, and their bytes, where they need not be
+    # named.
+    count_unchanged: Callable[[int, int], None] | None = None
 
 
 def walk(job: Job, around: Surroundings) -> Iterator[Task | Outcome]:

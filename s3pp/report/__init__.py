@@ -14,7 +14,9 @@ print; the summary in ``totals`` is the last. ``foreseen`` counts what a dry run
 ``plan_writer`` writes its decisions to a plan. ``verdict_totals`` counts what a verify finds, and
 ``verify_lines`` names it. The keys of a list are printed by ``key_sheet``. ``journal`` writes the
 journal, whose lines have ``object_facts``, and the log through ``appender``, as private files;
-``own_files`` says where they must not be, and creates them. ``progress`` is the progress display.
+``own_files`` says where they must not be, and creates them. ``progress`` is the progress display:
+``forecast`` has its rates and the time left, ``progress_text`` its words, ``screen`` its place on a
+terminal.
 A ``voice`` replaces lines, for commands whose users parse those of a tool.
 
 Nothing here opens a standard stream: streams are arguments, and may be closed early (``outlet``,

@@ -35,6 +35,19 @@ class Outlet:
             return False
 
     @property
+    def size(self) -> os.terminal_size:
+        """The columns and lines of the terminal; those that the environment names otherwise."""
+        try:
+            found = os.get_terminal_size(self._stream.fileno() if self._stream else -1)
+        except (OSError, ValueError):
+            found = os.terminal_size((0, 0))
+        if all(found):
+            return found
+        from shutil import get_terminal_size  # whose import takes 3 ms
+
+        return get_terminal_size()
+
+    @property
     def encoding(self) -> str:
         """The encoding of the stream."""
         return getattr(self._stream, "encoding", None) or "utf-8"

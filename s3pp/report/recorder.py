@@ -64,6 +64,8 @@ class Recorder:
         self._follow_at = self._started
         self._release_at = self._started  # when failures have waited long enough
         self._totals = Totals(foreseen=_foreseen_totals(job), verdicts=_verdict_totals(job))
+        # Whether how long an object takes depends on its size.
+        self._by_bytes = not job.verifies or job.verification.deep
         self._give_up = GiveUpRule(job.verb)
         self._voice = voice_of(job)
         self._view = view_of(job, self._voice)
@@ -113,10 +115,15 @@ class Recorder:
         if self._journal is not None:
             self._journal.start(job)
 
-    def set_listed(self, count: int, done: bool) -> None:
-        """Record that the walker has listed ``count`` objects so far; ``done``: it has finished."""
-        self._totals.listed = count
-        self._totals.walk_done = done
+    def set_listed(self, count: int, done: bool, *, size: int | None = None) -> None:
+        """Record that the walker has listed ``count`` objects so far; ``done``: it has finished.
+
+        ``size``: bytes of them; None: as before.
+        """
+        totals = self._totals
+        totals.listed, totals.walk_done = count, done
+        if size is not None and self._by_bytes:
+            totals.listed_bytes = size
         self.tick()
 
     def record(self, outcomes: Sequence[Outcome]) -> None:
@@ -154,10 +161,14 @@ class Recorder:
         if give_up is not None:
             raise FatalError(give_up.why)
 
-    def count_unchanged(self, count: int) -> None:
-        """Record ``count`` objects that are skipped as unchanged, and that nobody wants named."""
+    def count_unchanged(self, count: int, size: int) -> None:
+        """Record ``count`` objects that are skipped as unchanged, and that nobody wants named.
+
+        ``size``: bytes of them.
+        """
         self._give_up.accept()
         self._totals.skipped += count
+        self._totals.skipped_bytes += size
         self._print(Rendered(stderr=self._view.accept()))
         self.tick()
 
@@ -230,7 +241,7 @@ class Recorder:
             self._redraw_at = now + REDRAW_SECONDS
             self._explain(now)
             if self._progress is not None:
-                self._progress.update(self._totals, self._totals.listed, self._totals.walk_done)
+                self._progress.update(self._totals)
 
     def _explain(self, now: float) -> None:
         """Have the display say why nothing moves; without one, notify users now and then."""
@@ -281,7 +292,7 @@ class Recorder:
         totals.seconds = self._clock() - self._started
         self._print(Rendered(stderr=self._view.last_lines()))
         if self._progress is not None:
-            self._progress.update(totals, totals.listed, totals.walk_done)
+            self._progress.update(totals)
             self._progress.close()
         if self._own_log is not None:
             self._complain(self._own_log.line("INFO", summary_text(totals, self._job)))
@@ -367,4 +378,4 @@ def _display(streams: Streams, job: Job, *, listing: bool) -> Progress | None:
         return None
     from s3pp.report.progress import open_progress
 
-    return open_progress(streams.stderr, job.output, listing=listing)
+    return open_progress(streams.stderr, job, listing=listing)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from s3pp.errors import ExitStatus
 from s3pp.job import Job
-from s3pp.records import LEFT_OUT, Deleted, Done, Outcome, Skipped, SkipReason
+from s3pp.records import LEFT_OUT, Deleted, Done, Failed, Outcome, Skipped, SkipReason
+from s3pp.report.failures import cause_of
 from s3pp.report.lines import KeyTotals, as_json, pluralize
 
 if TYPE_CHECKING:
@@ -26,6 +27,14 @@ class Fact(NamedTuple):
     text: str
     short: str
     rank: int = 0  # the highest is dropped first for lack of space
+
+
+class Extent(NamedTuple):
+    """How much there is to do, as far as is known. Producer: the supervisor; consumer: displays."""
+
+    objects: int = 0
+    bytes: int = 0  # of the sources; 0: they do not matter, or are not known
+    complete: bool = False  # False: there may be more
 
 
 class Flow(NamedTuple):
@@ -61,9 +70,11 @@ class Totals:
     """Counts of a run so far. Producer: the statter's ``Recorder``; consumer: supervisor, views."""
 
     listed: int = 0  # objects found by the walker
+    listed_bytes: int = 0  # of them
     walk_done: bool = False  # the walker has finished
     done: int = 0
     skipped: int = 0
+    skipped_bytes: int = 0
     failed: int = 0
     not_attempted: int = 0  # of an interrupted run: listed, but not started
     bytes: int = 0  # of the sources that are done
@@ -71,8 +82,10 @@ class Totals:
     requests: int = 0  # to the store, listings included; in a dry run, those that would be
     in_parts: int = 0  # bytes of parts transferred, of objects that are not done
     seconds: float = 0.0  # since the start of the run
+    counted: Extent = field(default_factory=Extent)  # of the whole, counted ahead of the walker
     flow: Flow = field(default_factory=Flow)
     retries: dict[str, int] = field(default_factory=dict)  # failed attempts, by cause
+    causes: dict[str, int] = field(default_factory=dict)  # failed objects, by cause
     standstill: str = ""  # why nothing moves, while nothing does
     other_size: int = 0  # of mode add: skipped, and another size than what exists
     left_out: int = 0  # skipped, and no file that can be sent: a FIFO, a loop of links
@@ -90,7 +103,7 @@ class Totals:
 
     def fold_all(self, outcomes: Iterable[Outcome]) -> None:
         """Add a batch. Runs for every object, hence local variables and one pass."""
-        done = skipped = failed = size = sent = other = left_out = 0
+        done = skipped = size = sent = other = left_out = kept = 0
         for outcome in outcomes:
             if isinstance(outcome, Done):
                 done += 1
@@ -98,6 +111,7 @@ class Totals:
                 sent += outcome.sent
             elif isinstance(outcome, Skipped):
                 skipped += 1
+                kept += outcome.size
                 other += outcome.reason is _OTHER_SIZE
                 if not outcome.size:
                     left_out += outcome.reason in LEFT_OUT
@@ -105,14 +119,19 @@ class Totals:
                 self.deleted += 1
                 self.deleted_bytes += outcome.size
             else:
-                failed += 1
+                self._fold_failure(outcome)
         self.done += done
         self.skipped += skipped
-        self.failed += failed
+        self.skipped_bytes += kept
         self.bytes += size
         self.sent += sent
         self.other_size += other
         self.left_out += left_out
+
+    def _fold_failure(self, failed: Failed) -> None:
+        cause = str(cause_of(failed))
+        self.failed += 1
+        self.causes[cause] = self.causes.get(cause, 0) + 1
 
     def fold_uploads(self, outcomes: Iterable[Outcome]) -> None:
         """Add what only the outcomes of a clean have, besides ``fold_all``."""
@@ -135,6 +154,20 @@ class Totals:
     def finished(self) -> int:
         """The number of objects that have their outcome."""
         return self.done + self.skipped + self.failed + self.deleted
+
+    @property
+    def ended_bytes(self) -> int:
+        """Bytes of the sources that need nothing more, including those of unfinished objects."""
+        return self.there + self.skipped_bytes
+
+    @property
+    def extent(self) -> Extent:
+        """How much there is to do: what was listed, or more where that was counted ahead."""
+        if self.walk_done:
+            return Extent(self.listed, self.listed_bytes, complete=True)
+        ahead = self.counted
+        size = max(ahead.bytes, self.listed_bytes)
+        return Extent(max(ahead.objects, self.listed), size, ahead.complete)
 
     @property
     def balanced(self) -> bool:

@@ -43,16 +43,17 @@ class CopyPlanner:
         self._prefix = job.dest.key(start)
 
     def leave_unchanged(
-        self, found: Iterable[Found], count: Callable[[int], None]
+        self, found: Iterable[Found], count: Callable[[int, int], None]
     ) -> Iterator[Found]:
         """Yield what is found, but for runs of objects that are skipped as ``SAME_ETAG``.
 
-        Their number is passed to ``count``. A run is compared as a whole, at a tenth of the cost.
+        Their number and their bytes are passed to ``count``. A run is compared as a whole, at a
+        tenth of the cost.
         """
         for chunk in chunks(found, CHUNK):
             same = self._same_from_start(chunk)
             if same:
-                count(same)
+                count(same, sum(each.size for each in chunk[:same] if isinstance(each, Listed)))
             yield from chunk[same:] if same else chunk
 
     def _same_from_start(self, chunk: Sequence[Found]) -> int:

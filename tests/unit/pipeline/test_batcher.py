@@ -296,10 +296,12 @@ def test_unchanged_objects_are_counted_where_nobody_wants_their_names(tallies: b
     same = Skipped("/src/a", "a", 1, SkipReason.SAME_ETAG)
     batcher.add_outcome(same)
     batcher.add_outcome(skip("b"))
-    batcher.count_unchanged(FULL_TALLY + 1)  # a full report, and a last one
+    batcher.count_unchanged(FULL_TALLY + 1, 7000)  # a full report, and a last one
     batcher.add_outcome(same)
     batcher.end(0)
     reports = [each for each in outbox.messages if isinstance(each, BatchReport)]
     assert sum(each.objects for each in reports) == FULL_TALLY + 4
+    assert sum(each.listed_bytes for each in reports) == 7002 + skip("b").size
+    assert sum(each.unchanged_bytes for each in reports) == (7002 if tallies else 7000)
     assert outbox.outcomes == ([skip("b")] if tallies else [same, skip("b"), same])
     assert len(reports) == 2

@@ -18,14 +18,14 @@ from s3pp.pipeline.messages import (
     Notice,
     RunDone,
     StatterReport,
-    WalkProgress,
     batch_report,
 )
 from s3pp.pipeline.pipes import MessageReader, MessageWriter
+from s3pp.pipeline.progress_messages import WalkProgress
 from s3pp.pipeline.statter import Statter, run_statter
 from s3pp.places import Place, Source
 from s3pp.records import Done, Failed, Outcome, SendReason, Skipped, SkipReason
-from s3pp.report.totals import Totals
+from s3pp.report.totals import Extent, Totals
 
 DONE = Done("/src/a", "a", 1, 1, "etag", SendReason.NEW)
 REFUSED = Failed("/src/a", "a", FailureKind.ACCESS, "AccessDenied: no")
@@ -42,8 +42,8 @@ class Recorder:
         self.refusal: str | None = None
         self._broken = broken
 
-    def set_listed(self, count: int, done: bool) -> None:
-        self.totals.listed = count
+    def set_listed(self, count: int, done: bool, *, size: int | None = None) -> None:
+        self.totals.listed, self.totals.listed_bytes = count, size or 0
         self.walk_done = done
 
     def record(self, outcomes: Sequence[Outcome]) -> None:
@@ -51,8 +51,9 @@ class Recorder:
         if self._broken == "outcomes":
             raise FatalError("journal: no space left")
 
-    def count_unchanged(self, count: int) -> None:
+    def count_unchanged(self, count: int, size: int) -> None:
         self.totals.skipped += count
+        self.totals.skipped_bytes += size
 
     def count_requests(self, count: int) -> None:
         self.totals.requests += count
@@ -109,14 +110,17 @@ def test_it_sums_up() -> None:
 
 def test_unchanged_objects_count_as_skipped() -> None:
     scene = Scene()
-    scene.statter.receive(batch_report([DONE], 2, unchanged=3))
+    report = batch_report([DONE], 2, unchanged=3)
+    scene.statter.receive(report._replace(unchanged_bytes=70))
     totals, _ = scene.verdict(listed=4)
+    assert totals.ended_bytes == 71
     assert (totals.done, totals.skipped, totals.requests, totals.balanced) == (1, 3, 2, True)
 
 
 def test_how_far_the_walker_is_passes_through() -> None:
     scene = Scene()
-    scene.statter.receive(WalkProgress(7, walk_done=False))
+    scene.statter.receive(WalkProgress(7, walk_done=False, size=70))
+    assert scene.recorder.totals.extent == Extent(7, 70)
     assert (scene.recorder.totals.listed, scene.recorder.walk_done) == (7, False)
     scene.statter.receive(WalkProgress(9, walk_done=True))
     assert (scene.recorder.totals.listed, scene.recorder.walk_done) == (9, True)

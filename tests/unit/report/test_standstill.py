@@ -8,7 +8,7 @@ from pathlib import Path
 from s3pp.records import Done, SendReason
 from s3pp.report.failures import LONGEST, NOTICE, QUIET, Standstill
 from s3pp.report.outlet import Streams
-from s3pp.report.progress import Throughput, facts
+from s3pp.report.progress_text import trouble_facts
 from s3pp.report.recorder import REDRAW_SECONDS, Recorder
 from s3pp.report.totals import Flow, Retries, Totals
 
@@ -51,8 +51,7 @@ def test_notices_become_rare() -> None:
 
 def test_a_display_has_them() -> None:
     totals = Totals(standstill="retrying: 503 × 214")
-    found = facts(totals, 300, True, throughput=Throughput(), now=0.0)
-    assert [each.text for each in found][-1] == "retrying: 503 × 214"
+    assert [each.text for each in trouble_facts(totals)] == ["retrying: 503 × 214"]
 
 
 def test_without_a_display_a_notice_comes_now_and_then(tmp_path: Path) -> None:

@@ -252,14 +252,17 @@ def test_what_is_left_out_as_unchanged_would_have_been_skipped(data: st.DataObje
     held = {f"q/{key}": data.draw(objects) for key in keys if data.draw(st.integers(0, 3))}
     page = data.draw(st.integers(1, 5))
     mode = data.draw(st.sampled_from([Mode.UPDATE, Mode.UPDATE, Mode.ADD, Mode.STUPID]))
-    counted: list[int] = []
+    counted: list[tuple[int, int]] = []
     plain = planned(found, Listing(held), mode)
     listing = ListingLookup(Pages(held, page), "q/", run=at_once)
     job = Job("copy", origins=(parse_origin("s3://from/p"),), dest=Place("into", "q"), mode=mode)
     known = DestinationIndex(job, listing, lambda text: None)
     planner = CopyPlanner(job, job.origin, known, overlap=Overlap())
-    steps = list(planner.plan(planner.leave_unchanged(found, counted.append)))
+    steps = list(planner.plan(planner.leave_unchanged(found, lambda *each: counted.append(each))))
     named = [each for each in plain if each not in steps]
     assert all(isinstance(each, Skipped) and each.reason is SkipReason.SAME_ETAG for each in named)
-    assert sum(counted) == len(named) == len(plain) - len(steps)
+    assert sum(size for _, size in counted) == sum(
+        each.size for each in named if isinstance(each, Skipped)
+    )
+    assert sum(count for count, _ in counted) == len(named) == len(plain) - len(steps)
     assert [each for each in plain if each in steps] == steps
