@@ -69,6 +69,8 @@ class Stock:
     def charge(self, amount: int) -> None:
         """Use ``amount`` that has moved already; what comes next waits until it is paid."""
         self._left -= amount
+        if self._waiting and amount:  # they asked when less was missing
+            self._ask()
 
     def give_back(self, amount: int) -> None:
         """Return what was taken and not used."""

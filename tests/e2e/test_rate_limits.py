@@ -89,11 +89,13 @@ def test_a_slow_transfer_of_many_objects_is_not_taken_for_a_dead_peer(
     source = tree(files)
     through = recorder(moto)
     limits = ("--max-bandwidth=50k", "--processes=4", "--read-timeout=2", "--max-attempts=1")
-    began = time.monotonic()
-    result = s3pp("put", *limits, source, moto_bucket.url, store=through.store)
-    assert (result.code, result.counts.done) == (0, 10), result.err
-    assert time.monotonic() - began >= 200_000 / 51_200 / 1.05
+    for words in (("put", source, moto_bucket.url), ("get", moto_bucket.url, "got")):
+        began = time.monotonic()
+        result = s3pp(*words, *limits, store=through.store)
+        assert (result.code, result.counts.done) == (0, 10), result.err
+        assert time.monotonic() - began >= 200_000 / 51_200 / 1.05
     assert moto_bucket.tree() == files
+    assert tree.read(source.parent / "got") == files
 
 
 def test_verbs_that_have_one_process_are_limited_too(
