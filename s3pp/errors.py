@@ -92,6 +92,7 @@ class ObjectError(S3ppError):
 
     code = ""  # the store's error code, if the store reported it
     kept = Kept.NOTHING  # what remains of the object
+    attempt = 0  # of the request that failed, counted from 1; 0: none has
 
     def __init__(self, kind: FailureKind, message: str) -> None:
         super().__init__(message)

@@ -29,6 +29,7 @@ class Facts(NamedTuple):
     source_etag: str = ""
     began: float = 0.0  # seconds since the epoch
     ended: float = 0.0
+    file_ns: int | None = None  # time of the file that a get has written, or found
 
     @classmethod
     def of_file(cls, mtime_ns: int, dest: Dest | None = None) -> Facts:

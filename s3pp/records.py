@@ -29,6 +29,8 @@ from s3pp.facts import with_times as with_times  # noqa: PLC0414  # exported
 from s3pp.planned import Planned as Planned  # noqa: PLC0414  # exported
 from s3pp.recorded import MatchReason
 from s3pp.recorded import VerifyTask as VerifyTask  # noqa: PLC0414  # exported
+from s3pp.uploads import OpenUpload as OpenUpload  # noqa: PLC0414  # exported
+from s3pp.uploads import UploadFacts as UploadFacts  # noqa: PLC0414  # exported
 
 
 class SkipReason(str, Enum):
@@ -183,6 +185,7 @@ class DeleteTask(NamedTuple):
     modified: str  # of an object, as the store writes it, ISO 8601; empty: not known
     reason: DeleteReason
     stamp: Stamp | None = None  # of a file
+    links: int = 1  # names that the file had: as one of them is deleted, its ctime changes
 
     @property
     def source(self) -> str:
@@ -283,25 +286,6 @@ class PartFailed(NamedTuple):
 PartOutcome = PartDone | PartFailed
 
 
-class OpenUpload(NamedTuple):
-    """An upload that this run has begun. Producer: its lead; consumer: the supervisor.
-
-    Where the lead's worker dies the supervisor produces it, for all other workers.
-    """
-
-    key: str
-    upload_id: str
-    open: bool  # False: it was completed or aborted
-
-
-class UploadFacts(NamedTuple):
-    """What is known of an incomplete upload besides its key."""
-
-    id: str
-    initiated: str  # as the store writes it, ISO 8601
-    parts: int | None = None  # that the store has; None: not known, and so is their size
-
-
 Calls = tuple[tuple[str, int], ...]  # requests by S3 operation, such as (("PutObject", 1),)
 
 
@@ -377,6 +361,7 @@ class Failed(NamedTuple):
     kept: Kept = Kept.NOTHING  # what remains of it for the next run
     deleting: bool = False  # True: it was to be deleted
     facts: Facts | None = None  # of a run with a journal
+    attempts: int = 0  # of the request that failed; 0: none has, or it is not known
 
 
 class Deleted(NamedTuple):

@@ -88,7 +88,7 @@ def _check_applicable(job: Job, given: Mapping[str, Any]) -> None:
 def _applicable(job: Job) -> tuple[Group, ...]:
     """The groups of the options that have an effect."""
     if job.verified is not None:
-        return (_DEEP, _PART_SIZE, _SPEED, _REACHED_S3, _VERIFY_RETRIES, _OUTPUT)
+        return (*_OF_JOURNALS, _DEEP, _PART_SIZE)
     return (*VERBS[job.verb].groups, *((_VERIFICATION,) if job.verifies else ()))
 
 
@@ -148,6 +148,8 @@ _RETRIES = Group("retries and timeouts", (*_TRIES, "speed.worker_timeout", "choo
 _LOCKING = Group("runs at the same time", _fields("locking", "lock wait if_locked"))
 _VERIFY_RETRIES = Group("retries and timeouts", (*_TRIES, "speed.worker_timeout"))
 _OUTPUT = Group("output", (*_VOLUME, *_fields("output", "json progress journal log_file")))
+# Those of a verify that are not about SOURCE and DEST.
+_OF_JOURNALS = (_SPEED, _RATES, _REACHED_S3, _VERIFY_RETRIES, _LOCKING, _OUTPUT)
 
 VERBS: Mapping[str, Verb] = MappingProxyType(
     {
@@ -257,7 +259,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                     (*_fields("combined", "gzip gzip_types"), "download.gunzip"),
                 ),
                 *(_PART_SIZE, _SPEED, _RATES, _LISTING, _REACHED_S3, _SOURCE_S3, _DEST_LISTING),
-                *(_VERIFY_RETRIES, _OUTPUT),
+                *(_VERIFY_RETRIES, _LOCKING, _OUTPUT),
             ),
         ),
         "retry": Verb(
@@ -277,7 +279,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                         *_fields("choosing", "files_from null"),
                     ),
                 ),
-                _SPEED,
+                *(_SPEED, _RATES, _LISTING),
                 Group("S3 (default: as in the journal)", _REACHED),
                 *(_SOURCE_S3, _DEST_LISTING),
                 Group("retries and timeouts", (*_TRIES, "speed.worker_timeout")),

@@ -514,6 +514,10 @@ class VerifyOptions(TypedDict, total=False):
     read_timeout: Time | None
     request_timeout: Time | None
     worker_timeout: Time | None
+    # runs at the same time
+    lock: Path | None
+    lock_wait: Time | None
+    if_locked: Literal["skip", "fail"] | None
     # output
     journal: Path | None
     log_file: Path | None
@@ -533,6 +537,11 @@ class RetryOptions(TypedDict, total=False):
     processes: Number | None
     concurrency: Number | None
     start_method: Literal["auto", "fork", "spawn"] | None
+    # rate limits
+    max_bandwidth: Number | None
+    max_requests: Number | None
+    # listing
+    listers: Number | None
     # S3 (default: as in the journal)
     endpoint_url: str | None
     region: str | None

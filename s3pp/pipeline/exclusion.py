@@ -86,15 +86,18 @@ def fingerprint(job: Job, environ: Mapping[str, str]) -> str:
     """Return the same text for runs of the same job, and another for others: 16 hex digits.
 
     A job is its verb, what it reads and writes, and the stores. Filters and settings are not part
-    of it: a run with others would write to the same objects or files.
+    of it: a run with others would write to the same objects or files. A verify of two ends is the
+    same job as their transfer, whose results it must not see half.
     """
     read = [(_absolute(each.path), each.name) for each in job.sources]
+    read += [(_absolute(job.verified), "")] if job.verified is not None else []
     read += [(str(each), each.name) for each in job.origins]
     alone = read[0][1] if len(read) == 1 else None  # this name is part of the destination
     names = [each for each, name in read] if len(read) == 1 else sorted(map(repr, read))
     written = _absolute(job.directory, alone or "") if job.directory else job.writes
     stores = [_store(each, environ) for each in (job.source_access or job.access, job.access)]
-    parts = [job.title, names, written, stores, job.sandbox]
+    verb = job.verb if job.verifies else job.title
+    parts = [verb, names, written, stores, job.sandbox]
     return sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 

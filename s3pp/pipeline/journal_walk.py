@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from s3pp.errors import FailureKind, ObjectError
-from s3pp.job import Job, Mode
+from s3pp.job import STREAM, Job, Mode
 from s3pp.localfs.paths import shown
 from s3pp.pipeline.walks import Surroundings
 from s3pp.places import Place, Side
 from s3pp.recorded import VerifyTask
 from s3pp.records import Done, Failed, Outcome, Skipped, SkipReason, Task
 from s3pp.sources.destination_index import DestinationIndex, ListingLookup
+from s3pp.sources.journal_reader import JournalRun
 from s3pp.sources.recorded_objects import Latest, RecordedObjects, State
 from s3pp.transfer.verify.verdicts import Seen, match_recorded
 
@@ -28,6 +29,8 @@ def walk_journal(job: Job, around: Surroundings) -> Iterator[Step]:
         step = stores.step(latest)
         if step is not None:
             yield step
+    if text := _other_account(found.reader.last, job):
+        around.notify(text)
     for number, why in found.bad:
         yield _of_journal(f"{path}:{number}", f"this line cannot be read: {why}")
     if more := found.bad_count - len(found.bad):
@@ -38,6 +41,21 @@ def walk_journal(job: Job, around: Surroundings) -> Iterator[Step]:
             " repeat that run, and verify its journal again"
         )
         yield _of_journal(path, why)
+
+
+def _other_account(run: JournalRun | None, job: Job) -> str | None:
+    """Return the notice that the store is asked with another access key than that of ``run``.
+
+    The verdicts stay, as keys are replaced from time to time, and most stores have one bucket of
+    a name, whoever asks.
+    """
+    wrote = run.accounts.dest if run is not None and run.accounts is not None else ""
+    if not wrote or job.accounts.source in ("", wrote):
+        return None
+    return (
+        f"verify {shown(str(job.verified))}: its last run had another access key: where each"
+        " account of the store has buckets of its own these are others (--profile)"
+    )
 
 
 def _of_journal(name: str, why: str) -> Failed:
@@ -67,13 +85,16 @@ class _Stores:
         if row.state is State.FAILED:
             why = f"the journal has it as failed ({row.kind}), and not done after that"
             return _undecided(task, f"{why}: transfer it again (--retry-from)")
+        if row.name == STREAM:
+            why = "it was written to standard output: a journal does not say where it went"
+            return _undecided(task, why)
         if not row.bucket:
             return task
+        if row.store and row.store != self._store:
+            what = f"it is in the store {row.store}, and {self._store or 'another'} is asked"
+            return _undecided(task, f"{what}: name the store with --endpoint-url")
         if row.bucket not in self._job.buckets:
             return _undecided(task, "no bucket can have the name of its bucket")
-        if row.store and row.store != self._store:
-            what = f"it is in the store {row.store}, and {self._store} is asked"
-            return _undecided(task, f"{what}: name the store with --endpoint-url")
         return self._look(task)
 
     def _bytes(self, latest: Latest) -> int:

@@ -227,7 +227,8 @@ class DirectoryMirror(Mirror):
             return None
         if status is None or not stat.S_ISREG(status.st_mode):
             return None
-        return DeleteTask(found, status.st_size, "", "", reason, stamp_of(status))
+        stamp = stamp_of(status)
+        return DeleteTask(found, status.st_size, "", "", reason, stamp, status.st_nlink)
 
 
 def open_mirror(job: Job, buckets: Mapping[Side, DistantBucket], filters: Filters) -> Mirror:

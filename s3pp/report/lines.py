@@ -139,14 +139,16 @@ class Lines:
         if isinstance(outcome, Failed):
             code = {"code": outcome.code} if outcome.code else {}
             deleting = {"deleting": True} if outcome.deleting else {}
-            return {"kind": outcome.kind.value, "message": explain(outcome)} | code | deleting
+            attempts = {"attempts": outcome.attempts} if outcome.attempts else {}
+            found = {"kind": outcome.kind.value, "message": explain(outcome)}
+            return found | code | deleting | attempts
         facts: dict[str, Any] = {"size": outcome.size, "reason": outcome.reason.value}
         if isinstance(outcome, Deleted):
             return facts | _deletion_facts(outcome)
         if isinstance(outcome, Done):
             facts |= {"sent": outcome.sent, "etag": outcome.etag, "attempts": outcome.attempts}
             if outcome.checksum:
-                facts["checksum"] = outcome.checksum
+                facts["checksum_algorithm"] = outcome.checksum
             if outcome.encoding:
                 facts["encoding"] = outcome.encoding
         elif outcome.deleting:

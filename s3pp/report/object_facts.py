@@ -14,7 +14,7 @@ def with_facts(event: dict[str, Any], outcome: Outcome, now: float) -> dict[str,
     ``size`` is that at the destination, ``source_size`` the source's, and ``checksum`` has a value.
     ``now``, in seconds since the epoch, is when an outcome ended that took no time.
     """
-    event.pop("checksum", None)
+    event.pop("checksum_algorithm", None)
     facts = outcome.facts or Facts()
     if isinstance(outcome, (Done, Skipped)) and outcome.upload is None:
         event |= {"size": _size_there(outcome), "source_size": outcome.size}
@@ -22,6 +22,8 @@ def with_facts(event: dict[str, Any], outcome: Outcome, now: float) -> dict[str,
     event |= {name: text for name, text in found.items() if text}
     if not isinstance(outcome, Deleted):
         event |= _of_source(facts)
+    if facts.file_ns is not None:
+        event["mtime"] = mtime_text(facts.file_ns)
     began, ended = facts.began or now, facts.ended or now
     return event | {"began": time_text(began), "ended": time_text(ended)}
 

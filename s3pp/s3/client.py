@@ -323,7 +323,7 @@ class Bucket:
         if self._on_failure is not None:
             self._on_failure(error.label)
         trouble.failures += 1
-        trouble.cause = NetworkError(error, self._where)
+        trouble.cause = NetworkError(error, self._where, trouble.attempts)
         if trouble.failures >= self._backoff.attempts:
             raise trouble.cause
         await self._pause(trouble)

@@ -95,10 +95,7 @@ class Endpoint(NamedTuple):
         """
         named = (access_point(self.bucket) or self.bucket).lower()
         host = _normalize_host(self.host, self.scheme).removeprefix(f"{named}.")
-        aws = _AWS.search(host)
-        # One host may hold several stores, each under a path.
-        under = self.base.removesuffix(f"/{self.bucket}")
-        return aws[0] if aws else _LOOPBACK.sub("localhost", host, count=1) + under
+        return _service(host, self.base.removesuffix(f"/{self.bucket}"))
 
     def same_bucket(self, other: Endpoint) -> bool:
         """Whether both are the same bucket, whatever region or scheme each was given."""
@@ -108,6 +105,19 @@ class Endpoint(NamedTuple):
     def etags_are_random(self) -> bool:
         """Whether ETags only look like MD5s, as in directory buckets."""
         return self.bucket.endswith("--x-s3")
+
+
+def service_of(url: str) -> str:
+    """Return ``Endpoint.service`` of the buckets behind an ``--endpoint-url`` without a bucket."""
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return _service(_normalize_host(host, scheme), f"{slash}{path}".rstrip("/"))
+
+
+def _service(host: str, base: str) -> str:
+    aws = _AWS.search(host)
+    # One host may hold several stores, each under a path.
+    return aws[0] if aws else _LOOPBACK.sub("localhost", host, count=1) + base
 
 
 def _normalize_host(host: str, scheme: str) -> str:

@@ -159,10 +159,11 @@ class StoreError(ObjectError):
 class NetworkError(ObjectError):
     """No attempt got a complete answer."""
 
-    def __init__(self, error: WireError, endpoint: str = "") -> None:
+    def __init__(self, error: WireError, endpoint: str = "", attempt: int = 1) -> None:
         what = "unreadable answer" if error.fault is Fault.UNREADABLE else "no answer"
         where = f"{what} from {endpoint}: " if endpoint else ""
         super().__init__(FailureKind.NETWORK, f"{where}{error}")
+        self.attempt = attempt
 
 
 class NotStored(ObjectError):

@@ -86,7 +86,7 @@ class PlanLines:
     def _deletion(self, task: DeleteTask) -> dict[str, Any]:
         seen: dict[str, Any] = {"etag": task.etag, "modified": task.modified}
         if task.stamp is not None:
-            seen = {"stamp": list(task.stamp)}
+            seen = {"stamp": list(task.stamp), "links": task.links}
         line = {"operation": "delete", "destination": self._target(task.target)}
         facts = {"size": task.size, "reason": task.reason.value}
         return {**line, **facts, "seen": {"destination": seen}}
@@ -165,7 +165,8 @@ class PlanLines:
         reason = _reason(DeleteReason, _field(line, "reason", str))
         if self._job.verb == "get":
             stamp = _stamp(there.get("stamp"))
-            return DeleteTask(self._file_target(line, size), size, "", "", reason, stamp)
+            links = _field(there, "links", int) if "links" in there else 1
+            return DeleteTask(self._file_target(line, size), size, "", "", reason, stamp, links)
         target = self._removed(line) if self._job.verb == "remove" else self._key(line)
         etag, modified = _field(there, "etag", str), _field(there, "modified", str)
         return DeleteTask(target, size, etag, modified, reason)

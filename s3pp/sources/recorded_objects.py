@@ -25,10 +25,13 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+from s3pp.errors import FailureKind
 from s3pp.integrity.checksums import ALGORITHMS
+from s3pp.job import STREAM
 from s3pp.localfs.external_sort import RICH_RUN_LENGTH, SortMemory, sort_records
 from s3pp.recorded import Recorded
 from s3pp.records import SkipReason
+from s3pp.s3.timestamps import epoch_nanoseconds
 from s3pp.sources.filters import key_bytes
 from s3pp.sources.journal_reader import (
     BadJournalLine,
@@ -117,14 +120,22 @@ class RecordedObjects:
 def _after(before: Latest | None, row: JournalRow) -> Latest:
     """Return what is known of a destination after one more line."""
     recorded, was_done = row.recorded, row.state is State.DONE
+    if before is not None and before.was_done and _has_no_effect(row):
+        return before
     if before is not None and before.row.state is not State.DELETED:
         was_done = was_done or before.was_done
         bare = not recorded.etag and recorded.checksum is None
         if row.state is State.SKIPPED and bare and before.was_done:
-            recorded = before.recorded
+            modified = recorded.modified_ns or before.recorded.modified_ns
+            recorded = before.recorded._replace(modified_ns=modified)
     elif before is not None:
         was_done = was_done or before.was_done
     return Latest(row, recorded, was_done)
+
+
+def _has_no_effect(row: JournalRow) -> bool:
+    """Return whether a line is of a source that did not get the name: another one had it."""
+    return row.state is State.FAILED and row.kind == FailureKind.CONFLICT.value
 
 
 def read_row(event: Mapping[str, Any], run: JournalRun) -> JournalRow | None:
@@ -159,7 +170,7 @@ def _order(name: str) -> bytes:
 
 
 def _absolute(path: str, run: JournalRun) -> str:
-    if os.path.isabs(path):
+    if os.path.isabs(path) or path == STREAM:
         return path
     if run.directory is None:
         raise BadJournalLine(f"the directory that {path!r} is relative to is not known")
@@ -173,9 +184,10 @@ def _recorded(event: Mapping[str, Any], run: JournalRun) -> Recorded:
     if type(size) is not int or size < 0:
         raise BadJournalLine(f"its 'size' is {size!r}, and has to be a number")
     packed = "encoding" in event and "source_size" not in event
+    modified = epoch_nanoseconds(_optional(event, "mtime")) if "mtime" in event else None
     if "path" in event and _is_repacked(event, run):
-        return Recorded(size, "", checksum, "")  # the ETag is that of other bytes
-    return Recorded(None if packed else size, etag, checksum, version)
+        return Recorded(size, "", checksum, "", modified)  # the ETag is that of other bytes
+    return Recorded(None if packed else size, etag, checksum, version, modified)
 
 
 def _is_repacked(event: Mapping[str, Any], run: JournalRun) -> bool:

@@ -49,7 +49,8 @@ def failure(source: str, target: str, error: Exception) -> Failed:
     if isinstance(error, FatalError | RunEnding):
         raise error
     if isinstance(error, ObjectError):
-        return Failed(source, target, error.kind, str(error), error.code, kept=error.kept)
+        kind, text, code = error.kind, str(error), error.code
+        return Failed(source, target, kind, text, code, kept=error.kept, attempts=error.attempt)
     kind, code = unexpected_kind(error), type(error).__name__
     return Failed(source, target, kind, unexpected(error), code)
 
@@ -72,14 +73,16 @@ def source_fault(error: StoreError, *, planned: bool = False) -> ObjectError:
 
     ``error`` itself if it has no special meaning. ``planned``: the ETag was a condition.
     """
+    fault: ObjectError = error
     if planned and error.status == 412:
-        return outdated("the object")
-    if error.code in _ARCHIVED:  # 403, but not a matter of access
+        fault = outdated("the object")
+    elif error.code in _ARCHIVED:  # 403, but not a matter of access
         message = "the object is archived and cannot be read: restore it first"
-        return ObjectError(FailureKind.REJECTED, message)
-    if error.status == 404 and error.code != "NoSuchBucket":
-        return object_vanished()
-    return error
+        fault = ObjectError(FailureKind.REJECTED, message)
+    elif error.status == 404 and error.code != "NoSuchBucket":
+        fault = object_vanished()
+    fault.attempt = error.attempt
+    return fault
 
 
 def unreadable_source(error: StoreError) -> ObjectError:

@@ -99,6 +99,7 @@ def test_each_line_proves_what_was_done(
     name, _, value = whole["checksum"].partition(":")
     assert (whole["size"], name, len(base64.b64decode(value))) == (LARGE, "crc64nvme", 8)
 
+    assert got["p/a"]["mtime"].endswith(".000000000Z")  # as the store shows it
     assert (got["p/a"]["source_etag"], got["p/a"]["checksum"]) == (a["etag"], a["checksum"])
     assert (second[-1]["exit_code"], second[-1]["failures"]) == (0, {})
     assert copied["q/big"]["source_etag"] == whole["etag"]

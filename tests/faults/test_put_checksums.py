@@ -40,7 +40,7 @@ def test_a_store_that_reports_it_gets_crc64nvme(moto_trial: PutTrial) -> None:
     contents = moto_trial.tree({"large": SIZE, "small": 1000})
     moto_trial.inject(Rule(KeepsCrc64(), "POST|PUT"))
     plan = moto_trial.start_plain("--json", "--dry-run", *SMALL_PARTS).wait()
-    planned = {event["key"]: event["checksum"] for event in plan.events[:-1]}
+    planned = {event["key"]: event["checksum_algorithm"] for event in plan.events[:-1]}
     assert planned == {"large": "crc64nvme", "small": "md5"}
     end = put(moto_trial, "-v")
     check_sent(moto_trial, end, contents, "crc64nvme")

@@ -166,14 +166,21 @@ def command(verb: str, given: dict[str, Any], places: list[str]) -> Job:
 
 
 def same(one: Job, other: Job) -> bool:
-    """Whether two jobs are equal, but for ages, which were read a moment apart."""
+    """Whether two jobs are equal, but for ages, which were read a moment apart, and spellings."""
     times = ("newer_than", "older_than")
     for name in times:
         a, b = (getattr(each.choosing, name) for each in (one, other))
         if (a is None) != (b is None) or abs((a or 0) - (b or 0)) > 60:
             return False
     blank: dict[str, Any] = dict.fromkeys(times)
-    jobs = [replace(each, choosing=replace(each.choosing, **blank)) for each in (one, other)]
+    jobs = [
+        replace(
+            each,
+            choosing=replace(each.choosing, **blank),
+            output=replace(each.output, invocation=None),  # how the call was written
+        )
+        for each in (one, other)
+    ]
     return jobs[0] == jobs[1]
 
 

@@ -37,6 +37,7 @@ FLOORS = {
     "speed": 0,
     "processors": 0,
     "timetable": 0,
+    "uploads": 0,
     "s3": 1,
     "sandbox": 1,
     "integrity": 2,

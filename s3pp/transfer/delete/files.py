@@ -32,8 +32,6 @@ class FileDeleter:
         self._tree = tree
         self._reader = reader
         self._dry_run = dry_run
-        # Files with other names left when one was deleted, which has changed their ctime.
-        self._linked: set[tuple[int, int]] = set()
 
     async def delete(self, tasks: Sequence[DeleteTask], ended: Ended) -> None:
         """As ``Deleter.delete``."""
@@ -55,13 +53,9 @@ class FileDeleter:
             if directory is None:
                 return gone(task)
             found = os.stat(name, dir_fd=directory, follow_symlinks=False)
-            identity = (found.st_dev, found.st_ino)
-            fault = _difference(found, task, linked=identity in self._linked)
-            if fault is not None:
+            if (fault := _difference(found, task)) is not None:
                 return fault
             os.unlink(name, dir_fd=directory)
-            if found.st_nlink > 1:
-                self._linked.add(identity)
         except FileNotFoundError:
             return gone(task)
         except OSError as error:
@@ -127,13 +121,12 @@ def _rename(outcome: Outcome, target: str) -> Outcome:
     return outcome._replace(source=target, target=target)
 
 
-def _difference(found: os.stat_result, task: DeleteTask, *, linked: bool) -> Failed | None:
-    """Return the failure of a task whose file is not the one that was seen.
-
-    ``linked``: another name of it has been deleted, so that its ctime says nothing.
-    """
+def _difference(found: os.stat_result, task: DeleteTask) -> Failed | None:
+    """Return the failure of a task whose file is not the one that was seen."""
     if not stat.S_ISREG(found.st_mode):
         return not_deleted(task, ObjectError(FailureKind.CONFLICT, IRREGULAR))
     seen, now = task.stamp or (task.size,), stamp_of(found)
-    same = now[: 2 if linked else 3][: len(seen)] == seen[: 2 if linked else 3]
+    # Where another name of it was deleted, by whichever worker, its ctime says nothing.
+    counted = 2 if found.st_nlink < task.links else 3
+    same = now[:counted][: len(seen)] == seen[:counted]
     return None if same else not_deleted(task, ObjectError(FailureKind.CHANGED, CHANGED))

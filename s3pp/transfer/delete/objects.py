@@ -226,7 +226,7 @@ def _take(answer: BatchAnswer, tasks: Sequence[DeleteTask], ended: Ended) -> Non
     """Add the outcomes of the tasks that an answer names."""
     deletions, refused = answer.deleted, answer.refused
     for task in tasks:
-        target, size, etag, _, reason, _ = task
+        target, size, etag, _, reason, *_ = task
         if (deletion := deletions.get(target)) is not None:
             marker, attempts = deletion
             ended[target] = Deleted(target, size, reason, etag, marker, attempts)

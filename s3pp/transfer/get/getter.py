@@ -118,7 +118,10 @@ class Getter:
     def _skip(self, task: GetTask, reason: SkipReason, here: os.stat_result | None) -> Skipped:
         size = self._existing.size(task, here)
         there = None if size is None else other_size(task.size, Dest(size, ""))
-        return Skipped(task.source, task.target, task.size, reason, dest_size=there)
+        skipped = Skipped(task.source, task.target, task.size, reason, dest_size=there)
+        if not self._journaled or here is None or size is None:
+            return skipped
+        return skipped._replace(facts=Facts(file_ns=here.st_mtime_ns))
 
     async def _fetch(self, task: GetTask, reason: SendReason, mode: int | None) -> Outcome:
         """Fetch an object, again if what arrived is not the object, or was removed."""
@@ -145,10 +148,12 @@ class Getter:
     def _facts(self, task: GetTask, arrival: Arrival) -> Facts:
         """Return what a journal has of the file."""
         version = arrival.answer.version
+        there = self._tree.status(task.target)  # a file system may round its time
+        time = there.st_mtime_ns if there else None
         if not (task.pack or self._download.unpacking(arrival.answer, arrival.size)):
-            return Facts(arrival.md5 and f"md5:{arrival.md5}", version)
-        there = self._tree.status(task.target)  # whose bytes are others than the object's
-        return Facts("", version, there.st_size if there else None)
+            return Facts(arrival.md5 and f"md5:{arrival.md5}", version, file_ns=time)
+        # Its bytes are others than the object's.
+        return Facts("", version, there.st_size if there else None, file_ns=time)
 
     async def _fetch_small(self, task: GetTask, mode: int | None, coding: Coding) -> Arrival:
         """Fetch an object into memory, and write it to its file."""

@@ -29,7 +29,6 @@ from s3pp.records import (
     PutTask,
     Skipped,
     SkipReason,
-    Stamp,
 )
 from s3pp.s3.client import Bucket
 from s3pp.transfer.bodies import stamp_of
@@ -43,19 +42,20 @@ _PROOFS = frozenset({SkipReason.SAME_ETAG, SkipReason.SAME_CHECKSUM})
 class PutProof:
     """The proof for files."""
 
-    def observe(self, task: PutTask) -> Stamp | None:
-        """As ``Proof.observe``: the stamp of the file itself, of no link; None: there is none."""
+    def observe(self, task: PutTask) -> os.stat_result | None:
+        """As ``Proof.observe``: the status of the file, of no link; None: there is none."""
         try:
-            return stamp_of(os.lstat(task.entry.path))
+            return os.lstat(task.entry.path)
         except OSError:
             return None
 
     async def prove(
-        self, task: PutTask, outcome: Done | Skipped, before: Stamp | None
+        self, task: PutTask, outcome: Done | Skipped, before: os.stat_result | None
     ) -> DeleteTask:
         """As ``Proof.prove``."""
-        stamp = before or (-1, 0, 0)  # of no file: it has vanished
-        return DeleteTask(task.entry.path, stamp[0], "", "", DeleteReason.MOVED, stamp)
+        # Where it has vanished: that of no file.
+        stamp, links = (stamp_of(before), before.st_nlink) if before else ((-1, 0, 0), 1)
+        return DeleteTask(task.entry.path, stamp[0], "", "", DeleteReason.MOVED, stamp, links)
 
 
 class GetProof:

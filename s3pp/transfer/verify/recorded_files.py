@@ -10,9 +10,13 @@ from collections.abc import Iterator
 from s3pp.errors import FailureKind, ObjectError
 from s3pp.limits import PIECE
 from s3pp.recorded import MatchReason, Recorded
+from s3pp.records import SkipReason
+from s3pp.transfer.modes import by_time
 from s3pp.transfer.verify.digest_match import digest_match, wanted_of
 from s3pp.transfer.verify.reading import digests_of
 from s3pp.transfer.verify.verdicts import ABSENT, differs
+
+TOUCHED = "it was modified since it was fetched, and has the same size: --deep reads it"
 
 
 def match_file(path: str, recorded: Recorded, *, deep: bool, part_size: int) -> MatchReason:
@@ -30,10 +34,18 @@ def match_file(path: str, recorded: Recorded, *, deep: bool, part_size: int) -> 
     if recorded.size is not None and status.st_size != recorded.size:
         raise differs(f"it has {status.st_size} bytes, and {recorded.size} are recorded")
     if not deep:
-        return MatchReason.SIZE
+        return _match_time(recorded.modified_ns, status.st_mtime_ns)
     wanted = wanted_of(recorded, part_size)
     digest_match(recorded, digests_of(_pieces(path), wanted))
     return MatchReason.BYTES
+
+
+def _match_time(recorded_ns: int | None, now_ns: int) -> MatchReason:
+    if recorded_ns is None:
+        return MatchReason.SIZE
+    if by_time(recorded_ns, now_ns) is SkipReason.SAME_TIME:
+        return MatchReason.TIME
+    raise ObjectError(FailureKind.UNDECIDED, TOUCHED)
 
 
 def _status(path: str) -> os.stat_result:

@@ -56,9 +56,21 @@ def test_other_jobs() -> None:
         ["clean", "s3://bkt/p"],
         ["remove", "--endpoint-url", "http://other", "s3://bkt/p"],
         ["remove", "--sandbox", "s3://bkt/p"],
+        ["verify", "run.jsonl"],
+        ["verify", "other.jsonl"],
     ]
     assert len({of(*words) for words in jobs}) == len(jobs)
     assert of("remove", "s3://bkt/p", environ={}) != of("remove", "s3://bkt/p")
+
+
+def test_a_verify_excludes_the_transfer_whose_ends_it_compares() -> None:
+    ends = {
+        "put": ["src", "s3://bkt/p"],
+        "get": ["s3://bkt/p", "d"],
+        "copy": ["s3://bkt/p", "s3://b-2"],
+    }
+    for verb, places in ends.items():
+        assert of("verify", *places) == of(verb, *places)
 
 
 def test_a_name_is_part_of_the_destination(tmp_path: Path) -> None:
@@ -87,6 +99,5 @@ def test_the_options() -> None:
         with pytest.raises(UsageError, match=why):
             build_job("clean", [*refused, "s3://bkt"])
     assert {verb for verb in VERBS if "locking.lock" in str(VERBS[verb].groups)} == {*VERBS} - {
-        "list",
-        "verify",
+        "list"
     }

@@ -97,6 +97,28 @@ def test_the_last_line_counts(tmp_path: Path, others: list[str], state: State, e
     assert (latest.row.state, latest.recorded.etag) == (state, etag)
 
 
+@pytest.mark.parametrize("others", [["done", "conflict"], ["conflict", "done"], ["conflict"]])
+def test_a_source_that_did_not_get_a_name_says_nothing_of_the_one_that_did(
+    tmp_path: Path, others: list[str]
+) -> None:
+    conflict = line("failed", kind="conflict", message="key conflict")
+    lines = [conflict if each == "conflict" else line("done", etag="e") for each in others]
+    _, (latest,) = read(tmp_path / "j", START, *lines, END)
+    state = State.DONE if "done" in others else State.FAILED
+    assert (latest.row.state, latest.recorded.etag) == (state, "e" if "done" in others else "")
+
+
+def test_the_time_of_a_file_is_that_of_the_last_look(tmp_path: Path) -> None:
+    got = {**line("done", etag="e"), "verb": "get", "path": "x"}
+    first = {**got, "checksum": f"md5:{'00' * 16}", "mtime": "2026-11-20T08:30:00.000000000Z"}
+    later = {**got, "event": "skipped", "reason": "same etag", "etag": ""}
+    seen = {**later, "mtime": "2026-11-20T08:30:01.500000000Z"}
+    for last, ns in ((first, 0), (later, 0), (seen, 1_500_000_000)):
+        _, (latest,) = read(tmp_path / "j", {**START, "verb": "get"}, first, last, END)
+        assert latest.recorded.modified_ns == 1_795_163_400_000_000_000 + ns
+        assert latest.recorded.checksum is not None
+
+
 def test_what_says_nothing(tmp_path: Path) -> None:
     lines: list[dict[str, Any] | str] = [
         line("skipped", "fifo", reason="not a regular file"),
@@ -203,6 +225,40 @@ def test_buckets_and_what_their_keys_begin_with(
     for dump in (json.dumps, lambda event: json.dumps(event, separators=(",", ":"))):
         job = settled(tmp_path / "j", START, *map(dump, [*lines, got]))
         assert job.origins == (Origin("bucket", prefix),)
+
+
+def test_bytes_that_are_no_text_name_no_bucket(tmp_path: Path) -> None:
+    start = json.dumps(START).encode()
+    bad = b'{"event":"done","verb":"put","source":"s","bucket":"%s","key":"%s","size":1}'
+    strange = [bad % (b"\xff\xfe", b"k"), bad % (b"other", b"\xff/k"), bad % (b"\\ud800", b"k")]
+    other = b'{"run":"\\ud800","event":"done","verb":"put","bucket":"\\ud800","key":"k"}'
+    path = tmp_path / "j"
+    path.write_bytes(b"\n".join([start, *strange, other, b""]))
+    job = settle_journal(Job("verify", verified=str(path)))
+    assert job.origins == (Origin("other", ""),)
+    assert RecordedObjects(str(path)).bad_count == 0
+
+
+def test_buckets_of_other_stores_are_not_looked_for(tmp_path: Path) -> None:
+    def run(name: str, store: str, bucket: str, key: str) -> list[dict[str, Any]]:
+        start = {**START, "run": name, "dest_endpoint": store}
+        return [start, {**line("done", key), "run": name, "bucket": bucket}]
+
+    one = [*run("a", "localhost:9000", "ours", "p/a"), *run("b", "amazonaws.com", "both", "p/b/1")]
+    lines = [*one, *run("c", "localhost:9000", "both", "p/b/2"), *run("d", "x", "far", "p/c")]
+    interleaved = {**line("done", "p/d"), "run": "a", "bucket": "ours"}
+    local = settled(tmp_path / "j", *lines, interleaved, endpoint_url="http://127.0.0.1:9000/")
+    assert local.origins == (Origin("both", "p/b/"), Origin("ours", "p/"))
+    aws = settled(tmp_path / "j", *lines, endpoint_url="https://s3.eu-west-1.amazonaws.com")
+    assert aws.origins == (Origin("both", "p/b/"),)
+    assert settled(tmp_path / "j", *lines).origins == (Origin("far", "p/"),)
+
+
+@pytest.mark.parametrize("others", [{"dry_run": True}, {"sandbox": True}, {"verb": "verify"}])
+def test_a_journal_of_nothing_is_refused(tmp_path: Path, others: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="has no run that has transferred anything"):
+        settled(tmp_path / "j", {**START, **others}, line("done"), END)
+    settled(tmp_path / "j", {**START, **others}, END, START, END)
 
 
 def test_how_the_store_was_reached(tmp_path: Path) -> None:

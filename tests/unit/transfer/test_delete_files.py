@@ -28,7 +28,8 @@ def write(top: Path, *names: str) -> list[DeleteTask]:
 def task(top: Path, name: str) -> DeleteTask:
     found = os.stat(top / name)
     stamp = (found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-    return DeleteTask(name, found.st_size, "", "", DeleteReason.NOT_IN_SOURCE, stamp)
+    reason = DeleteReason.NOT_IN_SOURCE
+    return DeleteTask(name, found.st_size, "", "", reason, stamp, found.st_nlink)
 
 
 def delete(top: Path, tasks: Sequence[DeleteTask], *, dry_run: bool = False) -> dict[str, Outcome]:
@@ -67,6 +68,24 @@ def test_what_a_killed_worker_has_left_empty_goes_too(tmp_path: Path) -> None:
     ended = delete(tmp_path, tasks)
     assert [type(each) for each in ended.values()] == [Skipped, Skipped, Deleted]
     assert names(tmp_path) == set()
+
+
+def test_the_names_of_one_file_are_deleted_by_several_workers(tmp_path: Path) -> None:
+    """Each deletion changes the time of the others' state; what was written to stays."""
+    write(tmp_path, "a", "w")
+    for name, other in (("a", "b"), ("a", "c"), ("w", "x")):
+        os.link(tmp_path / name, tmp_path / other)
+    tasks = [task(tmp_path, name) for name in "abcwx"]
+    assert [each.links for each in tasks] == [3, 3, 3, 2, 2]
+    first = delete(tmp_path, [tasks[0], tasks[3]])
+    (tmp_path / "x").write_text("CONTENT")
+    rest = {**delete(tmp_path, [tasks[1]]), **delete(tmp_path, [tasks[2], tasks[4]])}
+    assert {type(each) for each in [*first.values(), rest["b"], rest["c"]]} == {Deleted}
+    assert isinstance(rest["x"], Failed)
+    os.utime(tmp_path / "x", (1, 1))
+    seen = task(tmp_path, "x")
+    (tmp_path / "x").chmod(0o600)
+    assert isinstance(delete(tmp_path, [seen])["x"], Failed), "it has one name"
 
 
 def test_what_has_changed_stays(tmp_path: Path) -> None:
