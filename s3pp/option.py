@@ -74,3 +74,13 @@ def options(default: Any, *several: Option) -> Any:
     if callable(default):
         return field(default_factory=default, metadata=metadata)
     return field(default=default, metadata=metadata)
+
+
+def long_name(option: Option) -> str:
+    """Return the first long name of an option, without dashes."""
+    return next(flag for flag in option.flags if flag.startswith("--")).removeprefix("--")
+
+
+def opposite_of(name: str) -> str:
+    """Return the long name of the option that takes back what ``name`` does, without dashes."""
+    return name.removeprefix("no-") if name.startswith("no-") else f"no-{name}"

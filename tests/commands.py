@@ -194,8 +194,8 @@ class Running:
     ) -> None:
         # Whatever starts a session of its own still inherits this.
         mark = str(uuid.uuid4())
-        self._mark = f"S3PP_TEST_RUN={mark}"
-        self.store, self._env = store, {"S3PP_TEST_RUN": mark, **env}
+        self._mark = f"TEST_RUN_OF_S3PP={mark}"
+        self.store, self._env = store, {"TEST_RUN_OF_S3PP": mark, **env}
         self._streams = contextlib.ExitStack()
         self._in, self._out, self._err = (self._stream() for _ in range(3))
         self._in.write(stdin if isinstance(stdin, bytes) else b"")

@@ -12,12 +12,13 @@ from dataclasses import MISSING, Field
 from datetime import datetime, timezone
 from enum import Enum
 from operator import attrgetter
+from types import MappingProxyType
 from typing import Any
 
 from s3pp.access import Grant
 from s3pp.facts import Invocation
 from s3pp.job import STREAM, Job
-from s3pp.option import OPTIONS, Option, Value
+from s3pp.option import OPTIONS, Option, Value, long_name
 
 # Headers whose values anybody may see who may read the object; others may hold anything.
 _PLAIN_HEADERS = frozenset(
@@ -30,7 +31,10 @@ WITHHELD = "(withheld)"
 # What only a call of the library has; the last are the names in a mapping of sources.
 CREDENTIALS, NAMES, SOURCES = "credentials", "files-from", "sources"
 FILTERS = "filters"  # the setting that --include and --exclude share
-_SEPARATORS = {"header": ":", "metadata": "=", "tag": "="}
+# Between the two parts of a value, by the functions that read it.
+SEPARATORS: Mapping[str, str] = MappingProxyType(
+    {"header": ":", "metadata": "=", "tag": "=", "grant": ":"}
+)
 
 Declared = Mapping[str, "Field[Any]"]
 
@@ -46,7 +50,7 @@ def invocation(
     # Positional arguments may look like options.
     command = ("s3pp", verb, *words, *(["--"] if _look_alike(arguments) else []), *arguments)
     settings = {
-        _setting_name(field): _setting(field, _value(path, field, given, job))
+        setting_name(field): setting_value(field, _value(path, field, given, job))
         for path, field in paths.items()
     }
     return Invocation(command, settings, tuple(_withheld(given, paths)))
@@ -65,11 +69,12 @@ def _value(path: str, field: Field[Any], given: Mapping[str, Any], job: Job) -> 
 
 
 def _name(option: Option) -> str:
-    name = next(flag for flag in option.flags if flag.startswith("--")).removeprefix("--")
+    name = long_name(option)
     return name.removeprefix("no-") if option.value is None else name
 
 
-def _setting_name(field: Field[Any]) -> str:
+def setting_name(field: Field[Any]) -> str:
+    """Return what a setting is called."""
     several = field.metadata[OPTIONS]
     return FILTERS if _is_mixed(several) else _name(several[0])
 
@@ -79,8 +84,8 @@ def _is_mixed(several: Sequence[Option]) -> bool:
     return len(several) > 1 and several[0].value is not None
 
 
-def _setting(field: Field[Any], value: Any) -> Any:
-    """Return a setting as JSON has it."""
+def setting_value(field: Field[Any], value: Any) -> Any:
+    """Return a setting as JSON has it, without secrets."""
     several = field.metadata[OPTIONS]
     kind = several[0].value
     if value is None or kind is None:
@@ -124,7 +129,7 @@ def _option_for(several: Sequence[Option], value: Any) -> Option:
 
 
 def _flag(option: Option) -> str:
-    return next(flag for flag in option.flags if flag.startswith("--"))
+    return f"--{long_name(option)}"
 
 
 def _text(kind: Value, value: Any) -> str:
@@ -135,10 +140,10 @@ def _text(kind: Value, value: Any) -> str:
         return datetime.fromtimestamp(value, timezone.utc).isoformat()
     if isinstance(value, Grant):
         return f"{value.permission}:{value.grantee}"
-    if kind.reader in _SEPARATORS:
+    if kind.reader in SEPARATORS:
         name, text = value
         shown = WITHHELD if _is_secret(kind, name) else text
-        return f"{name}{_SEPARATORS[kind.reader]}{shown}"
+        return f"{name}{SEPARATORS[kind.reader]}{shown}"
     if isinstance(value, Enum):
         return str(value.value)
     return f"{value:.15g}" if isinstance(value, float) else str(value)
@@ -163,6 +168,6 @@ def _withheld(given: Mapping[str, Any], paths: Declared) -> Iterator[str]:
 
 def _has_secret(option: Option, value: Any) -> bool:
     kind = option.value
-    if kind is None or kind.reader not in _SEPARATORS:
+    if kind is None or kind.reader not in SEPARATORS:
         return False
     return any(_is_secret(kind, each[0]) for each in value)

@@ -26,14 +26,14 @@ from typing import Any, Protocol
 
 from s3pp.args import values
 from s3pp.args.headers import Pairs, owner_of
-from s3pp.args.toml_lines import Path, line_of, line_of_fault, lines_of_tables, parse
+from s3pp.args.toml_document import TomlDocument, kind_of, read_content
+from s3pp.args.toml_lines import Path, lines_of_tables
 from s3pp.attributes import ObjectRule, Objects
 from s3pp.errors import UsageError
 from s3pp.job import Compare, Job
 from s3pp.limits import ACLS
 from s3pp.sources.globs import parse_glob
 
-MAX_BYTES = 1 << 20  # of the file
 _KIND = "rule"
 _COPIED = ("content-type", "cache-control", "headers", "metadata")
 
@@ -108,7 +108,7 @@ def read_rules(job: Job, attributes: Callable[[RuleSettings], Objects]) -> tuple
     if job.is_stream:
         raise UsageError("--rules is about names below SOURCE, and '-' has none: leave it out")
     values.check_no_stream(path, "--rules", "rules are read from a file")
-    document = _Document(path, _read(path))
+    document = _Document(path)
     rules = [_Rule(number, line, document, job) for number, line in enumerate(document.lines())]
     _check_duplicates(rules)
     return tuple(rule.made(attributes) for rule in rules)
@@ -117,54 +117,34 @@ def read_rules(job: Job, attributes: Callable[[RuleSettings], Objects]) -> tuple
 def _read(path: str) -> bytes:
     try:
         with open(path, "rb") as file:
-            content = file.read(MAX_BYTES + 1)
+            return read_content(file, f"--rules {path!r}")
     except OSError as error:
         raise UsageError(f"--rules {path!r} cannot be read: {error.strerror}") from None
-    if len(content) > MAX_BYTES:
-        raise UsageError(f"--rules {path!r} is larger than 1 MiB: name a file of rules")
-    return content
 
 
-class _Document:
-    """A file in TOML, and where in it its values are."""
+class _Document(TomlDocument):
+    """A file of rules."""
 
-    def __init__(self, path: str, content: bytes) -> None:
+    def __init__(self, path: str) -> None:
+        super().__init__(f"--rules {path!r}", _read(path))
         self.path = path
-        try:
-            self.text = content.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            line = content.count(b"\n", 0, error.start) + 1
-            raise self.fault(line, "is not UTF-8") from None
-        try:
-            self.content = parse(self.text)
-        except ValueError as error:
-            raise self.fault(line_of_fault(self.text), f"is not TOML: {error}") from None
 
     def lines(self) -> list[int]:
         """Return the line of each rule. Raises ``UsageError`` for anything else in the document."""
         for key in self.content:
             if key != _KIND:
-                raise self.fault(
-                    line_of(self.text, (key,)), f"has {key!r}, and only [[rule]] is allowed"
-                )
+                raise self.fault((key,), f"has {key!r}, and only [[rule]] is allowed")
         rules = self.content.get(_KIND)
         if rules is None:
             raise self.fault(1, "has no rule: write [[rule]] before the settings of each")
-        line = line_of(self.text, (_KIND,))
         if not isinstance(rules, list) or not all(isinstance(each, dict) for each in rules):
-            raise self.fault(
-                line_of(self.text, (_KIND,)), "has no table [[rule]]: write double brackets"
-            )
+            raise self.fault((_KIND,), "has no table [[rule]]: write double brackets")
         if not rules:
-            raise self.fault(line, "has no rule: leave out --rules")
+            raise self.fault((_KIND,), "has no rule: leave out --rules")
         lines = lines_of_tables(self.text, _KIND)
         if len(lines) == len(rules):
             return lines
-        return [line_of(self.text, (_KIND, number)) for number in range(len(rules))]
-
-    def fault(self, line: int, what: str) -> UsageError:
-        """Return the error that something is wrong in a line."""
-        return UsageError(f"--rules {self.path!r}, line {line}: {what}")
+        return [self.line((_KIND, number)) for number in range(len(rules))]
 
 
 # One rule
@@ -196,7 +176,7 @@ class _Rule:
 
     def fault(self, path: Path, what: str) -> UsageError:
         """Return the error that something is wrong with a value."""
-        return self._document.fault(line_of(self._document.text, (*self._path, *path)), what)
+        return self._document.fault((*self._path, *path), what)
 
     def _check_key(self, key: str, job: Job) -> None:
         if key not in _READERS:
@@ -221,7 +201,7 @@ class _Rule:
     def text(self, path: Path, value: object, read: Callable[[str], Any]) -> Any:
         """Return a string as ``read`` has it. Raises ``UsageError``."""
         if not isinstance(value, str):
-            raise self.fault(path, f"{_shown(path)} is {_kind(value)}, and must be a string")
+            raise self.fault(path, f"{_shown(path)} is {kind_of(value)}, and must be a string")
         try:
             return read(value)
         except ValueError as error:
@@ -232,14 +212,14 @@ class _Rule:
         if isinstance(value, str):
             return (self.text((key,), value, read),)
         if not isinstance(value, list) or not value:
-            what = "an empty array" if value == [] else _kind(value)
+            what = "an empty array" if value == [] else kind_of(value)
             raise self.fault((key,), f"{key} is {what}, and must be a string, or an array of some")
         return tuple(self.text((key,), each, read) for each in value)
 
     def table(self, key: str, value: object, read: Callable[[str, str], str]) -> dict[str, str]:
         """Return the texts of a table; ``read`` takes a name and a text. Raises ``UsageError``."""
         if not isinstance(value, dict):
-            raise self.fault((key,), f"{key} is {_kind(value)}, and must be a table of strings")
+            raise self.fault((key,), f"{key} is {kind_of(value)}, and must be a table of strings")
         found = {
             name: self.text((key, name), each, partial(read, name)) for name, each in value.items()
         }
@@ -252,15 +232,6 @@ class _Rule:
 
 def _shown(path: Path) -> str:
     return ".".join(map(str, path))
-
-
-_KINDS: Mapping[type, str] = MappingProxyType(
-    {bool: "a boolean", int: "a number", float: "a number", list: "an array", dict: "a table"}
-)
-
-
-def _kind(value: object) -> str:
-    return "a string" if isinstance(value, str) else _KINDS.get(type(value), "a date or time")
 
 
 def _read_match(rule: _Rule, value: object) -> None:

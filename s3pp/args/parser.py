@@ -17,7 +17,7 @@ from s3pp import __version__
 from s3pp.args import values
 from s3pp.args.examples import text_of
 from s3pp.errors import HelpRequested, Misuse, hide_arguments
-from s3pp.option import OPTIONS, Option, Value
+from s3pp.option import OPTIONS, Option, Value, opposite_of
 
 
 class Parser(argparse.ArgumentParser):
@@ -98,15 +98,29 @@ class VerbParser(Parser):
         return super().format_help() + text_of(self._verb)
 
     def _check_flags(self, argv: Sequence[str]) -> None:
-        """Raise ``Misuse`` for unknown options, too."""
+        """Raise ``Misuse`` for unknown options, too; add those that take back others."""
         known = self._option_string_actions
         for flag in (text.partition("=")[0] for text in argv if text.startswith("--")):
-            if flag not in known:
+            if flag not in known and not self._add_opposite(flag):
                 from s3pp.args.suggestions import suggest_option  # what few runs need
 
                 remedy = suggest_option(flag, known)
                 self.error(f"{flag} is not an option of it{remedy and f': {remedy}'}")
         super()._check_flags(argv)
+
+    def _add_opposite(self, flag: str) -> bool:
+        """Add ``flag`` if it takes back another option: it is as if that were set nowhere.
+
+        ``--no-NAME`` does so of each option, and ``--resume`` of ``--no-resume``.
+        """
+        opposite = f"--{opposite_of(flag.removeprefix('--'))}"
+        action = self._option_string_actions.get(opposite)
+        if action is None or isinstance(action, _AnswerAction):
+            return False
+        if flag.startswith("--no-no-") or (action.nargs != 0 and not flag.startswith("--no-")):
+            return False
+        self.add_argument(flag, dest=action.dest, action=_TakeBackAction)
+        return True
 
 
 def argument_type(parse: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -140,10 +154,22 @@ class _OnceAction(argparse.Action):
         values: Any,
         option_string: str | None = None,
     ) -> None:
-        earlier = getattr(namespace, self.dest, values)
-        if earlier != values:
+        earlier = getattr(namespace, self.dest, None)
+        if earlier not in (None, values):
             parser.error(f"{option_string} is given as {earlier} and as {values}: drop one of them")
         setattr(namespace, self.dest, values)
+
+
+class _TakeBackAction(argparse.Action):
+    """Stores None, for which an option counts as not given; help does not show it."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(nargs=0, **{**given, "default": SUPPRESS, "help": SUPPRESS})
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, *_: Any
+    ) -> None:
+        setattr(namespace, self.dest, None)
 
 
 class Group(NamedTuple):

@@ -19,11 +19,13 @@ from typing import Any
 
 from s3pp.args import verbs
 from s3pp.args.building import declared_fields
+from s3pp.args.file_names import place_of
 from s3pp.args.invocation import CREDENTIALS, NAMES, SOURCES
+from s3pp.args.verbs import DefaultsOf
 from s3pp.errors import HelpRequested, UsageError
 from s3pp.job import STREAM, Job
 from s3pp.localfs.paths import shown
-from s3pp.option import OPTIONS
+from s3pp.option import OPTIONS, long_name
 from s3pp.sources.earlier_runs import first_start
 
 RETRIED = ("put", "get", "copy")
@@ -31,10 +33,17 @@ SCHEMA = 2  # of journals: those before do not say how their runs were called
 _AGAIN = "give the same command again, with --retry-from"
 
 
-def retry_job(path: str, given: Mapping[str, Any]) -> Job:
-    """Return the job of a retry of the journal at ``path``. Raises ``UsageError``."""
+def retry_job(path: str, given: Mapping[str, Any], withheld: DefaultsOf) -> Job:
+    """Return the job of a retry of the journal at ``path``. Raises ``UsageError``.
+
+    ``withheld`` returns the defaults of a verb, of which what the journal lacks is taken.
+    """
     start = first_start(path, "retry")
-    if fault := _fault(start) or _missing(start, given):
+    fault = _fault(start)
+    if fault is None:
+        given = {**_supplied(start, withheld), **given}
+        fault = _missing(start, given)
+    if fault is not None:
         raise UsageError(f"retry '{shown(path)}': {fault}")
     verb, *words = start["command"][1:]
     try:
@@ -82,6 +91,15 @@ def _withheld(start: Mapping[str, Any]) -> list[Any]:
     return withheld if isinstance(withheld, list) else []
 
 
+def _supplied(start: Mapping[str, Any], withheld: DefaultsOf) -> dict[str, Any]:
+    """Return what the journal lacks, as far as a file or a variable sets it."""
+    names = _withheld(start)
+    if not names:
+        return {}
+    defaults = withheld(start["command"][1])
+    return {path: value for path, value in defaults.items() if _option(path) in names}
+
+
 def _missing(start: Mapping[str, Any], given: Mapping[str, Any]) -> str | None:
     """Return what is not in the journal and has to be given; None if nothing is missing."""
     named = {_option(path) for path in given}
@@ -104,8 +122,7 @@ def _option(path: str) -> str:
     if path == "choosing.names":  # what a program gives in place of a file
         return NAMES
     several = declared_fields()[path].metadata[OPTIONS]
-    flags: tuple[str, ...] = several[0].flags
-    return next(flag for flag in flags if flag.startswith("--")).removeprefix("--")
+    return long_name(several[0])
 
 
 def _merge(
@@ -139,12 +156,8 @@ def _absolute(given: Mapping[str, Any], directory: str) -> dict[str, Any]:
 def _placed(path: str, value: Any, directory: str) -> Any:
     several = declared_fields()[path].metadata.get(OPTIONS, ())
     kinds = [option.value for option in several if option.value is not None]
-    if not kinds or kinds[0].reader != "path":
+    if not kinds or kinds[0].reader != "path" or value is None:
         return value
     if isinstance(value, list):
-        return [_place(each, directory) for each in value]
-    return _place(value, directory)
-
-
-def _place(name: str, directory: str) -> str:
-    return name if name == STREAM or "://" in name else os.path.join(directory, name)
+        return [place_of(kinds[0], each, directory) for each in value]
+    return place_of(kinds[0], value, directory)

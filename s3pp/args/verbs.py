@@ -12,11 +12,11 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from s3pp.args import arguments, building
+from s3pp.args import arguments, building, configuration
 from s3pp.args.parser import Group, Parser, VerbParser, add_groups
 from s3pp.errors import UsageError
 from s3pp.job import Job
-from s3pp.option import OPTIONS
+from s3pp.option import OPTIONS, long_name
 
 
 class Verb(NamedTuple):
@@ -28,22 +28,36 @@ class Verb(NamedTuple):
     groups: tuple[Group, ...]
 
 
+# The options that are set for a verb besides those of a command line, by the paths of fields.
+DefaultsOf = Callable[[str], Mapping[str, Any]]
+
+
 def build_job(verb: str, argv: Sequence[str]) -> Job:
-    """Build the job that a command line describes, without side effects.
+    """Build the job that a command line alone describes, without side effects.
 
     Raises ``UsageError``, and ``HelpRequested`` for ``--help`` and ``--version``.
     """
     named, given = parser(verb).parse(argv)
+    configuration.take_configuration(given)
     return job_of(verb, named, given)
 
 
-def job_of(verb: str, named: Sequence[str], given: Mapping[str, Any]) -> Job:
-    """Build the job of arguments and options, ``given`` by their paths. Raises ``UsageError``."""
+def job_of(
+    verb: str,
+    named: Sequence[str],
+    given: Mapping[str, Any],
+    withheld: DefaultsOf = lambda _: {},
+) -> Job:
+    """Build the job of arguments and options, ``given`` by their paths. Raises ``UsageError``.
+
+    A value of None is as if not given. ``withheld`` is asked for what the journal of a retry lacks.
+    """
     job = VERBS[verb].read(named)
     if verb == "retry":
         from s3pp.args.retrying import retry_job  # which builds the job of another verb
 
-        return retry_job(job.choosing.retry_from[0], given)
+        return retry_job(job.choosing.retry_from[0], given, withheld)
+    given = {path: value for path, value in given.items() if value is not None}
     if job.moves or job.verifies:
         _check_applicable(job, given)
     built = building.build(job, given)
@@ -67,7 +81,8 @@ def parser(verb: str) -> Parser:
     usage, about, _, groups = VERBS[verb]
     made = VerbParser(verb, usage, about)
     made.add_argument("arguments", nargs="*", help=SUPPRESS)  # the usage line shows them
-    add_groups(made, groups, declared=building.declared_fields(), verb=verb)
+    declared = {**building.declared_fields(), **configuration.configuration_fields()}
+    add_groups(made, (*groups, configuration.GROUP), declared=declared, verb=verb)
     return made
 
 
@@ -77,16 +92,19 @@ _ENDS = MappingProxyType({"put": "a bucket", "get": "a directory", "copy": "a bu
 
 def _check_applicable(job: Job, given: Mapping[str, Any]) -> None:
     """Refuse options that have no effect on what a move moves, or a verify compares."""
-    known = {path for group in _applicable(job) for path in group.fields}
     declared = building.declared_fields()
-    for path in given.keys() - known:
+    for path in given.keys() - applicable_paths(job):
         if options := declared[path].metadata.get(OPTIONS):  # credentials have none
-            flag = next(each for each in options[0].flags if each.startswith("--"))
-            raise UsageError(f"{flag} has no effect on {_describe(job)}: leave it out")
+            flag = long_name(options[0])
+            raise UsageError(f"--{flag} has no effect on {_describe(job)}: leave it out")
+
+
+def applicable_paths(job: Job) -> set[str]:
+    """The fields of the options that have an effect on what a move moves, or a verify compares."""
+    return {path for group in _applicable(job) for path in group.fields}
 
 
 def _applicable(job: Job) -> tuple[Group, ...]:
-    """The groups of the options that have an effect."""
     if job.verified is not None:
         return (*_OF_JOURNALS, _DEEP, _PART_SIZE)
     return (*VERBS[job.verb].groups, *((_VERIFICATION,) if job.verifies else ()))
@@ -138,6 +156,7 @@ _REACHED = (
     *_fields("access", "addressing ca_bundle verify_ssl"),
     "combined.secure",
 )
+REACHED_PATHS = frozenset(_REACHED)  # of how a store is reached
 _S3 = Group("S3", (*_REACHED, "sandbox"))
 _REACHED_S3 = Group("S3", _REACHED)
 _SOURCE_S3 = Group(

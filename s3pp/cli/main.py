@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
@@ -23,6 +24,7 @@ COMMANDS = {
     "apply": "Execute a plan of put, get, copy or remove",
     "list": "List the objects in a bucket",
     "clean": "Abort incomplete multipart uploads",
+    "config": "Show which options are in force, and where they are set",
     "sandbox": "Run an S3 server in memory, for experiments",
 }
 
@@ -59,10 +61,23 @@ def dispatch(argv: Sequence[str], streams: Streams) -> int:
         from s3pp.cli import sandbox
 
         return sandbox.main(rest, streams)
-    from s3pp import app
-    from s3pp.args import verbs
+    if command == "config":
+        from s3pp.cli import config
 
-    return app.run(verbs.build_job(command, rest), streams).status
+        return config.main(rest, streams)
+    return _run_verb(command, rest, streams)
+
+
+def _run_verb(verb: str, argv: Sequence[str], streams: Streams) -> int:
+    from s3pp import app
+    from s3pp.args import configured
+
+    job, notices = configured.build_configured(verb, argv, os.environ)
+    if notices:
+        from s3pp.report.outlet import message
+
+        streams.stderr.lines([message(job.output.program, each) for each in notices])
+    return app.run(job, streams).status
 
 
 def _overview() -> str:

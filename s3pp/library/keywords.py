@@ -24,13 +24,14 @@ from typing import Any, NamedTuple
 
 from s3pp.access import Keys
 from s3pp.args import building
-from s3pp.args.invocation import SOURCES
+from s3pp.args.invocation import SEPARATORS, SOURCES
 from s3pp.args.parser import reader_of
 from s3pp.args.verbs import VERBS, job_of
 from s3pp.errors import UsageError
 from s3pp.job import Job
-from s3pp.option import OPTIONS, Option, Value
+from s3pp.option import OPTIONS, Option, Value, long_name
 
+_CALL = "calls read no files of options: give the keywords"
 _PRINTED = "nothing is printed: on_event gets every record"
 # Options that only a command has, and what a caller does instead.
 COMMAND_ONLY: Mapping[str, str] = MappingProxyType(
@@ -41,6 +42,8 @@ COMMAND_ONLY: Mapping[str, str] = MappingProxyType(
         "progress": _PRINTED,
         "summarize": "add up the sizes of the objects",
         "exit_code": "look at the result's done",
+        "config": _CALL,
+        "preset": _CALL,
     }
 )
 
@@ -63,9 +66,6 @@ _ACCEPTED: Mapping[str, tuple[type, ...]] = MappingProxyType(
         "moment": (*_TIME, date),  # a datetime is a date
         "path": (os.PathLike,),
     }
-)
-_SEPARATORS: Mapping[str, str] = MappingProxyType(
-    {"header": ":", "metadata": "=", "tag": "=", "grant": ":"}
 )
 
 
@@ -205,7 +205,7 @@ def _spellings() -> Mapping[str, str]:
 
 
 def _keyword_name(option: Option) -> str:
-    name = next(flag for flag in option.flags if flag.startswith("--")).removeprefix("--")
+    name = long_name(option)
     return (name.removeprefix("no-") if option.value is None else name).replace("-", "_")
 
 
@@ -300,8 +300,8 @@ def _spell(keyword: Keyword, value: object) -> str:
     reader = keyword.value.reader if keyword.value is not None else ""
     if isinstance(value, str):
         return str(value.value) if isinstance(value, Enum) else value
-    if isinstance(value, tuple) and reader in _SEPARATORS:
-        return _spell_pair(keyword, value, _SEPARATORS[reader])
+    if isinstance(value, tuple) and reader in SEPARATORS:
+        return _spell_pair(keyword, value, SEPARATORS[reader])
     if isinstance(value, bool) or not isinstance(value, _ACCEPTED.get(reader, ())):
         raise TypeError(f"{keyword.name} cannot be of type {type(value).__name__}: {value!r}")
     if isinstance(value, os.PathLike):

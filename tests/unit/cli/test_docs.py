@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from s3pp.args.verbs import VERBS, build_job, parser
-from s3pp.cli import sandbox
+from s3pp.cli import config, sandbox
 from s3pp.cli.main import COMMANDS
 from s3pp.errors import ExitStatus, FailureKind
 from s3pp.job import Job
@@ -33,7 +33,9 @@ LITERALS = set(re.findall(r"``(.+?)``", REFERENCE))
 
 GENERAL = {"-h", "--help", "-V", "--version"}  # of every command
 ROOMS = sorted(path.parent for path in (ROOT / "s3pp").rglob("*/__init__.py"))
-REPEATED = {"-", "--", "-qq", "-vv"}  # no options by themselves
+# Of the commands that have no job.
+USAGES = {"config": config.USAGE, "sandbox": sandbox.USAGE}
+REPEATED = {"-", "--", "-qq", "-vv", "--no-NAME"}  # no options by themselves
 
 
 def accepted(verb: str) -> set[str]:
@@ -68,7 +70,7 @@ def test_every_option_and_no_other(verb: str) -> None:
 
 
 def test_every_verb_is_a_command() -> None:
-    assert [*VERBS, "sandbox"] == list(COMMANDS)
+    assert [*VERBS, *USAGES] == list(COMMANDS)
 
 
 def test_every_section_has_verbs_and_options() -> None:
@@ -86,7 +88,7 @@ def test_no_option_is_made_up_in_passing() -> None:
 @pytest.mark.parametrize("verb", COMMANDS)
 def test_every_usage(verb: str) -> None:
     assert f"s3pp {verb} " in re.sub(" +", " ", REFERENCE.split("Names\n-----")[0])
-    usage = sandbox.USAGE if verb == "sandbox" else VERBS[verb].usage
+    usage = USAGES[verb] if verb in USAGES else VERBS[verb].usage
     assert f"s3pp {verb} {usage}" in re.sub(" +", " ", REFERENCE)
 
 

@@ -8,14 +8,15 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
-import s3pp.args.verbs
+import s3pp
 from cli.conftest import Told
+from s3pp.args import configured
 from s3pp.args.examples import examples_of
 from s3pp.args.suggestions import _COMMANDS, _OPTIONS, suggest_option
 from s3pp.args.verbs import VERBS, build_job, parser
@@ -114,18 +115,18 @@ def test_no_such_command(command: Callable[..., Told], word: str) -> None:
 def test_errors_become_exit_codes(
     command: Callable[..., Told], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def raising(error: BaseException) -> Callable[[str, Sequence[str]], NoReturn]:
-        def build_job(verb: str, argv: Sequence[str]) -> NoReturn:
+    def raising(error: BaseException) -> Callable[..., NoReturn]:
+        def build_configured(*_: object) -> NoReturn:
             raise error
 
-        return build_job
+        return build_configured
 
     words = ["put", "a", "s3://bucket"]
-    monkeypatch.setattr(s3pp.args.verbs, "build_job", raising(FatalError("the disk\nis full")))
+    monkeypatch.setattr(configured, "build_configured", raising(FatalError("the disk\nis full")))
     assert command(*words) == (3, "", "s3pp: the disk\\nis full\n")
-    monkeypatch.setattr(s3pp.args.verbs, "build_job", raising(KeyboardInterrupt()))
+    monkeypatch.setattr(configured, "build_configured", raising(KeyboardInterrupt()))
     assert command(*words) == (130, "", "s3pp: interrupted\n")
-    monkeypatch.setattr(s3pp.args.verbs, "build_job", raising(ZeroDivisionError("by zero")))
+    monkeypatch.setattr(configured, "build_configured", raising(ZeroDivisionError("by zero")))
     told = command(*words)
     assert (told.code, told.err.count("\n")) == (3, 1)
     assert "internal error: ZeroDivisionError: by zero" in told.err
@@ -134,17 +135,17 @@ def test_errors_become_exit_codes(
         (MemoryError(), "s3pp: out of memory: raise ulimit -v, or lower --processes and"),
         (OSError(errno.ENOSPC, "No space left", "/tmp/x"), "s3pp: No space left: '/tmp/x'"),
     ):
-        monkeypatch.setattr(s3pp.args.verbs, "build_job", raising(error))
+        monkeypatch.setattr(configured, "build_configured", raising(error))
         told = command(*words)
         assert (told.code, told.out) == (3, "")
         assert told.err.startswith(line)
     caused = ZeroDivisionError("by zero, of 's3://bucket'")
     caused.__cause__ = ValueError("a-value-of-the-user")
-    monkeypatch.setattr(s3pp.args.verbs, "build_job", raising(caused))
+    monkeypatch.setattr(configured, "build_configured", raising(caused))
     loud = command(*words, "-vv")
     assert loud.code == 3
     assert "ValueError at:\nZeroDivisionError at:\n" in loud.err
-    assert "in build_job" in loud.err
+    assert "in build_configured" in loud.err
     assert "a-value-of-the-user" not in loud.err
     assert "ZeroDivisionError: by zero, of '…'\n" in loud.err
 
