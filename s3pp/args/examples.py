@@ -76,6 +76,11 @@ _ALL: Mapping[str, tuple[Example, ...]] = MappingProxyType(
         "clean": (
             Example("uploads that nobody finishes", "s3pp clean --older-than 7d s3://bucket"),
         ),
+        "doctor": (
+            Example("whether put, get and remove can work", "s3pp doctor s3://bucket/p"),
+            Example("of an account that only reads", "s3pp doctor --read-only s3://bucket/p"),
+            Example("only problems, for cron", "s3pp doctor -q s3://bucket/p"),
+        ),
     }
 )
 

@@ -19,8 +19,10 @@ _COMMANDS: Mapping[str, str] = MappingProxyType(
         "cat": "get, with - as DIRECTORY",
         "check": "put, get or copy with --dry-run --exit-code",
         "cp": _UPDATES,
+        "debug": "doctor",
         "del": "remove",
         "delete": "remove",
+        "diagnose": "doctor",
         "download": "get",
         "du": "list --summarize",
         "la": "list",
@@ -34,6 +36,7 @@ _COMMANDS: Mapping[str, str] = MappingProxyType(
         "rename": "move",
         "rm": "remove",
         "sync": f"{_UPDATES}, and with --delete delete what the source does not have",
+        "test": "doctor",
         "upload": "put",
         "usage": "the option --help",
     }

@@ -25,6 +25,7 @@ COMMANDS = {
     "list": "List the objects in a bucket",
     "clean": "Abort incomplete multipart uploads",
     "config": "Show which options are in force, and where they are set",
+    "doctor": "Find out whether runs can work here, and why not",
     "sandbox": "Run an S3 server in memory, for experiments",
 }
 
@@ -61,6 +62,10 @@ def dispatch(argv: Sequence[str], streams: Streams) -> int:
         from s3pp.cli import sandbox
 
         return sandbox.main(rest, streams)
+    if command == "doctor":
+        from s3pp.cli import doctor
+
+        return doctor.main(rest, streams)
     if command == "config":
         from s3pp.cli import config
 

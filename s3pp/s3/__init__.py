@@ -3,7 +3,7 @@
 once a run   ``session`` finds the bucket: by ``plain_session`` and a ``blocking`` request where
              that suffices, else by ``boto_session``, with ``identity`` (credentials) and ``probe``
              (the first request, and what its failure means); ``endpoint`` holds its address, and
-             the proxy
+             the proxy; ``key_source`` says where credentials come from
 requests     ``client`` has the operations, signed by ``sigv4``, sent by ``wire``; ``answers`` and
              ``timestamps`` parse what comes back, ``retry`` classifies errors, ``refused_head``
              finds the reason where there is none; ``congestion`` sets the request rate,

@@ -28,6 +28,7 @@ from s3pp.places import Origin
 from s3pp.s3.answers import is_store, no_store_message
 from s3pp.s3.endpoint import Endpoint, Opened, Proxy, proxy_for
 from s3pp.s3.identity import Identity, shorten
+from s3pp.s3.key_source import KeySource
 from s3pp.s3.plain_session import OPTIONS, Options, discard
 from s3pp.s3.probe import (
     LateNotice,
@@ -159,6 +160,10 @@ class BotoSession:
     def keys(self) -> Keys | None:
         """The credentials to use now; refreshes those about to expire."""
         return self._identity.keys()
+
+    def key_source(self) -> KeySource:
+        """Where the credentials come from."""
+        return self._identity.key_source(self._access)
 
     def renew(self) -> Keys | None:
         """Load credentials again after the store said they expired; None if nothing changed."""

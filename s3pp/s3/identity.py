@@ -20,6 +20,7 @@ from botocore import exceptions as boto_errors
 
 from s3pp.access import Access, Keys
 from s3pp.errors import FatalError, S3ppError, UsageError, start_failure
+from s3pp.s3.key_source import KeySource, loaded_source
 from s3pp.s3.plain_session import Options, check_files, forget_empty, unfit_parts
 
 MOST_SAID = 200  # characters of a program's or a service's output that go into a message
@@ -100,6 +101,10 @@ class Identity:
         self._sign_in()
         after = self.keys()
         return None if after == before else after
+
+    def key_source(self, access: Access) -> KeySource:
+        """Where the credentials come from."""
+        return loaded_source(access, self._credentials, self.profile or self.core.profile)
 
     def own_settings(self, environ: Mapping[str, str]) -> Mapping[str, str]:
         """The profile's own endpoint and region, even if ``environ`` sets others."""

@@ -17,6 +17,7 @@ from s3pp.access import Access, Keys
 from s3pp.errors import UsageError
 from s3pp.places import Origin
 from s3pp.s3.endpoint import Opened, is_loopback
+from s3pp.s3.key_source import KeySource, plain_source
 from s3pp.s3.listing import Page
 from s3pp.s3.plain_session import OPTIONS, Options, discard, plain_settings, probe
 
@@ -101,6 +102,12 @@ class Session:
     def keys(self) -> Keys | None:
         """The credentials to use now; refreshes those about to expire."""
         return self._plain.keys if self._plain else self._by_botocore().keys()
+
+    def key_source(self) -> KeySource:
+        """Where the credentials come from."""
+        if self._plain:
+            return plain_source(self._access, os.environ)
+        return self._by_botocore().key_source()
 
     def renew(self) -> Keys | None:
         """Load credentials again after the store said they expired; None if nothing changed.

@@ -47,6 +47,7 @@ FLOORS = {
     "transfer": 5,
     "report": 5,
     "pipeline": 6,
+    "diagnosis": 7,
     "app": 7,
     "program": 7,
     "args": 7,

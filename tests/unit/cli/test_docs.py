@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from s3pp.args.verbs import VERBS, build_job, parser
-from s3pp.cli import config, sandbox
+from s3pp.cli import config, doctor, sandbox
 from s3pp.cli.main import COMMANDS
 from s3pp.errors import ExitStatus, FailureKind
 from s3pp.job import Job
@@ -34,7 +34,7 @@ LITERALS = set(re.findall(r"``(.+?)``", REFERENCE))
 GENERAL = {"-h", "--help", "-V", "--version"}  # of every command
 ROOMS = sorted(path.parent for path in (ROOT / "s3pp").rglob("*/__init__.py"))
 # Of the commands that have no job.
-USAGES = {"config": config.USAGE, "sandbox": sandbox.USAGE}
+USAGES = {"config": config.USAGE, "doctor": doctor.USAGE, "sandbox": sandbox.USAGE}
 REPEATED = {"-", "--", "-qq", "-vv", "--no-NAME"}  # no options by themselves
 
 
@@ -81,7 +81,7 @@ def test_every_section_has_verbs_and_options() -> None:
 
 
 def test_no_option_is_made_up_in_passing() -> None:
-    known = set().union({"--port"}, REPEATED, *(accepted(verb) for verb in VERBS))
+    known = set().union({"--port", "--read-only"}, REPEATED, *(accepted(verb) for verb in VERBS))
     assert {name(each) for each in LITERALS if each.startswith("-")} <= known
 
 
