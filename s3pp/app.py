@@ -24,6 +24,7 @@ from s3pp.report.own_files import (
     check_own_files,
     create_own_files,
     log_error,
+    may_write_metrics,
     open_cache,
 )
 
@@ -119,16 +120,39 @@ def run(job: Job, output: Streams) -> RunReport:
     """
     if (called := job.output.invocation) is not None and called.directory:
         _enter(called.directory)
-    job = _with_plan(job)
+    job, began = _with_plan(job), time.time()
     check_own_files(job)
     try:
         _check_files(job, output)
         alone = job.is_stream or job.verb in _SINGLE_PROCESS
         _ensure_descriptors(0 if alone else job.speed.processes)
-        return _start(job, output) if job.locking.lock is None else _start_locked(job, output)
+        start = _start if job.locking.lock is None else _start_locked
+        return _write_metrics(start(job, output), job, output, began=began)
     except S3ppError as error:
         log_error(job, str(error))
+        if may_write_metrics(job):
+            _write_metrics(_failure(error), job, output, began=began)
         raise
+
+
+def _failure(error: S3ppError) -> RunReport:
+    from s3pp.report.totals import RunReport
+
+    return RunReport(exit_status(error), None, str(error))
+
+
+def _write_metrics(result: RunReport, job: Job, output: Streams, *, began: float) -> RunReport:
+    """Return ``result``, which is in the metrics of the run by then; a lock kept it from running.
+
+    ``began``: seconds since the epoch.
+    """
+    wanted = job.output.metrics is not None and not job.dry_run
+    if wanted and result.status != ExitStatus.LOCKED:
+        from s3pp.report.metrics import MetricsFile
+
+        if fault := MetricsFile(job, started=began).end(result):
+            output.stderr.lines([message(job.output.program, fault)])
+    return result
 
 
 def _start(job: Job, output: Streams) -> RunReport:

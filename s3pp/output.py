@@ -39,4 +39,21 @@ class Output:
         FILE,
         help="append completed objects, notices, failures and the summary, with the time",
     )
-    invocation: Invocation | None = None  # of a run with a journal
+    report: str | None = option(
+        None,
+        "--report",
+        FILE,
+        help="write a page about the run to FILE, in HTML: throughput, latencies, failures",
+    )
+    metrics: str | None = option(
+        None,
+        "--metrics",
+        FILE,
+        help="write the counts of the run to FILE, in the text format of Prometheus",
+    )
+    invocation: Invocation | None = None  # of a run with a journal or a report
+
+    @property
+    def keeps_facts(self) -> bool:
+        """Whether what a journal has of each object is recorded, for the journal or the report."""
+        return self.journal is not None or self.report is not None

@@ -386,7 +386,8 @@ def _fit(speed: Speed) -> Speed:
 
 def _output(output: Output, combined: CombinedOptions) -> Output:
     journal, log_file = output.journal, output.log_file
-    for path, flag in ((journal, "--journal"), (log_file, "--log-file")):
+    named = ((journal, "--journal"), (log_file, "--log-file"), (output.report, "--report"))
+    for path, flag in (*named, (output.metrics, "--metrics")):
         check_no_stream(path, flag, "it is written to a file")
     if journal and log_file and os.path.realpath(journal) == os.path.realpath(log_file):
         raise UsageError("--journal and --log-file are the same file; name another for one")

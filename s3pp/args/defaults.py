@@ -34,6 +34,8 @@ from s3pp.option import OPTIONS, long_name
 PRESET = "preset"  # the table of presets
 _MIXED = "choosing.rules"  # one list, which several options fill
 _SECRET = re.compile(r"secret|passw|token|credential|access-?key|session", re.IGNORECASE)
+# What it sets for a service of the name s3pp.
+_KUBERNETES = re.compile(r"S3PP_(PORT(_\d+_.*)?|SERVICE_.*)")
 # Options that are for one command line alone, and why.
 _NEVER: Mapping[str, str] = {
     "all": "it allows to remove the objects of the bucket that the command names, and no other",
@@ -180,6 +182,8 @@ def _fault_of_name(variable: str, known: Collection[str]) -> str | None:
 
     if _SECRET.search(variable.replace("_", "-")):
         return _secret_remedy()
+    if _KUBERNETES.fullmatch(variable):
+        return None
     close = get_close_matches(variable, known, 1, 0.85)
     return f"no option has this variable: did you mean {close[0]}?" if close else None
 

@@ -67,6 +67,12 @@ _ALL: Mapping[str, tuple[Example, ...]] = MappingProxyType(
                 "s3pp put --plan plan.json site s3://bucket/site && s3pp apply plan.json",
             ),
         ),
+        "report": (
+            Example("a page about the last run", "s3pp report put.log"),
+            Example(
+                "beside the run of another journal", "s3pp report -o page.html new.log old.log"
+            ),
+        ),
         "list": (
             Example(
                 "the number of objects, and their size", "s3pp list -q --summarize s3://bucket/p"

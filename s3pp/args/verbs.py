@@ -61,7 +61,7 @@ def job_of(
     if job.moves or job.verifies:
         _check_applicable(job, given)
     built = building.build(job, given)
-    if built.output.journal is None:
+    if not built.output.keeps_facts:
         return built
     return _with_invocation(built, verb, named, given)
 
@@ -166,7 +166,10 @@ _SOURCE_S3 = Group(
 _RETRIES = Group("retries and timeouts", (*_TRIES, "speed.worker_timeout", "choosing.retry_from"))
 _LOCKING = Group("runs at the same time", _fields("locking", "lock wait if_locked"))
 _VERIFY_RETRIES = Group("retries and timeouts", (*_TRIES, "speed.worker_timeout"))
-_OUTPUT = Group("output", (*_VOLUME, *_fields("output", "json progress journal log_file")))
+_WRITTEN = _fields("output", "report metrics")
+_OUTPUT = Group(
+    "output", (*_VOLUME, *_fields("output", "json progress journal log_file"), *_WRITTEN)
+)
 # Those of a verify that are not about SOURCE and DEST.
 _OF_JOURNALS = (_SPEED, _RATES, _REACHED_S3, _VERIFY_RETRIES, _LOCKING, _OUTPUT)
 
@@ -349,7 +352,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                 *(_RATES, _S3),
                 Group("retries and timeouts", _TRIES),
                 _LOCKING,
-                Group("output", (*_VOLUME, *_fields("output", "json journal"))),
+                Group("output", (*_VOLUME, *_fields("output", "json journal"), *_WRITTEN)),
             ),
         ),
     }

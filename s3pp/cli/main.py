@@ -26,8 +26,10 @@ COMMANDS = {
     "clean": "Abort incomplete multipart uploads",
     "config": "Show which options are in force, and where they are set",
     "doctor": "Find out whether runs can work here, and why not",
+    "report": "Write a page about a run, from its journal",
     "sandbox": "Run an S3 server in memory, for experiments",
 }
+_NO_VERBS = ("config", "doctor", "report", "sandbox")  # each a module of this room
 
 
 def run() -> NoReturn:
@@ -58,18 +60,11 @@ def dispatch(argv: Sequence[str], streams: Streams) -> int:
         from s3pp.args.suggestions import suggest_command
 
         raise UsageError(f"{command!r} is not a command: {suggest_command(command, COMMANDS)}")
-    if command == "sandbox":
-        from s3pp.cli import sandbox
+    if command in _NO_VERBS:
+        from importlib import import_module
 
-        return sandbox.main(rest, streams)
-    if command == "doctor":
-        from s3pp.cli import doctor
-
-        return doctor.main(rest, streams)
-    if command == "config":
-        from s3pp.cli import config
-
-        return config.main(rest, streams)
+        status: int = import_module(f"s3pp.cli.{command}").main(rest, streams)
+        return status
     return _run_verb(command, rest, streams)
 
 

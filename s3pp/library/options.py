@@ -119,6 +119,8 @@ class PutOptions(TypedDict, total=False):
     # output
     journal: Path | None
     log_file: Path | None
+    report: Path | None
+    metrics: Path | None
 
 
 class GetOptions(TypedDict, total=False):
@@ -195,6 +197,8 @@ class GetOptions(TypedDict, total=False):
     # output
     journal: Path | None
     log_file: Path | None
+    report: Path | None
+    metrics: Path | None
 
 
 class CopyOptions(TypedDict, total=False):
@@ -298,6 +302,8 @@ class CopyOptions(TypedDict, total=False):
     # output
     journal: Path | None
     log_file: Path | None
+    report: Path | None
+    metrics: Path | None
 
 
 class MoveOptions(TypedDict, total=False):
@@ -393,6 +399,8 @@ class MoveOptions(TypedDict, total=False):
     # output
     journal: Path | None
     log_file: Path | None
+    report: Path | None
+    metrics: Path | None
 
 
 class RemoveOptions(TypedDict, total=False):
@@ -451,6 +459,8 @@ class RemoveOptions(TypedDict, total=False):
     # output
     journal: Path | None
     log_file: Path | None
+    report: Path | None
+    metrics: Path | None
 
 
 class VerifyOptions(TypedDict, total=False):
@@ -521,6 +531,8 @@ class VerifyOptions(TypedDict, total=False):
     # output
     journal: Path | None
     log_file: Path | None
+    report: Path | None
+    metrics: Path | None
 
 
 class RetryOptions(TypedDict, total=False):
@@ -575,6 +587,8 @@ class RetryOptions(TypedDict, total=False):
     # output
     journal: Path | None
     log_file: Path | None
+    report: Path | None
+    metrics: Path | None
 
 
 class ApplyOptions(TypedDict, total=False):
@@ -622,6 +636,8 @@ class ApplyOptions(TypedDict, total=False):
     # output
     journal: Path | None
     log_file: Path | None
+    report: Path | None
+    metrics: Path | None
 
 
 class ListOptions(TypedDict, total=False):
@@ -700,3 +716,5 @@ class CleanOptions(TypedDict, total=False):
     if_locked: Literal["skip", "fail"] | None
     # output
     journal: Path | None
+    report: Path | None
+    metrics: Path | None

@@ -76,13 +76,13 @@ class DeletionRunner:
         create: Callable[[], Deleter],
         spent: Callable[[], int],
         *,
-        journaled: bool = False,
+        keeps_facts: bool = False,
     ) -> None:
-        """``create`` makes the deleter when it is needed; ``journaled``: outcomes have times.
+        """``create`` makes the deleter when it is needed; ``keeps_facts``: outcomes have times.
 
         ``spent`` returns the number of requests of the worker since the last call.
         """
-        self._journaled = journaled
+        self._keeps_facts = keeps_facts
         self._outbox = outbox
         self._create = create
         self._spent = spent
@@ -120,7 +120,7 @@ class DeletionRunner:
         while self._deleter is not None and self._deleter.notes:
             self._outbox.send(Notice(self._deleter.notes.pop()))
         outcomes = [ended[task.target] for task in tasks if task.target in ended]
-        if self._journaled:
+        if self._keeps_facts:
             outcomes = [with_times(outcome, began) for outcome in outcomes]
         self._outbox.send(batch_report(outcomes, self._spent(), batch=batch.number))
 

@@ -92,8 +92,9 @@ class FlowControl(Generic[W]):
         self._quotas: Quotas[W] = monotonic_quotas(job.speed)
         self._control: CongestionControl[W] = CongestionControl()
         self._seen: dict[W, Feedback] = {}
-        self._throttled_before = 0  # by workers that are gone
-        self._balanced = 0.0
+        self._throttled_before = self._taken_before = 0  # by workers that are gone
+        self._counts_flow = job.output.keeps_facts  # the journal has it at all times
+        self._balanced = self._limited = 0.0
         self._shared: SharedPace | None = None
         self._part = ALONE.part  # of the limit of all runs on this machine
         self._exchanged = 0.0
@@ -108,7 +109,9 @@ class FlowControl(Generic[W]):
         self._control.leave(worker)
         self._quotas.leave(worker)
         seen = self._seen.pop(worker, None)
-        self._throttled_before += seen.throttled if seen else 0
+        if seen is not None:
+            self._throttled_before += seen.throttled
+            self._taken_before += seen.taken
 
     def share(self, endpoint: str) -> None:
         """Share the limit with other runs on this machine that use ``endpoint``."""
@@ -144,14 +147,15 @@ class FlowControl(Generic[W]):
         """Every ``BALANCE``, redistribute the limit by backlog and send the flow to the statter."""
         if now - self._balanced < BALANCE:
             return
-        self._balanced = now
+        before, self._balanced = self._balanced, now
         if self._shared is not None and now - self._exchanged >= PERIOD:
             self._exchanged = now
             self._exchange(self._shared, now)
         if self._control.limit.active(now):
+            self._limited += now - before
             self.spread()
         flow = self._flow(now)
-        if flow.facts != self._sent.facts:
+        if flow.facts != self._sent.facts or (self._counts_flow and flow != self._sent):
             self._sent = flow
             self._send(statter, flow)
 
@@ -175,8 +179,12 @@ class FlowControl(Generic[W]):
 
     def _flow(self, now: float) -> Flow:
         limit, seen = self._control.limit, self._seen.values()
+        throttled = self._throttled_before + sum(each.throttled for each in seen)
         return Flow(
-            throttled=self._throttled_before + sum(each.throttled for each in seen),
+            throttled=throttled,
             rate=limit.rate(now) if limit.active(now) else 0.0,
             silent=min((each.silent for each in seen if each.silent >= 0.0), default=0.0),
+            in_flight=sum(each.in_flight for each in seen),
+            limited=round(self._limited, 3),
+            answered=throttled + self._taken_before + sum(each.taken for each in seen),
         )

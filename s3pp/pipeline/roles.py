@@ -73,7 +73,7 @@ def worker_resources(parts: PartRunner, own: OwnUploads | None = None) -> Worker
 def role(job: Job, buckets: Buckets, resources: WorkerResources) -> Role:
     """Create the role of one of ``job``'s workers."""
     made = _acting_role(job, buckets, resources)
-    if job.output.journal is None or job.verifies:
+    if not job.output.keeps_facts or job.verifies:
         return made
     observed: Role = import_module("s3pp.transfer.observed_role").ObservedRole(made)
     return observed

@@ -106,7 +106,7 @@ class StreamRun:
     def _record(self, ended: asyncio.Task[Outcome], began: float) -> None:
         try:
             outcome = ended.result()
-            if self.job.output.journal is not None:
+            if self.job.output.keeps_facts:
                 outcome = streamed(outcome, began)
             self._recorder.record([outcome])
         except ReaderGone:

@@ -89,9 +89,7 @@ async def _serve(
     acting = moving_role(job, role(job, buckets, resources), buckets, resources)
     runner = TaskRunner(outbox, acting, list(buckets.values()), slots=slots, job=job)
     create = partial(create_deleter, job, buckets, resources)
-    deletions = DeletionRunner(
-        outbox, create, runner.spent, journaled=job.output.journal is not None
-    )
+    deletions = DeletionRunner(outbox, create, runner.spent, keeps_facts=job.output.keeps_facts)
     runner.digests = resources.digests
 
     limiter.backlog = lambda: runner.backlog

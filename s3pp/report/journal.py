@@ -16,57 +16,39 @@ transferred unless ``-q`` is given, and every failure, notice and summary in any
 
 from __future__ import annotations
 
-import os
-import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import Any
 
-from s3pp import __version__
-from s3pp.errors import ExitStatus
 from s3pp.escaping import one_line
-from s3pp.facts import time_text
-from s3pp.job import Compare, Job
+from s3pp.job import Job
 from s3pp.records import Failed, Outcome, Skipped
 from s3pp.report.appender import Appender, Unwritten
 from s3pp.report.lines import Lines, as_json
-from s3pp.report.object_facts import with_facts
-from s3pp.report.totals import Totals, summary_event
+from s3pp.report.run_events import Event
 from s3pp.report.view import SURPRISING, Detail
-
-SCHEMA = 2  # of the lines; 1 had no ``run``, and no facts of objects
 
 
 class Journal:
     """The journal of a run. Raises ``FatalError`` if writing fails: an unrecorded run must stop."""
 
-    def __init__(self, path: str, job: Job) -> None:
-        self._job = job
-        self.lines = Lines.of(job)
-        self.run = os.urandom(6).hex()  # in each line, as others may write to the same file
+    def __init__(self, path: str) -> None:
         self._file = open_journal(path)
-        self._first: dict[str, Any] = {}  # the line that begins the run
+        self._first: Event = {}  # that begins the run
         self._is_begun = False  # it is in the file
-        self._failures: Counter[str] = Counter()  # by their kind
 
-    def start(self, job: Job) -> None:
-        """Record the start of the run, of which ``job`` is known by now; only the first counts."""
-        if self._is_begun:
-            return
+    def start(self, first: Event) -> None:
+        """Record the start of the run; only the first call counts."""
         if not self._first:
             beside = {} if self._file.is_alone() else {"concurrent": True}
-            self._first = _start(job, self.run) | beside
-        self._file.append(as_json(self._first) + "\n")
-        self._is_begun = True  # until then nothing else is written
+            self._first = first | beside
+        self._begin()
 
-    def record(self, outcomes: Iterable[Outcome]) -> None:
+    def write(self, events: Sequence[Event]) -> None:
         """Record a batch in one write, so that a kill truncates at most the last line."""
-        self.start(self._job)
+        self._begin()
         self.follow()
-        now = time.time()
-        self._file.append("".join(f"{self._line(outcome, now)}\n" for outcome in outcomes))
+        self._file.append("".join(f"{as_json(event)}\n" for event in events))
 
     def follow(self) -> str | None:
         """Go on in the file that has the journal's name by now.
@@ -76,27 +58,20 @@ class Journal:
         if not self._is_begun or not self._file.follow():
             return self._file.take_complaint()
         self._is_begun, self._first["continued"] = False, True
-        self.start(self._job)
+        self._begin()
         return None
 
-    def close(self, totals: Totals, status: ExitStatus) -> None:
+    def close(self, last: Event) -> None:
         """Record the summary of the run, and flush the journal to the disk."""
         try:
-            self.start(self._job)
-            self.follow()
-            end = {"exit_code": int(status), "failures": dict(self._failures)}
-            event = self._with_run(summary_event(totals, self._job)) | {"time": _now()} | end
-            self._file.append(as_json(event) + "\n")
+            self.write([last])
         finally:
             self._file.close()
 
-    def _line(self, outcome: Outcome, now: float) -> str:
-        if isinstance(outcome, Failed):
-            self._failures[outcome.kind.value] += 1
-        return as_json(with_facts(self._with_run(self.lines.event(outcome)), outcome, now))
-
-    def _with_run(self, event: dict[str, Any]) -> dict[str, Any]:
-        return {"event": event["event"], "run": self.run} | event
+    def _begin(self) -> None:
+        if not self._is_begun:
+            self._file.append(as_json(self._first) + "\n")
+            self._is_begun = True  # until then nothing else is written
 
 
 def open_journal(path: str) -> Appender:
@@ -109,45 +84,6 @@ def open_journal(path: str) -> Appender:
 
 def _cut(text: str) -> str:
     return as_json({"event": "cut", "text": text})
-
-
-def _now() -> str:
-    return time_text(time.time())
-
-
-def _start(job: Job, run: str) -> dict[str, Any]:
-    event: dict[str, Any] = {
-        "event": "start",
-        "run": run,
-        "schema": SCHEMA,
-        "time": _now(),
-        "version": __version__,
-        "verb": job.title,
-        "sources": list(job.reads),
-    }
-    if job.verb not in ("clean", "remove"):
-        event |= {"dest": job.writes, "mode": job.mode.value}
-    if job.applies is not None:
-        event["plan"] = job.applies
-    if job.compare is not Compare.ETAG:
-        event["compare"] = job.compare.value
-    stores, accounts = job.stores, job.accounts
-    known = {"source_endpoint": stores.source, "dest_endpoint": stores.dest}
-    known |= {"source_account": accounts.source, "dest_account": accounts.dest}
-    event |= {name: text for name, text in known.items() if text}
-    event["directory"] = os.getcwd()
-    kinds = {"dry_run": job.dry_run, "sandbox": job.sandbox}
-    event |= {kind: True for kind, given in kinds.items() if given}
-    return event | _invocation(job)
-
-
-def _invocation(job: Job) -> dict[str, Any]:
-    """Return how the run was called; nothing if that is not known."""
-    called = job.output.invocation
-    if called is None:
-        return {}
-    withheld = {"withheld": list(called.withheld)} if called.withheld else {}
-    return {"command": list(called.command), "settings": called.settings} | withheld
 
 
 class Log:

@@ -1,7 +1,7 @@
 """The files that a run writes for itself, and where they must not be.
 
-These are its journal and its log, which it appends to, the ETag cache, which it can do without, and
-its lock.
+These are its journal and its log, which it appends to, its plan, its report and its metrics, which
+replace what an earlier run has written, the ETag cache, which it can do without, and its lock.
 """
 
 from __future__ import annotations
@@ -11,12 +11,24 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import NamedTuple
 
 from s3pp.errors import S3ppError, UsageError
 from s3pp.job import STREAM, Job
 from s3pp.locking import AUTO_LOCK
 
 PLAN_BEGINS = b'{"plan":'
+REPORT_BEGINS = b"<!DOCTYPE html>\n<!-- s3pp report -->"
+METRICS_BEGINS = b"# HELP s3pp_"
+
+
+class _Replaced(NamedTuple):
+    """A file that a run writes as a whole, in place of what an earlier run has written."""
+
+    path: str
+    argument: str
+    begins: bytes  # with which every such file begins
+    what: str
 
 
 def check_named(path: str, argument: str) -> None:
@@ -96,8 +108,9 @@ def _is_same_file(path: str, other: str | int) -> bool:
 
 def _own_files(job: Job) -> list[tuple[str, str]]:
     """Return the path of each such file, with the option that names it."""
-    named = ((job.speed.etag_cache, "--etag-cache"), (job.plan, "--plan"))
-    others = [(path, argument) for path, argument in named if path is not None]
+    cache = job.speed.etag_cache
+    others = [(each.path, each.argument) for each in _replaced_files(job)]
+    others += [] if cache is None else [(cache, "--etag-cache")]
     return [*_appended_files(job), *others, *_lock_file(job)]
 
 
@@ -111,8 +124,22 @@ def _appended_files(job: Job) -> list[tuple[str, str]]:
     return [(path, argument) for path, argument in named if path is not None]
 
 
-def _check_plan(path: str) -> None:
-    """Raise ``UsageError`` where no plan can be written. Creates nothing."""
+def _replaced_files(job: Job) -> list[_Replaced]:
+    output = job.output
+    named = (
+        _Replaced(job.plan or "", "--plan", PLAN_BEGINS, "plan"),
+        _Replaced(output.report or "", "--report", REPORT_BEGINS, "report of s3pp"),
+        _Replaced(output.metrics or "", "--metrics", METRICS_BEGINS, "file of --metrics"),
+    )
+    given = (job.plan, output.report, output.metrics)
+    return [each for each, path in zip(named, given, strict=True) if path is not None]
+
+
+def check_replaceable(path: str, argument: str, begins: bytes, what: str) -> None:
+    """Raise ``UsageError`` where no such file can be written at ``path``. Creates nothing.
+
+    What is there is replaced only if it is empty or ``begins`` so; ``what`` it is then.
+    """
     above = os.path.dirname(os.path.realpath(path)) or os.curdir
     fault = None
     if not os.path.basename(path) or os.path.isdir(path):
@@ -121,25 +148,36 @@ def _check_plan(path: str) -> None:
         fault = f"{above!r} is not a directory"
     elif not os.access(above, os.W_OK | os.X_OK):
         fault = f"nothing can be written in {above!r}"
-    elif os.path.exists(path) and (why := _irreplaceable(path)) is not None:
-        raise UsageError(f"--plan {path!r}: {why}: name another file")
+    elif os.path.exists(path) and (why := _irreplaceable(path, begins, what)) is not None:
+        raise UsageError(f"{argument} {path!r}: {why}: name another file")
     if fault is not None:
-        raise UsageError(f"--plan {path!r}: {fault}: name a file")
+        raise UsageError(f"{argument} {path!r}: {fault}: name a file")
 
 
-def _irreplaceable(path: str) -> str | None:
-    """Return why what is at ``path`` is not replaced: only an older plan is, or an empty file."""
+def may_write_metrics(job: Job) -> bool:
+    """Whether a run that could not start may write its metrics: it may not have been checked."""
+    try:
+        for each in _replaced_files(job):
+            if each.argument == "--metrics":
+                check_replaceable(*each)
+    except UsageError:
+        return False
+    return True
+
+
+def _irreplaceable(path: str, begins: bytes, what: str) -> str | None:
+    """Return why what is at ``path`` is not replaced."""
     try:
         found = os.stat(path)
         if not stat.S_ISREG(found.st_mode):
             return "it is not a regular file"
         with open(path, "rb") as file:
-            begins = file.read(len(PLAN_BEGINS))
+            found_begins = file.read(len(begins))
     except OSError as error:
         return f"it cannot be read: {error.strerror}"
-    if begins in (b"", PLAN_BEGINS):
+    if found_begins in (b"", begins):
         return None
-    return "it is no plan, and is not replaced"
+    return f"it is no {what}, and is not replaced"
 
 
 def create_own_files(job: Job) -> Iterator[str]:
@@ -147,8 +185,8 @@ def create_own_files(job: Job) -> Iterator[str]:
 
     Raises ``UsageError`` if one cannot be written.
     """
-    if job.plan is not None:
-        _check_plan(job.plan)
+    for each in _replaced_files(job):
+        check_replaceable(*each)
     for path, argument in _appended_files(job):
         from s3pp.report.appender import check_appendable
 

@@ -6,7 +6,6 @@ make the same plan, and that ``apply`` can read it beside a listing.
 
 from __future__ import annotations
 
-import os
 import pickle
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -16,10 +15,11 @@ from typing import IO
 from s3pp.errors import FatalError
 from s3pp.job import Job
 from s3pp.localfs.external_sort import RICH_RUN_LENGTH, SortMemory, sort_records
-from s3pp.localfs.paths import shown, temporary_name
+from s3pp.localfs.paths import shown
 from s3pp.records import Deleted, Done, Outcome
 from s3pp.report.appender import MODE
 from s3pp.report.lines import as_json
+from s3pp.report.replacing import replacing
 from s3pp.report.totals import Totals, summary_event
 from s3pp.sources.filters import key_bytes
 from s3pp.sources.plan_lines import PlanLines
@@ -34,7 +34,7 @@ class PlanWriter:
     """The plan of one run. Its methods raise ``FatalError`` where it cannot be written."""
 
     def __init__(self, job: Job) -> None:
-        self._path = os.path.realpath(str(job.plan))  # of a link what it leads to is replaced
+        self._path = str(job.plan)
         self._rows: list[Row] = []
         self._spool: IO[bytes] | None = None
         self._written = 0
@@ -56,21 +56,9 @@ class PlanWriter:
 
     def close(self, totals: Totals) -> None:
         """Write the plan; ``totals`` are those of the run, which is complete."""
-        temporary = os.path.join(
-            os.path.dirname(self._path), temporary_name(os.path.basename(self._path))
-        )
         try:
-            descriptor = os.open(
-                temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE
-            )
-            try:
-                with open(descriptor, "w", encoding="ascii", newline="\n") as file:
-                    self._write(file, totals)
-                os.rename(temporary, self._path)
-            except BaseException:
-                with suppress(OSError):
-                    os.unlink(temporary)
-                raise
+            with replacing(self._path, MODE) as file:
+                self._write(file, totals)
         except OSError as error:
             raise self._fault(error) from None
 
@@ -87,8 +75,6 @@ class PlanWriter:
             self._written += 1
         summary = {**summary_event(totals, self._job), "lines": self._written}
         file.write(as_json({"totals": summary}) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
 
     def _all(self) -> Iterator[Row]:
         """Yield all rows, in the order in which they came."""

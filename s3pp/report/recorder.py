@@ -26,11 +26,10 @@ from s3pp.report.view import Detail, view_of
 from s3pp.report.voice import Rendered, voice_of
 
 if TYPE_CHECKING:
-    from s3pp.report.foreseen import ForeseenTotals
-    from s3pp.report.journal import Journal, Log
+    from s3pp.report.journal import Log
     from s3pp.report.plan_writer import PlanWriter
     from s3pp.report.progress import Progress
-    from s3pp.report.verdict_totals import VerdictTotals
+    from s3pp.report.run_records import RunRecords
 
 REDRAW_SECONDS = 0.1
 FOLLOW_SECONDS = 1.0  # between looks at whether the journal and the log were renamed
@@ -63,13 +62,13 @@ class Recorder:
         self._limited = False  # whether users know that the store limits the rate
         self._follow_at = self._started
         self._release_at = self._started  # when failures have waited long enough
-        self._totals = Totals(foreseen=_foreseen_totals(job), verdicts=_verdict_totals(job))
+        self._totals = Totals.of(job)
         # Whether how long an object takes depends on its size.
         self._by_bytes = not job.verifies or job.verification.deep
         self._give_up = GiveUpRule(job.verb)
         self._voice = voice_of(job)
         self._view = view_of(job, self._voice)
-        self._log, self._journal = _records(job)
+        self._log, self._records = _log(job), _run_records(job)
         self._plan = _plan_writer(job)
         self._aborted = False
         replaced = self._voice is not None and self._voice.replaces_log
@@ -105,15 +104,15 @@ class Recorder:
         Raises ``FatalError`` if the journal cannot be written.
         """
         lines = Lines.of(job)
-        for each in (self._view, self._log, self._journal):
+        for each in (self._view, self._log, self._records):
             if each is not None:
                 each.lines = lines
         if self._voice is not None:
             self._voice.job = job
         if self._plan is not None:
             self._plan.settle(job)
-        if self._journal is not None:
-            self._journal.start(job)
+        if self._records is not None:
+            self._records.start(job)
 
     def set_listed(self, count: int, done: bool, *, size: int | None = None) -> None:
         """Record that the walker has listed ``count`` objects so far; ``done``: it has finished.
@@ -149,8 +148,8 @@ class Recorder:
             self._release_at = self._clock() + HELD_SECONDS
         if self._own_log is not None:
             self._complain(self._own_log.record(outcomes))
-        if self._journal is not None:
-            self._journal.record(outcomes)
+        if self._records is not None:
+            self._records.record(outcomes)
         if self._plan is not None:
             self._plan.record(outcomes)
         self.tick()
@@ -169,6 +168,8 @@ class Recorder:
         self._give_up.accept()
         self._totals.skipped += count
         self._totals.skipped_bytes += size
+        if self._records is not None:
+            self._records.skip_unchanged(count)
         self._print(Rendered(stderr=self._view.accept()))
         self.tick()
 
@@ -209,6 +210,8 @@ class Recorder:
                 " they are sent as fast as it accepts them"
             )
         self._totals.flow = flow
+        if self._records is not None:
+            self._records.set_flow(flow, self._clock())
         self.tick()
 
     def hide_message(self, why: str) -> None:
@@ -232,7 +235,7 @@ class Recorder:
             self._print(Rendered(stderr=self._view.release()))
         if self._voice is not None:
             self._print(self._voice.beat(self._totals))
-        if self._log is not None or self._journal is not None:
+        if self._log is not None or self._records is not None:
             self._follow_files()
         if self._progress is None and not self._totals.retries:
             return
@@ -253,14 +256,16 @@ class Recorder:
             self._complain(self._own_log.line("WARNING", notice))
 
     def _follow_files(self) -> None:
-        """Go on in the files that have the names of the journal and the log by now."""
+        """Go on in the files that have the names of the log and the journal by now."""
         now = self._clock()
         if now < self._follow_at:
             return
         self._follow_at = now + FOLLOW_SECONDS
-        for each in (self._log, self._journal):
+        if self._log is not None:
+            self._complain(self._log.follow())
+        if self._records is not None:
             with suppress(FatalError):  # the next record of the journal raises it
-                self._complain(each.follow() if each is not None else None)
+                self._complain(self._records.tick(self._totals, now))
 
     @property
     def refusal(self) -> str | None:
@@ -298,9 +303,9 @@ class Recorder:
             self._complain(self._own_log.line("INFO", summary_text(totals, self._job)))
         if self._log is not None:
             self._complain(self._log.close())
-        if self._journal is not None:
+        if self._records is not None:
             ended = run_report(totals, refusal=self.refusal, error=error, signal=signal)
-            self._journal.close(totals, settled(ended, self._job).status)
+            self._complain(self._records.close(totals, settled(ended, self._job).status))
         if self._plan is not None:
             self._close_plan(self._plan)
         return totals
@@ -346,30 +351,21 @@ def _plan_writer(job: Job) -> PlanWriter | None:
     return PlanWriter(job)
 
 
-def _foreseen_totals(job: Job) -> ForeseenTotals | None:
-    if not job.dry_run or job.verb == "clean":
+def _log(job: Job) -> Log | None:
+    if not job.output.log_file:
         return None
-    from s3pp.report.foreseen import ForeseenTotals
+    from s3pp.report.journal import Log
 
-    return ForeseenTotals(job.title)
+    return Log(job.output.log_file, job)
 
 
-def _verdict_totals(job: Job) -> VerdictTotals | None:
-    if not job.verifies:
+def _run_records(job: Job) -> RunRecords | None:
+    output = job.output
+    if not (output.keeps_facts or output.metrics):
         return None
-    from s3pp.report.verdict_totals import VerdictTotals
+    from s3pp.report.run_records import RunRecords
 
-    return VerdictTotals()
-
-
-def _records(job: Job) -> tuple[Log | None, Journal | None]:
-    """Open the log and the journal of ``job``, where it has them."""
-    path, journal = job.output.log_file, job.output.journal
-    if not path and not journal:
-        return None, None
-    from s3pp.report.journal import Journal, Log
-
-    return Log(path, job) if path else None, Journal(journal, job) if journal else None
+    return RunRecords(job)
 
 
 def _display(streams: Streams, job: Job, *, listing: bool) -> Progress | None:

@@ -43,6 +43,9 @@ class Flow(NamedTuple):
     throttled: int = 0  # requests that the store has throttled so far
     rate: float = 0.0  # maximum requests per second sent to it; 0: no limit
     silent: float = 0.0  # seconds without an answer while requests are waiting
+    in_flight: int = 0  # requests
+    answered: int = 0  # requests so far, throttled or not
+    limited: float = 0.0  # seconds so far with a maximum rate
 
     @property
     def facts(self) -> tuple[Fact, ...]:
@@ -96,6 +99,11 @@ class Totals:
     not_deleted: str = ""  # why nothing was deleted, or could be, where that was refused
     foreseen: ForeseenTotals | None = None  # of a dry run that would transfer objects
     verdicts: VerdictTotals | None = None  # of a verify
+
+    @classmethod
+    def of(cls, job: Job) -> Totals:
+        """Return the totals of a run of ``job`` that begins."""
+        return cls(foreseen=_foreseen_totals(job), verdicts=_verdict_totals(job))
 
     def fold(self, outcome: Outcome) -> None:
         """Add one outcome."""
@@ -173,6 +181,22 @@ class Totals:
     def balanced(self) -> bool:
         """Whether every object listed is accounted for exactly once."""
         return self.listed == self.finished + self.not_attempted
+
+
+def _foreseen_totals(job: Job) -> ForeseenTotals | None:
+    if not job.dry_run or job.verb == "clean":
+        return None
+    from s3pp.report.foreseen import ForeseenTotals
+
+    return ForeseenTotals(job.title)
+
+
+def _verdict_totals(job: Job) -> VerdictTotals | None:
+    if not job.verifies:
+        return None
+    from s3pp.report.verdict_totals import VerdictTotals
+
+    return VerdictTotals()
 
 
 class RunReport(NamedTuple):

@@ -105,6 +105,7 @@ class Feedback(NamedTuple):
     stalled: float = 0.0  # seconds since the first refusal after which none was accepted
     refusal: Refusal = Refusal("", "")  # the last of these refusals
     silent: float = -1.0  # seconds without any answer; negative where none is expected
+    in_flight: int = 0  # requests
 
     @property
     def congested(self) -> int:

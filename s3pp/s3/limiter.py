@@ -276,7 +276,12 @@ class RequestLimiter:
         backlog = self.backlog() + len(self._waiting)
         seen = self._meter.feedback(self.limit.epoch, backlog)
         silent = -1.0 if self._free == self._size else self._clock() - self._answered
-        seen = seen._replace(throttled=self._throttled, taken=self._taken, silent=silent)
+        seen = seen._replace(
+            throttled=self._throttled,
+            taken=self._taken,
+            silent=silent,
+            in_flight=self._size - self._free,
+        )
         if self._stalled_since is not None:
             seen = seen._replace(stalled=self.stalled, refusal=self._refusal)
         self._report(seen)

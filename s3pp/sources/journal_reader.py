@@ -17,7 +17,7 @@ from s3pp.localfs.paths import shown
 from s3pp.places import Stores
 
 OUTCOMES = frozenset({"done", "skipped", "failed", "deleted"})
-EVENTS = OUTCOMES | {"start", "summary", "cut"}
+EVENTS = OUTCOMES | {"start", "pace", "summary", "cut"}
 LONGEST = 1 << 23  # bytes of a line: longer than any that is written
 
 

@@ -32,7 +32,7 @@ class CopyPlanner:
     ) -> None:
         self._rule = modes.SendRule.of(job)
         self._timed = job.compare is Compare.MTIME
-        self._journaled = job.output.journal is not None
+        self._keeps_facts = job.output.keeps_facts
         # A move has to delete the source, and a verify may have to read it, where ETags are equal.
         self._sees_all = job.moves or job.verification.deep
         self._index = index
@@ -87,7 +87,7 @@ class CopyPlanner:
             return self._decide(found, target, None)
         if self._by_etag and size and etag and size == there[1] and etag == there[2]:
             skipped = Skipped(key, target, size, _SAME_ETAG, None, None, etag)
-            if self._journaled:
+            if self._keeps_facts:
                 return _with_etags(skipped, etag, etag)
             return skipped  # in later runs, most
         return self._decide(found, target, self._index.as_dest(there))
@@ -101,7 +101,7 @@ class CopyPlanner:
                 same = etag if reason is _SAME_ETAG else ""
                 skipped = Skipped(key, target, size, reason, None, other_size(size, dest), same)
                 there = dest.etag if dest else ""
-                return skipped if not self._journaled else _with_etags(skipped, etag, there)
+                return skipped if not self._keeps_facts else _with_etags(skipped, etag, there)
         return CopyTask(key, target, size, etag, storage_class, dest, self._index.ask, time)
 
 

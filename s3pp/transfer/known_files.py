@@ -63,7 +63,7 @@ class KnownFiles:
         }
         self._tree = Tree(job.directory, follow=job.choosing.follow_symlinks is True)
         self._stores = not job.dry_run
-        self._journaled = job.output.journal is not None
+        self._keeps_facts = job.output.keeps_facts
         self._reader = self._open(job) if compares_content(job) else None
 
     def skip(self, steps: Iterable[Step]) -> Iterator[Step]:
@@ -129,11 +129,11 @@ class KnownFiles:
             reason = same_etag(digests, body, dest.etag, empty=entry.size == dest.size == 0)
             if reason is None:
                 return step
-            facts = Facts.of_file(entry.mtime_ns, dest) if self._journaled else None
+            facts = Facts.of_file(entry.mtime_ns, dest) if self._keeps_facts else None
             return Skipped(source, entry.key, entry.size, reason, facts=facts)
         assert isinstance(step, GetTask), "no other is looked up"
         reason = same_etag(digests, PLAIN, step.etag, empty=step.size == 0)
         if reason is None:
             return step
-        facts = Facts.of_object(step.etag) if self._journaled else None
+        facts = Facts.of_object(step.etag) if self._keeps_facts else None
         return Skipped(step.source, step.target, step.size, reason, facts=facts)

@@ -104,7 +104,7 @@ class MultipartUpload:
         self.own = resources.own
         self.checksums = PartChecksums(job, bucket.endpoint, resources.reader, notify)
         self._looks_back = job.parts.resume
-        self._journaled = job.output.journal is not None
+        self._keeps_facts = job.output.keeps_facts
         self._bucket = bucket
         self._uploads = Uploads(bucket)
         self._support = MultipartSupport(bucket)
@@ -152,7 +152,7 @@ class MultipartUpload:
             raise StartAgain("the upload of an earlier run was created with other headers")
         attempts, is_resumed = copied.answer.attempts, found is not None
         completed = CompletedUpload(etag, attempts, parts, is_resumed, upload.checksum)
-        if self._journaled:
+        if self._keeps_facts:
             facts = Facts(named_checksum(upload.checksum, parts), copied.answer.version)
             return completed._replace(facts=facts)
         return completed

@@ -56,7 +56,7 @@ class PutPlanner:
     def __init__(self, job: Job, index: DestinationIndex) -> None:
         self._rule = modes.SendRule.of(job)
         self._index = index
-        self._journaled = job.output.journal is not None
+        self._keeps_facts = job.output.keeps_facts
 
     def plan(self, found: Iterable[Entry | Skipped | Failed]) -> Iterator[PutTask | Outcome]:
         """Yield a task or an outcome for each record found, in order."""
@@ -73,7 +73,7 @@ class PutPlanner:
         if isinstance(reason, SkipReason):
             there = other_size(entry.size, dest)
             skipped = Skipped(entry.source, entry.key, entry.size, reason, dest_size=there)
-            if self._journaled:
+            if self._keeps_facts:
                 return skipped._replace(facts=Facts.of_file(entry.mtime_ns, dest))
             return skipped
         return PutTask(entry, dest, self._index.ask)

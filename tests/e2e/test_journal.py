@@ -31,10 +31,11 @@ Event = dict[str, Any]
 
 
 def events(journal: Path) -> list[Event]:
-    """The lines of a journal, each of which is whole."""
+    """The lines of a journal, each of which is whole; but for the pace, of which any may be."""
     text = journal.read_text()
     assert text.endswith("\n")
-    return [json.loads(line) for line in text.splitlines()]
+    found = [json.loads(line) for line in text.splitlines()]
+    return [event for event in found if event["event"] != "pace"]
 
 
 def of_runs(found: list[Event]) -> list[list[Event]]:

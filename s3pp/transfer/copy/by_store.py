@@ -43,7 +43,7 @@ class ByStore:
         self._dest = dest
         self._headers = headers
         self._only_absent = job.mode is Mode.ADD
-        self._journaled = job.output.journal is not None
+        self._keeps_facts = job.output.keeps_facts
         self._same_keys = source.signer.keys == dest.signer.keys
         self.conditional = ConditionalWrite(job.mode, dest, notify, copies=True)
         self._notify = notify
@@ -73,7 +73,7 @@ class ByStore:
             copied = Copied(answer.etag, answer)
         if copied.etag != attempt.source.etag:
             await self._check(attempt, copied)
-        facts = _facts(copied) if self._journaled else None
+        facts = _facts(copied) if self._keeps_facts else None
         return Written(copied.etag, copied.answer.attempts, facts=facts)
 
     def add_doubt(self) -> None:

@@ -173,7 +173,7 @@ class Through:
         self._dest = dest
         self._headers = headers
         self._fetcher = fetcher
-        self._journaled = job.output.journal is not None
+        self._keeps_facts = job.output.keeps_facts
         self._conditional = ConditionalWrite(job.mode, dest, notify)
 
     async def write(self, attempt: CopyAttempt) -> Written:
@@ -196,7 +196,7 @@ class Through:
         if etag != attempt.ours.etag:
             checksum = fetched.digests.header
             etag = await confirm_whole(self._dest, task.target, answer, attempt.ours, checksum)
-        facts = Facts(fetched.digests.named, answer.version) if self._journaled else None
+        facts = Facts(fetched.digests.named, answer.version) if self._keeps_facts else None
         return Written(etag, answer.attempts, facts=facts)
 
     async def _put(self, target: str, fetched: FetchedObject, headers: Headers) -> Answer:

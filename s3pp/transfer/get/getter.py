@@ -71,7 +71,7 @@ class Getter:
         self._if_absent = SendReason.ALWAYS if job.mode is Mode.STUPID else SendReason.NEW
         self._dry_run = job.dry_run
         self._plans = job.plan is not None
-        self._journaled = job.output.journal is not None
+        self._keeps_facts = job.output.keeps_facts
         self._gunzip = job.download.gunzip
         self._bucket = bucket
         self._tree = tree
@@ -119,7 +119,7 @@ class Getter:
         size = self._existing.size(task, here)
         there = None if size is None else other_size(task.size, Dest(size, ""))
         skipped = Skipped(task.source, task.target, task.size, reason, dest_size=there)
-        if not self._journaled or here is None or size is None:
+        if not self._keeps_facts or here is None or size is None:
             return skipped
         return skipped._replace(facts=Facts(file_ns=here.st_mtime_ns))
 
@@ -143,7 +143,7 @@ class Getter:
         if not finished:
             return Skipped(task.source, task.target, size, SkipReason.EXISTS)
         done = Done(task.source, task.target, size, moved, etag, reason, answer.attempts)
-        return done._replace(facts=self._facts(task, arrival)) if self._journaled else done
+        return done._replace(facts=self._facts(task, arrival)) if self._keeps_facts else done
 
     def _facts(self, task: GetTask, arrival: Arrival) -> Facts:
         """Return what a journal has of the file."""

@@ -77,7 +77,7 @@ class Putter:
         self._if_absent = SendReason.ALWAYS if job.mode is Mode.STUPID else SendReason.NEW
         self._dry_run = job.dry_run
         self._plans = job.plan is not None
-        self._journaled = job.output.journal is not None
+        self._keeps_facts = job.output.keeps_facts
         self._bucket = bucket
         self._preparer = preparer
         self._checksum = preparer.checksum
@@ -183,7 +183,7 @@ class Putter:
         attempts, encoding = answer.attempts, prepared.encoding
         sent_as = (attempts, None, encoding, self._checksum)
         done = Done(source, key, size, prepared.sent, etag, reason, *sent_as)
-        if self._journaled:
+        if self._keeps_facts:
             return done._replace(facts=Facts(digests.named, answer.version, prepared.sent))
         return done
 

@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 
 from s3pp.args.verbs import VERBS, build_job, parser
-from s3pp.cli import config, doctor, sandbox
+from s3pp.cli import config, doctor, report, sandbox
 from s3pp.cli.main import COMMANDS
 from s3pp.errors import ExitStatus, FailureKind
 from s3pp.job import Job
 from s3pp.limits import ACLS, CHECKSUMS
 from s3pp.places import Place, Source, Stores, parse_origin
 from s3pp.records import Done, Failed, Outcome, SendReason, Skipped, SkipReason, UploadFacts
-from s3pp.report.journal import _start
 from s3pp.report.lines import KeyTotals, KeyView, Lines, UploadLines
+from s3pp.report.run_events import start_event
 from s3pp.report.totals import Totals, summary, summary_event
 from s3pp.s3.listing import Listed
 from s3pp.s3.timestamps import parse_time
@@ -34,7 +34,10 @@ LITERALS = set(re.findall(r"``(.+?)``", REFERENCE))
 GENERAL = {"-h", "--help", "-V", "--version"}  # of every command
 ROOMS = sorted(path.parent for path in (ROOT / "s3pp").rglob("*/__init__.py"))
 # Of the commands that have no job.
-USAGES = {"config": config.USAGE, "doctor": doctor.USAGE, "sandbox": sandbox.USAGE}
+USAGES = {
+    each.__name__.rpartition(".")[2]: each.USAGE for each in (config, doctor, report, sandbox)
+}
+OTHERS = {"--port", "--read-only", "-o", "--output", "--run"}  # their options
 REPEATED = {"-", "--", "-qq", "-vv", "--no-NAME"}  # no options by themselves
 
 
@@ -81,7 +84,7 @@ def test_every_section_has_verbs_and_options() -> None:
 
 
 def test_no_option_is_made_up_in_passing() -> None:
-    known = set().union({"--port", "--read-only"}, REPEATED, *(accepted(verb) for verb in VERBS))
+    known = set().union(OTHERS, REPEATED, *(accepted(verb) for verb in VERBS))
     assert {name(each) for each in LITERALS if each.startswith("-")} <= known
 
 
@@ -172,7 +175,7 @@ def test_the_lines_of_a_clean_are_those_that_are_printed() -> None:
 
 def test_the_start_is_the_journals() -> None:
     found = replace(JOBS["put"], stores=Stores(dest="h"))
-    assert told_events()["put", "start"] == list(_start(found, "5ca1ab1e0000"))
+    assert told_events()["put", "start"] == list(start_event(found, "5ca1ab1e0000"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

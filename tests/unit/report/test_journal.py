@@ -18,10 +18,16 @@ from s3pp.errors import ExitStatus, FatalError, UsageError
 from s3pp.job import Job
 from s3pp.places import Place, Stores, parse_origin
 from s3pp.report.appender import MOST_CUT, Appender, check_appendable
-from s3pp.report.journal import Journal, open_journal
+from s3pp.report.journal import open_journal
+from s3pp.report.run_records import RunRecords
 from s3pp.report.totals import Totals
 
 from .samples import ALL, DONE, job
+
+
+def opened(path: str, run: Job) -> RunRecords:
+    """The records of a run that has a journal alone."""
+    return RunRecords(replace(run, output=replace(run.output, journal=path)))
 
 
 def events(path: Path) -> list[dict[str, Any]]:
@@ -30,7 +36,7 @@ def events(path: Path) -> list[dict[str, Any]]:
 
 def test_a_run(tmp_path: Path) -> None:
     path = tmp_path / "journal"
-    journal = Journal(str(path), job())
+    journal = opened(str(path), job())
     journal.record(ALL[:2])
     journal.record(ALL[2:])
     assert [e["event"] for e in events(path)] == ["start", "done", "skipped", "skipped", "failed"]
@@ -48,7 +54,7 @@ def test_a_run(tmp_path: Path) -> None:
 
 def test_a_dry_run_cannot_be_taken_for_a_real_one(tmp_path: Path) -> None:
     path = tmp_path / "journal"
-    journal = Journal(str(path), job(dry_run=True))
+    journal = opened(str(path), job(dry_run=True))
     journal.record([DONE])
     journal.close(Totals(), ExitStatus.OK)
     assert [event["dry_run"] for event in events(path)] == [True] * 3
@@ -57,7 +63,7 @@ def test_a_dry_run_cannot_be_taken_for_a_real_one(tmp_path: Path) -> None:
 def test_a_torn_line_is_made_a_line_of_json(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     path.write_text('{"event":"start"}\n{"event":"do')
-    Journal(str(path), job()).close(Totals(), ExitStatus.OK)
+    opened(str(path), job()).close(Totals(), ExitStatus.OK)
     first, torn, start, end = events(path)
     assert first == {"event": "start"}
     assert torn == {"event": "cut", "text": '{"event":"do'}
@@ -70,7 +76,7 @@ def test_a_torn_line_is_made_a_line_of_json(tmp_path: Path) -> None:
 def test_what_is_no_line_of_ours_is_ended_and_left(tmp_path: Path, torn: str) -> None:
     path = tmp_path / "journal"
     path.write_text(torn)
-    Journal(str(path), job()).close(Totals(), ExitStatus.OK)
+    opened(str(path), job()).close(Totals(), ExitStatus.OK)
     first, start, _ = path.read_text().splitlines()
     assert first == torn
     assert json.loads(start)["event"] == "start"
@@ -80,7 +86,7 @@ def test_a_line_is_never_taken_from_a_run_that_still_writes(tmp_path: Path) -> N
     path = tmp_path / "journal"
     other = open_journal(str(path))
     other.append('{"event":"do')
-    Journal(str(path), job()).close(Totals(), ExitStatus.OK)
+    opened(str(path), job()).close(Totals(), ExitStatus.OK)
     other.close()
     assert path.read_text().startswith('{"event":"do\n{"event":"start"')
     assert events_from(path, 1)[0]["concurrent"] is True
@@ -95,7 +101,7 @@ def test_the_start_says_which_objects_are_meant(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     for verb, stores in (("put", Stores(dest="h:1/x")), ("copy", Stores("a", "b"))):
         run = replace(job(), verb=verb, sandbox=verb == "put")
-        journal = Journal(str(path), run)
+        journal = opened(str(path), run)
         journal.start(replace(run, stores=stores))
         journal.start(run)
         journal.close(Totals(), ExitStatus.OK)
@@ -128,7 +134,7 @@ def test_nothing_secret_is_kept(tmp_path: Path) -> None:
         objects=Objects(headers=(("X-Key", "s3cr3t"),), sse="aws:kms", sse_kms_key_id="s3cr3t"),
         access=Access(endpoint_url="http://s3cr3t", profile="s3cr3t"),
     )
-    journal = Journal(str(path), run)
+    journal = opened(str(path), run)
     journal.record(ALL)
     journal.close(Totals(), ExitStatus.OK)
     assert "s3cr3t" not in path.read_text()
@@ -136,11 +142,11 @@ def test_nothing_secret_is_kept(tmp_path: Path) -> None:
 
 def test_a_full_disk_stops_the_run() -> None:
     with pytest.raises(FatalError, match=r"--journal '/dev/full': .*No space left"):
-        Journal("/dev/full", job()).start(job())
+        opened("/dev/full", job()).start(job())
 
 
 def test_one_write_per_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    journal = Journal(str(tmp_path / "journal"), job())
+    journal = opened(str(tmp_path / "journal"), job())
     journal.start(job())
     writes: list[int] = []
     real = os.write
@@ -189,7 +195,7 @@ def test_check(tmp_path: Path) -> None:
 
 def test_a_pipe_will_do() -> None:
     read, write = os.pipe()
-    journal = Journal(f"/dev/fd/{write}", job())
+    journal = opened(f"/dev/fd/{write}", job())
     journal.close(Totals(), ExitStatus.OK)
     os.close(write)
     with os.fdopen(read) as stream:
@@ -214,7 +220,7 @@ def test_the_other_directions_say_what_they_read_and_write(
 ) -> None:
     """The statter is a child, and gets its job pickled where it was not forked."""
     path = tmp_path / "journal"
-    journal = Journal(str(path), pickle.loads(pickle.dumps(run)) if pickled else run)
+    journal = opened(str(path), pickle.loads(pickle.dumps(run)) if pickled else run)
     journal.close(Totals(), ExitStatus.OK)
     start, _ = events(path)
     assert (start["verb"], start["sources"], start["dest"]) == (run.verb, sources, dest)

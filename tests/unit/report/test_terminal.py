@@ -32,9 +32,10 @@ from s3pp.records import (
     SkipReason,
     UploadFacts,
 )
-from s3pp.report.journal import Journal, Log
+from s3pp.report.journal import Log
 from s3pp.report.lines import Found, KeyView
 from s3pp.report.outlet import Streams
+from s3pp.report.run_records import RunRecords
 from s3pp.report.view import view_of
 from s3pp.report.voice import notice_lines, voice_of
 from s3pp.s3.exchange import Response
@@ -195,8 +196,7 @@ def test_logs_and_journals(tmp_path_factory: pytest.TempPathFactory, text: str) 
         log.record(outcomes(text, verb))
         log.line("NOTICE", text)
         log.close()
-        journal = Journal(str(top / "journal"), job)
-        journal.record(outcomes(text, verb))
+        RunRecords(job).record(outcomes(text, verb))
         for name in ("journal", "log"):
             path: Path = top / name
             check(path.read_bytes().decode())

@@ -17,7 +17,7 @@ from s3pp.facts import mtime_text
 from s3pp.job import Choosing, Job
 from s3pp.places import Origin, Place, Stores
 from s3pp.records import Entry
-from s3pp.report.journal import _start
+from s3pp.report.run_events import start_event
 from s3pp.s3.listing import Listed
 from s3pp.sources.earlier_runs import (
     EarlierRuns,
@@ -58,7 +58,7 @@ def journal(path: Path, *events: dict[str, Any] | str) -> str:
 
 
 def start(work: Job, **other: Any) -> dict[str, Any]:
-    return _start(work, RUN) | other
+    return start_event(work, RUN) | other
 
 
 def covers(
