@@ -161,8 +161,8 @@ class Cycle:
     def _finish(self, trip: Trip, proxy: RandomFaults) -> None:
         """Run the same command in peace: it succeeds, and then all is there and nothing else."""
         source = self._versions.newest()
-        if not source and self._mirror:
-            return
+        if not source and (self._mirror or trip.verb != "put"):
+            return  # what has nothing is refused: nothing is deleted, and no such prefix exists
         before, around = trip.arrived(), trip.around()
         journal = self._place / "journal-2.jsonl"
         running = self._start(trip, proxy, journal)
