@@ -82,10 +82,22 @@ _ALL: Mapping[str, tuple[Example, ...]] = MappingProxyType(
         "clean": (
             Example("uploads that nobody finishes", "s3pp clean --older-than 7d s3://bucket"),
         ),
+        "completion": (
+            Example("in this shell", 'eval "$(s3pp completion bash)"'),
+            Example("in each fish", "s3pp completion fish > ~/.config/fish/completions/s3pp.fish"),
+        ),
+        "config": (
+            Example("what is set, and where", "s3pp config"),
+            Example("every option of a mirror", "s3pp config --preset mirror put"),
+        ),
         "doctor": (
             Example("whether put, get and remove can work", "s3pp doctor s3://bucket/p"),
             Example("of an account that only reads", "s3pp doctor --read-only s3://bucket/p"),
             Example("only problems, for cron", "s3pp doctor -q s3://bucket/p"),
+        ),
+        "sandbox": (
+            Example("a shell whose programs use it", "s3pp sandbox --bucket demo -- bash"),
+            Example("a server for other terminals", "s3pp sandbox --port 9000"),
         ),
     }
 )

@@ -14,7 +14,7 @@ from s3pp.args import configuration
 from s3pp.args.building import declared_fields
 from s3pp.args.defaults import Defaults, Setting
 from s3pp.args.invocation import setting_name, setting_value
-from s3pp.args.parser import Group, Parser, add_groups
+from s3pp.args.parser import Group, Parser, VerbParser, add_groups
 from s3pp.args.suggestions import suggest_command
 from s3pp.args.verbs import VERBS
 from s3pp.errors import ExitStatus, UsageError
@@ -58,7 +58,7 @@ def _is_limited(sources: configuration.Sources) -> bool:
 
 def parser() -> Parser:
     """Create the parser of the command line."""
-    made = Parser("s3pp config", USAGE, ABOUT)
+    made = VerbParser("config", USAGE, ABOUT)
     made.add_argument("arguments", nargs="*", help=SUPPRESS)
     declared = {**declared_fields(), **configuration.configuration_fields()}
     groups = (configuration.GROUP, Group("output", (_JSON,)))

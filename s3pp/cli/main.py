@@ -24,12 +24,13 @@ COMMANDS = {
     "apply": "Execute a plan of put, get, copy or remove",
     "list": "List the objects in a bucket",
     "clean": "Abort incomplete multipart uploads",
+    "completion": "Print a script by which a shell completes command lines",
     "config": "Show which options are in force, and where they are set",
     "doctor": "Find out whether runs can work here, and why not",
     "report": "Write a page about a run, from its journal",
     "sandbox": "Run an S3 server in memory, for experiments",
 }
-_NO_VERBS = ("config", "doctor", "report", "sandbox")  # each a module of this room
+_NO_VERBS = ("completion", "config", "doctor", "report", "sandbox")  # each a module of this room
 
 
 def run() -> NoReturn:
@@ -81,7 +82,7 @@ def _run_verb(verb: str, argv: Sequence[str], streams: Streams) -> int:
 
 
 def _overview() -> str:
-    commands = "".join(f"  {name:<10}{what}\n" for name, what in COMMANDS.items())
+    commands = "".join(f"  {name:<12}{what}\n" for name, what in COMMANDS.items())
     general = (
         "  -h, --help     show this text; s3pp help COMMAND shows that of COMMAND\n"
         "  -V, --version  show the version\n"

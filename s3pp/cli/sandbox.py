@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from s3pp.args import values
-from s3pp.args.parser import Parser, argument_type
+from s3pp.args.parser import Parser, VerbParser, argument_type
 from s3pp.errors import ExitStatus, FatalError, Misuse, start_failure
 
 if TYPE_CHECKING:
@@ -54,15 +54,27 @@ class Wanted(NamedTuple):
 def parse(argv: Sequence[str]) -> Wanted:
     """Parse the arguments. Raises ``UsageError``."""
     split = list(argv).index("--") if "--" in argv else len(argv)
-    parser = Parser("s3pp sandbox", USAGE, ABOUT)
-    parser.add_argument(
+    made = parser()
+    given, extra = made.parse_known_args(argv[:split])
+    if extra:
+        made.error(f"{extra[0]!r} is unknown; a command goes after --")
+    command = list(argv[split + 1 :])
+    if split < len(argv) and not command:
+        raise Misuse("s3pp sandbox: no command after --; name one, or drop the --")
+    return Wanted(given.port, given.bucket, command)
+
+
+def parser() -> Parser:
+    """Create the parser of the command line."""
+    made = VerbParser("sandbox", USAGE, ABOUT)
+    made.add_argument(
         "--port",
         type=argument_type(partial(values.whole, most=65535)),
         default=0,
         metavar="N",
         help="port to listen on (default: a free one)",
     )
-    parser.add_argument(
+    made.add_argument(
         "--bucket",
         action="append",
         type=argument_type(values.bucket),
@@ -70,13 +82,7 @@ def parse(argv: Sequence[str]) -> Wanted:
         metavar="NAME",
         help="bucket to create at the start; repeatable",
     )
-    given, extra = parser.parse_known_args(argv[:split])
-    if extra:
-        parser.error(f"{extra[0]!r} is unknown; a command goes after --")
-    command = list(argv[split + 1 :])
-    if split < len(argv) and not command:
-        raise Misuse("s3pp sandbox: no command after --; name one, or drop the --")
-    return Wanted(given.port, given.bucket, command)
+    return made
 
 
 def exports(sandbox: Sandbox) -> str:

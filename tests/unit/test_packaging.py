@@ -19,7 +19,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-CHECKED_OUT = [".ci", "benchmarks", "bin", "docs", "s3pp", "tests"]
+SHARE = ROOT / "share"  # completion and the manual page
+CHECKED_OUT = [".ci", "benchmarks", "bin", "docs", "s3pp", "share", "tests"]
 LEFT_BY_TOOLS = re.compile(
     r"/(?:__pycache__|_build|build|dist|\.[a-z]+_cache|\.hypothesis|[\w.]+\.egg-info)/|\.py[co]$"
 )
@@ -136,7 +137,10 @@ def test_the_wheel_is_typed_and_licensed_and_no_more(distributions: Path) -> Non
         info = next(name for name in names if name.endswith(".dist-info/METADATA"))
         metadata = message_from_bytes(wheel.read(info))
     assert {"s3pp/py.typed", info.replace("METADATA", "licenses/LICENSE")} <= names
-    assert {name.partition("/")[0] for name in names} == {"s3pp", info.partition("/")[0]}
+    data = info.replace(".dist-info/METADATA", ".data/data/")
+    assert {name.removeprefix(data) for name in names if name.startswith(data)} == files(SHARE)
+    rest = {name.partition("/")[0] for name in names if not name.startswith(data)}
+    assert rest == {"s3pp", info.partition("/")[0]}
     check_metadata(metadata)
 
 

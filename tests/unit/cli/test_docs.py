@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from s3pp.args.verbs import VERBS, build_job, parser
-from s3pp.cli import config, doctor, report, sandbox
+from s3pp.cli import completion, config, doctor, report, sandbox
 from s3pp.cli.main import COMMANDS
 from s3pp.errors import ExitStatus, FailureKind
 from s3pp.job import Job
@@ -35,7 +35,8 @@ GENERAL = {"-h", "--help", "-V", "--version"}  # of every command
 ROOMS = sorted(path.parent for path in (ROOT / "s3pp").rglob("*/__init__.py"))
 # Of the commands that have no job.
 USAGES = {
-    each.__name__.rpartition(".")[2]: each.USAGE for each in (config, doctor, report, sandbox)
+    each.__name__.rpartition(".")[2]: each.USAGE
+    for each in (completion, config, doctor, report, sandbox)
 }
 OTHERS = {"--port", "--read-only", "-o", "--output", "--run"}  # their options
 REPEATED = {"-", "--", "-qq", "-vv", "--no-NAME"}  # no options by themselves
