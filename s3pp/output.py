@@ -26,6 +26,12 @@ class Output:
         Option(("--progress",), "show progress on stderr (default: on a terminal)"),
         Option(("--no-progress",), "show no progress", sets=False),
     )
+    precount: bool = option(
+        True,
+        "--no-precount",
+        help="show progress without counting ahead, which lists or walks the source a second time",
+        sets=False,
+    )
     journal: str | None = option(
         None,
         "--journal",

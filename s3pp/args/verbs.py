@@ -167,9 +167,8 @@ _RETRIES = Group("retries and timeouts", (*_TRIES, "speed.worker_timeout", "choo
 _LOCKING = Group("runs at the same time", _fields("locking", "lock wait if_locked"))
 _VERIFY_RETRIES = Group("retries and timeouts", (*_TRIES, "speed.worker_timeout"))
 _WRITTEN = _fields("output", "report metrics")
-_OUTPUT = Group(
-    "output", (*_VOLUME, *_fields("output", "json progress journal log_file"), *_WRITTEN)
-)
+_PRINTED = _fields("output", "json progress precount journal log_file")
+_OUTPUT = Group("output", (*_VOLUME, *_PRINTED, *_WRITTEN))
 # Those of a verify that are not about SOURCE and DEST.
 _OF_JOURNALS = (_SPEED, _RATES, _REACHED_S3, _VERIFY_RETRIES, _LOCKING, _OUTPUT)
 

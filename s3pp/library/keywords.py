@@ -40,6 +40,7 @@ COMMAND_ONLY: Mapping[str, str] = MappingProxyType(
         "quiet": _PRINTED,
         "json": _PRINTED,
         "progress": _PRINTED,
+        "precount": _PRINTED,
         "summarize": "add up the sizes of the objects",
         "exit_code": "look at the result's done",
         "config": _CALL,

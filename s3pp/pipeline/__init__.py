@@ -21,9 +21,9 @@ ETag cache   ``digest_storage`` writes it, on a thread of the statter
 messages     ``messages``, sent through ``pipes``; ``progress_messages`` are for displays
 supervising  ``children`` starts, watches and ends the processes; ``signals`` end the run;
              ``ledger`` assigns batches and parts to workers, ``assignments`` joins both and tracks
-             what a dead worker leaves behind; ``walk_tally`` counts what is found; ``flow``
-             limits the request rate of all, and ``shared_pace`` shares it with other runs on the
-             machine
+             what a dead worker leaves behind; ``counting`` adds up what the walker finds, and
+             starts the ``counter``, which is ahead of it where progress is shown; ``flow`` limits
+             the request rate of all, and ``shared_pace`` shares it with other runs on the machine
 deletions    ``mirror`` finds what ``--delete`` is to delete, ``planned_deletions`` has what a plan
              deletes, ``delete_spool`` keeps it until ``delete_phase`` has decided; ``deletions``
              runs the batches

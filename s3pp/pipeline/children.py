@@ -323,9 +323,9 @@ class Crew:
             return
         job = self._job
         load(job)
-        self.statter = self._launch("statter", _run_statter, (job, started, spool_dir))
+        self.statter = self.launch("statter", _run_statter, (job, started, spool_dir))
         stdin = Connection(os.dup(0), writable=False) if job.choosing.files_from == "-" else None
-        self.walker = self._launch("walker", _run_walker, (spool_dir, stdin))
+        self.walker = self.launch("walker", _run_walker, (spool_dir, stdin))
         if stdin:
             stdin.close()
         self.start_worker()
@@ -347,7 +347,7 @@ class Crew:
             self._begun += 1
             name = f"{TITLES[self._job.verb]} {self._begun}"
         try:
-            worker = self._launch(name, run_worker, ())
+            worker = self.launch(name, run_worker, ())
         except FatalError as error:
             if not self.workers:
                 raise
@@ -377,7 +377,8 @@ class Crew:
         self._stopped = {each: before.get(each, 0.0) + seconds for each in others if each.stopped}
         return {**self.workers, **self._stopped}
 
-    def _launch(self, name: str, role: Role, arguments: tuple[object, ...]) -> Child:
+    def launch(self, name: str, role: Role, arguments: tuple[object, ...]) -> Child:
+        """Start a child, and watch it. Raises ``FatalError``."""
         try:
             child = Child(name, role, context=self._context, arguments=arguments)
             self._loop.add(child, on_death=lambda: self._callbacks.on_death(child))

@@ -39,7 +39,7 @@ from s3pp.records import (
 )
 from s3pp.records import OpenUpload as OpenUpload  # noqa: PLC0414  # exported
 from s3pp.report.failures import Cause
-from s3pp.report.totals import Flow, Totals
+from s3pp.report.totals import Extent, Flow, Totals
 from s3pp.report.totals import Retries as Retries  # noqa: PLC0414  # exported
 from s3pp.s3.congestion import Demand, Feedback, Permit, RateLimit
 from s3pp.s3.endpoint import Opened
@@ -278,6 +278,7 @@ MESSAGES: tuple[type[Any], ...] = (
     Demand,
     Permit,
     Retries,
+    Extent,
 )
 _TAGS = {kind: tag for tag, kind in enumerate(MESSAGES)}
 HEAD = Struct("!IB")  # bytes that follow, index in ``MESSAGES``

@@ -33,7 +33,7 @@ from s3pp.pipeline.messages import (
 )
 from s3pp.pipeline.pipes import MessageReader, MessageWriter
 from s3pp.report.recorder import REDRAW_SECONDS, Recorder
-from s3pp.report.totals import Flow, Retries
+from s3pp.report.totals import Extent, Flow, Retries
 
 if TYPE_CHECKING:
     from s3pp.pipeline.digest_storage import DigestStorage
@@ -73,6 +73,8 @@ class Statter:
                 self._report(message)
             case WalkProgress(objects, walk_done, size):
                 self._recorder.set_listed(objects, done=walk_done, size=size)
+            case Extent():
+                self._recorder.set_counted(message)
             case PartProgress(size, requests):
                 self._recorder.count_requests(requests)
                 self._recorder.count_moved(size)

@@ -54,7 +54,7 @@ class StreamRun:
     """
 
     def __init__(self, job: Job, streams: Streams, signals: Signals) -> None:
-        progress = open_progress(streams.stderr, job, listing=False)
+        progress = open_progress(streams, job)
         self.job = job
         self.pause = Pause()
         self.own = OwnUploads(self._note_upload)

@@ -25,18 +25,20 @@ from s3pp.localfs.tree import make_directory
 from s3pp.pipeline import messages
 from s3pp.pipeline.assignments import Assignments, DeadGetters, crash_report, unrecorded
 from s3pp.pipeline.children import Callbacks, Child, Crew, SelectorLoop
+from s3pp.pipeline.counting import CountAhead, WalkTally
 from s3pp.pipeline.credentials import KeyExchange, OpenBuckets
 from s3pp.pipeline.delete_phase import DeletePhase, NoDeletion
 from s3pp.pipeline.flow import FlowControl
 from s3pp.pipeline.signals import Signals, stopping_notice
-from s3pp.pipeline.walk_tally import WalkTally
 from s3pp.report.failures import Cause
-from s3pp.report.totals import Retries, RunReport, run_report
+from s3pp.report.totals import Extent, Retries, RunReport, run_report
 from s3pp.s3.congestion import Demand, Feedback
 from s3pp.s3.session import SessionHooks
 
 LEAST_TICK, TICK = 0.02, 0.5  # seconds between periodic checks: at least, and at most
 MOST_DEATHS = 10  # of workers in a row without a report in between, plus two for each worker
+# What the statter processes as it is, whoever sends it.
+_FOR_STATTER = (messages.Notice, messages.NamesExcluded, messages.FileDigests, Retries, Extent)
 STATTER_BACKLOG = 256  # unsent messages to the statter above which the walker must wait
 
 
@@ -77,6 +79,7 @@ class Supervisor:
         self._deaths = 0  # of workers, since the last report of a batch or a part
         self._finished = 0
         self._walk = WalkTally()
+        self._count = CountAhead(job, self._started, self._crew.launch, self._loop.send)
         self._walk_ended = False  # every object is listed, or the walk has failed
         self._error: str | None = None
         self._signal: ExitStatus | None = None
@@ -201,6 +204,8 @@ class Supervisor:
         self._flow.balance(self._now, self._crew.statter)
         if self._phase is Phase.RUNNING and (found := self._walk.take_progress()):
             self._loop.send(self._crew.statter, found)
+        walks = self._phase is Phase.RUNNING and not self._walk.done
+        self._count.advance(self._now, lambda: self._setup, wanted=walks)
 
     # What children say
 
@@ -231,11 +236,11 @@ class Supervisor:
                 self._flow.observe(child, message, time.monotonic())
             case messages.SpoolFile() | messages.OpenUpload():
                 self._assignments.record(child, message)
-            case messages.Notice() | messages.NamesExcluded() | messages.FileDigests() | Retries():
+            case _ if isinstance(message, _FOR_STATTER):
                 self._loop.send(self._crew.statter, message)
             case messages.KeysExpired(side):
                 self._keys.renew(child, side, self._now)
-            case messages.Fatal(text):
+            case messages.Fatal(text) if child is not self._count.counter:
                 walker = child is self._crew.walker
                 self._walk_ended |= walker  # what it found by then is done all the same
                 self._abort(text, drain=not walker)
@@ -339,7 +344,7 @@ class Supervisor:
             if not self._walk_ended:
                 why = f"the walker {child.how_it_ended()}: {self._deletions.loss}"
                 self._abort(f"{why}: run the same command again")
-        elif self._phase in (Phase.RUNNING, Phase.DRAINING):
+        elif self._phase in (Phase.RUNNING, Phase.DRAINING) and child is not self._count.counter:
             self._on_worker_death(child)
 
     def _on_statter_death(self, child: Child) -> None:

@@ -94,15 +94,15 @@ def run_walker(
     if setup is None:
         return
     job, notify = setup.job, partial(_notify, outbox)
-    thread = LoopThread(partial(_give_up, outbox))
+    thread = LoopThread(partial(give_up, outbox))
     hooks = RetryHooks(notify=notify, on_failure=RetryCounter(outbox)).limited(job.speed, outbox)
-    buckets = _connect(setup, outbox, thread, hooks)
+    buckets = connect_sides(setup, outbox, thread, hooks)
     approved = Event()
 
     def allow(permit: Permit) -> None:
         thread.call(partial(hooks.allow, permit))
 
-    start_thread(_listen, inbox, buckets, approved, allow)
+    start_thread(listen, inbox, buckets, approved, allow)
     tallies = not names_skips(job)
     batcher = Batcher(outbox, job.speed.processes, large=job.parts.threshold, tallies=tallies)
     stream = os.fdopen(stdin.fileno(), "rb", closefd=False) if stdin else None
@@ -139,7 +139,7 @@ def _notify(outbox: MessageWriter, text: str) -> None:
     outbox.send(Notice(text))
 
 
-def _connect(
+def connect_sides(
     setup: Setup, outbox: MessageWriter, thread: LoopThread, hooks: RetryHooks
 ) -> dict[Side, DistantBucket]:
     """Return the buckets of a run, whose requests ``thread`` makes."""
@@ -353,12 +353,13 @@ def _tasks(steps: Iterable[Task | Outcome], batcher: Batcher) -> Iterator[Task]:
             batcher.add_outcome(step)
 
 
-def _give_up(outbox: MessageWriter, defect: str) -> None:
+def give_up(outbox: MessageWriter, defect: str) -> None:
+    """End the process for a defect, after which it would wait forever."""
     outbox.send(Fatal(defect))
     os._exit(1)
 
 
-def _listen(
+def listen(
     inbox: MessageReader,
     buckets: Mapping[Side, DistantBucket],
     approved: Event,
@@ -367,7 +368,7 @@ def _listen(
     """Receive new keys, permits and the approval of deletions; exit when the supervisor is gone."""
     while (message := inbox.receive()) is not None:
         match message:
-            case NewKeys(side, keys):
+            case NewKeys(side, keys) if side in buckets:
                 buckets[side].take_keys(keys)
             case Permit():
                 allow(message)

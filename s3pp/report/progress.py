@@ -11,7 +11,7 @@ from s3pp.job import Job
 from s3pp.output import Output
 from s3pp.report.forecast import Throughput, percentage
 from s3pp.report.lines import as_json
-from s3pp.report.outlet import Outlet
+from s3pp.report.outlet import Outlet, Streams
 from s3pp.report.progress_text import (
     Forecast,
     event,
@@ -23,6 +23,7 @@ from s3pp.report.progress_text import (
 )
 from s3pp.report.screen import ERASE, Row, Screen, Styled, colored
 from s3pp.report.totals import Totals
+from s3pp.report.view import Detail
 
 PLAIN_SECONDS = 10.0  # between two lines without a terminal
 AGAIN_SECONDS = 1.0  # after which the display is drawn again, which others may have written over
@@ -42,17 +43,22 @@ class Progress(Protocol):
         """End the display."""
 
 
-def open_progress(stderr: Outlet, job: Job, *, listing: bool) -> Progress | None:
-    """Return the display for this job and this stderr, or None.
-
-    ``listing``: a line per object goes to a terminal too, which excludes a display by default.
-    """
-    terminal = stderr.terminal
-    if not wanted(job.output, terminal=terminal, listing=listing):
+def open_progress(streams: Streams, job: Job) -> Progress | None:
+    """Return the display for this job on these streams, or None."""
+    stderr = streams.stderr
+    if not is_shown(job, streams):
         return None
-    if terminal and capable(os.environ):
+    if stderr.terminal and capable(os.environ):
         return TerminalProgress(stderr, job)
     return PlainProgress(stderr, job)
+
+
+def is_shown(job: Job, streams: Streams) -> bool:
+    """Return whether the progress of ``job`` is shown."""
+    listing = streams.stdout.terminal and (
+        job.verb == "list" or Detail.of(job.output, dry_run=job.lists_decisions).done
+    )
+    return wanted(job.output, terminal=streams.stderr.terminal, listing=listing)
 
 
 def erase_display(stderr: Outlet, output: Output) -> None:
@@ -63,7 +69,10 @@ def erase_display(stderr: Outlet, output: Output) -> None:
 
 
 def wanted(output: Output, *, terminal: bool, listing: bool) -> bool:
-    """Return whether to show progress: as set, else on a terminal without other output."""
+    """Return whether to show progress: as set, else on a terminal without other output.
+
+    ``listing``: a line per object goes to a terminal too.
+    """
     if output.progress is not None:
         return output.progress
     return terminal and not listing and output.verbosity >= 0

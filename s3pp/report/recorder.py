@@ -14,6 +14,7 @@ from s3pp.report.failures import HELD_SECONDS, Cause, GiveUpRule, Standstill
 from s3pp.report.lines import Lines
 from s3pp.report.outlet import Streams
 from s3pp.report.totals import (
+    Extent,
     Flow,
     Retries,
     Totals,
@@ -22,7 +23,7 @@ from s3pp.report.totals import (
     settled,
     summary_text,
 )
-from s3pp.report.view import Detail, view_of
+from s3pp.report.view import view_of
 from s3pp.report.voice import Rendered, voice_of
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Recorder:
         self._release_at = self._started  # when failures have waited long enough
         self._totals = Totals.of(job)
         # Whether how long an object takes depends on its size.
-        self._by_bytes = not job.verifies or job.verification.deep
+        self._by_bytes = job.verb != "remove" and (not job.verifies or job.verification.deep)
         self._give_up = GiveUpRule(job.verb)
         self._voice = voice_of(job)
         self._view = view_of(job, self._voice)
@@ -87,11 +88,7 @@ class Recorder:
         Raises ``UsageError`` if the journal or the log cannot be opened.
         """
         streams = Streams.of(stdout, stderr)
-        listing = (
-            streams.stdout.terminal and Detail.of(job.output, dry_run=job.lists_decisions).done
-        )
-        display = _display(streams, job, listing=listing)
-        return cls(job, streams, progress=display, started=started)
+        return cls(job, streams, progress=_display(streams, job), started=started)
 
     @property
     def totals(self) -> Totals:
@@ -123,6 +120,13 @@ class Recorder:
         totals.listed, totals.walk_done = count, done
         if size is not None and self._by_bytes:
             totals.listed_bytes = size
+        self.tick()
+
+    def set_counted(self, counted: Extent) -> None:
+        """Record how much there is to do, as far as it was counted ahead of the walker."""
+        objects, size, complete = counted
+        steps = 2 if self._job.moves else 1  # what is moved is deleted, too
+        self._totals.counted = Extent(steps * objects, size if self._by_bytes else 0, complete)
         self.tick()
 
     def record(self, outcomes: Sequence[Outcome]) -> None:
@@ -368,10 +372,10 @@ def _run_records(job: Job) -> RunRecords | None:
     return RunRecords(job)
 
 
-def _display(streams: Streams, job: Job, *, listing: bool) -> Progress | None:
-    """Open the progress display, where there is to be one; ``listing`` as ``open_progress``."""
+def _display(streams: Streams, job: Job) -> Progress | None:
+    """Open the progress display, where there is to be one."""
     if not streams.stderr.terminal and not job.output.progress:
         return None
     from s3pp.report.progress import open_progress
 
-    return open_progress(streams.stderr, job, listing=listing)
+    return open_progress(streams, job)

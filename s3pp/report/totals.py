@@ -30,7 +30,7 @@ class Fact(NamedTuple):
 
 
 class Extent(NamedTuple):
-    """How much there is to do, as far as is known. Producer: the supervisor; consumer: displays."""
+    """counter → statter: how much there is to do, as far as is known."""
 
     objects: int = 0
     bytes: int = 0  # of the sources; 0: they do not matter, or are not known

@@ -23,6 +23,7 @@ is done already, ``extraneous`` what only the destination has; ``plan_file`` rea
 apply executes: its first line with ``plan_settings``, the others with ``plan_lines``;
 ``journal_reader`` reads journals, ``journal_places`` where their destinations are, and
 ``recorded_objects`` what they say of each;
+``counting`` counts what a walk will find, ahead of it;
 ``checking`` validates sources before the run starts; ``object_rules`` finds the attributes of an
 object by its name.
 """

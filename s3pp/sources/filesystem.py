@@ -69,7 +69,7 @@ class _Level(NamedTuple):
 def walk_files(source: Source, scope: Scope) -> Stream:
     """Walk the file or directory ``source``, which may itself be a link."""
     if os.path.isdir(source.path):
-        return _Walk(source.path, scope.within(source.name)).run()
+        return TreeWalk(source.path, scope.within(source.name)).run()
     return walk_single(source, scope)
 
 
@@ -138,7 +138,7 @@ def _kind(error: OSError) -> FailureKind:
     return FailureKind.UNREADABLE
 
 
-class _Walk:
+class TreeWalk:
     """One walk through one tree, depth first, with its path on a stack of its own."""
 
     def __init__(self, top: str, scope: Scope) -> None:
@@ -213,10 +213,12 @@ class _Walk:
         The directory being read is not on the stack yet; it is the parent of ``link``.
         """
         target = link.stat()
-        above = [*self._around, *(level.path for level in self._stack)]
-        return any(
-            os.path.samestat(target, os.stat(path)) for path in (*above, os.path.dirname(link.path))
-        )
+        above = [*self._around, *self._path_walked(), os.path.dirname(link.path)]
+        return any(os.path.samestat(target, os.stat(path)) for path in above)
+
+    def _path_walked(self) -> list[str]:
+        """Return the directories on the path walked, as far as they are known."""
+        return [level.path for level in self._stack]
 
     def _record(self, level: _Level, name: str, order: bytes, kind: int) -> Record | None:
         """Return the record of one name, which is not a directory to enter."""

@@ -80,6 +80,16 @@ class Latest(NamedTuple):
     was_done: bool  # by an earlier one, or this
 
 
+def sizes_recorded(path: str) -> Iterator[int]:
+    """Yield the size, 0 if unknown, of each destination that a verify of a journal reports on.
+
+    All lines are read first. Raises ``FatalError``.
+    """
+    for latest in RecordedObjects(path):
+        if latest.was_done or latest.row.state is not State.DELETED:
+            yield latest.recorded.size or 0
+
+
 class RecordedObjects:
     """The destinations in a journal, sorted: files first, then keys, by bucket."""
 

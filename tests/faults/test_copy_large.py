@@ -404,10 +404,11 @@ def test_progress_shows_the_parts_of_what_is_not_done(either: CopyTrial) -> None
     gate = Gate()
     either.inject(Rule(gate, "PUT", PART, skip=3))
     near, far = pty.openpty()
-    running = either.start(*PARTS, "--concurrency=2", "--progress", stderr=far)
+    env = {"TERM": "xterm"}
+    running = either.start(*PARTS, "--concurrency=2", "--progress", stderr=far, env=env)
     os.close(far)
     shown = b""
-    while b"0 of 1 objects, 15.0 MiB" not in shown:
+    while b"0 of 1 objects, 15.0 of " not in shown:
         shown += os.read(near, 4096)
     gate.open()
     with suppress(OSError):  # Linux says EIO when the last writer is gone

@@ -296,7 +296,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
 
 
 def test_a_terminal_is_redrawn_and_left_clean(terminal: Terminal) -> None:
-    progress = open_progress(terminal.outlet, job(), listing=False)
+    progress = open_progress(Streams(Outlet(None), terminal.outlet), job())
     assert isinstance(progress, TerminalProgress)
     progress.update(Totals(10, done=1))
     first = terminal.shown()
@@ -373,7 +373,7 @@ def test_a_dumb_terminal_gets_whole_lines(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TERM", "dumb")
-    progress = open_progress(terminal.outlet, job(progress=True), listing=False)
+    progress = open_progress(Streams(Outlet(None), terminal.outlet), job(progress=True))
     assert progress is not None
     progress.update(TROUBLED)
     progress.close()
