@@ -76,7 +76,7 @@ def test_what_is_imported_is_declared_and_the_reverse() -> None:
 def test_each_dependency_is_described() -> None:
     page = (ROOT / "docs" / "dependencies.rst").read_text()
     requirements = setup("options", "install_requires")
-    for extra in ("magic", "parquet", "sandbox", "test", "lint", "bench", "stores"):
+    for extra in ("magic", "parquet", "sandbox", "test", "docs", "lint", "bench", "stores"):
         requirements += setup("options.extras_require", extra)
     names = {re.split(r"[\[<>=;]", each)[0] for each in requirements} - {"s3pp"}
     assert {name for name in names if name not in page} == set()
