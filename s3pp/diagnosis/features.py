@@ -78,7 +78,7 @@ async def _ranges(target: ExaminedBucket, key: str) -> Finding:
         return not_tried(check, f"refused: {answer}")
     if answer.response.status == 206:
         return ok(check, "yes")
-    found = f"no: answered with {answer.response.status}, and {len(answer.response.body)} bytes"
+    found = f"no: answered with status {answer.response.status} in place of 206"
     return warning(check, found, "large objects are fetched in one piece, and not resumed")
 
 
@@ -121,8 +121,17 @@ class WrittenFeatures:
         return await self._condition("put if absent", request)
 
     async def _put_if_unchanged(self) -> Finding:
-        request = self._target.put(self._key, _OTHER, (_NO_PIN,))
-        return await self._condition("put if unchanged", request)
+        check = "put if unchanged"
+        refused = await ask("PutObject", self._put_over())
+        if isinstance(refused, ObjectError):
+            found = f"no: also an object that has not changed is refused: {refused}"
+            return warning(check, found, LACKS[check])
+        return await self._condition(check, self._target.put(self._key, _OTHER, (_NO_PIN,)))
+
+    async def _put_over(self) -> None:
+        there = await self._bucket.look(self._key)
+        pin = there.pin if there is not None else ""
+        await self._target.put(self._key, CONTENT, (("if-match", pin),))
 
     async def _copy_if_absent(self) -> Finding:
         check = "copy if absent"

@@ -18,7 +18,7 @@ from stores.store import Bucket, Store
 LACKING = {
     "moto": {"copy if absent", "Content-MD5"},
     "swift": {"put if unchanged", "copy if absent", "tags"},
-    "rgw": {"copy if absent", "complete if absent", "delete if unchanged"},
+    "rgw": {"put if unchanged", "copy if absent", "complete if absent", "delete if unchanged"},
     "seaweedfs": {"odd keys", "order of listings", "start-after"},
 }
 

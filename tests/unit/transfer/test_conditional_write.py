@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3pp.job import Mode
-from s3pp.records import Dest
+from s3pp.planned import Planned
+from s3pp.records import Dest, SendReason
 from s3pp.s3.client import Headers
 from s3pp.s3.retry import StoreError
 from s3pp.transfer.conditional_write import (
@@ -157,3 +158,21 @@ def test_other_troubles_of_looking_are_told() -> None:
     bucket: Any = Scripted(looks=[StoreError(500, "InternalError", "")])
     with pytest.raises(StoreError):
         asyncio.run(head_if_allowed(bucket, "key"))
+
+
+PLANNED = Planned(SendReason.ETAG, Dest(4, "etag"))
+
+
+def test_an_object_of_a_plan_is_replaced_if_the_store_misreads_its_etag() -> None:
+    """Ceph RGW takes the quotes for a part of the ETag: 412 for what has not changed."""
+    scene = Scene(FAILED, "written", looks=[THERE])
+    assert scene.write(planned=PLANNED) == "written"
+    assert scene.sent == [[("if-match", '"etag"')], []]
+
+
+def test_an_object_of_a_plan_that_is_another_by_now_is_kept() -> None:
+    scene = Scene(FAILED, looks=[THERE, looked("other", 4)])
+    with pytest.raises(AlreadyExists) as taken:
+        scene.write(planned=PLANNED)
+    assert taken.value.refusal == FAILED
+    assert len(scene.sent) == 1
