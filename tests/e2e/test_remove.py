@@ -62,7 +62,7 @@ def test_what_a_place_means(s3pp: Run, filled: Bucket, place: str) -> None:
         str(len(chosen)),
         str(size),
     )
-    assert filled.keys() == [key for key in KEYS if key not in chosen]
+    assert sorted(filled.keys()) == sorted(key for key in KEYS if key not in chosen)
 
 
 def test_no_command_given_again_deletes_what_it_left_at_first(
@@ -153,7 +153,7 @@ def test_a_dry_run_says_what_it_would_do(s3pp: Run, filled: Bucket) -> None:
     assert "requests: 1 DeleteObjects; " in result.lines[-2]
     counts = summary(result)
     assert (counts["verb"], counts["done"]) == ("would remove", "7")
-    assert filled.keys() == list(KEYS)
+    assert sorted(filled.keys()) == sorted(KEYS)
     nothing = s3pp("remove", "-n", "--exit-code", "--include", "none", f"{filled.url}/p*")
     assert nothing.code == 0
 
@@ -218,7 +218,9 @@ def test_a_bucket_with_versions_gets_markers(
 
 def test_names_that_a_document_might_change(s3pp: Run, filled: Bucket) -> None:
     """A store that trims them would delete others."""
-    odd = ["o/ a", "o/a ", "o/a\nb", "o/a\r"]
+    odd = ["o/ a", "o/a ", "o/a\r"]
+    if filled.store.name != "moto":  # which cannot keep a newline in a key
+        odd.append("o/a\nb")
     filled.fill(dict.fromkeys([*odd, "o/a", "o/ab"], b"odd"))
     names = [part for glob in ("*a?b", "* *", "a?") for part in ("--include", glob)]
     assert s3pp("remove", *names, f"{filled.url}/o").code == 0
