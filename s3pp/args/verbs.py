@@ -333,7 +333,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                 _FILTERS,
                 *(_RATES, _LISTING, _S3),
                 Group("retries and timeouts", _TRIES),
-                Group("output", (*_fields("output", "json summarize"), "combined.quiet")),
+                Group("output", (*_fields("output", "json summarize progress"), "combined.quiet")),
             ),
         ),
         "clean": Verb(
@@ -351,7 +351,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                 *(_RATES, _S3),
                 Group("retries and timeouts", _TRIES),
                 _LOCKING,
-                Group("output", (*_VOLUME, *_fields("output", "json journal"), *_WRITTEN)),
+                Group("output", (*_VOLUME, *_fields("output", "json progress journal"), *_WRITTEN)),
             ),
         ),
     }

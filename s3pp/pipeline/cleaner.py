@@ -44,7 +44,7 @@ def clean(job: Job, origin: Origin, streams: Streams) -> RunReport:
     ``Session.open``. Later errors are part of the result.
     """
     with Signals() as signals:
-        recorder, pause = Recorder(job, streams), Pause()
+        recorder, pause = Recorder.on(streams, job), Pause()
         session = Session(job.access, origin.bucket, hooks=SessionHooks(recorder.notice))
         opened = session.open(origin.prefix)
         recorder.settle(with_store(job, opened))

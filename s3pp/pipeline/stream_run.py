@@ -20,7 +20,6 @@ from s3pp.pipeline.signals import Signals, stopping_notice
 from s3pp.pipeline.standard_streams import ReaderGone
 from s3pp.records import Failed, OpenUpload, Outcome, PartOutcome
 from s3pp.report.outlet import Streams
-from s3pp.report.progress import open_progress
 from s3pp.report.recorder import Recorder
 from s3pp.report.totals import RunReport, run_report
 from s3pp.s3.client import Bucket
@@ -54,11 +53,10 @@ class StreamRun:
     """
 
     def __init__(self, job: Job, streams: Streams, signals: Signals) -> None:
-        progress = open_progress(streams, job)
         self.job = job
         self.pause = Pause()
         self.own = OwnUploads(self._note_upload)
-        self._recorder = Recorder(job, streams, progress=progress)
+        self._recorder = Recorder.on(streams, job)
         self._signals = signals
         self._transfer: StreamTransfer | None = None
         self._task: asyncio.Task[Outcome] | None = None

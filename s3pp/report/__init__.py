@@ -21,7 +21,7 @@ what a run leaves besides its output: ``run_events`` makes the events of the jou
 for Prometheus, both written by ``replacing`` what was there before. ``journal`` writes the journal
 and the log through ``appender``, as private files; ``own_files`` says where they must not be, and
 creates them. ``progress`` is the progress display: ``forecast`` has its rates and the time left,
-``progress_text`` its words, ``screen`` its place on a terminal.
+``progress_text`` its words, ``screen`` its place on a terminal; ``list_progress`` is a list's.
 A ``voice`` replaces lines, for commands whose users parse those of a tool.
 
 Nothing here opens a standard stream: streams are arguments, and may be closed early (``outlet``,

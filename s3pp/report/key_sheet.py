@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from s3pp.errors import FatalError
 from s3pp.job import Job
@@ -11,6 +12,9 @@ from s3pp.report.failures import GiveUpRule
 from s3pp.report.lines import Found, KeyTotals, KeyView
 from s3pp.report.outlet import Streams
 from s3pp.report.voice import Voice, notice_lines, voice_of
+
+if TYPE_CHECKING:
+    from s3pp.report.list_progress import ListProgress
 
 
 class KeySheet:
@@ -26,6 +30,7 @@ class KeySheet:
         self._job = job
         self._view = KeyView.of(job)
         self._voice: Voice | None = voice_of(job)
+        self._progress = _open_progress(streams, job)
 
     def take(self, page: Sequence[Found]) -> bool:
         """Write a page; False once stdout was closed.
@@ -34,6 +39,7 @@ class KeySheet:
         """
         stdout = self._streams.stdout
         self.totals.fold(page)
+        self._clear_progress()
         stdout.lines(self._view.lines(page))
         failed = [each for each in page if isinstance(each, Failed)]
         self._remark(failed)
@@ -43,20 +49,29 @@ class KeySheet:
             self._rule.accept()
         if failed and (give_up := self._rule.add(failed)):
             raise FatalError(give_up.why)
+        if self._progress is not None:
+            self._progress.update(self.totals)
         return not stdout.gone
 
     def notify(self, text: str) -> None:
         """Write a notice for users."""
+        self._clear_progress()
         notice_lines(text, self._job).write_to(self._streams)
 
     def notify_empty(self) -> None:
         """Write a notice if the listing has come to its end, and there were no keys."""
+        if self._progress is not None:
+            self._progress.close(self.totals)
         if self.totals.keys:
             return
         from s3pp.report.emptiness import empty_notice  # what few listings need
 
         if text := empty_notice(self.totals, self._job):
             self.notify(text)
+
+    def _clear_progress(self) -> None:
+        if self._progress is not None:
+            self._progress.clear()
 
     def _remark(self, failures: Sequence[Failed]) -> None:
         for each in failures:
@@ -65,3 +80,11 @@ class KeySheet:
                 self._streams.stderr.lines(self._view.remarks([each]))
             else:
                 said.write_to(self._streams)
+
+
+def _open_progress(streams: Streams, job: Job) -> ListProgress | None:
+    if not streams.stderr.terminal and not job.output.progress:
+        return None
+    from s3pp.report.list_progress import open_list_progress  # what few listings need
+
+    return open_list_progress(streams, job)

@@ -71,10 +71,9 @@ def rate_facts(totals: Totals, forecast: Forecast) -> list[Fact]:
     if not (totals.finished or totals.moved):
         return []
     moving = f"{binary(rates.bytes)}/s"
-    facts = [
-        Fact(f"{rates.objects:,.0f} {forecast.noun}/s", f"{rates.objects:,.0f}/s", rank=5),
-        Fact(moving, moving, rank=4),
-    ]
+    facts = [Fact(f"{rates.objects:,.0f} {forecast.noun}/s", f"{rates.objects:,.0f}/s", rank=5)]
+    if totals.moved:
+        facts.append(Fact(moving, moving, rank=4))
     if totals.skipped:
         skipped = f"{totals.skipped:,} skipped"
         facts.append(Fact(skipped, skipped, rank=3))

@@ -87,7 +87,11 @@ class Recorder:
 
         Raises ``UsageError`` if the journal or the log cannot be opened.
         """
-        streams = Streams.of(stdout, stderr)
+        return cls.on(Streams.of(stdout, stderr), job, started=started)
+
+    @classmethod
+    def on(cls, streams: Streams, job: Job, *, started: float | None = None) -> Recorder:
+        """As ``open``, with the display that there is to be on ``streams``."""
         return cls(job, streams, progress=_display(streams, job), started=started)
 
     @property

@@ -348,3 +348,16 @@ def test_stopped_by_a_signal(
     assert (summary["listed"], summary["listing_complete"]) == (1000, False)
     (line,) = result.err.splitlines()
     assert re.fullmatch("s3pp: (interrupted|terminated|hung up): the listing is incomplete", line)
+
+
+def test_progress_of_a_list_and_of_a_clean(s3pp: Run, moto_bucket: Bucket) -> None:
+    moto_bucket.fill({"a": b"1", "b": b"23"})
+    found = s3pp("list", "--progress", moto_bucket.url)
+    assert len(found.lines) == 2
+    assert re.fullmatch(r"s3pp: 2 objects, 3 bytes, [\d,]+ objects/s\n", found.err), found.err
+    told = json.loads(s3pp("list", "--progress", "--json", moto_bucket.url).err)
+    assert (told["objects"], told["bytes"], told["percent"]) == (2, 3, None)
+    assert s3pp("list", moto_bucket.url).err == ""
+    cleaned = s3pp("clean", "--progress", moto_bucket.url)
+    assert cleaned.err.endswith("s3pp: 0 of 0 uploads\n")
+    assert s3pp("clean", moto_bucket.url).err == cleaned.err.removesuffix("s3pp: 0 of 0 uploads\n")
