@@ -27,7 +27,7 @@ LEFT_BY_TOOLS = re.compile(
 # Modules whose names are not those of their packages.
 MODULES = {"python-magic": "magic", "flask-cors": "flask_cors"}
 # Imported by modules that are of no use without them, or only if they are there.
-OPTIONAL = {"certifi", "pytest", "typing_extensions"}
+OPTIONAL = {"certifi", "pytest", "tomllib", "typing_extensions"}
 OTHERS = {"urllib3", "werkzeug"}  # botocore's, and flask's
 # moto's: its server does not start without them.
 IMPORTED_BY_OTHERS = {"flask", "flask_cors"}
