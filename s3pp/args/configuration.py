@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, fields
+from dataclasses import Field
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from s3pp.args.parser import Group
@@ -25,32 +26,39 @@ BESIDE = "s3pp.toml"  # in the working directory
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
-@dataclass(frozen=True)
-class ConfigOptions:
+class ConfigOptions(NamedTuple):
     """Options about the files and variables that other options come from."""
 
-    file: str | None = option(
-        None, "--config", FILE, help="read the options in FILE, and in no other file"
-    )
-    ignored: bool = option(
-        False,
-        "--no-config",
-        help="ignore s3pp.toml, ~/.config/s3pp/config.toml and the variables S3PP_…",
-    )
-    preset: str | None = option(
-        None,
-        "--preset",
-        Value("NAME", "visible", once=True),
-        help="use the options in [preset.NAME] of these files",
-    )
+    file: str | None = None
+    ignored: bool = False
+    preset: str | None = None
 
 
-GROUP = Group("configuration", tuple(f"{SECTION}.{each.name}" for each in fields(ConfigOptions)))
+# Not of a dataclass, which every run would pay for.
+_FIELDS: Mapping[str, Field[Any]] = MappingProxyType(
+    {
+        f"{SECTION}.file": option(
+            None, "--config", FILE, help="read the options in FILE, and in no other file"
+        ),
+        f"{SECTION}.ignored": option(
+            False,
+            "--no-config",
+            help="ignore s3pp.toml, ~/.config/s3pp/config.toml and the variables S3PP_…",
+        ),
+        f"{SECTION}.preset": option(
+            None,
+            "--preset",
+            Value("NAME", "visible", once=True),
+            help="use the options in [preset.NAME] of these files",
+        ),
+    }
+)
+GROUP = Group("configuration", tuple(_FIELDS))
 
 
-def configuration_fields() -> dict[str, Field[Any]]:
+def configuration_fields() -> Mapping[str, Field[Any]]:
     """Every field that an option of the group sets, by its path."""
-    return {f"{SECTION}.{each.name}": each for each in fields(ConfigOptions)}
+    return _FIELDS
 
 
 def take_configuration(given: dict[str, Any]) -> ConfigOptions:

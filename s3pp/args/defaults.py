@@ -36,6 +36,7 @@ _MIXED = "choosing.rules"  # one list, which several options fill
 _SECRET = re.compile(r"secret|passw|token|credential|access-?key|session", re.IGNORECASE)
 # What it sets for a service of the name s3pp.
 _KUBERNETES = re.compile(r"S3PP_(PORT(_\d+_.*)?|SERVICE_.*)")
+_LIKE_PRESETS = ("profile", "profiles", "presets")  # what other tools call them
 # Options that are for one command line alone, and why.
 _NEVER: Mapping[str, str] = {
     "all": "it allows to remove the objects of the bucket that the command names, and no other",
@@ -249,7 +250,7 @@ class _FileReader:
         known = named_options()
         if name in _NEVER:
             raise self._fault(path, _remedy_of(name))
-        if name not in known:
+        if name not in known or (name in _LIKE_PRESETS and isinstance(value, dict)):
             raise self._fault(path, f"{name!r} is {_what_is_unknown(name, value, verb)}")
         if verb is not None and verb not in known[name].verbs:
             others = ", ".join(each for each in VERBS if each in known[name].verbs)
@@ -271,6 +272,10 @@ def _what_is_unknown(name: str, value: object, verb: str | None) -> str:
 
     from s3pp.args.suggestions import suggest_option
 
+    if name in _LIKE_PRESETS and isinstance(value, dict):
+        return f"not a table of options: write [{PRESET}.NAME]"
+    if name in VERBS and verb is None:
+        return f"a command, whose options are a table: write [{name}]"
     if isinstance(value, dict):
         near = get_close_matches(name, [*VERBS, PRESET], 1) if verb is None else []
         tables = f"did you mean {near[0]}?" if near else "name a verb, or preset.NAME"

@@ -97,7 +97,7 @@ def _option_line(action: Action, values: Mapping[str, Value]) -> OptionLine:
     metavar = "" if action.nargs == 0 else str(action.metavar)
     value = values.get(flags[-1])
     repeated = type(action).__name__ in ("_AppendAction", "_CountAction")
-    help_text = str(action.help)
+    help_text = str(action.help).replace("%%", "%")  # argparse formats it
     if not metavar or value is None:  # of a command that has no job
         return OptionLine(flags, metavar, help_text, repeated, (), metavar.startswith("FILE"))
     words = value.bounds if value.reader == "one_of" else _WORDS.get(value.reader, ())

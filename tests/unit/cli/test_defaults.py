@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cli.conftest import Told
 from s3pp.args import configured, verbs
@@ -259,6 +261,9 @@ FAULTS = [
     ("config = 'x'", "config is not for defaults, as it says which defaults are read"),
     ("aws_secret_access_key = 'abcdef'", "is not an option, and credentials are no options"),
     ("resume = true\nno-resume = false", "line 2: no-resume says the same as resume: drop one"),
+    ("[[put]]", "line 1: 'put' is a command, whose options are a table: write [put]"),
+    ("[profile.x]\nquiet = 1", "'profile' is not a table of options: write [preset.NAME]"),
+    ("[presets.x]\nquiet = 1", "'presets' is not a table of options: write [preset.NAME]"),
     ("preset = 'x'", "preset is a string: write [preset.NAME]"),
     ("[preset]\nx = 1", "preset 'x' is a number: write [preset.x]"),
     ("a = \n", "line 1: is not TOML: "),
@@ -276,6 +281,44 @@ def test_what_is_wrong_in_a_file_is_said_with_its_line(text: str, why: str) -> N
     assert why in told
     assert "pass@" not in told
     assert "abcdef" not in told
+
+
+COMMA = ", "
+DECLARED = {each.path for each in named_options().values()}
+KEYS = [*named_options(), *verbs.VERBS, "preset", "nightly", "é"]
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+def toml(value: object) -> str:
+    """A value as TOML has it; None as a date."""
+    if value is None:
+        return "1979-05-27"
+    if isinstance(value, dict):
+        pairs = COMMA.join(f"{json.dumps(key)} = {toml(each)}" for key, each in value.items())
+        return f"{{{pairs}}}"
+    if isinstance(value, list):
+        return f"[{COMMA.join(map(toml, value))}]"
+    return str(value) if isinstance(value, float) else json.dumps(value)
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=4))
+def test_whatever_a_file_has_it_is_read_or_refused_in_a_line(content: dict[str, object]) -> None:
+    write("".join(f"{json.dumps(key)} = {toml(value)}\n" for key, value in content.items()))
+    told = ""
+    try:
+        defaults = Defaults(build_sources(), 0.0)
+    except UsageError as error:
+        told = str(error)
+    else:
+        assert all(path in DECLARED for verb in verbs.VERBS for path in defaults.of(verb))
+    assert not told or re.match("s3pp.toml, line [1-4]: ", told)
 
 
 def test_what_is_wrong_with_a_variable_is_said_and_what_is_anothers_is_left() -> None:
