@@ -25,11 +25,11 @@ from s3pp.access import Access, Keys
 from s3pp.job import Job, Mode
 from s3pp.pipeline.connect import new_loop
 from s3pp.pipeline.messages import Message, encode, task_batch
+from s3pp.pipeline.part_client import PartClient
 from s3pp.pipeline.pipes import MessageWriter
 from s3pp.pipeline.roles import Role, role, worker_resources
 from s3pp.pipeline.slots import TaskRunner
 from s3pp.pipeline.walker import FULL
-from s3pp.pipeline.worker import PartClient
 from s3pp.places import Origin, Place, Side, Source
 from s3pp.program import RARELY
 from s3pp.records import CopyTask, Done, Entry, GetTask, Outcome, PartOutcome, PutTask, Task

@@ -29,6 +29,7 @@ deletions    ``mirror`` finds what ``--delete`` is to delete, ``planned_deletion
              runs the batches
 in a child   ``preloading`` imports what workers share; ``connect`` opens buckets, with
              ``credentials`` that the supervisor renews; ``slots`` limits what a worker does at
-             once, ``screening`` decides before what takes no request; ``orphaned`` cleans up where
-             the supervisor is gone
+             once, ``screening`` decides before what takes no request, ``part_client`` has parts of
+             large objects transferred, and ``large_objects`` reports on those; ``orphaned`` cleans
+             up where the supervisor is gone
 """

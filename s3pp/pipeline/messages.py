@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from s3pp.access import Keys
 from s3pp.errors import ExitStatus
 from s3pp.job import Job
+from s3pp.pipeline.progress_messages import ActiveObjects as ActiveObjects  # noqa: PLC0414  # exported
 from s3pp.pipeline.progress_messages import PartProgress as PartProgress  # noqa: PLC0414  # exported
 from s3pp.pipeline.progress_messages import WalkProgress as WalkProgress  # noqa: PLC0414  # exported
 from s3pp.places import Side
@@ -279,6 +280,7 @@ MESSAGES: tuple[type[Any], ...] = (
     Permit,
     Retries,
     Extent,
+    ActiveObjects,
 )
 _TAGS = {kind: tag for tag, kind in enumerate(MESSAGES)}
 HEAD = Struct("!IB")  # bytes that follow, index in ``MESSAGES``

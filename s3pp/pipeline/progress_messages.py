@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from s3pp.report.totals import ActiveObject as ActiveObject  # noqa: PLC0414  # exported
+
 
 class WalkProgress(NamedTuple):
     """supervisor → statter: how far the walk has come."""
@@ -18,3 +20,10 @@ class PartProgress(NamedTuple):
 
     size: int  # bytes transferred
     requests: int = 0  # made for it, where no batch reports them
+
+
+class ActiveObjects(NamedTuple):
+    """worker → statter: the large objects that it leads, about once a second."""
+
+    worker: int  # the id of its process
+    objects: tuple[ActiveObject, ...]  # none: they have ended

@@ -32,6 +32,7 @@ from s3pp.errors import FatalError, RunEnding
 from s3pp.job import Job
 from s3pp.limits import PLACES
 from s3pp.localfs.tree import OPEN_DIRECTORIES, most_directories
+from s3pp.pipeline.large_objects import LargeObjects
 from s3pp.pipeline.messages import (
     Fatal,
     Notice,
@@ -166,8 +167,9 @@ class TaskRunner:
     ) -> None:
         self._large = job.parts.threshold  # bytes: larger objects are transferred in parts
         # Neither has more room than there are slots: where descriptors are few, so are these.
-        self._leads: TaskPool[tuple[Batch, Task]] = TaskPool(min(LEADS, slots), self._lead)
+        self._leads: TaskPool[tuple[Batch, Task]] = TaskPool(min(LEADS, slots), self._lead_large)
         self._parts: TaskPool[PartRequest] = TaskPool(min(job.speed.places, slots), self._move)
+        self._large_objects = LargeObjects(outbox.send)
         self._outbox = outbox
         self._role = role
         self._buckets = buckets
@@ -269,6 +271,10 @@ class TaskRunner:
         except Exception as error:  # a defect in the role; the batch must be reported all the same
             batch.outcomes.append(failed(task, error))
         self._close(batch)
+
+    async def _lead_large(self, work: tuple[Batch, Task]) -> None:
+        with self._large_objects.lead(work[1]):
+            await self._lead(work)
 
     async def _move(self, request: PartRequest) -> None:
         part = request.open()

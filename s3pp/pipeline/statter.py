@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from s3pp.errors import FatalError
 from s3pp.job import Job
 from s3pp.pipeline.messages import (
+    ActiveObjects,
     BatchReport,
     CountFailures,
     FailureCount,
@@ -73,8 +74,8 @@ class Statter:
                 self._report(message)
             case WalkProgress(objects, walk_done, size):
                 self._recorder.set_listed(objects, done=walk_done, size=size)
-            case Extent():
-                self._recorder.set_counted(message)
+            case ActiveObjects() | Extent():
+                self._show(message)
             case PartProgress(size, requests):
                 self._recorder.count_requests(requests)
                 self._recorder.count_moved(size)
@@ -98,6 +99,13 @@ class Statter:
                 self._recorder.hide_message(text)
                 if cause is not None:
                     self._recorder.hide_cause(cause)
+
+    def _show(self, message: ActiveObjects | Extent) -> None:
+        """Process what only displays need."""
+        if isinstance(message, Extent):
+            self._recorder.set_counted(message)
+        else:
+            self._recorder.set_active(*message)
 
     def end(self, message: RunDone) -> StatterReport:
         """Close the recorder and return the report."""

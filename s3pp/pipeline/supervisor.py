@@ -37,8 +37,8 @@ from s3pp.s3.session import SessionHooks
 
 LEAST_TICK, TICK = 0.02, 0.5  # seconds between periodic checks: at least, and at most
 MOST_DEATHS = 10  # of workers in a row without a report in between, plus two for each worker
-# What the statter processes as it is, whoever sends it.
-_FOR_STATTER = (messages.Notice, messages.NamesExcluded, messages.FileDigests, Retries, Extent)
+_FOR_STATTER: tuple[type, ...] = (messages.Notice, messages.NamesExcluded, messages.FileDigests)
+_FOR_STATTER += (Retries, Extent, messages.ActiveObjects)  # as they are, whoever sends them
 STATTER_BACKLOG = 256  # unsent messages to the statter above which the walker must wait
 
 

@@ -23,7 +23,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from s3pp.errors import RunEnding
 from s3pp.job import Job
 from s3pp.pipeline.connect import Pause, Renewal, RetryCounter, RetryHooks, connect, new_loop
 from s3pp.pipeline.deletions import DeletionRunner, create_deleter, moving_role
@@ -32,22 +31,19 @@ from s3pp.pipeline.messages import (
     Message,
     NewKeys,
     NoMoreTasks,
-    PartProgress,
     PartRequest,
     PartResult,
     Setup,
     StartNothing,
     TaskBatch,
-    pickled,
 )
+from s3pp.pipeline.part_client import PartClient
 from s3pp.pipeline.pipes import LEAVING, MessageReader, MessageWriter
 from s3pp.pipeline.roles import role, worker_resources
 from s3pp.pipeline.slots import PERIOD, Admission, TaskRunner, slot_count
 from s3pp.places import Side
 from s3pp.records import (
     OpenUpload,
-    PartOutcome,
-    PartTask,
 )
 from s3pp.s3.client import Bucket
 from s3pp.s3.congestion import Permit, RateLimit
@@ -197,47 +193,3 @@ def _beat(outbox: MessageWriter, period: float) -> None:
     """Send a heartbeat every ``period`` seconds, which shows that the event loop is running."""
     outbox.send(Heartbeat())
     asyncio.get_running_loop().call_later(period, _beat, outbox, period)
-
-
-class PartClient:
-    """Requests the transfer of parts, and tracks those that this worker waits for."""
-
-    def __init__(self, outbox: MessageWriter) -> None:
-        self._outbox = outbox
-        self._number = 0
-        self._waiting: dict[int, asyncio.Future[PartOutcome]] = {}
-        self._ended = False
-
-    def check(self) -> None:
-        """Raise ``RunEnding`` once the run is ending."""
-        if self._ended:
-            raise RunEnding
-
-    def report(self, size: int) -> None:
-        """Report ``size`` bytes that this worker has transferred by itself to the statter."""
-        self._outbox.send(PartProgress(size))
-
-    async def run(self, part: PartTask) -> PartOutcome:
-        """Have any worker transfer ``part``. Raises ``RunEnding`` once the run is ending."""
-        self.check()
-        self._number = number = self._number + 1
-        turn = self._waiting[number] = asyncio.get_running_loop().create_future()
-        self._outbox.send(PartRequest(number, part.span.size, pickled(part)))
-        try:
-            outcome: PartOutcome = await turn
-            return outcome
-        finally:
-            self._waiting.pop(number, None)
-
-    def resolve(self, result: PartResult) -> None:
-        """Deliver the result of a part; ignored if the caller no longer waits."""
-        turn = self._waiting.get(result.number)
-        if turn is not None and not turn.done():
-            turn.set_result(result.open())
-
-    def end(self) -> None:
-        """End all waiting with ``RunEnding``: no more parts will be transferred."""
-        self._ended = True
-        for turn in self._waiting.values():
-            if not turn.done():
-                turn.set_exception(RunEnding())

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from s3pp.escaping import printable
 from s3pp.job import Job
 from s3pp.output import Output
 from s3pp.report.forecast import Throughput, percentage
@@ -14,6 +15,7 @@ from s3pp.report.lines import as_json
 from s3pp.report.outlet import Outlet, Streams
 from s3pp.report.progress_text import (
     Forecast,
+    binary,
     event,
     extent_facts,
     fit,
@@ -22,11 +24,13 @@ from s3pp.report.progress_text import (
     trouble_facts,
 )
 from s3pp.report.screen import ERASE, Row, Screen, Styled, colored
-from s3pp.report.totals import Totals
+from s3pp.report.totals import ActiveObject, Totals
 from s3pp.report.view import Detail
 
 PLAIN_SECONDS = 10.0  # between two lines without a terminal
 AGAIN_SECONDS = 1.0  # after which the display is drawn again, which others may have written over
+MOST_ACTIVE = 3  # large objects that have bars of their own
+ACTIVE_BARS, LEAST_NAME = (20, 10, 0), 20  # columns: the widest that leaves room for a name
 BARS = (30, 20, 10, 0)  # columns: the widest bar that the text leaves room for
 
 
@@ -161,7 +165,19 @@ class TerminalProgress:
         for facts, style in ((rates, ""), (trouble, "trouble")):
             if facts:
                 rows.append([Styled(self._screen.shorten(fit(facts, width), width), style)])
-        return rows
+        return [*rows, *(self._active_row(each, width) for each in totals.active[:MOST_ACTIVE])]
+
+    def _active_row(self, active: ActiveObject, width: int) -> Row:
+        """Return the line of a large object that is being transferred."""
+        percent = min(99, 100 * active.moved // max(1, active.size))
+        done = f" {percent:>2}% of {binary(active.size)} "
+        bar = next((each for each in ACTIVE_BARS if each + len(done) + LEAST_NAME <= width), 0)
+        name = self._screen.shorten(printable(active.name), max(0, width - bar - len(done)))
+        return [
+            *self._screen.bar(percent, bar),
+            Styled(done[: width - bar]),
+            Styled(name, "object"),
+        ]
 
     def _with_bar(self, text: str, percent: int | None, width: int) -> Row:
         """Return a line of ``text``, with as wide a bar before it as there is room for."""

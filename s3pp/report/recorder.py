@@ -14,6 +14,7 @@ from s3pp.report.failures import HELD_SECONDS, Cause, GiveUpRule, Standstill
 from s3pp.report.lines import Lines
 from s3pp.report.outlet import Streams
 from s3pp.report.totals import (
+    ActiveObject,
     Extent,
     Flow,
     Retries,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from s3pp.report.run_records import RunRecords
 
 REDRAW_SECONDS = 0.1
+ACTIVE_SECONDS = 5.0  # for which what a worker says of its large objects is believed
 FOLLOW_SECONDS = 1.0  # between looks at whether the journal and the log were renamed
 
 
@@ -72,6 +74,7 @@ class Recorder:
         self._log, self._records = _log(job), _run_records(job)
         self._plan = _plan_writer(job)
         self._aborted = False
+        self._active: dict[int, tuple[float, Sequence[ActiveObject]]] = {}  # by worker, with times
         replaced = self._voice is not None and self._voice.replaces_log
         self._own_log = None if replaced else self._log  # the log, where s3pp's lines belong in it
         if self._log is not None:
@@ -131,6 +134,16 @@ class Recorder:
         objects, size, complete = counted
         steps = 2 if self._job.moves else 1  # what is moved is deleted, too
         self._totals.counted = Extent(steps * objects, size if self._by_bytes else 0, complete)
+        self.tick()
+
+    def set_active(self, worker: int, objects: Sequence[ActiveObject]) -> None:
+        """Record the large objects that a worker is transferring now."""
+        now = self._clock()
+        self._active[worker] = (now, objects)
+        # A worker that has died says nothing more.
+        fresh = [each for at, each in self._active.values() if now - at < ACTIVE_SECONDS]
+        largest = sorted((one for each in fresh for one in each), key=lambda one: -one.size)
+        self._totals.active = tuple(largest)
         self.tick()
 
     def record(self, outcomes: Sequence[Outcome]) -> None:

@@ -37,6 +37,14 @@ class Extent(NamedTuple):
     complete: bool = False  # False: there may be more
 
 
+class ActiveObject(NamedTuple):
+    """A large object that is being transferred. Producer: its worker; consumer: displays."""
+
+    name: str  # of the source
+    size: int  # bytes
+    moved: int  # bytes of it that were transferred
+
+
 class Flow(NamedTuple):
     """The state of the store under a run's load. Producer: the supervisor; consumer: displays."""
 
@@ -86,6 +94,7 @@ class Totals:
     in_parts: int = 0  # bytes of parts transferred, of objects that are not done
     seconds: float = 0.0  # since the start of the run
     counted: Extent = field(default_factory=Extent)  # of the whole, counted ahead of the walker
+    active: tuple[ActiveObject, ...] = ()  # large objects, the largest first
     flow: Flow = field(default_factory=Flow)
     retries: dict[str, int] = field(default_factory=dict)  # failed attempts, by cause
     causes: dict[str, int] = field(default_factory=dict)  # failed objects, by cause

@@ -10,7 +10,7 @@ import pytest
 
 from s3pp.errors import RunEnding
 from s3pp.pipeline.messages import PartProgress, PartRequest, PartResult, pickled
-from s3pp.pipeline.worker import PartClient
+from s3pp.pipeline.part_client import PartClient
 from s3pp.records import CopyPart, PartDone, Span
 
 

@@ -37,7 +37,7 @@ from s3pp.report.progress_text import (
 )
 from s3pp.report.recorder import Recorder
 from s3pp.report.screen import ERASE, columns, shorten
-from s3pp.report.totals import Extent, Fact, Flow, Totals
+from s3pp.report.totals import ActiveObject, Extent, Fact, Flow, Totals
 
 from .samples import DONE, FAILED, job
 
@@ -348,6 +348,32 @@ def test_a_terminal_may_be_resized(terminal: Terminal) -> None:
     terminal.resize(80, 3)  # lines
     progress.update(TROUBLED)
     assert len(lines_of(terminal.shown())) == 2
+
+
+def test_the_largest_active_objects_have_their_own_bars(terminal: Terminal) -> None:
+    now = [0.0]
+    progress = TerminalProgress(terminal.outlet, job())
+    streams = Streams(Outlet(None), terminal.outlet)
+    recorder = Recorder(job(), streams, progress=progress, clock=lambda: now[0])
+    recorder.set_active(1, [ActiveObject(f"d/{n}\x1b", n << 30, n << 29) for n in (1, 4, 2)])
+    now[0] = 4.0
+    recorder.set_active(2, [ActiveObject("e" * 200, 3 << 30, 3 << 30)])
+    for width in (100, 60, 20, 5):
+        terminal.resize(width)
+        progress.update(recorder.totals)
+        rows = lines_of(terminal.shown().rpartition("\x1b[1A")[2])[-3:]
+        assert all(columns(row) < width for row in rows)
+        if width >= 60:
+            assert [row[row.index("%") - 2 :][:14] for row in rows] == [
+                "50% of 4.0 GiB",
+                "99% of 3.0 GiB",
+                "50% of 2.0 GiB",
+            ]
+            assert rows[0].endswith(r" d/4\x1b")
+    now[0] = 7.0
+    recorder.set_active(2, [])  # the other worker has died
+    assert recorder.totals.active == ()
+    recorder.close()
 
 
 @pytest.mark.parametrize(("value", "colors"), [("", True), ("1", False)])
