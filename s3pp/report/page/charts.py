@@ -13,10 +13,33 @@ from s3pp.report.page import figures
 from s3pp.report.page.markup import Column, Markup, table, tag
 
 WIDTH, HEIGHT = 760.0, 210.0
-LEFT, RIGHT, TOP, BOTTOM = 74.0, 14.0, 12.0, 26.0  # margins of the plot
+LEFT, RIGHT, TOP, BOTTOM = 78.0, 18.0, 12.0, 26.0  # margins of the plot
 INNER_WIDTH, INNER_HEIGHT = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 MOST_ROWS = 30  # of the table beside a chart
-TICKS_DOWN, TICKS_ACROSS = 4, 6
+TICKS_DOWN, MOST_TICKS_ACROSS = 4, 7
+# Seconds between two ticks of time: the first of these that gives few of them.
+STEPS = (
+    0.1,
+    0.2,
+    0.5,
+    1,
+    2,
+    5,
+    10,
+    20,
+    30,
+    60,
+    120,
+    300,
+    600,
+    1200,
+    1800,
+    3600,
+    7200,
+    14400,
+    43200,
+)
+DAY = 86400.0
 
 Format = Callable[[float], str]
 
@@ -40,11 +63,13 @@ class Chart(NamedTuple):
     width: float  # seconds of a bucket
     format: Format = figures.count
     step: int = 1000  # 1024 where values are bytes
+    tick: Format | None = None  # of the values on the axis; None: as ``format``
+    least: float = 0.0  # of the end of the axis
 
     def render(self) -> Markup:
         """Return the chart, and its values in a table that is folded."""
         known = [value for trace in self.traces for value in trace.values if value is not None]
-        top = ceiling(max(known, default=0.0), self.step)
+        top = ceiling(max(self.least, max(known, default=0.0)), self.step)
         buckets = max(len(trace.values) for trace in self.traces)
         parts = [
             tag("title", self.title, id=f"{self.id}-title"),
@@ -85,25 +110,18 @@ class Chart(NamedTuple):
         parts = []
         for number in range(TICKS_DOWN + 1):
             value = top * number / TICKS_DOWN
-            y = f"{_y(value, top):.1f}"
-            parts.append(
-                tag("line", x1=f"{LEFT}", x2=f"{WIDTH - RIGHT}", y1=y, y2=y, class_="grid")
-            )
-            text = {
-                "x": f"{LEFT - 8}",
-                "y": y,
-                "class_": "tick",
-                "text_anchor": "end",
-                "dy": "0.32em",
-            }
-            parts.append(tag("text", self.format(value), **text))
+            parts += self._level(value, f"{_y(value, top):.1f}")
         seconds = buckets * self.width
-        for number in range(TICKS_ACROSS + 1):
-            x = f"{LEFT + INNER_WIDTH * number / TICKS_ACROSS:.1f}"
-            at = figures.clock(seconds * number / TICKS_ACROSS)
-            text = {"x": x, "y": f"{HEIGHT - 8}", "class_": "tick", "text_anchor": _anchor(number)}
-            parts.append(tag("text", at, **text))
+        for at in moments(seconds):
+            place = {"x": f"{LEFT + INNER_WIDTH * at / seconds:.1f}", "y": f"{HEIGHT - 8}"}
+            text = figures.clock(at)
+            parts.append(tag("text", text, class_="tick", text_anchor="middle", **place))
         return parts
+
+    def _level(self, value: float, y: str) -> list[Markup]:
+        line = tag("line", x1=f"{LEFT}", x2=f"{WIDTH - RIGHT}", y1=y, y2=y, class_="grid")
+        place = {"x": f"{LEFT - 8}", "y": y, "text_anchor": "end", "dy": "0.32em"}
+        return [line, tag("text", (self.tick or self.format)(value), class_="tick", **place)]
 
     def _values(self, buckets: int) -> Markup:
         together = math.ceil(buckets / MOST_ROWS)  # buckets of one row
@@ -134,8 +152,11 @@ def ceiling(most: float, step: int = 1000) -> float:
     return factor * power * unit * TICKS_DOWN
 
 
-def _anchor(number: int) -> str:
-    return {0: "start", TICKS_ACROSS: "end"}.get(number, "middle")
+def moments(seconds: float) -> list[float]:
+    """Return the round times, from 0 on, that the axis of a run of ``seconds`` shows."""
+    days = DAY * math.ceil(seconds / DAY / MOST_TICKS_ACROSS)
+    step = next((step for step in STEPS if seconds / step <= MOST_TICKS_ACROSS), days)
+    return [number * step for number in range(math.floor(seconds / step) + 1)]
 
 
 def _y(value: float, top: float) -> float:

@@ -15,6 +15,12 @@ def size(number: float) -> str:
     return f"{value:.0f} B" if unit == 0 else f"{_three_digits(value)} {_BINARY[unit]}"
 
 
+def brief_size(number: float) -> str:
+    """Return bytes without zeros at the end: ``50 MiB``."""
+    value, _, unit = size(number).partition(" ")
+    return f"{value.rstrip('0').rstrip('.') if '.' in value else value} {unit}"
+
+
 def rate(number: float) -> str:
     """Return bytes per second."""
     return f"{size(number)}/s"

@@ -144,13 +144,17 @@ def failures(run: RunAggregate) -> Section | None:
 def _cause(cause: tuple[str, str], found: CauseFacts) -> Markup:
     kind, about = cause[0], advice_on(cause[0])
     title = f"{figures.count(found.count)} × {kind}{f' ({cause[1]})' if cause[1] else ''}"
-    names = [tag("li", [code(each.name), " ", each.message]) for each in found.samples]
+    said: dict[str, list[Markup]] = {}
+    for each in found.samples:
+        said.setdefault(each.message, []).append(tag("li", code(each.name)))
+    named = [
+        [tag("p", message or "without a message"), tag("ul", names, class_="names")]
+        for message, names in said.items()
+    ]
     left = found.count - len(found.samples)
     more = [tag("p", f"and {figures.count(left)} more", class_="soft")] if left else []
     advice = tag("p", [about.meaning, " ", tag("strong", "What to do: "), about.remedy])
-    return tag(
-        "div", [tag("h3", title), advice, tag("ul", names, class_="names"), *more], class_="cause"
-    )
+    return tag("div", [tag("h3", title), advice, named, *more], class_="cause")
 
 
 # Over time
@@ -164,9 +168,7 @@ def over_time(run: RunAggregate) -> Section | None:
     charts = [each.render() for each in _charts(run)]
     if not charts:
         return None
-    about = (
-        f"Each value is the mean of {figures.duration(line.width)}. Time is that since the start."
-    )
+    about = f"Each value is of {line.width:g} s, by the time since the start."
     if not run.has_pace:
         about += " The run was too short to have recorded its requests, or has no other processes."
     return Section("time", "Over time", [tag("p", about, class_="soft"), *charts])
@@ -177,9 +179,8 @@ def _charts(run: RunAggregate) -> Iterator[Chart]:
     moved = Series.MOVED if line.total(Series.MOVED) > 0 else Series.BYTES
     if line.total(moved):
         trace = Trace("throughput", line.rates(moved, seconds))
-        yield Chart(
-            "bytes", "Throughput", "bytes per second", [trace], line.width, figures.rate, 1024
-        )
+        chart = Chart("bytes", "Throughput", "bytes per second", [trace], line.width, figures.rate)
+        yield chart._replace(step=1024, tick=figures.brief_size)
     if line.total(Series.DONE):
         trace = Trace("objects", line.rates(Series.DONE, seconds), color=3)
         yield Chart("objects", "Objects done", "objects per second", [trace], line.width)
@@ -193,8 +194,9 @@ def _charts(run: RunAggregate) -> Iterator[Chart]:
         title = "Retries and throttling"
         yield Chart("retries", title, "per second", traces, line.width)
     if line.total(Series.FAILED):
-        trace = Trace("failed", line.rates(Series.FAILED, seconds), "bars", 4)
-        yield Chart("failed", "Objects failed", "objects per second", [trace], line.width)
+        trace = Trace("failed", line.values(Series.FAILED), "bars", 4)
+        unit = f"objects in {line.width:g} s"
+        yield Chart("failed", "Objects failed", unit, [trace], line.width, least=4.0)
 
 
 def _in_flight(run: RunAggregate) -> list[Trace]:
@@ -217,11 +219,14 @@ def latency(run: RunAggregate) -> Section | None:
     rows += [["mean", figures.duration(found.sum / found.count)]]
     about = (
         f"From when this machine began with an object until it was done, attempts and waiting"
-        f" included, of {pluralize(found.count, 'object')} that had a request. Half of them took no"
+        f" included, of {figures.count(found.count)} that had a request. Half of them took no"
         " longer than the median, 99% no longer than the third line says."
     )
-    columns = [Column("of the objects"), Column("took at most")]
-    content: list[Content] = [tag("p", about, class_="soft"), table("Latency", columns, rows)]
+    columns = [Column("share"), Column("took at most")]
+    content: list[Content] = [
+        tag("p", about, class_="soft"),
+        table("How long objects took", columns, rows),
+    ]
     if run.again:
         content.append(tag("p", f"{pluralize(run.again, 'object')} needed more than one attempt."))
     return Section("latency", "Latency", [*content, _retry_table(run)])

@@ -73,13 +73,13 @@ summary { cursor: pointer; color: var(--link); width: fit-content; }
 .cause { border-left: 4px solid var(--bad); padding: .125rem 0 .125rem 1rem; margin: 1.25rem 0; }
 .cause h3 { margin-top: 0; }
 ul.names { padding-left: 1.25rem; margin: .375rem 0; }
-ul.names li { margin: .25rem 0; overflow-wrap: anywhere; }
+ul.names li { margin: .125rem 0; overflow-wrap: anywhere; }
 footer { margin: 3rem auto 2rem; color: var(--soft); font-size: .875rem; }
 @media (max-width: 40rem) {
   dl.list div { grid-template-columns: 1fr; gap: 0; }
   dl.list { gap: .625rem; }
   .tiles { grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); }
-  svg .tick { font-size: 19px; } }
+  svg .tick { font-size: 17px; } }
 @media print {
   :root { color-scheme: light;
     --back: #fff; --card: #fff; --text: #000; --soft: #444; --rule: #bbb; --grid: #ddd;
@@ -88,6 +88,6 @@ footer { margin: 3rem auto 2rem; color: var(--soft); font-size: .875rem; }
   body { font-size: 10.5pt; }
   header, main, footer { max-width: none; padding: 0; }
   nav, .skip, figure details { display: none; }
-  h2, h3 { break-after: avoid; } figure, .tiles div, .cause, tr { break-inside: avoid; }
+  h2, h3 { break-after: avoid; } figure, .tiles div, tr { break-inside: avoid; }
   .wide { overflow: visible; } a { text-decoration: none; } }
 """

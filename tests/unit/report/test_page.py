@@ -16,7 +16,7 @@ from s3pp.errors import ExitStatus, FailureKind, UsageError
 from s3pp.report.page import figures
 from s3pp.report.page.advice import ADVICE, EXITS, advice_on
 from s3pp.report.page.aggregate import CAUSES, OTHER, SAMPLES, SLOWEST, RunAggregate
-from s3pp.report.page.charts import ceiling
+from s3pp.report.page.charts import ceiling, moments
 from s3pp.report.page.histogram import Histogram
 from s3pp.report.page.journals import Journals, choose
 from s3pp.report.page.render import ReportPage, render
@@ -112,6 +112,14 @@ def test_amounts_lie_where_they_belong() -> None:
 def test_an_axis_holds_its_values_and_wastes_little(most: float, step: int) -> None:
     assert most <= ceiling(most, step) * (1 + 1e-9)
     assert ceiling(most, step) <= max(4.0, 2.6 * most)
+
+
+@pytest.mark.parametrize("seconds", [0.1, 3.0, 59.0, 4000.0, 86400.0, 40 * 86400.0])
+def test_an_axis_of_time_has_few_round_times(seconds: float) -> None:
+    shown = moments(seconds)
+    assert shown[0] == 0
+    assert 2 <= len(shown) <= 8
+    assert shown[-1] <= seconds
 
 
 def test_memory_is_bounded_by_what_is_named() -> None:
