@@ -17,6 +17,7 @@ from s3pp.locking import Locking
 from s3pp.option import FILE, MOMENT, SIZE, N, Option, Value, choice, option, options
 from s3pp.output import Output
 from s3pp.places import NOWHERE, UNKNOWN_STORES, Origin, Place, Side, Source, Stores
+from s3pp.shard import Shard
 from s3pp.speed import Speed
 from s3pp.verification import Verification
 
@@ -101,6 +102,13 @@ class Choosing:
         help="read the objects from an S3 Inventory: FILE or s3://BUCKET/…/manifest.json",
     )
     null: bool = option(False, "--null", help="names in FILE end with NUL")  # not in a newline
+    shard: Shard | None = option(
+        None,
+        "--shard",
+        Value("K/N|auto", "shard", once=True),
+        help="only the K-th of N shards of all keys, of which each run does one; auto: as the"
+        " scheduler of an array of jobs numbers its tasks; auto/N: and there are N",
+    )
     retry_from: tuple[str, ...] = option(  # paths; see ``sources/earlier_runs.py``
         (),
         "--retry-from",

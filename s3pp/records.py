@@ -333,17 +333,6 @@ class Skipped(NamedTuple):
     facts: Facts | None = None  # of a run with a journal
 
 
-class LeftOut(Skipped):
-    """An object of the source that size or age leave out: for ``--delete``, and never reported."""
-
-    __slots__ = ()
-
-    @classmethod
-    def of(cls, source: str, target: str) -> LeftOut:
-        """Return the record of an object; ``target`` as in ``Skipped``."""
-        return cls(source, target, 0, SkipReason.IN_SOURCE)
-
-
 def other_size(size: int, dest: Dest | None) -> int | None:
     """Return the size of ``dest`` if there is one, of another size."""
     return None if dest is None or dest.size == size else dest.size

@@ -11,6 +11,7 @@ import os
 import re
 
 from s3pp.access import Grant
+from s3pp.args.shards import read_shard
 from s3pp.args.timetables import read_timetable
 from s3pp.deletion import MaxDelete
 from s3pp.errors import UsageError
@@ -18,6 +19,7 @@ from s3pp.job import Compare, Mode
 from s3pp.limits import GROUPS, KIB, MAX_PART, MIN_PART, PERMISSIONS
 from s3pp.locking import FOREVER
 from s3pp.places import Origin, Place, Source, access_point, parse_origin, parse_place
+from s3pp.shard import Shard
 from s3pp.timetable import Timetable
 
 _SIZE = r"(?ai)(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?"
@@ -98,6 +100,11 @@ def _bandwidth(text: str) -> int:
     if rate < KIB:  # with less, connections would be silent for longer than stores wait
         raise ValueError(f"{text!r} is too little: write 1k or more, or off for no limit")
     return rate
+
+
+def shard(text: str) -> Shard:
+    """One of N shards: ``2/4``, or ``auto`` or ``auto/4``, by the variables of a scheduler."""
+    return read_shard(text, os.environ)
 
 
 def seconds(text: str) -> float:

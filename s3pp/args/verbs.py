@@ -123,7 +123,7 @@ def _fields(section: str, names: str) -> tuple[str, ...]:
 
 _NAMES = _fields(
     "choosing",
-    "rules newer_than older_than min_size max_size limit files_from null fail_if_empty",
+    "rules newer_than older_than min_size max_size limit files_from null shard fail_if_empty",
 )
 _LINKS = ("choosing.follow_symlinks",)
 _TRIES = _fields(

@@ -41,6 +41,7 @@ class PutOptions(TypedDict, total=False):
     limit: Number | None
     files_from: Path | Iterable[str] | None
     null: bool | None
+    shard: str | None
     fail_if_empty: bool | None
     # deletion
     delete: bool | None
@@ -142,6 +143,7 @@ class GetOptions(TypedDict, total=False):
     limit: Number | None
     files_from: Path | Iterable[str] | None
     null: bool | None
+    shard: str | None
     fail_if_empty: bool | None
     # deletion
     delete: bool | None
@@ -220,6 +222,7 @@ class CopyOptions(TypedDict, total=False):
     limit: Number | None
     files_from: Path | Iterable[str] | None
     null: bool | None
+    shard: str | None
     fail_if_empty: bool | None
     # deletion
     delete: bool | None
@@ -322,6 +325,7 @@ class MoveOptions(TypedDict, total=False):
     limit: Number | None
     files_from: Path | Iterable[str] | None
     null: bool | None
+    shard: str | None
     fail_if_empty: bool | None
     # objects
     content_type: str | None
@@ -421,6 +425,7 @@ class RemoveOptions(TypedDict, total=False):
     limit: Number | None
     files_from: Path | Iterable[str] | None
     null: bool | None
+    shard: str | None
     fail_if_empty: bool | None
     # speed
     processes: Number | None
@@ -480,6 +485,7 @@ class VerifyOptions(TypedDict, total=False):
     limit: Number | None
     files_from: Path | Iterable[str] | None
     null: bool | None
+    shard: str | None
     fail_if_empty: bool | None
     # source
     follow_symlinks: bool | None
@@ -653,6 +659,7 @@ class ListOptions(TypedDict, total=False):
     limit: Number | None
     files_from: Path | Iterable[str] | None
     null: bool | None
+    shard: str | None
     fail_if_empty: bool | None
     # rate limits
     max_bandwidth: Number | None

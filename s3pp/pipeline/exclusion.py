@@ -98,6 +98,8 @@ def fingerprint(job: Job, environ: Mapping[str, str]) -> str:
     stores = [_store(each, environ) for each in (job.source_access or job.access, job.access)]
     verb = job.verb if job.verifies else job.title
     parts = [verb, names, written, stores, job.sandbox]
+    if job.choosing.shard is not None:  # whose runs are to go on side by side
+        parts.append(str(job.choosing.shard))
     return sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 

@@ -31,7 +31,6 @@ from s3pp.records import (
     DeleteReason,
     DeleteTask,
     Failed,
-    LeftOut,
     Outcome,
     Skipped,
     SkipReason,
@@ -51,6 +50,7 @@ from s3pp.sources.extraneous import (
     walk_directory,
 )
 from s3pp.sources.filters import Filters, key_bytes, key_fault
+from s3pp.sources.left_out import LeftOut, OfAnotherShard
 from s3pp.transfer.bodies import stamp_of
 
 _NOT_FOLLOWED = frozenset({SkipReason.SYMLINK, SkipReason.LOOP})
@@ -70,6 +70,7 @@ class Mirror:
         self._place = job.writes
         self._scope = MirrorScope.of(job)
         self._rule = DeletionRule.of(job, filters)
+        self._shard = job.choosing.shard
         self._spool = DeleteSpool()
         self._present = 0  # objects that the source has
         self._irregular = False  # it has what can be none
@@ -97,6 +98,8 @@ class Mirror:
                 self._present += 1
                 if not isinstance(step, LeftOut):
                     yield step
+            elif isinstance(step, OfAnotherShard):
+                self._pass_over(step)
             elif isinstance(step, LeftOut):
                 self._leave_out(step.target)
             else:
@@ -145,6 +148,16 @@ class Mirror:
         if found is not None and self._rule.excluded:
             self._add(found, DeleteReason.EXCLUDED)
 
+    def _pass_over(self, step: OfAnotherShard) -> None:
+        """Take note of what another shard has: whatever it is there, it is not extraneous."""
+        if step.reason in _NO_OBJECT:
+            self._irregular = True
+        else:
+            self._present += 1
+        self._claim(step.target)
+        if step.reason in _NOT_FOLLOWED:
+            self._below_links.add(step.target)
+
     def _claim(self, target: str) -> Any:
         try:
             return self.lookup(target)
@@ -156,6 +169,8 @@ class Mirror:
     def _drop(self, found: Any) -> None:
         """Decide about an element of the destination that no step has named."""
         name = self._name(found)
+        if self._shard is not None and not self._shard.has(key_bytes(name)):
+            return  # it is for another run to delete
         if self._below_links.contain(name):
             return
         reason = self._rule.decide(name[self._scope.cut :])

@@ -28,7 +28,7 @@ from s3pp.sources import entries
 from s3pp.sources.destination_index import DestinationIndex
 from s3pp.sources.filters import NameChoice
 from s3pp.transfer.copy_planner import CopyPlanner, overlap_of
-from s3pp.transfer.planners import GetPlanner, PutPlanner, plan_removal
+from s3pp.transfer.planners import GetPlanner, PutPlanner, plan_removal, without_others
 
 if TYPE_CHECKING:
     from s3pp.pipeline.mirror import Mirror
@@ -58,6 +58,28 @@ def walk(job: Job, around: Surroundings) -> Iterator[Task | Outcome]:
 
 
 def _walk(job: Job, around: Surroundings) -> Iterator[Task | Outcome]:
+    """Yield the steps of a transfer; without a mirror, those of its shard alone."""
+    filters = around.choice.filters
+    if filters.shard is None or not _needs_others(job, around):
+        return _walk_ends(job, around)
+    filters.names_others = True
+    steps = _walk_ends(job, around)
+    if around.mirror is not None:
+        return steps
+    return without_others(steps)
+
+
+def _needs_others(job: Job, around: Surroundings) -> bool:
+    """Return whether what is of other shards matters to this one, see ``sources/left_out``.
+
+    Of a list it is not known what exists without asking for each of its names.
+    """
+    if around.mirror is not None and job.verb != "remove":  # whose deletions are its own steps
+        return True
+    return len(job.origins) > 1 or (job.verb == "get" and not job.unlisted)
+
+
+def _walk_ends(job: Job, around: Surroundings) -> Iterator[Task | Outcome]:
     if job.verb == "put":
         return PutPlanner(job, _destination(job, around)).plan(
             entries(job, around.choice.stdin, around.choice.filters)

@@ -44,7 +44,8 @@ def fail_if_empty(result: RunReport, job: Job) -> RunReport:
 def _describe(job: Job) -> str:
     kind = _FOUND.get(job.verb, "objects")
     selected = " that the filters select" if _has_filters(job.choosing) else ""
-    return f"{job.title} {' '.join(job.reads)}: no {kind} found{selected}"
+    where = "" if job.choosing.shard is None else f" in shard {job.choosing.shard}"
+    return f"{job.title} {' '.join(job.reads)}: no {kind} found{where}{selected}"
 
 
 def _has_filters(chosen: Choosing) -> bool:

@@ -85,6 +85,8 @@ def start_event(job: Job, run: str) -> Event:
         event["plan"] = job.applies
     if job.compare is not Compare.ETAG:
         event["compare"] = job.compare.value
+    if job.choosing.shard is not None:
+        event["shard"] = str(job.choosing.shard)
     stores, accounts = job.stores, job.accounts
     known = {"source_endpoint": stores.source, "dest_endpoint": stores.dest}
     known |= {"source_account": accounts.source, "dest_account": accounts.dest}

@@ -298,7 +298,8 @@ def summary_text(totals: Totals, job: Job) -> str:
     line = _FIRST_COUNTS.get(job.verb, _objects)(totals, job)
     if job.dry_run:
         line += f", with {pluralize(totals.requests, 'request')}"
-    return line + _not_done(totals, job)
+    line += _not_done(totals, job)
+    return line if job.choosing.shard is None else f"{line}, shard {job.choosing.shard}"
 
 
 def dry_run_table(totals: Totals) -> list[str]:
@@ -371,6 +372,8 @@ def summary_event(totals: Totals, job: Job) -> dict[str, Any]:
         "bytes": totals.bytes,
         "seconds": round(totals.seconds, 3),
     }
+    if job.choosing.shard is not None:
+        event["shard"] = str(job.choosing.shard)
     if job.deletes or totals.deleted:
         event |= {"deleted": totals.deleted, "deleted_bytes": totals.deleted_bytes}
     if totals.not_deleted:

@@ -19,7 +19,8 @@ the objects to download, copy or list, ``incomplete_uploads`` what ``clean`` abo
 choose names, by the patterns of ``globs``, and turn them into keys; ``name_lookup`` finds objects
 by their names, ``inventory_rows`` and ``inventory`` those that S3 has listed by itself;
 ``destination_index`` shows what the destination holds; ``earlier_runs`` what
-is done already, ``extraneous`` what only the destination has; ``plan_file`` reads the plan that an
+is done already, ``extraneous`` what only the destination has; ``left_out`` marks what the run
+leaves alone, as that of other shards; ``plan_file`` reads the plan that an
 apply executes: its first line with ``plan_settings``, the others with ``plan_lines``;
 ``journal_reader`` reads journals, ``journal_places`` where their destinations are, and
 ``recorded_objects`` what they say of each;
@@ -73,10 +74,20 @@ def entries(
     """
     scope = Scope.of(job, filters)
     streams = [_stream(source, job, scope, stdin) for source in job.sources]
-    return limit_entries(_skip_done(merge(streams), job), job.choosing.limit)
+    records = _mark_others(merge(streams), scope.filters)
+    return limit_entries(_skip_done(records, job), job.choosing.limit)
 
 
 # A module that few runs need is imported by those: imports are most of what a small run costs.
+
+
+def _mark_others(records: Iterator[Record], filters: Filters) -> Iterator[Record]:
+    """Yield ``records``, those of other shards marked, where those are yielded at all."""
+    if filters.shard is None or not filters.names_others:
+        return records
+    from s3pp.sources.left_out import mark_files
+
+    return mark_files(records, filters.shard)
 
 
 def _skip_done(records: Iterator[Record], job: Job) -> Iterator[Record]:

@@ -125,11 +125,13 @@ class _Members:
         name = member.name if leads_out(member.name) else normalize(member.name)
         if member.isdir():
             return
+        key = self._scope.prefix + name
+        order = key_bytes(key)
+        if self._scope.filters.is_elsewhere(order):
+            return
         if self._scope.filters.name_refusal(name) is not None:
             self._scope.filters.refused += 1
             return
-        key = self._scope.prefix + name
-        order = key_bytes(key)
         yield order, place, self._record(member, name, key, order)
 
     def _record(self, member: tarfile.TarInfo, name: str, key: str, order: bytes) -> Record:

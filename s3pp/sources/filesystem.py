@@ -34,8 +34,9 @@ from s3pp.errors import FailureKind
 from s3pp.localfs.external_sort import SortMemory, sort_records
 from s3pp.localfs.paths import is_unfinished, shown
 from s3pp.places import Source
-from s3pp.records import Entry, Failed, LeftOut, Skipped, SkipReason
+from s3pp.records import Entry, Failed, Skipped, SkipReason
 from s3pp.sources.filters import Record, Scope, Stream, key_bytes, key_fault
+from s3pp.sources.left_out import LeftOut
 
 # The kinds of names in a directory. FILE is anything that needs a stat to classify.
 FILE, DIRECTORY, LINK, LOOP = range(4)
@@ -78,6 +79,8 @@ def walk_single(source: Source, scope: Scope) -> Stream:
     base = os.path.basename(source.path)
     key = scope.prefix + (source.name or base)
     order = key_bytes(key)
+    if scope.filters.is_elsewhere(order):
+        return
     if scope.filters.name_refusal(base) is not None:
         scope.filters.refused += 1
         return
@@ -224,6 +227,8 @@ class TreeWalk:
         """Return the record of one name, which is not a directory to enter."""
         relative = level.relative + name
         scope = self._scope
+        if scope.filters.shard is not None and scope.filters.is_elsewhere(order):
+            return None
         if scope.filters.by_name and self._is_refused(relative, kind):
             scope.filters.refused += 1
             return None

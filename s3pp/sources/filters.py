@@ -92,6 +92,8 @@ class Filters:
         self.by_age = (choosing.newer_than, choosing.older_than) != (None, None)
         self.refused = 0  # names that were looked at, by the code that asks; a tree is one
         self.names_left_out = False  # True: what size or age leave out is yielded, as ``LeftOut``
+        self.shard = choosing.shard
+        self.names_others = False  # True: what is of other shards is yielded, as ``OfAnotherShard``
         self.by_stat = self.by_age or (choosing.min_size, choosing.max_size) != (None, None)
 
     def name_refusal(self, path: str) -> str | None:
@@ -128,6 +130,10 @@ class Filters:
         if c.max_size is not None and size > c.max_size:
             return "--max-size"
         return None
+
+    def is_elsewhere(self, key: bytes) -> bool:
+        """Return whether ``key`` is of another shard, and nothing has to be known of it."""
+        return self.shard is not None and not self.names_others and not self.shard.has(key)
 
     def at(self, source: str) -> Filters:
         """Return the filters for the files of ``source``, a path."""
@@ -210,9 +216,10 @@ def _shell_patterns(choosing: Choosing, verb: str) -> list[tuple[str, re.Pattern
 def unmatched_notice(job: Job, unmatched: Sequence[str]) -> str | None:
     """Return the notice that patterns matched nothing in a walk that is complete; None: none.
 
-    With ``--limit`` there is none, because that ends the walk.
+    With ``--limit`` there is none, because that ends the walk, nor with ``--shard``: what matches
+    may be of another shard.
     """
-    if not unmatched or job.choosing.limit is not None:
+    if not unmatched or (job.choosing.limit, job.choosing.shard) != (None, None):
         return None
     shown = [*unmatched[:MOST_NAMED]]
     if len(unmatched) > MOST_NAMED:

@@ -36,7 +36,7 @@ from s3pp.s3.exchange import Sink
 from s3pp.s3.listing import Listed
 from s3pp.sources.destination_index import HEADS_INSTEAD, RemoteBucket
 from s3pp.sources.earlier_runs import Found
-from s3pp.sources.filters import Filters
+from s3pp.sources.filters import Filters, key_bytes
 from s3pp.sources.inventory_rows import (
     NO_PYARROW,
     Columns,
@@ -185,7 +185,8 @@ def list_inventory(
         yield from listed
         return
     notify(f"{what} has no column {' and '.join(missing)}: {HEADS_INSTEAD}")
-    names = (origin.relative(each.key) for each in listed)
+    own = (each for each in listed if not filters.is_elsewhere(key_bytes(each.key)))
+    names = (origin.relative(each.key) for each in own)
     chosen = (name for name in names if filters.name_refusal(name) is None)
     yield from NameLookup.of(origin, bucket, notify).send_heads(chosen)
 

@@ -134,8 +134,11 @@ class _Names:
             name = os.fsdecode(given)
             if not leads_out(name):
                 name = normalize(name) or "."
+            order = key_bytes(self._scope.prefix + name)
+            if filters.is_elsewhere(order):
+                continue
             if filters.name_refusal(name) is None:
-                yield key_bytes(self._scope.prefix + name), name
+                yield order, name
             else:
                 filters.refused += 1
 

@@ -27,14 +27,14 @@ from s3pp.errors import FatalError, ObjectError, S3ppError, UsageError
 from s3pp.job import Job
 from s3pp.localfs.external_sort import RICH_RUN_LENGTH, SortMemory, sort_records
 from s3pp.places import Origin
-from s3pp.records import LeftOut
 from s3pp.s3.answers import Answer
 from s3pp.s3.listing import Listed, Lister, Page, ascending, fetch_page
 from s3pp.s3.parallel_listing import DISORDER, list_pages
 from s3pp.s3.retry import StoreError
 from s3pp.sources.destination_index import RemoteBucket
 from s3pp.sources.earlier_runs import Found, skip_done_objects
-from s3pp.sources.filters import NS, Filters, NameChoice
+from s3pp.sources.filters import NS, Filters, NameChoice, key_bytes
+from s3pp.sources.left_out import LeftOut, choose_own, mark_objects
 from s3pp.sources.name_lookup import NameLookup, Notify, as_listed
 from s3pp.sources.names import read_list
 
@@ -144,16 +144,18 @@ def list_objects(
         return
     lookup = NameLookup.of(origin, bucket, notify)
     with read_list(job.choosing, choice.stdin) as names:
-        yield from choose_found(job, origin, lookup.find(_names(names, filters)), filters)
+        yield from choose_found(job, origin, lookup.find(_names(names, origin, filters)), filters)
 
 
 def choose_found(
     job: Job, origin: Origin, found: Iterator[Found], filters: Filters
 ) -> Iterator[Found]:
     """Yield what ``filters`` choose of ``found``, up to the limit of ``job``."""
+    if filters.shard is not None and not filters.names_others:
+        found = choose_own(found, filters)
     if filters.by_name or filters.by_stat:
         found = _choose_each(found, origin, filters)
-    found = skip_done_objects(job, origin, found)
+    found = skip_done_objects(job, origin, _mark_others(found, origin, filters))
     return found if job.choosing.limit is None else _limit(found, job.choosing.limit)
 
 
@@ -170,12 +172,21 @@ def _choose_each(found: Iterator[Found], origin: Origin, filters: Filters) -> It
                 yield LeftOut.of(each.key, name)
 
 
-def choose_single(origin: Origin, found: Listed, filters: Filters) -> Iterator[Listed]:
+def choose_single(origin: Origin, found: Listed, filters: Filters) -> Iterator[Found]:
     """Yield ``found``, the single object that ``origin`` names, if ``filters`` choose it."""
+    if filters.is_elsewhere(key_bytes(found.key)):
+        return
     if _is_refused(found, origin, filters):
         filters.refused += 1
     else:
-        yield found
+        yield from _mark_others(iter([found]), origin, filters)
+
+
+def _mark_others(found: Iterator[Found], origin: Origin, filters: Filters) -> Iterator[Found]:
+    """Yield ``found``, what is of other shards marked, where that is yielded at all."""
+    if filters.shard is None or not filters.names_others:
+        return found
+    return mark_objects(found, filters.shard, origin)
 
 
 def _list_pages(job: Job, origin: Origin, bucket: RemoteBucket, notify: Notify) -> Iterator[Listed]:
@@ -242,6 +253,8 @@ def _unique(found: Iterator[Listed], last: str | None) -> Iterator[Listed]:
 
 def choose(page: list[Listed], origin: Origin, filters: Filters) -> list[Listed]:
     """Return the objects of a page of ``origin``'s listing that belong to the job."""
+    if filters.shard is not None:
+        page = [each for each in page if not filters.is_elsewhere(key_bytes(each.key))]
     if not (filters.by_name or filters.by_stat):
         return page
     return [each for each in page if not _is_refused(each, origin, filters)]
@@ -275,14 +288,18 @@ def _limit(found: Iterator[Found], limit: int) -> Iterator[Found]:
         yield each
 
 
-def _names(names: Iterable[bytes], filters: Filters) -> Iterator[str]:
+def _names(names: Iterable[bytes], origin: Origin, filters: Filters) -> Iterator[str]:
     """Yield the chosen names, sorted like keys, each once."""
-    for name, _ in groupby(sort_records(_chosen(names, filters))):
+    start = key_bytes(origin.prefix[: origin.cut])
+    for name, _ in groupby(sort_records(_chosen(names, start, filters))):
         yield os.fsdecode(name)
 
 
-def _chosen(names: Iterable[bytes], filters: Filters) -> Iterator[bytes]:
+def _chosen(names: Iterable[bytes], start: bytes, filters: Filters) -> Iterator[bytes]:
+    """Yield the chosen names; ``start`` of their keys is not part of them."""
     for name in names:
+        if filters.is_elsewhere(start + name):
+            continue
         if filters.name_refusal(os.fsdecode(name)) is None:
             yield name
         else:

@@ -20,6 +20,7 @@ from s3pp.deletion import Deletion
 from s3pp.errors import UsageError
 from s3pp.job import Choosing, Compare, Job
 from s3pp.places import Origin, Place, Source, Stores
+from s3pp.shard import Shard
 
 VERSION = 1  # of the format
 VERBS = ("put", "get", "copy", "remove")
@@ -47,6 +48,7 @@ def settings_of(job: Job) -> dict[str, Any]:
         "mode": job.mode.value,  # for those who read it: the lines have what it has decided
         "compare": job.compare.value,
         "follow_symlinks": job.choosing.follow_symlinks,
+        "shard": _encode_shard(job.choosing.shard),
         "delete": job.deletion.extraneous,
         "objects": _encode_objects(job.objects),
         "download": _encode(job.download),
@@ -87,7 +89,9 @@ def _planned_job(job: Job, settings: Mapping[str, Any]) -> Job:
         dest=_place(settings["dest"]),
         stores=Stores(*map(_text, settings["stores"])),
         compare=Compare(settings["compare"]),
-        choosing=Choosing(follow_symlinks=_flag(settings["follow_symlinks"])),
+        choosing=Choosing(
+            follow_symlinks=_flag(settings["follow_symlinks"]), shard=_shard(settings.get("shard"))
+        ),
         deletion=Deletion(extraneous=_flag(settings["delete"]) is True),
         objects=objects,
         download=_decode(DownloadOptions, settings["download"]),
@@ -96,6 +100,20 @@ def _planned_job(job: Job, settings: Mapping[str, Any]) -> Job:
         source_access=_side(own, settings["source_access"], job.source_access),
         listing_access=_side(own, settings["listing_access"], job.listing_access),
     )
+
+
+def _encode_shard(shard: Shard | None) -> list[int] | None:
+    return None if shard is None else [shard.number, shard.count]
+
+
+def _shard(value: object) -> Shard | None:
+    """Return what was planned, to be named: which keys it has is decided."""
+    match value:
+        case None:
+            return None
+        case [int(number), int(count)] if 1 <= number <= count:
+            return Shard(number, count)
+    raise ValueError(f"{value!r} is no shard")
 
 
 def _side(own: Access, planned: object, given: Access | None) -> Access | None:

@@ -33,7 +33,6 @@ from s3pp.records import (
     Facts,
     Failed,
     GetTask,
-    LeftOut,
     Outcome,
     PutTask,
     Skipped,
@@ -44,6 +43,7 @@ from s3pp.records import (
 from s3pp.s3.listing import Listed
 from s3pp.s3.multipart import size_fault
 from s3pp.sources.destination_index import DestinationIndex
+from s3pp.sources.left_out import LeftOut, OfAnotherShard
 from s3pp.transfer import modes
 
 Step = GetTask | CopyTask | Outcome  # of one object
@@ -149,6 +149,8 @@ class GetPlanner:
             marked = mark_conflicts(steps, _file_name)
         for step, conflict in marked:
             if conflict is not None:
+                if isinstance(step, OfAnotherShard):  # which reports it
+                    continue
                 yield Failed(step.source, step.target, FailureKind.CONFLICT, conflict)
                 continue
             if isinstance(step, GetTask):
@@ -188,8 +190,13 @@ def _target(step: Step) -> str:
 
 
 def _file_name(step: Step) -> str | None:
-    """Return the name that will be written; None if none will be."""
-    return step.target if isinstance(step, GetTask) else None
+    """Return the name that will be written, by whichever shard; None if none will be."""
+    return step.target if isinstance(step, (GetTask, OfAnotherShard)) else None
+
+
+def without_others(steps: Iterable[Task | Outcome]) -> Iterator[Task | Outcome]:
+    """Yield ``steps``, but for those of other shards, which were needed to plan them."""
+    return (step for step in steps if not isinstance(step, OfAnotherShard))
 
 
 def smallest_first(tasks: Iterable[Task]) -> Iterator[Task]:

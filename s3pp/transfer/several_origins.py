@@ -25,6 +25,7 @@ from s3pp.errors import FailureKind
 from s3pp.places import Origin, Place
 from s3pp.records import Failed, Skipped
 from s3pp.s3.listing import Listed
+from s3pp.sources.left_out import OfAnotherShard
 from s3pp.transfer.overlap import Overlap, target_prefix
 from s3pp.transfer.planners import Step
 
@@ -87,6 +88,8 @@ def plan_several(
         for step in plans[number]((each,)):
             name = f"{bucket}/{step.source}" if apart else step.source
             if not isinstance(step, Failed) and step.target == taken:
+                if isinstance(step, OfAnotherShard):  # which reports it
+                    continue
                 why = f"name conflict: {owner!r} already has this name"
                 yield Failed(name, step.target, FailureKind.CONFLICT, why)
                 continue

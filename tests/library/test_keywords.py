@@ -60,6 +60,7 @@ SAMPLES: dict[str, list[tuple[Any, str]]] = {
     ],
     "max_requests": [(100, "100"), ("08:00,10 18:00,off", "08:00,10 18:00,off")],
     "seconds": [(2, "2"), (2.5, "2.5"), (timedelta(minutes=5), "5m"), ("5m", "5m")],
+    "shard": [("2/4", "2/4")],
     "lock_wait": [(2, "2"), (timedelta(minutes=5), "5m"), ("forever", "forever")],
     "moment": [
         (NOON, "2026-11-20T12:00:00Z"),

@@ -34,6 +34,7 @@ FLOORS = {
     "escaping": 0,
     "facts": 0,
     "records": 0,
+    "shard": 0,
     "speed": 0,
     "processors": 0,
     "timetable": 0,

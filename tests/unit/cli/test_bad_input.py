@@ -16,7 +16,7 @@ BAD = {
     "value of a short flag": (["-q=1", "SRC", "DEST"], "-q takes no value"),
     "sizes": (["--min-size=2k", "--max-size=1k", "SRC", "DEST"], "2048 bytes) is larger than"),
     "abbreviation": (["--dry", "SRC", "DEST"], "--dry"),
-    "later verb's option": (["--shard", "1/2", "SRC", "DEST"], "--shard"),
+    "shard": (["--shard", "3/2", "SRC", "DEST"], "--shard"),
     "missing value": (["SRC", "DEST", "--limit"], "--limit"),
     "mode": (["--mode", "smart", "SRC", "DEST"], "--mode"),
     "walk": (["--walk", "zip", "SRC", "DEST"], "--walk"),

@@ -83,6 +83,13 @@ def test_a_name_is_part_of_the_destination(tmp_path: Path) -> None:
     assert len(named | {fingerprint(several, {})}) == 3
 
 
+def test_shards_of_a_job_run_side_by_side() -> None:
+    words = ["src", "s3://bkt/p"]
+    shards = [["--shard=1/2"], ["--shard=2/2"], ["--shard=1/3"], []]
+    assert len({of("put", *each, *words) for each in shards}) == len(shards)
+    assert of("put", "--shard=1/2", *words) == of("put", "--shard=1/2", "--mode=add", *words)
+
+
 def test_the_options() -> None:
     words = ["--lock=auto", "--lock-wait=90s", "--if-locked=fail", "s3://bkt"]
     assert build_job("clean", words).locking == Locking("auto", 90.0, "fail")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -20,14 +21,15 @@ from s3pp.records import (
     Dest,
     Entry,
     Failed,
-    LeftOut,
     PutTask,
     Skipped,
     SkipReason,
 )
 from s3pp.s3.listing import Listed, ListingError
+from s3pp.shard import Shard
 from s3pp.sources.extraneous import Extraneous
 from s3pp.sources.filters import filters_of, key_bytes
+from s3pp.sources.left_out import LeftOut, OfAnotherShard
 
 RULES = (("exclude", "*.x"),)
 PREFIX = "p/"
@@ -109,6 +111,37 @@ def test_deletions_are_the_difference(
     assert done.deletes == len(reasons)
     assert done.empty == all(kind in ("fifo", "link") for kind in chosen.values())
     assert done.fault == ""
+
+
+@given(st.dictionaries(NAMES, KINDS, max_size=8), st.sets(NAMES, max_size=8), st.integers(2, 3))
+def test_shards_delete_together_what_one_run_does(
+    source: dict[str, str], held: set[str], count: int
+) -> None:
+    """Each its own part of it, counted alone; and to all of them the source is as empty."""
+    steps = [step(name, source[name]) for name in sorted(source, key=key_bytes)]
+    whole, tasks = run(ListMirror(make_job(excluded=True), listed(held)), steps)
+    present, deletes, shared = 0, [], list[DeleteTask]()
+    for number in range(1, count + 1):
+        shard = Shard(number, count)
+        job = make_job(excluded=True)
+        job = replace(job, choosing=replace(job.choosing, shard=shard))
+        done, own = run(ListMirror(job, listed(held)), [*_marked(steps, shard)])
+        assert all(shard.has(key_bytes(each.target)) for each in own)
+        assert (done.empty, done.irregular) == (whole.empty, whole.irregular)
+        present += done.held
+        deletes.append(done.deletes)
+        shared += own
+    assert sorted(shared) == tasks
+    assert (present, sum(deletes)) == (whole.held, whole.deletes)
+
+
+def _marked(steps: Iterable[Step], shard: Shard) -> Iterator[Step]:
+    for each in steps:
+        if shard.has(key_bytes(each.target)):
+            yield each
+        else:
+            reason = each.reason if isinstance(each, Skipped) else SkipReason.IN_SOURCE
+            yield OfAnotherShard("", each.target, 0, reason)
 
 
 @given(st.sets(NAMES, min_size=1, max_size=8), st.data())

@@ -1,0 +1,166 @@
+"""``--shard K/N``: N runs do together what one does, and each of them no more than its part."""
+
+from __future__ import annotations
+
+import json
+import os
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from commands import Result, Run
+from conftest import MakeRecorder, Tree
+from s3pp.shard import Shard, shard_of
+from s3pp.sources.filters import key_bytes
+from stores.store import Bucket, Store
+
+N = 3
+NAMES = [f"d{n % 3}/f{n}" for n in range(14)] + ["é/\U0001f600", "a b", "z"]
+
+
+def runs(s3pp: Run, verb: str, *words: object, count: int = N) -> Iterator[Result]:
+    """Run each shard; all of them have to end well."""
+    for number in range(1, count + 1):
+        result = s3pp(verb, f"--shard={number}/{count}", *words)
+        assert result.code == 0, result
+        yield result
+
+
+def own(number: int, prefix: str = "") -> set[str]:
+    return {name for name in NAMES if shard_of((prefix + name).encode(), N) == number}
+
+
+def test_a_put_and_a_get_by_three_runs(
+    s3pp: Run, moto: Store, moto_bucket: Bucket, tree: Tree, tmp_path: Path, recorder: MakeRecorder
+) -> None:
+    """The same as by one: names that conflict at the destination included."""
+    src = tree({name: name.encode() for name in NAMES})
+    for number in range(1, N + 1):
+        journal = tmp_path / f"journal{number}"
+        words = [f"--shard={number}/{N}", f"--journal={journal}", "--lock=auto"]
+        result = s3pp("put", *words, src, f"{moto_bucket.url}/p")
+        assert (result.code, result.counts.done) == (0, len(own(number, "p/"))), result
+        assert result.summary.endswith(f", shard {number}/{N}")
+        start, *done, summary = map(json.loads, journal.read_text().splitlines())
+        assert (start["shard"], start["settings"]["shard"]) == (f"{number}/{N}",) * 2
+        assert {each["key"].removeprefix("p/") for each in done} == own(number, "p/")
+        assert (summary["listed"], summary["shard"]) == (len(done), f"{number}/{N}")
+    assert moto_bucket.tree() == {f"p/{name}": name.encode() for name in NAMES}
+    again = s3pp("retry", tmp_path / "journal2")
+    assert (again.code, again.counts.skipped) == (0, len(own(2, "p/"))), again
+    # ``p/z`` has to be a file, and so ``p/z/x``, which may be of another shard, can be none.
+    below = [f"z/{n}" for n in range(6)]
+    moto_bucket.fill({f"p/{name}": b"no" for name in below})
+    out = tmp_path / "out"
+    failed = 0
+    for number in range(1, N + 1):
+        result = s3pp("get", f"--shard={number}/{N}", f"{moto_bucket.url}/p", out)
+        failed += result.counts.failed
+    assert failed == len(below)
+    assert tree.read(out) == {name: name.encode() for name in NAMES}
+    # Nothing is asked about what is of other shards.
+    between = recorder(moto)
+    dest = moto.bucket().url
+    result = s3pp("copy", "--shard=2/3", f"{moto_bucket.url}/p", dest, store=between.store)
+    expected = len(own(2, "p/")) + sum(shard_of(f"p/{each}".encode(), N) == 2 for each in below)
+    assert (result.code, result.counts.done, between.puts) == (0, expected, expected)
+
+
+def test_lists_removals_and_other_sources(
+    s3pp: Run, moto: Store, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
+    src = tree(dict.fromkeys(NAMES, b"1"))
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        archive.add(src, arcname="")
+    list(runs(s3pp, "put", "--walk=tar", tmp_path / "a.tar", moto_bucket.url))
+    assert moto_bucket.keys() == sorted(NAMES, key=key_bytes)
+    shown = [
+        {each["key"] for each in result.events}
+        for result in runs(s3pp, "list", "--json", moto_bucket.url)
+    ]
+    assert shown == [own(number) for number in range(1, N + 1)]
+    names = tmp_path / "names"
+    names.write_text("a b\nz\n./z\nd0/f0\n")
+    for verb, dest in (("put", moto.bucket()), ("copy", moto.bucket())):
+        source = src if verb == "put" else moto_bucket.url
+        lines = names if verb == "put" else tmp_path / "keys"
+        (tmp_path / "keys").write_text("a b\nz\nd0/f0\n")
+        results = runs(s3pp, verb, f"--files-from={lines}", source, dest.url)
+        assert (sum(each.counts.done for each in results), dest.keys()) == (
+            3,
+            ["a b", "d0/f0", "z"],
+        )
+    limited = runs(s3pp, "get", "--limit=1", moto_bucket.url, tmp_path / "limited")
+    assert [each.counts.done for each in limited] == [1, 1, 1]
+    alone = runs(s3pp, "get", f"{moto_bucket.url}/z", tmp_path / "z")
+    assert sorted(each.counts.done for each in alone) == [0, 0, 1]
+    assert (tmp_path / "z").read_bytes() == b"1"
+    removed = list(runs(s3pp, "remove", "--all", "--max-delete=100%", "--json", moto_bucket.url))
+    assert [each.events[-1]["deleted"] for each in removed] == [len(own(k)) for k in (1, 2, 3)]
+    assert moto_bucket.keys() == []
+    none = s3pp("list", "--shard=1/3", moto_bucket.url)
+    assert "no objects found in shard 1/3: nothing to do" in none.err
+
+
+def test_sources_that_give_one_name_conflict_across_shards(
+    s3pp: Run, moto: Store, moto_bucket: Bucket
+) -> None:
+    """The one named first has it, whichever shards the two are in."""
+    keys = [f"{top}/{n}" for top in "xy" for n in range(8)]
+    moto_bucket.fill({key: key.encode() for key in keys})
+    dest = moto.bucket()
+    results = [
+        s3pp("copy", f"--shard={k}/{N}", f"{moto_bucket.url}/x", f"{moto_bucket.url}/y", dest.url)
+        for k in (3, 2, 1)
+    ]
+    assert [each.code for each in results].count(1) >= 1
+    assert sum(each.counts.failed for each in results) == 8
+    assert dest.tree() == {str(n): f"x/{n}".encode() for n in range(8)}
+
+
+@pytest.mark.parametrize("verb", ["put", "get", "copy"])
+def test_mirrors(
+    s3pp: Run, moto: Store, moto_bucket: Bucket, tree: Tree, tmp_path: Path, verb: str
+) -> None:
+    """Each deletes its own part, and never what another has; an empty shard is no empty source."""
+    kept = ["one"]  # of one shard: in the others the source has nothing
+    gone = [f"old/{n}" for n in range(9)]
+    if verb == "put":
+        source: object = tree(dict.fromkeys(kept, b"1"))
+    else:
+        moto_bucket.fill(dict.fromkeys(kept, b"1"))
+        source = moto_bucket.url
+    dest = moto.bucket()
+    out = tree(dict.fromkeys(gone, b"0"), "out")
+    dest.fill(dict.fromkeys(gone, b"0"))
+    place = out if verb == "get" else dest.url
+    without = next(k for k in range(1, N + 1) if not Shard(k, N).has(b"one"))
+    bounded = ["--delete", "--max-delete=99%", f"--shard={without}/{N}"]
+    refused = s3pp(verb, *bounded, source, place)
+    assert (refused.code, "and --max-delete allows 99%" in refused.err) == (3, True), refused
+    for number, result in enumerate(runs(s3pp, verb, "--delete", "--json", source, place), 1):
+        places = [each for each in result.events if each["event"] == "deleted"]
+        names = [each.get("key") or os.path.relpath(each["path"], out) for each in places]
+        assert names == [name for name in gone if Shard(number, N).has(name.encode())]
+    assert (tree.read(out) if verb == "get" else dest.tree()) == {"one": b"1"}
+
+
+def test_plans_and_what_verifies_them(
+    s3pp: Run, moto: Store, moto_bucket: Bucket, tmp_path: Path
+) -> None:
+    moto_bucket.fill(dict.fromkeys(NAMES, b"1"))
+    dest = moto.bucket()
+    for number in range(1, N + 1):
+        plan = tmp_path / f"plan{number}"
+        made = s3pp("copy", f"--shard={number}/{N}", f"--plan={plan}", moto_bucket.url, dest.url)
+        assert made.code == 0, made
+        applied = s3pp("apply", plan)
+        assert applied.summary.endswith(f", shard {number}/{N}"), applied
+        assert applied.counts.done == len(own(number))
+    assert dest.keys() == sorted(NAMES, key=key_bytes)
+    list(runs(s3pp, "verify", moto_bucket.url, dest.url))
+    dest.fill({"extra": b"1"})
+    codes = [s3pp("verify", f"--shard={k}/{N}", moto_bucket.url, dest.url).code for k in (1, 2, 3)]
+    assert sorted(codes) == [0, 0, 1]
