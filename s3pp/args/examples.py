@@ -67,6 +67,10 @@ _ALL: Mapping[str, tuple[Example, ...]] = MappingProxyType(
                 "s3pp put --plan plan.json site s3://bucket/site && s3pp apply plan.json",
             ),
         ),
+        "merge": (
+            Example("whether ten runs covered everything", "s3pp merge data-*.jsonl"),
+            Example("and one journal of all", "s3pp merge -o all.jsonl data-*.jsonl"),
+        ),
         "report": (
             Example("a page about the last run", "s3pp report put.log"),
             Example(

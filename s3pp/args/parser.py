@@ -179,6 +179,11 @@ class Group(NamedTuple):
     fields: tuple[str, ...]  # that they set, as paths: "mode", "choosing.limit"
 
 
+def add_output(group: argparse._ArgumentGroup, metavar: str, help: str) -> None:
+    """Add the option that names what a command writes, to a command that has no job."""
+    group.add_argument("-o", "--output", metavar=metavar, help=help)
+
+
 def add_groups(
     parser: Parser, groups: Sequence[Group], *, declared: Mapping[str, Field[Any]], verb: str
 ) -> None:

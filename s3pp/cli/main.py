@@ -27,10 +27,18 @@ COMMANDS = {
     "completion": "Print a script by which a shell completes command lines",
     "config": "Show which options are in force, and where they are set",
     "doctor": "Find out whether runs can work here, and why not",
+    "merge": "Join the journals of shards, and say whether they covered everything",
     "report": "Write a page about a run, from its journal",
     "sandbox": "Run an S3 server in memory, for experiments",
 }
-_NO_VERBS = ("completion", "config", "doctor", "report", "sandbox")  # each a module of this room
+_NO_VERBS = (
+    "completion",
+    "config",
+    "doctor",
+    "merge",
+    "report",
+    "sandbox",
+)  # each a module of this room
 
 
 def run() -> NoReturn:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from s3pp.args.parser import VerbParser
+from s3pp.args.parser import VerbParser, add_output
 from s3pp.errors import ExitStatus, FatalError, UsageError
 from s3pp.escaping import printable
 from s3pp.job import STREAM
@@ -55,12 +55,8 @@ def parser() -> VerbParser:
     made = VerbParser("report", USAGE, ABOUT)
     made.add_argument("arguments", nargs="*", metavar="JOURNAL", help="a file of --journal")
     group = made.add_argument_group("output")
-    group.add_argument(
-        "-o",
-        "--output",
-        metavar="FILE.html",
-        help="the page; -: standard output (default: JOURNAL.html, of the first JOURNAL)",
-    )
+    page = "the page; -: standard output (default: JOURNAL.html, of the first JOURNAL)"
+    add_output(group, "FILE.html", page)
     group.add_argument(
         "--run",
         metavar="ID",

@@ -164,3 +164,75 @@ def test_plans_and_what_verifies_them(
     dest.fill({"extra": b"1"})
     codes = [s3pp("verify", f"--shard={k}/{N}", moto_bucket.url, dest.url).code for k in (1, 2, 3)]
     assert sorted(codes) == [0, 0, 1]
+
+
+def test_merge_says_whether_all_is_done(
+    s3pp: Run, moto: Store, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
+    """What three runs have done; then a shard missing, killed, failed, twice, of another job."""
+    src = tree({name: name.encode() for name in NAMES})
+    journals = [str(tmp_path / f"journal{number}") for number in range(1, N + 1)]
+    for number, journal in enumerate(journals, 1):
+        words = [f"--shard={number}/{N}", f"--journal={journal}", src, moto_bucket.url]
+        assert s3pp("put", *words).code == 0
+    merged = tmp_path / "merged"
+    result = s3pp("merge", "-o", merged, *journals)
+    assert (result.code, result.err) == (0, ""), result
+    size = sum(len(name.encode()) for name in NAMES)
+    counts = f"{len(NAMES)} done ({size} bytes)"
+    assert result.summary == f"merge 3 of 3 shards: {counts}: everything exactly once"
+    assert [line.split(",")[0] for line in result.lines[:-1]] == [
+        f"shard {number}/{N}: {len(own(number))} done" for number in range(1, N + 1)
+    ]
+    verified = s3pp("verify", merged)
+    assert (verified.code, verified.counts.done) == (0, len(NAMES)), verified
+    assert s3pp("merge", "--json", merged).events[0]["complete"], "one journal of all is the same"
+    refused = s3pp("merge", "-o", journals[0], *journals[1:])
+    assert (refused.code, "exists: name another file" in refused.err) == (2, True)
+
+    def faults(*paths: object) -> list[tuple[str, int | None]]:
+        found = s3pp("merge", "--json", *paths)
+        (event,) = found.events
+        assert found.code == (1 if event["faults"] else 0)
+        assert found.err.count("s3pp merge: ") == len(event["faults"])
+        return [(each["fault"], each["shard"]) for each in event["faults"]]
+
+    assert faults(journals[0], journals[2]) == [("missing", 2)]
+    lines = Path(journals[1]).read_bytes().splitlines(keepends=True)
+    killed = tmp_path / "killed"
+    killed.write_bytes(b"".join(lines[:-1]) + lines[-1][:20])
+    assert faults(journals[0], killed, journals[2]) == [("not ended", 2)]
+    again = tmp_path / "again"
+    assert s3pp("put", "--shard=2/3", f"--journal={again}", src, moto_bucket.url).code == 0
+    assert faults(*journals, again) == [("twice", 2)]
+    assert faults(journals[0], again, journals[2]) == []
+    other = tmp_path / "other"
+    dest = f"{moto_bucket.url}/p"
+    assert s3pp("put", "--shard=2/3", f"--journal={other}", src, dest).code == 0
+    assert faults(journals[0], other, journals[2]) == [("different", 2)]
+    whole = tmp_path / "whole"
+    assert s3pp("put", f"--journal={whole}", src, moto_bucket.url).code == 0
+    assert faults(whole) == [("no shard", None)]
+    # A file that is gone when it is read fails; a retry of the shard does it.
+    missing = tmp_path / "names"
+    missing.write_text("\n".join([*NAMES, "gone"]))
+    number = shard_of(b"gone", N)
+    named = [str(tmp_path / f"named{each}") for each in range(1, N + 1)]
+    codes = [
+        s3pp(
+            "put",
+            f"--shard={k}/{N}",
+            f"--files-from={missing}",
+            f"--journal={path}",
+            src,
+            moto_bucket.url,
+        ).code
+        for k, path in enumerate(named, 1)
+    ]
+    assert codes == [int(k == number) for k in range(1, N + 1)]
+    assert faults(*named) == [("failed", number), ("failed", None)]
+    (src / "gone").write_bytes(b"")
+    assert s3pp("retry", named[number - 1]).code == 0
+    assert faults(*named) == []
+    assert s3pp("merge", tmp_path / "none").code == 2
+    assert s3pp("merge").code == 2

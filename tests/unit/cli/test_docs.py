@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from s3pp.args.verbs import VERBS, build_job, parser
-from s3pp.cli import completion, config, doctor, report, sandbox
+from s3pp.cli import completion, config, doctor, merge, report, sandbox
 from s3pp.cli.main import COMMANDS
 from s3pp.errors import ExitStatus, FailureKind
 from s3pp.job import Job
@@ -36,7 +36,7 @@ ROOMS = sorted(path.parent for path in (ROOT / "s3pp").rglob("*/__init__.py"))
 # Of the commands that have no job.
 USAGES = {
     each.__name__.rpartition(".")[2]: each.USAGE
-    for each in (completion, config, doctor, report, sandbox)
+    for each in (completion, config, doctor, merge, report, sandbox)
 }
 OTHERS = {"--port", "--read-only", "-o", "--output", "--run"}  # their options
 REPEATED = {"-", "--", "-qq", "-vv", "--no-NAME"}  # no options by themselves
