@@ -6,7 +6,8 @@ from typing import Any
 
 from s3pp.report.totals import Flow, Totals
 
-SHORTEST, LONGEST = 2.0, 10.0  # seconds that an event is about
+FIRST = 10.0  # seconds until the first event: a shorter run has none
+SHORTEST, LONGEST = 2.0, 10.0  # seconds that another one is about
 SHARE = 60.0  # the time that has passed is divided by this in between
 
 
@@ -28,7 +29,7 @@ class Pacemaker:
     def take(self, totals: Totals, now: float) -> dict[str, Any] | None:
         """Return the facts of the event that is due by ``now``, if one is."""
         wait = min(LONGEST, max(SHORTEST, (now - self._began) / SHARE))
-        if now - self._since < wait:
+        if now - self._since < (wait if self._is_used else FIRST):
             return None
         self._is_used = True
         return self._facts(totals, now)

@@ -87,21 +87,21 @@ def test_a_file_that_cannot_be_written_is_said_once(tmp_path: Path) -> None:
 def test_the_pace_is_what_happened_since_the_last_event() -> None:
     pace, totals = Pacemaker(100.0), Totals()
     pace.set_flow(Flow(in_flight=10, answered=1), 100.0)
-    assert pace.take(totals, 101.9) is None
+    assert pace.take(totals, 109.9) is None
     totals.done, totals.sent, totals.retries = 5, 500, {"503": 2}
     pace.set_flow(Flow(in_flight=30, answered=9, throttled=2, rate=50.0), 101.0)
-    assert pace.take(totals, 102.0) == {
-        "seconds": 2.0,
+    assert pace.take(totals, 110.0) == {
+        "seconds": 10.0,
         "objects": 5,
         "bytes": 500,
         "requests": 9,
-        "in_flight": 20.0,
+        "in_flight": 28.0,
         "throttled": 2,
         "retries": {"503": 2},
         "rate_limit": 50.0,
     }
     totals.done = 6
-    assert pace.end(totals, 102.5) == {
+    assert pace.end(totals, 110.5) == {
         "seconds": 0.5,
         "objects": 1,
         "bytes": 0,
@@ -120,4 +120,4 @@ def test_a_long_run_has_its_pace_less_often(seconds: float, wait: float) -> None
 
 
 def test_a_short_run_has_none() -> None:
-    assert Pacemaker(0.0).end(Totals(done=5), 1.9) is None
+    assert Pacemaker(0.0).end(Totals(done=5), 9.9) is None
