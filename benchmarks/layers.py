@@ -33,10 +33,11 @@ from s3pp.pipeline.walker import FULL
 from s3pp.places import Origin, Place, Side, Source
 from s3pp.program import RARELY
 from s3pp.records import CopyTask, Done, Entry, GetTask, Outcome, PartOutcome, PutTask, Task
-from s3pp.s3.client import Bucket, Recovery
+from s3pp.s3.client import Bucket
 from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.exchange import Request, Response, WireSettings
 from s3pp.s3.limiter import RequestLimiter
+from s3pp.s3.recovery import Recovery
 from s3pp.s3.retry import Backoff
 from s3pp.s3.sigv4 import EMPTY_SHA256, Signer
 from s3pp.s3.wire import Wire

@@ -51,6 +51,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--crc64nvme", action="store_true", help="with that checksum (awscrt)")
     parser.add_argument("--limit", type=float, metavar="N", help="requests per second")
     parser.add_argument("--burst", type=float, default=1.0, metavar="N", help="at once, of those")
+    parser.add_argument("--limit-below", default="", metavar="PREFIX", help="for these keys only")
     parser.add_argument(
         "--trust", action="store_true", help="believe what headers say of a body, and do not hash"
     )
@@ -73,6 +74,7 @@ def filled(options: argparse.Namespace) -> Store:
         preload=preload,
         trust=options.trust,
         throttle=throttle,
+        throttled_below=options.limit_below.encode(),
     )
 
 

@@ -47,7 +47,8 @@ def answer(store: Store, request: Request, received: Received) -> Answer:
     if control:
         return control(store)
     try:
-        if store.throttle and not store.throttle.take():
+        below = request.key.startswith(store.throttled_below)
+        if store.throttle and below and not store.throttle.take():
             raise S3Error("503 Slow Down", "SlowDown")
         operation = choose(request)
         store.counts[operation.__name__] += 1

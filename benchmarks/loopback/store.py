@@ -116,6 +116,7 @@ class Store:
     preload: Preload = field(default_factory=Preload)
     trust: bool = False  # take the MD5 of a body from its headers, where they tell one
     throttle: Throttle | None = None  # requests per second; None: as many as come
+    throttled_below: bytes = b""  # a prefix: other requests are not limited
     counts: Counter[str] = field(default_factory=Counter)  # operation -> requests
     connections: int = 0  # accepted
     uploads_begun: int = 0

@@ -23,11 +23,11 @@ from s3pp.pipeline.pipes import MessageWriter
 from s3pp.places import Side
 from s3pp.s3.allowance import Allowance, allowance_of, own_allowance
 from s3pp.s3.answers import Answer
-from s3pp.s3.client import Bucket, Recovery
+from s3pp.s3.client import Bucket
 from s3pp.s3.endpoint import Opened
 from s3pp.s3.exchange import Sink, WireSettings
 from s3pp.s3.limiter import RequestLimiter
-from s3pp.s3.retry import Backoff
+from s3pp.s3.recovery import Recovery
 from s3pp.s3.sigv4 import Signer
 from s3pp.s3.wire import Wire
 from s3pp.speed import Speed
@@ -170,7 +170,7 @@ def connect(
         opened.endpoint,
         Signer(opened.keys, opened.endpoint.region, service=opened.endpoint.signs_for),
         Wire(settings),
-        recovery=Recovery(Backoff(access.max_attempts, access.max_throttled), renew, *hooks),
+        recovery=Recovery.of(access, renew)._replace(**hooks._asdict()),
         always=(("x-amz-request-payer", "requester"),) if access.request_payer else (),
     )
 

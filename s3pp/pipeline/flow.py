@@ -7,7 +7,10 @@
                               └──────────────Flow───────▶ statter        likewise, where it changed
            └────▶ StallWatch ──Stall──▶ supervisor, which ends the run
 
-    the limit ◀──SharedPace──▶ that of other runs on this machine   each PERIOD
+                              └──────────────PrefixLimit─▶ every worker   likewise, by prefix
+    worker ──Feedback.evidence──▶ PrefixFinder, which names the prefixes that are limited
+
+    the limits ◀──SharedPace──▶ those of other runs on this machine   each PERIOD
 
     worker, walker ──Demand──▶ Quotas ──Permit──▶ the same, as far as the user's limits allow
 """
@@ -20,11 +23,21 @@ from typing import Generic, NamedTuple, TypeVar
 
 from s3pp.errors import FailureKind
 from s3pp.job import Job
-from s3pp.pipeline.messages import Message
+from s3pp.pipeline.messages import Message, Notice
 from s3pp.pipeline.shared_pace import ALONE, IDLE, PERIOD, RunRecord, SharedPace
 from s3pp.report.failures import Cause
 from s3pp.report.totals import Flow
-from s3pp.s3.congestion import CongestionControl, Demand, Feedback, Refusal
+from s3pp.s3.congestion import (
+    LEAST,
+    NO_LIMIT,
+    CongestionControl,
+    Demand,
+    Feedback,
+    PrefixLimit,
+    RateLimit,
+    Refusal,
+)
+from s3pp.s3.prefixes import MOST_PREFIXES, PrefixFinder
 from s3pp.s3.quotas import Quotas, monotonic_quotas
 
 BALANCE = 0.25  # seconds between two redistributions of the rate
@@ -72,6 +85,45 @@ class StallWatch:
         return None
 
 
+class SharedControl(Generic[W]):
+    """The limit of one run for all requests, or below one prefix, shared with other runs."""
+
+    def __init__(self, shared: SharedPace | None = None) -> None:
+        self.control: CongestionControl[W] = CongestionControl()
+        self.shared = shared
+        self._part = ALONE.part  # of the limit of all runs on this machine
+        self._exchanged = 0.0
+
+    def exchange(self, now: float) -> bool:
+        """Every ``PERIOD``, write the limit for other runs, and take over what they learnt later.
+
+        Returns whether a limit was taken over.
+        """
+        if self.shared is None or now - self._exchanged < PERIOD:
+            return False
+        self._exchanged = now
+        control, before = self.control, self._part
+        weight = 1.0 if control.is_busy else IDLE
+        found = self.shared.exchange(RunRecord(now, weight, control.limit.share(1.0 / before)))
+        self._part = found.part
+        if found.limit.since > control.limit.since:
+            control.follow(found.limit.share(found.part))
+            return True
+        if found.part != before:
+            control.rescale(found.part / before)
+        return False
+
+    def limits(self) -> list[tuple[W, RateLimit]]:
+        """The share of each worker."""
+        control = self.control
+        return [(each, control.limit.share(control.share(each))) for each in control.workers]
+
+    def close(self) -> None:
+        """End the sharing."""
+        if self.shared is not None:
+            self.shared.close()
+
+
 class FlowControl(Generic[W]):
     """Holds the congestion control of one run; times in seconds of one monotonic clock."""
 
@@ -90,49 +142,57 @@ class FlowControl(Generic[W]):
         self._abort = abort
         self._stalled = StallWatch(job.access.max_throttled)
         self._quotas: Quotas[W] = monotonic_quotas(job.speed)
-        self._control: CongestionControl[W] = CongestionControl()
-        self._seen: dict[W, Feedback] = {}
-        self._throttled_before = self._taken_before = 0  # by workers that are gone
+        self._all: SharedControl[W] = SharedControl()
+        self._below: dict[str, SharedControl[W]] = {}  # by prefix
+        self._finder = PrefixFinder()
+        self._endpoint = ""
+        self._unshared = ""  # why limits are not shared, until that is said
+        self._says_so = job.output.verbosity > 0
+        self._seen: dict[tuple[W, str], Feedback] = {}  # by prefix, too
+        # By workers that are gone, and below prefixes that are no longer limited.
+        self._throttled_before = self._taken_before = 0
         self._counts_flow = job.output.keeps_facts  # the journal has it at all times
         self._balanced = self._limited = 0.0
-        self._shared: SharedPace | None = None
-        self._part = ALONE.part  # of the limit of all runs on this machine
-        self._exchanged = 0.0
         self._sent = Flow()
 
     def join(self, worker: W) -> None:
         """Add a worker that will send requests."""
-        self._control.join(worker)
+        for each in self._controls:
+            each.control.join(worker)
 
     def leave(self, worker: W) -> None:
         """Remove a child."""
-        self._control.leave(worker)
+        for each in self._controls:
+            each.control.leave(worker)
         self._quotas.leave(worker)
-        seen = self._seen.pop(worker, None)
-        if seen is not None:
-            self._throttled_before += seen.throttled
-            self._taken_before += seen.taken
+        self._forget([each for each in self._seen if each[0] == worker])
 
     def share(self, endpoint: str) -> None:
-        """Share the limit with other runs on this machine that use ``endpoint``."""
-        self._shared = SharedPace.of(endpoint)
+        """Share limits with other runs on this machine that use ``endpoint``."""
+        self._all.shared, self._unshared = SharedPace.of(endpoint)
+        self._endpoint = "" if self._unshared else endpoint
 
     def close(self) -> None:
         """End the sharing."""
-        if self._shared is not None:
-            self._shared.close()
+        for each in self._controls:
+            each.close()
 
     def observe(self, worker: W, seen: Feedback | Demand, now: float) -> None:
         """Process what a child says of its requests, or needs for them.
 
-        If a worker's feedback lowers the limit, it is sent to every worker.
+        If a worker's feedback lowers a limit, it is sent to every worker.
         """
         if isinstance(seen, Demand):
             self._quotas.demand(worker, seen)
             return
-        before, self._seen[worker] = self._seen.get(worker), seen
-        if self._control.observe(worker, seen, now):
+        paced = self._below.get(seen.prefix) if seen.prefix else self._all
+        if paced is None:  # sent before the worker knew that the prefix is no longer limited
+            return
+        before, self._seen[worker, seen.prefix] = self._seen.get((worker, seen.prefix)), seen
+        if paced.control.observe(worker, seen, now):
             self.spread()
+        if seen.evidence:
+            self._find_prefixes(seen, now)
         if stall := self._stalled.see(before, seen, now):
             self._abort(str(stall), stall.cause)
 
@@ -148,37 +208,78 @@ class FlowControl(Generic[W]):
         if now - self._balanced < BALANCE:
             return
         before, self._balanced = self._balanced, now
-        if self._shared is not None and now - self._exchanged >= PERIOD:
-            self._exchanged = now
-            self._exchange(self._shared, now)
-        if self._control.limit.active(now):
+        taken_over = [each.exchange(now) for each in self._controls]
+        self._drop_prefixes(now)
+        if self._below or self._all.control.limit.active(now):
             self._limited += now - before
             self.spread()
+        elif any(taken_over):
+            self.spread()
+        self._report_unshared(statter)
         flow = self._flow(now)
         if flow.facts != self._sent.facts or (self._counts_flow and flow != self._sent):
             self._sent = flow
             self._send(statter, flow)
 
     def spread(self) -> None:
-        """Send each worker its share of the limit."""
-        control = self._control
-        for worker in control.workers:
-            self._send(worker, control.limit.share(control.share(worker)))
+        """Send each worker its share of the limits."""
+        for prefix, paced in self._below.items():  # before what waits below them is let go
+            for worker, limit in paced.limits():
+                self._send(worker, PrefixLimit(prefix, limit))
+        for worker, limit in self._all.limits():
+            self._send(worker, limit)
 
-    def _exchange(self, shared: SharedPace, now: float) -> None:
-        """Tell other runs of the limit, and take over what they have learnt later."""
-        control, before = self._control, self._part
-        weight = 1.0 if control.is_busy else IDLE
-        found = shared.exchange(RunRecord(now, weight, control.limit.share(1.0 / before)))
-        self._part = found.part
-        if found.limit.since > control.limit.since:
-            control.follow(found.limit.share(found.part))
+    def _report_unshared(self, statter: W) -> None:
+        """With ``-v``, say once why limits are not shared."""
+        shared = self._all.shared
+        why = self._unshared or (shared.trouble if shared is not None else "")
+        if why and self._says_so:
+            self._says_so = False
+            alone = "this run does not share the rate of a store that throttles with others"
+            self._send(statter, Notice(f"{alone} on this machine: {why}"))
+
+    @property
+    def _controls(self) -> list[SharedControl[W]]:
+        return [self._all, *self._below.values()]
+
+    def _find_prefixes(self, seen: Feedback, now: float) -> None:
+        """If the evidence is that of prefixes, limit these instead of everything."""
+        self._finder.add(seen.evidence, now)
+        if not any(count.refused for _, count in seen.evidence):
+            return
+        found = self._finder.find()
+        if found and len(self._below.keys() | found) <= MOST_PREFIXES:
+            for prefix, accepted in found.items():
+                self._limit_prefix(prefix, RateLimit(0, max(LEAST, accepted), now))
+            self._finder.clear()
+            self._all.control.lift()
             self.spread()
-        elif found.part != before:
-            control.rescale(found.part / before)
+
+    def _limit_prefix(self, prefix: str, limit: RateLimit) -> None:
+        shared = SharedPace.of(f"{self._endpoint}/{prefix}")[0] if self._endpoint else None
+        paced = self._below[prefix] = SharedControl(shared)
+        for worker in self._all.control.workers:
+            paced.control.join(worker)
+        paced.control.follow(limit)
+
+    def _drop_prefixes(self, now: float) -> None:
+        """Forget prefixes whose limit has ended, as the store has long refused nothing below."""
+        for prefix, paced in list(self._below.items()):
+            if not paced.control.limit.active(now):
+                self._below.pop(prefix).close()
+                for worker in paced.control.workers:
+                    self._send(worker, PrefixLimit(prefix, NO_LIMIT))
+                self._forget([each for each in self._seen if each[1] == prefix])
+
+    def _forget(self, reports: list[tuple[W, str]]) -> None:
+        for each in reports:
+            seen = self._seen.pop(each)
+            self._throttled_before += seen.throttled
+            self._taken_before += seen.taken
 
     def _flow(self, now: float) -> Flow:
-        limit, seen = self._control.limit, self._seen.values()
+        limit, seen = self._all.control.limit, self._seen.values()
+        below = {each: paced.control.limit.rate(now) for each, paced in self._below.items()}
         throttled = self._throttled_before + sum(each.throttled for each in seen)
         return Flow(
             throttled=throttled,
@@ -187,4 +288,5 @@ class FlowControl(Generic[W]):
             in_flight=sum(each.in_flight for each in seen),
             limited=round(self._limited, 3),
             answered=throttled + self._taken_before + sum(each.taken for each in seen),
+            below=tuple(below.items()),
         )

@@ -91,15 +91,16 @@ class SharedPace:
         self.directory = directory
         self._own = os.urandom(8).hex()
         self._written = False
+        self.trouble = ""  # why it could not be used, if so
 
     @classmethod
-    def of(cls, endpoint: str) -> SharedPace | None:
-        """The one that runs towards ``endpoint`` share; None where none can be trusted."""
-        name = hashlib.sha256(endpoint.encode()).hexdigest()[:16]
+    def of(cls, endpoint: str) -> tuple[SharedPace | None, str]:
+        """The one that runs towards ``endpoint`` share; or None, and why there is none."""
+        name = hashlib.sha256(os.fsencode(endpoint)).hexdigest()[:16]
         try:
-            return cls(os.path.join(user_directory("the shared rate"), f"rate-{name}"))
-        except (OSError, UsageError):
-            return None
+            return cls(os.path.join(user_directory("the shared rate"), f"rate-{name}")), ""
+        except (OSError, UsageError) as error:
+            return None, str(error)
 
     def exchange(self, own: RunRecord) -> SharedLimit:
         """Write this run's record, if anybody needs it; return what the others say."""
@@ -108,7 +109,8 @@ class SharedPace:
             others = self._read_others(now)
             if others or own.limit.active(now):
                 self._write(own)
-        except OSError:
+        except OSError as error:
+            self.trouble = f"{self.directory}: {error.strerror}"
             return ALONE
         return combine(own.weight, others, now)
 

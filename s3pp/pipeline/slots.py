@@ -181,6 +181,8 @@ class TaskRunner:
         self._screening: Screening[Batch] | None = None
         if role.skip_unchanged is not None:
             self._screening = Screening(role.skip_unchanged, self._take_screened)
+        self._is_limited: Callable[[str, str], bool] | None = None  # see ``set_limited``
+        self._limited = 0  # such tasks in slots
         self._idle: list[asyncio.Future[None]] = []
         self._ended = False
         self._reported = 0  # requests, so far
@@ -217,6 +219,10 @@ class TaskRunner:
     def take_part(self, part: PartRequest) -> None:
         """Queue a part of an object that some worker leads."""
         self._parts.add(part)
+
+    def set_limited(self, is_limited: Callable[[str, str], bool] | None) -> None:
+        """Set whether the store limits tasks by their source and target; None: none of them."""
+        self._is_limited = is_limited
 
     def finish(self) -> None:
         """Start no more tasks; those in flight finish, the others are dropped."""
@@ -257,7 +263,28 @@ class TaskRunner:
                 self._idle.append(turn)
                 self._active -= 1
                 await turn
-            await self._lead(self._waiting.popleft())
+            if self._is_limited is None:
+                await self._lead(self._waiting.popleft())
+            else:
+                await self._lead_beside(self._is_limited)
+
+    async def _lead_beside(self, is_limited: Callable[[str, str], bool]) -> None:
+        """Execute the next task; those that wait for a limit take half of the slots at most.
+
+        Unless there are no others: these overtake, as far as the worker has them.
+        """
+        for _ in range(len(self._waiting)):
+            _, task = self._waiting[0]
+            limited = is_limited(task.source, task.target)
+            if not limited or self._limited < self._slots // 2:
+                break
+            self._waiting.rotate(-1)
+        work = self._waiting.popleft()
+        self._limited += limited
+        try:
+            await self._lead(work)
+        finally:
+            self._limited -= limited
 
     async def _lead(self, work: tuple[Batch, Task]) -> None:
         batch, task = work

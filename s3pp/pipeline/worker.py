@@ -46,7 +46,7 @@ from s3pp.records import (
     OpenUpload,
 )
 from s3pp.s3.client import Bucket
-from s3pp.s3.congestion import Permit, RateLimit
+from s3pp.s3.congestion import Permit, PrefixLimit, RateLimit
 from s3pp.s3.endpoint import Opened
 from s3pp.s3.limiter import RequestLimiter
 from s3pp.transfer.resume import OwnUploads
@@ -135,6 +135,10 @@ class _Receiver(NamedTuple):
                 self.parts.resolve(message)
             case RateLimit():
                 self.limiter.set_limit(message)
+            case PrefixLimit():
+                lanes = self.limiter.watch()
+                lanes.apply(message)
+                self.runner.set_limited(lanes.limits if lanes.limited else None)
             case Permit():
                 self.hooks.allow(message)
             case OpenUpload():

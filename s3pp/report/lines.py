@@ -336,3 +336,16 @@ def _summary_event(totals: KeyTotals) -> dict[str, Any]:
         "seconds": round(totals.seconds, 3),
     }
     return event if totals.complete else event | {"listing_complete": False}
+
+
+def throttled_notice(prefix: str) -> str:
+    """What users are told of a limit below ``prefix``, as in ``bucket/logs/``; empty: of all."""
+    if prefix:
+        return (
+            f"{printable(f's3://{prefix}')} throttles requests: those below it are sent as fast as"
+            " the store accepts them, all others without a limit"
+        )
+    return (
+        "the store throttles requests, or does not answer them:"
+        " they are sent as fast as it accepts them"
+    )

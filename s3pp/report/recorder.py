@@ -11,7 +11,7 @@ from s3pp.errors import ExitStatus, FatalError
 from s3pp.job import Job
 from s3pp.records import Done, Outcome
 from s3pp.report.failures import HELD_SECONDS, Cause, GiveUpRule, Standstill
-from s3pp.report.lines import Lines
+from s3pp.report.lines import Lines, throttled_notice
 from s3pp.report.outlet import Streams
 from s3pp.report.totals import (
     ActiveObject,
@@ -62,7 +62,7 @@ class Recorder:
         self._started = clock() if started is None else started
         self._redraw_at = self._started
         self._standstill = Standstill(self._started)
-        self._limited = False  # whether users know that the store limits the rate
+        self._limited: set[str] = set()  # what users know to be limited, or "" for all
         self._follow_at = self._started
         self._release_at = self._started  # when failures have waited long enough
         self._totals = Totals.of(job)
@@ -224,12 +224,10 @@ class Recorder:
 
     def set_flow(self, flow: Flow) -> None:
         """Set the rate limit and response state of the store; report the first throttling."""
-        if flow.rate and not self._limited:
-            self._limited = True
-            self.notice(
-                "the store throttles requests, or does not answer them:"
-                " they are sent as fast as it accepts them"
-            )
+        for prefix in ([""] if flow.rate else []) + [each for each, _ in flow.below]:
+            if prefix not in self._limited:
+                self._limited.add(prefix)
+                self.notice(throttled_notice(prefix))
         self._totals.flow = flow
         if self._records is not None:
             self._records.set_flow(flow, self._clock())

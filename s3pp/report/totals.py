@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from s3pp.errors import ExitStatus
+from s3pp.escaping import printable
 from s3pp.job import Job
 from s3pp.records import LEFT_OUT, Deleted, Done, Failed, Outcome, Skipped, SkipReason
 from s3pp.report.failures import cause_of
@@ -54,6 +55,7 @@ class Flow(NamedTuple):
     in_flight: int = 0  # requests
     answered: int = 0  # requests so far, throttled or not
     limited: float = 0.0  # seconds so far with a maximum rate
+    below: tuple[tuple[str, float], ...] = ()  # likewise of prefixes, ``bucket/logs/``
 
     @property
     def facts(self) -> tuple[Fact, ...]:
@@ -64,6 +66,10 @@ class Flow(NamedTuple):
             if self.throttled:
                 refused = f" ({self.throttled:,} throttled)"
             facts.append(Fact(f"limited to {rate} requests/s{refused}", f"limit {rate}/s{refused}"))
+        for prefix, below in self.below:
+            where = printable(f"s3://{prefix}")
+            text = f"{where} limited to {below:,.0f} requests/s"
+            facts.append(Fact(text, f"{where} limit {below:,.0f}/s"))
         if self.silent >= SILENCE:
             time = f"{self.silent:.0f} s"
             facts.append(Fact(f"no answer from the store for {time}", f"no answer for {time}"))

@@ -7,7 +7,8 @@ once a run   ``session`` finds the bucket: by ``plain_session`` and a ``blocking
 requests     ``client`` has the operations, signed by ``sigv4``, sent by ``wire``; ``answers`` and
              ``timestamps`` parse what comes back, ``retry`` classifies errors, ``refused_head``
              finds the reason where there is none; ``congestion`` sets the request rate,
-             ``limiter`` enforces it
+             ``limiter`` enforces it, ``prefixes`` finds those that a store limits by themselves;
+             ``recovery`` is what attempts wait for
 limits       those of the user: ``quotas`` hands out what a run may use a second, ``allowance`` is
              what one process does with it, and ``body_pace`` lets its bodies move piece by piece
 the wire     an ``exchange`` is a request and its answer; it goes over kept ``connections`` to

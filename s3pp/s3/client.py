@@ -13,18 +13,17 @@ from contextlib import nullcontext
 from enum import Enum
 from typing import NamedTuple, Protocol, TypeVar
 
-from s3pp.access import Keys
 from s3pp.errors import FatalError
 from s3pp.records import Dest
-from s3pp.s3.allowance import Allowance, Passage
+from s3pp.s3.allowance import Passage
 from s3pp.s3.answers import Answer, Copied, etag_of, parse_tags, xml_text
 from s3pp.s3.endpoint import Endpoint, copy_source, query_string
 from s3pp.s3.exchange import Fault, Request, Response, Sink, Stream, WireError
 from s3pp.s3.limiter import RequestLimiter
 from s3pp.s3.list_requests import ListRequests
+from s3pp.s3.recovery import Admitted, Recovery
 from s3pp.s3.refused_head import LastReasonCheck, NextStep, Signed, next_step, skew_of
 from s3pp.s3.retry import (
-    Backoff,
     NetworkError,
     NotStored,
     Oversized,
@@ -83,18 +82,6 @@ class Call(NamedTuple):
     late: int | None = None
     unsigned: str = ""  # header lines that a proxy may change without harm
     size: int = 0  # bytes of the body that is asked for, where they are known
-
-
-class Recovery(NamedTuple):
-    """How failed requests are retried, and what every attempt waits for."""
-
-    backoff: Backoff
-    renew: Callable[[], Awaitable[Keys | None]]  # new keys for expired ones; None: there are none
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep  # seconds
-    limiter: RequestLimiter | None = None  # None: requests are not limited
-    notify: Callable[[str], None] | None = None  # informs the user, once, that the store throttles
-    allowance: Allowance | None = None  # None: the user limits nothing
-    on_failure: Callable[[str], None] | None = None  # counts a failed attempt, by its cause
 
 
 class Bucket:
@@ -264,10 +251,11 @@ class Bucket:
         url = f"{self._origin}{path}?{query}" if query else self._origin + path
         parts = (self.endpoint.host, path, query)
         trouble: Trouble | None = None
-        limiter, epoch, passage = self._limiter, 0, None
+        epoch, passage = 0, None
         while True:
-            if self._allowance is not None:
-                passage = await until(self._admit(self._allowance, call), trouble)
+            limiter = self._limiter
+            if self._allowance is not None or (limiter is not None and limiter.lanes is not None):
+                passage, limiter = await until(self._admit(call), trouble)
             elif limiter is not None and not limiter.take_at_once():
                 await until(limiter.take(), trouble)
             if limiter is not None:
@@ -289,7 +277,7 @@ class Bucket:
                     limiter.give()
             if lost is not None:
                 trouble = trouble or Trouble()
-                await self._after_loss(lost, trouble, epoch)
+                await self._after_loss(lost, trouble, Admitted(limiter, epoch))
                 continue
             if response.status < 300 and (late is None or is_whole(response.body)):
                 return Answer(response, trouble.attempts + 1 if trouble else 1)
@@ -297,29 +285,38 @@ class Bucket:
             refusal = store_error(response, self._where)
             if method == "POST" and refusal.code == _CONFLICT:
                 raise refusal  # this upload can no longer be completed
-            await self._recover(response, refusal, trouble, epoch)
+            await self._recover(response, refusal, trouble, Admitted(limiter, epoch, path))
 
-    async def _admit(self, allowance: Allowance, call: Call) -> Passage:
+    async def _admit(self, call: Call) -> tuple[Passage | None, RequestLimiter | None]:
         """Wait until the user's limits, and then those of the store, admit an attempt."""
-        reads = call.method == "GET"
-        passage = await allowance.admit(call.body, size=call.size, reads=reads)
+        passage = None
+        if self._allowance is not None:
+            reads = call.method == "GET"
+            passage = await self._allowance.admit(call.body, size=call.size, reads=reads)
         try:
-            if self._limiter is not None and not self._limiter.take_at_once():
-                await self._limiter.take()
+            return passage, await self._take(call.path)
         except BaseException:
-            passage.close()
+            if passage is not None:
+                passage.close()
             raise
-        return passage
 
-    async def _after_loss(self, error: WireError, trouble: Trouble, epoch: int) -> None:
+    async def _take(self, path: str) -> RequestLimiter | None:
+        limiter = self._limiter
+        if limiter is not None and limiter.lanes is not None:
+            return await limiter.lanes.admit(self.endpoint.place(path))
+        if limiter is not None and not limiter.take_at_once():
+            await limiter.take()
+        return limiter
+
+    async def _after_loss(self, error: WireError, trouble: Trouble, sent: Admitted) -> None:
         if error.fault is Fault.UNTRUSTED:
             raise FatalError(f"{self._origin}: {error}: see --ca-bundle")
         if error.fault is Fault.PROXY:
             raise FatalError(refused_by_proxy(self._origin, str(error)))
         if error.fault is Fault.OVERSIZED:
             raise Oversized(self._origin)
-        if self._limiter is not None and error.congested:
-            self._limiter.record_silence(epoch)
+        if error.congested:
+            sent.record_silence()
         if self._on_failure is not None:
             self._on_failure(error.label)
         trouble.failures += 1
@@ -335,10 +332,10 @@ class Bucket:
         ``FatalError``.
         """
         epoch = self._limiter.epoch if self._limiter is not None else 0
-        await self._recover(response, error, trouble, epoch)
+        await self._recover(response, error, trouble, Admitted(self._limiter, epoch))
 
     async def _recover(
-        self, response: Response, error: StoreError, trouble: Trouble, epoch: int
+        self, response: Response, error: StoreError, trouble: Trouble, sent: Admitted
     ) -> None:
         """Apply the error's remedy before the next attempt, or raise."""
         if error.status == 407:
@@ -349,7 +346,7 @@ class Bucket:
         if self._on_failure is not None and remedy is not Remedy.NONE:
             self._on_failure(error.label)
         if remedy is Remedy.THROTTLE:
-            await self._slow_down(response, error, trouble, epoch)
+            await self._slow_down(response, error, trouble, sent)
             return
         trouble.failures += 1
         last = trouble.failures >= self._backoff.attempts
@@ -368,7 +365,7 @@ class Bucket:
         tried.add(remedy)
 
     async def _slow_down(
-        self, response: Response, error: StoreError, trouble: Trouble, epoch: int
+        self, response: Response, error: StoreError, trouble: Trouble, sent: Admitted
     ) -> None:
         """Wait before another attempt while the store throttles; bounded by time, not attempts.
 
@@ -376,11 +373,12 @@ class Bucket:
         """
         trouble.throttled += 1
         asked = retry_after(response.header(b"retry-after"))
-        if self._limiter is None:
+        if sent.limiter is None:
             wait = self._throttled.wait(trouble, error, self._origin, asked=asked)
         else:
-            self._limiter.record_refusal(epoch, error.code, f"{self._origin}: {error}")
-            wait = self._backoff.paced(trouble.throttled, self._limiter.stalled, asked=asked)
+            sent.limiter.record_refusal(sent.epoch, error.code, f"{self._origin}: {error}")
+            sent.limiter.record_place(self.endpoint.place(sent.path))
+            wait = self._backoff.paced(trouble.throttled, sent.limiter.stalled, asked=asked)
         await until(self._sleep(wait), trouble)
 
     async def _pause(self, trouble: Trouble) -> None:

@@ -80,11 +80,39 @@ class RateLimit(NamedTuple):
 NO_LIMIT = RateLimit()
 
 
+class PrefixLimit(NamedTuple):
+    """The limit of requests below a prefix. Producer: the supervisor; consumer: workers."""
+
+    prefix: str  # with its bucket: ``bucket/logs/``
+    limit: RateLimit  # ``NO_LIMIT``: it is no longer limited by itself
+
+
 class Refusal(NamedTuple):
     """The error with which a store throttles."""
 
     code: str
     text: str  # with the endpoint, for the user
+
+
+class Count(NamedTuple):
+    """The answers of a store to requests of one kind."""
+
+    accepted: int = 0
+    refused: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.accepted + self.refused
+
+    @property
+    def share(self) -> float:
+        """The share that was refused."""
+        return self.refused / max(self.total, 1)
+
+    def plus(self, other: Count) -> Count:
+        """Both together."""
+        return Count(self.accepted + other.accepted, self.refused + other.refused)
 
 
 class Feedback(NamedTuple):
@@ -106,6 +134,8 @@ class Feedback(NamedTuple):
     refusal: Refusal = Refusal("", "")  # the last of these refusals
     silent: float = -1.0  # seconds without any answer; negative where none is expected
     in_flight: int = 0  # requests
+    prefix: str = ""  # of the requests that are counted; empty: of those below no limited one
+    evidence: tuple[tuple[str, Count], ...] = ()  # for limited prefixes, see ``prefixes``
 
     @property
     def congested(self) -> int:
@@ -204,6 +234,11 @@ class CongestionControl(Generic[WorkerT]):
         """Take over a limit that was found by another run."""
         self._recent = max(limit.ceiling, 0.7 * self._recent)
         self._begin(limit)
+
+    def lift(self) -> None:
+        """End the limit: what was refused is limited in another way."""
+        self._recent = 0.0
+        self._begin(NO_LIMIT)
 
     def rescale(self, factor: float) -> None:
         """Change the limit, and what is remembered of it, by ``factor``."""

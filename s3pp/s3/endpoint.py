@@ -21,7 +21,7 @@ from functools import lru_cache
 from hashlib import sha256
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from s3pp.access import Keys
 from s3pp.errors import UsageError
@@ -55,6 +55,11 @@ class Endpoint(NamedTuple):
         if _PLAIN(key):  # most need no encoding; the check costs a third of encoding
             return f"{self.base}/{key}"
         return f"{self.base}/{quote(key, _SAFE)}" if key else self.base or "/"
+
+    def place(self, path: str) -> str:
+        """The bucket and key of a path, as ``prefixes`` has them; empty: it names no key."""
+        key = path[len(self.base) + 1 :]
+        return f"{self.bucket}/{unquote(key, errors='surrogateescape')}" if key else ""
 
     @property
     def origin(self) -> str:

@@ -19,7 +19,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from s3pp.errors import RunEnding
-from s3pp.s3.congestion import NO_LIMIT, Feedback, RateLimit, Refusal
+from s3pp.s3.congestion import LIFTED, NO_LIMIT, Feedback, RateLimit, Refusal
+from s3pp.s3.prefixes import Lanes
 
 WINDOW = 1.0  # seconds that a meter looks back
 SHORTEST = 0.02  # seconds that it looks back at least, at the start
@@ -108,13 +109,23 @@ class RequestLimiter:
     """
 
     def __init__(
-        self, size: int, report: Callable[[Feedback], None], *, clock: Clock = time.monotonic
+        self,
+        size: int,
+        report: Callable[[Feedback], None],
+        *,
+        clock: Clock = time.monotonic,
+        prefix: str = "",
     ) -> None:
+        """``prefix``: requests below it are limited by themselves, by this."""
         self.backlog: Callable[[], int] = int  # the number of tasks waiting to become requests
         # Whether requests are in flight whose bodies wait, so that no answer can come.
         self.expects_silence: Callable[[], bool] = bool
         self.limit = NO_LIMIT
         self.epoch = NO_LIMIT.epoch
+        self.lanes: Lanes[RequestLimiter] | None = None  # None while the store throttles nothing
+        self._watched = 0.0  # until when it is not None
+        self._prefix = prefix
+        self._closed = False
         self._report = report
         self._clock = clock
         self._meter = Meter(clock)
@@ -147,7 +158,29 @@ class RequestLimiter:
             self._answered = self._clock()
         self._settle()
         self._send_report()
-        asyncio.get_running_loop().call_later(tick, self.start, tick)
+        if not self._closed:
+            asyncio.get_running_loop().call_later(tick, self.start, tick)
+
+    def watch(self) -> Lanes[RequestLimiter]:
+        """Count requests by their places from now on, until the store has refused none for long."""
+        self._watched = self._clock() + LIFTED
+        if self.lanes is None:
+            self.lanes = Lanes(self, self._create_lane)
+        return self.lanes
+
+    def record_place(self, place: str) -> None:
+        """Record where the request was to go that the store throttled, see ``prefixes``."""
+        if place and not self._prefix:
+            self.watch().refuse(place)
+
+    def put_back(self) -> None:
+        """Take back the admission of a request that was not sent."""
+        self._free += 1
+        self._release()
+
+    def close(self) -> None:
+        """Send no more reports."""
+        self._closed = True
 
     def take_at_once(self) -> bool:
         """Admit a request if it need not wait; return whether it was admitted."""
@@ -193,6 +226,8 @@ class RequestLimiter:
     def set_limit(self, limit: RateLimit) -> None:
         """Apply ``limit`` from now on."""
         now = self._clock()
+        if limit.ceiling and not self._prefix:
+            self.watch()  # what this process is refused nothing of is evidence as well
         latest = now + 1.0 / limit.rate(now)
         if limit.epoch != self.limit.epoch:
             self._settle()
@@ -219,10 +254,20 @@ class RequestLimiter:
     def end(self) -> None:
         """End the run: waiting requests are dropped, later ones are admitted without a limit."""
         self._ended = True
+        for lane in self.lanes.limited.values() if self.lanes is not None else ():
+            lane.end()
         waiting, self._waiting = self._waiting, deque()
         for turn in waiting:
             if not turn.done():
                 turn.set_exception(RunEnding())
+
+    def _create_lane(self, prefix: str) -> RequestLimiter:
+        lane = RequestLimiter(self._size, self._report, clock=self._clock, prefix=prefix)
+        lane.expects_silence = self.expects_silence
+        lane.start()
+        if self._ended:
+            lane.end()
+        return lane
 
     def _record_congestion(self, epoch: int, *, refused: int = 0, unanswered: int = 0) -> None:
         if epoch != self.limit.epoch:  # it says nothing about the current limit
@@ -282,6 +327,12 @@ class RequestLimiter:
             silent=silent,
             in_flight=self._size - self._free,
         )
+        if self._prefix:
+            seen = seen._replace(prefix=self._prefix)
+        elif self.lanes is not None:
+            seen = seen._replace(evidence=self.lanes.take_evidence())
+            if not self.lanes.limited and self._clock() > self._watched:
+                self.lanes = None
         if self._stalled_since is not None:
             seen = seen._replace(stalled=self.stalled, refusal=self._refusal)
         self._report(seen)

@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from s3pp.access import Keys
-from s3pp.s3.client import Bucket, Recovery
+from s3pp.s3.client import Bucket
 from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.exchange import WireSettings
 from s3pp.s3.multipart import PartTarget, Uploads, is_upload_missing
+from s3pp.s3.recovery import Recovery
 from s3pp.s3.retry import Backoff, StoreError
 from s3pp.s3.sigv4 import Signer
 from s3pp.s3.wire import Wire

@@ -117,7 +117,7 @@ def test_two_runs_share_what_the_store_takes(
     running = [
         s3pp_start(*words, f"{moto_bucket.url}/{name}", store=through.store) for name in "ab"
     ]
-    shared = SharedPace.of(f"localhost:{through.port}")
+    shared, _ = SharedPace.of(f"localhost:{through.port}")
     assert shared is not None
     deadline = time.monotonic() + PATIENCE
     while len(limits := limits_in(Path(shared.directory))) < 2:
@@ -130,6 +130,48 @@ def test_two_runs_share_what_the_store_takes(
         f"{run}/{key}": body for run in "ab" for key, body in files.items()
     }
     assert not Path(shared.directory).exists()
+
+
+class Partition:
+    """Refuses what is below a prefix until told otherwise; takes 100 other objects a second."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._lock = threading.Lock()
+        self.told = threading.Event()
+
+    def __call__(self, request: Request) -> Answer | None:
+        if request.of_bucket:
+            return None
+        if request.path.split("/", 2)[2].startswith(self._prefix):
+            return None if self.told.is_set() else error(503, "SlowDown")
+        with self._lock:
+            time.sleep(0.01)
+        return None
+
+
+def test_a_prefix_that_the_store_limits_is_named_and_others_go_on(
+    s3pp_start: Start, recorder: MakeRecorder, moto: Store, moto_bucket: Bucket, tree: Tree
+) -> None:
+    files = {f"hot/f{number:03}": b"body" for number in range(20)}
+    others = {f"z/f{number:03}": b"body" for number in range(200)}
+    source, partition = tree(files | others), Partition("hot/")
+    through = recorder(moto, intercept=partition)
+    words = ("put", "--mode=stupid", "--processes=2", source, moto_bucket.url)
+    running = s3pp_start(*words, store=through.store)
+    notice = f"s3://{moto_bucket.name}/hot/ throttles requests: those below it are sent as fast"
+    deadline = time.monotonic() + PATIENCE
+    while notice not in running.err():
+        assert time.monotonic() < deadline, running.err()
+        time.sleep(0.02)
+    while len(moto_bucket.tree()) < len(others):  # none of them waits for the prefix
+        assert time.monotonic() < deadline, running.err()
+        time.sleep(0.1)
+    partition.told.set()
+    result = running.wait()
+    assert (result.code, result.counts.done) == (0, 220)
+    assert moto_bucket.tree() == files | others
+    assert result.err.count(notice) == 1
 
 
 def test_a_store_that_takes_nothing_ends_the_run_in_bounded_time(

@@ -9,11 +9,22 @@ from hypothesis import strategies as st
 from s3pp.access import Access
 from s3pp.errors import FailureKind
 from s3pp.job import Job
+from s3pp.output import Output
 from s3pp.pipeline.flow import BALANCE, FlowControl, StallWatch
-from s3pp.pipeline.messages import Message
+from s3pp.pipeline.messages import Message, Notice
+from s3pp.pipeline.shared_pace import SharedPace
 from s3pp.report.failures import Cause
 from s3pp.report.totals import SILENCE, Flow
-from s3pp.s3.congestion import NO_LIMIT, Feedback, RateLimit, Refusal
+from s3pp.s3.congestion import (
+    LIFTED,
+    NO_LIMIT,
+    Count,
+    Feedback,
+    PrefixLimit,
+    RateLimit,
+    Refusal,
+)
+from s3pp.s3.prefixes import BIN, MOST_PREFIXES
 
 CONTENT = Feedback(0, accepted=100, refused=0, unanswered=0, lately=100, span=1.0, backlog=5)
 THROTTLED = CONTENT._replace(accepted=50, refused=50, lately=50, throttled=50)
@@ -167,6 +178,71 @@ def test_news_are_what_a_user_should_know_and_are_told_once() -> None:
     later = flow.news(100.0)
     assert later is not None
     assert later.rate == 0.0  # there is no limit any more
+
+
+# A store that limits a prefix
+
+HOT, FREE = ("b/hot/", Count(50, 50)), ("b/z/", Count(100, 0))
+
+
+def test_a_limited_prefix_is_limited_instead_of_all_until_nothing_is_refused() -> None:
+    flow = flow_of("a", "b")
+    flow.observe("a", THROTTLED, 1.0)
+    sent = flow.observe("b", THROTTLED._replace(epoch=1, evidence=(HOT, FREE)), 1.05)
+    below = {to: what.limit for to, what in sent if isinstance(what, PrefixLimit)}
+    assert sum(limit.ceiling for limit in below.values()) == pytest.approx(50 / BIN)
+    assert sent.index(("a", PrefixLimit("b/hot/", below["a"]))) < sent.index(("a", sent[-1][1]))
+    assert isinstance(sent[-1][1], RateLimit)
+    assert sent[-1][1].ceiling == 0.0  # all others have no limit any more
+    news = flow.news(1.1)
+    assert news is not None
+    (fact,) = news.facts
+    assert fact.text.startswith("s3://b/hot/ limited to 24")
+    # From then on it is followed by itself; who comes later has a part of it.
+    refused = THROTTLED._replace(epoch=1, prefix="b/hot/", throttled=90)
+    lowered = flow.observe("a", refused, 1.3)
+    assert any(isinstance(what, PrefixLimit) for _, what in lowered)
+    flow.join("c")
+    assert [to for to, what in flow.limits() if isinstance(what, PrefixLimit)] == ["a", "b", "c"]
+    flow.leave("c")
+    ended = flow.balance(1.3 + LIFTED + BALANCE)
+    assert ended == [(worker, PrefixLimit("b/hot/", NO_LIMIT)) for worker in "ab"]
+    assert flow.observe("a", refused, 9.0) == []  # sent before it knew
+    assert not any(isinstance(what, PrefixLimit) for _, what in flow.limits())
+
+
+def test_no_more_prefixes_are_limited_than_are_tracked() -> None:
+    flow = flow_of("a")
+    for number in range(MOST_PREFIXES + 2):
+        evidence = ((f"b/{number}/", Count(50, 50)), FREE)
+        flow.observe("a", CONTENT._replace(evidence=evidence), 1.0 + number)
+    below = [what for _, what in flow.limits() if isinstance(what, PrefixLimit)]
+    assert len(below) == MOST_PREFIXES
+
+
+def test_that_limits_are_not_shared_is_said_once_if_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    why = "'/run/lock/s3pp-1' is not a directory of this user"
+    monkeypatch.setattr(SharedPace, "of", lambda _: (None, why))
+    for verbosity, count in ((0, 0), (1, 1)):
+        sent: list[Message] = []
+        job = Job("put", access=Access(), output=Output(verbosity=verbosity))
+        flow: FlowControl[str] = FlowControl(
+            lambda _, what, sent=sent: sent.append(what),  # type: ignore[misc]
+            lambda *_: None,
+            job,
+        )
+        flow.share("store")
+        for second in range(3):
+            flow.balance(float(second + 1), "statter")
+        notices = [each.text for each in sent if isinstance(each, Notice)]
+        assert (
+            notices
+            == [
+                "this run does not share the rate of a store that throttles with others on this"
+                f" machine: {why}"
+            ]
+            * count
+        )
 
 
 # A store that accepts nothing of the whole run

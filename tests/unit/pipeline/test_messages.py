@@ -23,6 +23,7 @@ FOREIGN = {
     "OpenUpload": "worker, supervisor → supervisor, worker",
     "Feedback": "worker → supervisor",
     "RateLimit": "supervisor → worker",
+    "PrefixLimit": "supervisor → worker",
     "Demand": "worker, walker → supervisor",
     "Permit": "supervisor → worker, walker",
     "Flow": "supervisor → statter",

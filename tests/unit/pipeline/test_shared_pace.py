@@ -108,7 +108,7 @@ def test_a_directory_that_cannot_be_used_costs_the_sharing_alone(tmp_path: Path)
 def test_who_comes_later_takes_over_the_limit_and_the_first_gives_it_a_half(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(SharedPace, "of", lambda _: SharedPace(str(tmp_path / "rate")))
+    monkeypatch.setattr(SharedPace, "of", lambda _: (SharedPace(str(tmp_path / "rate")), ""))
     flows: list[FlowControl[str]] = []
     sent: list[list[RateLimit]] = [[], []]
     for number in range(2):

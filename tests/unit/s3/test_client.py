@@ -13,9 +13,10 @@ from s3pp.access import Keys
 from s3pp.errors import FailureKind, FatalError, ObjectError, RunEnding
 from s3pp.records import Dest
 from s3pp.s3.answers import Answer
-from s3pp.s3.client import Bucket, Recovery
+from s3pp.s3.client import Bucket
 from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.exchange import Fault, Request, Response, WireError
+from s3pp.s3.recovery import Recovery
 from s3pp.s3.retry import MOST_ASKED, Backoff, NetworkError, NotStored, Oversized, StoreError
 from s3pp.s3.sigv4 import Signer
 
@@ -680,6 +681,8 @@ class Ticket:
         self.free = 1
         self.waited = 0
         self.epoch = 7
+        self.lanes: None = None
+        self.places: list[str] = []
         self.stalled = 0.0
         self.congested: list[tuple[str, int]] = []
         self.retries = 0
@@ -700,6 +703,9 @@ class Ticket:
 
     def give(self) -> None:
         self.free += 1
+
+    def record_place(self, place: str) -> None:
+        self.places.append(place)
 
     def record_refusal(self, epoch: int, code: str, text: str) -> None:
         assert text.startswith("http://") or text.startswith("https://"), "which store says so"

@@ -11,10 +11,11 @@ import pytest
 from s3pp.access import Keys
 from s3pp.errors import FatalError, ObjectError
 from s3pp.s3 import http1 as wires
-from s3pp.s3.client import Bucket, Recovery
+from s3pp.s3.client import Bucket
 from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.exchange import Fault, Request, WireError
 from s3pp.s3.receiving import BUFFER
+from s3pp.s3.recovery import Recovery
 from s3pp.s3.retry import Backoff, NetworkError, Oversized, StoreError
 from s3pp.s3.sigv4 import Signer
 from s3pp.s3.wire import Wire

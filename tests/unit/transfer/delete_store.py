@@ -9,9 +9,10 @@ from xml.sax.saxutils import escape
 
 from s3pp.access import Keys
 from s3pp.s3.answers import etag_of, parse_entries
-from s3pp.s3.client import Bucket, Recovery
+from s3pp.s3.client import Bucket
 from s3pp.s3.endpoint import Endpoint
 from s3pp.s3.exchange import Request, Response
+from s3pp.s3.recovery import Recovery
 from s3pp.s3.retry import Backoff
 from s3pp.s3.sigv4 import Signer
 

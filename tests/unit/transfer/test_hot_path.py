@@ -28,10 +28,11 @@ from s3pp.pipeline import roles
 from s3pp.pipeline.connect import RetryHooks, connect
 from s3pp.places import Origin, Place, Side, Source
 from s3pp.records import CopyTask, Dest, Done, Entry, GetTask, PutTask, Skipped, Task
-from s3pp.s3.client import Bucket, Recovery
+from s3pp.s3.client import Bucket
 from s3pp.s3.endpoint import Endpoint, Opened
 from s3pp.s3.exchange import Request, Response
 from s3pp.s3.limiter import RequestLimiter
+from s3pp.s3.recovery import Recovery
 from s3pp.s3.retry import Backoff
 from s3pp.s3.sigv4 import Signer
 
