@@ -1,7 +1,7 @@
 """s3pp, the S3 parallel pipeline: moves very many objects between a file system and S3.
 
 As a library: ``s3pp.put``, ``get``, ``copy``, ``move``, ``remove``, ``apply``, ``retry``,
-``verify``, ``list`` and ``clean``, see ``docs/library.rst``.
+``verify``, ``list``, ``du`` and ``clean``, see ``docs/library.rst``.
 Every process of a run imports this module, so that they are imported only where they are used.
 """
 
@@ -10,9 +10,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from s3pp.access import Keys
     from s3pp.errors import ExitStatus, FailureKind, FatalError, S3ppError, UsageError
-    from s3pp.library.calls import apply, clean, copy, get, list, move, put, remove, retry, verify
+    from s3pp.library.calls import (
+        apply,
+        clean,
+        copy,
+        du,
+        get,
+        list,
+        move,
+        put,
+        remove,
+        retry,
+        verify,
+    )
     from s3pp.library.listing import Listing
-    from s3pp.library.result import Failure, RunFailed, RunResult, S3Object
+    from s3pp.library.result import Failure, PrefixUsage, RunFailed, RunResult, S3Object, Usage
 
 __version__ = "0.1.0"
 
@@ -23,15 +35,18 @@ __all__ = [
     "FatalError",
     "Keys",
     "Listing",
+    "PrefixUsage",
     "RunFailed",
     "RunResult",
     "S3Object",
     "S3ppError",
+    "Usage",
     "UsageError",
     "__version__",
     "apply",
     "clean",
     "copy",
+    "du",
     "get",
     "list",
     "move",
@@ -48,6 +63,7 @@ _PLACES = {
         "apply",
         "clean",
         "copy",
+        "du",
         "get",
         "list",
         "move",
@@ -57,7 +73,7 @@ _PLACES = {
         "verify",
     ),
     "library.listing": ("Listing",),
-    "library.result": ("Failure", "RunFailed", "RunResult", "S3Object"),
+    "library.result": ("Failure", "PrefixUsage", "RunFailed", "RunResult", "S3Object", "Usage"),
 }
 
 

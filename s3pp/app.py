@@ -37,7 +37,7 @@ MOST_READ = 1 << 20  # bytes of a file of certificates, in which the first of th
 # Descriptors, measured, plus a margin for TLS and the files a run writes: of a run in one process,
 # which takes 18, or of a supervisor, which takes 30; and for each worker, which takes 4.
 DESCRIPTORS, EACH_WORKER = 32, 4
-_SINGLE_PROCESS = ("list", "clean")
+_SINGLE_PROCESS = ("list", "du", "clean")
 
 
 class Question(NamedTuple):
@@ -241,7 +241,7 @@ def _check_places(job: Job) -> None:
     """Raise ``UsageError`` for sources, filters or a DIRECTORY that cannot be used."""
     from s3pp.sources import checking
 
-    if job.verified is not None:
+    if job.verified is not None or job.listing.buckets:
         return
     if job.applies is not None:
         checking.check_planned(job)

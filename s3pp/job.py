@@ -13,6 +13,7 @@ from s3pp.access import Access
 from s3pp.attributes import Objects
 from s3pp.body_options import DownloadOptions, Parts
 from s3pp.deletion import Deletion
+from s3pp.listing_options import ListingOptions
 from s3pp.locking import Locking
 from s3pp.option import FILE, MOMENT, SIZE, N, Option, Value, choice, option, options
 from s3pp.output import Output
@@ -165,6 +166,7 @@ class Job:
     get    ``origins``                        ``directory``
     copy   ``origins``                        ``dest``
     list   ``origin``
+    du     ``origin``
     clean  ``origin``, unfinished uploads     ends those
     remove ``origin``                         deletes it
     verify ``origins``, local files           nothing
@@ -241,6 +243,7 @@ class Job:
     speed: Speed = field(default_factory=Speed)
     output: Output = Output()
     locking: Locking = Locking()
+    listing: ListingOptions = ListingOptions()
     inventory: str = ""  # the bucket of the manifest's data files; set when that has been read
     moves: bool = False  # what was transferred and verified is deleted where it came from
     verifies: bool = False  # the ends are compared, and nothing is transferred

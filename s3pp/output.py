@@ -16,7 +16,11 @@ class Output:
     voice: str = ""  # ``module:Class``, see ``report/voice.py``; empty: the lines of s3pp
     verbosity: int = 0  # -q counts down, -v counts up
     json: bool = option(
-        False, "--json", help="one JSON object per line on stdout", list="one JSON object per line"
+        False,
+        "--json",
+        help="one JSON object per line on stdout",
+        list="one JSON object per line",
+        du="one JSON object per line",
     )
     summarize: bool = option(
         False, "--summarize", help="end with the number of objects and their bytes"

@@ -24,7 +24,9 @@ from stores.store import Store
 
 ROOT = Path(__file__).parent.parent
 COMMAND = (sys.executable, "-m", "s3pp")
-STORE_VERBS = {"put", "get", "copy", "apply", "move", "remove", "verify", "list", "clean", "doctor"}
+STORE_VERBS = {
+    *("put", "get", "copy", "apply", "move", "remove", "verify", "list", "du", "clean", "doctor")
+}
 GRACE = 10.0  # seconds a child may take to vanish after the command has ended
 # Seconds that any command has to end: a machine may be busy, and what hangs does so for longer than
 # a minute (``--read-timeout=60``).

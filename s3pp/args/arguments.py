@@ -15,6 +15,8 @@ from s3pp.errors import UsageError
 from s3pp.job import STREAM, Choosing, Job
 from s3pp.places import Source
 
+_LISTED = "list needs one source, s3://BUCKET[/PREFIX]"
+
 
 def read_put(arguments: Sequence[str]) -> Job:
     """Files, or standard input, and where they are uploaded to."""
@@ -103,8 +105,18 @@ def read_verify(arguments: Sequence[str]) -> Job:
 
 def read_list(arguments: Sequence[str]) -> Job:
     """What is listed."""
-    _require(len(arguments) == 1, "list needs one source, s3://BUCKET[/PREFIX]")
+    if not arguments:  # which --buckets has no use for
+        return Job("list")
+    _require(len(arguments) == 1, f"{_LISTED}: {len(arguments)} are named")
+    if arguments[0] in ("s3://", "s3:"):
+        raise UsageError(f"{_LISTED}; list --buckets lists the buckets")
     return Job("list", origins=(values.origin(arguments[0]),))
+
+
+def read_du(arguments: Sequence[str]) -> Job:
+    """What is added up."""
+    _require(len(arguments) == 1, "du needs one source, s3://BUCKET[/PREFIX]")
+    return Job("du", origins=(values.origin(arguments[0]),))
 
 
 def read_clean(arguments: Sequence[str]) -> Job:

@@ -119,12 +119,13 @@ class CombinedOptions:
         "--quiet",
         help="print nothing unless something fails; -qq: only errors that end the run",
         list="no line per key; -qq: no failures and no summary either",
+        du="only the sum of all; -qq: no failures and no sum either",
     )
 
 
 COMBINED = "combined"
 # The fields of ``Job`` that hold fields of their own.
-_NAMES = "choosing deletion objects download parts access speed output locking verification"
+_NAMES = "choosing deletion objects download parts access speed output locking verification listing"
 _SECTIONS: Mapping[str, type] = MappingProxyType(
     {name: type(getattr(Job(""), name)) for name in _NAMES.split()}
 )

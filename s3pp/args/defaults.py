@@ -40,6 +40,7 @@ _LIKE_PRESETS = ("profile", "profiles", "presets")  # what other tools call them
 # Options that are for one command line alone, and why.
 _NEVER: Mapping[str, str] = {
     "all": "it allows to remove the objects of the bucket that the command names, and no other",
+    "buckets": "it says what one command lists",
     **{
         long_name(each.metadata[OPTIONS][0]): "it says which defaults are read"
         for each in configuration_fields().values()

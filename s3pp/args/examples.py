@@ -82,6 +82,12 @@ _ALL: Mapping[str, tuple[Example, ...]] = MappingProxyType(
                 "the number of objects, and their size", "s3pp list -q --summarize s3://bucket/p"
             ),
             Example("for programs", "s3pp list --json s3://bucket/p"),
+            Example("one level, as of a directory", "s3pp list --delimiter / s3://bucket/p"),
+            Example("the buckets", "s3pp list --buckets"),
+        ),
+        "du": (
+            Example("how much there is", "s3pp du --human-readable s3://bucket/p"),
+            Example("what of it is below each prefix", "s3pp du --depth 1 s3://bucket/p"),
         ),
         "clean": (
             Example("uploads that nobody finishes", "s3pp clean --older-than 7d s3://bucket"),

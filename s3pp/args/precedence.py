@@ -57,6 +57,15 @@ _RIVALS = (
     ("access.sign", "combined.list_profile"),
     ("plan", "walk"),
     ("plan", "mode"),
+    ("listing.delimiter", "choosing.files_from"),
+    *(
+        ("listing.buckets", path)
+        for path in (
+            *("choosing.rules", "choosing.newer_than", "choosing.older_than", "choosing.min_size"),
+            *("choosing.max_size", "choosing.files_from", "choosing.null", "sandbox"),
+            "listing.delimiter",
+        )
+    ),
 )
 
 

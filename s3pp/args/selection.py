@@ -23,6 +23,8 @@ def check_selection(job: Job) -> None:
     _check_deletion(job)
     _check_removal(job)
     _check_lock(job)
+    if job.verb in ("list", "du"):
+        _check_listing(job)
     if job.speed.etag_cache is not None:
         _check_cache(job, job.speed.etag_cache)
     if job.download.gunzip and job.download.gzip_suffix:
@@ -51,6 +53,28 @@ def _check_stream(job: Job) -> None:
             raise UsageError(f"{flag} is about files, and '-' is standard output: leave it out")
     if job.speed.etag_cache is not None:
         raise UsageError("--etag-cache is about files, and '-' is none: leave it out")
+
+
+def _check_listing(job: Job) -> None:
+    """Refuse what has no meaning for a list of buckets, or for a level of keys."""
+    listing, chosen = job.listing, job.choosing
+    if not job.origins and not listing.buckets:
+        raise UsageError("list needs one source, s3://BUCKET[/PREFIX], or --buckets")
+    if listing.buckets and job.origins:
+        raise UsageError(f"--buckets lists the buckets: leave {job.origin} out, or the option")
+    if listing.buckets and (listing.delimiter or chosen != _of_buckets(chosen)):
+        why = "of filters it takes --limit and --fail-if-empty alone"
+        raise UsageError(f"--buckets lists no objects: {why}")
+    if listing.buckets and job.sandbox:
+        raise UsageError(
+            "--buckets has no use with --sandbox, whose buckets are those that it is given"
+        )
+    if job.verb == "list" and listing.delimiter and job.by_name:
+        raise UsageError("--delimiter contradicts --files-from, whose names are whole; drop one")
+
+
+def _of_buckets(chosen: Choosing) -> Choosing:
+    return Choosing(limit=chosen.limit, fail_if_empty=chosen.fail_if_empty)
 
 
 def _check_lock(job: Job) -> None:

@@ -11,6 +11,7 @@ import os
 import re
 
 from s3pp.access import Grant
+from s3pp.args.delimiters import delimiter as delimiter  # noqa: PLC0414  # a reader, too
 from s3pp.args.shards import read_shard
 from s3pp.args.timetables import read_timetable
 from s3pp.deletion import MaxDelete
@@ -45,11 +46,11 @@ def path(text: str) -> str:
     return text
 
 
-def whole(text: str, most: int | None = None) -> int:
-    """A whole number from 1 up to ``most``."""
-    number = int(text) if re.fullmatch(r"\d{1,18}", text, re.ASCII) else 0
-    if number < 1 or (most is not None and number > most):
-        bounds = "from 1 up" if most is None else f"from 1 to {most}"
+def whole(text: str, most: int | None = None, least: int = 1) -> int:
+    """A whole number from ``least`` up to ``most``."""
+    number = int(text) if re.fullmatch(r"\d{1,18}", text, re.ASCII) else -1
+    if number < least or (most is not None and number > most):
+        bounds = f"from {least} up" if most is None else f"from {least} to {most}"
         raise ValueError(f"{text!r} is not a whole number {bounds}")
     return number
 

@@ -325,15 +325,44 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             ),
         ),
         "list": Verb(
-            "[OPTIONS] s3://BUCKET[/PREFIX]",
+            "[OPTIONS] s3://BUCKET[/PREFIX] | --buckets",
             "List the objects below PREFIX, or the one object of that name: time, size, ETag, key."
-            " A PREFIX that ends in * selects every key that begins with it.",
+            " A PREFIX that ends in * selects every key that begins with it. With --delimiter /"
+            " only one level, and with --buckets the buckets.",
             arguments.read_list,
             (
+                Group("what is listed", _fields("listing", "delimiter buckets")),
                 _FILTERS,
                 *(_RATES, _LISTING, _S3),
                 Group("retries and timeouts", _TRIES),
-                Group("output", (*_fields("output", "json summarize progress"), "combined.quiet")),
+                Group(
+                    "output",
+                    (
+                        *_fields("output", "json summarize progress"),
+                        *("listing.human_readable", "combined.quiet"),
+                    ),
+                ),
+            ),
+        ),
+        "du": Verb(
+            "[OPTIONS] s3://BUCKET[/PREFIX]",
+            "Add up the sizes of the objects below PREFIX, or of the one object of that name:"
+            " bytes, objects, and the place; with --depth also of each prefix below it, before the"
+            " sum of all. A PREFIX that ends in * selects every key that begins with it.",
+            arguments.read_du,
+            (
+                Group("what is added up", _fields("listing", "depth delimiter")),
+                _FILTERS,
+                *(_RATES, _LISTING, _S3),
+                Group("retries and timeouts", _TRIES),
+                Group(
+                    "output",
+                    (
+                        *_fields("output", "json progress"),
+                        "listing.human_readable",
+                        "combined.quiet",
+                    ),
+                ),
             ),
         ),
         "clean": Verb(

@@ -23,6 +23,7 @@ COMMANDS = {
     "retry": "Do what a run has not done, by its journal",
     "apply": "Execute a plan of put, get, copy or remove",
     "list": "List the objects in a bucket",
+    "du": "Add up the sizes of objects, by prefix",
     "clean": "Abort incomplete multipart uploads",
     "completion": "Print a script by which a shell completes command lines",
     "config": "Show which options are in force, and where they are set",

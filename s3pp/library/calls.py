@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import deque
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from s3pp.errors import UsageError
 from s3pp.job import Job
@@ -15,6 +16,7 @@ from s3pp.library.options import (
     ApplyOptions,
     CleanOptions,
     CopyOptions,
+    DuOptions,
     GetOptions,
     ListOptions,
     MoveOptions,
@@ -23,7 +25,7 @@ from s3pp.library.options import (
     RetryOptions,
     VerifyOptions,
 )
-from s3pp.library.result import RunResult
+from s3pp.library.result import PrefixUsage, RunResult, Usage
 from s3pp.library.runs import OnEvent, run
 
 if sys.version_info >= (3, 11):
@@ -157,6 +159,22 @@ def list(source: str, **options: Unpack[ListOptions]) -> Listing:
     """List objects: ``s3pp list``, as an iterator of ``S3Object``. For errors see ``Listing``."""
     hide_credentials("list", options)
     return Listing(build_job("list", [_url("source", source)], options))
+
+
+def du(source: str, **options: Unpack[DuOptions]) -> Usage:
+    """Add up the sizes of objects: ``s3pp du``.
+
+    Raises ``RunFailed`` where something may be missing in the sums; for other errors see ``put``.
+    """
+    hide_credentials("du", options)
+    found: deque[PrefixUsage] = deque()
+
+    def take(record: dict[str, Any]) -> None:
+        if record["event"] == "prefix":
+            found.append(PrefixUsage(record["prefix"], record["objects"], record["bytes"]))
+
+    result = run(build_job("du", [_url("source", source)], options), take).check()
+    return Usage(result.done, result.bytes, tuple(found))
 
 
 def _job(verb: str, sources: Sources, dest: str, options: Mapping[str, object]) -> Job:

@@ -41,6 +41,8 @@ COMMAND_ONLY: Mapping[str, str] = MappingProxyType(
         "json": _PRINTED,
         "progress": _PRINTED,
         "precount": _PRINTED,
+        "human_readable": _PRINTED,
+        "buckets": "it lists the objects of one",
         "summarize": "add up the sizes of the objects",
         "exit_code": "look at the result's done",
         "config": _CALL,

@@ -50,6 +50,8 @@ class Listing:
             for record in self._process:
                 if record["event"] == "object":
                     return _object(record)
+                if record["event"] == "prefix":
+                    return S3Object(record["bucket"], record["prefix"], 0, "", None, is_prefix=True)
                 self._records.take(record)
             if self._closed:  # while this thread was waiting
                 raise StopIteration

@@ -649,6 +649,51 @@ class ApplyOptions(TypedDict, total=False):
 class ListOptions(TypedDict, total=False):
     """The keywords of ``list``; None is as if not given."""
 
+    # what is listed
+    delimiter: str | None
+    # filters
+    include: Texts | None
+    exclude: Texts | None
+    newer_than: Moment | None
+    older_than: Moment | None
+    min_size: Number | None
+    max_size: Number | None
+    limit: Number | None
+    files_from: Path | Iterable[str] | None
+    null: bool | None
+    shard: str | None
+    fail_if_empty: bool | None
+    # rate limits
+    max_bandwidth: Number | None
+    max_requests: Number | None
+    # listing
+    listers: Number | None
+    # S3
+    endpoint_url: str | None
+    region: str | None
+    profile: str | None
+    credentials: Credentials | None
+    sign_request: bool | None
+    request_payer: bool | None
+    addressing: Literal["auto", "path", "virtual"] | None
+    ca_bundle: Path | None
+    verify_ssl: bool | None
+    secure: bool | None
+    sandbox: bool | None
+    # retries and timeouts
+    max_attempts: Number | None
+    max_throttled: Time | None
+    connect_timeout: Time | None
+    read_timeout: Time | None
+    request_timeout: Time | None
+
+
+class DuOptions(TypedDict, total=False):
+    """The keywords of ``du``; None is as if not given."""
+
+    # what is added up
+    depth: Number | None
+    delimiter: str | None
     # filters
     include: Texts | None
     exclude: Texts | None

@@ -125,8 +125,26 @@ class S3Object(NamedTuple):
     etag: str  # without quotes
     modified: datetime | None  # in UTC; None: the store does not say
     storage_class: str = ""  # empty: the store's default
+    is_prefix: bool = False  # True: what several keys begin with, of a list with ``delimiter``
 
     @property
     def url(self) -> str:
         """``s3://bucket/key``."""
         return f"s3://{self.bucket}/{self.key}"
+
+
+class PrefixUsage(NamedTuple):
+    """The objects whose keys begin with a prefix."""
+
+    prefix: str
+    objects: int
+    bytes: int
+
+
+class Usage(NamedTuple):
+    """The objects of a place, added up."""
+
+    objects: int
+    bytes: int
+    # Down to ``depth``, in the order of the command: each after those that begin with it.
+    prefixes: tuple[PrefixUsage, ...] = ()

@@ -8,8 +8,8 @@
        │  totals, journal, log, progress       a pipe to and from each child, beside its sentinel
 
 start        ``runs`` selects what executes a job; ``exclusion`` holds its lock meanwhile
-processes    ``supervisor``, ``walker``, of ``archives`` too, ``worker``, ``statter``; ``listing``
-             and ``cleaner`` run ``list`` and ``clean`` in one
+processes    ``supervisor``, ``walker``, of ``archives`` too, ``worker``, ``statter``; ``listing``,
+             ``bucket_listing`` and ``cleaner`` run ``list``, ``du`` and ``clean`` in one
 streams      ``streaming`` puts standard input, and gets to standard output, in one process as well:
              ``stream_run`` is its run, ``standard_streams`` reads and writes
 by verb      ``walks`` selects what the walker finds, ``roles`` what a worker does with a task,

@@ -37,13 +37,13 @@ from s3pp.report.key_sheet import KeySheet
 from s3pp.report.outlet import Streams
 from s3pp.report.totals import RunReport, run_report
 from s3pp.s3.endpoint import Opened
-from s3pp.s3.listing import Lister, parse_page
-from s3pp.s3.parallel_listing import list_pages
+from s3pp.s3.listing import Lister
 from s3pp.s3.session import Session, SessionHooks
 from s3pp.sources.filters import Filters, NameChoice, filters_of, unmatched_notice
+from s3pp.sources.list_scope import KeyScope, scope_of
 from s3pp.sources.objects import (
-    choose,
     is_empty,
+    iterate_pages,
     list_origin,
     no_such_origin,
     prefix_object_notice,
@@ -110,7 +110,8 @@ def list_keys(job: Job, origin: Origin, streams: Streams) -> RunReport:
     totals, error, signal = sheet.totals, None, None
     try:
         with Signals():
-            _list(ListRun(job, origin, filters, sheet), streams)
+            _list(ListRun(job, origin, filters, sheet, scope_of(job, origin, filters)), streams)
+        sheet.finish()
         totals.complete = True
     except FatalError as fatal:
         if not totals.keys and not totals.failed:
@@ -136,10 +137,11 @@ class ListRun(NamedTuple):
     origin: Origin
     filters: Filters
     sheet: KeySheet
+    scope: KeyScope
 
 
 def _list(run: ListRun, streams: Streams) -> None:
-    job, origin, _, sheet = run
+    job, origin, _, sheet, _ = run
     session = Session(job.access, origin.bucket, hooks=SessionHooks(sheet.notify))
     complete = only_loop(streams.stderr.lines).run_until_complete
     gc.freeze()  # what was imported is never garbage
@@ -163,14 +165,14 @@ async def _list_at_once(run: ListRun, session: Session) -> bool:
 
     False, with nothing written, if the first page fails at the first attempt or has no keys.
     """
-    job, origin, _, sheet = run
+    job, origin, _, sheet, _ = run
     opened, patience = session.open_unverified(), Patience(sheet.notify)
     renew = SignIn(session, opened.keys)
     hooks = RetryHooks(patience, notify=patience.notify).limited_alone(job.speed)
     bucket = connect(job.access, opened, job.speed.listers, renew=renew, hooks=hooks)
     with _counted(bucket, sheet):
         beside = asyncio.ensure_future(prefix_object_notice(job, origin, bucket))
-        first = await _first_page(bucket, origin)
+        first = await _first_page(run, bucket)
         if first is None:
             beside.cancel()
             return False
@@ -189,16 +191,16 @@ def _counted(bucket: Counting, sheet: KeySheet) -> Iterator[None]:
         sheet.totals.requests += bucket.requests
 
 
-async def _first_page(bucket: Lister, origin: Origin) -> bytes | None:
+async def _first_page(run: ListRun, bucket: Lister) -> bytes | None:
     try:
-        first = await bucket.list_page({"prefix": origin.prefix})
-        return first if parse_page(first).objects else None
+        first = await bucket.list_page(run.scope.first_request)
+        return first if run.scope.holds(first) else None
     except (ObjectError, FatalError):  # botocore finds the reason, and buckets in other regions
         return None
 
 
 async def _list_opened(run: ListRun, session: Session, opened: Opened) -> None:
-    job, origin, _, sheet = run
+    job, origin, _, sheet, _ = run
     renew = SignIn(session, opened.keys)
     hooks = RetryHooks(notify=sheet.notify).limited_alone(job.speed)
     bucket = connect(job.access, opened, job.speed.listers, renew=renew, hooks=hooks)
@@ -215,13 +217,12 @@ async def _notify_of(beside: asyncio.Future[str | None], sheet: KeySheet) -> Non
 
 async def _write_pages(run: ListRun, bucket: Lister) -> None:
     """Write the listing to stdout page by page, in one thread."""
-    job, origin, filters, sheet = run
-    left = job.choosing.limit
-    listing = list_pages(bucket, origin.prefix, listers=job.speed.listers, notify=sheet.notify)
+    job, origin, _, sheet, _ = run
+    left, listing = job.choosing.limit, run.scope.pages(bucket, sheet.notify)
     try:
         async with aclosing(listing):
             async for page in listing:
-                found = choose(page, origin, filters)[:left]
+                found = run.scope.choose(page)[:left]
                 left = None if left is None else left - len(found)
                 if not sheet.take(found) or left == 0:
                     return
@@ -229,9 +230,22 @@ async def _write_pages(run: ListRun, bucket: Lister) -> None:
         raise FatalError(f"list {origin}: {error}") from None
 
 
+def _list_levels(run: ListRun, bucket: DistantBucket) -> None:
+    left = run.job.choosing.limit
+    pages = iterate_pages(run.scope.pages(bucket, run.sheet.notify), bucket)
+    try:
+        for page in pages:
+            found = run.scope.choose(page)[:left]
+            left = None if left is None else left - len(found)
+            if not run.sheet.take(found) or left == 0:
+                return
+    except ObjectError as error:
+        raise FatalError(f"list {run.origin}: {error}") from None
+
+
 def _list_found(run: ListRun, session: Session, opened: Opened, streams: Streams) -> None:
     """List as a walker does, for names to look up, or a single object."""
-    job, origin, filters, sheet = run
+    job, origin, filters, sheet, _ = run
     renewal, thread = (
         SignIn(session, opened.keys),
         LoopThread(partial(exit_at_defect, streams.stderr.lines)),
@@ -244,6 +258,9 @@ def _list_found(run: ListRun, session: Session, opened: Opened, streams: Streams
         if opened.single is None and not job.by_name:
             single = thread.run(is_empty(origin, bucket)).result()
         origin = origin.alone if single else origin
+        if run.scope.is_level and not origin.is_single:
+            _list_levels(run, bucket)
+            return
         found = list_origin(job, origin, bucket, sheet.notify, NameChoice(filters, stdin))
         while page := list(islice(found, AT_ONCE)):
             if not sheet.take(page):

@@ -17,7 +17,7 @@ def run_verb(job: Job, output: Streams) -> RunReport:
     Raises ``UsageError`` or ``FatalError`` for what shows before anything is done, and
     ``signals.Stopped`` for a signal that comes by then.
     """
-    runs = {"list": _list, "clean": _clean}
+    runs = {"list": _list, "du": _list, "clean": _clean}
     run = _stream if job.is_stream else runs.get(job.verb, _transfer)
     return run(job, output)
 
@@ -49,6 +49,10 @@ def _clean(job: Job, output: Streams) -> RunReport:
 
 
 def _list(job: Job, output: Streams) -> RunReport:
+    if job.listing.buckets:
+        from s3pp.pipeline.bucket_listing import list_buckets
+
+        return list_buckets(job, output)
     from s3pp.pipeline.listing import list_keys
 
     return list_keys(job, job.origin, output)

@@ -15,8 +15,10 @@
 ends the run; ``emptiness`` is about runs that find nothing. ``view`` selects the ``lines`` to
 print; the summary in ``totals`` is the last. ``foreseen`` counts what a dry run would do,
 ``plan_writer`` writes its decisions to a plan. ``verdict_totals`` counts what a verify finds, and
-``verify_lines`` names it. The keys of a list are printed by ``key_sheet``. ``run_records`` holds
-what a run leaves besides its output: ``run_events`` makes the events of the journal, with
+``verify_lines`` names it. The keys of a list are printed by ``key_sheet``, whose lines
+``list_views`` selects: ``grouped_lines`` of levels and of ``sums``; buckets by ``bucket_sheet``.
+``run_records`` holds what a run leaves besides its output: ``run_events`` makes the events of the
+journal, with
 ``object_facts``, and with the ``pace`` of the run; ``page/`` is the report, ``metrics`` the counts
 for Prometheus, both written by ``replacing`` what was there before. ``merging`` joins the journals
 of shards. ``journal`` writes the journal

@@ -16,7 +16,7 @@ _FOUND = {"put": "files", "clean": "unfinished uploads"}  # others: objects
 def found_nothing(totals: Totals | KeyTotals | None) -> bool:
     """Return whether a listing that came to its end found nothing that can be acted on."""
     if isinstance(totals, KeyTotals):
-        return totals.complete and not totals.keys and not totals.failed
+        return totals.complete and not (totals.keys or totals.prefixes or totals.failed)
     return totals is not None and totals.walk_done and totals.listed == totals.left_out
 
 
@@ -42,6 +42,8 @@ def fail_if_empty(result: RunReport, job: Job) -> RunReport:
 
 
 def _describe(job: Job) -> str:
+    if job.listing.buckets:
+        return "list --buckets: no buckets found"
     kind = _FOUND.get(job.verb, "objects")
     selected = " that the filters select" if _has_filters(job.choosing) else ""
     where = "" if job.choosing.shard is None else f" in shard {job.choosing.shard}"

@@ -9,7 +9,8 @@ from s3pp.errors import FatalError
 from s3pp.job import Job
 from s3pp.records import Failed
 from s3pp.report.failures import GiveUpRule
-from s3pp.report.lines import Found, KeyTotals, KeyView
+from s3pp.report.lines import Found, KeyTotals
+from s3pp.report.list_views import view_of
 from s3pp.report.outlet import Streams
 from s3pp.report.voice import Voice, notice_lines, voice_of
 
@@ -28,7 +29,7 @@ class KeySheet:
         self._rule = GiveUpRule("list")
         self._streams = streams
         self._job = job
-        self._view = KeyView.of(job)
+        self._view = view_of(job)
         self._voice: Voice | None = voice_of(job)
         self._progress = _open_progress(streams, job)
 
@@ -43,8 +44,7 @@ class KeySheet:
         stdout.lines(self._view.lines(page))
         failed = [each for each in page if isinstance(each, Failed)]
         self._remark(failed)
-        if stdout.trouble is not None:
-            raise FatalError(f"standard output cannot be written: {stdout.trouble}")
+        self._check_stdout()
         if len(failed) < len(page):
             self._rule.accept()
         if failed and (give_up := self._rule.add(failed)):
@@ -52,6 +52,12 @@ class KeySheet:
         if self._progress is not None:
             self._progress.update(self.totals)
         return not stdout.gone
+
+    def finish(self) -> None:
+        """Write what is due when all is listed. Raises ``FatalError`` as ``take`` does."""
+        self._clear_progress()
+        self._streams.stdout.lines(self._view.rest())
+        self._check_stdout()
 
     def notify(self, text: str) -> None:
         """Write a notice for users."""
@@ -72,6 +78,10 @@ class KeySheet:
     def _clear_progress(self) -> None:
         if self._progress is not None:
             self._progress.clear()
+
+    def _check_stdout(self) -> None:
+        if (trouble := self._streams.stdout.trouble) is not None:
+            raise FatalError(f"standard output cannot be written: {trouble}")
 
     def _remark(self, failures: Sequence[Failed]) -> None:
         for each in failures:

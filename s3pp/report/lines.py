@@ -13,14 +13,14 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 from s3pp.escaping import one_line, printable
 from s3pp.job import Job
 from s3pp.records import Deleted, Done, Failed, Outcome, Skipped, UploadFacts
 from s3pp.report.failures import explain
 from s3pp.report.outlet import message
-from s3pp.s3.listing import Listed
+from s3pp.s3.listing import CommonPrefix, Listed
 from s3pp.s3.timestamps import parse_time
 
 
@@ -125,7 +125,7 @@ class Lines:
         if self.verb == "get":
             bucket, key = self._split(outcome.source)
             return {"source": source, "bucket": bucket, "key": key, "path": target}
-        if self.verb == "list":
+        if self.verb in ("list", "du"):
             return {"source": source, "bucket": _bucket(self.source), "key": outcome.source}
         return {"source": source, "bucket": _bucket(self.target), "key": outcome.target}
 
@@ -230,7 +230,8 @@ def _bucket(place: str) -> str:
     return place.removeprefix("s3://").removesuffix("/")
 
 
-Found = Listed | Skipped | Failed  # Skipped is in no list: its jobs name no earlier runs
+# Skipped is in no list: its jobs name no earlier runs.
+Found = Listed | CommonPrefix | Skipped | Failed
 
 
 @dataclass(slots=True)
@@ -243,6 +244,7 @@ class KeyTotals:
     bytes: int = 0
     seconds: float = 0.0
     complete: bool = True  # False: the listing did not end, and more keys may exist
+    prefixes: int = 0  # of one level
 
     @property
     def balanced(self) -> bool:
@@ -254,7 +256,10 @@ class KeyTotals:
         sizes = [each.size for each in found if isinstance(each, Listed)]
         self.keys += len(sizes)
         self.bytes += sum(sizes)
-        self.failed += len(found) - len(sizes)
+        if others := len(found) - len(sizes):
+            prefixes = sum(isinstance(each, CommonPrefix) for each in found)
+            self.prefixes += prefixes
+            self.failed += others - prefixes
 
 
 @dataclass(frozen=True)
@@ -265,6 +270,7 @@ class KeyView:
     json: bool = False
     verbosity: int = 0
     program: str = "s3pp"
+    verb: ClassVar[str] = "list"
 
     @classmethod
     def of(cls, job: Job) -> KeyView:
@@ -285,7 +291,7 @@ class KeyView:
             return []
         place = f"s3://{self.bucket}/"
         return [
-            message(self.program, f"list {place}{printable(each.source)}: {each.message}")
+            message(self.program, f"{self.verb} {place}{printable(each.source)}: {each.message}")
             for each in page
             if isinstance(each, Failed)
         ]
@@ -293,11 +299,15 @@ class KeyView:
     def summary(self, totals: KeyTotals) -> str:
         """Return the last line, for ``--summarize``."""
         if self.json:
-            return as_json(_summary_event(totals))
+            return as_json(key_event(totals))
         rate = totals.keys / totals.seconds if totals.seconds > 0 else 0.0
         line = f"list {totals.bytes} bytes in {totals.keys} objects in {totals.seconds:.1f} seconds"
         failed = f", {totals.failed} failed" if totals.failed else ""
         return f"{line} ({rate:.1f} objects/s){failed}"
+
+    def rest(self) -> list[str]:
+        """Return the lines that are due when all is listed."""
+        return []
 
     def _json(self, listed: Listed) -> str:
         key, size, etag, modified, storage_class = listed
@@ -326,10 +336,11 @@ def _texts(page: list[Listed]) -> list[str]:
     return lines if "".join(lines).isprintable() else list(map(one_line, lines))
 
 
-def _summary_event(totals: KeyTotals) -> dict[str, Any]:
+def key_event(totals: KeyTotals, verb: str = "list") -> dict[str, Any]:
+    """Return the summary of a listing as an event."""
     event = {
         "event": "summary",
-        "verb": "list",
+        "verb": verb,
         "listed": totals.keys,
         "failed": totals.failed,
         "bytes": totals.bytes,

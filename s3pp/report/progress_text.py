@@ -35,7 +35,7 @@ class Forecast(NamedTuple):
         """Return the forecast for a run of ``job``."""
         noun = "uploads" if job.verb == "clean" else "objects"
         left = throughput.seconds_left(totals)
-        return cls(throughput.rates(), left, noun, is_open=job.verb == "list")
+        return cls(throughput.rates(), left, noun, is_open=job.verb in ("list", "du"))
 
 
 def extent_facts(totals: Totals, forecast: Forecast) -> list[Fact]:

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from s3pp.job import Job
 from s3pp.records import Outcome
-from s3pp.report.lines import KeyTotals, KeyView
+from s3pp.report.lines import KeyTotals
+from s3pp.report.list_views import view_of
 from s3pp.report.outlet import Streams, message
 from s3pp.report.totals import RunReport, Totals, dry_run_table, summary, wants_summary
 
@@ -104,8 +105,9 @@ def _summary(result: RunReport, job: Job) -> list[str]:
     if isinstance(totals, KeyTotals):
         # A sum of a part would be taken for that of all; in JSON it is marked.
         whole = totals.complete or job.output.json
-        wanted = whole and job.output.summarize and job.output.verbosity > -2
-        return [KeyView.of(job).summary(totals)] if wanted else []
+        asked = job.output.summarize or job.verb == "du"  # whose result it is
+        wanted = whole and asked and job.output.verbosity > -2
+        return [view_of(job).summary(totals)] if wanted else []
     if totals is None or not wants_summary(job, result.status):
         return []
     line = summary(totals, job)

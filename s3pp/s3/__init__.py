@@ -17,7 +17,8 @@ the wire     an ``exchange`` is a request and its answer; it goes over kept ``co
              by ``multi``
 listings     ``list_requests`` adapts requests to the store, ``listing`` parses pages and checks
              that they follow each other; ``parallel_listing`` fetches many concurrently, from
-             ranges of keys that ``splitting`` divides
+             ranges of keys that ``splitting`` divides; ``levels`` lists one level of them, and
+             ``bucket_list`` the buckets
              ``access_control`` reads and writes ACLs
 deletions    ``deletes``: of up to 1,000 objects by one request, and of one
 uploads      ``multipart`` lays out parts, and has the operations on uploads in parts;

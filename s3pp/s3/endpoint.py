@@ -67,10 +67,17 @@ class Endpoint(NamedTuple):
         return f"{self.scheme}://{self.host}"
 
     @property
+    def of_store(self) -> Endpoint:
+        """The address of the store itself, without the bucket."""
+        host = self.host if self.in_path else self.host.removeprefix(f"{self.bucket}.")
+        base = self.base.removesuffix(f"/{self.bucket}")
+        return self._replace(host=host, base=base, bucket="")
+
+    @property
     def store_url(self) -> str:
         """The URL of the store, without the bucket."""
-        host = self.host if self.in_path else self.host.removeprefix(f"{self.bucket}.")
-        return f"{self.scheme}://{host}{self.base.removesuffix(f'/{self.bucket}')}"
+        store = self.of_store
+        return f"{store.scheme}://{store.host}{store.base}"
 
     @property
     def in_path(self) -> bool:

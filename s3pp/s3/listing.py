@@ -56,6 +56,12 @@ class Listed(NamedTuple):
         return parse_time(self.modified).timestamp()
 
 
+class CommonPrefix(NamedTuple):
+    """What several keys begin with, up to a delimiter."""
+
+    name: str
+
+
 class Page(NamedTuple):
     """One page of ListObjectsV2, or of ListObjects."""
 

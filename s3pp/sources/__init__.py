@@ -15,7 +15,8 @@
     incomplete_uploads   a bucket's uploads    ──▶ Upload | Skipped | Failed
 
 ``filesystem``, ``names`` and ``archive``, with ``spooling``, yield the files to upload, ``objects``
-the objects to download, copy or list, ``incomplete_uploads`` what ``clean`` aborts. ``filters``
+the objects to download, copy or list (``list_scope``: all, or one of the ``levels``),
+``incomplete_uploads`` what ``clean`` aborts. ``filters``
 choose names, by the patterns of ``globs``, and turn them into keys; ``name_lookup`` finds objects
 by their names, ``inventory_rows`` and ``inventory`` those that S3 has listed by itself;
 ``destination_index`` shows what the destination holds; ``earlier_runs`` what

@@ -50,7 +50,7 @@ def test_the_examples_run_one_after_the_other(
     make_tree(tmp_path, FILES)
     monkeypatch.chdir(tmp_path)
     programs = [block for block in BLOCKS if not named(block)] + blocks(README)
-    assert len(programs) == 8
+    assert len(programs) == 9
     namespace: dict[str, object] = {}
     for block in programs:
         exec(compile(block, "docs/library.rst", "exec"), namespace)

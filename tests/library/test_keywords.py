@@ -41,6 +41,7 @@ PLACES = {
     "retry": [str(Path(__file__).parent / "journal.jsonl")],  # of a copy
     "apply": ["plan"],
     "list": ["s3://bucket/p"],
+    "du": ["s3://bucket/p"],
     "clean": ["s3://bucket/p"],
 }
 GENERAL = {"--help", "--version"}
@@ -84,6 +85,7 @@ SAMPLES: dict[str, list[tuple[Any, str]]] = {
     "endpoint": [("https://s3.example.org:9000", "https://s3.example.org:9000")],
     "token": [("eu-west-1", "eu-west-1")],
     "visible": [("a profile", "a profile")],
+    "delimiter": [("/", "/")],
 }
 # What an option needs beside itself, as keywords.
 NEEDS: dict[str, dict[str, Any]] = {

@@ -25,6 +25,7 @@ FLOORS = {
     "recorded": 0,
     "job": 0,
     "limits": 0,
+    "listing_options": 0,
     "locking": 0,
     "option": 0,
     "output": 0,

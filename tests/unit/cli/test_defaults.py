@@ -97,7 +97,8 @@ SAMPLES = {
     "path": "/a", "mode": "update", "compare": "size", "include": "*.jpg", "exclude": "*.tmp",
     "header": "Cache-Control:no-cache", "metadata": "k=v", "tag": "k=v",
     "grant": "READ:id", "content_type": "text/plain", "gzip_type": "all", "gzip_suffix": ".gz",
-    "endpoint": "https://s3.example.org", "token": "eu-west-1", "visible": "x",
+    "endpoint": "https://s3.example.org", "token": "eu-west-1", "visible": "x", "delimiter": "|",
+    "shard": "2/4",
 }  # fmt: skip
 
 
@@ -123,7 +124,7 @@ def on_command_line(option: NamedOption) -> str:
     return flag if option.option.value is None else f"{flag}={sample(option)}"
 
 
-OPTIONS = [each for name, each in named_options().items() if name != "all"]
+OPTIONS = [each for name, each in named_options().items() if name not in ("all", "buckets")]
 
 
 def parsed(option: NamedOption) -> Any:
@@ -198,6 +199,11 @@ def test_what_the_command_line_contradicts_is_left_out_and_what_it_does_not_is_k
     assert build("put", "-q", *PUT).output.verbosity == -1
     assert build("put", "--sandbox", *PUT).access.profile is None
     assert str(build("remove", "s3://bkt/p").deletion.most) == "10%"
+    write('exclude = "*.tmp"\nfiles-from = "f"\ndelimiter = "/"\nlimit = 9\nmin-size = 1')
+    buckets = build("list", "--buckets")
+    assert (buckets.choosing.limit, buckets.listing.delimiter) == (9, None)
+    level = build("list", "--delimiter=|", "s3://bkt")
+    assert (level.choosing.files_from, level.choosing.min_size) == (None, 1)
 
 
 def test_options_are_taken_back_and_lists_are_replaced() -> None:
@@ -400,7 +406,12 @@ def test_config_shows_what_is_in_force_and_no_secret(
     rows = [re.split("  +", line) for line in told.out.splitlines()[3:]]
     shown = '["X-Key:(withheld)","Cache-Control:no-cache"]'.replace(",", ", ")
     assert ["header", shown, "s3pp.toml, line 3", "put"] in rows
-    assert ["quiet", "1", "S3PP_QUIET", "put get copy move remove verify apply list clean"] in rows
+    assert [
+        "quiet",
+        "1",
+        "S3PP_QUIET",
+        "put get copy move remove verify apply list du clean",
+    ] in rows
     of_put = command("config", "put").out
     assert re.search("^limit +3 +s3pp.toml, line 1$", of_put, re.MULTILINE)
     assert re.search('^mode +"update" +default$', of_put, re.MULTILINE)
