@@ -52,7 +52,7 @@ DELETES_PER_SLOT = 8  # tasks of a batch of deletes, of which one request has up
 
 
 class Setup(NamedTuple):
-    """supervisor → walker, worker, statter: the endpoints and the keys, once they are known."""
+    """supervisor → walker, worker, statter, counter: the endpoints, and the keys, once known."""
 
     job: Job  # as ``OpenBuckets`` has settled it
     opened: dict[Side, Opened]

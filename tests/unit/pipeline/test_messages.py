@@ -14,10 +14,11 @@ from s3pp.pipeline.messages import MESSAGES
 ROOM = Path(s3pp.pipeline.__file__).parent
 # What each process runs, beside what all of them share.
 MODULES = {
-    "supervisor": "supervisor flow assignments credentials",
+    "supervisor": "supervisor flow assignments credentials counting",
     "walker": "walker connect",
-    "worker": "worker slots connect",
+    "worker": "worker slots connect part_client large_objects",
     "statter": "statter",
+    "counter": "counter",
 }
 FOREIGN = {
     "OpenUpload": "worker, supervisor → supervisor, worker",
@@ -27,6 +28,7 @@ FOREIGN = {
     "Demand": "worker, walker → supervisor",
     "Permit": "supervisor → worker, walker",
     "Flow": "supervisor → statter",
+    "Extent": "counter → statter",
 }
 ROUTE = re.compile(r"([a-z, ]+) → ([a-z, ]+)(?:: |\Z)")
 
@@ -54,7 +56,8 @@ def test_who_is_named_handles_it_and_nobody_else_does(message: type[Any]) -> Non
     }
     name = message.__name__
     case = re.compile(
-        rf"(case (messages\.)?{name}\(|isinstance\(message, {name}\)|: {name} \|)|\| {name}\("
+        rf"(case (messages\.)?{name}\(|isinstance\(message, {name}\)|: {name} \|)"
+        rf"|\| (messages\.)?{name}\("
     )
     named = re.compile(rf"\b({name}|{constructors.get(name, name)})\b")
     for process in MODULES:
