@@ -11,13 +11,15 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 
 CGROUPS = "/sys/fs/cgroup"
 OWN_CGROUP = "/proc/self/cgroup"
 
 
+@cache
 def usable_processors() -> int:
-    """Return the number of processors that this process may use, at least 1."""
+    """Return the number of processors that this process may use, at least 1; found out once."""
     try:
         allowed = len(os.sched_getaffinity(0))
     except AttributeError:  # macOS

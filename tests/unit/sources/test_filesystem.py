@@ -8,6 +8,7 @@ import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -430,16 +431,19 @@ def test_deep_trees_do_not_recurse(tmp_path: Path) -> None:
 
 def test_one_stat_a_file_and_no_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(tmp_path, {f"d/{n}": "" for n in range(50)})
+    keys(tmp_path)  # what a process reads once is read
     calls: list[str] = []
     stat = os.stat
 
-    def noted(path: str) -> os.stat_result:
+    def noted(path: str, **options: Any) -> os.stat_result:
         calls.append(path)
-        return stat(path)
+        return stat(path, **options)
 
-    monkeypatch.setattr(os, "stat", noted)
-    monkeypatch.setattr("builtins.open", lambda *_: pytest.fail("opened"))
-    assert len(keys(tmp_path)) == 50
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "stat", noted)
+        patched.setattr("builtins.open", lambda *_: pytest.fail("opened"))
+        found = keys(tmp_path)
+    assert len(found) == 50
     below = [path for path in calls if path != str(tmp_path)]
     assert len(below) == 50
 
