@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 from faults.accounting import check_all_done
@@ -103,9 +104,9 @@ def test_while_nothing_moves_the_display_says_why(moto_trial: PutTrial) -> None:
     running = moto_trial.start("--progress", "--max-attempts=100")
     deadline = time.monotonic() + 60
     while not any(
-        all(f"{cause} × " in line for cause in ("503", "500", "no answer"))
-        for line in running.err().splitlines()
-        if "retrying: " in line
+        all(json.loads(line)["retries"].get(cause) for cause in ("503", "500", "no answer"))
+        for line in running.err().splitlines(keepends=True)
+        if line.startswith("{") and line.endswith("\n")
     ):
         assert time.monotonic() < deadline, running.err()
         time.sleep(0.05)

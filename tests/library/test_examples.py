@@ -80,7 +80,8 @@ def test_the_page_tells_what_is_there() -> None:
     for name in vars(s3pp.RunResult)["__match_args__"]:
         assert f"``{name}``" in PAGE, name
     for name in COMMAND_ONLY:
-        assert f"``--{name.replace('_', '-')}``" in PAGE
+        option = name.replace("_", "-")
+        assert f"``--{option}``" in PAGE or f"``--no-{option}``" in PAGE
     assert f"the first {MOST_KEPT}" in PAGE
     keywords = set(re.findall(r"``([a-z_]+)=", PAGE))
     known = set().union(*map(keywords_of, VERBS))

@@ -116,9 +116,8 @@ def test_the_refusal_of_all_fails_those_that_are_left() -> None:
     (report,) = reports(run(Fake(StoreError(403, "AccessDenied", "no")), 1))
     first, second, third = report.outcomes
     assert isinstance(first, Deleted)
-    assert second == Failed(
-        "b", "b", FailureKind.ACCESS, "AccessDenied: no", "AccessDenied", deleting=True
-    )
+    denied = FailureKind.ACCESS, "AccessDenied: no", "AccessDenied"
+    assert second == Failed("b", "b", *denied, deleting=True, attempts=1)
     assert isinstance(third, Failed)
 
 

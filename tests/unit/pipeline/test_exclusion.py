@@ -106,5 +106,6 @@ def test_the_options() -> None:
         with pytest.raises(UsageError, match=why):
             build_job("clean", [*refused, "s3://bkt"])
     assert {verb for verb in VERBS if "locking.lock" in str(VERBS[verb].groups)} == {*VERBS} - {
-        "list"
+        "list",
+        "du",
     }

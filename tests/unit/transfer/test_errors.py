@@ -47,7 +47,8 @@ def test_an_error_is_a_failure_of_its_task(
     task: Task, error: Exception, kind: FailureKind, message: str
 ) -> None:
     code = error.code if isinstance(error, ObjectError) else type(error).__name__
-    assert failed(task, error) == Failed(*NAMES[task], kind, message, code)
+    attempts = 1 if isinstance(error, StoreError) else 0  # an answer is one
+    assert failed(task, error) == Failed(*NAMES[task], kind, message, code, attempts=attempts)
 
 
 @every_task
