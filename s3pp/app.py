@@ -354,6 +354,7 @@ def _report(result: RunReport, job: Job, output: Streams) -> RunReport:
     trouble = f"standard output cannot be written: {output.stdout.trouble}"
     if trouble != result.error:  # a disk that is full by now is full to the end
         output.stderr.lines([message(program, trouble)])
+    output.stdout.trouble = None  # it has been reported
     return result._replace(status=ExitStatus.ABORTED, error=result.error or trouble)
 
 

@@ -62,6 +62,17 @@ def _run(program: Program) -> int:
 
 def execute(program: Program, argv: Sequence[str], streams: Streams) -> int:
     """Run ``program`` with ``argv`` (without its name); returns the exit code, never raises."""
+    status = _attempt(program, argv, streams)
+    lost = streams.stdout.trouble
+    if lost is None:
+        return status
+    # A script or a page that was cut off must not pass for a whole one.
+    line = f"{program.name}: standard output cannot be written: {lost}"
+    complained = _complain(streams, line, ExitStatus.ABORTED)
+    return complained if status in (ExitStatus.OK, ExitStatus.SOME_FAILED) else status
+
+
+def _attempt(program: Program, argv: Sequence[str], streams: Streams) -> int:
     name = program.name
     try:
         return program.main(argv, streams)

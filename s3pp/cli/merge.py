@@ -54,8 +54,6 @@ def main(argv: Sequence[str], streams: Streams) -> int:
             _write(given.output, merger)
         streams.stdout.lines(lines)
     streams.stderr.lines([f"s3pp merge: {each.message}" for each in report.faults])
-    if streams.stdout.trouble is not None:
-        raise FatalError(f"standard output cannot be written: {streams.stdout.trouble}")
     return ExitStatus.OK if report.is_complete else ExitStatus.SOME_FAILED
 
 

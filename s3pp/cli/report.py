@@ -42,8 +42,6 @@ def main(argv: Sequence[str], streams: Streams) -> int:
         from s3pp.report.page.render import render
 
         streams.stdout.write(render(page))
-        if streams.stdout.trouble is not None:
-            raise FatalError(f"standard output cannot be written: {streams.stdout.trouble}")
         return ExitStatus.OK
     _write(given.output, page)
     streams.stdout.lines([f"report: {printable(given.output)}"])

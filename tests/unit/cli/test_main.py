@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import re
 import shlex
@@ -20,8 +21,9 @@ from s3pp.args import configured
 from s3pp.args.examples import examples_of
 from s3pp.args.suggestions import _COMMANDS, _OPTIONS, suggest_option
 from s3pp.args.verbs import VERBS, build_job, parser
-from s3pp.cli.main import COMMANDS
+from s3pp.cli.main import COMMANDS, main
 from s3pp.errors import FatalError
+from s3pp.report.outlet import Streams
 
 ROOT = Path(__file__).parents[3]
 HEAVY = {"boto3", "botocore", "pycurl", "rich", "multiprocessing", "uvloop", "asyncio", "moto"}
@@ -180,23 +182,30 @@ def test_closed_standard_streams(closed: tuple[int, ...], tmp_path: Path) -> Non
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("target", ["pipe", "/dev/full"])
-def test_nobody_reads(target: str) -> None:
-    if target == "pipe":
-        read, write = os.pipe()
-        os.close(read)
-    else:
-        write = os.open(target, os.O_WRONLY)
+def run_into(write: int, *words: str) -> tuple[int, str]:
+    """The exit code and stderr of a command whose stdout is the descriptor ``write``."""
+    words = (sys.executable, "-m", "s3pp", *words)
     ended = subprocess.run(
-        [sys.executable, "-m", "s3pp", "put", "--help"],
-        cwd=ROOT,
-        stdout=write,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
+        words, cwd=ROOT, stdout=write, stderr=subprocess.PIPE, text=True, check=False
     )
     os.close(write)
-    assert (ended.returncode, ended.stderr) == (0, "")
+    return ended.returncode, ended.stderr
+
+
+def test_nobody_reads() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    assert run_into(write, "put", "--help") == (0, "")
+
+
+def test_output_that_a_full_disk_loses_is_an_error() -> None:
+    why = "s3pp: standard output cannot be written: No space left on device\n"
+    assert run_into(os.open("/dev/full", os.O_WRONLY), "put", "--help") == (3, why)
+    for words in (("help",), ("--version",), ("completion", "fish"), ("config", "--no-config")):
+        with open("/dev/full", "w") as full:
+            err = io.StringIO()
+            assert main(words, Streams.of(full, err)) == 3, words
+        assert err.getvalue() == why
 
 
 def test_help_is_a_command_too(command: Callable[..., Told]) -> None:
