@@ -96,12 +96,13 @@ class WritePermissions:
         async for finding in self._try_upload():
             yield finding
         place = self._target.place()
-        key = self._keys.key("object")
-        deleted = await ask("DeleteObject", self._keys.delete(key))
+        absent = self._keys.name("object")
+        deleted = await ask("DeleteObject", self._keys.delete(absent))
         yield permission(DELETE, deleted, place)
         if is_denied(deleted):
             yield not_tried(PUT.check, "it could not be deleted again; see 'upload in parts'")
             return
+        key = self._keys.key("object")
         answer = await ask("PutObject", self._target.put(key, CONTENT))
         yield permission(PUT, answer, place)
         if isinstance(answer, ObjectError):

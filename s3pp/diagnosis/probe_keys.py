@@ -28,18 +28,22 @@ class ProbeKeys:
         self.uploads = Uploads(target.bucket)
         self._target = target
         self._deletes = DeleteRequests(target.bucket)
-        self._keys: dict[str, None] = {}  # in the order in which they were named
+        self._keys: dict[str, None] = {}  # that may have been written, in this order
         self._open: dict[str, str] = {}  # key by upload id, of uploads that were created
+
+    def name(self, name: str) -> str:
+        """The key called ``name``, at which no object is about to be written."""
+        return self.base + name
 
     def key(self, name: str) -> str:
         """The key called ``name``, which is about to be written."""
-        key = self.base + name
+        key = self.name(name)
         self._keys[key] = None
         return key
 
     async def create_upload(self, name: str) -> tuple[str, str]:
         """Create an upload; its key and its id. Raises as ``client``."""
-        key = self.key(name)
+        key = self.name(name)
         upload_id = (await self.uploads.create(key)).id
         self._open[upload_id] = key
         return key, upload_id
@@ -51,7 +55,7 @@ class ProbeKeys:
 
     def note_completed(self, upload_id: str) -> None:
         """Note that an upload has become an object."""
-        self._open.pop(upload_id, None)
+        self._keys[self._open.pop(upload_id)] = None
 
     async def delete(self, key: str) -> None:
         """Delete one of the keys. Raises as ``client``."""
@@ -91,10 +95,8 @@ class ProbeKeys:
                 left[f"a version of {key}"] = why
 
     def _describe(self, left: dict[str, ObjectError]) -> Finding:
-        if not self._keys:
-            return ok(CHECK, "none were written")
         if not left:
-            return ok(CHECK, "removed")
+            return ok(CHECK, "removed" if self._keys else "none were written")
         (what, why), *others = left.items()
         more = f", and {len(others)} more" if others else ""
         bucket = self._target.bucket.endpoint.bucket

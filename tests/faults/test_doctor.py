@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -58,8 +59,19 @@ def test_an_account_that_may_only_read(s3pp: Run, moto_bucket: Bucket, proxy: Fa
     assert "  failed     upload in parts: access denied" in result.out
     assert "  failed     delete object: access denied" in result.out
     assert "  not tried  put object: it could not be deleted again" in result.out
-    assert "  ok         probe objects: removed\n" in result.out
+    assert "  ok         probe objects: none were written\n" in result.out
     assert s3pp("doctor", "-q", "--read-only", moto_bucket.url, store=store).out == ""
+
+
+def test_an_account_that_may_only_write(s3pp: Run, moto_bucket: Bucket, proxy: FaultProxy) -> None:
+    proxy.inject(Rule(DENIED, "GET|DELETE", r"doctor|uploads|versions"))
+    result = s3pp("doctor", moto_bucket.url, store=replace(moto_bucket.store, url=proxy.url))
+    assert result.code == 1
+    assert "  ok         upload in parts: allowed\n" in result.out
+    assert "  failed     delete object: access denied" in result.out
+    upload = "  warning    probe objects: an upload of .s3pp-doctor-"
+    assert re.search(f"^{upload}[^ ]*/upload is left: AccessDenied", result.out, re.MULTILINE)
+    assert moto_bucket.keys() == []
 
 
 def test_what_cannot_be_deleted_is_named(s3pp: Run, moto_bucket: Bucket, proxy: FaultProxy) -> None:
