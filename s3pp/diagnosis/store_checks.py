@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple, Protocol
 
@@ -28,13 +27,16 @@ from s3pp.diagnosis.permissions import (
 from s3pp.diagnosis.probe_keys import ProbeKeys
 from s3pp.diagnosis.requests import ExaminedBucket, NoAnswerError, ask, is_denied
 from s3pp.errors import FatalError, ObjectError
+from s3pp.s3.bucket_list import parse_buckets
 from s3pp.s3.client import Bucket, Call
+from s3pp.s3.listing import ListingError
+from s3pp.s3.retry import StoreError
 
 MakeBucket = Callable[[], Bucket]
 CLEANUP = 60.0  # seconds for the removal of all that was written
 _STOPPED = "the checks end here: see 'network', and repeat them when the store answers"
-_NAME = re.compile(rb"<Name>([^<]*)</Name>")
 MOST_NAMED = 5
+_BROKEN = frozenset({500, 502, 503, 504})
 
 
 class RequestChecks(Protocol):
@@ -147,7 +149,12 @@ class BucketsCheck:
             if is_denied(answer) and answer.code != "AccessDenied":
                 raise FatalError(str(answer))
             return
-        names = [each.decode() for each in _NAME.findall(answer.response.body)]
+        try:
+            names = [each.name for each in parse_buckets(answer.response.body).buckets]
+        except ListingError as error:
+            why = f"{error}: no S3 store answers there"
+            self._page.add(failed("buckets", why, "check the endpoint, or name --endpoint-url"))
+            raise FatalError(why) from None
         shown = ", ".join(names[:MOST_NAMED]) + (", …" if len(names) > MOST_NAMED else "")
         self._page.add(
             ok("buckets", f"{count(len(names), 'bucket')}: {shown}" if names else "none")
@@ -160,4 +167,7 @@ class BucketsCheck:
 def _refused(answer: ObjectError) -> Finding:
     if answer.code == "AccessDenied":
         return not_tried("buckets", "s3:ListAllMyBuckets is not allowed, and not needed")
+    if isinstance(answer, StoreError) and answer.status in _BROKEN:
+        advice = "repeat the checks when the store works again"
+        return failed("buckets", f"ListBuckets fails: {answer}", advice)
     return failed("buckets", f"ListBuckets is refused: {answer}", "check key and endpoint")

@@ -12,7 +12,7 @@ from time import monotonic, sleep, time
 import pytest
 
 from commands import Run, Start
-from stores.fault_actions import Action, Exchange, Gate, Response, Status
+from stores.fault_actions import Action, Exchange, Gate, Response, Say, Status
 from stores.fault_proxy import FaultProxy, Rule
 from stores.ports import free_port
 from stores.store import Bucket, Store
@@ -118,6 +118,19 @@ def test_a_store_that_cannot_be_reached(
     assert (result.code, result.err) == (code, "")
     assert said in result.out
     assert advice in result.out
+
+
+def test_what_answers_without_a_bucket_is_a_store(
+    s3pp: Run, moto: Store, proxy: FaultProxy
+) -> None:
+    store = replace(moto, url=proxy.url)
+    proxy.inject(Rule(Say(Response(200, (("content-type", "text/html"),), b"<html>Hi!</html>"))))
+    page = s3pp("doctor", "-q", store=store)
+    assert (page.code, "with <html>: no S3 store answers there" in page.out) == (3, True), page.out
+    assert "-> check the endpoint" in page.out
+    proxy.inject(Rule(Status(500, "InternalError")))
+    broken = s3pp("doctor", "-q", store=store)
+    assert "-> repeat the checks when the store works again" in broken.out
 
 
 @pytest.mark.swift
