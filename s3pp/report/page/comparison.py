@@ -44,7 +44,7 @@ def _figures(before: RunAggregate, now: RunAggregate) -> Iterator[Sequence[str]]
             yield name, form(one), form(other), figures.change(one, other)
     for name, share in PERCENTILES:
         one, other = before.latency.percentile(share), now.latency.percentile(share)
-        if one or other:
+        if one and other:  # of a run that transferred nothing there is none
             change = figures.change(one, other)
             yield f"latency, {name}", figures.duration(one), figures.duration(other), change
 

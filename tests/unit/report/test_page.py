@@ -178,6 +178,11 @@ def test_the_difference_from_the_run_before() -> None:
     assert "duration 10.0 s 5.00 s -50%" in text
     assert "--concurrency 64 512" in text
     assert "store (SlowDown) 0 1 new" in text
+    assert "latency, median 1.00 s 1.00 s" in text
+    idle = aggregate(start(), summary(done=0, skipped=1, failed=0))
+    text = read_page(render(ReportPage(idle, before))).text
+    assert "objects done 1 0 -100%" in text
+    assert "latency, " not in text  # nothing was transferred: it is not 0
 
 
 @pytest.mark.parametrize("field", ["source", "message", "kind", "code", "reason", "dest", "verb"])
