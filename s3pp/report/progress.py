@@ -100,6 +100,7 @@ class PlainProgress:
         self._job = job
         self._clock = clock
         self._throughput = Throughput()
+        self._throughput.add(clock(), Totals())  # what comes first came after this
         self._due = clock() + PLAIN_SECONDS
         self._last = job.output.progress is True  # a final line, so that a short run shows one
         self._totals: Totals | None = None
@@ -139,6 +140,7 @@ class TerminalProgress:
         self._clock = clock
         self._screen = Screen(outlet, color=colored(os.environ))
         self._throughput = Throughput()
+        self._throughput.add(clock(), Totals())
         self._again_at = clock()
 
     def update(self, totals: Totals) -> None:

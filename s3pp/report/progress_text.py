@@ -58,11 +58,16 @@ def extent_facts(totals: Totals, forecast: Forecast) -> list[Fact]:
         facts.append(_size(f"{first} {of} {sizes[1]}", f"{first} of {sizes[1]}{plus}"))
     elif totals.ended_bytes:
         facts.append(_size(sizes[0]))
-    if forecast.left is not None:
-        left = clock(forecast.left)
+    if _has_left(totals, forecast):
+        left = clock(forecast.left or 0.0)
         least = "" if extent.complete else "at least "
         facts.append(Fact(f"{least}{left} left", f"{left}{plus} left", rank=1))
     return facts
+
+
+def _has_left(totals: Totals, forecast: Forecast) -> bool:
+    """Whether the time that is left is known, and not over."""
+    return forecast.left is not None and not forecast.is_open and percentage(totals) != 100
 
 
 def rate_facts(totals: Totals, forecast: Forecast) -> list[Fact]:
@@ -98,7 +103,7 @@ def trouble_facts(totals: Totals) -> list[Fact]:
 def line(totals: Totals, forecast: Forecast) -> str:
     """Return all facts in one line."""
     extent = extent_facts(totals, forecast)
-    left = extent[-1:] if forecast.left is not None and not forecast.is_open else []
+    left = extent[-1:] if _has_left(totals, forecast) else []
     first = extent[: len(extent) - len(left)]
     facts = [*first, *rate_facts(totals, forecast), *trouble_facts(totals), *left]
     return ", ".join(each.text for each in facts)

@@ -151,7 +151,10 @@ def test_facts() -> None:
         f" {failures[0]}, retrying: 503 × 9, 2:13:19 left"
     )
     whole = Totals(done=4, listed=4, walk_done=True)
-    assert texts(extent_facts(whole, Forecast(forecast.rates, None))) == ["100%", "4 of 4 objects"]
+    for left in (None, 0.0):
+        ended = Forecast(forecast.rates, left)
+        assert texts(extent_facts(whole, ended)) == ["100%", "4 of 4 objects"]
+        assert line(whole, ended) == "100%, 4 of 4 objects, 620 objects/s"
 
 
 def test_a_listing_and_a_stream_have_no_percentage() -> None:
@@ -252,6 +255,16 @@ def test_plain_lines_come_now_and_then(json: bool) -> None:
         "s3pp: at most 33%, 100 of at least 300",
         "s3pp: at most 50%, 200 of at least 400",
     ]
+
+
+def test_what_one_update_brings_has_a_rate() -> None:
+    now = [0.0]
+    err = io.StringIO()
+    progress = PlainProgress(Outlet(err), job(progress=True), clock=lambda: now[0])
+    now[0] = 2.0
+    progress.update(Totals(200, done=200))  # the only page of a listing
+    progress.close()
+    assert "100 objects/s" in err.getvalue()
 
 
 def test_progress_that_was_asked_for_shows_in_short_runs_too() -> None:
