@@ -304,8 +304,10 @@ def _content(path: ConfigPath) -> bytes:
                 raise UsageError(f"{path.path} {fault}")
             return read_content(file, path.path)
     except OSError as error:
-        what = f"{path.path} cannot be read: {error.strerror}"
-        raise UsageError(f"{what}: correct it, or ignore it by --no-config") from None
+        remedy = "correct it, or ignore it by --no-config"
+        if path.named:
+            remedy = "correct --config or S3PP_CONFIG, which names it"
+        raise UsageError(f"{path.path} cannot be read: {error.strerror}: {remedy}") from None
 
 
 def _open(path: str, flags: int) -> int:

@@ -67,15 +67,21 @@ def dispatch(argv: Sequence[str], streams: Streams) -> int:
         streams.stdout.write(f"s3pp {__version__}\n")
         return ExitStatus.OK
     if command not in COMMANDS:
-        from s3pp.args.suggestions import suggest_command
-
-        raise UsageError(f"{command!r} is not a command: {suggest_command(command, COMMANDS)}")
+        raise _no_command(command)
     if command in _NO_VERBS:
         from importlib import import_module
 
         status: int = import_module(f"s3pp.cli.{command}").main(rest, streams)
         return status
     return _run_verb(command, rest, streams)
+
+
+def _no_command(word: str) -> UsageError:
+    if word.startswith("-"):
+        return UsageError(f"{word!r} is before the command: write s3pp COMMAND [OPTIONS] ...")
+    from s3pp.args.suggestions import suggest_command
+
+    return UsageError(f"{word!r} is not a command: {suggest_command(word, [*COMMANDS, 'help'])}")
 
 
 def _run_verb(verb: str, argv: Sequence[str], streams: Streams) -> int:

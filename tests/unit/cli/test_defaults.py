@@ -335,7 +335,7 @@ def test_what_is_wrong_with_a_variable_is_said_and_what_is_anothers_is_left() ->
         ("S3PP_ALL", "1", "all is not for defaults"),
         ("S3PP_PRESET", "x", "S3PP_PRESET 'x' is not in any file of options: write a table"),
         ("S3PP_NO_CONFIG", "x", "S3PP_NO_CONFIG: 'x' is neither"),
-        ("S3PP_CONFIG", "nowhere", "nowhere cannot be read: No such file or directory"),
+        ("S3PP_CONFIG", "nowhere", "nowhere cannot be read: No such file or directory: correct"),
     ):
         told = fault("list", "s3://bkt", **{name: value})
         assert why in told

@@ -224,6 +224,8 @@ def test_help_is_a_command_too(command: Callable[..., Told]) -> None:
         ("ls", "use list"),
         ("rm", "use remove"),
         ("frobnicate", "use one of put, get, copy,"),
+        ("hlep put", "did you mean help?"),
+        ("--profile x put", "'--profile' is before the command: write s3pp COMMAND [OPTIONS]"),
         ("put --dryrun", "did you mean --dry-run?"),
         ("put --exlude=*.o", "did you mean --exclude?"),
         ("put --size-only", "use --compare size"),
