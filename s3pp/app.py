@@ -127,12 +127,19 @@ def run(job: Job, output: Streams) -> RunReport:
         alone = job.is_stream or job.verb in _SINGLE_PROCESS
         _ensure_descriptors(0 if alone else job.speed.processes)
         start = _start if job.locking.lock is None else _start_locked
-        return _write_metrics(start(job, output), job, output, began=began)
+        return start(job, output, began)
     except S3ppError as error:
         log_error(job, str(error))
-        if may_write_metrics(job):
+        if may_write_metrics(job) and not _is_locked_out(error):
             _write_metrics(_failure(error), job, output, began=began)
         raise
+
+
+def _is_locked_out(error: S3ppError) -> bool:
+    """Whether another run has the lock: the metrics are that one's."""
+    from s3pp.pipeline.exclusion import AnotherRunError
+
+    return isinstance(error, AnotherRunError)
 
 
 def _failure(error: S3ppError) -> RunReport:
@@ -142,12 +149,11 @@ def _failure(error: S3ppError) -> RunReport:
 
 
 def _write_metrics(result: RunReport, job: Job, output: Streams, *, began: float) -> RunReport:
-    """Return ``result``, which is in the metrics of the run by then; a lock kept it from running.
+    """Return ``result``, which is in the metrics of the run by then.
 
     ``began``: seconds since the epoch.
     """
-    wanted = job.output.metrics is not None and not job.dry_run
-    if wanted and result.status != ExitStatus.LOCKED:
+    if job.output.metrics is not None and not job.dry_run:
         from s3pp.report.metrics import MetricsFile
 
         if fault := MetricsFile(job, started=began).end(result):
@@ -155,12 +161,13 @@ def _write_metrics(result: RunReport, job: Job, output: Streams, *, began: float
     return result
 
 
-def _start(job: Job, output: Streams) -> RunReport:
+def _start(job: Job, output: Streams, began: float) -> RunReport:
     with _sandbox_for(_settle(job, output), output) as reached:
-        return _run(reached, output)
+        result = _run(reached, output)
+    return _write_metrics(result, job, output, began=began)
 
 
-def _start_locked(job: Job, output: Streams) -> RunReport:
+def _start_locked(job: Job, output: Streams, began: float) -> RunReport:
     """Run while no other run holds the job's lock; what happens else is as the job says."""
     from s3pp.pipeline.exclusion import AnotherRunError, acquire
     from s3pp.pipeline.signals import Stopped
@@ -177,7 +184,7 @@ def _start_locked(job: Job, output: Streams) -> RunReport:
         _notify(str(error), job, output)
         return RunReport(ExitStatus.LOCKED, None, str(error))
     with lock:
-        return _start(job, output)
+        return _start(job, output, began)
 
 
 def _enter(directory: str) -> None:

@@ -82,9 +82,15 @@ def test_a_second_run_is_skipped_or_fails_or_waits(
     assert held in log.read_text()
     silent = s3pp(*words, "-q", "--json")
     assert (silent.code, silent.out, silent.err) == (75, "", "")
-    result = s3pp(*words, "--if-locked", "fail", "--lock-wait", "0.1", "-q")
+    metrics = log.with_name("of-the-first.prom")
+    metrics.write_text("# HELP s3pp_run_active is that of the run that has the lock\n")
+    kept = metrics.read_text()
+    wait = ("--lock-wait", "0.1", "-q", "--metrics", metrics)
+    result = s3pp(*words, *wait, "--if-locked", "fail")
     assert (result.code, result.out, result.err.count("\n")) == (3, "", 1)
     assert "is still held after 0.1 s by process" in result.err
+    assert s3pp(*words, *wait).code == 75
+    assert metrics.read_text() == kept
     # Another verb takes the same lock.
     assert s3pp("remove", "--lock", lock, f"{moto_bucket.url}/k").code == 75
     second = s3pp_start(*words, "--lock-wait", "forever", stdin=b"second")
@@ -121,7 +127,7 @@ def test_a_signal_ends_the_wait(
 ) -> None:
     with (tmp_path / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # as flock(1)
-        words = ["clean", "--lock", "lock", "--lock-wait", "1h", moto_bucket.url]
+        words = ["clean", "--lock", "lock", "--lock-wait", "1h", "--metrics", "m", moto_bucket.url]
         running = s3pp_start(*words)
         wait_until(lambda: "\n" in running.err(), running)
         running.signal(number)
@@ -131,6 +137,7 @@ def test_a_signal_ends_the_wait(
         "s3pp: --lock 'lock' is held by another process: waiting for it, up to 3600 s\n"
         "s3pp: stopped before anything was done\n"
     )
+    assert not (tmp_path / "m").exists()  # it would be that of the run that has the lock
 
 
 def test_what_cannot_be_a_lock_is_refused(
