@@ -94,6 +94,9 @@ def _check(given: MergeArguments) -> None:
         raise UsageError("--output '' is empty: name a file, or leave the option out")
     if output not in (None, STREAM) and os.path.lexists(str(output)):
         raise UsageError(f"--output '{shown(str(output))}' exists: name another file, or remove it")
+    if output not in (None, STREAM) and not os.path.isdir(os.path.dirname(str(output)) or "."):
+        why = "its directory does not exist: create it, or name another file"
+        raise UsageError(f"--output '{shown(str(output))}': {why}")
 
 
 def _merged(merger: JournalMerger) -> Iterator[bytes]:

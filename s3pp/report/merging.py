@@ -5,8 +5,8 @@
     journals ──start, summary──▶ ShardRun ────────────────────────┐
           └──outcomes──▶ sorted on disk, by destination ──▶ last ──┴──▶ MergeReport, with its faults
 
-Of several lines about one destination the last one counts, and of several runs of one shard the
-one that began last, as after a ``retry``. Memory grows with the number of runs alone.
+Of several lines about a destination the last one counts, and of several runs of a shard that which
+began last, as after a ``retry``. Memory grows with the number of runs alone.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from s3pp.sources.filters import key_bytes
 from s3pp.sources.journal_reader import LONGEST, OUTCOMES, BadJournalLine, parse_line
 
 MOST_NAMED = 10  # shards, or objects, in one message
+NO_SHARD = "0/0"
+_CHANGED = "the journal was changed, or is of another version"
 # What all runs of a job have in common: fields of the line ``start``, and settings in it.
 _SAME = ("verb", "sources", "dest", "source_endpoint", "dest_endpoint")
 _SAME_SETTINGS = (
@@ -48,6 +50,7 @@ class MergeFault(str, Enum):
     NOT_ENDED = "not ended"  # the last run of a shard was killed
     FAILED = "failed"  # it ended with another exit code than 0, or objects failed
     WRONG_SHARD = "wrong shard"  # an object that another run had to do
+    LINES_LOST = "lines lost"  # fewer lines than its summary counts, as of a file that is not named
     UNREADABLE = "unreadable"  # lines that cannot be understood, or of no run
 
 
@@ -69,6 +72,7 @@ class ShardRun:
     number: int  # of its shard; 0: none
     count: int
     summary: Mapping[str, Any] | None = None
+    lines: Counter[str] = field(default_factory=Counter)  # by state; one that is there twice is two
 
     @property
     def began(self) -> str:
@@ -149,9 +153,7 @@ class JournalMerger:
         if wrongs:
             report.faults.append(_wrong_shard(wrongs, wrong))
         for path, number in self._bad.items():
-            why = "cannot be understood, or are of a run whose first line is not there"
-            text = f"'{shown(path)}': {pluralize(number, 'line')} that {why}: name all of its files"
-            report.faults.append(ShardFault(MergeFault.UNREADABLE, 0, text))
+            report.faults.append(_unreadable(path, number))
         return report
 
     def paths_in_order(self) -> list[str]:
@@ -195,18 +197,18 @@ class JournalMerger:
             return None
         if kind not in OUTCOMES:
             raise BadJournalLine(f"its event is {kind!r}")
+        if not run.number:  # a fault by itself, and nothing of a shard
+            return None
+        run.lines[kind] += 1
         return self._row(event, run)
 
     def _row(self, event: dict[str, Any], run: ShardRun) -> _OutcomeRow:
-        place = event["path"] if "path" in event else f"{event['bucket']}/{event['key']}"
+        place = key_bytes(event["path"] if "path" in event else f"{event['bucket']}/{event['key']}")
         key = _key(event, run)
-        owner = shard_of(key_bytes(key), run.count) if key is not None and run.count else 0
-        size = event.get("source_size", event.get("size"))
-        number = size if isinstance(size, int) else 0
+        owner = shard_of(key_bytes(key), run.count) if key is not None else 0
+        size = _number(event.get("source_size", event.get("size")))
         order = next(self._numbers)
-        return _OutcomeRow(
-            key_bytes(place), run.began, order, event["event"], run.number, owner, number
-        )
+        return _OutcomeRow(place, run.began, order, event["event"], run.number, owner, size)
 
 
 def journal_lines(path: str) -> Iterator[bytes]:
@@ -222,9 +224,15 @@ def journal_lines(path: str) -> Iterator[bytes]:
 
 
 def _run_of(path: str, start: Mapping[str, Any]) -> ShardRun:
-    shard = str(start.get("shard") or "0/0")
-    number, _, whole = shard.partition("/")
-    return ShardRun(start["run"], path, start, int(number), int(whole))
+    shard = str(start.get("shard") or NO_SHARD)
+    number, count = map(int, shard.split("/"))
+    if shard != NO_SHARD and not 1 <= number <= count:
+        raise BadJournalLine(f"its shard is {shard}")
+    return ShardRun(start["run"], path, start, number, count)
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def _settings(start: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -296,7 +304,8 @@ def _judge(report: MergeReport, runs: list[ShardRun]) -> None:
         faults.append(missing)
     for several in by_number.values():
         report.runs.append(several[-1])
-        faults += filter(None, (_repeated(several), _end(several[-1])))
+        last = several[-1]
+        faults += filter(None, (_repeated(several), _end(last), _lost(last)))
     if report.totals["failed"]:
         failed = pluralize(report.totals["failed"], "object")
         text = f"{failed} failed: s3pp retry JOURNAL does the rest of its shard"
@@ -330,8 +339,10 @@ def _missing(count: int, found: Mapping[int, object]) -> ShardFault | None:
         return None
     named = ", ".join(f"{number}/{count}" for number in absent[:MOST_NAMED])
     more = f" and {len(absent) - MOST_NAMED} others" if len(absent) > MOST_NAMED else ""
-    what = "shard" if len(absent) == 1 else "shards"
-    text = f"no journal has the {what} {named}{more}: run them, or name their journals"
+    one = len(absent) == 1
+    what = "shard" if one else "shards"
+    how = "run it, or name its journal" if one else "run them, or name their journals"
+    text = f"no journal has the {what} {named}{more}: {how}"
     return ShardFault(MergeFault.MISSING, absent[0], text)
 
 
@@ -359,11 +370,31 @@ def _end(run: ShardRun) -> ShardFault | None:
     return ShardFault(MergeFault.FAILED, run.number, text)
 
 
+def _lost(run: ShardRun) -> ShardFault | None:
+    """Return that a run has fewer lines than its summary counts; copies of a journal make more."""
+    counted = run.summary or {}
+    lost = sum(max(0, _number(counted.get(name)) - run.lines[name]) for name in OUTCOMES)
+    if not lost:
+        return None
+    shard, what = f"{run.number}/{run.count}", pluralize(lost, "object")
+    text = (
+        f"shard {shard}: {run.name} counts {what} more than there are lines:"
+        " name all files of the journal, also those that were renamed"
+    )
+    return ShardFault(MergeFault.LINES_LOST, run.number, text)
+
+
+def _unreadable(path: str, number: int) -> ShardFault:
+    are = "is" if number == 1 else "are"
+    text = (
+        f"'{shown(path)}': {pluralize(number, 'line')} that cannot be understood, or {are} of a run"
+        " whose first line is not there: name all of its files, unpacked"
+    )
+    return ShardFault(MergeFault.UNREADABLE, 0, text)
+
+
 def _wrong_shard(number: int, named: Sequence[str]) -> ShardFault:
     what = "object is" if number == 1 else "objects are"
-    more = f" and {number - len(named)} others" if number > len(named) else ""
-    text = (
-        f"{number} {what} of another shard than the run that did it: {', '.join(named)}{more}:"
-        " the journal was changed, or is of another version"
-    )
+    names = ", ".join(named) + (f" and {number - len(named)} others" if number > len(named) else "")
+    text = f"{number} {what} of another shard than the run that did it: {names}: {_CHANGED}"
     return ShardFault(MergeFault.WRONG_SHARD, 0, text)

@@ -6,6 +6,7 @@ import json
 import os
 import tarfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -189,19 +190,16 @@ def test_merge_says_whether_all_is_done(
     assert s3pp("merge", "--json", merged).events[0]["complete"], "one journal of all is the same"
     refused = s3pp("merge", "-o", journals[0], *journals[1:])
     assert (refused.code, "exists: name another file" in refused.err) == (2, True)
-
-    def faults(*paths: object) -> list[tuple[str, int | None]]:
-        found = s3pp("merge", "--json", *paths)
-        (event,) = found.events
-        assert found.code == (1 if event["faults"] else 0)
-        assert found.err.count("s3pp merge: ") == len(event["faults"])
-        return [(each["fault"], each["shard"]) for each in event["faults"]]
-
+    faults = partial(faults_of, s3pp)
     assert faults(journals[0], journals[2]) == [("missing", 2)]
     lines = Path(journals[1]).read_bytes().splitlines(keepends=True)
     killed = tmp_path / "killed"
     killed.write_bytes(b"".join(lines[:-1]) + lines[-1][:20])
     assert faults(journals[0], killed, journals[2]) == [("not ended", 2)]
+    part = tmp_path / "part"  # as of a journal whose renamed file is not named
+    part.write_bytes(b"".join([lines[0], *lines[2:]]))
+    assert faults(journals[0], part, journals[2]) == [("lines lost", 2)]
+    assert faults(journals[0], part, journals[1], journals[2]) == []
     again = tmp_path / "again"
     assert s3pp("put", "--shard=2/3", f"--journal={again}", src, moto_bucket.url).code == 0
     assert faults(*journals, again) == [("twice", 2)]
@@ -213,7 +211,17 @@ def test_merge_says_whether_all_is_done(
     whole = tmp_path / "whole"
     assert s3pp("put", f"--journal={whole}", src, moto_bucket.url).code == 0
     assert faults(whole) == [("no shard", None)]
-    # A file that is gone when it is read fails; a retry of the shard does it.
+    assert s3pp("merge", tmp_path / "none").code == 2
+    nowhere = s3pp("merge", "-o", tmp_path / "none" / "merged", *journals)
+    assert (nowhere.code, "its directory does not exist" in nowhere.err) == (2, True)
+    assert s3pp("merge").code == 2
+
+
+def test_a_shard_that_failed_is_complete_after_a_retry(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
+    """A file that does not exist fails; it is there when the shard is retried."""
+    src = tree({name: name.encode() for name in NAMES})
     missing = tmp_path / "names"
     missing.write_text("\n".join([*NAMES, "gone"]))
     number = shard_of(b"gone", N)
@@ -230,9 +238,16 @@ def test_merge_says_whether_all_is_done(
         for k, path in enumerate(named, 1)
     ]
     assert codes == [int(k == number) for k in range(1, N + 1)]
-    assert faults(*named) == [("failed", number), ("failed", None)]
+    assert faults_of(s3pp, *named) == [("failed", number), ("failed", None)]
     (src / "gone").write_bytes(b"")
     assert s3pp("retry", named[number - 1]).code == 0
-    assert faults(*named) == []
-    assert s3pp("merge", tmp_path / "none").code == 2
-    assert s3pp("merge").code == 2
+    assert faults_of(s3pp, *named) == []
+
+
+def faults_of(s3pp: Run, *journals: object) -> list[tuple[str, int | None]]:
+    """What is wrong with the runs of ``journals``, and of which shard."""
+    found = s3pp("merge", "--json", *journals)
+    (event,) = found.events
+    assert found.code == (1 if event["faults"] else 0)
+    assert found.err.count("s3pp merge: ") == len(event["faults"])
+    return [(each["fault"], each["shard"]) for each in event["faults"]]

@@ -69,7 +69,7 @@ def test_runs_that_do_not_count_and_ends_that_are_none(tmp_path: Path) -> None:
     dry = start("2/2", "d2", dry_run=True)
     report = merged(tmp_path, start("1/2", "a1"), end("a1"), dry, end("d2"))
     assert faults(report) == ["missing"]
-    assert "no journal has the shard 2/2: run them" in report.faults[0].message
+    assert "no journal has the shard 2/2: run it, or name its" in report.faults[0].message
     for bad in ({"listing_complete": False}, {"not_attempted": 3}, {"exit_code": 130}):
         assert faults(merged(tmp_path, start("1/1", "a1"), end("a1", **bad))) == ["failed"]
     other = merged(tmp_path, start("1/2", "a1"), end("a1"), start("2/3", "b2"), end("b2"))
@@ -82,5 +82,29 @@ def test_lines_that_cannot_be_understood(tmp_path: Path) -> None:
     assert faults(merged(tmp_path, *whole, tail='{"event":"done","ru')) == []  # being written
     for tail in ("no JSON\n", "[1]\n", '{"event":"done","run":"zz"}\n', '{"event":"done"}\n'):
         assert faults(merged(tmp_path, *whole, tail=tail)) == ["unreadable"]
+    for shard in ("2/1", "0/1", "1", "1/1/1"):
+        assert faults(merged(tmp_path, *whole, start(shard, "b2"))) == ["unreadable"]
     cut = {"event": "cut", "text": "x"}
     assert faults(merged(tmp_path, *whole, cut)) == []
+
+
+def test_lines_that_are_not_there(tmp_path: Path) -> None:
+    runs = [start("1/1", "a1"), end("a1", done=2, skipped=1)]
+    lines = [outcome("done", "a1", "k"), outcome("done", "a1", "l"), outcome("skipped", "a1", "m")]
+    assert faults(merged(tmp_path, *runs, *lines)) == []
+    assert faults(merged(tmp_path, *runs, *lines, *lines)) == []  # with a copy of the journal
+    report = merged(tmp_path, *runs, *lines[1:])
+    assert faults(report) == ["lines lost"]
+    text = report.faults[0].message
+    assert "shard 1/1: run a1 in " in text
+    assert "counts 1 object more than there are lines: name all files of the journal" in text
+    again = [start("1/1", "a2"), end("a2", skipped=1), outcome("skipped", "a2", "k")]
+    assert faults(merged(tmp_path, *runs, *again)) == [], "the last run of a shard counts"
+    assert faults(merged(tmp_path, start("1/1", "a1"), end("a1", done="x", failed=None))) == []
+
+
+def test_a_run_without_a_shard_says_nothing_of_shards(tmp_path: Path) -> None:
+    mine = [start("1/1", "a1"), end("a1", done=1), outcome("done", "a1", "k")]
+    other = [start("", "b2"), end("b2", skipped=1), outcome("skipped", "b2", "k")]
+    report = merged(tmp_path, *mine, *other)
+    assert (faults(report), report.of_shard(1)) == (["no shard"], {"done": 1})
