@@ -1,6 +1,7 @@
 """The pages that ``index.rst`` lists become the contents, which Sphinx shows beside each page.
 
-Each section of the index is one part of them, under its title.
+Each section of the index is one part of them, under its title. The contents of a page itself are
+beside it too: those in its text, which readers of the sources have, are left out.
 """
 
 from __future__ import annotations
@@ -10,12 +11,18 @@ from typing import Any
 
 _SECTION = re.compile(r"^(?P<title>.+)\n(?P<line>=+)\n(?P<body>(?:(?!^.+\n=+\n).*\n)*)", re.M)
 _LISTED = re.compile(r"<(?P<page>[\w/.-]+)\.rst>`__")
+_LOCAL = re.compile(r"^\.\. contents::\n(?: +:.*\n)*", re.M)
 _OUTSIDE = {"../CHANGELOG": "changes", "../CONTRIBUTING": "contributing"}
 
 
 def with_contents(index: str) -> str:
     """Return the text of the index with a table of contents after each section."""
     return _SECTION.sub(lambda section: section[0] + _contents(section), index)
+
+
+def without_local_contents(page: str) -> str:
+    """Return the text of a page without its own table of contents, with as many lines."""
+    return _LOCAL.sub(lambda found: "\n" * found[0].count("\n"), page)
 
 
 def page_of(path: str) -> str:
@@ -32,6 +39,7 @@ def _contents(section: re.Match[str]) -> str:
 
 
 def _on_source(_app: Any, page: str, source: list[str]) -> None:
+    source[0] = without_local_contents(source[0])
     if page == "index":
         source[0] = with_contents(source[0])
 

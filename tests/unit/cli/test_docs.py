@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import runpy
 import shlex
 from dataclasses import replace
 from functools import cache
@@ -224,6 +225,17 @@ def test_every_page_is_in_the_index() -> None:
     included = {"changes.rst": "../CHANGELOG.rst", "contributing.rst": "../CONTRIBUTING.rst"}
     names = {path.relative_to(docs).as_posix() for path in PAGES[1:]} - {"index.rst"}
     assert {included.get(name, name) for name in names} == linked
+
+
+def test_the_site_shows_the_contents_of_a_page_once() -> None:
+    """Beside it: the theme marks a second table as an error, on the page itself."""
+    extension = runpy.run_path(str(ROOT / "docs" / "extensions" / "contents.py"))
+    for page in PAGES[1:]:
+        text = page.read_text()
+        shown = extension["without_local_contents"](text)
+        assert "contents::" not in shown
+        assert ":local:" not in shown
+        assert len(shown.splitlines()) == len(text.splitlines()), "warnings name the line"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
