@@ -8,7 +8,7 @@ from s3pp.job import Job
 from s3pp.places import Origin
 from s3pp.s3.levels import Named, level_request, list_level, parse_level
 from s3pp.s3.listing import CommonPrefix, Listed, Lister
-from s3pp.sources.filters import Filters
+from s3pp.sources.filters import Filters, key_bytes
 from s3pp.sources.list_scope import KeyScope
 
 
@@ -39,7 +39,8 @@ class LevelScope(KeyScope):
     def choose(self, page: list[Named]) -> list[Named]:
         """Return the objects that are chosen, and the prefixes below which any may be.
 
-        A prefix is left out where a directory of its name would not be entered.
+        A prefix is left out where a directory of its name would not be entered. With ``--shard``
+        its name is as a key is, so that each is listed by one of the runs.
         """
         objects = [each for each in page if isinstance(each, Listed)]
         chosen = {each.key for each in super().choose(objects)}
@@ -51,6 +52,8 @@ class LevelScope(KeyScope):
         return not self._is_excluded(each)
 
     def _is_excluded(self, prefix: CommonPrefix) -> bool:
+        if self._filters.is_elsewhere(key_bytes(prefix.name)):
+            return True
         if not self._filters.by_name or not prefix.name.endswith("/"):
             return False
         name = self._origin.relative(prefix.name).removesuffix("/")

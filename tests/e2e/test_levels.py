@@ -40,6 +40,9 @@ def test_one_level(s3pp: Run, bucket: Bucket) -> None:
     assert [line.split()[1:3] for line in at_top.lines] == [["PRE", "-"], ["2.0", "KiB"]]
     part = s3pp("list", "--delimiter=s/", f"{bucket.url}/p*")
     assert [line.split()[-1] for line in part.lines] == ["p/a.txt", "p/logs/", "p/z", "p/é/1"]
+    shards = [s3pp("list", "--delimiter=/", f"--shard={k}/2", f"{bucket.url}/p") for k in (1, 2)]
+    named = [line.split()[-1] for each in shards for line in each.lines]
+    assert sorted(named) == ["p/a.txt", "p/logs/", "p/z", "p/é/"], "each by one of the runs"
     single = s3pp("list", "--delimiter=/", f"{bucket.url}/q")
     assert [line.split()[-1] for line in single.lines] == ["q"]
     assert s3pp("list", "--delimiter=/", f"{bucket.url}/nothing").code == 2
