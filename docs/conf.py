@@ -24,3 +24,5 @@ smartquotes = False  # options begin with two hyphens
 html_theme = "furo"
 html_title = f"s3pp {release}"
 html_copy_source = False
+html_static_path = ["static"]
+html_css_files = ["tables.css"]
