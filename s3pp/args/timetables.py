@@ -18,7 +18,7 @@ def read_timetable(text: str, read_rate: Callable[[str], int]) -> Timetable:
     ``ValueError``, as ``read_rate`` does for what is no limit.
     """
     entries = text.replace(";", " ").split()
-    if len(entries) == 1 and "," not in text:
+    if len(entries) == 1 and not {",", ":"} & set(text):
         return steady(_read_limit(entries[0], read_rate), text)
     daily: dict[int, int | None] = {}
     weekly: dict[int, int | None] = {}

@@ -79,6 +79,7 @@ def test_one_limit_and_timetables() -> None:
         ("Mond-08:00,1M", "DAY"),
         ("08:00,1M 1M", "DAY"),
         ("08:00,", "DAY"),
+        ("08:00", "DAY"),
         ("08:00,1M:2M", "not a size"),
         ("08:00,1M 8:00,2M", "two limits for one time"),
         ("Mon-08:00,1M Mon-08:00,1M", "two limits for one time"),
