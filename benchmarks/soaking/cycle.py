@@ -276,8 +276,8 @@ def _agree(journal: Outcomes, out: Outcomes) -> bool:
 
 
 def _without(record: dict[str, Any]) -> dict[str, Any]:
-    """Return a record without the kind of its checksum, in whose place a journal has the value."""
-    return {name: value for name, value in record.items() if name != "checksum"}
+    """Return a record without the algorithm of its checksum, which a journal has in its value."""
+    return {name: value for name, value in record.items() if name != "checksum_algorithm"}
 
 
 def _parsed(line: str) -> dict[str, Any]:
