@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from s3pp.args.building import declared_fields
 from s3pp.args.parser import Group, VerbParser, add_groups, add_output
+from s3pp.cli.journal_arguments import check_journals
 from s3pp.errors import ExitStatus, FatalError, UsageError
 from s3pp.job import STREAM
 from s3pp.localfs.paths import shown
@@ -78,17 +79,7 @@ def parse(argv: Sequence[str]) -> MergeArguments:
 
 def _check(given: MergeArguments) -> None:
     """Refuse what is no file to read, or to write. Raises ``UsageError``."""
-    seen: dict[tuple[int, int], str] = {}
-    for path in given.journals:
-        try:
-            found = os.stat(path)
-        except OSError as error:
-            raise UsageError(f"merge '{shown(path)}': {error.strerror}") from None
-        if not os.path.isfile(path):
-            raise UsageError(f"merge '{shown(path)}': it is no regular file: name a journal")
-        other = seen.setdefault((found.st_dev, found.st_ino), path)
-        if other != path:
-            raise UsageError(f"merge: '{shown(path)}' and '{shown(other)}' are one file: drop one")
+    check_journals("merge", given.journals)
     output = given.output
     if output == "":
         raise UsageError("--output '' is empty: name a file, or leave the option out")
@@ -101,11 +92,11 @@ def _check(given: MergeArguments) -> None:
 
 def _merged(merger: JournalMerger) -> Iterator[bytes]:
     """Yield the whole lines of all journals, those of the journal that began first first."""
-    from s3pp.report.merging import journal_lines
+    from s3pp.sources.journal_reader import is_incomplete, journal_lines
 
     for path in merger.paths_in_order():
-        for text in journal_lines(path):
-            if text.endswith(b"\n"):
+        for _, text in journal_lines(path, "merge"):
+            if not is_incomplete(text):
                 yield text
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from s3pp.args.parser import VerbParser, add_output
+from s3pp.cli.journal_arguments import check_journals
 from s3pp.errors import ExitStatus, FatalError, UsageError
 from s3pp.escaping import printable
 from s3pp.job import STREAM
@@ -79,10 +79,7 @@ def _check_output(given: ReportArguments) -> None:
     check_named(given.output, "--output")
     if given.output != STREAM:
         check_replaceable(given.output, "--output", REPORT_BEGINS, "report of s3pp")
-    for path in given.journals:
-        if not os.path.isfile(path):
-            why = "it is not a regular file" if os.path.exists(path) else "file not found"
-            raise UsageError(f"report '{shown(path)}': {why}: name a file of --journal")
+    check_journals("report", given.journals)
 
 
 def _read(given: ReportArguments) -> ReportPage:

@@ -20,13 +20,18 @@ from itertools import count, groupby
 from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
-from s3pp.errors import FatalError
 from s3pp.localfs.external_sort import SortMemory, sort_records
 from s3pp.localfs.paths import shown
 from s3pp.report.lines import pluralize
 from s3pp.shard import shard_of
 from s3pp.sources.filters import key_bytes
-from s3pp.sources.journal_reader import LONGEST, OUTCOMES, BadJournalLine, parse_line
+from s3pp.sources.journal_reader import (
+    OUTCOMES,
+    BadJournalLine,
+    is_incomplete,
+    journal_lines,
+    parse_line,
+)
 
 MOST_NAMED = 10  # shards, or objects, in one message
 NO_SHARD = "0/0"
@@ -165,12 +170,12 @@ class JournalMerger:
 
     def _rows(self) -> Iterator[_OutcomeRow]:
         for path in self._paths:
-            for text in journal_lines(path):
+            for _, text in journal_lines(path, "merge"):
                 try:
                     event = parse_line(text)
                     row = self._take(path, event)
                 except (BadJournalLine, KeyError, TypeError, ValueError, AttributeError):
-                    if text.endswith(b"\n"):  # else it is being written, or was cut off
+                    if not is_incomplete(text):
                         self._bad[path] += 1
                     continue
                 if row is not None:
@@ -209,18 +214,6 @@ class JournalMerger:
         size = _number(event.get("source_size", event.get("size")))
         order = next(self._numbers)
         return _OutcomeRow(place, run.began, order, event["event"], run.number, owner, size)
-
-
-def journal_lines(path: str) -> Iterator[bytes]:
-    """Yield the lines of a journal. Raises ``FatalError``."""
-    try:
-        with open(path, "rb") as file:
-            while text := file.readline(LONGEST):
-                if not text.isspace():
-                    yield text
-    except OSError as error:
-        message = f"merge '{shown(path)}': it cannot be read: {error.strerror}"
-        raise FatalError(message) from None
 
 
 def _run_of(path: str, start: Mapping[str, Any]) -> ShardRun:

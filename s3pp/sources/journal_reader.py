@@ -83,22 +83,13 @@ class JournalReader:
 
         Raises ``FatalError`` if the file cannot be read.
         """
-        try:
-            with open(self._path, "rb") as file:
-                number = 0
-                while text := file.readline(LONGEST):
-                    number += 1
-                    if text.isspace():
-                        continue
-                    try:
-                        if (line := self._read(number, text)) is not None:
-                            yield line
-                    except BadJournalLine as error:
-                        if text.endswith(b"\n") or len(text) == LONGEST:
-                            yield number, error  # else it is being written, or was cut off
-        except OSError as error:
-            message = f"{self._argument} '{shown(self._path)}' cannot be read: {error.strerror}"
-            raise FatalError(message) from None
+        for number, text in journal_lines(self._path, self._argument):
+            try:
+                if (line := self._read(number, text)) is not None:
+                    yield line
+            except BadJournalLine as error:
+                if not is_incomplete(text):
+                    yield number, error
 
     def _read(self, number: int, text: bytes) -> JournalLine | None:
         event = parse_line(text)
@@ -123,6 +114,29 @@ class JournalReader:
         if run is not None and run is self.last:
             is_whole = event.get("listing_complete") is not False
             self.is_complete = is_whole and not event.get("not_attempted")
+
+
+def journal_lines(path: str, argument: str) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines of a journal that are not blank, each with its number, from 1.
+
+    A line that is too long comes in pieces. ``argument`` names the journal in messages. Raises
+    ``FatalError`` if the file cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            number = 0
+            while text := file.readline(LONGEST):
+                number += 1
+                if not text.isspace():
+                    yield number, text
+    except OSError as error:
+        message = f"{argument} '{shown(path)}' cannot be read: {error.strerror}"
+        raise FatalError(message) from None
+
+
+def is_incomplete(text: bytes) -> bool:
+    """Return whether a line is being written, or was cut off: the last one of a journal."""
+    return not text.endswith(b"\n") and len(text) < LONGEST
 
 
 def parse_line(text: bytes) -> dict[str, Any]:

@@ -175,11 +175,13 @@ def test_wrong_words_of_a_report_say_what_is_right(s3pp: Run, tmp_path: Path) ->
     journal, other = tmp_path / "j", tmp_path / "other"
     journal.write_text('{"event":"start","run":"0123456789ab","schema":2,"verb":"put"}\n')
     other.write_text("mine")
+    (twin := tmp_path / "twin").hardlink_to(journal)
     for words, why in (
         ((), "name a JOURNAL"),
         ((tmp_path / "missing",), "file not found"),
         ((tmp_path,), "not a regular file"),
         ((other,), "no run is in there"),
+        ((journal, twin), "are one file: name it once"),
         (("-o", other, journal), "is not replaced"),
         (("-o", tmp_path / "no" / "where", journal), "is not a directory"),
         (("--run", "ff", journal), "no run has an id"),

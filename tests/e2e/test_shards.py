@@ -211,7 +211,14 @@ def test_merge_says_whether_all_is_done(
     whole = tmp_path / "whole"
     assert s3pp("put", f"--journal={whole}", src, moto_bucket.url).code == 0
     assert faults(whole) == [("no shard", None)]
-    assert s3pp("merge", tmp_path / "none").code == 2
+    (twin := tmp_path / "twin").hardlink_to(whole)
+    for named, why in (
+        ((tmp_path / "none",), "none': file not found: name a file of --journal"),
+        ((tmp_path,), "it is not a regular file: name a file of --journal"),
+        ((whole, twin), "are one file: name it once"),
+    ):
+        wrong = s3pp("merge", *named)
+        assert (wrong.code, why in wrong.err, wrong.err.count("\n")) == (2, True, 1), wrong
     nowhere = s3pp("merge", "-o", tmp_path / "none" / "merged", *journals)
     assert (nowhere.code, "its directory does not exist" in nowhere.err) == (2, True)
     assert s3pp("merge").code == 2

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from s3pp.errors import UsageError
 from s3pp.localfs.paths import shown
 from s3pp.report.page.aggregate import Event, RunAggregate, number_of, text_of
-from s3pp.sources.journal_reader import LONGEST, BadJournalLine, parse_line
+from s3pp.sources.journal_reader import BadJournalLine, is_incomplete, journal_lines, parse_line
 
 KNOWN = 1000  # runs of a journal that are remembered, the last ones
 _LOOKED_AT = 10  # lines of a file without a run, of which the first may be cut off
@@ -43,7 +43,10 @@ class Journals:
         self.faults = 0  # lines that cannot be understood
 
     def find(self) -> list[FoundRun]:
-        """Return the runs, in the order in which they began. Raises ``UsageError``."""
+        """Return the runs, in the order in which they began.
+
+        Raises ``UsageError`` where there is none, and ``FatalError`` for what cannot be read.
+        """
         found: dict[str, FoundRun] = {}
         for number, path in enumerate(self._paths):
             runs = list(self._runs_of(number, path))
@@ -58,7 +61,7 @@ class Journals:
         return sorted(found.values(), key=lambda run: run.began)
 
     def aggregate(self, wanted: Sequence[FoundRun]) -> list[RunAggregate]:
-        """Return what is known of these runs. Raises ``UsageError``."""
+        """Return what is known of these runs. Raises ``FatalError``."""
         found = {run.id: RunAggregate() for run in wanted}
         for number, path in enumerate(self._paths):
             for run_id, event in self._events(number, path, list(found)):
@@ -86,13 +89,13 @@ class Journals:
         marks = [f'"run":"{each}"'.encode() for each in ids]
         is_old = not marks or any(":" in each for each in ids)  # of schema 1
         unnamed = ""
-        for at, line in enumerate(_lines(path), 1):
+        for at, line in journal_lines(path, "report"):
             if not (_is_end(line) if not marks else is_old or any(m in line for m in marks)):
                 continue
             try:
                 event = parse_line(line)
             except BadJournalLine:
-                self.faults += line.endswith(b"\n")  # else it is being written
+                self.faults += not is_incomplete(line)
                 continue
             run_id = text_of(event, "run")
             if not run_id and text_of(event, "event") == "start":
@@ -159,8 +162,8 @@ def _may_be_journal(path: str) -> bool:
 
     That is one from the middle of a run, which was rotated twice, or an empty one.
     """
-    lines = list(islice(_lines(path), _LOOKED_AT))
-    return not lines or any(map(_is_event, lines))
+    lines = list(islice(journal_lines(path, "report"), _LOOKED_AT))
+    return not lines or any(_is_event(line) for _, line in lines)
 
 
 def _is_event(line: bytes) -> bool:
@@ -168,13 +171,3 @@ def _is_event(line: bytes) -> bool:
         return bool(text_of(parse_line(line), "event"))
     except BadJournalLine:
         return False
-
-
-def _lines(path: str) -> Iterator[bytes]:
-    try:
-        with open(path, "rb") as file:
-            while line := file.readline(LONGEST):
-                if not line.isspace():
-                    yield line
-    except OSError as error:
-        raise UsageError(f"report '{shown(path)}': it cannot be read: {error.strerror}") from None

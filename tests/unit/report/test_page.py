@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pages import read_page
-from s3pp.errors import ExitStatus, FailureKind, UsageError
+from s3pp.errors import ExitStatus, FailureKind, FatalError, UsageError
 from s3pp.report.page import figures
 from s3pp.report.page.advice import ADVICE, EXITS, advice_on
 from s3pp.report.page.aggregate import CAUSES, OTHER, SAMPLES, SLOWEST, RunAggregate
@@ -267,7 +267,7 @@ def test_runs_are_found_by_their_ends_and_compared_with_the_one_before(tmp_path:
         Journals([one, str(tmp_path / "other")]).find()
     with pytest.raises(UsageError, match="no run is in there"):
         Journals([journal(tmp_path / "none", [])]).find()
-    with pytest.raises(UsageError, match="cannot be read: No such file"):
+    with pytest.raises(FatalError, match="cannot be read: No such file"):
         Journals([str(tmp_path / "missing")]).find()
 
 
