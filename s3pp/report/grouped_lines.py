@@ -12,12 +12,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from s3pp.escaping import one_line, printable
 from s3pp.job import Job
-from s3pp.report.lines import Found, KeyTotals, KeyView, as_json, key_event, pluralize
+from s3pp.report.lines import Found, KeyTotals, KeyView, as_json, pluralize
 from s3pp.report.progress_text import binary
 from s3pp.report.sums import PrefixSum, PrefixSums
 from s3pp.s3.bucket_list import BucketEntry
@@ -29,16 +29,14 @@ _SUM = "%14s %12d %s"
 
 def view_of(job: Job) -> KeyView:
     """Return the view for the settings of ``job``, which are not those of a plain list."""
-    output, listing = job.output, job.listing
-    size = _binary if listing.human_readable else str
-    bucket = job.origin.bucket if job.origins else ""
-    common = (bucket, output.json, output.verbosity, output.program)
+    listing = job.listing
     if listing.buckets:
-        return BucketView(*common)
+        return BucketView.of(job)
+    size = _binary if listing.human_readable else str
     if job.verb == "du":
         sums = PrefixSums(job.origin.prefix, listing.delimiter or "/", listing.depth)
-        return SumView(*common, size=size, place=str(job.origin), sums=sums)
-    return LevelView(*common, size=size, delimited=listing.delimiter is not None)
+        return replace(SumView.of(job), size=size, place=str(job.origin), sums=sums)
+    return replace(LevelView.of(job), size=size, delimited=listing.delimiter is not None)
 
 
 def _binary(size: int) -> str:
@@ -59,11 +57,11 @@ class LevelView(KeyView):
         make = self._event if self.json else self._text
         return [make(each) for each in page if isinstance(each, Listed | CommonPrefix)]
 
-    def summary(self, totals: KeyTotals) -> str:
-        """As ``KeyView.summary``."""
-        if self.json:
-            prefixes = {"prefixes": totals.prefixes} if self.delimited else {}
-            return as_json(key_event(totals) | prefixes)
+    def _summary_event(self, totals: KeyTotals) -> dict[str, Any]:
+        prefixes = {"prefixes": totals.prefixes} if self.delimited else {}
+        return super()._summary_event(totals) | prefixes
+
+    def _summary_text(self, totals: KeyTotals) -> str:
         size = self.size(totals.bytes) if self.size is not str else f"{totals.bytes} bytes"
         groups = f" and {_prefixes(totals.prefixes)}" if self.delimited else ""
         line = f"list {size} in {totals.keys} objects{groups} in {totals.seconds:.1f} seconds"
@@ -103,10 +101,7 @@ class SumView(KeyView):
         """As ``KeyView.rest``: the sums of the last prefixes."""
         return self._shown(self.sums.end())
 
-    def summary(self, totals: KeyTotals) -> str:
-        """Return the last line: the sum of all."""
-        if self.json:
-            return as_json(key_event(totals, self.verb))
+    def _summary_text(self, totals: KeyTotals) -> str:
         return _SUM % (self.size(totals.bytes), totals.keys, printable(self.place))
 
     def _shown(self, found: Sequence[PrefixSum]) -> list[str]:
@@ -133,12 +128,12 @@ class BucketView(KeyView):
             return []
         return [self._bucket_event(each) if self.json else _bucket_text(each) for each in page]
 
-    def summary(self, totals: KeyTotals) -> str:
-        """As ``KeyView.summary``."""
-        if self.json:
-            event = key_event(totals)
-            del event["bytes"]
-            return as_json(event)
+    def _summary_event(self, totals: KeyTotals) -> dict[str, Any]:
+        event = super()._summary_event(totals)
+        del event["bytes"]
+        return event
+
+    def _summary_text(self, totals: KeyTotals) -> str:
         return f"list {pluralize(totals.keys, 'bucket')} in {totals.seconds:.1f} seconds"
 
     def _bucket_event(self, bucket: BucketEntry) -> str:

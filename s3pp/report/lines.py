@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from s3pp.escaping import one_line, printable
 from s3pp.job import Job
@@ -262,6 +262,9 @@ class KeyTotals:
             self.failed += others - prefixes
 
 
+_View = TypeVar("_View", bound="KeyView")
+
+
 @dataclass(frozen=True)
 class KeyView:
     """The lines of one listing; writes nothing."""
@@ -270,13 +273,16 @@ class KeyView:
     json: bool = False
     verbosity: int = 0
     program: str = "s3pp"
+    shard: str = ""  # that it is the listing of; empty: of all keys
     verb: ClassVar[str] = "list"
 
     @classmethod
-    def of(cls, job: Job) -> KeyView:
+    def of(cls: type[_View], job: Job) -> _View:
         """Return the view for the settings of ``job``."""
         output = job.output
-        return cls(job.origin.bucket, output.json, output.verbosity, output.program)
+        bucket = job.origin.bucket if job.origins else ""
+        shard = str(job.choosing.shard or "")
+        return cls(bucket, output.json, output.verbosity, output.program, shard)
 
     def lines(self, page: Iterable[Found]) -> list[str]:
         """Return the lines on stdout for a page; none with ``-q``."""
@@ -297,17 +303,33 @@ class KeyView:
         ]
 
     def summary(self, totals: KeyTotals) -> str:
-        """Return the last line, for ``--summarize``."""
+        """Return the last line, for ``--summarize``, which names the shard."""
         if self.json:
-            return as_json(key_event(totals))
-        rate = totals.keys / totals.seconds if totals.seconds > 0 else 0.0
-        line = f"list {totals.bytes} bytes in {totals.keys} objects in {totals.seconds:.1f} seconds"
-        failed = f", {totals.failed} failed" if totals.failed else ""
-        return f"{line} ({rate:.1f} objects/s){failed}"
+            shard = {"shard": self.shard} if self.shard else {}
+            return as_json(self._summary_event(totals) | shard)
+        line = self._summary_text(totals)
+        return f"{line}, shard {self.shard}" if self.shard else line
 
     def rest(self) -> list[str]:
         """Return the lines that are due when all is listed."""
         return []
+
+    def _summary_event(self, totals: KeyTotals) -> dict[str, Any]:
+        event = {
+            "event": "summary",
+            "verb": self.verb,
+            "listed": totals.keys,
+            "failed": totals.failed,
+            "bytes": totals.bytes,
+            "seconds": round(totals.seconds, 3),
+        }
+        return event if totals.complete else event | {"listing_complete": False}
+
+    def _summary_text(self, totals: KeyTotals) -> str:
+        rate = totals.keys / totals.seconds if totals.seconds > 0 else 0.0
+        line = f"list {totals.bytes} bytes in {totals.keys} objects in {totals.seconds:.1f} seconds"
+        failed = f", {totals.failed} failed" if totals.failed else ""
+        return f"{line} ({rate:.1f} objects/s){failed}"
 
     def _json(self, listed: Listed) -> str:
         key, size, etag, modified, storage_class = listed
@@ -334,19 +356,6 @@ def _texts(page: list[Listed]) -> list[str]:
     ]
     # Times and ETags are the store's: looked at for all at once.
     return lines if "".join(lines).isprintable() else list(map(one_line, lines))
-
-
-def key_event(totals: KeyTotals, verb: str = "list") -> dict[str, Any]:
-    """Return the summary of a listing as an event."""
-    event = {
-        "event": "summary",
-        "verb": verb,
-        "listed": totals.keys,
-        "failed": totals.failed,
-        "bytes": totals.bytes,
-        "seconds": round(totals.seconds, 3),
-    }
-    return event if totals.complete else event | {"listing_complete": False}
 
 
 def throttled_notice(prefix: str) -> str:

@@ -40,8 +40,10 @@ def test_one_level(s3pp: Run, bucket: Bucket) -> None:
     assert [line.split()[1:3] for line in at_top.lines] == [["PRE", "-"], ["2.0", "KiB"]]
     part = s3pp("list", "--delimiter=s/", f"{bucket.url}/p*")
     assert [line.split()[-1] for line in part.lines] == ["p/a.txt", "p/logs/", "p/z", "p/é/1"]
-    shards = [s3pp("list", "--delimiter=/", f"--shard={k}/2", f"{bucket.url}/p") for k in (1, 2)]
-    named = [line.split()[-1] for each in shards for line in each.lines]
+    ended = ("--delimiter=/", "--summarize")
+    shards = [s3pp("list", *ended, f"--shard={k}/2", f"{bucket.url}/p") for k in (1, 2)]
+    named = [line.split()[-1] for each in shards for line in each.lines[:-1]]
+    assert [each.summary.split(", ")[-1] for each in shards] == ["shard 1/2", "shard 2/2"]
     assert sorted(named) == ["p/a.txt", "p/logs/", "p/z", "p/é/"], "each by one of the runs"
     single = s3pp("list", "--delimiter=/", f"{bucket.url}/q")
     assert [line.split()[-1] for line in single.lines] == ["q"]
@@ -68,6 +70,14 @@ def test_sums(s3pp: Run, bucket: Bucket) -> None:
     assert end == {"event": "summary", "verb": "du", "listed": 2, "failed": 0, "bytes": 5}
     quiet = s3pp("du", "-q", "--depth=1", "--human-readable", f"{bucket.url}/q")
     assert [line.split() for line in quiet.lines] == [["2.0", "KiB", "1", f"{bucket.url}/q"]]
+    shards = [s3pp("du", f"--shard={k}/2", f"{bucket.url}/p") for k in (1, 2)]
+    assert [each.summary.split(maxsplit=2)[2] for each in shards] == [
+        f"{bucket.url}/p, shard {k}/2" for k in (1, 2)
+    ]
+    assert sum(int(each.summary.split()[0]) for each in shards) == 21
+    for words in (("du",), ("list", "--summarize")):
+        part = s3pp(*words, "--json", "--shard=1/2", f"{bucket.url}/p")
+        assert part.events[-1]["shard"] == "1/2"
     named = s3pp("du", "--depth=1", "--files-from=-", bucket.url, stdin=b"p/z\nnone\n")
     assert (named.code, named.lines[-1].split()[:2]) == (1, ["5", "1"])
     assert f"du {bucket.url}/none: " in named.err
