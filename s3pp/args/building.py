@@ -120,6 +120,7 @@ class CombinedOptions:
         help="print nothing unless something fails; -qq: only errors that end the run",
         list="no line per key; -qq: no failures and no summary either",
         du="only the sum of all; -qq: no failures and no sum either",
+        merge="print nothing if everything was covered, and else no line per shard",
     )
 
 

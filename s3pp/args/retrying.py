@@ -26,9 +26,8 @@ from s3pp.errors import HelpRequested, UsageError
 from s3pp.job import STREAM, Job
 from s3pp.localfs.paths import shown
 from s3pp.option import OPTIONS, long_name
-from s3pp.sources.earlier_runs import first_start
+from s3pp.sources.journal_beginning import RETRIED, first_start
 
-RETRIED = ("put", "get", "copy")
 SCHEMA = 2  # of journals: those before do not say how their runs were called
 _AGAIN = "give the same command again, with --retry-from"
 

@@ -15,17 +15,18 @@ from s3pp.job import STREAM
 from s3pp.localfs.paths import shown
 
 if TYPE_CHECKING:
-    from s3pp.report.merging import JournalMerger, MergeReport, ShardRun
+    from s3pp.report.merging import JournalMerger
     from s3pp.report.outlet import Streams
+    from s3pp.report.shard_runs import MergeReport, ShardRun
 
-USAGE = "[--json] [-o FILE] JOURNAL..."
+USAGE = "[-q] [--json] [-o FILE] JOURNAL..."
 ABOUT = (
     "Join the journals of the N runs of a job that --shard has divided, and say whether they have"
     " covered everything exactly once: which shards are there, missing or done twice, whether each"
     " run came to its end, what failed, and whether all are runs of one job. The exit code is 0 "
     "only if everything was covered, and nothing failed."
 )
-_JSON = "output.json"
+_JSON, _QUIET = "output.json", "combined.quiet"
 _STATES = ("done", "skipped", "deleted", "failed")
 
 
@@ -35,6 +36,7 @@ class MergeArguments(NamedTuple):
     journals: list[str]
     output: str | None  # path of the merged journal; "-": standard output; None: none is written
     json: bool
+    quiet: bool
 
 
 def main(argv: Sequence[str], streams: Streams) -> int:
@@ -45,7 +47,7 @@ def main(argv: Sequence[str], streams: Streams) -> int:
     _check(given)
     merger = JournalMerger(given.journals)
     report = merger.merge()
-    lines = _json_lines(report) if given.json else _text_lines(report)
+    lines = _lines(report, given)
     if given.output == STREAM:
         for text in _merged(merger):
             streams.stdout.write(text.decode("utf-8", "surrogateescape"))
@@ -62,7 +64,7 @@ def parser() -> VerbParser:
     """Create the parser of the command line."""
     made = VerbParser("merge", USAGE, ABOUT)
     made.add_argument("arguments", nargs="*", metavar="JOURNAL", help="a file of --journal")
-    groups = [Group("output", (_JSON,))]
+    groups = [Group("output", (_JSON, _QUIET))]
     add_groups(made, groups, declared=declared_fields(), verb="merge")
     merged = made.add_argument_group("merged journal")
     add_output(merged, "FILE", "write all lines to FILE, a new journal; -: to standard output")
@@ -74,7 +76,9 @@ def parse(argv: Sequence[str]) -> MergeArguments:
     journals, given = parser().parse(argv)
     if not journals:
         raise UsageError("merge: name the journals of all shards, files of --journal")
-    return MergeArguments([*dict.fromkeys(journals)], given.get("output"), bool(given.get(_JSON)))
+    paths = [*dict.fromkeys(journals)]
+    flags = (bool(given.get(name)) for name in (_JSON, _QUIET))
+    return MergeArguments(paths, given.get("output"), *flags)
 
 
 def _check(given: MergeArguments) -> None:
@@ -117,13 +121,24 @@ def _write(path: str, merger: JournalMerger) -> None:
         raise FatalError(f"merge: '{shown(path)}' cannot be written: {error.strerror}") from None
 
 
-def _text_lines(report: MergeReport) -> list[str]:
-    lines = [_shard_line(report, run) for run in report.runs]
+def _lines(report: MergeReport, given: MergeArguments) -> list[str]:
+    """Return what is printed, besides the faults; with ``-q`` nothing where there is none."""
+    if given.json:
+        return _json_lines(report)
+    shards = [] if given.quiet else [_shard_line(report, run) for run in report.runs]
+    return shards if given.quiet and report.is_complete else [*shards, _last_line(report)]
+
+
+def _last_line(report: MergeReport) -> str:
+    from s3pp.report.lines import pluralize
+
+    if not report.shards:
+        return "merge: no run of a shard: incomplete"
     totals = report.totals
     counts = [f"{totals['done']} done ({report.bytes} bytes)", *_counts(totals, _STATES[1:])]
-    shards = f"{len(report.runs)} of {report.shards} shards"
+    shards = f"{len(report.runs)} of {pluralize(report.shards, 'shard')}"
     verdict = "everything exactly once" if report.is_complete else "incomplete"
-    return [*lines, f"merge {shards}: {', '.join(counts)}: {verdict}"]
+    return f"merge {shards}: {', '.join(counts)}: {verdict}"
 
 
 def _shard_line(report: MergeReport, run: ShardRun) -> str:

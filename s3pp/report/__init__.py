@@ -21,7 +21,8 @@ print; the summary in ``totals`` is the last. ``foreseen`` counts what a dry run
 journal, with
 ``object_facts``, and with the ``pace`` of the run; ``page/`` is the report, ``metrics`` the counts
 for Prometheus, both written by ``replacing`` what was there before. ``merging`` joins the journals
-of shards. ``journal`` writes the journal
+of shards: what these are is in ``shard_runs``, and what is wrong with them in ``merge_rules``.
+``journal`` writes the journal
 and the log through ``appender``, as private files; ``own_files`` says where they must not be, and
 creates them. ``progress`` is the progress display: ``forecast`` has its rates and the time left,
 ``progress_text`` its words, ``screen`` its place on a terminal; ``list_progress`` is a list's.

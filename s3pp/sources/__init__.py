@@ -23,8 +23,8 @@ by their names, ``inventory_rows`` and ``inventory`` those that S3 has listed by
 is done already, ``extraneous`` what only the destination has; ``left_out`` marks what the run
 leaves alone, as that of other shards; ``plan_file`` reads the plan that an
 apply executes: its first line with ``plan_settings``, the others with ``plan_lines``;
-``journal_reader`` reads journals, ``journal_places`` where their destinations are, and
-``recorded_objects`` what they say of each;
+``journal_reader`` reads journals, ``journal_beginning`` whether a file is one,
+``journal_places`` where their destinations are, and ``recorded_objects`` what they say of each;
 ``counting`` counts what a walk will find, ahead of it;
 ``checking`` validates sources before the run starts; ``object_rules`` finds the attributes of an
 object by its name.

@@ -33,8 +33,7 @@ from __future__ import annotations
 import json
 import os
 import re
-import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
 from operator import itemgetter
@@ -51,7 +50,8 @@ from s3pp.records import Entry, Facts, Failed, Skipped, SkipReason
 from s3pp.s3.listing import Listed
 from s3pp.s3.timestamps import epoch_nanoseconds
 from s3pp.sources.filters import Record, key_bytes
-from s3pp.sources.journal_reader import EVENTS, LONGEST, JournalLine, JournalReader, JournalRun
+from s3pp.sources.journal_beginning import read_beginning, why_no_journal
+from s3pp.sources.journal_reader import LONGEST, JournalLine, JournalReader, JournalRun
 
 _OUTCOMES = {"done": True, "skipped": True, "failed": False}
 _SENT = re.compile(r"INFO:[^:\[]+\[(escaped-)?putter-\d+\]:(?!skipping )(.*)")
@@ -59,7 +59,6 @@ _LINE = re.compile(rb"[A-Z]+:[^:\[]+\[(escaped-)?(putter|dry-run|walker|statter)
 _ARROW = re.compile("(?= [z-]> )")  # two may share a blank
 # Raised for a line that is not an outcome: no JSON, nested without end, or with other fields.
 _NO_OUTCOME = (ValueError, RecursionError, KeyError, TypeError, AttributeError)
-_BEGINNING = 1 << 16  # bytes after the first line that are looked at
 MARGIN = 900.0  # seconds that the clock of a store may be apart: S3 refuses requests beyond that
 
 
@@ -232,25 +231,6 @@ def _same_stores(run: JournalRun, job: Job) -> bool:
     return known and same and run.accounts in (None, job.accounts)
 
 
-def _is_journal(line: bytes) -> bool:
-    with suppress(*_NO_OUTCOME):
-        return json.loads(line).get("event") in EVENTS
-    return False
-
-
-def first_start(path: str, argument: str) -> Mapping[str, Any]:
-    """Return the line that begins the first run of a journal; an empty mapping if it has none.
-
-    ``argument`` is named in messages. Raises ``UsageError`` if the file cannot be read.
-    """
-    for line in _beginning(path, argument).split(b"\n"):
-        with suppress(*_NO_OUTCOME):
-            event: dict[str, Any] = json.loads(line)
-            if event["event"] == "start":
-                return event
-    return {}
-
-
 # Logs of s3-parallel-put
 
 
@@ -315,13 +295,10 @@ def _is_log(path: str) -> bool:
 def check_earlier_runs(choosing: Choosing) -> None:
     """Raise ``UsageError`` for a file that cannot be read, or is no journal."""
     for path in choosing.retry_from:
-        beginning = _beginning(path, "--retry-from")
-        if beginning and not any(map(_is_journal, beginning.split(b"\n"))):
-            raise UsageError(
-                f"--retry-from '{shown(path)}' is not a journal: name a file of --journal"
-            )
+        if fault := why_no_journal(read_beginning(path, "--retry-from")):
+            raise UsageError(f"--retry-from '{shown(path)}' {fault}")
     for path in choosing.resume_logs:
-        if _beginning(path, "--resume") and not _is_log(path):
+        if read_beginning(path, "--resume") and not _is_log(path):
             raise UsageError(
                 f"--resume '{shown(path)}' is not a log of s3-parallel-put: it has no line of one"
             )
@@ -330,7 +307,7 @@ def check_earlier_runs(choosing: Choosing) -> None:
 def unknown_runs(choosing: Choosing) -> Iterator[str]:
     """Yield a notice for each journal that begins with a run whose store it does not name."""
     for path in choosing.retry_from:
-        beginning = _beginning(path, "--retry-from")
+        beginning = read_beginning(path, "--retry-from")
         with suppress(*_NO_OUTCOME):  # empty, or a pipe
             start = json.loads(beginning.split(b"\n", 1)[0])
             if start.get("verb") in ("put", "get", "copy") and _names_no_store(start):
@@ -343,17 +320,6 @@ def unknown_runs(choosing: Choosing) -> Iterator[str]:
 def _names_no_store(event: dict[str, Any]) -> bool:
     run = JournalRun.of(event)
     return event["event"] == "start" and not (run.source_store or run.store)
-
-
-def _beginning(path: str, argument: str) -> bytes:
-    """Return the start of a file; nothing of a pipe, which can be read only once."""
-    try:
-        if not stat.S_ISFIFO(os.stat(path).st_mode):
-            with open(path, "rb") as file:
-                return file.readline(LONGEST) + file.read(_BEGINNING)
-    except OSError as error:
-        raise UsageError(f"{argument} '{shown(path)}' cannot be read: {error.strerror}") from None
-    return b""
 
 
 def _lines(path: str, argument: str) -> Iterator[bytes]:

@@ -16,6 +16,7 @@ from s3pp.job import Job
 from s3pp.localfs.paths import shown
 from s3pp.places import Origin, parse_place
 from s3pp.s3.endpoint import service_of
+from s3pp.sources.journal_beginning import why_no_journal
 from s3pp.sources.journal_reader import (
     LONGEST,
     UNKNOWN,
@@ -96,8 +97,8 @@ class _Places:
         """Read a journal. Raises ``UsageError`` for a file that is none."""
         places = cls()
         while line := file.readline(LONGEST):
-            if not places._is_begun:
-                _check_first(line, path)
+            if not places._is_begun and (fault := why_no_journal(line)):
+                raise UsageError(f"JOURNAL '{shown(path)}' {fault}")
             places._is_begun = True
             places._add(line)
         return places
@@ -202,13 +203,3 @@ def _directory(escaped: bytes) -> str:
         prefix: str = parse_line(b'{"prefix":"%s"}' % above)["prefix"]
         return prefix
     return ""  # in a line that is no JSON
-
-
-def _check_first(line: bytes, path: str) -> None:
-    try:
-        event = parse_line(line)
-        if isinstance(event.get("event"), str):
-            return
-    except BadJournalLine:
-        pass
-    raise UsageError(f"'{shown(path)}' is not a journal: name a file of --journal")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
@@ -176,11 +177,15 @@ def test_wrong_words_of_a_report_say_what_is_right(s3pp: Run, tmp_path: Path) ->
     journal.write_text('{"event":"start","run":"0123456789ab","schema":2,"verb":"put"}\n')
     other.write_text("mine")
     (twin := tmp_path / "twin").hardlink_to(journal)
+    (empty := tmp_path / "empty").touch()
+    (packed := tmp_path / "packed").write_bytes(gzip.compress(journal.read_bytes()))
     for words, why in (
         ((), "name a JOURNAL"),
         ((tmp_path / "missing",), "file not found"),
         ((tmp_path,), "not a regular file"),
-        ((other,), "no run is in there"),
+        ((empty,), "no run is in there"),
+        ((other,), "is not a journal: name a file of --journal"),
+        ((journal, packed), "is compressed: unpack it with gunzip"),
         ((journal, twin), "are one file: name it once"),
         (("-o", other, journal), "is not replaced"),
         (("-o", tmp_path / "no" / "where", journal), "is not a directory"),

@@ -88,7 +88,7 @@ def test_gets_copies_and_calls(
 OLD = '{"event":"start","version":"0.1.0","verb":"put","sources":["a"],"dest":"s3://b/"}\n'
 NOT_RETRIED = {
     "empty": ("", "it has no run: name a journal of put, get or copy"),
-    "another program's": ('{"a":1}\n[]\n\0\xff\n', "it has no run"),
+    "another program's": ('{"a":1}\n[]\n\0\xff\n', "is not a journal: name a file of --journal"),
     "older": (OLD, "its first run is of an older version, whose settings cannot be read: give"),
     "later": ('{"event":"start","run":"a","schema":3}\n', "its first run is of a later version"),
 }

@@ -188,6 +188,11 @@ def test_merge_says_whether_all_is_done(
     verified = s3pp("verify", merged)
     assert (verified.code, verified.counts.done) == (0, len(NAMES)), verified
     assert s3pp("merge", "--json", merged).events[0]["complete"], "one journal of all is the same"
+    quiet = s3pp("merge", "-q", *journals)
+    assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
+    lacking = s3pp("merge", "-q", *journals[:2])
+    assert (lacking.code, len(lacking.lines), lacking.err.count("\n")) == (1, 1, 1)
+    assert lacking.summary.startswith("merge 2 of 3 shards: ")
     refused = s3pp("merge", "-o", journals[0], *journals[1:])
     assert (refused.code, "exists: name another file" in refused.err) == (2, True)
     faults = partial(faults_of, s3pp)
@@ -211,6 +216,8 @@ def test_merge_says_whether_all_is_done(
     whole = tmp_path / "whole"
     assert s3pp("put", f"--journal={whole}", src, moto_bucket.url).code == 0
     assert faults(whole) == [("no shard", None)]
+    assert s3pp("merge", whole).summary == "merge: no run of a shard: incomplete"
+
     (twin := tmp_path / "twin").hardlink_to(whole)
     for named, why in (
         ((tmp_path / "none",), "none': file not found: name a file of --journal"),

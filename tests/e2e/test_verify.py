@@ -312,7 +312,7 @@ def test_versions(s3pp: Run, moto_bucket: Bucket, tmp_path: Path) -> None:
         (None, "cannot be read: No such file"),
         (b"", "is empty: there is nothing to verify"),
         (b"hello\n", "is not a journal: name a file of --journal"),
-        (b"\x1f\x8b\0\0", "is not a journal: name a file of --journal"),
+        (b"\x1f\x8b\0\0", "is compressed: unpack it with gunzip, and name what that makes of it"),
         (b'{"plan":1}\n', "is not a journal: name a file of --journal"),
     ],
     ids=["none", "empty", "text", "gzip", "plan"],

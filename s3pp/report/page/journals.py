@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from typing import NamedTuple
 
 from s3pp.errors import UsageError
@@ -17,7 +16,6 @@ from s3pp.report.page.aggregate import Event, RunAggregate, number_of, text_of
 from s3pp.sources.journal_reader import BadJournalLine, is_incomplete, journal_lines, parse_line
 
 KNOWN = 1000  # runs of a journal that are remembered, the last ones
-_LOOKED_AT = 10  # lines of a file without a run, of which the first may be cut off
 
 
 class FoundRun(NamedTuple):
@@ -49,15 +47,13 @@ class Journals:
         """
         found: dict[str, FoundRun] = {}
         for number, path in enumerate(self._paths):
-            runs = list(self._runs_of(number, path))
-            if not (runs or _may_be_journal(path)):
-                raise _no_run(path)
-            for run in runs:
+            for run in self._runs_of(number, path):
                 known = found.get(run.id)
                 is_same = known is not None and known.exit_code is None
                 found[run.id] = _join(known, run) if known is not None and is_same else run
         if not found:
-            raise _no_run(*self._paths)
+            names = ", ".join(f"'{shown(path)}'" for path in self._paths)
+            raise UsageError(f"report {names}: no run is in there: name a file of --journal")
         return sorted(found.values(), key=lambda run: run.began)
 
     def aggregate(self, wanted: Sequence[FoundRun]) -> list[RunAggregate]:
@@ -150,24 +146,3 @@ def _join(one: FoundRun, other: FoundRun) -> FoundRun:
 
 def _is_end(line: bytes) -> bool:
     return b'"start"' in line or b'"summary"' in line
-
-
-def _no_run(*paths: str) -> UsageError:
-    names = ", ".join(f"'{shown(path)}'" for path in paths)
-    return UsageError(f"{names}: no run is in there: name a file of --journal")
-
-
-def _may_be_journal(path: str) -> bool:
-    """Whether a file without the beginning or the end of a run may be a part of a journal.
-
-    That is one from the middle of a run, which was rotated twice, or an empty one.
-    """
-    lines = list(islice(journal_lines(path, "report"), _LOOKED_AT))
-    return not lines or any(_is_event(line) for _, line in lines)
-
-
-def _is_event(line: bytes) -> bool:
-    try:
-        return bool(text_of(parse_line(line), "event"))
-    except BadJournalLine:
-        return False

@@ -60,6 +60,8 @@ def test_a_text_for_one_verb_is_for_a_verb_that_has_the_option(
     field: Field[Any], option: Option
 ) -> None:
     verbs = {verb for verb in VERBS if option.flags[0] in taken(verb)}
+    if "--quiet" in option.flags:
+        verbs.add("merge")  # which has no job
     assert set(option.verbs or {}) < verbs, "the text of all others is the general one"
 
 

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from s3pp.report.merging import JournalMerger, MergeReport
+from s3pp.report.merging import JournalMerger
+from s3pp.report.shard_runs import MergeReport
 from s3pp.shard import shard_of
 
 N = 2
@@ -70,11 +71,34 @@ def test_runs_that_do_not_count_and_ends_that_are_none(tmp_path: Path) -> None:
     report = merged(tmp_path, start("1/2", "a1"), end("a1"), dry, end("d2"))
     assert faults(report) == ["missing"]
     assert "no journal has the shard 2/2: run it, or name its" in report.faults[0].message
+    assert "as dry runs do not count" in merged(tmp_path, dry).faults[0].message
     for bad in ({"listing_complete": False}, {"not_attempted": 3}, {"exit_code": 130}):
         assert faults(merged(tmp_path, start("1/1", "a1"), end("a1", **bad))) == ["failed"]
     other = merged(tmp_path, start("1/2", "a1"), end("a1"), start("2/3", "b2"), end("b2"))
     assert faults(other) == ["different", "missing"]
     assert faults(merged(tmp_path)) == ["missing"]
+
+
+def test_what_does_the_rest_of_a_shard(tmp_path: Path) -> None:
+    """A retry is of some commands; the others are given again."""
+    for verb, remedy in (("put", "s3pp retry '"), ("move", "the same command again does")):
+        began = start("1/1", "a1", verb=verb, command=["s3pp", verb, "a", "s3://b"])
+        (fault,) = merged(tmp_path, began).faults
+        assert f"has not ended, or was killed: {remedy}" in fault.message
+    unknown = merged(tmp_path, start("1/1", "a1", command=[]), end("a1", exit_code=1))
+    assert "with the exit code 1: the same command again does" in unknown.faults[0].message
+
+
+def test_options_that_differ_are_named(tmp_path: Path) -> None:
+    ones = {"delete": True, "limit": None, "min-size": 5}
+    others = {"delete": False, "limit": None, "min-size": 5}
+    first, second = start("1/2", "a1", settings=ones), start("2/2", "b2", settings=others)
+    (fault,) = merged(tmp_path, first, end("a1"), second, end("b2")).faults
+    assert f"run b2 in '{tmp_path}/journal' has no --delete, and run a1 in" in fault.message
+    assert " --delete: all shards of a job need the same" in fault.message
+    other = start("2/2", "b2", settings=ones | {"min-size": 6})
+    (fault,) = merged(tmp_path, first, end("a1"), other, end("b2")).faults
+    assert "has --min-size 6, and run a1" in fault.message
 
 
 def test_lines_that_cannot_be_understood(tmp_path: Path) -> None:
@@ -84,8 +108,8 @@ def test_lines_that_cannot_be_understood(tmp_path: Path) -> None:
         assert faults(merged(tmp_path, *whole, tail=tail)) == ["unreadable"]
     for shard in ("2/1", "0/1", "1", "1/1/1"):
         assert faults(merged(tmp_path, *whole, start(shard, "b2"))) == ["unreadable"]
-    cut = {"event": "cut", "text": "x"}
-    assert faults(merged(tmp_path, *whole, cut)) == []
+    of_no_object = {"event": "cut", "text": "x"}, {"event": "pace", "run": "a1", "done": 3}
+    assert faults(merged(tmp_path, *whole, *of_no_object)) == []
 
 
 def test_lines_that_are_not_there(tmp_path: Path) -> None:
