@@ -148,6 +148,44 @@ def test_mirrors(
     assert (tree.read(out) if verb == "get" else dest.tree()) == {"one": b"1"}
 
 
+def test_a_source_that_changes_between_the_runs(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
+    """A name that comes, or goes, after the run of its shard has looked is for the next runs."""
+    first, second = (next(name for name in NAMES if Shard(k, 2).has(name.encode())) for k in (1, 2))
+    src = tree({second: b"moved"})
+    journals = [tmp_path / f"journal{k}" for k in (1, 2)]
+    words = ("put", "--delete", "--delete-from-empty", "--max-delete=100%", src, moto_bucket.url)
+    moto_bucket.fill({second: b"moved"})
+    assert s3pp(*words, "--shard=1/2", f"--journal={journals[0]}").code == 0
+    (src / first).parent.mkdir(parents=True, exist_ok=True)
+    (src / second).rename(src / first)
+    assert s3pp(*words, "--shard=2/2", f"--journal={journals[1]}").code == 0
+    assert moto_bucket.keys() == [], "each did what its shard had when it looked"
+    merged = s3pp("merge", *journals)
+    assert (merged.code, merged.err) == (0, ""), "journals know only what the runs have found"
+    list(runs(s3pp, *words, count=2))
+    assert moto_bucket.tree() == {first: b"moved"}
+
+
+def test_names_of_a_list_that_exclude_each_other(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
+    """Each run knows the listed names of its shard: the one that comes later fails, and says so."""
+    below = next(f"z/{n}" for n in range(9) if shard_of(f"z/{n}".encode(), 2) != shard_of(b"z", 2))
+    moto_bucket.fill({"z": b"1", below: b"2"})
+    names = tmp_path / "names"
+    names.write_text(f"z\n{below}\n")
+    own = shard_of(b"z", 2)
+    out = tmp_path / "out"
+    words = ("get", f"--files-from={names}", moto_bucket.url, out)
+    for number, code in ((own, 0), (3 - own, 1)):
+        result = s3pp(*words, f"--shard={number}/2")
+        assert (result.code, result.counts.failed) == (code, code), result
+    assert below in result.err
+    assert tree.read(out) == {"z": b"1"}
+
+
 def test_plans_and_what_verifies_them(
     s3pp: Run, moto: Store, moto_bucket: Bucket, tmp_path: Path
 ) -> None:
