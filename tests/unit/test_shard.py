@@ -76,6 +76,18 @@ def batch(index: object, size: object) -> dict[str, str]:
     return {"AWS_BATCH_JOB_ARRAY_INDEX": str(index), "AWS_BATCH_JOB_ARRAY_SIZE": str(size)}
 
 
+def lsf(index: object, end: object, step: object = 1) -> dict[str, str]:
+    names = ("LSB_JOBINDEX", "LSB_JOBINDEX_END", "LSB_JOBINDEX_STEP")
+    return dict(zip(names, map(str, (index, end, step)), strict=True))
+
+
+def sge(task: object, first: object, last: object, step: object = 1) -> dict[str, str]:
+    names = ("SGE_TASK_ID", "SGE_TASK_FIRST", "SGE_TASK_LAST", "SGE_TASK_STEPSIZE")
+    return dict(zip(names, map(str, (task, first, last, step)), strict=True))
+
+
+NO_ARRAY = lsf(0, 0, 0) | sge(*["undefined"] * 4)  # which both say in jobs that are none
+PBS = {"PBS_ARRAY_INDEX": "2"}
 INDEX = {"JOB_COMPLETION_INDEX": "2"}
 
 
@@ -95,6 +107,19 @@ INDEX = {"JOB_COMPLETION_INDEX": "2"}
         ("auto/3", batch(2, 3), "3/3"),
         ("auto/3", INDEX, "3/3"),
         ("auto/3", INDEX | {"SLURM_ARRAY_TASK_ID": ""}, "3/3"),
+        ("auto/3", INDEX | NO_ARRAY, "3/3"),
+        ("auto/3", PBS, "3/3"),
+        ("auto", lsf(1, 10), "1/10"),
+        ("auto", lsf(10, 10), "10/10"),
+        ("auto", lsf(3, 7, 2), "2/4"),
+        ("auto", lsf(3, 8, 2), "2/4"),
+        ("auto", {"LSB_JOBINDEX": "3", "LSB_JOBINDEX_END": "4"}, "3/4"),
+        ("auto/10", lsf(3, 3), "3/10"),
+        ("auto", sge(1, 1, 10), "1/10"),
+        ("auto", sge(12, 3, 12), "10/10"),
+        ("auto", sge(5, 2, 10, 3), "2/3"),
+        ("auto", sge(8, 2, 8, 3), "3/3"),
+        ("auto/10", sge(10, 1, 10), "10/10"),
     ],
 )
 def test_the_shard_of_a_task(text: str, environ: dict[str, str], shard: str) -> None:
@@ -113,7 +138,34 @@ def test_the_shard_of_a_task(text: str, environ: dict[str, str], shard: str) -> 
         ("1/0", {}, f"there can be 1 to {MOST_SHARDS} shards"),
         (f"1/{MOST_SHARDS + 1}", {}, f"there can be 1 to {MOST_SHARDS} shards"),
         ("auto/0", INDEX, f"there can be 1 to {MOST_SHARDS} shards"),
-        ("auto", {}, "auto: this is no task of an array, as there is no SLURM_ARRAY_TASK_ID, "),
+        ("auto", {}, "auto: this is no task of an array, whose number is in SLURM_ARRAY_TASK_ID, "),
+        ("auto", NO_ARRAY, "this is no task of an array"),
+        ("auto/4", NO_ARRAY, "LSB_JOBINDEX or SGE_TASK_ID: write --shard K/N"),
+        (
+            "auto",
+            PBS,
+            "PBS_ARRAY_INDEX is 2, and no variable says of how many tasks: write",
+        ),
+        ("auto", {"LSB_JOBINDEX": "2"}, "LSB_JOBINDEX is 2, and no LSB_JOBINDEX_END says of how"),
+        ("auto", {"SGE_TASK_ID": "2"}, "SGE_TASK_ID is 2, and no SGE_TASK_LAST says of how"),
+        ("auto", lsf(4, 7, 2), "LSB_JOBINDEX=4, LSB_JOBINDEX_END=7, LSB_JOBINDEX_STEP=2 do not"),
+        (
+            "auto",
+            lsf(4, 3),
+            "do not number the tasks from 1 to 3 without gaps: write --shard",
+        ),
+        ("auto", lsf(4, 7, 0), "LSB_JOBINDEX_STEP=0 do not number the tasks from 1 to 7"),
+        ("auto", sge(2, 3, 9), "SGE_TASK_LAST=9, SGE_TASK_STEPSIZE=1 do not number the tasks"),
+        ("auto", sge(3, 9, 3), "or number them 1 to N and write auto/N"),
+        ("auto", sge(3, 1, "undefined"), "SGE_TASK_LAST is 'undefined', which is no number of a"),
+        ("auto/2", lsf(2, 3), "LSB_JOBINDEX_END is 3, and the tasks of auto/2 are numbered from 1"),
+        (
+            "auto/2",
+            sge(3, 1, 2),
+            "SGE_TASK_ID is 3, and the tasks of auto/2 are numbered from 1",
+        ),
+        ("auto/2", {"SGE_TASK_ID": "0"}, "the tasks of auto/2 are numbered from 1 to 2"),
+        ("auto", PBS | sge(1, 1, 2), "PBS_ARRAY_INDEX and SGE_TASK_ID are set, of which only one"),
         ("auto/4", {}, "this is no task of an array"),
         ("auto", INDEX, "JOB_COMPLETION_INDEX is 2, and no variable says of how many tasks"),
         ("auto", {"AWS_BATCH_JOB_ARRAY_INDEX": "1"}, "no AWS_BATCH_JOB_ARRAY_SIZE says of how"),

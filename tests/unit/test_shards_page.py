@@ -40,31 +40,86 @@ def job(words: Sequence[str], environ: Mapping[str, str], patch: pytest.MonkeyPa
         return build_job(verb, rest)
 
 
-def test_the_script_of_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+class RunScript:
+    """Runs the script of a task with a stub in place of s3pp; returns what it asks s3pp for."""
+
+    def __init__(self, stub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._stub, self._patch = stub, monkeypatch
+        stub.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+        stub.chmod(0o755)
+
+    def tasks(self, script: str, environs: Mapping[int, Mapping[str, object]]) -> list[Shard]:
+        """Return the shard of each task, by its number; its journal has the number in its name."""
+        assert "\nexec s3pp " in script, "so that signals come to s3pp"
+        shards = []
+        for task, values in environs.items():
+            environ = {name: str(value) for name, value in values.items()}
+            called = subprocess.run(
+                ["bash", "-eu", "-c", script],
+                env=environ | {"PATH": f"{self._stub.parent}:/usr/bin:/bin"},
+                capture_output=True,
+                text=True,
+                timeout=20,
+                check=True,
+            )
+            made = job(["s3pp", *called.stdout.splitlines()], environ, self._patch)
+            assert str(made.output.journal).endswith(f"-{task}.jsonl")
+            assert made.choosing.shard is not None
+            shards.append(made.choosing.shard)
+        return shards
+
+
+@pytest.fixture
+def run_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunScript:
+    return RunScript(tmp_path / "s3pp", monkeypatch)
+
+
+def bounds(text: str) -> range:
+    """Return the numbers of an array, as in ``0-9``."""
+    first, last = map(int, text.split("-"))
+    return range(first, last + 1)
+
+
+def test_the_script_of_slurm(run_script: RunScript) -> None:
     script = block("#SBATCH")
     options = dict(re.findall(r"^#SBATCH --([\w-]+)=(\S+)$", script, re.MULTILINE))
-    first, last = map(int, options["array"].split("-"))
     assert options["signal"].startswith("B:TERM@"), "to the script itself"
-    assert "\nexec s3pp " in script, "which s3pp takes the place of"
-    stub = tmp_path / "s3pp"
-    stub.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
-    stub.chmod(0o755)
-    shards = []
-    for task in range(first, last + 1):
-        values = {"ID": task, "MIN": first, "MAX": last, "STEP": 1, "COUNT": last - first + 1}
-        environ = {f"SLURM_ARRAY_TASK_{name}": str(value) for name, value in values.items()}
-        called = subprocess.run(
-            ["bash", "-eu", "-c", script],
-            env=environ | {"PATH": f"{tmp_path}:/usr/bin:/bin"},
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=True,
-        )
-        made = job(["s3pp", *called.stdout.splitlines()], environ, monkeypatch)
-        assert str(made.output.journal).endswith(f"-{task}.jsonl")
-        shards.append(made.choosing.shard)
-    assert shards == ALL
+    numbers = bounds(options["array"])
+    values = {"MIN": numbers[0], "MAX": numbers[-1], "STEP": 1, "COUNT": len(numbers)}
+    environs = {
+        task: {f"SLURM_ARRAY_TASK_{name}": each for name, each in {**values, "ID": task}.items()}
+        for task in numbers
+    }
+    assert run_script.tasks(script, environs) == ALL
+
+
+def test_the_script_of_pbs_professional(run_script: RunScript) -> None:
+    script = block("#PBS")
+    options = dict(re.findall(r"^#PBS -(\w) (.+)$", script, re.MULTILINE))
+    environs = {task: {"PBS_ARRAY_INDEX": task} for task in bounds(options["J"])}
+    assert run_script.tasks(script, environs) == ALL
+
+
+def test_the_script_of_lsf(run_script: RunScript) -> None:
+    script = block("#BSUB")
+    options = dict(re.findall(r"^#BSUB -(\w+) (.+)$", script, re.MULTILINE))
+    assert (options["wa"], options["wt"]) == ("TERM", "5"), "both are needed"
+    (array,) = re.findall(r'^"[\w-]+\[([0-9-]+)\]"$', options["J"])
+    numbers = bounds(array)
+    ends = {"LSB_JOBINDEX_END": numbers[-1], "LSB_JOBINDEX_STEP": 1}
+    assert run_script.tasks(script, {n: {"LSB_JOBINDEX": n, **ends} for n in numbers}) == ALL
+
+
+def test_the_script_of_grid_engine(run_script: RunScript) -> None:
+    script = block("#$ -t")
+    options = dict(re.findall(r"^#\$ -(\w) (.+)$", script, re.MULTILINE))
+    numbers = bounds(options["t"])
+    ends = {"FIRST": numbers[0], "LAST": numbers[-1], "STEPSIZE": 1}
+    environs = {
+        task: {f"SGE_TASK_{name}": each for name, each in {**ends, "ID": task}.items()}
+        for task in numbers
+    }
+    assert run_script.tasks(script, environs) == ALL
 
 
 def test_the_job_of_aws_batch(monkeypatch: pytest.MonkeyPatch) -> None:
