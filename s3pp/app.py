@@ -24,7 +24,7 @@ from s3pp.report.own_files import (
     check_own_files,
     create_own_files,
     log_error,
-    may_write_metrics,
+    may_replace,
     open_cache,
 )
 
@@ -130,22 +130,30 @@ def run(job: Job, output: Streams) -> RunReport:
         return start(job, output, began)
     except S3ppError as error:
         log_error(job, str(error))
-        if may_write_metrics(job) and not _is_locked_out(error):
-            _write_metrics(_failure(error), job, output, began=began)
+        if not _is_locked_out(error):
+            _record_failure(error, job, output, began=began)
         raise
 
 
 def _is_locked_out(error: S3ppError) -> bool:
-    """Whether another run has the lock: the metrics are that one's."""
+    """Whether another run has the lock: the metrics and the report are that one's."""
     from s3pp.pipeline.exclusion import AnotherRunError
 
     return isinstance(error, AnotherRunError)
 
 
-def _failure(error: S3ppError) -> RunReport:
+def _record_failure(error: S3ppError, job: Job, output: Streams, *, began: float) -> None:
+    """Write the metrics and the report of a run that could not begin."""
     from s3pp.report.totals import RunReport
 
-    return RunReport(exit_status(error), None, str(error))
+    result = RunReport(exit_status(error), None, str(error))
+    if may_replace(job, "--metrics"):
+        _write_metrics(result, job, output, began=began)
+    if job.output.report and may_replace(job, "--report"):
+        from s3pp.report.page.writer import write_unbegun
+
+        if fault := write_unbegun(job, result):
+            output.stderr.lines([message(job.output.program, fault)])
 
 
 def _write_metrics(result: RunReport, job: Job, output: Streams, *, began: float) -> RunReport:

@@ -154,11 +154,11 @@ def check_replaceable(path: str, argument: str, begins: bytes, what: str) -> Non
         raise UsageError(f"{argument} {path!r}: {fault}: name a file")
 
 
-def may_write_metrics(job: Job) -> bool:
-    """Whether a run that could not start may write its metrics: it may not have been checked."""
+def may_replace(job: Job, argument: str) -> bool:
+    """Whether a run that could not begin may write a file: it may not have been checked."""
     try:
         for each in _replaced_files(job):
-            if each.argument == "--metrics":
+            if each.argument == argument:
                 check_replaceable(*each)
     except UsageError:
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import json
 import os
@@ -170,6 +171,36 @@ def test_metrics_of_a_run_that_could_not_start(
     assert s3pp(*words, tree({"a": b"1"}), "s3://missing-bucket-of-nobody").code != 0
     assert prom(metrics, "s3pp_last_exit_code") in (2, 3)
     assert os.listdir(tmp_path).count("m.prom") == 1
+
+
+def test_a_run_that_could_not_begin_says_so_on_its_page(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
+    """Nothing of the run before is left there, and no file of others is replaced."""
+    page, other = tmp_path / "page.html", tmp_path / "other"
+    source = tree({"a": b"1"})
+    assert s3pp("put", "--report", page, source, moto_bucket.url).code == 0
+    assert "Completed" in page.read_text()
+    for words, why in (
+        ((tmp_path / "nothing", moto_bucket.url), "nothing"),
+        ((source, "s3://missing-bucket-of-nobody"), "missing-bucket-of-nobody"),
+    ):
+        refused = s3pp("put", "--report", page, *words)
+        text = read_page(page.read_text()).text
+        assert refused.code in (2, 3)
+        assert f"It did not begin (exit code {refused.code}): " in text
+        assert why in text
+        assert "Completed" not in text
+    other.write_text("mine")
+    assert s3pp("put", "--report", other, source, moto_bucket.url).code == 2
+    assert other.read_text() == "mine"
+    lock = tmp_path / "lock"
+    assert s3pp("put", "--report", page, source, moto_bucket.url).code == 0
+    with lock.open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        locked = (f"--lock={lock}", "--if-locked=fail", "--report", page)
+        assert s3pp("put", *locked, source, moto_bucket.url).code == 3
+    assert "Completed" in page.read_text(), "it is the page of the run that holds the lock"
 
 
 def test_wrong_words_of_a_report_say_what_is_right(s3pp: Run, tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ class RunAggregate:
     def __init__(self) -> None:
         self.start: Event = {}  # the line of the journal
         self.summary: Event | None = None  # None: the run has not come to its end
+        self.unbegun = ""  # why the run could not begin; empty: it has begun
         self.counts: Counter[str] = Counter()  # of outcomes
         self.reasons: Counter[tuple[str, str]] = Counter()  # by outcome
         self.bytes = 0.0  # of the sources that are done

@@ -85,7 +85,7 @@ def _header(page: ReportPage, parts: Sequence[Section]) -> Markup:
             tag("p", f"Began {began}", class_="soft"),
             tag("p", state.text, class_=f"state {state.kind}"),
             *sections.notes(page.run, page.faults),
-            sections.tiles(page.run),
+            *([] if page.run.unbegun else [sections.tiles(page.run)]),
             tag("nav", tag("ul", links), aria_label="Contents"),
         ],
     )

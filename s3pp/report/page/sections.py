@@ -55,6 +55,8 @@ def state_of(run: RunAggregate) -> EndState:
     value = run.summary.get("exit_code")
     failed = total(run, "failed")
     exit_code = value if isinstance(value, int) else int(failed > 0)
+    if run.unbegun:
+        return EndState("bad", f"It did not begin (exit code {exit_code}): {run.unbegun}")
     if exit_code == 0:
         return EndState("good", "Completed (exit code 0)")
     if exit_code == 1 and failed:
