@@ -21,9 +21,22 @@ _s3pp_files() {
     compopt -o filenames 2>/dev/null
 }
 
+_s3pp_opposites() {
+    local word other
+    for word in $options; do
+        case $word in
+            --help) continue ;;
+            --no-*) other=--${word#--no-} ;;
+            --*) other=--no-${word#--} ;;
+            *) continue ;;
+        esac
+        if [[ " $options " != *" $other "* ]]; then printf ' %%s' "$other"; fi
+    done
+}
+
 _s3pp() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
-    local before= files= words= options= word
+    local before= files= words= options= takes_back= word
     COMPREPLY=()
     if [[ $cur == : || $prev == : ]]; then return; fi
     if [[ $cur == = ]]; then
@@ -59,6 +72,8 @@ _TAIL = """\
         help) words="%(commands)s" ;;
     esac
     if [[ $cur == -* ]]; then
+        # All that take back another one, --no-NAME, are shown where they are asked for.
+        if [[ -n $takes_back && $cur == --?* ]]; then options+=$(_s3pp_opposites); fi
         COMPREPLY=($(compgen -W "$options" -- "$cur"))
     elif [[ -n $words ]]; then
         COMPREPLY=($(compgen -W "$words" -- "$cur"))
@@ -95,4 +110,5 @@ def _command(command: CommandLine) -> str:
     flags = " ".join(flag for option in command.options for flag in option.flags)
     rest = f' words="{" ".join(command.words)}"' if command.words else ""
     rest += " files=1" if command.takes_files else ""
+    rest += " takes_back=1" if command.takes_back else ""
     return f'        {command.name})\n            options="{flags}"{rest}\n            ;;\n'

@@ -53,6 +53,7 @@ class CommandLine(NamedTuple):
     groups: tuple[tuple[str, tuple[OptionLine, ...]], ...]
     words: tuple[str, ...]
     takes_files: bool
+    takes_back: bool  # whether ``--no-NAME`` takes back what sets an option elsewhere
 
     @property
     def options(self) -> tuple[OptionLine, ...]:
@@ -75,7 +76,14 @@ def _command_line(name: str, purpose: str, values: Mapping[str, Value]) -> Comma
     groups = tuple(_groups(made, values))
     words = {"config": tuple(VERBS), "completion": SHELLS}.get(name, ())
     return CommandLine(
-        name, purpose, usage, made.description or "", groups, words, name not in _NO_FILES
+        name,
+        purpose,
+        usage,
+        made.description or "",
+        groups,
+        words,
+        takes_files=name not in _NO_FILES,
+        takes_back=name in VERBS,
     )
 
 
