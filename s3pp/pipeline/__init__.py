@@ -19,11 +19,12 @@ verify       ``verification`` and ``journal_walk`` select what the walker finds,
              what a worker does with it
 ETag cache   ``digest_storage`` writes it, on a thread of the statter
 messages     ``messages``, sent through ``pipes``; ``progress_messages`` are for displays
-supervising  ``children`` starts, watches and ends the processes; ``signals`` end the run;
-             ``ledger`` assigns batches and parts to workers, ``assignments`` joins both and tracks
-             what a dead worker leaves behind; ``counting`` adds up what the walker finds, and
-             starts the ``counter``, which is ahead of it where progress is shown; ``flow`` limits
-             the request rate of all, and ``shared_pace`` shares it with other runs on the machine
+supervising  ``children`` are started by a crew, each a ``child``, and watched by
+             ``selector_loop``; ``signals`` end the run; ``key_exchange`` sends new keys; ``ledger``
+             assigns batches and parts to workers, ``assignments`` joins both and tracks what a dead
+             worker leaves behind; ``counting`` adds up what the walker finds, and starts the
+             ``counter``, which is ahead of it where progress is shown; ``flow`` limits the request
+             rate of all, and ``shared_pace`` shares it with other runs on the machine
 deletions    ``mirror`` finds what ``--delete`` is to delete, ``planned_deletions`` has what a plan
              deletes, ``delete_spool`` keeps it until ``delete_phase`` has decided; ``deletions``
              runs the batches

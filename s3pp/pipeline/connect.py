@@ -69,12 +69,6 @@ class Renewal:
         if asked and not asked.done():
             asked.set_result(keys)
 
-    def apply(self, keys: Keys | None, bucket: Bucket) -> None:
-        """As ``reply``; new keys are those of ``bucket`` from now on."""
-        if keys:
-            bucket.signer.keys = keys
-        self.reply(keys)
-
 
 class RetryHooks(NamedTuple):
     """The hooks of ``Recovery`` that attempts wait for."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from s3pp.errors import FatalError
 from s3pp.job import Job
-from s3pp.pipeline.children import Child
+from s3pp.pipeline.child import Child
 from s3pp.pipeline.messages import BatchReport, Message, TaskBatch, WalkProgress
 
 AFTER = 0.5  # seconds of a run before counting begins

@@ -12,16 +12,14 @@ from s3pp.access import Access, Keys
 from s3pp.errors import FatalError, S3ppError, UsageError
 from s3pp.job import Job
 from s3pp.pipeline.connect import connect, new_loop
-from s3pp.pipeline.messages import NewKeys
 from s3pp.places import NOWHERE, Origin, Side, Stores
 from s3pp.s3.endpoint import Endpoint, Opened
 from s3pp.s3.plain_session import LIST_PROFILE, Options
-from s3pp.s3.session import NO_HOOKS, Session, SessionHooks
+from s3pp.s3.session import Session, SessionHooks
 from s3pp.sources.checking import name_single
 from s3pp.transfer.resources import on_thread
 
 if TYPE_CHECKING:
-    from s3pp.pipeline.children import Child, SelectorLoop
     from s3pp.s3.client import Bucket
 
 PERIOD = 30.0  # seconds between checks of their expiry; botocore refreshes ten minutes before it
@@ -95,13 +93,16 @@ def with_store(job: Job, opened: Opened) -> Job:
 class OpenBuckets:
     """The buckets of a job; ``now`` is seconds on a monotonic clock everywhere."""
 
-    def __init__(self, job: Job, now: float, hooks: SessionHooks = NO_HOOKS) -> None:
-        """Find the buckets. Raises the errors of ``Session.open``."""
+    def __init__(self, job: Job, now: float, *hooks: Callable[..., None]) -> None:
+        """Find the buckets; ``hooks`` are those of ``SessionHooks``.
+
+        Raises the errors of ``Session.open``.
+        """
         self.job = job  # with what the store shows: which origins are single objects
         self.opened: dict[Side, Opened] = {}
         self.probes = 0  # requests that it took to find them
         self._credentials: dict[Side, Credentials] = {}
-        self._hooks = hooks
+        self._hooks = SessionHooks(*hooks)
         session: Session | None = None
         for side in job.sides:
             session = self._session(side, session)
@@ -267,43 +268,6 @@ def check_stores(planned: Stores, found: Stores) -> None:
         if wanted != host:
             what = f"the plan is for the store {wanted}, and this is {host}"
             raise UsageError(f"{what}: name that of the plan with {option}, or plan again")
-
-
-class KeyExchange:
-    """Keeps the keys of all children current; ``abort`` ends the run where that is impossible."""
-
-    def __init__(
-        self, buckets: OpenBuckets, loop: SelectorLoop, statter: Child, abort: Callable[[str], None]
-    ) -> None:
-        """``statter``: the child that needs none."""
-        self._buckets = buckets
-        self._loop = loop
-        self._statter = statter
-        self._abort = abort
-
-    def refresh(self, now: float) -> None:
-        """Send the keys that have been refreshed."""
-        try:
-            for side in self._buckets.refresh(now):
-                self._spread(side)
-        except S3ppError as error:
-            self._abort(str(error))
-
-    def renew(self, child: Child, side: Side, now: float) -> None:
-        """Renew keys that a child reports as expired."""
-        try:
-            if self._buckets.renew(side, now) is not None:
-                self._spread(side)
-                return
-        except S3ppError as error:
-            self._abort(str(error))
-        self._loop.send(child, NewKeys(side, None))
-
-    def _spread(self, side: Side) -> None:
-        news = NewKeys(side, self._buckets.opened[side].keys)
-        for child in self._loop.children:
-            if child is not self._statter:
-                self._loop.send(child, news)
 
 
 def _at_store_of(dest: Endpoint, access: Access) -> Access:

@@ -42,7 +42,9 @@ from s3pp.records import OpenUpload as OpenUpload  # noqa: PLC0414  # exported
 from s3pp.report.failures import Cause
 from s3pp.report.totals import Extent, Flow, Totals
 from s3pp.report.totals import Retries as Retries  # noqa: PLC0414  # exported
-from s3pp.s3.congestion import Demand, Feedback, Permit, PrefixLimit, RateLimit
+from s3pp.s3.congestion import Demand as Demand  # noqa: PLC0414  # exported
+from s3pp.s3.congestion import Feedback as Feedback  # noqa: PLC0414  # exported
+from s3pp.s3.congestion import Permit, PrefixLimit, RateLimit
 from s3pp.s3.endpoint import Opened
 
 if TYPE_CHECKING:

@@ -23,10 +23,13 @@ def run_verb(job: Job, output: Streams) -> RunReport:
 
 
 def _transfer(job: Job, output: Streams) -> RunReport:
-    from s3pp.pipeline import supervisor
+    from s3pp.pipeline.children import Crew
+    from s3pp.pipeline.signals import Signals
+    from s3pp.pipeline.supervisor import Supervisor
 
     try:
-        return supervisor.run(job)
+        with Signals() as signals:
+            return Supervisor(job, signals, Crew).run()
     finally:
         if output.stderr.terminal:  # where a statter that was killed may have left its display
             from s3pp.report.progress import erase_display

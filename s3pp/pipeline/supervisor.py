@@ -17,6 +17,7 @@ have every report; the walker ends by itself, or is killed, as it writes nothing
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from enum import Enum
 
 from s3pp.errors import ExitStatus, FatalError
@@ -24,16 +25,16 @@ from s3pp.job import Job
 from s3pp.localfs.tree import make_directory
 from s3pp.pipeline import messages
 from s3pp.pipeline.assignments import Assignments, DeadGetters, crash_report, unrecorded
-from s3pp.pipeline.children import Callbacks, Child, Crew, SelectorLoop
+from s3pp.pipeline.child import Child
+from s3pp.pipeline.children import Callbacks, Crew
 from s3pp.pipeline.counting import CountAhead, WalkTally
-from s3pp.pipeline.credentials import KeyExchange, OpenBuckets
+from s3pp.pipeline.credentials import OpenBuckets
 from s3pp.pipeline.delete_phase import DeletePhase, NoDeletion
 from s3pp.pipeline.flow import FlowControl
+from s3pp.pipeline.key_exchange import KeyExchange
 from s3pp.pipeline.signals import Signals, stopping_notice
 from s3pp.report.failures import Cause
 from s3pp.report.totals import Extent, Retries, RunReport, run_report
-from s3pp.s3.congestion import Demand, Feedback
-from s3pp.s3.session import SessionHooks
 
 LEAST_TICK, TICK = 0.02, 0.5  # seconds between periodic checks: at least, and at most
 MOST_DEATHS = 10  # of workers in a row without a report in between, plus two for each worker
@@ -51,25 +52,19 @@ class Phase(Enum):
     OVER = 4
 
 
-def run(job: Job) -> RunReport:
-    """Run a job to its end.
-
-    Raises ``UsageError`` or ``FatalError`` for what shows before the first object is sent, and
-    ``signals.Stopped`` for a signal that comes by then.
-    """
-    with Signals() as signals:
-        return Supervisor(job, signals).run()
-
-
 class Supervisor:
-    """Executes one run."""
+    """Executes one run, with the children of a crew."""
 
-    def __init__(self, job: Job, signals: Signals) -> None:
+    def __init__(
+        self, job: Job, signals: Signals, create_crew: Callable[[Job, Callbacks], Crew]
+    ) -> None:
         self._job = job
         self._signals = signals
-        self._loop = SelectorLoop()
-        callbacks = Callbacks(self._on_worker, self._on_readable, self._on_death, self._notify)
-        self._crew = Crew(job, self._loop, callbacks)
+        callbacks = Callbacks(
+            self._on_worker, self._on_readable, self._on_death, self._notify, self._abort
+        )
+        self._crew = create_crew(job, callbacks)
+        self._loop = self._crew.loop
         self._phase = Phase.RUNNING
         self._started = self._now = time.monotonic()
         self._assignments: Assignments[Child] = Assignments(job)
@@ -107,8 +102,7 @@ class Supervisor:
 
     def _set_up(self) -> None:
         """Find the buckets, start the children, and send them the buckets' addresses."""
-        hooks = SessionHooks(self._notify, before_botocore=self._start_all)
-        self._buckets = OpenBuckets(self._job, self._now, hooks)
+        self._buckets = OpenBuckets(self._job, self._now, self._notify, self._start_all)
         self._crew.start(self._assignments.spools.directory, self._started)
         self._keys = KeyExchange(self._buckets, self._loop, self._crew.statter, self._abort)
         job = self._buckets.job
@@ -150,7 +144,7 @@ class Supervisor:
             self._grow()
 
     def _grow(self) -> None:
-        if not self._crew.complete and self._assignments.crowded:
+        if not self._crew.complete and (self._crew.eager or self._assignments.crowded):
             self._start_worker()
 
     def _start_worker(self, name: str | None = None) -> None:
@@ -210,8 +204,7 @@ class Supervisor:
     # What children say
 
     def _on_readable(self, child: Child) -> None:
-        if child in self._crew.workers:
-            self._crew.workers[child] = 0.0
+        self._crew.heard(child)
         for message in child.inbox.once():
             self._receive(child, message)
         if child.inbox.closed:
@@ -232,7 +225,7 @@ class Supervisor:
             case messages.PartProgress():
                 self._assignments.record_progress(child)
                 self._loop.send(self._crew.statter, message)
-            case Feedback() | Demand():
+            case messages.Feedback() | messages.Demand():
                 self._flow.observe(child, message, time.monotonic())
             case messages.SpoolFile() | messages.OpenUpload():
                 self._assignments.record(child, message)
@@ -243,7 +236,7 @@ class Supervisor:
             case messages.Fatal(text) if child is not self._count.counter:
                 walker = child is self._crew.walker
                 self._walk_ended |= walker  # what it found by then is done all the same
-                self._abort(text, drain=not walker)
+                self._abort(text + child.where, drain=not walker)
             case messages.WalkDone():
                 self._walk.done = True
                 self._walk_ended = not self._deletions.plan(message)
@@ -360,13 +353,13 @@ class Supervisor:
         if self._phase is Phase.DRAINING:
             self._assignments.drop_waiting()
             return
-        self._deaths += 1
+        self._deaths += not child.was_lost
         self._fail(given_up, child.how_it_ended())
         if self._deaths > MOST_DEATHS + 2 * self._job.speed.processes:
             advice = "if memory is short, lower --processes or --concurrency"
             self._abort(f"workers keep dying: {child.name} {child.how_it_ended()}: {advice}")
             return
-        self._notify(f"{child.name} {child.how_it_ended()}: replaced, and its tasks are repeated")
+        self._notify(self._crew.describe_loss(child))
         self._start_worker(child.name)
 
     def _fail(self, batches: list[messages.TaskBatch], how: str) -> None:

@@ -21,10 +21,18 @@ import gc
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import NamedTuple
 
-from s3pp.job import Job
-from s3pp.pipeline.connect import Pause, Renewal, RetryCounter, RetryHooks, connect, new_loop
+from s3pp.pipeline.connect import (
+    Pause,
+    Renewal,
+    Renews,
+    RetryCounter,
+    RetryHooks,
+    connect,
+    new_loop,
+)
 from s3pp.pipeline.deletions import DeletionRunner, create_deleter, moving_role
 from s3pp.pipeline.messages import (
     Heartbeat,
@@ -47,20 +55,29 @@ from s3pp.records import (
 )
 from s3pp.s3.client import Bucket
 from s3pp.s3.congestion import Permit, PrefixLimit, RateLimit
-from s3pp.s3.endpoint import Opened
 from s3pp.s3.limiter import RequestLimiter
 from s3pp.transfer.resume import OwnUploads
 
+NO_RENEWALS: Mapping[Side, Renews] = MappingProxyType({})
 
-def run_worker(inbox: MessageReader, outbox: MessageWriter) -> None:
-    """Run a worker's process."""
-    setup: Setup | None = inbox.receive()
+
+def run_worker(
+    inbox: MessageReader,
+    outbox: MessageWriter,
+    setup: Setup | None = None,
+    renewals: Mapping[Side, Renews] = NO_RENEWALS,
+) -> None:
+    """Run a worker's process; ``setup``: the first message, if it has been received.
+
+    ``renewals`` renew keys that are not the supervisor's.
+    """
+    setup = setup or inbox.receive()
     if setup is None:
         return
     gc.freeze()  # inherited objects are never garbage, and touching them would copy their pages
     loop = new_loop()
     try:
-        loop.run_until_complete(_serve(inbox, outbox, *setup))
+        loop.run_until_complete(_serve(inbox, outbox, setup, renewals))
     except asyncio.CancelledError:  # see ``_leave``
         if tasks := asyncio.all_tasks(loop):
             loop.run_until_complete(asyncio.wait(tasks, timeout=LEAVING))
@@ -68,10 +85,11 @@ def run_worker(inbox: MessageReader, outbox: MessageWriter) -> None:
 
 
 async def _serve(
-    inbox: MessageReader, outbox: MessageWriter, job: Job, opened: dict[Side, Opened]
+    inbox: MessageReader, outbox: MessageWriter, setup: Setup, found: Mapping[Side, Renews]
 ) -> None:
+    job, opened = setup
     slots = slot_count(job.speed.concurrency, job.speed.processes)
-    renewals, pause = {side: Renewal(outbox, side) for side in opened}, Pause()
+    renewals, pause = {side: found.get(side) or Renewal(outbox, side) for side in opened}, Pause()
     # It also counts parts, which have no slot.
     limiter = RequestLimiter(slots, outbox.send)
     hooks = RetryHooks(pause, limiter, on_failure=RetryCounter(outbox)).limited(job.speed, outbox)
@@ -118,7 +136,7 @@ class _Receiver(NamedTuple):
     limiter: RequestLimiter
     hooks: RetryHooks
     own: OwnUploads
-    renewals: Mapping[Side, Renewal]
+    renewals: Mapping[Side, Renews]
     buckets: Mapping[Side, Bucket]
     at_end: Sequence[Callable[[], None]]  # called when nothing more is to be started
 
@@ -144,7 +162,9 @@ class _Receiver(NamedTuple):
             case OpenUpload():
                 self.own.inherit(message)
             case NewKeys(side, keys) if side in self.buckets:
-                self.renewals[side].apply(keys, self.buckets[side])
+                if keys:
+                    self.buckets[side].signer.keys = keys
+                self.renewals[side].reply(keys)
             case StartNothing():
                 for end in self.at_end:
                     end()

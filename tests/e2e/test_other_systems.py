@@ -15,7 +15,7 @@ import pytest
 from commands import ROOT, Run
 from conftest import Tree
 from s3pp.localfs import allocation, locks
-from s3pp.pipeline.children import start_context
+from s3pp.pipeline.child import start_context
 from stores.store import Bucket
 from trees import Content, read_tree
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from s3pp.errors import FatalError, start_failure
-from s3pp.pipeline.children import Child, start_context
+from s3pp.pipeline.child import Child, start_context
 from s3pp.pipeline.messages import Fatal, Heartbeat, Notice
 from s3pp.pipeline.pipes import MessageReader, MessageWriter
 
@@ -32,7 +32,7 @@ from s3pp.job import Job
 from s3pp.output import Output
 from s3pp.speed import Speed
 from s3pp.places import Place, Side, Source
-from s3pp.pipeline.children import Child, start_context
+from s3pp.pipeline.child import Child, start_context
 from s3pp.pipeline.messages import Heartbeat, Notice, Setup
 from s3pp.s3.congestion import Feedback
 from s3pp.pipeline.statter import run_statter

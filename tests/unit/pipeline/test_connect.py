@@ -13,7 +13,7 @@ import pytest
 
 from s3pp.access import Access, Keys
 from s3pp.job import Job
-from s3pp.pipeline.children import Child, start_context
+from s3pp.pipeline.child import Child, start_context
 from s3pp.pipeline.connect import DistantBucket, LoopThread, Renewal, RetryHooks, connect
 from s3pp.pipeline.messages import Heartbeat, KeysExpired, Message, Setup
 from s3pp.pipeline.worker import run_worker

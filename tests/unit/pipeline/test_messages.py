@@ -14,7 +14,7 @@ from s3pp.pipeline.messages import MESSAGES
 ROOM = Path(s3pp.pipeline.__file__).parent
 # What each process runs, beside what all of them share.
 MODULES = {
-    "supervisor": "supervisor flow assignments credentials counting",
+    "supervisor": "supervisor flow assignments credentials key_exchange counting",
     "walker": "walker connect",
     "worker": "worker slots connect part_client large_objects",
     "statter": "statter",
@@ -68,5 +68,5 @@ def test_who_is_named_handles_it_and_nobody_else_does(message: type[Any]) -> Non
         elif not routed:
             assert not case.search(text), f"the {process} handles it"
         if process in senders and name not in FOREIGN:
-            shared = (ROOM / "children.py").read_text() if name == "Fatal" else ""
+            shared = (ROOM / "child.py").read_text() if name == "Fatal" else ""
             assert named.search(text + shared), f"the {process} does not send it"

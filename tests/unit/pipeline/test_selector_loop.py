@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack
 
-from s3pp.pipeline.children import Child, SelectorLoop, start_context
+from s3pp.pipeline.child import Child, start_context
 from s3pp.pipeline.messages import Heartbeat, NoMoreTasks
 from s3pp.pipeline.pipes import MessageReader, MessageWriter
+from s3pp.pipeline.selector_loop import SelectorLoop
 
 
 def echo(inbox: MessageReader, outbox: MessageWriter) -> None:

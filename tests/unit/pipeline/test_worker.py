@@ -18,7 +18,7 @@ from s3pp.errors import FailureKind, FatalError, ObjectError, RunEnding
 from s3pp.job import Job, Mode
 from s3pp.limits import MIB, PLACES
 from s3pp.localfs.tree import most_directories
-from s3pp.pipeline.children import Child, start_context
+from s3pp.pipeline.child import Child, start_context
 from s3pp.pipeline.connect import Pause
 from s3pp.pipeline.messages import (
     BatchReport,
