@@ -12,6 +12,7 @@ from enum import Enum
 from s3pp.access import Access
 from s3pp.attributes import Objects
 from s3pp.body_options import DownloadOptions, Parts
+from s3pp.cluster import Cluster
 from s3pp.deletion import Deletion
 from s3pp.listing_options import ListingOptions
 from s3pp.locking import Locking
@@ -241,6 +242,7 @@ class Job:
     source_access: Access | None = None
     listing_access: Access | None = None
     speed: Speed = field(default_factory=Speed)
+    cluster: Cluster = Cluster()
     output: Output = Output()
     locking: Locking = Locking()
     listing: ListingOptions = ListingOptions()

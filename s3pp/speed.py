@@ -63,6 +63,13 @@ class Speed:
         help="replace a worker that has not responded for this long (default: {default:g})",
     )
 
+    machines: int = 1  # with so many processes each; 1: this one, or those of a cluster
+
+    @property
+    def all_processes(self) -> int:
+        """The number of worker processes on all machines."""
+        return self.machines * self.processes
+
     @property
     def places(self) -> int:
         """The number of parts of large objects that one process transfers at a time."""
@@ -71,4 +78,4 @@ class Speed:
     @property
     def parts_at_once(self) -> int:
         """The number of parts of one object in progress: the places of all processes, and spare."""
-        return self.processes * self.places + self.processes
+        return self.all_processes * self.places + self.all_processes

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 from s3pp.access import Access, Keys
+from s3pp.args.clusters import check_cluster, fit_processes
 from s3pp.args.headers import METADATA, Pairs, check_headers, check_metadata, check_tags
 from s3pp.args.selection import check_compare, check_plan, check_selection, check_verification
 from s3pp.args.values import check_no_stream
@@ -27,7 +28,6 @@ from s3pp.limits import AUTO
 from s3pp.option import Option, Value, option, options
 from s3pp.output import Output
 from s3pp.places import access_point
-from s3pp.speed import Speed
 
 # The types s3-parallel-put compressed by default, and their successors' names.
 DEFAULT_GZIP_TYPES = frozenset(
@@ -126,7 +126,10 @@ class CombinedOptions:
 
 COMBINED = "combined"
 # The fields of ``Job`` that hold fields of their own.
-_NAMES = "choosing deletion objects download parts access speed output locking verification listing"
+_NAMES = (
+    "choosing deletion objects download parts access speed cluster output locking verification"
+    " listing"
+)
 _SECTIONS: Mapping[str, type] = MappingProxyType(
     {name: type(getattr(Job(""), name)) for name in _NAMES.split()}
 )
@@ -150,12 +153,14 @@ def build(job: Job, given: Mapping[str, Any]) -> Job:
         section, _, name = path.rpartition(".")
         sections[section][name] = tuple(value) if isinstance(value, list) else value
     parts = {name: replace(getattr(job, name), **sections[name]) for name in _SECTIONS}
+    parts["cluster"] = replace(parts["cluster"], processes=sections["speed"].get("processes"))
     return _settle(replace(job, **sections[""], **parts), CombinedOptions(**sections[COMBINED]))
 
 
 def _settle(job: Job, combined: CombinedOptions) -> Job:
     """Check combinations of options, and set the fields that depend on several."""
     check_selection(job)
+    check_cluster(job)
     if job.plan is not None:
         check_plan(job)
         job = replace(job, dry_run=True)  # by which a plan is made
@@ -173,7 +178,7 @@ def _settle(job: Job, combined: CombinedOptions) -> Job:
         access=access,
         source_access=_source_access(job, combined, access),
         listing_access=_listing_access(job, combined, access),
-        speed=_fit(job.speed),
+        speed=fit_processes(job.speed),
         output=_output(job.output, combined),
     )
 
@@ -378,12 +383,7 @@ def _check_sandbox(job: Job, combined: CombinedOptions) -> None:
             raise UsageError(f"--sandbox and {flag} contradict each other; drop one")
 
 
-# Processes, journal and log
-
-
-def _fit(speed: Speed) -> Speed:
-    """Limit the processes to the number of concurrent requests: others would be idle."""
-    return replace(speed, processes=min(speed.processes, speed.concurrency))
+# Journal and log
 
 
 def _output(output: Output, combined: CombinedOptions) -> Output:

@@ -16,6 +16,7 @@ from typing import Any
 from s3pp.args.building import declared_fields
 from s3pp.args.defaults import Setting
 from s3pp.args.verbs import REACHED_PATHS, applicable_paths
+from s3pp.cluster import LOCAL
 from s3pp.job import Job, Mode
 
 State = Callable[[str], Any]  # the value of an option that is in force, by its path
@@ -28,14 +29,14 @@ _SOURCE = frozenset(f"combined.{name}" for name in _ABOUT_SOURCE)
 _NOT_OF_SANDBOX = frozenset(
     {
         *("access.endpoint_url", "access.profile", "access.sign", "access.addressing"),
-        *("combined.secure", "combined.list_profile", "plan", *_SOURCE),
+        *("combined.secure", "combined.list_profile", "plan", "cluster.dask", *_SOURCE),
     }
 )
 # What one stream has no use for, besides every filter.
 _NOT_OF_STREAMS = frozenset(
     {
         *("walk", "plan", "download.fsync", "download.gzip_suffix", "speed.etag_cache"),
-        *("objects.rules_file", "combined.list_profile"),
+        *("objects.rules_file", "combined.list_profile", "cluster.dask"),
     }
 )
 # Of two options the one that is given leaves the other out.
@@ -55,6 +56,7 @@ _RIVALS = (
     ("combined.secure", "access.endpoint_url"),
     ("combined.secure", "combined.source_endpoint_url"),
     ("access.sign", "combined.list_profile"),
+    ("walk", "cluster.dask"),
     ("plan", "walk"),
     ("plan", "mode"),
     ("listing.delimiter", "choosing.files_from"),
@@ -77,6 +79,13 @@ def _replaces(state: State) -> bool:
     return bool(state("objects.directive") == "replace")
 
 
+_OF_CLUSTERS = ("cluster.security", "cluster.send_credentials", "cluster.send_unencrypted")
+
+
+def _is_elsewhere(state: State) -> bool:
+    return not (state("cluster.dask") or LOCAL).startswith(LOCAL)
+
+
 # What an option is for: without that it has no use.
 _NEEDS: Mapping[str, Callable[[State], bool]] = MappingProxyType(
     {
@@ -90,6 +99,7 @@ _NEEDS: Mapping[str, Callable[[State], bool]] = MappingProxyType(
         "choosing.null": lambda state: state("choosing.files_from") is not None,
         "choosing.follow_symlinks": lambda state: bool(state("walk") != "tar"),
         "speed.etag_cache": lambda state: bool(state("walk") != "tar"),
+        **dict.fromkeys(_OF_CLUSTERS, _is_elsewhere),
         "compare": lambda state: state("mode") is Mode.UPDATE,
         "combined.list_profile": lambda state: state("mode") is not Mode.STUPID,
         "exit_code": lambda state: bool(

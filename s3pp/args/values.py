@@ -11,6 +11,7 @@ import os
 import re
 
 from s3pp.access import Grant
+from s3pp.args.clusters import dask_address as dask_address  # noqa: PLC0414  # a reader, too
 from s3pp.args.delimiters import delimiter as delimiter  # noqa: PLC0414  # a reader, too
 from s3pp.args.shards import read_shard
 from s3pp.args.timetables import read_timetable

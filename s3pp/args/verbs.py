@@ -143,6 +143,7 @@ _OBJECTS = Group(
 )
 _PARTS = Group("large objects", _fields("parts", "size threshold resume"))
 _SPEED = Group("speed", _fields("speed", "processes concurrency start_method"))
+_CLUSTER = Group("cluster", _fields("cluster", "dask security send_credentials send_unencrypted"))
 _RATES = Group("rate limits", _fields("speed", "max_bandwidth max_requests"))
 _CACHED_SPEED = _SPEED._replace(fields=(*_SPEED.fields, "speed.etag_cache"))
 _LISTING = Group("listing", ("speed.listers",))
@@ -188,7 +189,8 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                 Group("source", ("walk", *_LINKS)),
                 _OBJECTS,
                 Group("compression", _fields("combined", "gzip gzip_types")),
-                *(_PARTS, _CACHED_SPEED, _RATES, _S3, _DEST_LISTING, _RETRIES, _LOCKING, _OUTPUT),
+                *(_PARTS, _CACHED_SPEED, _CLUSTER, _RATES),
+                *(_S3, _DEST_LISTING, _RETRIES, _LOCKING, _OUTPUT),
             ),
         ),
         "get": Verb(
@@ -205,7 +207,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                 Group(
                     "files", (*_fields("download", "fsync gunzip max_ratio gzip_suffix"), *_LINKS)
                 ),
-                *(_PARTS, _CACHED_SPEED, _RATES, _LISTING, _INVENTORY),
+                *(_PARTS, _CACHED_SPEED, _CLUSTER, _RATES, _LISTING, _INVENTORY),
                 *(_S3, _RETRIES, _LOCKING, _OUTPUT),
             ),
         ),
@@ -222,7 +224,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                 _DELETION,
                 _OBJECTS,
                 Group("copies", ("objects.directive",)),
-                *(_PARTS, _SPEED, _RATES, _LISTING, _INVENTORY, _S3),
+                *(_PARTS, _SPEED, _CLUSTER, _RATES, _LISTING, _INVENTORY, _S3),
                 *(_SOURCE_S3, _DEST_LISTING, _RETRIES, _LOCKING, _OUTPUT),
             ),
         ),
@@ -240,7 +242,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                 _OBJECTS,
                 Group("copies", ("objects.directive",)),
                 Group("compression", _fields("combined", "gzip gzip_types")),
-                *(_PARTS, _SPEED, _RATES, _LISTING, _S3, _SOURCE_S3, _DEST_LISTING),
+                *(_PARTS, _SPEED, _CLUSTER, _RATES, _LISTING, _S3, _SOURCE_S3, _DEST_LISTING),
                 Group("retries and timeouts", (*_TRIES, "speed.worker_timeout")),
                 *(_LOCKING, _OUTPUT),
             ),
@@ -258,7 +260,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                     ("dry_run", "plan", *_fields("deletion", "whole_bucket most"), "exit_code"),
                 ),
                 _FILTERS,
-                *(_SPEED, _RATES, _LISTING, _INVENTORY, _S3),
+                *(_SPEED, _CLUSTER, _RATES, _LISTING, _INVENTORY, _S3),
                 Group("retries and timeouts", (*_TRIES, "speed.worker_timeout")),
                 *(_LOCKING, _OUTPUT),
             ),
@@ -279,8 +281,8 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                     "compression",
                     (*_fields("combined", "gzip gzip_types"), "download.gunzip"),
                 ),
-                *(_PART_SIZE, _SPEED, _RATES, _LISTING, _REACHED_S3, _SOURCE_S3, _DEST_LISTING),
-                *(_VERIFY_RETRIES, _LOCKING, _OUTPUT),
+                *(_PART_SIZE, _SPEED, _CLUSTER, _RATES, _LISTING),
+                *(_REACHED_S3, _SOURCE_S3, _DEST_LISTING, _VERIFY_RETRIES, _LOCKING, _OUTPUT),
             ),
         ),
         "retry": Verb(
@@ -300,7 +302,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
                         *_fields("choosing", "files_from null"),
                     ),
                 ),
-                *(_SPEED, _RATES, _LISTING),
+                *(_SPEED, _CLUSTER, _RATES, _LISTING),
                 Group("S3 (default: as in the journal)", _REACHED),
                 *(_SOURCE_S3, _DEST_LISTING),
                 Group("retries and timeouts", (*_TRIES, "speed.worker_timeout")),
@@ -317,7 +319,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             arguments.read_apply,
             (
                 Group("transfer", ("dry_run",)),
-                *(_SPEED, _RATES),
+                *(_SPEED, _CLUSTER, _RATES),
                 Group("S3 (default: as in the plan)", _REACHED),
                 *(_SOURCE_S3, _DEST_LISTING),
                 Group("retries and timeouts", (*_TRIES, "speed.worker_timeout")),

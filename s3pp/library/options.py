@@ -87,6 +87,11 @@ class PutOptions(TypedDict, total=False):
     concurrency: Number | None
     start_method: Literal["auto", "fork", "spawn"] | None
     etag_cache: Path | None
+    # cluster
+    dask: str | None
+    dask_security: Path | None
+    dask_send_credentials: bool | None
+    dask_send_unencrypted: bool | None
     # rate limits
     max_bandwidth: Number | None
     max_requests: Number | None
@@ -165,6 +170,11 @@ class GetOptions(TypedDict, total=False):
     concurrency: Number | None
     start_method: Literal["auto", "fork", "spawn"] | None
     etag_cache: Path | None
+    # cluster
+    dask: str | None
+    dask_security: Path | None
+    dask_send_credentials: bool | None
+    dask_send_unencrypted: bool | None
     # rate limits
     max_bandwidth: Number | None
     max_requests: Number | None
@@ -263,6 +273,11 @@ class CopyOptions(TypedDict, total=False):
     processes: Number | None
     concurrency: Number | None
     start_method: Literal["auto", "fork", "spawn"] | None
+    # cluster
+    dask: str | None
+    dask_security: Path | None
+    dask_send_credentials: bool | None
+    dask_send_unencrypted: bool | None
     # rate limits
     max_bandwidth: Number | None
     max_requests: Number | None
@@ -364,6 +379,11 @@ class MoveOptions(TypedDict, total=False):
     processes: Number | None
     concurrency: Number | None
     start_method: Literal["auto", "fork", "spawn"] | None
+    # cluster
+    dask: str | None
+    dask_security: Path | None
+    dask_send_credentials: bool | None
+    dask_send_unencrypted: bool | None
     # rate limits
     max_bandwidth: Number | None
     max_requests: Number | None
@@ -431,6 +451,11 @@ class RemoveOptions(TypedDict, total=False):
     processes: Number | None
     concurrency: Number | None
     start_method: Literal["auto", "fork", "spawn"] | None
+    # cluster
+    dask: str | None
+    dask_security: Path | None
+    dask_send_credentials: bool | None
+    dask_send_unencrypted: bool | None
     # rate limits
     max_bandwidth: Number | None
     max_requests: Number | None
@@ -499,6 +524,11 @@ class VerifyOptions(TypedDict, total=False):
     processes: Number | None
     concurrency: Number | None
     start_method: Literal["auto", "fork", "spawn"] | None
+    # cluster
+    dask: str | None
+    dask_security: Path | None
+    dask_send_credentials: bool | None
+    dask_send_unencrypted: bool | None
     # rate limits
     max_bandwidth: Number | None
     max_requests: Number | None
@@ -555,6 +585,11 @@ class RetryOptions(TypedDict, total=False):
     processes: Number | None
     concurrency: Number | None
     start_method: Literal["auto", "fork", "spawn"] | None
+    # cluster
+    dask: str | None
+    dask_security: Path | None
+    dask_send_credentials: bool | None
+    dask_send_unencrypted: bool | None
     # rate limits
     max_bandwidth: Number | None
     max_requests: Number | None
@@ -606,6 +641,11 @@ class ApplyOptions(TypedDict, total=False):
     processes: Number | None
     concurrency: Number | None
     start_method: Literal["auto", "fork", "spawn"] | None
+    # cluster
+    dask: str | None
+    dask_security: Path | None
+    dask_send_credentials: bool | None
+    dask_send_unencrypted: bool | None
     # rate limits
     max_bandwidth: Number | None
     max_requests: Number | None

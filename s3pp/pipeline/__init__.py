@@ -25,6 +25,7 @@ supervising  ``children`` are started by a crew, each a ``child``, and watched b
              worker leaves behind; ``counting`` adds up what the walker finds, and starts the
              ``counter``, which is ahead of it where progress is shown; ``flow`` limits the request
              rate of all, and ``shared_pace`` shares it with other runs on the machine
+cluster      ``cluster/`` has workers on the machines of a Dask cluster
 deletions    ``mirror`` finds what ``--delete`` is to delete, ``planned_deletions`` has what a plan
              deletes, ``delete_spool`` keeps it until ``delete_phase`` has decided; ``deletions``
              runs the batches

@@ -23,7 +23,7 @@ from s3pp.pipeline.messages import Fatal
 from s3pp.pipeline.pipes import MessageReader, MessageWriter, Outbox, widen
 
 # AWS SDKs and tools reference guide, "Environment variables".
-_SECRETS = (
+SECRETS = (
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
@@ -121,7 +121,7 @@ class Child:
 @contextlib.contextmanager
 def _without_secrets(environ: MutableMapping[str, str]) -> Iterator[None]:
     """Remove secrets from ``environ`` for a while: children get their keys by messages."""
-    hidden = {name: environ.pop(name) for name in _SECRETS if name in environ}
+    hidden = {name: environ.pop(name) for name in SECRETS if name in environ}
     try:
         yield
     finally:
@@ -151,7 +151,7 @@ def _child_main(
     for descriptor in inherited:
         os.close(descriptor)
     set_title(f"s3pp: {name}")
-    for secret in _SECRETS:
+    for secret in SECRETS:
         os.environ.pop(secret, None)
     inbox, outbox = MessageReader(ends[0].fileno()), MessageWriter(ends[1].fileno())
     os._exit(play(name, role, (inbox, outbox, *arguments)))  # there is nothing to tear down

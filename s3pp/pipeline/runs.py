@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from s3pp.job import Job
 
 if TYPE_CHECKING:
+    from s3pp.pipeline.children import Callbacks, Crew
     from s3pp.report.outlet import Streams
     from s3pp.report.totals import RunReport
 
@@ -23,18 +27,32 @@ def run_verb(job: Job, output: Streams) -> RunReport:
 
 
 def _transfer(job: Job, output: Streams) -> RunReport:
-    from s3pp.pipeline.children import Crew
     from s3pp.pipeline.signals import Signals
     from s3pp.pipeline.supervisor import Supervisor
 
     try:
-        with Signals() as signals:
-            return Supervisor(job, signals, Crew).run()
+        with Signals() as signals, _crew_for(job) as (settled, create_crew):
+            return Supervisor(settled, signals, create_crew).run()
     finally:
         if output.stderr.terminal:  # where a statter that was killed may have left its display
             from s3pp.report.progress import erase_display
 
             erase_display(output.stderr, job.output)
+
+
+@contextmanager
+def _crew_for(job: Job) -> Iterator[tuple[Job, Callable[[Job, Callbacks], Crew]]]:
+    """Yield what creates the children of a run: here, or on a cluster; and the job for these."""
+    if job.cluster.dask is None:
+        from s3pp.pipeline.children import Crew
+
+        yield job, Crew
+        return
+    from s3pp.pipeline.cluster.connection import connected
+    from s3pp.pipeline.cluster.crew import ClusterCrew
+
+    with connected(job) as (settled, connection):
+        yield settled, partial(ClusterCrew, connection)
 
 
 def _stream(job: Job, output: Streams) -> RunReport:

@@ -355,7 +355,7 @@ class Supervisor:
             return
         self._deaths += not child.was_lost
         self._fail(given_up, child.how_it_ended())
-        if self._deaths > MOST_DEATHS + 2 * self._job.speed.processes:
+        if self._deaths > MOST_DEATHS + 2 * self._job.speed.all_processes:
             advice = "if memory is short, lower --processes or --concurrency"
             self._abort(f"workers keep dying: {child.name} {child.how_it_ended()}: {advice}")
             return

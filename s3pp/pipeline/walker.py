@@ -104,7 +104,7 @@ def run_walker(
 
     start_thread(listen, inbox, buckets, approved, allow)
     tallies = not names_skips(job)
-    batcher = Batcher(outbox, job.speed.processes, large=job.parts.threshold, tallies=tallies)
+    batcher = Batcher(outbox, job.speed.all_processes, large=job.parts.threshold, tallies=tallies)
     stream = os.fdopen(stdin.fileno(), "rb", closefd=False) if stdin else None
     choice = NameChoice(filters_of(job.choosing), stream, buckets.get(Side.INVENTORY))
     mirror = _mirror(job, buckets, choice.filters)

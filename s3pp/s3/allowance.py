@@ -89,7 +89,8 @@ class Allowance:
         self._requests = Stock(self._ask) if speed.max_requests is not None else None
         self._flows: tuple[BodyFlow, ...] = ()
         if bandwidth is not None:
-            self._flows = tuple(BodyFlow(bandwidth, speed.processes, self._ask) for _ in range(2))
+            processes = speed.all_processes
+            self._flows = tuple(BodyFlow(bandwidth, processes, self._ask) for _ in range(2))
         self._timer: asyncio.TimerHandle | None = None
         self._asked = 0.0  # when, on the loop's clock
         self._ended = False

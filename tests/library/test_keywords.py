@@ -62,6 +62,7 @@ SAMPLES: dict[str, list[tuple[Any, str]]] = {
     "max_requests": [(100, "100"), ("08:00,10 18:00,off", "08:00,10 18:00,off")],
     "seconds": [(2, "2"), (2.5, "2.5"), (timedelta(minutes=5), "5m"), ("5m", "5m")],
     "shard": [("2/4", "2/4")],
+    "dask_address": [("local:2", "local:2")],
     "lock_wait": [(2, "2"), (timedelta(minutes=5), "5m"), ("forever", "forever")],
     "moment": [
         (NOON, "2026-11-20T12:00:00Z"),
@@ -98,6 +99,9 @@ NEEDS: dict[str, dict[str, Any]] = {
     "lock_wait": {"lock": "auto"},
     "max_ratio": {"gunzip": True},
     "if_locked": {"lock": "auto"},
+    "dask_security": {"dask": "tls://scheduler:8786"},
+    "dask_send_credentials": {"dask": "tls://scheduler:8786"},
+    "dask_send_unencrypted": {"dask": "scheduler:8786", "dask_send_credentials": True},
 }
 # Of what is moved or verified, on files or objects alone: a verb with such places.
 ELSEWHERE = {

@@ -20,6 +20,7 @@ FLOORS = {
     "access": 0,
     "attributes": 0,
     "body_options": 0,
+    "cluster": 0,
     "deletion": 0,
     "verification": 0,
     "recorded": 0,
@@ -64,6 +65,8 @@ FLOORS = {
 
 # What only one place may import, and that place.
 OWNERS: dict[str, str | tuple[str, ...]] = {
+    "dask": "pipeline/cluster/bridge.py",
+    "distributed": ("pipeline/cluster/bridge.py", "pipeline/cluster/dask_worker.py"),
     "botocore": ("s3/boto_session.py", "s3/identity.py", "s3/probe.py"),
     "aiohappyeyeballs": "s3/peers.py",
     "pycurl": ("s3/curl.py", "s3/multi.py"),

@@ -98,7 +98,7 @@ SAMPLES = {
     "header": "Cache-Control:no-cache", "metadata": "k=v", "tag": "k=v",
     "grant": "READ:id", "content_type": "text/plain", "gzip_type": "all", "gzip_suffix": ".gz",
     "endpoint": "https://s3.example.org", "token": "eu-west-1", "visible": "x", "delimiter": "|",
-    "shard": "2/4",
+    "shard": "2/4", "dask_address": "tls://scheduler:8786",
 }  # fmt: skip
 
 

@@ -1,0 +1,32 @@
+"""``--dask``: workers on a cluster do what those of one machine do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from commands import Run
+from conftest import Tree
+from stores.store import Bucket, Store
+from trees import read_tree
+
+pytestmark = pytest.mark.timeout(180)
+
+
+def test_a_tree_goes_there_and_back_on_a_cluster_of_this_machine(
+    s3pp: Run, moto: Store, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
+    files = {f"d{n % 3}/f{n}": b"%d" % n * n for n in range(60)} | {"large": b"x" * 12_000_000}
+    src, words = tree(files), ("--dask=local:2", "--part-size=5MiB", "--multipart-threshold=5MiB")
+    put = s3pp("put", *words, src, f"{moto_bucket.url}/p")
+    assert (put.code, put.counts.done) == (0, 61), put
+    assert moto_bucket.tree() == {f"p/{name}": body for name, body in files.items()}
+    again = s3pp("put", *words, src, f"{moto_bucket.url}/p")
+    assert (again.code, again.counts.skipped) == (0, 61), again
+    out = tmp_path / "out"
+    get = s3pp("get", *words, f"{moto_bucket.url}/p", out)
+    assert (get.code, get.counts.done) == (0, 61), get
+    assert read_tree(out) == files
+    remove = s3pp("remove", "--dask=local:1", f"{moto_bucket.url}/p/")
+    assert (remove.code, moto_bucket.tree()) == (0, {}), remove
