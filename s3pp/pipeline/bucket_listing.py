@@ -14,6 +14,7 @@ from s3pp.report.outlet import Streams
 from s3pp.report.totals import RunReport, run_report
 from s3pp.s3.bucket_list import list_all
 from s3pp.s3.session import Session, SessionHooks
+from s3pp.sources.list_scope import LimitedPages
 
 ANY = "s3pp-any-bucket"  # a name by which the address of the store is found; nothing is asked of it
 
@@ -54,12 +55,10 @@ async def _list(job: Job, sheet: BucketSheet) -> None:
     opened = opened._replace(endpoint=opened.endpoint.of_store)
     hooks = RetryHooks(notify=sheet.notify).limited_alone(job.speed)
     store = connect(job.access, opened, 1, renew=SignIn(session, opened.keys), hooks=hooks)
-    left = job.choosing.limit
+    pages = LimitedPages(sheet.take, job.choosing.limit)
     try:
         async for page in list_all(store, opened.endpoint):
-            found = page[:left]
-            left = None if left is None else left - len(found)
-            if not sheet.take(found) or left == 0:
+            if not pages.take(page):
                 return
     except ObjectError as error:
         raise FatalError(f"list --buckets at {opened.endpoint.store_url}: {error}") from None

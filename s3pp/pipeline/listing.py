@@ -40,7 +40,7 @@ from s3pp.s3.endpoint import Opened
 from s3pp.s3.listing import Lister
 from s3pp.s3.session import Session, SessionHooks
 from s3pp.sources.filters import Filters, NameChoice, filters_of, unmatched_notice
-from s3pp.sources.list_scope import KeyScope, scope_of
+from s3pp.sources.list_scope import KeyScope, LimitedPages, scope_of
 from s3pp.sources.objects import (
     is_empty,
     iterate_pages,
@@ -218,26 +218,22 @@ async def _notify_of(beside: asyncio.Future[str | None], sheet: KeySheet) -> Non
 async def _write_pages(run: ListRun, bucket: Lister) -> None:
     """Write the listing to stdout page by page, in one thread."""
     job, origin, _, sheet, _ = run
-    left, listing = job.choosing.limit, run.scope.pages(bucket, sheet.notify)
+    pages = LimitedPages(sheet.take, job.choosing.limit)
+    listing = run.scope.pages(bucket, sheet.notify)
     try:
         async with aclosing(listing):
             async for page in listing:
-                found = run.scope.choose(page)[:left]
-                left = None if left is None else left - len(found)
-                if not sheet.take(found) or left == 0:
+                if not pages.take(run.scope.choose(page)):
                     return
     except ObjectError as error:
         raise FatalError(f"list {origin}: {error}") from None
 
 
 def _list_levels(run: ListRun, bucket: DistantBucket) -> None:
-    left = run.job.choosing.limit
-    pages = iterate_pages(run.scope.pages(bucket, run.sheet.notify), bucket)
+    pages = LimitedPages(run.sheet.take, run.job.choosing.limit)
     try:
-        for page in pages:
-            found = run.scope.choose(page)[:left]
-            left = None if left is None else left - len(found)
-            if not run.sheet.take(found) or left == 0:
+        for page in iterate_pages(run.scope.pages(bucket, run.sheet.notify), bucket):
+            if not pages.take(run.scope.choose(page)):
                 return
     except ObjectError as error:
         raise FatalError(f"list {run.origin}: {error}") from None

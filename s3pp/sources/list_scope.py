@@ -1,9 +1,9 @@
-"""What a list reads of a bucket: all keys below a prefix, or one level of them."""
+"""What a list reads of a bucket: all keys below a prefix, or one level of them; up to a limit."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
-from typing import Any
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Any, Generic, TypeVar
 
 from s3pp.job import Job
 from s3pp.places import Origin
@@ -11,6 +11,8 @@ from s3pp.s3.listing import Lister, parse_page
 from s3pp.s3.parallel_listing import list_pages
 from s3pp.sources.filters import Filters
 from s3pp.sources.objects import choose
+
+Entry = TypeVar("Entry")
 
 
 class KeyScope:
@@ -50,3 +52,18 @@ def scope_of(job: Job, origin: Origin, filters: Filters) -> KeyScope:
     from s3pp.sources.levels import LevelScope  # what few listings need
 
     return LevelScope(job, origin, filters)
+
+
+class LimitedPages(Generic[Entry]):
+    """Passes pages on to ``take``, which returns False once it needs no more, up to a limit."""
+
+    def __init__(self, take: Callable[[Sequence[Entry]], bool], limit: int | None) -> None:
+        self._take = take
+        self._left = limit  # entries; None: all
+
+    def take(self, page: Sequence[Entry]) -> bool:
+        """Pass on what the limit leaves of a page; returns whether another one is needed."""
+        wanted = page[: self._left]
+        if self._left is not None:
+            self._left -= len(wanted)
+        return self._take(wanted) and self._left != 0
