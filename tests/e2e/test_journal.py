@@ -224,7 +224,7 @@ def test_a_full_disk_leaves_whole_lines_and_a_summary(
     (small_disk / "rest").unlink()
     retry = ("put", "--json", "--journal", journal, "--retry-from", journal, many, moto_bucket.url)
     assert s3pp(*retry).code == 0
-    assert len(moto_bucket.keys()) == 400
+    assert {path.name for path in many.iterdir()} <= {*moto_bucket.keys()}
     assert {each["event"] for each in events(journal)} >= {"skipped", "summary"}
 
 

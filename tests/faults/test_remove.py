@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -314,7 +315,7 @@ def test_a_signal_lets_deletions_end(removal: RemoveTrial) -> None:
     removal.proxy.wait_for(1, "POST")
     running.signal(signal.SIGINT)
     while "interrupted" not in running.err():
-        pass
+        time.sleep(0.01)
     gate.open()
     end = removal.end(running)
     assert end.result.code == 130
