@@ -2,10 +2,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
+from functools import cache
 from typing import Any
 
 import pytest
 import uvloop
+from botocore.loaders import JSONFileLoader
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _models_are_read_once() -> Iterator[None]:
+    """Each session of botocore reads its models anew, 0.1 s for each client of a test."""
+    read, loader = JSONFileLoader.load_file, JSONFileLoader()
+    once = cache(lambda path: read(loader, path))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JSONFileLoader, "load_file", lambda _, path: once(path))
+        yield
 
 
 @pytest.fixture(autouse=True)
