@@ -82,6 +82,11 @@ class RemoteProcess:
         if self.began and self.ended is None:
             select.select([self.sentinel], [], [], seconds)
 
+    def close(self) -> None:
+        """Close the sentinel: how it ended is known by now, or never will be."""
+        self._how = self.ended or "was killed"
+        os.close(self.sentinel)
+
     def kill(self) -> None:
         """Have it killed, without waiting for that; nothing, if it has ended."""
         if self.ended is None:
@@ -135,7 +140,7 @@ class RemoteChild(Child):
     def how_it_ended(self) -> str:
         """Describe its end, and where it was."""
         how = f"{self._ended_for}, and was killed" if self._ended_for else self.remote.ended
-        return f"on {self.place.host} {how or 'was killed'}"
+        return f"on {self.place.host} {how}"
 
     def kill(self, why: str = "") -> None:
         """Have the process killed, without waiting for it; ``why`` as of ``Child.kill``."""
@@ -144,4 +149,5 @@ class RemoteChild(Child):
 
     def close(self) -> None:
         """Close the pipes; a process that runs cleans up, and ends."""
-        close_all((*self._ours, self.remote.sentinel))
+        close_all(self._ours)
+        self.remote.close()

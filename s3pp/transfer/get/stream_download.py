@@ -130,8 +130,7 @@ class StreamGetter:
     async def _head(self) -> Answer:
         answer = await self._bucket.look(self._key, headers=(ASK_CHECKSUM,))
         if answer is None:
-            where = f"get {self._where}"
-            raise UsageError(f"{where}: no objects found: name the whole key of one object")
+            raise UsageError(f"no objects found under {self._where}")
         return answer
 
     async def _fetch(self, answer: Answer) -> int:
