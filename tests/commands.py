@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -113,16 +113,21 @@ def clean_environment(store: Store | None, extra: Mapping[str, str | None]) -> d
     return {name: value for name, value in merged.items() if value is not None}
 
 
-def session_pids(session: int, before: Set[str] = frozenset()) -> list[int]:
-    """The living processes of a session, zombies aside; ``before``: pids that are not in it."""
-    found = _processes(before)
-    return sorted(each.pid for each in found if each.session == session and each.alive)
+def session_pids(session: int) -> list[int]:
+    """The living processes of a session, zombies aside."""
+    return sorted(each.pid for each in _processes() if each.session == session and each.alive)
+
+
+def children_of(pid: int) -> list[int]:
+    """The living processes that a process has started, zombies aside."""
+    return sorted(each.pid for each in _processes() if each.parent == pid and each.alive)
 
 
 class _Process(NamedTuple):
     """A process as /proc has it."""
 
     pid: int
+    parent: int
     session: int
     state: str
     started: int  # in clock ticks since the system came up
@@ -134,13 +139,14 @@ class _Process(NamedTuple):
 
 def _process(pid: int | str) -> _Process | None:
     stat = _proc(pid, "stat").rpartition(b")")[2].split()
-    return _Process(int(pid), int(stat[3]), stat[0].decode(), int(stat[19])) if stat else None
+    if not stat:
+        return None
+    parent, session, started = int(stat[1]), int(stat[3]), int(stat[19])
+    return _Process(int(pid), parent, session, stat[0].decode(), started)
 
 
-def _processes(before: Set[str] = frozenset()) -> Iterator[_Process]:
-    """Those that exist, without the pids of ``before``."""
-    pids = filter(str.isdigit, os.listdir("/proc"))
-    yield from filter(None, (_process(pid) for pid in pids if pid not in before))
+def _processes() -> Iterator[_Process]:
+    yield from filter(None, map(_process, filter(str.isdigit, os.listdir("/proc"))))
 
 
 def _proc(pid: int | str, name: str) -> bytes:
@@ -209,9 +215,6 @@ class Running:
         streams: dict[str, Any] = {"stdin": read, "stdout": self._out, "stderr": self._err}
         words = [os.fsdecode(word) for word in (*command, *arguments)]
         environment = clean_environment(store, self._env)
-        # None of these is of the command: a pid is given again when all others have been.
-        self._before = frozenset(os.listdir("/proc"))
-        self._gone = False  # whether the command and all that it started have ended
         self.popen = start_command(words, environment, **(streams | popen))
         self._leader = _process(self.popen.pid)
 
@@ -225,8 +228,7 @@ class Running:
     def pids(self) -> list[int]:
         """All its living processes, those in sessions of their own included."""
         since = self._leader.started if self._leader else 0
-        others = _processes(self._before)
-        younger = (each for each in others if each.alive and each.started >= since)
+        younger = (each for each in _processes() if each.alive and each.started >= since)
         return sorted(each.pid for each in younger if self._owns(each))
 
     def _owns(self, process: _Process) -> bool:
@@ -236,8 +238,7 @@ class Running:
 
     def children(self) -> dict[str, int]:
         """Title to pid of the processes that named themselves, such as ``s3pp: putter 1``."""
-        pids = session_pids(self.pid, self._before)
-        titles = {title(pid): pid for pid in pids if pid != self.pid}
+        titles = {title(pid): pid for pid in session_pids(self.pid) if pid != self.pid}
         return {name: pid for name, pid in titles.items() if name.startswith("s3pp: ")}
 
     def wait_for_child(self, name: str, timeout: float = PATIENCE) -> int:
@@ -280,7 +281,6 @@ class Running:
                 f"{self.popen.args!r} still ran after {timeout} s: {titles}\n{self.err()}"
             ) from None
         left = self._left_after(GRACE) if check_processes else []
-        self._gone = check_processes and not left
         result = Result(code, self.out(), self.err())
         assert not left, f"processes left behind: {left}\n{result}"
         self._check_said(result)
@@ -305,8 +305,6 @@ class Running:
 
     def kill(self) -> None:
         """Kill every process of the session, and wait until they are gone."""
-        if self._gone:
-            return
         for pid in self.pids():
             try:
                 os.kill(pid, signal.SIGKILL)

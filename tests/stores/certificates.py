@@ -14,22 +14,25 @@ from cryptography.x509.oid import NameOID
 
 
 class Authority:
-    """Its certificate is ``ca_bundle``; ``context`` serves https for 127.0.0.1 and localhost."""
+    """Its certificate is ``ca_bundle``; ``context`` serves https for 127.0.0.1 and localhost.
+
+    ``served`` is the file with the certificate of these, and its key.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.ca_bundle = directory / "ca.pem"
         key = ec.generate_private_key(ec.SECP256R1())
         root = _certificate("test authority", key, "test authority", key)
         self.ca_bundle.write_bytes(root.public_bytes(serialization.Encoding.PEM))
-        self._served = directory / "server.pem"
+        self.served = directory / "server.pem"
         own = ec.generate_private_key(ec.SECP256R1())
         leaf = _certificate("localhost", own, "test authority", key)
-        self._served.write_bytes(_private(own) + leaf.public_bytes(serialization.Encoding.PEM))
+        self.served.write_bytes(_private(own) + leaf.public_bytes(serialization.Encoding.PEM))
 
     @property
     def context(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self._served)
+        context.load_cert_chain(self.served)
         return context
 
 

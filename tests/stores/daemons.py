@@ -19,7 +19,8 @@ from pathlib import Path
 STOP_TIMEOUT = 2.0  # seconds all daemons together have after SIGTERM
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """For ``preexec_fn``: the process is killed when this one ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 = PR_SET_PDEATHSIG
 
@@ -57,7 +58,7 @@ class Daemons(AbstractContextManager["Daemons"]):
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    preexec_fn=_die_with_parent,
+                    preexec_fn=die_with_parent,
                 )
             )
 
