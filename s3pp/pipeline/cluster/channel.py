@@ -87,7 +87,8 @@ class Channel:
         return task.result() if task.done() else "is lost: its end was not reported"
 
     def _close(self, how: str) -> None:
-        os.write(self._ends.sentinel, how.encode("utf-8", "replace")[:MOST_TEXT])
+        with suppress(BrokenPipeError):  # the supervisor is gone
+            os.write(self._ends.sentinel, how.encode("utf-8", "replace")[:MOST_TEXT])
         close_all(self._ends)
 
     async def _result(self, task: Any) -> str:
@@ -100,13 +101,17 @@ class Channel:
         return how
 
     async def _outward(self) -> None:
-        """Move bytes from the process to the supervisor."""
+        """Move bytes from the process to the supervisor.
+
+        Once nobody reads them they are dropped: the process, whose input has ended, cleans up.
+        """
         content: bytes | None = None
+        is_read = True
         while content != b"":
             called = time.monotonic()
             content = await self._call(READ)
-            if content and not await write_all(self._ends.outbox, content):
-                self.lose("was dropped")
+            if content and is_read:
+                is_read = await write_all(self._ends.outbox, content)
             await asyncio.sleep(max(0.0, GATHERED - (time.monotonic() - called)))
 
     async def _inward(self) -> None:
