@@ -22,6 +22,8 @@ class Cluster:
         Value("ADDRESS|local[:N]", "dask_address", once=True),
         help="transfer on the workers of the Dask scheduler at ADDRESS, or of one that is started"
         " here, with N workers",
+        doctor="examine the workers of the Dask scheduler at ADDRESS too, or of one that is started"
+        " here, with N workers",
     )
     security: str | None = option(
         None,

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -113,9 +113,10 @@ def clean_environment(store: Store | None, extra: Mapping[str, str | None]) -> d
     return {name: value for name, value in merged.items() if value is not None}
 
 
-def session_pids(session: int) -> list[int]:
-    """The living processes of a session, zombies aside."""
-    return sorted(each.pid for each in _processes() if each.session == session and each.alive)
+def session_pids(session: int, before: Set[str] = frozenset()) -> list[int]:
+    """The living processes of a session, zombies aside; ``before``: pids that are not in it."""
+    found = _processes(before)
+    return sorted(each.pid for each in found if each.session == session and each.alive)
 
 
 def children_of(pid: int) -> list[int]:
@@ -145,8 +146,10 @@ def _process(pid: int | str) -> _Process | None:
     return _Process(int(pid), parent, session, stat[0].decode(), started)
 
 
-def _processes() -> Iterator[_Process]:
-    yield from filter(None, map(_process, filter(str.isdigit, os.listdir("/proc"))))
+def _processes(before: Set[str] = frozenset()) -> Iterator[_Process]:
+    """Those that exist, without the pids of ``before``."""
+    pids = filter(str.isdigit, os.listdir("/proc"))
+    yield from filter(None, (_process(pid) for pid in pids if pid not in before))
 
 
 def _proc(pid: int | str, name: str) -> bytes:
@@ -215,6 +218,9 @@ class Running:
         streams: dict[str, Any] = {"stdin": read, "stdout": self._out, "stderr": self._err}
         words = [os.fsdecode(word) for word in (*command, *arguments)]
         environment = clean_environment(store, self._env)
+        # None of these is of the command: a pid is given again when all others have been.
+        self._before = frozenset(os.listdir("/proc"))
+        self._gone = False  # whether the command and all that it started have ended
         self.popen = start_command(words, environment, **(streams | popen))
         self._leader = _process(self.popen.pid)
 
@@ -228,7 +234,8 @@ class Running:
     def pids(self) -> list[int]:
         """All its living processes, those in sessions of their own included."""
         since = self._leader.started if self._leader else 0
-        younger = (each for each in _processes() if each.alive and each.started >= since)
+        others = _processes(self._before)
+        younger = (each for each in others if each.alive and each.started >= since)
         return sorted(each.pid for each in younger if self._owns(each))
 
     def _owns(self, process: _Process) -> bool:
@@ -238,7 +245,8 @@ class Running:
 
     def children(self) -> dict[str, int]:
         """Title to pid of the processes that named themselves, such as ``s3pp: putter 1``."""
-        titles = {title(pid): pid for pid in session_pids(self.pid) if pid != self.pid}
+        pids = session_pids(self.pid, self._before)
+        titles = {title(pid): pid for pid in pids if pid != self.pid}
         return {name: pid for name, pid in titles.items() if name.startswith("s3pp: ")}
 
     def wait_for_child(self, name: str, timeout: float = PATIENCE) -> int:
@@ -281,6 +289,7 @@ class Running:
                 f"{self.popen.args!r} still ran after {timeout} s: {titles}\n{self.err()}"
             ) from None
         left = self._left_after(GRACE) if check_processes else []
+        self._gone = check_processes and not left
         result = Result(code, self.out(), self.err())
         assert not left, f"processes left behind: {left}\n{result}"
         self._check_said(result)
@@ -305,6 +314,8 @@ class Running:
 
     def kill(self) -> None:
         """Kill every process of the session, and wait until they are gone."""
+        if self._gone:
+            return
         for pid in self.pids():
             try:
                 os.kill(pid, signal.SIGKILL)

@@ -10,6 +10,7 @@ moto alone.
 from __future__ import annotations
 
 import importlib.util
+import random
 import re
 import signal
 import sys
@@ -50,6 +51,9 @@ UNCHECKED = re.compile(r"tests/e2e/test_(clean|list)\.")  # no body is sent: mot
 
 def pytest_configure(config: pytest.Config) -> None:
     choose_effort(thorough=is_thorough(config))
+    # Two thirds of a module's import is rewriting its assertions: each is kept for the other
+    # workers and the next run, also where PYTHONDONTWRITEBYTECODE is set.
+    sys.dont_write_bytecode = False
 
 
 def pytest_runtest_setup() -> None:
@@ -76,12 +80,28 @@ def sendable(value: object) -> object:
     return value
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Import the modules of a directory in another order in each worker.
+
+    Otherwise all would rewrite the same module at the same time, and none find it done.
+    """
+    report = yield
+    worker = getattr(collector.config, "workerinput", None)
+    if worker and isinstance(collector, pytest.Directory) and report.result:
+        random.Random(worker["workerid"]).shuffle(report.result)
+    return report
+
+
 def is_thorough(config: pytest.Config) -> bool:
     """Whether the thorough cases are asked for, and not only among all."""
     return bool(re.search(r"(?<!not )\bthorough", config.getoption("markexpr")))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path)  # the same order in every worker
     rules: dict[str, list[pytest.Item]] = {}
     for item in items:
         expect_what_differs(item)

@@ -24,7 +24,9 @@ ABOUT = (
     " written under a random name below PREFIX, and removed again. Without a bucket: this machine,"
     " credentials and endpoint."
 )
+_CLUSTER = ("dask", "security", "send_credentials", "send_unencrypted")
 _REACHING = (
+    Group("cluster", tuple(f"cluster.{name}" for name in _CLUSTER)),
     Group("speed", ("speed.processes", "speed.concurrency")),
     Group(
         "S3",
@@ -41,7 +43,7 @@ GROUPS = (*_REACHING, Group("output", ("output.json", "combined.quiet")), config
 def main(argv: Sequence[str], streams: Streams) -> int:
     """Run the command and return its exit code; raises ``S3ppError``."""
     examined = parse(argv)
-    from s3pp.diagnosis.examination import examine
+    from s3pp.diagnosis.doctor import examine
 
     return examine(examined, streams)
 
@@ -50,8 +52,12 @@ def parser() -> VerbParser:
     """Create the parser of the command line."""
     made = VerbParser("doctor", USAGE, ABOUT)
     made.add_argument("arguments", nargs="*", help=SUPPRESS)  # the usage line shows them
-    made.add_argument_group("checks").add_argument(
+    checks = made.add_argument_group("checks")
+    checks.add_argument(
         "--read-only", action="store_true", help="write nothing: of accounts that only read"
+    )
+    checks.add_argument(
+        "--path", metavar="PATH", help="a file or directory that each Dask worker has to see"
     )
     declared = {**building.declared_fields(), **configuration.configuration_fields()}
     add_groups(made, GROUPS, declared=declared, verb="doctor")
@@ -65,10 +71,20 @@ def parse(argv: Sequence[str]) -> Examined:
     named, given = parser().parse(argv)
     if len(named) > 1:
         raise UsageError("doctor examines one place: name one s3://BUCKET[/PREFIX], or none")
-    read_only = given.pop("read_only")
+    read_only, path = given.pop("read_only"), given.pop("path")
     given = {**_defaults(given), **given}
     origins = tuple(map(values.origin, named))
-    return Examined(building.build(Job("doctor", origins=origins), given), read_only)
+    job = building.build(Job("doctor", origins=origins), given)
+    if path is not None:
+        _check_path(path, job)
+    return Examined(job, read_only, path=path or "")
+
+
+def _check_path(path: str, job: Job) -> None:
+    if job.cluster.dask is None:
+        raise UsageError("--path is for the workers of a cluster: it needs --dask ADDRESS")
+    if not os.path.exists(path):
+        raise UsageError(f"--path {path!r}: no such file or directory on this machine")
 
 
 def _defaults(given: dict[str, Any]) -> dict[str, Any]:

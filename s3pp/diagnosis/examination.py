@@ -16,12 +16,10 @@ from s3pp.diagnosis.network import NetworkChecks
 from s3pp.diagnosis.page import FindingsPage
 from s3pp.diagnosis.requests import impatient
 from s3pp.diagnosis.store_checks import BucketsCheck, CheckSettings, RequestChecks, StoreChecks
-from s3pp.errors import ExitStatus, FatalError, S3ppError, exit_status
+from s3pp.errors import FatalError, S3ppError
 from s3pp.job import Job
 from s3pp.pipeline.connect import connect, new_loop
 from s3pp.pipeline.credentials import SignIn
-from s3pp.pipeline.signals import Signals, Stopped
-from s3pp.report.outlet import Streams
 from s3pp.s3.endpoint import Opened
 from s3pp.s3.session import Session
 
@@ -34,43 +32,33 @@ class Examined(NamedTuple):
 
     job: Job  # which has one origin, or none: the store as a whole
     read_only: bool = False  # nothing is written
-
-
-def examine(examined: Examined, streams: Streams) -> ExitStatus:
-    """Make all checks, and print what they find; returns the exit code."""
-    diagnosis = Diagnosis()
-    page = FindingsPage(diagnosis, examined.job.output, streams)
-    with Signals():
-        try:
-            Examination(examined, diagnosis, page).run()
-        except Stopped as stopped:
-            return stopped.status
-    page.close(examined.job.reads[0] if examined.job.origins else "")
-    return diagnosis.status
+    features: bool = True  # what the store supports is found out as well
+    path: str = ""  # that each Dask worker has to see
 
 
 class Examination:
-    """One run of all checks."""
+    """The checks of this machine; ``opened`` is how it reaches the store, once it has."""
 
     def __init__(self, examined: Examined, diagnosis: Diagnosis, page: FindingsPage) -> None:
         job = examined.job
-        self._examined = examined
-        self._diagnosis = diagnosis
+        self.examined = examined
+        self.diagnosis = diagnosis
         self._page = page
         self._access = impatient(job.access)
         if not job.origins:
             self._access = replace(self._access, addressing="path")
+        self.opened: Opened | None = None
         self._bucket = job.origin.bucket if job.origins else _NO_BUCKET
         self._prefix = directory_of(job.origin.prefix) if job.origins else ""
 
     def run(self) -> None:
         """Make the checks; what ends a run before it begins ends them too."""
         self._page.begin("machine")
-        self._page.add_all(check_machine(self._examined.job.speed))
+        self._page.add_all(check_machine(self.examined.job.speed))
         try:
             self._examine_store()
         except S3ppError as error:
-            self._diagnosis.ending = exit_status(error)
+            self.diagnosis.end(error)
 
     def _examine_store(self) -> None:
         """Raises the error that a run would end with."""
@@ -86,27 +74,32 @@ class Examination:
     def _begin_requests(self, session: Session, opened: Opened, seconds: float) -> RequestChecks:
         """The checks that send requests; ``seconds`` are those of a new connection."""
         page, configured = self._page, opened.endpoint.region
-        page.begin("bucket" if self._examined.job.origins else "store")
-        if self._examined.job.origins:
-            opened = self._open(session)
+        page.begin("bucket" if self.examined.job.origins else "store")
+        if self.examined.job.origins:
+            opened = self._open(session, opened)
+        self.opened = opened
         renew = SignIn(session, opened.keys)
         make = partial(connect, self._access, opened, CONNECTIONS, renew=renew)
-        if not self._examined.job.origins:
+        if not self.examined.job.origins:
             return BucketsCheck(make, page)
-        read_only = self._examined.read_only
-        return StoreChecks(make, CheckSettings(configured, self._prefix, read_only, seconds), page)
+        _, read_only, features, _ = self.examined
+        settings = CheckSettings(configured, self._prefix, read_only, seconds, features)
+        return StoreChecks(make, settings, page)
 
     def _sign_in(self) -> tuple[Session, Opened]:
         """The session, and where the store is by the configuration."""
         self._page.begin("credentials")
         try:
-            session = Session(self._access, self._bucket)
-            return session, session.open_unverified()
+            return self._find_store()
         except S3ppError as error:
             self._page.add(failed("configuration", str(error), "see 'S3' in docs/cli.rst"))
             raise
 
-    def _open(self, session: Session) -> Opened:
+    def _find_store(self) -> tuple[Session, Opened]:
+        session = Session(self._access, self._bucket)
+        return session, session.open_unverified()
+
+    def _open(self, session: Session, opened: Opened) -> Opened:
         """Send the first request of a run."""
         try:
             opened = session.open(self._prefix)

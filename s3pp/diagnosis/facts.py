@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Collection
+from typing import NamedTuple
 
 from s3pp.diagnosis.findings import Finding, not_tried, ok, warning
 from s3pp.diagnosis.requests import ExaminedBucket, ask
@@ -14,6 +15,26 @@ from s3pp.s3.retry import StoreError
 from s3pp.s3.timestamps import epoch_seconds
 
 UNHEEDED, REFUSED = 60.0, 900.0  # seconds: S3 refuses requests that differ by 15 minutes
+_NOTHING_SET = (404, 405, 501)  # there is none, or the store does not know such a setting
+
+
+class _Setting(NamedTuple):
+    """A setting of the bucket, which an account may not be allowed to know."""
+
+    check: str  # the name of its finding
+    query: str
+    action: str  # that reading it needs
+    tell: Callable[[bytes], Finding]  # of what the store answers
+    unset: str = ""  # what holds where the store refuses with one of ``unset_by``
+    unset_by: Collection[int] = ()
+
+    def without(self, refusal: StoreError) -> Finding:
+        """Return the finding where the store does not say how it is set."""
+        if refusal.status in self.unset_by:
+            return ok(self.check, self.unset)
+        if refusal.status in (401, 403):
+            return not_tried(self.check, f"not known: {self.action} is not allowed, and not needed")
+        return not_tried(self.check, f"not known: {refusal}")
 
 
 class BucketFacts:
@@ -35,10 +56,8 @@ class BucketFacts:
         if isinstance(answer, Answer):
             yield ok("server", answer.response.header(b"server") or "it does not say")
         yield self._check_region()
-        yield await self._check_versioning()
-        yield await self._check_object_lock()
-        yield await self._check_encryption()
-        yield await self._check_ownership()
+        for setting in _SETTINGS:
+            yield await self._check_setting(setting)
 
     def _check_region(self) -> Finding:
         found = self._target.bucket.endpoint.region
@@ -47,63 +66,76 @@ class BucketFacts:
         text = f"{found}, and not {self._configured}"
         return warning("bucket's region", text, f"--region {found} saves a request in each run")
 
-    async def _read_setting(self, name: str) -> bytes | StoreError:
-        answer = await ask(f"Get {name}", self._target.query(name))
-        if isinstance(answer, Answer):
-            return answer.response.body
-        return answer if isinstance(answer, StoreError) else StoreError(500, "", str(answer))
-
-    async def _check_versioning(self) -> Finding:
-        body = await self._read_setting("versioning")
-        if isinstance(body, StoreError):
-            return _unknown("versioning", body, "s3:GetBucketVersioning")
-        status = xml_text(body, "Status")
-        if status is None:
-            return ok("versioning", "off")
-        return ok("versioning", f"{status.lower()}: what is deleted or replaced is kept")
-
-    async def _check_object_lock(self) -> Finding:
-        body = await self._read_setting("object-lock")
-        if isinstance(body, StoreError):
-            if body.status in (400, 404, 405, 501):
-                return ok("object lock", "none")
-            return _unknown("object lock", body, "s3:GetBucketObjectLockConfiguration")
-        mode = xml_text(body, "Mode")
-        if mode is None:
-            return ok("object lock", "none by default")
-        self.keeps_what_is_written = True
-        time_kept = xml_text(body, "Days"), xml_text(body, "Years")
-        length = f"{time_kept[0]} days" if time_kept[0] else f"{time_kept[1]} years"
-        return ok("object lock", f"{mode.lower()}: versions cannot be deleted for {length}")
-
-    async def _check_encryption(self) -> Finding:
-        body = await self._read_setting("encryption")
-        if isinstance(body, StoreError):
-            if body.status in (404, 405, 501):
-                return ok("encryption", "no default")
-            return _unknown("encryption", body, "s3:GetEncryptionConfiguration")
-        name = xml_text(body, "SSEAlgorithm")
-        if name and name.startswith("aws:kms"):
-            advice = "kms:GenerateDataKey is needed to write, kms:Decrypt to read and for parts"
-            return ok("encryption", f"{name} by default", advice)
-        return ok("encryption", f"{name} by default" if name else "no default")
-
-    async def _check_ownership(self) -> Finding:
-        body = await self._read_setting("ownershipControls")
-        if isinstance(body, StoreError):
-            if body.status in (400, 404, 405, 501):
-                return ok("ownership", "ACLs are not disabled")
-            return _unknown("ownership", body, "s3:GetBucketOwnershipControls")
-        owner = xml_text(body, "ObjectOwnership")
-        if owner == "BucketOwnerEnforced":
-            return ok("ownership", "ACLs are disabled: --acl and --grant-to are refused")
-        return ok("ownership", owner or "ACLs are not disabled")
+    async def _check_setting(self, setting: _Setting) -> Finding:
+        answer = await ask(f"Get {setting.query}", self._target.query(setting.query))
+        if not isinstance(answer, Answer):
+            refusal = answer if isinstance(answer, StoreError) else StoreError(500, "", str(answer))
+            return setting.without(refusal)
+        body = answer.response.body
+        if setting is _OBJECT_LOCK:
+            self.keeps_what_is_written = xml_text(body, "Mode") is not None
+        return setting.tell(body)
 
 
-def _unknown(check: str, refusal: StoreError, action: str) -> Finding:
-    if refusal.status in (401, 403):
-        return not_tried(check, f"not known: {action} is not allowed, and not needed")
-    return not_tried(check, f"not known: {refusal}")
+def _tell_versioning(body: bytes) -> Finding:
+    status = xml_text(body, "Status")
+    if status is None:
+        return ok("versioning", "off")
+    return ok("versioning", f"{status.lower()}: what is deleted or replaced is kept")
+
+
+def _tell_object_lock(body: bytes) -> Finding:
+    mode = xml_text(body, "Mode")
+    if mode is None:
+        return ok("object lock", "none by default")
+    days, years = xml_text(body, "Days"), xml_text(body, "Years")
+    length = f"{days} days" if days else f"{years} years"
+    return ok("object lock", f"{mode.lower()}: versions cannot be deleted for {length}")
+
+
+def _tell_encryption(body: bytes) -> Finding:
+    name = xml_text(body, "SSEAlgorithm")
+    if name and name.startswith("aws:kms"):
+        advice = "kms:GenerateDataKey is needed to write, kms:Decrypt to read and for parts"
+        return ok("encryption", f"{name} by default", advice)
+    return ok("encryption", f"{name} by default" if name else "no default")
+
+
+def _tell_ownership(body: bytes) -> Finding:
+    owner = xml_text(body, "ObjectOwnership")
+    if owner == "BucketOwnerEnforced":
+        return ok("ownership", "ACLs are disabled: --acl and --grant-to are refused")
+    return ok("ownership", owner or "ACLs are not disabled")
+
+
+_OBJECT_LOCK = _Setting(
+    "object lock",
+    "object-lock",
+    "s3:GetBucketObjectLockConfiguration",
+    _tell_object_lock,
+    "none",
+    (400, *_NOTHING_SET),
+)
+_SETTINGS = (
+    _Setting("versioning", "versioning", "s3:GetBucketVersioning", _tell_versioning),
+    _OBJECT_LOCK,
+    _Setting(
+        "encryption",
+        "encryption",
+        "s3:GetEncryptionConfiguration",
+        _tell_encryption,
+        "no default",
+        _NOTHING_SET,
+    ),
+    _Setting(
+        "ownership",
+        "ownershipControls",
+        "s3:GetBucketOwnershipControls",
+        _tell_ownership,
+        "ACLs are not disabled",
+        (400, *_NOTHING_SET),
+    ),
+)
 
 
 def _skew(answer: Answer | ObjectError) -> float | None:

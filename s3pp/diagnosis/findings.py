@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-from s3pp.errors import ExitStatus
+from s3pp.errors import ExitStatus, S3ppError, exit_status
 
 
 class Rating(str, Enum):
@@ -59,6 +59,11 @@ class Diagnosis:
 
     sections: dict[str, list[Finding]] = field(default_factory=dict)
     ending: ExitStatus = ExitStatus.OK  # with which any run would end before it begins
+
+    def end(self, error: S3ppError) -> None:
+        """Note that no run could begin; the first reason says how one would end."""
+        if self.ending is ExitStatus.OK:
+            self.ending = exit_status(error)
 
     @property
     def findings(self) -> Iterable[Finding]:

@@ -56,6 +56,7 @@ class CheckSettings(NamedTuple):
     prefix: str  # as ``ExaminedBucket.prefix``
     read_only: bool
     connect: float  # seconds that a new connection takes
+    features: bool = True  # whether to find out what the store supports
 
 
 class StoreChecks:
@@ -90,13 +91,20 @@ class StoreChecks:
             await self._add(read_object(target, written))
         elif key is None:
             self._page.add_all(no_object(target))
+        if self._wanted.features:
+            await self._check_features(target, key, written)
+        self._page.begin("speed")
+        absent = f"{target.prefix}.s3pp-doctor"
+        await self._add(latency.measure(target, key or written or absent, self._wanted.connect))
+
+    async def _check_features(
+        self, target: ExaminedBucket, key: str | None, written: str | None
+    ) -> None:
+        """Find out what the store supports, by an object that was found or written."""
         self._page.begin("features")
         await self._add(read_features(target, key or written))
         if self._keys is not None and written is not None:
             await self._add(WrittenFeatures(target, self._keys, written).run())
-        self._page.begin("speed")
-        absent = f"{target.prefix}.s3pp-doctor"
-        await self._add(latency.measure(target, key or written or absent, self._wanted.connect))
 
     async def _write(self, target: ExaminedBucket, *, kept: bool) -> str | None:
         """Try what writes, where that is wanted; the key of the object that was written."""

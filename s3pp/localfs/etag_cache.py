@@ -57,6 +57,7 @@ _DELETE_OTHER_STATES = (
 )
 _SIGN = 1 << 63
 _OTHER_FILE = "remove it, or name another file"
+_UNLOCK = " by another program: end that one, or name another file"  # runs share a cache
 _OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -242,7 +243,8 @@ def _faults() -> Iterator[None]:
     except OSError as error:
         raise UnusableCacheError(error.strerror) from None
     except sqlite3.OperationalError as error:  # locks, permissions, disks, in SQLite's words
-        raise UnusableCacheError(str(error)) from None
+        remedy = _UNLOCK if str(error).endswith(" is locked") else ""
+        raise UnusableCacheError(f"{error}{remedy}") from None
     except sqlite3.Error:
         raise UnusableCacheError(f"it is damaged, or not an ETag cache: {_OTHER_FILE}") from None
 

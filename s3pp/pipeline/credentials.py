@@ -177,7 +177,7 @@ class OpenBuckets:
         if self.job.requires(origin):
             from s3pp.sources.objects import no_such_origin
 
-            raise no_such_origin(origin)
+            raise no_such_origin(self.job, origin)
         if len(self.job.origins) > 1:  # of a single one the end of the run says it
             self._hooks.notify(f"{self.job.title} {origin}: no objects found")
         return replace(origin, is_empty=True)

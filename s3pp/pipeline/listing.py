@@ -152,7 +152,7 @@ def _list(run: ListRun, streams: Streams) -> None:
     sheet.totals.requests += PROBES
     if opened.empty and not by_name:
         if job.requires(origin):
-            raise no_such_origin(origin)
+            raise no_such_origin(job, origin)
         return
     if not by_name and opened.single is False:
         complete(_list_opened(run, session, opened))

@@ -150,7 +150,8 @@ def _checked(text: bytes, origin: Origin) -> Manifest:
     manifest = parse_manifest(text)
     if manifest.source != origin.bucket and not access_point(origin.bucket):
         raise InventoryFault(
-            f"is an inventory of s3://{manifest.source}, and the source is s3://{origin.bucket}"
+            f"is an inventory of s3://{manifest.source}, and the source is s3://{origin.bucket}:"
+            " name an inventory of the source"
         )
     Columns.of(manifest.names)
     if manifest.kind == "Parquet" and find_spec("pyarrow") is None:
@@ -176,7 +177,8 @@ def list_inventory(
         missing = Columns.of(manifest.names).missing
         if job.verb == "remove" and "ETag" in missing:
             raise InventoryFault(
-                "has no column ETag, by which remove keeps what was replaced since"
+                "has no column ETag, by which remove keeps what was replaced since: add it to the"
+                " fields of the inventory, or leave out --manifest"
             )
     # As plain tuples, which are spilled in a fraction of the time of named ones.
     rows = sort_records(map(tuple, _objects(manifest, origin, files)))

@@ -56,16 +56,16 @@ def list_origin(
     if origin.is_empty:
         return iter(())
     if origin.is_single:
-        alone = choose_single(origin, _look_up(origin, bucket), choice.filters)
+        alone = choose_single(origin, _look_up(job, origin, bucket), choice.filters)
         return skip_done_objects(job, origin, alone)
     found = list_objects(job, origin, bucket, notify, choice)
     return _with_notice(job, origin, bucket, notify, found)
 
 
-def no_such_origin(origin: Origin) -> UsageError:
-    """Return the error for an origin that must have objects, and has none."""
-    advice = ": check the name; one that ends in / may have none" if origin.may_be_key else ""
-    return UsageError(f"no objects found under {origin}{advice}")
+def no_such_origin(job: Job, origin: Origin) -> UsageError:
+    """Return the error for an origin of ``job`` that must have objects, and has none."""
+    may_be_empty = "; one that ends in / may have none" if origin.may_be_key else ""
+    return UsageError(f"{job.title} {origin}: no objects found: check the name{may_be_empty}")
 
 
 async def is_empty(origin: Origin, bucket: Lister) -> bool:
@@ -92,7 +92,7 @@ async def is_object(origin: Origin, bucket: Lister) -> bool:
     return any(each.key == origin.single for each in page.objects)
 
 
-def _look_up(origin: Origin, bucket: RemoteBucket) -> Listed:
+def _look_up(job: Job, origin: Origin, bucket: RemoteBucket) -> Listed:
     try:
         answer = bucket.run(bucket.look(origin.prefix)).result()
         found = as_listed(origin.prefix, answer) if answer else None
@@ -101,7 +101,7 @@ def _look_up(origin: Origin, bucket: RemoteBucket) -> Listed:
             return _list_single(origin, bucket, error)
         raise FatalError(f"head {origin}: {error}") from None
     if found is None:
-        raise FatalError(f"no objects found under {origin}")
+        raise FatalError(str(no_such_origin(job, origin)))
     return found
 
 

@@ -145,7 +145,7 @@ def test_a_key_that_leads_elsewhere_or_is_refused_is_not_all(
 def test_what_is_not_there(front: Run, moto_bucket: Bucket) -> None:
     gone = front(DOWNLOAD, KEY, SECRET, moto_bucket.name, "--prefix=none")
     assert (gone.code, "All keys" in gone.out) == (2, False)
-    assert f"no objects found under s3://{moto_bucket.name}/none" in gone.err
+    assert f"get s3://{moto_bucket.name}/none: no objects found: check the name" in gone.err
     missing = front(UPLOAD, KEY, SECRET, "no-such-bucket-here")
     assert missing.code == 2
     assert "bucket not found: s3://no-such-bucket-here" in missing.err

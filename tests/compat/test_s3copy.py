@@ -79,7 +79,7 @@ def test_lists_of_objects_and_paths(
     unlisted = front("s3copy", url, f"{dest.url}/un", "-f", "r", store=between.store, env=env)
     assert (unlisted.code, dest.get("un/r")) == (0, b"r"), "neither side may be listed"
     missing = front("s3copy", f"{url}/r", dest.url, env=env)
-    assert (missing.code, "no objects found under" in missing.err) == (2, True)
+    assert (missing.code, "/r/*: no objects found: check" in missing.err) == (2, True)
 
 
 def test_keys_of_files_and_arguments(

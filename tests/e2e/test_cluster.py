@@ -30,3 +30,20 @@ def test_a_tree_goes_there_and_back_on_a_cluster_of_this_machine(
     assert read_tree(out) == files
     remove = s3pp("remove", "--dask=local:1", f"{moto_bucket.url}/p/")
     assert (remove.code, moto_bucket.tree()) == (0, {}), remove
+
+
+def test_settings_of_tls_that_are_missing_are_named(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
+    src, words = tree({"f": b"x"}), ("put", "--dask=tls://127.0.0.1:9")
+    without = s3pp(*words, src, moto_bucket.url)
+    assert without.code == 3
+    assert "tls:// needs certificates, distributed.comm.tls" in without.err
+    gone = s3pp(*words, f"--dask-security={tmp_path}/gone", src, moto_bucket.url)
+    assert gone.code == 2
+    assert f"--dask-security '{tmp_path}/gone': No such file or directory" in gone.err
+    settings = tmp_path / "dask.yaml"
+    settings.write_text("{distributed: {comm: {tls: {ca-file: /gone, client: {cert: /gone}}}}}")
+    wrong = s3pp(*words, f"--dask-security={settings}", src, moto_bucket.url)
+    assert wrong.code == 3
+    assert "cannot be used: No such file or directory" in wrong.err

@@ -319,7 +319,7 @@ def test_a_cache_that_another_program_has_locked_costs_a_notice(
         database.execute("BEGIN EXCLUSIVE")
         locked = s3pp(*words)
         assert (locked.code, set(reasons(locked).values())) == (0, {"same etag"})
-        assert ": database is locked; this run or the next one reads more" in locked.err
+        assert ": database is locked by another program: end that one, or" in locked.err
         assert locked.err.count("\n") == 1
         database.execute("ROLLBACK")
         database.execute("BEGIN IMMEDIATE")  # others may read

@@ -50,7 +50,8 @@ def test_what_is_printed_goes_to_stderr(s3pp: Run, moto_bucket: Bucket, tmp_path
     assert (content, err.splitlines()[0]) == (b"", f"get {url} -> - (new)")
     assert err.splitlines()[-1].endswith("with 3 requests")
     content, err = read(s3pp, tmp_path, f"{moto_bucket.url}/missing", code=2)
-    assert (content, err) == (b"", f"s3pp: no objects found under {moto_bucket.url}/missing\n")
+    told = "no objects found: name the whole key of one object"
+    assert (content, err) == (b"", f"s3pp: get {moto_bucket.url}/missing: {told}\n")
 
 
 def test_gunzip(s3pp: Run, moto_bucket: Bucket, tmp_path: Path) -> None:

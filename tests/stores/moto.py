@@ -1,25 +1,27 @@
 """moto's S3 server as a child: ``python -m stores.moto PORT``, ends with its stdin.
 
 Every feature of S3, none of its checks: signatures and checksums are accepted unread. Beside S3 it
-takes ``POST /__fill/BUCKET``, a JSON object of key to bytes in base64, and answers ``GET
-/__tree/BUCKET`` with one: thousands of objects are put or got in the time of one request.
+takes ``POST /__fill/BUCKET``, objects packed by ``stores.packed``, and answers ``GET
+/__tree/BUCKET`` with such: thousands of objects are put or got in the time of one request.
 """
 
 from __future__ import annotations
 
 import io
-import json
 import os
 import sys
 import threading
-from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from functools import cache
 from typing import Any
 
+from botocore.utils import parse_to_aware_datetime
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import make_server
 from werkzeug.test import run_wsgi_app
+
+from stores.packed import pack, unpack
 
 # moto keeps objects in plain dicts, which listings iterate over: one request at a time.
 APP_LOCK = threading.Lock()
@@ -33,8 +35,8 @@ def _backend() -> Any:
 
 
 def _fill(bucket: str, objects: bytes) -> bytes:
-    for key, text in json.loads(objects).items():
-        _backend().put_object(bucket, key, b64decode(text))
+    for key, body in unpack(objects).items():
+        _backend().put_object(bucket, key, body)
     return b""
 
 
@@ -43,7 +45,7 @@ def _tree(bucket: str, _: bytes) -> bytes:
 
     newest = _backend().get_bucket(bucket).keys.values()
     keys = [key for key in newest if isinstance(key, FakeKey)]  # a deleted one is something else
-    return json.dumps({key.name: b64encode(key.value).decode() for key in keys}).encode()
+    return pack({key.name: key.value for key in keys})
 
 
 def _put_object_acl(response: Any) -> tuple[int, dict[str, str], str]:
@@ -52,6 +54,14 @@ def _put_object_acl(response: Any) -> tuple[int, dict[str, str], str]:
     acl = headers or response._acl_from_body()
     response.backend.put_object_acl(response.bucket_name, response.parse_key_name(), acl)
     return 200, {}, ""
+
+
+def _read_time(value: object) -> datetime:
+    """What moto does for each time in a listing, in a tenth of the time of dateutil's parser."""
+    if isinstance(value, str) and value.endswith("Z"):
+        return datetime.fromisoformat(f"{value[:-1]}+00:00")
+    read: datetime = parse_to_aware_datetime(value)
+    return read
 
 
 ALL_AT_ONCE = {"/__fill": _fill, "/__tree": _tree}
@@ -115,9 +125,11 @@ def _end_with_stdin() -> None:
 
 
 def main() -> None:
+    from moto.core import serialize
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from moto.s3.responses import S3Response
 
+    serialize.parse_to_aware_datetime = _read_time  # type: ignore[attr-defined]
     S3Response.put_object_acl = _put_object_acl  # type: ignore
     dispatcher = DomainDispatcherApplication(create_backend_app)
     # It would list moto's modules on disk for each request, which takes longer than many a PUT.

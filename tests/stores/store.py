@@ -5,10 +5,8 @@ The bucket is read through boto3, so that no code of s3pp vouches for itself.
 
 from __future__ import annotations
 
-import json
 import urllib.request
 import uuid
-from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +16,7 @@ import boto3
 from botocore.config import Config
 
 from stores.features import features_of
+from stores.packed import pack, unpack
 
 
 @dataclass(frozen=True)
@@ -106,8 +105,7 @@ class Bucket:
             for key, body in objects.items():
                 self.put(key, body)
             return
-        texts = {key: b64encode(body).decode() for key, body in objects.items()}
-        self._all_at_once("fill", json.dumps(texts).encode())
+        self._all_at_once("fill", pack(objects))
 
     def get(self, key: str) -> bytes:
         body: bytes = self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
@@ -127,8 +125,7 @@ class Bucket:
         """Every object's bytes by key."""
         if self.store.name != "moto":
             return {key: self.get(key) for key in self.keys()}
-        texts = json.loads(self._all_at_once("tree"))
-        return {key: b64decode(text) for key, text in texts.items()}
+        return unpack(self._all_at_once("tree"))
 
     def _all_at_once(self, what: str, body: bytes | None = None) -> bytes:
         """What ``stores.moto`` does for all objects in one request."""

@@ -9,9 +9,11 @@ event      content                                                       descrip
 begin      address, security, probes                                     to it, first
 open       worker (address), process, name, directory: start one         its ``Ends``
 kill       process
+examine    worker, program, request, seconds: let it answer
 joined     worker, host, threads: it can be used                         from it
 refused    worker, why: it cannot
 left       worker
+examined   worker, answer, round_trip (seconds), is_direct; or why not
 ready      all that were there have been looked at
 fatal      why: it ends
 =========  ============================================================  ==========================
@@ -27,22 +29,27 @@ import resource
 import signal
 import socket
 import sys
+import time
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack, suppress
+from statistics import median
 from typing import Any, cast
 
 import dask
 from distributed import Client, LocalCluster, Security
 from distributed.actor import ProxyRPC
 
+from s3pp.errors import FatalError
 from s3pp.pipeline.child import set_title
 from s3pp.pipeline.cluster.channel import Channel, Ends, describe_error
 from s3pp.pipeline.cluster.control import Control, ControlMessage
-from s3pp.pipeline.cluster.dask_worker import WorkerFacts, describe, serve
+from s3pp.pipeline.cluster.dask_worker import WorkerFacts, describe, run_program, serve
 
 LOOK = 1.0  # seconds between two looks at the scheduler, for each ``LOOKED`` workers
 LOOKED = 200
 ANSWER = 30.0  # seconds for which the scheduler, or a Dask worker, may not answer
 REACHED = 3.0  # seconds to reach a Dask worker directly; else it is called through the scheduler
+TRIPS = 9  # calls of which the median is taken
 LEAVING = 5.0  # seconds that processes may take to clean up at the end
 CONNECTIONS = 100_000  # of the client, to Dask workers: two for each process
 
@@ -60,6 +67,8 @@ def main() -> None:
     (begin,) = control.receive()
     try:
         asyncio.run(_serve(control, begin.content))
+    except FatalError as error:
+        control.send("fatal", why=str(error))
     except Exception as error:
         control.send("fatal", why=describe_error(error))
 
@@ -71,8 +80,9 @@ async def _serve(control: Control, begin: dict[str, Any]) -> None:
 class Workers:
     """The operations of one Dask worker, called directly where it can be reached."""
 
-    def __init__(self, rpc: Any) -> None:
+    def __init__(self, rpc: Any, *, is_direct: bool = True) -> None:
         self._rpc = rpc
+        self.is_direct = is_direct
 
     @classmethod
     async def reach(cls, client: Client, address: str, identity: str) -> Workers:
@@ -82,11 +92,20 @@ class Workers:
             found = await asyncio.wait_for(direct.identity(), REACHED)
             if found["id"] == identity:
                 return cls(direct)
-        return cls(ProxyRPC(client.scheduler, address))  # type: ignore[no-untyped-call]
+        return cls(ProxyRPC(client.scheduler, address), is_direct=False)  # type: ignore[no-untyped-call]
 
     async def call(self, operation: str, **arguments: Any) -> Any:
         """Call an operation. Raises ``OSError``, or what the Dask worker has raised."""
         return await getattr(self._rpc, operation)(**arguments)
+
+    async def round_trip(self) -> float:
+        """Return the median of the seconds that a call takes."""
+        times = []
+        for _ in range(TRIPS):
+            called = time.monotonic()
+            await self.call("identity")
+            times.append(time.monotonic() - called)
+        return median(times)
 
 
 class Bridge:
@@ -100,6 +119,7 @@ class Bridge:
         self._ways: dict[str, Workers] = {}  # by address, of those that can be used
         self._channels: dict[str, tuple[str, Channel]] = {}  # by process, with the address
         self._running: set[asyncio.Task[None]] = set()
+        self._examining: set[asyncio.Task[None]] = set()
         self._client: Client
 
     async def run(self) -> None:
@@ -118,7 +138,7 @@ class Bridge:
     async def _connect(self, stack: AsyncExitStack) -> Client:
         """Connect to the scheduler, or start one here."""
         address: Any = self._begin["address"]
-        security = _security(self._begin["security"])
+        security = _security(self._begin["security"], address)
         if (workers := self._begin["local_workers"]) is not None:
             local = LocalCluster(  # type: ignore[no-untyped-call]
                 n_workers=workers or None,
@@ -147,10 +167,33 @@ class Bridge:
         for message in self._control.receive():
             if message.event == "open":
                 self._open(message)
+            elif message.event == "examine":
+                self._start(self._examine(message.content))
             elif message.event == "kill" and (found := self._channels.get(_process(message))):
                 found[1].lose("was killed")
         if self._control.closed and not self._ended.done():
             self._ended.set_result(None)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._examining.add(task)
+        task.add_done_callback(self._examining.discard)
+
+    async def _examine(self, content: dict[str, Any]) -> None:
+        """Have a program answer a request on a Dask worker, and measure the way there."""
+        address, seconds = content["worker"], content["seconds"]
+        request = (run_program, content["program"], content["request"], seconds)
+        try:
+            way = self._ways[address]
+            asked = self._client.run(*request, workers=[address])
+            answers = await asyncio.wait_for(asked, seconds + ANSWER)
+            trip = await asyncio.wait_for(way.round_trip(), ANSWER)
+            found = {"answer": answers[address], "round_trip": trip, "is_direct": way.is_direct}
+        except (asyncio.TimeoutError, TimeoutError):
+            found = {"why": f"it did not answer within {seconds + ANSWER:g} s"}
+        except Exception as error:
+            found = {"why": describe_error(error)}
+        self._control.send("examined", worker=address, **found)
 
     def _open(self, message: ControlMessage) -> None:
         content, process = message.content, _process(message)
@@ -231,11 +274,28 @@ def _process(message: ControlMessage) -> str:
     return process
 
 
-def _security(path: str | None) -> Any:
-    """Return the TLS settings of a file of Dask's configuration, or of its usual ones."""
+def _security(path: str | None, address: str) -> Any:
+    """Return the TLS settings of a file of Dask's configuration, or of its usual ones.
+
+    Raises ``FatalError`` where there are none for a ``tls://`` address.
+    """
     if path is not None:
         dask.config.update(dask.config.config, dask.config.merge(*dask.config.collect_yaml([path])))
-    return Security()  # type: ignore[no-untyped-call]
+    security: Any = Security()  # type: ignore[no-untyped-call]
+    if address.startswith("tls://"):
+        _check_certificates(security)
+    return security
+
+
+def _check_certificates(security: Any) -> None:
+    keys = "distributed.comm.tls (ca-file, client.cert, client.key)"
+    try:
+        settings = security.get_connection_args("client")
+    except OSError as error:  # of TLS too
+        why = error.strerror or error
+        raise FatalError(f"the files of {keys} cannot be used: {why}") from None
+    if settings.get("ssl_context") is None:
+        raise FatalError(f"tls:// needs certificates, {keys}: name a file with --dask-security")
 
 
 if __name__ == "__main__":

@@ -43,7 +43,8 @@ class ClusterConnection:
     """The Dask workers of a run, and the channel to the bridge."""
 
     def __init__(self, job: Job, found: list[PathProbe]) -> None:
-        """Start the bridge. Raises ``FatalError``."""
+        """Start the bridge. Raises ``FatalError``, and ``UsageError`` for a file of settings."""
+        _check_readable(job.cluster.security)
         self._job = job
         self.address = job.cluster.dask or ""
         self.places: list[RemotePlace] = []  # for processes that can be started
@@ -58,7 +59,7 @@ class ClusterConnection:
             try:
                 fd = theirs.fileno()
                 self._bridge = start_program(
-                    "bridge", str(fd), secrets=False, pass_fds=[fd], **quiet
+                    "pipeline.cluster.bridge", str(fd), secrets=False, pass_fds=[fd], **quiet
                 )
             except OSError as error:
                 raise FatalError(f"--dask: Python cannot be started: {error.strerror}") from None
@@ -148,6 +149,17 @@ class ClusterConnection:
             self._bridge.kill()
             self._bridge.wait()
         self.control.close()
+
+
+def _check_readable(security: str | None) -> None:
+    """Refuse a file that cannot be read: Dask takes one that is missing for an empty one."""
+    if security is None:
+        return
+    try:
+        with open(security, "rb"):
+            pass
+    except OSError as error:
+        raise UsageError(f"--dask-security {security!r}: {error.strerror}") from None
 
 
 def _misfit(facts: dict[str, Any]) -> str:

@@ -39,6 +39,7 @@ _STARTING = 0.05  # seconds between two looks for a process that a thread starts
 _STEP = 0.5  # seconds between two looks at a process
 _SHOWN = 500  # bytes of what a process printed last that are reported
 
+REMOTE_WORKER = "pipeline.cluster.remote_worker"
 READ, WRITE, KILL = "s3pp_read", "s3pp_write", "s3pp_kill"  # operations of a Dask worker
 
 
@@ -81,6 +82,28 @@ def serve(process: str, name: str, directory: str) -> str:
     return processes.serve(process, ServedProcess(name, directory))
 
 
+async def run_program(module: str, request: str, seconds: float) -> str:
+    """Run a module of s3pp in a process of its own; returns what it answers to ``request``.
+
+    Raises ``RuntimeError`` where it ends with an error, or not within ``seconds``.
+    """
+    return await asyncio.to_thread(_run_program, module, request, seconds)
+
+
+def _run_program(module: str, request: str, seconds: float) -> str:
+    pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with start_program(module, secrets=True, **pipes) as process:
+        try:
+            answer, printed = process.communicate(request.encode(), seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise RuntimeError(f"not finished within {seconds:g} s") from None
+    if process.returncode:
+        text = one_line(printed[-_SHOWN:].decode("utf-8", "replace").strip())
+        raise RuntimeError(f"ended with code {process.returncode}: {text}")
+    return answer.decode()
+
+
 class ServedProcess:
     """A worker process of s3pp, and this end of its pipes."""
 
@@ -91,7 +114,12 @@ class ServedProcess:
         self._printed: IO[bytes] = TemporaryFile()  # noqa: SIM115  # it is closed with the process
         pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout"), subprocess.PIPE)
         self._process = start_program(
-            "remote_worker", name, directory, secrets=True, stderr=self._printed, bufsize=0, **pipes
+            REMOTE_WORKER,
+            *(name, directory),
+            secrets=True,
+            stderr=self._printed,
+            bufsize=0,
+            **pipes,
         )
         for end in (self._inbox, self._outbox):
             os.set_blocking(end.fileno(), False)

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 
+from s3pp.access import Access
 from s3pp.errors import S3ppError, UsageError
 from s3pp.job import Job
 from s3pp.pipeline.child import play, set_title
@@ -66,15 +67,23 @@ def sign_in(setup: Setup) -> tuple[Setup, Mapping[Side, Renews]]:
     opened: dict[Side, Opened] = {}
     renewals: dict[Side, Renews] = {}
     for side, each in setup.opened.items():
-        access = setup.job.access_to(side)
-        if each.keys is not None:  # sent by the run, which renews them as well
-            access = replace(access, credentials=each.keys, profile=None)
-        session = Session(access, setup.job.bucket_of(side))
-        here = session.open_unverified()
-        opened[side] = each._replace(keys=here.keys, proxy=here.proxy, ca_bundle=here.ca_bundle)
-        if each.keys is None:
-            renewals[side] = SignIn(session, here.keys)
+        access, bucket = setup.job.access_to(side), setup.job.bucket_of(side)
+        session, opened[side] = open_here(access, bucket, each)
+        if each.keys is None:  # else the run renews them
+            renewals[side] = SignIn(session, opened[side].keys)
     return setup._replace(opened=opened), renewals
+
+
+def open_here(access: Access, bucket: str, sent: Opened) -> tuple[Session, Opened]:
+    """Return a session of this machine, and the run's bucket ``sent`` as it is reached from here.
+
+    Raises ``UsageError`` where there are no credentials.
+    """
+    if sent.keys is not None:
+        access = replace(access, credentials=sent.keys, profile=None)
+    session = Session(access, bucket)
+    here = session.open_unverified()
+    return session, sent._replace(keys=here.keys, proxy=here.proxy, ca_bundle=here.ca_bundle)
 
 
 if __name__ == "__main__":

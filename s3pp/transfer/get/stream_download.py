@@ -130,7 +130,8 @@ class StreamGetter:
     async def _head(self) -> Answer:
         answer = await self._bucket.look(self._key, headers=(ASK_CHECKSUM,))
         if answer is None:
-            raise UsageError(f"no objects found under {self._where}")
+            where = f"get {self._where}"
+            raise UsageError(f"{where}: no objects found: name the whole key of one object")
         return answer
 
     async def _fetch(self, answer: Answer) -> int:

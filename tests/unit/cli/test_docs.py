@@ -39,7 +39,7 @@ USAGES = {
     each.__name__.rpartition(".")[2]: each.USAGE
     for each in (completion, config, doctor, merge, report, sandbox)
 }
-OTHERS = {"--port", "--read-only", "-o", "--output", "--run"}  # their options
+OTHERS = {"--port", "--read-only", "--path", "-o", "--output", "--run"}  # their options
 REPEATED = {"-", "--", "-qq", "-vv", "--no-NAME"}  # no options by themselves
 
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from s3pp.access import Access, Keys
 from s3pp.diagnosis import machine
 from s3pp.diagnosis.account import check_account, check_expiry
-from s3pp.diagnosis.examination import Examined, directory_of, examine
+from s3pp.diagnosis.doctor import examine
+from s3pp.diagnosis.examination import Examined, directory_of
 from s3pp.diagnosis.facts import check_clock
 from s3pp.diagnosis.findings import Diagnosis, Finding, Rating, failed, not_tried, ok, warning
 from s3pp.diagnosis.latency import LEAST, quantile, suggested_concurrency

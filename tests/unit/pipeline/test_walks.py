@@ -377,7 +377,7 @@ def test_where_the_probe_could_not_see_it_a_listing_shows_what_is_meant(
 
 def test_and_where_there_is_nothing_the_run_ends(tmp_path: Path, world: World) -> None:
     world.has(Side.SOURCE, "q")
-    with pytest.raises(FatalError, match="no objects found under s3://source/p"):
+    with pytest.raises(FatalError, match="get s3://source/p: no objects found: check the name"):
         world.walk(get("s3://source/p", tmp_path), single=True)
 
 
