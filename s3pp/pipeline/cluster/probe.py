@@ -10,7 +10,7 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import NamedTuple
 
 from s3pp.errors import FatalError
@@ -94,14 +94,18 @@ def _written(directory: str) -> Iterator[PathProbe]:
     there = whole if os.path.isdir(whole) or directory.endswith("/") else os.path.dirname(whole)
     make_directory(there)
     path = os.path.join(there, temporary_name("probe"))
-    try:
-        with open(path, "xb", buffering=0) as file:
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(open(path, "xb", buffering=0))
+            stack.callback(_remove, path)
             lock(file.fileno())
             file.write(b"\0" * (1 + secrets.randbelow(4096)))
             found = os.stat(path)
-            yield PathProbe(directory, path, found.st_size, found.st_mtime_ns)
-    except OSError as error:
-        raise FatalError(f"{directory!r} cannot be written: {error.strerror}") from None
-    finally:
-        with suppress(OSError):
-            os.unlink(path)
+        except OSError as error:
+            raise FatalError(f"{directory!r} cannot be written: {error.strerror}") from None
+        yield PathProbe(directory, path, found.st_size, found.st_mtime_ns)
+
+
+def _remove(path: str) -> None:
+    with suppress(OSError):
+        os.unlink(path)
