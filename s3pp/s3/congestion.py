@@ -34,6 +34,8 @@ PATIENCE = 0.25  # seconds after which fewer suffice
 MIN_REFUSALS = 3  # refusals needed before a limit is set: one alone means little
 UNSEEN = 0.02  # share of refusals that is ignored: requests arrive at random times
 MOSTLY = 0.5  # share of refusals at which the rate is lowered at once, not only its ceiling
+LOOKBACK = 1.0  # seconds in which what was accepted ``lately`` was
+NO_BURST = 0.5  # seconds of which what a store allows once is the lesser part
 AT_FIRST = 0.1  # seconds over which the first refusals are assumed to have arrived
 STEEPEST = 0.5  # the most that one step lowers the rate: to this share of it
 
@@ -42,8 +44,11 @@ LEAST = 1.0  # requests a second that are always sent, to find out when throttli
 # attempts in about a minute.
 LEAST_UNANSWERED = 64.0
 
-# If refusals do not decrease at a quarter of the rate, the rate is not their cause.
+# If refusals do not decrease at a quarter of the rate, the rate is not their cause. So many answers
+# at that rate show it: fewer are chance, where many runs share what a store takes, and each has a
+# few requests a second.
 INDIFFERENT = 4.0
+ENOUGH = 64
 MOST_TOLERATED = 0.5  # largest share of refusals that may be independent of the rate
 TOLERANCE = 20.0  # seconds for which such refusals are ignored
 
@@ -164,16 +169,20 @@ class _Sums(NamedTuple):
     congested: float = 0.0
     unanswered: float = 0.0
     lately: float = 0.0
-    rate: float = 0.0
     backlog: float = 0.0
 
     def exchange(self, before: _Sums, after: _Sums) -> _Sums:
         return _Sums(*(a - b + c for a, b, c in zip(self, before, after, strict=True)))
 
     @property
+    def answers(self) -> float:
+        """Answers of this epoch."""
+        return self.accepted + self.congested
+
+    @property
     def refusals(self) -> float:
         """The share of refusals among the answers."""
-        return self.congested / max(self.accepted + self.congested, 1.0)
+        return self.congested / max(self.answers, 1.0)
 
 
 class CongestionControl(Generic[WorkerT]):
@@ -186,10 +195,12 @@ class CongestionControl(Generic[WorkerT]):
         self._sums = _Sums()
         self._reporting: set[WorkerT] = set()  # those that have reported at all
         self._counted: set[WorkerT] = set()  # those whose report belongs to this epoch
+        self._span = 0.0  # seconds in which what was accepted lately was: of the first worker
         self._recent = 0.0  # the highest ceiling of a moment ago
         self._episode = _Episode()
         self._tolerated = UNSEEN
         self._tolerated_until = 0.0
+        self._unsure_until = 0.0  # see ``_raise``
 
     @property
     def workers(self) -> list[WorkerT]:
@@ -216,6 +227,7 @@ class CongestionControl(Generic[WorkerT]):
         """Process a report; return whether the limit was lowered, which begins a new epoch."""
         self._count(worker, feedback)
         if not self._congested(now):
+            self._raise(now)
             return False
         if self._indifferent():
             self._tolerated = min(MOST_TOLERATED, 1.5 * self._sums.refusals)
@@ -248,9 +260,9 @@ class CongestionControl(Generic[WorkerT]):
     def _count(self, worker: WorkerT, feedback: Feedback) -> None:
         seen = _Sums(
             lately=feedback.lately,
-            rate=feedback.lately / feedback.span,
             backlog=feedback.backlog,
         )
+        self._span = max(self._span, feedback.span)
         if feedback.epoch == self.limit.epoch:
             seen = seen._replace(
                 accepted=feedback.accepted,
@@ -272,7 +284,7 @@ class CongestionControl(Generic[WorkerT]):
             return sums.congested >= MIN_REFUSALS and sums.refusals > self._tolerated
         if sums.refusals <= self._tolerated:
             return False
-        enough = sums.accepted + sums.congested >= EVIDENCE
+        enough = sums.answers >= EVIDENCE
         return enough or now - limit.since >= PATIENCE
 
     def _lower(self, now: float) -> None:
@@ -280,6 +292,7 @@ class CongestionControl(Generic[WorkerT]):
         rate, lately = limit.rate(now), self._of_all(sums.lately)
         mostly = sums.refusals >= MOSTLY
         ceiling = self._accepted_rate()
+        self._unsure_until = now + LOOKBACK if ceiling < STEEPEST * rate else now
         if limit.active(now):
             kept = max(STEEPEST, 1.1 * (1.0 - sums.refusals))
             ceiling = min(ceiling, rate * kept / (1.0 - HEADROOM))
@@ -287,14 +300,27 @@ class CongestionControl(Generic[WorkerT]):
         least = LEAST_UNANSWERED if unanswered else LEAST
         # A full second of accepted requests is no burst. Where nearly all were refused, few were
         # sent and fewer accepted: that alone is no reason to discard the ceiling.
-        known = lately if mostly or sums.rate <= 1.01 * sums.lately else 0.0
+        known = lately if mostly or self._span >= LOOKBACK else 0.0
         ceiling = max(ceiling, known, least, STEEPEST * limit.ceiling)
-        self._episode = self._episode.step(lately, sums, now)
+        self._episode = self._episode.step(lately, limit.ceiling, sums, now)
         start = max(least, STEEPEST * rate) / ceiling if mostly and limit.active(now) else 1.0
         searching = ceiling < 0.7 * self._recent or not self._recent
         self._recent = max(ceiling, 0.7 * self._recent)
         doubling = SLOW_START if searching else DOUBLING
         self._begin(RateLimit(limit.epoch, ceiling, now, doubling, start))
+
+    def _raise(self, now: float) -> None:
+        """Raise a ceiling below what turns out to have been accepted when it was set.
+
+        Refusals are reported at once, and what was accepted later: after the latency of requests,
+        and of messages from other machines, and at the next report of each worker.
+        """
+        limit = self.limit
+        if now < self._unsure_until and limit.active(now) and self._sums.lately:
+            accepted = self._of_all(self._sums.lately / max(self._span, NO_BURST))
+            ceiling = max(limit.ceiling, accepted)
+            self.limit = limit._replace(ceiling=ceiling)
+            self._recent = max(self._recent, ceiling)
 
     def _accepted_rate(self) -> float:
         """Requests a second that were accepted.
@@ -303,7 +329,9 @@ class CongestionControl(Generic[WorkerT]):
         halved as long as too many requests are refused. If none is known to have been accepted,
         the refused ones are counted instead.
         """
-        return self._of_all(self._sums.rate or self._sums.congested / AT_FIRST)
+        sums = self._sums
+        known = sums.lately / self._span if sums.lately else sums.congested / AT_FIRST
+        return self._of_all(known)
 
     def _of_all(self, of_those_reporting: float) -> float:
         """Scale a sum to all workers, assuming that those yet to report are like the others."""
@@ -313,8 +341,8 @@ class CongestionControl(Generic[WorkerT]):
         """Whether the share of refusals is what it was at many times the rate, so not due to it."""
         episode, refusals = self._episode, self._sums.refusals
         return (
-            self.limit.ceiling > 0.0
-            and self.limit.ceiling <= episode.ceiling / INDIFFERENT
+            episode.is_far_below(self.limit.ceiling)
+            and episode.answers_below + self._sums.answers >= ENOUGH
             and refusals <= MOST_TOLERATED
             and 0.0 < episode.refusals <= MOST_TOLERATED
             and refusals >= 0.5 * episode.refusals
@@ -325,7 +353,7 @@ class CongestionControl(Generic[WorkerT]):
         self.limit = limit._replace(epoch=self.limit.epoch + 1)
         for worker in self._counted:
             seen = self._reports[worker]
-            before = seen._replace(lately=0.0, rate=0.0, backlog=0.0)
+            before = seen._replace(lately=0.0, backlog=0.0)
             self._sums = self._sums.exchange(before, _Sums())
             self._reports[worker] = seen._replace(accepted=0, congested=0, unanswered=0)
         self._counted.clear()
@@ -338,17 +366,24 @@ class _Episode(NamedTuple):
     until: float = 0.0  # a lowering before this time belongs to the episode
     accepted: float = 0.0
     congested: float = 0.0
+    answers_below: float = 0.0  # to requests under a ceiling that was far below the first one
 
     @property
     def refusals(self) -> float:
         return self.congested / max(self.accepted + self.congested, 1.0)
 
-    def step(self, ceiling: float, sums: _Sums, now: float) -> _Episode:
-        """Return the episode with one more lowering."""
-        before = self if now < self.until else _Episode(ceiling)
+    def is_far_below(self, ceiling: float) -> bool:
+        """Whether fewer requests would be refused under ``ceiling``, were the rate the cause."""
+        return 0.0 < ceiling <= self.ceiling / INDIFFERENT
+
+    def step(self, lately: float, ceiling: float, sums: _Sums, now: float) -> _Episode:
+        """Return the episode with one more lowering, of a limit that has ``ceiling``."""
+        before = self if now < self.until else _Episode(lately)
+        below = sums.answers if before.is_far_below(ceiling) else 0.0
         return _Episode(
             before.ceiling,
             now + 1.5,  # by then a correct limit has grown back to its ceiling
             before.accepted + sums.accepted,
             before.congested + sums.congested,
+            before.answers_below + below,
         )

@@ -149,6 +149,46 @@ def test_workers_that_have_not_reported_are_taken_to_be_like_the_others() -> Non
     assert control.limit.ceiling == 400.0
 
 
+def test_what_turns_out_to_have_been_accepted_when_the_limit_was_set_raises_it() -> None:
+    """Refusals are heard of at once, what was accepted only with the next report of each worker."""
+    control: CongestionControl[int] = CongestionControl()
+    for worker in range(2):
+        control.join(worker)
+    first = Feedback(0, accepted=0, refused=3, unanswered=0, lately=0, span=0.1, backlog=5)
+    assert control.observe(0, first, 1.0)
+    assert control.observe(1, first._replace(refused=0), 1.1) is False
+    epoch, low = control.limit.epoch, control.limit.ceiling
+    late = Feedback(0, accepted=200, refused=0, unanswered=0, lately=200, span=1.0, backlog=5)
+    assert not control.observe(1, late, 1.2)
+    assert (control.limit.epoch, control.limit.ceiling) == (epoch, 200.0)
+    assert low < 100.0
+    # What is accepted a second later was sent under that limit, and says nothing of it.
+    assert not control.observe(1, late._replace(lately=300), 2.3)
+    assert control.limit.ceiling == 200.0
+
+
+def test_a_limit_that_was_known_when_it_was_set_is_not_raised() -> None:
+    control: CongestionControl[str] = CongestionControl()
+    control.join("w")
+    control.observe("w", feedback(accepted=300, refused=100), 1.0)
+    control.observe("w", feedback(1, accepted=300, refused=100), 1.5)
+    ceiling = control.limit.ceiling
+    assert not control.observe("w", feedback(1, accepted=400)._replace(lately=400), 1.6)
+    assert control.limit.ceiling == ceiling
+
+
+def test_few_answers_do_not_show_that_the_rate_is_not_the_cause() -> None:
+    """One of many runs that share a store has a few requests a second, of which some are refused
+    whatever it does: without its limit it would take what the others have."""
+    control: CongestionControl[str] = CongestionControl()
+    control.join("w")
+    control.observe("w", feedback(accepted=40, refused=20), 1.0)
+    for number in range(12):
+        now = 1.3 + 0.3 * number
+        control.observe("w", feedback(control.limit.epoch, accepted=2, refused=1), now)
+        assert control.limit.active(now)
+
+
 def test_where_no_answer_comes_attempts_end_in_bounded_time() -> None:
     control: CongestionControl[str] = CongestionControl()
     control.join("w")
