@@ -41,6 +41,7 @@ from s3pp.s3.prefixes import MOST_PREFIXES, PrefixFinder
 from s3pp.s3.quotas import Quotas, monotonic_quotas
 
 BALANCE = 0.25  # seconds between two redistributions of the rate
+LOOK = 0.1  # seconds between two searches for prefixes, which take up to milliseconds
 
 W = TypeVar("W", bound=Hashable)
 
@@ -145,6 +146,7 @@ class FlowControl(Generic[W]):
         self._all: SharedControl[W] = SharedControl()
         self._below: dict[str, SharedControl[W]] = {}  # by prefix
         self._finder = PrefixFinder()
+        self._looked = float("-inf")  # for prefixes, last
         self._endpoint = ""
         self._unshared = ""  # why limits are not shared, until that is said
         self._says_so = job.output.verbosity > 0
@@ -245,8 +247,10 @@ class FlowControl(Generic[W]):
     def _find_prefixes(self, seen: Feedback, now: float) -> None:
         """If the evidence is that of prefixes, limit these instead of everything."""
         self._finder.add(seen.evidence, now)
-        if not any(count.refused for _, count in seen.evidence):
+        refused = any(count.refused for _, count in seen.evidence)
+        if not refused or now - self._looked < LOOK:
             return
+        self._looked = now
         found = self._finder.find()
         if found and len(self._below.keys() | found) <= MOST_PREFIXES:
             for prefix, accepted in found.items():

@@ -179,8 +179,7 @@ def limited_prefixes(counts: Mapping[str, Count]) -> list[str]:
     """
     everything = _sum(counts.values())
     for depth in range(1, DEEPEST + 1):
-        groups = {"/".join(each.split("/", depth)[:depth]) + "/" for each in counts}
-        below = {each: _below(each, counts) for each in groups if each.count("/") == depth}
+        below = _by_prefix(counts, depth)
         hot = {each: count for each, count in below.items() if _is_hot(count)}
         inside = _sum(hot.values())
         outside = Count(*(a - b for a, b in zip(everything, inside, strict=True)))
@@ -200,6 +199,17 @@ def _explains(inside: Count, outside: Count) -> bool:
 
 def _below(prefix: str, counts: Mapping[str, Count]) -> Count:
     return _sum(count for directory, count in counts.items() if directory.startswith(prefix))
+
+
+def _by_prefix(counts: Mapping[str, Count], depth: int) -> dict[str, Count]:
+    """The counts of the directories below each prefix of ``depth`` components."""
+    found: dict[str, Count] = {}
+    for directory, count in counts.items():
+        components = directory.split("/", depth)
+        if len(components) > depth:
+            prefix = directory[: len(directory) - len(components[depth])]
+            found[prefix] = found.get(prefix, Count()).plus(count)
+    return found
 
 
 def _sum(counts: Iterable[Count]) -> Count:

@@ -10,7 +10,7 @@ from s3pp.access import Access
 from s3pp.errors import FailureKind
 from s3pp.job import Job
 from s3pp.output import Output
-from s3pp.pipeline.flow import BALANCE, FlowControl, StallWatch
+from s3pp.pipeline.flow import BALANCE, LOOK, FlowControl, StallWatch
 from s3pp.pipeline.messages import Message, Notice
 from s3pp.pipeline.shared_pace import SharedPace
 from s3pp.report.failures import Cause
@@ -24,7 +24,7 @@ from s3pp.s3.congestion import (
     RateLimit,
     Refusal,
 )
-from s3pp.s3.prefixes import BIN, MOST_PREFIXES
+from s3pp.s3.prefixes import BIN, MOST_PREFIXES, PrefixFinder
 
 CONTENT = Feedback(0, accepted=100, refused=0, unanswered=0, lately=100, span=1.0, backlog=5)
 THROTTLED = CONTENT._replace(accepted=50, refused=50, lately=50, throttled=50)
@@ -209,6 +209,23 @@ def test_a_limited_prefix_is_limited_instead_of_all_until_nothing_is_refused() -
     assert ended == [(worker, PrefixLimit("b/hot/", NO_LIMIT)) for worker in "ab"]
     assert flow.observe("a", refused, 9.0) == []  # sent before it knew
     assert not any(isinstance(what, PrefixLimit) for _, what in flow.limits())
+
+
+def test_prefixes_are_searched_for_only_so_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many workers report refusals, each several times a second."""
+    searches: list[int] = []
+
+    def find(_: PrefixFinder) -> dict[str, float]:
+        searches.append(1)
+        return {}
+
+    monkeypatch.setattr(PrefixFinder, "find", find)
+    workers = [f"w{number}" for number in range(100)]
+    flow = flow_of(*workers)
+    for number in range(1000):  # in a second
+        refused = CONTENT._replace(evidence=(HOT, FREE))
+        flow.observe(workers[number % 100], refused, 1.0 + number / 1000)
+    assert 1 <= len(searches) <= 1 / LOOK + 1
 
 
 def test_no_more_prefixes_are_limited_than_are_tracked() -> None:
