@@ -15,6 +15,7 @@ import invocations
 import tools
 from rounds import Failed
 from suite.copy import copy
+from suite.dask import dask
 from suite.get import get
 from suite.large_get import large_get
 from suite.large_put import large_put
@@ -38,6 +39,7 @@ BENCHES: dict[str, Bench] = {
     "put": put,
     "get": get,
     "copy": copy,
+    "dask": dask,
     "large-put": large_put,
     "large-get": large_get,
     "list": keys,
