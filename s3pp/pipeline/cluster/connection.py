@@ -48,10 +48,10 @@ class ClusterConnection:
         self._job = job
         self.address = job.cluster.dask or ""
         self.places: list[RemotePlace] = []  # for processes that can be started
-        self.notices: list[str] = []  # for users
+        self.notices: list[str] = []  # for users, of workers that have come late
         self.trouble = ""  # why the bridge has ended
         self._hosts: dict[str, str] = {}  # by address, of Dask workers that are used
-        self._ready = False
+        self._ready = self._begun = False
         ours, theirs = socket.socketpair()
         self.control = Control(ours)
         quiet: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
@@ -91,6 +91,7 @@ class ClusterConnection:
                 raise UsageError(f"--dask {self.address}: {fault}")
             if self.control.closed:
                 raise FatalError(f"--dask {self.address}: {self.trouble}")
+        self._begun = True
         processes = len(self.places) // len(self._hosts)
         speed = replace(self._job.speed, processes=max(1, processes), machines=len(self._hosts))
         return replace(self._job, speed=speed)
@@ -133,6 +134,8 @@ class ClusterConnection:
         most = self._job.cluster.processes or facts["threads"]
         number = max(1, min(most, facts["threads"], self._job.speed.concurrency))
         self.places += [RemotePlace(worker, facts["host"])] * number
+        if self._begun:
+            self.notices.append(f"a Dask worker on {facts['host']} has come, and takes part")
         return []
 
     def _leave(self, worker: str) -> None:

@@ -8,6 +8,7 @@ from s3pp.pipeline.children import Callbacks, Crew
 from s3pp.pipeline.cluster.connection import ClusterConnection
 from s3pp.pipeline.cluster.remote_child import RemoteChild
 
+_REMEDY = "run the same command again, --no-dask without a cluster"
 ABANDONED = 60.0  # seconds without any worker after which a run ends
 
 
@@ -69,7 +70,8 @@ class ClusterCrew(Crew):
         self._alone += seconds
         if self._alone > ABANDONED or not self._had_any:
             why = self._loss or "no Dask worker is there any more"
-            self._callbacks.abort(f"--dask {self._connection.address}: no worker is left: {why}")
+            what = f"--dask {self._connection.address}: no worker is left: {why}"
+            self._callbacks.abort(f"{what}: {_REMEDY}")
 
     def _count_silence(self, seconds: float) -> dict[Child, float]:
         for worker in self.workers:
@@ -78,9 +80,11 @@ class ClusterCrew(Crew):
         return super()._count_silence(seconds)
 
     def _on_control(self) -> None:
-        for fault in self._connection.receive():
-            self._callbacks.notify(f"--dask: {fault}")
+        faults = self._connection.receive()
+        for text in (*faults, *self._connection.notices):
+            self._callbacks.notify(f"--dask: {text}")
+        self._connection.notices.clear()
         if self._connection.control.closed:
             self.loop.unwatch(self._connection.fd)
             why = f"the connection to the Dask scheduler is lost: {self._connection.trouble}"
-            self._callbacks.abort(f"--dask {self._connection.address}: {why}")
+            self._callbacks.abort(f"--dask {self._connection.address}: {why}: {_REMEDY}")
