@@ -28,6 +28,7 @@ pytestmark = pytest.mark.timeout(600)
 
 MIB = 1 << 20
 FILES = {f"d{n % 3}/f{n:02d}": 100 + n for n in range(30)}
+BLOCKED = "import sys; sys.modules['s3pp'] = None"  # of ``sitecustomize``: it cannot be imported
 VARIES = ("event", "seconds", "requests", "bytes_per_second", "retries", "version", "started")
 
 
@@ -192,6 +193,24 @@ def test_a_worker_of_another_version_is_refused(
     odd_worker(environment={"PYTHONPATH": str(package.parent)})
     line = refusal(s3pp, dask, tree(FILES), moto_bucket.url)
     assert f"has s3pp 0.0.1 on {this_python()}, and here is {__version__}" in line
+    assert moto_bucket.keys() == []
+
+
+def test_a_worker_without_s3pp_is_refused(
+    s3pp: Run,
+    dask: DaskCluster,
+    odd_worker: Any,
+    tree: Tree,
+    moto_bucket: Bucket,
+    tmp_path: Path,
+) -> None:
+    elsewhere = tmp_path / "blocked"  # not where the command runs: it would import it too
+    elsewhere.mkdir()
+    (elsewhere / "sitecustomize.py").write_text(BLOCKED)
+    odd_worker(environment={"PYTHONPATH": str(elsewhere)})
+    line = refusal(s3pp, dask, tree(FILES), moto_bucket.url)
+    assert "cannot be used: " in line
+    assert "s3pp" in line
     assert moto_bucket.keys() == []
 
 

@@ -172,9 +172,10 @@ def test_the_scheduler_is_killed_and_a_retry_does_the_rest(
 
 
 def test_the_process_with_the_dask_client_is_killed(
-    dask: DaskCluster, moto_trial: PutTrial
+    own_cluster: DaskCluster, moto_trial: PutTrial
 ) -> None:
-    held = HeldPut(moto_trial, dask)
+    """Its worker processes last until their lease is over, or their Dask worker is."""
+    held = HeldPut(moto_trial, own_cluster)
     os.kill(held.bridge, signal.SIGKILL)
     held.check_broken_off("connection to the Dask scheduler is lost")
 
