@@ -139,7 +139,7 @@ class ClusterConnection:
         return []
 
     def _leave(self, worker: str) -> None:
-        del self._hosts[worker]
+        self._hosts.pop(worker, None)  # one that does not fit was not among them
         self.places = [each for each in self.places if each.worker != worker]
 
     def close(self) -> None:
