@@ -36,8 +36,12 @@ class RemoteOutbox(Outbox):
         """Do as ``Outbox.send``, without what must not leave this machine."""
         if isinstance(message, Setup):
             message = for_remote(message, sends_keys=self._sends_keys)
-        if self._sends_keys or not isinstance(message, NewKeys):
-            super().send(message)
+        elif isinstance(message, NewKeys) and not self._may_send(message):
+            return
+        super().send(message)
+
+    def _may_send(self, news: NewKeys) -> bool:
+        return self._sends_keys and news.side not in _NEVER_REMOTE
 
 
 def for_remote(setup: Setup, *, sends_keys: bool) -> Setup:
