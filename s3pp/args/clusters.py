@@ -13,7 +13,7 @@ from s3pp.speed import Speed
 
 MOST_LOCAL = 1024  # Dask workers on this machine
 _FORM = re.compile(r"(?a)(?:(tcp|tls)://)?([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})")
-_LOCAL = re.compile(rf"(?a){LOCAL}(?::([1-9]\d{{0,3}}))?")
+_LOCAL = re.compile(rf"(?a){LOCAL}(?::(\d{{1,5}}))?")
 
 
 def dask_address(text: str) -> str:
@@ -22,7 +22,7 @@ def dask_address(text: str) -> str:
     Raises ``ValueError``.
     """
     local, found = _LOCAL.fullmatch(text), _FORM.fullmatch(text)
-    if local and int(local[1] or 1) <= MOST_LOCAL:
+    if local and 0 < int(local[1] or 1) <= MOST_LOCAL:
         return text
     if local is None and found and 0 < int(found[3]) < 65536:
         return f"{found[1] or 'tcp'}://{found[2]}:{found[3]}"
