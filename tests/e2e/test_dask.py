@@ -128,6 +128,36 @@ def test_parts_of_a_large_object_are_moved_by_both_workers(
 # Clusters
 
 
+def test_a_tree_goes_there_and_back_on_a_cluster_of_this_machine(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
+    source = tree({**FILES, "large": 12_000_000})
+    words = ("--dask=local:2", "--part-size=5MiB", "--multipart-threshold=5MiB")
+    put = s3pp("put", *words, source, moto_bucket.url, timeout=120)
+    assert (put.code, put.counts.done) == (0, len(FILES) + 1), put
+    assert moto_bucket.tree() == read_tree(source)
+    get = s3pp("get", *words, moto_bucket.url, tmp_path / "out", timeout=120)
+    assert (get.code, get.counts.done) == (0, len(FILES) + 1), get
+    assert read_tree(tmp_path / "out") == read_tree(source)
+
+
+def test_settings_of_tls_that_are_missing_are_named(
+    s3pp: Run, moto_bucket: Bucket, tree: Tree, tmp_path: Path
+) -> None:
+    src, words = tree({"f": b"x"}), ("put", "--dask=tls://127.0.0.1:9")
+    without = s3pp(*words, src, moto_bucket.url)
+    assert without.code == 3
+    assert "tls:// needs certificates, distributed.comm.tls" in without.err
+    gone = s3pp(*words, f"--dask-security={tmp_path}/gone", src, moto_bucket.url)
+    assert gone.code == 2
+    assert f"--dask-security '{tmp_path}/gone': No such file or directory" in gone.err
+    settings = tmp_path / "dask.yaml"
+    settings.write_text("{distributed: {comm: {tls: {ca-file: /gone, client: {cert: /gone}}}}}")
+    wrong = s3pp(*words, f"--dask-security={settings}", src, moto_bucket.url)
+    assert wrong.code == 3
+    assert "cannot be used: No such file or directory" in wrong.err
+
+
 def test_credentials_are_sent_over_tls_on_request(
     s3pp: Run, tls_cluster: DaskCluster, tls_settings: Path, tree: Tree, moto_bucket: Bucket
 ) -> None:
