@@ -119,7 +119,7 @@ class Bridge:
         self._ways: dict[str, Workers] = {}  # by address, of those that can be used
         self._channels: dict[str, tuple[str, Channel]] = {}  # by process, with the address
         self._running: set[asyncio.Task[None]] = set()
-        self._examining: set[asyncio.Task[None]] = set()
+        self._beside: set[asyncio.Task[None]] = set()  # that are not waited for
         self._client: Client
 
     async def run(self) -> None:
@@ -174,10 +174,11 @@ class Bridge:
         if self._control.closed and not self._ended.done():
             self._ended.set_result(None)
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)
-        self._examining.add(task)
-        task.add_done_callback(self._examining.discard)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+        return task
 
     async def _examine(self, content: dict[str, Any]) -> None:
         """Have a program answer a request on a Dask worker, and measure the way there."""
@@ -237,8 +238,9 @@ class Bridge:
             present = set(identity["workers"])
             for address in self._looked - present:
                 self._on_left(address)
-            await asyncio.gather(*(self._look(each) for each in present - self._looked))
-            if first:
+            looks = [self._start(self._look(each)) for each in present - self._looked]
+            if first:  # later ones are not waited for, so that a loss is noticed meanwhile
+                await asyncio.gather(*looks)
                 self._control.send("ready")
             first = False
             await asyncio.sleep(LOOK * max(1.0, len(present) / LOOKED))
@@ -256,8 +258,10 @@ class Bridge:
         self._looked.add(address)
         try:
             facts = await asyncio.wait_for(self._describe(address), ANSWER)
-            self._ways[address] = await Workers.reach(self._client, address, facts.identity)
-            self._control.send("joined", worker=address, **facts._asdict())
+            way = await Workers.reach(self._client, address, facts.identity)
+            if address in self._looked:  # else it has left meanwhile
+                self._ways[address] = way
+                self._control.send("joined", worker=address, **facts._asdict())
         except (asyncio.TimeoutError, TimeoutError):
             why = f"it did not answer within {ANSWER:g} s"
             self._control.send("refused", worker=address, why=why)

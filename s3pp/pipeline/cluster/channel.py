@@ -120,7 +120,7 @@ class Channel:
         while content != b"":
             content = await read_some(self._ends.inbox)
             while not await self._call(WRITE, content=content):
-                pass  # it waits for a thread of its Dask worker
+                await asyncio.sleep(GATHERED)  # it waits for a thread of its Dask worker
             await asyncio.sleep(GATHERED)
 
     async def _call(self, operation: str, **arguments: Any) -> Any:

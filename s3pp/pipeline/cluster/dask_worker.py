@@ -61,14 +61,20 @@ def this_python() -> str:
 
 def describe(probes: Sequence[tuple[Any, ...]], dask_worker: Any = None) -> tuple[Any, ...]:
     """Return the ``WorkerFacts`` of this Dask worker, and add our operations to it."""
-    processes = dask_worker.extensions.setdefault("s3pp", Processes())
-    dask_worker.handlers.update(
-        {READ: processes.read, WRITE: processes.write, KILL: processes.kill}
-    )
+    processes_of(dask_worker)
     faults = filter(None, (unseen(PathProbe(*each)) for each in probes))
     threads, host = dask_worker.state.nthreads, socket.gethostname()
     facts = (__version__, this_python(), host, threads, dask_worker.id, next(faults, ""))
     return tuple(WorkerFacts(*facts))
+
+
+def processes_of(dask_worker: Any) -> Processes:
+    """Return the processes of a Dask worker, which has our operations from then on."""
+    processes: Processes = dask_worker.extensions.setdefault("s3pp", Processes())
+    dask_worker.handlers.update(
+        {READ: processes.read, WRITE: processes.write, KILL: processes.kill}
+    )
+    return processes
 
 
 def serve(process: str, name: str, directory: str) -> str:
@@ -78,7 +84,8 @@ def serve(process: str, name: str, directory: str) -> str:
     """
     from distributed import get_worker
 
-    processes: Processes = get_worker().extensions["s3pp"]
+    # Another one may have been started at this address since it was described.
+    processes = processes_of(get_worker())
     return processes.serve(process, ServedProcess(name, directory))
 
 
