@@ -155,10 +155,15 @@ def _is_secret(kind: Value, name: str) -> bool:
     return kind.reader == "metadata"
 
 
+def is_of_keys(path: str) -> bool:
+    """Whether the field at ``path`` holds keys, which only a program can give."""
+    return path.endswith(CREDENTIALS) and path != "cluster.send_credentials"
+
+
 def _withheld(given: Mapping[str, Any], paths: Declared) -> Iterator[str]:
     """Yield the names of what is given and not recorded, in the order of ``given``."""
     for path, value in given.items():
-        if value and path.endswith("credentials"):
+        if value and is_of_keys(path):
             yield CREDENTIALS
         elif path == "choosing.names" and value is not None:
             yield NAMES

@@ -20,7 +20,7 @@ from typing import Any
 from s3pp.args import verbs
 from s3pp.args.building import declared_fields
 from s3pp.args.file_names import place_of
-from s3pp.args.invocation import CREDENTIALS, NAMES, SOURCES
+from s3pp.args.invocation import CREDENTIALS, NAMES, SOURCES, is_of_keys
 from s3pp.args.verbs import DefaultsOf
 from s3pp.errors import HelpRequested, UsageError
 from s3pp.job import STREAM, Job
@@ -116,7 +116,7 @@ def _missing(start: Mapping[str, Any], given: Mapping[str, Any]) -> str | None:
 
 def _option(path: str) -> str:
     """Return the name of the option, or the keyword, that sets ``path``."""
-    if path.endswith(CREDENTIALS):
+    if is_of_keys(path):
         return CREDENTIALS
     if path == "choosing.names":  # what a program gives in place of a file
         return NAMES
@@ -133,6 +133,7 @@ def _merge(
     path: str,
 ) -> dict[str, Any]:
     """Return the options of a retry, by the paths of the fields that they set."""
+    recorded = _kept(recorded, given)
     accepted = {_option(each) for group in verbs.VERBS[verb].groups for each in group.fields}
     for name in map(_option, given):
         if name not in {*accepted, CREDENTIALS}:
@@ -145,6 +146,13 @@ def _merge(
         **_absolute(given, os.getcwd()),
         "choosing.retry_from": earlier,
     }
+
+
+def _kept(recorded: Mapping[str, Any], given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Leave out the options of a cluster where the retry is to have none (``--no-dask``)."""
+    if given.get("cluster.dask", "") is not None:
+        return recorded
+    return {path: value for path, value in recorded.items() if not path.startswith("cluster.")}
 
 
 def _absolute(given: Mapping[str, Any], directory: str) -> dict[str, Any]:

@@ -159,13 +159,21 @@ def test_settings_of_tls_that_are_missing_are_named(
 
 
 def test_credentials_are_sent_over_tls_on_request(
-    s3pp: Run, tls_cluster: DaskCluster, tls_settings: Path, tree: Tree, moto_bucket: Bucket
+    s3pp: Run,
+    tls_cluster: DaskCluster,
+    tls_settings: Path,
+    tree: Tree,
+    moto_bucket: Bucket,
+    tmp_path: Path,
 ) -> None:
     source = tree(FILES)
     tls = (f"--dask={tls_cluster.address}", f"--dask-security={tls_settings}")
-    result = s3pp("put", *tls, "--dask-send-credentials", source, moto_bucket.url, timeout=120)
+    sent, journal = ("--dask-send-credentials", f"--journal={tmp_path}/j"), tmp_path / "j"
+    result = s3pp("put", *tls, *sent, source, moto_bucket.url, timeout=120)
     assert (result.code, result.counts.done, result.err) == (0, len(FILES), "")
     assert moto_bucket.tree() == read_tree(source)
+    retried = s3pp("retry", "--no-dask", journal)  # the journal names the option, and lacks nothing
+    assert (retried.code, retried.counts.skipped) == (0, len(FILES)), retried
     result = s3pp("put", *tls, source, moto_bucket.url, timeout=120)
     assert result.code == 3, result
     assert "no credentials found" in result.err

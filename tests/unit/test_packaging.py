@@ -28,9 +28,9 @@ LEFT_BY_TOOLS = re.compile(
 MODULES = {"python-magic": "magic", "flask-cors": "flask_cors"}
 # Imported by modules that are of no use without them, or only if they are there.
 OPTIONAL = {"certifi", "pytest", "tomllib", "typing_extensions"}
-OTHERS = {"urllib3", "werkzeug"}  # botocore's, and flask's
-# moto's: its server does not start without them.
-IMPORTED_BY_OTHERS = {"flask", "flask_cors"}
+OTHERS = {"dask", "urllib3", "werkzeug"}  # distributed's, botocore's, and flask's
+# moto's: its server does not start without them; and what a cluster of Dask makes certificates by.
+IMPORTED_BY_OTHERS = {"cryptography", "flask", "flask_cors"}
 
 BUILD = """
 import sys
@@ -66,7 +66,7 @@ def imported() -> set[str]:
 
 
 def test_what_is_imported_is_declared_and_the_reverse() -> None:
-    extras = {"magic", "parquet", "sandbox"}
+    extras = {"dask", "magic", "parquet", "sandbox"}
     declared = modules(setup("options", "install_requires"))
     for extra in extras:
         declared |= modules(setup("options.extras_require", extra))
@@ -76,7 +76,7 @@ def test_what_is_imported_is_declared_and_the_reverse() -> None:
 def test_each_dependency_is_described() -> None:
     page = (ROOT / "docs" / "dependencies.rst").read_text()
     requirements = setup("options", "install_requires")
-    for extra in ("magic", "parquet", "sandbox", "test", "docs", "lint", "bench", "stores"):
+    for extra in ("dask", "magic", "parquet", "sandbox", "test", "docs", "lint", "bench", "stores"):
         requirements += setup("options.extras_require", extra)
     names = {re.split(r"[\[<>=;]", each)[0] for each in requirements} - {"s3pp"}
     assert {name for name in names if name not in page} == set()

@@ -30,8 +30,9 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from statistics import median
 from typing import Any, cast
 
@@ -43,7 +44,7 @@ from s3pp.errors import FatalError
 from s3pp.pipeline.child import set_title
 from s3pp.pipeline.cluster.channel import Channel, Ends, describe_error
 from s3pp.pipeline.cluster.control import Control, ControlMessage
-from s3pp.pipeline.cluster.dask_worker import WorkerFacts, describe, run_program, serve
+from s3pp.pipeline.cluster.dask_worker import WorkerFacts, describe, run_program, serve, task_key
 
 LOOK = 1.0  # seconds between two looks at the scheduler, for each ``LOOKED`` workers
 LOOKED = 200
@@ -119,6 +120,7 @@ class Bridge:
         self._ways: dict[str, Workers] = {}  # by address, of those that can be used
         self._channels: dict[str, tuple[str, Channel]] = {}  # by process, with the address
         self._running: set[asyncio.Task[None]] = set()
+        self._to_tell: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
         self._beside: set[asyncio.Task[None]] = set()  # that are not waited for
         self._client: Client
 
@@ -127,6 +129,7 @@ class Bridge:
         async with AsyncExitStack() as stack:
             self._client = await self._connect(stack)
             asyncio.get_running_loop().add_reader(self._control.fileno(), self._on_control)
+            self._start(self._tell_all())
             watch = asyncio.ensure_future(self._watch())
             await asyncio.wait({watch, self._ended}, return_when=asyncio.FIRST_COMPLETED)
             lost = watch.exception() if watch.done() else None
@@ -158,8 +161,21 @@ class Bridge:
             name="s3pp",
             connection_limit=CONNECTIONS,
         )
-        connected: Client = await stack.enter_async_context(client)
+        try:
+            connected: Client = await stack.enter_async_context(client)
+        except OSError:
+            why = "no Dask scheduler answers: see that it runs, and at this address"
+            raise FatalError(why) from None
         return connected
+
+    def _tell(self, event: str, **content: Any) -> None:
+        self._to_tell.put_nowait((event, content))
+
+    async def _tell_all(self) -> None:
+        """Send what there is to tell, in order; the loop does not wait for the supervisor."""
+        while True:
+            event, content = await self._to_tell.get()
+            await asyncio.to_thread(partial(self._control.send, event, **content))
 
     # What the supervisor asks for
 
@@ -194,7 +210,7 @@ class Bridge:
             found = {"why": f"it did not answer within {seconds + ANSWER:g} s"}
         except Exception as error:
             found = {"why": describe_error(error)}
-        self._control.send("examined", worker=address, **found)
+        self._tell("examined", worker=address, **found)
 
     def _open(self, message: ControlMessage) -> None:
         content, process = message.content, _process(message)
@@ -209,7 +225,7 @@ class Bridge:
             *(process, content["name"], content["directory"]),
             workers=[address],
             pure=False,
-            key=f"s3pp-{process}",
+            key=task_key(process),
         )
         running = asyncio.ensure_future(channel.run(task))
         self._running.add(running)
@@ -234,21 +250,35 @@ class Bridge:
         """Look at the workers of the scheduler again and again. Raises where it is lost."""
         first, scheduler = True, cast(Any, self._client.scheduler)
         while True:
-            identity = await asyncio.wait_for(scheduler.identity(), ANSWER)
+            identity = await self._ask(scheduler.identity())
             present = set(identity["workers"])
             for address in self._looked - present:
                 self._on_left(address)
             looks = [self._start(self._look(each)) for each in present - self._looked]
             if first:  # later ones are not waited for, so that a loss is noticed meanwhile
                 await asyncio.gather(*looks)
-                self._control.send("ready")
+                self._tell("ready")
             first = False
             await asyncio.sleep(LOOK * max(1.0, len(present) / LOOKED))
+
+    async def _ask(self, question: Awaitable[Any]) -> Any:
+        """Return the answer of the scheduler. Raises where it is gone, or does not answer."""
+        asked = asyncio.ensure_future(question)
+        until = time.monotonic() + ANSWER
+        while not asked.done() and time.monotonic() < until:
+            await asyncio.wait({asked}, timeout=LOOK)
+            if self._client.status != "running":  # it would try to connect for half a minute
+                asked.cancel()
+                raise FatalError("it has closed the connection")
+        if not asked.done():
+            asked.cancel()
+            raise FatalError(f"it has not answered for {ANSWER:g} s")
+        return asked.result()
 
     def _on_left(self, address: str) -> None:
         self._looked.discard(address)
         if self._ways.pop(address, None) is not None:
-            self._control.send("left", worker=address)
+            self._tell("left", worker=address)
         for where, channel in self._channels.values():
             if where == address:
                 channel.lose("is lost: its Dask worker is gone")
@@ -261,12 +291,12 @@ class Bridge:
             way = await Workers.reach(self._client, address, facts.identity)
             if address in self._looked:  # else it has left meanwhile
                 self._ways[address] = way
-                self._control.send("joined", worker=address, **facts._asdict())
+                self._tell("joined", worker=address, **facts._asdict())
         except (asyncio.TimeoutError, TimeoutError):
             why = f"it did not answer within {ANSWER:g} s"
-            self._control.send("refused", worker=address, why=why)
+            self._tell("refused", worker=address, why=why)
         except Exception as error:
-            self._control.send("refused", worker=address, why=describe_error(error))
+            self._tell("refused", worker=address, why=describe_error(error))
 
     async def _describe(self, address: str) -> WorkerFacts:
         facts = await self._client.run(describe, self._begin["probes"], workers=[address])

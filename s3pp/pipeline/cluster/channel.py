@@ -96,7 +96,9 @@ class Channel:
         try:
             how: str = await task
         except Exception as error:
-            self.lose(f"could not be started: {describe_error(error)}")
+            is_cancelled = "Cancelled" in type(error).__name__
+            why = "is lost: its task was dropped" if is_cancelled else "could not be started"
+            self.lose(why if is_cancelled else f"{why}: {describe_error(error)}")
             return ""
         return how
 
@@ -134,5 +136,7 @@ class Channel:
 
 def describe_error(error: BaseException) -> str:
     """Describe an error of Dask in one line."""
+    if type(error).__name__ == "CommClosedError":  # whose text is of sockets
+        return "the connection was closed"
     text = one_line(" ".join(str(error).split()))[:MOST_TEXT]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

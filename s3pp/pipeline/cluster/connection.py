@@ -90,7 +90,7 @@ class ClusterConnection:
             for fault in self.receive():
                 raise UsageError(f"--dask {self.address}: {fault}")
             if self.control.closed:
-                raise FatalError(f"--dask {self.address}: {self.trouble}")
+                raise FatalError(f"--dask {self.address}: {self.trouble}, and nothing was begun")
         self._begun = True
         processes = len(self.places) // len(self._hosts)
         speed = replace(self._job.speed, processes=max(1, processes), machines=len(self._hosts))

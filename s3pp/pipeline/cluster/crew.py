@@ -9,6 +9,7 @@ from s3pp.pipeline.cluster.connection import ClusterConnection
 from s3pp.pipeline.cluster.remote_child import RemoteChild
 
 _REMEDY = "run the same command again, --no-dask without a cluster"
+QUIET = 10.0  # seconds without a first worker after which the user is told
 ABANDONED = 60.0  # seconds without any worker after which a run ends
 
 
@@ -22,6 +23,7 @@ class ClusterCrew(Crew):
         self._connection = connection
         self._alone = 0.0  # seconds without any worker
         self._had_any = False
+        self._waited = 0.0  # seconds for a first worker
         self._loss = ""  # how the last one ended
         self.loop.watch(connection.fd, self._on_control)
 
@@ -64,6 +66,7 @@ class ClusterCrew(Crew):
         One that waits for a thread of its Dask worker is not silent.
         """
         super().kill_silent(seconds)
+        self._notice_wait(seconds)
         if self.workers or self._connection.places:
             self._alone = 0.0
             return
@@ -71,7 +74,15 @@ class ClusterCrew(Crew):
         if self._alone > ABANDONED or not self._had_any:
             why = self._loss or "no Dask worker is there any more"
             what = f"--dask {self._connection.address}: no worker is left: {why}"
-            self._callbacks.abort(f"{what}: {_REMEDY}")
+            self._callbacks.abort(f"{what}: {_REMEDY}" if self._had_any else what)
+
+    def _notice_wait(self, seconds: float) -> None:
+        """Say once why nothing happens: the Dask workers do not start any process."""
+        if not self._had_any and self.workers and self._waited < QUIET:
+            self._waited += seconds
+            if self._waited >= QUIET:
+                why = "other tasks have all threads of the Dask workers: waiting for one"
+                self._callbacks.notify(f"--dask: {why}")
 
     def _count_silence(self, seconds: float) -> dict[Child, float]:
         for worker in self.workers:

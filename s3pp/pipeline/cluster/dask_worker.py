@@ -22,7 +22,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from tempfile import TemporaryFile
 from typing import IO, Any, NamedTuple
 
@@ -31,7 +32,7 @@ from s3pp.escaping import one_line
 from s3pp.pipeline.cluster.descriptors import read_some, write_all
 from s3pp.pipeline.cluster.probe import PathProbe, unseen
 from s3pp.pipeline.cluster.programs import start_program
-from s3pp.pipeline.pipes import widen
+from s3pp.pipeline.pipes import LEAVING, widen
 
 LEASE = 60.0  # seconds without a call after which a process is killed
 POLL = 5.0  # seconds that a read waits for something to read
@@ -84,9 +85,20 @@ def serve(process: str, name: str, directory: str) -> str:
     """
     from distributed import get_worker
 
+    worker = get_worker()
+
+    def is_wanted() -> bool:
+        """Whether the client is still there that has submitted this task."""
+        task = worker.state.tasks.get(task_key(process))
+        return task is not None and task.state != "cancelled"
+
     # Another one may have been started at this address since it was described.
-    processes = processes_of(get_worker())
-    return processes.serve(process, ServedProcess(name, directory))
+    return processes_of(worker).serve(process, ServedProcess(name, directory), is_wanted)
+
+
+def task_key(process: str) -> str:
+    """Return the key of the task that serves ``process``."""
+    return f"s3pp-{process}"
 
 
 async def run_program(module: str, request: str, seconds: float) -> str:
@@ -158,9 +170,17 @@ class ServedProcess:
         if not content or not await write_all(self._inbox.fileno(), content):
             self._inbox.close()
 
-    def wait(self) -> str:
-        """Wait until it has ended and all is read; return how it ended; empty: all is well."""
+    def wait(self, is_wanted: Callable[[], bool]) -> str:
+        """Wait until it has ended and all is read; return how it ended; empty: all is well.
+
+        It cleans up and ends once it is not wanted any more.
+        """
         while not self.drained.wait(_STEP):
+            if not is_wanted():
+                self._inbox.close()
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(LEAVING)
+                return "was dropped by its client"
             if time.monotonic() - self.called > LEASE:
                 self.kill()
                 return f"was not called for {LEASE:g} s, and was killed"
@@ -172,11 +192,6 @@ class ServedProcess:
         self._process.kill()
         self._process.wait()
         self.drained.set()
-
-    def close(self) -> None:
-        """Close the pipes."""
-        for end in (self._inbox, self._outbox, self._printed):
-            end.close()
 
     def _describe(self, code: int) -> str:
         how = f"was killed (signal {-code})" if code < 0 else f"ended with code {code}"
@@ -192,15 +207,14 @@ class Processes:
         self._running: dict[str, ServedProcess] = {}
         self._killed: set[str] = set()  # before they were started
 
-    def serve(self, process: str, started: ServedProcess) -> str:
-        """Wait for a process that was started; on a thread of tasks."""
+    def serve(self, process: str, started: ServedProcess, is_wanted: Callable[[], bool]) -> str:
+        """Wait for a process that was started, as ``wait`` does; on a thread of tasks."""
         self._running[process] = started
         try:
-            return "was killed" if process in self._killed else started.wait()
+            return "was killed" if process in self._killed else started.wait(is_wanted)
         finally:
             del self._running[process]
-            started.kill()
-            started.close()
+            started.kill()  # its pipes are closed with the last call that uses them
 
     async def read(self, process: str) -> bytes | None:
         """Do ``ServedProcess.read``; None as well for one that was not started yet."""

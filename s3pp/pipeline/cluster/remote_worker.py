@@ -7,7 +7,6 @@ proxy and its certificates.
 from __future__ import annotations
 
 import os
-import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -44,7 +43,8 @@ def _run(inbox: MessageReader, outbox: MessageWriter, directory: str) -> None:
         _enter(setup.job, directory)
         signed, renewals = sign_in(setup)
     except S3ppError as error:
-        raise SystemExit(f"{socket.gethostname()}: {error}") from None
+        instead = "" if "credentials" not in str(error) else ", or use --dask-send-credentials"
+        raise SystemExit(f"{error}, for dask worker{instead}") from None
     run_worker(inbox, outbox, signed, renewals)
 
 

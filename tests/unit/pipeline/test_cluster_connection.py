@@ -168,7 +168,7 @@ def test_the_bridge_ends_before_the_run_begins(bridge: PlayedBridge, said: str, 
     bridge.control.close()
     with pytest.raises(FatalError) as ended:
         connection.begin()
-    assert str(ended.value) == f"--dask {ADDRESS}: {why}"
+    assert str(ended.value) == f"--dask {ADDRESS}: {why}, and nothing was begun"
     connection.close()
 
 

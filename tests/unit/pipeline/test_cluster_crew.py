@@ -153,7 +153,7 @@ def test_no_worker_has_ever_begun(stage: Stage) -> None:
     stage.crew.kill_silent(1.0)
     assert stage.said == [
         f"aborted: --dask {ADDRESS}: no worker is left: putter 2 on node"
-        f" ended with code 1: no credentials found: {REMEDY}"
+        " ended with code 1: no credentials found"
     ]
 
 
@@ -192,7 +192,8 @@ def test_waiting_for_a_thread_is_no_silence(stage: Stage) -> None:
     stage.crew.kill_silent(9.0)
     stage.begin(worker)
     stage.crew.kill_silent(9.0)
-    assert stage.said == []
+    waiting = "--dask: other tasks have all threads of the Dask workers: waiting for one"
+    assert stage.said == [waiting]
     stage.crew.kill_silent(9.0)
     (kill,) = stage.bridge.control.receive()
     assert (kill.event, kill.content["process"]) == ("kill", worker.remote.identity)

@@ -37,7 +37,7 @@ from s3pp.s3.retry import Backoff
 from s3pp.s3.sigv4 import Signer
 
 BODY = b"x" * 4096
-WARM, TRIES = 3, 5
+WARM, TRIES = 3, 12
 TASKS = WARM + 2 * TRIES
 ETAG = md5(BODY).hexdigest()
 DEST = Dest(4096, ETAG)  # of what is there already
