@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
@@ -116,7 +117,7 @@ class Crew:
         if name is None:
             self._begun += 1
             name = f"{TITLES[self._job.verb]} {self._begun}"
-        worker = self._watch(self._create_worker(name))
+        worker = self._start_child(name, partial(self._create_worker, name))
         self.workers[worker] = 0.0
         return worker
 
@@ -153,13 +154,15 @@ class Crew:
 
     def launch(self, name: str, role: Role, arguments: tuple[object, ...]) -> Child:
         """Start a child, and watch it. Raises ``FatalError``."""
-        return self._watch(Child(name, role, context=self._context, arguments=arguments))
+        create = partial(Child, name, role, context=self._context, arguments=arguments)
+        return self._start_child(name, create)
 
-    def _watch(self, child: Child) -> Child:
+    def _start_child(self, name: str, create: Callable[[], Child]) -> Child:
         try:
+            child = create()
             self.loop.add(child, on_death=lambda: self._callbacks.on_death(child))
         except OSError as error:
-            raise FatalError(f"cannot start the {child.name}: {start_failure(error)}") from None
-        if child.name != "walker":  # it is read only while a worker has room
+            raise FatalError(f"cannot start the {name}: {start_failure(error)}") from None
+        if name != "walker":  # it is read only while a worker has room
             self.loop.watch(child.inbox.fd, lambda: self._callbacks.on_readable(child))
         return child

@@ -252,6 +252,17 @@ def test_a_worker_without_s3pp_is_refused(
     assert moto_bucket.keys() == []
 
 
+def test_more_sources_than_one_message_holds(
+    s3pp: Run, dask: DaskCluster, tree: Tree, moto_bucket: Bucket
+) -> None:
+    names = [f"{number:03}-{'n' * 120}" for number in range(500)]
+    source = tree(dict.fromkeys(names, b"x"))
+    words = ("put", f"--dask={dask.address}", *(source / name for name in names))
+    result = s3pp(*words, moto_bucket.url, timeout=120)
+    assert (result.code, result.counts.done) == (0, len(names)), result
+    assert moto_bucket.keys() == names
+
+
 def test_no_scheduler_is_there(s3pp: Run, tree: Tree, moto_bucket: Bucket) -> None:
     soon = {"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "1s"}
     dask = f"--dask=tcp://127.0.0.1:{free_port()}"

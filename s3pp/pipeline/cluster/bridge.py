@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import resource
 import signal
 import socket
 import sys
@@ -45,6 +44,7 @@ from s3pp.pipeline.child import set_title
 from s3pp.pipeline.cluster.channel import Channel, Ends, describe_error
 from s3pp.pipeline.cluster.control import Control, ControlMessage
 from s3pp.pipeline.cluster.dask_worker import WorkerFacts, describe, run_program, serve, task_key
+from s3pp.pipeline.cluster.descriptors import raise_limit
 
 LOOK = 1.0  # seconds between two looks at the scheduler, for each ``LOOKED`` workers
 LOOKED = 200
@@ -61,17 +61,23 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     set_title("s3pp: dask")
     logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    raise_limit()
     control = Control(socket.socket(fileno=int(sys.argv[1])))
-    (begin,) = control.receive()
+    begin = _receive_first(control)
     try:
         asyncio.run(_serve(control, begin.content))
     except FatalError as error:
         control.send("fatal", why=str(error))
     except Exception as error:
         control.send("fatal", why=describe_error(error))
+
+
+def _receive_first(control: Control) -> ControlMessage:
+    """Return the first message, which may be long, as of many sources."""
+    while not control.closed:
+        for message in control.receive():
+            return message
+    raise SystemExit(1)
 
 
 async def _serve(control: Control, begin: dict[str, Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import socket
 import subprocess
 import time
@@ -17,6 +16,7 @@ from s3pp.errors import FatalError, UsageError
 from s3pp.job import Job
 from s3pp.pipeline.cluster.control import Control
 from s3pp.pipeline.cluster.dask_worker import this_python
+from s3pp.pipeline.cluster.descriptors import is_readable, raise_limit
 from s3pp.pipeline.cluster.probe import PathProbe, probes
 from s3pp.pipeline.cluster.programs import start_program
 from s3pp.pipeline.cluster.remote_child import RemotePlace
@@ -45,6 +45,7 @@ class ClusterConnection:
     def __init__(self, job: Job, found: list[PathProbe]) -> None:
         """Start the bridge. Raises ``FatalError``, and ``UsageError`` for a file of settings."""
         _check_readable(job.cluster.security)
+        raise_limit()
         self._job = job
         self.address = job.cluster.dask or ""
         self.places: list[RemotePlace] = []  # for processes that can be started
@@ -85,7 +86,7 @@ class ClusterConnection:
         until = time.monotonic() + WAIT
         while not (self._ready and self.places):
             left = until - time.monotonic()
-            if left <= 0 or not select.select([self.fd], [], [], left)[0]:
+            if left <= 0 or not is_readable(self.fd, left):
                 raise FatalError(self._none())
             for fault in self.receive():
                 raise UsageError(f"--dask {self.address}: {fault}")

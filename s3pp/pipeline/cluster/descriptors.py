@@ -1,13 +1,29 @@
-"""Pipes on an asyncio event loop: one reader and one writer, without buffers in between."""
+"""Descriptors: how many there may be, and pipes on an asyncio event loop, without buffers."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import resource
+import select
 from collections.abc import Callable
 from contextlib import suppress
 
 CHUNK = 256 * 1024  # bytes of a read: the capacity of our pipes
+
+
+def is_readable(fd: int, seconds: float = 0.0) -> bool:
+    """Whether ``fd`` can be read, or has been closed, within ``seconds``; of any number."""
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
+
+
+def raise_limit() -> None:
+    """Raise the limit on open descriptors as far as this process may: each worker has some."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def read_some(fd: int, seconds: float | None = None) -> bytes | None:

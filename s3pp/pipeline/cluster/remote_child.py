@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import select
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from s3pp.job import Job
 from s3pp.pipeline.child import Child
 from s3pp.pipeline.cluster.control import Control, close_all
+from s3pp.pipeline.cluster.descriptors import is_readable
 from s3pp.pipeline.messages import Message, NewKeys, Setup
 from s3pp.pipeline.pipes import MessageReader, Outbox, widen
 from s3pp.places import Side
@@ -77,14 +77,14 @@ class RemoteProcess:
     @property
     def ended(self) -> str | None:
         """How it ended; None: it runs, or its end is not known yet."""
-        if self._how is None and select.select([self.sentinel], [], [], 0.0)[0]:
+        if self._how is None and is_readable(self.sentinel):
             self._how = os.read(self.sentinel, _MOST).decode("utf-8", "replace") or "ended"
         return self._how
 
     def join(self, seconds: float = 0.0) -> None:
         """Wait for the end of one that runs, up to ``seconds``."""
         if self.began and self.ended is None:
-            select.select([self.sentinel], [], [], seconds)
+            is_readable(self.sentinel, seconds)
 
     def close(self) -> None:
         """Close the sentinel: how it ended is known by now, or never will be."""
